@@ -1,0 +1,65 @@
+"""What an n-bit integer is: formats, rounding, overflow and requantization; every rule has a pure-``int`` twin.
+
+The compiled scalars ``saturating_rounding_doubling_high_mul``, ``rounding_divide_by_pot`` and
+``multiply_by_quantized_multiplier`` are importable from here as well; asking for one imports numba.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from accelsim.numerics.intformat import INT4, INT8, INT16, INT32, INT64, UINT8, IntFormat
+from accelsim.numerics.overflow import Overflow, fit, fit_array
+from accelsim.numerics.requant import Requant, multiply, requantize, requantize_int
+from accelsim.numerics.rounding import Rounding, round_divide, round_divide_array, round_shift, round_shift_array
+from accelsim.numerics.schemes import ALIASES, SCHEMES, Family, RequantScheme, scheme_named
+from accelsim.numerics.twins import mbqm_int, rdbpot_int, reduced_multiplier16, srdhm_int
+
+_COMPILED = frozenset(
+    {
+        "multiply_by_quantized_multiplier",
+        "rounding_divide_by_pot",
+        "saturating_rounding_doubling_high_mul",
+    }
+)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a compiled primitive when it is first asked for (PEP 562)."""
+    if name not in _COMPILED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from accelsim.numerics import _kernels
+
+    return getattr(_kernels, name)
+
+
+__all__ = [
+    "ALIASES",
+    "INT4",
+    "INT8",
+    "INT16",
+    "INT32",
+    "INT64",
+    "SCHEMES",
+    "UINT8",
+    "Family",
+    "IntFormat",
+    "Overflow",
+    "Requant",
+    "RequantScheme",
+    "Rounding",
+    "fit",
+    "fit_array",
+    "mbqm_int",
+    "multiply",
+    "rdbpot_int",
+    "reduced_multiplier16",
+    "requantize",
+    "requantize_int",
+    "round_divide",
+    "round_divide_array",
+    "round_shift",
+    "round_shift_array",
+    "scheme_named",
+    "srdhm_int",
+]

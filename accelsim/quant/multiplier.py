@@ -1,0 +1,171 @@
+"""Real scale ratios become integer multipliers; rules follow LiteRT, XNNPACK and ONNX Runtime to the last bit.
+
+Scales are float32 values, as model files store them; other values are rounded to float32 first.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from accelsim.errors import ModelError
+from accelsim.numerics import Family, Requant, reduced_multiplier16, scheme_named
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+MIN_EXPONENT = -31
+"""Below this exponent a multiplier is zero (LiteRT quantization_util.cc, QuantizeMultiplier)."""
+MAX_EXPONENT = 30
+"""Above this exponent a multiplier saturates (LiteRT quantization_util.cc, TFLITE_SINGLE_ROUNDING build)."""
+
+
+def encode_multiplier(real: float) -> tuple[int, int]:
+    """``real`` as ``(m, e)`` with ``real ≈ m * 2**(e-31)`` and ``2**30 <= |m| < 2**31``.
+
+    ``m`` is rounded half away from zero; 2**31 becomes 2**30 with ``e + 1``; ``e < -31`` gives ``(0, 0)``; ``e > 30``
+    saturates (LiteRT quantization_util.cc, QuantizeMultiplier). Raises :class:`ModelError` for NaN and infinities.
+    """
+    significands, exponents = encode_multipliers([real])
+    return int(significands[0]), int(exponents[0])
+
+
+def encode_multipliers(reals: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Element-wise :func:`encode_multiplier`: int32 significands and int32 exponents of the shape of ``reals``."""
+    values = np.asarray(reals, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise ModelError(
+            f"multiplier: expected finite values, got {values[~np.isfinite(values)][0]}; check the model's scales"
+        )
+    fraction, exponent = np.frexp(np.abs(values))
+    # floor(x + 0.5) is exact here: x < 2**31 leaves more than 20 fraction bits of the double.
+    size = np.floor(fraction * 2.0**31 + 0.5).astype(np.int64)
+    carry = size == 2**31
+    size, exponent = np.where(carry, size >> 1, size), exponent + carry
+    tiny, huge = (exponent < MIN_EXPONENT) | (size == 0), exponent > MAX_EXPONENT
+    size = np.where(tiny, 0, np.where(huge, 2**31 - 1, size))
+    exponent = np.where(tiny, 0, np.where(huge, MAX_EXPONENT, exponent))
+    return (np.where(values < 0, -size, size)).astype(np.int32), exponent.astype(np.int32)
+
+
+def convolution_multipliers(s_in: float, s_w: ArrayLike, s_out: float) -> NDArray[np.float64]:
+    """``double(s_in) * double(s_w) / double(s_out)``, shape of ``s_w`` and at least (1,).
+
+    Convolutions and per-channel dense layers (LiteRT kernel_util.cc, PopulateConvolutionQuantizationParams).
+    """
+    wide = [
+        np.atleast_1d(_scale(s, name)).astype(np.float64)
+        for s, name in ((s_in, "s_in"), (s_w, "s_w"), (s_out, "s_out"))
+    ]
+    return wide[0] * wide[1] / wide[2]
+
+
+def dense_multiplier_per_tensor(s_in: float, s_w: float, s_out: float) -> float:
+    """``double(float32(s_in * s_w)) / double(s_out)``: per-tensor dense layers and uint8 convolutions.
+
+    Source: LiteRT kernel_util.cc, GetQuantizedConvolutionMultipler.
+    """
+    product = _scale(s_in, "s_in") * _scale(s_w, "s_w")
+    return float(np.float64(product) / np.float64(_scale(s_out, "s_out")))
+
+
+def product_multiplier(s_left: float, s_right: float, s_out: float) -> float:
+    """``double(float32(float32(s_left * s_right) / s_out))``: element-wise MUL (LiteRT kernels/mul.cc)."""
+    return float(_scale(s_left, "s_left") * _scale(s_right, "s_right") / _scale(s_out, "s_out"))
+
+
+def float32_multiplier(s_in: float, s_w: ArrayLike, s_out: float) -> NDArray[np.float32]:
+    """``s_in * s_w / s_out`` from left to right in float32, shape of ``s_w`` and at least (1,).
+
+    Source: XNNPACK operators/convolution-nhwc.c; ONNX Runtime qlinearconv.cc, ComputeOutputScale.
+    """
+    factor: NDArray[np.float32] = np.atleast_1d(_scale(s_in, "s_in") * _scale(s_w, "s_w") / _scale(s_out, "s_out"))
+    return factor
+
+
+def power_of_two_shift(real: float) -> int:
+    """Right shift ``s`` with ``real == 2**-s`` exactly; raises :class:`ModelError` when there is none."""
+    fraction, exponent = math.frexp(real)
+    if fraction != 0.5:
+        raise ModelError(
+            f"multiplier {real!r}: a shift scheme needs an exact power of two; use power-of-two scales", real=real
+        )
+    return 1 - exponent
+
+
+def requant_from_scales(
+    scheme: str,
+    *,
+    s_in: float,
+    s_w: ArrayLike,
+    s_out: float,
+    zero_point: int,
+    clamp_min: int,
+    clamp_max: int,
+    real: ArrayLike | None = None,
+) -> Requant:
+    """The :class:`Requant` of ``s_in * s_w / s_out`` in a scheme's own encoding; ``s_w`` is a number or shape (C,).
+
+    ``real`` replaces the double-precision ratio that integer and shift schemes encode, where an operator computes it
+    differently (:func:`dense_multiplier_per_tensor`, :func:`product_multiplier`).
+    """
+    ratio = (
+        convolution_multipliers(s_in, s_w, s_out) if real is None else np.atleast_1d(np.asarray(real, dtype=np.float64))
+    )
+    multiplier, shift = _ENCODERS[scheme_named(scheme).family](s_in, s_w, s_out, ratio)
+    return Requant(scheme, multiplier, shift, zero_point, clamp_min, clamp_max)
+
+
+def _encode_integer(
+    s_in: float, s_w: ArrayLike, s_out: float, ratio: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    return encode_multipliers(ratio)
+
+
+def _encode_shift(s_in: float, s_w: ArrayLike, s_out: float, ratio: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    return np.ones(len(ratio), np.int32), np.array([power_of_two_shift(float(real)) for real in ratio], np.int32)
+
+
+def _encode_float32(
+    s_in: float, s_w: ArrayLike, s_out: float, ratio: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    factor = float32_multiplier(s_in, s_w, s_out)
+    return factor, np.zeros(len(factor), np.int32)
+
+
+def _encode_scales(s_in: float, s_w: ArrayLike, s_out: float, ratio: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    columns = np.broadcast_arrays(_scale(s_in, "s_in"), np.atleast_1d(_scale(s_w, "s_w")), _scale(s_out, "s_out"))
+    return np.stack(columns, axis=1).astype(np.float64), np.zeros(len(columns[1]), np.int32)
+
+
+_ENCODERS = {
+    Family.INTEGER: _encode_integer,
+    Family.POWER_OF_TWO: _encode_shift,
+    Family.FLOAT32: _encode_float32,
+    Family.SCALES: _encode_scales,
+}
+
+
+def _scale(value: ArrayLike, name: str) -> Any:
+    """A scale or scales as float32; raises :class:`ModelError` unless positive and finite."""
+    scale = np.asarray(value, dtype=np.float32)
+    if not (np.isfinite(scale).all() and (scale > 0).all()):
+        raise ModelError(
+            f"scale {name}: expected positive finite float32 values, got {np.ravel(value).tolist()[:4]}", name=name
+        )
+    return scale[()]
+
+
+__all__ = [
+    "convolution_multipliers",
+    "dense_multiplier_per_tensor",
+    "encode_multiplier",
+    "encode_multipliers",
+    "float32_multiplier",
+    "power_of_two_shift",
+    "product_multiplier",
+    "reduced_multiplier16",
+    "requant_from_scales",
+]

@@ -1,0 +1,102 @@
+"""Setting ranges: which scale and zero point stand for the real values a tensor takes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from accelsim.errors import InputError
+from accelsim.quant.affine import fake_quant
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from accelsim.numerics import IntFormat
+
+MSE_STEPS = 64
+"""Fractions of the largest magnitude that :func:`mse_peak` tries; its own choice, finer steps change little."""
+
+_SMALLEST_SCALE = float(np.finfo(np.float32).smallest_normal)
+
+
+@dataclass(frozen=True)
+class QuantParameters:
+    """``real ≈ scale * (code - zero_point)``; ``scale`` is a positive float32 value."""
+
+    scale: float
+    zero_point: int
+
+
+def affine_parameters(low: float, high: float, *, fmt: IntFormat) -> QuantParameters:
+    """Cover [low, high], widened to hold 0, so that 0 has a code of its own (Jacob et al. 2018, section 3).
+
+    ``scale = (high - low) / (max - min)``; the zero point is the code nearest to ``min - low/scale``. An empty range
+    gives scale 1. Raises :class:`InputError` when ``low > high`` or either is not finite.
+    """
+    if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+        raise InputError(f"quantization range: expected finite low <= high, got [{low}, {high}]")
+    low, high = min(low, 0.0), max(high, 0.0)
+    step = (high - low) / (fmt.max - fmt.min) or 1.0
+    zero_point = math.floor(fmt.min - low / step + 0.5)
+    return QuantParameters(_positive(step), min(max(zero_point, fmt.min), fmt.max))
+
+
+def symmetric_parameters(peak: float, *, fmt: IntFormat) -> QuantParameters:
+    """Cover [-peak, peak] with zero point 0: ``scale = peak / max`` (TFLite's rule for weights)."""
+    return QuantParameters(_positive(_magnitude(peak) / max(fmt.max, 1)), 0)
+
+
+def power_of_two_parameters(peak: float, *, fmt: IntFormat) -> QuantParameters:
+    """Cover [-peak, peak] with zero point 0 and the smallest scale ``2**k`` that does: requantization is a shift."""
+    needed = _magnitude(peak) / max(fmt.max, 1)
+    if needed == 0:
+        return QuantParameters(1.0, 0)
+    fraction, exponent = math.frexp(needed)
+    return QuantParameters(_positive(math.ldexp(1.0, exponent - (fraction == 0.5))), 0)
+
+
+def minmax_range(x: ArrayLike) -> tuple[float, float]:
+    """Smallest and largest value of ``x``; raises :class:`InputError` for no values, NaN or infinities."""
+    values = _finite(x)
+    return float(values.min()), float(values.max())
+
+
+def percentile_range(x: ArrayLike, *, percent: float) -> tuple[float, float]:
+    """The range between the ``100 - percent`` and ``percent`` percentiles of ``x``; outliers beyond it saturate."""
+    if not 50 <= percent <= 100:
+        raise InputError(f"percentile range: expected 50 to 100 percent, got {percent}")
+    low, high = np.percentile(_finite(x), [100 - percent, percent])
+    return float(low), float(high)
+
+
+def mse_peak(x: ArrayLike, *, fmt: IntFormat) -> float:
+    """The peak whose symmetric quantizer has the least mean square error on ``x``, among 64 fractions of max|x|."""
+    values = _finite(x)
+    peaks = float(np.abs(values).max()) * np.arange(1, MSE_STEPS + 1) / MSE_STEPS
+    return float(min(peaks, key=lambda peak: _square_error(values, float(peak), fmt)))
+
+
+def _square_error(values: NDArray[np.float64], peak: float, fmt: IntFormat) -> float:
+    scale = symmetric_parameters(peak, fmt=fmt).scale
+    return float(np.square(fake_quant(values, scale=scale, zero_point=0, fmt=fmt) - values).mean())
+
+
+def _finite(x: ArrayLike) -> NDArray[np.float64]:
+    values = np.asarray(x, dtype=np.float64)
+    if not values.size or not np.isfinite(values).all():
+        raise InputError(f"quantization range: expected at least one value, all finite; got shape {values.shape}")
+    return values
+
+
+def _magnitude(peak: float) -> float:
+    if not math.isfinite(peak) or peak < 0:
+        raise InputError(f"quantization range: expected a finite peak of 0 or more, got {peak}")
+    return peak
+
+
+def _positive(scale: float) -> float:
+    """``scale`` as a float32 value; 1 for the scale of a tensor of zeros, or of one too small for a normal float32."""
+    return float(np.float32(scale)) if scale >= _SMALLEST_SCALE else 1.0
