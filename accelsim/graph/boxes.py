@@ -1,0 +1,42 @@
+"""Half-open boxes of tensor elements, many at a time: what a tile reads or writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Boxes:
+    """``count`` boxes of one tensor: ``lo`` and ``hi``, both int64 of shape (count, rank), ``lo <= hi``, ``hi`` exclusive."""
+
+    lo: Index
+    hi: Index
+
+    @property
+    def volume(self) -> Index:
+        """Elements in each box, int64 of shape (count,)."""
+        return np.prod(self.hi - self.lo, axis=1, dtype=np.int64)
+
+    def clipped(self, shape: tuple[int, ...]) -> Boxes:
+        """The part of each box inside ``shape``; a box outside becomes empty."""
+        bounds = np.asarray(shape, dtype=np.int64)
+        lo = np.clip(self.lo, 0, bounds)
+        return Boxes(lo, np.maximum(np.clip(self.hi, 0, bounds), lo))
+
+    def __len__(self) -> int:
+        return len(self.lo)
+
+    def slices(self, i: int) -> tuple[slice, ...]:
+        """Box ``i`` as an index into an array of the tensor's shape."""
+        return tuple(slice(int(a), int(b)) for a, b in zip(self.lo[i], self.hi[i], strict=True))
+
+
+def full_box(shape: tuple[int, ...]) -> Boxes:
+    """One box that covers a whole tensor of ``shape``."""
+    hi = np.asarray([shape], dtype=np.int64).reshape(1, len(shape))
+    return Boxes(np.zeros_like(hi), hi)

@@ -1,0 +1,72 @@
+"""The Graph: layers in topological order over named integer tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from accelsim.errors import GraphError
+from accelsim.graph.layer import Layer
+from accelsim.graph.mac_layers import MacLayer
+from accelsim.graph.tensor import Tensor
+from accelsim.graph.verify import verify_graph
+
+
+@dataclass(frozen=True)
+class HostPort:
+    """A tensor that crosses between host and machine.
+
+    ``host_name`` is the name the host knows; ``real`` says that the host holds it in floating point (the model file begins
+    with QUANTIZE or ends with DEQUANTIZE), so that codes are made or read with the tensor's scale and zero point.
+    """
+
+    tensor: str
+    host_name: str
+    real: bool = False
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Graph:
+    """Layers in an order in which every tensor is produced before it is read; checked when it is made.
+
+    ``arithmetic`` names the per-operator rule set that the importer encoded. A ``shape_only`` graph has no weights: it can be
+    timed, not executed, and its layers run one after another whatever they read.
+    """
+
+    name: str
+    arithmetic: str
+    tensors: Mapping[str, Tensor]
+    layers: tuple[Layer, ...]
+    inputs: tuple[HostPort, ...]
+    outputs: tuple[HostPort, ...]
+    shape_only: bool = False
+
+    def __post_init__(self) -> None:
+        verify_graph(self.tensors, self.layers, [p.tensor for p in self.inputs], [p.tensor for p in self.outputs], self.shape_only)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one inference."""
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of weights, packed at their bit-width."""
+        return sum(
+            -(-layer.geometry.oc * layer.geometry.reduction * layer.weight_format.bits // 8)
+            for layer in self.layers
+            if isinstance(layer, MacLayer)
+        )
+
+    @cached_property
+    def producer(self) -> Mapping[str, int]:
+        """Index of the layer that makes each tensor; graph inputs are absent."""
+        return {layer.output: i for i, layer in enumerate(self.layers)}
+
+    def layer(self, name: str) -> Layer:
+        """The layer called ``name``; GraphError where there is none."""
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise GraphError(f"graph {self.name!r} has no layer {name!r}; it has {[layer.name for layer in self.layers]}")

@@ -1,0 +1,82 @@
+"""Layers that the MAC array runs: convolutions, dense layers, matrix products."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.graph.geometry import MacGeometry
+from accelsim.graph.layer import Layer
+from accelsim.numerics import INT32, IntFormat, Requant
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MacLayer(Layer):
+    """Accumulators start at the bias, sum ``w * (x - input_zero_point)``, and are requantized (Nagel et al. 2021, section 2.1).
+
+    ``weights`` is an integer array of shape (oc, kh, kw, ic/groups), ``bias`` int64 of shape (oc,) or None; both are None
+    in a graph that carries shapes only, as is ``requant``. Taps that fall on padding contribute nothing.
+    ``accumulator`` is the format in which the source arithmetic sums.
+    """
+
+    operator: ClassVar[str]
+    geometry: MacGeometry
+    weights: NDArray[Any] | None
+    weight_format: IntFormat
+    bias: NDArray[np.int64] | None = None
+    bias_format: IntFormat = INT32
+    input_zero_point: int = 0
+    requant: Requant | None = None
+    accumulator: IntFormat = INT32
+
+    @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        return (self.geometry.input_shape,)
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        return self.geometry.output_shape
+
+    @property
+    def macs(self) -> int:
+        return self.geometry.macs
+
+
+class Conv2D(MacLayer):
+    """2-D convolution, grouped or not."""
+
+    operator = "CONV_2D"
+
+
+class DepthwiseConv2D(MacLayer):
+    """2-D convolution with one group per input channel."""
+
+    operator = "DEPTHWISE_CONV_2D"
+
+
+class Dense(MacLayer):
+    """Fully connected layer; the geometry's ``ih`` = ``oh`` counts the rows of the input matrix."""
+
+    operator = "FULLY_CONNECTED"
+
+
+class TransposeConv2D(MacLayer):
+    """Transposed convolution in its gather form: zeros inserted between input rows, kernel flipped by the importer."""
+
+    operator = "TRANSPOSE_CONV"
+
+
+class MatMul(MacLayer):
+    """Product of two activations, ``groups`` independent ones side by side; ``inputs`` = (left, right).
+
+    The right operand takes the place of the weights and is read from memory as the view (groups*n, 1, 1, k).
+    """
+
+    operator = "BATCH_MATMUL"
+
+    @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        return self.geometry.input_shape, self.geometry.weight_shape
