@@ -1,0 +1,16 @@
+"""Action counts of a Program, and what they cost in picojoules by a sourced table."""
+
+from accelsim.energy.counts import ActionCounts, count_actions
+from accelsim.energy.model import COMPONENTS, EnergySplit, layer_energy
+from accelsim.energy.table import EnergyEntry, EnergyTable, load_table
+
+__all__ = [
+    "COMPONENTS",
+    "ActionCounts",
+    "EnergyEntry",
+    "EnergySplit",
+    "EnergyTable",
+    "count_actions",
+    "layer_energy",
+    "load_table",
+]

@@ -1,0 +1,88 @@
+"""How often each part of the machine acts, per layer, read off the Program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.graph import MacLayer
+from accelsim.program import Engine, Memory, Program
+from accelsim.program.footprint import accumulator_words
+
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ActionCounts:
+    """Actions per layer, int64 arrays of shape (layers,): buffers and DRAM in bits, accumulators in words, the rest in actions."""
+
+    array_mac: Counts
+    weight_buffer_read: Counts
+    weight_buffer_write: Counts
+    activation_buffer_read: Counts
+    activation_buffer_write: Counts
+    accumulator_read: Counts
+    accumulator_write: Counts
+    output_buffer_read: Counts
+    output_buffer_write: Counts
+    requantizer_requant: Counts
+    vector_step: Counts
+    dram_read: Counts
+    dram_write: Counts
+
+    def of_layer(self, index: int) -> dict[str, int]:
+        """Counts of one layer by action name."""
+        return {f.name: int(getattr(self, f.name)[index]) for f in fields(self)}
+
+
+def count_actions(program: Program) -> ActionCounts:
+    """Counts of every action.
+
+    Accumulators are written once per pixel, channel and row fold; each is read as often, since the first write of a tile
+    starts from the bias instead of a read and the requantizer reads the last one.
+    """
+    weight_bits, activation_bits = _operand_bits(program)
+    loads_w, loads_a = program.of_engine(Engine.LOAD_WEIGHTS), program.of_engine(Engine.LOAD_ACTIVATIONS)
+    stores, vector = program.of_engine(Engine.STORE), program.of_engine(Engine.VECTOR)
+    compute, requant = program.of_engine(Engine.COMPUTE), program.of_engine(Engine.REQUANTIZE)
+    loaded_w, loaded_a = _per_layer(program, program.amount, loads_w) * 8, _per_layer(program, program.amount, loads_a) * 8
+    stored = _per_layer(program, program.amount, stores) * 8
+    words = _per_layer(program, program.accumulator_writes, compute)
+    array_reads = _per_layer(program, program.activation_reads, compute) * activation_bits
+    is_vector = np.bincount(program.layer[vector], minlength=len(program.graph.layers)) > 0
+    return ActionCounts(
+        array_mac=_per_layer(program, program.amount, compute),
+        weight_buffer_read=_per_layer(program, program.weight_reads, compute) * weight_bits,
+        weight_buffer_write=loaded_w,
+        activation_buffer_read=np.where(is_vector, loaded_a, array_reads),
+        activation_buffer_write=loaded_a,
+        accumulator_read=words,
+        accumulator_write=words,
+        output_buffer_read=stored,
+        output_buffer_write=_per_layer(program, program.extent, program.memory == Memory.OUTPUTS) * 8,
+        requantizer_requant=_per_layer(program, program.amount, requant),
+        vector_step=_per_layer(program, program.amount, vector),
+        dram_read=loaded_w + loaded_a,
+        dram_write=stored,
+    )
+
+
+def _per_layer(program: Program, values: Counts, mask: NDArray[np.bool_]) -> Counts:
+    total = np.zeros(len(program.graph.layers), dtype=np.int64)
+    np.add.at(total, program.layer[mask], values[mask])
+    return total
+
+
+def _operand_bits(program: Program) -> tuple[Counts, Counts]:
+    layers = program.graph.layers
+    weights = [layer.weight_format.bits if isinstance(layer, MacLayer) else 0 for layer in layers]
+    activations = [program.graph.tensors[layer.inputs[0]].format.bits for layer in layers]
+    return np.array(weights, dtype=np.int64), np.array(activations, dtype=np.int64)
+
+
+def layer_accumulator_words(program: Program, index: int) -> int:
+    """Accumulator words per sum of one layer."""
+    layer = program.graph.layers[index]
+    return accumulator_words(program.graph.tensors[layer.inputs[0]].format.bits, program.arch)

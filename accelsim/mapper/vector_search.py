@@ -1,0 +1,50 @@
+"""Tiles of a vector layer: whole when it fits, else halved along its outermost axes until it does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from accelsim.arch import Arch
+from accelsim.errors import MappingError
+from accelsim.graph import VectorLayer
+from accelsim.program import Memory, VectorMapping
+from accelsim.program.footprint import packed_bytes, slot_capacity
+from accelsim.program.vector_layer import grid_boxes
+
+
+def vector_mapping(layer: VectorLayer, *, input_bits: Sequence[int], output_bits: int, arch: Arch) -> VectorMapping:
+    """The first tile that fits both buffers, cutting axis 0 down to single rows before touching axis 1, and so on."""
+    tile = list(layer.output_shape)
+    splittable = [axis for axis in range(len(tile)) if axis not in layer.whole_axes]
+    missing = _missing(layer, tuple(tile), input_bits, output_bits, arch)
+    while missing:
+        axis = next((a for a in splittable if tile[a] > 1), None)
+        if axis is None:
+            memory, bytes_short = missing
+            raise MappingError(
+                f"layer {layer.name!r} ({layer.operator}): the smallest tile is {bytes_short} bytes too large for one slot of the "
+                f"{memory.label}; enlarge it or switch its double buffering off",
+                layer=layer.name,
+                memory=memory.label,
+                missing=bytes_short,
+            )
+        tile[axis] = -(-tile[axis] // 2)
+        missing = _missing(layer, tuple(tile), input_bits, output_bits, arch)
+    return VectorMapping(tile=tuple(tile))
+
+
+def _missing(
+    layer: VectorLayer, tile: tuple[int, ...], input_bits: Sequence[int], output_bits: int, arch: Arch
+) -> tuple[Memory, int] | None:
+    """The buffer that the largest tile overflows, and by how many bytes."""
+    tiles, _ = grid_boxes(layer.output_shape, tile)
+    reads = layer.reads(tiles)
+    inputs = np.sum([packed_bytes(boxes.volume, bits) for boxes, bits in zip(reads, input_bits, strict=True)], axis=0)
+    needs = {Memory.ACTIVATIONS: int(inputs.max()), Memory.OUTPUTS: int(packed_bytes(tiles.volume, output_bits).max())}
+    for memory, size in needs.items():
+        capacity = slot_capacity(memory, arch)
+        if size > capacity:
+            return memory, size - capacity
+    return None

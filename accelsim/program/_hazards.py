@@ -1,0 +1,108 @@
+"""Numba kernel of the hazard check: vector clocks over engines, live regions per memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from accelsim.numba_cache import njit
+
+ENGINES = 6
+LIVE = 512
+
+
+@njit
+def _clock_of(clock: Any, i: int, previous: int, engine: Any, start: Any, dependencies: Any) -> None:
+    """Everything known to have finished when operation ``i`` starts, one operation number per engine."""
+    for e in range(ENGINES):
+        clock[i, e] = clock[previous, e] if previous >= 0 else -1
+    for k in range(start[i], start[i + 1]):
+        d = dependencies[k]
+        for e in range(ENGINES):
+            clock[i, e] = max(clock[i, e], clock[d, e])
+        clock[i, engine[d]] = max(clock[i, engine[d]], d)
+
+
+@njit
+def find_hazard(
+    engine: Any, memory: Any, offset: Any, extent: Any, sources: Any, start: Any, dependencies: Any, stores_needed: Any
+) -> tuple[int, int, int]:
+    """(kind, operation, other operation) of the first hazard in program order; kind 0 is none.
+
+    1: a source's region does not hold its data; 2: overwrites a region that may still be written; 3: overwrites one that may
+    still be read; 4: reads a source it does not wait for; 5: loads from DRAM what may not have been stored.
+    """
+    count = len(engine)
+    clock = np.full((count, ENGINES), -1, dtype=np.int64)
+    previous = np.full(ENGINES, -1, dtype=np.int64)
+    live = np.full((4, LIVE), -1, dtype=np.int64)  # writer of each live region, per memory
+    readers = np.full((count, ENGINES), -1, dtype=np.int64)  # last reader of each operation's result, per engine
+    for i in range(count):
+        _clock_of(clock, i, previous[engine[i]], engine, start, dependencies)
+        previous[engine[i]] = i
+        needed = stores_needed[i]
+        if needed >= 0 and clock[i, engine[needed]] < needed:
+            return 5, i, needed
+        for k in range(start[i], start[i] + sources[i]):
+            source = dependencies[k]
+            if clock[i, engine[source]] < source:
+                return 4, i, source
+            if extent[source] > 0 and not _is_live(live, memory[source], source):
+                return 1, i, source
+            readers[source, engine[i]] = i
+        if memory[i] < 0 or extent[i] == 0:
+            continue
+        kind, other = _claim(live, readers, clock, engine, memory, offset, extent, i)
+        if kind:
+            return kind, i, other
+    return 0, -1, -1
+
+
+@njit
+def _is_live(live: Any, memory: int, writer: int) -> bool:
+    for slot in range(LIVE):
+        if live[memory, slot] == writer:
+            return True
+    return False
+
+
+@njit
+def _claim(
+    live: Any, readers: Any, clock: Any, engine: Any, memory: Any, offset: Any, extent: Any, i: int
+) -> tuple[int, int]:
+    """Make operation ``i`` the owner of its region; complain where an earlier owner or its readers may still be busy."""
+    free = -1
+    for slot in range(LIVE):
+        owner = live[memory[i], slot]
+        if owner < 0:
+            free = slot if free < 0 else free
+            continue
+        if offset[owner] >= offset[i] + extent[i] or offset[i] >= offset[owner] + extent[owner]:
+            continue
+        if engine[owner] != engine[i] and clock[i, engine[owner]] < owner:
+            return 2, owner
+        for e in range(ENGINES):
+            reader = readers[owner, e]
+            if reader >= 0 and reader != i and clock[i, e] < reader:
+                return 3, reader
+        live[memory[i], slot] = -1
+        free = slot
+    live[memory[i], free] = i
+    return 0, -1
+
+
+@njit
+def last_overlapping(needed: Any, loads: Any, stores: Any, lo: Any, hi: Any, rank: int) -> None:
+    """Write into ``needed`` the last of ``stores`` whose box overlaps each load's; an empty box needs none."""
+    for load in loads:
+        for s in range(len(stores) - 1, -1, -1):
+            store = stores[s]
+            overlaps = True
+            for axis in range(rank):
+                if max(lo[load, axis], lo[store, axis]) >= min(hi[load, axis], hi[store, axis]):
+                    overlaps = False
+                    break
+            if overlaps:
+                needed[load] = store
+                break

@@ -1,0 +1,132 @@
+"""The rules of a Program: regions inside their memory, dependencies backwards, no read before its write, no write before its reads.
+
+Ordering is exact: a vector clock per operation holds, for each engine, the last of its operations known to have finished
+before this one may start (Fidge 1988; Mattern 1989). Engines are in-order queues, so that knowing one operation finished is
+knowing all earlier ones of that engine did.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.errors import HazardError, ProgramError
+from accelsim.graph import Graph, Reshape
+from accelsim.program.footprint import slot_capacity, slots
+from accelsim.program.kinds import Engine, Memory
+from accelsim.program.program import Program
+
+_ON_CHIP = (Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS)
+
+
+def check_program(program: Program) -> None:
+    """Raise ProgramError or HazardError, naming the operations, on the first rule broken."""
+    _check_columns(program)
+    _check_dependencies(program)
+    _check_regions(program)
+    _check_conservation(program)
+    _check_hazards(program)
+
+
+def _check_columns(program: Program) -> None:
+    count = len(program)
+    bad = np.flatnonzero((program.cycles < 1) | (program.latency < 0) | (program.amount < 0))
+    if len(bad):
+        raise ProgramError(f"{program.describe(int(bad[0]))}: cycles must be at least 1, latency and amount at least 0")
+    if np.any((program.engine < 0) | (program.engine >= len(Engine))):
+        raise ProgramError(f"engine numbers must lie in 0..{len(Engine) - 1}")
+    if len(program.dependency_start) != count + 1 or program.dependency_start[-1] != len(program.dependencies):
+        raise ProgramError("dependency_start must hold one entry per operation and the total")
+
+
+def _check_dependencies(program: Program) -> None:
+    waiting = np.repeat(np.arange(len(program)), np.diff(program.dependency_start))
+    bad = np.flatnonzero((program.dependencies >= waiting) | (program.dependencies < 0))
+    if len(bad):
+        i, on = int(waiting[bad[0]]), int(program.dependencies[bad[0]])
+        raise ProgramError(f"{program.describe(i)} waits for operation {on}, which is not earlier in program order", operation=i)
+
+
+def _check_regions(program: Program) -> None:
+    for memory in _ON_CHIP:
+        capacity = slot_capacity(memory, program.arch) * slots(memory, program.arch)
+        end = program.offset + program.extent
+        bad = np.flatnonzero((program.memory == memory) & ((end > capacity) | (program.offset < 0) | (program.extent < 0)))
+        if len(bad):
+            i = int(bad[0])
+            raise ProgramError(
+                f"{program.describe(i)} ends at {end[i]}, {end[i] - capacity} past the {memory.label}'s {capacity}", operation=i
+            )
+
+
+def _check_conservation(program: Program) -> None:
+    if program.macs != program.graph.macs:
+        raise ProgramError(f"the Program computes {program.macs} MACs, its Graph has {program.graph.macs}")
+    stores = program.of_engine(Engine.STORE)
+    volume = np.prod(np.maximum(program.hi - program.lo, np.where(np.arange(program.lo.shape[1]) < program.rank[:, None], 0, 1)), axis=1)
+    stored = np.bincount(program.layer[stores], weights=volume[stores], minlength=len(program.graph.layers))
+    for index, layer in enumerate(program.graph.layers):
+        expected = program.graph.tensors[layer.output].elements
+        if np.any(program.layer == index) and stored[index] != expected:
+            raise ProgramError(f"layer {layer.name!r} stores {int(stored[index])} elements, its output has {expected}", layer=layer.name)
+
+
+def _check_hazards(program: Program) -> None:
+    from accelsim.program._hazards import find_hazard
+
+    kind, i, other = find_hazard(
+        program.engine,
+        program.memory,
+        program.offset,
+        program.extent,
+        program.sources,
+        program.dependency_start,
+        program.dependencies,
+        _stores_needed(program),
+    )
+    if kind == 0:
+        return
+    reason = {
+        1: "reads the result of {other}, whose region no longer (or never) holds it",
+        2: "may overwrite {other}, which may not have finished writing",
+        3: "may overwrite data that {other} may still be reading",
+        4: "reads the result of {other} without waiting for it",
+        5: "reads elements that {other} may not have stored yet",
+    }[int(kind)]
+    raise HazardError(
+        f"{program.describe(int(i))} {reason.format(other=program.describe(int(other)))}; a dependency is missing",
+        operation=int(i),
+        other=int(other),
+    )
+
+
+def _stores_needed(program: Program) -> NDArray[np.int64]:
+    """For each load of a computed tensor, the last store that its box overlaps; -1 elsewhere."""
+    from accelsim.program._hazards import last_overlapping
+
+    needed = np.full(len(program), -1, dtype=np.int64)
+    makers = _makers(program.graph)
+    stores = program.of_engine(Engine.STORE)
+    for index, layer in enumerate(program.graph.layers):
+        for operand, (tensor, view) in enumerate(zip(layer.inputs, layer.input_shapes, strict=True)):
+            if tensor not in makers:
+                continue
+            loads = np.flatnonzero((program.layer == index) & (program.operand == operand))
+            maker = makers[tensor]
+            written = np.flatnonzero(stores & (program.layer == maker))
+            if program.graph.layers[maker].output_shape == view:
+                last_overlapping(needed, loads, written, program.lo, program.hi, len(view))
+            else:
+                needed[loads] = written[-1]
+    return needed
+
+
+def _makers(graph: Graph) -> dict[str, int]:
+    """The layer that stores each computed tensor; a Reshape passes on what it was given."""
+    makers: dict[str, int] = {}
+    for index, layer in enumerate(graph.layers):
+        if not isinstance(layer, Reshape):
+            makers[layer.output] = index
+        elif layer.inputs[0] in makers:
+            makers[layer.output] = makers[layer.inputs[0]]
+    return makers

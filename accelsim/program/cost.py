@@ -1,0 +1,30 @@
+"""Cycles that the engines other than the array take for an amount of work."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.arch import Arch
+from accelsim.program.footprint import ceil_div
+
+Counts = NDArray[np.int64]
+
+
+def dma_cycles(amount_bytes: Counts, arch: Arch) -> Counts:
+    """Cycles that a transfer holds its queue and the DRAM port: set-up plus bytes at the DRAM's bandwidth, at least 1."""
+    per_byte = Fraction(arch.clock_hz, arch.dram.bandwidth_bytes_per_s)
+    transfer = ceil_div(amount_bytes * per_byte.numerator, per_byte.denominator)
+    return np.maximum(1, arch.dma.setup_cycles + transfer)
+
+
+def dram_latency_cycles(arch: Arch) -> int:
+    """Cycles from the end of a transfer at the port until its data is there."""
+    return int(np.ceil(arch.dram.latency_ns * arch.clock_hz / 1e9))
+
+
+def lane_cycles(work: Counts, lanes: int) -> Counts:
+    """Cycles for ``work`` steps on ``lanes`` parallel lanes, at least 1."""
+    return np.maximum(1, ceil_div(work, lanes))

@@ -1,0 +1,99 @@
+"""Bytes and words that one tile occupies; every function works on ints and on arrays of candidates alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from accelsim.arch import Arch
+from accelsim.graph import MacGeometry, MacLayer
+from accelsim.program.kinds import Memory
+
+
+def ceil_div(a: Any, b: Any) -> Any:
+    """Quotient rounded up, for non-negative ints or arrays."""
+    return -(-a // b)
+
+
+def packed_bytes(elements: Any, bits: Any) -> Any:
+    """Bytes of ``elements`` packed at ``bits`` each."""
+    return ceil_div(elements * bits, 8)
+
+
+def input_span(geometry: MacGeometry, axis: str, outputs: Any, taps: Any) -> Any:
+    """Largest number of input rows (``axis`` "h") or columns ("w") under ``outputs`` output rows and ``taps`` kernel rows."""
+    size, stride = getattr(geometry, f"i{axis}"), getattr(geometry, f"stride_{axis}")
+    dilation, upsample = getattr(geometry, f"dilation_{axis}"), getattr(geometry, f"upsample_{axis}")
+    spread = (outputs - 1) * stride + (taps - 1) * dilation + 1
+    return np.minimum(size, ceil_div(spread, upsample))
+
+
+def passes(layer: MacLayer, activation_bits: int, arch: Arch) -> int:
+    """Array passes per product: operands wider than the array's ports are fed in slices (8x16 half rate, 16x16 quarter)."""
+    weight = ceil_div(layer.weight_format.bits, arch.array.weight_bits)
+    return int(weight * ceil_div(activation_bits, arch.array.activation_bits))
+
+
+def accumulator_words(activation_bits: int, arch: Arch) -> int:
+    """Accumulator words per sum: as many as the activations need slices, so that wide activations get wide sums."""
+    return int(ceil_div(activation_bits, arch.array.activation_bits))
+
+
+def accumulator_bits(activation_bits: int, arch: Arch) -> int:
+    """Width of one sum in bits, 64 at most."""
+    return min(64, accumulator_words(activation_bits, arch) * arch.accumulator.bits)
+
+
+def slot_capacity(memory: Memory, arch: Arch) -> int:
+    """Bytes (words for the accumulators) that one tile may occupy: half of a double-buffered memory."""
+    if memory is Memory.ACCUMULATORS:
+        return arch.accumulator.count // slots(memory, arch)
+    return _buffer(memory, arch).size_bytes // slots(memory, arch)
+
+
+def slots(memory: Memory, arch: Arch) -> int:
+    """Tiles that a memory holds at once: 2 when double-buffered, else 1."""
+    double = arch.accumulator.double_buffered if memory is Memory.ACCUMULATORS else _buffer(memory, arch).double_buffered
+    return 2 if double else 1
+
+
+def _buffer(memory: Memory, arch: Arch) -> Any:
+    return {Memory.WEIGHTS: arch.weight_buffer, Memory.ACTIVATIONS: arch.activation_buffer, Memory.OUTPUTS: arch.output_buffer}[memory]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TileSizes:
+    """Tile sizes of a MAC layer as in :class:`MacMapping`, each an int or an array of candidates."""
+
+    oh: Any
+    ow: Any
+    oc: Any
+    ic: Any
+    kh: Any
+    kw: Any
+    groups: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperandBits:
+    """Widths of a MAC layer's operands and result, in bits."""
+
+    weight: int
+    activation: int
+    output: int
+
+
+def mac_footprint(geometry: MacGeometry, tile: TileSizes, bits: OperandBits, words: int) -> dict[Memory, Any]:
+    """Occupied bytes of each buffer and words of the accumulators for one tile (or per candidate)."""
+    pixels = tile.oh * tile.ow
+    channels = tile.groups * tile.oc
+    rows = input_span(geometry, "h", tile.oh, tile.kh)
+    columns = input_span(geometry, "w", tile.ow, tile.kw)
+    return {
+        Memory.WEIGHTS: packed_bytes(channels * tile.kh * tile.kw * tile.ic, bits.weight),
+        Memory.ACTIVATIONS: packed_bytes(rows * columns * tile.groups * tile.ic, bits.activation),
+        Memory.ACCUMULATORS: pixels * channels * words,
+        Memory.OUTPUTS: packed_bytes(pixels * channels, bits.output),
+    }

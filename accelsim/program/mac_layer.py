@@ -1,0 +1,230 @@
+"""Tile operations of one MAC layer: [load weights] [load activations] compute ... requantize store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.arch import Arch
+from accelsim.graph import Boxes, MacGeometry, MacLayer
+from accelsim.program.array_model import ComputeTiles, array_cost
+from accelsim.program.columns import LayerBlock
+from accelsim.program.cost import dma_cycles, dram_latency_cycles, lane_cycles
+from accelsim.program.footprint import accumulator_words, packed_bytes, passes
+from accelsim.program.kinds import Engine, Memory
+from accelsim.program.mapping import MacMapping
+from accelsim.program.site import Site
+from accelsim.program.stores import StoreGrid
+
+Index = NDArray[np.int64]
+
+
+def cuts(size: int, tile: int) -> tuple[Index, Index]:
+    """Starts and exclusive stops of ``size`` cut into pieces of ``tile``."""
+    starts = np.arange(0, size, tile, dtype=np.int64)
+    return starts, np.minimum(starts + tile, size)
+
+
+@dataclass(frozen=True, eq=False)
+class MacTiles:
+    """Every compute tile of a layer in program order: boxes of output, weights and input, and where blocks begin and end."""
+
+    output: Boxes
+    weights: Boxes
+    inputs: Boxes
+    groups: Index
+    first_step: NDArray[np.bool_]
+    last_step: NDArray[np.bool_]
+    new_weights: NDArray[np.bool_]
+    new_inputs: NDArray[np.bool_]
+    stops: tuple[Index, ...]
+    order: tuple[int, ...]
+
+
+def enumerate_tiles(g: MacGeometry, m: MacMapping) -> MacTiles:
+    """The loop nest of ``m`` over ``g``, flattened; the reduction (kernel rows, columns, channels) is innermost."""
+    channels = _channel_blocks(g, m)
+    oh, ow, kh, kw, ic = cuts(g.oh, m.oh), cuts(g.ow, m.ow), cuts(g.kh, m.kh), cuts(g.kw, m.kw), cuts(g.ic_per_group, m.ic)
+    n = cuts(g.n, 1)
+    spatial, order = ((n, oh, ow), (3, 0, 1, 2)) if m.order == "weights_outer" else ((n, oh, ow), (0, 1, 2, 3))
+    sizes = [len(axis[0]) for axis in (*spatial, channels[0:2], kh, kw, ic)]
+    loops = [*order, 4, 5, 6]
+    position = np.indices([sizes[axis] for axis in loops], dtype=np.int64).reshape(len(loops), -1)
+    at = {axis: position[i] for i, axis in enumerate(loops)}
+    c_lo, c_hi, g_lo, g_hi = (part[at[3]] for part in channels)
+    ranges = [(axis[0][at[i]], axis[1][at[i]]) for i, axis in ((0, n), (1, oh), (2, ow), (4, kh), (5, kw), (6, ic))]
+    (n0, n1), (y0, y1), (x0, x1), (ky0, ky1), (kx0, kx1), (i0, i1) = ranges
+    step = np.arange(len(n0)) % (sizes[4] * sizes[5] * sizes[6])
+    return MacTiles(
+        output=_boxes((n0, n1), (y0, y1), (x0, x1), (c_lo, c_hi)),
+        weights=_boxes((c_lo, c_hi), (ky0, ky1), (kx0, kx1), (i0, i1)),
+        inputs=_input_boxes(g, (n0, n1), (y0, y1), (x0, x1), (ky0, ky1), (kx0, kx1), _input_channels(g, g_lo, g_hi, i0, i1)),
+        groups=g_hi - g_lo,
+        first_step=step == 0,
+        last_step=step == sizes[4] * sizes[5] * sizes[6] - 1,
+        new_weights=_changes(at[3], at[4], at[5], at[6]),
+        new_inputs=_changes(at[0], at[1], at[2], at[4], at[5], at[6], g_lo),
+        stops=(n[1], oh[1], ow[1], channels[1]),
+        order=order,
+    )
+
+
+def _channel_blocks(g: MacGeometry, m: MacMapping) -> tuple[Index, Index, Index, Index]:
+    """Output channels (lo, hi) and groups (lo, hi) of each channel tile."""
+    group_lo, group_hi = cuts(g.groups, m.groups)
+    if m.groups > 1 or m.oc >= g.oc_per_group:
+        return group_lo * g.oc_per_group, group_hi * g.oc_per_group, group_lo, group_hi
+    lo, hi = cuts(g.oc_per_group, m.oc)
+    base = (group_lo * g.oc_per_group)[:, None]
+    repeat = len(lo)
+    return (base + lo).ravel(), (base + hi).ravel(), np.repeat(group_lo, repeat), np.repeat(group_hi, repeat)
+
+
+def _input_channels(g: MacGeometry, g_lo: Index, g_hi: Index, i0: Index, i1: Index) -> tuple[Index, Index]:
+    return g_lo * g.ic_per_group + i0, (g_hi - 1) * g.ic_per_group + i1
+
+
+def _input_boxes(g: MacGeometry, n: Any, y: Any, x: Any, ky: Any, kx: Any, c: Any) -> Boxes:
+    rows = _input_range(y, ky, g.stride_h, g.dilation_h, g.pad_top, g.upsample_h)
+    columns = _input_range(x, kx, g.stride_w, g.dilation_w, g.pad_left, g.upsample_w)
+    return _boxes(n, rows, columns, c).clipped(g.input_shape)
+
+
+def _input_range(out: Any, taps: Any, stride: int, dilation: int, pad: int, upsample: int) -> tuple[Index, Index]:
+    first = out[0] * stride - pad + taps[0] * dilation
+    last = (out[1] - 1) * stride - pad + (taps[1] - 1) * dilation
+    lo = -(-first // upsample)
+    return lo, np.maximum(lo, last // upsample + 1)
+
+
+def _boxes(*ranges: tuple[Index, Index]) -> Boxes:
+    return Boxes(np.stack([r[0] for r in ranges], axis=1), np.stack([r[1] for r in ranges], axis=1))
+
+
+def _changes(*indices: Index) -> NDArray[np.bool_]:
+    changed = np.ones(len(indices[0]), dtype=np.bool_)
+    changed[1:] = np.any([i[1:] != i[:-1] for i in indices], axis=0)
+    return changed
+
+
+def build_mac_layer(index: int, layer: MacLayer, mapping: MacMapping, site: Site) -> LayerBlock:
+    """All operations of ``layer``, linked to the memories and stores of ``site``."""
+    tiles = enumerate_tiles(layer.geometry, mapping)
+    per_tile = 1 + tiles.new_weights.astype(np.int64) + tiles.new_inputs + 2 * tiles.last_step
+    begin = np.cumsum(per_tile) - per_tile
+    block = LayerBlock(index, site.count, int(per_tile.sum()))
+    weight_row = begin
+    input_row = begin + tiles.new_weights
+    compute_row = input_row + tiles.new_inputs
+    _load_weights(block, layer, tiles, weight_row, compute_row, site)
+    _load_inputs(block, layer, tiles, input_row, compute_row, site)
+    _compute(block, layer, tiles, compute_row, site)
+    _requantize_and_store(block, layer, tiles, compute_row, site)
+    _link_compute(block, tiles, weight_row, input_row, compute_row)
+    return block
+
+
+def _last_users(new: NDArray[np.bool_], users: Index) -> Index:
+    """For each block that begins where ``new``, the last of ``users`` before the next one begins."""
+    starts = np.flatnonzero(new)
+    return users[np.append(starts[1:], len(new)) - 1]
+
+
+def _load_weights(block: LayerBlock, layer: MacLayer, tiles: MacTiles, rows: Index, users: Index, site: Site) -> None:
+    new = tiles.new_weights
+    boxes = Boxes(tiles.weights.lo[new], tiles.weights.hi[new])
+    size = packed_bytes(boxes.volume, layer.weight_format.bits)
+    offset, free = site.rings[Memory.WEIGHTS].fill(_last_users(new, users) + block.base)
+    operand = 1 if len(layer.inputs) > 1 else -1
+    _put_load(block, rows[new], Engine.LOAD_WEIGHTS, Memory.WEIGHTS, boxes, size, offset, operand, site.arch)
+    block.wait(rows[new], free)
+    if operand == 1:
+        block.wait(rows[new], site.written(layer.inputs[1], boxes, layer.input_shapes[1]))
+
+
+def _load_inputs(block: LayerBlock, layer: MacLayer, tiles: MacTiles, rows: Index, users: Index, site: Site) -> None:
+    new = tiles.new_inputs
+    boxes = Boxes(tiles.inputs.lo[new], tiles.inputs.hi[new])
+    size = packed_bytes(boxes.volume, site.bits(layer.inputs[0]))
+    offset, free = site.rings[Memory.ACTIVATIONS].fill(_last_users(new, users) + block.base)
+    _put_load(block, rows[new], Engine.LOAD_ACTIVATIONS, Memory.ACTIVATIONS, boxes, size, offset, 0, site.arch)
+    block.wait(rows[new], free)
+    block.wait(rows[new], site.written(layer.inputs[0], boxes, layer.input_shapes[0]))
+
+
+def _put_load(
+    block: LayerBlock, rows: Index, engine: Engine, memory: Memory, boxes: Boxes, size: Index, offset: Index, operand: int, arch: Arch
+) -> None:
+    latency = dram_latency_cycles(arch)
+    cycles = dma_cycles(size, arch)
+    block.put(rows, engine, memory, boxes, amount=size, cycles=cycles, latency=latency, offset=offset, extent=size, operand=operand)
+
+
+def _compute(block: LayerBlock, layer: MacLayer, tiles: MacTiles, rows: Index, site: Site) -> None:
+    extent = tiles.weights.hi - tiles.weights.lo
+    reduction = extent[:, 1] * extent[:, 2] * extent[:, 3]
+    pixels = tiles.output.volume // extent[:, 0]
+    bits = site.bits(layer.inputs[0])
+    sizes = ComputeTiles(
+        pixels=pixels,
+        reduction=reduction,
+        channels=extent[:, 0] // tiles.groups,
+        groups=tiles.groups,
+        passes=passes(layer, bits, site.arch),
+        weights_kept=~tiles.new_weights,
+        weight_bits=layer.weight_format.bits,
+        activation_bits=bits,
+    )
+    cost = array_cost(sizes, site.arch)
+    words = accumulator_words(bits, site.arch)
+    tile_of = np.cumsum(tiles.first_step) - 1
+    requantize = rows[tiles.last_step] + 1 + block.base
+    offset, free = site.rings[Memory.ACCUMULATORS].fill(requantize)
+    block.put(
+        rows,
+        Engine.COMPUTE,
+        Memory.ACCUMULATORS,
+        tiles.output,
+        amount=tiles.output.volume * reduction,
+        cycles=cost.cycles,
+        stream_cycles=cost.stream_cycles,
+        weight_reads=cost.weight_reads,
+        activation_reads=cost.activation_reads,
+        accumulator_writes=cost.accumulator_writes * words,
+        offset=offset[tile_of],
+        extent=tiles.output.volume * words,
+    )
+    block.wait(rows[tiles.first_step], free)
+
+
+def _link_compute(block: LayerBlock, tiles: MacTiles, weight_row: Index, input_row: Index, compute_row: Index) -> None:
+    """Each compute reads the weights and inputs loaded last, and adds to the partial sums of the step before."""
+    for new, rows in ((tiles.new_weights, weight_row), (tiles.new_inputs, input_row)):
+        current = np.maximum.accumulate(np.where(new, rows, -1))
+        block.wait(compute_row, current + block.base, source=True)
+    later = np.flatnonzero(~tiles.first_step)
+    block.wait(compute_row[later], compute_row[later - 1] + block.base, source=True)
+
+
+def _requantize_and_store(block: LayerBlock, layer: MacLayer, tiles: MacTiles, compute_row: Index, site: Site) -> None:
+    last = tiles.last_step
+    boxes = Boxes(tiles.output.lo[last], tiles.output.hi[last])
+    size = packed_bytes(boxes.volume, site.bits(layer.output))
+    compute, requantize, store = compute_row[last], compute_row[last] + 1, compute_row[last] + 2
+    offset, free = site.rings[Memory.OUTPUTS].fill(store + block.base)
+    lanes = lane_cycles(boxes.volume, site.arch.requantizer.lanes)
+    block.put(requantize, Engine.REQUANTIZE, Memory.OUTPUTS, boxes, amount=boxes.volume, cycles=lanes, offset=offset, extent=size)
+    block.wait(requantize, compute + block.base, source=True)
+    block.wait(requantize, free)
+    put_stores(block, store, boxes, size, requantize, site)
+    site.stored(layer.output, StoreGrid(view=layer.output_shape, stops=tiles.stops, order=tiles.order, operations=store + block.base))
+
+
+def put_stores(block: LayerBlock, rows: Index, boxes: Boxes, size: Index, producer: Index, site: Site) -> None:
+    """Stores of finished tiles from the output buffer to DRAM."""
+    latency = dram_latency_cycles(site.arch)
+    block.put(rows, Engine.STORE, Memory.DRAM, boxes, amount=size, cycles=dma_cycles(size, site.arch), latency=latency, extent=size)
+    block.wait(rows, producer + block.base, source=True)

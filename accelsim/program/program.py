@@ -1,0 +1,106 @@
+"""The Program: every tile operation of a network on a machine, as plain arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.arch import Arch
+from accelsim.graph import Graph
+from accelsim.program.kinds import Engine, Memory
+from accelsim.program.mapping import Mapping
+
+MAX_RANK = 8
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Program:
+    """Tile operations in program order, one array element each; ``len(program)`` of them.
+
+    ``engine``, ``layer`` (index into the graph) and ``amount`` (bytes moved, MACs, elements requantized, vector lane-steps)
+    say what is done; ``cycles`` is how long the engine (and the DRAM port, for the DMA engines) is busy, ``latency`` how much
+    later the result is there. The operation writes ``extent`` bytes (accumulator words) at ``offset`` of ``memory``; ``lo``
+    and ``hi`` are the box it covers: of input ``operand``'s view for a load (of the weights' view for a weight load), of the
+    layer's output view for all others. It waits for ``dependencies[dependency_start[i] : dependency_start[i + 1]]``, all
+    earlier in program order; the first ``sources[i]`` of them made the on-chip data that it reads.
+    ``stream_cycles``, ``weight_reads``, ``activation_reads`` (elements) and ``accumulator_writes`` (words) belong to compute
+    operations and are 0 elsewhere.
+    """
+
+    graph: Graph
+    arch: Arch
+    mappings: tuple[Mapping | None, ...]
+    engine: NDArray[np.int8]
+    layer: NDArray[np.int32]
+    amount: NDArray[np.int64]
+    cycles: NDArray[np.int64]
+    latency: NDArray[np.int64]
+    memory: NDArray[np.int8]
+    offset: NDArray[np.int64]
+    extent: NDArray[np.int64]
+    operand: NDArray[np.int8]
+    lo: NDArray[np.int32]
+    hi: NDArray[np.int32]
+    stream_cycles: NDArray[np.int64]
+    weight_reads: NDArray[np.int64]
+    activation_reads: NDArray[np.int64]
+    accumulator_writes: NDArray[np.int64]
+    sources: NDArray[np.int8]
+    dependency_start: NDArray[np.int64]
+    dependencies: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.engine)
+
+    def __repr__(self) -> str:
+        return f"<Program {self.graph.name!r} on {self.arch.name!r}: {len(self)} tile operations, {len(self.dependencies)} dependencies>"
+
+    def of_engine(self, engine: Engine) -> NDArray[np.bool_]:
+        """Mask of the operations that ``engine`` executes."""
+        return self.engine == engine
+
+    def operands(self, i: int) -> NDArray[np.int32]:
+        """The operations whose on-chip results operation ``i`` reads."""
+        start = self.dependency_start[i]
+        return self.dependencies[start : start + self.sources[i]]
+
+    def waits_for(self, i: int) -> NDArray[np.int32]:
+        """All operations that must finish before operation ``i`` starts."""
+        return self.dependencies[self.dependency_start[i] : self.dependency_start[i + 1]]
+
+    @cached_property
+    def macs(self) -> int:
+        """Multiply-accumulates of all compute operations."""
+        return int(self.amount[self.of_engine(Engine.COMPUTE)].sum())
+
+    @cached_property
+    def rank(self) -> NDArray[np.int8]:
+        """Dimensions of each operation's box: 4 for MAC layers, that of the view for the others."""
+        layers = self.graph.layers
+        columns = 1 + max([len(layer.inputs) for layer in layers] or [0])
+        table = np.zeros((len(layers), columns), dtype=np.int8)
+        for row, layer in zip(table, layers, strict=True):
+            row[:] = len(layer.output_shape)
+            row[1 : 1 + len(layer.inputs)] = [len(view) for view in layer.input_shapes]
+        return table[self.layer, self.operand + 1]
+
+    def box(self, i: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """(lo, hi) of operation ``i``."""
+        rank = self.rank[i]
+        return tuple(self.lo[i, :rank].tolist()), tuple(self.hi[i, :rank].tolist())
+
+    def replace(self, **columns: Any) -> Program:
+        """A copy with some columns replaced, as tests do to break it on purpose."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Program(**(values | columns))
+
+    def describe(self, i: int) -> str:
+        """Operation ``i`` in words, for error messages."""
+        lo, hi = self.box(i)
+        ranges = ", ".join(f"{a}:{b}" for a, b in zip(lo, hi, strict=True))
+        where = Memory(self.memory[i]).label
+        return f"operation {i} ({Engine(self.engine[i]).label} [{ranges}] of layer {self.graph.layers[self.layer[i]].name!r} into the {where})"

@@ -1,0 +1,163 @@
+"""Result and its parts; the JSON they write is a stable contract, versioned by ``schema_version``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from accelsim.errors import AccelsimError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA_VERSION = 1
+
+Bound = Literal["compute", "fill/drain", "weight load", "activation load", "store", "requantize", "vector", "none"]
+BOUNDS: tuple[Bound, ...] = ("compute", "fill/drain", "weight load", "activation load", "store", "requantize", "vector", "none")
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class LayerResult(_Record):
+    """What one layer does on the machine.
+
+    ``cycles`` is how far the layer moves the finish of the network (layers overlap; the column adds up to the total).
+    ``compute_cycles`` is the time the array is busy, ``stream_cycles`` the part of it that streams operands; the rest fills and
+    drains. ``busy_cycles`` holds each engine's time. ``utilization`` is MACs over what the array could have done in
+    ``cycles``, ``compute_utilization`` the same for ``compute_cycles``; None where the array has nothing to do.
+    ``bound`` names the busiest part. Energies are in picojoules, traffic in bytes.
+    """
+
+    index: int
+    name: str
+    op: str
+    output: str
+    output_shape: tuple[int, ...]
+    macs: int
+    tiles: int
+    cycles: int
+    compute_cycles: int
+    stream_cycles: int
+    busy_cycles: dict[str, int]
+    start_cycle: int
+    finish_cycle: int
+    utilization: float | None
+    compute_utilization: float | None
+    bound: Bound
+    dram_read_bytes: int
+    dram_write_bytes: int
+    buffer_read_bytes: int
+    buffer_write_bytes: int
+    counts: dict[str, int]
+    energy_pj: float
+    energy_split_pj: dict[str, float]
+    mapping: str
+
+
+class Total(_Record):
+    """Sums and rates of one inference of the whole network."""
+
+    macs: int
+    tile_operations: int
+    cycles: int
+    compute_cycles: int
+    latency_s: float
+    inferences_per_s: float
+    utilization: float
+    weight_bytes: int
+    dram_read_bytes: int
+    dram_write_bytes: int
+    buffer_read_bytes: int
+    buffer_write_bytes: int
+    energy_pj: float
+    energy_split_pj: dict[str, float]
+    energy_per_mac_fj: float | None
+    average_power_w: float
+
+
+class ValueSummary(_Record):
+    """What the bit-exact datapath computed.
+
+    ``reader`` says which reader made the values of all inputs: ``program`` (through the Program's tiles and buffers) or
+    ``layers`` (whole-layer kernels, allowed where ``accumulators_proved``); ``program_checked`` inputs were also run through
+    the Program and gave the same bits. ``accuracy`` needs labels.
+    """
+
+    inputs: int
+    reader: Literal["program", "layers"]
+    program_checked: int
+    accumulators_proved: bool
+    accuracy: float | None = None
+    correct: int | None = None
+
+
+class Result(_Record):
+    """One network on one machine: per layer and in total."""
+
+    schema_version: int = SCHEMA_VERSION
+    accelsim_version: str
+    model: str
+    arithmetic: str
+    arch: dict[str, Any]
+    energy_table: str
+    layers: tuple[LayerResult, ...]
+    total: Total
+    values: ValueSummary | None = None
+    not_modelled: tuple[str, ...] = ()
+
+    def to_json(self, *, indent: int | None = 2) -> str:
+        """The Result as JSON text."""
+        return self.model_dump_json(indent=indent) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Result:
+        """The Result that :meth:`to_json` wrote; AccelsimError on other text or another schema version."""
+        try:
+            version = json.loads(text).get("schema_version")
+        except (ValueError, AttributeError) as error:
+            raise AccelsimError(f"not a Result: expected the JSON of Result.to_json, got {text[:40]!r}") from error
+        if version != SCHEMA_VERSION:
+            raise AccelsimError(f"Result has schema_version {version}, this accelsim reads {SCHEMA_VERSION}; simulate again")
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise AccelsimError(f"Result JSON: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per layer (pandas must be installed: ``pip install 'accelsim[pandas]'``)."""
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise AccelsimError("Result.to_frame needs pandas: pip install 'accelsim[pandas]'") from error
+        return pd.DataFrame(self.rows()).set_index("name")
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One flat dictionary per layer; nested ones become dotted columns, as in the CSV."""
+        return [_flat(layer.model_dump()) for layer in self.layers]
+
+    def __repr__(self) -> str:
+        from accelsim.result.text import summary_text
+
+        return summary_text(self)
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        from accelsim.result.html import summary_html
+
+        return summary_html(self)
+
+
+def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in record.items():
+        if isinstance(value, dict):
+            flat |= {f"{key}.{inner}": v for inner, v in value.items()}
+        else:
+            flat[key] = value
+    return flat

@@ -1,0 +1,178 @@
+"""From Program and Timeline to a Result."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.energy import COMPONENTS, EnergySplit, EnergyTable, count_actions, layer_energy
+from accelsim.graph import MacLayer
+from accelsim.program import Engine, MacMapping, Mapping, Program
+from accelsim.program.footprint import passes
+from accelsim.result.record import Bound, LayerResult, Result, Total, ValueSummary
+from accelsim.timing import Timeline
+
+NOT_MODELLED = (
+    "loads of biases and requantization parameters",
+    "instruction fetch and host",
+    "buffer bank conflicts",
+    "DRAM refresh and row-buffer misses",
+    "activations kept on chip between layers",
+)
+_BUFFERS = ("weight_buffer", "activation_buffer", "output_buffer")
+
+
+def summarize(timeline: Timeline, *, table: EnergyTable, values: ValueSummary | None = None) -> Result:
+    """The Result of one scheduled Program, its energy by ``table``."""
+    program = timeline.program
+    counts = count_actions(program)
+    energies = layer_energy(program, counts, table)
+    busy = _busy(program)
+    stream = _per_layer(program, program.stream_cycles)
+    tiles = _per_layer(program, (program.engine == Engine.STORE).astype(np.int64))
+    layers = tuple(
+        _layer(timeline, i, busy[:, i], int(stream[i]), int(tiles[i]), counts.of_layer(i), energies[i])
+        for i in range(len(program.graph.layers))
+    )
+    return Result(
+        accelsim_version=_version(),
+        model=program.graph.name,
+        arithmetic=program.graph.arithmetic,
+        arch=program.arch.model_dump(mode="json"),
+        energy_table=f"{table.name} v{table.version}",
+        layers=layers,
+        total=_total(timeline, layers),
+        values=values,
+        not_modelled=(*NOT_MODELLED, *table.not_modelled),
+    )
+
+
+def _version() -> str:
+    try:
+        return version("accelsim")
+    except PackageNotFoundError:
+        return "0+source"
+
+
+def _per_layer(program: Program, values: NDArray[np.int64]) -> NDArray[np.int64]:
+    total = np.zeros(len(program.graph.layers), dtype=np.int64)
+    np.add.at(total, program.layer, values)
+    return total
+
+
+def _busy(program: Program) -> NDArray[np.int64]:
+    """Busy cycles, int64 of shape (engines, layers)."""
+    busy = np.zeros((len(Engine), len(program.graph.layers)), dtype=np.int64)
+    np.add.at(busy, (program.engine, program.layer), program.cycles)
+    return busy
+
+
+def _layer(
+    timeline: Timeline, index: int, busy: NDArray[np.int64], stream: int, tiles: int, counts: dict[str, int], energy: EnergySplit
+) -> LayerResult:
+    program = timeline.program
+    layer, arch = program.graph.layers[index], program.arch
+    mine = program.layer == index
+    cycles = int(timeline.layer_cycles[index])
+    compute = int(busy[Engine.COMPUTE])
+    if compute and arch.array.first_cycle == 0:
+        compute -= 1
+    work = _array_work(program, index)
+    return LayerResult(
+        index=index,
+        name=layer.name,
+        op=getattr(layer, "source_operator", layer.operator),
+        output=layer.output,
+        output_shape=program.graph.tensors[layer.output].shape,
+        macs=layer.macs,
+        tiles=tiles,
+        cycles=cycles,
+        compute_cycles=compute,
+        stream_cycles=stream,
+        busy_cycles={engine.name.lower(): int(busy[engine]) for engine in Engine},
+        start_cycle=int(timeline.start[mine].min(initial=2**62)) if mine.any() else int(timeline.layer_finish[index]),
+        finish_cycle=int(timeline.layer_finish[index]),
+        utilization=_ratio(work, arch.array.rows * arch.array.cols * cycles),
+        compute_utilization=_ratio(work, arch.array.rows * arch.array.cols * compute),
+        bound=_bound(busy, stream),
+        dram_read_bytes=counts["dram_read"] // 8,
+        dram_write_bytes=counts["dram_write"] // 8,
+        buffer_read_bytes=sum(counts[f"{name}_read"] for name in _BUFFERS) // 8,
+        buffer_write_bytes=sum(counts[f"{name}_write"] for name in _BUFFERS) // 8,
+        counts=counts,
+        energy_pj=energy.total,
+        energy_split_pj={name: getattr(energy, name) for name in COMPONENTS},
+        mapping=_mapping_text(program.mappings[index]),
+    )
+
+
+def _array_work(program: Program, index: int) -> int:
+    """Processing-element cycles that the layer's products need."""
+    layer = program.graph.layers[index]
+    if not isinstance(layer, MacLayer):
+        return 0
+    return layer.macs * passes(layer, program.graph.tensors[layer.inputs[0]].format.bits, program.arch)
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if part and whole else None
+
+
+def _bound(busy: NDArray[np.int64], stream: int) -> Bound:
+    """The busiest part; the three DMA engines count together first, since they share one port."""
+    compute = int(busy[Engine.COMPUTE])
+    dram: dict[Bound, int] = {
+        "weight load": int(busy[Engine.LOAD_WEIGHTS]),
+        "activation load": int(busy[Engine.LOAD_ACTIVATIONS]),
+        "store": int(busy[Engine.STORE]),
+    }
+    array: dict[Bound, int] = {"compute": stream, "fill/drain": compute - stream}
+    groups: list[dict[Bound, int]] = [
+        array,
+        {"vector": int(busy[Engine.VECTOR])},
+        {"requantize": int(busy[Engine.REQUANTIZE])},
+        dram,
+    ]
+    busiest = max(groups, key=lambda parts: sum(parts.values()))
+    if not sum(busiest.values()):
+        return "none"
+    return max(busiest, key=lambda part: busiest[part])
+
+
+def _mapping_text(mapping: Mapping | None) -> str:
+    if mapping is None:
+        return "alias"
+    if isinstance(mapping, MacMapping):
+        tile = f"oh{mapping.oh} ow{mapping.ow} oc{mapping.oc} ic{mapping.ic} kh{mapping.kh} kw{mapping.kw} g{mapping.groups}"
+        return f"{tile} {mapping.order}"
+    return "x".join(map(str, mapping.tile))
+
+
+def _total(timeline: Timeline, layers: tuple[LayerResult, ...]) -> Total:
+    program = timeline.program
+    cycles = timeline.total_cycles
+    latency = cycles / program.arch.clock_hz
+    energy = sum(layer.energy_pj for layer in layers)
+    macs = program.graph.macs
+    work = sum(_array_work(program, i) for i in range(len(layers)))
+    sums: dict[str, Any] = {
+        name: sum(getattr(layer, name) for layer in layers)
+        for name in ("compute_cycles", "dram_read_bytes", "dram_write_bytes", "buffer_read_bytes", "buffer_write_bytes")
+    }
+    return Total(
+        macs=macs,
+        tile_operations=len(program),
+        cycles=cycles,
+        latency_s=latency,
+        inferences_per_s=1 / latency if latency else 0.0,
+        utilization=_ratio(work, program.arch.array.rows * program.arch.array.cols * cycles) or 0.0,
+        weight_bytes=program.graph.weight_bytes,
+        energy_pj=float(energy),
+        energy_split_pj={name: sum(layer.energy_split_pj[name] for layer in layers) for name in COMPONENTS},
+        energy_per_mac_fj=energy / macs * 1e3 if macs else None,
+        average_power_w=energy * 1e-12 / latency if latency else 0.0,
+        **sums,
+    )

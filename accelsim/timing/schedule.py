@@ -1,0 +1,42 @@
+"""The numba scheduler: an exact lazy merge, no event heap."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.errors import ProgramError
+from accelsim.program import Engine, Program
+from accelsim.timing.timeline import Timeline
+
+MAX_CYCLES = 2**62
+
+
+def queues(program: Program) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Operations grouped by engine, in program order, and where each engine's group begins (CSR over engines)."""
+    order = np.argsort(program.engine, kind="stable").astype(np.int64)
+    start = np.zeros(len(Engine) + 1, dtype=np.int64)
+    start[1:] = np.cumsum(np.bincount(program.engine, minlength=len(Engine)))
+    return order, start
+
+
+def check_horizon(program: Program) -> None:
+    """Refuse a Program whose cycle numbers could pass 2^62, long before int64 would wrap."""
+    longest = int(sum(program.cycles.tolist())) + int(sum(program.latency.tolist()))
+    if longest > MAX_CYCLES:
+        raise ProgramError(f"the Program could take {longest} cycles, more than 2^62; shorten the latency or the work")
+
+
+def schedule(program: Program) -> Timeline:
+    """Start and finish of every operation; ProgramError where dependencies can never be met."""
+    from accelsim.timing._merge import merge_schedule
+
+    check_horizon(program)
+    order, begin = queues(program)
+    start, finish, done = merge_schedule(
+        order, begin, program.cycles, program.latency, program.dependency_start, program.dependencies
+    )
+    if done < len(program):
+        stuck = int(np.flatnonzero(finish < 0)[0])
+        raise ProgramError(f"{program.describe(stuck)} never starts: what it waits for waits for it", operation=stuck)
+    return Timeline(program, start, finish)

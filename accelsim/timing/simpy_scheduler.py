@@ -1,0 +1,124 @@
+"""The SimPy scheduler: one process per engine, an explicit arbiter at the DRAM port; slower, and open to observers."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Generator
+from typing import Any, Protocol
+
+import numpy as np
+import simpy
+
+from accelsim.errors import ProgramError
+from accelsim.program import DRAM_ENGINES, Engine, Program
+from accelsim.timing.schedule import check_horizon, queues
+from accelsim.timing.timeline import Timeline
+
+AFTER_ALL_ELSE = 5
+"""SimPy event priority behind every ordinary event of the same cycle (NORMAL is 1)."""
+
+
+class Observer(Protocol):
+    """Called once per operation as it starts: ``observer(operation, engine, ready_cycle, start_cycle)``."""
+
+    def __call__(self, operation: int, engine: Engine, ready_cycle: int, start_cycle: int, /) -> None: ...
+
+
+class _Decision(simpy.Event):
+    """An event of this cycle that is processed after all ordinary ones, when every request of the cycle is known."""
+
+    def __init__(self, env: simpy.Environment, callback: Callable[[simpy.Event], None]) -> None:
+        super().__init__(env)
+        self.callbacks.append(callback)
+        self._ok, self._value = True, None
+        env.schedule(self, priority=AFTER_ALL_ELSE)
+
+
+class _Port:
+    """One port, granted to the waiting request with the smallest (ready cycle, engine priority, operation number)."""
+
+    def __init__(self, env: simpy.Environment) -> None:
+        self._env = env
+        self._waiting: list[tuple[int, int, int, simpy.Event]] = []
+        self._busy = False
+        self._deciding = False
+
+    def request(self, engine: Engine, operation: int) -> simpy.Event:
+        granted = self._env.event()
+        heapq.heappush(self._waiting, (self._env.now, int(engine), operation, granted))
+        self._decide_later()
+        return granted
+
+    def release(self) -> None:
+        self._busy = False
+        self._decide_later()
+
+    def _decide_later(self) -> None:
+        if not self._deciding:
+            self._deciding = True
+            _Decision(self._env, self._decide)
+
+    def _decide(self, _: simpy.Event) -> None:
+        self._deciding = False
+        if self._waiting and not self._busy:
+            self._busy = True
+            heapq.heappop(self._waiting)[3].succeed()
+
+
+def schedule_simpy(program: Program, *, observer: Observer | None = None) -> Timeline:
+    """The same Timeline as :func:`accelsim.timing.schedule`, from a discrete-event simulation."""
+    check_horizon(program)
+    env = simpy.Environment()
+    port = _Port(env)
+    finished = [env.event() for _ in range(len(program))]
+    start = np.full(len(program), -1, dtype=np.int64)
+    finish = np.full(len(program), -1, dtype=np.int64)
+    order, begin = queues(program)
+    for engine in Engine:
+        queue = order[begin[engine] : begin[engine + 1]].tolist()
+        env.process(_engine(env, engine, queue, program, port, finished, start, finish, observer))
+    env.run()
+    stuck = np.flatnonzero(start < 0)
+    if len(stuck):
+        raise ProgramError(f"{program.describe(int(stuck[0]))} never starts: what it waits for waits for it", operation=int(stuck[0]))
+    return Timeline(program, start, finish)
+
+
+def _engine(
+    env: simpy.Environment,
+    engine: Engine,
+    queue: list[int],
+    program: Program,
+    port: _Port,
+    finished: list[simpy.Event],
+    start: Any,
+    finish: Any,
+    observer: Observer | None,
+) -> Generator[simpy.Event, None, None]:
+    shares_port = engine in DRAM_ENGINES
+    last_finish = 0
+    for operation in queue:
+        for dependency in program.waits_for(operation).tolist():
+            if not finished[dependency].processed:
+                yield finished[dependency]
+        ready = int(env.now)
+        if shares_port:
+            yield port.request(engine, operation)
+        now = int(env.now)
+        start[operation] = now
+        if observer is not None:
+            observer(operation, engine, ready, now)
+        cycles = int(program.cycles[operation])
+        last_finish = max(last_finish, now + cycles + int(program.latency[operation]))
+        finish[operation] = last_finish
+        _succeed_at(env, finished[operation], last_finish)
+        yield env.timeout(cycles)
+        if shares_port:
+            port.release()
+
+
+def _succeed_at(env: simpy.Environment, event: simpy.Event, cycle: int) -> None:
+    def succeed(_: simpy.Event) -> None:
+        event.succeed()
+
+    env.timeout(cycle - env.now).callbacks.append(succeed)

@@ -1,0 +1,41 @@
+"""Start and finish cycle of every tile operation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.program import Engine, Program
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """``start`` and ``finish`` (int64 cycles, one per operation); the engine is busy from start for ``program.cycles``."""
+
+    program: Program
+    start: NDArray[np.int64]
+    finish: NDArray[np.int64]
+
+    @cached_property
+    def total_cycles(self) -> int:
+        """Cycle at which the last operation finishes."""
+        return int(self.finish.max(initial=0))
+
+    def busy_cycles(self, engine: Engine) -> int:
+        """Cycles during which ``engine`` works."""
+        return int(self.program.cycles[self.program.of_engine(engine)].sum())
+
+    @cached_property
+    def layer_finish(self) -> NDArray[np.int64]:
+        """Finish of each layer's last operation, or of all before it where that is later; int64 of shape (layers,)."""
+        finish = np.zeros(len(self.program.graph.layers), dtype=np.int64)
+        np.maximum.at(finish, self.program.layer, self.finish)
+        return np.maximum.accumulate(finish)
+
+    @cached_property
+    def layer_cycles(self) -> NDArray[np.int64]:
+        """How far each layer moves the finish of the network; the entries add up to ``total_cycles``."""
+        return np.diff(self.layer_finish, prepend=0)

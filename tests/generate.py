@@ -1,0 +1,266 @@
+"""Random networks, machines and mappings for the property tests; everything follows from one seed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from accelsim.arch import Arch, load_arch
+from accelsim.graph import (
+    Add,
+    AveragePool2D,
+    Concat,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Graph,
+    HostPort,
+    Layer,
+    MacGeometry,
+    MacLayer,
+    MaxPool2D,
+    Mean,
+    OperandScale,
+    Pad,
+    Rescale,
+    Reshape,
+    StridedSlice,
+    Tensor,
+    Transpose,
+    TransposeConv2D,
+)
+from accelsim.mapper import map_graph
+from accelsim.numerics import INT8, Requant
+from accelsim.program import MacMapping, Mapping, Program, VectorMapping, build_program
+
+Rng = np.random.Generator
+
+
+def requant(rng: Rng, channels: int = 1, *, gain: float = 0.01) -> Requant:
+    """A tflite_double record that maps sums of about 1/gain to codes."""
+    exponent = np.full(channels, int(np.ceil(np.log2(gain))), dtype=np.int32)
+    multiplier = rng.integers(2**30, 2**31 - 1, channels).astype(np.int32)
+    return Requant(
+        scheme="tflite_double",
+        multiplier=multiplier,
+        shift=exponent,
+        zero_point=int(rng.integers(-20, 20)),
+        clamp_min=-128,
+        clamp_max=127,
+    )
+
+
+class Builder:
+    """A network under construction: every method appends one random layer that reads the newest tensors."""
+
+    def __init__(self, rng: Rng) -> None:
+        self.rng = rng
+        shape = (int(rng.integers(1, 3)), int(rng.integers(3, 9)), int(rng.integers(3, 9)), int(rng.integers(1, 7)))
+        self.tensors = {"x": Tensor("x", shape, INT8, int(rng.integers(-10, 10)))}
+        self.layers: list[Layer] = []
+        self.images = ["x"]
+
+    def tensor(self, shape: tuple[int, ...]) -> str:
+        name = f"t{len(self.tensors)}"
+        self.tensors[name] = Tensor(name, shape, INT8)
+        return name
+
+    def image(self) -> Tensor:
+        return self.tensors[self.images[int(self.rng.integers(max(0, len(self.images) - 2), len(self.images)))]]
+
+    def mac(self, kind: type[MacLayer], x: Tensor, geometry: MacGeometry) -> None:
+        gain = 1 / (30 * np.sqrt(geometry.reduction) * 60)
+        layer = kind(
+            name=f"{kind.__name__}_{len(self.layers)}",
+            inputs=(x.name,),
+            output=self.tensor(geometry.output_shape),
+            geometry=geometry,
+            weights=self.rng.integers(-127, 128, geometry.weight_shape).astype(np.int8),
+            weight_format=INT8,
+            bias=self.rng.integers(-2000, 2000, geometry.oc).astype(np.int64),
+            input_zero_point=x.zero_point,
+            requant=requant(self.rng, geometry.oc if self.rng.random() < 0.7 else 1, gain=gain),
+        )
+        self.layers.append(layer)
+        self.images.append(layer.output)
+
+    def conv(self) -> None:
+        x, rng = self.image(), self.rng
+        n, ih, iw, ic = x.shape
+        kh, kw = int(rng.integers(1, min(4, ih + 1))), int(rng.integers(1, min(4, iw + 1)))
+        stride, dilation = int(rng.integers(1, 3)), int(rng.integers(1, 3))
+        kind: type[MacLayer] = [Conv2D, Conv2D, DepthwiseConv2D, TransposeConv2D][int(rng.integers(4))]
+        groups = ic if kind is DepthwiseConv2D else int(rng.choice([g for g in (1, 1, 2, 3) if ic % g == 0]))
+        oc = groups * int(rng.integers(1, 4 if groups > 2 else 20))
+        upsample = stride if kind is TransposeConv2D else 1
+        stride = 1 if kind is TransposeConv2D else stride
+        pads = int(rng.integers(0, kh)), int(rng.integers(0, kw))
+        spread_h, spread_w = (ih - 1) * upsample + 1, (iw - 1) * upsample + 1
+        reach_h, reach_w = (kh - 1) * dilation + 1, (kw - 1) * dilation + 1
+        geometry = MacGeometry(
+            n=n,
+            ih=ih,
+            iw=iw,
+            ic=ic,
+            oh=max(1, (spread_h + 2 * pads[0] - reach_h) // stride + 1),
+            ow=max(1, (spread_w + 2 * pads[1] - reach_w) // stride + 1),
+            oc=oc,
+            kh=kh,
+            kw=kw,
+            stride_h=stride,
+            stride_w=stride,
+            dilation_h=dilation,
+            dilation_w=dilation,
+            pad_top=pads[0],
+            pad_left=pads[1],
+            upsample_h=upsample,
+            upsample_w=upsample,
+            groups=groups,
+        )
+        self.mac(kind, x, geometry)
+
+    def dense(self) -> None:
+        x = self.image()
+        rows, k = x.shape[0], int(np.prod(x.shape[1:]))
+        flat = self.reshape(x, (rows, k))
+        oc = int(self.rng.integers(1, 30))
+        self.mac(Dense, flat, MacGeometry(n=1, ih=rows, iw=1, ic=k, oh=rows, ow=1, oc=oc))
+
+    def reshape(self, x: Tensor, shape: tuple[int, ...]) -> Tensor:
+        layer = Reshape(name=f"Reshape_{len(self.layers)}", inputs=(x.name,), output=self.tensor(shape), shapes=(x.shape,), shape=shape)
+        self.layers.append(layer)
+        return self.tensors[layer.output]
+
+    def add(self) -> None:
+        x = self.image()
+        other = [t for t in self.images if self.tensors[t].shape == x.shape]
+        y = other[int(self.rng.integers(len(other)))]
+        scale = OperandScale(zero_point=3, multiplier=2**30 + 12345, exponent=0, left_shift=20)
+        self.vector(Add, (x.name, y), x.shape, left=scale, right=scale, requant=requant(self.rng, gain=2**-19))
+
+    def vector(self, kind: type, names: tuple[str, ...], shape: tuple[int, ...], **fields: object) -> None:
+        output = self.tensor(shape)
+        shapes = tuple(self.tensors[n].shape for n in names)
+        layer = kind(name=f"{kind.__name__}_{len(self.layers)}", inputs=names, output=output, shapes=shapes, shape=shape, **fields)
+        self.layers.append(layer)
+        if len(shape) == 4:
+            self.images.append(output)
+
+    def pool(self) -> None:
+        x = self.image()
+        n, h, w, c = x.shape
+        kernel, stride = (min(h, 2), min(w, 3)), (1, 2)
+        pad = (int(self.rng.integers(0, kernel[0])), 0)
+        shape = (n, (h + 2 * pad[0] - kernel[0]) // stride[0] + 1, (w - kernel[1]) // stride[1] + 1, c)
+        kind = [AveragePool2D, MaxPool2D][int(self.rng.integers(2))]
+        self.vector(kind, (x.name,), shape, kernel=kernel, stride=stride, pad=pad, clamp_min=-128, clamp_max=127)
+
+    def mean(self) -> None:
+        x = self.image()
+        shape = (x.shape[0], 1, 1, x.shape[3])
+        self.vector(Mean, (x.name,), shape, axes=(1, 2), input_zero_point=2, requant=requant(self.rng, gain=1 / (x.shape[1] * x.shape[2])))
+
+    def concat(self) -> None:
+        x = self.image()
+        other = [t for t in self.images if self.tensors[t].shape[:3] == x.shape[:3]]
+        names = (x.name, *(other[int(i)] for i in self.rng.integers(0, len(other), 2)))
+        shape = (*x.shape[:3], sum(self.tensors[n].shape[3] for n in names))
+        self.vector(Concat, names, shape, axis=3)
+
+    def pad(self) -> None:
+        x = self.image()
+        shape = (x.shape[0], x.shape[1] + 2, x.shape[2] + 3, x.shape[3])
+        self.vector(Pad, (x.name,), shape, before=(0, 1, 2, 0), value=-7)
+
+    def transpose(self) -> None:
+        x = self.image()
+        permutation = tuple(int(i) for i in self.rng.permutation(4))
+        self.vector(Transpose, (x.name,), tuple(x.shape[i] for i in permutation), permutation=permutation)
+
+    def strided_slice(self) -> None:
+        x = self.image()
+        n, h, w, c = x.shape
+        self.vector(StridedSlice, (x.name,), (n, (h + 1) // 2, w, c), begin=(0, 0, w - 1, 0), strides=(1, 2, -1, 1))
+
+    def rescale(self) -> None:
+        x = self.image()
+        self.vector(Rescale, (x.name,), x.shape, input_zero_point=-4, requant=requant(self.rng, gain=0.8))
+
+    def graph(self) -> Graph:
+        read = {name for layer in self.layers for name in layer.inputs}
+        outputs = tuple(HostPort(layer.output, layer.output) for layer in self.layers if layer.output not in read)
+        return Graph(
+            name="generated",
+            arithmetic="tflite-micro",
+            tensors=self.tensors,
+            layers=tuple(self.layers),
+            inputs=(HostPort("x", "x"),),
+            outputs=outputs,
+        )
+
+
+KINDS = ("conv", "conv", "conv", "dense", "add", "pool", "mean", "concat", "pad", "transpose", "strided_slice", "rescale")
+
+
+def random_graph(rng: Rng, *, most_layers: int = 5) -> Graph:
+    """A network of a few layers that branch and join."""
+    builder = Builder(rng)
+    for kind in rng.choice(KINDS, int(rng.integers(1, most_layers + 1))):
+        getattr(builder, kind)()
+    return builder.graph()
+
+
+def random_input(rng: Rng, graph: Graph) -> dict[str, np.ndarray]:
+    """One inference."""
+    return {p.tensor: rng.integers(-128, 128, graph.tensors[p.tensor].shape).astype(np.int8) for p in graph.inputs}
+
+
+def random_arch(rng: Rng) -> Arch:
+    """A machine with every knob turned at random, its buffers large enough for the smallest tiles of any generated network."""
+    return load_arch("edge_16x16").with_(
+        {
+            "array.rows": int(rng.integers(1, 20)),
+            "array.cols": int(rng.integers(1, 20)),
+            "array.dataflow": str(rng.choice(["weight_stationary", "output_stationary"])),
+            "array.weight_preload": str(rng.choice(["serial", "overlapped"])),
+            "array.activation_bits": int(rng.choice([4, 8])),
+            "accumulator.count": int(rng.integers(4, 200)),
+            "accumulator.double_buffered": bool(rng.integers(2)),
+            "weight_buffer.size_bytes": int(rng.integers(16, 400)),
+            "weight_buffer.double_buffered": bool(rng.integers(2)),
+            "activation_buffer.size_bytes": int(rng.integers(400, 2000)),
+            "activation_buffer.double_buffered": bool(rng.integers(2)),
+            "activation_buffer.bytes_per_cycle": None if rng.random() < 0.5 else int(rng.integers(1, 9)),
+            "output_buffer.size_bytes": int(rng.integers(100, 500)),
+            "output_buffer.double_buffered": bool(rng.integers(2)),
+            "requantizer.lanes": int(rng.integers(1, 17)),
+            "vector.lanes": int(rng.integers(1, 17)),
+            "dma.setup_cycles": int(rng.integers(0, 10)),
+            "dram.bandwidth_bytes_per_s": int(rng.integers(10**7, 10**10)),
+            "dram.latency_ns": float(rng.integers(0, 200)),
+        }
+    )
+
+
+def random_mapping(rng: Rng, best: Mapping | None) -> Mapping | None:
+    """A legal mapping that the mapper would not have chosen: the chosen tiles, some of them cut further."""
+    if isinstance(best, MacMapping):
+        whole_groups = best.groups > 1
+        cut = {f: int(rng.integers(1, getattr(best, f) + 1)) for f in ("oh", "ow", "kh", "kw", "groups")}
+        if not whole_groups:
+            cut |= {f: int(rng.integers(1, getattr(best, f) + 1)) for f in ("oc", "ic")}
+        else:
+            cut |= {"oc": best.oc, "ic": best.ic}
+        return MacMapping(order=str(rng.choice(["weights_outer", "activations_outer"])), **cut)
+    if isinstance(best, VectorMapping):
+        return VectorMapping(tile=tuple(int(rng.integers(1, t + 1)) for t in best.tile))
+    return None
+
+
+def random_program(seed: int, *, most_layers: int = 5) -> Program:
+    """A network, a machine, and for each layer either the mapper's tiles or worse ones."""
+    rng = np.random.default_rng(seed)
+    graph, arch = random_graph(rng, most_layers=most_layers), random_arch(rng)
+    mappings = map_graph(graph, arch=arch)
+    if rng.random() < 0.5:
+        mappings = tuple(random_mapping(rng, m) for m in mappings)
+    return build_program(graph, arch=arch, mappings=mappings)

@@ -1,0 +1,97 @@
+"""Schedules small enough to be worked out by hand; both schedulers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from accelsim.arch import load_arch
+from accelsim.errors import ProgramError
+from accelsim.program import Engine, MacMapping, Program, build_program
+from accelsim.timing import Timeline, schedule, schedule_simpy
+from tests.networks import dense
+
+Scheduler = Callable[[Program], Timeline]
+both = pytest.mark.parametrize("scheduler", [schedule, schedule_simpy])
+
+
+def program_of(engines: list[Engine], cycles: list[int], waits: list[list[int]], latency: list[int] | None = None) -> Program:
+    """A Program with just these operations; everything that no scheduler reads is left as it was."""
+    base = build_program(dense(), arch=load_arch("edge_16x16"), mappings=(MacMapping(oh=1, ow=1, oc=8, ic=16, kh=1, kw=1),))
+    n = len(engines)
+    start = np.concatenate([[0], np.cumsum([len(w) for w in waits])]).astype(np.int64)
+    columns = {name: np.zeros(n, dtype=getattr(base, name).dtype) for name in ("layer", "amount", "memory", "offset", "extent", "operand")}
+    zeros = np.zeros((n, 8), dtype=np.int32)
+    return base.replace(
+        **columns,
+        lo=zeros,
+        hi=zeros,
+        engine=np.array(engines, dtype=np.int8),
+        cycles=np.array(cycles, dtype=np.int64),
+        latency=np.array(latency or [0] * n, dtype=np.int64),
+        sources=np.zeros(n, dtype=np.int8),
+        dependency_start=start,
+        dependencies=np.array([d for w in waits for d in w], dtype=np.int32),
+    )
+
+
+W, A, C, S = Engine.LOAD_WEIGHTS, Engine.LOAD_ACTIVATIONS, Engine.COMPUTE, Engine.STORE
+
+
+@both
+def test_loads_share_the_port_and_compute_overlaps(scheduler: Scheduler) -> None:
+    timeline = scheduler(program_of([W, A, C, W, C], [10, 5, 20, 10, 20], [[], [], [0, 1], [], [2, 3]]))
+    assert timeline.start.tolist() == [5, 0, 15, 15, 35]
+    assert timeline.finish.tolist() == [15, 5, 35, 25, 55]
+
+
+@both
+def test_ties_go_to_stores_then_activations_then_weights(scheduler: Scheduler) -> None:
+    timeline = scheduler(program_of([W, A, S], [3, 3, 3], [[], [], []]))
+    assert timeline.start.tolist() == [6, 3, 0]
+
+
+@both
+def test_the_port_serves_by_ready_cycle_before_priority(scheduler: Scheduler) -> None:
+    """The store becomes ready at 4 while the port is busy until 10; the weight load has been ready since 2."""
+    timeline = scheduler(program_of([C, A, C, W, S], [2, 10, 2, 5, 5], [[], [], [], [0], [2]]))
+    assert timeline.start.tolist() == [0, 0, 2, 10, 15]
+
+
+@both
+def test_latency_delays_the_data_not_the_engine(scheduler: Scheduler) -> None:
+    timeline = scheduler(program_of([W, W, C], [4, 4, 1], [[], [], [0]], latency=[100, 100, 0]))
+    assert timeline.start.tolist() == [0, 4, 104]
+    assert timeline.finish.tolist() == [104, 108, 105]
+
+
+@both
+def test_an_engine_finishes_in_order(scheduler: Scheduler) -> None:
+    timeline = scheduler(program_of([W, W], [1, 1], [[], []], latency=[50, 0]))
+    assert timeline.finish.tolist() == [51, 51]
+
+
+@both
+def test_a_circle_is_refused(scheduler: Scheduler) -> None:
+    with pytest.raises(ProgramError, match="operation 0 .*never starts"):
+        scheduler(program_of([C, A], [1, 1], [[1], [0]]))
+
+
+@both
+def test_cycle_numbers_cannot_overflow(scheduler: Scheduler) -> None:
+    with pytest.raises(ProgramError, match=r"more than 2\^62"):
+        scheduler(program_of([C, C], [2**62, 2**62], [[], []]))
+    assert scheduler(program_of([C], [2**62], [[]])).total_cycles == 2**62
+
+
+@both
+def test_an_empty_program_takes_no_time(scheduler: Scheduler) -> None:
+    assert scheduler(program_of([], [], [])).total_cycles == 0
+
+
+def test_observer_sees_every_start_with_its_wait() -> None:
+    log: list[tuple[int, Engine, int, int]] = []
+    schedule_simpy(program_of([W, A, C], [10, 5, 1], [[], [], [0, 1]]), observer=lambda *event: log.append(event))
+    assert log == [(1, A, 0, 0), (0, W, 0, 5), (2, C, 15, 15)]
