@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 import numpy as np
-from numba import njit
+from accelsim.numba_cache import njit
 
 from accelsim.numerics.rounding import Rounding
 
@@ -30,7 +30,7 @@ Int: TypeAlias = Any
 """An integer as numba sees it: Python's, or a numpy scalar; arithmetic on it is in int64."""
 
 
-@njit(cache=True)
+@njit
 def _quotient_up(quotient: Int, remainder: Int, divisor: Int, mode: Int) -> Int:
     """Take the floor ``quotient`` to its rounded value, ``0 <= remainder < divisor``."""
     if remainder == 0 or mode == _FLOOR:
@@ -53,14 +53,14 @@ def _quotient_up(quotient: Int, remainder: Int, divisor: Int, mode: Int) -> Int:
     return quotient + 1 if up else quotient
 
 
-@njit(cache=True)
+@njit
 def round_shift_scalar(value: Int, shift: Int, mode: Int) -> Int:
     """``value / 2**shift`` rounded by mode code, shift 0 to 62, over the whole int64 range."""
     one = np.int64(1) << np.int64(shift)
     return _quotient_up(np.int64(value) >> np.int64(shift), np.int64(value) & (one - 1), one, mode)
 
 
-@njit(cache=True)
+@njit
 def round_shift_flat(values: Array, shifts: Array, mode: Int, out: Array) -> None:
     """Rounding right shift of flat int64 arrays; one shift, or one per value."""
     step = 0 if shifts.size == 1 else 1
@@ -68,7 +68,7 @@ def round_shift_flat(values: Array, shifts: Array, mode: Int, out: Array) -> Non
         out[i] = round_shift_scalar(values[i], shifts[i * step], mode)
 
 
-@njit(cache=True)
+@njit
 def round_divide_flat(values: Array, divisors: Array, mode: Int, out: Array) -> None:
     """Rounding division of flat int64 arrays by positive divisors; one divisor, or one per value."""
     step = 0 if divisors.size == 1 else 1
@@ -78,20 +78,20 @@ def round_divide_flat(values: Array, divisors: Array, mode: Int, out: Array) -> 
         out[i] = _quotient_up(quotient, values[i] - quotient * divisor, divisor, mode)
 
 
-@njit(cache=True)
+@njit
 def wrap32(value: Int) -> Int:
     """The low 32 bits of ``value`` as a signed number, in int64."""
     return np.int64(np.int32(value))
 
 
-@njit(cache=True)
+@njit
 def saturating_rounding_doubling_high_mul(a: Int, b: Int) -> Int:
     """``(a*b + 2**30) >> 31`` of int32 values in int64; saturates for INT32_MIN squared (gemmlowp fixedpoint.h)."""
     # The square of INT32_MIN is the only product that reaches 2**31; a minimum instead of a branch keeps loops vector.
     return min((np.int64(a) * np.int64(b) + (np.int64(1) << 30)) >> 31, np.int64(_INT32_MAX))
 
 
-@njit(cache=True)
+@njit
 def rounding_divide_by_pot(x: Int, exponent: Int) -> Int:
     """``x / 2**exponent``, ties away from zero, exponent 0 to 31 (gemmlowp fixedpoint.h)."""
     half = (np.int64(1) << np.int64(exponent)) >> 1
@@ -99,7 +99,7 @@ def rounding_divide_by_pot(x: Int, exponent: Int) -> Int:
     return (np.int64(x) + half - away) >> np.int64(exponent)
 
 
-@njit(cache=True)
+@njit
 def multiply_by_quantized_multiplier(x: Int, m: Int, e: Int) -> Int:
     """``x * m * 2**(e-31)`` rounded twice, with an int32 wrap of the left shift (LiteRT internal/common.cc)."""
     left = np.int64(max(e, 0))
@@ -107,13 +107,13 @@ def multiply_by_quantized_multiplier(x: Int, m: Int, e: Int) -> Int:
     return rounding_divide_by_pot(high, max(-e, 0))
 
 
-@njit(cache=True)
+@njit
 def multiply_single(x: Int, m: Int, e: Int) -> Int:
     """``x * m * 2**(e-31)`` rounded once, half up (TFLITE_SINGLE_ROUNDING, TOSA apply_scale_32)."""
     return (np.int64(x) * np.int64(m) + (np.int64(1) << np.int64(30 - e))) >> np.int64(31 - e)
 
 
-@njit(cache=True)
+@njit
 def multiply_half_up_twice(x: Int, m: Int, e: Int) -> Int:
     """``x * m * 2**(e-31)`` rounded twice, half up both times (VQRDMULH then VRSHL)."""
     left = np.int64(max(e, 0))
@@ -122,26 +122,26 @@ def multiply_half_up_twice(x: Int, m: Int, e: Int) -> Int:
     return (high + ((np.int64(1) << right) >> 1)) >> right
 
 
-@njit(cache=True)
+@njit
 def reduce_multiplier16(m: Int) -> Int:
     """The 16-bit significand of a 32-bit one (LiteRT internal/common.cc, 64-bit accumulators)."""
     return (np.int64(m) + (1 << 15)) >> 16 if m < 0x7FFF0000 else np.int64(0x7FFF)
 
 
-@njit(cache=True)
+@njit
 def multiply_int16(x: Int, m: Int, e: Int) -> Int:
     """``x * m16 * 2**(e-15)`` rounded once, half up; x below 2**47."""
     return (np.int64(x) * reduce_multiplier16(m) + (np.int64(1) << np.int64(14 - e))) >> np.int64(15 - e)
 
 
-@njit(cache=True)
+@njit
 def _shift_left(x: Int, places: Int) -> Int:
     """``x * 2**places``, saturated to int64."""
     limit = np.int64(_INT64_MAX) >> np.int64(places)
     return max(min(np.int64(x), limit), -limit - 1) << np.int64(places)
 
 
-@njit(cache=True)
+@njit
 def shift_half_up(x: Int, shift: Int) -> Int:
     """``x / 2**shift``, ties up; a negative shift multiplies."""
     right = np.int64(max(shift, 0))
@@ -150,7 +150,7 @@ def shift_half_up(x: Int, shift: Int) -> Int:
     return kept + (((value - (kept << right)) << 1) >> right)
 
 
-@njit(cache=True)
+@njit
 def shift_half_even(x: Int, shift: Int) -> Int:
     """``x / 2**shift``, ties to even; a negative shift multiplies."""
     right = np.int64(max(shift, 0))
@@ -161,19 +161,19 @@ def shift_half_even(x: Int, shift: Int) -> Int:
     return kept + carry * min(right, 1)
 
 
-@njit(cache=True)
+@njit
 def shift_floor(x: Int, shift: Int) -> Int:
     """``x / 2**shift``, low bits dropped; a negative shift multiplies."""
     return _shift_left(x, max(-shift, 0)) >> np.int64(max(shift, 0))
 
 
-@njit(cache=True)
+@njit
 def _put(value: Int, zero_point: Int, low: Int, high: Int) -> Int:
     """``clamp(value + zero_point, low, high)``, in the order that cannot overflow."""
     return max(min(value, high - zero_point), low - zero_point) + zero_point
 
 
-@njit(cache=True)
+@njit
 def tflite_double_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: Int, high: Int, out: Array) -> None:
     """``tflite_double`` over a block."""
     step = 0 if mult.size == 1 else 1
@@ -183,7 +183,7 @@ def tflite_double_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: Int,
             out[r, c] = _put(value, zp, low, high)
 
 
-@njit(cache=True)
+@njit
 def single_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: Int, high: Int, out: Array) -> None:
     """``single`` over a block."""
     step = 0 if mult.size == 1 else 1
@@ -192,7 +192,7 @@ def single_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: Int, high: 
             out[r, c] = _put(multiply_single(acc[r, c], mult[c * step], shift[c * step]), zp, low, high)
 
 
-@njit(cache=True)
+@njit
 def half_up_twice_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: Int, high: Int, out: Array) -> None:
     """``half_up_twice`` over a block."""
     step = 0 if mult.size == 1 else 1
@@ -201,7 +201,7 @@ def half_up_twice_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: Int,
             out[r, c] = _put(multiply_half_up_twice(acc[r, c], mult[c * step], shift[c * step]), zp, low, high)
 
 
-@njit(cache=True)
+@njit
 def tflite_int16_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: Int, high: Int, out: Array) -> None:
     """``tflite_int16`` over a block."""
     step = 0 if mult.size == 1 else 1
@@ -210,7 +210,7 @@ def tflite_int16_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: Int, 
             out[r, c] = _put(multiply_int16(acc[r, c], mult[c * step], shift[c * step]), zp, low, high)
 
 
-@njit(cache=True)
+@njit
 def float32_half_even_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: Int, high: Int, out: Array) -> None:
     """``float32_half_even`` over a block; ``shift`` is unused."""
     step = 0 if mult.size == 1 else 1
@@ -222,7 +222,7 @@ def float32_half_even_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: 
             out[r, c] = np.int64((max(min(scaled, most), least) + magic) - magic) + zp
 
 
-@njit(cache=True)
+@njit
 def float64_half_away_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: Int, high: Int, out: Array) -> None:
     """``float64_half_away`` over a block; ``mult`` holds the columns s_in, s_w, s_out; ``shift`` is unused."""
     step = 0 if mult.shape[0] == 1 else 1
@@ -237,7 +237,7 @@ def float64_half_away_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: 
             out[r, c] = whole + np.int64(rest >= 0.5) - np.int64(rest <= -0.5) + zp
 
 
-@njit(cache=True)
+@njit
 def shift_half_up_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: Int, high: Int, out: Array) -> None:
     """``shift_half_up`` over a block; ``mult`` is unused."""
     step = 0 if shift.size == 1 else 1
@@ -246,7 +246,7 @@ def shift_half_up_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: Int,
             out[r, c] = _put(shift_half_up(acc[r, c], shift[c * step]), zp, low, high)
 
 
-@njit(cache=True)
+@njit
 def shift_half_even_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: Int, high: Int, out: Array) -> None:
     """``shift_half_even`` over a block; ``mult`` is unused."""
     step = 0 if shift.size == 1 else 1
@@ -255,7 +255,7 @@ def shift_half_even_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: In
             out[r, c] = _put(shift_half_even(acc[r, c], shift[c * step]), zp, low, high)
 
 
-@njit(cache=True)
+@njit
 def shift_floor_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: Int, high: Int, out: Array) -> None:
     """``shift_floor`` over a block; ``mult`` is unused."""
     step = 0 if shift.size == 1 else 1

@@ -1,0 +1,120 @@
+"""On-chip memories and DRAM as the Program sees them: every word knows which operation wrote it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.errors import HazardError
+from accelsim.numerics import IntFormat
+from accelsim.program import Program
+
+_BUSY = -2
+"""Tag of a word that an operation is writing just now."""
+
+
+class Bytes:
+    """A buffer of bytes, or of 64-bit accumulator words; each tagged with the operation that wrote it last."""
+
+    def __init__(self, size: int, dtype: Any) -> None:
+        self.data: NDArray[Any] = np.zeros(size, dtype=dtype)
+        self.tags: NDArray[np.int32] = np.full(size, -1, dtype=np.int32)
+
+    def claim(self, program: Program, operation: int) -> None:
+        """``operation`` begins to write its region: what stood there is gone."""
+        self.tags[self._region(program, operation)] = _BUSY
+
+    def write(self, program: Program, operation: int, values: NDArray[Any]) -> None:
+        """``operation`` has written its region."""
+        region = self._region(program, operation)
+        if values.size != region.stop - region.start:
+            raise HazardError(f"{program.describe(operation)} produced {values.size} words for a region of {region.stop - region.start}")
+        self.data[region] = values
+        self.tags[region] = operation
+
+    def read(self, program: Program, reader: int, source: int) -> NDArray[Any]:
+        """The words that ``source`` wrote, still untouched; HazardError otherwise."""
+        self.check(program, reader, source)
+        return self.data[self._region(program, source)]
+
+    def check(self, program: Program, reader: int, source: int) -> None:
+        """HazardError unless every word of ``source``'s region is still what ``source`` wrote."""
+        tags = self.tags[self._region(program, source)]
+        if (tags != source).any():
+            found = int(tags[tags != source][0])
+            what = {-1: "a word never written", _BUSY: "a word being overwritten"}.get(found, f"a word of operation {found}")
+            raise HazardError(
+                f"{program.describe(reader)} reads {what} where it expects the result of operation {source}",
+                operation=reader,
+                source=source,
+            )
+
+    def _region(self, program: Program, operation: int) -> slice:
+        start = int(program.offset[operation])
+        return slice(start, start + int(program.extent[operation]))
+
+
+class Dram:
+    """Tensors in memory, each with a mask of the elements that have been stored."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, NDArray[np.int64]] = {}
+        self._written: dict[str, NDArray[np.bool_]] = {}
+
+    def put(self, name: str, values: NDArray[Any]) -> None:
+        """A tensor that is there from the start: an input or weights."""
+        self._values[name] = np.ascontiguousarray(values, dtype=np.int64)
+        self._written[name] = np.ones(values.shape, dtype=np.bool_)
+
+    def reserve(self, name: str, shape: tuple[int, ...]) -> None:
+        """Room for a tensor that stores will fill."""
+        self._values[name] = np.zeros(shape, dtype=np.int64)
+        self._written[name] = np.zeros(shape, dtype=np.bool_)
+
+    def alias(self, name: str, of: str, shape: tuple[int, ...]) -> None:
+        """The same memory under another shape."""
+        self._values[name] = self._values[of].reshape(shape)
+        self._written[name] = self._written[of].reshape(shape)
+
+    def load(self, name: str, view: tuple[int, ...], box: tuple[slice, ...], reader: str) -> NDArray[np.int64]:
+        """The elements of ``box``; HazardError where one has not been stored yet."""
+        if not self._written[name].reshape(view)[box].all():
+            raise HazardError(f"{reader} reads elements of tensor {name!r} that no store has written yet", tensor=name)
+        return self._values[name].reshape(view)[box]
+
+    def store(self, name: str, view: tuple[int, ...], box: tuple[slice, ...], values: NDArray[Any], writer: str) -> None:
+        """Write ``box``; HazardError where an element is stored twice."""
+        written = self._written[name].reshape(view)
+        if written[box].any():
+            raise HazardError(f"{writer} stores elements of tensor {name!r} a second time", tensor=name)
+        self._values[name].reshape(view)[box] = values
+        written[box] = True
+
+    def tensor(self, name: str) -> NDArray[np.int64]:
+        """All elements; HazardError where some were never stored."""
+        if not self._written[name].all():
+            raise HazardError(f"tensor {name!r} was not stored completely", tensor=name)
+        return self._values[name]
+
+
+def pack(values: NDArray[Any], fmt: IntFormat) -> NDArray[np.uint8]:
+    """Codes as bytes, little-endian, packed at ``fmt.bits``."""
+    flat = np.ascontiguousarray(values).reshape(-1)
+    if fmt.bits in (8, 16, 32, 64):
+        return flat.astype(fmt.dtype).view(np.uint8)
+    bits = (flat.astype(np.int64)[:, None] >> np.arange(fmt.bits)) & 1
+    return np.packbits(bits.astype(np.uint8).reshape(-1), bitorder="little")
+
+
+def unpack(data: NDArray[np.uint8], shape: tuple[int, ...], fmt: IntFormat) -> NDArray[Any]:
+    """The inverse of :func:`pack` for ``shape``."""
+    count = int(np.prod(shape, dtype=np.int64))
+    if fmt.bits in (8, 16, 32, 64):
+        return data.view(fmt.dtype)[:count].reshape(shape)
+    bits = np.unpackbits(data, bitorder="little")[: count * fmt.bits].reshape(count, fmt.bits).astype(np.int64)
+    values = (bits << np.arange(fmt.bits)).sum(axis=1)
+    if fmt.signed:
+        values -= bits[:, -1] << fmt.bits
+    return values.astype(fmt.dtype).reshape(shape)

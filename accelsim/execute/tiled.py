@@ -1,0 +1,207 @@
+"""Integers through the Program's own tiles and buffers, in program order or in the order of a timeline.
+
+Each operation begins (its destination is claimed: what stood there is gone) and ends (it reads its sources, which must still
+be untouched, and writes). In timeline order, begin and end stand at the operation's start and finish cycle, so a forgotten
+dependency shows as a :class:`~accelsim.errors.HazardError` whatever the values are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.errors import InputError
+from accelsim.execute.memory import Bytes, Dram, pack, unpack
+from accelsim.execute.proof import accumulator_formats
+from accelsim.graph import MacLayer, Reshape, VectorLayer
+from accelsim.kernels.mac import accumulate_block
+from accelsim.kernels.vector import evaluate
+from accelsim.numerics import IntFormat, Overflow, requantize
+from accelsim.program import Engine, Memory, Program
+from accelsim.program.footprint import accumulator_words, slot_capacity, slots
+from accelsim.timing import Timeline
+
+
+def run_program(program: Program, inputs: Mapping[str, NDArray[Any]], *, timeline: Timeline | None = None) -> dict[str, NDArray[Any]]:
+    """Every tensor of one inference, by Graph name; ``inputs`` are integer tensors in their Graph shapes.
+
+    Without ``timeline`` the operations run in program order. InputError, HazardError or AccumulatorOverflowError otherwise.
+    """
+    if program.graph.shape_only:
+        raise InputError(f"graph {program.graph.name!r} carries shapes only; it can be timed, not executed")
+    reader = _TiledReader(program, inputs)
+    for operation, ends in _program_order(program) if timeline is None else _timeline_order(timeline):
+        reader.end(operation) if ends else reader.begin(operation)
+    return reader.tensors()
+
+
+def _program_order(program: Program) -> Iterator[tuple[int, bool]]:
+    for operation in range(len(program)):
+        yield operation, False
+        yield operation, True
+
+
+def _timeline_order(timeline: Timeline) -> Iterator[tuple[int, bool]]:
+    """Begins and ends by cycle; what ends at a cycle does so before anything begins there."""
+    count = len(timeline.start)
+    cycle = np.concatenate([timeline.start, timeline.finish])
+    begins = np.repeat([1, 0], count)
+    operation = np.tile(np.arange(count), 2)
+    for event in np.lexsort((operation, begins, cycle)).tolist():
+        yield int(operation[event]), event >= count
+
+
+class _TiledReader:
+    """The state of one inference: DRAM, buffers, accumulators."""
+
+    def __init__(self, program: Program, inputs: Mapping[str, NDArray[Any]]) -> None:
+        self._program, self._graph = program, program.graph
+        self._accumulators = accumulator_formats(program.graph, program.arch)
+        self._memories = {memory: _memory(memory, program) for memory in Memory if memory is not Memory.DRAM}
+        self._dram = Dram()
+        self._fill_dram(inputs)
+        self._actions = {
+            Engine.LOAD_WEIGHTS: self._load_weights,
+            Engine.LOAD_ACTIVATIONS: self._load_activations,
+            Engine.COMPUTE: self._compute,
+            Engine.REQUANTIZE: self._requantize,
+            Engine.VECTOR: self._vector,
+            Engine.STORE: self._store,
+        }
+
+    def _fill_dram(self, inputs: Mapping[str, NDArray[Any]]) -> None:
+        for port in self._graph.inputs:
+            if port.tensor not in inputs:
+                raise InputError(f"input {port.tensor!r} is missing; the network's inputs are {[p.tensor for p in self._graph.inputs]}")
+            self._dram.put(port.tensor, np.asarray(inputs[port.tensor]).reshape(self._graph.tensors[port.tensor].shape))
+        for layer in self._graph.layers:
+            shape = self._graph.tensors[layer.output].shape
+            if isinstance(layer, Reshape):
+                self._dram.alias(layer.output, layer.inputs[0], shape)
+            else:
+                self._dram.reserve(layer.output, shape)
+            if isinstance(layer, MacLayer) and layer.weights is not None:
+                self._dram.put(_weights_of(layer), layer.weights)
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """All tensors, in their formats."""
+        names = [port.tensor for port in self._graph.inputs] + [layer.output for layer in self._graph.layers]
+        return {name: self._dram.tensor(name).astype(self._graph.tensors[name].format.dtype) for name in names}
+
+    def begin(self, i: int) -> None:
+        """Operation ``i`` starts: its sources must be in place, its destination is no longer readable.
+
+        A step of a sum takes over the accumulators of the step before, which therefore stay readable to it.
+        """
+        for source in self._program.operands(i).tolist():
+            self._memory_of(source).check(self._program, i, source)
+        continues_a_sum = self._program.engine[i] == Engine.COMPUTE and self._program.sources[i] == 3
+        if self._program.memory[i] >= 0 and not continues_a_sum:
+            self._memory_of(i).claim(self._program, i)
+
+    def end(self, i: int) -> None:
+        """Operation ``i`` finishes: its result is in place."""
+        self._actions[Engine(self._program.engine[i])](i)
+
+    def _memory_of(self, i: int) -> Bytes:
+        return self._memories[Memory(self._program.memory[i])]
+
+    def _layer(self, i: int) -> Any:
+        return self._graph.layers[self._program.layer[i]]
+
+    def _slices(self, i: int) -> tuple[slice, ...]:
+        lo, hi = self._program.box(i)
+        return tuple(slice(a, b) for a, b in zip(lo, hi, strict=True))
+
+    def _block(self, reader: int, source: int, fmt: IntFormat) -> NDArray[Any]:
+        """What ``source`` put into its region, as an array of its box."""
+        data = self._memory_of(source).read(self._program, reader, source)
+        lo, hi = self._program.box(source)
+        return unpack(data, tuple(b - a for a, b in zip(lo, hi, strict=True)), fmt)
+
+    def _load_weights(self, i: int) -> None:
+        layer = self._layer(i)
+        values = self._dram.load(_weights_of(layer), layer.geometry.weight_shape, self._slices(i), self._program.describe(i))
+        self._memory_of(i).write(self._program, i, pack(values, layer.weight_format))
+
+    def _load_activations(self, i: int) -> None:
+        layer, operand = self._layer(i), int(self._program.operand[i])
+        name, view = layer.inputs[operand], layer.input_shapes[operand]
+        values = self._dram.load(name, view, self._slices(i), self._program.describe(i))
+        self._memory_of(i).write(self._program, i, pack(values, self._graph.tensors[name].format))
+
+    def _compute(self, i: int) -> None:
+        program, layer = self._program, self._layer(i)
+        weight_load, input_load, *before = program.operands(i).tolist()
+        weights = self._block(i, weight_load, layer.weight_format)
+        x = self._block(i, input_load, self._graph.tensors[layer.inputs[0]].format)
+        lo, hi = program.box(i)
+        shape = tuple(b - a for a, b in zip(lo, hi, strict=True))
+        sums = self._partial_sums(i, before[0], shape, layer) if before else _bias_block(layer, shape, lo[3], hi[3])
+        fmt = self._accumulators[layer.name]
+        accumulate_block(
+            sums,
+            x,
+            weights,
+            geometry=layer.geometry,
+            output_origin=lo,
+            input_origin=program.box(input_load)[0],
+            weight_origin=program.box(weight_load)[0],
+            input_zero_point=layer.input_zero_point,
+            accumulator=fmt,
+            overflow=Overflow(program.arch.accumulator.overflow),
+            where=layer.name,
+        )
+        words = self._words(layer)
+        self._memory_of(i).write(program, i, np.repeat(sums.reshape(-1), words) if words > 1 else sums.reshape(-1))
+
+    def _words(self, layer: MacLayer) -> int:
+        return accumulator_words(self._graph.tensors[layer.inputs[0]].format.bits, self._program.arch)
+
+    def _partial_sums(self, i: int, source: int, shape: tuple[int, ...], layer: MacLayer) -> NDArray[np.int64]:
+        data = self._memory_of(source).read(self._program, i, source)
+        return data[:: self._words(layer)].reshape(shape).copy()
+
+    def _requantize(self, i: int) -> None:
+        layer, source = self._layer(i), int(self._program.operands(i)[0])
+        lo, hi = self._program.box(i)
+        sums = self._partial_sums(i, source, tuple(b - a for a, b in zip(lo, hi, strict=True)), layer)
+        codes = requantize(sums, layer.requant.channels(lo[3], hi[3]))
+        self._memory_of(i).write(self._program, i, pack(codes, self._graph.tensors[layer.output].format))
+
+    def _vector(self, i: int) -> None:
+        program, layer = self._program, self._layer(i)
+        assert isinstance(layer, VectorLayer)
+        loads = {int(program.operand[source]): source for source in program.operands(i).tolist()}
+        blocks, boxes = [], []
+        for k, name in enumerate(layer.inputs):
+            fmt, rank = self._graph.tensors[name].format, len(layer.input_shapes[k])
+            blocks.append(self._block(i, loads[k], fmt) if k in loads else np.zeros((0,) * rank, fmt.dtype))
+            boxes.append(program.box(loads[k]) if k in loads else ((0,) * rank, (0,) * rank))
+        codes = evaluate(layer, blocks, boxes, program.box(i))
+        self._memory_of(i).write(program, i, pack(codes, self._graph.tensors[layer.output].format))
+
+    def _store(self, i: int) -> None:
+        layer = self._layer(i)
+        values = self._block(i, int(self._program.operands(i)[0]), self._graph.tensors[layer.output].format)
+        self._dram.store(layer.output, layer.output_shape, self._slices(i), values, self._program.describe(i))
+
+
+def _memory(memory: Memory, program: Program) -> Bytes:
+    size = slot_capacity(memory, program.arch) * slots(memory, program.arch)
+    return Bytes(size, np.int64 if memory is Memory.ACCUMULATORS else np.uint8)
+
+
+def _weights_of(layer: MacLayer) -> str:
+    return f"weights of {layer.name}"
+
+
+def _bias_block(layer: MacLayer, shape: tuple[int, ...], lo: int, hi: int) -> NDArray[np.int64]:
+    """Accumulators before the first product: the bias of each channel."""
+    sums = np.zeros(shape, dtype=np.int64)
+    if layer.bias is not None:
+        sums += layer.bias[lo:hi]
+    return sums

@@ -1,0 +1,1 @@
+"""Integer loops on plain arrays: what one tile or one layer computes."""

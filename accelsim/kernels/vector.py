@@ -1,0 +1,170 @@
+"""What each vector layer computes, on whole tensors or on any tile of them.
+
+``evaluate`` gives the same codes for a tile as for the same box of the whole layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.errors import GraphError
+from accelsim.graph import (
+    Add,
+    AveragePool2D,
+    Concat,
+    InterpolatedLut,
+    LeakyRelu,
+    Lut,
+    MaxPool2D,
+    Mean,
+    Mul,
+    OperandScale,
+    Pad,
+    Rescale,
+    Reshape,
+    Softmax,
+    StridedSlice,
+    Sub,
+    Transpose,
+    VectorLayer,
+)
+from accelsim.kernels import _pool, _sigmoid16, _softmax
+from accelsim.numerics import Requant, multiply, requantize
+
+Block = NDArray[Any]
+Box = tuple[tuple[int, ...], tuple[int, ...]]
+"""(lo, hi) in view coordinates, hi exclusive."""
+
+
+def evaluate(layer: VectorLayer, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
+    """Codes of ``output`` from ``blocks``, the parts ``inputs`` of the layer's inputs (empty where nothing is read)."""
+    rule = _RULES.get(type(layer))
+    if rule is None:
+        raise GraphError(f"layer {layer.name!r}: the vector unit has no rule for {type(layer).__name__}", layer=layer.name)
+    return rule(layer, blocks, inputs, output)
+
+
+def _scaled(x: Block, scale: OperandScale | None, scheme: str) -> NDArray[np.int64]:
+    assert scale is not None
+    value = (x.astype(np.int64) - scale.zero_point) << scale.left_shift
+    if scale.exponent is None:
+        return value * scale.multiplier
+    return multiply(value, scale.multiplier, scale.exponent, scheme)
+
+
+def _requantized(acc: NDArray[np.int64], requant: Requant | None) -> Block:
+    assert requant is not None
+    return requantize(acc, requant)
+
+
+def _add(layer: Add, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
+    left, right = _scaled(blocks[0], layer.left, layer.scheme), _scaled(blocks[1], layer.right, layer.scheme)
+    return _requantized(left - right if isinstance(layer, Sub) else left + right, layer.requant)
+
+
+def _mul(layer: Mul, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
+    left = blocks[0].astype(np.int64) - layer.left_zero_point
+    return _requantized(left * (blocks[1].astype(np.int64) - layer.right_zero_point), layer.requant)
+
+
+def _rescale(layer: Rescale, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
+    return _requantized(blocks[0].astype(np.int64) - layer.input_zero_point, layer.requant)
+
+
+def _leaky_relu(layer: LeakyRelu, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
+    x = blocks[0].astype(np.int64) - layer.input_zero_point
+    return np.where(x >= 0, _requantized(x, layer.positive), _requantized(x, layer.negative))
+
+
+def _lut(layer: Lut, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
+    assert layer.table is not None
+    return layer.table[blocks[0].astype(np.int64) - layer.input_min]
+
+
+def _interpolated_lut(layer: InterpolatedLut, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
+    assert layer.table is not None
+    rule = _sigmoid16.logistic if layer.function == "logistic" else _sigmoid16.tanh
+    return rule(blocks[0], layer.table, layer.multiplier, layer.left_shift)
+
+
+def _softmax_rows(layer: Softmax, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
+    x = blocks[0].astype(np.int32)
+    result = np.empty(x.shape, dtype=np.int32)
+    if layer.algorithm == "gemmlowp":
+        bits = 8 if layer.output_max - layer.output_min < 256 else 16
+        _softmax.gemmlowp(x, layer.multiplier, layer.left_shift, layer.diff_min, bits, layer.output_min, layer.output_max, result)
+    else:
+        _softmax.int16_lut(x, layer.multiplier, layer.left_shift, layer.exp_table, layer.reciprocal_table, result)
+    return result
+
+
+def _average_pool(layer: AveragePool2D, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
+    return _pooled(layer, blocks[0], inputs[0], output, _pool.average)
+
+
+def _max_pool(layer: MaxPool2D, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
+    return _pooled(layer, blocks[0], inputs[0], output, _pool.maximum)
+
+
+def _pooled(layer: AveragePool2D | MaxPool2D, x: Block, source: Box, output: Box, kernel: Any) -> Block:
+    result = np.empty(tuple(b - a for a, b in zip(*output, strict=True)), dtype=np.int32)
+    _, h, w, _ = layer.shapes[0]
+    window = np.array([*layer.kernel, *layer.stride, *layer.pad, h, w, *source[0][1:3], *output[0][1:3]], dtype=np.int64)
+    kernel(x.astype(np.int32), window, result)
+    return np.clip(result, layer.clamp_min, layer.clamp_max)
+
+
+def _mean(layer: Mean, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
+    total = blocks[0].sum(axis=layer.axes, dtype=np.int64, keepdims=True)
+    return _requantized(total - layer.count * layer.input_zero_point, layer.requant)
+
+
+def _concat(layer: Concat, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
+    parts = [block for block in blocks if block.size]
+    return np.concatenate(parts, axis=layer.axis) if len(parts) > 1 else parts[0]
+
+
+def _pad(layer: Pad, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
+    lo, hi = output
+    result = np.full(tuple(b - a for a, b in zip(lo, hi, strict=True)), layer.value, dtype=blocks[0].dtype)
+    if blocks[0].size:
+        start = [i + before - o for i, before, o in zip(inputs[0][0], layer.before, lo, strict=True)]
+        result[tuple(slice(s, s + n) for s, n in zip(start, blocks[0].shape, strict=True))] = blocks[0]
+    return result
+
+
+def _reshape(layer: Reshape, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
+    whole = blocks[0].reshape(layer.shape)
+    return whole[tuple(slice(a, b) for a, b in zip(*output, strict=True))]
+
+
+def _transpose(layer: Transpose, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
+    return np.ascontiguousarray(blocks[0].transpose(layer.permutation))
+
+
+def _strided_slice(layer: StridedSlice, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
+    return np.ascontiguousarray(blocks[0][tuple(slice(None, None, stride) for stride in layer.strides)])
+
+
+_RULES: dict[type, Callable[[Any, Sequence[Block], Sequence[Box], Box], Block]] = {
+    Add: _add,
+    Sub: _add,
+    Mul: _mul,
+    Rescale: _rescale,
+    LeakyRelu: _leaky_relu,
+    Lut: _lut,
+    InterpolatedLut: _interpolated_lut,
+    Softmax: _softmax_rows,
+    AveragePool2D: _average_pool,
+    MaxPool2D: _max_pool,
+    Mean: _mean,
+    Concat: _concat,
+    Pad: _pad,
+    Reshape: _reshape,
+    Transpose: _transpose,
+    StridedSlice: _strided_slice,
+}
