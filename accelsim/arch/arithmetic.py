@@ -1,0 +1,189 @@
+"""Named tables operator -> requantization scheme: one runtime uses several schemes, so an Arch names a table of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from accelsim.arch._suggest import did_you_mean, listing
+from accelsim.errors import ConfigError
+from accelsim.numerics import ALIASES, SCHEMES, Family
+
+OPERATORS = (
+    "CONV_2D",
+    "DEPTHWISE_CONV_2D",
+    "TRANSPOSE_CONV",
+    "FULLY_CONNECTED",
+    "ADD",
+    "SUB",
+    "MUL",
+    "MEAN",
+    "QUANTIZE",
+    "RELU",
+    "RELU6",
+    "RELU_N1_TO_1",
+    "LEAKY_RELU",
+)
+"""TFLite operators that multiply by a ratio of scales; the others have no scheme to choose."""
+
+SPECIAL_SCHEMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "xnnpack_add": ("ADD", "SUB"),
+        "xnnpack_8bit_fraction": ("QUANTIZE", "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU"),
+    }
+)
+"""Rules that are no accumulator scheme, and the operators that know them (XNNPACK microparams-init.c).
+
+``xnnpack_add``: 21-bit multipliers of one common shift, one rounding half up. ``xnnpack_8bit_fraction``: a multiplier with 8
+fractional bits.
+"""
+
+_ANY_SCHEME = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "MUL")
+"""Operators whose whole requantization is one product of three scales; the others need an integer multiplier in between."""
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """The scheme of each operator for 8-bit activations in ``schemes``; ``schemes_int16`` has the rules of 16-bit activations.
+
+    With 16-bit activations and a 64-bit bias, TFLite's convolutions and dense layers accumulate in 64 bits and requantize with
+    ``tflite_int16``; the importer, which sees the bias, decides that. ``overridden`` names the operators whose scheme was
+    chosen by hand: it holds at every width. ``base`` is the name before such changes.
+    """
+
+    name: str
+    description: str
+    source: str
+    schemes: Mapping[str, str]
+    schemes_int16: Mapping[str, str] = field(default_factory=dict)
+    overridden: frozenset[str] = frozenset()
+
+    @property
+    def base(self) -> str:
+        """The runtime's own name, without overrides: what runtime-specific rules beyond the schemes go by."""
+        return self.name.partition("+")[0]
+
+    def __post_init__(self) -> None:
+        for table in ("schemes", "schemes_int16"):
+            object.__setattr__(self, table, MappingProxyType(dict(getattr(self, table))))
+
+    def __reduce__(self) -> tuple[type[Arithmetic], tuple[object, ...]]:
+        """Pickled by value: mapping proxies cannot be."""
+        tables = dict(self.schemes), dict(self.schemes_int16)
+        return Arithmetic, (self.name, self.description, self.source, *tables, self.overridden)
+
+    def scheme(self, operator: str, *, activation_bits: int = 8) -> str:
+        """Scheme name of ``operator`` for activations of that many bits; ConfigError for an operator that has none."""
+        _check_operator(operator)
+        table = self.schemes_int16 if activation_bits > 8 and operator in self.schemes_int16 else self.schemes
+        return table[operator]
+
+    def with_overrides(self, overrides: Mapping[str, str]) -> Arithmetic:
+        """The table with single operators changed, and the changes in its name; ConfigError for unknown names."""
+        if not overrides:
+            return self
+        chosen = {operator: checked_scheme(operator, scheme) for operator, scheme in overrides.items()}
+        changes = "".join(f"+{operator}={scheme}" for operator, scheme in sorted(chosen.items()))
+        return replace(
+            self,
+            name=f"{self.name}{changes}",
+            schemes={**self.schemes, **chosen},
+            schemes_int16={**self.schemes_int16, **chosen},
+            overridden=self.overridden | chosen.keys(),
+        )
+
+
+def arithmetic_named(name: str) -> Arithmetic:
+    """The arithmetic of that name; ConfigError that suggests the nearest and lists all."""
+    if name not in ARITHMETICS:
+        hint = did_you_mean(name, ARITHMETICS)
+        raise ConfigError(f"arithmetic {name!r}: expected one of {listing(ARITHMETICS)}{hint}", name=name)
+    return ARITHMETICS[name]
+
+
+def checked_scheme(operator: str, scheme: str) -> str:
+    """The full name of ``scheme``; ConfigError where operator or scheme is unknown, or the operator cannot use it."""
+    _check_operator(operator)
+    scheme = ALIASES.get(scheme, scheme)
+    usable = usable_schemes(operator)
+    if scheme in usable:
+        return scheme
+    known = scheme in SCHEMES or scheme in SPECIAL_SCHEMES
+    why = f"{operator} cannot use scheme {scheme!r}" if known else f"{operator} has unknown scheme {scheme!r}"
+    hint = "" if known else did_you_mean(scheme, [*usable, *ALIASES])
+    raise ConfigError(f"{why}; expected one of {listing(usable)}{hint}", operator=operator, scheme=scheme)
+
+
+def usable_schemes(operator: str) -> tuple[str, ...]:
+    """Schemes that ``operator`` may be overridden with."""
+    special = tuple(name for name, operators in SPECIAL_SCHEMES.items() if operator in operators)
+    if operator in _ANY_SCHEME:
+        return (*SCHEMES, *special)
+    integer = tuple(name for name, scheme in SCHEMES.items() if scheme.family is Family.INTEGER)
+    return (*integer, "float32_half_even") if operator == "MEAN" else (*integer, *special)
+
+
+def _check_operator(operator: str) -> None:
+    if operator not in OPERATORS:
+        hint = did_you_mean(operator, OPERATORS)
+        raise ConfigError(
+            f"operator {operator!r} has no requantization scheme; expected one of {listing(OPERATORS)}{hint}",
+            operator=operator,
+        )
+
+
+def _table(**special: str) -> dict[str, str]:
+    return dict.fromkeys(OPERATORS, "tflite_double") | special
+
+
+_REFERENCE_INT16 = _table(FULLY_CONNECTED="float64_half_away")
+
+_ALL = (
+    Arithmetic(
+        name="litert-reference",
+        description="LiteRT's reference kernels (BUILTIN_REF): two roundings, dense layers in double precision",
+        source="LiteRT kernels/internal/common.cc; kernels/fully_connected.cc and integer_ops/fully_connected.h",
+        schemes=_table(FULLY_CONNECTED="float64_half_away"),
+        schemes_int16=_REFERENCE_INT16,
+    ),
+    Arithmetic(
+        name="tflite-micro",
+        description="TensorFlow Lite Micro, and CMSIS-NN bit for bit: two roundings everywhere",
+        source="tflite-micro kernels; gemmlowp fixedpoint.h; CMSIS-NN arm_nnsupportfunctions.h",
+        schemes=_table(),
+    ),
+    Arithmetic(
+        name="litert-optimized",
+        description="LiteRT's optimized kernels without delegates (x86, NEON): two roundings, both half up",
+        source="LiteRT BUILTIN_WITHOUT_DEFAULT_DELEGATES, ruy: VQRDMULH then VRSHL; 16-bit activations use reference kernels",
+        schemes=_table(
+            CONV_2D="half_up_twice",
+            DEPTHWISE_CONV_2D="half_up_twice",
+            FULLY_CONNECTED="half_up_twice",
+            QUANTIZE="half_up_twice",
+        ),
+        schemes_int16=_REFERENCE_INT16,
+    ),
+    Arithmetic(
+        name="litert-xnnpack",
+        description="LiteRT as it comes: XNNPACK multiplies in float32 and rounds half to even",
+        source="XNNPACK requantization.h, microparams-init.c; XNNPACK takes no 16-bit activations, LiteRT's own kernels do",
+        schemes=_table(
+            CONV_2D="float32_half_even",
+            DEPTHWISE_CONV_2D="float32_half_even",
+            FULLY_CONNECTED="float32_half_even",
+            TRANSPOSE_CONV="float32_half_even",
+            MUL="float32_half_even",
+            MEAN="float32_half_even",
+            ADD="xnnpack_add",
+            SUB="xnnpack_add",
+            QUANTIZE="xnnpack_8bit_fraction",
+            LEAKY_RELU="xnnpack_8bit_fraction",
+        ),
+        schemes_int16=_REFERENCE_INT16,
+    ),
+)
+
+ARITHMETICS: dict[str, Arithmetic] = {arithmetic.name: arithmetic for arithmetic in _ALL}
+"""Every arithmetic by name."""

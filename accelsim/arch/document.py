@@ -1,0 +1,98 @@
+"""YAML text to nested data with the line of every entry; hostile or broken text ends in a ConfigError."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from accelsim.arch.validate import Path, Problem, short
+from accelsim.errors import ConfigError
+
+_DEEPEST = 8  # levels; a machine has three
+_MOST_NODES = 10_000  # aliases are followed, so that a small text may unfold into a large tree
+_PLAIN_TAGS = tuple(f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float"))
+
+
+@dataclass
+class Document:
+    """What a YAML text holds; ``lines`` is the line of each path, ``problems`` what is wrong before any schema is asked."""
+
+    data: dict[str, Any] = field(default_factory=dict)
+    lines: dict[Path, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def line(self, path: Path) -> int:
+        """Line of the entry at ``path``, or of the nearest section around it."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+
+def read_document(text: str, *, name: str) -> Document:
+    """The entries of ``text``, a mapping; ``name`` is the file in messages. ConfigError where it is no YAML, or no mapping."""
+    yaml = YAML(typ="safe", pure=True)
+    try:
+        root = yaml.compose(text)
+        return _read(root, yaml, name)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f"{name}:{mark.line + 1}" if mark else name
+        raise ConfigError(f"{line}: not YAML: {error.problem or error.context}", file=name) from error
+    except (YAMLError, ValueError) as error:
+        raise ConfigError(f"{name}: not YAML: {' '.join(str(error).split())}", file=name) from error
+    except RecursionError as error:
+        raise ConfigError(f"{name}: nested too deeply; a machine has three levels", file=name) from error
+
+
+def _read(root: Node | None, yaml: YAML, name: str) -> Document:
+    if root is None or (isinstance(root, ScalarNode) and not root.value):
+        raise ConfigError(f"{name}: is empty; expected a machine description", file=name)
+    if not isinstance(root, MappingNode):
+        kind = "a list" if isinstance(root, SequenceNode) else short(root.value)
+        raise ConfigError(f"{name}:{_line(root)}: expected a mapping of name, clock_hz, array, ..., got {kind}", file=name)
+    document = Document(lines={(): _line(root)})
+    document.data = _Reader(yaml, document, name).mapping(root, ())
+    return document
+
+
+def _line(node: Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+class _Reader:
+    """Builds plain data from YAML nodes within a budget of nodes and levels."""
+
+    def __init__(self, yaml: YAML, document: Document, name: str) -> None:
+        self.constructor, self.document, self.name = yaml.constructor, document, name
+        self.nodes_left = _MOST_NODES
+
+    def mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value) if isinstance(key_node, ScalarNode) else "?"
+            here = (*path, key)
+            if key in data:
+                first = self.document.lines[here]
+                problem = Problem(here, f"duplicate key; the first is in line {first}, keep one of them")
+                self.document.problems.append(problem)
+                self.document.lines[here] = _line(key_node)
+                continue
+            self.document.lines[here] = _line(key_node)
+            data[key] = self.value(value_node, here)
+        return data
+
+    def value(self, node: Node, path: Path) -> Any:
+        self.nodes_left -= 1
+        if self.nodes_left < 0 or len(path) > _DEEPEST:
+            raise ConfigError(
+                f"{self.name}:{_line(node)}: nested too deeply or too large; a machine has three levels", file=self.name
+            )
+        if isinstance(node, MappingNode):
+            return self.mapping(node, path)
+        if isinstance(node, SequenceNode):
+            return [self.value(item, path) for item in node.value]
+        return self.constructor.construct_object(node) if node.tag in _PLAIN_TAGS else node.value

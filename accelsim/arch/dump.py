@@ -1,0 +1,37 @@
+"""An Arch as YAML, quantities with units wherever that loses nothing."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from accelsim.arch.model import Arch
+from accelsim.units import BANDWIDTH, BYTES, HERTZ, exact_text
+
+_WRITERS: Mapping[str, Callable[[Any], object]] = {
+    "clock_hz": lambda value: exact_text(value, HERTZ),
+    "size_bytes": lambda value: exact_text(value, BYTES),
+    "bandwidth_bytes_per_s": lambda value: exact_text(value, BANDWIDTH),
+}
+_LINE_WIDTH = 120
+
+
+def yaml_text(arch: Arch) -> str:
+    """YAML of ``arch`` that reads back to an equal machine."""
+    stream = io.StringIO()
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style, yaml.width = False, _LINE_WIDTH
+    yaml.sort_base_mapping_type_on_output = False
+    yaml.dump(_written(arch.model_dump()), stream)
+    return stream.getvalue()
+
+
+def _written(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _written(v) if isinstance(v, Mapping) else _WRITERS.get(key, _same)(v) for key, v in data.items()}
+
+
+def _same(value: object) -> object:
+    return value

@@ -1,0 +1,126 @@
+"""Types of a machine's parameters: their bounds, the unit strings they accept, and how they appear in the JSON schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, NoReturn
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from accelsim.arch.arithmetic import ARITHMETICS, OPERATORS, arithmetic_named, checked_scheme
+from accelsim.errors import ConfigError
+from accelsim.units import (
+    BANDWIDTH,
+    BYTES,
+    HERTZ,
+    NANOSECONDS,
+    Quantity,
+    parse_bandwidth,
+    parse_bytes,
+    parse_hertz,
+    parse_nanoseconds,
+)
+
+MAX_SIDE = 65_536  # rows, columns, lanes: 256 times the largest published array
+MAX_MEMORY = 2**40  # bytes of a buffer, words of the accumulators
+MIN_CLOCK_HZ, MAX_CLOCK_HZ = 10**3, 10**11
+MAX_BANDWIDTH = 10**15  # bytes per second
+MAX_LATENCY_NS = 1e9  # one second
+MAX_BYTES_PER_CYCLE = 2**20
+MAX_SETUP_CYCLES = 10**9
+MAX_CYCLES_PER_BYTE = 10**6  # of the DRAM; keeps cycle counts of whole networks within 64 bits
+
+
+class FrozenDict(dict[str, str]):
+    """A dictionary that cannot be changed, so that what holds it is a value."""
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("a machine does not change; make another with arch.with_({path: value})")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse  # type: ignore[assignment]
+    update = setdefault = pop = popitem = clear = _refuse  # type: ignore[assignment]
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+    def __reduce__(self) -> tuple[type[FrozenDict], tuple[dict[str, str]]]:
+        return FrozenDict, (dict(self),)
+
+
+def _quantity_schema(quantity: Quantity, low: float, high: float, kind: str) -> WithJsonSchema:
+    units = "|".join(quantity.units)
+    text = {"type": "string", "pattern": rf"^\s*\+?[0-9._eE+-]+\s*({units})?\s*$", "examples": list(quantity.examples)}
+    number = {"type": kind, "minimum": low, "maximum": high, "description": f"in {quantity.base}"}
+    return WithJsonSchema({"anyOf": [number, text]})
+
+
+def _whole(low: int, high: int) -> Any:
+    return Field(ge=low, le=high)
+
+
+def _checked(check: Callable[[Any], Any]) -> AfterValidator:
+    """``check`` with its ConfigError as the ValueError that pydantic collects."""
+
+    def validate(value: Any) -> Any:
+        try:
+            return check(value)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+
+    return AfterValidator(validate)
+
+
+def _check_overrides(overrides: dict[str, str]) -> FrozenDict:
+    return FrozenDict({operator: checked_scheme(operator, scheme) for operator, scheme in overrides.items()})
+
+
+Side = Annotated[int, _whole(1, MAX_SIDE)]
+"""A number of parallel parts."""
+OperandBits = Annotated[int, _whole(1, 32)]
+AccumulatorBits = Annotated[int, _whole(8, 64)]
+Words = Annotated[int, _whole(1, MAX_MEMORY)]
+BytesPerCycle = Annotated[int, _whole(1, MAX_BYTES_PER_CYCLE)]
+SetupCycles = Annotated[int, _whole(0, MAX_SETUP_CYCLES)]
+Size = Annotated[
+    int, _whole(1, MAX_MEMORY), BeforeValidator(parse_bytes), _quantity_schema(BYTES, 1, MAX_MEMORY, "integer")
+]
+"""Bytes, or ``"64 KiB"``."""
+Clock = Annotated[
+    int,
+    _whole(MIN_CLOCK_HZ, MAX_CLOCK_HZ),
+    BeforeValidator(parse_hertz),
+    _quantity_schema(HERTZ, MIN_CLOCK_HZ, MAX_CLOCK_HZ, "integer"),
+]
+"""Hertz, or ``"500 MHz"``."""
+Bandwidth = Annotated[
+    int,
+    _whole(1, MAX_BANDWIDTH),
+    BeforeValidator(parse_bandwidth),
+    _quantity_schema(BANDWIDTH, 1, MAX_BANDWIDTH, "integer"),
+]
+"""Bytes per second, or ``"34 GB/s"``."""
+Latency = Annotated[
+    float,
+    Field(ge=0, le=MAX_LATENCY_NS, allow_inf_nan=False),
+    BeforeValidator(parse_nanoseconds),
+    _quantity_schema(NANOSECONDS, 0, MAX_LATENCY_NS, "number"),
+]
+"""Nanoseconds, or ``"100 ns"``."""
+Label = Annotated[str, Field(max_length=2000)]
+Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$")]
+"""One line that neither starts nor ends with a space."""
+ArithmeticName = Annotated[
+    str,
+    _checked(lambda name: arithmetic_named(name).name),
+    WithJsonSchema({"type": "string", "enum": list(ARITHMETICS)}),
+]
+Overrides = Annotated[
+    dict[str, str],
+    _checked(_check_overrides),
+    WithJsonSchema(
+        {"type": "object", "propertyNames": {"enum": list(OPERATORS)}, "additionalProperties": {"type": "string"}}
+    ),
+]
+Dataflow = Literal["weight_stationary", "output_stationary"]
+Preload = Literal["serial", "overlapped"]
+OverflowPolicy = Literal["wrap", "saturate", "saturate_symmetric", "trap"]

@@ -1,0 +1,81 @@
+"""Machines from YAML files and from the presets that ship with accelsim."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from accelsim.arch._suggest import did_you_mean, listing
+from accelsim.arch.document import read_document
+from accelsim.arch.model import Arch
+from accelsim.arch.validate import validated
+from accelsim.errors import ConfigError
+from accelsim.resources import resource_path
+
+_LARGEST_FILE = 64 * 1024  # bytes; the longest preset has 4 KiB
+
+
+def presets_dir() -> Path:
+    """Folder of the machines that ship with accelsim."""
+    return resource_path("arch_configs")
+
+
+def preset_names() -> tuple[str, ...]:
+    """Names of the machines that ship with accelsim, sorted."""
+    return tuple(sorted(path.stem for path in presets_dir().glob("*.yaml")))
+
+
+def load_arch(name_or_path: str | Path, *, edits: Mapping[str, object] | None = None) -> Arch:
+    """The preset of that name, or the machine in a YAML file, with ``edits`` by dotted path as in :meth:`Arch.with_`.
+
+    ConfigError says file, line, path, what was expected and what came.
+    """
+    name = str(name_or_path)
+    arch = _preset(name) if name in preset_names() else _read(Path(name_or_path))
+    return arch.with_(edits) if edits else arch
+
+
+@cache
+def _preset(name: str) -> Arch:
+    return _read(presets_dir() / f"{name}.yaml")
+
+
+def _read(path: Path) -> Arch:
+    document = read_document(_text(path), name=str(path))
+    return validated(
+        document.data, place=lambda where: f"{path}:{document.line(where)}: ", found=tuple(document.problems)
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_FILE + 1)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ConfigError(_missing(path), file=str(path), presets=preset_names()) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{path}: cannot be read: {reason}; expected a YAML file", file=str(path)) from error
+    if len(content) > _LARGEST_FILE:
+        raise ConfigError(
+            f"{path}: larger than {_LARGEST_FILE} bytes; expected a machine description in YAML", file=str(path)
+        )
+    return _decoded(content, path)
+
+
+def _decoded(content: bytes, path: Path) -> str:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}:{line}: not UTF-8 text; expected a YAML file", file=str(path)) from error
+    if "\0" in text:
+        raise ConfigError(f"{path}: a binary file; expected a YAML file", file=str(path))
+    return text
+
+
+def _missing(path: Path) -> str:
+    presets = preset_names()
+    hint = did_you_mean(path.stem if path.suffix in (".yaml", ".yml") else str(path), presets)
+    return f"{path}: no such file, nor a preset; presets are {listing(presets)}{hint}"

@@ -1,0 +1,191 @@
+"""The machine: an immutable, validated value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+
+from accelsim.arch import fields
+from accelsim.arch.arithmetic import Arithmetic, arithmetic_named
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ArrayConfig(_Section):
+    """The MAC array."""
+
+    rows: Annotated[fields.Side, Field(description="rows of MACs")]
+    cols: Annotated[fields.Side, Field(description="columns of MACs")]
+    dataflow: Annotated[fields.Dataflow, Field(description="which operand stays in the array while the others pass")]
+    weight_bits: Annotated[
+        fields.OperandBits, Field(description="width of a weight port, bits; wider weights take ceil(bits / port) passes")
+    ] = 8
+    activation_bits: Annotated[
+        fields.OperandBits,
+        Field(description="width of an activation port, bits; wider activations take ceil(bits / port) passes each"),
+    ] = 8
+    weight_preload: Annotated[
+        fields.Preload,
+        Field(description="weight-stationary only: weights shift in before a fold (serial) or behind the one before"),
+    ] = "serial"
+    first_cycle: Annotated[
+        Literal[0, 1],
+        Field(description="number of a layer's first compute cycle; 0 reports the index of the last one, as SCALE-Sim"),
+    ] = 1
+
+
+class AccumulatorConfig(_Section):
+    """The accumulators behind the array."""
+
+    count: Annotated[fields.Words, Field(description="words in all, both halves of a double-buffered set included")]
+    bits: Annotated[fields.AccumulatorBits, Field(description="width of a word, bits")]
+    overflow: Annotated[fields.OverflowPolicy, Field(description="what becomes of a sum that leaves the width")]
+    double_buffered: Annotated[
+        StrictBool, Field(description="whether one half is requantized while the other accumulates")
+    ]
+
+    @model_validator(mode="after")
+    def _holds_a_word(self) -> Self:
+        if self.double_buffered and self.count < 2:
+            raise ValueError("double-buffered accumulators need a count of 2 or more, one word per half, got 1")
+        return self
+
+
+class BufferConfig(_Section):
+    """One on-chip memory between DRAM and the array."""
+
+    size_bytes: Annotated[
+        fields.Size, Field(description="bytes in all, both halves of a double-buffered memory included")
+    ]
+    double_buffered: Annotated[
+        StrictBool, Field(description="whether one half is filled while the other is read")
+    ] = True
+    bytes_per_cycle: Annotated[
+        fields.BytesPerCycle | None, Field(description="width of the read port, bytes per cycle; null: as its reader needs")
+    ] = None
+
+    @model_validator(mode="after")
+    def _holds_a_byte(self) -> Self:
+        if self.double_buffered and self.size_bytes < 2:
+            raise ValueError("a double-buffered memory needs 2 bytes or more, one per half, got 1")
+        return self
+
+
+class RequantizerConfig(_Section):
+    """The unit that takes accumulators to output codes."""
+
+    lanes: Annotated[fields.Side, Field(description="outputs per cycle")]
+
+
+class VectorConfig(_Section):
+    """The unit for layers without MACs."""
+
+    lanes: Annotated[fields.Side, Field(description="elements per cycle")]
+
+
+class DmaConfig(_Section):
+    """The queues between DRAM and the buffers."""
+
+    setup_cycles: Annotated[fields.SetupCycles, Field(description="cycles before each transfer")] = 0
+
+
+class DramConfig(_Section):
+    """The memory outside the chip."""
+
+    bandwidth_bytes_per_s: Annotated[fields.Bandwidth, Field(description="bytes per second of its one port")]
+    latency_ns: Annotated[
+        fields.Latency, Field(description="nanoseconds from the end of a transfer at the port to its data on the chip")
+    ]
+
+
+class TechConfig(_Section):
+    """What one action costs."""
+
+    energy_table: Annotated[
+        fields.Name, Field(description="name of a packaged energy table, or the path of a YAML file")
+    ] = "horowitz_45nm"
+
+
+class Arch(_Section):
+    """A machine: MAC array, accumulators, buffers, units, DRAM, clock and technology.
+
+    Equal when all parameters are equal; hashable. :func:`accelsim.arch.load_arch` reads one from YAML.
+    """
+
+    name: Annotated[fields.Name, Field(description="label")]
+    description: Annotated[fields.Label, Field(description="one sentence")] = ""
+    source: Annotated[fields.Label, Field(description="where the numbers come from")] = ""
+    arithmetic: Annotated[
+        fields.ArithmeticName, Field(description="named table operator -> requantization scheme")
+    ] = "tflite-micro"
+    overrides: Annotated[
+        fields.Overrides, Field(description="single operators that use another scheme: TFLite operator -> scheme")
+    ] = fields.FrozenDict()
+    clock_hz: Annotated[fields.Clock, Field(description="clock of the whole machine, Hz")]
+    array: ArrayConfig
+    accumulator: AccumulatorConfig
+    weight_buffer: Annotated[BufferConfig, Field(description="weights, on their way to the array")]
+    activation_buffer: Annotated[BufferConfig, Field(description="inputs of the array and of the vector unit")]
+    output_buffer: Annotated[BufferConfig, Field(description="finished outputs, on their way to DRAM")]
+    requantizer: RequantizerConfig
+    vector: VectorConfig
+    dma: DmaConfig = DmaConfig()
+    dram: DramConfig
+    tech: TechConfig = TechConfig()
+
+    @model_validator(mode="after")
+    def _dram_keeps_up(self) -> Self:
+        if self.clock_hz > fields.MAX_CYCLES_PER_BYTE * self.dram.bandwidth_bytes_per_s:
+            raise ValueError(
+                f"dram.bandwidth_bytes_per_s of {self.dram.bandwidth_bytes_per_s} at a clock_hz of {self.clock_hz}: expected"
+                f" at most {fields.MAX_CYCLES_PER_BYTE} cycles per byte; raise the bandwidth or lower the clock"
+            )
+        return self
+
+    @property
+    def peak_macs_per_cycle(self) -> int:
+        """Multiply-accumulates per cycle of a full array, at operands no wider than its ports."""
+        return self.array.rows * self.array.cols
+
+    def rules(self) -> Arithmetic:
+        """The machine's arithmetic with its overrides."""
+        return arithmetic_named(self.arithmetic).with_overrides(self.overrides)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Arch:
+        """The machine in a nested mapping, unit strings included; ConfigError names every wrong entry by its path."""
+        from accelsim.arch.validate import validated
+
+        return validated(data)
+
+    def with_(self, edits: Mapping[str, object]) -> Arch:
+        """The machine with some dotted paths changed, validated again.
+
+        Texts are read as on a command line: ``"32"``, ``"true"``, ``"none"``, ``"64 KiB"``. ``overrides.ADD`` sets the scheme of
+        one operator, and None removes it. ConfigError for unknown paths and wrong values.
+        """
+        from accelsim.arch.paths import edited
+
+        return edited(self, edits)
+
+    def get(self, path: str) -> Any:
+        """The value at a dotted path; ConfigError that suggests the nearest path."""
+        from accelsim.arch.paths import value_at
+
+        return value_at(self, path)
+
+    def paths(self) -> tuple[str, ...]:
+        """Every dotted path, in the order of the schema, then the operators that are overridden."""
+        from accelsim.arch.paths import LEAF_PATHS
+
+        return (*LEAF_PATHS, *(f"overrides.{operator}" for operator in self.overrides))
+
+    def to_yaml(self) -> str:
+        """YAML that :func:`load_arch` reads back to an equal machine, every default filled in."""
+        from accelsim.arch.dump import yaml_text
+
+        return yaml_text(self)

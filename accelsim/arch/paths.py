@@ -1,0 +1,130 @@
+"""Dotted paths: the one name of each parameter, for reading, editing and sweeping."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from os import PathLike, fspath
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from accelsim.arch._suggest import did_you_mean
+from accelsim.arch.arithmetic import checked_scheme
+from accelsim.arch.model import Arch
+from accelsim.arch.validate import validated
+from accelsim.errors import ConfigError
+
+_WHOLE = re.compile(r"[+-]?[0-9][0-9_]*")
+_REAL = re.compile(r"[+-]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+_WORDS: Mapping[str, bool | None] = {"true": True, "false": False, "none": None, "null": None}
+_OVERRIDES = "overrides"
+_LONGEST_NUMBER = 64  # characters
+
+
+def _section(info: FieldInfo) -> type[BaseModel] | None:
+    kind = info.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def _leaves(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    for name, info in model.model_fields.items():
+        section = _section(info)
+        if section is None:
+            yield prefix + name, info
+        else:
+            yield from _leaves(section, f"{prefix}{name}.")
+
+
+LEAVES: Mapping[str, FieldInfo] = dict(_leaves(Arch))
+"""Field of every dotted path."""
+LEAF_PATHS = tuple(LEAVES)
+"""Every dotted path, in the order of the schema."""
+
+
+def value_at(arch: Arch, path: str) -> Any:
+    """The value at ``path``, None for an operator that is not overridden; ConfigError for unknown paths."""
+    _check_path(path)
+    head, _, rest = path.partition(".")
+    if head == _OVERRIDES and rest:
+        return arch.overrides.get(rest)
+    value: Any = arch
+    for part in path.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def edited(arch: Arch, edits: Mapping[str, object]) -> Arch:
+    """``arch`` with the values of ``edits`` at its dotted paths."""
+    data = arch.model_dump()
+    for path, value in edits.items():
+        _check_path(path)
+        *sections, last = path.split(".")
+        section = data
+        for name in sections:
+            section = section[name]
+        _put(section, last, _plain(path, value))
+    return validated(data)
+
+
+def _put(section: dict[str, Any], key: str, value: object) -> None:
+    if value is None and key.isupper():
+        section.pop(key, None)  # an override that is taken back
+    else:
+        section[key] = value
+
+
+def _check_path(path: str) -> None:
+    """Raise ConfigError unless ``path`` leads to one parameter."""
+    head, _, operator = str(path).partition(".")
+    if path in LEAVES:
+        return
+    if head == _OVERRIDES and operator:
+        _check_operator(path, operator)
+        return
+    inside = [leaf for leaf in LEAVES if leaf.startswith(f"{path}.")]
+    if inside:
+        raise ConfigError(f"{path}: is a section; expected one of its entries: {', '.join(inside)}", path=path)
+    hint = _nearest_path(str(path))
+    remedy = hint or f"; expected one of {', '.join(LEAVES)}"
+    raise ConfigError(f"{path}: unknown path{remedy}", path=path)
+
+
+def _check_operator(path: str, operator: str) -> None:
+    try:
+        checked_scheme(operator, "single")
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}", path=path) from error
+
+
+def _nearest_path(path: str) -> str:
+    tail = path.rpartition(".")[2]
+    same_name = [leaf for leaf in LEAVES if leaf.rpartition(".")[2] == tail]
+    if same_name:
+        near = did_you_mean(path, same_name)
+        return near or f"; did you mean {' or '.join(map(repr, same_name))}?"
+    return did_you_mean(path, LEAVES)
+
+
+def _plain(path: str, value: object) -> object:
+    """``value`` as YAML would have given it: numbers of numpy unwrapped, texts read unless the parameter is a text."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, PathLike):
+        return fspath(value)
+    if not isinstance(value, str) or _is_text(path):
+        return value
+    text = value.strip()
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    if len(text) > _LONGEST_NUMBER:
+        return text
+    if _WHOLE.fullmatch(text):
+        return int(text.replace("_", ""))
+    return float(text) if _REAL.fullmatch(text) else text
+
+
+def _is_text(path: str) -> bool:
+    return path in LEAVES and LEAVES[path].annotation is str

@@ -1,0 +1,142 @@
+"""From nested data to an Arch, or to one message that names every wrong entry by its path and place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from accelsim.arch._suggest import did_you_mean, listing
+from accelsim.arch.model import Arch
+from accelsim.errors import ConfigError
+
+Path = tuple[str, ...]
+_LONGEST_VALUE = 60  # characters of a value in a message
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One wrong entry."""
+
+    path: Path
+    message: str
+
+    def __str__(self) -> str:
+        return f"{'.'.join(self.path)}: {self.message}" if self.path else self.message
+
+
+def validated(
+    data: Mapping[str, Any], *, place: Callable[[Path], str] = lambda _: "", found: Sequence[Problem] = ()
+) -> Arch:
+    """The Arch of ``data``.
+
+    ``place`` gives the text before a message, from a path (``file.yaml:12: ``); ``found`` are problems that are known already.
+    ConfigError joins all problems and carries them in ``data["problems"]``.
+    """
+    problems = list(found)
+    try:
+        arch = Arch.model_validate(_plain_dicts(data))
+    except ValidationError as error:
+        problems.extend(_problems(error))
+    if problems:
+        text = "; ".join(f"{place(problem.path)}{problem}" for problem in problems)
+        raise ConfigError(text, problems=[(".".join(p.path), p.message) for p in problems])
+    return arch
+
+
+def short(value: object) -> str:
+    """``value`` as Python writes it, shortened to fit a message."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
+
+
+def _plain_dicts(data: object, depth: int = 0) -> Any:
+    """Mappings as dicts, which strict validation asks for; no parameter lies deeper than two of them."""
+    if isinstance(data, Mapping) and depth < 3:
+        return {str(key): _plain_dicts(value, depth + 1) for key, value in data.items()}
+    return data
+
+
+def _problems(error: ValidationError) -> Iterator[Problem]:
+    details = error.errors(include_url=False)
+    unknown = [_unknown_key(d["loc"]) for d in details if d["type"] == "extra_forbidden"]
+    explained = {meant for _, meant in unknown if meant}
+    yield from (problem for problem, _ in unknown)
+    for detail in details:
+        path = tuple(map(str, detail["loc"]))
+        if detail["type"] == "extra_forbidden" or (detail["type"] == "missing" and path in explained):
+            continue
+        yield Problem(path, _message(detail, path))
+
+
+def _unknown_key(loc: Sequence[int | str]) -> tuple[Problem, Path | None]:
+    """The problem, and the path of the sibling that was probably meant."""
+    *parents, key = map(str, loc)
+    siblings = _section_at(tuple(parents)).model_fields
+    near = did_you_mean(key, siblings)
+    meant = next(((*parents, name) for name in siblings if near.endswith(f"{name!r}?")), None)
+    remedy = near or _elsewhere(key) or f"; expected one of {listing(siblings)}"
+    return Problem((*parents, key), f"unknown key{remedy}"), meant
+
+
+def _elsewhere(key: str) -> str:
+    """A suggestion where another section has ``key``."""
+    homes = [name for name in Arch.model_fields if key in _section_at((name,)).model_fields]
+    return f"; did you mean {f'{homes[0]}.{key}'!r}?" if homes else ""
+
+
+def _section_at(path: Path) -> type[BaseModel]:
+    model: type[BaseModel] = Arch
+    for name in path:
+        kind = model.model_fields[name].annotation
+        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+            return BaseModel
+        model = kind
+    return model
+
+
+def _required(section: type[BaseModel]) -> str:
+    return listing(name for name, info in section.model_fields.items() if info.is_required())
+
+
+_EXPECTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "string_type": "a text",
+    "string_unicode": "a text",
+    "dict_type": "operators and their schemes, such as {ADD: single}",
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le}",
+    "string_too_short": "a text that is not empty",
+    "string_too_long": "at most {max_length} characters",
+    "string_pattern_mismatch": "one line that neither starts nor ends with a space",
+    "literal_error": "{expected}",
+}
+
+
+def _message(detail: Any, path: Path) -> str:
+    kind, context, value = detail["type"], detail.get("ctx", {}), detail["input"]
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "missing":
+        return f"missing; expected {_wanted(path)}"
+    if kind in ("model_type", "model_attributes_type"):
+        return f"expected {_wanted(path)}, got {short(value)}"
+    expected = _EXPECTED.get(kind, detail["msg"]).format(**context)
+    hint = ""
+    if kind == "literal_error" and isinstance(value, str):
+        hint = did_you_mean(value, [choice for choice in context["expected"].split("'") if choice.strip(" ,") not in ("", "or")])
+    return f"expected {expected}, got {short(value)}{hint}"
+
+
+def _wanted(path: Path) -> str:
+    """What belongs at ``path``, in words."""
+    section = _section_at(path)
+    if section is not BaseModel:
+        return f"a section with {_required(section)}" if path else f"a mapping with {_required(section)}"
+    return _section_at(path[:-1]).model_fields[path[-1]].description or "a value"

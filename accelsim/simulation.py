@@ -1,0 +1,120 @@
+"""One call from a model and a machine to bits, cycles and picojoules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.arch import Arch, load_arch
+from accelsim.energy import load_table
+from accelsim.errors import GraphError, InputError
+from accelsim.graph import Graph
+from accelsim.importers import load_graph, resolve_model
+from accelsim.mapper import map_graph
+from accelsim.program import Program, build_program, check_program
+from accelsim.result import Result, ValueSummary, summarize
+from accelsim.timing import Timeline, schedule, schedule_simpy
+
+if TYPE_CHECKING:
+    from accelsim.values import Values
+
+Progress = Callable[[str, int, int], None]
+"""Called as ``progress(stage, done, total)`` during long work."""
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """Everything one run made.
+
+    ``tensors`` holds integer tensors by their Graph name, inferences along the leading axis; float host ports stand beside
+    them under their own names. It is None when no inputs were given.
+    """
+
+    graph: Graph
+    arch: Arch
+    program: Program
+    timeline: Timeline
+    result: Result
+    tensors: dict[str, NDArray[Any]] | None
+
+
+def run(
+    model: str | Path | Graph,
+    *,
+    arch: str | Path | Arch,
+    inputs: Mapping[str, NDArray[Any]] | NDArray[Any] | None = None,
+    labels: NDArray[Any] | None = None,
+    arithmetic: str | None = None,
+    keep: Literal["outputs", "all"] = "outputs",
+    check_inputs: int | None = 1,
+    scheduler: Literal["numba", "simpy"] = "numba",
+    progress: Progress | None = None,
+) -> Simulation:
+    """Simulate ``model`` on ``arch``.
+
+    ``model`` is a file, the name of a packaged workload, or a Graph; ``arch`` a preset's name, a YAML file, or an Arch.
+    ``inputs`` are arrays by tensor name (``input`` for the only one), inferences along the leading axis; integers are codes,
+    floats are accepted where the model itself begins with a float tensor. ``arithmetic`` overrides the machine's own.
+    The values of the first ``check_inputs`` inferences (None: all) are also computed through the Program's tiles and
+    buffers, in timeline order, and must agree. Raises an AccelsimError subclass that names the place.
+    """
+    machine = arch if isinstance(arch, Arch) else load_arch(arch)
+    if arithmetic is not None:
+        machine = machine.with_({"arithmetic": arithmetic})
+    graph = _graph(model, machine)
+    program = build_program(graph, arch=machine, mappings=map_graph(graph, arch=machine))
+    check_program(program)
+    timeline = schedule(program) if scheduler == "numba" else schedule_simpy(program)
+    values = None
+    if inputs is not None:
+        from accelsim.values import compute_values
+
+        values = compute_values(timeline, inputs, labels=labels, keep=keep, check_inputs=check_inputs, progress=progress)
+    return _simulation(timeline, values)
+
+
+def simulate(model: str | Path | Graph, *, arch: str | Path | Arch, **options: Any) -> Result:
+    """The Result of :func:`run`, which documents the options."""
+    return run(model, arch=arch, **options).result
+
+
+def _graph(model: str | Path | Graph, arch: Arch) -> Graph:
+    rules = arch.rules()
+    if not isinstance(model, Graph):
+        return load_graph(resolve_model(model), arithmetic=rules)
+    if not model.shape_only and model.arithmetic != rules.name:
+        raise GraphError(
+            f"graph {model.name!r} was imported for arithmetic {model.arithmetic!r}, the machine computes in {rules.name!r}; "
+            f"load the model again with arithmetic={rules.name!r} or change the machine's"
+        )
+    return model
+
+
+def _simulation(timeline: Timeline, values: Values | None) -> Simulation:
+    program = timeline.program
+    summary: ValueSummary | None = values.summary if values else None
+    result = summarize(timeline, table=load_table(program.arch.tech.energy_table), values=summary)
+    return Simulation(program.graph, program.arch, program, timeline, result, values.tensors if values else None)
+
+
+def read_inputs(path: str | Path) -> tuple[dict[str, NDArray[Any]], NDArray[Any] | None]:
+    """The arrays of an .npz file by name, and apart from them the one called ``labels`` if there is one."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected an .npz with the key 'input' or the network's tensor names")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, AttributeError, KeyError) as error:
+        raise InputError(f"{path}: not an .npz file of plain arrays: {' '.join(str(error).split())}") from error
+    except Exception as error:  # zipfile and zlib raise their own kinds on damaged archives
+        raise InputError(f"{path}: damaged .npz file: {' '.join(str(error).split())}") from error
+    labels = arrays.pop("labels", None)
+    if not arrays:
+        raise InputError(f"{path}: holds no input arrays; expected the key 'input' or the network's tensor names")
+    return arrays, labels

@@ -1,0 +1,190 @@
+"""The laws of the design, over generated networks x machines x mappings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from accelsim.energy import count_actions, layer_energy, load_table
+from accelsim.errors import HazardError
+from accelsim.execute import WholeReader, accumulator_formats, run_program
+from accelsim.graph import MacLayer
+from accelsim.program import Engine, Program, check_program
+from accelsim.result import summarize
+from accelsim.timing import Timeline, schedule, schedule_simpy
+from tests.generate import random_input, random_program
+
+seeds = st.integers(0, 2**32 - 1)
+relaxed = settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+many = settings(relaxed, max_examples=220)
+
+
+def reference(program: Program, seed: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Random inputs and the mapping-independent values of every tensor."""
+    inputs = random_input(np.random.default_rng(seed + 1), program.graph)
+    reader = WholeReader(program.graph, accumulators=accumulator_formats(program.graph, program.arch))
+    return inputs, reader.run(inputs, keep="all")
+
+
+def assert_same(values: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    assert values.keys() == expected.keys()
+    for name in expected:
+        np.testing.assert_array_equal(values[name], expected[name], err_msg=name)
+
+
+@many
+@given(seeds)
+def test_law_1_simpy_schedule_equals_numba_schedule(seed: int) -> None:
+    program = random_program(seed)
+    fast, observable = schedule(program), schedule_simpy(program)
+    np.testing.assert_array_equal(fast.start, observable.start)
+    np.testing.assert_array_equal(fast.finish, observable.finish)
+
+
+@relaxed
+@given(seeds)
+def test_law_2_and_3_values_do_not_depend_on_tiles_machine_or_order(seed: int) -> None:
+    program = random_program(seed)
+    inputs, expected = reference(program, seed)
+    assert_same(run_program(program, inputs), expected)
+    assert_same(run_program(program, inputs, timeline=schedule(program)), expected)
+
+
+@relaxed
+@given(seeds)
+def test_law_2_values_survive_random_latencies(seed: int) -> None:
+    program = random_program(seed)
+    inputs, expected = reference(program, seed)
+    rng = np.random.default_rng(seed + 2)
+    slow = program.replace(
+        cycles=rng.integers(1, 200, len(program)).astype(np.int64), latency=rng.integers(0, 300, len(program)).astype(np.int64)
+    )
+    assert_same(run_program(program, inputs, timeline=schedule(slow)), expected)
+
+
+@relaxed
+@given(seeds)
+def test_law_4_conservation(seed: int) -> None:
+    program = random_program(seed)
+    check_program(program)
+    assert program.macs == program.graph.macs
+    loads = program.of_engine(Engine.LOAD_WEIGHTS)
+    for index, layer in enumerate(program.graph.layers):
+        if isinstance(layer, MacLayer):
+            assert program.amount[loads & (program.layer == index)].sum() >= np.prod(layer.geometry.weight_shape)
+
+
+@relaxed
+@given(seeds)
+def test_law_5_total_is_at_least_every_engine_and_every_chain(seed: int) -> None:
+    program = random_program(seed)
+    timeline = schedule(program)
+    assert all(timeline.total_cycles >= timeline.busy_cycles(engine) for engine in Engine)
+    assert timeline.total_cycles >= sum(timeline.busy_cycles(e) for e in (Engine.STORE, Engine.LOAD_ACTIVATIONS, Engine.LOAD_WEIGHTS))
+    chain = np.zeros(len(program), dtype=np.int64)
+    for i in range(len(program)):
+        chain[i] = max(chain[program.waits_for(i)], default=0) + program.cycles[i] + program.latency[i]
+    assert timeline.total_cycles >= chain.max()
+    assert timeline.layer_cycles.sum() == timeline.total_cycles
+    assert (timeline.layer_cycles >= 0).all()
+
+
+@relaxed
+@given(seeds)
+def test_law_5_no_operation_starts_before_what_it_waits_for(seed: int) -> None:
+    program = random_program(seed)
+    timeline = schedule(program)
+    waiting = np.repeat(np.arange(len(program)), np.diff(program.dependency_start))
+    assert (timeline.start[waiting] >= timeline.finish[program.dependencies]).all()
+    dram = np.flatnonzero(program.engine <= Engine.LOAD_WEIGHTS)
+    order = dram[np.argsort(timeline.start[dram], kind="stable")]
+    assert (timeline.start[order][1:] >= (timeline.start + program.cycles)[order][:-1]).all()
+
+
+@relaxed
+@given(seeds, st.floats(0.1, 10))
+def test_law_6_energy_is_linear_in_the_table_and_additive_over_layers(seed: int, factor: float) -> None:
+    program = random_program(seed)
+    table = load_table("horowitz_45nm")
+    scaled = table.model_copy(
+        update={"entries": tuple(e.model_copy(update={"value_pj": e.value_pj * factor}) for e in table.entries)}
+    )
+    counts = count_actions(program)
+    base, more = layer_energy(program, counts, table), layer_energy(program, counts, scaled)
+    for a, b in zip(base, more, strict=True):
+        assert b.total == pytest.approx(a.total * factor)
+    result = summarize(schedule(program), table=table)
+    assert result.total.energy_pj == pytest.approx(sum(layer.total for layer in base))
+    assert sum(result.total.energy_split_pj.values()) == pytest.approx(result.total.energy_pj)
+
+
+def drop_dependency(program: Program, edge: int) -> Program:
+    """``program`` without one dependency; one that was not a source, so that the data flow stays."""
+    waiting = np.repeat(np.arange(len(program)), np.diff(program.dependency_start))
+    start = program.dependency_start.copy()
+    start[waiting[edge] + 1 :] -= 1
+    return program.replace(dependency_start=start, dependencies=np.delete(program.dependencies, edge))
+
+
+def non_source_edges(program: Program) -> np.ndarray:
+    waiting = np.repeat(np.arange(len(program)), np.diff(program.dependency_start))
+    rank = np.arange(len(program.dependencies)) - program.dependency_start[waiting]
+    return np.flatnonzero(rank >= program.sources[waiting])
+
+
+@relaxed
+@given(seeds)
+def test_a_forgotten_dependency_is_found_by_the_checker_or_changes_nothing(seed: int) -> None:
+    """Whatever dependency is dropped: if some latencies make the tiled reader fail, the checker must have said so."""
+    program = random_program(seed, most_layers=3)
+    edges = non_source_edges(program)
+    if not len(edges):
+        return
+    rng = np.random.default_rng(seed)
+    broken = drop_dependency(program, int(rng.choice(edges)))
+    inputs, expected = reference(program, seed)
+    try:
+        check_program(broken)
+    except HazardError:
+        return
+    lazy = broken.replace(latency=rng.integers(0, 500, len(program)).astype(np.int64))
+    assert_same(run_program(broken, inputs, timeline=schedule(lazy)), expected)
+
+
+def test_a_missing_double_buffer_dependency_is_caught_both_ways() -> None:
+    """Loads that no longer wait for their slot: the checker names it, and timeline order trips over it."""
+    caught_by_checker = caught_by_reader = 0
+    for seed in range(40):
+        program = random_program(seed)
+        edges = non_source_edges(program)
+        waiting = np.repeat(np.arange(len(program)), np.diff(program.dependency_start))
+        loads = np.isin(program.engine[waiting], (Engine.LOAD_ACTIVATIONS, Engine.LOAD_WEIGHTS))
+        slots = [e for e in edges if loads[e] and program.engine[program.dependencies[e]] in (Engine.COMPUTE, Engine.VECTOR)]
+        if not slots:
+            continue
+        keep = np.setdiff1d(np.arange(len(program.dependencies)), slots)
+        start = np.concatenate([[0], np.cumsum(np.bincount(waiting[keep], minlength=len(program)))]).astype(np.int64)
+        broken = program.replace(dependency_start=start, dependencies=program.dependencies[keep])
+        with pytest.raises(HazardError, match=r"may (over|still)|no longer"):
+            check_program(broken)
+        caught_by_checker += 1
+        inputs, expected = reference(program, seed)
+        slow = broken.replace(cycles=np.where(broken.engine >= Engine.COMPUTE, 400, 1))
+        try:
+            assert_same(run_program(broken, inputs, timeline=schedule(slow)), expected)
+        except HazardError:
+            caught_by_reader += 1
+        assert_same(run_program(broken, inputs), expected)  # program order hides the fault
+    assert caught_by_checker >= 20
+    assert caught_by_reader >= 20
+
+
+def test_generated_programs_are_split_and_varied() -> None:
+    """The generator does its work: all engines, several tiles per layer, wide and narrow machines."""
+    programs = [random_program(seed) for seed in range(60)]
+    engines = set(np.concatenate([p.engine for p in programs]).tolist())
+    assert engines == {int(e) for e in Engine}
+    assert np.median([len(p) / len(p.graph.layers) for p in programs]) > 10
+    assert isinstance(schedule(programs[0]), Timeline)
