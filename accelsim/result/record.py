@@ -15,7 +15,16 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 Bound = Literal["compute", "fill/drain", "weight load", "activation load", "store", "requantize", "vector", "none"]
-BOUNDS: tuple[Bound, ...] = ("compute", "fill/drain", "weight load", "activation load", "store", "requantize", "vector", "none")
+BOUNDS: tuple[Bound, ...] = (
+    "compute",
+    "fill/drain",
+    "weight load",
+    "activation load",
+    "store",
+    "requantize",
+    "vector",
+    "none",
+)
 
 
 class _Record(BaseModel):
@@ -121,7 +130,9 @@ class Result(_Record):
         except (ValueError, AttributeError) as error:
             raise AccelsimError(f"not a Result: expected the JSON of Result.to_json, got {text[:40]!r}") from error
         if version != SCHEMA_VERSION:
-            raise AccelsimError(f"Result has schema_version {version}, this accelsim reads {SCHEMA_VERSION}; simulate again")
+            raise AccelsimError(
+                f"Result has schema_version {version}, this accelsim reads {SCHEMA_VERSION}; simulate again"
+            )
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:

@@ -71,7 +71,13 @@ def _busy(program: Program) -> NDArray[np.int64]:
 
 
 def _layer(
-    timeline: Timeline, index: int, busy: NDArray[np.int64], stream: int, tiles: int, counts: dict[str, int], energy: EnergySplit
+    timeline: Timeline,
+    index: int,
+    busy: NDArray[np.int64],
+    stream: int,
+    tiles: int,
+    counts: dict[str, int],
+    energy: EnergySplit,
 ) -> LayerResult:
     program = timeline.program
     layer, arch = program.graph.layers[index], program.arch

@@ -1,0 +1,43 @@
+"""``accelsim archs`` and ``accelsim arch``: the machines that ship, one of them in full, and the schema of them all."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from accelsim.cli.console import show
+from accelsim.cli.options import parse_edits, set_option
+
+
+@click.command("archs")
+def archs() -> None:
+    """List the machines that ship with accelsim."""
+    from accelsim.arch import load_arch, preset_names
+    from accelsim.report.table import list_table
+
+    rows = [(name, load_arch(name).description) for name in preset_names()]
+    show(list_table(("machine", "description"), rows), natural=200)
+
+
+@click.group("arch")
+def arch() -> None:
+    """Look at a machine description, or at the schema of all."""
+
+
+@arch.command("show")
+@click.argument("name")
+@set_option()
+def show_arch(name: str, edits: tuple[str, ...]) -> None:
+    """Print the machine NAME (a preset or a YAML file) as YAML, every default filled in."""
+    from accelsim.arch import load_arch
+
+    click.echo(load_arch(name, edits=parse_edits(edits)).to_yaml(), nl=False)
+
+
+@arch.command("schema")
+def schema() -> None:
+    """Print the JSON schema of machine descriptions."""
+    from accelsim.arch import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))

@@ -1,0 +1,61 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from accelsim.errors import ConfigError
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def set_option() -> Decorator:
+    """``--set path=value``, any number of times."""
+    return click.option(
+        "--set",
+        "edits",
+        multiple=True,
+        metavar="PATH=VALUE",
+        help="Edit the machine by dotted path, e.g. array.rows=32; repeatable.",
+    )
+
+
+def arithmetic_option() -> Decorator:
+    """``--arithmetic NAME``."""
+    return click.option(
+        "--arithmetic", metavar="NAME", help="Per-operator rules of a runtime or chip; default: the machine's own."
+    )
+
+
+def parse_edits(edits: Sequence[str]) -> dict[str, str]:
+    """``path=value`` texts as a dictionary; ConfigError where there is no ``=``, no path, or a path twice."""
+    parsed: dict[str, str] = {}
+    for edit in edits:
+        path, equals, value = edit.partition("=")
+        path = path.strip()
+        if not (equals and path):
+            raise ConfigError(f"--set {edit!r}: expected PATH=VALUE, for example --set array.rows=32")
+        if path in parsed:
+            raise ConfigError(f"--set {path}: given twice ({parsed[path]!r} and {value!r}); give it once")
+        parsed[path] = value
+    return parsed
+
+
+class InputCount(click.ParamType[int | None]):
+    """A number of inputs, or ``all`` (None)."""
+
+    name = "N|all"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        if value is None or value == "all":
+            return None
+        try:
+            number = int(value)
+        except ValueError:
+            number = -1
+        if number < 0:
+            self.fail(f"{value!r} is neither a number of inputs, 0 or more, nor 'all'", param, ctx)
+        return number

@@ -1,0 +1,167 @@
+"""``accelsim run``: one network on one machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from accelsim.cli.console import note, page_width, progress_bar, show
+from accelsim.cli.files import STDOUT, check_outputs, write_bytes, write_text
+from accelsim.cli.options import InputCount, arithmetic_option, parse_edits, set_option
+from accelsim.errors import AccelsimError, InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from accelsim.simulation import Simulation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """Files to write, each None where not asked for; ``-`` is stdout."""
+
+    tensors: str | None
+    json: str | None
+    csv: str | None
+    trace: str | None
+    plot: str | None
+
+    def check(self, *, inputs: tuple[str | Path | None, ...]) -> None:
+        """Raise AccelsimError on a path that cannot be written, before any long work."""
+        if STDOUT in (self.tensors, self.trace):
+            raise AccelsimError("'-' for stdout is for --json and --csv; name a file for --tensors and --trace")
+        if self.plot is not None:
+            from accelsim.report.plot import plot_format
+
+            plot_format(self.plot)
+        check_outputs([(f"--{name}", path) for name, path in vars(self).items()], inputs=inputs)
+
+    @property
+    def to_stdout(self) -> bool:
+        """Whether a file format takes the place of the table on stdout."""
+        return STDOUT in (self.json, self.csv)
+
+
+@click.command("run")
+@click.argument("model")
+@click.option("--arch", "machine", required=True, metavar="ARCH", help="A preset (see: accelsim archs) or a YAML file.")
+@set_option()
+@click.option(
+    "--input", "input_path", metavar="FILE", help="Inputs as .npz: key 'input' or tensor names; 'labels' for accuracy."
+)
+@arithmetic_option()
+@click.option(
+    "--tensors", metavar="FILE", help="Write every tensor of every inference as .npz, by its name in the model."
+)
+@click.option("--json", metavar="FILE", help="Write the Result as JSON ('-': to stdout, instead of the table).")
+@click.option("--csv", metavar="FILE", help="Write one line per layer as CSV ('-': to stdout, instead of the table).")
+@click.option("--trace", metavar="FILE", help="Write Chrome trace-event JSON; open it in https://ui.perfetto.dev.")
+@click.option("--plot", metavar="FILE", help="Draw roofline, energy and timeline as .png, .svg or .pdf.")
+@click.option(
+    "--scheduler",
+    type=click.Choice(["numba", "simpy"]),
+    default="numba",
+    show_default=True,
+    help="Both give the same cycles.",
+)
+@click.option(
+    "--program-inputs",
+    type=InputCount(),
+    metavar="N|all",
+    default="1",
+    show_default=True,
+    help="Inputs that also run through the Program's buffers.",
+)
+def run_command(
+    model: str,
+    machine: str,
+    edits: tuple[str, ...],
+    input_path: str | None,
+    arithmetic: str | None,
+    scheduler: Literal["numba", "simpy"],
+    program_inputs: int | None,
+    **files: Any,
+) -> None:
+    """Simulate MODEL, a .tflite file or the name of a packaged workload (see: accelsim models)."""
+    outputs = Outputs(**files)
+    outputs.check(inputs=(model, machine, input_path))
+    arrays, labels = _inputs(model, input_path)
+    if outputs.tensors is not None and arrays is None:
+        raise InputError(f"--tensors {outputs.tensors}: there are no values without inputs; give --input FILE")
+    from accelsim.arch import load_arch
+    from accelsim.simulation import run
+
+    arch = load_arch(machine, edits=parse_edits(edits))
+    with progress_bar("mapping and scheduling") as progress:
+        simulation = run(
+            model,
+            arch=arch,
+            inputs=arrays,
+            labels=labels,
+            arithmetic=arithmetic,
+            keep="outputs" if outputs.tensors is None else "all",
+            check_inputs=program_inputs,
+            scheduler=scheduler,
+            progress=progress,
+        )
+    write_outputs(simulation, outputs)
+    if not outputs.to_stdout:
+        show_result(simulation)
+
+
+def _inputs(model: str, path: str | None) -> tuple[Mapping[str, NDArray[Any]] | None, NDArray[Any] | None]:
+    """Arrays and labels of ``path``, or of the test inputs that ship with a packaged workload; None without any."""
+    from accelsim.simulation import read_inputs
+
+    if path is None:
+        from accelsim.cli.lists import shipped_inputs
+
+        shipped = shipped_inputs(model)
+        if shipped is None:
+            return None, None
+        note(f"inputs are the workload's own {shipped.name}; choose others with --input")
+        path = str(shipped)
+    return read_inputs(path)
+
+
+def show_result(simulation: Simulation) -> None:
+    """Print the table."""
+    from accelsim.report.table import natural_width, result_table
+
+    show(result_table(simulation.result, width=page_width()), natural=natural_width(simulation.result))
+
+
+def write_outputs(simulation: Simulation, outputs: Outputs) -> None:
+    """Write every file that was asked for, each whole or not at all."""
+    result = simulation.result
+    if outputs.json is not None:
+        write_text(outputs.json, lambda stream: stream.write(result.to_json()))
+    if outputs.csv is not None:
+        from accelsim.report.csv_file import write_csv
+
+        write_text(outputs.csv, lambda stream: write_csv(result, stream))
+    if outputs.tensors is not None:
+        from accelsim.report.tensors import write_tensors
+
+        tensors = simulation.tensors or {}
+        write_bytes(outputs.tensors, lambda stream: write_tensors(tensors, stream))
+    if outputs.trace is not None:
+        _write_trace(simulation, outputs.trace)
+    if outputs.plot is not None:
+        from accelsim.report.plot import plot_format, write_plot
+
+        picture = outputs.plot
+        write_bytes(picture, lambda stream: write_plot(simulation, stream, format=plot_format(picture)))
+
+
+def _write_trace(simulation: Simulation, path: str) -> None:
+    from accelsim.report.trace import write_trace
+
+    shown: list[int] = []
+    write_text(path, lambda stream: shown.append(write_trace(simulation.timeline, stream)))
+    if shown[0] < len(simulation.program):
+        note(f"{path} shows the first {shown[0]:,} of {len(simulation.program):,} tile operations")

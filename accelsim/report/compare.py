@@ -1,0 +1,75 @@
+"""Totals of several Results side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from accelsim.errors import AccelsimError
+from accelsim.result import Result
+from accelsim.result.cells import NONE, count, energy, femtojoules, power, seconds, share, size
+from accelsim.result.text import align
+
+TITLES = ("model", "machine", "cycles", "×", "latency", "util.", "DRAM", "energy", "×", "per MAC", "power", "accuracy")
+RIGHT = (False, False, *[True] * (len(TITLES) - 2))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Results in the order given; the columns marked × are relative to the first."""
+
+    results: tuple[Result, ...]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One dictionary of totals per Result, with its model and machine."""
+        return [
+            {"model": r.model, "arch": r.arch.get("name"), "arithmetic": r.arithmetic}
+            | r.total.model_dump(exclude={"energy_split_pj"})
+            for r in self.results
+        ]
+
+    def cells(self) -> list[tuple[str, ...]]:
+        """The table as text, one tuple per Result in the order of ``TITLES``."""
+        return [_cells(result, self.results[0]) for result in self.results]
+
+    def __repr__(self) -> str:
+        lines = align([TITLES, *self.cells()], right=RIGHT)
+        return "\n".join([lines[0], "─" * max(map(len, lines)), *lines[1:]])
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{escape(title)}</th>" for title in TITLES)
+        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in self.cells())
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def compare(results: Sequence[Result]) -> Comparison:
+    """``results`` side by side; AccelsimError where there is none."""
+    if not results:
+        raise AccelsimError("compare: expected at least one Result, got none")
+    return Comparison(tuple(results))
+
+
+def _cells(result: Result, first: Result) -> tuple[str, ...]:
+    total, values = result.total, result.values
+    return (
+        result.model,
+        str(result.arch.get("name", NONE)),
+        count(total.cycles),
+        _ratio(total.cycles, first.total.cycles),
+        seconds(total.latency_s),
+        share(total.utilization) if total.macs else NONE,
+        size(total.dram_read_bytes + total.dram_write_bytes),
+        energy(total.energy_pj),
+        _ratio(total.energy_pj, first.total.energy_pj),
+        femtojoules(total.energy_per_mac_fj),
+        power(total.average_power_w),
+        share(values.accuracy) if values else NONE,
+    )
+
+
+def _ratio(value: float, reference: float) -> str:
+    return f"{value / reference:.2f}" if reference else NONE
