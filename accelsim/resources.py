@@ -12,7 +12,7 @@ Kind = Literal["arch_configs", "workloads"]
 
 
 def resource_path(kind: Kind) -> Path:
-    """Folder ``kind`` inside the installed package or, in a source checkout, beside it; ConfigError where neither exists."""
+    """Folder ``kind`` in the installed package or, in a checkout, beside it; ConfigError where neither exists."""
     package = Path(str(resources.files("accelsim")))
     for folder in (package / kind, package.parent / kind):
         if folder.is_dir():

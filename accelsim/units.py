@@ -1,7 +1,8 @@
 """Quantities in and out: ``64 KiB``, ``500 MHz``, ``100 ns``, ``34 GB/s``, ``3.2 pJ``.
 
-Reading is exact (rational arithmetic); prefixes are case-sensitive, and decimal (kB, MB) and binary (KiB, MiB) bytes differ.
-A plain number is in the base unit. Whatever cannot be read raises :class:`QuantityError` with the accepted forms.
+Reading is exact (rational arithmetic); prefixes are case-sensitive, decimal (kB, MB) and binary (KiB, MiB) bytes
+differ. A plain number is in the base unit. Whatever cannot be read raises :class:`QuantityError` with the accepted
+forms.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from typing import NoReturn
 
 from accelsim.errors import QuantityError
 
-_FORM = re.compile(r"(?P<number>[+-]?(?:[0-9][0-9_]*\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?)\s*(?P<unit>[^\s0-9].*)?")
+_FORM = re.compile(
+    r"(?P<number>[+-]?(?:[0-9][0-9_]*\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?)\s*(?P<unit>[^\s0-9].*)?"
+)
 _LONGEST_TEXT = 64  # characters; nothing longer is a quantity, and exact arithmetic stays cheap
 
 _MICRO_SIGNS = str.maketrans("µμ", "uu")  # U+00B5 MICRO SIGN and U+03BC GREEK SMALL LETTER MU are both read as u
@@ -31,6 +34,11 @@ class Quantity:
     base: str
     units: Mapping[str, Fraction]
     examples: tuple[str, ...]
+
+    @property
+    def article(self) -> str:
+        """The name after its article."""
+        return f"{'an' if self.name[0] in 'aeiou' else 'a'} {self.name}"
 
     @property
     def accepted(self) -> str:
@@ -107,13 +115,13 @@ def _exact(value: object, quantity: Quantity) -> Fraction:
     """The value in base units; QuantityError where it is no number, not finite or negative."""
     exact = _number(value, quantity) if isinstance(value, int | float) else _text(value, quantity)
     if exact < 0:
-        _refuse(value, quantity, f"is negative; expected a {quantity.name} of 0 or more")
+        _refuse(value, quantity, f"is negative; expected {quantity.article} of 0 or more")
     return exact
 
 
 def _number(value: float, quantity: Quantity) -> Fraction:
     if isinstance(value, bool) or not math.isfinite(value):
-        _refuse(value, quantity, f"is not a {quantity.name}; expected {quantity.accepted}")
+        _refuse(value, quantity, f"is not {quantity.article}; expected {quantity.accepted}")
     return Fraction(value) if isinstance(value, int) else Fraction(repr(float(value)))
 
 
@@ -121,7 +129,7 @@ def _text(value: object, quantity: Quantity) -> Fraction:
     text = value.strip() if isinstance(value, str) else ""
     form = _FORM.fullmatch(text) if len(text) <= _LONGEST_TEXT else None
     if form is None:
-        _refuse(value, quantity, f"is not a {quantity.name}; expected {quantity.accepted}")
+        _refuse(value, quantity, f"is not {quantity.article}; expected {quantity.accepted}")
     return Fraction(form["number"].replace("_", "")) * _factor(value, form["unit"], quantity)
 
 
@@ -202,10 +210,8 @@ def _format(value: float, units: Sequence[tuple[float, str]]) -> str:
     if value == 0 or not math.isfinite(value):
         base = next(unit for scale, unit in units if scale == 1)
         return f"{value:g} {base}".rstrip()
-    for scale, unit in units:
-        digits = f"{value / scale:.3g}"
-        if abs(float(digits)) < 1000:
-            break
-    else:
-        digits = f"{value / scale:,.0f}"
+    fitting = (u for u in units if abs(float(f"{value / u[0]:.3g}")) < 1000)
+    scale, unit = next(fitting, units[-1])
+    scaled = value / scale
+    digits = f"{scaled:.3g}" if abs(scaled) < 999.5 else f"{scaled:,.0f}"
     return f"{digits} {unit}".rstrip()

@@ -1,4 +1,4 @@
-"""Named tables operator -> requantization scheme: one runtime uses several schemes, so an Arch names a table of them."""
+"""Named tables operator -> requantization scheme: one runtime uses several, so an Arch names a table of them."""
 
 from __future__ import annotations
 
@@ -22,34 +22,33 @@ OPERATORS = (
     "QUANTIZE",
     "RELU",
     "RELU6",
-    "RELU_N1_TO_1",
     "LEAKY_RELU",
 )
-"""TFLite operators that multiply by a ratio of scales; the others have no scheme to choose."""
+"""TFLite operators that multiply by a ratio of scales; the others have none to choose (RELU_N1_TO_1 goes by RELU's)."""
 
 SPECIAL_SCHEMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "xnnpack_add": ("ADD", "SUB"),
-        "xnnpack_8bit_fraction": ("QUANTIZE", "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU"),
+        "xnnpack_8bit_fraction": ("QUANTIZE", "RELU", "RELU6", "LEAKY_RELU"),
     }
 )
 """Rules that are no accumulator scheme, and the operators that know them (XNNPACK microparams-init.c).
 
-``xnnpack_add``: 21-bit multipliers of one common shift, one rounding half up. ``xnnpack_8bit_fraction``: a multiplier with 8
-fractional bits.
+``xnnpack_add``: 21-bit multipliers of one common shift, one rounding half up. ``xnnpack_8bit_fraction``: a multiplier
+with 8 fractional bits.
 """
 
 _ANY_SCHEME = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "MUL")
-"""Operators whose whole requantization is one product of three scales; the others need an integer multiplier in between."""
+"""Operators whose requantization is one product of three scales; the others need an integer multiplier in between."""
 
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """The scheme of each operator for 8-bit activations in ``schemes``; ``schemes_int16`` has the rules of 16-bit activations.
+    """The scheme of each operator: ``schemes`` for 8-bit activations, ``schemes_int16`` where 16-bit ones differ.
 
-    With 16-bit activations and a 64-bit bias, TFLite's convolutions and dense layers accumulate in 64 bits and requantize with
-    ``tflite_int16``; the importer, which sees the bias, decides that. ``overridden`` names the operators whose scheme was
-    chosen by hand: it holds at every width. ``base`` is the name before such changes.
+    With 16-bit activations and a 64-bit bias, TFLite's convolutions and dense layers accumulate in 64 bits and
+    requantize with ``tflite_int16``; the importer, which sees the bias, decides that. ``overridden`` names the
+    operators whose scheme was chosen by hand, for every width.
     """
 
     name: str
@@ -156,7 +155,7 @@ _ALL = (
     Arithmetic(
         name="litert-optimized",
         description="LiteRT's optimized kernels without delegates (x86, NEON): two roundings, both half up",
-        source="LiteRT BUILTIN_WITHOUT_DEFAULT_DELEGATES, ruy: VQRDMULH then VRSHL; 16-bit activations use reference kernels",
+        source="LiteRT BUILTIN_WITHOUT_DEFAULT_DELEGATES, ruy: VQRDMULH then VRSHL; reference kernels at 16 bits",
         schemes=_table(
             CONV_2D="half_up_twice",
             DEPTHWISE_CONV_2D="half_up_twice",
@@ -168,7 +167,7 @@ _ALL = (
     Arithmetic(
         name="litert-xnnpack",
         description="LiteRT as it comes: XNNPACK multiplies in float32 and rounds half to even",
-        source="XNNPACK requantization.h, microparams-init.c; XNNPACK takes no 16-bit activations, LiteRT's own kernels do",
+        source="XNNPACK requantization.h, microparams-init.c; LiteRT's own kernels at 16 bits",
         schemes=_table(
             CONV_2D="float32_half_even",
             DEPTHWISE_CONV_2D="float32_half_even",

@@ -19,7 +19,7 @@ _PLAIN_TAGS = tuple(f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "in
 
 @dataclass
 class Document:
-    """What a YAML text holds; ``lines`` is the line of each path, ``problems`` what is wrong before any schema is asked."""
+    """What a YAML text holds, the line of each path, and what is wrong before any schema is asked."""
 
     data: dict[str, Any] = field(default_factory=dict)
     lines: dict[Path, int] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class Document:
 
 
 def read_document(text: str, *, name: str) -> Document:
-    """The entries of ``text``, a mapping; ``name`` is the file in messages. ConfigError where it is no YAML, or no mapping."""
+    """The entries of ``text``; ``name`` is the file in messages. ConfigError where it is no YAML, or no mapping."""
     yaml = YAML(typ="safe", pure=True)
     try:
         root = yaml.compose(text)
@@ -42,7 +42,7 @@ def read_document(text: str, *, name: str) -> Document:
         mark = error.problem_mark or error.context_mark
         line = f"{name}:{mark.line + 1}" if mark else name
         raise ConfigError(f"{line}: not YAML: {error.problem or error.context}", file=name) from error
-    except (YAMLError, ValueError) as error:
+    except YAMLError as error:
         raise ConfigError(f"{name}: not YAML: {' '.join(str(error).split())}", file=name) from error
     except RecursionError as error:
         raise ConfigError(f"{name}: nested too deeply; a machine has three levels", file=name) from error
@@ -53,7 +53,9 @@ def _read(root: Node | None, yaml: YAML, name: str) -> Document:
         raise ConfigError(f"{name}: is empty; expected a machine description", file=name)
     if not isinstance(root, MappingNode):
         kind = "a list" if isinstance(root, SequenceNode) else short(root.value)
-        raise ConfigError(f"{name}:{_line(root)}: expected a mapping of name, clock_hz, array, ..., got {kind}", file=name)
+        raise ConfigError(
+            f"{name}:{_line(root)}: expected a mapping of name, clock_hz, array, ..., got {kind}", file=name
+        )
     document = Document(lines={(): _line(root)})
     document.data = _Reader(yaml, document, name).mapping(root, ())
     return document
@@ -95,4 +97,15 @@ class _Reader:
             return self.mapping(node, path)
         if isinstance(node, SequenceNode):
             return [self.value(item, path) for item in node.value]
-        return self.constructor.construct_object(node) if node.tag in _PLAIN_TAGS else node.value
+        return self.scalar(node)
+
+    def scalar(self, node: Node) -> Any:
+        """A number, truth value, null or text; dates and unknown tags stay texts."""
+        if node.tag not in _PLAIN_TAGS:
+            return node.value
+        try:
+            return self.constructor.construct_object(node)
+        except (ValueError, KeyError) as error:
+            kind = str(node.tag).rpartition(":")[2]
+            place = f"{self.name}:{_line(node)}"
+            raise ConfigError(f"{place}: {short(node.value)} is not a YAML {kind}", file=self.name) from error

@@ -23,8 +23,9 @@ def yaml_text(arch: Arch) -> str:
     """YAML of ``arch`` that reads back to an equal machine."""
     stream = io.StringIO()
     yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style, yaml.width = False, _LINE_WIDTH
-    yaml.sort_base_mapping_type_on_output = False
+    yaml.default_flow_style = False
+    yaml.width = _LINE_WIDTH
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # ruamel annotates None
     yaml.dump(_written(arch.model_dump()), stream)
     return stream.getvalue()
 

@@ -1,4 +1,4 @@
-"""Types of a machine's parameters: their bounds, the unit strings they accept, and how they appear in the JSON schema."""
+"""Types of a machine's parameters: their bounds, the unit strings they accept, their form in the JSON schema."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class FrozenDict(dict[str, str]):
     def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise TypeError("a machine does not change; make another with arch.with_({path: value})")
 
-    __setitem__ = __delitem__ = __ior__ = _refuse  # type: ignore[assignment]
-    update = setdefault = pop = popitem = clear = _refuse  # type: ignore[assignment]
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    update = setdefault = pop = popitem = clear = _refuse
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(frozenset(self.items()))
@@ -72,6 +72,12 @@ def _checked(check: Callable[[Any], Any]) -> AfterValidator:
 
 def _check_overrides(overrides: dict[str, str]) -> FrozenDict:
     return FrozenDict({operator: checked_scheme(operator, scheme) for operator, scheme in overrides.items()})
+
+
+def _no_truth_value(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError(f"expected 0 or 1, got {str(value).lower()}")
+    return value
 
 
 Side = Annotated[int, _whole(1, MAX_SIDE)]
@@ -121,6 +127,7 @@ Overrides = Annotated[
         {"type": "object", "propertyNames": {"enum": list(OPERATORS)}, "additionalProperties": {"type": "string"}}
     ),
 ]
+CycleNumber = Annotated[Literal[0, 1], BeforeValidator(_no_truth_value)]
 Dataflow = Literal["weight_stationary", "output_stationary"]
 Preload = Literal["serial", "overlapped"]
 OverflowPolicy = Literal["wrap", "saturate", "saturate_symmetric", "trap"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
@@ -22,7 +22,8 @@ class ArrayConfig(_Section):
     cols: Annotated[fields.Side, Field(description="columns of MACs")]
     dataflow: Annotated[fields.Dataflow, Field(description="which operand stays in the array while the others pass")]
     weight_bits: Annotated[
-        fields.OperandBits, Field(description="width of a weight port, bits; wider weights take ceil(bits / port) passes")
+        fields.OperandBits,
+        Field(description="width of a weight port, bits; wider weights take ceil(bits / port) passes"),
     ] = 8
     activation_bits: Annotated[
         fields.OperandBits,
@@ -33,7 +34,7 @@ class ArrayConfig(_Section):
         Field(description="weight-stationary only: weights shift in before a fold (serial) or behind the one before"),
     ] = "serial"
     first_cycle: Annotated[
-        Literal[0, 1],
+        fields.CycleNumber,
         Field(description="number of a layer's first compute cycle; 0 reports the index of the last one, as SCALE-Sim"),
     ] = 1
 
@@ -46,7 +47,7 @@ class AccumulatorConfig(_Section):
     overflow: Annotated[fields.OverflowPolicy, Field(description="what becomes of a sum that leaves the width")]
     double_buffered: Annotated[
         StrictBool, Field(description="whether one half is requantized while the other accumulates")
-    ]
+    ] = True
 
     @model_validator(mode="after")
     def _holds_a_word(self) -> Self:
@@ -61,11 +62,12 @@ class BufferConfig(_Section):
     size_bytes: Annotated[
         fields.Size, Field(description="bytes in all, both halves of a double-buffered memory included")
     ]
-    double_buffered: Annotated[
-        StrictBool, Field(description="whether one half is filled while the other is read")
-    ] = True
+    double_buffered: Annotated[StrictBool, Field(description="whether one half is filled while the other is read")] = (
+        True
+    )
     bytes_per_cycle: Annotated[
-        fields.BytesPerCycle | None, Field(description="width of the read port, bytes per cycle; null: as its reader needs")
+        fields.BytesPerCycle | None,
+        Field(description="width of the read port, bytes per cycle; null: as its reader needs"),
     ] = None
 
     @model_validator(mode="after")
@@ -116,15 +118,16 @@ class Arch(_Section):
     Equal when all parameters are equal; hashable. :func:`accelsim.arch.load_arch` reads one from YAML.
     """
 
-    name: Annotated[fields.Name, Field(description="label")]
+    name: Annotated[fields.Name, Field(description="what the machine is called in tables and plots")]
     description: Annotated[fields.Label, Field(description="one sentence")] = ""
     source: Annotated[fields.Label, Field(description="where the numbers come from")] = ""
-    arithmetic: Annotated[
-        fields.ArithmeticName, Field(description="named table operator -> requantization scheme")
-    ] = "tflite-micro"
-    overrides: Annotated[
-        fields.Overrides, Field(description="single operators that use another scheme: TFLite operator -> scheme")
-    ] = fields.FrozenDict()
+    arithmetic: Annotated[fields.ArithmeticName, Field(description="named table operator -> requantization scheme")] = (
+        "tflite-micro"
+    )
+    overrides: fields.Overrides = Field(
+        default_factory=fields.FrozenDict,
+        description="single operators that use another scheme: TFLite operator -> scheme",
+    )
     clock_hz: Annotated[fields.Clock, Field(description="clock of the whole machine, Hz")]
     array: ArrayConfig
     accumulator: AccumulatorConfig
@@ -141,8 +144,8 @@ class Arch(_Section):
     def _dram_keeps_up(self) -> Self:
         if self.clock_hz > fields.MAX_CYCLES_PER_BYTE * self.dram.bandwidth_bytes_per_s:
             raise ValueError(
-                f"dram.bandwidth_bytes_per_s of {self.dram.bandwidth_bytes_per_s} at a clock_hz of {self.clock_hz}: expected"
-                f" at most {fields.MAX_CYCLES_PER_BYTE} cycles per byte; raise the bandwidth or lower the clock"
+                f"dram.bandwidth_bytes_per_s of {self.dram.bandwidth_bytes_per_s} at a clock_hz of {self.clock_hz}:"
+                f" expected at most {fields.MAX_CYCLES_PER_BYTE} cycles per byte; raise bandwidth or lower clock"
             )
         return self
 
@@ -165,8 +168,8 @@ class Arch(_Section):
     def with_(self, edits: Mapping[str, object]) -> Arch:
         """The machine with some dotted paths changed, validated again.
 
-        Texts are read as on a command line: ``"32"``, ``"true"``, ``"none"``, ``"64 KiB"``. ``overrides.ADD`` sets the scheme of
-        one operator, and None removes it. ConfigError for unknown paths and wrong values.
+        Texts are read as on a command line: ``"32"``, ``"true"``, ``"none"``, ``"64 KiB"``. ``overrides.ADD`` sets the
+        scheme of one operator, and None removes it. ConfigError for unknown paths and wrong values.
         """
         from accelsim.arch.paths import edited
 

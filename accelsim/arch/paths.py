@@ -65,15 +65,10 @@ def edited(arch: Arch, edits: Mapping[str, object]) -> Arch:
         section = data
         for name in sections:
             section = section[name]
-        _put(section, last, _plain(path, value))
+        section[last] = _plain(path, value)
+        if sections == [_OVERRIDES] and section[last] is None:
+            del section[last]  # taken back
     return validated(data)
-
-
-def _put(section: dict[str, Any], key: str, value: object) -> None:
-    if value is None and key.isupper():
-        section.pop(key, None)  # an override that is taken back
-    else:
-        section[key] = value
 
 
 def _check_path(path: str) -> None:
@@ -89,7 +84,7 @@ def _check_path(path: str) -> None:
         raise ConfigError(f"{path}: is a section; expected one of its entries: {', '.join(inside)}", path=path)
     hint = _nearest_path(str(path))
     remedy = hint or f"; expected one of {', '.join(LEAVES)}"
-    raise ConfigError(f"{path}: unknown path{remedy}", path=path)
+    raise ConfigError(f"{path or repr(path)}: unknown path{remedy}", path=path)
 
 
 def _check_operator(path: str, operator: str) -> None:
@@ -102,10 +97,10 @@ def _check_operator(path: str, operator: str) -> None:
 def _nearest_path(path: str) -> str:
     tail = path.rpartition(".")[2]
     same_name = [leaf for leaf in LEAVES if leaf.rpartition(".")[2] == tail]
-    if same_name:
-        near = did_you_mean(path, same_name)
-        return near or f"; did you mean {' or '.join(map(repr, same_name))}?"
-    return did_you_mean(path, LEAVES)
+    near = did_you_mean(path, same_name) if path != tail else ""
+    if same_name and not near:
+        return f"; did you mean {' or '.join(map(repr, same_name))}?"
+    return near or did_you_mean(path, LEAVES)
 
 
 def _plain(path: str, value: object) -> object:

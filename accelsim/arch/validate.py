@@ -14,6 +14,8 @@ from accelsim.errors import ConfigError
 
 Path = tuple[str, ...]
 _LONGEST_VALUE = 60  # characters of a value in a message
+_MOST_PROBLEMS = 10  # in one message
+_YAML_WORDS = {None: "null", True: "true", False: "false"}
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,8 @@ def validated(
 ) -> Arch:
     """The Arch of ``data``.
 
-    ``place`` gives the text before a message, from a path (``file.yaml:12: ``); ``found`` are problems that are known already.
-    ConfigError joins all problems and carries them in ``data["problems"]``.
+    ``place`` gives the text before a message, from a path (``file.yaml:12: ``); ``found`` are problems known already.
+    ConfigError joins the first problems and carries all of them in ``data["problems"]``.
     """
     problems = list(found)
     try:
@@ -41,14 +43,15 @@ def validated(
     except ValidationError as error:
         problems.extend(_problems(error))
     if problems:
-        text = "; ".join(f"{place(problem.path)}{problem}" for problem in problems)
+        text = "; ".join(f"{place(problem.path)}{problem}" for problem in problems[:_MOST_PROBLEMS])
+        text += f"; and {len(problems) - _MOST_PROBLEMS} more" if len(problems) > _MOST_PROBLEMS else ""
         raise ConfigError(text, problems=[(".".join(p.path), p.message) for p in problems])
     return arch
 
 
 def short(value: object) -> str:
-    """``value`` as Python writes it, shortened to fit a message."""
-    text = repr(value)
+    """``value`` as it would be written, shortened to fit a message."""
+    text = _YAML_WORDS[value] if value is None or isinstance(value, bool) else repr(value)
     return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
 
 
@@ -109,7 +112,7 @@ _EXPECTED = {
     "bool_type": "true or false",
     "string_type": "a text",
     "string_unicode": "a text",
-    "dict_type": "operators and their schemes, such as {ADD: single}",
+    "dict_type": "operators and their schemes, such as ADD: single",
     "greater_than_equal": "at least {ge}",
     "less_than_equal": "at most {le}",
     "string_too_short": "a text that is not empty",
@@ -127,11 +130,17 @@ def _message(detail: Any, path: Path) -> str:
         return f"missing; expected {_wanted(path)}"
     if kind in ("model_type", "model_attributes_type"):
         return f"expected {_wanted(path)}, got {short(value)}"
-    expected = _EXPECTED.get(kind, detail["msg"]).format(**context)
+    expected = _EXPECTED[kind].format(**_whole_numbers(context)) if kind in _EXPECTED else detail["msg"]
     hint = ""
     if kind == "literal_error" and isinstance(value, str):
-        hint = did_you_mean(value, [choice for choice in context["expected"].split("'") if choice.strip(" ,") not in ("", "or")])
+        hint = did_you_mean(
+            value, [choice for choice in context["expected"].split("'") if choice.strip(" ,") not in ("", "or")]
+        )
     return f"expected {expected}, got {short(value)}{hint}"
+
+
+def _whole_numbers(context: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: int(v) if isinstance(v, float) and v.is_integer() else v for key, v in context.items()}
 
 
 def _wanted(path: Path) -> str:

@@ -1,0 +1,383 @@
+"""The machine as a value: edits, paths, YAML and JSON round trips, schema, immutability."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
+
+from accelsim.arch import ARITHMETICS, Arch, json_schema, load_arch
+from accelsim.arch.arithmetic import OPERATORS, usable_schemes
+from accelsim.errors import ConfigError
+
+EDGE = load_arch("edge_16x16")
+PATHS = [
+    "name",
+    "description",
+    "source",
+    "arithmetic",
+    "overrides",
+    "clock_hz",
+    "array.rows",
+    "array.cols",
+    "array.dataflow",
+    "array.weight_bits",
+    "array.activation_bits",
+    "array.weight_preload",
+    "array.first_cycle",
+    "accumulator.count",
+    "accumulator.bits",
+    "accumulator.overflow",
+    "accumulator.double_buffered",
+    "weight_buffer.size_bytes",
+    "weight_buffer.double_buffered",
+    "weight_buffer.bytes_per_cycle",
+    "activation_buffer.size_bytes",
+    "activation_buffer.double_buffered",
+    "activation_buffer.bytes_per_cycle",
+    "output_buffer.size_bytes",
+    "output_buffer.double_buffered",
+    "output_buffer.bytes_per_cycle",
+    "requantizer.lanes",
+    "vector.lanes",
+    "dma.setup_cycles",
+    "dram.bandwidth_bytes_per_s",
+    "dram.latency_ns",
+    "tech.energy_table",
+]
+OTHER_VALUES: dict[str, Any] = {
+    "name": "other",
+    "description": "x",
+    "source": "y",
+    "arithmetic": "litert-xnnpack",
+    "overrides": {"ADD": "single"},
+    "clock_hz": "1 GHz",
+    "array.rows": 3,
+    "array.cols": 5,
+    "array.dataflow": "output_stationary",
+    "array.weight_bits": 4,
+    "array.activation_bits": 16,
+    "array.weight_preload": "overlapped",
+    "array.first_cycle": 0,
+    "accumulator.count": 77,
+    "accumulator.bits": 24,
+    "accumulator.overflow": "trap",
+    "accumulator.double_buffered": False,
+    "requantizer.lanes": 2,
+    "vector.lanes": 3,
+    "dma.setup_cycles": 9,
+    "dram.bandwidth_bytes_per_s": "12.8 Gbit/s",
+    "dram.latency_ns": "1 us",
+    "tech.energy_table": "mine.yaml",
+} | {
+    f"{buffer}_buffer.{key}": value
+    for buffer in ("weight", "activation", "output")
+    for key, value in {"size_bytes": "3 KiB", "double_buffered": False, "bytes_per_cycle": 4}.items()
+}
+
+sizes = st.integers(2, 2**40)
+sides = st.integers(1, 65_536)
+names = st.text(min_size=1, max_size=100).filter(lambda text: re.fullmatch(r"\S(.*\S)?", text) is not None)
+buffers = st.fixed_dictionaries(
+    {"size_bytes": sizes, "double_buffered": st.booleans(), "bytes_per_cycle": st.none() | st.integers(1, 2**20)}
+)
+
+
+@st.composite
+def overrides(draw: st.DrawFn) -> dict[str, str]:
+    operators = draw(st.lists(st.sampled_from(OPERATORS), unique=True, max_size=4))
+    return {operator: draw(st.sampled_from(usable_schemes(operator))) for operator in operators}
+
+
+machines = st.fixed_dictionaries(
+    {
+        "name": names,
+        "description": st.text(max_size=200),
+        "source": st.text(max_size=200),
+        "arithmetic": st.sampled_from(sorted(ARITHMETICS)),
+        "overrides": overrides(),
+        "clock_hz": st.integers(1000, 10**11),
+        "array": st.fixed_dictionaries(
+            {
+                "rows": sides,
+                "cols": sides,
+                "dataflow": st.sampled_from(["weight_stationary", "output_stationary"]),
+                "weight_bits": st.integers(1, 32),
+                "activation_bits": st.integers(1, 32),
+                "weight_preload": st.sampled_from(["serial", "overlapped"]),
+                "first_cycle": st.sampled_from([0, 1]),
+            }
+        ),
+        "accumulator": st.fixed_dictionaries(
+            {
+                "count": sizes,
+                "bits": st.integers(8, 64),
+                "overflow": st.sampled_from(["wrap", "saturate", "saturate_symmetric", "trap"]),
+                "double_buffered": st.booleans(),
+            }
+        ),
+        "weight_buffer": buffers,
+        "activation_buffer": buffers,
+        "output_buffer": buffers,
+        "requantizer": st.fixed_dictionaries({"lanes": sides}),
+        "vector": st.fixed_dictionaries({"lanes": sides}),
+        "dma": st.fixed_dictionaries({"setup_cycles": st.integers(0, 10**9)}),
+        "dram": st.fixed_dictionaries(
+            {"bandwidth_bytes_per_s": st.integers(10**5, 10**15), "latency_ns": st.floats(0, 1e9)}
+        ),
+        "tech": st.fixed_dictionaries({"energy_table": names}),
+    }
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(machines)
+def test_yaml_json_and_dictionaries_round_trip(tmp_path: Path, data: dict[str, Any]) -> None:
+    arch = Arch.from_dict(data)
+    assert arch.model_dump() == data
+    path = tmp_path / "m.yaml"
+    path.write_text(arch.to_yaml(), encoding="utf-8")
+    assert load_arch(path) == arch
+    assert Arch.from_dict(json.loads(arch.model_dump_json())) == arch
+    assert pickle.loads(pickle.dumps(arch)) == arch
+    assert hash(pickle.loads(pickle.dumps(arch))) == hash(arch)
+
+
+def test_yaml_uses_units_where_that_loses_nothing() -> None:
+    text = EDGE.with_({"weight_buffer.size_bytes": 1001, "overrides.ADD": "single"}).to_yaml()
+    assert "clock_hz: 500 MHz\n" in text
+    assert "weight_buffer:\n  size_bytes: 1001\n" in text
+    assert "activation_buffer:\n  size_bytes: 64 KiB\n  double_buffered: true\n  bytes_per_cycle: null\n" in text
+    assert "overrides:\n  ADD: single\n" in text
+    assert list(json.loads(EDGE.model_dump_json())) == re.findall(r"^(\w+):", text, re.MULTILINE)
+
+
+def test_paths_name_every_parameter_once() -> None:
+    assert list(EDGE.paths()) == PATHS
+    assert EDGE.with_({"overrides.ADD": "single"}).paths()[-1] == "overrides.ADD"
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_path_can_be_read_and_edited(path: str) -> None:
+    edited = EDGE.with_({path: OTHER_VALUES[path]})
+    assert edited.get(path) != EDGE.get(path)
+    assert edited != EDGE
+    assert edited.with_({path: EDGE.get(path)}) == EDGE
+    assert [p for p in PATHS if edited.get(p) != EDGE.get(p)] == [path]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "value"),
+    [
+        ("array.rows", "32", 32),
+        ("array.rows", " 3_2 ", 32),
+        ("array.rows", np.int64(7), 7),
+        ("array.dataflow", np.str_("output_stationary"), "output_stationary"),
+        ("weight_buffer.size_bytes", "24 MiB", 24 * 2**20),
+        ("weight_buffer.size_bytes", "1e3", 1000),
+        ("weight_buffer.size_bytes", 2048.0, 2048),
+        ("weight_buffer.bytes_per_cycle", "16", 16),
+        ("weight_buffer.bytes_per_cycle", "none", None),
+        ("weight_buffer.bytes_per_cycle", "null", None),
+        ("weight_buffer.double_buffered", "false", False),
+        ("weight_buffer.double_buffered", "True", True),
+        ("weight_buffer.double_buffered", np.False_, False),
+        ("clock_hz", "1.2 GHz", 1_200_000_000),
+        ("clock_hz", "600000000", 600_000_000),
+        ("dram.bandwidth_bytes_per_s", "34 GB/s", 34_000_000_000),
+        ("dram.latency_ns", "0.5", 0.5),
+        ("dram.latency_ns", "1.5 us", 1500.0),
+        ("dram.latency_ns", np.float64(2.5), 2.5),
+        ("name", "12", "12"),
+        ("name", "true", "true"),
+        ("tech.energy_table", Path("a/b.yaml"), "a/b.yaml"),
+        ("overrides.ADD", "tflite_single", "single"),
+    ],
+)
+def test_texts_are_read_as_on_a_command_line(path: str, text: object, value: object) -> None:
+    got = EDGE.with_({path: text}).get(path)
+    assert (got, type(got)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("edits", "message"),
+    [
+        ({"array.rowz": 1}, "array.rowz: unknown path; did you mean 'array.rows'?"),
+        ({"rows": 1}, "rows: unknown path; did you mean 'array.rows'?"),
+        ({"Array.Rows": 1}, "Array.Rows: unknown path; did you mean 'array.rows'?"),
+        ({"array.rows.x": 1}, "array.rows.x: unknown path; did you mean 'array.rows'?"),
+        ({"lanes": 1}, "lanes: unknown path; did you mean 'requantizer.lanes' or 'vector.lanes'?"),
+        ({"vec.lanes": 1}, "vec.lanes: unknown path; did you mean 'vector.lanes'?"),
+        ({"qqqq": 1}, f"qqqq: unknown path; expected one of {', '.join(PATHS)}"),
+        ({"": 1}, f"'': unknown path; expected one of {', '.join(PATHS)}"),
+        ({"dram": 1}, "dram: is a section; expected one of its entries: dram.bandwidth_bytes_per_s, dram.latency_ns"),
+        ({"array.rows": "none"}, "array.rows: expected a whole number, got null"),
+        ({"array.rows": "1e3"}, "array.rows: expected a whole number, got 1000.0"),
+        ({"array.rows": -4}, "array.rows: expected at least 1, got -4"),
+        (
+            {"array.rows": "0", "array.cols": 0},
+            "array.rows: expected at least 1, got 0; array.cols: expected at least 1, got 0",
+        ),
+        ({"dma.setup_cycles": "-1"}, "dma.setup_cycles: expected at least 0, got -1"),
+        ({"weight_buffer.double_buffered": "yes"}, "weight_buffer.double_buffered: expected true or false, got 'yes'"),
+        ({"name": 12}, "name: expected a text, got 12"),
+        ({"accumulator.bits": 65}, "accumulator.bits: expected at most 64, got 65"),
+        ({"overrides": "{}"}, "overrides: expected operators and their schemes, such as ADD: single, got '{}'"),
+        (
+            {"overrides.ADD": "singl"},
+            (
+                "overrides: ADD has unknown scheme 'singl'; expected one of tflite_double, single,"
+                " half_up_twice, tflite_int16, xnnpack_add; did you mean 'single'?"
+            ),
+        ),
+        (
+            {"overrides.ADDD": "single"},
+            (
+                "overrides.ADDD: operator 'ADDD' has no requantization scheme; expected one of"
+                f" {', '.join(OPERATORS)}; did you mean 'ADD'?"
+            ),
+        ),
+        (
+            {"dram.bandwidth_bytes_per_s": 1},
+            (
+                "dram.bandwidth_bytes_per_s of 1 at a clock_hz of 500000000: expected at most"
+                " 1000000 cycles per byte; raise bandwidth or lower clock"
+            ),
+        ),
+    ],
+)
+def test_wrong_edits(edits: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        EDGE.with_(edits)
+    assert str(caught.value) == message
+    assert caught.value.data
+
+
+@pytest.mark.parametrize("path", ["array.row", "", "array", "overrides.NOPE", "array.rows.bit_length"])
+def test_get_refuses_unknown_paths(path: str) -> None:
+    with pytest.raises(ConfigError):
+        EDGE.get(path)
+
+
+def test_edits_are_judged_together() -> None:
+    """Each alone would make the DRAM too slow for the clock, or is made legal by the other."""
+    arch = EDGE.with_({"dram.bandwidth_bytes_per_s": 1, "clock_hz": "1 MHz"})
+    assert (arch.dram.bandwidth_bytes_per_s, arch.clock_hz) == (1, 10**6)
+
+
+def test_overrides_are_set_and_taken_back_one_by_one() -> None:
+    arch = EDGE.with_({"overrides.ADD": "single", "overrides.FULLY_CONNECTED": "float64_half_away"})
+    assert arch.overrides == {"ADD": "single", "FULLY_CONNECTED": "float64_half_away"}
+    assert arch.rules().scheme("ADD") == "single"
+    assert arch.rules().scheme("CONV_2D") == "tflite_double"
+    assert arch.with_({"overrides.ADD": "none"}).overrides == {"FULLY_CONNECTED": "float64_half_away"}
+    assert arch.with_({"overrides": {}}) == EDGE
+    assert EDGE.get("overrides.ADD") is None
+    assert EDGE.with_({"overrides.ADD": None}) == EDGE
+
+
+def test_rules_are_the_arithmetic_with_the_overrides() -> None:
+    assert EDGE.rules() is ARITHMETICS["tflite-micro"]
+    assert EDGE.with_({"arithmetic": "litert-reference"}).rules() is ARITHMETICS["litert-reference"]
+    assert EDGE.with_({"overrides.ADD": "single"}).rules().name == "tflite-micro+ADD=single"
+
+
+def test_a_machine_does_not_change() -> None:
+    with pytest.raises(ValidationError):
+        EDGE.name = "x"  # type: ignore[misc]
+    with pytest.raises(ValidationError):
+        EDGE.array.rows = 1  # type: ignore[misc]
+    arch = EDGE.with_({"overrides.ADD": "single"})
+    for change in (
+        lambda: arch.overrides.__setitem__("ADD", "x"),
+        lambda: arch.overrides.update(ADD="x"),
+        lambda: arch.overrides.pop("ADD"),
+        lambda: arch.overrides.clear(),
+        lambda: EDGE.overrides.setdefault("ADD", "x"),
+    ):
+        with pytest.raises(TypeError, match="a machine does not change; make another with"):
+            change()
+    assert arch.overrides == {"ADD": "single"}
+
+
+def test_equal_machines_are_one_key() -> None:
+    twin = Arch.from_dict(EDGE.model_dump())
+    other = EDGE.with_({"overrides.ADD": "single"})
+    assert {EDGE: 1, twin: 2, other: 3} == {EDGE: 2, other: 3}
+
+
+def test_peak_macs_per_cycle() -> None:
+    assert EDGE.with_({"array.rows": 3, "array.cols": 7}).peak_macs_per_cycle == 21
+
+
+def test_from_dict_reads_units_and_any_mapping() -> None:
+    from types import MappingProxyType
+
+    data = MappingProxyType(
+        EDGE.model_dump() | {"clock_hz": "1 GHz", "array": MappingProxyType(EDGE.array.model_dump())}
+    )
+    assert Arch.from_dict(data) == EDGE.with_({"clock_hz": 10**9})
+
+
+@pytest.mark.parametrize("data", [{}, [], None, 3, {"array": []}, {1: 2}])
+def test_from_dict_refuses_in_one_line(data: Any) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Arch.from_dict(data)
+    assert "\n" not in str(caught.value)
+
+
+def test_single_slots_may_be_a_byte_or_a_word() -> None:
+    edits = {"accumulator.count": 1, "accumulator.double_buffered": False}
+    edits |= {"weight_buffer.size_bytes": 1, "weight_buffer.double_buffered": False}
+    assert EDGE.with_(edits).accumulator.count == 1
+
+
+def leaves(schema: dict[str, Any], node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Dotted paths and their entries in a JSON schema."""
+    for name, entry in node["properties"].items():
+        if "$ref" in entry:
+            yield from leaves(schema, schema["$defs"][entry["$ref"].rpartition("/")[2]], f"{prefix}{name}.")
+        else:
+            yield prefix + name, entry
+
+
+def test_schema_has_every_path_with_a_description() -> None:
+    schema = json_schema()
+    entries = dict(leaves(schema, schema))
+    assert list(entries) == PATHS
+    assert all(entry["description"] for entry in entries.values())
+    assert json.loads(json.dumps(schema)) == schema
+
+
+def test_schema_knows_bounds_units_and_choices() -> None:
+    schema = json_schema()
+    entries = dict(leaves(schema, schema))
+    assert (entries["array.rows"]["minimum"], entries["array.rows"]["maximum"]) == (1, 65_536)
+    assert entries["arithmetic"]["enum"] == list(ARITHMETICS)
+    assert entries["array.dataflow"]["enum"] == ["weight_stationary", "output_stationary"]
+    number, text = entries["weight_buffer.size_bytes"]["anyOf"]
+    assert (number["type"], number["maximum"]) == ("integer", 2**40)
+    for good in ("64 KiB", "1.5 MB", "512", "1e3 B"):
+        assert re.search(text["pattern"], good)
+    for bad in ("64 KB", "KiB", "64 Kb", "a lot"):
+        assert not re.search(text["pattern"], bad)
+    assert schema["additionalProperties"] is False
+    assert all(part["additionalProperties"] is False for part in schema["$defs"].values())
+
+
+def test_sections_of_the_schema_are_the_models() -> None:
+    sections = {name for name, info in Arch.model_fields.items() if _is_section(info.annotation)}
+    assert sections == {path.partition(".")[0] for path in PATHS if "." in path}
+
+
+def _is_section(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
