@@ -74,7 +74,9 @@ def run(
     if inputs is not None:
         from accelsim.values import compute_values
 
-        values = compute_values(timeline, inputs, labels=labels, keep=keep, check_inputs=check_inputs, progress=progress)
+        values = compute_values(
+            timeline, inputs, labels=labels, keep=keep, check_inputs=check_inputs, progress=progress
+        )
     return _simulation(timeline, values)
 
 
@@ -108,7 +110,7 @@ def read_inputs(path: str | Path) -> tuple[dict[str, NDArray[Any]], NDArray[Any]
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected an .npz with the key 'input' or the network's tensor names")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, AttributeError, KeyError) as error:
         raise InputError(f"{path}: not an .npz file of plain arrays: {' '.join(str(error).split())}") from error

@@ -69,7 +69,12 @@ def compute_values(
 
 
 def _one_inference(
-    timeline: Timeline, whole: WholeReader | None, inputs: Arrays, *, through_program: bool, keep: Literal["outputs", "all"]
+    timeline: Timeline,
+    whole: WholeReader | None,
+    inputs: Arrays,
+    *,
+    through_program: bool,
+    keep: Literal["outputs", "all"],
 ) -> dict[str, NDArray[Any]]:
     graph = timeline.program.graph
     tiled = run_program(timeline.program, inputs, timeline=timeline) if through_program else None
@@ -117,7 +122,9 @@ def gather_inputs(graph: Graph, inputs: Arrays | NDArray[Any]) -> dict[str, NDAr
 def _batch(graph: Graph, port: HostPort, given: Arrays, expected: list[str]) -> NDArray[Any]:
     values = given.get(port.host_name, given.get(port.tensor))
     if values is None:
-        raise InputError(f"input {port.host_name!r} is missing; the network's inputs are {expected}, got {sorted(given)}")
+        raise InputError(
+            f"input {port.host_name!r} is missing; the network's inputs are {expected}, got {sorted(given)}"
+        )
     tensor = graph.tensors[port.tensor]
     values = _with_inferences(np.asarray(values), tensor.shape, port.host_name)
     if values.dtype.kind == "f":

@@ -1,6 +1,6 @@
 """Scheduling time per tile operation, SimPy and numba, and how long building and checking a Program takes.
 
-    python benchmarks/scheduling.py [MODEL] [ARCH]
+python benchmarks/scheduling.py [MODEL] [ARCH]
 """
 
 from __future__ import annotations

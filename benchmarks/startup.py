@@ -1,6 +1,6 @@
 """How long ``import accelsim`` and the first and second start of the command line take.
 
-    python benchmarks/startup.py
+python benchmarks/startup.py
 """
 
 from __future__ import annotations

@@ -126,7 +126,13 @@ class Builder:
         self.mac(Dense, flat, MacGeometry(n=1, ih=rows, iw=1, ic=k, oh=rows, ow=1, oc=oc))
 
     def reshape(self, x: Tensor, shape: tuple[int, ...]) -> Tensor:
-        layer = Reshape(name=f"Reshape_{len(self.layers)}", inputs=(x.name,), output=self.tensor(shape), shapes=(x.shape,), shape=shape)
+        layer = Reshape(
+            name=f"Reshape_{len(self.layers)}",
+            inputs=(x.name,),
+            output=self.tensor(shape),
+            shapes=(x.shape,),
+            shape=shape,
+        )
         self.layers.append(layer)
         return self.tensors[layer.output]
 
@@ -140,7 +146,14 @@ class Builder:
     def vector(self, kind: type, names: tuple[str, ...], shape: tuple[int, ...], **fields: object) -> None:
         output = self.tensor(shape)
         shapes = tuple(self.tensors[n].shape for n in names)
-        layer = kind(name=f"{kind.__name__}_{len(self.layers)}", inputs=names, output=output, shapes=shapes, shape=shape, **fields)
+        layer = kind(
+            name=f"{kind.__name__}_{len(self.layers)}",
+            inputs=names,
+            output=output,
+            shapes=shapes,
+            shape=shape,
+            **fields,
+        )
         self.layers.append(layer)
         if len(shape) == 4:
             self.images.append(output)
@@ -157,7 +170,14 @@ class Builder:
     def mean(self) -> None:
         x = self.image()
         shape = (x.shape[0], 1, 1, x.shape[3])
-        self.vector(Mean, (x.name,), shape, axes=(1, 2), input_zero_point=2, requant=requant(self.rng, gain=1 / (x.shape[1] * x.shape[2])))
+        self.vector(
+            Mean,
+            (x.name,),
+            shape,
+            axes=(1, 2),
+            input_zero_point=2,
+            requant=requant(self.rng, gain=1 / (x.shape[1] * x.shape[2])),
+        )
 
     def concat(self) -> None:
         x = self.image()
@@ -198,7 +218,20 @@ class Builder:
         )
 
 
-KINDS = ("conv", "conv", "conv", "dense", "add", "pool", "mean", "concat", "pad", "transpose", "strided_slice", "rescale")
+KINDS = (
+    "conv",
+    "conv",
+    "conv",
+    "dense",
+    "add",
+    "pool",
+    "mean",
+    "concat",
+    "pad",
+    "transpose",
+    "strided_slice",
+    "rescale",
+)
 
 
 def random_graph(rng: Rng, *, most_layers: int = 5) -> Graph:

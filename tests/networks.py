@@ -47,7 +47,9 @@ def single(layer_type: type[MacLayer], geometry: MacGeometry, *, shape_only: boo
 def conv(*, size: int = 8, ic: int = 4, oc: int = 8, k: int = 3, stride: int = 1, shape_only: bool = False) -> Graph:
     """A valid convolution over a square image."""
     out = (size - k) // stride + 1
-    geometry = MacGeometry(n=1, ih=size, iw=size, ic=ic, oh=out, ow=out, oc=oc, kh=k, kw=k, stride_h=stride, stride_w=stride)
+    geometry = MacGeometry(
+        n=1, ih=size, iw=size, ic=ic, oh=out, ow=out, oc=oc, kh=k, kw=k, stride_h=stride, stride_w=stride
+    )
     return single(Conv2D, geometry, shape_only=shape_only)
 
 

@@ -47,7 +47,10 @@ def count_actions(program: Program) -> ActionCounts:
     loads_w, loads_a = program.of_engine(Engine.LOAD_WEIGHTS), program.of_engine(Engine.LOAD_ACTIVATIONS)
     stores, vector = program.of_engine(Engine.STORE), program.of_engine(Engine.VECTOR)
     compute, requant = program.of_engine(Engine.COMPUTE), program.of_engine(Engine.REQUANTIZE)
-    loaded_w, loaded_a = _per_layer(program, program.amount, loads_w) * 8, _per_layer(program, program.amount, loads_a) * 8
+    loaded_w, loaded_a = (
+        _per_layer(program, program.amount, loads_w) * 8,
+        _per_layer(program, program.amount, loads_a) * 8,
+    )
     stored = _per_layer(program, program.amount, stores) * 8
     words = _per_layer(program, program.accumulator_writes, compute)
     array_reads = _per_layer(program, program.activation_reads, compute) * activation_bits

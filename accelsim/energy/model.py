@@ -9,7 +9,16 @@ from accelsim.energy.table import EnergyTable
 from accelsim.graph import MacLayer
 from accelsim.program import Program
 
-COMPONENTS = ("array", "weight_buffer", "activation_buffer", "accumulator", "output_buffer", "requantizer", "vector", "dram")
+COMPONENTS = (
+    "array",
+    "weight_buffer",
+    "activation_buffer",
+    "accumulator",
+    "output_buffer",
+    "requantizer",
+    "vector",
+    "dram",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +37,7 @@ class EnergySplit:
     @property
     def total(self) -> float:
         """Sum over components."""
-        return sum(getattr(self, name) for name in COMPONENTS)
+        return float(sum(getattr(self, name) for name in COMPONENTS))
 
 
 def layer_energy(program: Program, counts: ActionCounts, table: EnergyTable) -> tuple[EnergySplit, ...]:
@@ -54,15 +63,23 @@ def _one_layer(program: Program, n: dict[str, int], index: int, table: EnergyTab
         write = table.entry("sram", "write").energy_pj(bits=1, capacity_bytes=capacity)
         return read_bits * read + write_bits * write
 
-    mac = multiply.energy_pj(left_bits=weight_bits, right_bits=activation_bits) + add.energy_pj(bits=accumulator_bits * words)
+    mac = multiply.energy_pj(left_bits=weight_bits, right_bits=activation_bits) + add.energy_pj(
+        bits=accumulator_bits * words
+    )
     requant = multiply.energy_pj(left_bits=32, right_bits=32) + 2 * add.energy_pj(bits=32)
     step = multiply.energy_pj(left_bits=8, right_bits=8) + add.energy_pj(bits=32)
-    dram = n["dram_read"] * table.entry("dram", "read").energy_pj(bits=1) + n["dram_write"] * table.entry("dram", "write").energy_pj(bits=1)
+    dram = n["dram_read"] * table.entry("dram", "read").energy_pj(bits=1) + n["dram_write"] * table.entry(
+        "dram", "write"
+    ).energy_pj(bits=1)
     return EnergySplit(
         array=n["array_mac"] * mac,
         weight_buffer=sram(n["weight_buffer_read"], n["weight_buffer_write"], arch.weight_buffer.size_bytes),
-        activation_buffer=sram(n["activation_buffer_read"], n["activation_buffer_write"], arch.activation_buffer.size_bytes),
-        accumulator=sram(n["accumulator_read"] * accumulator_bits, n["accumulator_write"] * accumulator_bits, accumulator_bytes),
+        activation_buffer=sram(
+            n["activation_buffer_read"], n["activation_buffer_write"], arch.activation_buffer.size_bytes
+        ),
+        accumulator=sram(
+            n["accumulator_read"] * accumulator_bits, n["accumulator_write"] * accumulator_bits, accumulator_bytes
+        ),
         output_buffer=sram(n["output_buffer_read"], n["output_buffer_write"], arch.output_buffer.size_bytes),
         requantizer=n["requantizer_requant"] * requant,
         vector=n["vector_step"] * step,

@@ -60,7 +60,9 @@ class EnergyTable(BaseModel):
         for entry in self.entries:
             if (entry.component, entry.action) == (component, action):
                 return entry
-        raise ConfigError(f"energy table {self.name!r} has no entry {component}.{action}; add one with value, reference, law and source")
+        raise ConfigError(
+            f"energy table {self.name!r} has no entry {component}.{action}; add one with value, reference, law and source"
+        )
 
 
 def tables_dir() -> Path:
@@ -79,7 +81,9 @@ def load_table(name_or_path: str) -> EnergyTable:
         path = Path(name_or_path)
     if not path.is_file():
         names = sorted(p.stem for p in tables_dir().glob("*.yaml"))
-        raise ConfigError(f"tech.energy_table: no table {name_or_path!r}; packaged tables are {names}, or give a YAML file")
+        raise ConfigError(
+            f"tech.energy_table: no table {name_or_path!r}; packaged tables are {names}, or give a YAML file"
+        )
     try:
         content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
         table = EnergyTable.model_validate(_tuples(content))
@@ -114,4 +118,6 @@ def _check_entries(table: EnergyTable, path: Path) -> None:
         seen.add(key)
         if set(entry.reference) != _KEYS[entry.law] or min(entry.reference.values()) < 1:
             expected = ", ".join(sorted(_KEYS[entry.law]))
-            raise ConfigError(f"{path}: entry {entry.component}.{entry.action}: law {entry.law} needs a positive reference of {expected}")
+            raise ConfigError(
+                f"{path}: entry {entry.component}.{entry.action}: law {entry.law} needs a positive reference of {expected}"
+            )

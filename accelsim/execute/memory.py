@@ -11,16 +11,19 @@ from accelsim.errors import HazardError
 from accelsim.numerics import IntFormat
 from accelsim.program import Program
 
-_BUSY = -2
-"""Tag of a word that an operation is writing just now."""
+_NEVER, _BUSY = 0, -1
+"""Tags of a word never written, and of one that an operation is writing just now; operation ``i`` leaves the tag ``i + 1``."""
 
 
 class Bytes:
-    """A buffer of bytes, or of 64-bit accumulator words; each tagged with the operation that wrote it last."""
+    """A buffer of bytes, or of 64-bit accumulator words; each tagged with the operation that wrote it last.
+
+    Fresh memory is all zeros, so that the system hands out pages only where something is written, whatever the capacity.
+    """
 
     def __init__(self, size: int, dtype: Any) -> None:
         self.data: NDArray[Any] = np.zeros(size, dtype=dtype)
-        self.tags: NDArray[np.int32] = np.full(size, -1, dtype=np.int32)
+        self.tags: NDArray[np.int32] = np.zeros(size, dtype=np.int32)
 
     def claim(self, program: Program, operation: int) -> None:
         """``operation`` begins to write its region: what stood there is gone."""
@@ -30,9 +33,11 @@ class Bytes:
         """``operation`` has written its region."""
         region = self._region(program, operation)
         if values.size != region.stop - region.start:
-            raise HazardError(f"{program.describe(operation)} produced {values.size} words for a region of {region.stop - region.start}")
+            raise HazardError(
+                f"{program.describe(operation)} produced {values.size} words for a region of {region.stop - region.start}"
+            )
         self.data[region] = values
-        self.tags[region] = operation
+        self.tags[region] = operation + 1
 
     def read(self, program: Program, reader: int, source: int) -> NDArray[Any]:
         """The words that ``source`` wrote, still untouched; HazardError otherwise."""
@@ -42,9 +47,11 @@ class Bytes:
     def check(self, program: Program, reader: int, source: int) -> None:
         """HazardError unless every word of ``source``'s region is still what ``source`` wrote."""
         tags = self.tags[self._region(program, source)]
-        if (tags != source).any():
-            found = int(tags[tags != source][0])
-            what = {-1: "a word never written", _BUSY: "a word being overwritten"}.get(found, f"a word of operation {found}")
+        if (tags != source + 1).any():
+            found = int(tags[tags != source + 1][0])
+            what = {_NEVER: "a word never written", _BUSY: "a word being overwritten"}.get(
+                found, f"a word of operation {found - 1}"
+            )
             raise HazardError(
                 f"{program.describe(reader)} reads {what} where it expects the result of operation {source}",
                 operation=reader,
@@ -84,7 +91,9 @@ class Dram:
             raise HazardError(f"{reader} reads elements of tensor {name!r} that no store has written yet", tensor=name)
         return self._values[name].reshape(view)[box]
 
-    def store(self, name: str, view: tuple[int, ...], box: tuple[slice, ...], values: NDArray[Any], writer: str) -> None:
+    def store(
+        self, name: str, view: tuple[int, ...], box: tuple[slice, ...], values: NDArray[Any], writer: str
+    ) -> None:
         """Write ``box``; HazardError where an element is stored twice."""
         written = self._written[name].reshape(view)
         if written[box].any():
@@ -117,4 +126,5 @@ def unpack(data: NDArray[np.uint8], shape: tuple[int, ...], fmt: IntFormat) -> N
     values = (bits << np.arange(fmt.bits)).sum(axis=1)
     if fmt.signed:
         values -= bits[:, -1] << fmt.bits
-    return values.astype(fmt.dtype).reshape(shape)
+    codes: NDArray[Any] = values.astype(fmt.dtype)
+    return codes.reshape(shape)

@@ -8,7 +8,7 @@ dependency shows as a :class:`~accelsim.errors.HazardError` whatever the values 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +22,21 @@ from accelsim.kernels.vector import evaluate
 from accelsim.numerics import IntFormat, Overflow, requantize
 from accelsim.program import Engine, Memory, Program
 from accelsim.program.footprint import accumulator_words, slot_capacity, slots
-from accelsim.timing import Timeline
 
 
-def run_program(program: Program, inputs: Mapping[str, NDArray[Any]], *, timeline: Timeline | None = None) -> dict[str, NDArray[Any]]:
+class Times(Protocol):
+    """When each operation starts and finishes, int64 cycles; a :class:`~accelsim.timing.Timeline` is one."""
+
+    @property
+    def start(self) -> NDArray[np.int64]: ...
+
+    @property
+    def finish(self) -> NDArray[np.int64]: ...
+
+
+def run_program(
+    program: Program, inputs: Mapping[str, NDArray[Any]], *, timeline: Times | None = None
+) -> dict[str, NDArray[Any]]:
     """Every tensor of one inference, by Graph name; ``inputs`` are integer tensors in their Graph shapes.
 
     Without ``timeline`` the operations run in program order. InputError, HazardError or AccumulatorOverflowError otherwise.
@@ -44,7 +55,7 @@ def _program_order(program: Program) -> Iterator[tuple[int, bool]]:
         yield operation, True
 
 
-def _timeline_order(timeline: Timeline) -> Iterator[tuple[int, bool]]:
+def _timeline_order(timeline: Times) -> Iterator[tuple[int, bool]]:
     """Begins and ends by cycle; what ends at a cycle does so before anything begins there."""
     count = len(timeline.start)
     cycle = np.concatenate([timeline.start, timeline.finish])
@@ -60,7 +71,9 @@ class _TiledReader:
     def __init__(self, program: Program, inputs: Mapping[str, NDArray[Any]]) -> None:
         self._program, self._graph = program, program.graph
         self._accumulators = accumulator_formats(program.graph, program.arch)
-        self._memories = {memory: _memory(memory, program) for memory in Memory if memory is not Memory.DRAM}
+        self._memories: dict[Memory, Bytes] = {
+            memory: _memory(memory, program) for memory in Memory if memory is not Memory.DRAM
+        }
         self._dram = Dram()
         self._fill_dram(inputs)
         self._actions = {
@@ -75,7 +88,9 @@ class _TiledReader:
     def _fill_dram(self, inputs: Mapping[str, NDArray[Any]]) -> None:
         for port in self._graph.inputs:
             if port.tensor not in inputs:
-                raise InputError(f"input {port.tensor!r} is missing; the network's inputs are {[p.tensor for p in self._graph.inputs]}")
+                raise InputError(
+                    f"input {port.tensor!r} is missing; the network's inputs are {[p.tensor for p in self._graph.inputs]}"
+                )
             self._dram.put(port.tensor, np.asarray(inputs[port.tensor]).reshape(self._graph.tensors[port.tensor].shape))
         for layer in self._graph.layers:
             shape = self._graph.tensors[layer.output].shape
@@ -124,7 +139,9 @@ class _TiledReader:
 
     def _load_weights(self, i: int) -> None:
         layer = self._layer(i)
-        values = self._dram.load(_weights_of(layer), layer.geometry.weight_shape, self._slices(i), self._program.describe(i))
+        values = self._dram.load(
+            _weights_of(layer), layer.geometry.weight_shape, self._slices(i), self._program.describe(i)
+        )
         self._memory_of(i).write(self._program, i, pack(values, layer.weight_format))
 
     def _load_activations(self, i: int) -> None:

@@ -20,7 +20,8 @@ class Boxes:
     @property
     def volume(self) -> Index:
         """Elements in each box, int64 of shape (count,)."""
-        return np.prod(self.hi - self.lo, axis=1, dtype=np.int64)
+        volume: Index = np.prod(self.hi - self.lo, axis=1, dtype=np.int64)
+        return volume
 
     def clipped(self, shape: tuple[int, ...]) -> Boxes:
         """The part of each box inside ``shape``; a box outside becomes empty."""

@@ -43,7 +43,13 @@ class Graph:
     shape_only: bool = False
 
     def __post_init__(self) -> None:
-        verify_graph(self.tensors, self.layers, [p.tensor for p in self.inputs], [p.tensor for p in self.outputs], self.shape_only)
+        verify_graph(
+            self.tensors,
+            self.layers,
+            [p.tensor for p in self.inputs],
+            [p.tensor for p in self.outputs],
+            self.shape_only,
+        )
 
     @property
     def macs(self) -> int:

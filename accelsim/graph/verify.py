@@ -12,7 +12,11 @@ from accelsim.graph.tensor import Tensor
 
 
 def verify_graph(
-    tensors: Mapping[str, Tensor], layers: Sequence[Layer], inputs: Sequence[str], outputs: Sequence[str], shape_only: bool
+    tensors: Mapping[str, Tensor],
+    layers: Sequence[Layer],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    shape_only: bool,
 ) -> None:
     """Check order, names, shapes and ranges; GraphError on the first rule broken."""
     known: set[str] = set(inputs)
@@ -38,17 +42,23 @@ def _check_name(layer: Layer, names: set[str]) -> None:
 def _check_order(layer: Layer, tensors: Mapping[str, Tensor], known: set[str], shape_only: bool) -> None:
     for name in (*layer.inputs, layer.output):
         if name not in tensors:
-            raise GraphError(f"layer {layer.name!r}: tensor {name!r} is not in the graph", layer=layer.name, tensor=name)
+            raise GraphError(
+                f"layer {layer.name!r}: tensor {name!r} is not in the graph", layer=layer.name, tensor=name
+            )
     late = [name for name in layer.inputs if name not in known]
     if late and not shape_only:
-        raise GraphError(f"layer {layer.name!r} reads {late} before any layer produces it", layer=layer.name, tensors=late)
+        raise GraphError(
+            f"layer {layer.name!r} reads {late} before any layer produces it", layer=layer.name, tensors=late
+        )
     if layer.output in known:
         raise GraphError(f"layer {layer.name!r}: tensor {layer.output!r} is produced twice", layer=layer.name)
 
 
 def _check_views(layer: Layer, tensors: Mapping[str, Tensor]) -> None:
     if len(layer.inputs) != len(layer.input_shapes):
-        raise GraphError(f"layer {layer.name!r} has {len(layer.inputs)} inputs but {len(layer.input_shapes)} views", layer=layer.name)
+        raise GraphError(
+            f"layer {layer.name!r} has {len(layer.inputs)} inputs but {len(layer.input_shapes)} views", layer=layer.name
+        )
     views = [*zip(layer.inputs, layer.input_shapes, strict=True), (layer.output, layer.output_shape)]
     for name, view in views:
         if math.prod(view) != tensors[name].elements:
@@ -62,18 +72,27 @@ def _check_views(layer: Layer, tensors: Mapping[str, Tensor]) -> None:
 def _check_mac(layer: MacLayer, tensors: Mapping[str, Tensor], shape_only: bool) -> None:
     if layer.weights is None or layer.requant is None:
         if not shape_only:
-            raise GraphError(f"layer {layer.name!r} has no weights or no requantization; only a shape_only graph may", layer=layer.name)
+            raise GraphError(
+                f"layer {layer.name!r} has no weights or no requantization; only a shape_only graph may",
+                layer=layer.name,
+            )
         return
     geometry, fmt = layer.geometry, layer.weight_format
     if layer.weights.shape != geometry.weight_shape:
-        raise GraphError(f"layer {layer.name!r}: weights have shape {layer.weights.shape}, expected {geometry.weight_shape}")
+        raise GraphError(
+            f"layer {layer.name!r}: weights have shape {layer.weights.shape}, expected {geometry.weight_shape}"
+        )
     if layer.weights.size and (layer.weights.min() < fmt.min or layer.weights.max() > fmt.max):
         raise GraphError(f"layer {layer.name!r}: weights leave the range of {fmt}", layer=layer.name)
     if layer.bias is not None and layer.bias.shape != (geometry.oc,):
-        raise GraphError(f"layer {layer.name!r}: bias has shape {layer.bias.shape}, expected {(geometry.oc,)}", layer=layer.name)
+        raise GraphError(
+            f"layer {layer.name!r}: bias has shape {layer.bias.shape}, expected {(geometry.oc,)}", layer=layer.name
+        )
     if len(layer.requant.multiplier) not in (1, geometry.oc):
         raise GraphError(
             f"layer {layer.name!r}: {len(layer.requant.multiplier)} multipliers for {geometry.oc} output channels; expected 1 or {geometry.oc}"
         )
     if not tensors[layer.inputs[0]].format.contains(layer.input_zero_point):
-        raise GraphError(f"layer {layer.name!r}: input zero point {layer.input_zero_point} is no {tensors[layer.inputs[0]].format}")
+        raise GraphError(
+            f"layer {layer.name!r}: input zero point {layer.input_zero_point} is no {tensors[layer.inputs[0]].format}"
+        )

@@ -39,7 +39,9 @@ def map_layer(layer: Layer, *, graph: Graph, arch: Arch) -> Mapping | None:
     if isinstance(layer, VectorLayer):
         widths = [graph.tensors[name].format.bits for name in layer.inputs]
         return vector_mapping(layer, input_bits=widths, output_bits=graph.tensors[layer.output].format.bits, arch=arch)
-    raise MappingError(f"layer {layer.name!r} ({layer.operator}) is neither a MAC layer nor a vector layer", layer=layer.name)
+    raise MappingError(
+        f"layer {layer.name!r} ({layer.operator}) is neither a MAC layer nor a vector layer", layer=layer.name
+    )
 
 
 def operand_bits(layer: MacLayer, graph: Graph) -> OperandBits:
@@ -50,4 +52,6 @@ def operand_bits(layer: MacLayer, graph: Graph) -> OperandBits:
 
 def _map_mac(layer: MacLayer, bits: OperandBits, arch: Arch) -> MacMapping:
     words = accumulator_words(bits.activation, arch)
-    return best_mac_mapping(layer.name, layer.geometry, bits=bits, passes=passes(layer, bits.activation, arch), words=words, arch=arch)
+    return best_mac_mapping(
+        layer.name, layer.geometry, bits=bits, passes=passes(layer, bits.activation, arch), words=words, arch=arch
+    )

@@ -13,7 +13,16 @@ from accelsim.graph import MacGeometry
 from accelsim.program import LoopOrder, MacMapping, Memory
 from accelsim.program.array_model import ComputeTiles, array_cost
 from accelsim.program.cost import dma_cycles, dram_latency_cycles
-from accelsim.program.footprint import OperandBits, TileSizes, ceil_div, input_span, mac_footprint, packed_bytes, slot_capacity, slots
+from accelsim.program.footprint import (
+    OperandBits,
+    TileSizes,
+    ceil_div,
+    input_span,
+    mac_footprint,
+    packed_bytes,
+    slot_capacity,
+    slots,
+)
 
 Candidates = NDArray[np.int64]
 ORDERS: tuple[LoopOrder, ...] = ("weights_outer", "activations_outer")
@@ -21,7 +30,9 @@ CYCLE_SLACK = 0.02
 """Estimated cycles that the mapper gives up for less DRAM traffic, as a fraction."""
 
 
-def best_mac_mapping(name: str, geometry: MacGeometry, *, bits: OperandBits, passes: int, words: int, arch: Arch) -> MacMapping:
+def best_mac_mapping(
+    name: str, geometry: MacGeometry, *, bits: OperandBits, passes: int, words: int, arch: Arch
+) -> MacMapping:
     """Of the legal candidates within CYCLE_SLACK of the fewest estimated cycles, the one with the least DRAM traffic."""
     tiles = _candidates(geometry, arch)
     footprint = mac_footprint(geometry, tiles, bits, words)
@@ -32,7 +43,8 @@ def best_mac_mapping(name: str, geometry: MacGeometry, *, bits: OperandBits, pas
         raise _nothing_fits(name, footprint, arch)
     tiles = TileSizes(**{field: values[legal] for field, values in vars(tiles).items()})
     cycles, traffic, array, computes = (
-        np.concatenate(parts) for parts in zip(*(_estimate(geometry, tiles, order, bits, passes, arch) for order in ORDERS), strict=True)
+        np.concatenate(parts)
+        for parts in zip(*(_estimate(geometry, tiles, order, bits, passes, arch) for order in ORDERS), strict=True)
     )
     slow = cycles > cycles.min() * (1 + CYCLE_SLACK)
     best = int(np.lexsort((computes, array, traffic, slow))[0])
@@ -47,7 +59,9 @@ def _candidates(g: MacGeometry, arch: Arch) -> TileSizes:
     """
     pixels = [(oh, g.ow) for oh in _parts(g.oh)] + [(1, ow) for ow in _parts(g.ow) if ow < g.ow]
     taps = sorted({(g.kh, g.kw), (1, g.kw), (1, 1)})
-    channels = [(oc, ic, 1) for oc in _parts(g.oc_per_group, arch.array.cols) for ic in _parts(g.ic_per_group, arch.array.rows)]
+    channels = [
+        (oc, ic, 1) for oc in _parts(g.oc_per_group, arch.array.cols) for ic in _parts(g.ic_per_group, arch.array.rows)
+    ]
     channels += [(g.oc_per_group, g.ic_per_group, groups) for groups in _parts(g.groups) if groups > 1]
     p, t, c = (i.ravel() for i in np.indices((len(pixels), len(taps), len(channels))))
     (oh, ow), (kh, kw), (oc, ic, groups) = np.array(pixels)[p].T, np.array(taps)[t].T, np.array(channels)[c].T
@@ -61,7 +75,9 @@ def _parts(size: int, unit: int = 1) -> list[int]:
     return sorted({s if s < unit else min(size, ceil_div(s, unit) * unit) for s in sizes} | {1})
 
 
-def _estimate(g: MacGeometry, t: TileSizes, order: LoopOrder, bits: OperandBits, passes: int, arch: Arch) -> tuple[Any, ...]:
+def _estimate(
+    g: MacGeometry, t: TileSizes, order: LoopOrder, bits: OperandBits, passes: int, arch: Arch
+) -> tuple[Any, ...]:
     """(cycles, DRAM bytes, array cycles, tiles) of each candidate, every tile taken at full size.
 
     Cycles are the longest of the DRAM port, the array, and the round trip of a buffer slot (load, latency, compute, free
@@ -79,7 +95,9 @@ def _estimate(g: MacGeometry, t: TileSizes, order: LoopOrder, bits: OperandBits,
         weight_loads = np.where((steps == 1) & (channel == 1), 1, computes)
         input_loads = np.where(steps == 1, spatial * group_tiles, computes)
     weight_tile = packed_bytes(t.groups * t.oc * t.kh * t.kw * t.ic, bits.weight)
-    input_tile = packed_bytes(input_span(g, "h", t.oh, t.kh) * input_span(g, "w", t.ow, t.kw) * t.groups * t.ic, bits.activation)
+    input_tile = packed_bytes(
+        input_span(g, "h", t.oh, t.kh) * input_span(g, "w", t.ow, t.kw) * t.groups * t.ic, bits.activation
+    )
     output_tile = packed_bytes(t.oh * t.ow * t.groups * t.oc, bits.output)
     traffic = weight_loads * weight_tile + input_loads * input_tile + spatial * channel * output_tile
     port = (

@@ -61,10 +61,7 @@ def find_hazard(
 
 @njit
 def _is_live(live: Any, memory: int, writer: int) -> bool:
-    for slot in range(LIVE):
-        if live[memory, slot] == writer:
-            return True
-    return False
+    return bool(np.any(live[memory] == writer))
 
 
 @njit

@@ -36,4 +36,6 @@ def _build_layer(index: int, layer: Layer, mapping: Mapping | None, site: Site) 
         return build_mac_layer(index, layer, mapping, site)
     if isinstance(layer, VectorLayer) and isinstance(mapping, VectorMapping):
         return build_vector_layer(index, layer, mapping, site)
-    raise ProgramError(f"layer {layer.name!r} ({layer.operator}) cannot be built from a {type(mapping).__name__}", layer=layer.name)
+    raise ProgramError(
+        f"layer {layer.name!r} ({layer.operator}) cannot be built from a {type(mapping).__name__}", layer=layer.name
+    )

@@ -44,18 +44,23 @@ def _check_dependencies(program: Program) -> None:
     bad = np.flatnonzero((program.dependencies >= waiting) | (program.dependencies < 0))
     if len(bad):
         i, on = int(waiting[bad[0]]), int(program.dependencies[bad[0]])
-        raise ProgramError(f"{program.describe(i)} waits for operation {on}, which is not earlier in program order", operation=i)
+        raise ProgramError(
+            f"{program.describe(i)} waits for operation {on}, which is not earlier in program order", operation=i
+        )
 
 
 def _check_regions(program: Program) -> None:
     for memory in _ON_CHIP:
         capacity = slot_capacity(memory, program.arch) * slots(memory, program.arch)
         end = program.offset + program.extent
-        bad = np.flatnonzero((program.memory == memory) & ((end > capacity) | (program.offset < 0) | (program.extent < 0)))
+        bad = np.flatnonzero(
+            (program.memory == memory) & ((end > capacity) | (program.offset < 0) | (program.extent < 0))
+        )
         if len(bad):
             i = int(bad[0])
             raise ProgramError(
-                f"{program.describe(i)} ends at {end[i]}, {end[i] - capacity} past the {memory.label}'s {capacity}", operation=i
+                f"{program.describe(i)} ends at {end[i]}, {end[i] - capacity} past the {memory.label}'s {capacity}",
+                operation=i,
             )
 
 
@@ -63,12 +68,18 @@ def _check_conservation(program: Program) -> None:
     if program.macs != program.graph.macs:
         raise ProgramError(f"the Program computes {program.macs} MACs, its Graph has {program.graph.macs}")
     stores = program.of_engine(Engine.STORE)
-    volume = np.prod(np.maximum(program.hi - program.lo, np.where(np.arange(program.lo.shape[1]) < program.rank[:, None], 0, 1)), axis=1)
+    volume = np.prod(
+        np.maximum(program.hi - program.lo, np.where(np.arange(program.lo.shape[1]) < program.rank[:, None], 0, 1)),
+        axis=1,
+    )
     stored = np.bincount(program.layer[stores], weights=volume[stores], minlength=len(program.graph.layers))
     for index, layer in enumerate(program.graph.layers):
         expected = program.graph.tensors[layer.output].elements
         if np.any(program.layer == index) and stored[index] != expected:
-            raise ProgramError(f"layer {layer.name!r} stores {int(stored[index])} elements, its output has {expected}", layer=layer.name)
+            raise ProgramError(
+                f"layer {layer.name!r} stores {int(stored[index])} elements, its output has {expected}",
+                layer=layer.name,
+            )
 
 
 def _check_hazards(program: Program) -> None:

@@ -67,7 +67,8 @@ def assemble(blocks: list[LayerBlock]) -> dict[str, Any]:
     """All columns of a Program, dependencies as CSR with the sources of each operation first."""
     count = sum(block.count for block in blocks)
     columns: dict[str, Any] = {
-        name: np.concatenate([b.columns[name] for b in blocks] or [np.zeros(0, dtype)]) for name, dtype in _COLUMNS.items()
+        name: np.concatenate([b.columns[name] for b in blocks] or [np.zeros(0, dtype)])
+        for name, dtype in _COLUMNS.items()
     }
     empty = np.zeros((0, MAX_RANK), dtype=np.int32)
     columns["lo"] = np.concatenate([b.lo for b in blocks] or [empty])

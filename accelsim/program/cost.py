@@ -17,7 +17,8 @@ def dma_cycles(amount_bytes: Counts, arch: Arch) -> Counts:
     """Cycles that a transfer holds its queue and the DRAM port: set-up plus bytes at the DRAM's bandwidth, at least 1."""
     per_byte = Fraction(arch.clock_hz, arch.dram.bandwidth_bytes_per_s)
     transfer = ceil_div(amount_bytes * per_byte.numerator, per_byte.denominator)
-    return np.maximum(1, arch.dma.setup_cycles + transfer)
+    cycles: Counts = np.maximum(1, arch.dma.setup_cycles + transfer)
+    return cycles
 
 
 def dram_latency_cycles(arch: Arch) -> int:
@@ -27,4 +28,5 @@ def dram_latency_cycles(arch: Arch) -> int:
 
 def lane_cycles(work: Counts, lanes: int) -> Counts:
     """Cycles for ``work`` steps on ``lanes`` parallel lanes, at least 1."""
-    return np.maximum(1, ceil_div(work, lanes))
+    cycles: Counts = np.maximum(1, ceil_div(work, lanes))
+    return cycles

@@ -50,17 +50,23 @@ def slot_capacity(memory: Memory, arch: Arch) -> int:
     """Bytes (words for the accumulators) that one tile may occupy: half of a double-buffered memory."""
     if memory is Memory.ACCUMULATORS:
         return arch.accumulator.count // slots(memory, arch)
-    return _buffer(memory, arch).size_bytes // slots(memory, arch)
+    return int(_buffer(memory, arch).size_bytes) // slots(memory, arch)
 
 
 def slots(memory: Memory, arch: Arch) -> int:
     """Tiles that a memory holds at once: 2 when double-buffered, else 1."""
-    double = arch.accumulator.double_buffered if memory is Memory.ACCUMULATORS else _buffer(memory, arch).double_buffered
+    double = (
+        arch.accumulator.double_buffered if memory is Memory.ACCUMULATORS else _buffer(memory, arch).double_buffered
+    )
     return 2 if double else 1
 
 
 def _buffer(memory: Memory, arch: Arch) -> Any:
-    return {Memory.WEIGHTS: arch.weight_buffer, Memory.ACTIVATIONS: arch.activation_buffer, Memory.OUTPUTS: arch.output_buffer}[memory]
+    return {
+        Memory.WEIGHTS: arch.weight_buffer,
+        Memory.ACTIVATIONS: arch.activation_buffer,
+        Memory.OUTPUTS: arch.output_buffer,
+    }[memory]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -36,4 +36,6 @@ class Memory(IntEnum):
     @property
     def label(self) -> str:
         """Lower-case name for people."""
-        return {-1: "DRAM", 0: "weight buffer", 1: "activation buffer", 2: "accumulators", 3: "output buffer"}[self.value]
+        return {-1: "DRAM", 0: "weight buffer", 1: "activation buffer", 2: "accumulators", 3: "output buffer"}[
+            self.value
+        ]

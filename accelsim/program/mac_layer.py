@@ -13,7 +13,7 @@ from accelsim.graph import Boxes, MacGeometry, MacLayer
 from accelsim.program.array_model import ComputeTiles, array_cost
 from accelsim.program.columns import LayerBlock
 from accelsim.program.cost import dma_cycles, dram_latency_cycles, lane_cycles
-from accelsim.program.footprint import accumulator_words, packed_bytes, passes
+from accelsim.program.footprint import accumulator_words, ceil_div, packed_bytes, passes
 from accelsim.program.kinds import Engine, Memory
 from accelsim.program.mapping import MacMapping
 from accelsim.program.site import Site
@@ -47,7 +47,13 @@ class MacTiles:
 def enumerate_tiles(g: MacGeometry, m: MacMapping) -> MacTiles:
     """The loop nest of ``m`` over ``g``, flattened; the reduction (kernel rows, columns, channels) is innermost."""
     channels = _channel_blocks(g, m)
-    oh, ow, kh, kw, ic = cuts(g.oh, m.oh), cuts(g.ow, m.ow), cuts(g.kh, m.kh), cuts(g.kw, m.kw), cuts(g.ic_per_group, m.ic)
+    oh, ow, kh, kw, ic = (
+        cuts(g.oh, m.oh),
+        cuts(g.ow, m.ow),
+        cuts(g.kh, m.kh),
+        cuts(g.kw, m.kw),
+        cuts(g.ic_per_group, m.ic),
+    )
     n = cuts(g.n, 1)
     spatial, order = ((n, oh, ow), (3, 0, 1, 2)) if m.order == "weights_outer" else ((n, oh, ow), (0, 1, 2, 3))
     sizes = [len(axis[0]) for axis in (*spatial, channels[0:2], kh, kw, ic)]
@@ -61,7 +67,9 @@ def enumerate_tiles(g: MacGeometry, m: MacMapping) -> MacTiles:
     return MacTiles(
         output=_boxes((n0, n1), (y0, y1), (x0, x1), (c_lo, c_hi)),
         weights=_boxes((c_lo, c_hi), (ky0, ky1), (kx0, kx1), (i0, i1)),
-        inputs=_input_boxes(g, (n0, n1), (y0, y1), (x0, x1), (ky0, ky1), (kx0, kx1), _input_channels(g, g_lo, g_hi, i0, i1)),
+        inputs=_input_boxes(
+            g, (n0, n1), (y0, y1), (x0, x1), (ky0, ky1), (kx0, kx1), _input_channels(g, g_lo, g_hi, i0, i1)
+        ),
         groups=g_hi - g_lo,
         first_step=step == 0,
         last_step=step == sizes[4] * sizes[5] * sizes[6] - 1,
@@ -130,7 +138,8 @@ def build_mac_layer(index: int, layer: MacLayer, mapping: MacMapping, site: Site
 def _last_users(new: NDArray[np.bool_], users: Index) -> Index:
     """For each block that begins where ``new``, the last of ``users`` before the next one begins."""
     starts = np.flatnonzero(new)
-    return users[np.append(starts[1:], len(new)) - 1]
+    last: Index = users[np.append(starts[1:], len(new)) - 1]
+    return last
 
 
 def _load_weights(block: LayerBlock, layer: MacLayer, tiles: MacTiles, rows: Index, users: Index, site: Site) -> None:
@@ -156,11 +165,30 @@ def _load_inputs(block: LayerBlock, layer: MacLayer, tiles: MacTiles, rows: Inde
 
 
 def _put_load(
-    block: LayerBlock, rows: Index, engine: Engine, memory: Memory, boxes: Boxes, size: Index, offset: Index, operand: int, arch: Arch
+    block: LayerBlock,
+    rows: Index,
+    engine: Engine,
+    memory: Memory,
+    boxes: Boxes,
+    size: Index,
+    offset: Index,
+    operand: int,
+    arch: Arch,
 ) -> None:
     latency = dram_latency_cycles(arch)
     cycles = dma_cycles(size, arch)
-    block.put(rows, engine, memory, boxes, amount=size, cycles=cycles, latency=latency, offset=offset, extent=size, operand=operand)
+    block.put(
+        rows,
+        engine,
+        memory,
+        boxes,
+        amount=size,
+        cycles=cycles,
+        latency=latency,
+        offset=offset,
+        extent=size,
+        operand=operand,
+    )
 
 
 def _compute(block: LayerBlock, layer: MacLayer, tiles: MacTiles, rows: Index, site: Site) -> None:
@@ -216,15 +244,30 @@ def _requantize_and_store(block: LayerBlock, layer: MacLayer, tiles: MacTiles, c
     compute, requantize, store = compute_row[last], compute_row[last] + 1, compute_row[last] + 2
     offset, free = site.rings[Memory.OUTPUTS].fill(store + block.base)
     lanes = lane_cycles(boxes.volume, site.arch.requantizer.lanes)
-    block.put(requantize, Engine.REQUANTIZE, Memory.OUTPUTS, boxes, amount=boxes.volume, cycles=lanes, offset=offset, extent=size)
+    block.put(
+        requantize,
+        Engine.REQUANTIZE,
+        Memory.OUTPUTS,
+        boxes,
+        amount=boxes.volume,
+        cycles=lanes,
+        offset=offset,
+        extent=size,
+    )
     block.wait(requantize, compute + block.base, source=True)
     block.wait(requantize, free)
     put_stores(block, store, boxes, size, requantize, site)
-    site.stored(layer.output, StoreGrid(view=layer.output_shape, stops=tiles.stops, order=tiles.order, operations=store + block.base))
+    site.stored(
+        layer.output,
+        StoreGrid(view=layer.output_shape, stops=tiles.stops, order=tiles.order, operations=store + block.base),
+    )
 
 
 def put_stores(block: LayerBlock, rows: Index, boxes: Boxes, size: Index, producer: Index, site: Site) -> None:
-    """Stores of finished tiles from the output buffer to DRAM."""
-    latency = dram_latency_cycles(site.arch)
-    block.put(rows, Engine.STORE, Memory.DRAM, boxes, amount=size, cycles=dma_cycles(size, site.arch), latency=latency, extent=size)
+    """Stores of finished tiles from the output buffer to DRAM, no faster than the buffer can be read."""
+    latency, width = dram_latency_cycles(site.arch), site.arch.output_buffer.bytes_per_cycle
+    cycles = dma_cycles(size, site.arch)
+    if width is not None:
+        cycles = np.maximum(cycles, ceil_div(size, width))
+    block.put(rows, Engine.STORE, Memory.DRAM, boxes, amount=size, cycles=cycles, latency=latency, extent=size)
     block.wait(rows, producer + block.base, source=True)

@@ -61,7 +61,7 @@ class Program:
 
     def of_engine(self, engine: Engine) -> NDArray[np.bool_]:
         """Mask of the operations that ``engine`` executes."""
-        return self.engine == engine
+        return np.equal(self.engine, engine)
 
     def operands(self, i: int) -> NDArray[np.int32]:
         """The operations whose on-chip results operation ``i`` reads."""

@@ -23,8 +23,16 @@ def grid_boxes(shape: tuple[int, ...], tile: tuple[int, ...]) -> tuple[Boxes, tu
     axes = [cuts(size, step) for size, step in zip(shape, tile, strict=True)]
     at = np.indices([len(axis[0]) for axis in axes], dtype=np.int64).reshape(len(axes), -1)
     count = at.shape[1]
-    lo = np.stack([axis[0][i] for axis, i in zip(axes, at, strict=True)], axis=1) if axes else np.zeros((count, 0), np.int64)
-    hi = np.stack([axis[1][i] for axis, i in zip(axes, at, strict=True)], axis=1) if axes else np.zeros((count, 0), np.int64)
+    lo = (
+        np.stack([axis[0][i] for axis, i in zip(axes, at, strict=True)], axis=1)
+        if axes
+        else np.zeros((count, 0), np.int64)
+    )
+    hi = (
+        np.stack([axis[1][i] for axis, i in zip(axes, at, strict=True)], axis=1)
+        if axes
+        else np.zeros((count, 0), np.int64)
+    )
     return Boxes(lo, hi), tuple(axis[1] for axis in axes)
 
 
@@ -46,7 +54,9 @@ def build_vector_layer(index: int, layer: VectorLayer, mapping: VectorMapping, s
     block.wait(vector, free)
     put_stores(block, vector + 1, tiles, size, vector, site)
     order = tuple(range(len(stops)))
-    site.stored(layer.output, StoreGrid(view=layer.output_shape, stops=stops, order=order, operations=vector + 1 + block.base))
+    site.stored(
+        layer.output, StoreGrid(view=layer.output_shape, stops=stops, order=order, operations=vector + 1 + block.base)
+    )
     return block
 
 
@@ -55,12 +65,21 @@ def _vector_cycles(work: Index, reads: tuple[Boxes, ...], layer: VectorLayer, si
     width = site.arch.activation_buffer.bytes_per_cycle
     if width is None:
         return cycles
-    read_bytes = sum(packed_bytes(boxes.volume, site.bits(name)) for boxes, name in zip(reads, layer.inputs, strict=True))
-    return np.maximum(cycles, ceil_div(read_bytes, width))
+    read_bytes = sum(
+        packed_bytes(boxes.volume, site.bits(name)) for boxes, name in zip(reads, layer.inputs, strict=True)
+    )
+    slowed: Index = np.maximum(cycles, ceil_div(read_bytes, width))
+    return slowed
 
 
 def _load_operands(
-    block: LayerBlock, layer: VectorLayer, reads: tuple[Boxes, ...], needed: NDArray[np.bool_], begin: Index, vector: Index, site: Site
+    block: LayerBlock,
+    layer: VectorLayer,
+    reads: tuple[Boxes, ...],
+    needed: NDArray[np.bool_],
+    begin: Index,
+    vector: Index,
+    site: Site,
 ) -> None:
     """Operands stand side by side in one slot of the activation buffer, in input order.
 

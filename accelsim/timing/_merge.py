@@ -58,7 +58,16 @@ def merge_schedule(
 
 @njit
 def _known(
-    e: int, order: Any, begin: Any, head: Any, cursor: Any, ready: Any, free: Any, finish: Any, dependency_start: Any, dependencies: Any
+    e: int,
+    order: Any,
+    begin: Any,
+    head: Any,
+    cursor: Any,
+    ready: Any,
+    free: Any,
+    finish: Any,
+    dependency_start: Any,
+    dependencies: Any,
 ) -> bool:
     """Whether the next operation of engine ``e`` has all its dependencies scheduled; then ``ready[e]`` is its ready cycle."""
     if head[e] == begin[e + 1]:
@@ -78,7 +87,17 @@ def _known(
 
 @njit
 def _run(
-    e: int, at: int, order: Any, head: Any, cursor: Any, free: Any, last: Any, cycles: Any, latency: Any, start: Any, finish: Any
+    e: int,
+    at: int,
+    order: Any,
+    head: Any,
+    cursor: Any,
+    free: Any,
+    last: Any,
+    cycles: Any,
+    latency: Any,
+    start: Any,
+    finish: Any,
 ) -> None:
     i = order[head[e]]
     start[i] = at

@@ -8,13 +8,14 @@ from typing import Any, Protocol
 
 import numpy as np
 import simpy
+from simpy.events import EventPriority
 
 from accelsim.errors import ProgramError
 from accelsim.program import DRAM_ENGINES, Engine, Program
 from accelsim.timing.schedule import check_horizon, queues
 from accelsim.timing.timeline import Timeline
 
-AFTER_ALL_ELSE = 5
+AFTER_ALL_ELSE = EventPriority(5)
 """SimPy event priority behind every ordinary event of the same cycle (NORMAL is 1)."""
 
 
@@ -39,15 +40,16 @@ class _Port:
 
     def __init__(self, env: simpy.Environment) -> None:
         self._env = env
-        self._waiting: list[tuple[int, int, int, simpy.Event]] = []
+        self._waiting: list[tuple[int, int, int]] = []
+        self._granted: dict[int, simpy.Event] = {}
         self._busy = False
         self._deciding = False
 
     def request(self, engine: Engine, operation: int) -> simpy.Event:
-        granted = self._env.event()
-        heapq.heappush(self._waiting, (self._env.now, int(engine), operation, granted))
+        self._granted[operation] = self._env.event()
+        heapq.heappush(self._waiting, (int(self._env.now), int(engine), operation))
         self._decide_later()
-        return granted
+        return self._granted[operation]
 
     def release(self) -> None:
         self._busy = False
@@ -62,7 +64,8 @@ class _Port:
         self._deciding = False
         if self._waiting and not self._busy:
             self._busy = True
-            heapq.heappop(self._waiting)[3].succeed()
+            operation = heapq.heappop(self._waiting)[2]
+            self._granted.pop(operation).succeed()
 
 
 def schedule_simpy(program: Program, *, observer: Observer | None = None) -> Timeline:
@@ -80,7 +83,9 @@ def schedule_simpy(program: Program, *, observer: Observer | None = None) -> Tim
     env.run()
     stuck = np.flatnonzero(start < 0)
     if len(stuck):
-        raise ProgramError(f"{program.describe(int(stuck[0]))} never starts: what it waits for waits for it", operation=int(stuck[0]))
+        raise ProgramError(
+            f"{program.describe(int(stuck[0]))} never starts: what it waits for waits for it", operation=int(stuck[0])
+        )
     return Timeline(program, start, finish)
 
 

@@ -25,7 +25,9 @@ TABLE = load_table("horowitz_45nm")
         ("dram", "read", {"bits": 64}, 1300, 0),
     ],
 )
-def test_anchor_figures_of_horowitz(component: str, action: str, size: dict[str, int], published_pj: float, tolerance: float) -> None:
+def test_anchor_figures_of_horowitz(
+    component: str, action: str, size: dict[str, int], published_pj: float, tolerance: float
+) -> None:
     assert TABLE.entry(component, action).energy_pj(**size) == pytest.approx(published_pj, rel=tolerance or 1e-12)
 
 

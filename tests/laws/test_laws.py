@@ -59,7 +59,8 @@ def test_law_2_values_survive_random_latencies(seed: int) -> None:
     inputs, expected = reference(program, seed)
     rng = np.random.default_rng(seed + 2)
     slow = program.replace(
-        cycles=rng.integers(1, 200, len(program)).astype(np.int64), latency=rng.integers(0, 300, len(program)).astype(np.int64)
+        cycles=rng.integers(1, 200, len(program)).astype(np.int64),
+        latency=rng.integers(0, 300, len(program)).astype(np.int64),
     )
     assert_same(run_program(program, inputs, timeline=schedule(slow)), expected)
 
@@ -82,7 +83,9 @@ def test_law_5_total_is_at_least_every_engine_and_every_chain(seed: int) -> None
     program = random_program(seed)
     timeline = schedule(program)
     assert all(timeline.total_cycles >= timeline.busy_cycles(engine) for engine in Engine)
-    assert timeline.total_cycles >= sum(timeline.busy_cycles(e) for e in (Engine.STORE, Engine.LOAD_ACTIVATIONS, Engine.LOAD_WEIGHTS))
+    assert timeline.total_cycles >= sum(
+        timeline.busy_cycles(e) for e in (Engine.STORE, Engine.LOAD_ACTIVATIONS, Engine.LOAD_WEIGHTS)
+    )
     chain = np.zeros(len(program), dtype=np.int64)
     for i in range(len(program)):
         chain[i] = max(chain[program.waits_for(i)], default=0) + program.cycles[i] + program.latency[i]
@@ -161,7 +164,9 @@ def test_a_missing_double_buffer_dependency_is_caught_both_ways() -> None:
         edges = non_source_edges(program)
         waiting = np.repeat(np.arange(len(program)), np.diff(program.dependency_start))
         loads = np.isin(program.engine[waiting], (Engine.LOAD_ACTIVATIONS, Engine.LOAD_WEIGHTS))
-        slots = [e for e in edges if loads[e] and program.engine[program.dependencies[e]] in (Engine.COMPUTE, Engine.VECTOR)]
+        slots = [
+            e for e in edges if loads[e] and program.engine[program.dependencies[e]] in (Engine.COMPUTE, Engine.VECTOR)
+        ]
         if not slots:
             continue
         keep = np.setdiff1d(np.arange(len(program.dependencies)), slots)

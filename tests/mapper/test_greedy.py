@@ -34,7 +34,11 @@ def test_one_byte_per_slot_is_enough(k: int, ic: int, oc: int, extra: int) -> No
 
 @pytest.mark.parametrize(
     ("path", "label", "missing"),
-    [("weight_buffer", "weight buffer", 1), ("activation_buffer", "activation buffer", 1), ("output_buffer", "output buffer", 1)],
+    [
+        ("weight_buffer", "weight buffer", 1),
+        ("activation_buffer", "activation buffer", 1),
+        ("output_buffer", "output buffer", 1),
+    ],
 )
 def test_int16_needs_two_bytes(path: str, label: str, missing: int) -> None:
     """With one byte per slot a 16-bit element does not fit, and the message says which buffer lacks how much."""
@@ -45,9 +49,18 @@ def test_int16_needs_two_bytes(path: str, label: str, missing: int) -> None:
     graph = conv()
     wide = {name: replace(tensor, format=INT16) for name, tensor in graph.tensors.items()}
     layer = replace(graph.layers[0], weight_format=INT16)
-    graph = Graph(name="wide", arithmetic="tflite-micro", tensors=wide, layers=(layer,), inputs=graph.inputs, outputs=graph.outputs)
+    graph = Graph(
+        name="wide",
+        arithmetic="tflite-micro",
+        tensors=wide,
+        layers=(layer,),
+        inputs=graph.inputs,
+        outputs=graph.outputs,
+    )
     arch = load_arch("edge_16x16").with_({f"{path}.size_bytes": 2})
-    with pytest.raises(MappingError, match=f"needs 2 bytes of the {label}, one slot has 1, {missing} bytes too few") as caught:
+    with pytest.raises(
+        MappingError, match=f"needs 2 bytes of the {label}, one slot has 1, {missing} bytes too few"
+    ) as caught:
         map_graph(graph, arch=arch)
     assert caught.value.data == {"layer": "layer", "memory": label, "missing": missing}
 
@@ -56,7 +69,9 @@ def test_softmax_rows_cannot_be_cut() -> None:
     layer = Softmax(name="softmax", inputs=("x",), output="y", shapes=((3, 1000),), shape=(3, 1000))
     tensors = {name: Tensor(name, (3, 1000), INT8) for name in "xy"}
     ports = tuple((HostPort(name, name),) for name in "xy")
-    graph = Graph(name="s", arithmetic="tflite-micro", tensors=tensors, layers=(layer,), inputs=ports[0], outputs=ports[1])
+    graph = Graph(
+        name="s", arithmetic="tflite-micro", tensors=tensors, layers=(layer,), inputs=ports[0], outputs=ports[1]
+    )
     arch = load_arch("edge_16x16").with_({"output_buffer.size_bytes": 1200})
     with pytest.raises(MappingError, match=r"softmax.*400 bytes too large for one slot of the output buffer"):
         map_graph(graph, arch=arch)

@@ -48,7 +48,9 @@ def test_alexnet_conv1_makes_scale_sims_published_accesses() -> None:
 
 def test_gemm_of_scale_sim_issue_51() -> None:
     """256x768x256 on 128x128 takes 12 folds of 128 + 256 cycles when nothing but preload and stream is counted."""
-    arch = load_arch("scalesim_32x32_ws").with_({"array.rows": 128, "array.cols": 128, "array.weight_preload": "overlapped"})
+    arch = load_arch("scalesim_32x32_ws").with_(
+        {"array.rows": 128, "array.cols": 128, "array.weight_preload": "overlapped"}
+    )
     layer = result(dense(rows=256, k=768, units=256, shape_only=True), arch).layers[0]
     assert layer.stream_cycles == 12 * 256
 
@@ -93,7 +95,9 @@ def test_wide_operands_halve_and_quarter_the_rate() -> None:
     """TPUv1: 8 x 16 bits at half speed, 16 x 16 at a quarter (Jouppi et al. 2017, section 2)."""
     streams = []
     for weight_port, activation_port in ((8, 8), (8, 4), (4, 4)):
-        arch = load_arch("edge_16x16").with_({"array.weight_bits": weight_port, "array.activation_bits": activation_port})
+        arch = load_arch("edge_16x16").with_(
+            {"array.weight_bits": weight_port, "array.activation_bits": activation_port}
+        )
         streams.append(result(conv(), arch).layers[0].stream_cycles)
     assert streams[1] == 2 * streams[0]
     assert streams[2] == 4 * streams[0]

@@ -26,7 +26,10 @@ def test_a_built_program_passes(program: Program) -> None:
 
 
 def test_program_reads_like_a_sentence(program: Program) -> None:
-    assert repr(program) == f"<Program 'single' on 'edge_16x16': 96 tile operations, {len(program.dependencies)} dependencies>"
+    assert (
+        repr(program)
+        == f"<Program 'single' on 'edge_16x16': 96 tile operations, {len(program.dependencies)} dependencies>"
+    )
     assert program.describe(2) == "operation 2 (compute [0:1, 0:2, 0:8, 0:8] of layer 'layer' into the accumulators)"
 
 

@@ -17,12 +17,19 @@ Scheduler = Callable[[Program], Timeline]
 both = pytest.mark.parametrize("scheduler", [schedule, schedule_simpy])
 
 
-def program_of(engines: list[Engine], cycles: list[int], waits: list[list[int]], latency: list[int] | None = None) -> Program:
+def program_of(
+    engines: list[Engine], cycles: list[int], waits: list[list[int]], latency: list[int] | None = None
+) -> Program:
     """A Program with just these operations; everything that no scheduler reads is left as it was."""
-    base = build_program(dense(), arch=load_arch("edge_16x16"), mappings=(MacMapping(oh=1, ow=1, oc=8, ic=16, kh=1, kw=1),))
+    base = build_program(
+        dense(), arch=load_arch("edge_16x16"), mappings=(MacMapping(oh=1, ow=1, oc=8, ic=16, kh=1, kw=1),)
+    )
     n = len(engines)
     start = np.concatenate([[0], np.cumsum([len(w) for w in waits])]).astype(np.int64)
-    columns = {name: np.zeros(n, dtype=getattr(base, name).dtype) for name in ("layer", "amount", "memory", "offset", "extent", "operand")}
+    columns = {
+        name: np.zeros(n, dtype=getattr(base, name).dtype)
+        for name in ("layer", "amount", "memory", "offset", "extent", "operand")
+    }
     zeros = np.zeros((n, 8), dtype=np.int32)
     return base.replace(
         **columns,

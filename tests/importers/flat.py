@@ -1,0 +1,171 @@
+"""Small .tflite files made in memory, so that tests need no converter."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from flatbuffers.builder import Builder
+from tflite.BuiltinOptions import BuiltinOptions
+from tflite.TensorType import TensorType
+from tflite.utils import BUILTIN_OPCODE2NAME
+
+CODES = {name: code for code, name in BUILTIN_OPCODE2NAME.items()}
+TABLES = {
+    "CONV_2D": "Conv2DOptions",
+    "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
+    "TRANSPOSE_CONV": "TransposeConvOptions",
+    "FULLY_CONNECTED": "FullyConnectedOptions",
+    "AVERAGE_POOL_2D": "Pool2DOptions",
+    "MAX_POOL_2D": "Pool2DOptions",
+    "ADD": "AddOptions",
+    "SUB": "SubOptions",
+    "MUL": "MulOptions",
+    "MEAN": "ReducerOptions",
+    "CONCATENATION": "ConcatenationOptions",
+    "STRIDED_SLICE": "StridedSliceOptions",
+    "SOFTMAX": "SoftmaxOptions",
+    "LEAKY_RELU": "LeakyReluOptions",
+    "PAD": "PadOptions",
+    "PADV2": "PadV2Options",
+    "RESHAPE": "ReshapeOptions",
+    "SQUEEZE": "SqueezeOptions",
+    "EXPAND_DIMS": "ExpandDimsOptions",
+    "TRANSPOSE": "TransposeOptions",
+    "QUANTIZE": "QuantizeOptions",
+    "DEQUANTIZE": "DequantizeOptions",
+    "HARD_SWISH": "HardSwishOptions",
+}
+DTYPES = {
+    "FLOAT32": np.float32,
+    "INT32": np.int32,
+    "INT64": np.int64,
+    "INT16": np.int16,
+    "INT8": np.int8,
+    "UINT8": np.uint8,
+    "INT4": np.uint8,
+}
+
+
+@dataclass
+class T:
+    """A tensor; ``scale`` and ``zero`` are numbers or one per index of ``axis``; ``data`` makes it a constant."""
+
+    name: str
+    shape: Sequence[int]
+    type: str = "INT8"
+    scale: Any = None
+    zero: Any = 0
+    axis: int = 0
+    data: Any = None
+
+
+@dataclass
+class Op:
+    """An operator; an input None is absent; ``options`` are named as in the schema's accessors."""
+
+    name: str
+    inputs: Sequence[str | None]
+    outputs: Sequence[str]
+    options: dict[str, Any] = field(default_factory=dict)
+    custom: str | None = None
+
+
+def tflite_bytes(
+    tensors: Sequence[T],
+    operators: Sequence[Op],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    *,
+    version: int = 3,
+    identifier: bytes = b"TFL3",
+    subgraph_count: int = 1,
+) -> bytes:
+    """The file's bytes; tensors are named, indices are worked out here."""
+    b = Builder(1024)
+    index = {t.name: i for i, t in enumerate(tensors)}
+    datas = [b""] + [np.asarray(t.data, DTYPES[t.type]).tobytes() for t in tensors if t.data is not None]
+    buffers = _tables(b, [_buffer(b, data) for data in datas])
+    numbers = iter(range(1, len(datas)))
+    rows = _tables(b, [_tensor(b, t, 0 if t.data is None else next(numbers)) for t in tensors])
+    codes = _tables(b, [_code(b, op) for op in operators])
+    ops = _tables(b, [_operator(b, i, op, index) for i, op in enumerate(operators)])
+    ins, outs = (_ints(b, [index[name] for name in names]) for names in (inputs, outputs))
+    graph = _table(b, "SubGraph", Tensors=rows, Inputs=ins, Outputs=outs, Operators=ops)
+    graphs = _tables(b, [graph] * subgraph_count)
+    model = _table(b, "Model", Version=version, OperatorCodes=codes, Subgraphs=graphs, Buffers=buffers)
+    b.Finish(model, file_identifier=identifier)
+    return bytes(b.Output())
+
+
+def _table(b: Builder, name: str, **fields: Any) -> int:
+    module = importlib.import_module(f"tflite.{name}")
+    getattr(module, f"{name}Start")(b)
+    for key, value in fields.items():
+        if value is not None:
+            getattr(module, f"{name}Add{key}")(b, value)
+    return int(getattr(module, f"{name}End")(b))
+
+
+def _tables(b: Builder, offsets: Sequence[int]) -> int:
+    b.StartVector(4, len(offsets), 4)
+    for offset in reversed(offsets):
+        b.PrependUOffsetTRelative(offset)
+    return int(b.EndVector())
+
+
+def _ints(b: Builder, values: Sequence[int]) -> int:
+    return int(b.CreateNumpyVector(np.asarray(values, np.int32)))
+
+
+def _buffer(b: Builder, data: bytes) -> int:
+    if not data:
+        return _table(b, "Buffer")
+    b.StartVector(1, len(data), 16)
+    b.head = b.Head() - len(data)
+    b.Bytes[b.Head() : b.Head() + len(data)] = data
+    return _table(b, "Buffer", Data=b.EndVector())
+
+
+def _tensor(b: Builder, t: T, buffer: int) -> int:
+    quantization = None
+    if t.scale is not None:
+        scales = np.atleast_1d(np.asarray(t.scale, np.float32))
+        zeros = np.broadcast_to(np.asarray(t.zero, np.int64), scales.shape).copy()
+        quantization = _table(
+            b,
+            "QuantizationParameters",
+            Scale=b.CreateNumpyVector(scales),
+            ZeroPoint=b.CreateNumpyVector(zeros),
+            QuantizedDimension=t.axis,
+        )
+    name, shape = b.CreateString(t.name), _ints(b, list(t.shape))
+    return _table(
+        b, "Tensor", Shape=shape, Type=getattr(TensorType, t.type), Buffer=buffer, Name=name, Quantization=quantization
+    )
+
+
+def _code(b: Builder, op: Op) -> int:
+    custom = None if op.custom is None else b.CreateString(op.custom)
+    code = CODES[op.name]
+    return _table(
+        b, "OperatorCode", DeprecatedBuiltinCode=min(code, 127), CustomCode=custom, Version=1, BuiltinCode=code
+    )
+
+
+def _operator(b: Builder, i: int, op: Op, index: dict[str, int]) -> int:
+    table = TABLES.get(op.name)
+    options = None if table is None else _table(b, table, **op.options)
+    ins = _ints(b, [-1 if name is None else index[name] for name in op.inputs])
+    outs = _ints(b, [index[name] for name in op.outputs])
+    kind = None if table is None else getattr(BuiltinOptions, table)
+    return _table(
+        b, "Operator", OpcodeIndex=i, Inputs=ins, Outputs=outs, BuiltinOptionsType=kind, BuiltinOptions=options
+    )
+
+
+__all__ = ["CODES", "Op", "T", "flatbuffers", "tflite_bytes"]

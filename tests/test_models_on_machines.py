@@ -1,0 +1,72 @@
+"""Real networks on every preset: the same bits whatever the machine, and one schedule from both schedulers."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from accelsim.arch import load_arch, preset_names
+from accelsim.execute import WholeReader, run_program
+from accelsim.graph import Graph
+from accelsim.importers import load_graph, resolve_model
+from accelsim.mapper import map_graph
+from accelsim.program import Engine, Program, build_program, check_program
+from accelsim.timing import schedule, schedule_simpy
+from tests.shared_models import INT8_MODELS, model_path
+
+MODELS = ("digits_cnn", *INT8_MODELS)
+ARITHMETIC = "tflite-micro"
+LONG = {("ic_resnet_large_int8", "tiny_8x8")}
+CASES = [
+    pytest.param(model, machine, marks=[pytest.mark.slow] if (model, machine) in LONG else [])
+    for model in MODELS
+    for machine in preset_names()
+]
+
+
+@lru_cache(maxsize=8)
+def network(name: str) -> tuple[Graph, dict[str, Any], dict[str, Any]]:
+    """The graph, one random input, and every tensor by whole layers."""
+    path = resolve_model(name) if name == "digits_cnn" else model_path(name)
+    graph = load_graph(path, arithmetic=ARITHMETIC)
+    tensor = graph.tensors[graph.inputs[0].tensor]
+    inputs = {tensor.name: np.random.default_rng(1).integers(-128, 128, tensor.shape).astype(np.int8)}
+    return graph, inputs, WholeReader(graph).run(inputs, keep="all")
+
+
+def program_on(graph: Graph, machine: str) -> Program:
+    arch = load_arch(machine).with_({"arithmetic": ARITHMETIC})
+    return build_program(graph, arch=arch, mappings=map_graph(graph, arch=arch))
+
+
+@pytest.mark.parametrize(("model", "machine"), CASES)
+def test_same_bits_and_one_schedule(model: str, machine: str) -> None:
+    graph, inputs, expected = network(model)
+    program = program_on(graph, machine)
+    check_program(program)
+    timeline, observable = schedule(program), schedule_simpy(program)
+    np.testing.assert_array_equal(timeline.start, observable.start)
+    np.testing.assert_array_equal(timeline.finish, observable.finish)
+    values = run_program(program, inputs, timeline=timeline)
+    for name, tensor in expected.items():
+        np.testing.assert_array_equal(values[name], tensor, err_msg=f"{model} on {machine}: {name}")
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_tiny_8x8_splits_every_layer_that_the_array_runs(model: str) -> None:
+    graph, _, _ = network(model)
+    program = program_on(graph, "tiny_8x8")
+    computes = np.bincount(program.layer[program.of_engine(Engine.COMPUTE)], minlength=len(graph.layers))
+    for count, layer in zip(computes, graph.layers, strict=True):
+        assert layer.macs == 0 or count > 1, layer.name
+
+
+@pytest.mark.parametrize("model", ["digits_cnn", "kws_dscnn_int8"])
+def test_program_order_gives_the_same_bits(model: str) -> None:
+    graph, inputs, expected = network(model)
+    values = run_program(program_on(graph, "tiny_8x8"), inputs)
+    for name, tensor in expected.items():
+        np.testing.assert_array_equal(values[name], tensor, err_msg=name)

@@ -1,0 +1,247 @@
+"""The one call: accuracy, what-ifs that move what they should, accumulators that matter, and inputs that do not fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import accelsim
+from accelsim.arch import Arch, load_arch
+from accelsim.errors import AccumulatorOverflowError, ConfigError, GraphError, InputError
+from accelsim.importers import load_graph, resolve_model
+from accelsim.result import Result
+from accelsim.simulation import read_inputs
+
+MODEL = resolve_model("digits_cnn")
+MACHINE = load_arch("edge_16x16")
+INPUTS, LABELS = read_inputs(MODEL.with_name("digits_test.npz"))
+FEW = {"input": INPUTS["input"][:5]}
+
+
+def simulated(**edits: Any) -> Result:
+    return accelsim.simulate(MODEL, arch=MACHINE.with_({k.replace("__", "."): v for k, v in edits.items()}))
+
+
+def test_accuracy_of_the_bit_exact_datapath() -> None:
+    values = accelsim.simulate(MODEL, arch=MACHINE, inputs=INPUTS, labels=LABELS).values
+    assert values is not None
+    assert (values.inputs, values.correct) == (
+        450,
+        443,
+    )  # as LiteRT and tflite-micro classify them (tests/test_workloads.py)
+    assert values.accuracy == pytest.approx(443 / 450)
+    assert (values.reader, values.program_checked, values.accumulators_proved) == ("layers", 1, True)
+
+
+def test_layers_add_up_to_the_total() -> None:
+    result = simulated()
+    for field in ("macs", "cycles", "compute_cycles", "dram_read_bytes", "dram_write_bytes", "energy_pj"):
+        assert getattr(result.total, field) == pytest.approx(sum(getattr(layer, field) for layer in result.layers)), (
+            field
+        )
+    assert result.total.latency_s == result.total.cycles / MACHINE.clock_hz
+
+
+def test_both_schedulers_tell_the_same_story() -> None:
+    slow = accelsim.simulate(MODEL, arch=MACHINE, scheduler="simpy")
+    assert slow == simulated()
+
+
+def test_what_ifs_move_what_they_should() -> None:
+    base = simulated().total
+    assert simulated(clock_hz="1 GHz").total.latency_s < base.latency_s
+    assert simulated(dram__bandwidth_bytes_per_s="1.6 GB/s").total.cycles > base.cycles
+    assert simulated(dram__latency_ns="500 ns").total.cycles > base.cycles
+    assert simulated(array__rows=4, array__cols=4).total.cycles > base.cycles
+    assert simulated(weight_buffer__size_bytes="1 MiB").total.energy_pj > base.energy_pj
+    assert simulated(weight_buffer__size_bytes=256).total.dram_read_bytes > base.dram_read_bytes
+
+
+KNOBS: dict[str, Any] = {
+    "arithmetic": "litert-reference",
+    "overrides.FULLY_CONNECTED": "float64_half_away",
+    "clock_hz": 10**8,
+    "array.rows": 8,
+    "array.cols": 8,
+    "array.dataflow": "output_stationary",
+    "array.weight_bits": 4,
+    "array.activation_bits": 4,
+    "array.weight_preload": "overlapped",
+    "array.first_cycle": 0,
+    "accumulator.count": 64,
+    "accumulator.bits": 24,
+    "accumulator.overflow": "saturate",
+    "accumulator.double_buffered": False,
+    "weight_buffer.size_bytes": 512,
+    "weight_buffer.double_buffered": False,
+    "weight_buffer.bytes_per_cycle": 1,
+    "activation_buffer.size_bytes": 512,
+    "activation_buffer.double_buffered": False,
+    "activation_buffer.bytes_per_cycle": 1,
+    "output_buffer.size_bytes": 128,
+    "output_buffer.double_buffered": False,
+    "output_buffer.bytes_per_cycle": 1,
+    "requantizer.lanes": 1,
+    "vector.lanes": 1,
+    "dma.setup_cycles": 50,
+    "dram.bandwidth_bytes_per_s": 10**9,
+    "dram.latency_ns": 1000.0,
+}
+"""One other value for every parameter; ``test_no_dead_knob`` fails for a parameter that is missing here."""
+LABELS_ONLY = {"name", "description", "source"}
+
+
+def fingerprint(arch: Arch) -> tuple[Any, ...]:
+    """All that a user can see of a run, apart from the echo of the machine itself; None where the machine is refused."""
+    outcome: list[Any] = []
+    for machine in (arch, arch.with_({"accumulator.bits": 12})):
+        try:
+            result = accelsim.run(MODEL, arch=machine, inputs=FEW, keep="all", check_inputs=1)
+        except accelsim.AccelsimError as error:
+            outcome.append(type(error).__name__)
+            continue
+        assert result.tensors is not None
+        outcome.append(result.result.model_copy(update={"arch": {}}))
+        outcome.append(sum(int(np.abs(t.astype(np.int64)).sum()) for t in result.tensors.values()))
+    return tuple(outcome)
+
+
+def test_every_parameter_is_in_the_table_of_knobs() -> None:
+    named = {path for path in MACHINE.paths() if not path.startswith("tech.") and path != "overrides"}
+    assert named - LABELS_ONLY == {path for path in KNOBS if not path.startswith("overrides.")}
+
+
+@pytest.fixture(scope="module")
+def small() -> Arch:
+    """A machine on which every part matters."""
+    edits = {"weight_buffer.size_bytes": 2048, "activation_buffer.size_bytes": 1024, "output_buffer.size_bytes": 256}
+    return MACHINE.with_({**edits, "accumulator.count": 256, "dram.latency_ns": 20.0})
+
+
+@pytest.fixture(scope="module")
+def untouched(small: Arch) -> tuple[Any, ...]:
+    return fingerprint(small)
+
+
+@pytest.mark.parametrize("path", KNOBS)
+def test_law_7_no_dead_knob(path: str, small: Arch, untouched: tuple[Any, ...]) -> None:
+    assert fingerprint(small.with_({path: KNOBS[path]})) != untouched
+
+
+def test_unknown_energy_table() -> None:
+    with pytest.raises(ConfigError, match=r"tech\.energy_table: no table 'cheap'"):
+        simulated(tech__energy_table="cheap")
+
+
+def test_narrow_accumulators_change_bits_only_when_they_overflow() -> None:
+    exact = accelsim.run(MODEL, arch=MACHINE, inputs=FEW, keep="all")
+    wide = accelsim.run(MODEL, arch=MACHINE.with_({"accumulator.bits": 24}), inputs=FEW, keep="all")
+    narrow = accelsim.run(
+        MODEL, arch=MACHINE.with_({"accumulator.bits": 12}), inputs=FEW, keep="all", check_inputs=None
+    )
+    assert exact.tensors is not None
+    assert wide.tensors is not None
+    assert narrow.tensors is not None
+    assert all((exact.tensors[n] == wide.tensors[n]).all() for n in exact.tensors)
+    assert any((exact.tensors[n] != narrow.tensors[n]).any() for n in exact.tensors)
+    assert narrow.result.values is not None
+    assert not narrow.result.values.accumulators_proved
+
+
+def test_saturation_runs_through_the_program_and_differs_from_wrapping() -> None:
+    runs = {
+        policy: accelsim.run(
+            MODEL, arch=MACHINE.with_({"accumulator.bits": 12, "accumulator.overflow": policy}), inputs=FEW
+        )
+        for policy in ("wrap", "saturate")
+    }
+    assert runs["saturate"].result.values is not None
+    assert runs["saturate"].result.values.reader == "program"
+    output = MODEL_OUTPUT = runs["wrap"].graph.outputs[0].tensor
+    assert runs["wrap"].tensors is not None
+    assert runs["saturate"].tensors is not None
+    assert (runs["wrap"].tensors[output] != runs["saturate"].tensors[MODEL_OUTPUT]).any()
+
+
+def test_trap_names_the_layer_and_the_remedy() -> None:
+    arch = MACHINE.with_({"accumulator.bits": 12, "accumulator.overflow": "trap"})
+    with pytest.raises(
+        AccumulatorOverflowError,
+        match=r"layer 'conv_2d_0': a sum left the 12-bit accumulator .*widen accumulator\.bits",
+    ):
+        accelsim.simulate(MODEL, arch=arch, inputs=FEW)
+
+
+def test_graph_and_machine_must_agree_on_the_arithmetic() -> None:
+    graph = load_graph(MODEL, arithmetic="litert-reference")
+    with pytest.raises(
+        GraphError, match=r"imported for arithmetic 'litert-reference', the machine computes in 'tflite-micro'"
+    ):
+        accelsim.simulate(graph, arch=MACHINE)
+    assert accelsim.simulate(graph, arch=MACHINE, arithmetic="litert-reference").arithmetic == "litert-reference"
+
+
+IMAGE = INPUTS["input"][0]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"nothing": IMAGE}, r"inputs \['nothing'\] are not inputs of the network"),
+        ({"input": IMAGE[:4]}, r"expected shape \(1, 8, 8, 1\) or N inferences of it, got \(4, 8, 1\)"),
+        ({"input": IMAGE.astype(np.int64) + 1000}, r"leave int8 \(-128\.\.127\)"),
+        ({"input": IMAGE / 3}, r"expected int8 codes, got float64; quantize with scale 0\.0039"),
+        ({"input": np.array([["a"]])}, r"expected shape"),
+        ({"input": IMAGE.astype(bool)}, r"expected int8 codes, got bool"),
+        ({"input": np.empty((0, 8, 8, 1), np.int8)}, r"expected shape"),
+        ({}, r"is missing; the network's inputs are"),
+    ],
+)
+def test_inputs_that_do_not_fit(inputs: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        accelsim.run(MODEL, arch=MACHINE, inputs=inputs)
+
+
+@pytest.mark.parametrize("labels", [np.zeros(3, np.int64), np.zeros((5, 1), np.int64), np.zeros(5)])
+def test_labels_that_do_not_fit(labels: Any) -> None:
+    with pytest.raises(InputError, match="labels: expected 5 integers"):
+        accelsim.run(MODEL, arch=MACHINE, inputs=FEW, labels=labels)
+
+
+def test_shapes_only_take_no_values() -> None:
+    with pytest.raises(InputError, match="carries shapes only"):
+        accelsim.run("resnet50", arch=MACHINE, inputs={"input": np.zeros((1, 224, 224, 3), np.int8)})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no such file"),
+        (b"", "not an .npz|damaged"),
+        (b"PK\x03\x04 broken", "not an .npz|damaged"),
+        (b"\x93NUMPY", "not an .npz|damaged"),
+    ],
+)
+def test_broken_input_files(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "x.npz"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read_inputs(path)
+
+
+def test_a_single_image_an_array_and_a_tensor_name_are_inputs_too() -> None:
+    whole = accelsim.run(MODEL, arch=MACHINE, inputs=FEW)
+    name = whole.graph.inputs[0].tensor
+    output = whole.graph.outputs[0].tensor
+    assert whole.tensors is not None
+    for inputs in (FEW["input"], {name: FEW["input"]}, FEW["input"][:, None]):
+        again = accelsim.run(MODEL, arch=MACHINE, inputs=inputs)
+        assert again.tensors is not None
+        np.testing.assert_array_equal(again.tensors[output], whole.tensors[output])
+    one = accelsim.run(MODEL, arch=MACHINE, inputs=IMAGE)
+    assert one.tensors is not None
+    np.testing.assert_array_equal(one.tensors[output], whole.tensors[output][:1])
