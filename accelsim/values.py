@@ -145,9 +145,11 @@ def _batch(graph: Graph, port: HostPort, given: Arrays, expected: list[str]) -> 
 
 
 def _with_inferences(values: NDArray[Any], shape: tuple[int, ...], name: str) -> NDArray[Any]:
-    """(inferences, *shape): one inference as it is, several along a new axis or along a leading axis of 1."""
+    """(inferences, *shape): one inference, with or without a leading axis of 1, or several along a new axis or that one."""
     if values.shape == shape:
         return values[None]
+    if shape[:1] == (1,) and values.shape == shape[1:]:
+        return values[None, None]
     if values.shape[1:] == shape and len(values):
         return values
     if shape[:1] == (1,) and values.shape[1:] == shape[1:] and len(values):

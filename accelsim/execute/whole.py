@@ -2,134 +2,149 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from itertools import groupby
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import GraphError, InputError
-from accelsim.execute.proof import prove
-from accelsim.graph import Graph, Layer, MacGeometry, MacLayer, VectorLayer
+from accelsim.execute.tape import TapeWriter
+from accelsim.graph import Graph, Layer, MacLayer, Reshape, Tensor, VectorLayer
+from accelsim.kernels._tape import play
+from accelsim.kernels.mac import accumulate
 from accelsim.kernels.vector import Box, evaluate
-from accelsim.numerics import INT32, SCHEMES, IntFormat, Overflow, Requant, fit_array
+from accelsim.numerics import INT64, IntFormat, Overflow, fit_array, requantize
 
 Array = NDArray[Any]
-Step = Callable[[Sequence[Array]], Array]
+Step = Callable[[], None]
 
 
 class WholeReader:
     """Runs a network layer by layer, each at once, with everything that depends only on the weights prepared beforehand.
 
     ``accumulators`` gives each MAC layer's sum format; sums that may leave it are wrapped once at the end (arithmetic modulo
-    2^n), which equals wrapping at every step. Without it sums are exact.
+    2^n), which equals wrapping at every step. Without it sums are exact. A reader holds the memory of one inference: use one
+    per thread. InputError for a graph that carries shapes only.
     """
 
     def __init__(self, graph: Graph, *, accumulators: Mapping[str, IntFormat] | None = None) -> None:
         if graph.shape_only:
             raise InputError(f"graph {graph.name!r} carries shapes only; it can be timed, not executed")
         self._graph = graph
-        self._inputs = [(port.tensor, graph.tensors[port.tensor]) for port in graph.inputs]
-        self._outputs = [port.tensor for port in graph.outputs]
-        self._steps = [(layer.inputs, layer.output, _plan(layer, graph, accumulators)) for layer in graph.layers]
+        offsets, size = _places(graph)
+        self._memory: Array = np.zeros(size, dtype=_memory_type(graph))
+        self._views = {name: self._view(name, offset) for name, offset in offsets.items()}
+        self._inputs = {port.tensor: graph.tensors[port.tensor] for port in graph.inputs}
+        self._outputs = tuple(dict.fromkeys(port.tensor for port in graph.outputs))
+        self._steps = tuple(self._plan(TapeWriter(graph, offsets, accumulators)))
 
     def run(self, inputs: Mapping[str, Array], *, keep: Literal["outputs", "all"] = "outputs") -> dict[str, Array]:
-        """Tensors of one inference by name; ``inputs`` are integer tensors in their Graph shapes. InputError otherwise."""
-        values: dict[str, Array] = {}
-        for name, tensor in self._inputs:
-            if name not in inputs:
-                raise InputError(f"input {name!r} is missing; the network's inputs are {[n for n, _ in self._inputs]}")
+        """Tensors of one inference by name, in their Graph shapes and formats; ``inputs`` likewise. InputError otherwise."""
+        if inputs.keys() != self._inputs.keys():
+            raise _wrong_names(inputs, self._inputs)
+        for name, tensor in self._inputs.items():
             x = inputs[name]
-            if x.shape != tensor.shape or x.dtype != tensor.format.dtype:
-                raise InputError(f"input {name!r}: expected {tensor.format} of shape {tensor.shape}, got {x.dtype} of shape {x.shape}")
-            values[name] = np.ascontiguousarray(x)
-        for names, output, step in self._steps:
-            values[output] = step([values[name] for name in names])
-        return values if keep == "all" else {name: values[name] for name in self._outputs}
+            check_codes(x, tensor)
+            self._views[name][...] = x
+        for step in self._steps:
+            step()
+        return {name: self._copy(name) for name in (self._views if keep == "all" else self._outputs)}
+
+    def run_batch(self, inputs: Mapping[str, Array], *, keep: Literal["outputs", "all"] = "outputs") -> dict[str, Array]:
+        """As :meth:`run`, for inputs with a leading axis of inferences, which every result has too."""
+        counts = {name: len(x) if np.ndim(x) else 0 for name, x in inputs.items()}
+        if len(set(counts.values())) != 1 or not any(counts.values()):
+            raise InputError(f"inputs: expected the same number of inferences, at least 1, along the leading axis; got {counts}")
+        runs = [self.run({name: x[i] for name, x in inputs.items()}, keep=keep) for i in range(next(iter(counts.values())))]
+        return {name: np.stack([run[name] for run in runs]) for name in runs[0]}
+
+    def _view(self, name: str, offset: int) -> Array:
+        tensor = self._graph.tensors[name]
+        return self._memory[offset : offset + tensor.elements].reshape(tensor.shape)
+
+    def _copy(self, name: str) -> Array:
+        return self._views[name].astype(self._graph.tensors[name].format.dtype)
+
+    def _plan(self, writer: TapeWriter) -> Iterator[Step]:
+        """Runs of layers that fit on a tape become one call each; every other layer is a step of its own."""
+        layers = [layer for layer in self._graph.layers if not isinstance(layer, Reshape)]
+        records = [(layer, writer.record(layer)) for layer in layers]
+        arrays = writer.arrays()
+        for on_tape, run in groupby(records, key=lambda pair: pair[1] is not None):
+            if on_tape:
+                yield self._tape(np.stack([record for _, record in run if record is not None]), arrays)
+            else:
+                yield from (self._single(layer, writer.accumulators) for layer, _ in run)
+
+    def _tape(self, records: Array, arrays: tuple[Array, ...]) -> Step:
+        memory = self._memory
+        return lambda: play(records, memory, *arrays)
+
+    def _single(self, layer: Layer, accumulators: Mapping[str, IntFormat] | None) -> Step:
+        if isinstance(layer, MacLayer):
+            return self._mac(layer, INT64 if accumulators is None else accumulators[layer.name])
+        if isinstance(layer, VectorLayer):
+            return self._vector(layer)
+        raise GraphError(f"layer {layer.name!r}: no reader for {type(layer).__name__}", layer=layer.name)
+
+    def _mac(self, layer: MacLayer, accumulator: IntFormat) -> Step:
+        source, target, requant = self._views[layer.inputs[0]], self._views[layer.output], layer.requant
+        if requant is None or layer.weights is None:
+            raise GraphError(f"layer {layer.name!r} has no constant weights; only such layers can be executed", layer=layer.name)
+
+        def step() -> None:
+            sums = fit_array(accumulate(layer, source.reshape(layer.geometry.input_shape)), accumulator, Overflow.WRAP)
+            target[...] = requantize(sums, requant).reshape(target.shape)
+
+        return step
+
+    def _vector(self, layer: VectorLayer) -> Step:
+        views = [self._views[name].reshape(view) for name, view in zip(layer.inputs, layer.input_shapes, strict=True)]
+        boxes: list[Box] = [((0,) * len(view), view) for view in layer.input_shapes]
+        whole: Box = ((0,) * len(layer.output_shape), layer.output_shape)
+        target = self._views[layer.output]
+
+        def step() -> None:
+            target[...] = evaluate(layer, views, boxes, whole).reshape(target.shape)
+
+        return step
 
 
-def _plan(layer: Layer, graph: Graph, accumulators: Mapping[str, IntFormat] | None) -> Step:
-    if isinstance(layer, MacLayer):
-        exact = IntFormat(64) if accumulators is None else accumulators[layer.name]
-        return _mac_plan(layer, graph, exact)
-    if isinstance(layer, VectorLayer):
-        return _vector_plan(layer, graph)
-    raise GraphError(f"layer {layer.name!r}: no reader for {type(layer).__name__}", layer=layer.name)
+def _memory_type(graph: Graph) -> np.dtype[Any]:
+    """The narrowest of int16, int32 and int64 that holds the codes of every tensor."""
+    low, high = min(t.format.min for t in graph.tensors.values()), max(t.format.max for t in graph.tensors.values())
+    return next(np.dtype(kind) for kind in (np.int16, np.int32, np.int64) if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max)
 
 
-def _vector_plan(layer: VectorLayer, graph: Graph) -> Step:
-    boxes: list[Box] = [((0,) * len(view), view) for view in layer.input_shapes]
-    whole: Box = ((0,) * len(layer.output_shape), layer.output_shape)
-    tensor = graph.tensors[layer.output]
-
-    def step(inputs: Sequence[Array]) -> Array:
-        blocks = [x.reshape(view) for x, view in zip(inputs, layer.input_shapes, strict=True)]
-        return evaluate(layer, blocks, boxes, whole).astype(tensor.format.dtype).reshape(tensor.shape)
-
-    return step
-
-
-def _mac_plan(layer: MacLayer, graph: Graph, accumulator: IntFormat) -> Step:
-    assert layer.requant is not None
-    source, target = graph.tensors[layer.inputs[0]], graph.tensors[layer.output]
-    proof = prove(layer, input_format=source.format, accumulator=accumulator)
-    narrow = prove(layer, input_format=source.format, accumulator=INT32).safe
-    sums = np.empty((layer.geometry.n * layer.geometry.oh * layer.geometry.ow, layer.geometry.oc), np.int32 if narrow else np.int64)
-    accumulate = _accumulation(layer, sums, narrow)
-    emit = _emission(layer.requant, target.format)
-
-    def step(inputs: Sequence[Array]) -> Array:
-        accumulate(inputs[0])
-        wrapped = sums if proof.safe else fit_array(sums.astype(np.int64), accumulator, Overflow.WRAP)
-        return emit(wrapped).reshape(target.shape)
-
-    return step
+def _places(graph: Graph) -> tuple[dict[str, int], int]:
+    """Offset of each tensor that is read or written, and the size of the memory; a reshaped tensor shares its source's place."""
+    offsets: dict[str, int] = {}
+    size = 0
+    for name in (port.tensor for port in graph.inputs):
+        offsets[name], size = size, size + graph.tensors[name].elements
+    for layer in graph.layers:
+        if isinstance(layer, Reshape):
+            offsets[layer.output] = offsets[layer.inputs[0]]
+        else:
+            offsets[layer.output], size = size, size + graph.tensors[layer.output].elements
+    return offsets, size
 
 
-def _emission(requant: Requant, fmt: IntFormat) -> Callable[[Array], Array]:
-    """Sums (rows, channels) to codes, in one pass."""
-    kernel = SCHEMES[requant.scheme].kernel
-    low, high = max(requant.clamp_min, fmt.min), min(requant.clamp_max, fmt.max)
-
-    def emit(sums: Array) -> Array:
-        codes = np.empty(sums.shape, dtype=fmt.dtype)
-        kernel(sums, requant.multiplier, requant.shift, requant.zero_point, low, high, codes)
-        return codes
-
-    return emit
-
-
-def _accumulation(layer: MacLayer, sums: Array, narrow: bool) -> Callable[[Array], None]:
-    """Fills ``sums`` from the layer's input by the kernel that suits its shape."""
-    from accelsim.kernels import _whole
-
-    assert layer.weights is not None
-    g = layer.geometry
-    bias = np.zeros(g.oc, dtype=sums.dtype) if layer.bias is None else layer.bias.astype(sums.dtype)
-    weights = np.ascontiguousarray(layer.weights.astype(np.int16))
-    numbers = np.array(
-        [g.oh, g.ow, g.oc, g.kh, g.kw, g.ic_per_group, g.oc_per_group, g.stride_h, g.stride_w, g.dilation_h, g.dilation_w], dtype=np.int64
-    )
-    if narrow and g.macs == g.oh * g.oc * g.ic and g.groups == 1 and g.n == 1 and g.iw == g.kw == g.kh == 1:
-        matrix, row = weights.reshape(g.oc, g.ic), np.empty(g.ic, dtype=np.int16)
-        return lambda x: _whole.dense32(x.reshape(g.oh, g.ic), layer.input_zero_point, matrix, bias, row, sums)
-    image = np.zeros((g.n, *_padded_size(g), g.ic), dtype=np.int16)
-
-    def padded(x: Array) -> Array:
-        view = x.reshape(g.input_shape)
-        _whole.pad_image(view, layer.input_zero_point, g.pad_top, g.pad_left, g.upsample_h, g.upsample_w, image)
-        return image
-
-    if narrow and g.groups == g.ic == g.oc:
-        taps = np.ascontiguousarray(weights[..., 0].transpose(1, 2, 0))
-        return lambda x: _whole.depthwise32(padded(x), taps, bias, numbers, sums)
-    patch, rows = np.empty(g.reduction, dtype=np.int16), weights.reshape(g.oc, g.reduction)
-    convolve = _whole.convolve32 if narrow else _whole.convolve64
-    return lambda x: convolve(padded(x), rows, bias, numbers, patch, sums)
+def check_codes(x: Array, tensor: Tensor) -> None:
+    """InputError unless ``x`` is an array of ``tensor``'s shape, dtype and range."""
+    fmt = tensor.format
+    if not isinstance(x, np.ndarray) or x.dtype != fmt.dtype or x.shape != tensor.shape:
+        got = f"{x.dtype} of shape {x.shape}" if isinstance(x, np.ndarray) else type(x).__name__
+        raise InputError(f"input {tensor.name!r}: expected {fmt} codes ({fmt.dtype}) of shape {tensor.shape}, got {got}")
+    if fmt.bits < fmt.dtype.itemsize * 8 and x.size and not (fmt.contains(int(x.min())) and fmt.contains(int(x.max()))):
+        raise InputError(
+            f"input {tensor.name!r}: expected {fmt} codes from {fmt.min} to {fmt.max}, got values from {x.min()} to {x.max()}"
+        )
 
 
-def _padded_size(g: MacGeometry) -> tuple[int, int]:
-    """Rows and columns that the windows of all outputs reach."""
-    rows = (g.oh - 1) * g.stride_h + (g.kh - 1) * g.dilation_h + 1
-    columns = (g.ow - 1) * g.stride_w + (g.kw - 1) * g.dilation_w + 1
-    return rows, columns
+def _wrong_names(inputs: Mapping[str, Array], expected: Mapping[str, Tensor]) -> InputError:
+    missing, unknown = sorted(expected.keys() - inputs.keys()), sorted(inputs.keys() - expected.keys())
+    found = " and ".join(f"{what} {names}" for what, names in (("missing", missing), ("unknown", unknown)) if names)
+    return InputError(f"inputs: expected {sorted(expected)}, got {sorted(inputs)}: {found}")

@@ -16,7 +16,9 @@ def _table_steps(x: Codes, multiplier: int, left_shift: int) -> NDArray[np.int64
     return (x.astype(np.int64) * multiplier + rounding) >> left_shift
 
 
-def _interpolated(size: NDArray[np.int64], table: NDArray[np.uint16], fraction_bits: int, saturated: int) -> NDArray[np.int64]:
+def _interpolated(
+    size: NDArray[np.int64], table: NDArray[np.uint16], fraction_bits: int, saturated: int
+) -> NDArray[np.int64]:
     """sigmoid(size) in Q16 with ``fraction_bits`` more, ``saturated`` beyond the table."""
     index = size >> fraction_bits
     inside = np.minimum(index, 254)

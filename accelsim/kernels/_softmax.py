@@ -29,18 +29,18 @@ MINUS_THIRTY_TWO_SEVENTEENTHS = -1010580540
 
 
 @njit
-def _product(a: int, b: int) -> int:
+def _product(a: Any, b: Any) -> Any:
     return saturating_rounding_doubling_high_mul(a, b)
 
 
 @njit
-def _shift_left(x: int, bits: int) -> int:
+def _shift_left(x: Any, bits: Any) -> Any:
     """``x << bits``, saturated to 32 bits."""
     return min(max(x << bits, INT32_MIN), INT32_MAX)
 
 
 @njit
-def _exp_near_eighth(a: int) -> int:
+def _exp_near_eighth(a: Any) -> Any:
     """exp(a) for a in [-1/4, 0), Q0.31: fourth-order Taylor series about -1/8."""
     x = a + (1 << 28)
     x2 = _product(x, x)
@@ -51,7 +51,7 @@ def _exp_near_eighth(a: int) -> int:
 
 
 @njit
-def _exp_on_negative(a: int) -> int:
+def _exp_on_negative(a: Any) -> Any:
     """exp(a) in Q0.31 for a <= 0 in Q5.26."""
     if a == 0:
         return INT32_MAX
@@ -66,13 +66,13 @@ def _exp_on_negative(a: int) -> int:
 
 
 @njit
-def _half_sum(a: int, b: int) -> int:
+def _half_sum(a: Any, b: Any) -> Any:
     total = a + b
     return (total + 1) // 2 if total >= 0 else -((1 - total) // 2)
 
 
 @njit
-def _one_over_one_plus(a: int) -> int:
+def _one_over_one_plus(a: Any) -> Any:
     """1/(1+a) in Q0.31 for a in [0, 1): three Newton-Raphson steps from 48/17 - 32/17 d."""
     half_denominator = _half_sum(a, INT32_MAX)
     x = FORTY_EIGHT_SEVENTEENTHS + _product(half_denominator, MINUS_THIRTY_TWO_SEVENTEENTHS)
@@ -83,7 +83,7 @@ def _one_over_one_plus(a: int) -> int:
 
 
 @njit
-def _leading_zeros(x: int) -> int:
+def _leading_zeros(x: Any) -> Any:
     """Leading zeros of a positive 32-bit number."""
     count = 0
     while x < (1 << (31 - count)):
@@ -92,7 +92,7 @@ def _leading_zeros(x: int) -> int:
 
 
 @njit
-def gemmlowp(x: Any, multiplier: int, left_shift: int, diff_min: int, bits: int, low: int, high: int, out: Any) -> None:
+def gemmlowp(x: Any, multiplier: Any, left_shift: Any, diff_min: Any, bits: Any, low: Any, high: Any, out: Any) -> None:
     """Softmax of each row of ``x`` (rows, classes), codes of ``bits`` with scale 2^-bits and zero point ``low``."""
     rows, classes = x.shape
     for r in range(rows):
@@ -115,7 +115,7 @@ def gemmlowp(x: Any, multiplier: int, left_shift: int, diff_min: int, bits: int,
 
 
 @njit
-def _lookup(value: int, table: Any) -> int:
+def _lookup(value: Any, table: Any) -> Any:
     """Linear interpolation in a table of 513 entries over the 16-bit range."""
     index = 256 + (value >> 7)
     slope = np.int64(table[index + 1]) - np.int64(table[index])
@@ -123,7 +123,7 @@ def _lookup(value: int, table: Any) -> int:
 
 
 @njit
-def int16_lut(x: Any, multiplier: int, left_shift: int, exp_table: Any, reciprocal_table: Any, out: Any) -> None:
+def int16_lut(x: Any, multiplier: Any, left_shift: Any, exp_table: Any, reciprocal_table: Any, out: Any) -> None:
     """Softmax of each row of 16-bit codes; output in Q0.15 (LiteRT reference/softmax.h, SoftmaxInt16)."""
     rows, classes = x.shape
     for r in range(rows):

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import AccumulatorOverflowError
-from accelsim.graph import MacGeometry
+from accelsim.graph import MacGeometry, MacLayer
 from accelsim.kernels._mac import accumulate_exact, accumulate_stepwise
-from accelsim.numerics import IntFormat, Overflow, fit_array
+from accelsim.numerics import INT64, IntFormat, Overflow, fit_array
 
 Sums = NDArray[np.int64]
 
@@ -62,3 +62,28 @@ def accumulate_block(
             layer=where,
             tile=tuple(output_origin),
         )
+
+
+def accumulate(layer: MacLayer, x: NDArray[Any]) -> Sums:
+    """Exact sums of a whole layer, bias included: int64 (n, oh, ow, oc) for the input view ``x`` (n, ih, iw, ic).
+
+    Exact modulo 2^64, which no layer of 16-bit operands reaches. The layer must have weights.
+    """
+    assert layer.weights is not None
+    sums = np.zeros(layer.geometry.output_shape, dtype=np.int64)
+    if layer.bias is not None:
+        sums += layer.bias
+    accumulate_block(
+        sums,
+        x,
+        layer.weights,
+        geometry=layer.geometry,
+        output_origin=(0, 0, 0, 0),
+        input_origin=(0, 0, 0, 0),
+        weight_origin=(0, 0, 0, 0),
+        input_zero_point=layer.input_zero_point,
+        accumulator=INT64,
+        overflow=Overflow.WRAP,
+        where=layer.name,
+    )
+    return sums

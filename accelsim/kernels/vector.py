@@ -147,7 +147,9 @@ def _transpose(layer: Transpose, blocks: Sequence[Block], inputs: Sequence[Box],
 
 
 def _strided_slice(layer: StridedSlice, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
-    return np.ascontiguousarray(blocks[0][tuple(slice(None, None, stride) for stride in layer.strides)])
+    rows = zip(layer.begin, layer.strides, inputs[0][0], *output, strict=True)
+    indices = [range(b + lo * step - origin, b + hi * step - origin, step) for b, step, origin, lo, hi in rows]
+    return np.ascontiguousarray(blocks[0][np.ix_(*indices)])
 
 
 _RULES: dict[type, Callable[[Any, Sequence[Block], Sequence[Box], Box], Block]] = {

@@ -11,12 +11,15 @@ from accelsim.arch import Arch
 from accelsim.program.footprint import ceil_div
 
 Counts = NDArray[np.int64]
+_INT64_MAX = 2**63 - 1
 
 
 def dma_cycles(amount_bytes: Counts, arch: Arch) -> Counts:
     """Cycles that a transfer holds its queue and the DRAM port: set-up plus bytes at the DRAM's bandwidth, at least 1."""
     per_byte = Fraction(arch.clock_hz, arch.dram.bandwidth_bytes_per_s)
-    transfer = ceil_div(amount_bytes * per_byte.numerator, per_byte.denominator)
+    if int(np.max(amount_bytes, initial=0)) * per_byte.numerator > _INT64_MAX:
+        amount_bytes = amount_bytes.astype(object)  # Python's integers, for the few machines where int64 could wrap
+    transfer = ceil_div(amount_bytes * per_byte.numerator, per_byte.denominator).astype(np.int64)
     cycles: Counts = np.maximum(1, arch.dma.setup_cycles + transfer)
     return cycles
 

@@ -176,6 +176,7 @@ def total_facts(result: Result) -> list[tuple[str, str]]:
     return [
         ("MACs", count(total.macs) if total.macs else NONE),
         ("cycles", f"{count(total.cycles)} at {clock(result)}"),
+        ("array busy", f"{count(total.compute_cycles)} cycles" if total.macs else NONE),
         ("latency", seconds(total.latency_s)),
         ("rate", _rate(total.inferences_per_s)),
         ("utilization", share(total.utilization) if total.macs else NONE),

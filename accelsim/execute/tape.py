@@ -1,0 +1,321 @@
+"""A network written down for :func:`accelsim.kernels._tape.play`: offsets, packed weights and tables, made once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.execute.proof import prove
+from accelsim.graph import (
+    Add,
+    AveragePool2D,
+    Graph,
+    Layer,
+    LeakyRelu,
+    Lut,
+    MacGeometry,
+    MacLayer,
+    MaxPool2D,
+    Mean,
+    OperandScale,
+    Rescale,
+    Softmax,
+    Sub,
+)
+from accelsim.kernels import _tape as tape
+from accelsim.kernels._tile import LANES
+from accelsim.kernels.shift_form import shift_form
+from accelsim.kernels.vector import evaluate
+from accelsim.numerics import INT16, INT32, Family, IntFormat, Requant, multiply
+
+Array = NDArray[Any]
+Fields = dict[int, int]
+
+TABLE_BITS = 8
+"""Widest codes for which a function is turned into a table of all its values."""
+
+
+@dataclass(eq=False)
+class Pool:
+    """Arrays laid end to end along their first axis; ``put`` gives the offset of each."""
+
+    dtype: Any
+    columns: tuple[int, ...] = ()
+    parts: list[Array] = field(default_factory=list)
+    size: int = 0
+
+    def put(self, values: Array) -> int:
+        """Append ``values`` and return where they begin."""
+        self.parts.append(np.asarray(values, dtype=self.dtype))
+        self.size += len(values)
+        return self.size - len(values)
+
+    def joined(self) -> Array:
+        """One contiguous array."""
+        return np.ascontiguousarray(np.concatenate([np.zeros((0, *self.columns), self.dtype), *self.parts]))
+
+
+@dataclass(eq=False)
+class TapeWriter:
+    """Collects records of the layers that a tape can hold; ``offsets`` places every tensor in memory."""
+
+    graph: Graph
+    offsets: Mapping[str, int]
+    accumulators: Mapping[str, IntFormat] | None
+    weights: Pool = field(default_factory=lambda: Pool(np.int16))
+    segments: Pool = field(default_factory=lambda: Pool(np.int64))
+    tables: Pool = field(default_factory=lambda: Pool(np.int32))
+    integers: Pool = field(default_factory=lambda: Pool(np.int32))
+    shifts: Pool = field(default_factory=lambda: Pool(np.int64))
+    floats: Pool = field(default_factory=lambda: Pool(np.float32))
+    scales: Pool = field(default_factory=lambda: Pool(np.float64, (3,)))
+    image_size: int = 0
+    scratch_size: int = tape.BLOCK_ELEMENTS
+
+    def record(self, layer: Layer) -> NDArray[np.int64] | None:
+        """The record of ``layer``, or None where it must be run by itself."""
+        write = _WRITERS.get(type(layer), _mac if isinstance(layer, MacLayer) else None)
+        fields = write(self, layer) if write else None
+        if fields is None:
+            return None
+        fields |= {tape.SOURCE: self.offsets[layer.inputs[0]], tape.TARGET: self.offsets[layer.output]}
+        row = np.zeros(tape.COLUMNS, dtype=np.int64)
+        row[list(fields)] = list(fields.values())
+        return row
+
+    def arrays(self) -> tuple[Array, ...]:
+        """Everything that ``play`` takes after the memory."""
+        pools = (self.weights, self.segments, self.tables, self.integers, self.shifts, self.floats, self.scales)
+        image = np.zeros(self.image_size + tape.SLACK, dtype=np.int16)
+        scratch = np.zeros(self.scratch_size + tape.SLACK, dtype=np.int32)
+        places = np.zeros(tape.BLOCK_PIXELS, dtype=np.int64)
+        return (*(pool.joined() for pool in pools), image, scratch, places)
+
+    def format_of(self, tensor: str) -> IntFormat:
+        """Format of a tensor."""
+        return self.graph.tensors[tensor].format
+
+    def requant(self, requant: Requant, fmt: IntFormat, bound: int) -> Fields | None:
+        """The columns of a requantization to codes of ``fmt`` of sums up to ``bound``; None for a rule that no tape has."""
+        rule = self._rule(requant, bound)
+        return rule and {
+            **rule,
+            tape.CHANNELS: len(requant.multiplier),
+            tape.OUT_ZERO: requant.zero_point,
+            tape.LOW: max(requant.clamp_min, fmt.min),
+            tape.HIGH: min(requant.clamp_max, fmt.max),
+        }
+
+    def _rule(self, requant: Requant, bound: int) -> Fields | None:
+        if requant.rule.family is Family.FLOAT32:
+            return {tape.RULE: tape.FLOAT32, tape.PARAMETERS: self.floats.put(requant.multiplier)}
+        if requant.rule.family is Family.SCALES:
+            return {tape.RULE: tape.FLOAT64, tape.PARAMETERS: self.scales.put(requant.multiplier)}
+        form = shift_form(requant, bound=bound)
+        if form is None:
+            return None
+        self.shifts.put(np.concatenate([form.offset, form.negative, form.shift]))
+        return {tape.RULE: tape.SHIFT, tape.PARAMETERS: self.integers.put(form.factor)}
+
+
+def padded_size(g: MacGeometry) -> tuple[int, int]:
+    """Rows and columns that the windows of all outputs reach."""
+    rows = (g.oh - 1) * g.stride_h + (g.kh - 1) * g.dilation_h + 1
+    columns = (g.ow - 1) * g.stride_w + (g.kw - 1) * g.dilation_w + 1
+    return rows, columns
+
+
+def _mac(writer: TapeWriter, layer: MacLayer) -> Fields | None:
+    bound = _bound(writer, layer)
+    if bound is None or layer.requant is None:
+        return None
+    requant = writer.requant(layer.requant, writer.format_of(layer.output), bound)
+    if requant is None:
+        return None
+    g = layer.geometry
+    ph, pw = padded_size(g)
+    writer.image_size = max(writer.image_size, g.n * ph * pw * g.ic)
+    writer.scratch_size = max(writer.scratch_size, tape.BLOCK_PIXELS * g.oc)
+    return {
+        **{tape.N: g.n, tape.IH: g.ih, tape.IW: g.iw, tape.IC: g.ic, tape.OH: g.oh, tape.OW: g.ow, tape.OC: g.oc},
+        **{tape.TOP: g.pad_top, tape.LEFT: g.pad_left, tape.UP_H: g.upsample_h, tape.UP_W: g.upsample_w, tape.PH: ph, tape.PW: pw},
+        **{tape.STEP_H: g.stride_h * pw * g.ic, tape.STEP_W: g.stride_w * g.ic, tape.ZERO: layer.input_zero_point},
+        **(_depthwise(writer, layer, pw) if g.groups == g.ic == g.oc else _grouped(writer, layer, pw)),
+        **requant,
+    }
+
+
+def _bound(writer: TapeWriter, layer: MacLayer) -> int | None:
+    """Bound of all sums where operands are 16-bit and sums fit 32 bits and the accumulator in every order; None elsewhere."""
+    fmt, zero = writer.format_of(layer.inputs[0]), layer.input_zero_point
+    narrow = INT16.contains(fmt.min - zero) and INT16.contains(fmt.max - zero)
+    if layer.weights is None or not narrow or layer.weight_format.max > INT16.max:
+        return None
+    accumulator = INT32 if writer.accumulators is None else min(INT32, writer.accumulators[layer.name])
+    proof = prove(layer, input_format=fmt, accumulator=accumulator)
+    return proof.bound if proof.safe else None
+
+
+def _taps(g: MacGeometry, pw: int) -> Array:
+    """Offset of every kernel tap in the padded image, shape (kh, kw)."""
+    rows = np.arange(g.kh)[:, None] * (g.dilation_h * pw * g.ic)
+    offsets: Array = rows + np.arange(g.kw) * (g.dilation_w * g.ic)
+    return offsets
+
+
+def _depthwise(writer: TapeWriter, layer: MacLayer, pw: int) -> Fields:
+    """Weights as (blocks of 16 channels, taps, 16)."""
+    g, offsets = layer.geometry, _taps(layer.geometry, pw).reshape(-1)
+    assert layer.weights is not None
+    blocks = -(-g.oc // LANES)
+    packed = np.zeros((blocks * LANES, len(offsets)), dtype=np.int16)
+    packed[: g.oc] = layer.weights.reshape(g.oc, -1)
+    return {
+        tape.OPERATION: tape.DEPTHWISE,
+        tape.GROUPS: 1,
+        tape.SEGMENTS: writer.segments.put(offsets),
+        tape.SEGMENT_COUNT: len(offsets),
+        tape.STEPS: 1,
+        tape.WEIGHTS: writer.weights.put(packed.reshape(blocks, LANES, -1).transpose(0, 2, 1).reshape(-1)),
+        tape.BIAS: writer.tables.put(_padded_bias(layer, 1, blocks)),
+    }
+
+
+def _grouped(writer: TapeWriter, layer: MacLayer, pw: int) -> Fields:
+    """Weights as (groups, blocks of 16 channels, segments, pairs, 16, 2); a segment lies in one piece in the image."""
+    g, offsets = layer.geometry, _taps(layer.geometry, pw)
+    assert layer.weights is not None
+    whole_rows = g.dilation_w == 1 and g.groups == 1
+    offsets = offsets[:, 0] if whole_rows else offsets.reshape(-1)
+    length = g.reduction // len(offsets)
+    pairs, blocks = -(-length // 2), -(-g.oc_per_group // LANES)
+    packed = np.zeros((g.groups, blocks * LANES, len(offsets), 2 * pairs), dtype=np.int16)
+    packed[:, : g.oc_per_group, :, :length] = layer.weights.reshape(g.groups, g.oc_per_group, len(offsets), length)
+    order = packed.reshape(g.groups, blocks, LANES, len(offsets), pairs, 2).transpose(0, 1, 3, 4, 2, 5)
+    return {
+        tape.OPERATION: tape.CONVOLUTION,
+        tape.GROUPS: g.groups,
+        tape.SEGMENTS: writer.segments.put(offsets),
+        tape.SEGMENT_COUNT: len(offsets),
+        tape.STEPS: pairs,
+        tape.WEIGHTS: writer.weights.put(order.reshape(-1)),
+        tape.BIAS: writer.tables.put(_padded_bias(layer, g.groups, blocks)),
+    }
+
+
+def _padded_bias(layer: MacLayer, groups: int, blocks: int) -> Array:
+    padded = np.zeros((groups, blocks * LANES), dtype=np.int32)
+    if layer.bias is not None:
+        padded[:, : layer.geometry.oc // groups] = layer.bias.reshape(groups, -1)
+    return padded.reshape(-1)
+
+
+def _codes(fmt: IntFormat) -> NDArray[np.int64]:
+    return np.arange(fmt.min, fmt.max + 1, dtype=np.int64)
+
+
+def _sum(writer: TapeWriter, layer: Add) -> Fields | None:
+    """Each operand's scaling as a table of all codes."""
+    formats = [writer.format_of(name) for name in layer.inputs]
+    if layer.requant is None or max(f.bits for f in formats) > TABLE_BITS or set(layer.shapes) != {layer.shape}:
+        return None
+    tables = [_scaled(_codes(f), scale, layer.scheme) for f, scale in zip(formats, (layer.left, layer.right), strict=True)]
+    bound = sum(int(np.abs(table).max()) for table in tables)
+    requant = writer.requant(layer.requant, writer.format_of(layer.output), bound) if bound <= INT32.max else None
+    if requant is None:
+        return None
+    if isinstance(layer, Sub):
+        tables[1] = -tables[1]
+    return {
+        tape.OPERATION: tape.SUM,
+        tape.SIZE: int(np.prod(layer.shape)),
+        tape.SOURCE2: writer.offsets[layer.inputs[1]],
+        **{tape.TABLE1: writer.tables.put(tables[0]), tape.CODE1: formats[0].min},
+        **{tape.TABLE2: writer.tables.put(tables[1]), tape.CODE2: formats[1].min},
+        **requant,
+    }
+
+
+def _scaled(codes: NDArray[np.int64], scale: OperandScale | None, scheme: str) -> NDArray[np.int64]:
+    assert scale is not None
+    value = (codes - scale.zero_point) << scale.left_shift
+    return value * scale.multiplier if scale.exponent is None else multiply(value, scale.multiplier, scale.exponent, scheme)
+
+
+def _table(writer: TapeWriter, layer: Rescale | LeakyRelu | Lut) -> Fields | None:
+    """A function of one narrow code, as a table of all its values."""
+    fmt = writer.format_of(layer.inputs[0])
+    if fmt.bits > TABLE_BITS or (isinstance(layer, Lut) and not _covers(layer, fmt)):
+        return None
+    codes = _codes(fmt)
+    box = (0,), codes.shape
+    return {
+        tape.OPERATION: tape.TABLE,
+        tape.SIZE: int(np.prod(layer.shape)),
+        tape.TABLE1: writer.tables.put(evaluate(layer, [codes], [box], box)),
+        tape.CODE1: fmt.min,
+    }
+
+
+def _covers(layer: Lut, fmt: IntFormat) -> bool:
+    return layer.table is not None and layer.input_min == fmt.min and len(layer.table) == fmt.max - fmt.min + 1
+
+
+def _pool(writer: TapeWriter, layer: AveragePool2D | MaxPool2D) -> Fields | None:
+    (n, h, w, c), (_, oh, ow, _) = layer.shapes[0], layer.shape
+    fmt = writer.format_of(layer.output)
+    if writer.format_of(layer.inputs[0]).bits + (layer.steps_per_output - 1).bit_length() > INT32.bits:
+        return None
+    writer.scratch_size = max(writer.scratch_size, c)
+    return {
+        tape.OPERATION: tape.AVERAGE_POOL if isinstance(layer, AveragePool2D) else tape.MAX_POOL,
+        **{tape.N: n, tape.IH: h, tape.IW: w, tape.IC: c, tape.OH: oh, tape.OW: ow, tape.TOP: layer.pad[0], tape.LEFT: layer.pad[1]},
+        **{tape.KH: layer.kernel[0], tape.KW: layer.kernel[1], tape.STRIDE_H: layer.stride[0], tape.STRIDE_W: layer.stride[1]},
+        **{tape.LOW: max(layer.clamp_min, fmt.min), tape.HIGH: min(layer.clamp_max, fmt.max)},
+    }
+
+
+def _mean(writer: TapeWriter, layer: Mean) -> Fields | None:
+    """Means over the pixels of an image."""
+    fmt = writer.format_of(layer.inputs[0])
+    bound = layer.count * (fmt.max - fmt.min)
+    if layer.requant is None or len(layer.shapes[0]) != 4 or layer.axes != (1, 2) or bound > INT32.max:
+        return None
+    requant = writer.requant(layer.requant, writer.format_of(layer.output), bound)
+    if requant is None:
+        return None
+    n, h, w, c = layer.shapes[0]
+    writer.scratch_size = max(writer.scratch_size, n * c)
+    return {
+        tape.OPERATION: tape.MEAN,
+        **{tape.N: n, tape.IH: h, tape.IW: w, tape.IC: c, tape.ZERO: layer.input_zero_point, tape.SIZE: n * c},
+        **requant,
+    }
+
+
+def _softmax(writer: TapeWriter, layer: Softmax) -> Fields | None:
+    if layer.algorithm != "gemmlowp":
+        return None
+    rows, classes = layer.shape
+    return {
+        **{tape.OPERATION: tape.SOFTMAX, tape.SIZE: rows * classes, tape.IC: classes},
+        **{tape.MULTIPLIER: layer.multiplier, tape.LEFT_SHIFT: layer.left_shift, tape.DIFF_MIN: layer.diff_min},
+        **{tape.BITS: 8 if layer.output_max - layer.output_min < 256 else 16, tape.LOW: layer.output_min, tape.HIGH: layer.output_max},
+    }
+
+
+_WRITERS: Mapping[type, Callable[[TapeWriter, Any], Fields | None]] = {
+    Add: _sum,
+    Sub: _sum,
+    Rescale: _table,
+    LeakyRelu: _table,
+    Lut: _table,
+    AveragePool2D: _pool,
+    MaxPool2D: _pool,
+    Mean: _mean,
+    Softmax: _softmax,
+}

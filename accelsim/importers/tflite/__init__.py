@@ -1,0 +1,18 @@
+"""TensorFlow Lite: a .tflite file with 8-bit or 16x8 quantization becomes a Graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from accelsim.arch import Arithmetic
+from accelsim.graph import Graph
+
+
+def load_tflite(path: Path, *, arithmetic: Arithmetic) -> Graph:
+    """The Graph of the file at ``path`` with the integer rules of ``arithmetic``; ModelError where it cannot be had."""
+    from accelsim.importers.tflite.build import build_graph
+    from accelsim.importers.tflite.reader import malformed_file_guard, read_tflite
+
+    model = read_tflite(path)
+    with malformed_file_guard(path):
+        return build_graph(model, arithmetic)

@@ -1,0 +1,176 @@
+"""A TfliteModel becomes a Graph: boundary conversions go to the host, every other operator to its lowering."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from accelsim.arch import Arithmetic
+from accelsim.errors import ConfigError, GraphError, ModelError, UnsupportedOperatorError
+from accelsim.graph import Graph, HostPort, Layer, Tensor
+from accelsim.importers.tflite.records import TfliteModel, TfliteOperator, TfliteTensor
+from accelsim.importers.tflite.refusal import RefusalError
+from accelsim.importers.tflite.registry import LOWERINGS
+from accelsim.importers.tflite.rules import Rules
+from accelsim.importers.tflite.site import FORMATS, Site, scale_of, zero_point_of
+
+FLOAT = "FLOAT32"
+REMEDY = (
+    "convert with full-integer post-training quantization: TFLiteConverter with optimizations=[DEFAULT], a "
+    "representative_dataset and target_spec.supported_ops=[TFLITE_BUILTINS_INT8]"
+)
+
+
+def build_graph(model: TfliteModel, arithmetic: Arithmetic) -> Graph:
+    """The Graph of ``model`` under ``arithmetic``; ModelError or UnsupportedOperatorError where there is none."""
+    _require_quantized(model)
+    rules = Rules(arithmetic)
+    entries, exits, inner = _split_boundary(model)
+    layers = []
+    for operator in inner:
+        with _located(model, operator):
+            layers.append(_lower(Site(model, operator, rules)))
+    outputs = _output_ports(model, exits)
+    read = {name for layer in layers for name in layer.inputs} | {port.tensor for port in outputs}
+    inputs = _input_ports(model, entries, read)
+    with _graph_errors(model.path):
+        return Graph(
+            name=Path(model.path).stem,
+            arithmetic=arithmetic.name,
+            tensors=_tensors(model, layers, [*inputs, *outputs]),
+            layers=tuple(layers),
+            inputs=tuple(inputs),
+            outputs=tuple(outputs),
+        )
+
+
+def _require_quantized(model: TfliteModel) -> None:
+    computed = {model.tensors[i].type for operator in model.operators for i in operator.outputs}
+    computed |= {model.tensors[i].type for i in model.inputs}
+    if not computed & {"INT8", "INT16", "UINT8"}:
+        raise ModelError(
+            f"{model.path}: the model is not quantized (its activations are {', '.join(sorted(computed))}); {REMEDY}",
+            path=model.path,
+        )
+
+
+def _lower(site: Site) -> Layer:
+    lowering = LOWERINGS.get(site.operator.name)
+    if lowering is None:
+        near = difflib.get_close_matches(site.operator.name, LOWERINGS, n=1)
+        raise RefusalError(
+            "the operator is not supported", ", ".join(LOWERINGS) + (f" (nearest: {near[0]})" if near else "")
+        )
+    return lowering.function(site)
+
+
+Crossing = tuple[TfliteTensor, TfliteTensor]
+
+
+def _split_boundary(model: TfliteModel) -> tuple[list[Crossing], list[Crossing], list[TfliteOperator]]:
+    """(QUANTIZE of float graph inputs, DEQUANTIZE to graph outputs, the rest); crossings as (source, target)."""
+    entries: list[Crossing] = []
+    exits: list[Crossing] = []
+    inner = []
+    for operator in model.operators:
+        crossing = _crossing(model, operator)
+        if crossing is None:
+            inner.append(operator)
+        else:
+            (entries if operator.name == "QUANTIZE" else exits).append(crossing)
+    return entries, exits, inner
+
+
+def _crossing(model: TfliteModel, operator: TfliteOperator) -> Crossing | None:
+    """Source and target of a conversion that the host makes; None for every other operator."""
+    if operator.name not in ("QUANTIZE", "DEQUANTIZE") or len(operator.inputs) != 1 or len(operator.outputs) != 1:
+        return None
+    (source_index,), (target_index,) = operator.inputs, operator.outputs
+    if source_index < 0:
+        return None
+    source, target = model.tensors[source_index], model.tensors[target_index]
+    real, coded = (source, target) if operator.name == "QUANTIZE" else (target, source)
+    if real.type != FLOAT:
+        return None
+    with _located(model, operator):
+        _check_crossing(model, operator, real, coded)
+    return source, target
+
+
+def _check_crossing(model: TfliteModel, operator: TfliteOperator, real: TfliteTensor, coded: TfliteTensor) -> None:
+    ports = model.inputs if operator.name == "QUANTIZE" else model.outputs
+    place = "a graph input" if operator.name == "QUANTIZE" else "a graph output"
+    if real.index not in ports or coded.is_constant:
+        raise RefusalError(f"its float tensor {real.name!r} is not {place}", f"{operator.name} only at {place}s")
+    if coded.type not in ("INT8", "INT16"):
+        raise RefusalError(f"its integer tensor {coded.name!r} is {coded.type}", "INT8 or INT16")
+    if coded.shape != real.shape:
+        raise RefusalError(f"its shapes {list(real.shape)} and {list(coded.shape)} differ", "equal shapes")
+    scale_of(coded), zero_point_of(coded)
+
+
+def _input_ports(model: TfliteModel, entries: list[Crossing], read: set[str]) -> list[HostPort]:
+    """Ports of the graph inputs that some layer reads; a TRANSPOSE_CONV's size, for one, is none."""
+    ports = []
+    for index in model.inputs:
+        tensor = model.tensors[index]
+        coded = [target for source, target in entries if source.index == index]
+        ports += [HostPort(target.name, tensor.name, real=True) for target in coded]
+        if tensor.name in read:
+            ports.append(HostPort(tensor.name, tensor.name))
+    return ports
+
+
+def _output_ports(model: TfliteModel, exits: list[Crossing]) -> list[HostPort]:
+    coded = {target.index: source for source, target in exits}
+    ports = []
+    for index in model.outputs:
+        tensor = model.tensors[index]
+        source = coded.get(index, tensor)
+        ports.append(HostPort(source.name, tensor.name, real=index in coded))
+    return ports
+
+
+def _tensors(model: TfliteModel, layers: Iterable[Layer], ports: Iterable[HostPort]) -> dict[str, Tensor]:
+    by_name = {tensor.name: tensor for tensor in model.tensors}
+    used = [name for layer in layers for name in (*layer.inputs, layer.output)] + [port.tensor for port in ports]
+    return {name: _tensor(model, by_name[name]) for name in dict.fromkeys(used)}
+
+
+def _tensor(model: TfliteModel, tensor: TfliteTensor) -> Tensor:
+    if tensor.type not in FORMATS:
+        raise ModelError(f"{model.path}: tensor {tensor.name!r} is {tensor.type}; expected {', '.join(FORMATS)}")
+    zero = int(tensor.zero_points[0]) if len(tensor.zero_points) == 1 else 0
+    scale = float(tensor.scales[0]) if len(tensor.scales) == 1 else None
+    return Tensor(tensor.name, tensor.shape, FORMATS[tensor.type], zero, scale)
+
+
+@contextmanager
+def _located(model: TfliteModel, operator: TfliteOperator) -> Iterator[None]:
+    """Every error about an operator names the file, the operator, its index and its output."""
+    outputs = [model.tensors[i].name for i in operator.outputs]
+    target = f" (output {outputs[0]!r})" if outputs else ""
+    where = f"{model.path}: operator {operator.index} {operator.name}{target}"
+    try:
+        yield
+    except RefusalError as refusal:
+        raise UnsupportedOperatorError(
+            f"{where}: {refusal.reason}; accepted: {refusal.accepted}",
+            operator=operator.name,
+            index=operator.index,
+            output=outputs[0] if outputs else None,
+        ) from refusal
+    except UnsupportedOperatorError:
+        raise
+    except (ModelError, GraphError, ConfigError) as error:
+        raise ModelError(f"{where}: {error}", operator=operator.name, index=operator.index) from error
+
+
+@contextmanager
+def _graph_errors(path: str) -> Iterator[None]:
+    try:
+        yield
+    except GraphError as error:
+        raise ModelError(f"{path}: {error}", path=path) from error

@@ -1,0 +1,64 @@
+"""Plain frozen records of what a .tflite file says, free of the file format's library."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Option = int | float | bool
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TfliteTensor:
+    """One tensor: ``name`` is unique in the model, ``data`` its constant value of shape ``shape``, None if computed.
+
+    ``type`` is the schema's name (``INT8``, ``FLOAT32`` ...). ``scales`` float32 and ``zero_points`` int64 have one
+    entry per tensor, or one per index of axis ``quantized_dimension``; both are empty where the tensor is not
+    quantized. 4-bit values are unpacked to int8.
+    """
+
+    index: int
+    name: str
+    shape: tuple[int, ...]
+    type: str
+    scales: NDArray[np.float32]
+    zero_points: NDArray[np.int64]
+    quantized_dimension: int = 0
+    data: NDArray[Any] | None = None
+
+    @property
+    def elements(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the file holds its value."""
+        return self.data is not None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TfliteOperator:
+    """One operator: ``name`` as the schema spells it, tensor indices (-1 where an optional input is absent)."""
+
+    index: int
+    name: str
+    options: Mapping[str, Option]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TfliteModel:
+    """The main subgraph of a .tflite file; operators stand in an order in which tensors are made before they are read."""
+
+    path: str
+    tensors: tuple[TfliteTensor, ...]
+    operators: tuple[TfliteOperator, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]

@@ -1,0 +1,122 @@
+"""Every operator that is accepted, with what it becomes: the only list, for lowering and for documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from accelsim.graph import (
+    Add,
+    AveragePool2D,
+    Concat,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    InterpolatedLut,
+    Layer,
+    LeakyRelu,
+    Lut,
+    MaxPool2D,
+    Mean,
+    Mul,
+    Pad,
+    Rescale,
+    Reshape,
+    Softmax,
+    StridedSlice,
+    Sub,
+    Transpose,
+    TransposeConv2D,
+)
+from accelsim.importers.tflite.lower_elementwise import (
+    lower_add,
+    lower_leaky_relu,
+    lower_mul,
+    lower_quantize,
+    lower_relu,
+    lower_sub,
+)
+from accelsim.importers.tflite.lower_lut import lower_hard_swish, lower_logistic_or_tanh, lower_softmax
+from accelsim.importers.tflite.lower_mac import (
+    lower_conv2d,
+    lower_depthwise_conv2d,
+    lower_fully_connected,
+    lower_transpose_conv,
+)
+from accelsim.importers.tflite.lower_shape import (
+    lower_concatenation,
+    lower_pad,
+    lower_reshape,
+    lower_strided_slice,
+    lower_transpose,
+)
+from accelsim.importers.tflite.lower_window import lower_average_pool, lower_max_pool, lower_mean
+from accelsim.importers.tflite.site import Site
+
+
+@dataclass(frozen=True)
+class Lowering:
+    """How an operator becomes a layer; ``formats`` and ``notes`` are for people."""
+
+    function: Callable[[Site], Layer]
+    layers: tuple[type[Layer], ...]
+    formats: str = "int8, int16"
+    notes: str = ""
+
+
+_WEIGHTS = "int8 or int4 weights, per tensor or per channel; SAME or VALID"
+_MOVED = "int8, int16, int32"
+_SAME_SCALE = "input and output share scale and zero point"
+
+LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
+    {
+        "CONV_2D": Lowering(lower_conv2d, (Conv2D,), "int8, int16x8", f"{_WEIGHTS}; stride, dilation, groups"),
+        "DEPTHWISE_CONV_2D": Lowering(
+            lower_depthwise_conv2d, (DepthwiseConv2D,), "int8, int16x8", f"{_WEIGHTS}; any depth multiplier"
+        ),
+        "FULLY_CONNECTED": Lowering(
+            lower_fully_connected,
+            (Dense,),
+            "int8, int16x8",
+            "int8 or int4 weights, per tensor or per channel; bias optional",
+        ),
+        "TRANSPOSE_CONV": Lowering(
+            lower_transpose_conv, (TransposeConv2D,), "int8, int16x8", f"{_WEIGHTS}; bias optional"
+        ),
+        "ADD": Lowering(lower_add, (Add,), notes="broadcasting; both operands computed"),
+        "SUB": Lowering(lower_sub, (Sub,), notes="broadcasting; both operands computed"),
+        "MUL": Lowering(lower_mul, (Mul,), notes="broadcasting; both operands computed"),
+        "AVERAGE_POOL_2D": Lowering(lower_average_pool, (AveragePool2D,), notes=_SAME_SCALE),
+        "MAX_POOL_2D": Lowering(lower_max_pool, (MaxPool2D,), notes=_SAME_SCALE),
+        "MEAN": Lowering(lower_mean, (Mean,), notes="any constant axes, keep_dims or not"),
+        "PAD": Lowering(lower_pad, (Pad,), notes="constant paddings"),
+        "PADV2": Lowering(lower_pad, (Pad,), notes="constant paddings and fill value"),
+        "RESHAPE": Lowering(lower_reshape, (Reshape,), _MOVED, "moves nothing"),
+        "SQUEEZE": Lowering(lower_reshape, (Reshape,), _MOVED, "moves nothing"),
+        "EXPAND_DIMS": Lowering(lower_reshape, (Reshape,), _MOVED, "moves nothing"),
+        "TRANSPOSE": Lowering(lower_transpose, (Transpose,), _MOVED, "constant permutation"),
+        "CONCATENATION": Lowering(lower_concatenation, (Concat,), _MOVED, "one scale and zero point throughout"),
+        "STRIDED_SLICE": Lowering(
+            lower_strided_slice,
+            (StridedSlice,),
+            _MOVED,
+            "constant bounds; begin, end and shrink masks; negative strides",
+        ),
+        "SOFTMAX": Lowering(lower_softmax, (Softmax,), notes="over the last axis"),
+        "LOGISTIC": Lowering(lower_logistic_or_tanh, (Lut, InterpolatedLut)),
+        "TANH": Lowering(lower_logistic_or_tanh, (Lut, InterpolatedLut)),
+        "HARD_SWISH": Lowering(lower_hard_swish, (Lut,), "int8"),
+        "RELU": Lowering(lower_relu, (Rescale,)),
+        "RELU6": Lowering(lower_relu, (Rescale,)),
+        "RELU_N1_TO_1": Lowering(lower_relu, (Rescale,)),
+        "LEAKY_RELU": Lowering(lower_leaky_relu, (LeakyRelu,)),
+        "QUANTIZE": Lowering(lower_quantize, (Rescale,), _MOVED, "from float only at graph inputs, on the host"),
+    }
+)
+"""Operator name as TFLite spells it -> its lowering."""
+
+BOUNDARY: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {"DEQUANTIZE": ("int8, int16 to float32", "only at graph outputs; done by the host")}
+)
+"""Operators that the host carries out: formats and notes."""

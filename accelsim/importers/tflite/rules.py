@@ -1,0 +1,149 @@
+"""Where runtimes of the TFLite family differ in more than a scheme's name: asked here and nowhere else."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from accelsim.arch import Arithmetic
+from accelsim.importers.tflite.refusal import RefusalError
+from accelsim.numerics import scheme_named
+from accelsim.quant import dense_multiplier_per_tensor
+
+MICRO, REFERENCE, OPTIMIZED, XNNPACK = "tflite-micro", "litert-reference", "litert-optimized", "litert-xnnpack"
+REFERENCE_SCHEME, OPTIMIZED_SCHEME = "tflite_double", "half_up_twice"
+XNNPACK_ADD, XNNPACK_8BIT_FRACTION = "xnnpack_add", "xnnpack_8bit_fraction"
+"""Special schemes of arch.ARITHMETICS that the importer encodes."""
+DEPTHWISE_BLOCK, MEAN_BLOCK = 8, 16
+"""Channels that LiteRT's optimized depthwise convolution and mean round at once (measured on x86)."""
+INT32_TYPE = 2
+"""TensorType.INT32."""
+INT16_SCHEME = "tflite_int16"
+"""What 64-bit accumulators are requantized with (LiteRT internal/common.cc)."""
+INT16_SCHEME_BITS = 48
+ACTIVATION_BITS = {"INT8": 8, "UINT8": 8, "INT16": 16, "INT32": 32}
+SCHEME_OF = {"RELU_N1_TO_1": "RELU"}
+"""Operators that go by another operator's scheme."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The choices of one arithmetic."""
+
+    arithmetic: Arithmetic
+
+    @property
+    def base(self) -> str:
+        """The arithmetic's name without the single operators that were overridden."""
+        return self.arithmetic.name.partition("+")[0]
+
+    @property
+    def is_micro(self) -> bool:
+        """Whether the rules are tflite-micro's."""
+        return self.base == MICRO
+
+    def ratio(self, *factors: float, over: float) -> float:
+        """``product of factors / over`` from left to right: in double in tflite-micro, in float32 in LiteRT.
+
+        Holds for MUL, RELU, RELU6 and LEAKY_RELU; measured with tflite-micro 0.dev20261023 and LiteRT 2.3.0.
+        """
+        if self.is_micro:
+            return math.prod(factors) / over
+        product = np.float32(factors[0])
+        for factor in factors[1:]:
+            product *= np.float32(factor)
+        return float(product / np.float32(over))
+
+    def dense_ratio(self, s_in: float, s_w: float, s_out: float) -> float:
+        """Multiplier of a dense layer with one weight scale: LiteRT multiplies the input scales in float32."""
+        return s_in * s_w / s_out if self.is_micro else dense_multiplier_per_tensor(s_in, s_w, s_out)
+
+    @property
+    def is_litert(self) -> bool:
+        """Whether the rules are those of one of LiteRT's three kernel sets."""
+        return self.base in (REFERENCE, OPTIMIZED, XNNPACK)
+
+    @property
+    def has_optimized_kernels(self) -> bool:
+        """Whether LiteRT's optimized kernels run what no delegate takes, such as 16 bits.
+
+        Their 16-bit LOGISTIC and TANH are polynomials, not tables.
+        """
+        return self.base in (OPTIMIZED, XNNPACK)
+
+    def takes_int32_bias(self, operator: str, declared_type: int) -> bool:
+        """Whether a 16x8 layer may have a 32-bit bias, and so a 32-bit sum; elsewhere the runtime reads past its end.
+
+        LiteRT goes by the option ``quantized_bias_type``, tflite-micro by the bias itself.
+        """
+        if operator == "DEPTHWISE_CONV_2D" or (self.is_micro and operator == "TRANSPOSE_CONV"):
+            return False
+        return declared_type == INT32_TYPE or not self.is_litert
+
+    def mac_scheme(self, operator: str, tensor_type: str, *, wide: bool, grouped: bool, channels: int) -> str:
+        """Scheme of a MAC layer of so many output channels, ``grouped`` or not.
+
+        ``wide`` accumulators need one that takes 48 bits. A scheme that the user chose is left as it is.
+        """
+        scheme = self.scheme(operator, tensor_type)
+        if operator in self.arithmetic.overridden:
+            return scheme
+        if wide:
+            return INT16_SCHEME if scheme_named(scheme).wide < INT16_SCHEME_BITS else scheme
+        if operator == "CONV_2D" and tensor_type == "INT16" and self.has_optimized_kernels:
+            return OPTIMIZED_SCHEME
+        if self.base == OPTIMIZED and tensor_type == "INT8":
+            return _optimized_scheme(operator, scheme, grouped=grouped, channels=channels)
+        return scheme
+
+    def scheme(self, operator: str, tensor_type: str) -> str:
+        """Scheme of an operator whose activations are of ``tensor_type``."""
+        operator = SCHEME_OF.get(operator, operator)
+        return self.arithmetic.scheme(operator, activation_bits=ACTIVATION_BITS[tensor_type])
+
+    @property
+    def is_xnnpack(self) -> bool:
+        """Whether the rules are XNNPACK's."""
+        return self.base == XNNPACK
+
+    @property
+    def has_double_tables(self) -> bool:
+        """LiteRT computes the tables of 16-bit SOFTMAX in double, tflite-micro in float32 (measured)."""
+        return self.is_litert
+
+    def has_image_mean(self, tensor_type: str) -> bool:
+        """Whether MEAN over rows and columns, kept as axes, has a kernel of its own."""
+        return self.base == OPTIMIZED and tensor_type == "INT8" and "MEAN" not in self.arithmetic.overridden
+
+    def image_mean_scheme(self, channels: int) -> str:
+        """Scheme of that kernel."""
+        return _block_scheme(channels, MEAN_BLOCK)
+
+    def ratio_scheme(self, operator: str, source_type: str, target_type: str) -> str:
+        """Scheme of a rescaling; XNNPACK converts between 8-bit tensors only, the optimized kernels do the rest."""
+        scheme = self.scheme(operator, source_type)
+        return OPTIMIZED_SCHEME if scheme == XNNPACK_8BIT_FRACTION and source_type != target_type else scheme
+
+
+def _optimized_scheme(operator: str, scheme: str, *, grouped: bool, channels: int) -> str:
+    """Where LiteRT's optimized kernels fall back to the reference rounding (measured on x86, LiteRT 2.3.0).
+
+    Grouped convolutions run in the reference kernel; depthwise ones round in blocks.
+    """
+    if operator == "DEPTHWISE_CONV_2D":
+        return _block_scheme(channels, DEPTHWISE_BLOCK)
+    return REFERENCE_SCHEME if operator == "CONV_2D" and grouped else scheme
+
+
+def _block_scheme(channels: int, block: int) -> str:
+    """Channels in whole blocks are rounded half up twice, those left over half away in the end (measured on x86)."""
+    if channels % block == 0:
+        return OPTIMIZED_SCHEME
+    if channels > block:
+        raise RefusalError(
+            f"{OPTIMIZED} rounds the last {channels % block} of its {channels} channels unlike the others",
+            f"fewer than {block} channels or a multiple of {block}, or another arithmetic",
+        )
+    return REFERENCE_SCHEME
