@@ -49,10 +49,10 @@ frame[["op", "macs", "cycles", "utilization", "bound", "dram_read_bytes", "energ
 # ## Roofline, energy and timeline
 
 # %%
-from accelsim.report import plot
+# %matplotlib inline
+from accelsim.report.plot import plot
 
-figure = plot(simulation)
-figure
+plot(simulation)
 
 # %% [markdown]
 # ## What if?
