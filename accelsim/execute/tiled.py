@@ -92,6 +92,8 @@ class _TiledReader:
                     f"input {port.tensor!r} is missing; the network's inputs are {[p.tensor for p in self._graph.inputs]}"
                 )
             self._dram.put(port.tensor, np.asarray(inputs[port.tensor]).reshape(self._graph.tensors[port.tensor].shape))
+        for name, values in self._graph.constants.items():
+            self._dram.put(name, values)
         for layer in self._graph.layers:
             shape = self._graph.tensors[layer.output].shape
             if isinstance(layer, Reshape):

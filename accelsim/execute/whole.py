@@ -36,6 +36,8 @@ class WholeReader:
         offsets, size = _places(graph)
         self._memory: Array = np.zeros(size, dtype=_memory_type(graph))
         self._views = {name: self._view(name, offset) for name, offset in offsets.items()}
+        for name, values in graph.constants.items():
+            self._views[name][...] = values
         self._inputs = {port.tensor: graph.tensors[port.tensor] for port in graph.inputs}
         self._outputs = tuple(dict.fromkeys(port.tensor for port in graph.outputs))
         self._steps = tuple(self._plan(TapeWriter(graph, offsets, accumulators)))
@@ -52,12 +54,18 @@ class WholeReader:
             step()
         return {name: self._copy(name) for name in (self._views if keep == "all" else self._outputs)}
 
-    def run_batch(self, inputs: Mapping[str, Array], *, keep: Literal["outputs", "all"] = "outputs") -> dict[str, Array]:
+    def run_batch(
+        self, inputs: Mapping[str, Array], *, keep: Literal["outputs", "all"] = "outputs"
+    ) -> dict[str, Array]:
         """As :meth:`run`, for inputs with a leading axis of inferences, which every result has too."""
         counts = {name: len(x) if np.ndim(x) else 0 for name, x in inputs.items()}
         if len(set(counts.values())) != 1 or not any(counts.values()):
-            raise InputError(f"inputs: expected the same number of inferences, at least 1, along the leading axis; got {counts}")
-        runs = [self.run({name: x[i] for name, x in inputs.items()}, keep=keep) for i in range(next(iter(counts.values())))]
+            raise InputError(
+                f"inputs: expected the same number of inferences, at least 1, along the leading axis; got {counts}"
+            )
+        runs = [
+            self.run({name: x[i] for name, x in inputs.items()}, keep=keep) for i in range(next(iter(counts.values())))
+        ]
         return {name: np.stack([run[name] for run in runs]) for name in runs[0]}
 
     def _view(self, name: str, offset: int) -> Array:
@@ -91,11 +99,14 @@ class WholeReader:
 
     def _mac(self, layer: MacLayer, accumulator: IntFormat) -> Step:
         source, target, requant = self._views[layer.inputs[0]], self._views[layer.output], layer.requant
+        view, kind = source.reshape(layer.geometry.input_shape), self._graph.tensors[layer.inputs[0]].format.dtype
         if requant is None or layer.weights is None:
-            raise GraphError(f"layer {layer.name!r} has no constant weights; only such layers can be executed", layer=layer.name)
+            raise GraphError(
+                f"layer {layer.name!r} has no constant weights; only such layers can be executed", layer=layer.name
+            )
 
         def step() -> None:
-            sums = fit_array(accumulate(layer, source.reshape(layer.geometry.input_shape)), accumulator, Overflow.WRAP)
+            sums = fit_array(accumulate(layer, view.astype(kind)), accumulator, Overflow.WRAP)
             target[...] = requantize(sums, requant).reshape(target.shape)
 
         return step
@@ -115,14 +126,18 @@ class WholeReader:
 def _memory_type(graph: Graph) -> np.dtype[Any]:
     """The narrowest of int16, int32 and int64 that holds the codes of every tensor."""
     low, high = min(t.format.min for t in graph.tensors.values()), max(t.format.max for t in graph.tensors.values())
-    return next(np.dtype(kind) for kind in (np.int16, np.int32, np.int64) if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max)
+    return next(
+        np.dtype(kind)
+        for kind in (np.int16, np.int32, np.int64)
+        if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max
+    )
 
 
 def _places(graph: Graph) -> tuple[dict[str, int], int]:
     """Offset of each tensor that is read or written, and the size of the memory; a reshaped tensor shares its source's place."""
     offsets: dict[str, int] = {}
     size = 0
-    for name in (port.tensor for port in graph.inputs):
+    for name in (*(port.tensor for port in graph.inputs), *graph.constants):
         offsets[name], size = size, size + graph.tensors[name].elements
     for layer in graph.layers:
         if isinstance(layer, Reshape):
@@ -137,7 +152,9 @@ def check_codes(x: Array, tensor: Tensor) -> None:
     fmt = tensor.format
     if not isinstance(x, np.ndarray) or x.dtype != fmt.dtype or x.shape != tensor.shape:
         got = f"{x.dtype} of shape {x.shape}" if isinstance(x, np.ndarray) else type(x).__name__
-        raise InputError(f"input {tensor.name!r}: expected {fmt} codes ({fmt.dtype}) of shape {tensor.shape}, got {got}")
+        raise InputError(
+            f"input {tensor.name!r}: expected {fmt} codes ({fmt.dtype}) of shape {tensor.shape}, got {got}"
+        )
     if fmt.bits < fmt.dtype.itemsize * 8 and x.size and not (fmt.contains(int(x.min())) and fmt.contains(int(x.max()))):
         raise InputError(
             f"input {tensor.name!r}: expected {fmt} codes from {fmt.min} to {fmt.max}, got values from {x.min()} to {x.max()}"

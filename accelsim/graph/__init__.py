@@ -13,7 +13,9 @@ from accelsim.graph.tensor import Tensor
 from accelsim.graph.vector_layers import (
     Add,
     AveragePool2D,
+    BinaryLut,
     Concat,
+    FloatAveragePool2D,
     InterpolatedLut,
     LeakyRelu,
     Lut,
@@ -33,11 +35,13 @@ from accelsim.graph.vector_layers import (
 __all__ = [
     "Add",
     "AveragePool2D",
+    "BinaryLut",
     "Boxes",
     "Concat",
     "Conv2D",
     "Dense",
     "DepthwiseConv2D",
+    "FloatAveragePool2D",
     "Graph",
     "HostPort",
     "InterpolatedLut",

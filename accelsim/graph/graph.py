@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
+
+from numpy.typing import NDArray
 
 from accelsim.errors import GraphError
 from accelsim.graph.layer import Layer
 from accelsim.graph.mac_layers import MacLayer
 from accelsim.graph.tensor import Tensor
-from accelsim.graph.verify import verify_graph
+from accelsim.graph.verify import verify_constants, verify_graph
+from accelsim.numerics import Rounding
 
 
 @dataclass(frozen=True)
@@ -18,19 +22,22 @@ class HostPort:
     """A tensor that crosses between host and machine.
 
     ``host_name`` is the name the host knows; ``real`` says that the host holds it in floating point (the model file begins
-    with QUANTIZE or ends with DEQUANTIZE), so that codes are made or read with the tensor's scale and zero point.
+    with QUANTIZE or ends with DEQUANTIZE), so that codes are made or read with the tensor's scale and zero point, ties going
+    the way of ``rounding``.
     """
 
     tensor: str
     host_name: str
     real: bool = False
+    rounding: Rounding = Rounding.HALF_AWAY
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Graph:
     """Layers in an order in which every tensor is produced before it is read; checked when it is made.
 
-    ``arithmetic`` names the per-operator rule set that the importer encoded. A ``shape_only`` graph has no weights: it can be
+    ``arithmetic`` names the per-operator rule set that the importer encoded. ``constants`` are tensors that layers other than
+    those of the array read from memory (the fixed operand of an ADD). A ``shape_only`` graph has no weights: it can be
     timed, not executed, and its layers run one after another whatever they read.
     """
 
@@ -41,15 +48,17 @@ class Graph:
     inputs: tuple[HostPort, ...]
     outputs: tuple[HostPort, ...]
     shape_only: bool = False
+    constants: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         verify_graph(
             self.tensors,
             self.layers,
-            [p.tensor for p in self.inputs],
+            [*(p.tensor for p in self.inputs), *self.constants],
             [p.tensor for p in self.outputs],
             self.shape_only,
         )
+        verify_constants(self.tensors, self.constants)
 
     @property
     def macs(self) -> int:

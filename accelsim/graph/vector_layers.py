@@ -111,6 +111,25 @@ class Lut(Elementwise):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class BinaryLut(Elementwise):
+    """``table[a - left_min, b - right_min]``: any function of two 8-bit codes, filled by the importer as the runtime would.
+
+    Exact by construction where a runtime adds or multiplies dequantized codes in floating point (ONNX Runtime's
+    QLinearAdd and QLinearMul), which no integer multiplier reproduces. ``table`` has shape (256, 256).
+    """
+
+    operator: ClassVar[str] = "BINARY_LUT"
+    source_operator: str = "ADD"
+    table: NDArray[Any] | None = None
+    left_min: int = 0
+    right_min: int = 0
+
+    @property
+    def steps_per_output(self) -> int:
+        return 3
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class InterpolatedLut(Elementwise):
     """LOGISTIC and TANH on 16-bit codes: a 256-entry sigmoid table with linear interpolation (tflite-micro, LiteRT reference).
 
@@ -193,6 +212,22 @@ class MaxPool2D(Pool2D):
     """Maximum of the window's codes, then clamped."""
 
     operator: ClassVar[str] = "MAX_POOL_2D"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FloatAveragePool2D(Pool2D):
+    """Mean of dequantized codes as ONNX Runtime computes it, every operation in float32 (contrib qlinear_pool.cc).
+
+    ``input_scale * (x - input_zero_point)`` is summed row by row, divided by the cells of the window (the whole window's
+    if ``count_include_pad``) and by ``output_scale``; the zero point is added before rounding half to even.
+    """
+
+    operator: ClassVar[str] = "AVERAGE_POOL_2D"
+    input_scale: float = 1.0
+    output_scale: float = 1.0
+    input_zero_point: int = 0
+    output_zero_point: int = 0
+    count_include_pad: bool = False
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

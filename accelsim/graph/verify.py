@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
 
 from accelsim.errors import GraphError
 from accelsim.graph.layer import Layer
@@ -31,6 +34,20 @@ def verify_graph(
     missing = [name for name in outputs if name not in known]
     if missing:
         raise GraphError(f"graph outputs {missing} are produced by no layer", tensors=missing)
+
+
+def verify_constants(tensors: Mapping[str, Tensor], constants: Mapping[str, NDArray[Any]]) -> None:
+    """Check that every constant is a tensor of the graph, with its shape and within its format; GraphError otherwise."""
+    for name, values in constants.items():
+        if name not in tensors:
+            raise GraphError(f"constant {name!r} is not a tensor of the graph", tensor=name)
+        tensor = tensors[name]
+        if values.shape != tensor.shape:
+            raise GraphError(f"constant {name!r} has shape {values.shape}, expected {tensor.shape}", tensor=name)
+        if values.size and not (
+            tensor.format.contains(int(values.min())) and tensor.format.contains(int(values.max()))
+        ):
+            raise GraphError(f"constant {name!r} leaves the range of {tensor.format}", tensor=name)
 
 
 def _check_name(layer: Layer, names: set[str]) -> None:
