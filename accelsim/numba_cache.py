@@ -2,7 +2,7 @@
 
 Numba keys cached code on the source file of the compiled function alone: an edit of a function that it inlines from another
 file would be served from the cache and give wrong results. The cache therefore lives in a directory named after a digest of
-all sources of the package.
+every source that compiled code is made from.
 """
 
 from __future__ import annotations
@@ -18,8 +18,12 @@ from typing import Any, TypeVar, overload
 import numba
 from platformdirs import user_cache_dir
 
+_config: Any = numba.config
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+COMPILED = ("arch", "graph", "kernels", "numerics", "program", "quant", "timing")
+"""Packages with compiled functions, and all that those import; modules beside them at the top level count as well."""
 DIGEST_LENGTH = 16
 """Hexadecimal digits of the digest in the directory's name; 64 bits, as good as unique."""
 
@@ -47,15 +51,17 @@ def njit(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 @cache
 def cache_directory() -> Path | None:
     """Where compiled code of these very sources is kept; None where nothing can be written."""
-    base = numba.config.CACHE_DIR or user_cache_dir("accelsim", appauthor=False)
+    base = _config.CACHE_DIR or user_cache_dir("accelsim", appauthor=False)
     directory = Path(base) / source_digest(Path(__file__).parent)
     return directory if _is_writable(directory) else None
 
 
 def source_digest(package: Path) -> str:
-    """Digest of every ``.py`` file under ``package`` and of numba's version."""
+    """Digest of numba's version and of the sources of ``package`` at its top level and in ``COMPILED``."""
     digest = hashlib.sha256(numba.__version__.encode())
-    for path in sorted(package.rglob("*.py")):
+    for path in sorted(
+        [*package.glob("*.py"), *(path for name in COMPILED for path in (package / name).rglob("*.py"))]
+    ):
         content = path.read_bytes()
         digest.update(f"\n{path.relative_to(package).as_posix()} {len(content)}\n".encode())
         digest.update(content)
@@ -74,9 +80,9 @@ def _is_writable(directory: Path) -> bool:
 @contextmanager
 def _numba_cache_at(directory: Path | None) -> Iterator[None]:
     """Numba reads its cache directory when a function is decorated, so that it can be set for just that long."""
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(directory or before)
+    before = _config.CACHE_DIR
+    _config.CACHE_DIR = str(directory or before)
     try:
         yield
     finally:
-        numba.config.CACHE_DIR = before
+        _config.CACHE_DIR = before

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from accelsim.cli.accumulators import accumulators_command
 from accelsim.cli.architectures import arch, archs
 from accelsim.cli.compare import compare_command
 from accelsim.cli.lists import models, ops
@@ -71,5 +72,5 @@ def main() -> None:
     """
 
 
-for _command in (run_command, compare_command, ops, archs, arch, models):
+for _command in (run_command, compare_command, accumulators_command, ops, archs, arch, models):
     main.add_command(_command)

@@ -13,6 +13,7 @@ from accelsim.execute.proof import prove
 from accelsim.graph import (
     Add,
     AveragePool2D,
+    BinaryLut,
     Graph,
     Layer,
     LeakyRelu,
@@ -30,10 +31,15 @@ from accelsim.kernels import _tape as tape
 from accelsim.kernels._tile import LANES
 from accelsim.kernels.shift_form import shift_form
 from accelsim.kernels.vector import evaluate
-from accelsim.numerics import INT16, INT32, Family, IntFormat, Requant, multiply
+from accelsim.numerics import INT16, INT32, IntFormat, Requant
 
 Array = NDArray[Any]
 Fields = dict[int, int]
+
+_IMAGE = (tape.N, tape.IH, tape.IW, tape.IC)
+_OUTPUT = (tape.OH, tape.OW)
+_WINDOW = (tape.KH, tape.KW, tape.STRIDE_H, tape.STRIDE_W)
+_PADDING = (tape.TOP, tape.LEFT)
 
 TABLE_BITS = 8
 """Widest codes for which a function is turned into a table of all its values."""
@@ -78,7 +84,7 @@ class TapeWriter:
 
     def record(self, layer: Layer) -> NDArray[np.int64] | None:
         """The record of ``layer``, or None where it must be run by itself."""
-        write = _WRITERS.get(type(layer), _mac if isinstance(layer, MacLayer) else None)
+        write: Writer | None = _mac if isinstance(layer, MacLayer) else _WRITERS.get(type(layer))
         fields = write(self, layer) if write else None
         if fields is None:
             return None
@@ -88,7 +94,7 @@ class TapeWriter:
         return row
 
     def arrays(self) -> tuple[Array, ...]:
-        """Everything that ``play`` takes after the memory."""
+        """The constants and scratch of ``play``."""
         pools = (self.weights, self.segments, self.tables, self.integers, self.shifts, self.floats, self.scales)
         image = np.zeros(self.image_size + tape.SLACK, dtype=np.int16)
         scratch = np.zeros(self.scratch_size + tape.SLACK, dtype=np.int32)
@@ -111,9 +117,9 @@ class TapeWriter:
         }
 
     def _rule(self, requant: Requant, bound: int) -> Fields | None:
-        if requant.rule.family is Family.FLOAT32:
+        if requant.scheme == "float32_half_even":
             return {tape.RULE: tape.FLOAT32, tape.PARAMETERS: self.floats.put(requant.multiplier)}
-        if requant.rule.family is Family.SCALES:
+        if requant.scheme == "float64_half_away":
             return {tape.RULE: tape.FLOAT64, tape.PARAMETERS: self.scales.put(requant.multiplier)}
         form = shift_form(requant, bound=bound)
         if form is None:
@@ -140,13 +146,21 @@ def _mac(writer: TapeWriter, layer: MacLayer) -> Fields | None:
     ph, pw = padded_size(g)
     writer.image_size = max(writer.image_size, g.n * ph * pw * g.ic)
     writer.scratch_size = max(writer.scratch_size, tape.BLOCK_PIXELS * g.oc)
+    packed = _depthwise(writer, layer, pw) if g.groups == g.ic == g.oc else _grouped(writer, layer, pw)
     return {
-        **{tape.N: g.n, tape.IH: g.ih, tape.IW: g.iw, tape.IC: g.ic, tape.OH: g.oh, tape.OW: g.ow, tape.OC: g.oc},
-        **{tape.TOP: g.pad_top, tape.LEFT: g.pad_left, tape.UP_H: g.upsample_h, tape.UP_W: g.upsample_w, tape.PH: ph, tape.PW: pw},
-        **{tape.STEP_H: g.stride_h * pw * g.ic, tape.STEP_W: g.stride_w * g.ic, tape.ZERO: layer.input_zero_point},
-        **(_depthwise(writer, layer, pw) if g.groups == g.ic == g.oc else _grouped(writer, layer, pw)),
+        **_columns(_IMAGE, *g.input_shape),
+        **_columns((*_OUTPUT, tape.OC), g.oh, g.ow, g.oc),
+        **_columns((*_PADDING, tape.UP_H, tape.UP_W), g.pad_top, g.pad_left, g.upsample_h, g.upsample_w),
+        **_columns((tape.PH, tape.PW), ph, pw),
+        **_columns((tape.STEP_H, tape.STEP_W), g.stride_h * pw * g.ic, g.stride_w * g.ic),
+        tape.ZERO: layer.input_zero_point,
+        **packed,
         **requant,
     }
+
+
+def _columns(names: tuple[int, ...], *values: int) -> Fields:
+    return dict(zip(names, values, strict=True))
 
 
 def _bound(writer: TapeWriter, layer: MacLayer) -> int | None:
@@ -223,7 +237,9 @@ def _sum(writer: TapeWriter, layer: Add) -> Fields | None:
     formats = [writer.format_of(name) for name in layer.inputs]
     if layer.requant is None or max(f.bits for f in formats) > TABLE_BITS or set(layer.shapes) != {layer.shape}:
         return None
-    tables = [_scaled(_codes(f), scale, layer.scheme) for f, scale in zip(formats, (layer.left, layer.right), strict=True)]
+    tables = [
+        _scaled(_codes(f), scale, layer.scheme) for f, scale in zip(formats, (layer.left, layer.right), strict=True)
+    ]
     bound = sum(int(np.abs(table).max()) for table in tables)
     requant = writer.requant(layer.requant, writer.format_of(layer.output), bound) if bound <= INT32.max else None
     if requant is None:
@@ -234,16 +250,20 @@ def _sum(writer: TapeWriter, layer: Add) -> Fields | None:
         tape.OPERATION: tape.SUM,
         tape.SIZE: int(np.prod(layer.shape)),
         tape.SOURCE2: writer.offsets[layer.inputs[1]],
-        **{tape.TABLE1: writer.tables.put(tables[0]), tape.CODE1: formats[0].min},
-        **{tape.TABLE2: writer.tables.put(tables[1]), tape.CODE2: formats[1].min},
+        **_columns((tape.TABLE1, tape.TABLE2), *(writer.tables.put(table) for table in tables)),
+        **_columns((tape.CODE1, tape.CODE2), *(fmt.min for fmt in formats)),
         **requant,
     }
 
 
 def _scaled(codes: NDArray[np.int64], scale: OperandScale | None, scheme: str) -> NDArray[np.int64]:
+    """Each code as it enters the sum; by the schemes' definitions, which cost nothing to compile."""
     assert scale is not None
-    value = (codes - scale.zero_point) << scale.left_shift
-    return value * scale.multiplier if scale.exponent is None else multiply(value, scale.multiplier, scale.exponent, scheme)
+    values = (codes - scale.zero_point) << scale.left_shift
+    if scale.exponent is None:
+        return values * scale.multiplier
+    one = Requant(scheme, np.array([scale.multiplier]), np.array([scale.exponent]), 0, INT32.min, INT32.max)
+    return np.array([one.rule.twin(int(value), one, 0) for value in values], dtype=np.int64)
 
 
 def _table(writer: TapeWriter, layer: Rescale | LeakyRelu | Lut) -> Fields | None:
@@ -261,21 +281,40 @@ def _table(writer: TapeWriter, layer: Rescale | LeakyRelu | Lut) -> Fields | Non
     }
 
 
+def _table_of_two(writer: TapeWriter, layer: BinaryLut) -> Fields | None:
+    formats = [writer.format_of(name) for name in layer.inputs]
+    side = (tape.TABLE_SIDE, tape.TABLE_SIDE)
+    if layer.table is None:
+        return None
+    fits = layer.table.shape == side and set(layer.shapes) == {layer.shape}
+    lowest = [fmt.min for fmt in formats] == [layer.left_min, layer.right_min]
+    if not (fits and lowest and all(fmt.bits == TABLE_BITS for fmt in formats)):
+        return None
+    return {
+        tape.OPERATION: tape.TABLE_OF_TWO,
+        tape.SIZE: int(np.prod(layer.shape)),
+        tape.SOURCE2: writer.offsets[layer.inputs[1]],
+        tape.TABLE1: writer.tables.put(layer.table.ravel()),
+        **_columns((tape.CODE1, tape.CODE2), layer.left_min, layer.right_min),
+    }
+
+
 def _covers(layer: Lut, fmt: IntFormat) -> bool:
     return layer.table is not None and layer.input_min == fmt.min and len(layer.table) == fmt.max - fmt.min + 1
 
 
 def _pool(writer: TapeWriter, layer: AveragePool2D | MaxPool2D) -> Fields | None:
-    (n, h, w, c), (_, oh, ow, _) = layer.shapes[0], layer.shape
+    _, oh, ow, channels = layer.shape
     fmt = writer.format_of(layer.output)
     if writer.format_of(layer.inputs[0]).bits + (layer.steps_per_output - 1).bit_length() > INT32.bits:
         return None
-    writer.scratch_size = max(writer.scratch_size, c)
+    writer.scratch_size = max(writer.scratch_size, channels)
     return {
         tape.OPERATION: tape.AVERAGE_POOL if isinstance(layer, AveragePool2D) else tape.MAX_POOL,
-        **{tape.N: n, tape.IH: h, tape.IW: w, tape.IC: c, tape.OH: oh, tape.OW: ow, tape.TOP: layer.pad[0], tape.LEFT: layer.pad[1]},
-        **{tape.KH: layer.kernel[0], tape.KW: layer.kernel[1], tape.STRIDE_H: layer.stride[0], tape.STRIDE_W: layer.stride[1]},
-        **{tape.LOW: max(layer.clamp_min, fmt.min), tape.HIGH: min(layer.clamp_max, fmt.max)},
+        **_columns(_IMAGE, *layer.shapes[0]),
+        **_columns((*_OUTPUT, *_PADDING), oh, ow, *layer.pad),
+        **_columns(_WINDOW, *layer.kernel, *layer.stride),
+        **_columns((tape.LOW, tape.HIGH), max(layer.clamp_min, fmt.min), min(layer.clamp_max, fmt.max)),
     }
 
 
@@ -288,11 +327,13 @@ def _mean(writer: TapeWriter, layer: Mean) -> Fields | None:
     requant = writer.requant(layer.requant, writer.format_of(layer.output), bound)
     if requant is None:
         return None
-    n, h, w, c = layer.shapes[0]
-    writer.scratch_size = max(writer.scratch_size, n * c)
+    size = int(np.prod(layer.shape))
+    writer.scratch_size = max(writer.scratch_size, size)
     return {
         tape.OPERATION: tape.MEAN,
-        **{tape.N: n, tape.IH: h, tape.IW: w, tape.IC: c, tape.ZERO: layer.input_zero_point, tape.SIZE: n * c},
+        tape.SIZE: size,
+        tape.ZERO: layer.input_zero_point,
+        **_columns(_IMAGE, *layer.shapes[0]),
         **requant,
     }
 
@@ -301,19 +342,24 @@ def _softmax(writer: TapeWriter, layer: Softmax) -> Fields | None:
     if layer.algorithm != "gemmlowp":
         return None
     rows, classes = layer.shape
+    narrow = layer.output_max - layer.output_min < 1 << 8
     return {
-        **{tape.OPERATION: tape.SOFTMAX, tape.SIZE: rows * classes, tape.IC: classes},
-        **{tape.MULTIPLIER: layer.multiplier, tape.LEFT_SHIFT: layer.left_shift, tape.DIFF_MIN: layer.diff_min},
-        **{tape.BITS: 8 if layer.output_max - layer.output_min < 256 else 16, tape.LOW: layer.output_min, tape.HIGH: layer.output_max},
+        tape.OPERATION: tape.SOFTMAX,
+        **_columns((tape.SIZE, tape.IC), rows * classes, classes),
+        **_columns((tape.MULTIPLIER, tape.LEFT_SHIFT), layer.multiplier, layer.left_shift),
+        **_columns((tape.DIFF_MIN, tape.BITS), layer.diff_min, 8 if narrow else 16),
+        **_columns((tape.LOW, tape.HIGH), layer.output_min, layer.output_max),
     }
 
 
-_WRITERS: Mapping[type, Callable[[TapeWriter, Any], Fields | None]] = {
+Writer = Callable[[TapeWriter, Any], Fields | None]
+_WRITERS: Mapping[type, Writer] = {
     Add: _sum,
     Sub: _sum,
     Rescale: _table,
     LeakyRelu: _table,
     Lut: _table,
+    BinaryLut: _table_of_two,
     AveragePool2D: _pool,
     MaxPool2D: _pool,
     Mean: _mean,

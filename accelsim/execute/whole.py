@@ -38,6 +38,7 @@ class WholeReader:
         self._views = {name: self._view(name, offset) for name, offset in offsets.items()}
         for name, values in graph.constants.items():
             self._views[name][...] = values
+        self._types = {name: graph.tensors[name].format.dtype for name in offsets}
         self._inputs = {port.tensor: graph.tensors[port.tensor] for port in graph.inputs}
         self._outputs = tuple(dict.fromkeys(port.tensor for port in graph.outputs))
         self._steps = tuple(self._plan(TapeWriter(graph, offsets, accumulators)))
@@ -48,7 +49,7 @@ class WholeReader:
             raise _wrong_names(inputs, self._inputs)
         for name, tensor in self._inputs.items():
             x = inputs[name]
-            check_codes(x, tensor)
+            _check_codes(x, tensor, self._types[name])
             self._views[name][...] = x
         for step in self._steps:
             step()
@@ -73,12 +74,14 @@ class WholeReader:
         return self._memory[offset : offset + tensor.elements].reshape(tensor.shape)
 
     def _copy(self, name: str) -> Array:
-        return self._views[name].astype(self._graph.tensors[name].format.dtype)
+        return self._views[name].astype(self._types[name])
 
     def _plan(self, writer: TapeWriter) -> Iterator[Step]:
         """Runs of layers that fit on a tape become one call each; every other layer is a step of its own."""
         layers = [layer for layer in self._graph.layers if not isinstance(layer, Reshape)]
-        records = [(layer, writer.record(layer)) for layer in layers]
+        # Compiled for 16-bit memory only: wider tensors are rare and not worth a second compilation.
+        fits = self._memory.dtype == np.int16
+        records = [(layer, writer.record(layer) if fits else None) for layer in layers]
         arrays = writer.arrays()
         for on_tape, run in groupby(records, key=lambda pair: pair[1] is not None):
             if on_tape:
@@ -88,7 +91,7 @@ class WholeReader:
 
     def _tape(self, records: Array, arrays: tuple[Array, ...]) -> Step:
         memory = self._memory
-        return lambda: play(records, memory, *arrays)
+        return lambda: play(records, memory, arrays)
 
     def _single(self, layer: Layer, accumulators: Mapping[str, IntFormat] | None) -> Step:
         if isinstance(layer, MacLayer):
@@ -147,15 +150,13 @@ def _places(graph: Graph) -> tuple[dict[str, int], int]:
     return offsets, size
 
 
-def check_codes(x: Array, tensor: Tensor) -> None:
-    """InputError unless ``x`` is an array of ``tensor``'s shape, dtype and range."""
+def _check_codes(x: Array, tensor: Tensor, kind: np.dtype[Any]) -> None:
+    """InputError unless ``x`` is an array of ``tensor``'s shape, numpy type and range."""
     fmt = tensor.format
-    if not isinstance(x, np.ndarray) or x.dtype != fmt.dtype or x.shape != tensor.shape:
+    if not isinstance(x, np.ndarray) or x.dtype != kind or x.shape != tensor.shape:
         got = f"{x.dtype} of shape {x.shape}" if isinstance(x, np.ndarray) else type(x).__name__
-        raise InputError(
-            f"input {tensor.name!r}: expected {fmt} codes ({fmt.dtype}) of shape {tensor.shape}, got {got}"
-        )
-    if fmt.bits < fmt.dtype.itemsize * 8 and x.size and not (fmt.contains(int(x.min())) and fmt.contains(int(x.max()))):
+        raise InputError(f"input {tensor.name!r}: expected {fmt} codes ({kind}) of shape {tensor.shape}, got {got}")
+    if fmt.bits < kind.itemsize * 8 and x.size and not (fmt.contains(int(x.min())) and fmt.contains(int(x.max()))):
         raise InputError(
             f"input {tensor.name!r}: expected {fmt} codes from {fmt.min} to {fmt.max}, got values from {x.min()} to {x.max()}"
         )

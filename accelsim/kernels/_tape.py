@@ -19,7 +19,7 @@ from accelsim.numerics._kernels import float32_half_even_rows, float64_half_away
 SHIFT, FLOAT32, FLOAT64 = range(3)
 """Ways to requantize; every integer scheme but one (ties to even) is a shift with the right constants."""
 
-CONVOLUTION, DEPTHWISE, SUM, TABLE, AVERAGE_POOL, MAX_POOL, MEAN, SOFTMAX = range(8)
+CONVOLUTION, DEPTHWISE, SUM, TABLE, TABLE_OF_TWO, AVERAGE_POOL, MAX_POOL, MEAN, SOFTMAX = range(9)
 """What a record does."""
 
 (
@@ -34,6 +34,8 @@ CONVOLUTION, DEPTHWISE, SUM, TABLE, AVERAGE_POOL, MAX_POOL, MEAN, SOFTMAX = rang
 """Columns of a record. Offsets count elements of the array they point into; an operation leaves what it does not use at 0."""
 COLUMNS = 45
 
+TABLE_SIDE = 256
+"""Rows and columns of a table of two 8-bit codes."""
 BLOCK_PIXELS = 64
 """Output pixels whose sums are held at once: with 256 channels they fill 64 KiB, well inside a second-level cache."""
 BLOCK_ELEMENTS = 4096
@@ -85,7 +87,7 @@ def _places(r: Any, first: int, count: int, places: Any) -> None:
 
 
 @njit
-def _shifted(product: int, offset: int, negative_offset: int, shift: int, low: int, high: int) -> int:
+def _shifted(product: Any, offset: Any, negative_offset: Any, shift: Any, low: Any, high: Any) -> Any:
     """``(product + offset) >> shift`` between two bounds; ``negative_offset`` is taken away where the product is negative.
 
     AVX2 has no arithmetic right shift of 64-bit lanes; adding 2^63 makes a logical one do.
@@ -113,7 +115,9 @@ def _shift_rows(acc: Any, factors: Any, shifts: Any, zero: int, low: int, high: 
 
 
 @njit
-def _requantize(r: Any, acc: Any, integers: Any, shifts: Any, floats: Any, scales: Any, memory: Any, target: int) -> None:
+def _requantize(
+    r: Any, acc: Any, integers: Any, shifts: Any, floats: Any, scales: Any, memory: Any, target: int
+) -> None:
     """Codes of the sums ``acc``, channels innermost, by the record's rule, to ``memory`` from ``target`` on."""
     zero, low, high, channels = r[OUT_ZERO], r[LOW], r[HIGH], r[CHANNELS]
     a, b = r[PARAMETERS], r[PARAMETERS] + channels
@@ -131,7 +135,17 @@ def _requantize(r: Any, acc: Any, integers: Any, shifts: Any, floats: Any, scale
 
 @njit
 def _block_of_channels(
-    depthwise: bool, x: int, w: int, segments: int, count: int, steps: int, bias: int, sums: int, places: Any, pixels: int, row: int
+    depthwise: bool,
+    x: int,
+    w: int,
+    segments: int,
+    count: int,
+    steps: int,
+    bias: int,
+    sums: int,
+    places: Any,
+    pixels: int,
+    row: int,
 ) -> None:
     """16 channels of a block of pixels, four pixels at a time; rows of sums are ``row`` apart and ascend."""
     m = 0
@@ -139,9 +153,13 @@ def _block_of_channels(
         p0, p1, p2, p3 = places[m], places[m + 1], places[m + 2], places[m + 3]
         r0 = m * row
         if depthwise:
-            channels_tile4(x, w, segments, count, steps, bias, sums, p0, p1, p2, p3, r0, r0 + row, r0 + 2 * row, r0 + 3 * row)
+            channels_tile4(
+                x, w, segments, count, steps, bias, sums, p0, p1, p2, p3, r0, r0 + row, r0 + 2 * row, r0 + 3 * row
+            )
         else:
-            pairs_tile4(x, w, segments, count, steps, bias, sums, p0, p1, p2, p3, r0, r0 + row, r0 + 2 * row, r0 + 3 * row)
+            pairs_tile4(
+                x, w, segments, count, steps, bias, sums, p0, p1, p2, p3, r0, r0 + row, r0 + 2 * row, r0 + 3 * row
+            )
         m += 4
     while m < pixels:
         if depthwise:
@@ -190,6 +208,15 @@ def _sum_of_two(r: Any, first: int, memory: Any, tables: Any, sums: Any) -> None
 
 
 @njit
+def _table_of_two(r: Any, memory: Any, tables: Any) -> None:
+    """``table[a, b]`` for the codes a, b of two tensors."""
+    base = r[TABLE1] - r[CODE1] * TABLE_SIDE - r[CODE2]
+    for i in range(r[SIZE]):
+        a, b = np.int64(memory[r[SOURCE] + i]), np.int64(memory[r[SOURCE2] + i])
+        memory[r[TARGET] + i] = tables[base + a * TABLE_SIDE + b]
+
+
+@njit
 def _mean(r: Any, memory: Any, sums: Any) -> None:
     """Sum over the pixels of each image, less the zero points, for (n, c) outputs."""
     pixels, c = r[IH] * r[IW], r[IC]
@@ -230,25 +257,17 @@ def _pool(r: Any, memory: Any, sums: Any) -> None:
 
 
 @njit
-def play(
-    records: Any,
-    memory: Any,
-    weights: Any,
-    segments: Any,
-    tables: Any,
-    integers: Any,
-    shifts: Any,
-    floats: Any,
-    scales: Any,
-    image: Any,
-    scratch: Any,
-    places: Any,
-) -> None:
-    """Carry out ``records`` in order. ``tables`` holds biases and code tables (int32), ``scratch`` sums (int32)."""
+def play(records: Any, memory: Any, arrays: Any) -> None:
+    """Carry out ``records`` in order on ``memory`` (int16, flat).
+
+    ``arrays`` = weights (int16), segment offsets (int64), biases and code tables (int32), factors (int32) and shifts (int64) of
+    the shift rule, factors of the float32 and float64 rules; then scratch: image (int16), sums (int32), pixel offsets (int64).
+    """
+    weights, segments, tables, integers, shifts, floats, scales, image, scratch, places = arrays
     for k in range(records.shape[0]):
         r = records[k]
         operation, size, target = r[OPERATION], r[SIZE], r[TARGET]
-        if operation == CONVOLUTION or operation == DEPTHWISE:
+        if operation <= DEPTHWISE:
             _image(r, memory, image)
             pixels, oc = r[N] * r[OH] * r[OW], r[OC]
             for first in range(0, pixels, BLOCK_PIXELS):
@@ -264,6 +283,8 @@ def play(
         elif operation == TABLE:
             for i in range(size):
                 memory[target + i] = tables[r[TABLE1] - r[CODE1] + memory[r[SOURCE] + i]]
+        elif operation == TABLE_OF_TWO:
+            _table_of_two(r, memory, tables)
         elif operation == MEAN:
             _mean(r, memory, scratch[:size])
             _requantize(r, scratch[:size], integers, shifts, floats, scales, memory, target)

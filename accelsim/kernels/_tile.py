@@ -26,6 +26,8 @@ _SUMS = ir.VectorType(_I32, VECTOR_LANES)
 _PAIRS = ir.VectorType(_I16, 2 * VECTOR_LANES)
 _WIDE = ir.VectorType(_I32, 2 * VECTOR_LANES)
 
+_intrinsic: Any = intrinsic
+
 Value = Any
 Step = Callable[[Any, list[Value], Value, Value, list[Value]], list[Value]]
 
@@ -59,7 +61,9 @@ def _add_pairs(builder: Any, sums: Value, a: Value, b: Value) -> Value:
     return builder.add(sums, builder.add(even, odd))
 
 
-def _counted_loop(builder: Any, count: Value, state: list[Value], body: Callable[[Value, list[Value]], list[Value]]) -> list[Value]:
+def _counted_loop(
+    builder: Any, count: Value, state: list[Value], body: Callable[[Value, list[Value]], list[Value]]
+) -> list[Value]:
     """``state`` after ``count`` >= 1 runs of ``body(index, state)``; every element of the state stays in a register."""
     before, loop = builder.block, builder.append_basic_block("loop")
     after = builder.append_basic_block("after")
@@ -141,25 +145,81 @@ def _generator(pixels: int, step: Step, step_bytes: int) -> Callable[..., Any]:
     return generate
 
 
-@intrinsic
-def pairs_tile1(typing_context, x, w, segments, count, steps, bias, out, place, row):  # type: ignore[no-untyped-def]
+@_intrinsic
+def pairs_tile1(
+    typing_context: Any,
+    x: Any,
+    w: Any,
+    segments: Any,
+    count: Any,
+    steps: Any,
+    bias: Any,
+    out: Any,
+    place: Any,
+    row: Any,
+) -> Any:
     """One pixel, 16 channels: ``out[row + i] = bias[i] + sum over segments s and pairs k of x[place + segments[s] + 2k ..] * w``."""
     return _signature(9), _generator(1, _pair_step, 4 * LANES)
 
 
-@intrinsic
-def pairs_tile4(typing_context, x, w, segments, count, steps, bias, out, p0, p1, p2, p3, r0, r1, r2, r3):  # type: ignore[no-untyped-def]
+@_intrinsic
+def pairs_tile4(
+    typing_context: Any,
+    x: Any,
+    w: Any,
+    segments: Any,
+    count: Any,
+    steps: Any,
+    bias: Any,
+    out: Any,
+    p0: Any,
+    p1: Any,
+    p2: Any,
+    p3: Any,
+    r0: Any,
+    r1: Any,
+    r2: Any,
+    r3: Any,
+) -> Any:
     """Four pixels at ``p0 .. p3``, 16 channels, to rows at ``r0 .. r3``."""
     return _signature(15), _generator(PIXELS, _pair_step, 4 * LANES)
 
 
-@intrinsic
-def channels_tile1(typing_context, x, w, segments, count, steps, bias, out, place, row):  # type: ignore[no-untyped-def]
+@_intrinsic
+def channels_tile1(
+    typing_context: Any,
+    x: Any,
+    w: Any,
+    segments: Any,
+    count: Any,
+    steps: Any,
+    bias: Any,
+    out: Any,
+    place: Any,
+    row: Any,
+) -> Any:
     """One pixel, 16 channels, each with its own taps: ``out[row + i] = bias[i] + sum over s of x[place + segments[s] + i] * w[s, i]``."""
     return _signature(9), _generator(1, _channel_step, 2 * LANES)
 
 
-@intrinsic
-def channels_tile4(typing_context, x, w, segments, count, steps, bias, out, p0, p1, p2, p3, r0, r1, r2, r3):  # type: ignore[no-untyped-def]
+@_intrinsic
+def channels_tile4(
+    typing_context: Any,
+    x: Any,
+    w: Any,
+    segments: Any,
+    count: Any,
+    steps: Any,
+    bias: Any,
+    out: Any,
+    p0: Any,
+    p1: Any,
+    p2: Any,
+    p3: Any,
+    r0: Any,
+    r1: Any,
+    r2: Any,
+    r3: Any,
+) -> Any:
     """Four pixels, 16 channels each with its own taps."""
     return _signature(15), _generator(PIXELS, _channel_step, 2 * LANES)

@@ -10,16 +10,21 @@ from numpy.typing import NDArray
 
 from accelsim.errors import AccumulatorOverflowError
 from accelsim.graph import MacGeometry, MacLayer
-from accelsim.kernels._mac import accumulate_exact, accumulate_stepwise
-from accelsim.numerics import INT64, IntFormat, Overflow, fit_array
+from accelsim.kernels import _mac
+from accelsim.numerics import INT16, INT32, INT64, IntFormat, Overflow, fit_array
+from accelsim.numerics.overflow import lowest
 
 Sums = NDArray[np.int64]
+Integers = NDArray[Any]
+
+NARROW_BITS = 31
+"""Widest accumulator whose clamped sum plus a product of two 16-bit operands always fits 32 bits."""
 
 
 def accumulate_block(
     sums: Sums,
-    x: NDArray[Any],
-    weights: NDArray[Any],
+    x: Integers,
+    weights: Integers,
     *,
     geometry: MacGeometry,
     output_origin: Sequence[int],
@@ -37,34 +42,30 @@ def accumulate_block(
     contribute nothing. Wrapping is applied once at the end (arithmetic modulo 2^n); the other policies after every product,
     in the order kernel row, kernel column, channel. AccumulatorOverflowError, naming ``where``, if the policy is trap.
     """
-    plan = np.array(
-        [
-            *(geometry.stride_h, geometry.stride_w, geometry.dilation_h, geometry.dilation_w, geometry.pad_top, geometry.pad_left),
-            *(geometry.upsample_h, geometry.upsample_w, geometry.ih, geometry.iw, geometry.oc_per_group, geometry.ic_per_group),
-            *output_origin,
-            *input_origin,
-            *weight_origin,
-            input_zero_point,
-        ],
-        dtype=np.int64,
-    )
-    x32, w32 = x.astype(np.int32), weights.astype(np.int32)
-    if overflow is Overflow.WRAP:
-        accumulate_exact(sums, x32, w32, plan)
-        sums[...] = fit_array(sums, accumulator, Overflow.WRAP)
+    if not sums.size:
         return
-    low = -accumulator.max if overflow is Overflow.SATURATE_SYMMETRIC else accumulator.min
-    left = accumulate_stepwise(sums, x32, w32, plan, low, accumulator.max)
-    if left and overflow is Overflow.TRAP:
-        raise AccumulatorOverflowError(
-            f"layer {where!r}: a sum left the {accumulator.bits}-bit accumulator ({accumulator.min}..{accumulator.max}) in the tile at "
-            f"{tuple(output_origin)}; widen accumulator.bits or choose accumulator.overflow wrap or saturate",
-            layer=where,
-            tile=tuple(output_origin),
-        )
+    if not x.size or not weights.size:
+        # Nothing but padding: a bias that does not fit must still be fitted.
+        x, weights = np.zeros((sums.shape[0], 1, 1, 1), np.int8), np.zeros((sums.shape[3], 0, 0, 0), np.int8)
+    codes, taps = _centred(x, input_zero_point), _taps(weights)
+    plan = tile_plan(geometry, output_origin, input_origin, weight_origin)
+    low, high = lowest(accumulator, overflow), accumulator.max
+    bound = _reach(codes) * _reach(taps) * weights[0].size
+    if overflow is Overflow.WRAP or _stays_inside(sums, bound, low, high):
+        row = np.empty(sums.shape[3], dtype=np.int32 if codes.dtype == np.int16 and bound <= INT32.max else np.int64)
+        _mac.accumulate(sums, codes, taps, plan, row, False, low, high)
+        if overflow is Overflow.WRAP and accumulator != INT64:
+            sums[...] = fit_array(sums, accumulator, Overflow.WRAP)
+    elif overflow is Overflow.TRAP:
+        _trap(_mac.first_outside(sums, codes, taps, plan, low, high), sums.shape, output_origin, accumulator, where)
+        _mac.accumulate(sums, codes, taps, plan, np.empty(sums.shape[3], dtype=np.int64), False, low, high)
+    else:
+        narrow = accumulator.bits <= NARROW_BITS and codes.dtype == np.int16
+        row = np.empty(sums.shape[3], dtype=np.int32 if narrow else np.int64)
+        _mac.accumulate(sums, codes, taps, plan, row, True, low, high)
 
 
-def accumulate(layer: MacLayer, x: NDArray[Any]) -> Sums:
+def accumulate(layer: MacLayer, x: Integers) -> Sums:
     """Exact sums of a whole layer, bias included: int64 (n, oh, ow, oc) for the input view ``x`` (n, ih, iw, ic).
 
     Exact modulo 2^64, which no layer of 16-bit operands reaches. The layer must have weights.
@@ -73,17 +74,69 @@ def accumulate(layer: MacLayer, x: NDArray[Any]) -> Sums:
     sums = np.zeros(layer.geometry.output_shape, dtype=np.int64)
     if layer.bias is not None:
         sums += layer.bias
+    origin = (0, 0, 0, 0)
     accumulate_block(
         sums,
         x,
         layer.weights,
         geometry=layer.geometry,
-        output_origin=(0, 0, 0, 0),
-        input_origin=(0, 0, 0, 0),
-        weight_origin=(0, 0, 0, 0),
+        output_origin=origin,
+        input_origin=origin,
+        weight_origin=origin,
         input_zero_point=layer.input_zero_point,
         accumulator=INT64,
         overflow=Overflow.WRAP,
         where=layer.name,
     )
     return sums
+
+
+def tile_plan(g: MacGeometry, output: Sequence[int], source: Sequence[int], weight: Sequence[int]) -> NDArray[np.int64]:
+    """Geometry and origins as the loops read them; origins are (n, y, x, channel), (oc, ky, kx, channel in group) for weights."""
+    return np.array(
+        [
+            *(g.stride_h, g.stride_w, g.dilation_h, g.dilation_w, g.pad_top, g.pad_left, g.upsample_h, g.upsample_w),
+            *(g.ih, g.iw, g.oc_per_group, g.ic_per_group),
+            *(output[1], output[2], weight[1], weight[2], source[1], source[2], output[3], weight[3], source[3]),
+        ],
+        dtype=np.int64,
+    )
+
+
+def _centred(x: Integers, zero_point: int) -> Integers:
+    """``x - zero_point``, contiguous; int16 where every value of the type of ``x`` fits, int64 otherwise."""
+    if x.dtype.itemsize <= 2:
+        kind = np.iinfo(x.dtype)
+        if INT16.contains(int(kind.min) - zero_point) and INT16.contains(int(kind.max) - zero_point):
+            return np.ascontiguousarray(x.astype(np.int16) - np.int16(zero_point))
+    return np.ascontiguousarray(x.astype(np.int64) - zero_point)
+
+
+def _taps(weights: Integers) -> Integers:
+    """Weights as (kh, kw, ic, oc), int16 where every value of their type fits."""
+    kind = np.int16 if weights.dtype.itemsize == 1 or weights.dtype == np.int16 else np.int64
+    return np.ascontiguousarray(weights.transpose(1, 2, 3, 0), dtype=kind)
+
+
+def _reach(values: Integers) -> int:
+    """Largest magnitude."""
+    return max(abs(int(values.min())), abs(int(values.max()))) if values.size else 0
+
+
+def _stays_inside(sums: Sums, bound: int, low: int, high: int) -> bool:
+    """Whether sums that move by at most ``bound`` cannot leave [low, high] on the way."""
+    return int(sums.min()) - bound >= low and int(sums.max()) + bound <= high
+
+
+def _trap(index: int, shape: tuple[int, ...], origin: Sequence[int], accumulator: IntFormat, where: str) -> None:
+    """Raise for the sum at flat ``index`` of a tile; nothing for -1."""
+    if index < 0:
+        return
+    place = tuple(int(i) + int(start) for i, start in zip(np.unravel_index(index, shape), origin, strict=True))
+    raise AccumulatorOverflowError(
+        f"layer {where!r}: the sum at output {place} left the {accumulator.bits}-bit accumulator "
+        f"({accumulator.min}..{accumulator.max}); widen accumulator.bits or choose accumulator.overflow wrap or saturate",
+        layer=where,
+        output=place,
+        format=accumulator,
+    )

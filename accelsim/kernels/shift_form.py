@@ -1,4 +1,4 @@
-"""Every integer requantization scheme but one as ``(x * factor + offset) >> shift``: one multiplication, one shift.
+"""Most integer requantization schemes as ``(x * factor + offset) >> shift``: one multiplication, one shift.
 
 Two roundings in a row collapse into one, because floors of floors do: half up twice is one shift with both halves added, and
 gemmlowp's "half up, then half away from zero" differs from it by 2^31 below zero (TOSA apply_scale_32 with DOUBLE_ROUND).
@@ -30,10 +30,11 @@ class ShiftForm:
 
 def shift_form(requant: Requant, *, bound: int) -> ShiftForm | None:
     """The form of ``requant`` for accumulators of magnitude ``bound`` at most (below 2^31), or None where there is none."""
-    rule = _FORMS.get(requant.scheme)
-    if rule is None or bound > INT32.max:
+    rule = requant.rule
+    write = _FORMS.get(rule.loop or rule.name)
+    if write is None or bound > INT32.max:
         return None
-    form = rule(requant.multiplier.astype(np.int64), requant.shift.astype(np.int64))
+    form = write(requant.multiplier.astype(np.int64), requant.shift.astype(np.int64))
     wraps = requant.scheme in _WRAPPING and bound << max(int(requant.shift.max()), 0) > INT32.max
     return None if wraps or int(np.abs(form.factor).max()) > INT32.max else form
 
@@ -70,6 +71,14 @@ def _shift_floor(m: Integers, shift: Integers) -> ShiftForm:
     return ShiftForm(np.int64(1) << np.maximum(-shift, 0), np.zeros_like(right), np.zeros_like(right), right)
 
 
+def _fixed_half_up(m: Integers, shift: Integers) -> ShiftForm:
+    return ShiftForm(m, _half(shift), np.zeros_like(m), shift)
+
+
+def _truncated(m: Integers, shift: Integers) -> ShiftForm:
+    return ShiftForm(m, np.zeros_like(m), 1 - (np.int64(1) << shift), shift)
+
+
 _FORMS: Mapping[str, Callable[[Any, Any], ShiftForm]] = {
     "single": _single,
     "half_up_twice": _half_up_twice,
@@ -77,6 +86,8 @@ _FORMS: Mapping[str, Callable[[Any, Any], ShiftForm]] = {
     "tflite_int16": _tflite_int16,
     "shift_half_up": _shift_half_up,
     "shift_floor": _shift_floor,
+    "fixed_half_up": _fixed_half_up,
+    "ethosu_truncate": _truncated,
 }
 _WRAPPING = ("tflite_double", "half_up_twice")
 """Schemes whose left shift wraps at 32 bits."""

@@ -15,7 +15,9 @@ from accelsim.errors import GraphError
 from accelsim.graph import (
     Add,
     AveragePool2D,
+    BinaryLut,
     Concat,
+    FloatAveragePool2D,
     InterpolatedLut,
     LeakyRelu,
     Lut,
@@ -44,7 +46,9 @@ def evaluate(layer: VectorLayer, blocks: Sequence[Block], inputs: Sequence[Box],
     """Codes of ``output`` from ``blocks``, the parts ``inputs`` of the layer's inputs (empty where nothing is read)."""
     rule = _RULES.get(type(layer))
     if rule is None:
-        raise GraphError(f"layer {layer.name!r}: the vector unit has no rule for {type(layer).__name__}", layer=layer.name)
+        raise GraphError(
+            f"layer {layer.name!r}: the vector unit has no rule for {type(layer).__name__}", layer=layer.name
+        )
     return rule(layer, blocks, inputs, output)
 
 
@@ -85,6 +89,13 @@ def _lut(layer: Lut, blocks: Sequence[Block], inputs: Sequence[Box], output: Box
     return layer.table[blocks[0].astype(np.int64) - layer.input_min]
 
 
+def _binary_lut(layer: BinaryLut, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
+    assert layer.table is not None
+    left, right = blocks[0].astype(np.int64) - layer.left_min, blocks[1].astype(np.int64) - layer.right_min
+    codes: Block = layer.table[left, right]
+    return codes
+
+
 def _interpolated_lut(layer: InterpolatedLut, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
     assert layer.table is not None
     rule = _sigmoid16.logistic if layer.function == "logistic" else _sigmoid16.tanh
@@ -96,7 +107,9 @@ def _softmax_rows(layer: Softmax, blocks: Sequence[Block], inputs: Sequence[Box]
     result = np.empty(x.shape, dtype=np.int32)
     if layer.algorithm == "gemmlowp":
         bits = 8 if layer.output_max - layer.output_min < 256 else 16
-        _softmax.gemmlowp(x, layer.multiplier, layer.left_shift, layer.diff_min, bits, layer.output_min, layer.output_max, result)
+        _softmax.gemmlowp(
+            x, layer.multiplier, layer.left_shift, layer.diff_min, bits, layer.output_min, layer.output_max, result
+        )
     else:
         _softmax.int16_lut(x, layer.multiplier, layer.left_shift, layer.exp_table, layer.reciprocal_table, result)
     return result
@@ -113,9 +126,36 @@ def _max_pool(layer: MaxPool2D, blocks: Sequence[Block], inputs: Sequence[Box], 
 def _pooled(layer: AveragePool2D | MaxPool2D, x: Block, source: Box, output: Box, kernel: Any) -> Block:
     result = np.empty(tuple(b - a for a, b in zip(*output, strict=True)), dtype=np.int32)
     _, h, w, _ = layer.shapes[0]
-    window = np.array([*layer.kernel, *layer.stride, *layer.pad, h, w, *source[0][1:3], *output[0][1:3]], dtype=np.int64)
+    window = np.array(
+        [*layer.kernel, *layer.stride, *layer.pad, h, w, *source[0][1:3], *output[0][1:3]], dtype=np.int64
+    )
     kernel(x.astype(np.int32), window, result)
     return np.clip(result, layer.clamp_min, layer.clamp_max)
+
+
+def _float_average_pool(
+    layer: FloatAveragePool2D, blocks: Sequence[Block], inputs: Sequence[Box], output: Box
+) -> Block:
+    (lo, hi), (source_lo, source_hi) = output, inputs[0]
+    steps = (blocks[0].astype(np.int64) - layer.input_zero_point).astype(np.float32)
+    real = np.float32(layer.input_scale) * steps
+    total = np.zeros(tuple(b - a for a, b in zip(lo, hi, strict=True)), dtype=np.float32)
+    count = np.zeros(total.shape[1:3], dtype=np.int64)
+    for cell in np.ndindex(*layer.kernel):
+        rows, columns = (
+            np.arange(lo[axis], hi[axis]) * layer.stride[axis - 1] - layer.pad[axis - 1] + cell[axis - 1]
+            for axis in (1, 2)
+        )
+        inside = np.outer((rows >= 0) & (rows < layer.shapes[0][1]), (columns >= 0) & (columns < layer.shapes[0][2]))
+        rows = np.clip(rows, source_lo[1], source_hi[1] - 1) - source_lo[1]
+        columns = np.clip(columns, source_lo[2], source_hi[2] - 1) - source_lo[2]
+        total += np.where(inside[None, :, :, None], real[:, rows][:, :, columns], np.float32(0))
+        count += inside
+    divisor = np.full_like(count, layer.steps_per_output) if layer.count_include_pad else count
+    mean = total / divisor.astype(np.float32)[None, :, :, None]
+    codes = np.rint(mean / np.float32(layer.output_scale) + np.float32(layer.output_zero_point)).astype(np.int64)
+    clamped: Block = np.clip(codes, layer.clamp_min, layer.clamp_max)
+    return clamped
 
 
 def _mean(layer: Mean, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
@@ -149,7 +189,8 @@ def _transpose(layer: Transpose, blocks: Sequence[Block], inputs: Sequence[Box],
 def _strided_slice(layer: StridedSlice, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
     rows = zip(layer.begin, layer.strides, inputs[0][0], *output, strict=True)
     indices = [range(b + lo * step - origin, b + hi * step - origin, step) for b, step, origin, lo, hi in rows]
-    return np.ascontiguousarray(blocks[0][np.ix_(*indices)])
+    block: Block = np.ascontiguousarray(blocks[0][np.ix_(*indices)])
+    return block
 
 
 _RULES: dict[type, Callable[[Any, Sequence[Block], Sequence[Box], Box], Block]] = {
@@ -159,10 +200,12 @@ _RULES: dict[type, Callable[[Any, Sequence[Block], Sequence[Box], Box], Block]] 
     Rescale: _rescale,
     LeakyRelu: _leaky_relu,
     Lut: _lut,
+    BinaryLut: _binary_lut,
     InterpolatedLut: _interpolated_lut,
     Softmax: _softmax_rows,
     AveragePool2D: _average_pool,
     MaxPool2D: _max_pool,
+    FloatAveragePool2D: _float_average_pool,
     Mean: _mean,
     Concat: _concat,
     Pad: _pad,

@@ -12,7 +12,7 @@ from accelsim.numerics.intformat import INT4, INT8, INT16, INT32, INT64, UINT8, 
 from accelsim.numerics.overflow import Overflow, fit, fit_array
 from accelsim.numerics.requant import Requant, multiply, requantize, requantize_int
 from accelsim.numerics.rounding import Rounding, round_divide, round_divide_array, round_shift, round_shift_array
-from accelsim.numerics.schemes import ALIASES, SCHEMES, Family, RequantScheme, scheme_named
+from accelsim.numerics.schemes import ALIAS_REASONS, ALIASES, SCHEMES, Family, RequantScheme, scheme_named
 from accelsim.numerics.twins import mbqm_int, rdbpot_int, reduced_multiplier16, srdhm_int
 
 _COMPILED = frozenset(
@@ -35,6 +35,7 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "ALIASES",
+    "ALIAS_REASONS",
     "INT4",
     "INT8",
     "INT16",

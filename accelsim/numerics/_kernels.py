@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 import numpy as np
-from accelsim.numba_cache import njit
 
+from accelsim.numba_cache import njit
 from accelsim.numerics.rounding import Rounding
 
 _HALF_EVEN = Rounding.HALF_EVEN.code
@@ -23,6 +23,9 @@ _CEIL = Rounding.CEIL.code
 
 _INT32_MAX = 2**31 - 1
 _INT64_MAX = 2**63 - 1
+_INT17_MAX = 2**16 - 1
+_MAGIC = 6755399441055744.0
+"""1.5 * 2**52: adding it to a double leaves no fraction bits, so the FPU rounds half to even."""
 
 Array: TypeAlias = Any
 """A numpy array as numba sees it; its element type is part of the specialisation, not of the signature."""
@@ -168,6 +171,39 @@ def shift_floor(x: Int, shift: Int) -> Int:
 
 
 @njit
+def fixed_half_up(x: Int, m: Int, s: Int) -> Int:
+    """``x * m / 2**s``, ties up; s from 0 to 62."""
+    return (np.int64(x) * np.int64(m) + ((np.int64(1) << np.int64(s)) >> 1)) >> np.int64(s)
+
+
+@njit
+def nvdla_cvt(x: Int, m: Int, s: Int) -> Int:
+    """``x * m / 2**s``, ties away from zero, saturated to 17 bits; products below 2**61, s from 0 to 63."""
+    shift = np.int64(min(s, 62))  # a product below 2**61 gives 0 for either shift
+    product = np.int64(x) * np.int64(m)
+    away = np.int64(product < 0) & np.int64(shift > 0)
+    return max(min((product + ((np.int64(1) << shift) >> 1) - away) >> shift, _INT17_MAX), -_INT17_MAX - 1)
+
+
+@njit
+def fixed_truncate(x: Int, m: Int, s: Int) -> Int:
+    """``x * m / 2**s`` toward zero; s from 0 to 62."""
+    product = np.int64(x) * np.int64(m)
+    return (product + np.int64(product < 0) * ((np.int64(1) << np.int64(s)) - 1)) >> np.int64(s)
+
+
+@njit
+def vta_code(x: Int, s: Int, zp: Int, low: Int, high: Int) -> Int:
+    """Low 8 bits of ``(x >> s) + zp`` after MAX where ``low`` is above -128 and MIN where ``high`` is below 127."""
+    value = (np.int64(x) >> np.int64(s)) + zp
+    if low > -128:
+        value = max(value, np.int64(low))
+    if high < 127:
+        value = min(value, np.int64(high))
+    return ((value + 128) & 255) - 128
+
+
+@njit
 def _put(value: Int, zero_point: Int, low: Int, high: Int) -> Int:
     """``clamp(value + zero_point, low, high)``, in the order that cannot overflow."""
     return max(min(value, high - zero_point), low - zero_point) + zero_point
@@ -215,11 +251,10 @@ def float32_half_even_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: 
     """``float32_half_even`` over a block; ``shift`` is unused."""
     step = 0 if mult.size == 1 else 1
     least, most = np.float64(low - zp), np.float64(high - zp)
-    magic = 6755399441055744.0  # 1.5 * 2**52: adding it leaves no fraction bits, so the FPU rounds half to even
     for r in range(acc.shape[0]):
         for c in range(acc.shape[1]):
             scaled = np.float64(np.float32(acc[r, c]) * mult[c * step])
-            out[r, c] = np.int64((max(min(scaled, most), least) + magic) - magic) + zp
+            out[r, c] = np.int64((max(min(scaled, most), least) + _MAGIC) - _MAGIC) + zp
 
 
 @njit
@@ -262,3 +297,50 @@ def shift_floor_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: Int, h
     for r in range(acc.shape[0]):
         for c in range(acc.shape[1]):
             out[r, c] = _put(shift_floor(acc[r, c], shift[c * step]), zp, low, high)
+
+
+@njit
+def fixed_half_up_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: Int, high: Int, out: Array) -> None:
+    """``xnnpack_rndnu`` and ``single_N`` over a block."""
+    step = 0 if shift.size == 1 else 1
+    for r in range(acc.shape[0]):
+        for c in range(acc.shape[1]):
+            out[r, c] = _put(fixed_half_up(acc[r, c], mult[c * step], shift[c * step]), zp, low, high)
+
+
+@njit
+def nvdla_cvt_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: Int, high: Int, out: Array) -> None:
+    """``nvdla_cvt`` over a block."""
+    step = 0 if shift.size == 1 else 1
+    for r in range(acc.shape[0]):
+        for c in range(acc.shape[1]):
+            out[r, c] = _put(nvdla_cvt(acc[r, c], mult[c * step], shift[c * step]), zp, low, high)
+
+
+@njit
+def ethosu_truncate_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: Int, high: Int, out: Array) -> None:
+    """``ethosu_truncate`` over a block."""
+    step = 0 if shift.size == 1 else 1
+    for r in range(acc.shape[0]):
+        for c in range(acc.shape[1]):
+            out[r, c] = _put(fixed_truncate(acc[r, c], mult[c * step], shift[c * step]), zp, low, high)
+
+
+@njit
+def vta_shift_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: Int, high: Int, out: Array) -> None:
+    """``vta_shift`` over a block; ``mult`` is unused."""
+    step = 0 if shift.size == 1 else 1
+    for r in range(acc.shape[0]):
+        for c in range(acc.shape[1]):
+            out[r, c] = vta_code(acc[r, c], shift[c * step], zp, low, high)
+
+
+@njit
+def onnx_reference_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: Int, high: Int, out: Array) -> None:
+    """``onnx_reference`` over a block; ``shift`` is unused."""
+    step = 0 if mult.size == 1 else 1
+    least, most, zero = np.float64(low), np.float64(high), np.float64(zp)
+    for r in range(acc.shape[0]):
+        for c in range(acc.shape[1]):
+            shifted = np.float64(acc[r, c]) * mult[c * step] + zero
+            out[r, c] = np.int64((max(min(shifted, most), least) + _MAGIC) - _MAGIC)

@@ -24,7 +24,9 @@ class Requant:
     ``multiplier`` has shape (C,) or (1,): int32 significands m (integer schemes), float32 factors
     (``float32_half_even``), ones (``shift_*``); for ``float64_half_away`` (C, 3) or (1, 3): float64 columns s_in, s_w,
     s_out. ``shift`` has shape (C,) or (1,): exponents e of ``M = m * 2**(e-31)`` (integer schemes), right shifts
-    (``shift_*``), zeros otherwise. Both arrays are copied, made read-only and brought to one length. Raises
+    (``shift_*``, ``vta_shift``), zeros otherwise. Schemes of hardware multipliers (``Family.FIXED_POINT``: ``single_N``,
+    ``xnnpack_rndnu``, ``nvdla_cvt``, ``ethosu_truncate``) hold m and right shifts s of ``M = m * 2**-s``;
+    ``onnx_reference`` holds float64 factors. Both arrays are copied, made read-only and brought to one length. Raises
     :class:`GraphError` for parameters outside a scheme's range and :class:`ConfigError` for an unknown scheme.
     """
 
@@ -75,6 +77,8 @@ def requantize_int(acc: int, requant: Requant, channel: int = 0) -> int:
     rule = requant.rule
     _check_width(acc, acc, rule.wide, rule)
     scaled = rule.twin(acc, requant, channel if requant.is_per_channel else 0)
+    if rule.is_whole:
+        return scaled
     return min(max(scaled + requant.zero_point, requant.clamp_min), requant.clamp_max)
 
 
@@ -146,12 +150,20 @@ def _check_multiplier_range(given: NDArray[Any], rule: RequantScheme) -> None:
         fine = bool(np.isfinite(given).all()) and float(np.abs(given).max()) <= _FLOAT32_MAX
         positive = rule.family is not Family.SCALES or bool((given > 0).all())
     else:
-        fine = given.dtype.kind in "iu" and INT32.min <= given.min() and given.max() <= INT32.max
+        low, high = rule.multipliers
+        fine = given.dtype.kind in "iu" and low <= given.min() and given.max() <= high
         positive = True
     if not (fine and positive):
-        raise GraphError(
-            f"{rule.name} multipliers: expected finite {rule.family.dtype} values, got {given.tolist()[:4]} ..."
-        )
+        raise GraphError(f"{rule.name} multipliers: expected {_wanted(rule)}, got {given.tolist()[:4]} ...")
+
+
+def _wanted(rule: RequantScheme) -> str:
+    full = rule.multipliers == (INT32.min, INT32.max)
+    return (
+        f"finite {rule.family.dtype} values"
+        if full
+        else f"integers from {rule.multipliers[0]} to {rule.multipliers[1]}"
+    )
 
 
 def _shifts(values: ArrayLike, rule: RequantScheme) -> NDArray[np.int32]:

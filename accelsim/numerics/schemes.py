@@ -14,6 +14,7 @@ import numpy as np
 
 from accelsim.errors import ConfigError
 from accelsim.numerics import twins
+from accelsim.numerics.intformat import INT16, INT32
 from accelsim.numerics.rounding import MAX_SHIFT, Rounding, round_shift
 
 if TYPE_CHECKING:
@@ -31,24 +32,31 @@ class Family(StrEnum):
     """``multiplier`` float64 columns s_in, s_w, s_out; ``shift`` zeros."""
     POWER_OF_TWO = "power_of_two"
     """``shift`` right shifts; ``multiplier`` ones, unused."""
+    FIXED_POINT = "fixed_point"
+    """``multiplier`` significands as wide as the hardware's, ``shift`` right shifts s: ``M = multiplier * 2**-s``."""
+    FLOAT64 = "float64"
+    """``multiplier`` float64 factors; ``shift`` zeros."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Element type of ``multiplier``."""
-        return np.dtype({Family.FLOAT32: np.float32, Family.SCALES: np.float64}.get(self, np.int32))
+        floats = {Family.FLOAT32: np.float32, Family.FLOAT64: np.float64, Family.SCALES: np.float64}
+        return np.dtype(floats.get(self, np.int32))
 
     @property
     def is_float(self) -> bool:
         """Whether the scheme multiplies in floating point."""
-        return self in (Family.FLOAT32, Family.SCALES)
+        return self in (Family.FLOAT32, Family.FLOAT64, Family.SCALES)
 
 
 @dataclass(frozen=True)
 class RequantScheme:
-    """A named rule from accumulator to scaled integer; zero point and clamp follow, the same for all schemes.
+    """A named rule from accumulator to scaled integer; zero point and clamp follow.
 
     ``wide`` is the widest accumulator it takes, in bits; ``exponents`` the inclusive range of ``Requant.shift``;
-    ``twin`` maps (accumulator, Requant, channel) to the scaled integer and defines the scheme.
+    ``multipliers`` that of ``Requant.multiplier`` where it holds integers; ``twin`` maps (accumulator, Requant, channel)
+    to the scaled integer and defines the scheme. A rule that ``is_whole`` puts zero point and clamp elsewhere: its twin
+    gives the output code. ``loop`` names the compiled loop where several schemes share one.
     """
 
     name: str
@@ -58,13 +66,21 @@ class RequantScheme:
     family: Family
     exponents: tuple[int, int]
     twin: Callable[[int, Requant, int], int]
+    multipliers: tuple[int, int] = (INT32.min, INT32.max)
+    is_whole: bool = False
+    loop: str = ""
+
+    @property
+    def significand_bits(self) -> int:
+        """Bits of the largest multiplier, its sign not counted."""
+        return self.multipliers[1].bit_length()
 
     @property
     def kernel(self) -> Any:
         """The compiled block kernel; the first access imports numba."""
         from accelsim.numerics import _kernels
 
-        return getattr(_kernels, f"{self.name}_rows")
+        return getattr(_kernels, f"{self.loop or self.name}_rows")
 
 
 def _integer(function: Callable[[int, int, int], int]) -> Callable[[int, Requant, int], int]:
@@ -87,6 +103,42 @@ def _float32_twin(acc: int, requant: Requant, channel: int) -> int:
 
 def _float64_twin(acc: int, requant: Requant, channel: int) -> int:
     return twins.float64_half_away_int(acc, *(Fraction(float(scale)) for scale in requant.multiplier[channel]))
+
+
+def _fixed(rounding: Rounding) -> Callable[[int, Requant, int], int]:
+    return _integer(lambda acc, m, s: twins.fixed_point_int(acc, m, s, rounding))
+
+
+def _vta_twin(acc: int, requant: Requant, channel: int) -> int:
+    zero, low, high = requant.zero_point, requant.clamp_min, requant.clamp_max
+    return twins.vta_code_int(acc, int(requant.shift[channel]), zero, low, high)
+
+
+def _onnx_twin(acc: int, requant: Requant, channel: int) -> int:
+    code = twins.onnx_reference_int(acc, Fraction(float(requant.multiplier[channel])), requant.zero_point)
+    return min(max(code, requant.clamp_min), requant.clamp_max)
+
+
+WIDTHS = range(8, 32)
+"""Multiplier widths N, sign included, of the family ``single_N``; ``single`` itself is the one of 32 bits."""
+
+WIDE_BITS = 48
+"""Widest value that TOSA scales by a 16-bit multiplier (tosa-specification apply_scale_16)."""
+
+
+def _single_n(bits: int) -> RequantScheme:
+    """The member of the family ``single_N`` with multipliers of ``bits`` bits, sign included."""
+    return RequantScheme(
+        name=f"single_{bits}",
+        description=f"(acc * m + 2**(s-1)) >> s: one rounding, half up; {bits}-bit signed multiplier m, right shift s",
+        source="TOSA apply_scale_16 for 16 bits; the same rule for every other width",
+        wide=WIDE_BITS if bits <= INT16.bits else 32,
+        family=Family.FIXED_POINT,
+        exponents=(2, 62),
+        twin=_fixed(Rounding.HALF_UP),
+        multipliers=(0, (1 << (bits - 1)) - 1),
+        loop="fixed_half_up",
+    )
 
 
 _ALL = (
@@ -120,7 +172,7 @@ _ALL = (
     RequantScheme(
         name="tflite_int16",
         description="one rounding, half up, with a 16-bit multiplier, of accumulators below 2**47",
-        source="LiteRT internal/common.cc MultiplyByQuantizedMultiplier(int64_t), 16x8 kernels; TOSA apply_scale_16",
+        source="LiteRT internal/common.cc MultiplyByQuantizedMultiplier(int64_t), 16x8 kernels",
         wide=48,
         family=Family.INTEGER,
         exponents=(-31, 7),
@@ -171,13 +223,98 @@ _ALL = (
         exponents=(-31, MAX_SHIFT),
         twin=_shift(Rounding.FLOOR),
     ),
+    RequantScheme(
+        name="xnnpack_rndnu",
+        description="(acc * m + 2**(s-1)) >> s: one rounding, half up; m is the 24-bit mantissa of a float32 scale",
+        source="XNNPACK requantization.h, rndnu (ARM kernels); scale from 2**-32 up to 256",
+        wide=32,
+        family=Family.FIXED_POINT,
+        exponents=(16, 55),
+        twin=_fixed(Rounding.HALF_UP),
+        multipliers=(1 << 23, (1 << 24) - 1),
+        loop="fixed_half_up",
+    ),
+    RequantScheme(
+        name="nvdla_cvt",
+        description=(
+            "acc * m / 2**s, half away from zero, saturated to 17 bits; 16-bit m, one s for all channels; "
+            "the converter's input offset belongs to the bias, the hardware has no output zero point"
+        ),
+        source="nvdla/hw cmod/hls/sdp/sdp_c.cpp, output converter",
+        wide=32,
+        family=Family.FIXED_POINT,
+        exponents=(0, 63),
+        twin=_integer(twins.nvdla_cvt_int),
+        multipliers=(INT16.min, INT16.max),
+    ),
+    RequantScheme(
+        name="ethosu_truncate",
+        description="acc * m / 2**s toward zero; 32-bit m, right shift s",
+        source="Ethos-U NpuRoundingMode TRUNCATE (Vela api.py, scaling.py)",
+        wide=32,
+        family=Family.FIXED_POINT,
+        exponents=(0, 62),
+        twin=_fixed(Rounding.TRUNC),
+        multipliers=(0, INT32.max),
+    ),
+    RequantScheme(
+        name="vta_shift",
+        description=(
+            "power-of-two scale: low 8 bits of (acc >> s) + zero point, no saturation; "
+            "MAX or MIN come first where the clamp is narrower than int8"
+        ),
+        source="apache/tvm-vta vta.cc, sim_driver.cc: ALU SHR, ADD, MAX, MIN, store",
+        wide=32,
+        family=Family.POWER_OF_TWO,
+        exponents=(0, 31),
+        twin=_vta_twin,
+        is_whole=True,
+    ),
+    RequantScheme(
+        name="onnx_reference",
+        description="double(acc) * float32 scale + zero point, then rounded half to even: ties go to the even code",
+        source="onnx/reference/ops/op_qlinear_conv.py",
+        wide=32,
+        family=Family.FLOAT64,
+        exponents=(0, 0),
+        twin=_onnx_twin,
+        is_whole=True,
+    ),
+    *map(_single_n, WIDTHS),
 )
 
 SCHEMES: Mapping[str, RequantScheme] = MappingProxyType({scheme.name: scheme for scheme in _ALL})
 """Every scheme by name, in the order of their documentation."""
 
-ALIASES: Mapping[str, str] = MappingProxyType({"tflite_single": "single"})
-"""Other names that are understood."""
+_SAME = (
+    ("tflite_single", "single", "LiteRT built with TFLITE_SINGLE_ROUNDING computes just that"),
+    ("single_32", "single", "the 32-bit member of the family single_N; shift is 31 - e"),
+    ("tosa_single", "single", "apply_scale_32, SINGLE_ROUND: shift is 31 - e, from 2 to 62"),
+    (
+        "tosa_double",
+        "tflite_double",
+        "apply_scale_32, DOUBLE_ROUND: the closed form of both roundings, |acc| < 2**(s-1)",
+    ),
+    ("tosa_scale16", "single_16", "apply_scale_16: the 16-bit member of the family, 48-bit accumulators"),
+    ("cmsis_nn", "tflite_double", "arm_nn_requantize: doubling high multiply, then half away from zero"),
+    ("cmsis_nn_single", "single", "CMSIS_NN_USE_SINGLE_ROUNDING: ((acc*m >> (30-e)) + 1) >> 1 is half up"),
+    ("cmsis_nn_s64", "tflite_int16", "arm_nn_requantize_s64: ((acc*m16 >> (14-e)) + 1) >> 1 is half up"),
+    ("ethosu_tfl", "tflite_double", "NpuRoundingMode TFL, the default"),
+    ("ethosu_natural", "single", "NpuRoundingMode NATURAL: half up of the 32-bit product"),
+    ("xnnpack_fp32", "float32_half_even", "XNNPACK's fp32 requantization"),
+    ("ort_mlas", "float32_half_even", "ONNX Runtime's MlasRequantizeOutput"),
+    (
+        "gemmini",
+        "float32_half_even",
+        "int32 to float32, times float32, to int, each half to even; it has no zero point",
+    ),
+)
+
+ALIASES: Mapping[str, str] = MappingProxyType({name: target for name, target, _ in _SAME})
+"""Other names that are understood: rules that are bit for bit the same, and take the same parameters."""
+
+ALIAS_REASONS: Mapping[str, str] = MappingProxyType({name: reason for name, _, reason in _SAME})
+"""Why each alias is no scheme of its own."""
 
 
 def scheme_named(name: str) -> RequantScheme:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from accelsim.numerics.intformat import INT32
+from accelsim.numerics.intformat import INT8, INT32, IntFormat
 from accelsim.numerics.overflow import Overflow, fit
 from accelsim.numerics.rounding import Rounding, round_divide, round_shift
+
+NVDLA_CVT = IntFormat(17)
+"""What NVDLA's output converter saturates to before the output format (nvdla/hw cmod/hls/sdp/sdp_c.cpp)."""
 
 
 def srdhm_int(a: int, b: int) -> int:
@@ -53,6 +56,24 @@ def int16_int(x: int, m: int, e: int) -> int:
     return round_shift(x * reduced_multiplier16(m), 15 - e, Rounding.HALF_UP)
 
 
+def fixed_point_int(x: int, m: int, s: int, rounding: Rounding) -> int:
+    """``x * m / 2**s`` of the exact product in one rounding; ``s`` is a plain right shift."""
+    return round_shift(x * m, s, rounding)
+
+
+def nvdla_cvt_int(x: int, m: int, s: int) -> int:
+    """``x * m / 2**s``, half away from zero, saturated to 17 bits (nvdla/hw cmod/hls/sdp/sdp_c.cpp, output converter)."""
+    return fit(fixed_point_int(x, m, s, Rounding.HALF_AWAY), NVDLA_CVT, Overflow.SATURATE)
+
+
+def vta_code_int(x: int, s: int, zero_point: int, low: int, high: int) -> int:
+    """Low 8 bits of ``(x >> s) + zero_point`` after a MAX and a MIN, each where the range asks for one (VTA vta.cc)."""
+    value = round_shift(x, s, Rounding.FLOOR) + zero_point
+    value = max(value, low) if low > INT8.min else value
+    value = min(value, high) if high < INT8.max else value
+    return fit(value, INT8, Overflow.WRAP)
+
+
 def ieee_round(value: Fraction, *, precision: int, min_exponent: int) -> Fraction:
     """Nearest binary float, ties to even: ``precision`` significant bits, quantum at least ``2**min_exponent``.
 
@@ -90,3 +111,9 @@ def float64_half_away_int(x: int, s_in: Fraction, s_w: Fraction, s_out: Fraction
     product = float64(float64(float64(Fraction(x)) * s_in) * s_w)
     scaled = float64(product / s_out)
     return round_divide(scaled.numerator, scaled.denominator, Rounding.HALF_AWAY)
+
+
+def onnx_reference_int(x: int, scale: Fraction, zero_point: int) -> int:
+    """``rint(double(x) * scale + zero_point)`` in binary64: a tie goes to the even *code* (onnx op_qlinear_conv.py)."""
+    shifted = float64(float64(float64(Fraction(x)) * scale) + zero_point)
+    return round_divide(shifted.numerator, shifted.denominator, Rounding.HALF_EVEN)

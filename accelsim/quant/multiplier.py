@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from accelsim.errors import ModelError
-from accelsim.numerics import Family, Requant, reduced_multiplier16, scheme_named
+from accelsim.numerics import Family, Requant, RequantScheme, reduced_multiplier16, scheme_named
+from accelsim.quant.fixed_point import encode_fixed_points, encode_mantissas, encode_shared_shift
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -114,7 +115,11 @@ def requant_from_scales(
     ratio = (
         convolution_multipliers(s_in, s_w, s_out) if real is None else np.atleast_1d(np.asarray(real, dtype=np.float64))
     )
-    multiplier, shift = _ENCODERS[scheme_named(scheme).family](s_in, s_w, s_out, ratio)
+    rule = scheme_named(scheme)
+    if rule.family is Family.FIXED_POINT:
+        multiplier, shift = _encode_fixed_point(rule, s_in, s_w, s_out, ratio)
+    else:
+        multiplier, shift = _ENCODERS[rule.family](s_in, s_w, s_out, ratio)
     return Requant(scheme, multiplier, shift, zero_point, clamp_min, clamp_max)
 
 
@@ -135,6 +140,24 @@ def _encode_float32(
     return factor, np.zeros(len(factor), np.int32)
 
 
+def _encode_float64(
+    s_in: float, s_w: ArrayLike, s_out: float, ratio: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """float32 factors as doubles (onnx/reference/ops/op_qlinear_conv.py: a float32 product times int32 is a double)."""
+    factor, shift = _encode_float32(s_in, s_w, s_out, ratio)
+    return factor.astype(np.float64), shift
+
+
+def _encode_fixed_point(
+    rule: RequantScheme, s_in: float, s_w: ArrayLike, s_out: float, ratio: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Mantissas of float32 factors (rndnu), one shift for all (nvdla_cvt), or a shift for each."""
+    if rule.name == "xnnpack_rndnu":
+        return encode_mantissas(float32_multiplier(s_in, s_w, s_out), rule=rule)
+    encode = encode_shared_shift if rule.name == "nvdla_cvt" else encode_fixed_points
+    return encode(ratio, bits=rule.significand_bits, shifts=rule.exponents)
+
+
 def _encode_scales(s_in: float, s_w: ArrayLike, s_out: float, ratio: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     columns = np.broadcast_arrays(_scale(s_in, "s_in"), np.atleast_1d(_scale(s_w, "s_w")), _scale(s_out, "s_out"))
     return np.stack(columns, axis=1).astype(np.float64), np.zeros(len(columns[1]), np.int32)
@@ -144,6 +167,7 @@ _ENCODERS = {
     Family.INTEGER: _encode_integer,
     Family.POWER_OF_TWO: _encode_shift,
     Family.FLOAT32: _encode_float32,
+    Family.FLOAT64: _encode_float64,
     Family.SCALES: _encode_scales,
 }
 

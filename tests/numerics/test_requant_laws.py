@@ -115,12 +115,24 @@ def test_float_and_shift_schemes_agree_on_power_of_two_scales(x, shift):
     assert by_float.tolist() == by_shift.tolist()
 
 
-@pytest.mark.parametrize("name", SCHEMES)
-def test_the_zero_point_is_added_after_rounding(name):
+def halving(name):
+    """Multiplier and shift of a half, in the scheme's own encoding."""
     rule = SCHEMES[name]
-    parameters = {"float32": np.array([0.5], np.float32), "scales": [[0.5, 1.0, 1.0]], "integer": [2**30]}
-    multiplier = parameters.get(rule.family, [1])
-    shift = [1] if rule.family == "power_of_two" else [0]
+    if rule.family == "fixed_point":
+        top = rule.significand_bits - 1
+        return [2**top], [top + 1]
+    parameters = {
+        "float32": np.array([0.5], np.float32),
+        "float64": np.array([0.5]),
+        "scales": [[0.5, 1.0, 1.0]],
+        "integer": [2**30],
+    }
+    return parameters.get(rule.family, [1]), [1] if rule.family == "power_of_two" else [0]
+
+
+@pytest.mark.parametrize("name", [name for name in SCHEMES if name != "onnx_reference"])
+def test_the_zero_point_is_added_after_rounding(name):
+    multiplier, shift = halving(name)
     accs = np.arange(-99, 100, dtype=np.int32)
     plain = requantize(accs, Requant(name, multiplier, shift, 0, -128, 127))
     odd = requantize(accs, Requant(name, multiplier, shift, 7, -128, 127))
@@ -129,7 +141,6 @@ def test_the_zero_point_is_added_after_rounding(name):
 
 @pytest.mark.parametrize("name", SCHEMES)
 def test_zero_gives_the_zero_point(name):
-    family = SCHEMES[name].family
-    parameters = {"float32": np.array([0.3], np.float32), "scales": [[0.5, 0.3, 1.0]], "integer": [2**30 + 12345]}
-    requant = Requant(name, parameters.get(family, [1]), [0], -9, -128, 127)
+    multiplier, shift = halving(name)
+    requant = Requant(name, multiplier, shift, -9, -128, 127)
     assert requantize(np.zeros((2, 3), np.int32), requant).tolist() == [[-9] * 3] * 2

@@ -32,7 +32,7 @@ INT32_MIN, INT32_MAX = INT32.min, INT32.max
 SIGNIFICANDS = [2**30, 2**30 + 1, 0x5A5A5A5A, 0x7FFEFFFF, 0x7FFF0000, 2**31 - 1, 0, 1]
 NEGATIVE_SIGNIFICANDS = [-(2**30), -(2**31) + 1, -(2**31)]
 INTEGER = [name for name, scheme in SCHEMES.items() if scheme.family is Family.INTEGER]
-SHIFTS = [name for name, scheme in SCHEMES.items() if scheme.family is Family.POWER_OF_TWO]
+SHIFTS = [name for name, scheme in SCHEMES.items() if scheme.family is Family.POWER_OF_TWO and not scheme.is_whole]
 WIDE_CLAMP = (INT32_MIN, INT32_MAX)
 
 
@@ -138,6 +138,8 @@ def requants(draw):
         Family.FLOAT32: scale,
         Family.SCALES: st.tuples(scale, scale, scale),
         Family.POWER_OF_TWO: st.just(1),
+        Family.FIXED_POINT: st.integers(*rule.multipliers),
+        Family.FLOAT64: scale,
     }[rule.family]
     multiplier = np.array(draw(st.lists(element, min_size=channels, max_size=channels)), rule.family.dtype)
     low, high = sorted((draw(st.integers(-32768, 32767)), draw(st.integers(-32768, 32767))))

@@ -1,0 +1,85 @@
+"""``accelsim accumulators``: how wide the accumulators of a network must be, and what is proved about a machine's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from accelsim.cli.console import note, page_width, show
+from accelsim.cli.options import arithmetic_option, parse_edits, set_option
+from accelsim.errors import ConfigError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from accelsim.arch import Arch
+    from accelsim.graph import Graph
+
+
+@click.command("accumulators")
+@click.argument("model")
+@click.option(
+    "--arch",
+    "machine",
+    metavar="ARCH",
+    help="A preset or a YAML file; without it, the source arithmetic's accumulators.",
+)
+@set_option()
+@click.option(
+    "--input",
+    "input_path",
+    metavar="FILE",
+    help="Inputs as .npz, to observe partial sums: key 'input' or tensor names.",
+)
+@arithmetic_option()
+def accumulators_command(
+    model: str, machine: str | None, edits: tuple[str, ...], input_path: str | None, arithmetic: str | None
+) -> None:
+    """Bound the partial sums of MODEL layer by layer, and print the smallest safe accumulators."""
+    from accelsim.execute import accumulator_report
+    from accelsim.report.accumulators import NATURAL_WIDTH, accumulator_table
+
+    arch = _machine(machine, edits, arithmetic)
+    graph = _graph(model, arch, arithmetic)
+    report = accumulator_report(graph, arch=arch, inputs=_inputs(model, graph, input_path))
+    where = f"the source arithmetic {graph.arithmetic}" if arch is None else arch.name
+    table = accumulator_table(report, heading=f"accumulators of {graph.name} on {where}", width=page_width())
+    show(table, natural=NATURAL_WIDTH)
+
+
+def _machine(machine: str | None, edits: tuple[str, ...], arithmetic: str | None) -> Arch | None:
+    if machine is None:
+        if edits:
+            raise ConfigError("--set edits a machine; give --arch ARCH as well")
+        return None
+    from accelsim.arch import load_arch
+
+    arch = load_arch(machine, edits=parse_edits(edits))
+    return arch if arithmetic is None else arch.with_({"arithmetic": arithmetic})
+
+
+def _graph(model: str, arch: Arch | None, arithmetic: str | None) -> Graph:
+    from accelsim.importers import load_graph, resolve_model
+
+    path = resolve_model(model)
+    if arch is not None:
+        return load_graph(path, arithmetic=arch.rules())
+    return load_graph(path) if arithmetic is None else load_graph(path, arithmetic=arithmetic)
+
+
+def _inputs(model: str, graph: Graph, path: str | None) -> Mapping[str, NDArray[Any]] | None:
+    """Batches of codes by tensor, from ``path`` or from the inputs that ship with a packaged workload; None without any."""
+    from accelsim.cli.lists import shipped_inputs
+
+    shipped = shipped_inputs(model) if path is None else None
+    if shipped is not None:
+        note(f"inputs are the workload's own {shipped.name}; choose others with --input")
+    source = shipped if path is None else path
+    if source is None:
+        return None
+    from accelsim.simulation import read_inputs
+    from accelsim.values import gather_inputs
+
+    return gather_inputs(graph, read_inputs(source)[0])

@@ -1,0 +1,50 @@
+"""Numba loop behind :mod:`accelsim.kernels.peaks`. ``plan`` is the flat int64 record that its caller builds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from accelsim.numba_cache import njit
+
+
+@njit
+def _source(out: int, tap: int, stride: int, dilation: int, pad: int, upsample: int, size: int) -> int:
+    """Input row under output row ``out`` and kernel row ``tap``; -1 on padding and on inserted zeros."""
+    spread = out * stride - pad + tap * dilation
+    if spread < 0 or spread % upsample != 0:
+        return -1
+    row = spread // upsample
+    return row if row < size else -1
+
+
+@njit
+def prefix_peaks(x: Any, w: Any, bias: Any, plan: Any, peaks: Any) -> None:
+    """Widen ``peaks`` (lowest, highest) to every partial sum of every output, the bias first.
+
+    ``x`` (n, ih, iw, ic) has its zero point taken off, ``w`` is (oc, kh, kw, ic/groups); int64 sums. The reduction runs tile
+    by tile (kernel rows, columns, channels), inside a tile kernel row, kernel column, channel.
+    """
+    sh, sw, dh, dw, pt, pl, uh, uw, oh, ow, ocg, tkh, tkw, tic = plan
+    oc, kh, kw, ic = w.shape
+    low, high = peaks[0], peaks[1]
+    for n in range(x.shape[0]):
+        for oy in range(oh):
+            for ox in range(ow):
+                for c in range(oc):
+                    first, total = c // ocg * ic, bias[c]
+                    low, high = min(low, total), max(high, total)
+                    for ky0 in range(0, kh, tkh):
+                        for kx0 in range(0, kw, tkw):
+                            for i0 in range(0, ic, tic):
+                                for ky in range(ky0, min(ky0 + tkh, kh)):
+                                    row = _source(oy, ky, sh, dh, pt, uh, x.shape[1])
+                                    if row < 0:
+                                        continue
+                                    for kx in range(kx0, min(kx0 + tkw, kw)):
+                                        column = _source(ox, kx, sw, dw, pl, uw, x.shape[2])
+                                        if column < 0:
+                                            continue
+                                        for i in range(i0, min(i0 + tic, ic)):
+                                            total += w[c, ky, kx, i] * x[n, row, column, first + i]
+                                            low, high = min(low, total), max(high, total)
+    peaks[0], peaks[1] = low, high

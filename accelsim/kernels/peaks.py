@@ -1,0 +1,30 @@
+"""The lowest and the highest value that an accumulator of a layer takes on its way to its final sums."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.graph import MacLayer
+from accelsim.kernels._peaks import prefix_peaks
+
+
+def partial_sum_peaks(
+    layer: MacLayer, x: NDArray[Any], *, reduction_tile: tuple[int, int, int] | None = None
+) -> tuple[int, int]:
+    """Lowest and highest partial sum, bias and final sums included, for the input view ``x`` (n, ih, iw, ic) of codes.
+
+    ``reduction_tile`` gives the kernel rows, kernel columns and channels (per group) of one compute tile; without it the
+    reduction is one tile. Nothing overflows: sums are 64-bit. The layer must have weights.
+    """
+    assert layer.weights is not None
+    g = layer.geometry
+    tile = (g.kh, g.kw, g.ic_per_group) if reduction_tile is None else reduction_tile
+    window = (g.stride_h, g.stride_w, g.dilation_h, g.dilation_w, g.pad_top, g.pad_left, g.upsample_h, g.upsample_w)
+    plan = np.array([*window, g.oh, g.ow, g.oc_per_group, *tile], dtype=np.int64)
+    bias = np.zeros(g.oc, dtype=np.int64) if layer.bias is None else layer.bias.astype(np.int64)
+    peaks = np.array([bias.min(), bias.max()], dtype=np.int64)
+    prefix_peaks(x.astype(np.int64) - layer.input_zero_point, layer.weights.astype(np.int64), bias, plan, peaks)
+    return int(peaks[0]), int(peaks[1])
