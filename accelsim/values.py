@@ -52,10 +52,11 @@ def compute_values(
     runs = []
     for i in range(count):
         one = {name: batch[i] for name, batch in batches.items()}
-        runs.append(_one_inference(timeline, whole, one, through_program=i < tiled, keep=keep))
+        made = _one_inference(timeline, whole, one, through_program=i < tiled, keep=keep)
+        runs.append({name: graph.tensors[name].to_host(values) for name, values in made.items()})
         if progress is not None:
             progress("inferences", i + 1, count)
-    tensors = {name: _stack([r[name] for r in runs], graph.tensors[name].shape) for name in runs[0]}
+    tensors = {name: _stack([r[name] for r in runs], graph.tensors[name].host_shape) for name in runs[0]}
     correct = _correct(graph, tensors, labels, count)
     summary = ValueSummary(
         inputs=count,
@@ -126,14 +127,16 @@ def _batch(graph: Graph, port: HostPort, given: Arrays, expected: list[str]) -> 
             f"input {port.host_name!r} is missing; the network's inputs are {expected}, got {sorted(given)}"
         )
     tensor = graph.tensors[port.tensor]
-    values = _with_inferences(np.asarray(values), tensor.shape, port.host_name)
+    values = tensor.from_host(_with_inferences(np.asarray(values), tensor.host_shape, port.host_name))
     if values.dtype.kind == "f":
         if not port.real or tensor.scale is None:
             raise InputError(
                 f"input {port.host_name!r}: expected {tensor.format} codes, got {values.dtype}; "
                 f"quantize with scale {tensor.scale} and zero point {tensor.zero_point}"
             )
-        return quantize(values, scale=tensor.scale, zero_point=tensor.zero_point, fmt=tensor.format)
+        return quantize(
+            values, scale=tensor.scale, zero_point=tensor.zero_point, fmt=tensor.format, rounding=port.rounding
+        )
     if values.dtype.kind not in "iu":
         raise InputError(f"input {port.host_name!r}: expected {tensor.format} codes, got {values.dtype}")
     if values.size and not (tensor.format.contains(int(values.min())) and tensor.format.contains(int(values.max()))):

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
 from tflite.TensorType import TensorType
 
 from tests.importers.flat import Op, T, tflite_bytes
@@ -201,6 +200,20 @@ def binary(rng: Rng, kind: str, name: str) -> Case:
     return case([a, b, y], Op(name, ["a", "b"], ["y"], options), ["a", "b"])
 
 
+def constant_operand(rng: Rng, kind: str, name: str) -> Case:
+    """ADD, SUB or MUL with a constant on either side: a vector of channels or one number."""
+    right = [(5,), (1,), (), (3, 4, 5)][int(rng.integers(0, 4))]
+    info = np.iinfo(kind.lower())
+    a = act(rng, "a", (2, 3, 4, 5), kind)
+    b = act(rng, "b", right, kind)
+    b.data = rng.integers(info.min, info.max + 1, right)
+    natural = a.scale * b.scale * (90 if kind == "INT8" else 20000) if name == "MUL" else max(a.scale, b.scale)
+    y = act(rng, "y", (2, 3, 4, 5), kind, s=float(np.float32(natural * 2.0 ** rng.uniform(-1, 1))))
+    order = ["a", "b"] if rng.integers(0, 2) else ["b", "a"]
+    options = {} if name == "MUL" else {"PotScaleInt16": False}
+    return case([a, b, y], Op(name, order, ["y"], options), ["a"])
+
+
 def pool(rng: Rng, kind: str, name: str) -> Case:
     """A pool with random window."""
     kernel, stride, padding = (
@@ -351,6 +364,24 @@ def quantize(rng: Rng, kind: str, target: str) -> Case:
     return case([x, y], Op("QUANTIZE", ["x"], ["y"]), ["x"])
 
 
+def dense_int4(rng: Rng, kind: str) -> Case:
+    """A dense layer with 4-bit weights, two to an octet."""
+    x = act(rng, "x", (3, 18), kind)
+    codes = rng.integers(-7, 8, (11, 18))
+    nibbles = (codes.reshape(-1) & 15).reshape(-1, 2)
+    w = T("w", (11, 18), "INT4", scale=scale(rng, -5, -3), data=nibbles[:, 0] | nibbles[:, 1] << 4)
+    y = act(rng, "y", (3, 11), kind, s=float(np.float32(x.scale * w.scale * 18)))
+    b = T("b", (11,), "INT32", scale=np.float32(x.scale) * np.float32(w.scale), data=rng.integers(-2000, 2000, 11))
+    return case([x, w, b, y], Op("FULLY_CONNECTED", ["x", "w", "b"], ["y"]), ["x"])
+
+
+def quantize_uint8(rng: Rng, kind: str) -> Case:
+    """Unsigned input codes, as converters put before a network that is fed with octets."""
+    x = T("x", (1, 16, 16, 1), "UINT8", scale=scale(rng), zero=int(rng.integers(0, 256)))
+    y = T("y", (1, 16, 16, 1), "INT8", scale=x.scale, zero=x.zero - 128)
+    return case([x, y], Op("QUANTIZE", ["x"], ["y"]), ["x"])
+
+
 Make = Callable[[Rng, str], Case]
 CASES: dict[str, Make] = {
     "conv": conv,
@@ -363,11 +394,15 @@ CASES: dict[str, Make] = {
     "dense-per-channel": lambda rng, kind: dense(rng, kind, per_channel=True),
     "dense-no-bias": lambda rng, kind: dense(rng, kind, with_bias=False),
     "dense-keep-dims": dense_keep,
+    "dense-int4": dense_int4,
     "transpose-conv": transpose_conv,
     "transpose-conv-no-bias": lambda rng, kind: transpose_conv(rng, kind, with_bias=False),
     "add": lambda rng, kind: binary(rng, kind, "ADD"),
     "sub": lambda rng, kind: binary(rng, kind, "SUB"),
     "mul": lambda rng, kind: binary(rng, kind, "MUL"),
+    "add-constant": lambda rng, kind: constant_operand(rng, kind, "ADD"),
+    "sub-constant": lambda rng, kind: constant_operand(rng, kind, "SUB"),
+    "mul-constant": lambda rng, kind: constant_operand(rng, kind, "MUL"),
     "average-pool": lambda rng, kind: pool(rng, kind, "AVERAGE_POOL_2D"),
     "max-pool": lambda rng, kind: pool(rng, kind, "MAX_POOL_2D"),
     "mean": mean,
@@ -387,6 +422,7 @@ CASES: dict[str, Make] = {
     "relu6-same-scale": lambda rng, kind: rectifier(rng, kind, "RELU6", same_scale=True),
     "relu-n1-to-1": lambda rng, kind: rectifier(rng, kind, "RELU_N1_TO_1"),
     "leaky-relu": lambda rng, kind: rectifier(rng, kind, "LEAKY_RELU"),
+    "quantize-uint8": quantize_uint8,
     "quantize-to-int8": lambda rng, kind: quantize(rng, kind, "INT8"),
     "quantize-to-int16": lambda rng, kind: quantize(rng, kind, "INT16"),
     "quantize-to-int32": lambda rng, kind: quantize(rng, kind, "INT32"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,14 @@ def litert(path: Path, resolver: str) -> Callable[[Feeds], Tensors]:
     """LiteRT with the kernels of ``resolver``; every tensor by its name in our reader."""
     interpreter_module = pytest.importorskip("ai_edge_litert.interpreter", reason="ai-edge-litert is not installed")
     model = read_tflite(path)
-    interpreter = interpreter_module.Interpreter(
-        str(path),
-        experimental_op_resolver_type=interpreter_module.OpResolverType[resolver],
-        experimental_preserve_all_tensors=True,
-        num_threads=1,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of the memory that preserved tensors take
+        interpreter = interpreter_module.Interpreter(
+            str(path),
+            experimental_op_resolver_type=interpreter_module.OpResolverType[resolver],
+            experimental_preserve_all_tensors=True,
+            num_threads=1,
+        )
     interpreter.allocate_tensors()
     by_name = {t.name: t for t in model.tensors}
     made = {i for operator in model.operators for i in operator.outputs}

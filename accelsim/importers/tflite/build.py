@@ -6,6 +6,9 @@ import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from accelsim.arch import Arithmetic
 from accelsim.errors import ConfigError, GraphError, ModelError, UnsupportedOperatorError
@@ -15,6 +18,7 @@ from accelsim.importers.tflite.refusal import RefusalError
 from accelsim.importers.tflite.registry import LOWERINGS
 from accelsim.importers.tflite.rules import Rules
 from accelsim.importers.tflite.site import FORMATS, Site, scale_of, zero_point_of
+from accelsim.numerics import Rounding
 
 FLOAT = "FLOAT32"
 REMEDY = (
@@ -34,7 +38,7 @@ def build_graph(model: TfliteModel, arithmetic: Arithmetic) -> Graph:
             layers.append(_lower(Site(model, operator, rules)))
     outputs = _output_ports(model, exits)
     read = {name for layer in layers for name in layer.inputs} | {port.tensor for port in outputs}
-    inputs = _input_ports(model, entries, read)
+    inputs = _input_ports(model, entries, read, rules.host_rounding)
     with _graph_errors(model.path):
         return Graph(
             name=Path(model.path).stem,
@@ -43,6 +47,7 @@ def build_graph(model: TfliteModel, arithmetic: Arithmetic) -> Graph:
             layers=tuple(layers),
             inputs=tuple(inputs),
             outputs=tuple(outputs),
+            constants=_constants(model, read),
         )
 
 
@@ -111,13 +116,13 @@ def _check_crossing(model: TfliteModel, operator: TfliteOperator, real: TfliteTe
     scale_of(coded), zero_point_of(coded)
 
 
-def _input_ports(model: TfliteModel, entries: list[Crossing], read: set[str]) -> list[HostPort]:
+def _input_ports(model: TfliteModel, entries: list[Crossing], read: set[str], rounding: Rounding) -> list[HostPort]:
     """Ports of the graph inputs that some layer reads; a TRANSPOSE_CONV's size, for one, is none."""
     ports = []
     for index in model.inputs:
         tensor = model.tensors[index]
         coded = [target for source, target in entries if source.index == index]
-        ports += [HostPort(target.name, tensor.name, real=True) for target in coded]
+        ports += [HostPort(target.name, tensor.name, real=True, rounding=rounding) for target in coded]
         if tensor.name in read:
             ports.append(HostPort(tensor.name, tensor.name))
     return ports
@@ -137,6 +142,11 @@ def _tensors(model: TfliteModel, layers: Iterable[Layer], ports: Iterable[HostPo
     by_name = {tensor.name: tensor for tensor in model.tensors}
     used = [name for layer in layers for name in (*layer.inputs, layer.output)] + [port.tensor for port in ports]
     return {name: _tensor(model, by_name[name]) for name in dict.fromkeys(used)}
+
+
+def _constants(model: TfliteModel, read: set[str]) -> dict[str, NDArray[Any]]:
+    """Values of the constant operands that layers read as tensors."""
+    return {t.name: t.data for t in model.tensors if t.data is not None and t.name in read}
 
 
 def _tensor(model: TfliteModel, tensor: TfliteTensor) -> Tensor:

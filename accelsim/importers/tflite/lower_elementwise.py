@@ -55,7 +55,7 @@ def _sum_fields(site: Site) -> dict[str, Any]:
 
 
 def _operands(site: Site) -> tuple[TfliteTensor, TfliteTensor]:
-    left, right = site.activation(0), site.activation(1)
+    left, right = site.operand(0), site.operand(1)
     site.need(
         left.type == right.type == site.result().type, "its operands and output differ in type", "one integer type"
     )
@@ -149,8 +149,12 @@ def lower_relu(site: Site) -> Rescale:
     source = site.activation(0)
     site.need(site.result().type == source.type, "its input and output differ in type", "one integer type")
     if site.rules.is_micro and site.operator.name == "RELU6":
-        # tflite-micro compares raw codes with the input's 0 and 6 and never rescales (activations_common.cc).
-        site.same_quantization(source)
+        # tflite-micro compares raw codes with the input's 0 and 6 (activations_common.cc).
+        site.need(
+            (scale_of(source), zero_point_of(source)) == (scale_of(site.output), zero_point_of(site.output)),
+            "tflite-micro's RELU6 does not rescale, but its input and output differ in scale or zero point",
+            "equal scales and zero points, or another arithmetic than tflite-micro",
+        )
     clamp = site.clamp_for(ACTIVATION_OF[site.operator.name])
     return _rescale(site, source, clamp, site.rules.ratio(scale_of(source), over=scale_of(site.output)))
 

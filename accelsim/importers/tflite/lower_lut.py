@@ -8,13 +8,14 @@ from typing import Any, Literal
 import numpy as np
 
 from accelsim.graph import InterpolatedLut, Lut, Softmax
-from accelsim.importers.tflite import tables
+from accelsim.importers.tflite import gemmlowp, tables
 from accelsim.importers.tflite.records import TfliteTensor
 from accelsim.importers.tflite.refusal import RefusalError
 from accelsim.importers.tflite.site import FORMATS, Site, scale_of, view, zero_point_of
 from accelsim.quant import encode_multiplier
 
 FUNCTIONS = {"LOGISTIC": tables.logistic, "TANH": tables.tanh}
+FIXED_POINT = {"LOGISTIC": gemmlowp.logistic_code, "TANH": gemmlowp.tanh_code}
 OUTPUT = {
     "LOGISTIC": {"INT8": (1 / 256, -128), "INT16": (1 / 32768, 0)},
     "TANH": {"INT8": (1 / 128, 0), "INT16": (1 / 32768, 0)},
@@ -44,7 +45,10 @@ def _check_output(site: Site, expected: tuple[float, int]) -> None:
 
 
 def _full_table(site: Site, source: TfliteTensor) -> Lut:
-    table = tables.int8_table(FUNCTIONS[site.operator.name], **_scales(site, source))
+    if site.rules.is_micro:
+        table = tables.fixed_point_table(FIXED_POINT[site.operator.name], scale_of(source), zero_point_of(source))
+    else:
+        table = tables.int8_table(FUNCTIONS[site.operator.name], **_scales(site, source))
     shape = view(source.shape)
     return Lut(**site.names, shapes=(shape,), shape=shape, source_operator=site.operator.name, table=table)
 

@@ -131,7 +131,7 @@ def _mac_fields(site: Site, image: TfliteTensor, operands: _Operands, weights: N
         )
     scales = _weight_scales(site, operands)
     bias, bias_format = _bias(site, image, operands, scales)
-    wide = image.type == "INT16" and bias_format != INT32
+    wide = image.type == "INT16" and site.rules.sums_in_64_bits(site.operator.name, bias_format)
     scheme = site.rules.mac_scheme(
         site.operator.name, image.type, wide=wide, grouped=operands.grouped, channels=operands.channels
     )

@@ -46,7 +46,7 @@ def lower_transpose(site: Site) -> Transpose:
 
 def lower_concatenation(site: Site) -> Concat:
     """Inputs side by side; like TFLite's int8 kernel it wants one scale and zero point throughout."""
-    parts = [site.activation(i, MOVED_TYPES) for i in range(len(site.operator.inputs))]
+    parts = [site.operand(i, MOVED_TYPES) for i in range(len(site.operator.inputs))]
     site.need(len(parts) > 0, "it has no inputs", "at least one input")
     site.need(site.option("fused_activation") == NONE, "it has a fused activation", "none")
     site.result((parts[0].type,))

@@ -290,7 +290,7 @@ class _Reader:
             what = f"operator {operator.index} {operator.name}"
             inputs = self._checked(operator.inputs, model, what, least=-1)
             outputs = self._checked(operator.outputs, model, what, least=0)
-            late = [model.tensors[i].name for i in inputs if i >= 0 and i not in known | produced]
+            late = [model.tensors[i].name for i in inputs if i >= 0 and i not in known and i not in produced]
             if late:
                 raise self.fail(f"{what} reads {late} before any operator makes it")
             if any(i in known or i in produced for i in outputs) or len(set(outputs)) != len(outputs):

@@ -84,9 +84,9 @@ LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
         "TRANSPOSE_CONV": Lowering(
             lower_transpose_conv, (TransposeConv2D,), "int8, int16x8", f"{_WEIGHTS}; bias optional"
         ),
-        "ADD": Lowering(lower_add, (Add,), notes="broadcasting; both operands computed"),
-        "SUB": Lowering(lower_sub, (Sub,), notes="broadcasting; both operands computed"),
-        "MUL": Lowering(lower_mul, (Mul,), notes="broadcasting; both operands computed"),
+        "ADD": Lowering(lower_add, (Add,), notes="broadcasting; an operand may be constant"),
+        "SUB": Lowering(lower_sub, (Sub,), notes="broadcasting; an operand may be constant"),
+        "MUL": Lowering(lower_mul, (Mul,), notes="broadcasting; an operand may be constant"),
         "AVERAGE_POOL_2D": Lowering(lower_average_pool, (AveragePool2D,), notes=_SAME_SCALE),
         "MAX_POOL_2D": Lowering(lower_max_pool, (MaxPool2D,), notes=_SAME_SCALE),
         "MEAN": Lowering(lower_mean, (Mean,), notes="any constant axes, keep_dims or not"),

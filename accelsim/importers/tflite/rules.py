@@ -9,7 +9,7 @@ import numpy as np
 
 from accelsim.arch import Arithmetic
 from accelsim.importers.tflite.refusal import RefusalError
-from accelsim.numerics import scheme_named
+from accelsim.numerics import INT64, SCHEMES, IntFormat, Rounding, scheme_named
 from accelsim.quant import dense_multiplier_per_tensor
 
 MICRO, REFERENCE, OPTIMIZED, XNNPACK = "tflite-micro", "litert-reference", "litert-optimized", "litert-xnnpack"
@@ -44,6 +44,11 @@ class Rules:
         """Whether the rules are tflite-micro's."""
         return self.base == MICRO
 
+    @property
+    def host_rounding(self) -> Rounding:
+        """How QUANTIZE rounds real inputs; LiteRT's fast kernels multiply by the reciprocal scale and go to even (measured)."""
+        return Rounding.HALF_EVEN if self.has_optimized_kernels else Rounding.HALF_AWAY
+
     def ratio(self, *factors: float, over: float) -> float:
         """``product of factors / over`` from left to right: in double in tflite-micro, in float32 in LiteRT.
 
@@ -73,6 +78,12 @@ class Rules:
         """
         return self.base in (OPTIMIZED, XNNPACK)
 
+    def sums_in_64_bits(self, operator: str, bias: IntFormat | None) -> bool:
+        """Whether a 16x8 layer sums in 64 bits: with an int64 bias; without one, except in LiteRT's optimized dense layer."""
+        if bias is None:
+            return not (operator == "FULLY_CONNECTED" and self.has_optimized_kernels)
+        return bias == INT64
+
     def takes_int32_bias(self, operator: str, declared_type: int) -> bool:
         """Whether a 16x8 layer may have a 32-bit bias, and so a 32-bit sum; elsewhere the runtime reads past its end.
 
@@ -92,16 +103,22 @@ class Rules:
             return scheme
         if wide:
             return INT16_SCHEME if scheme_named(scheme).wide < INT16_SCHEME_BITS else scheme
-        if operator == "CONV_2D" and tensor_type == "INT16" and self.has_optimized_kernels:
+        if tensor_type == "INT16" and self.has_optimized_kernels:
             return OPTIMIZED_SCHEME
         if self.base == OPTIMIZED and tensor_type == "INT8":
             return _optimized_scheme(operator, scheme, grouped=grouped, channels=channels)
         return scheme
 
     def scheme(self, operator: str, tensor_type: str) -> str:
-        """Scheme of an operator whose activations are of ``tensor_type``."""
+        """Scheme of an operator whose activations are of ``tensor_type``; RefusalError for rules of ONNX models."""
         operator = SCHEME_OF.get(operator, operator)
-        return self.arithmetic.scheme(operator, activation_bits=ACTIVATION_BITS[tensor_type])
+        name = self.arithmetic.scheme(operator, activation_bits=ACTIVATION_BITS[tensor_type])
+        if name not in SCHEMES and name not in (XNNPACK_ADD, XNNPACK_8BIT_FRACTION):
+            raise RefusalError(
+                f"arithmetic {self.base} has rule {name} for {operator}, which is not for .tflite files",
+                f"{MICRO}, {REFERENCE}, {OPTIMIZED}, {XNNPACK}",
+            )
+        return name
 
     @property
     def is_xnnpack(self) -> bool:

@@ -81,6 +81,10 @@ class Site:
         )
         return self.typed(tensor, types)
 
+    def operand(self, position: int, types: Collection[str] = ACTIVATION_TYPES) -> TfliteTensor:
+        """Input ``position``, computed at run time or constant, of one of ``types``."""
+        return self.typed(self.input(position), types)
+
     def typed(self, tensor: TfliteTensor, types: Collection[str] = ACTIVATION_TYPES) -> TfliteTensor:
         """``tensor`` itself when its type is one of ``types``."""
         accepted = " or ".join(types)
@@ -157,9 +161,12 @@ class Site:
         return low, high
 
     def _code(self, real: float) -> int:
-        """``zero_point + round(real / scale)`` in float32, half away from zero."""
+        """``zero_point + round(real / scale)`` in float32, half away from zero; XNNPACK adds first and rounds to even."""
         quotient = np.float32(real) / np.float32(scale_of(self.output))
-        return zero_point_of(self.output) + round_half_away(float(quotient))
+        zero = zero_point_of(self.output)
+        if self.rules.is_xnnpack and self.output.type == "INT8":
+            return int(np.rint(quotient + np.float32(zero)))
+        return zero + round_half_away(float(quotient))
 
 
 def round_half_away(value: float) -> int:

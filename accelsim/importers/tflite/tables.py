@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from accelsim.quant import encode_multiplier, reduced_multiplier16
 
 Floats = NDArray[np.float32]
-Real = np.float32 | np.float64
 CODES = np.arange(-128, 128, dtype=np.int64)
 
 
@@ -34,7 +33,13 @@ def int8_table(
     real = np.float32(s_in) * (CODES - z_in).astype(np.float32)
     scaled = (function(real) * (np.float32(1) / np.float32(s_out))).astype(np.float64)
     whole = np.copysign(np.floor(np.abs(scaled) + 0.5), scaled)
-    return np.clip(whole + z_out, -128, 127).astype(np.int8)
+    codes: NDArray[np.int8] = np.clip(whole + z_out, -128, 127).astype(np.int8)
+    return codes
+
+
+def fixed_point_table(function: Callable[..., int], s_in: float, z_in: int) -> NDArray[np.int8]:
+    """``function`` of each of the 256 input codes (tflite-micro's integer kernels)."""
+    return np.array([function(int(code), s_in=s_in, z_in=z_in) for code in CODES], dtype=np.int8)
 
 
 def hard_swish_table(*, s_in: float, z_in: int, s_out: float, z_out: int) -> NDArray[np.int8]:
@@ -61,13 +66,15 @@ def _srdhm16(x: NDArray[np.int64], multiplier: int) -> NDArray[np.int64]:
 
 
 def _saturate16(x: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.clip(x, -(1 << 15), (1 << 15) - 1)
+    saturated: NDArray[np.int64] = np.clip(x, -(1 << 15), (1 << 15) - 1)
+    return saturated
 
 
 def _rdbpot(x: NDArray[np.int64], exponent: int) -> NDArray[np.int64]:
     """``x / 2**exponent``, half away from zero."""
     half = (1 << exponent) >> 1
-    return np.sign(x) * ((np.abs(x) + half) >> exponent)
+    divided: NDArray[np.int64] = np.sign(x) * ((np.abs(x) + half) >> exponent)
+    return divided
 
 
 def sigmoid_table() -> NDArray[np.uint16]:
@@ -79,15 +86,16 @@ def sigmoid_table() -> NDArray[np.uint16]:
     step = 1.0 / 24.0
     value = 1.0 / (1.0 + np.exp(-np.arange(256) * step))
     curvature = value * (1.0 - value) * (1.0 - 2.0 * value)
-    table = np.floor(65536.0 * (value - curvature * step**2 / 16.0) + 0.5).astype(np.uint16)
+    table: NDArray[np.uint16] = np.floor(65536.0 * (value - curvature * step**2 / 16.0) + 0.5).astype(np.uint16)
     table[-1] = 65535
     return table
 
 
-def int16_table(function: Callable[[Any], Any], low: float, high: float, real: type[Real]) -> NDArray[np.int16]:
+def int16_table(function: Callable[[Any], Any], low: float, high: float, real: Any) -> NDArray[np.int16]:
     """513 samples of ``function`` over [low, high] in Q0.15, each moved by half the midpoint error of its segment.
 
-    The move spreads the error of linear interpolation over both ends of a segment (LiteRT internal/common.h, gen_lut).
+    The move spreads the error of linear interpolation over both ends of a segment (LiteRT internal/common.h, gen_lut). ``real``
+    is the numpy type of the arithmetic.
     """
     step = real((high - low) / 512)
     at = real(low) + np.arange(512, dtype=real) * step
@@ -98,7 +106,8 @@ def int16_table(function: Callable[[Any], Any], low: float, high: float, real: t
     interpolated = _rounded((function(after) * scale + value) / two)
     moved = value - _rounded((interpolated - middle) / two)
     last = _rounded(function(np.array([high], real)) * scale)
-    return np.clip(np.concatenate([moved, last]), -32768, 32767).astype(np.int16)
+    table: NDArray[np.int16] = np.clip(np.concatenate([moved, last]), -32768, 32767).astype(np.int16)
+    return table
 
 
 def _rounded(x: NDArray[Any]) -> NDArray[Any]:
@@ -107,11 +116,11 @@ def _rounded(x: NDArray[Any]) -> NDArray[Any]:
     return np.copysign(np.floor(np.abs(wide) + 0.5), wide).astype(x.dtype)
 
 
-def exp_table(real: type[Real]) -> NDArray[np.int16]:
+def exp_table(real: Any) -> NDArray[np.int16]:
     """exp over [-10, 0], computed in ``real``."""
     return int16_table(np.exp, -10.0, 0.0, real)
 
 
-def reciprocal_table(real: type[Real]) -> NDArray[np.int16]:
+def reciprocal_table(real: Any) -> NDArray[np.int16]:
     """1/(1+x) over [0, 1], computed in ``real``."""
     return int16_table(lambda x: real(1) / (real(1) + x), 0.0, 1.0, real)

@@ -1,0 +1,139 @@
+"""Models of one operator with random scales, against four runtimes, element by element."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from accelsim.errors import UnsupportedOperatorError
+from tests.oracles import one_op
+from tests.oracles.one_op import CASES
+from tests.oracles.runtimes import RUNTIMES, as_file, differences
+
+pytestmark = pytest.mark.oracle
+SEEDS = 4
+
+ABSENT: dict[tuple[str, str], set[str]] = {
+    ("conv-no-bias", "INT8"): {"litert-reference", "litert-optimized", "litert-xnnpack"},
+    ("conv-no-bias", "INT16"): {"litert-reference", "litert-optimized", "litert-xnnpack"},
+    ("relu-n1-to-1", "INT8"): {"tflite-micro"},
+    ("relu-n1-to-1", "INT16"): set(RUNTIMES),
+    ("quantize-to-int32", "INT8"): {"litert-reference", "litert-optimized", "litert-xnnpack"},
+    ("dense-int4", "INT16"): {"tflite-micro"},
+}
+"""What a runtime itself refuses, so that there is nothing to compare with."""
+
+REFUSED: dict[tuple[str, str], set[str]] = {
+    ("relu6", "INT8"): {"tflite-micro"},
+    ("relu6", "INT16"): {"tflite-micro"},
+    ("logistic", "INT16"): {"litert-optimized", "litert-xnnpack"},
+    ("tanh", "INT16"): {"litert-optimized", "litert-xnnpack"},
+    ("hard-swish", "INT16"): set(RUNTIMES),
+    ("dense-int4", "INT16"): set(RUNTIMES),
+    ("mean-same-scale", "INT8"): {"litert-xnnpack"},
+}
+"""What the importer always refuses because the rule is not known or makes no sense; see each message."""
+
+SOMETIMES_REFUSED: dict[tuple[str, str], set[str]] = {
+    ("depthwise", "INT8"): {"litert-optimized"},
+    ("mean", "INT8"): {"litert-optimized", "litert-xnnpack"},
+}
+"""What it refuses for some shapes or scales."""
+
+
+def rng_of(name: str, seed: int) -> np.random.Generator:
+    return np.random.default_rng([seed, zlib.crc32(name.encode())])
+
+
+def pairs() -> Iterator[tuple[str, str]]:
+    for name in CASES:
+        for kind in ("INT8", "INT16"):
+            yield name, kind
+
+
+def compare(name: str, kind: str, arithmetic: str) -> int:
+    """Cases that were compared and agreed in every element."""
+    compared = 0
+    for seed in range(SEEDS):
+        rng = rng_of(name, seed)
+        case = CASES[name](rng, kind)
+        with as_file(case.blob) as path:
+            feeds = list(case.feeds(rng))
+            try:
+                found = differences(path, arithmetic, feeds)
+            except UnsupportedOperatorError:
+                assert arithmetic in SOMETIMES_REFUSED.get((name, kind), set())
+                continue
+        assert set(found.values()) == {0}, f"{name} {kind} seed {seed}: {found}"
+        compared += 1
+    return compared
+
+
+@pytest.mark.parametrize("arithmetic", list(RUNTIMES))
+@pytest.mark.parametrize(("name", "kind"), pairs())
+def test_operator(name: str, kind: str, arithmetic: str) -> None:
+    if arithmetic in ABSENT.get((name, kind), set()):
+        pytest.skip(f"the runtime of {arithmetic} has no {kind} {name}")
+    if arithmetic in REFUSED.get((name, kind), set()):
+        with as_file(CASES[name](rng_of(name, 0), kind).blob) as path, pytest.raises(UnsupportedOperatorError):
+            differences(path, arithmetic, [])
+        return
+    assert compare(name, kind, arithmetic) > 0
+
+
+POWER_OF_TWO_NOT_COMPARED = {"mean", "mean-same-scale"}
+"""XNNPACK's means of exact ties are not known."""
+
+
+@pytest.mark.parametrize("arithmetic", list(RUNTIMES))
+@pytest.mark.parametrize(("name", "kind"), pairs())
+def test_operator_with_power_of_two_scales(
+    name: str, kind: str, arithmetic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ratios of scales are powers of two, so exact ties are frequent and every rounding rule shows itself."""
+    fixed = ABSENT.get((name, kind), set()) | REFUSED.get((name, kind), set())
+    if arithmetic in fixed or (arithmetic == "litert-xnnpack" and name in POWER_OF_TWO_NOT_COMPARED):
+        pytest.skip(f"nothing to compare {kind} {name} of {arithmetic} with")
+    plain = one_op.act
+
+    def act(
+        rng: one_op.Rng, name: str, shape: tuple[int, ...], kind: str, s: float | None = None, z: int | None = None
+    ) -> one_op.T:
+        rounded = s if s is None or name != "y" or z is not None else float(2.0 ** round(np.log2(s)))
+        return plain(rng, name, shape, kind, rounded, z)
+
+    def scale(rng: one_op.Rng, low: float = -9, high: float = 1) -> float:
+        return float(2.0 ** rng.integers(int(np.ceil(low)), int(high) + 1))
+
+    monkeypatch.setattr(one_op, "act", act)
+    monkeypatch.setattr(one_op, "scale", scale)
+    assert compare(name, kind, arithmetic) > 0
+
+
+@pytest.mark.parametrize("arithmetic", ["tflite-micro", "litert-reference"])
+@pytest.mark.parametrize("name", ["LOGISTIC", "TANH"])
+@pytest.mark.parametrize("exponent", [-15.0, -13.3, -12.0, -11.0, -10.4, -9.0])
+def test_16_bit_tables_over_all_codes(name: str, exponent: float, arithmetic: str) -> None:
+    x = np.arange(-32768, 32768).astype(np.int16)
+    tensors = [one_op.T("x", x.shape, "INT16", scale=2.0**exponent), one_op.T("y", x.shape, "INT16", scale=1 / 32768)]
+    case = one_op.case(tensors, one_op.Op(name, ["x"], ["y"]), ["x"])
+    with as_file(case.blob) as path:
+        assert differences(path, arithmetic, [{"x": x}]) == {"y": 0}
+
+
+@pytest.mark.parametrize("arithmetic", list(RUNTIMES))
+@pytest.mark.parametrize("name", ["LOGISTIC", "TANH", "HARD_SWISH"])
+def test_8_bit_tables_over_all_codes(name: str, arithmetic: str) -> None:
+    x = np.arange(-128, 128).astype(np.int8)
+    rng = np.random.default_rng(2)
+    for exponent in (*range(-9, 1), *rng.uniform(-9, 0, 15)):
+        s = float(np.float32(2.0**exponent))
+        scale, zero = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}.get(name, (s, int(rng.integers(-128, 128))))
+        x_tensor = one_op.T("x", x.shape, "INT8", scale=s, zero=int(rng.integers(-128, 128)))
+        y_tensor = one_op.T("y", x.shape, "INT8", scale=scale, zero=zero)
+        case = one_op.case([x_tensor, y_tensor], one_op.Op(name, ["x"], ["y"]), ["x"])
+        with as_file(case.blob) as path:
+            assert differences(path, arithmetic, [{"x": x}]) == {"y": 0}
