@@ -30,12 +30,14 @@ SPECIAL_SCHEMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "xnnpack_add": ("ADD", "SUB"),
         "xnnpack_8bit_fraction": ("QUANTIZE", "RELU", "RELU6", "LEAKY_RELU"),
+        "onnxruntime_float32": ("ADD", "SUB", "MUL", "QUANTIZE", "RELU", "RELU6", "LEAKY_RELU"),
     }
 )
 """Rules that are no accumulator scheme, and the operators that know them (XNNPACK microparams-init.c).
 
 ``xnnpack_add``: 21-bit multipliers of one common shift, one rounding half up. ``xnnpack_8bit_fraction``: a multiplier
-with 8 fractional bits.
+with 8 fractional bits. ``onnxruntime_float32``: dequantized operands in float32, rounded half to even, which the ONNX
+importer tabulates code by code (MLAS qladd_avx2.cpp, qlmul.cpp; qlinear_lookup_table.cc); ONNX models only.
 """
 
 _ANY_SCHEME = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "MUL")
@@ -181,6 +183,19 @@ _ALL = (
             LEAKY_RELU="xnnpack_8bit_fraction",
         ),
         schemes_int16=_REFERENCE_INT16,
+    ),
+    Arithmetic(
+        name="onnxruntime",
+        description="ONNX Runtime on the CPU: float32 multipliers rounded half to even, sums and products in float32",
+        source="MLAS quantize.cpp, qlgavgpool.cpp, qladd_avx2.cpp, qlmul.cpp; qlinearconv.cc; qlinear_pool.cc",
+        schemes=_table(
+            CONV_2D="float32_half_even",
+            DEPTHWISE_CONV_2D="float32_half_even",
+            FULLY_CONNECTED="float32_half_even",
+            TRANSPOSE_CONV="float32_half_even",
+            MEAN="float32_half_even",
+            **dict.fromkeys(("ADD", "SUB", "MUL", "QUANTIZE", "RELU", "RELU6", "LEAKY_RELU"), "onnxruntime_float32"),
+        ),
     ),
 )
 

@@ -25,6 +25,8 @@ def yaml_text(arch: Arch) -> str:
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
     yaml.width = _LINE_WIDTH
+    # YAML folds Unicode's own line breaks (U+0085, U+2028, U+2029); escapes keep them.
+    yaml.allow_unicode = all(text.isprintable() for text in (arch.name, arch.description, arch.source))
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # ruamel annotates None
     yaml.dump(_written(arch.model_dump()), stream)
     return stream.getvalue()

@@ -115,7 +115,8 @@ class BinaryLut(Elementwise):
     """``table[a - left_min, b - right_min]``: any function of two 8-bit codes, filled by the importer as the runtime would.
 
     Exact by construction where a runtime adds or multiplies dequantized codes in floating point (ONNX Runtime's
-    QLinearAdd and QLinearMul), which no integer multiplier reproduces. ``table`` has shape (256, 256).
+    QLinearAdd and QLinearMul), which no integer multiplier reproduces. ``table`` has shape (256, 256). ``constant`` holds
+    the codes of a right operand that the model file gives, of a shape that broadcasts to the layer's; then there is one input.
     """
 
     operator: ClassVar[str] = "BINARY_LUT"
@@ -123,6 +124,7 @@ class BinaryLut(Elementwise):
     table: NDArray[Any] | None = None
     left_min: int = 0
     right_min: int = 0
+    constant: NDArray[Any] | None = None
 
     @property
     def steps_per_output(self) -> int:

@@ -11,7 +11,7 @@ from accelsim.errors import ConfigError, ModelError, ModelFileError
 from accelsim.graph import Graph
 from accelsim.resources import resource_path
 
-EXTENSIONS = (".tflite", ".csv")
+EXTENSIONS = (".tflite", ".onnx", ".csv")
 """Formats by file extension."""
 DEFAULT_ARITHMETIC = "tflite-micro"
 
@@ -28,7 +28,7 @@ class OperatorSupport:
 
 
 def load_graph(path: str | Path, *, arithmetic: str | Arithmetic = DEFAULT_ARITHMETIC) -> Graph:
-    """The Graph of a model file, by its extension: ``.tflite``, or ``.csv`` for a layer table.
+    """The Graph of a model file, by its extension: ``.tflite``, ``.onnx``, or ``.csv`` for a layer table.
 
     ``arithmetic`` names the runtime whose integer rules are encoded; a layer table has none. Raises ModelFileError for
     a file that cannot be read, UnsupportedOperatorError for an operator that is not accepted, ModelError for every
@@ -41,6 +41,10 @@ def load_graph(path: str | Path, *, arithmetic: str | Arithmetic = DEFAULT_ARITH
         from accelsim.importers.tflite import load_tflite
 
         return load_tflite(file, arithmetic=rules)
+    if suffix == ".onnx":
+        from accelsim.importers.onnx import load_onnx
+
+        return load_onnx(file, arithmetic=rules)
     if suffix == ".csv":
         from accelsim.importers.table import load_table
 
@@ -84,6 +88,7 @@ def resolve_model(name_or_path: str | Path) -> Path:
 
 def supported_operators() -> tuple[OperatorSupport, ...]:
     """Every operator that is accepted, from the importers' own tables."""
+    from accelsim.importers.onnx.registry import LOWERINGS as ONNX_LOWERINGS
     from accelsim.importers.table import OPERATIONS
     from accelsim.importers.tflite.registry import BOUNDARY, LOWERINGS
 
@@ -92,11 +97,17 @@ def supported_operators() -> tuple[OperatorSupport, ...]:
         for name, rule in LOWERINGS.items()
     ]
     boundary = [OperatorSupport(name, ".tflite", formats, "host", notes) for name, (formats, notes) in BOUNDARY.items()]
+    onnx = [
+        OperatorSupport(
+            name, ".onnx", rule.formats, " or ".join(layer.__name__ for layer in rule.layers) or "host", rule.notes
+        )
+        for name, rule in ONNX_LOWERINGS.items()
+    ]
     table = [
         OperatorSupport(name, ".csv", "2 to 32 bits", layer.__name__, "shapes only: timing and energy, no values")
         for name, (layer, _) in OPERATIONS.items()
     ]
-    return (*tflite, *boundary, *table)
+    return (*tflite, *boundary, *onnx, *table)
 
 
 __all__ = [

@@ -91,7 +91,9 @@ def _lut(layer: Lut, blocks: Sequence[Block], inputs: Sequence[Box], output: Box
 
 def _binary_lut(layer: BinaryLut, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
     assert layer.table is not None
-    left, right = blocks[0].astype(np.int64) - layer.left_min, blocks[1].astype(np.int64) - layer.right_min
+    box = tuple(slice(a, b) for a, b in zip(*output, strict=True))
+    other = blocks[1] if layer.constant is None else np.broadcast_to(layer.constant, layer.shape)[box]
+    left, right = blocks[0].astype(np.int64) - layer.left_min, other.astype(np.int64) - layer.right_min
     codes: Block = layer.table[left, right]
     return codes
 

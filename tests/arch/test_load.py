@@ -233,7 +233,7 @@ def test_marks_and_line_ends_do_not_matter(here: Path, content: bytes) -> None:
             "name: mine\narithmetic: tflite-mirco",
             (
                 "m.yaml:2: arithmetic: arithmetic 'tflite-mirco': expected one of litert-reference, tflite-micro,"
-                " litert-optimized, litert-xnnpack; did you mean 'tflite-micro'?"
+                " litert-optimized, litert-xnnpack, onnxruntime; did you mean 'tflite-micro'?"
             ),
         ),
         (
@@ -241,7 +241,7 @@ def test_marks_and_line_ends_do_not_matter(here: Path, content: bytes) -> None:
             "name: mine\noverrides: {ADD: float64_half_away}",
             (
                 "m.yaml:2: overrides: ADD cannot use scheme 'float64_half_away'; expected one of tflite_double, single,"
-                " half_up_twice, tflite_int16, xnnpack_add"
+                " half_up_twice, tflite_int16, xnnpack_add, onnxruntime_float32"
             ),
         ),
         (

@@ -139,6 +139,14 @@ machines = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.parametrize("text", ["0\x850", "a\u2028b", "\u00fc x", "a\nb", "tab\tq", "x\ny: ["])
+def test_labels_keep_every_character(tmp_path: Path, text: str) -> None:
+    machine = EDGE.with_({"description": text})
+    path = tmp_path / "m.yaml"
+    path.write_text(machine.to_yaml(), encoding="utf-8")
+    assert load_arch(str(path)) == machine
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(machines)
 def test_yaml_json_and_dictionaries_round_trip(tmp_path: Path, data: dict[str, Any]) -> None:
@@ -236,7 +244,7 @@ def test_texts_are_read_as_on_a_command_line(path: str, text: object, value: obj
             {"overrides.ADD": "singl"},
             (
                 "overrides: ADD has unknown scheme 'singl'; expected one of tflite_double, single,"
-                " half_up_twice, tflite_int16, xnnpack_add; did you mean 'single'?"
+                " half_up_twice, tflite_int16, xnnpack_add, onnxruntime_float32; did you mean 'single'?"
             ),
         ),
         (

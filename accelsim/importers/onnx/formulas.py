@@ -1,0 +1,120 @@
+"""What ONNX Runtime computes on dequantized codes, in float32 and in its own order of operations (MLAS, x86 with AVX2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.numerics import INT8, UINT8, IntFormat
+
+Floats = NDArray[np.float32]
+Codes = NDArray[np.int64]
+Function = Callable[[Floats], Floats]
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """One scale (a float32 value) and zero point of a tensor of ``format``: real = ``scale`` * (code - ``zero_point``)."""
+
+    scale: float
+    zero_point: int
+    format: IntFormat
+
+    @property
+    def codes(self) -> Codes:
+        """Every code, ascending."""
+        every: Codes = np.arange(self.format.min, self.format.max + 1, dtype=np.int64)
+        return every
+
+
+def quantize(x: Floats, to: Quantization) -> Codes:
+    """``round_half_even(x / scale)``, clamped, then the zero point (MLAS quantize.cpp, MlasQuantizeLinear)."""
+    quotient = x / np.float32(to.scale)
+    bounded = np.clip(quotient, to.format.min - to.zero_point, to.format.max - to.zero_point)
+    codes: Codes = np.rint(bounded).astype(np.int64) + to.zero_point
+    return codes
+
+
+def dequantize(codes: Codes, of: Quantization) -> Floats:
+    """``scale * (code - zero_point)``."""
+    return np.float32(of.scale) * (codes - of.zero_point).astype(np.float32)
+
+
+def unary_table(function: Function, source: Quantization, target: Quantization) -> Codes:
+    """Codes of ``function`` for every input code (ONNX Runtime qlinear_lookup_table.cc)."""
+    with np.errstate(over="ignore"):
+        real = function(dequantize(source.codes, source)).astype(np.float32)
+    return quantize(real, target)
+
+
+def sum_table(left: Quantization, right: Quantization, to: Quantization) -> Codes:
+    """QLinearAdd of every pair of codes, shape (256, 256) (MLAS qladd_avx2.cpp).
+
+    ``a*r_a + (b*r_b + fixed)``, ratios ``s_a/s_c`` and ``s_b/s_c``, ``fixed = z_c - (r_a*z_a + r_b*z_b)``; products and sums
+    marked here by ``_fused`` round once. The zero point is inside the rounding, which is half to even.
+    """
+    r_a, r_b = (np.float32(q.scale) / np.float32(to.scale) for q in (left, right))
+    offset = _fused(r_a, np.float32(left.zero_point), r_b * np.float32(right.zero_point))
+    fixed = np.float32(to.zero_point) - offset
+    a, b = left.codes.astype(np.float32)[:, None], right.codes.astype(np.float32)[None, :]
+    return _saturate(_fused(a, r_a, _fused(b, r_b, fixed)), to)
+
+
+def product_table(left: Quantization, right: Quantization, to: Quantization) -> Codes:
+    """QLinearMul of every pair of codes, shape (256, 256) (MLAS qlmul.cpp, SSE2).
+
+    ``(a - z_a) * (b - z_b)`` exactly, times ``s_a*s_b/s_c``, plus ``z_c``, rounded after each; then half to even.
+    """
+    ratio = np.float32(left.scale) * np.float32(right.scale) / np.float32(to.scale)
+    product = (left.codes - left.zero_point)[:, None] * (right.codes - right.zero_point)[None, :]
+    return _saturate(product.astype(np.float32) * ratio + np.float32(to.zero_point), to)
+
+
+def _fused(a: Any, b: Any, c: Any) -> Any:
+    """``a*b + c`` rounded once to float32: 8-bit codes times float32 plus float32 is exact in float64 for usual ratios."""
+    return (np.asarray(a, np.float64) * np.asarray(b, np.float64) + np.asarray(c, np.float64)).astype(np.float32)
+
+
+def _saturate(x: Floats, to: Quantization) -> Codes:
+    wide = np.clip(np.rint(x.astype(np.float64)), -(2.0**31), 2.0**31 - 1)
+    codes: Codes = np.clip(wide, to.format.min, to.format.max).astype(np.int64)
+    return codes
+
+
+def identity(x: Floats) -> Floats:
+    """``x``."""
+    return x
+
+
+def sigmoid(x: Floats) -> Floats:
+    """``1 / (1 + exp(-x))``."""
+    result: Floats = np.float32(1) / (np.float32(1) + np.exp(-x))
+    return result
+
+
+def tanh(x: Floats) -> Floats:
+    """``tanh(x)``."""
+    return np.tanh(x)
+
+
+def leaky_relu(alpha: float) -> Function:
+    """``x`` where it is not negative, ``alpha * x`` elsewhere."""
+    return lambda x: np.where(x >= 0, x, np.float32(alpha) * x)
+
+
+def hard_sigmoid(alpha: float, beta: float) -> Function:
+    """``clip(alpha * x + beta, 0, 1)``."""
+    return lambda x: np.clip(np.float32(alpha) * x + np.float32(beta), np.float32(0), np.float32(1))
+
+
+def hard_swish(x: Floats) -> Floats:
+    """``x * clip(x / 6 + 0.5, 0, 1)``."""
+    return x * hard_sigmoid(1 / 6, 0.5)(x)
+
+
+FORMATS = {np.dtype(np.int8): INT8, np.dtype(np.uint8): UINT8}
+"""Formats of activations by the type that holds them."""

@@ -1,0 +1,200 @@
+"""The Graph as it grows: tensors in the order of axes that the layers want, layers, and what each ONNX name stands for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from itertools import chain, count
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.graph import HostPort, Layer, Reshape, Tensor, Transpose
+from accelsim.importers.onnx.formulas import Quantization
+from accelsim.importers.onnx.records import OnnxModel
+from accelsim.importers.onnx.refusal import RefusalError
+from accelsim.numerics import IntFormat
+
+Shape = tuple[int, ...]
+CHANNELS_LAST = (0, 2, 3, 1)
+"""Stored axis ``i`` of a rank-4 tensor is ONNX axis ``CHANNELS_LAST[i]``."""
+CHANNELS_FIRST = (0, 3, 1, 2)
+"""Its inverse: ``Tensor.host_axes``."""
+
+
+@dataclass(frozen=True)
+class Codes:
+    """An integer tensor that is computed at run time; ``shape`` in ONNX's order of axes."""
+
+    tensor: str
+    shape: Shape
+    format: IntFormat
+    quantization: Quantization | None = None
+
+    @property
+    def known(self) -> Quantization:
+        """The quantization; RefusalError where the model gives none."""
+        if self.quantization is None:
+            raise RefusalError(f"tensor {self.tensor!r} has no scale", "an operand with scale and zero point")
+        return self.quantization
+
+    @property
+    def stored(self) -> Shape:
+        """Shape in the Graph: channels last where there are 4 axes."""
+        return stored_shape(self.shape)
+
+
+@dataclass(frozen=True)
+class Real:
+    """A float tensor that is nothing but dequantized codes."""
+
+    codes: Codes
+
+
+@dataclass(frozen=True)
+class HostReal:
+    """A float graph input."""
+
+    name: str
+    shape: Shape
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """A dequantized constant: integer codes, and scales and zero points per tensor or along ``axis``."""
+
+    codes: NDArray[Any]
+    scales: NDArray[np.float32]
+    zero_points: NDArray[np.int64]
+    axis: int | None
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a layer's codes go: tensor name, quantization, and the codes that a fused rectifier allows."""
+
+    name: str
+    quantization: Quantization
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, eq=False)
+class Pending:
+    """A float result that waits for the QuantizeLinear after it; ``emit`` then makes the layer."""
+
+    shape: Shape
+    emit: Callable[[Target], None]
+    what: str
+    least: float = -math.inf
+    most: float = math.inf
+
+    def clipped(self, least: float, most: float) -> Pending:
+        """The same result under a further rectifier."""
+        low, high = max(self.least, least), min(self.most, most)
+        if not low <= high:
+            raise RefusalError(f"it leaves no value between {low} and {high}", "bounds in ascending order")
+        return replace(self, least=low, most=high)
+
+
+Value = Codes | Real | HostReal | Weights | Pending | np.ndarray[Any, Any]
+"""What an ONNX tensor name may stand for; arrays are constants."""
+
+
+def stored_shape(shape: Shape) -> Shape:
+    """Channels last where there are 4 axes."""
+    return tuple(shape[axis] for axis in CHANNELS_LAST) if len(shape) == 4 else shape
+
+
+def stored_axis(axis: int, rank: int) -> int:
+    """Where ONNX axis ``axis`` is stored."""
+    return CHANNELS_FIRST[axis] if rank == 4 else axis
+
+
+def view(shape: Shape) -> Shape:
+    """The shape in which a layer sees a tensor: at least one axis."""
+    return shape or (1,)
+
+
+@dataclass(eq=False)
+class Network:
+    """Tensors and layers made so far."""
+
+    model: OnnxModel
+    values: dict[str, Value] = field(default_factory=dict)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    layers: list[Layer] = field(default_factory=list)
+    inputs: list[HostPort] = field(default_factory=list)
+    _plain: dict[str, str] = field(default_factory=dict)
+    _taken: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        names = [name for node in self.model.nodes for name in (*node.inputs, *node.outputs)]
+        self._taken.update(names, (value.name for value in self.model.inputs), self.model.constants)
+
+    def fresh(self, base: str) -> str:
+        """A name that neither the model nor the Graph uses."""
+        name = next(n for n in chain((base,), (f"{base}_{i}" for i in count(1))) if n not in self._taken)
+        self._taken.add(name)
+        return name
+
+    def make(self, name: str, shape: Shape, fmt: IntFormat, quantization: Quantization | None) -> Codes:
+        """A tensor of ONNX shape ``shape``."""
+        if min(shape, default=1) < 1:
+            raise RefusalError(f"tensor {name!r} has shape {list(shape)}", "sizes of at least 1")
+        codes = Codes(name, shape, fmt, quantization)
+        self.tensors[name] = self._tensor(name, codes.stored, codes, CHANNELS_FIRST if len(shape) == 4 else None)
+        return codes
+
+    def _tensor(self, name: str, shape: Shape, codes: Codes, host_axes: Shape | None) -> Tensor:
+        known = codes.quantization
+        zero, scale = (0, None) if known is None else (known.zero_point, known.scale)
+        return Tensor(name, shape, codes.format, zero, scale, host_axes)
+
+    def label(self, codes: Codes, quantization: Quantization) -> None:
+        """Tell a tensor's scale where only its readers know it."""
+        tensor = self.tensors[codes.tensor]
+        if tensor.scale is None:
+            self.tensors[codes.tensor] = replace(tensor, scale=quantization.scale, zero_point=quantization.zero_point)
+
+    def plain(self, codes: Codes) -> str:
+        """A tensor that holds ``codes`` in ONNX's order of elements, transposed once where it must be."""
+        if _same_order(codes.shape):
+            return codes.tensor
+        if codes.tensor not in self._plain:
+            name = self.fresh(f"{codes.tensor}/channels_first")
+            self.tensors[name] = self._tensor(name, codes.shape, codes, None)
+            self.layers.append(_transpose(f"transpose to {name}", codes.tensor, name, codes.stored, CHANNELS_FIRST))
+            self._plain[codes.tensor] = name
+        return self._plain[codes.tensor]
+
+    def from_plain(self, codes: Codes, make_layer: Callable[[str], Layer]) -> None:
+        """Add the layer that writes ``codes`` in ONNX's order, and the transposition that must follow it."""
+        if _same_order(codes.shape):
+            self.layers.append(make_layer(codes.tensor))
+            return
+        name = self.fresh(f"{codes.tensor}/channels_first")
+        self.tensors[name] = self._tensor(name, codes.shape, codes, None)
+        self.layers.append(make_layer(name))
+        self.layers.append(_transpose(f"transpose from {name}", name, codes.tensor, codes.shape, CHANNELS_LAST))
+
+    def reshaped(self, layer: str, source: Codes, target: Codes, operator: str) -> None:
+        """``source`` under the shape of ``target``, element for element in ONNX's order."""
+        plain = self.plain(source)
+        shapes: dict[str, Any] = {"shapes": (view(source.shape),), "shape": view(target.shape)}
+        self.from_plain(
+            target,
+            lambda name: Reshape(name=layer, inputs=(plain,), output=name, source_operator=operator, **shapes),
+        )
+
+
+def _same_order(shape: Shape) -> bool:
+    """Whether channels first and channels last put the elements in one order."""
+    return len(shape) != 4 or shape[1] == 1 or shape[2] * shape[3] == 1
+
+
+def _transpose(layer: str, source: str, target: str, shape: Shape, permutation: Shape) -> Transpose:
+    out = tuple(shape[axis] for axis in permutation)
+    return Transpose(name=layer, inputs=(source,), output=target, shapes=(shape,), shape=out, permutation=permutation)

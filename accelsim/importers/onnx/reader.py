@@ -1,0 +1,330 @@
+"""An .onnx file becomes plain records, or one ModelFileError says what is wrong with it.
+
+Nothing that a file claims is believed before it is compared with the bytes that are there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from heapq import heapify, heappop, heappush
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.errors import ModelError, ModelFileError
+from accelsim.importers.onnx.records import Attribute, OnnxInput, OnnxModel, OnnxNode
+
+MAX_FILE_BYTES = 2**31 - 1
+"""A protobuf message is smaller than 2 GiB."""
+MAX_ELEMENTS = 2**31 - 1
+MAX_RANK = 8
+FIRST_OPSET = 13
+"""The first with per-channel QuantizeLinear and DequantizeLinear."""
+DOMAINS = ("", "ai.onnx", "com.microsoft")
+_GARBAGE = (
+    AssertionError,
+    IndexError,
+    KeyError,
+    ValueError,
+    TypeError,
+    OverflowError,
+    ArithmeticError,
+    AttributeError,
+    MemoryError,
+    RecursionError,
+)
+_DTYPES: Mapping[str, np.dtype[Any]] = {
+    "FLOAT": np.dtype("<f4"),
+    "FLOAT16": np.dtype("<f2"),
+    "DOUBLE": np.dtype("<f8"),
+    "INT8": np.dtype("i1"),
+    "UINT8": np.dtype("u1"),
+    "INT16": np.dtype("<i2"),
+    "UINT16": np.dtype("<u2"),
+    "INT32": np.dtype("<i4"),
+    "INT64": np.dtype("<i8"),
+    "BOOL": np.dtype("?"),
+}
+_TYPED_FIELDS = {"FLOAT": "float_data", "DOUBLE": "double_data", "INT64": "int64_data"}
+"""Where a tensor without raw bytes keeps its values; every other type uses int32_data."""
+
+
+@contextmanager
+def malformed_file_guard(path: Path) -> Iterator[None]:
+    """Turn whatever a damaged file provokes into one :class:`ModelFileError`; deliberate errors pass."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except _GARBAGE as error:
+        raise _malformed(path, f"({type(error).__name__}: {_one_line(error)})") from error
+
+
+def read_onnx(path: Path) -> OnnxModel:
+    """The records of the file at ``path``; ModelFileError when it is missing, damaged, or not an .onnx file."""
+    blob = _read_bytes(path)
+    message = _parse(path, blob)
+    with malformed_file_guard(path):
+        return _Reader(path, message).model()
+
+
+def _malformed(path: Path, reason: str) -> ModelFileError:
+    return ModelFileError(f"{path}: malformed .onnx file: {reason}; export or download it again", path=str(path))
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:160]
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        size = path.stat().st_size
+        if path.is_file() and 0 < size <= MAX_FILE_BYTES:
+            return path.read_bytes()
+        what = "a directory" if path.is_dir() else f"{size} bytes long" if path.is_file() else "not a regular file"
+        raise ModelFileError(f"{path}: expected an .onnx file of 1 byte to 2 GiB, but it is {what}", path=str(path))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or _one_line(error)
+        raise ModelFileError(
+            f"{path}: expected an .onnx file, but it cannot be read: {reason}", path=str(path)
+        ) from error
+
+
+def _parse(path: Path, blob: bytes) -> Any:
+    try:
+        import onnx
+        from google.protobuf.message import DecodeError
+    except ImportError as error:
+        raise ModelError(
+            f"{path}: reading .onnx files needs the package onnx; install it with pip install 'accelsim[onnx]'"
+        ) from error
+    message = onnx.ModelProto()
+    try:
+        message.ParseFromString(blob)
+    except (DecodeError, *_GARBAGE) as error:
+        raise _malformed(path, f"it is no ModelProto ({_one_line(error)})") from error
+    return message
+
+
+class _Reader:
+    """One pass over one parsed file."""
+
+    def __init__(self, path: Path, message: Any) -> None:
+        import onnx
+
+        self.path, self.message, self.graph = path, message, message.graph
+        self.types: Any = onnx.TensorProto.DataType
+        self.kinds: Any = onnx.AttributeProto
+
+    def fail(self, reason: str) -> ModelFileError:
+        return _malformed(self.path, reason)
+
+    def model(self) -> OnnxModel:
+        opset = self.opset()
+        if not self.graph.node:
+            raise self.fail("its graph has no nodes")
+        constants = self.constants()
+        nodes = [self.node(i, node) for i, node in enumerate(self.graph.node)]
+        constants |= self.constant_nodes(nodes, constants)
+        nodes = [node for node in nodes if node.op != "Constant"]
+        inputs = tuple(self.input(value) for value in self.graph.input if value.name not in constants)
+        outputs = tuple(value.name for value in self.graph.output)
+        known = set(constants) | {value.name for value in inputs}
+        if len(known) != len(constants) + len(inputs):
+            raise self.fail("a graph input stands twice")
+        ordered = self.ordered(nodes, known)
+        made = known.union(*(node.outputs for node in nodes))
+        missing = [name for name in outputs if name not in made]
+        if missing or not outputs:
+            raise self.fail(f"graph outputs {missing} are produced by no node" if missing else "it has no outputs")
+        return OnnxModel(
+            path=str(self.path), opset=opset, nodes=ordered, constants=constants, inputs=inputs, outputs=outputs
+        )
+
+    def opset(self) -> int:
+        versions = [entry.version for entry in self.message.opset_import if entry.domain in ("", "ai.onnx")]
+        if len(versions) != 1:
+            raise self.fail(f"it imports the ONNX operator set {len(versions)} times; expected once")
+        if versions[0] < FIRST_OPSET:
+            raise ModelError(
+                f"{self.path}: opset {versions[0]} is not supported; expected {FIRST_OPSET} or later: "
+                "convert with onnx.version_converter",
+                path=str(self.path),
+            )
+        return int(versions[0])
+
+    def constants(self) -> dict[str, NDArray[Any]]:
+        values: dict[str, NDArray[Any]] = {}
+        for tensor in self.graph.initializer:
+            if tensor.name in values:
+                raise self.fail(f"initializer {tensor.name!r} stands twice")
+            values[tensor.name] = self.tensor(tensor, tensor.name)
+        if self.graph.sparse_initializer:
+            raise ModelError(f"{self.path}: sparse initializers are not supported; expected dense ones")
+        return values
+
+    def constant_nodes(self, nodes: Iterable[OnnxNode], taken: Iterable[str]) -> dict[str, NDArray[Any]]:
+        values: dict[str, NDArray[Any]] = {}
+        for node in nodes:
+            if node.op == "Constant":
+                if len(node.outputs) != 1 or node.outputs[0] in values or node.outputs[0] in taken:
+                    raise self.fail(
+                        f"node {node.index} Constant has outputs {list(node.outputs)}; expected one new name"
+                    )
+                values[node.outputs[0]] = self.constant_value(node)
+        return values
+
+    def constant_value(self, node: OnnxNode) -> NDArray[Any]:
+        for name, dtype in (
+            ("value_int", np.int64),
+            ("value_ints", np.int64),
+            ("value_float", np.float32),
+            ("value_floats", np.float32),
+        ):
+            if name in node.attributes:
+                return np.asarray(node.attributes[name], dtype=dtype)
+        value = node.attributes.get("value")
+        if not isinstance(value, np.ndarray):
+            raise self.fail(f"node {node.index} Constant holds no numbers")
+        return value
+
+    def tensor(self, tensor: Any, name: str) -> NDArray[Any]:
+        """The value of a TensorProto, whose claims are checked against the bytes that are there."""
+        kind = self.type_name(tensor.data_type)
+        shape = tuple(int(size) for size in tensor.dims)
+        if kind not in _DTYPES:
+            raise ModelError(
+                f"{self.path}: constant {name!r} is {kind}; expected {', '.join(_DTYPES)}", path=str(self.path)
+            )
+        if len(shape) > MAX_RANK or min(shape, default=0) < 0 or math.prod(shape) > MAX_ELEMENTS:
+            raise self.fail(f"constant {name!r} claims shape {list(shape)}")
+        values = self.values(tensor, name, kind)
+        if values.size != math.prod(shape):
+            raise self.fail(f"constant {name!r} holds {values.size} values for shape {list(shape)}")
+        return values.reshape(shape)
+
+    def values(self, tensor: Any, name: str, kind: str) -> NDArray[Any]:
+        dtype = _DTYPES[kind]
+        if tensor.data_location == tensor.EXTERNAL:
+            return np.frombuffer(self.external(tensor, name), dtype=dtype)
+        if tensor.HasField("raw_data"):
+            if len(tensor.raw_data) % dtype.itemsize:
+                raise self.fail(f"constant {name!r} has {len(tensor.raw_data)} bytes, no multiple of {dtype.itemsize}")
+            return np.frombuffer(tensor.raw_data, dtype=dtype)
+        given = np.asarray(getattr(tensor, _TYPED_FIELDS.get(kind, "int32_data")))
+        if kind == "FLOAT16":
+            return given.astype(np.uint16).view(np.float16)
+        converted = given.astype(dtype)
+        if dtype.kind in "iu" and not np.array_equal(converted, given):
+            raise self.fail(f"constant {name!r} holds values that are no {kind}")
+        return converted
+
+    def external(self, tensor: Any, name: str) -> bytes:
+        """Bytes of a tensor that the model keeps in another file of its own directory."""
+        entries = {entry.key: entry.value for entry in tensor.external_data}
+        root = self.path.parent.resolve()
+        try:
+            file = (root / entries["location"]).resolve()
+            if not file.is_relative_to(root) or not file.is_file():
+                raise FileNotFoundError(f"no such file beside the model: {entries['location']!r}")
+            offset = int(entries.get("offset", 0))
+            length = int(entries.get("length", file.stat().st_size - offset))
+            if offset < 0 or length < 0 or offset + length > file.stat().st_size:
+                raise ValueError(f"bytes {offset} to {offset + length} are not in {entries['location']!r}")
+            with file.open("rb") as stream:
+                stream.seek(offset)
+                data: bytes = stream.read(length)
+                return data
+        except (OSError, KeyError, ValueError) as error:
+            raise ModelFileError(
+                f"{self.path}: external data of constant {name!r} cannot be read: {_one_line(error)}; "
+                "keep the data file beside the model",
+                path=str(self.path),
+            ) from error
+
+    def type_name(self, number: int) -> str:
+        return str(self.types.Name(number)) if number in self.types.values() else f"type {number}"
+
+    def input(self, value: Any) -> OnnxInput:
+        tensor = value.type.tensor_type
+        if not value.type.HasField("tensor_type") or not tensor.HasField("shape"):
+            raise self.fail(f"graph input {value.name!r} has no tensor shape")
+        shape = []
+        for axis, dim in enumerate(tensor.shape.dim):
+            known = dim.HasField("dim_value") and dim.dim_value > 0
+            if not known and axis:
+                raise ModelError(
+                    f"{self.path}: graph input {value.name!r} has an unknown size on axis {axis}; expected fixed shapes "
+                    "(only a leading batch size may be open, and is read as 1)",
+                    path=str(self.path),
+                )
+            shape.append(int(dim.dim_value) if known else 1)
+        if len(shape) > MAX_RANK or math.prod(shape) > MAX_ELEMENTS:
+            raise self.fail(f"graph input {value.name!r} claims shape {shape}")
+        return OnnxInput(name=value.name, shape=tuple(shape), type=self.type_name(tensor.elem_type))
+
+    def node(self, index: int, node: Any) -> OnnxNode:
+        op = node.op_type if node.domain in DOMAINS else f"{node.domain}.{node.op_type}"
+        op = op if op.isprintable() and op else repr(op)
+        attributes = {a.name: self.attribute(a, index) for a in node.attribute}
+        if not node.output or not any(node.output):
+            raise self.fail(f"node {index} {op} has no outputs")
+        return OnnxNode(index=index, op=op, inputs=tuple(node.input), outputs=tuple(node.output), attributes=attributes)
+
+    def attribute(self, attribute: Any, index: int) -> Attribute:
+        kind = attribute.type
+        if kind == self.kinds.INT:
+            return int(attribute.i)
+        if kind == self.kinds.FLOAT:
+            return float(attribute.f)
+        if kind == self.kinds.STRING:
+            return str(attribute.s.decode("utf-8", "replace"))
+        if kind == self.kinds.INTS:
+            return tuple(int(i) for i in attribute.ints)
+        if kind == self.kinds.FLOATS:
+            return tuple(float(f) for f in attribute.floats)
+        if kind == self.kinds.TENSOR:
+            return self.tensor(attribute.t, f"attribute {attribute.name} of node {index}")
+        return f"an attribute of kind {kind}"
+
+    def ordered(self, nodes: list[OnnxNode], known: set[str]) -> tuple[OnnxNode, ...]:
+        """Nodes in topological order, as near to the file's as can be (Kahn 1962)."""
+        producer: dict[str, int] = {}
+        for i, node in enumerate(nodes):
+            for name in filter(None, node.outputs):
+                if name in producer or name in known:
+                    raise self.fail(f"tensor {name!r} is produced twice")
+                producer[name] = i
+        waiting: list[set[int]] = []
+        for node in nodes:
+            unknown = [name for name in node.inputs if name and name not in known and name not in producer]
+            if unknown:
+                raise self.fail(
+                    f"node {node.index} {node.op} reads {unknown[0]!r}, which is no input, initializer or output"
+                )
+            waiting.append({producer[name] for name in node.inputs if name in producer})
+        return tuple(nodes[i] for i in self._kahn(waiting))
+
+    def _kahn(self, waiting: list[set[int]]) -> list[int]:
+        readers: list[list[int]] = [[] for _ in waiting]
+        for i, sources in enumerate(waiting):
+            for source in sources:
+                readers[source].append(i)
+        left = [len(sources) for sources in waiting]
+        ready = [i for i, count in enumerate(left) if not count]
+        heapify(ready)
+        order = []
+        while ready:
+            i = heappop(ready)
+            order.append(i)
+            for reader in readers[i]:
+                left[reader] -= 1
+                if not left[reader]:
+                    heappush(ready, reader)
+        if len(order) != len(waiting):
+            raise self.fail("its nodes form a cycle")
+        return order

@@ -1,0 +1,55 @@
+"""Plain frozen records of what an .onnx file says, free of the file format's library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Attribute = int | float | str | tuple[int, ...] | tuple[float, ...] | NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class OnnxNode:
+    """One operator: ``op`` without its domain, tensor names ("" where an optional input is absent)."""
+
+    index: int
+    op: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Attribute]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnnxInput:
+    """A graph input: ``type`` as ONNX spells it (``FLOAT``, ``UINT8`` ...), an unknown leading dimension read as 1."""
+
+    name: str
+    shape: tuple[int, ...]
+    type: str
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class OnnxModel:
+    """The main graph; nodes stand in an order in which tensors are made before they are read.
+
+    ``constants`` holds the initializers; names of ``inputs`` are not among them.
+    """
+
+    path: str
+    opset: int
+    nodes: tuple[OnnxNode, ...]
+    constants: Mapping[str, NDArray[Any]]
+    inputs: tuple[OnnxInput, ...]
+    outputs: tuple[str, ...]
+
+    def consumers(self, name: str) -> tuple[OnnxNode, ...]:
+        """Nodes that read tensor ``name``."""
+        return tuple(node for node in self.nodes if name in node.inputs)
+
+
+FORMAT_TYPES: Mapping[str, np.dtype[Any]] = {"INT8": np.dtype(np.int8), "UINT8": np.dtype(np.uint8)}
+"""Types of activations and weights, and what holds them."""

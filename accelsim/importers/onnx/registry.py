@@ -1,0 +1,130 @@
+"""Which ONNX operators are accepted, what each becomes, and in which form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from accelsim.graph import (
+    Add,
+    BinaryLut,
+    Concat,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    FloatAveragePool2D,
+    Layer,
+    Lut,
+    MaxPool2D,
+    Mean,
+    Mul,
+    Pad,
+    Reshape,
+    StridedSlice,
+    Transpose,
+)
+from accelsim.importers.onnx.lower_boundary import lower_dequantize_linear, lower_identity, lower_quantize_linear
+from accelsim.importers.onnx.lower_elementwise import (
+    lower_add,
+    lower_clip,
+    lower_mul,
+    lower_qlinear_add,
+    lower_qlinear_mul,
+    lower_qlinear_unary,
+    lower_relu,
+    lower_unary,
+)
+from accelsim.importers.onnx.lower_mac import (
+    lower_conv,
+    lower_gemm,
+    lower_matmul,
+    lower_qgemm,
+    lower_qlinear_conv,
+    lower_qlinear_matmul,
+)
+from accelsim.importers.onnx.lower_shape import (
+    lower_concat,
+    lower_flatten,
+    lower_pad,
+    lower_qlinear_concat,
+    lower_reshape,
+    lower_slice,
+    lower_squeeze,
+    lower_transpose,
+    lower_unsqueeze,
+)
+from accelsim.importers.onnx.lower_window import (
+    lower_average_pool,
+    lower_global_average_pool,
+    lower_max_pool,
+    lower_qlinear_average_pool,
+    lower_qlinear_global_average_pool,
+)
+from accelsim.importers.onnx.site import Site
+
+QOPERATOR, QDQ, CODES = "int8, uint8 (QOperator)", "int8, uint8 (QDQ)", "int8, uint8 (codes or QDQ)"
+
+
+@dataclass(frozen=True)
+class Lowering:
+    """The function that lowers an operator, the layers it makes, and what to know about it."""
+
+    function: Callable[[Site], None]
+    layers: tuple[type[Layer], ...]
+    formats: str = QDQ
+    notes: str = ""
+
+
+_CONV_NOTES = "2-D; weights int8 or uint8, per tensor or per output channel; auto_pad, dilations, groups"
+_DENSE_NOTES = "constant weights"
+_SUM_NOTES = "operands of equal rank where one has 4 axes; or one of them constant"
+_TABLE = "a table of 256 codes"
+
+LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
+    {
+        "QLinearConv": Lowering(lower_qlinear_conv, (Conv2D, DepthwiseConv2D), QOPERATOR, _CONV_NOTES),
+        "QLinearMatMul": Lowering(lower_qlinear_matmul, (Dense,), QOPERATOR, _DENSE_NOTES),
+        "QGemm": Lowering(lower_qgemm, (Dense,), QOPERATOR, _DENSE_NOTES),
+        "QLinearAdd": Lowering(lower_qlinear_add, (BinaryLut, Lut, Add), QOPERATOR, _SUM_NOTES),
+        "QLinearMul": Lowering(lower_qlinear_mul, (BinaryLut, Lut, Mul), QOPERATOR, _SUM_NOTES),
+        "QLinearAveragePool": Lowering(
+            lower_qlinear_average_pool, (FloatAveragePool2D,), QOPERATOR, "2-D; with the arithmetic onnxruntime"
+        ),
+        "QLinearGlobalAveragePool": Lowering(lower_qlinear_global_average_pool, (Mean,), QOPERATOR, "2-D"),
+        "QLinearConcat": Lowering(lower_qlinear_concat, (Concat, Lut), QOPERATOR),
+        "QLinearSigmoid": Lowering(lower_qlinear_unary, (Lut,), QOPERATOR, _TABLE),
+        "QLinearLeakyRelu": Lowering(lower_qlinear_unary, (Lut,), QOPERATOR, _TABLE),
+        "Conv": Lowering(lower_conv, (Conv2D, DepthwiseConv2D), QDQ, _CONV_NOTES),
+        "Gemm": Lowering(lower_gemm, (Dense,), QDQ, _DENSE_NOTES),
+        "MatMul": Lowering(lower_matmul, (Dense,), QDQ, _DENSE_NOTES),
+        "Add": Lowering(lower_add, (BinaryLut, Lut, Add), QDQ, _SUM_NOTES),
+        "Mul": Lowering(lower_mul, (BinaryLut, Lut, Mul), QDQ, _SUM_NOTES),
+        "AveragePool": Lowering(lower_average_pool, (FloatAveragePool2D,), QDQ, "2-D; with the arithmetic onnxruntime"),
+        "GlobalAveragePool": Lowering(lower_global_average_pool, (Mean,), QDQ, "2-D"),
+        "Relu": Lowering(lower_relu, (Lut,), CODES, "fused into the layer before it, or a table"),
+        "Clip": Lowering(lower_clip, (Lut,), CODES, "fused into the layer before it, or a table; constant bounds"),
+        "Sigmoid": Lowering(lower_unary, (Lut,), QDQ, _TABLE),
+        "Tanh": Lowering(lower_unary, (Lut,), QDQ, _TABLE),
+        "LeakyRelu": Lowering(lower_unary, (Lut,), QDQ, _TABLE),
+        "HardSigmoid": Lowering(lower_unary, (Lut,), QDQ, _TABLE),
+        "HardSwish": Lowering(lower_unary, (Lut,), QDQ, _TABLE),
+        "Concat": Lowering(lower_concat, (Concat, Lut), CODES),
+        "MaxPool": Lowering(lower_max_pool, (MaxPool2D,), CODES, "2-D, without dilation"),
+        "Reshape": Lowering(lower_reshape, (Reshape, Transpose), CODES, "constant shape"),
+        "Flatten": Lowering(lower_flatten, (Reshape, Transpose), CODES),
+        "Squeeze": Lowering(lower_squeeze, (Reshape, Transpose), CODES),
+        "Unsqueeze": Lowering(lower_unsqueeze, (Reshape, Transpose), CODES),
+        "Transpose": Lowering(lower_transpose, (Transpose,), CODES),
+        "Pad": Lowering(lower_pad, (Pad,), CODES, "constant mode"),
+        "Slice": Lowering(lower_slice, (StridedSlice,), CODES, "constant bounds"),
+        "QuantizeLinear": Lowering(
+            lower_quantize_linear, (Lut,), "float to int8, uint8", "at graph inputs on the host"
+        ),
+        "DequantizeLinear": Lowering(
+            lower_dequantize_linear, (), "int8, uint8 to float", "at graph outputs on the host"
+        ),
+        "Identity": Lowering(lower_identity, (), CODES),
+    }
+)
+"""Operator name as ONNX spells it -> its lowering."""

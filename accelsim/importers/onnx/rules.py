@@ -1,0 +1,34 @@
+"""Where arithmetics differ for ONNX operators: asked here and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from accelsim.arch import Arithmetic
+from accelsim.importers.onnx.refusal import RefusalError
+
+ONNXRUNTIME = "onnxruntime"
+FLOAT32 = "onnxruntime_float32"
+"""Special scheme of arch.ARITHMETICS: the runtime's own float32 formula, tabulated by the importer."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The choices of one arithmetic."""
+
+    arithmetic: Arithmetic
+
+    def scheme(self, operator: str) -> str:
+        """Scheme of the operator that TFLite calls ``operator``."""
+        return self.arithmetic.scheme(operator)
+
+    def is_float(self, operator: str) -> bool:
+        """Whether ``operator`` follows ONNX Runtime's float32 formula."""
+        return self.scheme(operator) == FLOAT32
+
+    def need_onnxruntime(self, operator: str) -> None:
+        """RefusalError where only ONNX Runtime's own rule for ``operator`` is known."""
+        if self.arithmetic.base != ONNXRUNTIME:
+            raise RefusalError(
+                f"the arithmetic {self.arithmetic.base} has no rule for {operator}", f"the arithmetic {ONNXRUNTIME}"
+            )

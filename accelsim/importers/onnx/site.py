@@ -1,0 +1,196 @@
+"""One node in its model, as the lowering functions see it: checked access to operands, constants and attributes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.importers.onnx.formulas import FORMATS, Quantization, quantize
+from accelsim.importers.onnx.network import Codes, Network, Pending, Real, Target, Value, Weights
+from accelsim.importers.onnx.records import OnnxNode
+from accelsim.importers.onnx.refusal import RefusalError
+from accelsim.importers.onnx.rules import Rules
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """A node, the network made so far, and the rules of the arithmetic that is imported for."""
+
+    node: OnnxNode
+    net: Network
+    rules: Rules
+
+    @property
+    def layer_name(self) -> str:
+        """Readable and unique: operator and its index in the file."""
+        return f"{self.node.op.lower()}_{self.node.index}"
+
+    @property
+    def output_name(self) -> str:
+        """Name of the only output."""
+        self.need(len(self.node.outputs) == 1, f"it has {len(self.node.outputs)} outputs", "1 output")
+        return self.node.outputs[0]
+
+    def need(self, condition: bool, reason: str, accepted: str) -> None:
+        """Raise :class:`RefusalError` unless ``condition``."""
+        if not condition:
+            raise RefusalError(reason, accepted)
+
+    def result(self, value: Value) -> None:
+        """What the node's output stands for."""
+        self.net.values[self.output_name] = value
+
+    def optional(self, position: int) -> Value | None:
+        """Input ``position``, or None where it is absent."""
+        name = self.node.inputs[position] if position < len(self.node.inputs) else ""
+        return self.net.values[name] if name else None
+
+    def value(self, position: int) -> Value:
+        """Input ``position``, which must be there."""
+        value = self.optional(position)
+        if value is None:
+            raise RefusalError(f"input {position} is absent", f"a tensor as input {position}")
+        return value
+
+    def codes(self, position: int) -> Codes:
+        """Input ``position`` as codes that are computed at run time, dequantized or not."""
+        value = self.value(position)
+        if isinstance(value, Real):
+            return value.codes
+        if isinstance(value, Codes):
+            return value
+        raise RefusalError(
+            f"input {position}, {self.node.inputs[position]!r}, is {_kind(value)}", "quantized activations"
+        )
+
+    def scaled(self, position: int, scale: int, zero_point: int) -> Codes:
+        """Input ``position`` of a QLinear operator, with the scale and zero point among the other inputs."""
+        value = self.value(position)
+        if not isinstance(value, Codes):
+            raise RefusalError(
+                f"input {position}, {self.node.inputs[position]!r}, is {_kind(value)}",
+                "codes that are computed at run time",
+            )
+        given = self.quantization(scale, zero_point, value.format.dtype)
+        self.net.label(value, given)
+        return replace(value, quantization=given)
+
+    def is_constant(self, position: int) -> bool:
+        """Whether input ``position`` is known at import."""
+        return isinstance(self.optional(position), Weights | np.ndarray)
+
+    def quantization(self, scale: int, zero_point: int, dtype: Any = None) -> Quantization:
+        """One scale and zero point from two constant inputs; ``dtype`` holds the codes where no zero point tells."""
+        scales, zeros, holder = self.parameters(scale, zero_point, dtype)
+        self.need(
+            len(scales) == len(zeros) == 1,
+            f"it has {len(scales)} scales and {len(zeros)} zero points",
+            "one per tensor",
+        )
+        self.need(holder in FORMATS, f"its codes are {holder}", "int8 or uint8")
+        return Quantization(float(scales[0]), int(zeros[0]), FORMATS[holder])
+
+    def parameters(
+        self, scale: int, zero_point: int, dtype: Any = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], np.dtype[Any]]:
+        """Scales, zero points and the type of the codes, from constant inputs ``scale`` and ``zero_point``."""
+        scales = self.array(scale, "scales").reshape(-1)
+        self.need(
+            scales.dtype == np.float32 and scales.size > 0 and bool(np.isfinite(scales).all() and (scales > 0).all()),
+            f"its scales are {scales.tolist()[:3]} ({scales.dtype})",
+            "positive finite float32 scales",
+        )
+        if self.optional(zero_point) is None:
+            holder = np.dtype(np.uint8 if dtype is None else dtype)
+            return scales, np.zeros(len(scales), np.int64), holder
+        zeros = self.array(zero_point, "zero points").reshape(-1)
+        self.need(
+            zeros.dtype.kind in "iu" and (dtype is None or zeros.dtype == dtype) and len(zeros) in (1, len(scales)),
+            f"its {len(zeros)} zero points are {zeros.dtype}",
+            "as many as scales, of the type of the codes",
+        )
+        return scales, zeros.astype(np.int64), zeros.dtype
+
+    def array(self, position: int, what: str) -> NDArray[Any]:
+        """The constant at input ``position``."""
+        value = self.value(position)
+        if not isinstance(value, np.ndarray):
+            raise RefusalError(f"its {what} (input {position}) are {_kind(value)}", f"{what} that are constant")
+        return value
+
+    def integers(self, position: int, what: str) -> tuple[int, ...]:
+        """A constant vector of int32 or int64."""
+        values = self.array(position, what)
+        self.need(values.dtype.kind == "i", f"its {what} are {values.dtype}", "int32 or int64")
+        return tuple(int(v) for v in values.reshape(-1))
+
+    def scalar(self, position: int, default: float) -> float:
+        """A constant number, plain or dequantized; ``default`` where it is absent."""
+        value = self.optional(position)
+        if value is None:
+            return default
+        real = dequantized(value) if isinstance(value, Weights) else value
+        if not isinstance(real, np.ndarray) or real.size != 1:
+            raise RefusalError(f"input {position} is {_kind(value)}", "one constant number")
+        return float(real.reshape(-1)[0])
+
+    def integer(self, name: str, default: int) -> int:
+        """An integer attribute."""
+        value = self.node.attributes.get(name, default)
+        self.need(isinstance(value, int), f"its attribute {name} is {value!r}", "an integer")
+        assert isinstance(value, int)
+        return value
+
+    def number(self, name: str, default: float) -> float:
+        """A real attribute."""
+        value = self.node.attributes.get(name, default)
+        self.need(isinstance(value, float) and math.isfinite(value), f"its attribute {name} is {value!r}", "a number")
+        assert isinstance(value, float)
+        return value
+
+    def ints(self, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
+        """An attribute that is a list of as many integers as ``default``, which stands for it where it is absent."""
+        value = self.node.attributes.get(name, default)
+        fine = isinstance(value, tuple) and len(value) == len(default) and all(isinstance(i, int) for i in value)
+        self.need(fine, f"its attribute {name} is {value!r}", f"{len(default)} integers")
+        assert isinstance(value, tuple)
+        return tuple(int(i) for i in value)
+
+    def axis(self, rank: int, default: int) -> int:
+        """Attribute ``axis``, counted from the front."""
+        given = self.integer("axis", default)
+        self.need(-rank <= given < rank, f"its axis is {given} for {rank} axes", "an axis of its input")
+        return given % rank
+
+    def emit(self, pending: Pending, quantization: Quantization) -> None:
+        """Make the layer of a QLinear operator now."""
+        self.result(settle(self, pending, self.output_name, quantization))
+
+
+def settle(site: Site, pending: Pending, name: str, to: Quantization) -> Codes:
+    """Make the layer of ``pending`` with its codes in tensor ``name``."""
+    bounds = np.array([pending.least, pending.most], dtype=np.float32)
+    low, high = (int(code) for code in quantize(bounds, to))
+    pending.emit(Target(name, to, low, high))
+    return site.net.make(name, pending.shape, to.format, to)
+
+
+def dequantized(weights: Weights) -> NDArray[np.float32]:
+    """Real values of a constant."""
+    shape = [1] * weights.codes.ndim
+    if weights.axis is not None:
+        shape[weights.axis] = -1
+    scales, zeros = (v if v.size == 1 else v.reshape(shape) for v in (weights.scales, weights.zero_points))
+    real: NDArray[np.float32] = scales.astype(np.float32) * (weights.codes.astype(np.int64) - zeros).astype(np.float32)
+    return real.reshape(weights.codes.shape)
+
+
+def _kind(value: Value) -> str:
+    if isinstance(value, Pending):
+        return f"the float result of {value.what}, not quantized"
+    names = {Codes: "codes", Real: "dequantized codes", Weights: "a quantized constant", np.ndarray: "a constant"}
+    return names.get(type(value), "a float graph input, not quantized")
