@@ -33,7 +33,9 @@ LABELS = {
 
 def models() -> dict[str, Path]:
     found = {"digits_cnn": Path(resolve_model("digits_cnn"))}
-    return found | {f"{name} *": path for name in INT8_MODELS if (path := SHARED / "models" / f"{name}.tflite").is_file()}
+    return found | {
+        f"{name} *": path for name in INT8_MODELS if (path := SHARED / "models" / f"{name}.tflite").is_file()
+    }
 
 
 def compared(path: Path, arithmetic: str) -> tuple[int, int, int]:

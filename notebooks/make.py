@@ -1,6 +1,6 @@
 """Execute ``first_run.py`` and write it, with its outputs, as ``first_run.ipynb``.
 
-    python notebooks/make.py
+python notebooks/make.py
 """
 
 from __future__ import annotations

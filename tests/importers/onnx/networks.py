@@ -31,7 +31,7 @@ def _head(net: Net, image: Act, gated: Act, seed: int) -> Net:
     average = net.average_pool(gated, 3, **window)
     largest = net.move("MaxPool", image, average.shape, kernel_shape=[3, 3], **window)
     both = net.unary("LeakyRelu", net.concat([average, largest], 1), alpha=0.1)
-    scaled = net.with_number("Add", net.with_number("Mul", both), first=True)
+    scaled = net.with_number("Add", net.with_number("Mul", both, shape=(both.shape[1], 1, 1)), first=True)
     flat = net.move("Flatten", scaled, (1, math.prod(scaled.shape[1:])), axis=1)
     hidden = net.dense(flat, 10, per_channel=seed % 2 == 0)
     net.dense(hidden, 7, per_channel=seed % 2 == 1, op="MatMul")
