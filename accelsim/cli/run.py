@@ -86,7 +86,7 @@ def run_command(
     program_inputs: int | None,
     **files: Any,
 ) -> None:
-    """Simulate MODEL, a .tflite file or the name of a packaged workload (see: accelsim models)."""
+    """Simulate MODEL: a .tflite or .onnx file, a .csv layer table, or a packaged workload (see: accelsim models)."""
     outputs = Outputs(**files)
     outputs.check(inputs=(model, machine, input_path))
     arrays, labels = _inputs(model, input_path)
