@@ -102,6 +102,7 @@ def _must_agree(values: Arrays, tiled: Arrays) -> None:
 def gather_inputs(graph: Graph, inputs: Arrays | NDArray[Any]) -> dict[str, NDArray[Any]]:
     """One array per network input, shape (inferences, *tensor shape), as integer codes; InputError names what does not fit."""
     given = dict(inputs) if isinstance(inputs, Mapping) else {"input": np.asarray(inputs)}
+    given = {name: values for name, values in given.items() if name not in graph.unread_inputs}
     ports = graph.inputs
     if not ports:
         raise InputError(f"graph {graph.name!r} has no inputs")

@@ -14,6 +14,7 @@ from accelsim.errors import AccumulatorOverflowError, ConfigError, GraphError, I
 from accelsim.importers import load_graph, resolve_model
 from accelsim.result import Result
 from accelsim.simulation import read_inputs
+from tests.shared_models import model_path
 
 MODEL = resolve_model("digits_cnn")
 MACHINE = load_arch("edge_16x16")
@@ -245,3 +246,18 @@ def test_a_single_image_an_array_and_a_tensor_name_are_inputs_too() -> None:
     one = accelsim.run(MODEL, arch=MACHINE, inputs=IMAGE)
     assert one.tensors is not None
     np.testing.assert_array_equal(one.tensors[output], whole.tensors[output][:1])
+
+
+def test_inputs_that_no_layer_reads_may_be_given() -> None:
+    """A TRANSPOSE_CONV's output size is an input of the model file; its value is fixed by the shapes."""
+    path = model_path("int16x8/transpose_conv0")
+    graph = load_graph(path)
+    (size,) = graph.unread_inputs
+    tensor = graph.tensors[graph.inputs[0].tensor]
+    x = np.random.default_rng(0).integers(-1000, 1000, tensor.shape).astype(np.int16)
+    alone = accelsim.run(path, arch=MACHINE, inputs={"input": x})
+    both = accelsim.run(path, arch=MACHINE, inputs={tensor.name: x, size: np.array([1, 3, 12, 64], np.int32)})
+    assert alone.tensors is not None
+    assert both.tensors is not None
+    output = graph.outputs[0].tensor
+    np.testing.assert_array_equal(alone.tensors[output], both.tensors[output])

@@ -48,6 +48,7 @@ def build_graph(model: TfliteModel, arithmetic: Arithmetic) -> Graph:
             inputs=tuple(inputs),
             outputs=tuple(outputs),
             constants=_constants(model, read),
+            unread_inputs=_unread_inputs(model, inputs),
         )
 
 
@@ -142,6 +143,13 @@ def _tensors(model: TfliteModel, layers: Iterable[Layer], ports: Iterable[HostPo
     by_name = {tensor.name: tensor for tensor in model.tensors}
     used = [name for layer in layers for name in (*layer.inputs, layer.output)] + [port.tensor for port in ports]
     return {name: _tensor(model, by_name[name]) for name in dict.fromkeys(used)}
+
+
+def _unread_inputs(model: TfliteModel, ports: list[HostPort]) -> tuple[str, ...]:
+    """Names of the graph inputs that are no ports."""
+    known = {port.host_name for port in ports}
+    names = (model.tensors[index].name for index in model.inputs)
+    return tuple(name for name in names if name not in known)
 
 
 def _constants(model: TfliteModel, read: set[str]) -> dict[str, NDArray[Any]]:
