@@ -36,10 +36,11 @@ class HostPort:
 class Graph:
     """Layers in an order in which every tensor is produced before it is read; checked when it is made.
 
-    ``arithmetic`` names the per-operator rule set that the importer encoded. ``constants`` are tensors that layers other than
-    those of the array read from memory (the fixed operand of an ADD). ``unread_inputs`` are inputs of the source model that no
-    layer reads (the output size of a TRANSPOSE_CONV): the host may hold values for them, nothing comes of it. A ``shape_only`` graph has no weights: it can be
-    timed, not executed, and its layers run one after another whatever they read.
+    ``arithmetic`` names the per-operator rule set that the importer encoded. ``constants`` are tensors that layers
+    other than those of the array read from memory (the fixed operand of an ADD). ``unread_inputs`` are inputs of the
+    source model that no layer reads (the output size of a TRANSPOSE_CONV): the host may hold values for them, nothing
+    comes of it. A ``shape_only`` graph has no weights: it can be timed, not executed, and its layers run one after
+    another whatever they read.
     """
 
     name: str
