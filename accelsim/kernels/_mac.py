@@ -16,7 +16,7 @@ INT64_MAX = 2**63 - 1
 
 
 @njit
-def _source(out: int, tap: int, stride: int, dilation: int, pad: int, upsample: int, size: int) -> int:
+def input_row(out: int, tap: int, stride: int, dilation: int, pad: int, upsample: int, size: int) -> int:
     """Input row under output row ``out`` and kernel row ``tap``; -1 on padding and on inserted zeros."""
     spread = out * stride - pad + tap * dilation
     if spread < 0 or spread % upsample != 0:
@@ -34,13 +34,13 @@ def _inside(source: int, origin: int, size: int) -> int:
 @njit
 def _row(plan: Any, oy: int, ky: int, size: int) -> int:
     """Row of the input block for a row of sums and a row of weights; -1 where there is none."""
-    return _inside(_source(plan[12] + oy, plan[14] + ky, plan[0], plan[2], plan[4], plan[6], plan[8]), plan[16], size)
+    return _inside(input_row(plan[12] + oy, plan[14] + ky, plan[0], plan[2], plan[4], plan[6], plan[8]), plan[16], size)
 
 
 @njit
 def _column(plan: Any, ox: int, kx: int, size: int) -> int:
     """As :func:`_row`, for columns."""
-    return _inside(_source(plan[13] + ox, plan[15] + kx, plan[1], plan[3], plan[5], plan[7], plan[9]), plan[17], size)
+    return _inside(input_row(plan[13] + ox, plan[15] + kx, plan[1], plan[3], plan[5], plan[7], plan[9]), plan[17], size)
 
 
 @njit

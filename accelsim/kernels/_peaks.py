@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from accelsim.kernels._mac import input_row
 from accelsim.numba_cache import njit
-
-
-@njit
-def _source(out: int, tap: int, stride: int, dilation: int, pad: int, upsample: int, size: int) -> int:
-    """Input row under output row ``out`` and kernel row ``tap``; -1 on padding and on inserted zeros."""
-    spread = out * stride - pad + tap * dilation
-    if spread < 0 or spread % upsample != 0:
-        return -1
-    row = spread // upsample
-    return row if row < size else -1
 
 
 @njit
@@ -37,11 +28,11 @@ def prefix_peaks(x: Any, w: Any, bias: Any, plan: Any, peaks: Any) -> None:
                         for kx0 in range(0, kw, tkw):
                             for i0 in range(0, ic, tic):
                                 for ky in range(ky0, min(ky0 + tkh, kh)):
-                                    row = _source(oy, ky, sh, dh, pt, uh, x.shape[1])
+                                    row = input_row(oy, ky, sh, dh, pt, uh, x.shape[1])
                                     if row < 0:
                                         continue
                                     for kx in range(kx0, min(kx0 + tkw, kw)):
-                                        column = _source(ox, kx, sw, dw, pl, uw, x.shape[2])
+                                        column = input_row(ox, kx, sw, dw, pl, uw, x.shape[2])
                                         if column < 0:
                                             continue
                                         for i in range(i0, min(i0 + tic, ic)):

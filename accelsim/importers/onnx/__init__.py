@@ -15,8 +15,8 @@ from accelsim.graph import Graph
 def load_onnx(path: Path, *, arithmetic: Arithmetic) -> Graph:
     """The Graph of the file at ``path`` with the integer rules of ``arithmetic``; ModelError where it cannot be had."""
     from accelsim.importers.onnx.build import build_graph
-    from accelsim.importers.onnx.reader import malformed_file_guard, read_onnx
+    from accelsim.importers.onnx.reader import ONNX, read_onnx
 
     model = read_onnx(path)
-    with malformed_file_guard(path):
+    with ONNX.guard(path):
         return build_graph(model, arithmetic)

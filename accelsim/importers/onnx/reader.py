@@ -6,8 +6,7 @@ Nothing that a file claims is believed before it is compared with the bytes that
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from heapq import heapify, heappop, heappush
 from pathlib import Path
 from typing import Any
@@ -16,27 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import ModelError, ModelFileError
+from accelsim.importers.files import GARBAGE, FileKind, one_line
 from accelsim.importers.onnx.records import Attribute, OnnxInput, OnnxModel, OnnxNode
 
-MAX_FILE_BYTES = 2**31 - 1
-"""A protobuf message is smaller than 2 GiB."""
 MAX_ELEMENTS = 2**31 - 1
 MAX_RANK = 8
 FIRST_OPSET = 13
 """The first with per-channel QuantizeLinear and DequantizeLinear."""
 DOMAINS = ("", "ai.onnx", "com.microsoft")
-_GARBAGE = (
-    AssertionError,
-    IndexError,
-    KeyError,
-    ValueError,
-    TypeError,
-    OverflowError,
-    ArithmeticError,
-    AttributeError,
-    MemoryError,
-    RecursionError,
-)
 _DTYPES: Mapping[str, np.dtype[Any]] = {
     "FLOAT": np.dtype("<f4"),
     "FLOAT16": np.dtype("<f2"),
@@ -53,45 +39,21 @@ _TYPED_FIELDS = {"FLOAT": "float_data", "DOUBLE": "double_data", "INT64": "int64
 """Where a tensor without raw bytes keeps its values; every other type uses int32_data."""
 
 
-@contextmanager
-def malformed_file_guard(path: Path) -> Iterator[None]:
-    """Turn whatever a damaged file provokes into one :class:`ModelFileError`; deliberate errors pass."""
-    try:
-        yield
-    except ModelError:
-        raise
-    except _GARBAGE as error:
-        raise _malformed(path, f"({type(error).__name__}: {_one_line(error)})") from error
+ONNX = FileKind(
+    suffix=".onnx",
+    name="an .onnx file",
+    sizes="of 1 byte to 2 GiB",
+    remedy="export or download it again",
+    least_bytes=1,
+)
 
 
 def read_onnx(path: Path) -> OnnxModel:
     """The records of the file at ``path``; ModelFileError when it is missing, damaged, or not an .onnx file."""
-    blob = _read_bytes(path)
+    blob = ONNX.read(path)
     message = _parse(path, blob)
-    with malformed_file_guard(path):
+    with ONNX.guard(path):
         return _Reader(path, message).model()
-
-
-def _malformed(path: Path, reason: str) -> ModelFileError:
-    return ModelFileError(f"{path}: malformed .onnx file: {reason}; export or download it again", path=str(path))
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:160]
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        size = path.stat().st_size
-        if path.is_file() and 0 < size <= MAX_FILE_BYTES:
-            return path.read_bytes()
-        what = "a directory" if path.is_dir() else f"{size} bytes long" if path.is_file() else "not a regular file"
-        raise ModelFileError(f"{path}: expected an .onnx file of 1 byte to 2 GiB, but it is {what}", path=str(path))
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or _one_line(error)
-        raise ModelFileError(
-            f"{path}: expected an .onnx file, but it cannot be read: {reason}", path=str(path)
-        ) from error
 
 
 def _parse(path: Path, blob: bytes) -> Any:
@@ -105,8 +67,8 @@ def _parse(path: Path, blob: bytes) -> Any:
     message = onnx.ModelProto()
     try:
         message.ParseFromString(blob)
-    except (DecodeError, *_GARBAGE) as error:
-        raise _malformed(path, f"it is no ModelProto ({_one_line(error)})") from error
+    except (DecodeError, *GARBAGE) as error:
+        raise ONNX.malformed(path, f"it is no ModelProto ({one_line(error)})") from error
     return message
 
 
@@ -121,7 +83,7 @@ class _Reader:
         self.kinds: Any = onnx.AttributeProto
 
     def fail(self, reason: str) -> ModelFileError:
-        return _malformed(self.path, reason)
+        return ONNX.malformed(self.path, reason)
 
     def model(self) -> OnnxModel:
         opset = self.opset()
@@ -241,7 +203,7 @@ class _Reader:
                 return data
         except (OSError, KeyError, ValueError) as error:
             raise ModelFileError(
-                f"{self.path}: external data of constant {name!r} cannot be read: {_one_line(error)}; "
+                f"{self.path}: external data of constant {name!r} cannot be read: {one_line(error)}; "
                 "keep the data file beside the model",
                 path=str(self.path),
             ) from error

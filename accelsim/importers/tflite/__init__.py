@@ -11,8 +11,8 @@ from accelsim.graph import Graph
 def load_tflite(path: Path, *, arithmetic: Arithmetic) -> Graph:
     """The Graph of the file at ``path`` with the integer rules of ``arithmetic``; ModelError where it cannot be had."""
     from accelsim.importers.tflite.build import build_graph
-    from accelsim.importers.tflite.reader import malformed_file_guard, read_tflite
+    from accelsim.importers.tflite.reader import TFLITE, read_tflite
 
     model = read_tflite(path)
-    with malformed_file_guard(path):
+    with TFLITE.guard(path):
         return build_graph(model, arithmetic)

@@ -2,16 +2,14 @@
 
 The flatbuffers library for Python verifies nothing: offsets, lengths and indices of a damaged file are taken as they
 come. Lengths are therefore checked against a budget before anything is looped over, and every exception that garbage can
-cause is turned into :class:`ModelFileError` at one place, :func:`malformed_file_guard`.
+cause is turned into :class:`ModelFileError` at one place, :class:`~accelsim.importers.files.FileKind`.
 """
 
 from __future__ import annotations
 
 import math
-import struct
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,28 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import ModelError, ModelFileError
+from accelsim.importers.files import FileKind
 from accelsim.importers.tflite.options import OPTION_FIELDS
 from accelsim.importers.tflite.records import Option, TfliteModel, TfliteOperator, TfliteTensor
 
-MAX_FILE_BYTES = 2**31 - 1
-"""A flatbuffer addresses itself with signed 32-bit offsets."""
 MAX_ELEMENTS = 2**31 - 1
 """TFLite counts the elements of a tensor in 32 bits."""
 MAX_RANK = 8
 """More dimensions than any TFLite kernel takes."""
 IDENTIFIER = b"TFL3"
-_GARBAGE = (
-    struct.error,
-    IndexError,
-    KeyError,
-    ValueError,
-    TypeError,
-    OverflowError,
-    ArithmeticError,
-    AttributeError,
-    MemoryError,
-    RecursionError,
-)
 _DTYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
     {
         "FLOAT32": np.dtype("<f4"),
@@ -56,51 +41,20 @@ _DTYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
 )
 
 
-@contextmanager
-def malformed_file_guard(path: Path) -> Iterator[None]:
-    """Turn whatever a damaged file provokes into one :class:`ModelFileError`; deliberate errors pass."""
-    try:
-        yield
-    except ModelError:
-        raise
-    except _GARBAGE as error:
-        raise ModelFileError(
-            f"{path}: malformed .tflite file ({type(error).__name__}: {_one_line(error)}); convert or download it again",
-            path=str(path),
-        ) from error
+TFLITE = FileKind(suffix=".tflite", name="a .tflite file", sizes="below 2 GiB", remedy="convert or download it again")
 
 
 def read_tflite(path: Path) -> TfliteModel:
     """The records of the file at ``path``; ModelFileError when it is missing, damaged, or not a .tflite file."""
-    blob = _read_bytes(path)
-    with malformed_file_guard(path):
-        return _Reader(path, blob).model()
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:160]
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        size = path.stat().st_size
-        if path.is_file() and size <= MAX_FILE_BYTES:
-            blob = path.read_bytes()
-        else:
-            what = "a directory" if path.is_dir() else f"{size} bytes long" if path.is_file() else "not a regular file"
-            raise ModelFileError(f"{path}: expected a .tflite file below 2 GiB, but it is {what}", path=str(path))
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or _one_line(error)
-        raise ModelFileError(
-            f"{path}: expected a .tflite file, but it cannot be read: {reason}", path=str(path)
-        ) from error
+    blob = TFLITE.read(path)
     if len(blob) < 8 or blob[4:8] != IDENTIFIER:
         got = "it is empty" if not blob else f"bytes 4 to 7 are {blob[4:8]!r}"
         raise ModelFileError(
             f"{path}: not a .tflite file: expected the identifier {IDENTIFIER!r}, but {got}; check the download",
             path=str(path),
         )
-    return blob
+    with TFLITE.guard(path):
+        return _Reader(path, blob).model()
 
 
 class _Reader:

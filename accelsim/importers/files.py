@@ -1,0 +1,72 @@
+"""Bytes of a model file, and the one place where whatever a damaged file provokes becomes a :class:`ModelFileError`."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from accelsim.errors import ModelError, ModelFileError
+
+MAX_FILE_BYTES = 2**31 - 1
+"""A flatbuffer addresses itself with signed 32-bit offsets, and a protobuf message is smaller than 2 GiB."""
+GARBAGE = (
+    struct.error,
+    AssertionError,
+    IndexError,
+    KeyError,
+    ValueError,
+    TypeError,
+    OverflowError,
+    ArithmeticError,
+    AttributeError,
+    MemoryError,
+    RecursionError,
+)
+"""What reading a damaged file can raise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileKind:
+    """A format of model files: ``name`` with its article, the ``sizes`` it can have, and the ``remedy`` for a damaged one."""
+
+    suffix: str
+    name: str
+    sizes: str
+    remedy: str
+    least_bytes: int = 0
+
+    def malformed(self, path: Path, reason: str) -> ModelFileError:
+        """The error of a file that is not what its name says."""
+        return ModelFileError(f"{path}: malformed {self.suffix} file: {reason}; {self.remedy}", path=str(path))
+
+    @contextmanager
+    def guard(self, path: Path) -> Iterator[None]:
+        """Turn whatever a damaged file provokes into one ModelFileError; deliberate errors pass."""
+        try:
+            yield
+        except ModelError:
+            raise
+        except GARBAGE as error:
+            raise self.malformed(path, f"({type(error).__name__}: {one_line(error)})") from error
+
+    def read(self, path: Path) -> bytes:
+        """All bytes of the file at ``path``; ModelFileError when it is missing, no regular file, or of an impossible size."""
+        try:
+            size = path.stat().st_size
+            if path.is_file() and self.least_bytes <= size <= MAX_FILE_BYTES:
+                return path.read_bytes()
+            what = "a directory" if path.is_dir() else f"{size} bytes long" if path.is_file() else "not a regular file"
+            raise ModelFileError(f"{path}: expected {self.name} {self.sizes}, but it is {what}", path=str(path))
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or one_line(error)
+            raise ModelFileError(
+                f"{path}: expected {self.name}, but it cannot be read: {reason}", path=str(path)
+            ) from error
+
+
+def one_line(error: BaseException) -> str:
+    """The message of ``error`` on one line, cut to 160 characters."""
+    return " ".join(str(error).split())[:160]
