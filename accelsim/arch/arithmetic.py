@@ -31,6 +31,7 @@ SPECIAL_SCHEMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "xnnpack_add": ("ADD", "SUB"),
         "xnnpack_8bit_fraction": ("QUANTIZE", "RELU", "RELU6", "LEAKY_RELU"),
         "onnxruntime_float32": ("ADD", "SUB", "MUL", "QUANTIZE", "RELU", "RELU6", "LEAKY_RELU"),
+        "finn_thresholds": ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED"),
     }
 )
 """Rules that are no accumulator scheme, and the operators that know them (XNNPACK microparams-init.c).
@@ -38,6 +39,8 @@ SPECIAL_SCHEMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 ``xnnpack_add``: 21-bit multipliers of one common shift, one rounding half up. ``xnnpack_8bit_fraction``: a multiplier
 with 8 fractional bits. ``onnxruntime_float32``: dequantized operands in float32, rounded half to even, which the ONNX
 importer tabulates code by code (MLAS qladd_avx2.cpp, qlmul.cpp; qlinear_lookup_table.cc); ONNX models only.
+``finn_thresholds``: the sum is compared with one level per output code, which is exact for whatever monotone function the
+source model applies to it (numerics/thresholds.py).
 """
 
 _ANY_SCHEME = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "MUL")
@@ -140,6 +143,10 @@ def _table(**special: str) -> dict[str, str]:
 
 _REFERENCE_INT16 = _table(FULLY_CONNECTED="float64_half_away")
 
+_FLOAT32_ELEMENTWISE = dict.fromkeys(
+    ("ADD", "SUB", "MUL", "QUANTIZE", "RELU", "RELU6", "LEAKY_RELU"), "onnxruntime_float32"
+)
+
 _ALL = (
     Arithmetic(
         name="litert-reference",
@@ -194,7 +201,17 @@ _ALL = (
             FULLY_CONNECTED="float32_half_even",
             TRANSPOSE_CONV="float32_half_even",
             MEAN="float32_half_even",
-            **dict.fromkeys(("ADD", "SUB", "MUL", "QUANTIZE", "RELU", "RELU6", "LEAKY_RELU"), "onnxruntime_float32"),
+            **_FLOAT32_ELEMENTWISE,
+        ),
+    ),
+    Arithmetic(
+        name="finn",
+        description="FINN's multi-thresholds: the source model's own scaling, exact at every sum; element-wise operators as tables",
+        source="Umuroglu and Jahre 1709.04060; FINN MultiThreshold; QONNX Quant",
+        schemes=_table(
+            **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED"), "finn_thresholds"),
+            MEAN="float32_half_even",
+            **_FLOAT32_ELEMENTWISE,
         ),
     ),
 )

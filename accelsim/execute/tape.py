@@ -31,7 +31,7 @@ from accelsim.kernels import _tape as tape
 from accelsim.kernels._tile import LANES
 from accelsim.kernels.shift_form import shift_form
 from accelsim.kernels.vector import evaluate
-from accelsim.numerics import INT16, INT32, IntFormat, Requant
+from accelsim.numerics import INT16, INT32, IntFormat, Requant, Requantization, Thresholds
 
 Array = NDArray[Any]
 Fields = dict[int, int]
@@ -105,8 +105,10 @@ class TapeWriter:
         """Format of a tensor."""
         return self.graph.tensors[tensor].format
 
-    def requant(self, requant: Requant, fmt: IntFormat, bound: int) -> Fields | None:
+    def requant(self, requant: Requantization, fmt: IntFormat, bound: int) -> Fields | None:
         """The columns of a requantization to codes of ``fmt`` of sums up to ``bound``; None for a rule that no tape has."""
+        if isinstance(requant, Thresholds):
+            return None
         rule = self._rule(requant, bound)
         return rule and {
             **rule,

@@ -39,7 +39,8 @@ class Graph:
     ``arithmetic`` names the per-operator rule set that the importer encoded. ``constants`` are tensors that layers
     other than those of the array read from memory (the fixed operand of an ADD). ``unread_inputs`` are inputs of the
     source model that no layer reads (the output size of a TRANSPOSE_CONV): the host may hold values for them, nothing
-    comes of it. A ``shape_only`` graph has no weights: it can be timed, not executed, and its layers run one after
+    comes of it. ``approximations`` says, by layer name, where the importer could not keep what the source model computes bit
+    for bit. A ``shape_only`` graph has no weights: it can be timed, not executed, and its layers run one after
     another whatever they read.
     """
 
@@ -52,6 +53,7 @@ class Graph:
     shape_only: bool = False
     constants: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     unread_inputs: tuple[str, ...] = ()
+    approximations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         verify_graph(

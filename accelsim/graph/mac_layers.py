@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from accelsim.graph.geometry import MacGeometry
 from accelsim.graph.layer import Layer
-from accelsim.numerics import INT32, IntFormat, Requant
+from accelsim.numerics import INT32, IntFormat, Requantization
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -29,7 +29,7 @@ class MacLayer(Layer):
     bias: NDArray[np.int64] | None = None
     bias_format: IntFormat = INT32
     input_zero_point: int = 0
-    requant: Requant | None = None
+    requant: Requantization | None = None
     accumulator: IntFormat = INT32
 
     @property

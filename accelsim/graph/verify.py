@@ -105,9 +105,10 @@ def _check_mac(layer: MacLayer, tensors: Mapping[str, Tensor], shape_only: bool)
         raise GraphError(
             f"layer {layer.name!r}: bias has shape {layer.bias.shape}, expected {(geometry.oc,)}", layer=layer.name
         )
-    if len(layer.requant.multiplier) not in (1, geometry.oc):
+    if layer.requant.channel_count not in (1, geometry.oc):
         raise GraphError(
-            f"layer {layer.name!r}: {len(layer.requant.multiplier)} multipliers for {geometry.oc} output channels; expected 1 or {geometry.oc}"
+            f"layer {layer.name!r}: requantization of {layer.requant.channel_count} channels for {geometry.oc} output "
+            f"channels; expected 1 or {geometry.oc}"
         )
     if not tensors[layer.inputs[0]].format.contains(layer.input_zero_point):
         raise GraphError(

@@ -10,9 +10,10 @@ from typing import Any
 
 from accelsim.numerics.intformat import INT4, INT8, INT16, INT32, INT64, UINT8, IntFormat
 from accelsim.numerics.overflow import Overflow, fit, fit_array
-from accelsim.numerics.requant import Requant, multiply, requantize, requantize_int
+from accelsim.numerics.requant import Requant, Requantization, multiply, requantize, requantize_int
 from accelsim.numerics.rounding import Rounding, round_divide, round_divide_array, round_shift, round_shift_array
 from accelsim.numerics.schemes import ALIAS_REASONS, ALIASES, SCHEMES, Family, RequantScheme, scheme_named
+from accelsim.numerics.thresholds import Thresholds
 from accelsim.numerics.twins import mbqm_int, rdbpot_int, reduced_multiplier16, srdhm_int
 
 _COMPILED = frozenset(
@@ -48,7 +49,9 @@ __all__ = [
     "Overflow",
     "Requant",
     "RequantScheme",
+    "Requantization",
     "Rounding",
+    "Thresholds",
     "fit",
     "fit_array",
     "mbqm_int",

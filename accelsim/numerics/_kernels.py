@@ -344,3 +344,20 @@ def onnx_reference_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: Int
         for c in range(acc.shape[1]):
             shifted = np.float64(acc[r, c]) * mult[c * step] + zero
             out[r, c] = np.int64((max(min(shifted, most), least) + _MAGIC) - _MAGIC)
+
+
+@njit
+def threshold_rows(acc: Array, levels: Array, start: Array, step: Array, out: Array) -> None:
+    """Multi-thresholds over a block: the number of levels not above each sum, found by bisection."""
+    own = 0 if start.size == 1 else 1
+    for r in range(acc.shape[0]):
+        for c in range(acc.shape[1]):
+            row, value = levels[c * own], np.int64(acc[r, c])
+            below, above = 0, row.size
+            while below < above:
+                middle = (below + above) >> 1
+                if row[middle] <= value and row[middle] != _INT64_MAX:
+                    below = middle + 1
+                else:
+                    above = middle
+            out[r, c] = start[c * own] + step[c * own] * below

@@ -10,6 +10,7 @@ import numpy as np
 from accelsim.errors import AccumulatorOverflowError, ConfigError, GraphError, InputError
 from accelsim.numerics.intformat import INT32, INT64, IntFormat
 from accelsim.numerics.schemes import Family, RequantScheme, scheme_named
+from accelsim.numerics.thresholds import Thresholds, threshold_block, threshold_int
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -56,56 +57,73 @@ class Requant:
         return scheme_named(self.scheme)
 
     @property
+    def channel_count(self) -> int:
+        """Channels with parameters of their own; 1 where all share one set."""
+        return len(self.multiplier)
+
+    @property
     def is_per_channel(self) -> bool:
         """Whether each output channel has parameters of its own."""
-        return len(self.multiplier) > 1
+        return self.channel_count > 1
 
     def channels(self, lo: int, hi: int) -> Requant:
         """Parameters of output channels ``lo`` to ``hi - 1``; the record itself when all channels share one set."""
         if not self.is_per_channel:
             return self
-        if not 0 <= lo < hi <= len(self.multiplier):
-            raise GraphError(f"requantization: channels {lo}:{hi} of a record that has {len(self.multiplier)}")
+        if not 0 <= lo < hi <= self.channel_count:
+            raise GraphError(f"requantization: channels {lo}:{hi} of a record that has {self.channel_count}")
         return replace(self, multiplier=self.multiplier[lo:hi], shift=self.shift[lo:hi])
 
 
-def requantize_int(acc: int, requant: Requant, channel: int = 0) -> int:
+Requantization = Requant | Thresholds
+"""What takes an accumulator to a code: a multiplication by a scheme's rule, or comparisons."""
+
+
+def requantize_int(acc: int, requant: Requantization, channel: int = 0) -> int:
     """Output code of one accumulator: the definition of the scheme, in exact integer arithmetic.
 
     Raises :class:`AccumulatorOverflowError` when ``acc`` is wider than the scheme takes.
     """
+    if isinstance(requant, Thresholds):
+        return threshold_int(acc, requant, channel)
     rule = requant.rule
-    _check_width(acc, acc, rule.wide, rule)
+    _check_width(acc, acc, rule.wide, rule.name)
     scaled = rule.twin(acc, requant, channel if requant.is_per_channel else 0)
     if rule.is_whole:
         return scaled
     return min(max(scaled + requant.zero_point, requant.clamp_min), requant.clamp_max)
 
 
-def requantize(acc: ArrayLike, requant: Requant, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+def requantize(acc: ArrayLike, requant: Requantization, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
     """Output codes of accumulators of shape (..., C), channel last; int32 of the same shape, or ``out`` when given.
 
     ``out`` may have any integer type that holds the clamp range. Raises :class:`AccumulatorOverflowError` for
     accumulators wider than the scheme takes, :class:`GraphError` when C is not the record's number of channels,
     :class:`InputError` for accumulators or ``out`` of the wrong type.
     """
-    values = _accumulators(acc, requant.rule)
-    if requant.is_per_channel and values.shape[-1:] != (len(requant.multiplier),):
+    values = _accumulators(acc, requant)
+    if requant.is_per_channel and values.shape[-1:] != (requant.channel_count,):
         got = f"accumulators of shape {values.shape}"
         raise GraphError(
-            f"requantization of {len(requant.multiplier)} channels: expected them on the last axis, got {got}"
+            f"requantization of {requant.channel_count} channels: expected them on the last axis, got {got}"
         )
     result = np.empty(values.shape, dtype=np.int32) if out is None else out
     _check_out(result, values, requant)
-    columns = len(requant.multiplier) if requant.is_per_channel else values.size
+    columns = requant.channel_count if requant.is_per_channel else values.size
     block = (values.size // max(columns, 1), columns)
     target = result if result.flags.c_contiguous else np.empty(values.shape, dtype=result.dtype)
-    low, high, zero = requant.clamp_min, requant.clamp_max, requant.zero_point
-    arguments = (requant.multiplier, requant.shift, zero, low, high, target.reshape(block))
-    requant.rule.kernel(values.reshape(block), *arguments)
+    _block(values.reshape(block), requant, target.reshape(block))
     if target is not result:
         result[...] = target
     return result
+
+
+def _block(values: NDArray[Any], requant: Requantization, out: NDArray[Any]) -> None:
+    if isinstance(requant, Thresholds):
+        threshold_block(values, requant, out)
+        return
+    low, high, zero = requant.clamp_min, requant.clamp_max, requant.zero_point
+    requant.rule.kernel(values, requant.multiplier, requant.shift, zero, low, high, out)
 
 
 def multiply(values: ArrayLike, m: int, e: int, scheme: str) -> NDArray[np.int64]:
@@ -120,9 +138,9 @@ def multiply(values: ArrayLike, m: int, e: int, scheme: str) -> NDArray[np.int64
         raise ConfigError(
             f"requantization scheme {scheme!r} multiplies in floating point; expected an integer scheme here"
         )
-    flat = _accumulators(values, rule)
+    flat = _checked_integers(values, rule.name, rule.wide)
     if rule.family is Family.POWER_OF_TWO and e < 0 and flat.size:
-        _check_width(int(flat.min()), int(flat.max()), INT64.bits + e, rule)
+        _check_width(int(flat.min()), int(flat.max()), INT64.bits + e, rule.name)
     out = np.empty(flat.shape, dtype=np.int64)
     multiplier, shift = _frozen(_multipliers([m], rule), 1), _frozen(_shifts([e], rule), 1)
     rule.kernel(flat.reshape(1, -1), multiplier, shift, 0, INT64.min, INT64.max, out.reshape(1, -1))
@@ -199,30 +217,35 @@ def _int32(value: int, name: str) -> int:
     return int(value)
 
 
-def _accumulators(acc: ArrayLike, rule: RequantScheme) -> NDArray[Any]:
+def _accumulators(acc: ArrayLike, requant: Requantization) -> NDArray[Any]:
+    wide = INT64.bits if isinstance(requant, Thresholds) else requant.rule.wide
+    return _checked_integers(acc, requant.scheme, wide)
+
+
+def _checked_integers(acc: ArrayLike, scheme: str, wide: int) -> NDArray[Any]:
     """Contiguous int32 or int64 accumulators, checked against the scheme's width."""
     values = np.asarray(acc)
     if values.dtype.kind not in "iu" or values.dtype == np.uint64:
-        raise InputError(f"requantization {rule.name}: expected int32 or int64 accumulators, got {values.dtype}")
+        raise InputError(f"requantization {scheme}: expected int32 or int64 accumulators, got {values.dtype}")
     if values.dtype != np.int64:
         values = values.astype(np.int64 if values.dtype == np.uint32 else np.int32, copy=False)
-    if values.dtype.itemsize * 8 > rule.wide and values.size:
-        _check_width(int(values.min()), int(values.max()), rule.wide, rule)
+    if values.dtype.itemsize * 8 > wide and values.size:
+        _check_width(int(values.min()), int(values.max()), wide, scheme)
     return np.ascontiguousarray(values).reshape(values.shape)
 
 
-def _check_width(low: int, high: int, bits: int, rule: RequantScheme) -> None:
+def _check_width(low: int, high: int, bits: int, scheme: str) -> None:
     taken = IntFormat(bits)
     if not (taken.contains(low) and taken.contains(high)):
         worst = low if not taken.contains(low) else high
         raise AccumulatorOverflowError(
-            f"requantization scheme {rule.name!r}: expected {taken} accumulators, got {worst}; saturate them first",
+            f"requantization scheme {scheme!r}: expected {taken} accumulators, got {worst}; saturate them first",
             value=worst,
-            scheme=rule.name,
+            scheme=scheme,
         )
 
 
-def _check_out(out: NDArray[Any], values: NDArray[Any], requant: Requant) -> None:
+def _check_out(out: NDArray[Any], values: NDArray[Any], requant: Requantization) -> None:
     if out.shape != values.shape or out.dtype.kind not in "iu":
         raise InputError(f"requantization out: expected integers of shape {values.shape}, got {out.dtype} {out.shape}")
     holder = np.iinfo(out.dtype)

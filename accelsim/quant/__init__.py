@@ -23,6 +23,7 @@ from accelsim.quant.ranges import (
     power_of_two_parameters,
     symmetric_parameters,
 )
+from accelsim.quant.thresholds import requantization_from_scales, thresholds_of
 
 __all__ = [
     "QuantParameters",
@@ -43,5 +44,7 @@ __all__ = [
     "quantize",
     "reduced_multiplier16",
     "requant_from_scales",
+    "requantization_from_scales",
     "symmetric_parameters",
+    "thresholds_of",
 ]

@@ -12,7 +12,7 @@ from accelsim.errors import ConfigError
 from accelsim.numerics import SCHEMES
 
 MICRO = ARITHMETICS["tflite-micro"]
-NAMES = ["litert-reference", "tflite-micro", "litert-optimized", "litert-xnnpack", "onnxruntime"]
+NAMES = ["litert-reference", "tflite-micro", "litert-optimized", "litert-xnnpack", "onnxruntime", "finn"]
 SPECIAL = {
     "tflite-micro": {},
     "litert-reference": {"FULLY_CONNECTED": "float64_half_away"},
@@ -25,6 +25,9 @@ SPECIAL = {
     "onnxruntime": dict.fromkeys(
         ["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "MEAN"], "float32_half_even"
     )
+    | dict.fromkeys(["ADD", "SUB", "MUL", "QUANTIZE", "RELU", "RELU6", "LEAKY_RELU"], "onnxruntime_float32"),
+    "finn": dict.fromkeys(["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"], "finn_thresholds")
+    | {"MEAN": "float32_half_even"}
     | dict.fromkeys(["ADD", "SUB", "MUL", "QUANTIZE", "RELU", "RELU6", "LEAKY_RELU"], "onnxruntime_float32"),
 }
 
@@ -43,7 +46,7 @@ def test_int8_schemes(name: str, operator: str) -> None:
     assert ARITHMETICS[name].scheme(operator) == SPECIAL[name].get(operator, "tflite_double")
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "onnxruntime"])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("onnxruntime", "finn")])
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_int16_schemes(name: str, operator: str) -> None:
     """LiteRT leaves 16-bit activations to its reference code, whose dense layers requantize in double precision."""

@@ -47,6 +47,7 @@ def build_graph(model: OnnxModel, arithmetic: Arithmetic) -> Graph:
             layers=tuple(net.layers),
             inputs=tuple(port for port in net.inputs if port.tensor in read),
             outputs=tuple(outputs),
+            approximations=net.approximations,
         )
 
 

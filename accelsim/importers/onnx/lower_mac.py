@@ -15,7 +15,7 @@ from accelsim.importers.onnx.refusal import RefusalError
 from accelsim.importers.onnx.site import Site
 from accelsim.importers.onnx.window import window
 from accelsim.numerics import INT8, INT32, IntFormat
-from accelsim.quant import requant_from_scales
+from accelsim.quant import requantization_from_scales
 
 INT9 = IntFormat(9)
 """Weights of 8 bits after their zero point was subtracted."""
@@ -161,7 +161,7 @@ def _mac(
     known = image.known
 
     def emit(target: Target) -> None:
-        requant = requant_from_scales(
+        requant = requantization_from_scales(
             site.rules.scheme(operator),
             s_in=float(np.float32(alpha) * np.float32(known.scale)),
             s_w=operands.scales,

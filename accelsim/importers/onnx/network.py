@@ -127,6 +127,7 @@ class Network:
     tensors: dict[str, Tensor] = field(default_factory=dict)
     layers: list[Layer] = field(default_factory=list)
     inputs: list[HostPort] = field(default_factory=list)
+    approximations: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _plain: dict[str, str] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
 

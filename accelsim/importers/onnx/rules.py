@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from accelsim.arch import Arithmetic
 from accelsim.importers.onnx.refusal import RefusalError
 
-ONNXRUNTIME = "onnxruntime"
+ONNXRUNTIME, FINN = "onnxruntime", "finn"
 FLOAT32 = "onnxruntime_float32"
 """Special scheme of arch.ARITHMETICS: the runtime's own float32 formula, tabulated by the importer."""
 
@@ -28,7 +28,7 @@ class Rules:
 
     def need_onnxruntime(self, operator: str) -> None:
         """RefusalError where only ONNX Runtime's own rule for ``operator`` is known."""
-        if self.arithmetic.base != ONNXRUNTIME:
+        if self.arithmetic.base not in (ONNXRUNTIME, FINN):
             raise RefusalError(
-                f"the arithmetic {self.arithmetic.base} has no rule for {operator}", f"the arithmetic {ONNXRUNTIME}"
+                f"the arithmetic {self.arithmetic.base} has no rule for {operator}", f"the arithmetic {ONNXRUNTIME} or {FINN}"
             )

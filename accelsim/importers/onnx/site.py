@@ -40,6 +40,12 @@ class Site:
         if not condition:
             raise RefusalError(reason, accepted)
 
+    def approximate(self, sentence: str) -> None:
+        """Record that the node's layer is not what its runtime computes bit for bit, and how it differs."""
+        known = self.net.approximations.get(self.layer_name, ())
+        if sentence not in known:
+            self.net.approximations[self.layer_name] = (*known, sentence)
+
     def result(self, value: Value) -> None:
         """What the node's output stands for."""
         self.net.values[self.output_name] = value

@@ -14,8 +14,8 @@ from accelsim.importers.tflite.records import TfliteTensor
 from accelsim.importers.tflite.refusal import RefusalError
 from accelsim.importers.tflite.site import FORMATS, Site, scale_of, zero_point_of
 from accelsim.importers.tflite.window import window
-from accelsim.numerics import INT8, INT32, INT64, IntFormat, Requant
-from accelsim.quant import requant_from_scales
+from accelsim.numerics import INT8, INT32, INT64, IntFormat, Requantization
+from accelsim.quant import requantization_from_scales
 
 BIAS_SCALE_TOLERANCE = 0.02
 """Largest ``|s_in * s_w - s_bias| / s_out`` (LiteRT kernel_util.cc, GetQuantizedConvolutionMultipler)."""
@@ -147,12 +147,12 @@ def _mac_fields(site: Site, image: TfliteTensor, operands: _Operands, weights: N
     }
 
 
-def _requant(site: Site, image: TfliteTensor, scales: NDArray[np.float32], scheme: str) -> Requant:
+def _requant(site: Site, image: TfliteTensor, scales: NDArray[np.float32], scheme: str) -> Requantization:
     output = site.result((image.type,))
     low, high = site.clamp()
     s_in, s_out = scale_of(image), scale_of(output)
     per_tensor_dense = site.operator.name == "FULLY_CONNECTED" and len(scales) == 1
-    return requant_from_scales(
+    return requantization_from_scales(
         scheme,
         s_in=s_in,
         s_w=scales,

@@ -9,7 +9,7 @@ import numpy as np
 
 from accelsim.arch import Arithmetic
 from accelsim.importers.tflite.refusal import RefusalError
-from accelsim.numerics import INT64, SCHEMES, IntFormat, Rounding, scheme_named
+from accelsim.numerics import INT64, SCHEMES, IntFormat, Rounding, Thresholds, scheme_named
 from accelsim.quant import dense_multiplier_per_tensor
 
 MICRO, REFERENCE, OPTIMIZED, XNNPACK = "tflite-micro", "litert-reference", "litert-optimized", "litert-xnnpack"
@@ -99,6 +99,10 @@ class Rules:
         ``wide`` accumulators need one that takes 48 bits. A scheme that the user chose is left as it is.
         """
         scheme = self.scheme(operator, tensor_type)
+        if scheme == Thresholds.scheme and wide:
+            raise RefusalError(
+                "it sums in 64 bits, and thresholds compare 32-bit sums", "8-bit activations, or another arithmetic"
+            )
         if operator in self.arithmetic.overridden:
             return scheme
         if wide:
@@ -113,7 +117,7 @@ class Rules:
         """Scheme of an operator whose activations are of ``tensor_type``; RefusalError for rules of ONNX models."""
         operator = SCHEME_OF.get(operator, operator)
         name = self.arithmetic.scheme(operator, activation_bits=ACTIVATION_BITS[tensor_type])
-        if name not in SCHEMES and name not in (XNNPACK_ADD, XNNPACK_8BIT_FRACTION):
+        if name not in SCHEMES and name not in (XNNPACK_ADD, XNNPACK_8BIT_FRACTION, Thresholds.scheme):
             raise RefusalError(
                 f"arithmetic {self.base} has rule {name} for {operator}, which is not for .tflite files",
                 f"{MICRO}, {REFERENCE}, {OPTIMIZED}, {XNNPACK}",
