@@ -57,6 +57,19 @@ def process(*arguments: str | Path, **options: object) -> subprocess.CompletedPr
 # What people read
 
 
+def test_import_prints_every_operator_and_the_ports() -> None:
+    text = cli("import", "digits_cnn").stdout
+    lines = text.splitlines()
+    assert lines[0] == "digits_cnn_int8.tflite, 9 operators"
+    assert [line.split()[1] for line in lines[4:13]][:3] == ["CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D"]
+    assert "approximate  nothing" in text
+    assert "float32_half_even" in cli("import", "digits_cnn", "--arithmetic", "litert-xnnpack").stdout
+
+
+def test_import_of_a_missing_file_is_one_line() -> None:
+    assert "no such file" in error_of("import", "nothing.onnx")
+
+
 def test_run_prints_layers_totals_energy_and_limits() -> None:
     out = cli("run", TABLE_ONLY, *ARCH).stdout
     for text in (

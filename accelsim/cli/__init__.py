@@ -11,6 +11,7 @@ import click
 from accelsim.cli.accumulators import accumulators_command
 from accelsim.cli.architectures import arch, archs
 from accelsim.cli.compare import compare_command
+from accelsim.cli.importing import import_command
 from accelsim.cli.lists import models, ops
 from accelsim.cli.run import run_command
 from accelsim.errors import AccelsimError
@@ -72,5 +73,5 @@ def main() -> None:
     """
 
 
-for _command in (run_command, compare_command, accumulators_command, ops, archs, arch, models):
+for _command in (run_command, compare_command, accumulators_command, import_command, ops, archs, arch, models):
     main.add_command(_command)

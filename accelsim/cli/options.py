@@ -26,7 +26,9 @@ def set_option() -> Decorator:
 def arithmetic_option() -> Decorator:
     """``--arithmetic NAME``."""
     return click.option(
-        "--arithmetic", metavar="NAME", help="Per-operator rules of a runtime or chip; default: the machine's own."
+        "--arithmetic",
+        metavar="NAME",
+        help="Per-operator rules of a runtime or chip; default: the machine's, without one the file's own.",
     )
 
 

@@ -5,31 +5,32 @@ record (or another integer constant) in the importer; ``Tensor.scale`` is a labe
 """
 
 from accelsim.graph.boxes import Boxes, full_box
+from accelsim.graph.elementwise_layers import (
+    Add,
+    BinaryLut,
+    InterpolatedLut,
+    LeakyRelu,
+    Lut,
+    Mul,
+    OperandScale,
+    Rescale,
+    Sub,
+)
 from accelsim.graph.geometry import MacGeometry
 from accelsim.graph.graph import Graph, HostPort
 from accelsim.graph.layer import Layer, VectorLayer
 from accelsim.graph.mac_layers import Conv2D, Dense, DepthwiseConv2D, MacLayer, MatMul, TransposeConv2D
+from accelsim.graph.moving_layers import Concat, Pad, Reshape, ResizeNearest, StridedSlice, Transpose
+from accelsim.graph.row_layers import FloatTableSoftmax, LayerNorm, Softmax
+from accelsim.graph.source import Fate, SourceOperator
 from accelsim.graph.tensor import Tensor
-from accelsim.graph.vector_layers import (
-    Add,
+from accelsim.graph.window_layers import (
     AveragePool2D,
-    BinaryLut,
-    Concat,
     FloatAveragePool2D,
-    InterpolatedLut,
-    LeakyRelu,
-    Lut,
     MaxPool2D,
     Mean,
-    Mul,
-    OperandScale,
-    Pad,
-    Rescale,
-    Reshape,
-    Softmax,
-    StridedSlice,
-    Sub,
-    Transpose,
+    ReduceMax,
+    ReduceMin,
 )
 
 __all__ = [
@@ -41,11 +42,14 @@ __all__ = [
     "Conv2D",
     "Dense",
     "DepthwiseConv2D",
+    "Fate",
     "FloatAveragePool2D",
+    "FloatTableSoftmax",
     "Graph",
     "HostPort",
     "InterpolatedLut",
     "Layer",
+    "LayerNorm",
     "LeakyRelu",
     "Lut",
     "MacGeometry",
@@ -56,9 +60,13 @@ __all__ = [
     "Mul",
     "OperandScale",
     "Pad",
+    "ReduceMax",
+    "ReduceMin",
     "Rescale",
     "Reshape",
+    "ResizeNearest",
     "Softmax",
+    "SourceOperator",
     "StridedSlice",
     "Sub",
     "Tensor",

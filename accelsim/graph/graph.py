@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from accelsim.errors import GraphError
 from accelsim.graph.layer import Layer
 from accelsim.graph.mac_layers import MacLayer
+from accelsim.graph.source import SourceOperator
 from accelsim.graph.tensor import Tensor
 from accelsim.graph.verify import verify_constants, verify_graph
 from accelsim.numerics import Rounding
@@ -40,7 +41,7 @@ class Graph:
     other than those of the array read from memory (the fixed operand of an ADD). ``unread_inputs`` are inputs of the
     source model that no layer reads (the output size of a TRANSPOSE_CONV): the host may hold values for them, nothing
     comes of it. ``approximations`` says, by layer name, where the importer could not keep what the source model computes bit
-    for bit. A ``shape_only`` graph has no weights: it can be timed, not executed, and its layers run one after
+    for bit; ``source`` what became of every operator of the model file, in its order. A ``shape_only`` graph has no weights: it can be timed, not executed, and its layers run one after
     another whatever they read.
     """
 
@@ -54,6 +55,7 @@ class Graph:
     constants: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     unread_inputs: tuple[str, ...] = ()
     approximations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    source: tuple[SourceOperator, ...] = ()
 
     def __post_init__(self) -> None:
         verify_graph(

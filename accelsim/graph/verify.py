@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from accelsim.errors import GraphError
+from accelsim.graph.bipolar import check_bipolar
 from accelsim.graph.layer import Layer
 from accelsim.graph.mac_layers import MacLayer
 from accelsim.graph.tensor import Tensor
@@ -30,6 +31,8 @@ def verify_graph(
         _check_views(layer, tensors)
         if isinstance(layer, MacLayer):
             _check_mac(layer, tensors, shape_only)
+        if tensors[layer.output].format.bipolar and not shape_only:
+            check_bipolar(layer, tensors)
         known.add(layer.output)
     missing = [name for name in outputs if name not in known]
     if missing:
@@ -44,9 +47,7 @@ def verify_constants(tensors: Mapping[str, Tensor], constants: Mapping[str, NDAr
         tensor = tensors[name]
         if values.shape != tensor.shape:
             raise GraphError(f"constant {name!r} has shape {values.shape}, expected {tensor.shape}", tensor=name)
-        if values.size and not (
-            tensor.format.contains(int(values.min())) and tensor.format.contains(int(values.max()))
-        ):
+        if not tensor.format.holds(values):
             raise GraphError(f"constant {name!r} leaves the range of {tensor.format}", tensor=name)
 
 
@@ -99,7 +100,7 @@ def _check_mac(layer: MacLayer, tensors: Mapping[str, Tensor], shape_only: bool)
         raise GraphError(
             f"layer {layer.name!r}: weights have shape {layer.weights.shape}, expected {geometry.weight_shape}"
         )
-    if layer.weights.size and (layer.weights.min() < fmt.min or layer.weights.max() > fmt.max):
+    if not fmt.holds(layer.weights):
         raise GraphError(f"layer {layer.name!r}: weights leave the range of {fmt}", layer=layer.name)
     if layer.bias is not None and layer.bias.shape != (geometry.oc,):
         raise GraphError(
@@ -110,7 +111,8 @@ def _check_mac(layer: MacLayer, tensors: Mapping[str, Tensor], shape_only: bool)
             f"layer {layer.name!r}: requantization of {layer.requant.channel_count} channels for {geometry.oc} output "
             f"channels; expected 1 or {geometry.oc}"
         )
-    if not tensors[layer.inputs[0]].format.contains(layer.input_zero_point):
+    source = tensors[layer.inputs[0]].format
+    if not (source.contains(layer.input_zero_point) or (source.bipolar and layer.input_zero_point == 0)):
         raise GraphError(
             f"layer {layer.name!r}: input zero point {layer.input_zero_point} is no {tensors[layer.inputs[0]].format}"
         )

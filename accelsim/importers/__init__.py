@@ -14,6 +14,7 @@ from accelsim.resources import resource_path
 EXTENSIONS = (".tflite", ".onnx", ".csv")
 """Formats by file extension."""
 DEFAULT_ARITHMETIC = "tflite-micro"
+"""Arithmetic of a .tflite file where none is named."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,11 @@ class OperatorSupport:
     notes: str
 
 
-def load_graph(path: str | Path, *, arithmetic: str | Arithmetic = DEFAULT_ARITHMETIC) -> Graph:
+def load_graph(path: str | Path, *, arithmetic: str | Arithmetic | None = None) -> Graph:
     """The Graph of a model file, by its extension: ``.tflite``, ``.onnx``, or ``.csv`` for a layer table.
 
-    ``arithmetic`` names the runtime whose integer rules are encoded; a layer table has none. Raises ModelFileError for
+    ``arithmetic`` names the runtime whose integer rules are encoded; None stands for the file's own: tflite-micro, onnxruntime,
+    or finn for QONNX. A layer table has none. Raises ModelFileError for
     a file that cannot be read, UnsupportedOperatorError for an operator that is not accepted, ModelError for every
     other reason, ConfigError for an unknown arithmetic.
     """
@@ -40,7 +42,7 @@ def load_graph(path: str | Path, *, arithmetic: str | Arithmetic = DEFAULT_ARITH
     if suffix == ".tflite":
         from accelsim.importers.tflite import load_tflite
 
-        return load_tflite(file, arithmetic=rules)
+        return load_tflite(file, arithmetic=rules or arithmetic_named(DEFAULT_ARITHMETIC))
     if suffix == ".onnx":
         from accelsim.importers.onnx import load_onnx
 

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from accelsim.execute import AccumulatorRecord, AccumulatorReport
-from accelsim.report.table import _plain_table, fact_table
+from accelsim.report.table import fact_table, plain_table
 from accelsim.result.cells import NONE, count, short_name
 
 NATURAL_WIDTH = 170
@@ -56,7 +56,7 @@ _DROPPED_FIRST = ("op", "products", "kernel", "any weights")
 def accumulator_table(report: AccumulatorReport, *, heading: str, width: int | None = None) -> RenderableType:
     """One row per MAC layer, then what follows for the whole network; columns without room in ``width`` are named."""
     columns, hidden = _fitting(report, width)
-    table = _plain_table()
+    table = plain_table()
     for title, _, right in columns:
         table.add_column(title, justify="right" if right else "left", no_wrap=True)
     for record in report.records:

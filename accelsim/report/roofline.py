@@ -21,12 +21,16 @@ _OFFSETS = ((7, 0), (-7, 0), (0, 9), (0, -9), (8, 8), (-8, 8), (8, -8), (-8, -8)
 
 @dataclass(frozen=True)
 class RooflinePoint:
-    """A layer with MACs: ``intensity`` in MACs per DRAM byte, ``rate`` in MACs per cycle of its busiest part."""
+    """A layer with MACs: ``intensity`` in MACs per DRAM byte, ``rate`` in MACs per cycle of its busiest part.
+
+    ``roof`` is the array's rate at the layer's own operand widths, in MACs per cycle; None where it cannot be told.
+    """
 
     index: int
     intensity: float
     rate: float
     cycles: int
+    roof: float | None
 
 
 def roofline_points(result: Result) -> tuple[RooflinePoint, ...]:
@@ -45,7 +49,8 @@ def _point(layer: LayerResult) -> RooflinePoint:
     busy = layer.busy_cycles
     dram = sum(busy.get(name, 0) for name in ("load_weights", "load_activations", "store"))
     cycles = max(layer.cycles, layer.compute_cycles, dram, 1)
-    return RooflinePoint(layer.index, layer.macs / traffic, layer.macs / cycles, layer.cycles)
+    roof = round(layer.macs / (layer.utilization * layer.cycles), 6) if layer.utilization else None
+    return RooflinePoint(layer.index, layer.macs / traffic, layer.macs / cycles, layer.cycles, roof)
 
 
 def roofs(arch: Arch) -> tuple[float, float]:
@@ -54,19 +59,27 @@ def roofs(arch: Arch) -> tuple[float, float]:
 
 
 def draw_roofline(axes: Axes, result: Result, arch: Arch, colors: NDArray[np.float64]) -> None:
-    """Layers under the machine's two roofs; the area of a point is its share of the cycles."""
+    """Layers under the machine's two roofs; the area of a point is its share of the cycles.
+
+    Dashed roofs are those of layers whose operands are wider or narrower than the array's ports.
+    """
     points = roofline_points(result)
     peak, bandwidth = roofs(arch)
     ridge = peak / bandwidth
+    others = sorted({point.roof for point in points if point.roof is not None} - {peak})
+    top = max(peak, *others) if others else peak
     intensity = [point.intensity for point in points] or [ridge]
     left, right = min(*intensity, ridge) / 4, max(*intensity, ridge) * 6
     x = np.geomspace(left, right, 200)
     axes.loglog(x, np.minimum(peak, x * bandwidth), color="#333333", linewidth=1.6, zorder=2)
-    axes.fill_between(x, np.minimum(peak, x * bandwidth), peak * 3, color="#f3f3f3", zorder=0)
+    axes.fill_between(x, np.minimum(top, x * bandwidth), top * 3, color="#f3f3f3", zorder=0)
+    for roof in others:
+        axes.loglog(x, np.minimum(roof, x * bandwidth), color="#333333", linewidth=1, linestyle="--", zorder=1)
+        axes.text(right / 1.15, roof * 1.08, f"{roof:,.6g} at other widths", ha="right", va="bottom", fontsize=7)
     axes.axvline(ridge, color="#aaaaaa", linewidth=0.8, linestyle=":", zorder=1)
     lowest = min([point.rate for point in points] or [peak / 100])
     axes.set_xlim(left, right)
-    axes.set_ylim(min(lowest / 3, peak / 30), peak * 3)
+    axes.set_ylim(min(lowest / 3, peak / 30), top * 3)
     axes.grid(which="major", color=GRID)
     axes.set_title("Roofline (point: layer number; area: share of the cycles)", loc="left", fontsize=11)
     for axis in (axes.xaxis, axes.yaxis):

@@ -67,7 +67,7 @@ def result_table(result: Result, *, width: int | None = None) -> RenderableType:
 
 def layer_table(result: Result, columns: Sequence[Column]) -> Table:
     """One row per layer and a footer with the totals."""
-    table = _plain_table(show_footer=True)
+    table = plain_table(show_footer=True)
     for column in columns:
         justify: JustifyMethod = "right" if column.right else "left"
         table.add_column(
@@ -105,7 +105,7 @@ def energy_table(result: Result) -> Table:
 
 def comparison_table(comparison: Comparison) -> Table:
     """One row per Result."""
-    table = _plain_table()
+    table = plain_table()
     for title, right in zip(TITLES, RIGHT, strict=True):
         table.add_column(title, justify="right" if right else "left", no_wrap=True)
     for row in comparison.cells():
@@ -115,7 +115,7 @@ def comparison_table(comparison: Comparison) -> Table:
 
 def list_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, wrap_last: bool = True) -> Table:
     """A plain table of texts; the last column may wrap."""
-    table = _plain_table()
+    table = plain_table()
     for i, title in enumerate(titles):
         table.add_column(title, no_wrap=not (wrap_last and i == len(titles) - 1), overflow="fold")
     for row in rows:
@@ -123,7 +123,8 @@ def list_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, wrap_las
     return table
 
 
-def _plain_table(*, show_footer: bool = False) -> Table:
+def plain_table(*, show_footer: bool = False) -> Table:
+    """An empty table in the house style: a rule below the titles, nothing else."""
     return Table(
         box=box.SIMPLE,
         padding=(0, 1),

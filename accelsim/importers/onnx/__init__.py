@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from accelsim.arch import Arithmetic
+from accelsim.arch import Arithmetic, arithmetic_named
 from accelsim.graph import Graph
 
 
-def load_onnx(path: Path, *, arithmetic: Arithmetic) -> Graph:
-    """The Graph of the file at ``path`` with the integer rules of ``arithmetic``; ModelError where it cannot be had."""
+def load_onnx(path: Path, *, arithmetic: Arithmetic | None = None) -> Graph:
+    """The Graph of the file at ``path`` with the integer rules of ``arithmetic``; ModelError where it cannot be had.
+
+    None stands for ONNX Runtime's rules, and for those of FINN where the file is in the QONNX dialect.
+    """
     from accelsim.importers.onnx.build import build_graph
     from accelsim.importers.onnx.reader import ONNX, read_onnx
 
     model = read_onnx(path)
     with ONNX.guard(path):
-        return build_graph(model, arithmetic)
+        return build_graph(model, arithmetic or arithmetic_named("finn" if model.is_qonnx else "onnxruntime"))

@@ -10,6 +10,7 @@ from pathlib import Path
 from accelsim.arch import Arithmetic
 from accelsim.errors import ConfigError, GraphError, InputError, ModelError, UnsupportedOperatorError
 from accelsim.graph import Graph, HostPort, Tensor
+from accelsim.importers.onnx.account import Turn, account
 from accelsim.importers.onnx.formulas import FORMATS
 from accelsim.importers.onnx.network import Codes, HostReal, Network, Real
 from accelsim.importers.onnx.records import FORMAT_TYPES, OnnxModel, OnnxNode
@@ -30,9 +31,12 @@ def build_graph(model: OnnxModel, arithmetic: Arithmetic) -> Graph:
     with _refused(model, "its graph inputs"):
         _read_inputs(net)
     rules = Rules(arithmetic)
+    turns = []
     for node in model.nodes:
         with _located(model, node):
+            before = len(net.layers)
             _lower(Site(node, net, rules))
+            turns.append(Turn(node, tuple(layer.name for layer in net.layers[before:])))
     outputs = [_output_port(net, name) for name in model.outputs]
     read = {name for layer in net.layers for name in layer.inputs} | {port.tensor for port in outputs}
     if not net.layers:
@@ -48,6 +52,7 @@ def build_graph(model: OnnxModel, arithmetic: Arithmetic) -> Graph:
             inputs=tuple(port for port in net.inputs if port.tensor in read),
             outputs=tuple(outputs),
             approximations=net.approximations,
+            source=account(net, turns),
         )
 
 

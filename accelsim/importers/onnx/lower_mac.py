@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import Conv2D, Dense, DepthwiseConv2D, MacGeometry, MacLayer
+from accelsim.importers.onnx.float_bias import rounded_bias
 from accelsim.importers.onnx.formulas import FORMATS
 from accelsim.importers.onnx.network import Codes, Pending, Shape, Target, Weights
 from accelsim.importers.onnx.refusal import RefusalError
@@ -243,13 +244,16 @@ def _dequantized_bias(
     value = site.optional(position)
     if value is None:
         return None
+    channels = weights.codes.shape[axis]
+    expected = np.float64(image.known.scale) * weights.scales.astype(np.float64)
+    if isinstance(value, np.ndarray):
+        return rounded_bias(site, value, expected, channels)
     if not isinstance(value, Weights):
         raise RefusalError(
-            f"its bias (input {position}) is not dequantized from int32",
-            f"an int32 bias with scale s_in * s_w (format {INT32})",
+            f"its bias (input {position}) is computed at run time",
+            f"a float32 bias that is constant, or one dequantized from {INT32}",
         )
-    bias = _bias(site, value.codes, weights.codes.shape[axis])
-    expected = np.float64(image.known.scale) * weights.scales.astype(np.float64)
+    bias = _bias(site, value.codes, channels)
     off = (
         np.abs(value.scales.astype(np.float64) / expected - 1)
         if value.scales.size in (1, expected.size) or expected.size == 1

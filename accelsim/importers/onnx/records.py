@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+QONNX_OPERATORS = ("Quant", "BipolarQuant", "Trunc")
+"""Operators that only QONNX has (Pappalardo et al. 2206.07527)."""
+
 Attribute = int | float | str | tuple[int, ...] | tuple[float, ...] | NDArray[Any]
 
 
@@ -45,6 +48,11 @@ class OnnxModel:
     constants: Mapping[str, NDArray[Any]]
     inputs: tuple[OnnxInput, ...]
     outputs: tuple[str, ...]
+
+    @property
+    def is_qonnx(self) -> bool:
+        """Whether the file is in the QONNX dialect: fake quantization by operators of its own."""
+        return any(node.op in QONNX_OPERATORS for node in self.nodes)
 
     def consumers(self, name: str) -> tuple[OnnxNode, ...]:
         """Nodes that read tensor ``name``."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.importers.account import layer_base
 from accelsim.importers.onnx.formulas import FORMATS, Quantization, quantize
 from accelsim.importers.onnx.network import Codes, Network, Pending, Real, Target, Value, Weights
 from accelsim.importers.onnx.records import OnnxNode
@@ -27,13 +28,19 @@ class Site:
     @property
     def layer_name(self) -> str:
         """Readable and unique: operator and its index in the file."""
-        return f"{self.node.op.lower()}_{self.node.index}"
+        return layer_base(self.node.op, self.node.index)
 
     @property
     def output_name(self) -> str:
         """Name of the only output."""
         self.need(len(self.node.outputs) == 1, f"it has {len(self.node.outputs)} outputs", "1 output")
         return self.node.outputs[0]
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of all outputs; none may be left out."""
+        self.need(all(self.node.outputs), "one of its outputs has no name", "outputs that all have names")
+        return self.node.outputs
 
     def need(self, condition: bool, reason: str, accepted: str) -> None:
         """Raise :class:`RefusalError` unless ``condition``."""

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arithmetic
 from accelsim.errors import ConfigError, GraphError, ModelError, UnsupportedOperatorError
-from accelsim.graph import Graph, HostPort, Layer, Tensor
+from accelsim.graph import Fate, Graph, HostPort, Layer, SourceOperator, Tensor
+from accelsim.importers.account import layer_base, own_layers
 from accelsim.importers.tflite.records import TfliteModel, TfliteOperator, TfliteTensor
 from accelsim.importers.tflite.refusal import RefusalError
 from accelsim.importers.tflite.registry import LOWERINGS
@@ -49,6 +50,7 @@ def build_graph(model: TfliteModel, arithmetic: Arithmetic) -> Graph:
             outputs=tuple(outputs),
             constants=_constants(model, read),
             unread_inputs=_unread_inputs(model, inputs),
+            source=_source(model, layers),
         )
 
 
@@ -163,6 +165,25 @@ def _tensor(model: TfliteModel, tensor: TfliteTensor) -> Tensor:
     zero = int(tensor.zero_points[0]) if len(tensor.zero_points) == 1 else 0
     scale = float(tensor.scales[0]) if len(tensor.scales) == 1 else None
     return Tensor(tensor.name, tensor.shape, FORMATS[tensor.type], zero, scale)
+
+
+def _source(model: TfliteModel, layers: Iterable[Layer]) -> tuple[SourceOperator, ...]:
+    """What became of each operator: the layers named after it, or the host's conversion."""
+    names = [layer.name for layer in layers]
+    made = []
+    for operator in model.operators:
+        own = own_layers(layer_base(operator.name, operator.index), names)
+        outputs = [model.tensors[i].name for i in operator.outputs]
+        made.append(
+            SourceOperator(
+                index=operator.index,
+                operator=operator.name,
+                output=outputs[0] if outputs else "",
+                fate=Fate.LAYER if own else Fate.HOST,
+                layers=own,
+            )
+        )
+    return tuple(made)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.importers.account import layer_base
 from accelsim.importers.tflite.options import ACTIVATION_NAMES, NONE, RELU, RELU6, RELU_N1_TO_1
 from accelsim.importers.tflite.records import TfliteModel, TfliteOperator, TfliteTensor
 from accelsim.importers.tflite.refusal import RefusalError
@@ -31,7 +32,7 @@ class Site:
     @property
     def layer_name(self) -> str:
         """Readable and unique: operator and its index in the file."""
-        return f"{self.operator.name.lower()}_{self.operator.index}"
+        return layer_base(self.operator.name, self.operator.index)
 
     @property
     def names(self) -> dict[str, Any]:

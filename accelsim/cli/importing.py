@@ -1,0 +1,22 @@
+"""``accelsim import``: what is understood of a model file, before anything is simulated."""
+
+from __future__ import annotations
+
+import click
+
+from accelsim.cli.console import show
+from accelsim.cli.options import arithmetic_option
+
+
+@click.command("import")
+@click.argument("model")
+@arithmetic_option()
+def import_command(model: str, arithmetic: str | None) -> None:
+    """Read MODEL and print operator by operator what becomes of it, and every approximation made."""
+    from accelsim.importers import load_graph, resolve_model
+    from accelsim.report.imported import import_table, import_width
+
+    path = resolve_model(model)
+    graph = load_graph(path, arithmetic=arithmetic)
+    heading = f"{path.name}, {len(graph.source or graph.layers)} operators"
+    show(import_table(graph, heading=heading), natural=import_width(graph))

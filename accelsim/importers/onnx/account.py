@@ -1,0 +1,70 @@
+"""What became of every node, told after the fact from the layers that were made in its turn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from accelsim.graph import Fate, SourceOperator
+from accelsim.importers.account import layer_base, own_layers
+from accelsim.importers.onnx.network import Network, Pending, Real, Weights
+from accelsim.importers.onnx.records import OnnxNode
+
+
+@dataclass(frozen=True)
+class Turn:
+    """The lowering of ``node`` made these layers."""
+
+    node: OnnxNode
+    layers: tuple[str, ...]
+
+
+def account(net: Network, turns: Sequence[Turn]) -> tuple[SourceOperator, ...]:
+    """One record per node, in the order of the file."""
+    owner = _owners(net, turns)
+    return tuple(_record(net, turn, turns, owner) for turn in sorted(turns, key=lambda turn: turn.node.index))
+
+
+def _owners(net: Network, turns: Sequence[Turn]) -> Mapping[str, int]:
+    """Index of the node that each layer belongs to: the one it is named after, else the one whose turn made it."""
+    made_by = {name: turn.node.index for turn in turns for name in turn.layers}
+    names = [layer.name for layer in net.layers]
+    named = {name: turn.node.index for turn in turns for name in own_layers(_base(turn.node), names)}
+    return {**made_by, **named}
+
+
+def _base(node: OnnxNode) -> str:
+    return layer_base(node.op, node.index)
+
+
+def _record(net: Network, turn: Turn, turns: Sequence[Turn], owner: Mapping[str, int]) -> SourceOperator:
+    node = turn.node
+    own = tuple(layer.name for layer in net.layers if owner.get(layer.name) == node.index)
+    fate, layers = (Fate.LAYER, own) if own else _fate(net, turn, turns)
+    return SourceOperator(index=node.index, operator=node.op, output=node.outputs[0], fate=fate, layers=layers)
+
+
+def _fate(net: Network, turn: Turn, turns: Sequence[Turn]) -> tuple[Fate, tuple[str, ...]]:
+    """Of a node without layers of its own."""
+    name = turn.node.outputs[0]
+    value = net.values.get(name)
+    if isinstance(value, np.ndarray | Weights):
+        return Fate.CONSTANT, ()
+    if turn.layers:
+        return Fate.FUSED, turn.layers
+    if isinstance(value, Pending):
+        return Fate.FUSED, _finished(net, name, turns)
+    at_input = any(port.tensor == name and port.real for port in net.inputs)
+    at_output = isinstance(value, Real) and name in net.model.outputs
+    return (Fate.HOST if at_input or at_output else Fate.NOTHING), ()
+
+
+def _finished(net: Network, name: str, turns: Sequence[Turn]) -> tuple[str, ...]:
+    """Layers made in the turn that settles the pending result ``name``."""
+    for turn in turns:
+        if name in turn.node.inputs:
+            value = net.values.get(turn.node.outputs[0])
+            return turn.layers or (_finished(net, turn.node.outputs[0], turns) if isinstance(value, Pending) else ())
+    return ()

@@ -1,0 +1,121 @@
+"""What an importer understood of a model file, operator by operator, as a table for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from accelsim.graph import Fate, Graph, Layer, MacLayer, SourceOperator, Tensor
+from accelsim.report.table import fact_table, plain_table
+from accelsim.result.cells import NONE, count, size
+
+TITLES = ("", "operator", "becomes", "reads", "weights", "gives", "requantization", "MACs")
+DITTO = ""
+GAP = 2
+
+Row = tuple[str, ...]
+
+
+def import_table(graph: Graph, *, heading: str) -> RenderableType:
+    """One row per operator of the file and per further layer it became, then ports, totals and every approximation."""
+    table = plain_table()
+    for title in TITLES:
+        table.add_column(title, justify="right" if title in ("", "MACs") else "left", overflow="fold")
+    for row in import_rows(graph):
+        table.add_row(*map(Text, row))
+    return Group(Text(heading, style="bold"), Text(), table, Text(), fact_table(import_facts(graph)))
+
+
+def import_width(graph: Graph) -> int:
+    """Characters that the whole table takes."""
+    columns = zip(TITLES, *import_rows(graph), strict=True)
+    return sum(max(map(len, column)) + GAP for column in columns)
+
+
+def import_rows(graph: Graph) -> Iterator[Row]:
+    """Cells under :data:`TITLES`."""
+    for operator in graph.source or _rows_of_a_table(graph):
+        if operator.fate is not Fate.LAYER:
+            yield (str(operator.index), operator.operator, _fate(operator), *[NONE] * 5)
+            continue
+        head = str(operator.index), operator.operator
+        for name in operator.layers:
+            yield (*head, *_layer_cells(graph, graph.layer(name)))
+            head = DITTO, DITTO
+
+
+def _rows_of_a_table(graph: Graph) -> Sequence[SourceOperator]:
+    """A layer table has one row per layer."""
+    return [
+        SourceOperator(index=i, operator=layer.operator, output=layer.output, fate=Fate.LAYER, layers=(layer.name,))
+        for i, layer in enumerate(graph.layers)
+    ]
+
+
+def _fate(operator: SourceOperator) -> str:
+    inside = f"part of {operator.layers[-1]}" if operator.layers else "part of the layer after it"
+    texts = {
+        Fate.FUSED: inside,
+        Fate.HOST: "done by the host",
+        Fate.CONSTANT: "a constant",
+        Fate.NOTHING: "nothing: the codes stay",
+    }
+    return texts[operator.fate]
+
+
+def _layer_cells(graph: Graph, layer: Layer) -> Row:
+    mark = " ≈" if layer.name in graph.approximations else ""
+    reads = ", ".join(_tensor(graph.tensors[name]) for name in layer.inputs)
+    return (
+        f"{type(layer).__name__}{mark}",
+        reads or NONE,
+        _weights(layer),
+        _tensor(graph.tensors[layer.output]),
+        _scheme(layer),
+        count(layer.macs) if layer.macs else NONE,
+    )
+
+
+def _tensor(tensor: Tensor) -> str:
+    return f"{tensor.format} {'×'.join(map(str, tensor.shape)) or '1'}"
+
+
+def _weights(layer: Layer) -> str:
+    if not isinstance(layer, MacLayer) or len(layer.inputs) > 1:
+        return NONE
+    return f"{layer.weight_format} {'×'.join(map(str, layer.geometry.weight_shape))}"
+
+
+def _scheme(layer: Layer) -> str:
+    requant = getattr(layer, "requant", None)
+    if requant is None:
+        return NONE
+    return f"{requant.scheme}, per channel" if requant.is_per_channel else str(requant.scheme)
+
+
+def import_facts(graph: Graph) -> list[tuple[str, str]]:
+    """Arithmetic, ports, totals, and what is approximate, as (name, value)."""
+    return [
+        ("arithmetic", graph.arithmetic),
+        *(("input", _port(graph, port.tensor, port.host_name, port.real)) for port in graph.inputs),
+        *(("input", f"{name}: nothing reads it") for name in graph.unread_inputs),
+        *(("output", _port(graph, port.tensor, port.host_name, port.real)) for port in graph.outputs),
+        ("MACs", count(graph.macs)),
+        ("weights", size(graph.weight_bytes)),
+        *_approximations(graph),
+    ]
+
+
+def _port(graph: Graph, tensor: str, host_name: str, real: bool) -> str:
+    known = graph.tensors[tensor]
+    scale = "" if known.scale is None else f", scale {known.scale:.6g}, zero point {known.zero_point}"
+    kind = "real numbers on the host, as " if real else ""
+    return f"{host_name}: {kind}{known.format} codes {'×'.join(map(str, known.host_shape)) or '1'}{scale}"
+
+
+def _approximations(graph: Graph) -> list[tuple[str, str]]:
+    if not graph.approximations:
+        return [("approximate", "nothing")]
+    return [("approximate ≈", f"{layer}: {what}") for layer, all_ in graph.approximations.items() for what in all_]

@@ -1,0 +1,60 @@
+"""The documented way from PyTorch to a simulated machine, walked by a PyTorch that lives in another environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from accelsim.cli import main
+
+RECIPE = Path(__file__).parents[1] / "docs" / "recipes" / "pytorch_qat.py"
+TORCH = os.environ.get("ACCELSIM_TORCH_PYTHON", "")
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if not TORCH:
+        pytest.skip("ACCELSIM_TORCH_PYTHON names no Python with torch, onnx and scikit-learn")
+    folder = tmp_path_factory.mktemp("recipe")
+    done = subprocess.run([TORCH, str(RECIPE), str(folder)], capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return folder
+
+
+@pytest.mark.oracle
+@pytest.mark.slow
+def test_integer_logits_are_pytorchs_fake_quantized_ones(exported: Path) -> None:
+    """Codes differ where the rounded bias moves a sum across a rounding edge: by one, and seldom."""
+    result, tensors = exported / "result.json", exported / "tensors.npz"
+    model, images = exported / "digits_qat.onnx", exported / "digits_qat.npz"
+    options = ["--arch", "edge_16x16", "--arithmetic", "onnxruntime", "--input", images]
+    outputs = ["--json", result, "--tensors", tensors]
+    done = CliRunner().invoke(main, [str(a) for a in ["run", model, *options, *outputs]])
+    assert done.exit_code == 0, done.output
+    expected = np.load(exported / "fake_quantized_logits.npy")
+    with np.load(tensors) as held:
+        logits = next(
+            held[name] for name in held if held[name].shape == expected.shape and held[name].dtype == np.float32
+        )
+    scale = np.diff(np.unique(expected)).min()
+    difference = np.rint((logits - expected) / scale)
+    assert np.abs(difference).max() <= 1
+    assert np.count_nonzero(difference) <= 0.01 * difference.size
+    labels = np.load(images)["labels"]
+    accuracy = json.loads(result.read_text())["values"]["accuracy"]
+    assert abs(accuracy - np.mean(expected.argmax(1) == labels)) <= 0.01
+    assert accuracy > 0.9
+
+
+@pytest.mark.oracle
+@pytest.mark.slow
+def test_import_names_the_float_biases(exported: Path) -> None:
+    done = CliRunner().invoke(main, ["import", str(exported / "digits_qat.onnx")])
+    assert done.exit_code == 0, done.output
+    assert done.stdout.count("floating-point bias is rounded") == 3
