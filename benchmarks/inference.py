@@ -1,61 +1,144 @@
-"""End-to-end bit-exact inference beside LiteRT's reference kernels (BUILTIN_REF), one thread, interleaved in one process.
+"""End-to-end bit-exact inference beside the runtimes themselves, one thread each, interleaved in one process.
 
-    python benchmarks/inference.py [model.tflite ...]
+    python benchmarks/inference.py [model.tflite | model.onnx ...]
 
-Without arguments: the packaged digits network and the four models under ``$ACCELSIM_SHARED/models``. Prints the median of both
-and the median of the per-round ratios; machines are noisy, the ratio is the figure to quote.
+.tflite models run beside LiteRT's three kernel sets (reference, optimized, XNNPACK), .onnx models beside ONNX Runtime. Without
+arguments: the packaged digits network, the models under ``$ACCELSIM_SHARED/models``, and a convolutional network made here for
+ONNX Runtime. Prints the median times and the median of the per-round ratios; machines are noisy, the ratio is the figure to quote.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import statistics
 import sys
+import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from onnx import TensorProto, helper
 
 from accelsim.execute import WholeReader
+from accelsim.graph import Graph
 from accelsim.importers import load_graph, resolve_model
 
-ROUNDS = 31
+ROUNDS = 15
 SHARED = Path(os.environ.get("ACCELSIM_SHARED", "../shared")) / "models"
-NAMES = ("ic_resnet8_int8", "ic_resnet_large_int8", "kws_dscnn_int8", "ad_autoencoder_int8")
+KERNEL_SETS = {
+    "BUILTIN_REF": ("litert-reference", OpResolverType.BUILTIN_REF),
+    "no delegate": ("litert-optimized", OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES),
+    "XNNPACK": ("litert-xnnpack", OpResolverType.AUTO),
+}
+CHANNELS = (3, 32, 64, 128, 128)
+"""Of the network made for ONNX Runtime: 3x3 convolutions over 64x64 images, each but the first with stride 2."""
+
+Call = Callable[[], Any]
 
 
 def models() -> list[Path]:
     if sys.argv[1:]:
         return [Path(name) for name in sys.argv[1:]]
-    return [Path(resolve_model("digits_cnn"))] + [p for n in NAMES if (p := SHARED / f"{n}.tflite").is_file()]
+    shared = [path for path in sorted(SHARED.glob("*int8.tflite")) if path.is_file()]
+    return [Path(resolve_model("digits_cnn")), *shared, _made(Path(tempfile.mkdtemp()) / "conv4.onnx")]
 
 
-def seconds(call: object, repeats: int) -> float:
+def _made(path: Path) -> Path:
+    """A QOperator network of 3x3 convolutions, uint8 activations and 7-bit int8 weights (no 16-bit saturation on AVX2)."""
+    rng = np.random.default_rng(0)
+    constants, nodes = {}, []
+    for i, (ic, oc) in enumerate(itertools.pairwise(CHANNELS)):
+        constants[f"w{i}"] = rng.integers(-64, 64, (oc, ic, 3, 3)).astype(np.int8)
+        constants |= {
+            f"s{i}": np.float32(0.02),
+            f"sw{i}": np.full(oc, 0.01, np.float32),
+            f"zw{i}": np.zeros(oc, np.int8),
+        }
+        constants[f"b{i}"] = rng.integers(-1000, 1000, oc).astype(np.int32)
+        inputs = [f"x{i}", f"s{i}", "z", f"w{i}", f"sw{i}", f"zw{i}", f"s{i + 1}", "z", f"b{i}"]
+        stride = 1 if i == 0 else 2
+        nodes.append(helper.make_node("QLinearConv", inputs, [f"x{i + 1}"], pads=[1] * 4, strides=[stride] * 2))
+    last = len(CHANNELS) - 1
+    constants |= {f"s{last}": np.float32(0.02), "z": np.uint8(128)}
+    ports = (
+        [helper.make_tensor_value_info("x0", TensorProto.UINT8, [1, CHANNELS[0], 64, 64])],
+        [helper.make_tensor_value_info(f"x{last}", TensorProto.UINT8, [1, CHANNELS[-1], 8, 8])],
+    )
+    tensors = [onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "conv4", *ports, initializer=tensors)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def peers(path: Path) -> Iterator[tuple[str, Graph, Call, Call]]:
+    """(runtime, Graph with its rules, our call, its call)."""
+    rng = np.random.default_rng(0)
+    if path.suffix == ".onnx":
+        graph = load_graph(path)
+        x = _codes(graph, rng)
+        yield "ONNX Runtime", graph, _ours(graph, x), _onnxruntime(path, graph, x)
+        return
+    for name, (arithmetic, resolver) in KERNEL_SETS.items():
+        graph = load_graph(path, arithmetic=arithmetic)
+        x = _codes(graph, rng)
+        yield name, graph, _ours(graph, x), _litert(path, resolver, x)
+
+
+def _codes(graph: Graph, rng: np.random.Generator) -> np.ndarray:
+    tensor = graph.tensors[graph.inputs[0].tensor]
+    return rng.integers(tensor.format.min, tensor.format.max + 1, tensor.shape).astype(tensor.format.dtype)
+
+
+def _ours(graph: Graph, x: np.ndarray) -> Call:
+    reader = WholeReader(graph)
+    feeds = {graph.inputs[0].tensor: x}
+    return lambda: reader.run(feeds)
+
+
+def _litert(path: Path, resolver: OpResolverType, x: np.ndarray) -> Call:
+    interpreter = Interpreter(str(path), experimental_op_resolver_type=resolver, num_threads=1)
+    interpreter.allocate_tensors()
+    detail = interpreter.get_input_details()[0]
+    interpreter.set_tensor(detail["index"], x if detail["dtype"] == x.dtype else x.astype(np.float32) / 128)
+    return interpreter.invoke
+
+
+def _onnxruntime(path: Path, graph: Graph, x: np.ndarray) -> Call:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    known = graph.tensors[graph.inputs[0].tensor]
+    codes = known.to_host(x)
+    value = codes if session.get_inputs()[0].type != "tensor(float)" else codes.astype(np.float32) / 128
+    feeds = {session.get_inputs()[0].name: value}
+    return lambda: session.run(None, feeds)
+
+
+def seconds(call: Call, repeats: int) -> float:
     begin = time.process_time()
     for _ in range(repeats):
-        call()  # type: ignore[operator]
+        call()
     return (time.process_time() - begin) / repeats
 
 
 def main() -> None:
-    print(f"{'model':24} {'accelsim us':>12} {'BUILTIN_REF us':>15} {'ratio':>7}   (ratio > 1: accelsim is faster)")
+    print(
+        f"{'model':24} {'MMAC':>7} {'runtime':>13} {'accelsim us':>12} {'theirs us':>11} {'ratio':>7}   (> 1: accelsim is faster)"
+    )
     for path in models():
-        graph = load_graph(path, arithmetic="litert-reference")
-        reader = WholeReader(graph)
-        interpreter = Interpreter(str(path), experimental_op_resolver_type=OpResolverType.BUILTIN_REF, num_threads=1)
-        interpreter.allocate_tensors()
-        detail = interpreter.get_input_details()[0]
-        x = np.random.default_rng(0).integers(-128, 128, detail["shape"]).astype(np.int8)
-        interpreter.set_tensor(detail["index"], x)
-        feeds = {graph.inputs[0].tensor: x}
-        ours, theirs = lambda r=reader, f=feeds: r.run(f), interpreter.invoke
-        ours(), theirs()
-        repeats = max(1, int(0.02 / seconds(theirs, 3)))
-        rounds = [(seconds(ours, repeats), seconds(theirs, repeats)) for _ in range(ROUNDS)]
-        a, b = (statistics.median(r[i] for r in rounds) * 1e6 for i in (0, 1))
-        ratio = statistics.median(t / o for o, t in rounds)
-        print(f"{path.stem:24} {a:12.1f} {b:15.1f} {ratio:7.2f}")
+        for name, graph, ours, theirs in peers(path):
+            ours(), theirs()
+            repeats = max(1, int(0.02 / seconds(theirs, 3)))
+            rounds = [(seconds(ours, repeats), seconds(theirs, repeats)) for _ in range(ROUNDS)]
+            a, b = (statistics.median(r[i] for r in rounds) * 1e6 for i in (0, 1))
+            ratio = statistics.median(t / o for o, t in rounds)
+            print(f"{path.stem:24} {graph.macs / 1e6:7.2f} {name:>13} {a:12.1f} {b:11.1f} {ratio:7.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -50,5 +50,8 @@ def shipped_inputs(model: str) -> Path | None:
 
 
 def _test_inputs_beside(path: Path) -> Path | None:
-    """The ``*_test.npz`` in the folder of a model; int8 codes, which mean nothing to models of other widths."""
+    """The test inputs in the folder of a model: its own, or int8 codes, which mean nothing to models of other widths."""
+    own = path.with_name(f"{path.stem}_test.npz")
+    if own.is_file():
+        return own
     return next(iter(sorted(path.parent.glob("*_test.npz"))), None) if path.stem.endswith("_int8") else None
