@@ -8,6 +8,7 @@ the port) until ``s + cycles`` and finishes at ``s + cycles + latency``, but nev
 
 from accelsim.timing.schedule import schedule
 from accelsim.timing.simpy_scheduler import schedule_simpy
+from accelsim.timing.stalls import Stalls, stalls
 from accelsim.timing.timeline import Timeline
 
-__all__ = ["Timeline", "schedule", "schedule_simpy"]
+__all__ = ["Stalls", "Timeline", "schedule", "schedule_simpy", "stalls"]

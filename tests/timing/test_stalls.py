@@ -1,0 +1,82 @@
+"""Every idle cycle of the array has one cause: schedules worked out by hand, and the sum over generated Programs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from accelsim.errors import ProgramError
+from accelsim.program import Engine, Program
+from accelsim.timing import Timeline, schedule, stalls
+from accelsim.timing.stalls import CAUSES
+from tests.generate import random_program
+from tests.timing.test_schedulers import A, C, S, W, program_of
+
+R, V = Engine.REQUANTIZE, Engine.VECTOR
+
+
+def causes(program: Program) -> dict[str, int]:
+    """Causes that have cycles."""
+    return {cause: cycles for cause, cycles in stalls(schedule(program)).by_cause().items() if cycles}
+
+
+def test_the_loads_before_the_first_tile() -> None:
+    """Activations 0-5, weights 5-15, compute 15-35: one port, so both loads delay it."""
+    assert causes(program_of([W, A, C], [10, 5, 20], [[], [], [0, 1]])) == {"load activations": 5, "load weights": 10}
+
+
+def test_latency_is_apart_from_the_transfer() -> None:
+    assert causes(program_of([W, C], [4, 1], [[], [0]], latency=[100, 0])) == {"load weights": 4, "DRAM latency": 100}
+
+
+def test_work_behind_the_array_counts_when_nothing_else_runs() -> None:
+    """Compute 0-10, requantize 10-13, store 13-20 with 5 more under way: the array waits for the end of the network."""
+    program = program_of([C, R, S], [10, 3, 7], [[], [0], [1]], latency=[0, 0, 5])
+    assert causes(program) == {"requantize": 3, "store": 7, "DRAM latency": 5}
+
+
+def test_only_the_part_of_a_load_that_the_array_waits_for() -> None:
+    """Weights 0-4, compute 4-14 while the next weights load 4-24; the array waits from 14 to 24."""
+    program = program_of([W, C, W, C], [4, 10, 20, 1], [[], [0], [], [2]])
+    assert causes(program) == {"load weights": 4 + 10}
+
+
+def test_a_full_buffer_blames_what_frees_it() -> None:
+    """The second weights wait for the slot that a store frees: compute 4-6, store 6-16, weights 16-20."""
+    program = program_of([W, C, S, W, C], [4, 2, 10, 4, 1], [[], [0], [1], [2], [3]])
+    assert causes(program) == {"load weights": 4 + 4, "store": 10}
+
+
+def test_an_engine_in_order_blames_its_earlier_work() -> None:
+    """Two loads of one queue; the second is needed first, and the array waits for both."""
+    assert causes(program_of([W, W, C], [7, 3, 1], [[], [], [1]])) == {"load weights": 10}
+
+
+def test_a_network_without_macs_is_all_stall() -> None:
+    assert causes(program_of([A, V, S], [3, 5, 2], [[], [0], [1]])) == {"load activations": 3, "vector": 5, "store": 2}
+
+
+def test_an_empty_program_has_no_stalls() -> None:
+    assert stalls(schedule(program_of([], [], []))).cycles.sum() == 0
+
+
+def test_a_timeline_that_waits_for_nothing_is_refused() -> None:
+    program = program_of([W, C], [4, 1], [[], [0]])
+    late = Timeline(program, np.array([0, 9]), np.array([4, 10]))
+    with pytest.raises(ProgramError, match="have no cause"):
+        stalls(late)
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
+@given(st.integers(0, 2**32 - 1))
+def test_busy_and_stalled_cycles_add_up_to_the_total(seed: int) -> None:
+    program = random_program(seed)
+    timeline = schedule(program)
+    found = stalls(timeline)
+    assert (found.cycles >= 0).all()
+    assert found.cycles[Engine.COMPUTE].sum() == 0
+    assert found.cycles.sum() + timeline.busy_cycles(Engine.COMPUTE) == timeline.total_cycles
+    per_layer = [found.of_layer(i) for i in range(len(program.graph.layers))]
+    assert {cause: sum(layer[cause] for layer in per_layer) for cause in CAUSES} == found.by_cause()
