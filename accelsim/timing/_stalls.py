@@ -43,8 +43,9 @@ def attribute(
 ) -> int:
     """Add the cycles of each gap to ``stalls`` (causes, layers).
 
-    A gap is (idle from, idle to, operation, whether that finishes at its end rather than starts there). ``until`` is where
-    an operation lets go of its engine, ``before`` its predecessor there, ``at_port`` the one at the DRAM port. A result that arrives after its engine is free counts as latency. Returns the cycles that nothing explains: 0.
+    A gap is (idle from, idle to, operation, whether that finishes at its end rather than starts there). ``until`` is
+    where an operation lets go of its engine, ``before`` its predecessor there, ``at_port`` the one at the DRAM port.
+    A result that arrives after its engine is free counts as latency. Returns the cycles that nothing explains: 0.
     """
     unexplained = 0
     for g in range(gaps.shape[0]):
