@@ -140,7 +140,7 @@ def _batch(graph: Graph, port: HostPort, given: Arrays, expected: list[str]) -> 
         )
     if values.dtype.kind not in "iu":
         raise InputError(f"input {port.host_name!r}: expected {tensor.format} codes, got {values.dtype}")
-    if values.size and not (tensor.format.contains(int(values.min())) and tensor.format.contains(int(values.max()))):
+    if not tensor.format.holds(values):
         raise InputError(
             f"input {port.host_name!r}: values {int(values.min())}..{int(values.max())} leave {tensor.format} "
             f"({tensor.format.min}..{tensor.format.max})"

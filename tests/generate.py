@@ -12,21 +12,27 @@ from accelsim.graph import (
     Conv2D,
     Dense,
     DepthwiseConv2D,
+    FloatTableSoftmax,
     Graph,
     HostPort,
     Layer,
+    LayerNorm,
     MacGeometry,
     MacLayer,
     MaxPool2D,
     Mean,
     OperandScale,
     Pad,
+    ReduceMax,
+    ReduceMin,
     Rescale,
     Reshape,
+    ResizeNearest,
     StridedSlice,
     Tensor,
     Transpose,
     TransposeConv2D,
+    VectorLayer,
 )
 from accelsim.mapper import map_graph
 from accelsim.numerics import INT8, Requant
@@ -205,6 +211,30 @@ class Builder:
         x = self.image()
         self.vector(Rescale, (x.name,), x.shape, input_zero_point=-4, requant=requant(self.rng, gain=0.8))
 
+    def rows(self) -> None:
+        """A layer that needs whole rows: softmax or layer normalization over the channels."""
+        x = self.image()
+        if self.rng.random() < 0.5:
+            table = np.exp((np.arange(256) - 255) / 16).astype(np.float32)
+            codes = {"output_zero_point": -128, "output_min": -128, "output_max": 127}
+            self.vector(FloatTableSoftmax, (x.name,), x.shape, exp_table=table, **codes)
+            return
+        channels = x.shape[3]
+        factors = self.rng.integers(-(2**24), 2**24, channels), self.rng.integers(-(2**38), 2**38, channels)
+        variance = {"epsilon": int(self.rng.integers(0, 2**20)), "variance_shift": 20}
+        self.vector(LayerNorm, (x.name,), x.shape, multiplier=factors[0], bias=factors[1], output_shift=39, **variance)
+
+    def resize(self) -> None:
+        x = self.image()
+        n, h, w, c = x.shape
+        index = [np.sort(self.rng.integers(0, size, int(self.rng.integers(1, 10)))) for size in (h, w)]
+        self.vector(ResizeNearest, (x.name,), (n, len(index[0]), len(index[1]), c), rows=index[0], columns=index[1])
+
+    def extreme(self) -> None:
+        x, kind = self.image(), [ReduceMax, ReduceMin][int(self.rng.integers(2))]
+        axis = int(self.rng.integers(4))
+        self.vector(kind, (x.name,), tuple(1 if i == axis else s for i, s in enumerate(x.shape)), axes=(axis,))
+
     def graph(self) -> Graph:
         read = {name for layer in self.layers for name in layer.inputs}
         outputs = tuple(HostPort(layer.output, layer.output) for layer in self.layers if layer.output not in read)
@@ -231,6 +261,9 @@ KINDS = (
     "transpose",
     "strided_slice",
     "rescale",
+    "rows",
+    "resize",
+    "extreme",
 )
 
 
@@ -274,7 +307,7 @@ def random_arch(rng: Rng) -> Arch:
     )
 
 
-def random_mapping(rng: Rng, best: Mapping | None) -> Mapping | None:
+def random_mapping(rng: Rng, layer: Layer, best: Mapping | None) -> Mapping | None:
     """A legal mapping that the mapper would not have chosen: the chosen tiles, some of them cut further."""
     if isinstance(best, MacMapping):
         whole_groups = best.groups > 1
@@ -285,7 +318,9 @@ def random_mapping(rng: Rng, best: Mapping | None) -> Mapping | None:
             cut |= {"oc": best.oc, "ic": best.ic}
         return MacMapping(order=str(rng.choice(["weights_outer", "activations_outer"])), **cut)
     if isinstance(best, VectorMapping):
-        return VectorMapping(tile=tuple(int(rng.integers(1, t + 1)) for t in best.tile))
+        whole = layer.whole_axes if isinstance(layer, VectorLayer) else ()
+        cuts = [int(rng.integers(1, t + 1)) for t in best.tile]
+        return VectorMapping(tile=tuple(best.tile[i] if i in whole else cut for i, cut in enumerate(cuts)))
     return None
 
 
@@ -295,5 +330,5 @@ def random_program(seed: int, *, most_layers: int = 5) -> Program:
     graph, arch = random_graph(rng, most_layers=most_layers), random_arch(rng)
     mappings = map_graph(graph, arch=arch)
     if rng.random() < 0.5:
-        mappings = tuple(random_mapping(rng, m) for m in mappings)
+        mappings = tuple(random_mapping(rng, layer, m) for layer, m in zip(graph.layers, mappings, strict=True))
     return build_program(graph, arch=arch, mappings=mappings)

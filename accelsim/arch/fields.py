@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, NoReturn
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from accelsim.arch.arithmetic import ARITHMETICS, OPERATORS, arithmetic_named, checked_scheme
 from accelsim.errors import ConfigError
@@ -28,6 +28,8 @@ MAX_BANDWIDTH = 10**15  # bytes per second
 MAX_LATENCY_NS = 1e9  # one second
 MAX_BYTES_PER_CYCLE = 2**20
 MAX_SETUP_CYCLES = 10**9
+MAX_PRODUCTS_PER_ADD = 65_536  # inputs of an adder tree: as many as MAX_SIDE rows
+WHOLE_TILE = "tile"
 MAX_CYCLES_PER_BYTE = 10**6  # of the DRAM; keeps cycle counts of whole networks within 64 bits
 
 
@@ -74,6 +76,15 @@ def _check_overrides(overrides: dict[str, str]) -> FrozenDict:
     return FrozenDict({operator: checked_scheme(operator, scheme) for operator, scheme in overrides.items()})
 
 
+def _products_per_add(value: object) -> int | str:
+    if value == WHOLE_TILE:
+        return WHOLE_TILE
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_PRODUCTS_PER_ADD:
+        return value
+    shown = repr(value) if isinstance(value, (int, float, str)) else type(value).__name__
+    raise ValueError(f"expected a whole number from 1 to {MAX_PRODUCTS_PER_ADD} or {WHOLE_TILE!r}, got {shown}")
+
+
 def _no_truth_value(value: object) -> object:
     if isinstance(value, bool):
         raise ValueError(f"expected 0 or 1, got {str(value).lower()}")
@@ -84,6 +95,15 @@ Side = Annotated[int, _whole(1, MAX_SIDE)]
 """A number of parallel parts."""
 OperandBits = Annotated[int, _whole(1, 32)]
 AccumulatorBits = Annotated[int, _whole(8, 64)]
+BiasBits = Annotated[int, _whole(8, 64)]
+BrickBits = Literal[2]
+ProductsPerAdd = Annotated[
+    int | Literal["tile"],
+    PlainValidator(_products_per_add),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MAX_PRODUCTS_PER_ADD}, {"const": WHOLE_TILE}]}
+    ),
+]
 Words = Annotated[int, _whole(1, MAX_MEMORY)]
 BytesPerCycle = Annotated[int, _whole(1, MAX_BYTES_PER_CYCLE)]
 SetupCycles = Annotated[int, _whole(0, MAX_SETUP_CYCLES)]

@@ -37,6 +37,44 @@ class ArrayConfig(_Section):
         fields.CycleNumber,
         Field(description="number of a layer's first compute cycle; 0 reports the index of the last one, as SCALE-Sim"),
     ] = 1
+    brick_bits: Annotated[
+        fields.BrickBits | None,
+        Field(
+            description="composable MACs: each is made of multipliers this wide, which narrow operands share out; null: none"
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _ports_are_bricks(self) -> Self:
+        if self.brick_bits is not None:
+            for name in ("weight_bits", "activation_bits"):
+                bits = getattr(self, name)
+                if bits != self._bricked(bits):
+                    raise ValueError(
+                        f"brick_bits of {self.brick_bits} with {name} of {bits}: expected ports of 2, 4, 8, 16 or 32 bits"
+                    )
+        return self
+
+    def passes(self, weight_bits: int, activation_bits: int) -> int:
+        """Array passes per product: operands wider than the ports are fed in slices (8x16 half rate, 16x16 quarter)."""
+        return -(-weight_bits // self.weight_bits) * -(-activation_bits // self.activation_bits)
+
+    def products(self, weight_bits: int, activation_bits: int) -> int:
+        """Products of one sum that a composable MAC makes at once; 1 without bricks.
+
+        ``(weight port / weight slot) * (activation port / activation slot)``, a slot being the operand's width rounded up to
+        2, 4, 8 or 16 bits, at most the port: 16 of 2x2, 4 of 4x4 and of 2x8, 1 of 8x8 on 8-bit ports (the Fusion Unit of
+        Sharma et al., ISCA 2018).
+        """
+        if self.brick_bits is None:
+            return 1
+        weight, activation = self._bricked(weight_bits), self._bricked(activation_bits)
+        return max(1, self.weight_bits // weight) * max(1, self.activation_bits // activation)
+
+    def _bricked(self, bits: int) -> int:
+        """``bits`` rounded up to a brick times a power of two."""
+        brick = self.brick_bits or 1
+        return brick << (-(-bits // brick) - 1).bit_length()
 
 
 class AccumulatorConfig(_Section):
@@ -47,6 +85,24 @@ class AccumulatorConfig(_Section):
     overflow: Annotated[fields.OverflowPolicy, Field(description="what becomes of a sum that leaves the width")]
     double_buffered: Annotated[
         StrictBool, Field(description="whether one half is requantized while the other accumulates")
+    ] = True
+    products_per_add: Annotated[
+        fields.ProductsPerAdd,
+        Field(
+            description="consecutive products of a compute tile that an adder tree sums exactly before each addition, in the "
+            "order kernel row, kernel column, channel, padding included; tile: all of them; overflow is judged after additions"
+        ),
+    ] = 1
+    bias_bits: Annotated[
+        fields.BiasBits | None,
+        Field(description="width of a bias, bits; wider biases are refused; null: as wide as the sum"),
+    ] = None
+    word_per_slice: Annotated[
+        StrictBool,
+        Field(
+            description="whether activations wider than their port take one word per slice, which makes their sums as much "
+            "wider; false: slices are shifted and added into one word, as in bit-serial arrays"
+        ),
     ] = True
 
     @model_validator(mode="after")
@@ -151,8 +207,13 @@ class Arch(_Section):
 
     @property
     def peak_macs_per_cycle(self) -> int:
-        """Multiply-accumulates per cycle of a full array, at operands no wider than its ports."""
+        """Multiply-accumulates per cycle of a full array, at operands as wide as its ports."""
         return self.array.rows * self.array.cols
+
+    def macs_per_cycle(self, weight_bits: int, activation_bits: int) -> float:
+        """Multiply-accumulates per cycle of a full array at operands of these widths."""
+        rate = self.array.products(weight_bits, activation_bits) / self.array.passes(weight_bits, activation_bits)
+        return self.peak_macs_per_cycle * rate
 
     def rules(self) -> Arithmetic:
         """The machine's arithmetic with its overrides."""

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from accelsim.graph import MacLayer
 from accelsim.program import Engine, Memory, Program
-from accelsim.program.footprint import accumulator_words
 
 Counts = NDArray[np.int64]
 
@@ -83,9 +82,3 @@ def _operand_bits(program: Program) -> tuple[Counts, Counts]:
     weights = [layer.weight_format.bits if isinstance(layer, MacLayer) else 0 for layer in layers]
     activations = [program.graph.tensors[layer.inputs[0]].format.bits for layer in layers]
     return np.array(weights, dtype=np.int64), np.array(activations, dtype=np.int64)
-
-
-def layer_accumulator_words(program: Program, index: int) -> int:
-    """Accumulator words per sum of one layer."""
-    layer = program.graph.layers[index]
-    return accumulator_words(program.graph.tensors[layer.inputs[0]].format.bits, program.arch)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from accelsim.energy.counts import ActionCounts, layer_accumulator_words
+from accelsim.arch import Arch
+from accelsim.energy.counts import ActionCounts
 from accelsim.energy.table import EnergyTable
-from accelsim.graph import MacLayer
+from accelsim.graph import Graph, Layer, MacLayer
 from accelsim.program import Program
+from accelsim.program.footprint import accumulator_words
 
 COMPONENTS = (
     "array",
@@ -40,48 +42,68 @@ class EnergySplit:
         return float(sum(getattr(self, name) for name in COMPONENTS))
 
 
+COMPONENT_OF = {
+    "array_mac": "array",
+    "weight_buffer_read": "weight_buffer",
+    "weight_buffer_write": "weight_buffer",
+    "activation_buffer_read": "activation_buffer",
+    "activation_buffer_write": "activation_buffer",
+    "accumulator_read": "accumulator",
+    "accumulator_write": "accumulator",
+    "output_buffer_read": "output_buffer",
+    "output_buffer_write": "output_buffer",
+    "requantizer_requant": "requantizer",
+    "vector_step": "vector",
+    "dram_read": "dram",
+    "dram_write": "dram",
+}
+"""Component in which each action of :class:`~accelsim.energy.ActionCounts` spends its energy."""
+
+
 def layer_energy(program: Program, counts: ActionCounts, table: EnergyTable) -> tuple[EnergySplit, ...]:
-    """Energy of every layer.
+    """Energy of every layer: its action counts times :func:`action_energies`."""
+    return tuple(
+        _split(counts.of_layer(i), action_energies(layer, graph=program.graph, arch=program.arch, table=table))
+        for i, layer in enumerate(program.graph.layers)
+    )
+
+
+def _split(counts: dict[str, int], energies: dict[str, float]) -> EnergySplit:
+    parts = dict.fromkeys(COMPONENTS, 0.0)
+    for action, component in COMPONENT_OF.items():
+        parts[component] += counts[action] * energies[action]
+    return EnergySplit(**parts)
+
+
+def action_energies(layer: Layer, *, graph: Graph, arch: Arch, table: EnergyTable) -> dict[str, float]:
+    """Picojoules of one action of each kind (of one bit, of one accumulator word) while ``layer`` runs on ``arch``.
 
     One MAC is one multiply of its operand widths and one add of accumulator width; one requantization one 32 x 32-bit
     multiply and two 32-bit adds (rounding, zero point); one vector step one 8-bit multiply and one 32-bit add.
     """
-    return tuple(_one_layer(program, counts.of_layer(i), i, table) for i in range(len(program.graph.layers)))
-
-
-def _one_layer(program: Program, n: dict[str, int], index: int, table: EnergyTable) -> EnergySplit:
-    arch, layer = program.arch, program.graph.layers[index]
-    words = layer_accumulator_words(program, index)
-    accumulator_bits = arch.accumulator.bits
-    accumulator_bytes = max(1, arch.accumulator.count * accumulator_bits // 8)
-    activation_bits = program.graph.tensors[layer.inputs[0]].format.bits
+    activation_bits = graph.tensors[layer.inputs[0]].format.bits
     weight_bits = layer.weight_format.bits if isinstance(layer, MacLayer) else 0
+    word = arch.accumulator.bits
+    sum_bits = word * accumulator_words(activation_bits, arch)
     multiply, add = table.entry("multiplier", "multiply"), table.entry("adder", "add")
+    mac = multiply.energy_pj(left_bits=weight_bits, right_bits=activation_bits) + add.energy_pj(bits=sum_bits)
+    accumulator_bytes = max(1, arch.accumulator.count * word // 8)
+    return {
+        "array_mac": mac,
+        **_sram("weight_buffer", arch.weight_buffer.size_bytes, table),
+        **_sram("activation_buffer", arch.activation_buffer.size_bytes, table),
+        **{action: word * pj for action, pj in _sram("accumulator", accumulator_bytes, table).items()},
+        **_sram("output_buffer", arch.output_buffer.size_bytes, table),
+        "requantizer_requant": multiply.energy_pj(left_bits=32, right_bits=32) + 2 * add.energy_pj(bits=32),
+        "vector_step": multiply.energy_pj(left_bits=8, right_bits=8) + add.energy_pj(bits=32),
+        "dram_read": table.entry("dram", "read").energy_pj(bits=1),
+        "dram_write": table.entry("dram", "write").energy_pj(bits=1),
+    }
 
-    def sram(read_bits: int, write_bits: int, capacity: int) -> float:
-        read = table.entry("sram", "read").energy_pj(bits=1, capacity_bytes=capacity)
-        write = table.entry("sram", "write").energy_pj(bits=1, capacity_bytes=capacity)
-        return read_bits * read + write_bits * write
 
-    mac = multiply.energy_pj(left_bits=weight_bits, right_bits=activation_bits) + add.energy_pj(
-        bits=accumulator_bits * words
-    )
-    requant = multiply.energy_pj(left_bits=32, right_bits=32) + 2 * add.energy_pj(bits=32)
-    step = multiply.energy_pj(left_bits=8, right_bits=8) + add.energy_pj(bits=32)
-    dram = n["dram_read"] * table.entry("dram", "read").energy_pj(bits=1) + n["dram_write"] * table.entry(
-        "dram", "write"
-    ).energy_pj(bits=1)
-    return EnergySplit(
-        array=n["array_mac"] * mac,
-        weight_buffer=sram(n["weight_buffer_read"], n["weight_buffer_write"], arch.weight_buffer.size_bytes),
-        activation_buffer=sram(
-            n["activation_buffer_read"], n["activation_buffer_write"], arch.activation_buffer.size_bytes
-        ),
-        accumulator=sram(
-            n["accumulator_read"] * accumulator_bits, n["accumulator_write"] * accumulator_bits, accumulator_bytes
-        ),
-        output_buffer=sram(n["output_buffer_read"], n["output_buffer_write"], arch.output_buffer.size_bytes),
-        requantizer=n["requantizer_requant"] * requant,
-        vector=n["vector_step"] * step,
-        dram=dram,
-    )
+def _sram(memory: str, capacity_bytes: int, table: EnergyTable) -> dict[str, float]:
+    """Picojoules per bit of the two actions of one memory."""
+    return {
+        f"{memory}_{action}": table.entry("sram", action).energy_pj(bits=1, capacity_bytes=capacity_bytes)
+        for action in ("read", "write")
+    }

@@ -25,6 +25,7 @@ TAPE = "tape, 32-bit sums"
 WIDE = "exact, 64-bit sums"
 WRAPPED = "exact, 64-bit sums, wrapped once"
 IN_ORDER = "tiles, product by product"
+IN_GROUPS = "tiles, sum by sum of the adder tree"
 TILES = "tiles, exact"
 NOTHING = "none: shapes only"
 
@@ -35,7 +36,7 @@ class AccumulatorRecord:
 
     ``formats_bound`` holds for all weights of their format (the layer's own biases included), ``weights_bound`` for its
     weights with all inputs; None where the layer has no constant weights. ``observed`` is the lowest and the highest
-    partial sum over the given inputs in the machine's order, without overflow; None without inputs. ``kernel`` names
+    partial sum over the given inputs, after each addition in the machine's order, without overflow; None without inputs. ``kernel`` names
     what computes the layer's sums.
     """
 
@@ -114,6 +115,7 @@ def accumulator_report(
     proofs = [prove(layer, input_format=_input(graph, layer), accumulator=formats[layer.name]) for layer in layers]
     reader = _reader(graph, overflow, proved=all(proof.safe for proof in proofs))
     kernels = _kernels(graph, None if arch is None else formats) if reader == "layers" else {}
+    in_order = IN_ORDER if arch is None or arch.accumulator.products_per_add == 1 else IN_GROUPS
     observed = {} if inputs is None else _observe(graph, arch, inputs)
     records = tuple(
         AccumulatorRecord(
@@ -124,7 +126,7 @@ def accumulator_report(
             formats_bound=formats_bound(layer, input_format=_input(graph, layer)),
             weights_bound=None if layer.weights is None else proof.bound,
             observed=observed.get(layer.name),
-            kernel=_kernel(layer, kernels, safe=proof.safe, exact=arch is None),
+            kernel=_kernel(layer, kernels, safe=proof.safe, exact=arch is None, in_order=in_order),
         )
         for layer, proof in zip(layers, proofs, strict=True)
     )
@@ -161,24 +163,25 @@ def _kernels(graph: Graph, formats: Mapping[str, IntFormat] | None) -> dict[str,
     return {layer.name: WIDE if writer.record(layer) is None else TAPE for layer in macs}
 
 
-def _kernel(layer: MacLayer, kernels: Mapping[str, str], *, safe: bool, exact: bool) -> str:
+def _kernel(layer: MacLayer, kernels: Mapping[str, str], *, safe: bool, exact: bool, in_order: str) -> str:
     if layer.weights is None:
         return NOTHING
     if layer.name not in kernels:
-        return TILES if safe else IN_ORDER
+        return TILES if safe else in_order
     return WRAPPED if kernels[layer.name] == WIDE and not safe and not exact else kernels[layer.name]
 
 
 def _observe(graph: Graph, arch: Arch | None, inputs: Mapping[str, Array]) -> dict[str, tuple[int, int]]:
     """Lowest and highest partial sum of each MAC layer over all inferences, each layer fed with exact values."""
     reader, tiles = WholeReader(graph), _reduction_tiles(graph, arch)
+    per_add = 1 if arch is None else arch.accumulator.products_per_add
     peaks: dict[str, tuple[int, int]] = {}
     for i in range(len(next(iter(inputs.values())))):
         values = reader.run({name: batch[i] for name, batch in inputs.items()}, keep="all")
         for layer in graph.layers:
             if isinstance(layer, MacLayer):
                 x = values[layer.inputs[0]].reshape(layer.geometry.input_shape)
-                low, high = partial_sum_peaks(layer, x, reduction_tile=tiles.get(layer.name))
+                low, high = partial_sum_peaks(layer, x, reduction_tile=tiles.get(layer.name), products_per_add=per_add)
                 before = peaks.get(layer.name, (low, high))
                 peaks[layer.name] = min(low, before[0]), max(high, before[1])
     return peaks

@@ -109,8 +109,10 @@ class Dram:
 
 
 def pack(values: NDArray[Any], fmt: IntFormat) -> NDArray[np.uint8]:
-    """Codes as bytes, little-endian, packed at ``fmt.bits``."""
+    """Codes as bytes, little-endian, packed at ``fmt.bits``; a bipolar +1 is a set bit."""
     flat = np.ascontiguousarray(values).reshape(-1)
+    if fmt.bipolar:
+        return np.packbits(flat > 0, bitorder="little")
     if fmt.bits in (8, 16, 32, 64):
         return flat.astype(fmt.dtype).view(np.uint8)
     bits = (flat.astype(np.int64)[:, None] >> np.arange(fmt.bits)) & 1
@@ -122,6 +124,9 @@ def unpack(data: NDArray[np.uint8], shape: tuple[int, ...], fmt: IntFormat) -> N
     count = int(np.prod(shape, dtype=np.int64))
     if fmt.bits in (8, 16, 32, 64):
         return data.view(fmt.dtype)[:count].reshape(shape)
+    if fmt.bipolar:
+        signs = np.unpackbits(data, count=count, bitorder="little").astype(fmt.dtype)
+        return (2 * signs - 1).reshape(shape)
     bits = np.unpackbits(data, bitorder="little")[: count * fmt.bits].reshape(count, fmt.bits).astype(np.int64)
     values = (bits << np.arange(fmt.bits)).sum(axis=1)
     if fmt.signed:

@@ -173,6 +173,7 @@ class _TiledReader:
             accumulator=fmt,
             overflow=Overflow(program.arch.accumulator.overflow),
             where=layer.name,
+            products_per_add=program.arch.accumulator.products_per_add,
         )
         words = self._words(layer)
         self._memory_of(i).write(program, i, np.repeat(sums.reshape(-1), words) if words > 1 else sums.reshape(-1))

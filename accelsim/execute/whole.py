@@ -156,7 +156,7 @@ def _check_codes(x: Array, tensor: Tensor, kind: np.dtype[Any]) -> None:
     if not isinstance(x, np.ndarray) or x.dtype != kind or x.shape != tensor.shape:
         got = f"{x.dtype} of shape {x.shape}" if isinstance(x, np.ndarray) else type(x).__name__
         raise InputError(f"input {tensor.name!r}: expected {fmt} codes ({kind}) of shape {tensor.shape}, got {got}")
-    if fmt.bits < kind.itemsize * 8 and x.size and not (fmt.contains(int(x.min())) and fmt.contains(int(x.max()))):
+    if fmt.bits < kind.itemsize * 8 and not fmt.holds(x):
         raise InputError(
             f"input {tensor.name!r}: expected {fmt} codes from {fmt.min} to {fmt.max}, got values from {x.min()} to {x.max()}"
         )

@@ -40,9 +40,9 @@ class Graph:
     ``arithmetic`` names the per-operator rule set that the importer encoded. ``constants`` are tensors that layers
     other than those of the array read from memory (the fixed operand of an ADD). ``unread_inputs`` are inputs of the
     source model that no layer reads (the output size of a TRANSPOSE_CONV): the host may hold values for them, nothing
-    comes of it. ``approximations`` says, by layer name, where the importer could not keep what the source model computes bit
-    for bit; ``source`` what became of every operator of the model file, in its order. A ``shape_only`` graph has no weights: it can be timed, not executed, and its layers run one after
-    another whatever they read.
+    comes of it. ``approximations`` says, by layer name, where the importer could not keep what the source model computes
+    bit for bit; ``source`` what became of every operator of the model file, in its order. A ``shape_only`` graph has no
+    weights: it can be timed, not executed, and its layers run one after another whatever they read.
     """
 
     name: str

@@ -14,7 +14,7 @@ from accelsim.graph.layer import VectorLayer
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class RowLayer(VectorLayer):
-    """A layer on a (rows, elements) view whose tiles hold whole rows."""
+    """A layer whose tiles hold whole rows, that is the last axis of its view."""
 
     @property
     def whole_axes(self) -> tuple[int, ...]:
@@ -71,18 +71,19 @@ class FloatTableSoftmax(RowLayer):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LayerNorm(RowLayer):
-    """``(x - mean) / sqrt(variance + epsilon) * gamma + beta`` over the last axis of a (rows, n) view, in integers only.
+    """``(x - mean) / sqrt(variance + epsilon) * gamma + beta`` over the last axis, of n elements, in integers only.
 
     Mean and variance are exact: ``d = n*x - sum(x)`` and ``v = n*sum(x^2) - sum(x)^2``, so that the normalized value is
     ``d / sqrt(v + n^2 * epsilon)`` whatever scale and zero point x has. ``v * 2^variance_shift + epsilon`` is brought to
     [2^60, 2^62); its root comes by Newton's iteration on integers (Kim et al., I-BERT, arXiv 2101.01321, algorithm 4), its
-    reciprocal ``2^61 // root`` has 30 bits. The product with d is rounded to NORMALIZED_BITS fractional bits, multiplied by
+    reciprocal ``2^61 // root`` has 31 bits. The product with d is rounded to NORMALIZED_BITS fractional bits, multiplied by
     ``multiplier`` of the element's place, added to ``bias`` (which holds the zero point), and shifted right by
     ``output_shift``, half up; clamped.
 
-    Error before the last rounding, in codes: at most ``gain * (2^-21 + |normalized| * 2^-28)`` with ``gain`` = gamma over
-    the output's scale. Steps: sum; square, sum; product, difference; product, shift; product, sum, shift, clamp; and
-    ROW_STEPS for the root and its reciprocal, spread over the row.
+    For given parameters the error before the last rounding is at most ``gain * (2^-21 + |normalized| * 2^-29)`` codes, where
+    gain = ``multiplier / 2^(output_shift - NORMALIZED_BITS)`` is gamma over the output's scale. Steps: sum; square, sum;
+    product, difference; product, shift; product, sum, shift, clamp; and ROW_STEPS for the root and its reciprocal, spread
+    over the row.
     """
 
     operator: ClassVar[str] = "LAYER_NORM"

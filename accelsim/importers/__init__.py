@@ -61,7 +61,7 @@ def packaged_models() -> dict[str, Path]:
     """Workloads that come with the package, by name: ``resnet50``, ``digits_cnn`` ..."""
     root = resource_path("workloads")
     tables = {path.stem: path for path in sorted(root.glob("*.csv"))}
-    models = {path.stem: path for path in sorted(root.glob("*/*.tflite"))}
+    models = {path.stem: path for path in sorted((*root.glob("*/*.tflite"), *root.glob("*/*.onnx")))}
     short = {stem.removesuffix("_int8"): path for stem, path in models.items() if stem.endswith("_int8")}
     return {**tables, **short, **models}
 

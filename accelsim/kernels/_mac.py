@@ -139,39 +139,3 @@ def accumulate(sums: Any, x: Any, w: Any, plan: Any, row: Any, clamped: bool, lo
                 _pixel(row, x[n], oy, ox, first, w, plan, clamped, narrow, low, high)
                 for c in range(channels):
                     out[c] = row[c] if clamped else out[c] + row[c]
-
-
-@njit
-def first_outside(sums: Any, x: Any, w: Any, plan: Any, low: int, high: int) -> int:
-    """Flat index of the first sum that leaves [low, high] on its way, or -1; sums may not exceed 2^62."""
-    index = 0
-    for n in range(sums.shape[0]):
-        for oy in range(sums.shape[1]):
-            for ox in range(sums.shape[2]):
-                for c in range(sums.shape[3]):
-                    if _leaves(
-                        sums[n, oy, ox, c], x[n], w[:, :, :, c], oy, ox, _first_channel(plan, c), plan, low, high
-                    ):
-                        return index
-                    index += 1
-    return -1
-
-
-@njit
-def _leaves(total: Any, x: Any, w: Any, oy: int, ox: int, first: int, plan: Any, low: int, high: int) -> bool:
-    """Whether one sum leaves [low, high] at its start or after any product."""
-    if total < low or total > high:
-        return True
-    for ky in range(w.shape[0]):
-        y = _row(plan, oy, ky, x.shape[0])
-        if y < 0:
-            continue
-        for kx in range(w.shape[1]):
-            column = _column(plan, ox, kx, x.shape[1])
-            if column < 0:
-                continue
-            for i in range(w.shape[2]):
-                total += np.int64(x[y, column, first + i]) * np.int64(w[ky, kx, i])
-                if total < low or total > high:
-                    return True
-    return False

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import AccumulatorOverflowError
 from accelsim.graph import MacGeometry, MacLayer
-from accelsim.kernels import _mac
+from accelsim.kernels import _mac, _mac_groups
 from accelsim.numerics import INT16, INT32, INT64, IntFormat, Overflow, fit_array
 from accelsim.numerics.overflow import lowest
 
 Sums = NDArray[np.int64]
 Integers = NDArray[Any]
-
-NARROW_BITS = 31
-"""Widest accumulator whose clamped sum plus a product of two 16-bit operands always fits 32 bits."""
+ProductsPerAdd = int | Literal["tile"]
 
 
 def accumulate_block(
@@ -34,13 +32,16 @@ def accumulate_block(
     accumulator: IntFormat,
     overflow: Overflow,
     where: str,
+    products_per_add: ProductsPerAdd = 1,
 ) -> None:
     """Add one tile's products to ``sums`` (n, oh, ow, oc) in place.
 
     ``x`` is the box (n, ih, iw, c) of the input view at ``input_origin``, ``weights`` the box (oc, kh, kw, ic) of the weight view
     at ``weight_origin``; ``sums`` lies at ``output_origin`` of the output view. Taps outside the image and on inserted zeros
-    contribute nothing. Wrapping is applied once at the end (arithmetic modulo 2^n); the other policies after every product,
-    in the order kernel row, kernel column, channel. AccumulatorOverflowError, naming ``where``, if the policy is trap.
+    contribute nothing. Wrapping is applied once at the end (arithmetic modulo 2^n); the other policies after every addition,
+    in the order kernel row, kernel column, channel. An addition takes ``products_per_add`` consecutive products, exactly
+    summed (all for ``"tile"``); the tile's products are counted from its first tap on, those outside the image and on
+    inserted zeros included. AccumulatorOverflowError, naming ``where``, if the policy is trap.
     """
     if not sums.size:
         return
@@ -50,19 +51,38 @@ def accumulate_block(
     codes, taps = _centred(x, input_zero_point), _taps(weights)
     plan = tile_plan(geometry, output_origin, input_origin, weight_origin)
     low, high = lowest(accumulator, overflow), accumulator.max
-    bound = _reach(codes) * _reach(taps) * weights[0].size
+    product = _reach(codes) * _reach(taps)
+    bound = product * weights[0].size
     if overflow is Overflow.WRAP or _stays_inside(sums, bound, low, high):
         row = np.empty(sums.shape[3], dtype=np.int32 if codes.dtype == np.int16 and bound <= INT32.max else np.int64)
         _mac.accumulate(sums, codes, taps, plan, row, False, low, high)
         if overflow is Overflow.WRAP and accumulator != INT64:
             sums[...] = fit_array(sums, accumulator, Overflow.WRAP)
-    elif overflow is Overflow.TRAP:
-        _trap(_mac.first_outside(sums, codes, taps, plan, low, high), sums.shape, output_origin, accumulator, where)
+        return
+    size = group_size(products_per_add, weights[0].size)
+    if overflow is Overflow.TRAP:
+        outside = _mac_groups.first_outside(sums, codes, taps, plan, size, low, high)
+        _trap(outside, sums.shape, output_origin, accumulator, where)
         _mac.accumulate(sums, codes, taps, plan, np.empty(sums.shape[3], dtype=np.int64), False, low, high)
     else:
-        narrow = accumulator.bits <= NARROW_BITS and codes.dtype == np.int16
-        row = np.empty(sums.shape[3], dtype=np.int32 if narrow else np.int64)
-        _mac.accumulate(sums, codes, taps, plan, row, True, low, high)
+        narrow = codes.dtype == np.int16 and max(-low, high) + size * product <= INT32.max
+        _clamped(sums, codes, taps, plan, size, low, high, np.int32 if narrow else np.int64)
+
+
+def group_size(products_per_add: ProductsPerAdd, products: int) -> int:
+    """Products per addition in a tile of ``products`` products per sum: at least 1, at most all of them."""
+    return max(1, products if products_per_add == "tile" else min(int(products_per_add), products))
+
+
+def _clamped(
+    sums: Sums, codes: Integers, taps: Integers, plan: Sums, size: int, low: int, high: int, kind: type[np.integer[Any]]
+) -> None:
+    """Additions of ``size`` products, each clamped to [low, high], in rows of ``kind``."""
+    rows = np.empty((3, sums.shape[3]), dtype=kind)
+    if size == 1:
+        _mac.accumulate(sums, codes, taps, plan, rows[0], True, low, high)
+    else:
+        _mac_groups.accumulate_groups(sums, codes, taps, plan, rows[0], rows[1:], size, low, high)
 
 
 def accumulate(layer: MacLayer, x: Integers) -> Sums:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,21 +10,29 @@ from numpy.typing import NDArray
 
 from accelsim.graph import MacLayer
 from accelsim.kernels._peaks import prefix_peaks
+from accelsim.kernels.mac import ProductsPerAdd, group_size
 
 
 def partial_sum_peaks(
-    layer: MacLayer, x: NDArray[Any], *, reduction_tile: tuple[int, int, int] | None = None
+    layer: MacLayer,
+    x: NDArray[Any],
+    *,
+    reduction_tile: tuple[int, int, int] | None = None,
+    products_per_add: ProductsPerAdd = 1,
 ) -> tuple[int, int]:
     """Lowest and highest partial sum, bias and final sums included, for the input view ``x`` (n, ih, iw, ic) of codes.
 
     ``reduction_tile`` gives the kernel rows, kernel columns and channels (per group) of one compute tile; without it the
-    reduction is one tile. Nothing overflows: sums are 64-bit. The layer must have weights.
+    reduction is one tile. Partial sums stand after each addition of ``products_per_add`` products, as in
+    :func:`accelsim.kernels.mac.accumulate_block`. Nothing overflows: sums are 64-bit. The layer must have weights.
     """
     assert layer.weights is not None
     g = layer.geometry
     tile = (g.kh, g.kw, g.ic_per_group) if reduction_tile is None else reduction_tile
     window = (g.stride_h, g.stride_w, g.dilation_h, g.dilation_w, g.pad_top, g.pad_left, g.upsample_h, g.upsample_w)
-    plan = np.array([*window, g.oh, g.ow, g.oc_per_group, *tile], dtype=np.int64)
+    plan = np.array(
+        [*window, g.oh, g.ow, g.oc_per_group, *tile, group_size(products_per_add, math.prod(tile))], dtype=np.int64
+    )
     bias = np.zeros(g.oc, dtype=np.int64) if layer.bias is None else layer.bias.astype(np.int64)
     peaks = np.array([bias.min(), bias.max()], dtype=np.int64)
     prefix_peaks(x.astype(np.int64) - layer.input_zero_point, layer.weights.astype(np.int64), bias, plan, peaks)

@@ -18,7 +18,9 @@ from accelsim.graph import (
     BinaryLut,
     Concat,
     FloatAveragePool2D,
+    FloatTableSoftmax,
     InterpolatedLut,
+    LayerNorm,
     LeakyRelu,
     Lut,
     MaxPool2D,
@@ -26,15 +28,18 @@ from accelsim.graph import (
     Mul,
     OperandScale,
     Pad,
+    ReduceMax,
+    ReduceMin,
     Rescale,
     Reshape,
+    ResizeNearest,
     Softmax,
     StridedSlice,
     Sub,
     Transpose,
     VectorLayer,
 )
-from accelsim.kernels import _pool, _sigmoid16, _softmax
+from accelsim.kernels import _pool, _rows, _sigmoid16, _softmax
 from accelsim.numerics import Requant, multiply, requantize
 
 Block = NDArray[Any]
@@ -117,6 +122,29 @@ def _softmax_rows(layer: Softmax, blocks: Sequence[Block], inputs: Sequence[Box]
     return result
 
 
+def _float_table_softmax(
+    layer: FloatTableSoftmax, blocks: Sequence[Block], inputs: Sequence[Box], output: Box
+) -> Block:
+    x, result = _row_arrays(blocks[0])
+    factor, zero = np.float32(layer.output_factor), layer.output_zero_point
+    _rows.float_table_softmax(x, layer.exp_table, factor, zero, layer.output_min, layer.output_max, result)
+    return result.reshape(blocks[0].shape)
+
+
+def _layer_norm(layer: LayerNorm, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
+    x, result = _row_arrays(blocks[0])
+    variance = layer.epsilon, layer.variance_shift, layer.NORMALIZED_BITS
+    numbers = np.array([*variance, layer.output_shift, layer.output_min, layer.output_max], dtype=np.int64)
+    _rows.layer_norm(x, layer.multiplier, layer.bias, numbers, result)
+    return result.reshape(blocks[0].shape)
+
+
+def _row_arrays(block: Block) -> tuple[Block, Block]:
+    """Rows of the last axis, and room for the results."""
+    rows = np.ascontiguousarray(block.reshape(-1, block.shape[-1]), dtype=np.int32)
+    return rows, np.empty_like(rows)
+
+
 def _average_pool(layer: AveragePool2D, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
     return _pooled(layer, blocks[0], inputs[0], output, _pool.average)
 
@@ -165,6 +193,16 @@ def _mean(layer: Mean, blocks: Sequence[Block], inputs: Sequence[Box], output: B
     return _requantized(total - layer.count * layer.input_zero_point, layer.requant)
 
 
+def _reduce_max(layer: ReduceMax, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
+    largest: Block = blocks[0].max(axis=layer.axes, keepdims=True)
+    return largest
+
+
+def _reduce_min(layer: ReduceMin, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
+    smallest: Block = blocks[0].min(axis=layer.axes, keepdims=True)
+    return smallest
+
+
 def _concat(layer: Concat, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
     parts = [block for block in blocks if block.size]
     return np.concatenate(parts, axis=layer.axis) if len(parts) > 1 else parts[0]
@@ -195,6 +233,12 @@ def _strided_slice(layer: StridedSlice, blocks: Sequence[Block], inputs: Sequenc
     return block
 
 
+def _resize_nearest(layer: ResizeNearest, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
+    (lo, hi), origin = output, inputs[0][0]
+    rows, columns = layer.rows[lo[1] : hi[1]] - origin[1], layer.columns[lo[2] : hi[2]] - origin[2]
+    return np.ascontiguousarray(blocks[0][:, rows][:, :, columns])
+
+
 _RULES: dict[type, Callable[[Any, Sequence[Block], Sequence[Box], Box], Block]] = {
     Add: _add,
     Sub: _add,
@@ -208,10 +252,15 @@ _RULES: dict[type, Callable[[Any, Sequence[Block], Sequence[Box], Box], Block]] 
     AveragePool2D: _average_pool,
     MaxPool2D: _max_pool,
     FloatAveragePool2D: _float_average_pool,
+    FloatTableSoftmax: _float_table_softmax,
+    LayerNorm: _layer_norm,
     Mean: _mean,
+    ReduceMax: _reduce_max,
+    ReduceMin: _reduce_min,
     Concat: _concat,
     Pad: _pad,
     Reshape: _reshape,
     Transpose: _transpose,
     StridedSlice: _strided_slice,
+    ResizeNearest: _resize_nearest,
 }

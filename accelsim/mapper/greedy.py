@@ -11,17 +11,17 @@ from accelsim.graph import Graph, Layer, MacGeometry, MacLayer, Reshape, VectorL
 from accelsim.mapper.mac_search import best_mac_mapping
 from accelsim.mapper.vector_search import vector_mapping
 from accelsim.program import MacMapping, Mapping
-from accelsim.program.footprint import OperandBits, accumulator_words, passes
+from accelsim.program.footprint import OperandBits, accumulator_words
 
 
 def map_graph(graph: Graph, *, arch: Arch) -> tuple[Mapping | None, ...]:
     """A mapping for every layer (None for a Reshape, which moves nothing); equal layers are mapped once."""
-    known: dict[tuple[MacGeometry, OperandBits, int], MacMapping] = {}
+    known: dict[tuple[MacGeometry, OperandBits], MacMapping] = {}
     mappings: list[Mapping | None] = []
     for layer in graph.layers:
         if isinstance(layer, MacLayer):
             bits = operand_bits(layer, graph)
-            key = (layer.geometry, bits, passes(layer, bits.activation, arch))
+            key = (layer.geometry, bits)
             if key not in known:
                 known[key] = _map_mac(layer, bits, arch)
             mappings.append(known[key])
@@ -52,6 +52,4 @@ def operand_bits(layer: MacLayer, graph: Graph) -> OperandBits:
 
 def _map_mac(layer: MacLayer, bits: OperandBits, arch: Arch) -> MacMapping:
     words = accumulator_words(bits.activation, arch)
-    return best_mac_mapping(
-        layer.name, layer.geometry, bits=bits, passes=passes(layer, bits.activation, arch), words=words, arch=arch
-    )
+    return best_mac_mapping(layer.name, layer.geometry, bits=bits, words=words, arch=arch)

@@ -30,11 +30,9 @@ CYCLE_SLACK = 0.02
 """Estimated cycles that the mapper gives up for less DRAM traffic, as a fraction."""
 
 
-def best_mac_mapping(
-    name: str, geometry: MacGeometry, *, bits: OperandBits, passes: int, words: int, arch: Arch
-) -> MacMapping:
+def best_mac_mapping(name: str, geometry: MacGeometry, *, bits: OperandBits, words: int, arch: Arch) -> MacMapping:
     """Of the legal candidates within CYCLE_SLACK of the fewest estimated cycles, the one with the least DRAM traffic."""
-    tiles = _candidates(geometry, arch)
+    tiles = _candidates(geometry, arch, arch.array.products(bits.weight, bits.activation))
     footprint = mac_footprint(geometry, tiles, bits, words)
     legal = np.ones(len(tiles.oh), dtype=np.bool_)
     for memory, size in footprint.items():
@@ -44,7 +42,7 @@ def best_mac_mapping(
     tiles = TileSizes(**{field: values[legal] for field, values in vars(tiles).items()})
     cycles, traffic, array, computes = (
         np.concatenate(parts)
-        for parts in zip(*(_estimate(geometry, tiles, order, bits, passes, arch) for order in ORDERS), strict=True)
+        for parts in zip(*(_estimate(geometry, tiles, order, bits, arch) for order in ORDERS), strict=True)
     )
     slow = cycles > cycles.min() * (1 + CYCLE_SLACK)
     best = int(np.lexsort((computes, array, traffic, slow))[0])
@@ -52,7 +50,7 @@ def best_mac_mapping(
     return MacMapping(order=ORDERS[order], **{field: int(values[i]) for field, values in vars(tiles).items()})
 
 
-def _candidates(g: MacGeometry, arch: Arch) -> TileSizes:
+def _candidates(g: MacGeometry, arch: Arch, products: int) -> TileSizes:
     """Every combination of a few sizes per axis.
 
     Rows are cut before columns, kernel rows before kernel columns; several groups stand in a tile only whole.
@@ -60,7 +58,9 @@ def _candidates(g: MacGeometry, arch: Arch) -> TileSizes:
     pixels = [(oh, g.ow) for oh in _parts(g.oh)] + [(1, ow) for ow in _parts(g.ow) if ow < g.ow]
     taps = sorted({(g.kh, g.kw), (1, g.kw), (1, 1)})
     channels = [
-        (oc, ic, 1) for oc in _parts(g.oc_per_group, arch.array.cols) for ic in _parts(g.ic_per_group, arch.array.rows)
+        (oc, ic, 1)
+        for oc in _parts(g.oc_per_group, arch.array.cols)
+        for ic in _parts(g.ic_per_group, arch.array.rows * products)
     ]
     channels += [(g.oc_per_group, g.ic_per_group, groups) for groups in _parts(g.groups) if groups > 1]
     p, t, c = (i.ravel() for i in np.indices((len(pixels), len(taps), len(channels))))
@@ -75,9 +75,7 @@ def _parts(size: int, unit: int = 1) -> list[int]:
     return sorted({s if s < unit else min(size, ceil_div(s, unit) * unit) for s in sizes} | {1})
 
 
-def _estimate(
-    g: MacGeometry, t: TileSizes, order: LoopOrder, bits: OperandBits, passes: int, arch: Arch
-) -> tuple[Any, ...]:
+def _estimate(g: MacGeometry, t: TileSizes, order: LoopOrder, bits: OperandBits, arch: Arch) -> tuple[Any, ...]:
     """(cycles, DRAM bytes, array cycles, tiles) of each candidate, every tile taken at full size.
 
     Cycles are the longest of the DRAM port, the array, and the round trip of a buffer slot (load, latency, compute, free
@@ -110,7 +108,8 @@ def _estimate(
         reduction=t.kh * t.kw * t.ic,
         channels=t.oc,
         groups=t.groups,
-        passes=passes,
+        passes=arch.array.passes(bits.weight, bits.activation),
+        products=arch.array.products(bits.weight, bits.activation),
         weights_kept=np.zeros(len(t.oh), dtype=np.bool_),
         weight_bits=bits.weight,
         activation_bits=bits.activation,

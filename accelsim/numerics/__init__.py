@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from accelsim.numerics.intformat import INT4, INT8, INT16, INT32, INT64, UINT8, IntFormat
+from accelsim.numerics.intformat import BIPOLAR, INT4, INT8, INT16, INT32, INT64, UINT8, IntFormat
 from accelsim.numerics.overflow import Overflow, fit, fit_array
 from accelsim.numerics.requant import Requant, Requantization, multiply, requantize, requantize_int
 from accelsim.numerics.rounding import Rounding, round_divide, round_divide_array, round_shift, round_shift_array
@@ -37,6 +37,7 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "ALIASES",
     "ALIAS_REASONS",
+    "BIPOLAR",
     "INT4",
     "INT8",
     "INT16",

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from accelsim.errors import ConfigError
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 MAX_BITS = 64
+_BIPOLAR = "bipolar1"
 _NAME = re.compile(r"(u?)int([1-9][0-9]?)")
 
 
@@ -18,15 +22,22 @@ _NAME = re.compile(r"(u?)int([1-9][0-9]?)")
 class IntFormat:
     """A two's-complement (``signed``) or plain binary integer of ``bits`` bits, 1 to 64; operands use 1 to 32.
 
-    Raises :class:`ConfigError` for any other width.
+    ``bipolar`` makes one stored bit mean -1 (0) or +1 (1), without a zero, as in binarized networks (Hubara et al. 2016).
+    Raises :class:`ConfigError` for any other width, and for a bipolar format that is not one signed bit.
     """
 
     bits: int
     signed: bool = True
+    bipolar: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.bits, bool) or not isinstance(self.bits, int) or not 1 <= self.bits <= MAX_BITS:
             raise ConfigError(f"integer format: expected 1 to {MAX_BITS} bits, got {self.bits!r}", bits=self.bits)
+        if self.bipolar and (self.bits != 1 or not self.signed):
+            raise ConfigError(
+                f"integer format: bipolar values are one signed bit, got {self.bits} bits, signed {self.signed}",
+                bits=self.bits,
+            )
 
     @property
     def min(self) -> int:
@@ -35,7 +46,9 @@ class IntFormat:
 
     @property
     def max(self) -> int:
-        """Largest value: ``2**(bits-1) - 1``, or ``2**bits - 1`` when unsigned."""
+        """Largest value: ``2**(bits-1) - 1``, or ``2**bits - 1`` when unsigned; 1 when bipolar."""
+        if self.bipolar:
+            return 1
         return (1 << (self.bits - self.signed)) - 1
 
     @property
@@ -51,20 +64,34 @@ class IntFormat:
 
     def contains(self, value: int) -> bool:
         """Whether ``value`` is representable."""
-        return self.min <= value <= self.max
+        return self.min <= value <= self.max and not (self.bipolar and value == 0)
+
+    def holds(self, values: NDArray[Any]) -> bool:
+        """Whether every element of an integer array of any shape is representable."""
+        if not values.size:
+            return True
+        inside = self.min <= int(values.min()) and int(values.max()) <= self.max
+        return inside and not (self.bipolar and bool((values == 0).any()))
 
     def __str__(self) -> str:
+        if self.bipolar:
+            return _BIPOLAR
         return f"{'' if self.signed else 'u'}int{self.bits}"
 
     @classmethod
     def parse(cls, text: str) -> IntFormat:
-        """Read ``int8`` or ``uint4``; raises :class:`ConfigError` for anything else."""
+        """Read ``int8``, ``uint4`` or ``bipolar1``; raises :class:`ConfigError` for anything else."""
+        if text == _BIPOLAR:
+            return cls(1, bipolar=True)
         match = _NAME.fullmatch(text) if isinstance(text, str) else None
         if match is None:
-            raise ConfigError(f"integer format {text!r}: expected a name such as 'int8' or 'uint4'", text=text)
+            raise ConfigError(
+                f"integer format {text!r}: expected a name such as 'int8', 'uint4' or 'bipolar1'", text=text
+            )
         return cls(int(match[2]), signed=not match[1])
 
 
+BIPOLAR = IntFormat(1, bipolar=True)
 INT4 = IntFormat(4)
 INT8 = IntFormat(8)
 INT16 = IntFormat(16)

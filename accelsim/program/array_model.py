@@ -11,6 +11,9 @@ fill the R x C array once each:
 
 Small groups (depthwise) share a weight-stationary fold as a block diagonal: each takes ``reduction`` rows and ``channels``
 columns of its own, and the rest of those rows and columns idles.
+
+A composable MAC that makes ``products`` narrow products at once (Sharma et al. 2018) holds as many elements of the reduction:
+``reduction`` then counts MACs, ceil(elements / products), over rows or over cycles.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ class ComputeTiles:
     channels: Counts
     groups: Counts
     passes: int
+    products: int = 1
     weights_kept: NDArray[np.bool_]
     weight_bits: int
     activation_bits: int
@@ -59,8 +63,9 @@ def array_cost(tiles: ComputeTiles, arch: Arch) -> ArrayCost:
 
 def _weight_stationary(t: ComputeTiles, arch: Arch) -> ArrayCost:
     rows, cols = arch.array.rows, arch.array.cols
-    row_folds, col_folds = ceil_div(t.reduction, rows), ceil_div(t.channels, cols)
-    packed = np.maximum(1, np.minimum(rows // t.reduction, cols // t.channels))
+    reduction = ceil_div(t.reduction, t.products)
+    row_folds, col_folds = ceil_div(reduction, rows), ceil_div(t.channels, cols)
+    packed = np.maximum(1, np.minimum(rows // reduction, cols // t.channels))
     folds = ceil_div(t.groups, packed) * row_folds * col_folds
     stream = t.pixels * t.passes
     kept = t.weights_kept & (folds == 1)
@@ -83,7 +88,7 @@ def _output_stationary(t: ComputeTiles, arch: Arch) -> ArrayCost:
     rows, cols = arch.array.rows, arch.array.cols
     row_folds, col_folds = ceil_div(t.pixels, rows), ceil_div(t.channels, cols)
     folds = t.groups * row_folds * col_folds
-    stream = t.reduction * t.passes
+    stream = ceil_div(t.reduction, t.products) * t.passes
     return ArrayCost(
         cycles=folds * (stream + rows + cols - 2),
         stream_cycles=folds * stream,

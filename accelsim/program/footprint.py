@@ -31,13 +31,17 @@ def input_span(geometry: MacGeometry, axis: str, outputs: Any, taps: Any) -> Any
 
 
 def passes(layer: MacLayer, activation_bits: int, arch: Arch) -> int:
-    """Array passes per product: operands wider than the array's ports are fed in slices (8x16 half rate, 16x16 quarter)."""
-    weight = ceil_div(layer.weight_format.bits, arch.array.weight_bits)
-    return int(weight * ceil_div(activation_bits, arch.array.activation_bits))
+    """Array passes per product of ``layer``: :meth:`ArrayConfig.passes` of its widths."""
+    return arch.array.passes(layer.weight_format.bits, activation_bits)
 
 
 def accumulator_words(activation_bits: int, arch: Arch) -> int:
-    """Accumulator words per sum: as many as the activations need slices, so that wide activations get wide sums."""
+    """Accumulator words per sum: as many as the activations need slices, so that wide activations get wide sums.
+
+    1 where the slices are added into one word (``accumulator.word_per_slice`` false).
+    """
+    if not arch.accumulator.word_per_slice:
+        return 1
     return int(ceil_div(activation_bits, arch.array.activation_bits))
 
 

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.arch import Arch
+from accelsim.errors import ProgramError
 from accelsim.graph import Boxes, MacGeometry, MacLayer
+from accelsim.numerics import IntFormat
 from accelsim.program.array_model import ComputeTiles, array_cost
 from accelsim.program.columns import LayerBlock
 from accelsim.program.cost import dma_cycles, dram_latency_cycles, lane_cycles
@@ -120,6 +122,7 @@ def _changes(*indices: Index) -> NDArray[np.bool_]:
 
 def build_mac_layer(index: int, layer: MacLayer, mapping: MacMapping, site: Site) -> LayerBlock:
     """All operations of ``layer``, linked to the memories and stores of ``site``."""
+    _check_bias(layer, site.arch)
     tiles = enumerate_tiles(layer.geometry, mapping)
     per_tile = 1 + tiles.new_weights.astype(np.int64) + tiles.new_inputs + 2 * tiles.last_step
     begin = np.cumsum(per_tile) - per_tile
@@ -133,6 +136,25 @@ def build_mac_layer(index: int, layer: MacLayer, mapping: MacMapping, site: Site
     _requantize_and_store(block, layer, tiles, compute_row, site)
     _link_compute(block, tiles, weight_row, input_row, compute_row)
     return block
+
+
+def _check_bias(layer: MacLayer, arch: Arch) -> None:
+    """ProgramError for the first bias that the machine's bias registers do not hold."""
+    if layer.bias is None or arch.accumulator.bias_bits is None:
+        return
+    fmt = IntFormat(arch.accumulator.bias_bits)
+    wide = np.flatnonzero((layer.bias < fmt.min) | (layer.bias > fmt.max))
+    if wide.size:
+        channel = int(wide[0])
+        value = int(layer.bias[channel])
+        raise ProgramError(
+            f"layer {layer.name!r}: the bias {value} of output channel {channel} does not fit {fmt.bits} bits "
+            f"({fmt.min}..{fmt.max}); widen accumulator.bias_bits, or set it to null: as wide as the sum",
+            layer=layer.name,
+            channel=channel,
+            value=value,
+            bits=fmt.bits,
+        )
 
 
 def _last_users(new: NDArray[np.bool_], users: Index) -> Index:
@@ -202,6 +224,7 @@ def _compute(block: LayerBlock, layer: MacLayer, tiles: MacTiles, rows: Index, s
         channels=extent[:, 0] // tiles.groups,
         groups=tiles.groups,
         passes=passes(layer, bits, site.arch),
+        products=site.arch.array.products(layer.weight_format.bits, bits),
         weights_kept=~tiles.new_weights,
         weight_bits=layer.weight_format.bits,
         activation_bits=bits,

@@ -83,6 +83,8 @@ def fake_quant(
 def _parameters(scale: ArrayLike, zero_point: ArrayLike, fmt: IntFormat) -> tuple[NDArray[Any], NDArray[np.int64]]:
     if fmt.bits > 32:
         raise ConfigError(f"quantization to {fmt}: expected 32 bits or fewer")
+    if fmt.bipolar:
+        raise ConfigError(f"quantization to {fmt}: it has no zero to round to; expected integer codes -1 and +1")
     zeros = np.asarray(zero_point)
     if zeros.dtype.kind not in "iu" or (zeros.size and not (fmt.min <= zeros.min() and zeros.max() <= fmt.max)):
         raise ConfigError(

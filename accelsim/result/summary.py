@@ -115,15 +115,16 @@ def _layer(
     )
 
 
-def _array_work(program: Program, index: int) -> int:
-    """Processing-element cycles that the layer's products need."""
+def _array_work(program: Program, index: int) -> float:
+    """Processing-element cycles that the layer's products need, at the array's rate for their widths."""
     layer = program.graph.layers[index]
     if not isinstance(layer, MacLayer):
         return 0
-    return layer.macs * passes(layer, program.graph.tensors[layer.inputs[0]].format.bits, program.arch)
+    bits, array = program.graph.tensors[layer.inputs[0]].format.bits, program.arch.array
+    return layer.macs * passes(layer, bits, program.arch) / array.products(layer.weight_format.bits, bits)
 
 
-def _ratio(part: int, whole: int) -> float | None:
+def _ratio(part: float, whole: int) -> float | None:
     return part / whole if part and whole else None
 
 

@@ -46,7 +46,10 @@ TOP = (
     "name, description, source, arithmetic, overrides, clock_hz, array, accumulator, weight_buffer, activation_buffer,"
     " output_buffer, requantizer, vector, dma, dram, tech"
 )
-PRESETS = "edge_16x16, mcu_npu, os_16x16, scalesim_32x32_os, scalesim_32x32_ws, tiny_8x8, tpu_v1"
+PRESETS = (
+    "bit_fusion_16x16, bit_serial_16x16, edge_16x16, mcu_npu, os_16x16, scalesim_32x32_os, scalesim_32x32_ws, tiny_8x8,"
+    " tpu_v1"
+)
 
 
 @pytest.fixture
@@ -233,7 +236,7 @@ def test_marks_and_line_ends_do_not_matter(here: Path, content: bytes) -> None:
             "name: mine\narithmetic: tflite-mirco",
             (
                 "m.yaml:2: arithmetic: arithmetic 'tflite-mirco': expected one of litert-reference, tflite-micro,"
-                " litert-optimized, litert-xnnpack, onnxruntime; did you mean 'tflite-micro'?"
+                " litert-optimized, litert-xnnpack, onnxruntime, finn; did you mean 'tflite-micro'?"
             ),
         ),
         (

@@ -34,10 +34,14 @@ PATHS = [
     "array.activation_bits",
     "array.weight_preload",
     "array.first_cycle",
+    "array.brick_bits",
     "accumulator.count",
     "accumulator.bits",
     "accumulator.overflow",
     "accumulator.double_buffered",
+    "accumulator.products_per_add",
+    "accumulator.bias_bits",
+    "accumulator.word_per_slice",
     "weight_buffer.size_bytes",
     "weight_buffer.double_buffered",
     "weight_buffer.bytes_per_cycle",
@@ -68,10 +72,14 @@ OTHER_VALUES: dict[str, Any] = {
     "array.activation_bits": 16,
     "array.weight_preload": "overlapped",
     "array.first_cycle": 0,
+    "array.brick_bits": 2,
     "accumulator.count": 77,
     "accumulator.bits": 24,
     "accumulator.overflow": "trap",
     "accumulator.double_buffered": False,
+    "accumulator.products_per_add": "tile",
+    "accumulator.bias_bits": 24,
+    "accumulator.word_per_slice": False,
     "requantizer.lanes": 2,
     "vector.lanes": 3,
     "dma.setup_cycles": 9,
@@ -86,6 +94,7 @@ OTHER_VALUES: dict[str, Any] = {
 
 sizes = st.integers(2, 2**40)
 sides = st.integers(1, 65_536)
+BRICKED = {2, 4, 8, 16, 32}
 names = st.text(min_size=1, max_size=100).filter(lambda text: re.fullmatch(r"\S(.*\S)?", text) is not None)
 buffers = st.fixed_dictionaries(
     {"size_bytes": sizes, "double_buffered": st.booleans(), "bytes_per_cycle": st.none() | st.integers(1, 2**20)}
@@ -115,7 +124,10 @@ machines = st.fixed_dictionaries(
                 "activation_bits": st.integers(1, 32),
                 "weight_preload": st.sampled_from(["serial", "overlapped"]),
                 "first_cycle": st.sampled_from([0, 1]),
+                "brick_bits": st.sampled_from([None, 2]),
             }
+        ).filter(
+            lambda array: array["brick_bits"] is None or {array["weight_bits"], array["activation_bits"]} <= BRICKED
         ),
         "accumulator": st.fixed_dictionaries(
             {
@@ -123,6 +135,9 @@ machines = st.fixed_dictionaries(
                 "bits": st.integers(8, 64),
                 "overflow": st.sampled_from(["wrap", "saturate", "saturate_symmetric", "trap"]),
                 "double_buffered": st.booleans(),
+                "products_per_add": st.integers(1, 65_536) | st.just("tile"),
+                "bias_bits": st.none() | st.integers(8, 64),
+                "word_per_slice": st.booleans(),
             }
         ),
         "weight_buffer": buffers,

@@ -10,7 +10,17 @@ from accelsim.arch import Arch, load_arch, preset_names, presets_dir
 from accelsim.errors import ConfigError
 from accelsim.resources import resource_path
 
-NAMES = ("edge_16x16", "mcu_npu", "os_16x16", "scalesim_32x32_os", "scalesim_32x32_ws", "tiny_8x8", "tpu_v1")
+NAMES = (
+    "bit_fusion_16x16",
+    "bit_serial_16x16",
+    "edge_16x16",
+    "mcu_npu",
+    "os_16x16",
+    "scalesim_32x32_os",
+    "scalesim_32x32_ws",
+    "tiny_8x8",
+    "tpu_v1",
+)
 
 
 def test_names() -> None:
@@ -51,6 +61,34 @@ def test_tpu_v1_is_the_papers() -> None:
 
 def test_mcu_npu_has_128_macs() -> None:
     assert load_arch("mcu_npu").peak_macs_per_cycle == 128
+
+
+def test_bit_fusion_makes_the_papers_products_per_cycle() -> None:
+    """Sharma et al., ISCA 2018: 16 BitBricks make 16 products of 2x2, 4 of 4x4, 1 of 8x8; 16x16 takes 4 cycles."""
+    arch = load_arch("bit_fusion_16x16")
+    units = arch.peak_macs_per_cycle
+    rates = {
+        (2, 2): 16,
+        (4, 4): 4,
+        (2, 8): 4,
+        (8, 2): 4,
+        (4, 8): 2,
+        (2, 4): 8,
+        (8, 8): 1,
+        (8, 16): 1 / 2,
+        (16, 16): 1 / 4,
+    }
+    assert {widths: arch.macs_per_cycle(*widths) / units for widths in rates} == rates
+    assert arch.macs_per_cycle(1, 1) == arch.macs_per_cycle(2, 1) == 16 * units
+    assert arch.macs_per_cycle(3, 5) == 2 * units  # as 4x8
+
+
+def test_bit_serial_rate_follows_the_activation_bits() -> None:
+    """Judd et al., MICRO 2016: a product of p-bit activations takes p cycles, whatever the weights up to 16 bits."""
+    arch = load_arch("bit_serial_16x16")
+    assert [arch.macs_per_cycle(w, a) for w, a in ((16, 1), (16, 16), (8, 5), (2, 8))] == [256, 16, 51.2, 32]
+    loom = arch.with_({"array.weight_bits": 1})
+    assert loom.macs_per_cycle(3, 5) == 256 / 15
 
 
 def test_edge_and_its_output_stationary_variant_differ_in_the_array_only() -> None:

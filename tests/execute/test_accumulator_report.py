@@ -15,7 +15,17 @@ from accelsim.arch import Arch, load_arch
 from accelsim.cli import main
 from accelsim.errors import AccumulatorOverflowError
 from accelsim.execute import WholeReader, accumulator_formats, accumulator_report, prove_graph, run_program
-from accelsim.execute.accumulators import IN_ORDER, NOTHING, TAPE, TILES, WIDE, WRAPPED, bits_of, formats_bound
+from accelsim.execute.accumulators import (
+    IN_GROUPS,
+    IN_ORDER,
+    NOTHING,
+    TAPE,
+    TILES,
+    WIDE,
+    WRAPPED,
+    bits_of,
+    formats_bound,
+)
 from accelsim.graph import Dense, MacGeometry, MacLayer
 from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import map_graph
@@ -91,6 +101,7 @@ def test_the_observed_width_is_the_one_at_which_the_array_stops_trapping(seed):
     graph = conv(size=7, ic=ic, oc=oc)
     inputs = random_input(rng, graph)
     small = {"weight_buffer.size_bytes": 200, "activation_buffer.size_bytes": 120, "accumulator.count": 24}
+    small["accumulator.products_per_add"] = [1, 4, "tile"][seed % 3]
     arch = machine(32, **small)
     mapping = map_graph(graph, arch=arch)[0]
     assert (mapping.kh, mapping.kw, mapping.ic) != (3, 3, ic)
@@ -139,6 +150,21 @@ def test_reader_and_kernel_follow_from_the_proof(bits, overflow, reader, kernel)
     assert (report.reader, report.overflow, report.proved) == (reader, overflow, bits > 16)
     assert report.records[0].kernel == kernel
     assert report.records[0].accumulator == IntFormat(bits)
+
+
+def test_adder_trees_are_named_and_lower_the_peaks():
+    graph = conv()
+    inputs = batch(random_input(np.random.default_rng(2), graph))
+    records = {
+        size: accumulator_report(
+            graph, arch=machine(16, "saturate", **{"accumulator.products_per_add": size}), inputs=inputs
+        ).records[0]
+        for size in (1, 8, "tile")
+    }
+    assert [record.kernel for record in records.values()] == [IN_ORDER, IN_GROUPS, IN_GROUPS]
+    lows, highs = zip(*(record.observed for record in records.values()), strict=True)
+    assert lows[0] <= lows[1] <= lows[2] < highs[2] <= highs[1] <= highs[0]
+    assert (lows[0], highs[0]) != (lows[2], highs[2])
 
 
 def test_a_proved_layer_among_unproved_ones_runs_in_exact_tiles():

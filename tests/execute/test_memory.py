@@ -12,7 +12,7 @@ from accelsim.errors import HazardError, InputError
 from accelsim.execute import run_program
 from accelsim.execute.memory import Bytes, Dram, pack, unpack
 from accelsim.mapper import map_graph
-from accelsim.numerics import IntFormat
+from accelsim.numerics import BIPOLAR, IntFormat
 from accelsim.program import Engine, MacMapping, Program, build_program
 from tests.networks import conv
 
@@ -25,6 +25,17 @@ def test_packing_keeps_every_code_in_the_fewest_bytes(bits: int, signed: bool, c
     assert data.dtype == np.uint8
     assert len(data) == -(-count * bits // 8)
     np.testing.assert_array_equal(unpack(data, (count,), fmt), codes)
+
+
+@given(st.integers(0, 40), st.integers(0, 2**32 - 1))
+def test_a_bipolar_code_is_one_bit(count: int, seed: int) -> None:
+    codes = 2 * np.random.default_rng(seed).integers(0, 2, (count, 1)) - 1
+    data = pack(codes, BIPOLAR)
+    assert (data.dtype, len(data)) == (np.uint8, -(-count // 8))
+    assert np.unpackbits(data, bitorder="little")[:count].tolist() == (codes.ravel() > 0).tolist()
+    back = unpack(data, (count, 1), BIPOLAR)
+    assert back.dtype == np.int8
+    np.testing.assert_array_equal(back, codes)
 
 
 @pytest.fixture

@@ -542,6 +542,11 @@ REFUSED: dict[str, tuple[list[T], Op, str]] = {
     "float axes": ([X4, T("a", (1,), "FLOAT32", data=[1.0]), Y4], Op("MEAN", ["x", "a"], ["y"]), "axes are FLOAT32"),
     "paddings": ([X4, ints("p", 0, 0, -1, 0), Y4], Op("PAD", ["x", "p"], ["y"]), "paddings are"),
     "ellipsis": ([X4, ints("b", 0, 0), ints("e", 1, 4), ints("s", 1, 1), Y4], slice_op({"EllipsisMask": 1}), "ellipsis_mask is 1"),
+    "resize of a row": ([X4, ints("s", 1, 8), Y4], Op("RESIZE_NEAREST_NEIGHBOR", ["x", "s"], ["y"]), r"it resizes shape \[1, 4\]"),
+    "resize twice aligned": (
+        [IMAGE, ints("s", 4, 4), act("y", 1, 4, 4, 2)],
+        Op("RESIZE_NEAREST_NEIGHBOR", ["x", "s"], ["y"], {"AlignCorners": True, "HalfPixelCenters": True}), "one of the two",
+    ),
     "empty slice": ([X4, ints("b", 0, 4), ints("e", 1, 4), ints("s", 1, 1), act("y", 1, 1)], slice_op(), "selects nothing"),
     "index outside": ([X4, ints("b", 3, 0), ints("e", 4, 4), ints("s", 1, 1), act("y", 4)], slice_op({"ShrinkAxisMask": 1}), "outside axis 0"),
     "softmax scale": ([X4, Y4], Op("SOFTMAX", ["x"], ["y"], {"Beta": 1.0}), "accepted: scale 0.00390625 and zero point -128"),

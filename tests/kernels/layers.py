@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Iterator
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
-from accelsim.graph import Conv2D, MacGeometry
+from accelsim.graph import Conv2D, MacGeometry, MacLayer
 from accelsim.numerics import INT8, INT16, INT64, IntFormat, Overflow, Requant, fit
 
 Rng = np.random.Generator
@@ -69,20 +70,43 @@ def random_codes(rng: Rng, shape: tuple[int, ...], fmt: IntFormat) -> np.ndarray
 
 
 def sums_by_definition(
-    layer: Conv2D, x: np.ndarray, *, accumulator: IntFormat = INT64, overflow: Overflow = Overflow.WRAP
+    layer: MacLayer,
+    x: np.ndarray,
+    *,
+    accumulator: IntFormat = INT64,
+    overflow: Overflow = Overflow.WRAP,
+    tile: tuple[int, int, int] | None = None,
+    per_add: int | str = 1,
 ) -> np.ndarray:
-    """Sums of the whole layer, one product at a time in the order ky, kx, channel, each fitted to the accumulator."""
+    """Sums of the whole layer in the order ky, kx, channel, each addition fitted to the accumulator.
+
+    The reduction is cut into tiles of (kernel rows, kernel columns, channels), a tile into groups of ``per_add`` products,
+    products on padding included; a group is one addition.
+    """
     g = layer.geometry
+    groups = list(additions(g, tile or (g.kh, g.kw, g.ic_per_group), per_add))
     sums = np.zeros(g.output_shape, dtype=object)
     for n, y, column, o in np.ndindex(g.output_shape):
         total = fit(0 if layer.bias is None else int(layer.bias[o]), accumulator, overflow)
-        for ky, kx, i in np.ndindex(g.kh, g.kw, g.ic_per_group):
-            code = _code(g, x, n, y, column, ky, kx, o // g.oc_per_group * g.ic_per_group + i)
-            if code is not None:
-                product = int(layer.weights[o, ky, kx, i]) * (code - layer.input_zero_point)
-                total = fit(total + product, accumulator, overflow)
+        for group in groups:
+            exact = 0
+            for ky, kx, i in group:
+                code = _code(g, x, n, y, column, ky, kx, o // g.oc_per_group * g.ic_per_group + i)
+                if code is not None:
+                    exact += int(layer.weights[o, ky, kx, i]) * (code - layer.input_zero_point)
+            total = fit(total + exact, accumulator, overflow)
         sums[n, y, column, o] = total
     return sums.astype(np.int64)
+
+
+def additions(g: MacGeometry, tile: tuple[int, int, int], per_add: int | str) -> Iterator[list[tuple[int, int, int]]]:
+    """The taps (ky, kx, channel) of each addition, tile after tile."""
+    sizes = g.kh, g.kw, g.ic_per_group
+    for start in product(*(range(0, size, step) for size, step in zip(sizes, tile, strict=True))):
+        ranges = (range(a, min(a + step, size)) for a, step, size in zip(start, tile, sizes, strict=True))
+        taps = list(product(*ranges))
+        width = len(taps) if per_add == "tile" else int(per_add)
+        yield from (taps[i : i + width] for i in range(0, len(taps), width))
 
 
 def _code(g: MacGeometry, x: np.ndarray, n: int, y: int, column: int, ky: int, kx: int, channel: int) -> int | None:

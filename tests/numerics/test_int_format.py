@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accelsim.errors import ConfigError
-from accelsim.numerics import INT4, INT8, INT16, INT32, INT64, UINT8, IntFormat
+from accelsim.numerics import BIPOLAR, INT4, INT8, INT16, INT32, INT64, UINT8, IntFormat
 
 formats = st.builds(IntFormat, st.integers(1, 64), signed=st.booleans())
 
@@ -25,6 +25,7 @@ formats = st.builds(IntFormat, st.integers(1, 64), signed=st.booleans())
         (IntFormat(33, signed=False), 0, 2**33 - 1, np.uint64, "uint33"),
         (IntFormat(1), -1, 0, np.int8, "int1"),
         (IntFormat(1, signed=False), 0, 1, np.uint8, "uint1"),
+        (BIPOLAR, -1, 1, np.int8, "bipolar1"),
     ],
 )
 def test_range_dtype_and_name(fmt, low, high, dtype, name):
@@ -59,6 +60,25 @@ def test_contains_exactly_the_range(fmt):
     assert fmt.contains(fmt.max)
     assert not fmt.contains(fmt.min - 1)
     assert not fmt.contains(fmt.max + 1)
+
+
+def test_a_bipolar_bit_is_a_sign():
+    assert IntFormat.parse("bipolar1") == BIPOLAR == IntFormat(1, bipolar=True) != IntFormat(1)
+    assert BIPOLAR.storage_bits == BIPOLAR.bits == 1
+    assert [BIPOLAR.contains(v) for v in (-2, -1, 0, 1, 2)] == [False, True, False, True, False]
+    for bits, signed in ((2, True), (8, True), (1, False)):
+        with pytest.raises(ConfigError, match="bipolar values are one signed bit"):
+            IntFormat(bits, signed, bipolar=True)
+    with pytest.raises(ConfigError):
+        IntFormat.parse("bipolar2")
+
+
+@settings(deadline=None)
+@given(st.one_of(formats.filter(lambda f: f.bits <= 62), st.just(BIPOLAR)), st.data())
+def test_an_array_is_held_when_every_element_is(fmt, data):
+    near = st.integers(fmt.min - 1, fmt.max + 1)
+    values = data.draw(st.lists(near, max_size=6))
+    assert fmt.holds(np.array(values, dtype=np.int64)) == all(map(fmt.contains, values))
 
 
 @pytest.mark.parametrize("bits", [0, -1, 65, 8.0, "8", None, True])

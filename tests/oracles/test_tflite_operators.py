@@ -137,3 +137,18 @@ def test_8_bit_tables_over_all_codes(name: str, arithmetic: str) -> None:
         case = one_op.case([x_tensor, y_tensor], one_op.Op(name, ["x"], ["y"]), ["x"])
         with as_file(case.blob) as path:
             assert differences(path, arithmetic, [{"x": x}]) == {"y": 0}
+
+
+@pytest.mark.parametrize("arithmetic", list(RUNTIMES))
+@pytest.mark.parametrize("kind", ["INT8", "INT16"])
+def test_resizing_by_ratios_that_round(kind: str, arithmetic: str) -> None:
+    """30 to 58 and 21 to 5 are sizes whose float32 ratio and 16-bit ratio choose different rows and columns."""
+    for align, half in ((False, False), (True, False), (False, True)):
+        for image, size in (((30, 21), (58, 5)), ((7, 13), (16, 29)), ((1, 37), (1, 89))):
+            x = one_op.T("x", (1, *image, 1), kind, scale=0.5)
+            y = one_op.T("y", (1, *size, 1), kind, scale=0.5)
+            names, options = ["x", "s"], {"AlignCorners": align, "HalfPixelCenters": half}
+            op = one_op.Op("RESIZE_NEAREST_NEIGHBOR", names, ["y"], options)
+            case = one_op.case([x, one_op.T("s", (2,), "INT32", data=size), y], op, ["x"])
+            with as_file(case.blob) as path:
+                assert differences(path, arithmetic, list(case.feeds(rng_of(kind, 0)))) == {"y": 0}

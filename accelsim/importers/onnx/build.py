@@ -13,6 +13,7 @@ from accelsim.graph import Graph, HostPort, Tensor
 from accelsim.importers.onnx.account import Turn, account
 from accelsim.importers.onnx.formulas import FORMATS
 from accelsim.importers.onnx.network import Codes, HostReal, Network, Real
+from accelsim.importers.onnx.qonnx_registry import QONNX_LOWERINGS
 from accelsim.importers.onnx.records import FORMAT_TYPES, OnnxModel, OnnxNode
 from accelsim.importers.onnx.refusal import RefusalError
 from accelsim.importers.onnx.registry import LOWERINGS
@@ -58,7 +59,7 @@ def build_graph(model: OnnxModel, arithmetic: Arithmetic) -> Graph:
 
 def _require_quantized(model: OnnxModel) -> None:
     ops = {node.op for node in model.nodes}
-    if any(value.type in FORMAT_TYPES for value in model.inputs):
+    if model.is_qonnx or any(value.type in FORMAT_TYPES for value in model.inputs):
         return
     if not any(op.startswith(("QLinear", "QGemm")) for op in ops) and not {"QuantizeLinear", "DequantizeLinear"} & ops:
         raise ModelError(
@@ -82,11 +83,12 @@ def _read_inputs(net: Network) -> None:
 
 
 def _lower(site: Site) -> None:
-    lowering = LOWERINGS.get(site.node.op)
+    lowerings = QONNX_LOWERINGS if site.net.model.is_qonnx else LOWERINGS
+    lowering = lowerings.get(site.node.op)
     if lowering is None:
-        near = difflib.get_close_matches(site.node.op, LOWERINGS, n=1)
+        near = difflib.get_close_matches(site.node.op, lowerings, n=1)
         raise RefusalError(
-            "the operator is not supported", ", ".join(LOWERINGS) + (f" (nearest: {near[0]})" if near else "")
+            "the operator is not supported", ", ".join(lowerings) + (f" (nearest: {near[0]})" if near else "")
         )
     lowering.function(site)
 

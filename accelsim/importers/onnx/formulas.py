@@ -32,8 +32,12 @@ class Quantization:
 
 
 def quantize(x: Floats, to: Quantization) -> Codes:
-    """``round_half_even(x / scale)``, clamped, then the zero point (MLAS quantize.cpp, MlasQuantizeLinear)."""
-    quotient = x / np.float32(to.scale)
+    """``round_half_even(x / scale)``, clamped, then the zero point (MLAS quantize.cpp, MlasQuantizeLinear).
+
+    What is no number (the root of a negative one) becomes the lowest code, as in the runtime's vector instructions.
+    """
+    with np.errstate(over="ignore"):
+        quotient = np.where(np.isnan(x), np.float32(-np.inf), x) / np.float32(to.scale)
     bounded = np.clip(quotient, to.format.min - to.zero_point, to.format.max - to.zero_point)
     codes: Codes = np.rint(bounded).astype(np.int64) + to.zero_point
     return codes

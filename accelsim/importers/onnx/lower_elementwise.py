@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import Add, BinaryLut, Lut, Mul, OperandScale
-from accelsim.importers.onnx import formulas
+from accelsim.importers.onnx import formulas, functions
 from accelsim.importers.onnx.formulas import Function, Quantization
+from accelsim.importers.onnx.lower_binary import broadcast_shape, float_binary, has_plain_operand
 from accelsim.importers.onnx.lower_shape import table_layer
 from accelsim.importers.onnx.network import CHANNELS_LAST, Codes, Pending, Real, Shape, Target, Value, Weights, view
 from accelsim.importers.onnx.refusal import RefusalError
@@ -70,16 +72,34 @@ def lower_qlinear_unary(site: Site) -> None:
 
 def _function_of(site: Site) -> Function:
     name = site.node.op.removeprefix("QLinear")
-    if name == "LeakyRelu":
-        return formulas.leaky_relu(site.number("alpha", 0.01))
-    if name == "HardSigmoid":
-        return formulas.hard_sigmoid(site.number("alpha", 0.2), site.number("beta", 0.5))
-    functions: dict[str, Function] = {
-        "Sigmoid": formulas.sigmoid,
-        "Tanh": formulas.tanh,
-        "HardSwish": formulas.hard_swish,
+    if name in functions.UNARY:
+        site.need(len(site.node.inputs) == 1, f"it has {len(site.node.inputs)} inputs", "one input, without bias")
+        return functions.UNARY[name]
+    return _WITH_ATTRIBUTES[name](site)
+
+
+def _gelu(site: Site) -> Function:
+    kind = site.node.attributes.get("approximate", "none")
+    site.need(kind in ("none", "tanh"), f"its attribute approximate is {kind!r}", "none, tanh")
+    return functions.wide(functions.tanh_gelu if kind == "tanh" else functions.gelu)
+
+
+_WITH_ATTRIBUTES: Mapping[str, Callable[[Site], Function]] = MappingProxyType(
+    {
+        "Sigmoid": lambda site: formulas.sigmoid,
+        "Tanh": lambda site: formulas.tanh,
+        "HardSwish": lambda site: formulas.hard_swish,
+        "LeakyRelu": lambda site: formulas.leaky_relu(site.number("alpha", 0.01)),
+        "HardSigmoid": lambda site: formulas.hard_sigmoid(site.number("alpha", 0.2), site.number("beta", 0.5)),
+        "Gelu": _gelu,
+        "Elu": lambda site: functions.elu(site.number("alpha", 1.0)),
+        "Celu": lambda site: functions.celu(site.number("alpha", 1.0)),
+        "Selu": lambda site: functions.selu(
+            site.number("alpha", 1.6732632423543772), site.number("gamma", 1.0507009873554805)
+        ),
     }
-    return functions[name]
+)
+"""Functions of one code that need more than their name; defaults as in ONNX's operator specification."""
 
 
 def _function(site: Site, source: Codes, function: Function) -> Pending:
@@ -104,12 +124,17 @@ def lower_qlinear_mul(site: Site) -> None:
 
 def lower_add(site: Site) -> None:
     """DequantizeLinear of both operands -> Add -> QuantizeLinear."""
-    site.result(_binary(site, *_dequantized_operands(site), "ADD"))
+    site.result(_dequantized(site, "ADD"))
 
 
 def lower_mul(site: Site) -> None:
     """DequantizeLinear of both operands -> Mul -> QuantizeLinear."""
-    site.result(_binary(site, *_dequantized_operands(site), "MUL"))
+    site.result(_dequantized(site, "MUL"))
+
+
+def _dequantized(site: Site, operator: str) -> Pending:
+    """A constant that was never quantized keeps ONNX Runtime from its quantized operators: plain float32 then."""
+    return float_binary(site) if has_plain_operand(site) else _binary(site, *_dequantized_operands(site), operator)
 
 
 Operand = Codes | Weights
@@ -139,7 +164,7 @@ def _dequantized_operand(site: Site, position: int, value: Value) -> Operand:
 
 def _binary(site: Site, left: Operand, right: Operand, operator: str) -> Pending:
     if isinstance(left, Codes) and isinstance(right, Codes):
-        shape = _broadcast(site, left, right)
+        shape = broadcast_shape(site, left, right)
         rule = _float_layer if site.rules.is_float(operator) else _integer_layer
 
         def emit(target: Target) -> None:
@@ -151,22 +176,6 @@ def _binary(site: Site, left: Operand, right: Operand, operator: str) -> Pending
     if not isinstance(source, Codes) or not isinstance(constant, Weights):
         raise RefusalError("both of its operands are constant", "an operand that is computed at run time")
     return _with_constant(site, source, constant, operator, constant_left=constant is left)
-
-
-def _broadcast(site: Site, left: Codes, right: Codes) -> Shape:
-    """The result's shape; operands of 4 axes meet only such, because they are stored channels last."""
-    ranks = len(left.shape), len(right.shape)
-    site.need(
-        4 not in ranks or ranks == (4, 4),
-        f"its operands have {ranks[0]} and {ranks[1]} axes",
-        "as many axes on both sides",
-    )
-    try:
-        return np.broadcast_shapes(left.shape, right.shape)
-    except ValueError:
-        raise RefusalError(
-            f"shapes {list(left.shape)} and {list(right.shape)} do not broadcast", "shapes that broadcast"
-        ) from None
 
 
 def _float_layer(site: Site, left: Codes, right: Codes, target: Target, operator: str) -> BinaryLut:

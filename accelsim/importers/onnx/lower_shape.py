@@ -27,20 +27,25 @@ INDEX_LIMIT = 2**31
 
 
 def moved(site: Site, source: Codes, shape: Shape) -> Codes:
-    """The output of a node that moves ``source``'s codes: codes for codes, a float tensor for a float one.
+    """The output of a node that moves ``source``'s codes: codes for codes, a float tensor for a float one."""
+    return moved_to(site, source, shape, site.output_name)
+
+
+def moved_to(site: Site, source: Codes, shape: Shape, output: str) -> Codes:
+    """As :func:`moved`, for one of several outputs.
 
     Codes behind a float tensor go by the name of the QuantizeLinear after it, where there is one that changes nothing, and
     never by the float tensor's own.
     """
     is_real = isinstance(site.value(0), Real)
-    name = _quantized_name(site, source) if is_real else site.output_name
+    name = _quantized_name(site, source, output) if is_real else output
     out = site.net.make(name, shape, source.format, source.quantization)
-    site.result(Real(out) if is_real else out)
+    site.net.values[output] = Real(out) if is_real else out
     return out
 
 
-def _quantized_name(site: Site, source: Codes) -> str:
-    readers = site.net.model.consumers(site.output_name)
+def _quantized_name(site: Site, source: Codes, output: str) -> str:
+    readers = site.net.model.consumers(output)
     if len(readers) == 1 and readers[0].op == "QuantizeLinear":
         reader = Site(readers[0], site.net, site.rules)
         try:
@@ -48,7 +53,7 @@ def _quantized_name(site: Site, source: Codes) -> str:
                 return reader.output_name
         except (RefusalError, KeyError):  # the reader's own turn comes, and its own message
             pass
-    return site.net.fresh(f"{site.output_name}/codes")
+    return site.net.fresh(f"{output}/codes")
 
 
 def lower_reshape(site: Site) -> None:
@@ -56,9 +61,9 @@ def lower_reshape(site: Site) -> None:
     source, given = site.codes(0), site.integers(1, "sizes")
     allow_zero = site.integer("allowzero", 0)
     site.need(
-        not allow_zero and len(given) <= 8 and min(given, default=1) >= -1 and given.count(-1) <= 1,
+        (not allow_zero or 0 not in given) and len(given) <= 8 and min(given, default=1) >= -1 and given.count(-1) <= 1,
         f"its shape is {given}",
-        "sizes with at most one -1, allowzero 0",
+        "sizes with at most one -1, and none of 0 where allowzero is 1",
     )
     site.need(
         all(i < len(source.shape) for i, size in enumerate(given) if size == 0),
@@ -167,6 +172,43 @@ def _fill(site: Site, source: Codes) -> int:
         return int(quantize(np.array([real], np.float32), source.known)[0])
     site.need(real == int(real) and source.format.contains(int(real)), f"its fill value is {real}", "one code")
     return int(real)
+
+
+def lower_split(site: Site) -> None:
+    """Pieces along ``axis``: their sizes from input 1 or the attribute of older opsets, else as equal as they can be."""
+    source, outputs = site.codes(0), site.outputs
+    rank = len(source.shape)
+    site.need(rank > 0, "its input is a number", "at least one axis")
+    axis, start = site.axis(rank, 0), 0
+    for i, (output, size) in enumerate(zip(outputs, _pieces(site, source.shape[axis], len(outputs)), strict=True)):
+        out = moved_to(site, source, (*source.shape[:axis], size, *source.shape[axis + 1 :]), output)
+        begin = tuple(start if at == stored_axis(axis, rank) else 0 for at in range(rank))
+        names = {**_names(site, source, out), "name": f"{site.layer_name} piece {i}"}
+        shapes: dict[str, Any] = {"shapes": (source.stored,), "shape": out.stored}
+        site.net.layers.append(StridedSlice(**names, **shapes, begin=begin, strides=(1,) * rank))
+        start += size
+
+
+def _pieces(site: Site, size: int, count: int) -> tuple[int, ...]:
+    """Without sizes, every piece but the last has ``ceil(size / count)`` indices (opset 18)."""
+    attribute = site.node.attributes.get("split", ())
+    sizes = site.integers(1, "sizes") if site.optional(1) is not None else attribute
+    if sizes == ():
+        each = -(-size // count)
+        sizes = (*(each,) * (count - 1), size - each * (count - 1))
+    fine = isinstance(sizes, tuple) and len(sizes) == count and all(isinstance(s, int) and s >= 0 for s in sizes)
+    pieces = tuple(int(s) for s in sizes) if fine and isinstance(sizes, tuple) else ()
+    site.need(fine and sum(pieces) == size, f"its pieces of {size} are {sizes}", f"{count} sizes that sum to {size}")
+    return pieces
+
+
+def lower_dropout(site: Site) -> None:
+    """The same tensor: nothing is dropped at inference."""
+    site.need(site.scalar(2, 0.0) == 0, "its training_mode is on", "inference")
+    mask = site.node.outputs[1:]
+    used = any(site.net.model.consumers(name) or name in site.net.model.outputs for name in mask if name)
+    site.need(not used, "its mask is read", "a mask that nothing reads")
+    site.net.values[site.node.outputs[0]] = site.value(0)
 
 
 def lower_slice(site: Site) -> None:

@@ -28,6 +28,20 @@ def lower_max_pool(site: Site) -> None:
     )
 
 
+def lower_global_max_pool(site: Site) -> None:
+    """Largest code of every channel."""
+    source = site.codes(0)
+    site.need(len(source.shape) == 4, f"its input has shape {list(source.shape)}", "4 dimensions")
+    n, c, h, w = source.shape
+    out, fmt = moved(site, source, (n, c, 1, 1)), source.format
+    site.net.layers.append(
+        MaxPool2D(
+            name=site.layer_name, inputs=(source.tensor,), output=out.tensor, shapes=(source.stored,), shape=out.stored,
+            kernel=(h, w), stride=(1, 1), clamp_min=fmt.min, clamp_max=fmt.max,
+        )
+    )  # fmt: skip
+
+
 def lower_qlinear_average_pool(site: Site) -> None:
     """X, s, z, s_y, z_y (com.microsoft)."""
     _channels_first(site)
@@ -41,7 +55,6 @@ def lower_average_pool(site: Site) -> None:
 
 def _average(site: Site, source: Codes) -> Pending:
     site.rules.need_onnxruntime("AVERAGE_POOL_2D")
-    site.need(not site.integer("ceil_mode", 0), "its ceil_mode is 1", "ceil_mode 0")
     fields, shape = _pool_fields(site, source)
     known = source.known
     include = bool(site.integer("count_include_pad", 0))
@@ -119,14 +132,14 @@ def _global_average(site: Site, source: Codes) -> Pending:
                 shape=(n, 1, 1, c),
                 axes=(1, 2),
                 input_zero_point=known.zero_point,
-                requant=_mean_requant(scheme, known, target, h * w),
+                requant=mean_requant(scheme, known, target, h * w),
             )
         )
 
     return Pending((n, c, 1, 1), emit, "a global average pool")
 
 
-def _mean_requant(scheme: str, source: Quantization, target: Target, count: int) -> Requant:
+def mean_requant(scheme: str, source: Quantization, target: Target, count: int) -> Requant:
     """One float32 multiplier, or ``s_in / s_out`` encoded and divided by ``count`` (LiteRT reduce.h)."""
     to, shift = target.quantization, 0
     multiplier: Any = np.float32(source.scale) / (np.float32(to.scale) * np.float32(count))

@@ -22,7 +22,9 @@ MAX_ELEMENTS = 2**31 - 1
 MAX_RANK = 8
 FIRST_OPSET = 13
 """The first with per-channel QuantizeLinear and DequantizeLinear."""
-DOMAINS = ("", "ai.onnx", "com.microsoft")
+QONNX_DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
+"""Where Quant, BipolarQuant and Trunc live, by the age of the exporter."""
+DOMAINS = ("", "ai.onnx", "com.microsoft", *QONNX_DOMAINS)
 _DTYPES: Mapping[str, np.dtype[Any]] = {
     "FLOAT": np.dtype("<f4"),
     "FLOAT16": np.dtype("<f2"),

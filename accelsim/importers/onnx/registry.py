@@ -14,16 +14,23 @@ from accelsim.graph import (
     Dense,
     DepthwiseConv2D,
     FloatAveragePool2D,
+    FloatTableSoftmax,
     Layer,
+    LayerNorm,
     Lut,
     MaxPool2D,
     Mean,
     Mul,
     Pad,
+    ReduceMax,
+    ReduceMin,
     Reshape,
+    ResizeNearest,
     StridedSlice,
     Transpose,
 )
+from accelsim.importers.onnx.functions import UNARY
+from accelsim.importers.onnx.lower_binary import lower_float_binary
 from accelsim.importers.onnx.lower_boundary import lower_dequantize_linear, lower_identity, lower_quantize_linear
 from accelsim.importers.onnx.lower_elementwise import (
     lower_add,
@@ -43,20 +50,27 @@ from accelsim.importers.onnx.lower_mac import (
     lower_qlinear_conv,
     lower_qlinear_matmul,
 )
+from accelsim.importers.onnx.lower_norm import lower_layer_normalization
+from accelsim.importers.onnx.lower_reduce import lower_reduce_extreme, lower_reduce_mean
+from accelsim.importers.onnx.lower_resize import lower_resize
 from accelsim.importers.onnx.lower_shape import (
     lower_concat,
+    lower_dropout,
     lower_flatten,
     lower_pad,
     lower_qlinear_concat,
     lower_reshape,
     lower_slice,
+    lower_split,
     lower_squeeze,
     lower_transpose,
     lower_unsqueeze,
 )
+from accelsim.importers.onnx.lower_softmax import lower_qlinear_softmax, lower_softmax
 from accelsim.importers.onnx.lower_window import (
     lower_average_pool,
     lower_global_average_pool,
+    lower_global_max_pool,
     lower_max_pool,
     lower_qlinear_average_pool,
     lower_qlinear_global_average_pool,
@@ -80,6 +94,11 @@ _CONV_NOTES = "2-D; weights int8 or uint8, per tensor or per output channel; aut
 _DENSE_NOTES = "constant weights"
 _SUM_NOTES = "operands of equal rank where one has 4 axes; or one of them constant"
 _TABLE = "a table of 256 codes"
+_FLOAT_SUM = "two operands of at most 8 bits, or one with a constant of at most 256 distinct numbers"
+_FLOAT_BINARY = Lowering(lower_float_binary, (BinaryLut, Lut), QDQ, _FLOAT_SUM)
+_UNARY = Lowering(lower_unary, (Lut,), QDQ, _TABLE)
+_ROWS = "with the arithmetic onnxruntime; any axis"
+_MEAN_NOTES = "constant axes; an integer sum, where ONNX Runtime has a float one: approximate"
 
 LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
     {
@@ -95,6 +114,7 @@ LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
         "QLinearConcat": Lowering(lower_qlinear_concat, (Concat, Lut), QOPERATOR),
         "QLinearSigmoid": Lowering(lower_qlinear_unary, (Lut,), QOPERATOR, _TABLE),
         "QLinearLeakyRelu": Lowering(lower_qlinear_unary, (Lut,), QOPERATOR, _TABLE),
+        "QLinearSoftmax": Lowering(lower_qlinear_softmax, (FloatTableSoftmax, Transpose), QOPERATOR, _ROWS),
         "Conv": Lowering(lower_conv, (Conv2D, DepthwiseConv2D), QDQ, _CONV_NOTES),
         "Gemm": Lowering(lower_gemm, (Dense,), QDQ, _DENSE_NOTES),
         "MatMul": Lowering(lower_matmul, (Dense,), QDQ, _DENSE_NOTES),
@@ -109,6 +129,20 @@ LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
         "LeakyRelu": Lowering(lower_unary, (Lut,), QDQ, _TABLE),
         "HardSigmoid": Lowering(lower_unary, (Lut,), QDQ, _TABLE),
         "HardSwish": Lowering(lower_unary, (Lut,), QDQ, _TABLE),
+        **dict.fromkeys((*UNARY, "Celu", "Elu", "Gelu", "Selu"), _UNARY),
+        **dict.fromkeys(("Sub", "Div", "Min", "Max", "Pow", "PRelu"), _FLOAT_BINARY),
+        "Softmax": Lowering(lower_softmax, (FloatTableSoftmax, Transpose), QDQ, _ROWS),
+        "LayerNormalization": Lowering(
+            lower_layer_normalization, (LayerNorm, Transpose), QDQ, "constant scale and bias; in integers: approximate"
+        ),
+        "ReduceMean": Lowering(lower_reduce_mean, (Mean, Reshape), QDQ, _MEAN_NOTES),
+        "ReduceSum": Lowering(lower_reduce_mean, (Mean, Reshape), QDQ, _MEAN_NOTES),
+        "ReduceMax": Lowering(lower_reduce_extreme, (ReduceMax, Reshape), CODES, "constant axes"),
+        "ReduceMin": Lowering(lower_reduce_extreme, (ReduceMin, Reshape), CODES, "constant axes"),
+        "GlobalMaxPool": Lowering(lower_global_max_pool, (MaxPool2D,), CODES, "2-D"),
+        "Resize": Lowering(
+            lower_resize, (ResizeNearest,), CODES, "nearest; rows and columns; constant scales or sizes"
+        ),
         "Concat": Lowering(lower_concat, (Concat, Lut), CODES),
         "MaxPool": Lowering(lower_max_pool, (MaxPool2D,), CODES, "2-D, without dilation"),
         "Reshape": Lowering(lower_reshape, (Reshape, Transpose), CODES, "constant shape"),
@@ -118,6 +152,8 @@ LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
         "Transpose": Lowering(lower_transpose, (Transpose,), CODES),
         "Pad": Lowering(lower_pad, (Pad,), CODES, "constant mode"),
         "Slice": Lowering(lower_slice, (StridedSlice,), CODES, "constant bounds"),
+        "Split": Lowering(lower_split, (StridedSlice,), CODES, "constant sizes"),
+        "Dropout": Lowering(lower_dropout, (), CODES, "inference"),
         "QuantizeLinear": Lowering(
             lower_quantize_linear, (Lut,), "float to int8, uint8", "at graph inputs on the host"
         ),

@@ -50,6 +50,10 @@ OPTION_FIELDS: Mapping[str, tuple[str, Fields]] = MappingProxyType(
         "STRIDED_SLICE": ("StridedSliceOptions", _SLICE),
         "SOFTMAX": ("SoftmaxOptions", {"beta": ("Beta", 0.0)}),
         "LEAKY_RELU": ("LeakyReluOptions", {"alpha": ("Alpha", 0.0)}),
+        "RESIZE_NEAREST_NEIGHBOR": (
+            "ResizeNearestNeighborOptions",
+            {"align_corners": ("AlignCorners", False), "half_pixel_centers": ("HalfPixelCenters", False)},
+        ),
     }
 )
 """Operator -> (options table, {field: (accessor of the ``tflite`` package, default)})."""

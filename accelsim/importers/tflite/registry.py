@@ -23,6 +23,7 @@ from accelsim.graph import (
     Pad,
     Rescale,
     Reshape,
+    ResizeNearest,
     Softmax,
     StridedSlice,
     Sub,
@@ -44,6 +45,7 @@ from accelsim.importers.tflite.lower_mac import (
     lower_fully_connected,
     lower_transpose_conv,
 )
+from accelsim.importers.tflite.lower_resize import lower_resize_nearest_neighbor
 from accelsim.importers.tflite.lower_shape import (
     lower_concatenation,
     lower_pad,
@@ -102,6 +104,9 @@ LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
             (StridedSlice,),
             _MOVED,
             "constant bounds; begin, end and shrink masks; negative strides",
+        ),
+        "RESIZE_NEAREST_NEIGHBOR": Lowering(
+            lower_resize_nearest_neighbor, (ResizeNearest,), notes="constant size; align_corners, half_pixel_centers"
         ),
         "SOFTMAX": Lowering(lower_softmax, (Softmax,), notes="over the last axis"),
         "LOGISTIC": Lowering(lower_logistic_or_tanh, (Lut, InterpolatedLut)),

@@ -293,7 +293,7 @@ def unquantized(n: Net) -> None:
 
 
 def unknown_operator(n: Net) -> None:
-    n.unary("Softmax", n.input((1, 4)))
+    n.unary("Hardmax", n.input((1, 4)))
 
 
 def misspelled_operator(n: Net) -> None:
@@ -408,7 +408,7 @@ def blocks(n: Net) -> None:
 
 REFUSED: dict[Callable[[Net], None], str] = {
     unquantized: "the model is not quantized",
-    unknown_operator: "Softmax (output 't0_u'): the operator is not supported; accepted: QLinearConv,",
+    unknown_operator: "Hardmax (output 't0_u'): the operator is not supported; accepted: QLinearConv,",
     misspelled_operator: "(nearest: QLinearConv)",
     float_result: "graph output 'f' is not quantized",
     float_between: "is the float result of a Sigmoid, not quantized; accepted: quantized activations",

@@ -1,0 +1,110 @@
+"""Functions of real numbers as ONNX defines them: computed in float64, rounded once to float32, then quantized."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.importers.onnx.formulas import Floats, Function
+
+Doubles = NDArray[np.float64]
+FunctionOfTwo = Callable[[Floats, Floats], Floats]
+TANH_GELU = math.sqrt(2 / math.pi), 0.044715
+"""Factors of ``x`` and ``x^3`` in the approximate Gelu (Hendrycks and Gimpel, arXiv 1606.08415)."""
+
+
+def wide(function: Callable[[Doubles], Doubles]) -> Function:
+    """``function`` of float32 numbers, computed in float64."""
+
+    def narrow(x: Floats) -> Floats:
+        with np.errstate(all="ignore"):
+            return function(x.astype(np.float64)).astype(np.float32)
+
+    return narrow
+
+
+def _erf(x: Doubles) -> Doubles:
+    real: Doubles = np.array([math.erf(v) for v in x.reshape(-1)], np.float64).reshape(x.shape)
+    return real
+
+
+def gelu(x: Doubles) -> Doubles:
+    """``x/2 * (1 + erf(x / sqrt 2))``."""
+    real: Doubles = 0.5 * x * (1 + _erf(x / math.sqrt(2)))
+    return real
+
+
+def tanh_gelu(x: Doubles) -> Doubles:
+    """``x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3)))``."""
+    outer, inner = TANH_GELU
+    real: Doubles = 0.5 * x * (1 + np.tanh(outer * (x + inner * x**3)))
+    return real
+
+
+def elu(alpha: float) -> Function:
+    """``x`` where it is positive, ``alpha * (exp(x) - 1)`` elsewhere."""
+    return wide(lambda x: np.where(x > 0, x, np.float32(alpha) * np.expm1(np.minimum(x, 0))))
+
+
+def celu(alpha: float) -> Function:
+    """``max(0, x) + min(0, alpha * (exp(x / alpha) - 1))``."""
+    return wide(lambda x: np.maximum(x, 0) + np.minimum(0, alpha * np.expm1(x / alpha)))
+
+
+def selu(alpha: float, gamma: float) -> Function:
+    """``gamma`` times :func:`elu`."""
+    return wide(lambda x: np.float32(gamma) * np.where(x > 0, x, np.float32(alpha) * np.expm1(np.minimum(x, 0))))
+
+
+def softplus(x: Doubles) -> Doubles:
+    """``log(1 + exp(x))``."""
+    real: Doubles = np.logaddexp(0, x)
+    return real
+
+
+UNARY: Mapping[str, Function] = MappingProxyType(
+    {
+        "Erf": wide(_erf),
+        "Exp": wide(np.exp),
+        "Log": wide(np.log),
+        "Sqrt": wide(np.sqrt),
+        "Reciprocal": wide(np.reciprocal),
+        "Neg": wide(np.negative),
+        "Abs": wide(np.abs),
+        "Softplus": wide(softplus),
+        "Softsign": wide(lambda x: x / (1 + np.abs(x))),
+        "Mish": wide(lambda x: x * np.tanh(softplus(x))),
+        "FastGelu": wide(tanh_gelu),
+    }
+)
+"""Operators without attributes."""
+
+
+def _of_two(function: Callable[[Any, Any], Any]) -> FunctionOfTwo:
+    """``function`` in float32."""
+
+    def quiet(a: Floats, b: Floats) -> Floats:
+        with np.errstate(all="ignore"):
+            return np.asarray(function(a, b), np.float32)
+
+    return quiet
+
+
+BINARY: Mapping[str, FunctionOfTwo] = MappingProxyType(
+    {
+        "Add": _of_two(np.add),
+        "Sub": _of_two(np.subtract),
+        "Mul": _of_two(np.multiply),
+        "Div": _of_two(np.divide),
+        "Min": _of_two(np.minimum),
+        "Max": _of_two(np.maximum),
+        "Pow": _of_two(lambda a, b: np.power(a.astype(np.float64), b)),
+        "PRelu": _of_two(lambda x, slope: np.where(x < 0, x * slope, x)),
+    }
+)
+"""Operators of two operands; one rounding to float32 each."""

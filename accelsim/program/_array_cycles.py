@@ -1,0 +1,77 @@
+"""Cycles and accesses of one compute tile, as compiled scalars: the equations of :mod:`accelsim.program.array_model`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from accelsim.numba_cache import njit
+
+WEIGHT_STATIONARY, OUTPUT_STATIONARY = range(2)
+"""Dataflow codes."""
+
+
+@njit
+def _parts(size: int, unit: int) -> int:
+    """``size / unit`` rounded up."""
+    return (size + unit - 1) // unit
+
+
+@njit
+def weight_stationary(
+    rows: int,
+    cols: int,
+    overlapped: bool,
+    passes: int,
+    products: int,
+    pixels: int,
+    reduction: int,
+    channels: int,
+    groups: int,
+    kept: bool,
+) -> Any:
+    """(cycles, streaming cycles, weight reads, activation reads, accumulator writes)."""
+    held = _parts(reduction, products)
+    row_folds, col_folds = _parts(held, rows), _parts(channels, cols)
+    packed = max(1, min(rows // held, cols // channels))
+    folds = _parts(groups, packed) * row_folds * col_folds
+    stream = pixels * passes
+    stays = kept and folds == 1
+    if overlapped:
+        cycles = folds * max(stream, rows) + rows + rows + cols - 2
+        cycles -= rows + max(stream, rows) - stream if stays else 0
+    else:
+        cycles = folds * (rows + stream + rows + cols - 2)
+        cycles -= rows if stays else 0
+    weights = 0 if stays else groups * reduction * channels
+    reads = groups * pixels * reduction * col_folds
+    return cycles, folds * stream, weights, reads, groups * pixels * channels * row_folds
+
+
+@njit
+def output_stationary(
+    rows: int, cols: int, passes: int, products: int, pixels: int, reduction: int, channels: int, groups: int
+) -> Any:
+    """(cycles, streaming cycles, weight reads, activation reads, accumulator writes)."""
+    row_folds, col_folds = _parts(pixels, rows), _parts(channels, cols)
+    folds = groups * row_folds * col_folds
+    stream = _parts(reduction, products) * passes
+    weights = groups * reduction * channels * row_folds
+    reads = groups * pixels * reduction * col_folds
+    return folds * (stream + rows + cols - 2), folds * stream, weights, reads, groups * pixels * channels
+
+
+@njit
+def tile_cost(array: Any, pixels: int, reduction: int, channels: int, groups: int, kept: bool) -> Any:
+    """Of one tile on ``array``: (dataflow, rows, cols, overlapped, passes, products, weight bits, bits of the weight buffer per
+    cycle or 0, activation bits, bits of the activation buffer per cycle or 0)."""
+    rows, cols, passes, products = array[1], array[2], array[4], array[5]
+    if array[0] == WEIGHT_STATIONARY:
+        cost = weight_stationary(rows, cols, array[3] != 0, passes, products, pixels, reduction, channels, groups, kept)
+    else:
+        cost = output_stationary(rows, cols, passes, products, pixels, reduction, channels, groups)
+    cycles = cost[0]
+    if array[7] > 0:
+        cycles = max(cycles, _parts(cost[2] * array[6], array[7]))
+    if array[9] > 0:
+        cycles = max(cycles, _parts(cost[3] * array[8], array[9]))
+    return cycles, cost[1], cost[2], cost[3], cost[4]

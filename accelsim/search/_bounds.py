@@ -1,0 +1,183 @@
+"""Numba kernel of the mapping search: a lower bound of cycles and the energy of every tiling that fits, the best of them kept.
+
+The space is (pixel tiles) x (tap tiles) x (channel tiles) x (loop orders). All sums over tiles are taken by their distinct sizes,
+full and remainder along each axis, so that a tiling costs the same however many tiles it has.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from accelsim.numba_cache import njit
+from accelsim.program._array_cycles import tile_cost
+
+CYCLES, ENERGY, EDP = range(3)
+"""Objective codes."""
+WEIGHTS_OUTER = 0
+
+
+@njit
+def _parts(size: int, unit: int) -> int:
+    return (size + unit - 1) // unit
+
+
+@njit
+def _sizes(size: int, tile: int, which: int) -> Any:
+    """(extent, count) of the full tiles (0) or of the remainder (1) along one axis."""
+    if which == 0:
+        return tile, size // tile
+    return size % tile, 1 if size % tile else 0
+
+
+@njit
+def _array_totals(
+    array: Any, shape: Any, oh: int, ow: int, oc: int, ic: int, kh: int, kw: int, groups: int, keeps: bool
+) -> Any:
+    """(cycles, weight reads, activation reads, accumulator writes) of all compute tiles of a layer.
+
+    ``shape`` = (n, oh, ow, oc per group, ic per group, kh, kw, groups); ``keeps``: of the spatial tiles behind the first the
+    weights are there already.
+    """
+    cycles, weights, reads, writes = 0, 0, 0, 0
+    for a in range(2):
+        rows, row_count = _sizes(shape[1], oh, a)
+        for b in range(2):
+            columns, column_count = _sizes(shape[2], ow, b)
+            spatial = shape[0] * row_count * column_count
+            if spatial == 0:
+                continue
+            first = 1 if a == 0 and b == 0 else 0
+            for c in range(4):
+                channels, channel_count = _sizes(shape[3], oc, c & 1)
+                together, group_count = _sizes(shape[7], groups, c >> 1)
+                if channel_count * group_count == 0:
+                    continue
+                for d in range(8):
+                    taps, tap_count = _sizes(shape[5], kh, d & 1)
+                    across, across_count = _sizes(shape[6], kw, (d >> 1) & 1)
+                    depth, depth_count = _sizes(shape[4], ic, d >> 2)
+                    steps = tap_count * across_count * depth_count
+                    if steps == 0:
+                        continue
+                    tiles = channel_count * group_count * steps
+                    reduction = taps * across * depth
+                    new = spatial if not keeps else first
+                    for kept in range(2):
+                        count = tiles * (new if kept == 0 else spatial - new)
+                        if count:
+                            cost = tile_cost(array, rows * columns, reduction, channels, together, kept == 1)
+                            cycles += count * cost[0]
+                            weights += count * cost[2]
+                            reads += count * cost[3]
+                            writes += count * cost[4]
+    return cycles, weights, reads, writes
+
+
+@njit
+def _dma(limits: Any, transfers: int, size: int) -> Any:
+    """Fewest cycles in which the port moves ``size`` bytes in so many transfers."""
+    return max(transfers, transfers * limits[SETUP] + _parts(size * limits[PER_BYTE], limits[PER_BYTE_OVER]))
+
+
+@njit
+def _packed(elements: int, bits: int) -> int:
+    return (elements * bits + 7) // 8
+
+
+LIMITS = 17
+(WEIGHT_CAPACITY, ACTIVATION_CAPACITY, ACCUMULATOR_CAPACITY, OUTPUT_CAPACITY) = range(4)
+(WEIGHT_BITS, ACTIVATION_BITS, OUTPUT_BITS, WORDS) = range(4, 8)
+(SETUP, PER_BYTE, PER_BYTE_OVER, LATENCY) = range(8, 12)
+(LANES, OUTPUT_WIDTH, SINGLE_WEIGHTS, SINGLE_ACTIVATIONS, INPUT_CHANNELS) = range(12, 17)
+"""Places of the machine's limits in one int64 record."""
+
+
+@njit
+def evaluate(
+    array: Any, limits: Any, energies: Any, shape: Any, oh: int, ow: int, oc: int, ic: int, kh: int, kw: int, groups: int,
+    order: int, rows: int, columns: int, first_rows: int, first_columns: int,
+) -> Any:  # fmt: skip
+    """(fewest cycles, picojoules) of one tiling; ``rows`` and ``columns`` are input rows summed over tiles of pixels and taps.
+
+    No schedule is shorter than the array's work behind the first loads and before the last requantization and store, than
+    the port's work, or than loads and work in turn where a memory holds one tile only.
+    """
+    spatial = shape[0] * _parts(shape[1], oh) * _parts(shape[2], ow)
+    group_tiles = _parts(shape[7], groups)
+    channel = group_tiles * _parts(shape[3], oc)
+    steps = _parts(shape[5], kh) * _parts(shape[6], kw) * _parts(shape[4], ic)
+    keeps = steps == 1 and (order == WEIGHTS_OUTER or channel == 1)
+    computes = spatial * channel * steps
+    weight_loads = channel if keeps else computes
+    input_loads, per_channel = computes, _parts(shape[3], oc)
+    if steps == 1 and order == WEIGHTS_OUTER and spatial == 1:
+        input_loads, per_channel = group_tiles, 1
+    elif steps == 1 and order != WEIGHTS_OUTER:
+        input_loads, per_channel = spatial * group_tiles, 1
+    cost = _array_totals(array, shape, oh, ow, oc, ic, kh, kw, groups, keeps)
+    products = shape[3] * shape[7] * shape[4] * shape[5] * shape[6]
+    weight_bytes = _packed(products * (1 if keeps else spatial), limits[WEIGHT_BITS])
+    input_bytes = _packed(shape[0] * rows * columns * limits[INPUT_CHANNELS] * per_channel, limits[ACTIVATION_BITS])
+    outputs = shape[0] * shape[1] * shape[2] * shape[3] * shape[7]
+    output_bytes = _packed(outputs, limits[OUTPUT_BITS])
+    load_weights, load_inputs = _dma(limits, weight_loads, weight_bytes), _dma(limits, input_loads, input_bytes)
+    store = _dma(limits, spatial * channel, output_bytes)
+    first = _dma(limits, 1, _packed(groups * oc * kh * kw * ic, limits[WEIGHT_BITS]))
+    first_inputs = _packed(first_rows * first_columns * groups * ic, limits[ACTIVATION_BITS])
+    first += _dma(limits, 1, first_inputs) if first_inputs else 0
+    last_rows, last_columns = (shape[1] - 1) % oh + 1, (shape[2] - 1) % ow + 1
+    last = last_rows * last_columns * ((shape[3] - 1) % oc + 1) * ((shape[7] - 1) % groups + 1)
+    behind = max(1, _parts(last, limits[LANES])) + _dma(limits, 1, _packed(last, limits[OUTPUT_BITS])) + limits[LATENCY]
+    cycles = max(first + limits[LATENCY] + cost[0] + behind, load_weights + load_inputs + store + limits[LATENCY])
+    if limits[SINGLE_WEIGHTS]:
+        cycles = max(cycles, load_weights + weight_loads * limits[LATENCY] + cost[0] + behind)
+    if limits[SINGLE_ACTIVATIONS]:
+        cycles = max(cycles, load_inputs + input_loads * limits[LATENCY] + cost[0] + behind)
+    energy = energies[0] + cost[1] * energies[1] + cost[2] * energies[2] + cost[3] * energies[3]
+    energy += weight_bytes * energies[4] + input_bytes * energies[5] + output_bytes * energies[6]
+    return cycles, energy
+
+
+@njit
+def search(
+    array: Any, limits: Any, energies: Any, shape: Any, pixels: Any, taps: Any, channels: Any, rows: Any, columns: Any,
+    objective: int, values: Any, best: Any,
+) -> Any:  # fmt: skip
+    """Fill ``values`` (K) and ``best`` (K, 8) with the K tilings of least value, unordered; (tilings visited, tilings that fit).
+
+    ``pixels`` (P, 4): oh, ow and the places of both in ``rows`` and ``columns``; ``taps`` (T, 4) likewise kh, kw. ``rows``
+    (3, heights, tap heights): input rows summed over all tiles, the most under one tile, those under the first; ``columns``
+    likewise. ``channels`` (C, 3): oc, ic, groups.
+    """
+    values[:] = np.inf
+    worst, visited, fitting = 0, 0, 0
+    for p in range(pixels.shape[0]):
+        oh, ow, y, x = pixels[p, 0], pixels[p, 1], pixels[p, 2], pixels[p, 3]
+        for t in range(taps.shape[0]):
+            kh, kw, v, u = taps[t, 0], taps[t, 1], taps[t, 2], taps[t, 3]
+            area = rows[1, y, v] * columns[1, x, u]
+            for c in range(channels.shape[0]):
+                oc, ic, groups = channels[c, 0], channels[c, 1], channels[c, 2]
+                visited += 2
+                if (
+                    _packed(groups * oc * kh * kw * ic, limits[WEIGHT_BITS]) > limits[WEIGHT_CAPACITY]
+                    or _packed(area * groups * ic, limits[ACTIVATION_BITS]) > limits[ACTIVATION_CAPACITY]
+                    or oh * ow * groups * oc * limits[WORDS] > limits[ACCUMULATOR_CAPACITY]
+                    or _packed(oh * ow * groups * oc, limits[OUTPUT_BITS]) > limits[OUTPUT_CAPACITY]
+                ):
+                    continue
+                fitting += 2
+                for order in range(2):
+                    cycles, energy = evaluate(
+                        array, limits, energies, shape, oh, ow, oc, ic, kh, kw, groups, order,
+                        rows[0, y, v], columns[0, x, u], rows[2, y, v], columns[2, x, u],
+                    )  # fmt: skip
+                    value = float(cycles) if objective == CYCLES else energy
+                    value = cycles * energy if objective == EDP else value
+                    if value < values[worst]:
+                        values[worst] = value
+                        best[worst] = np.array([oh, ow, oc, ic, kh, kw, groups, order])
+                        worst = int(np.argmax(values))
+    return visited, fitting

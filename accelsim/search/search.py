@@ -1,0 +1,188 @@
+"""The best tiling of a layer: bounds for all of them, schedules for those whose bound is good enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.arch import Arch
+from accelsim.energy import EnergyTable, action_energies, count_actions, layer_energy, load_table
+from accelsim.errors import MappingError
+from accelsim.graph import Graph, HostPort, MacLayer
+from accelsim.mapper import map_layer
+from accelsim.mapper.greedy import operand_bits
+from accelsim.program import MacMapping, Mapping, Memory, build_program
+from accelsim.program.cost import dram_latency_cycles
+from accelsim.program.footprint import OperandBits, accumulator_words, slot_capacity, slots
+from accelsim.search.space import Integers, space_of
+from accelsim.timing import schedule
+
+Objective = Literal["cycles", "energy", "edp"]
+OBJECTIVES: tuple[Objective, ...] = ("cycles", "energy", "edp")
+FINALISTS = 512
+"""Tilings of least bound that are kept; the search is proved to have found the best unless all of them had to be scheduled."""
+ORDERS: tuple[Literal["weights_outer"], Literal["activations_outer"]] = ("weights_outer", "activations_outer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """The best tiling of one layer by ``objective``, alone on the machine.
+
+    ``cycles`` and ``energy_pj`` are scheduled, ``value`` what was minimised; ``bound`` is its least possible value over the
+    whole space, so ``value / bound`` says how far the tiling is from it at most. ``proved``: no tiling of the space is
+    better. ``visited`` tilings were looked at, ``fitting`` fit the buffers, ``scheduled`` were scheduled.
+    """
+
+    mapping: MacMapping
+    objective: Objective
+    value: float
+    bound: float
+    cycles: int
+    energy_pj: float
+    proved: bool
+    visited: int
+    fitting: int
+    scheduled: int
+
+
+def search_mapping(
+    layer: MacLayer, *, graph: Graph, arch: Arch, objective: Objective = "cycles", table: EnergyTable | None = None
+) -> Found:
+    """The tiling of ``layer`` with the least ``objective``; MappingError where none fits.
+
+    All tilings are bounded from below (cycles by :func:`accelsim.search._bounds.evaluate`, energy exactly up to the packing
+    of narrow operands); those of least bound are scheduled in turn until the next bound is no better than the best schedule.
+    """
+    from accelsim.search._bounds import LIMITS, search
+
+    energies = table or load_table(arch.tech.energy_table)
+    bits, space = operand_bits(layer, graph), space_of(layer.geometry)
+    values, best = np.full(FINALISTS, np.inf), np.zeros((FINALISTS, 8), dtype=np.int64)
+    limits = _limits(layer, bits, arch)
+    assert len(limits) == LIMITS
+    visited, fitting = search(
+        array_record(bits, arch), limits, _energies(layer, graph, arch, energies), _shape(layer), space.pixels,
+        space.taps, space.channels, space.rows, space.columns, OBJECTIVES.index(objective), values, best,
+    )  # fmt: skip
+    if not fitting:
+        map_layer(layer, graph=graph, arch=arch)  # which tells what is too small
+        raise MappingError(f"layer {layer.name!r}: no tile fits all buffers at once", layer=layer.name)
+    order = np.argsort(values, kind="stable")[: int(np.isfinite(values).sum())]
+    alone = _alone(layer, graph)
+    found: Found | None = None
+    for done, i in enumerate(order.tolist()):
+        if found is not None and values[i] >= found.value:
+            return replace(found, proved=True)
+        mapping = _mapping(best[i])
+        cycles, energy = _scheduled(alone, mapping, arch, energies)
+        value = {"cycles": float(cycles), "energy": energy, "edp": cycles * energy}[objective]
+        if found is None or value < found.value:
+            found = Found(
+                mapping=mapping, objective=objective, value=value, bound=float(values[order[0]]), cycles=cycles,
+                energy_pj=energy, proved=False, visited=visited, fitting=fitting, scheduled=done + 1,
+            )  # fmt: skip
+        found = replace(found, scheduled=done + 1)
+    assert found is not None
+    return replace(found, proved=len(order) == fitting)
+
+
+def search_graph(
+    graph: Graph, *, arch: Arch, objective: Objective = "cycles", table: EnergyTable | None = None
+) -> tuple[Mapping | None, ...]:
+    """A mapping for every layer: the best for each MAC layer by itself, the greedy mapper's for the others."""
+    known: dict[object, MacMapping] = {}
+    mappings: list[Mapping | None] = []
+    for layer in graph.layers:
+        if not isinstance(layer, MacLayer):
+            mappings.append(map_layer(layer, graph=graph, arch=arch))
+            continue
+        key = (layer.geometry, operand_bits(layer, graph))
+        if key not in known:
+            known[key] = search_mapping(layer, graph=graph, arch=arch, objective=objective, table=table).mapping
+        mappings.append(known[key])
+    return tuple(mappings)
+
+
+def array_record(bits: OperandBits, arch: Arch) -> Integers:
+    """The array as :func:`accelsim.program._array_cycles.tile_cost` reads it."""
+    array = arch.array
+    return np.array(
+        [
+            ("weight_stationary", "output_stationary").index(array.dataflow),
+            array.rows,
+            array.cols,
+            array.weight_preload == "overlapped",
+            array.passes(bits.weight, bits.activation),
+            array.products(bits.weight, bits.activation),
+            bits.weight,
+            8 * (arch.weight_buffer.bytes_per_cycle or 0),
+            bits.activation,
+            8 * (arch.activation_buffer.bytes_per_cycle or 0),
+        ],
+        dtype=np.int64,
+    )
+
+
+def _limits(layer: MacLayer, bits: OperandBits, arch: Arch) -> Integers:
+    capacities = [
+        slot_capacity(memory, arch)
+        for memory in (Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS)
+    ]
+    words = accumulator_words(bits.activation, arch)
+    port = [arch.dma.setup_cycles, arch.clock_hz, arch.dram.bandwidth_bytes_per_s, dram_latency_cycles(arch)]
+    single = [slots(memory, arch) == 1 for memory in (Memory.WEIGHTS, Memory.ACTIVATIONS)]
+    width = arch.output_buffer.bytes_per_cycle or 0
+    return np.array(
+        [
+            *capacities, bits.weight, bits.activation, bits.output, words, *port, arch.requantizer.lanes, width, *single,
+            layer.geometry.ic,
+        ],
+        dtype=np.int64,
+    )  # fmt: skip
+
+
+def _energies(layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable) -> NDArray[np.float64]:
+    """Picojoules: of what no tiling changes, then per weight read, activation read, accumulator write, and byte moved."""
+    pj = action_energies(layer, graph=graph, arch=arch, table=table)
+    bits, words = operand_bits(layer, graph), accumulator_words(graph.tensors[layer.inputs[0]].format.bits, arch)
+    outputs = int(np.prod(layer.output_shape))
+    return np.array(
+        [
+            layer.macs * pj["array_mac"] + outputs * pj["requantizer_requant"],
+            bits.weight * pj["weight_buffer_read"],
+            bits.activation * pj["activation_buffer_read"],
+            words * (pj["accumulator_read"] + pj["accumulator_write"]),
+            8 * (pj["weight_buffer_write"] + pj["dram_read"]),
+            8 * (pj["activation_buffer_write"] + pj["dram_read"]),
+            8 * (pj["output_buffer_write"] + pj["output_buffer_read"] + pj["dram_write"]),
+        ]
+    )
+
+
+def _shape(layer: MacLayer) -> Integers:
+    g = layer.geometry
+    return np.array([g.n, g.oh, g.ow, g.oc_per_group, g.ic_per_group, g.kh, g.kw, g.groups], dtype=np.int64)
+
+
+def _mapping(row: Integers) -> MacMapping:
+    oh, ow, oc, ic, kh, kw, groups, order = (int(v) for v in row)
+    return MacMapping(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, order=ORDERS[order])
+
+
+def _alone(layer: MacLayer, graph: Graph) -> Graph:
+    """A graph of shapes that holds only ``layer``."""
+    ports = tuple(HostPort(name, name) for name in dict.fromkeys(layer.inputs))
+    tensors = {name: graph.tensors[name] for name in (*layer.inputs, layer.output)}
+    return Graph(
+        name=layer.name, arithmetic=graph.arithmetic, tensors=tensors, layers=(layer,), inputs=ports,
+        outputs=(HostPort(layer.output, layer.output),), shape_only=True,
+    )  # fmt: skip
+
+
+def _scheduled(alone: Graph, mapping: MacMapping, arch: Arch, table: EnergyTable) -> tuple[int, float]:
+    program = build_program(alone, arch=arch, mappings=(mapping,))
+    energy = layer_energy(program, count_actions(program), table)[0].total
+    return schedule(program).total_cycles, energy

@@ -1,0 +1,196 @@
+"""The mapping search: its bounds hold for every tiling, its best is the best, and narrowing the machine is noticed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from accelsim.arch import Arch, load_arch
+from accelsim.energy import load_table
+from accelsim.errors import MappingError
+from accelsim.graph import Conv2D, Graph, HostPort, MacGeometry, MacLayer, Tensor
+from accelsim.importers import load_graph, resolve_model
+from accelsim.mapper import map_layer
+from accelsim.mapper.greedy import operand_bits
+from accelsim.numerics import INT8, IntFormat
+from accelsim.program import Memory, build_program, check_program
+from accelsim.program.array_model import ComputeTiles, array_cost
+from accelsim.program.footprint import slot_capacity
+from accelsim.search import OBJECTIVES, search_graph, search_mapping
+from accelsim.search._bounds import CYCLES, evaluate, search
+from accelsim.search.search import _alone, _energies, _limits, _mapping, _scheduled, _shape, array_record
+from accelsim.search.space import sizes, space_of
+from tests.generate import random_arch
+
+TABLE = load_table("horowitz_45nm")
+relaxed = settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
+
+
+def layer_of(geometry: MacGeometry, weight_bits: int = 8, activation: IntFormat = INT8) -> tuple[Conv2D, Graph]:
+    """A graph of shapes with one layer of ``geometry``."""
+    layer = Conv2D(
+        name="layer", inputs=("x",), output="y", geometry=geometry, weights=None, weight_format=IntFormat(weight_bits)
+    )
+    tensors = {
+        "x": Tensor("x", geometry.input_shape, activation),
+        "y": Tensor("y", geometry.output_shape, INT8),
+    }
+    ports = {"inputs": (HostPort("x", "x"),), "outputs": (HostPort("y", "y"),)}
+    return layer, Graph(name="one", arithmetic="-", tensors=tensors, layers=(layer,), shape_only=True, **ports)
+
+
+@st.composite
+def geometries(draw: st.DrawFn) -> MacGeometry:
+    groups, kh, kw = draw(st.sampled_from([1, 1, 1, 3])), draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    sh, sw, dh, dw = (draw(st.integers(1, 2)) for _ in range(4))
+    oh, ow, top, left = (
+        draw(st.integers(1, 7)),
+        draw(st.integers(1, 7)),
+        draw(st.integers(0, 1)),
+        draw(st.integers(0, 1)),
+    )
+    ih = max(1, (oh - 1) * sh + (kh - 1) * dh + 1 - top - draw(st.integers(0, 1)))
+    iw = max(1, (ow - 1) * sw + (kw - 1) * dw + 1 - left)
+    return MacGeometry(
+        n=draw(st.integers(1, 2)), ih=ih, iw=iw, ic=groups * draw(st.integers(1, 6)), oh=oh, ow=ow,
+        oc=groups * draw(st.integers(1, 9)), kh=kh, kw=kw, stride_h=sh, stride_w=sw, dilation_h=dh, dilation_w=dw,
+        pad_top=top, pad_left=left, groups=groups,
+    )  # fmt: skip
+
+
+def bound_of(layer: MacLayer, graph: Graph, arch: Arch, p: int, t: int, c: int, order: int) -> tuple[float, float]:
+    """Bound and energy of one tiling of the space."""
+    space, bits = space_of(layer.geometry), operand_bits(layer, graph)
+    oh, ow, y, x = space.pixels[p]
+    kh, kw, v, u = space.taps[t]
+    oc, ic, groups = space.channels[c]
+    return evaluate(
+        array_record(bits, arch), _limits(layer, bits, arch), _energies(layer, graph, arch, TABLE), _shape(layer),
+        oh, ow, oc, ic, kh, kw, groups, order, space.rows[0, y, v], space.columns[0, x, u], space.rows[2, y, v],
+        space.columns[2, x, u],
+    )  # fmt: skip
+
+
+@relaxed
+@given(geometries(), st.integers(0, 2**32 - 1), st.sampled_from([8, 8, 4, 16]))
+def test_no_schedule_is_shorter_than_its_bound_and_energy_is_exact(g: MacGeometry, seed: int, weight_bits: int) -> None:
+    """Of random tilings on random machines; the packing of 4-bit weights may round each tile up to a byte."""
+    rng = np.random.default_rng(seed)
+    layer, graph = layer_of(g, weight_bits)
+    arch, space = random_arch(rng), space_of(g)
+    for _ in range(6):
+        p, t, c, order = (int(rng.integers(n)) for n in (len(space.pixels), len(space.taps), len(space.channels), 2))
+        row = np.array([*space.pixels[p, :2], *space.channels[c, :2], *space.taps[t, :2], space.channels[c, 2], order])
+        cycles, energy = _scheduled(_alone(layer, graph), _mapping(row), arch, TABLE)
+        least, exact = bound_of(layer, graph, arch, p, t, c, order)
+        assert least <= cycles
+        assert exact <= energy * (1 + 1e-12)
+        if weight_bits % 8 == 0:
+            assert energy == pytest.approx(exact, rel=1e-12)
+
+
+@relaxed
+@given(geometries(), st.integers(0, 2**32 - 1))
+def test_array_cycles_of_all_tiles_are_the_programs(g: MacGeometry, seed: int) -> None:
+    """The compiled equations and their sums over full and remaining tiles, against the array model tile by tile."""
+    from accelsim.program._array_cycles import tile_cost
+
+    rng = np.random.default_rng(seed)
+    layer, graph = layer_of(g)
+    arch = random_arch(rng)
+    pixels, reduction, channels, groups = (rng.integers(1, 40, 20) for _ in range(4))
+    kept = rng.integers(0, 2, 20).astype(bool)
+    record = array_record(operand_bits(layer, graph), arch)
+    tiles = ComputeTiles(
+        pixels=pixels, reduction=reduction, channels=channels, groups=groups, passes=int(record[4]),
+        products=int(record[5]), weights_kept=kept, weight_bits=8, activation_bits=8,
+    )  # fmt: skip
+    cost = array_cost(tiles, arch)
+    columns = cost.cycles, cost.stream_cycles, cost.weight_reads, cost.activation_reads, cost.accumulator_writes
+    expected = np.stack(np.broadcast_arrays(*columns), axis=1)
+    sizes_ = zip(pixels, reduction, channels, groups, kept, strict=True)
+    assert [tile_cost(record, *map(int, size)) for size in sizes_] == [tuple(row) for row in expected.tolist()]
+
+
+SMALL = MacGeometry(n=1, ih=5, iw=5, ic=4, oh=5, ow=5, oc=6, kh=3, kw=3, pad_top=1, pad_left=1)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_proved_best_is_the_best_of_all(objective: str) -> None:
+    """Every tiling that fits, scheduled one by one."""
+    arch = load_arch("tiny_8x8").with_({"weight_buffer.size_bytes": 128, "activation_buffer.size_bytes": 128})
+    layer, graph = layer_of(SMALL)
+    found = search_mapping(layer, graph=graph, arch=arch, objective=objective, table=TABLE)
+    space = space_of(SMALL)
+    least, legal = np.inf, 0
+    for oh, ow, *_ in space.pixels:
+        for kh, kw, *_ in space.taps:
+            for oc, ic, groups in space.channels:
+                for order in (0, 1):
+                    mapping = _mapping(np.array([oh, ow, oc, ic, kh, kw, groups, order]))
+                    program = build_program(_alone(layer, graph), arch=arch, mappings=(mapping,))
+                    if any(
+                        program.extent[i] > slot_capacity(Memory(m), arch)
+                        for i, m in enumerate(program.memory)
+                        if m >= 0
+                    ):
+                        continue
+                    check_program(program)
+                    legal += 1
+                    cycles, energy = _scheduled(_alone(layer, graph), mapping, arch, TABLE)
+                    least = min(least, {"cycles": cycles, "energy": energy, "edp": cycles * energy}[objective])
+    assert found.fitting == legal
+    assert found.visited == space.size
+    assert found.proved
+    assert found.value == pytest.approx(least, rel=1e-12)
+    assert found.bound <= found.value
+
+
+def test_search_is_never_worse_than_greedy() -> None:
+    arch, graph = load_arch("edge_16x16"), load_graph(resolve_model("digits_cnn"))
+    for layer in graph.layers:
+        if isinstance(layer, MacLayer):
+            found = search_mapping(layer, graph=graph, arch=arch, table=TABLE)
+            greedy = map_layer(layer, graph=graph, arch=arch)
+            assert found.cycles <= _scheduled(_alone(layer, graph), greedy, arch, TABLE)[0]
+
+
+def test_whole_networks_get_a_mapping_per_layer() -> None:
+    arch, graph = load_arch("edge_16x16"), load_graph(resolve_model("digits_cnn"))
+    mappings = search_graph(graph, arch=arch, objective="edp")
+    check_program(build_program(graph, arch=arch, mappings=mappings))
+
+
+def test_what_fits_nowhere_is_named() -> None:
+    arch = load_arch("tiny_8x8").with_({"accumulator.count": 1, "accumulator.double_buffered": False})
+    layer, graph = layer_of(SMALL, activation=IntFormat(16))
+    with pytest.raises(MappingError, match="accumulators"):
+        search_mapping(layer, graph=graph, arch=arch)
+
+
+def test_tile_sizes_are_those_that_change_the_number_of_tiles() -> None:
+    assert sizes(1) == [1]
+    assert sizes(7) == [1, 2, 3, 4, 7]
+    for size in range(1, 60):
+        counts = [-(-size // tile) for tile in sizes(size)]
+        assert counts == sorted(set(counts), reverse=True)
+        assert len(counts) == len({-(-size // tile) for tile in range(1, size + 1)})
+
+
+def test_the_kernel_keeps_the_least_values() -> None:
+    """With room for three of all tilings, the three least are kept."""
+    arch = load_arch("tiny_8x8")
+    layer, graph = layer_of(SMALL)
+    bits, space = operand_bits(layer, graph), space_of(SMALL)
+
+    def least(room: int) -> list[float]:
+        values, best = np.full(room, np.inf), np.zeros((room, 8), np.int64)
+        search(
+            array_record(bits, arch), _limits(layer, bits, arch), _energies(layer, graph, arch, TABLE), _shape(layer),
+            space.pixels, space.taps, space.channels, space.rows, space.columns, CYCLES, values, best,
+        )  # fmt: skip
+        return sorted(values.tolist())
+
+    assert least(3) == least(2000)[:3]
