@@ -29,7 +29,8 @@ class OperatorSupport:
 
 
 def load_graph(path: str | Path, *, arithmetic: str | Arithmetic | None = None) -> Graph:
-    """The Graph of a model file, by its extension: ``.tflite``, ``.onnx``, or ``.csv`` for a layer table.
+    """The Graph of a model file, by its extension: ``.tflite``, ``.onnx``, or ``.csv`` for a layer table or a
+    SCALE-Sim topology, which differ in their header.
 
     ``arithmetic`` names the runtime whose integer rules are encoded; None stands for the file's own: tflite-micro, onnxruntime,
     or finn for QONNX. A layer table has none. Raises ModelFileError for
@@ -48,9 +49,10 @@ def load_graph(path: str | Path, *, arithmetic: str | Arithmetic | None = None) 
 
         return load_onnx(file, arithmetic=rules)
     if suffix == ".csv":
+        from accelsim.importers.scalesim import is_topology, load_topology
         from accelsim.importers.table import load_table
 
-        return load_table(file)
+        return load_topology(file) if is_topology(file) else load_table(file)
     raise ModelError(
         f"{file}: unknown model format {suffix!r}; expected a file that ends in {' or '.join(EXTENSIONS)}",
         path=str(file),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from accelsim.kernels._softmax import gemmlowp
-from accelsim.kernels._tile import LANES, channels_tile1, channels_tile4, pairs_tile1, pairs_tile4
+from accelsim.kernels._tile import LANES, channels_tile1, channels_tile4, pairs_tile1, pairs_tile4, pairs_tile6
 from accelsim.numba_cache import njit
 from accelsim.numerics._kernels import float32_half_even_rows, float64_half_away_rows
 
@@ -147,8 +147,14 @@ def _block_of_channels(
     pixels: int,
     row: int,
 ) -> None:
-    """16 channels of a block of pixels, four pixels at a time; rows of sums are ``row`` apart and ascend."""
+    """16 channels of a block of pixels, six or four pixels at a time; rows of sums are ``row`` apart and ascend."""
     m = 0
+    while m + 6 <= pixels and not depthwise:
+        p0, p1, p2, p3, p4, p5 = places[m], places[m + 1], places[m + 2], places[m + 3], places[m + 4], places[m + 5]
+        r0, r3 = m * row, (m + 3) * row
+        r1, r2, r4, r5 = r0 + row, r0 + 2 * row, r3 + row, r3 + 2 * row
+        pairs_tile6(x, w, segments, count, steps, bias, sums, p0, p1, p2, p3, p4, p5, r0, r1, r2, r3, r4, r5)
+        m += 6
     while m + 4 <= pixels:
         p0, p1, p2, p3 = places[m], places[m + 1], places[m + 2], places[m + 3]
         r0 = m * row

@@ -12,6 +12,7 @@ from accelsim.importers.onnx.lower_shape import table_layer
 from accelsim.importers.onnx.network import Codes, HostReal, Pending, Real, Target, Weights
 from accelsim.importers.onnx.refusal import RefusalError
 from accelsim.importers.onnx.site import Site, settle
+from accelsim.importers.onnx.sub_byte import is_packed
 from accelsim.numerics import Rounding
 
 
@@ -74,7 +75,7 @@ def lower_dequantize_linear(site: Site) -> None:
 
 
 def _dequantize_constant(site: Site, codes: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> None:
-    site.need(codes.dtype.kind in "iu", f"its input is {codes.dtype}", "integer codes")
+    site.need(codes.dtype.kind in "iu" or is_packed(codes.dtype), f"its input is {codes.dtype}", "integer codes")
     scales, zeros, _ = site.parameters(1, 2, codes.dtype)
     axis = None
     if max(len(scales), len(zeros)) > 1:

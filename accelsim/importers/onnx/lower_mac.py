@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,11 @@ from accelsim.importers.onnx.formulas import FORMATS
 from accelsim.importers.onnx.network import Codes, Pending, Shape, Target, Weights
 from accelsim.importers.onnx.refusal import RefusalError
 from accelsim.importers.onnx.site import Site
+from accelsim.importers.onnx.sub_byte import is_packed, width
 from accelsim.importers.onnx.window import window
-from accelsim.numerics import INT8, INT32, IntFormat
+from accelsim.numerics import INT32, IntFormat
 from accelsim.quant import requantization_from_scales
 
-INT9 = IntFormat(9)
-"""Weights of 8 bits after their zero point was subtracted."""
 BIAS_SCALE_TOLERANCE = 1e-3
 """Largest relative distance between a bias scale and s_in * s_w."""
 
@@ -31,12 +30,14 @@ class _Operands:
     weights: NDArray[Any]
     scales: NDArray[np.float32]
     bias: NDArray[np.int64] | None
+    bits: int
 
     @property
     def format(self) -> IntFormat:
-        """int8 where the values fit, 9 bits otherwise."""
+        """That of the file's codes where the values fit, else the narrowest that holds them; signed."""
         low, high = (int(f(initial=0)) for f in (self.weights.min, self.weights.max))
-        return INT8 if INT8.contains(low) and INT8.contains(high) else INT9
+        needed = 1 + max(high.bit_length(), (-1 - low).bit_length() if low < 0 else 0)
+        return IntFormat(max(self.bits, needed))
 
 
 def lower_qlinear_conv(site: Site) -> None:
@@ -200,8 +201,8 @@ def _operands(site: Site, weights: Weights, order: Shape, bias: NDArray[np.int64
         -1, *(1,) * (weights.codes.ndim - 1)
     )
     moved = np.ascontiguousarray(centred.transpose(order))
-    operands = _Operands(moved, weights.scales, bias)
-    return _Operands(moved.astype(operands.format.dtype), weights.scales, bias)
+    operands = _Operands(moved, weights.scales, bias, width(weights.codes.dtype))
+    return replace(operands, weights=moved.astype(operands.format.dtype))
 
 
 def _weights(site: Site, position: int, scale: int, zero_point: int, *, axis: int) -> Weights:
@@ -215,10 +216,10 @@ def _weights(site: Site, position: int, scale: int, zero_point: int, *, axis: in
 
 def _dequantized_weights(site: Site, position: int) -> Weights:
     value = site.value(position)
-    if not isinstance(value, Weights) or value.codes.dtype not in FORMATS:
+    if not isinstance(value, Weights) or not (value.codes.dtype in FORMATS or is_packed(value.codes.dtype)):
         raise RefusalError(
             f"its weights (input {position}) are not dequantized from a constant",
-            "int8 or uint8 weights that are constant",
+            "weights of 2, 4 or 8 bits that are constant",
         )
     return value
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from accelsim.errors import ModelError, ModelFileError
 from accelsim.importers.files import GARBAGE, FileKind, one_line
 from accelsim.importers.onnx.records import Attribute, OnnxInput, OnnxModel, OnnxNode
+from accelsim.importers.onnx.sub_byte import BITS, unpack
 
 MAX_ELEMENTS = 2**31 - 1
 MAX_RANK = 8
@@ -160,13 +161,14 @@ class _Reader:
         """The value of a TensorProto, whose claims are checked against the bytes that are there."""
         kind = self.type_name(tensor.data_type)
         shape = tuple(int(size) for size in tensor.dims)
-        if kind not in _DTYPES:
+        if kind not in _DTYPES and kind not in BITS:
             raise ModelError(
-                f"{self.path}: constant {name!r} is {kind}; expected {', '.join(_DTYPES)}", path=str(self.path)
+                f"{self.path}: constant {name!r} is {kind}; expected {', '.join((*_DTYPES, *BITS))}",
+                path=str(self.path),
             )
         if len(shape) > MAX_RANK or min(shape, default=0) < 0 or math.prod(shape) > MAX_ELEMENTS:
             raise self.fail(f"constant {name!r} claims shape {list(shape)}")
-        values = self.values(tensor, name, kind)
+        values = self.packed(tensor, name, kind) if kind in BITS else self.values(tensor, name, kind)
         if values.size != math.prod(shape):
             raise self.fail(f"constant {name!r} holds {values.size} values for shape {list(shape)}")
         return values.reshape(shape)
@@ -186,6 +188,19 @@ class _Reader:
         if dtype.kind in "iu" and not np.array_equal(converted, given):
             raise self.fail(f"constant {name!r} holds values that are no {kind}")
         return converted
+
+    def packed(self, tensor: Any, name: str, kind: str) -> NDArray[Any]:
+        """Values of 4 or 2 bits from as many bytes as hold them, or from one entry of int32_data per byte."""
+        count = math.prod(tensor.dims)
+        if tensor.data_location == tensor.EXTERNAL:
+            given = np.frombuffer(self.external(tensor, name), dtype=np.uint8)
+        elif tensor.HasField("raw_data"):
+            given = np.frombuffer(tensor.raw_data, dtype=np.uint8)
+        else:
+            given = np.asarray(tensor.int32_data, dtype=np.int64)
+        if given.size != -(-count * BITS[kind] // 8) or int(given.min(initial=0)) < -128 or given.max(initial=0) > 255:
+            raise self.fail(f"constant {name!r} holds {given.size} bytes for {count} values of {kind}")
+        return unpack(given.astype(np.uint8), kind, count)
 
     def external(self, tensor: Any, name: str) -> bytes:
         """Bytes of a tensor that the model keeps in another file of its own directory."""

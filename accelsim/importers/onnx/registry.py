@@ -90,8 +90,8 @@ class Lowering:
     notes: str = ""
 
 
-_CONV_NOTES = "2-D; weights int8 or uint8, per tensor or per output channel; auto_pad, dilations, groups"
-_DENSE_NOTES = "constant weights"
+_CONV_NOTES = "2-D; weights int8 or uint8 (in QDQ form 4 or 2 bits too), per tensor or per output channel; auto_pad, dilations, groups"
+_DENSE_NOTES = "constant weights (in QDQ form 4 or 2 bits too)"
 _SUM_NOTES = "operands of equal rank where one has 4 axes; or one of them constant"
 _TABLE = "a table of 256 codes"
 _FLOAT_SUM = "two operands of at most 8 bits, or one with a constant of at most 256 distinct numbers"

@@ -15,6 +15,7 @@ from accelsim.importers.onnx.network import Codes, Network, Pending, Real, Targe
 from accelsim.importers.onnx.records import OnnxNode
 from accelsim.importers.onnx.refusal import RefusalError
 from accelsim.importers.onnx.rules import Rules
+from accelsim.importers.onnx.sub_byte import is_packed
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +123,9 @@ class Site:
             return scales, np.zeros(len(scales), np.int64), holder
         zeros = self.array(zero_point, "zero points").reshape(-1)
         self.need(
-            zeros.dtype.kind in "iu" and (dtype is None or zeros.dtype == dtype) and len(zeros) in (1, len(scales)),
+            (zeros.dtype.kind in "iu" or is_packed(zeros.dtype))
+            and (dtype is None or zeros.dtype == dtype)
+            and len(zeros) in (1, len(scales)),
             f"its {len(zeros)} zero points are {zeros.dtype}",
             "as many as scales, of the type of the codes",
         )
