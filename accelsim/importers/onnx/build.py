@@ -11,7 +11,6 @@ from accelsim.arch import Arithmetic
 from accelsim.errors import ConfigError, GraphError, InputError, ModelError, UnsupportedOperatorError
 from accelsim.graph import Graph, HostPort, Tensor
 from accelsim.importers.onnx.account import Turn, account
-from accelsim.importers.onnx.formulas import FORMATS
 from accelsim.importers.onnx.network import Codes, HostReal, Network, Real
 from accelsim.importers.onnx.qonnx_registry import QONNX_LOWERINGS
 from accelsim.importers.onnx.records import FORMAT_TYPES, OnnxModel, OnnxNode
@@ -19,7 +18,7 @@ from accelsim.importers.onnx.refusal import RefusalError
 from accelsim.importers.onnx.registry import LOWERINGS
 from accelsim.importers.onnx.rules import Rules
 from accelsim.importers.onnx.site import Site
-from accelsim.numerics import Rounding
+from accelsim.numerics import IntFormat, Rounding
 
 REMEDY = "quantize it with onnxruntime.quantization.quantize_static (QDQ or QOperator format, int8 or uint8)"
 
@@ -76,8 +75,8 @@ def _read_inputs(net: Network) -> None:
             net.values[value.name] = HostReal(value.name, value.shape)
             continue
         if value.type not in FORMAT_TYPES:
-            raise RefusalError(f"graph input {value.name!r} is {value.type}", "FLOAT, INT8 or UINT8")
-        fmt = FORMATS[FORMAT_TYPES[value.type]]
+            raise RefusalError(f"graph input {value.name!r} is {value.type}", f"FLOAT, {', '.join(FORMAT_TYPES)}")
+        fmt = IntFormat.parse(value.type.lower())
         net.values[value.name] = net.make(value.name, value.shape, fmt, None)
         net.inputs.append(HostPort(value.name, value.name))
 

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from accelsim.graph import Conv2D, Dense, DepthwiseConv2D, MacGeometry, MacLayer
 from accelsim.importers.onnx.float_bias import rounded_bias
-from accelsim.importers.onnx.formulas import FORMATS
+from accelsim.importers.onnx.formulas import ACCEPTED, format_of, is_codes
 from accelsim.importers.onnx.network import Codes, Pending, Shape, Target, Weights
 from accelsim.importers.onnx.refusal import RefusalError
 from accelsim.importers.onnx.site import Site
-from accelsim.importers.onnx.sub_byte import is_packed, width
+from accelsim.importers.onnx.sub_byte import width
 from accelsim.importers.onnx.window import window
 from accelsim.numerics import INT32, IntFormat
 from accelsim.quant import requantization_from_scales
@@ -139,7 +139,7 @@ def _product(
         image.shape[-1] == k, f"it multiplies {list(image.shape)} with {k} x {units} weights", "equal inner sizes"
     )
     axis = weights.axis if weights.axis is None or transposed else 1 - weights.axis
-    turned = Weights(matrix.reshape(units, 1, 1, k), weights.scales, weights.zero_points, axis)
+    turned = replace(weights, codes=matrix.reshape(units, 1, 1, k), axis=axis)
     rows = int(np.prod(image.shape[:-1], dtype=np.int64))
     geometry = MacGeometry(n=1, ih=rows, iw=1, ic=k, oh=rows, ow=1, oc=units)
     operands = _operands(site, turned, (0, 1, 2, 3), bias)
@@ -197,29 +197,29 @@ def _operands(site: Site, weights: Weights, order: Shape, bias: NDArray[np.int64
             f"its weights have {len(values)} {what} along axis {weights.axis} for {channels} output channels",
             "one per tensor or one per output channel",
         )
-    centred = weights.codes.astype(np.int16) - weights.zero_points.astype(np.int16).reshape(
+    centred = weights.codes.astype(np.int32) - weights.zero_points.astype(np.int32).reshape(
         -1, *(1,) * (weights.codes.ndim - 1)
     )
     moved = np.ascontiguousarray(centred.transpose(order))
-    operands = _Operands(moved, weights.scales, bias, width(weights.codes.dtype))
+    operands = _Operands(moved, weights.scales, bias, weights.bits or width(weights.codes.dtype))
     return replace(operands, weights=moved.astype(operands.format.dtype))
 
 
 def _weights(site: Site, position: int, scale: int, zero_point: int, *, axis: int) -> Weights:
     """A constant operand of a QLinear operator, per tensor or per output channel (``axis``)."""
     codes = site.array(position, "weights")
-    site.need(codes.dtype in FORMATS, f"its weights are {codes.dtype}", "int8 or uint8 weights")
-    scales, zeros, _ = site.parameters(scale, zero_point, codes.dtype)
+    site.need(is_codes(codes), f"its weights are {codes.dtype}", ACCEPTED)
+    scales, zeros, _ = site.parameters(scale, zero_point, format_of(codes.dtype))
     per_channel = max(len(scales), len(zeros)) > 1
     return Weights(codes, scales, zeros, axis if per_channel else None)
 
 
 def _dequantized_weights(site: Site, position: int) -> Weights:
     value = site.value(position)
-    if not isinstance(value, Weights) or not (value.codes.dtype in FORMATS or is_packed(value.codes.dtype)):
+    if not isinstance(value, Weights) or not is_codes(value.codes):
         raise RefusalError(
             f"its weights (input {position}) are not dequantized from a constant",
-            "weights of 2, 4 or 8 bits that are constant",
+            f"weights that are constant, {ACCEPTED}",
         )
     return value
 

@@ -63,12 +63,16 @@ class HostReal:
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """A dequantized constant: integer codes, and scales and zero points per tensor or along ``axis``."""
+    """A dequantized constant: integer codes, and scales and zero points per tensor or along ``axis``.
+
+    ``bits`` is the width that the file gives them where their type does not tell it; 0 where it does.
+    """
 
     codes: NDArray[Any]
     scales: NDArray[np.float32]
     zero_points: NDArray[np.int64]
     axis: int | None
+    bits: int = field(default=0, kw_only=True)
 
 
 @dataclass(frozen=True)

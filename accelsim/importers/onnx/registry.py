@@ -77,7 +77,7 @@ from accelsim.importers.onnx.lower_window import (
 )
 from accelsim.importers.onnx.site import Site
 
-QOPERATOR, QDQ, CODES = "int8, uint8 (QOperator)", "int8, uint8 (QDQ)", "int8, uint8 (codes or QDQ)"
+QOPERATOR, QDQ, CODES = "int8, uint8 (QOperator)", "2, 4, 8, 16 bits (QDQ)", "2, 4, 8, 16 bits (codes or QDQ)"
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,10 @@ class Lowering:
     notes: str = ""
 
 
-_CONV_NOTES = "2-D; weights int8 or uint8 (in QDQ form 4 or 2 bits too), per tensor or per output channel; auto_pad, dilations, groups"
-_DENSE_NOTES = "constant weights (in QDQ form 4 or 2 bits too)"
+_CONV_NOTES = "2-D; weights per tensor or per output channel; auto_pad, dilations, groups"
+_DENSE_NOTES = "constant weights"
 _SUM_NOTES = "operands of equal rank where one has 4 axes; or one of them constant"
-_TABLE = "a table of 256 codes"
+_TABLE = "a table of all codes"
 _FLOAT_SUM = "two operands of at most 8 bits, or one with a constant of at most 256 distinct numbers"
 _FLOAT_BINARY = Lowering(lower_float_binary, (BinaryLut, Lut), QDQ, _FLOAT_SUM)
 _UNARY = Lowering(lower_unary, (Lut,), QDQ, _TABLE)
@@ -155,10 +155,13 @@ LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
         "Split": Lowering(lower_split, (StridedSlice,), CODES, "constant sizes"),
         "Dropout": Lowering(lower_dropout, (), CODES, "inference"),
         "QuantizeLinear": Lowering(
-            lower_quantize_linear, (Lut,), "float to int8, uint8", "at graph inputs on the host"
+            lower_quantize_linear, (Lut,), "float to 2, 4, 8, 16 bits", "at graph inputs on the host"
         ),
         "DequantizeLinear": Lowering(
-            lower_dequantize_linear, (), "int8, uint8 to float", "at graph outputs on the host"
+            lower_dequantize_linear,
+            (),
+            "2, 4, 8, 16 bits to float",
+            "at graph outputs on the host; constants in blocks whose scales differ by powers of two",
         ),
         "Identity": Lowering(lower_identity, (), CODES),
     }

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.numerics import IntFormat
+
 BITS: Mapping[str, int] = {"INT4": 4, "UINT4": 4, "INT2": 2, "UINT2": 2}
 """Bits of each packed type, as ONNX spells it."""
 
@@ -20,6 +22,16 @@ def width(dtype: np.dtype[Any]) -> int:
 def is_packed(dtype: np.dtype[Any]) -> bool:
     """Whether ``dtype`` is one of the types of 4 or 2 bits."""
     return dtype.name.upper() in BITS
+
+
+def holder_of(fmt: IntFormat) -> np.dtype[Any]:
+    """The type that holds constants of ``fmt``: that of ml_dtypes for 4 and 2 bits, so that their width is not lost."""
+    if str(fmt).upper() not in BITS:
+        return fmt.dtype
+    import ml_dtypes
+
+    held: np.dtype[Any] = np.dtype(getattr(ml_dtypes, str(fmt)))
+    return held
 
 
 def unpack(packed: NDArray[np.uint8], kind: str, count: int) -> NDArray[Any]:

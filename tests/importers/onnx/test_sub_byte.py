@@ -96,10 +96,3 @@ def test_a_zero_point_of_another_type(tmp_path: Path) -> None:
     model.graph.initializer[1].CopyFrom(helper.make_tensor("wz", TensorProto.INT8, (), [0]))
     with pytest.raises(ModelError, match="of the type of the codes"):
         load(model, tmp_path)
-
-
-def test_activations_of_4_bits_are_refused(tmp_path: Path) -> None:
-    model = matmul("INT4", 0, codes_as="INT4")
-    model.graph.initializer[6].CopyFrom(helper.make_tensor("yz", TensorProto.INT4, (), [0]))
-    with pytest.raises(ModelError, match="its codes are int4"):
-        load(model, tmp_path)
