@@ -19,6 +19,7 @@ from accelsim.graph import (
     LayerNorm,
     MacGeometry,
     MacLayer,
+    MatMul,
     MaxPool2D,
     Mean,
     OperandScale,
@@ -130,6 +131,39 @@ class Builder:
         flat = self.reshape(x, (rows, k))
         oc = int(self.rng.integers(1, 30))
         self.mac(Dense, flat, MacGeometry(n=1, ih=rows, iw=1, ic=k, oh=rows, ow=1, oc=oc))
+
+    def column(self, x: Tensor) -> Tensor:
+        """A few pixels of one column of an image, (1, rows, 1, channels)."""
+        n, h, w, c = x.shape
+        begin = int(self.rng.integers(n)), 0, int(self.rng.integers(w)), 0
+        self.vector(StridedSlice, (x.name,), (1, min(h, 6), 1, c), begin=begin, strides=(1, 1, 1, 1))
+        return self.tensors[self.layers[-1].output]
+
+    def matmul(self) -> None:
+        """A product of two images' columns, of the same one's half the time; in one group its right operand has its own view."""
+        left = self.image()
+        others = [t for t in self.images if self.tensors[t].shape[3] == left.shape[3]]
+        right = left if self.rng.random() < 0.5 else self.tensors[others[int(self.rng.integers(len(others)))]]
+        left, right = self.column(left), self.column(right)
+        m, n, c = left.shape[1], right.shape[1], left.shape[3]
+        groups = int(self.rng.choice([g for g in (1, 1, 2, 3) if c % g == 0]))
+        if groups == 1:
+            self.vector(Transpose, (right.name,), (n, 1, 1, c), permutation=(1, 0, 2, 3))
+            right = self.tensors[self.layers[-1].output]
+        geometry = MacGeometry(n=1, ih=m, iw=1, ic=c, oh=m, ow=1, oc=groups * n, groups=groups)
+        layer = MatMul(
+            name=f"MatMul_{len(self.layers)}",
+            inputs=(left.name, right.name),
+            output=self.tensor(geometry.output_shape),
+            geometry=geometry,
+            weights=None,
+            weight_format=right.format,
+            input_zero_point=int(self.rng.integers(-128, 128)),
+            right_zero_point=int(self.rng.integers(-128, 128)),
+            requant=requant(self.rng, gain=1 / (30 * np.sqrt(geometry.reduction) * 120)),
+        )
+        self.layers.append(layer)
+        self.images.append(layer.output)
 
     def reshape(self, x: Tensor, shape: tuple[int, ...]) -> Tensor:
         layer = Reshape(
@@ -253,6 +287,7 @@ KINDS = (
     "conv",
     "conv",
     "dense",
+    "matmul",
     "add",
     "pool",
     "mean",
@@ -286,7 +321,7 @@ def random_arch(rng: Rng) -> Arch:
         {
             "array.rows": int(rng.integers(1, 20)),
             "array.cols": int(rng.integers(1, 20)),
-            "array.dataflow": str(rng.choice(["weight_stationary", "output_stationary"])),
+            "array.dataflow": str(rng.choice(["weight_stationary", "output_stationary", "input_stationary"])),
             "array.weight_preload": str(rng.choice(["serial", "overlapped"])),
             "array.activation_bits": int(rng.choice([4, 8])),
             "accumulator.count": int(rng.integers(4, 200)),

@@ -6,7 +6,7 @@ from typing import Any
 
 from accelsim.numba_cache import njit
 
-WEIGHT_STATIONARY, OUTPUT_STATIONARY = range(2)
+WEIGHT_STATIONARY, OUTPUT_STATIONARY, INPUT_STATIONARY = range(3)
 """Dataflow codes."""
 
 
@@ -67,6 +67,11 @@ def tile_cost(array: Any, pixels: int, reduction: int, channels: int, groups: in
     rows, cols, passes, products = array[1], array[2], array[4], array[5]
     if array[0] == WEIGHT_STATIONARY:
         cost = weight_stationary(rows, cols, array[3] != 0, passes, products, pixels, reduction, channels, groups, kept)
+    elif array[0] == INPUT_STATIONARY:
+        turned = weight_stationary(
+            rows, cols, array[3] != 0, passes, products, channels, reduction, pixels, groups, False
+        )
+        cost = turned[0], turned[1], turned[3], turned[2], turned[4]
     else:
         cost = output_stationary(rows, cols, passes, products, pixels, reduction, channels, groups)
     cycles = cost[0]

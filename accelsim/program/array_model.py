@@ -8,6 +8,9 @@ fill the R x C array once each:
   2018, analytical model). With ``overlapped`` preload the weights of the next fold shift in behind the running one, as in
   TPUv1 (Jouppi et al. 2017, section 2): ``max(pixels, R)`` per fold, plus one fill and drain for the tile.
 * output-stationary: pixels over rows, channels over columns; ``reduction + R + C - 2`` per fold.
+* input-stationary: weight-stationary with the operands exchanged: reduction over rows, pixels over columns; R cycles to shift
+  the inputs in, then ``channels`` filters stream through: ``2R + C + channels - 2`` per fold (SCALE-Sim). Every compute tile
+  shifts its inputs in anew.
 
 Small groups (depthwise) share a weight-stationary fold as a block diagonal: each takes ``reduction`` rows and ``channels``
 columns of its own, and the rest of those rows and columns idles.
@@ -18,7 +21,8 @@ A composable MAC that makes ``products`` narrow products at once (Sharma et al. 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,8 +61,7 @@ class ArrayCost:
 
 def array_cost(tiles: ComputeTiles, arch: Arch) -> ArrayCost:
     """Cycles and accesses of each compute tile on ``arch``."""
-    model = _weight_stationary if arch.array.dataflow == "weight_stationary" else _output_stationary
-    return _with_buffer_bandwidth(model(tiles, arch), tiles, arch)
+    return _with_buffer_bandwidth(_MODELS[arch.array.dataflow](tiles, arch), tiles, arch)
 
 
 def _weight_stationary(t: ComputeTiles, arch: Arch) -> ArrayCost:
@@ -96,6 +99,21 @@ def _output_stationary(t: ComputeTiles, arch: Arch) -> ArrayCost:
         activation_reads=t.groups * t.pixels * t.reduction * col_folds,
         accumulator_writes=t.groups * t.pixels * t.channels,
     )
+
+
+def _input_stationary(t: ComputeTiles, arch: Arch) -> ArrayCost:
+    turned = replace(t, pixels=t.channels, channels=t.pixels, weights_kept=np.zeros_like(t.weights_kept))
+    cost = _weight_stationary(turned, arch)
+    return replace(cost, weight_reads=cost.activation_reads, activation_reads=cost.weight_reads)
+
+
+_MODELS = MappingProxyType(
+    {
+        "weight_stationary": _weight_stationary,
+        "output_stationary": _output_stationary,
+        "input_stationary": _input_stationary,
+    }
+)
 
 
 def _with_buffer_bandwidth(cost: ArrayCost, t: ComputeTiles, arch: Arch) -> ArrayCost:

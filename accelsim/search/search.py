@@ -93,7 +93,15 @@ def search_graph(
     graph: Graph, *, arch: Arch, objective: Objective = "cycles", table: EnergyTable | None = None
 ) -> tuple[Mapping | None, ...]:
     """A mapping for every layer: the best for each MAC layer by itself, the greedy mapper's for the others."""
-    known: dict[object, MacMapping] = {}
+    return search_layers(graph, arch=arch, objective=objective, table=table)[0]
+
+
+def search_layers(
+    graph: Graph, *, arch: Arch, objective: Objective = "cycles", table: EnergyTable | None = None
+) -> tuple[tuple[Mapping | None, ...], dict[str, Found]]:
+    """As :func:`search_graph`, and what was found for each MAC layer by name; equal layers are searched once."""
+    known: dict[object, Found] = {}
+    found: dict[str, Found] = {}
     mappings: list[Mapping | None] = []
     for layer in graph.layers:
         if not isinstance(layer, MacLayer):
@@ -101,9 +109,10 @@ def search_graph(
             continue
         key = (layer.geometry, operand_bits(layer, graph))
         if key not in known:
-            known[key] = search_mapping(layer, graph=graph, arch=arch, objective=objective, table=table).mapping
-        mappings.append(known[key])
-    return tuple(mappings)
+            known[key] = search_mapping(layer, graph=graph, arch=arch, objective=objective, table=table)
+        found[layer.name] = known[key]
+        mappings.append(known[key].mapping)
+    return tuple(mappings), found
 
 
 def array_record(bits: OperandBits, arch: Arch) -> Integers:
@@ -111,7 +120,7 @@ def array_record(bits: OperandBits, arch: Arch) -> Integers:
     array = arch.array
     return np.array(
         [
-            ("weight_stationary", "output_stationary").index(array.dataflow),
+            ("weight_stationary", "output_stationary", "input_stationary").index(array.dataflow),
             array.rows,
             array.cols,
             array.weight_preload == "overlapped",

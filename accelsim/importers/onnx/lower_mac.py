@@ -86,13 +86,13 @@ def _convolution(site: Site, image: Codes, weights: Weights, bias: NDArray[np.in
     return _mac(site, kind, operator, image, image.tensor, geometry, operands, (n, oc, rows.size, columns.size))
 
 
-def lower_qlinear_matmul(site: Site) -> None:
+def lower_constant_qlinear_matmul(site: Site) -> None:
     """a, s, z, b, s, z, s_y, z_y; ``b`` a constant matrix, scales per tensor or per column."""
     image, weights = site.scaled(0, 1, 2), _weights(site, 3, 4, 5, axis=1)
     site.emit(_product(site, image, weights, None, transposed=False), site.quantization(6, 7))
 
 
-def lower_matmul(site: Site) -> None:
+def lower_constant_matmul(site: Site) -> None:
     """DequantizeLinear -> MatMul -> QuantizeLinear with a constant matrix."""
     site.result(_product(site, site.codes(0), _dequantized_weights(site, 1), None, transposed=False))
 

@@ -132,7 +132,7 @@ class Network:
     layers: list[Layer] = field(default_factory=list)
     inputs: list[HostPort] = field(default_factory=list)
     approximations: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    _plain: dict[str, str] = field(default_factory=dict)
+    _ordered: dict[tuple[str, Shape], str] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -166,24 +166,37 @@ class Network:
 
     def plain(self, codes: Codes) -> str:
         """A tensor that holds ``codes`` in ONNX's order of elements, transposed once where it must be."""
-        if _same_order(codes.shape):
-            return codes.tensor
-        if codes.tensor not in self._plain:
-            name = self.fresh(f"{codes.tensor}/channels_first")
-            self.tensors[name] = self._tensor(name, codes.shape, codes, None)
-            self.layers.append(_transpose(f"transpose to {name}", codes.tensor, name, codes.stored, CHANNELS_FIRST))
-            self._plain[codes.tensor] = name
-        return self._plain[codes.tensor]
+        return self.ordered(codes, tuple(range(len(codes.shape))), "channels_first")
 
     def from_plain(self, codes: Codes, make_layer: Callable[[str], Layer]) -> None:
         """Add the layer that writes ``codes`` in ONNX's order, and the transposition that must follow it."""
-        if _same_order(codes.shape):
+        self.from_ordered(codes, tuple(range(len(codes.shape))), "channels_first", make_layer)
+
+    def ordered(self, codes: Codes, order: Shape, what: str) -> str:
+        """A tensor that holds ``codes`` with ONNX axis ``order[i]`` as axis ``i``, transposed once where it must be."""
+        permutation = tuple(stored_axis(axis, len(order)) for axis in order)
+        if _keeps_order(codes.stored, permutation):
+            return codes.tensor
+        key = codes.tensor, order
+        if key not in self._ordered:
+            name = self.fresh(f"{codes.tensor}/{what}")
+            self.tensors[name] = self._tensor(name, tuple(codes.shape[axis] for axis in order), codes, None)
+            self.layers.append(_transpose(f"transpose to {name}", codes.tensor, name, codes.stored, permutation))
+            self._ordered[key] = name
+        return self._ordered[key]
+
+    def from_ordered(self, codes: Codes, order: Shape, what: str, make_layer: Callable[[str], Layer]) -> None:
+        """Add the layer that writes ``codes`` in that order of axes, and the transposition that must follow it."""
+        permutation = tuple(stored_axis(axis, len(order)) for axis in order)
+        if _keeps_order(codes.stored, permutation):
             self.layers.append(make_layer(codes.tensor))
             return
-        name = self.fresh(f"{codes.tensor}/channels_first")
-        self.tensors[name] = self._tensor(name, codes.shape, codes, None)
+        name = self.fresh(f"{codes.tensor}/{what}")
+        shape = tuple(codes.shape[axis] for axis in order)
+        self.tensors[name] = self._tensor(name, shape, codes, None)
         self.layers.append(make_layer(name))
-        self.layers.append(_transpose(f"transpose from {name}", name, codes.tensor, codes.shape, CHANNELS_LAST))
+        back = tuple(permutation.index(axis) for axis in range(len(order)))
+        self.layers.append(_transpose(f"transpose from {name}", name, codes.tensor, shape, back))
 
     def reshaped(self, layer: str, source: Codes, target: Codes, operator: str) -> None:
         """``source`` under the shape of ``target``, element for element in ONNX's order."""
@@ -195,9 +208,10 @@ class Network:
         )
 
 
-def _same_order(shape: Shape) -> bool:
-    """Whether channels first and channels last put the elements in one order."""
-    return len(shape) != 4 or shape[1] == 1 or shape[2] * shape[3] == 1
+def _keeps_order(shape: Shape, permutation: Shape) -> bool:
+    """Whether permuting the axes of ``shape`` leaves the elements where they are: axes longer than 1 stay in order."""
+    moved = [axis for axis in permutation if shape[axis] > 1]
+    return moved == sorted(moved)
 
 
 def _transpose(layer: str, source: str, target: str, shape: Shape, permutation: Shape) -> Transpose:

@@ -18,6 +18,7 @@ from accelsim.graph import (
     Layer,
     LayerNorm,
     Lut,
+    MatMul,
     MaxPool2D,
     Mean,
     Mul,
@@ -45,11 +46,10 @@ from accelsim.importers.onnx.lower_elementwise import (
 from accelsim.importers.onnx.lower_mac import (
     lower_conv,
     lower_gemm,
-    lower_matmul,
     lower_qgemm,
     lower_qlinear_conv,
-    lower_qlinear_matmul,
 )
+from accelsim.importers.onnx.lower_matmul import lower_matmul, lower_qlinear_matmul
 from accelsim.importers.onnx.lower_norm import lower_layer_normalization
 from accelsim.importers.onnx.lower_reduce import lower_reduce_extreme, lower_reduce_mean
 from accelsim.importers.onnx.lower_resize import lower_resize
@@ -92,6 +92,7 @@ class Lowering:
 
 _CONV_NOTES = "2-D; weights per tensor or per output channel; auto_pad, dilations, groups"
 _DENSE_NOTES = "constant weights"
+_PRODUCT_NOTES = "a constant right operand, or two activations with equal leading axes or one right matrix"
 _SUM_NOTES = "operands of equal rank where one has 4 axes; or one of them constant"
 _TABLE = "a table of all codes"
 _FLOAT_SUM = "two operands of at most 8 bits, or one with a constant of at most 256 distinct numbers"
@@ -103,7 +104,7 @@ _MEAN_NOTES = "constant axes; an integer sum, where ONNX Runtime has a float one
 LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
     {
         "QLinearConv": Lowering(lower_qlinear_conv, (Conv2D, DepthwiseConv2D), QOPERATOR, _CONV_NOTES),
-        "QLinearMatMul": Lowering(lower_qlinear_matmul, (Dense,), QOPERATOR, _DENSE_NOTES),
+        "QLinearMatMul": Lowering(lower_qlinear_matmul, (Dense, MatMul, Transpose), QOPERATOR, _PRODUCT_NOTES),
         "QGemm": Lowering(lower_qgemm, (Dense,), QOPERATOR, _DENSE_NOTES),
         "QLinearAdd": Lowering(lower_qlinear_add, (BinaryLut, Lut, Add), QOPERATOR, _SUM_NOTES),
         "QLinearMul": Lowering(lower_qlinear_mul, (BinaryLut, Lut, Mul), QOPERATOR, _SUM_NOTES),
@@ -117,7 +118,7 @@ LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
         "QLinearSoftmax": Lowering(lower_qlinear_softmax, (FloatTableSoftmax, Transpose), QOPERATOR, _ROWS),
         "Conv": Lowering(lower_conv, (Conv2D, DepthwiseConv2D), QDQ, _CONV_NOTES),
         "Gemm": Lowering(lower_gemm, (Dense,), QDQ, _DENSE_NOTES),
-        "MatMul": Lowering(lower_matmul, (Dense,), QDQ, _DENSE_NOTES),
+        "MatMul": Lowering(lower_matmul, (Dense, MatMul, Transpose), QDQ, _PRODUCT_NOTES),
         "Add": Lowering(lower_add, (BinaryLut, Lut, Add), QDQ, _SUM_NOTES),
         "Mul": Lowering(lower_mul, (BinaryLut, Lut, Mul), QDQ, _SUM_NOTES),
         "AveragePool": Lowering(lower_average_pool, (FloatAveragePool2D,), QDQ, "2-D; with the arithmetic onnxruntime"),
