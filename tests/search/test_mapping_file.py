@@ -101,7 +101,7 @@ def test_programs_refuse_tiles_that_are_none() -> None:
         build_program(GRAPH, arch=ARCH, mappings=[VectorMapping(tile=(1, 1)), *mappings[1:]])
     with pytest.raises(ProgramError, match="needs a mapping"):
         build_program(GRAPH, arch=ARCH, mappings=[None, *mappings[1:]])
-    with pytest.raises(MappingError, match="whole groups"):
+    with pytest.raises(MappingError, match="tile size groups must be 1 to 16, got 17"):
         build_program(
             GRAPH,
             arch=ARCH,
