@@ -22,7 +22,7 @@ from accelsim.mapper import map_layer
 from accelsim.mapper.greedy import operand_bits
 from accelsim.search import search_mapping
 from accelsim.search._bounds import CYCLES, search
-from accelsim.search.search import FINALISTS, _energies, _limits, _shape, array_record
+from accelsim.search.search import FINALISTS, _energies, _limits, _shape, array_of
 from accelsim.search.space import space_of
 
 
@@ -41,7 +41,7 @@ def main() -> None:
     for layer in layers.values():
         space, bits = space_of(layer.geometry), operand_bits(layer, graph)
         values, best = np.empty(FINALISTS), np.zeros((FINALISTS, 8), np.int64)
-        record, limits = array_record(bits, arch), _limits(layer, bits, arch)
+        record, limits = array_of(bits, arch), _limits(layer, bits, arch)
         energies, shape = _energies(layer, graph, arch, table), _shape(layer)
         begin = time.process_time()
         seen, legal = search(

@@ -183,6 +183,7 @@ _ALL = (
             DEPTHWISE_CONV_2D="float32_half_even",
             FULLY_CONNECTED="float32_half_even",
             TRANSPOSE_CONV="float32_half_even",
+            BATCH_MATMUL="float32_half_even",
             MUL="float32_half_even",
             MEAN="float32_half_even",
             ADD="xnnpack_add",

@@ -147,6 +147,4 @@ def _check_matmul(layer: MatMul, tensors: Mapping[str, Tensor], shape_only: bool
 def _check_input_zero_point(layer: MacLayer, tensors: Mapping[str, Tensor]) -> None:
     source = tensors[layer.inputs[0]].format
     if not (source.contains(layer.input_zero_point) or (source.bipolar and layer.input_zero_point == 0)):
-        raise GraphError(
-            f"layer {layer.name!r}: input zero point {layer.input_zero_point} is no {source}"
-        )
+        raise GraphError(f"layer {layer.name!r}: input zero point {layer.input_zero_point} is no {source}")

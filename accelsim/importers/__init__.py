@@ -92,6 +92,7 @@ def resolve_model(name_or_path: str | Path) -> Path:
 
 def supported_operators() -> tuple[OperatorSupport, ...]:
     """Every operator that is accepted, from the importers' own tables."""
+    from accelsim.importers.onnx.qonnx_registry import QONNX_LOWERINGS
     from accelsim.importers.onnx.registry import LOWERINGS as ONNX_LOWERINGS
     from accelsim.importers.table import OPERATIONS
     from accelsim.importers.tflite.registry import BOUNDARY, LOWERINGS
@@ -103,9 +104,10 @@ def supported_operators() -> tuple[OperatorSupport, ...]:
     boundary = [OperatorSupport(name, ".tflite", formats, "host", notes) for name, (formats, notes) in BOUNDARY.items()]
     onnx = [
         OperatorSupport(
-            name, ".onnx", rule.formats, " or ".join(layer.__name__ for layer in rule.layers) or "host", rule.notes
+            name, source, rule.formats, " or ".join(layer.__name__ for layer in rule.layers) or "host", rule.notes
         )
-        for name, rule in ONNX_LOWERINGS.items()
+        for source, lowerings in ((".onnx", ONNX_LOWERINGS), (".onnx (QONNX)", QONNX_LOWERINGS))
+        for name, rule in lowerings.items()
     ]
     table = [
         OperatorSupport(name, ".csv", "2 to 32 bits", layer.__name__, "shapes only: timing and energy, no values")

@@ -176,7 +176,10 @@ def play_os(design: Design, tiles: Sequence[Tile]) -> list[Outcome]:
         for g, p, c in cuts:
             steps = tile.x.shape[2]
             stimulus += [[steps], padded(tile.bias[g, c : c + cols], cols)]
-            stimulus += [padded(tile.w[g, :, c : c + cols], steps, cols), padded(tile.x[g, p : p + rows].T, steps, rows)]
+            stimulus += [
+                padded(tile.w[g, :, c : c + cols], steps, cols),
+                padded(tile.x[g, p : p + rows].T, steps, rows),
+            ]
     results, at, outcomes = design.run(stimulus), 0, []
     for tile in tiles:
         cycles, at = int(results[at]), at + 1

@@ -15,7 +15,7 @@ from accelsim.importers.onnx.network import Codes, HostReal, Network, Real
 from accelsim.importers.onnx.qonnx_registry import QONNX_LOWERINGS
 from accelsim.importers.onnx.records import FORMAT_TYPES, OnnxModel, OnnxNode
 from accelsim.importers.onnx.refusal import RefusalError
-from accelsim.importers.onnx.registry import LOWERINGS
+from accelsim.importers.onnx.registry import LOWERINGS, REFUSED
 from accelsim.importers.onnx.rules import Rules
 from accelsim.importers.onnx.site import Site
 from accelsim.numerics import IntFormat, Rounding
@@ -60,7 +60,8 @@ def _require_quantized(model: OnnxModel) -> None:
     ops = {node.op for node in model.nodes}
     if model.is_qonnx or any(value.type in FORMAT_TYPES for value in model.inputs):
         return
-    if not any(op.startswith(("QLinear", "QGemm")) for op in ops) and not {"QuantizeLinear", "DequantizeLinear"} & ops:
+    quantizing = {"QuantizeLinear", "DequantizeLinear", *REFUSED}
+    if not any(op.startswith(("QLinear", "QGemm")) for op in ops) and not quantizing & ops:
         raise ModelError(
             f"{model.path}: the model is not quantized (it has no QLinear operators, no QuantizeLinear and no "
             f"DequantizeLinear); {REMEDY}",
@@ -84,6 +85,8 @@ def _read_inputs(net: Network) -> None:
 def _lower(site: Site) -> None:
     lowerings = QONNX_LOWERINGS if site.net.model.is_qonnx else LOWERINGS
     lowering = lowerings.get(site.node.op)
+    if lowering is None and site.node.op in REFUSED:
+        raise RefusalError(*REFUSED[site.node.op])
     if lowering is None:
         near = difflib.get_close_matches(site.node.op, lowerings, n=1)
         raise RefusalError(

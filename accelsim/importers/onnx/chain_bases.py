@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import BinaryLut, Dense, Lut, MacGeometry, MacLayer
-from accelsim.importers.onnx.chains import Chained, Final, channel_axis
+from accelsim.importers.onnx.chains import Chained, Final
 from accelsim.importers.onnx.formulas import Floats, dequantize
 from accelsim.importers.onnx.network import Codes, Shape, view
 from accelsim.importers.onnx.qonnx_quantizer import Quantizer
@@ -67,17 +68,21 @@ class Sums:
     def settle(self, chain: Chained, final: Final, name: str) -> None:
         """The layer with thresholds, or with the multiplier and bias nearest to the chain."""
         scheme = self.site.rules.scheme(self.operator)
-        self.site.need(
-            self.reach <= INT32.max,
-            f"its sums reach {self.reach}",
-            "sums of at most 32 bits: narrower codes or weights",
-        )
+        self.need_int32()
         if scheme == Thresholds.scheme:
             requant, bias = self._thresholds(chain, final), None
         else:
             requant, bias = self._scaled(scheme, chain, final)
         made = Codes(name, self.shape, final.quantization.format, final.quantization)
-        self._add(made, requant, bias)
+        self.emit(made, requant, bias)
+
+    def need_int32(self) -> None:
+        """RefusalError for sums that 32 bits may not hold."""
+        self.site.need(
+            self.reach <= INT32.max,
+            f"its sums reach {self.reach}",
+            "sums of at most 32 bits: narrower codes or weights",
+        )
 
     def _thresholds(self, chain: Chained, final: Final) -> Requantization:
         def codes(sums: Integers) -> Integers:
@@ -111,7 +116,7 @@ class Sums:
     def _say(self, gain: NDArray[np.float64], bias: NDArray[np.float64], final: Quantizer) -> None:
         if (bias != np.rint(bias)).any():
             self.site.approximate("its floating-point bias is rounded to a multiple of s_in * s_w")
-        if (gain != 1).any():
+        if (np.frexp(gain)[0] != 0.5).any():
             self.site.approximate(
                 "the float32 operators after it are folded into one multiplier and a bias per channel"
             )
@@ -120,10 +125,17 @@ class Sums:
                 f"the rounding mode {final.rounding} of its Quant is replaced by its arithmetic's own"
             )
 
-    def _add(self, made: Codes, requant: Requantization, bias: Integers | None) -> None:
+    def _layer_name(self) -> str:
+        """Numbered from the second on: sums that end in several quantizers are summed once for each."""
+        base, taken = self.site.layer_name, {layer.name for layer in self.site.net.layers}
+        return next(name for i in count(1) if (name := base if i == 1 else f"{base} {i}") not in taken)
+
+    def emit(self, made: Codes, requant: Requantization, bias: Integers | None = None) -> None:
+        """Make the layer that writes ``made``."""
+
         def layer(output: str) -> MacLayer:
             return self.kind(
-                name=self.site.layer_name, inputs=(self.source,), output=output, geometry=self.geometry,
+                name=self._layer_name(), inputs=(self.source,), output=output, geometry=self.geometry,
                 weights=self.weights, weight_format=self.weight_format, bias=bias,
                 input_zero_point=self.image.known.zero_point, requant=requant,
             )  # fmt: skip
@@ -206,11 +218,11 @@ def need_narrow(site: Site, source: Codes) -> None:
     site.need(bits <= MAX_TABLE_BITS, f"tensor {source.tensor!r} has {bits} bits", f"at most {MAX_TABLE_BITS}")
 
 
-def per_channel(site: Site, given: Floats, shape: Shape) -> Floats:
+def per_channel(site: Site, given: Floats, before: Chained) -> Floats:
     """A constant operand as a column (C, 1) or (1, 1), where it differs by channel alone."""
     if given.size == 1:
         return given.reshape(1, 1)
-    axis = channel_axis(shape)
+    axis, shape = before.axis, before.shape
     padded = (1,) * (len(shape) - given.ndim) + given.shape
     wanted = tuple(size if i == axis else 1 for i, size in enumerate(shape))
     site.need(

@@ -24,7 +24,7 @@ BIAS_SCALE_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
-class _Operands:
+class Operands:
     """``weights`` (oc, kh, kw, ic/groups) with their zero points subtracted, ``scales`` (1,) or (oc,), bias (oc,) or None."""
 
     weights: NDArray[Any]
@@ -40,6 +40,17 @@ class _Operands:
         return IntFormat(max(self.bits, needed))
 
 
+@dataclass(frozen=True)
+class Form:
+    """Which layer a convolution or product is, the tensor that it reads, its geometry, and its result's ONNX shape."""
+
+    kind: type[MacLayer]
+    operator: str
+    source: str
+    geometry: MacGeometry
+    shape: Shape
+
+
 def lower_qlinear_conv(site: Site) -> None:
     """x, s, z, w, s, z, s_y, z_y, bias (int32)."""
     image = site.scaled(0, 1, 2)
@@ -51,22 +62,28 @@ def lower_qlinear_conv(site: Site) -> None:
 
 def lower_conv(site: Site) -> None:
     """DequantizeLinear -> Conv -> QuantizeLinear: bias dequantized from int32 with scale s_in * s_w."""
-    image, weights = site.codes(0), _dequantized_weights(site, 1)
-    site.result(_convolution(site, image, weights, _dequantized_bias(site, 2, image, weights, axis=0)))
+    image, weights = site.codes(0), dequantized_weights(site, 1)
+    site.result(_convolution(site, image, weights, dequantized_bias(site, 2, image, weights, axis=0)))
 
 
 def _convolution(site: Site, image: Codes, weights: Weights, bias: NDArray[np.int64] | None) -> Pending:
+    form = convolution_form(site, image, weights.codes.shape)
+    return mac(site, form, image, operands_of(site, weights, (0, 2, 3, 1), bias))
+
+
+def convolution_form(site: Site, image: Codes, kernel: Shape) -> Form:
+    """A convolution of ``image`` with weights of ONNX shape ``kernel``."""
     site.need(
-        len(image.shape) == 4 and weights.codes.ndim == 4,
-        f"its input has shape {list(image.shape)}, its weights {list(weights.codes.shape)}",
+        len(image.shape) == 4 and len(kernel) == 4,
+        f"its input has shape {list(image.shape)}, its weights {list(kernel)}",
         "2-D convolution: 4 dimensions each",
     )
     n, ic, ih, iw = image.shape
-    oc, depth, kh, kw = weights.codes.shape
+    oc, depth, kh, kw = kernel
     groups = site.integer("group", 1)
     site.need(
-        groups >= 1 and depth * groups == ic and oc % groups == 0 and weights.codes.size > 0,
-        f"its weights have shape {list(weights.codes.shape)} in {groups} groups over {ic} input channels",
+        groups >= 1 and depth * groups == ic and oc % groups == 0 and min(kernel) > 0,
+        f"its weights have shape {list(kernel)} in {groups} groups over {ic} input channels",
         "channels that divide evenly",
     )
     site.need(
@@ -80,10 +97,9 @@ def _convolution(site: Site, image: Codes, weights: Weights, bias: NDArray[np.in
         stride_w=columns.stride, dilation_h=rows.dilation, dilation_w=columns.dilation, pad_top=rows.before,
         pad_left=columns.before, groups=groups,
     )  # fmt: skip
-    operands = _operands(site, weights, (0, 2, 3, 1), bias)
     depthwise = depth == 1 and groups == ic and groups > 1
     kind, operator = (DepthwiseConv2D, "DEPTHWISE_CONV_2D") if depthwise else (Conv2D, "CONV_2D")
-    return _mac(site, kind, operator, image, image.tensor, geometry, operands, (n, oc, rows.size, columns.size))
+    return Form(kind, operator, image.tensor, geometry, (n, oc, rows.size, columns.size))
 
 
 def lower_constant_qlinear_matmul(site: Site) -> None:
@@ -94,7 +110,7 @@ def lower_constant_qlinear_matmul(site: Site) -> None:
 
 def lower_constant_matmul(site: Site) -> None:
     """DequantizeLinear -> MatMul -> QuantizeLinear with a constant matrix."""
-    site.result(_product(site, site.codes(0), _dequantized_weights(site, 1), None, transposed=False))
+    site.result(_product(site, site.codes(0), dequantized_weights(site, 1), None, transposed=False))
 
 
 def lower_qgemm(site: Site) -> None:
@@ -111,12 +127,12 @@ def lower_qgemm(site: Site) -> None:
 
 def lower_gemm(site: Site) -> None:
     """DequantizeLinear -> Gemm -> QuantizeLinear; alpha and beta 1."""
-    image, weights = site.codes(0), _dequantized_weights(site, 1)
+    image, weights = site.codes(0), dequantized_weights(site, 1)
     transposed = _gemm_form(site)
     factors = site.number("alpha", 1.0), site.number("beta", 1.0)
     site.need(factors == (1.0, 1.0), f"its alpha and beta are {factors}", "alpha 1 and beta 1")
     site.need(weights.codes.ndim == 2, f"its weights have shape {list(weights.codes.shape)}", "a matrix")
-    bias = _dequantized_bias(site, 2, image, weights, axis=0 if transposed else 1)
+    bias = dequantized_bias(site, 2, image, weights, axis=0 if transposed else 1)
     site.result(_product(site, image, weights, bias, transposed=transposed))
 
 
@@ -128,6 +144,12 @@ def _gemm_form(site: Site) -> bool:
 def _product(
     site: Site, image: Codes, weights: Weights, bias: NDArray[np.int64] | None, *, transposed: bool, alpha: float = 1.0
 ) -> Pending:
+    form, turned = product_form(site, image, weights, transposed=transposed)
+    return mac(site, form, image, operands_of(site, turned, (0, 1, 2, 3), bias), alpha=alpha)
+
+
+def product_form(site: Site, image: Codes, weights: Weights, *, transposed: bool) -> tuple[Form, Weights]:
+    """A product of the rows of ``image`` with a matrix (k, units), or (units, k) where ``transposed``, and that as a kernel."""
     site.need(
         weights.codes.ndim == 2 and weights.codes.size > 0 and len(image.shape) >= 1,
         f"its weights have shape {list(weights.codes.shape)}",
@@ -142,29 +164,17 @@ def _product(
     turned = replace(weights, codes=matrix.reshape(units, 1, 1, k), axis=axis)
     rows = int(np.prod(image.shape[:-1], dtype=np.int64))
     geometry = MacGeometry(n=1, ih=rows, iw=1, ic=k, oh=rows, ow=1, oc=units)
-    operands = _operands(site, turned, (0, 1, 2, 3), bias)
     source = site.net.plain(image)
-    shape = (*image.shape[:-1], units)
-    return _mac(site, Dense, "FULLY_CONNECTED", image, source, geometry, operands, shape, alpha=alpha)
+    return Form(Dense, "FULLY_CONNECTED", source, geometry, (*image.shape[:-1], units)), turned
 
 
-def _mac(
-    site: Site,
-    kind: type[MacLayer],
-    operator: str,
-    image: Codes,
-    source: str,
-    geometry: MacGeometry,
-    operands: _Operands,
-    shape: Shape,
-    *,
-    alpha: float = 1.0,
-) -> Pending:
+def mac(site: Site, form: Form, image: Codes, operands: Operands, *, alpha: float = 1.0) -> Pending:
+    """The layer, once its result is quantized."""
     known = image.known
 
     def emit(target: Target) -> None:
         requant = requantization_from_scales(
-            site.rules.scheme(operator),
+            site.rules.scheme(form.operator),
             s_in=float(np.float32(alpha) * np.float32(known.scale)),
             s_w=operands.scales,
             s_out=target.quantization.scale,
@@ -174,21 +184,21 @@ def _mac(
         )
 
         def layer(output: str) -> MacLayer:
-            return kind(
-                name=site.layer_name, inputs=(source,), output=output, geometry=geometry, weights=operands.weights,
+            return form.kind(
+                name=site.layer_name, inputs=(form.source,), output=output, geometry=form.geometry, weights=operands.weights,
                 weight_format=operands.format, bias=operands.bias, input_zero_point=known.zero_point, requant=requant,
             )  # fmt: skip
 
-        if kind is Dense:
-            made = Codes(target.name, shape, target.quantization.format, target.quantization)
+        if form.kind is Dense:
+            made = Codes(target.name, form.shape, target.quantization.format, target.quantization)
             site.net.from_plain(made, layer)
         else:
             site.net.layers.append(layer(target.name))
 
-    return Pending(shape, emit, f"a {site.node.op}")
+    return Pending(form.shape, emit, f"a {site.node.op}")
 
 
-def _operands(site: Site, weights: Weights, order: Shape, bias: NDArray[np.int64] | None) -> _Operands:
+def operands_of(site: Site, weights: Weights, order: Shape, bias: NDArray[np.int64] | None) -> Operands:
     """Zero points subtracted along axis 0, axes brought to (oc, kh, kw, ic/groups)."""
     channels = len(weights.codes)
     for what, values in (("scales", weights.scales), ("zero points", weights.zero_points)):
@@ -201,7 +211,7 @@ def _operands(site: Site, weights: Weights, order: Shape, bias: NDArray[np.int64
         -1, *(1,) * (weights.codes.ndim - 1)
     )
     moved = np.ascontiguousarray(centred.transpose(order))
-    operands = _Operands(moved, weights.scales, bias, weights.bits or width(weights.codes.dtype))
+    operands = Operands(moved, weights.scales, bias, weights.bits or width(weights.codes.dtype))
     return replace(operands, weights=moved.astype(operands.format.dtype))
 
 
@@ -214,7 +224,8 @@ def _weights(site: Site, position: int, scale: int, zero_point: int, *, axis: in
     return Weights(codes, scales, zeros, axis if per_channel else None)
 
 
-def _dequantized_weights(site: Site, position: int) -> Weights:
+def dequantized_weights(site: Site, position: int) -> Weights:
+    """A constant behind a DequantizeLinear; RefusalError for anything else."""
     value = site.value(position)
     if not isinstance(value, Weights) or not is_codes(value.codes):
         raise RefusalError(
@@ -239,9 +250,10 @@ def _bias(site: Site, bias: NDArray[Any], channels: int) -> NDArray[np.int64]:
     return bias.reshape(-1).astype(np.int64)
 
 
-def _dequantized_bias(
+def dequantized_bias(
     site: Site, position: int, image: Codes, weights: Weights, *, axis: int
 ) -> NDArray[np.int64] | None:
+    """A bias in units of s_in * s_w, one per output channel (``axis`` of the weights); None where it is absent."""
     value = site.optional(position)
     if value is None:
         return None

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import HostPort, Layer, Reshape, Tensor, Transpose
+from accelsim.importers.matmul import keeps_order
 from accelsim.importers.onnx.formulas import Quantization
 from accelsim.importers.onnx.records import OnnxModel
 from accelsim.importers.onnx.refusal import RefusalError
@@ -175,7 +176,7 @@ class Network:
     def ordered(self, codes: Codes, order: Shape, what: str) -> str:
         """A tensor that holds ``codes`` with ONNX axis ``order[i]`` as axis ``i``, transposed once where it must be."""
         permutation = tuple(stored_axis(axis, len(order)) for axis in order)
-        if _keeps_order(codes.stored, permutation):
+        if keeps_order(codes.stored, permutation):
             return codes.tensor
         key = codes.tensor, order
         if key not in self._ordered:
@@ -188,7 +189,7 @@ class Network:
     def from_ordered(self, codes: Codes, order: Shape, what: str, make_layer: Callable[[str], Layer]) -> None:
         """Add the layer that writes ``codes`` in that order of axes, and the transposition that must follow it."""
         permutation = tuple(stored_axis(axis, len(order)) for axis in order)
-        if _keeps_order(codes.stored, permutation):
+        if keeps_order(codes.stored, permutation):
             self.layers.append(make_layer(codes.tensor))
             return
         name = self.fresh(f"{codes.tensor}/{what}")
@@ -206,12 +207,6 @@ class Network:
             target,
             lambda name: Reshape(name=layer, inputs=(plain,), output=name, source_operator=operator, **shapes),
         )
-
-
-def _keeps_order(shape: Shape, permutation: Shape) -> bool:
-    """Whether permuting the axes of ``shape`` leaves the elements where they are: axes longer than 1 stay in order."""
-    moved = [axis for axis in permutation if shape[axis] > 1]
-    return moved == sorted(moved)
 
 
 def _transpose(layer: str, source: str, target: str, shape: Shape, permutation: Shape) -> Transpose:

@@ -23,6 +23,7 @@ int main(int, char **argv) {
                 for (int i = 0; i < COLS * TREE; i++)
                     set_lane(top.weights, i, WEIGHT_BITS, weights[size_t(step) * COLS * TREE + i]);
                 for (int j = 0; j < TREE; j++) set_lane(top.activations, j, ACTIVATION_BITS, activations[step * TREE + j]);
+                top.eval();
                 top.clk = 1;
                 top.eval();
                 top.clk = 0;
