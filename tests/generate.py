@@ -36,7 +36,7 @@ from accelsim.graph import (
     VectorLayer,
 )
 from accelsim.mapper import map_graph
-from accelsim.numerics import INT8, Requant
+from accelsim.numerics import INT8, Requant, Requantization, Thresholds
 from accelsim.program import MacMapping, Mapping, Program, VectorMapping, build_program
 
 Rng = np.random.Generator
@@ -54,6 +54,19 @@ def requant(rng: Rng, channels: int = 1, *, gain: float = 0.01) -> Requant:
         clamp_min=-128,
         clamp_max=127,
     )
+
+
+def thresholds(rng: Rng, channels: int, *, spread: float) -> Thresholds:
+    """Up to 40 levels within about ``spread`` of 0, some equal, codes that rise or fall; all stay in 8 bits."""
+    levels = np.sort(rng.normal(0, spread, (channels, int(rng.integers(0, 41)))).astype(np.int64), axis=1)
+    return Thresholds(levels=levels, start=rng.integers(-80, 80, channels), step=rng.choice([-1, 1], channels))
+
+
+def ending(rng: Rng, channels: int, gain: float) -> Requantization:
+    """What a layer of weights ends in: a multiplier, or, one time in five, thresholds; per channel or for all."""
+    count = channels if rng.random() < 0.7 else 1
+    multiplier, own = requant(rng, count, gain=gain), rng.spawn(1)[0]
+    return thresholds(own, count, spread=40 / gain) if own.random() < 0.2 else multiplier
 
 
 class Builder:
@@ -85,7 +98,7 @@ class Builder:
             weight_format=INT8,
             bias=self.rng.integers(-2000, 2000, geometry.oc).astype(np.int64),
             input_zero_point=x.zero_point,
-            requant=requant(self.rng, geometry.oc if self.rng.random() < 0.7 else 1, gain=gain),
+            requant=ending(self.rng, geometry.oc, gain),
         )
         self.layers.append(layer)
         self.images.append(layer.output)

@@ -114,16 +114,16 @@ class Sums:
         return requant, bias.astype(np.int64) if bias.any() else None
 
     def _say(self, gain: NDArray[np.float64], bias: NDArray[np.float64], final: Quantizer) -> None:
+
+        def say(sentence: str) -> None:
+            self.site.approximate(sentence, layer=self._layer_name())
+
         if (bias != np.rint(bias)).any():
-            self.site.approximate("its floating-point bias is rounded to a multiple of s_in * s_w")
+            say("its floating-point bias is rounded to a multiple of s_in * s_w")
         if (np.frexp(gain)[0] != 0.5).any():
-            self.site.approximate(
-                "the float32 operators after it are folded into one multiplier and a bias per channel"
-            )
+            say("the float32 operators after it are folded into one multiplier and a bias per channel")
         if final.rounding not in ("ROUND", "HALF_EVEN"):
-            self.site.approximate(
-                f"the rounding mode {final.rounding} of its Quant is replaced by its arithmetic's own"
-            )
+            say(f"the rounding mode {final.rounding} of its Quant is replaced by its arithmetic's own")
 
     def _layer_name(self) -> str:
         """Numbered from the second on: sums that end in several quantizers are summed once for each."""

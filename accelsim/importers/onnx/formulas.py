@@ -81,6 +81,16 @@ def product_table(left: Quantization, right: Quantization, to: Quantization) -> 
     return _saturate(product.astype(np.float32) * ratio + np.float32(to.zero_point), to)
 
 
+def float_sum_table(left: Quantization, right: Quantization, to: Quantization) -> Codes:
+    """Add of every pair of dequantized codes, which a rectifier keeps from becoming QLinearAdd; shape as in :func:`sum_table`."""
+    return quantize(dequantize(left.codes, left)[:, None] + dequantize(right.codes, right)[None, :], to)
+
+
+def float_product_table(left: Quantization, right: Quantization, to: Quantization) -> Codes:
+    """Mul of every pair of dequantized codes; shape as in :func:`product_table`."""
+    return quantize(dequantize(left.codes, left)[:, None] * dequantize(right.codes, right)[None, :], to)
+
+
 def _fused(a: Any, b: Any, c: Any) -> Any:
     """``a*b + c`` rounded once to float32: 8-bit codes times float32 plus float32 is exact in float64 for usual ratios."""
     return (np.asarray(a, np.float64) * np.asarray(b, np.float64) + np.asarray(c, np.float64)).astype(np.float32)

@@ -193,6 +193,8 @@ def _float_layer(site: Site, left: Codes, right: Codes, target: Target, operator
 
 def _table(left: Quantization, right: Quantization, target: Target, operator: str, *, swapped: bool) -> formulas.Codes:
     rule: Table = formulas.sum_table if operator == "ADD" else formulas.product_table
+    if target.is_clipped:
+        rule = formulas.float_sum_table if operator == "ADD" else formulas.float_product_table
     to = target.quantization
     codes = rule(right, left, to).T if swapped else rule(left, right, to)
     clipped: formulas.Codes = np.clip(codes, target.low, target.high).astype(to.format.dtype)

@@ -13,6 +13,7 @@ from accelsim.importers.onnx.float_bias import rounded_bias
 from accelsim.importers.onnx.formulas import ACCEPTED, format_of, is_codes
 from accelsim.importers.onnx.network import Codes, Pending, Shape, Target, Weights
 from accelsim.importers.onnx.refusal import RefusalError
+from accelsim.importers.onnx.rules import ONNXRUNTIME
 from accelsim.importers.onnx.site import Site
 from accelsim.importers.onnx.sub_byte import width
 from accelsim.importers.onnx.window import window
@@ -173,6 +174,10 @@ def mac(site: Site, form: Form, image: Codes, operands: Operands, *, alpha: floa
     known = image.known
 
     def emit(target: Target) -> None:
+        if target.is_clipped and site.rules.arithmetic.base == ONNXRUNTIME:
+            site.approximate(
+                "ONNX Runtime runs it in float32, because its rectifier cuts off codes: they may differ at ties of the rounding"
+            )
         requant = requantization_from_scales(
             site.rules.scheme(form.operator),
             s_in=float(np.float32(alpha) * np.float32(known.scale)),

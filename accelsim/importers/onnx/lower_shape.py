@@ -281,6 +281,7 @@ def _concatenation(site: Site, parts: list[Codes]) -> Pending:
 
 
 def concat_shape(site: Site, parts: list[Codes]) -> tuple[Shape, int]:
+    """Shape of the concatenation in ONNX's order, and its axis; RefusalError where other axes differ."""
     first = parts[0].shape
     axis = site.axis(len(first), 0) if first else 0
     site.need("axis" in site.node.attributes and bool(first), "it has no axis", "an axis")
@@ -294,6 +295,7 @@ def concat_shape(site: Site, parts: list[Codes]) -> tuple[Shape, int]:
 
 
 def concat_layer(site: Site, parts: list[Codes], names: list[str], output: str, shape: Shape, axis: int) -> Concat:
+    """The layer that joins tensors ``names``, whose ONNX shapes are those of ``parts``, into ``output``."""
     return Concat(
         name=site.layer_name, inputs=tuple(names), output=output, shapes=tuple(p.stored for p in parts),
         shape=stored_shape(shape), axis=stored_axis(axis, len(shape)),

@@ -78,12 +78,17 @@ class Weights:
 
 @dataclass(frozen=True)
 class Target:
-    """Where a layer's codes go: tensor name, quantization, and the codes that a fused rectifier allows."""
+    """Where a layer's codes go: tensor name, quantization, and the codes that a fused rectifier allows.
+
+    ``is_clipped``: the rectifier cuts off numbers that the quantization could hold. ONNX Runtime drops a rectifier that does
+    not, and only then turns the operator before it into one on integers.
+    """
 
     name: str
     quantization: Quantization
     low: int
     high: int
+    is_clipped: bool = False
 
 
 @dataclass(frozen=True, eq=False)

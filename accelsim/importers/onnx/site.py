@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.importers.account import layer_base
-from accelsim.importers.onnx.formulas import ACCEPTED, MAX_BITS, Quantization, format_of, quantize
+from accelsim.importers.onnx.formulas import ACCEPTED, MAX_BITS, Quantization, dequantize, format_of, quantize
 from accelsim.importers.onnx.network import Codes, Network, Pending, Real, Target, Value, Weights
 from accelsim.importers.onnx.records import FORMAT_TYPES, OnnxNode, type_name
 from accelsim.importers.onnx.refusal import RefusalError
@@ -48,11 +48,12 @@ class Site:
         if not condition:
             raise RefusalError(reason, accepted)
 
-    def approximate(self, sentence: str) -> None:
-        """Record that the node's layer is not what its runtime computes bit for bit, and how it differs."""
-        known = self.net.approximations.get(self.layer_name, ())
+    def approximate(self, sentence: str, *, layer: str = "") -> None:
+        """Record that a layer, the node's own unless named, is not what its runtime computes bit for bit, and how it differs."""
+        name = layer or self.layer_name
+        known = self.net.approximations.get(name, ())
         if sentence not in known:
-            self.net.approximations[self.layer_name] = (*known, sentence)
+            self.net.approximations[name] = (*known, sentence)
 
     def result(self, value: Value) -> None:
         """What the node's output stands for."""
@@ -199,7 +200,8 @@ def settle(site: Site, pending: Pending, name: str, to: Quantization) -> Codes:
     """Make the layer of ``pending`` with its codes in tensor ``name``."""
     bounds = np.array([pending.least, pending.most], dtype=np.float32)
     low, high = (int(code) for code in quantize(bounds, to))
-    pending.emit(Target(name, to, low, high))
+    real = dequantize(np.array([to.format.min, to.format.max]), to)
+    pending.emit(Target(name, to, low, high, bool(pending.least > real[0] or pending.most < real[1])))
     return site.net.make(name, pending.shape, to.format, to)
 
 
