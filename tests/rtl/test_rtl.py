@@ -150,7 +150,7 @@ def test_output_stationary_sums_and_cycles(widths: Widths, tmp_path: Path) -> No
         assert outcome.cycles == model_cost(tile, side, side, "output_stationary").cycles[0]
 
 
-TREES = [((4, 4, 8, 16), 4), ((8, 8, 8, 20), 5), pytest.param((16, 8, 8, 20), 16, marks=pytest.mark.slow)]
+TREES = [((4, 4, 8, 16), 4), ((8, 8, 8, 20), 5), ((8, 4, 8, 20), 8)]
 
 
 @pytest.mark.parametrize(("widths", "tree"), TREES)

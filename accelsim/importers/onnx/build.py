@@ -12,6 +12,7 @@ from accelsim.errors import ConfigError, GraphError, InputError, ModelError, Uns
 from accelsim.graph import Graph, HostPort, Tensor
 from accelsim.importers.onnx.account import Turn, account
 from accelsim.importers.onnx.network import Codes, HostReal, Network, Real
+from accelsim.importers.onnx.qonnx_outputs import sums_port
 from accelsim.importers.onnx.qonnx_registry import QONNX_LOWERINGS
 from accelsim.importers.onnx.records import FORMAT_TYPES, OnnxModel, OnnxNode
 from accelsim.importers.onnx.refusal import RefusalError
@@ -99,6 +100,9 @@ def _output_port(net: Network, name: str) -> HostPort:
     value = net.values[name]
     if isinstance(value, Codes):
         return HostPort(value.tensor, name)
+    if net.model.is_qonnx and not isinstance(value, Real):
+        with _refused(net.model, "its graph outputs"):
+            return sums_port(net, name)
     where = f"{net.model.path}: graph output {name!r}"
     if not isinstance(value, Real):
         raise ModelError(f"{where} is not quantized; expected integer codes, or a DequantizeLinear before it; {REMEDY}")

@@ -86,7 +86,7 @@ class Sums:
 
     def _thresholds(self, chain: Chained, final: Final) -> Requantization:
         def codes(sums: Integers) -> Integers:
-            return final.codes(chain.function(self.real(sums)))
+            return coded(self.site, final, chain.function(self.real(sums)))
 
         channels = self.geometry.oc if chain.channels > 1 else 1
         return thresholds_of(codes, channels=channels, sums=(-self.reach, self.reach))
@@ -156,13 +156,13 @@ class OneTensor:
 
     def probes(self) -> Floats:
         """Every code."""
-        known = self.source.known
         need_narrow(self.site, self.source)
-        return dequantize(known.codes, known)[None, :]
+        return _reals(self.source)[None, :]
 
     def settle(self, chain: Chained, final: Final, name: str) -> None:
         """A Lut, or a BinaryLut whose constant operand picks the channel's column."""
-        codes = np.atleast_2d(final.codes(chain.function(self.probes()))).astype(final.quantization.format.dtype)
+        given = coded(self.site, final, chain.function(self.probes()))
+        codes = np.atleast_2d(given).astype(final.quantization.format.dtype)
         columns, places = np.unique(codes, axis=0, return_inverse=True)
         self.site.need(len(columns) <= 256, f"its channels need {len(columns)} tables", "at most 256 different ones")
         shape = view(self.source.stored)
@@ -194,13 +194,14 @@ class TwoTensors:
         """Every pair of codes."""
         for side in (self.left, self.right):
             need_narrow(self.site, side)
-        a, b = (dequantize(side.known.codes, side.known) for side in (self.left, self.right))
+        a, b = _reals(self.left), _reals(self.right)
         return self.operator(a[:, None], b[None, :]).reshape(1, -1)
 
     def settle(self, chain: Chained, final: Final, name: str) -> None:
         """A BinaryLut."""
         self.site.need(chain.channels == 1, "constants after it differ by channel", "one number for all channels")
-        codes = final.codes(chain.function(self.probes())).astype(final.quantization.format.dtype)
+        given = coded(self.site, final, chain.function(self.probes()))
+        codes = given.astype(final.quantization.format.dtype)
         shapes = view(self.left.stored), view(self.right.stored)
         self.site.net.layers.append(
             BinaryLut(
@@ -210,6 +211,22 @@ class TwoTensors:
                 right_min=self.right.format.min,
             )
         )  # fmt: skip
+
+
+def coded(site: Site, final: Final, real: Floats) -> Integers:
+    """Codes of what a chain makes; RefusalError where that is no number, as 0 / 0."""
+    site.need(
+        not bool(np.isnan(real).any()),
+        "the float operators before its quantizer make NaN of some codes",
+        "operators that are defined at every code of their input",
+    )
+    return final.codes(real)
+
+
+def _reals(source: Codes) -> Floats:
+    """What every code stands for; 0, which no bipolar tensor holds, is given the number of +1."""
+    codes = source.known.codes
+    return dequantize(np.where(codes == 0, 1, codes) if source.format.bipolar else codes, source.known)
 
 
 def need_narrow(site: Site, source: Codes) -> None:

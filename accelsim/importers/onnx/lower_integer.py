@@ -9,8 +9,8 @@ import numpy as np
 
 from accelsim.importers.onnx.chain_bases import Sums
 from accelsim.importers.onnx.chains import Chained, chain
-from accelsim.importers.onnx.formulas import ACCEPTED, Floats, Quantization, format_of, is_codes, quantize
 from accelsim.importers.onnx.formulas import Codes as CodeArray
+from accelsim.importers.onnx.formulas import Floats, Quantization, format_of, quantize
 from accelsim.importers.onnx.lower_mac import Form, Operands, convolution_form, operands_of, product_form
 from accelsim.importers.onnx.network import Codes, Weights
 from accelsim.importers.onnx.qonnx_quantizer import Quantizer
@@ -21,6 +21,8 @@ from accelsim.numerics import INT32, Requant
 
 IDENTITY = Requant("shift_floor", np.ones(1, np.int32), np.zeros(1, np.int32), 0, INT32.min, INT32.max)
 """Sums as they are."""
+BYTES = "int8 or uint8"
+"""Operands of both operators (Operators.md, ConvInteger and MatMulInteger)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +60,7 @@ def _image(site: Site) -> Codes:
     if not isinstance(value, Codes):
         site.codes(0)
         raise RefusalError("its input is dequantized", "codes that are computed at run time")
+    site.need(value.format.bits == 8, f"its input is {value.format}", BYTES)
     zero = 0
     if site.optional(2) is not None:
         given = site.array(2, "zero points")
@@ -72,7 +75,7 @@ def _image(site: Site) -> Codes:
 
 def _weights(site: Site, *, axis: int) -> Weights:
     codes = site.array(1, "weights")
-    site.need(is_codes(codes), f"its weights are {codes.dtype}", ACCEPTED)
+    site.need(codes.dtype in (np.int8, np.uint8), f"its weights are {codes.dtype}", BYTES)
     zeros = np.zeros(1, np.int64)
     if site.optional(3) is not None:
         given = site.array(3, "zero points")

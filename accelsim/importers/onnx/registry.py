@@ -87,7 +87,7 @@ from accelsim.importers.onnx.lower_window import (
 from accelsim.importers.onnx.qonnx_operators import lower_arithmetic, lower_rectifier
 from accelsim.importers.onnx.site import Site
 
-INTEGER = "2, 4, 8, 16 bits to int32"
+INTEGER = "int8, uint8 to int32"
 QOPERATOR, QDQ, CODES = "int8, uint8 (QOperator)", "2, 4, 8, 16 bits (QDQ)", "2, 4, 8, 16 bits (codes or QDQ)"
 
 

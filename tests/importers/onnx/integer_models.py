@@ -26,9 +26,9 @@ class IntegerNet(Net):
         return name
 
     def random_weights(self, shape: tuple[int, ...], channels: int = 0) -> tuple[np.ndarray[Any, Any], Any]:
-        """Codes of 7 bits around a zero point per tensor, or one for each of ``channels``."""
+        """Codes of 6 bits around a zero point per tensor, or one for each of ``channels``."""
         low = 60 if self.weight_kind == "uint8" else -64
-        zeros = self.rng.integers(low, low + 64, channels) if channels else self.rng.integers(low, low + 64)
+        zeros = self.rng.integers(low + 24, low + 40, channels or None)
         return self.rng.integers(low, low + 64, shape).astype(self.weight_kind), zeros
 
     def tail(

@@ -18,6 +18,7 @@ from accelsim.importers.onnx.registry import LOWERINGS, REFUSED
 from accelsim.simulation import run
 from tests.importers.onnx.integer_models import IntegerNet
 from tests.importers.onnx.runtime import differences, run_graph, runtime, save
+from tests.importers.onnx.test_malformed import mutate
 
 pytestmark = pytest.mark.oracle
 OPS = pytest.mark.parametrize("op", ["MatMulInteger", "ConvInteger"])
@@ -101,7 +102,7 @@ def test_exact_tails(tail: str, op: str, kind: str, weight_kind: str, tmp_path: 
         assert [type(layer) for layer in graph.layers] == [Dense if op == "MatMulInteger" else Conv2D]
         assert graph.approximations == {}
         codes = runtime(model, int8=False).run(None, net.random_feeds()[0])[0]
-        assert np.unique(codes).size > 50
+        assert np.unique(codes).size > 30
         for optimize in (False, True):
             wrong, compared = differences(model, net.random_feeds(), tmp_path, optimize=optimize)
             assert compared == np.prod(shape)
@@ -243,6 +244,11 @@ def float_weights(net: IntegerNet) -> None:
     net.node("MatMulInteger", [net.input((3, 4)).name, net.const(np.ones((4, 5)), "float32")], "s")
 
 
+def wide_input(net: IntegerNet) -> None:
+    net.inputs.append(helper.make_tensor_value_info("x0", TensorProto.INT16, (3, 4)))
+    net.node("MatMulInteger", ["x0", net.const(np.ones((4, 5)), "int8")], "s")
+
+
 def dequantized_input(net: IntegerNet) -> None:
     net.node("MatMulInteger", [net.real(net.input((3, 4))), net.const(np.ones((4, 5)), "int8")], "s")
 
@@ -289,7 +295,8 @@ MALFORMED: dict[Callable[[IntegerNet], Any], str] = {
     other_type: "its input has 1 zero points of int8; accepted: one of uint8",
     weight_zero_points: "its weights have 3 zero points along axis 0 for 5 output channels",
     weight_zero_point_type: "the zero points of its weights are uint8 of shape [], its weights int8",
-    float_weights: "its weights are float32; accepted: int2, int4, int8 or int16",
+    float_weights: "its weights are float32; accepted: int8 or uint8",
+    wide_input: "its input is int16; accepted: int8 or uint8",
     dequantized_input: "its input is dequantized; accepted: codes",
     inner_sizes: "it multiplies [3, 6] with 4 x 5 weights; accepted: equal inner sizes",
     cast_to_half: "it casts to FLOAT16; accepted: FLOAT",
@@ -327,3 +334,21 @@ def test_the_registry_says_what_is_made(tmp_path: Path) -> None:
         assert {type(layer) for layer in graph.layers} == {layers}
         assert layers in LOWERINGS[op].layers
         assert str(graph.tensors[sums].format) in LOWERINGS[op].formats
+
+
+@pytest.mark.parametrize("kind", ["one byte", "many bytes", "cut out"])
+def test_mutations(kind: str, tmp_path: Path) -> None:
+    """A damaged file loads or is refused in one line; no other exception leaks."""
+    net, sums, shape = layer_of("ConvInteger", 0)
+    net.tail(sums, shape, TAILS["clip"]("ConvInteger", net.rng))
+    net.quantized(net.transposed(net.input((1, 3, 4, 4)), 2, (3, 3), strides=[2, 2], bias=True), net.act((1, 2, 9, 9)))
+    blob, rng = net.with_outputs(**{sums: "int32"}).SerializeToString(), np.random.default_rng(3)
+    messages = []
+    for _ in range(60):
+        (tmp_path / "model.onnx").write_bytes(mutate(blob, kind, rng))
+        try:
+            load_graph(tmp_path / "model.onnx", arithmetic="onnxruntime")
+        except ModelError as error:
+            messages.append(str(error))
+    assert messages
+    assert not any("\n" in message for message in messages)

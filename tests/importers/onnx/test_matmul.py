@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,19 +33,27 @@ FORMS = pytest.mark.parametrize("qdq", [False, True], ids=["qoperator", "qdq"])
 SCALES = pytest.mark.parametrize("pot", [False, True], ids=["any", "power-of-two"])
 
 
+@dataclass
 class Products(Net):
-    """Networks whose operands have types of their own."""
+    """Networks whose operands have types of their own; with ``central``, zero points near the middle of their range."""
+
+    kinds: dict[str, str] = field(default_factory=dict)
+    central: bool = False
 
     def operand(self, shape: tuple[int, ...], kind: str) -> Act:
         """A graph input of codes of ``kind``; its zero point is any code."""
-        self.kind, before = kind, self.kind
+        before, self.kind = self.kind, kind
         x = self.input(shape)
-        self.kinds = {**getattr(self, "kinds", {}), x.name: kind}
         self.kind = before
+        self.kinds[x.name] = kind
         return x
 
+    def zero(self) -> int:
+        info = np.iinfo(self.kind)
+        return (info.min + info.max) // 2 + int(self.rng.integers(-9, 10)) if self.central else super().zero()
+
     def params(self, act: Act) -> list[str]:
-        kind = getattr(self, "kinds", {}).get(act.name, self.kind)
+        kind = self.kinds.get(act.name, self.kind)
         return [self.const(act.scale, np.float32), self.const(act.zero, kind)]
 
     def matmul(self, a: Act, b: Act, shape: tuple[int, ...] | None = None) -> Act:
@@ -90,14 +99,15 @@ def test_products_of_two_activations(
 
 def attention(*, seed: int, heads: int, kind: str) -> Products:
     """softmax(c * Q K^T) V in QDQ form, Q, K and V with a leading batch and as many heads; K is transposed in the model."""
-    net = Products(np.random.default_rng(seed), kind=kind, qdq=True, opset=17)
+    net = Products(np.random.default_rng(seed), kind=kind, qdq=True, opset=17, central=True)
     rows, depth = 9, 16
-    q, k, v = (net.input((2, heads, rows, depth)) for _ in range(3))
+    q, k, v = (replace(net.input((2, heads, rows, depth)), scale=0.017) for _ in range(3))
     turned = net.move("Transpose", k, (2, heads, depth, rows), perm=[0, 1, 3, 2])
     scores = net.matmul(q, turned, (2, heads, rows, rows))
-    scaled = net.with_number("Mul", scores, first=False, shape=())
-    shares = net.act(scores.shape, scale=1 / 256)
-    shares = Act(shares.name, shares.shape, shares.scale, 0 if kind == "uint8" else -128)
+    scaled = net.act(scores.shape, scale=scores.scale * 0.267)
+    net.node("Mul", [net.real(scores), net.const(0.25, np.float32)], "logits")
+    net.quantized("logits", scaled)
+    shares = replace(net.act(scores.shape, scale=1 / 256), zero=np.iinfo(kind).min)
     net.node("Softmax", [net.real(scaled)], "probabilities", axis=-1)
     net.quantized("probabilities", shares)
     net.matmul(shares, v, (2, heads, rows, depth))
