@@ -17,6 +17,7 @@ _WRITERS: Mapping[str, Callable[[Any], object]] = {
     "bandwidth_bytes_per_s": lambda value: exact_text(value, BANDWIDTH),
 }
 _LINE_WIDTH = 120
+_UNFOLDED = 1_000_000
 
 
 def yaml_text(arch: Arch) -> str:
@@ -24,9 +25,10 @@ def yaml_text(arch: Arch) -> str:
     stream = io.StringIO()
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
-    yaml.width = _LINE_WIDTH
     # YAML folds Unicode's own line breaks (U+0085, U+2028, U+2029); escapes keep them.
     yaml.allow_unicode = all(text.isprintable() for text in (arch.name, arch.description, arch.source))
+    # Folding a text of escapes beyond the Basic Multilingual Plane puts a space into it (ruamel.yaml 0.18).
+    yaml.width = _LINE_WIDTH if yaml.allow_unicode else _UNFOLDED
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # ruamel annotates None
     yaml.dump(_written(arch.model_dump()), stream)
     return stream.getvalue()
