@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from accelsim.arch import Arch, load_arch
 from accelsim.energy import load_table
 from accelsim.errors import GraphError, InputError
-from accelsim.graph import Graph
+from accelsim.graph import Graph, Reshape
 from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import map_graph
+from accelsim.program import Mapping as TileMapping
 from accelsim.program import Program, build_program, check_program
 from accelsim.result import Result, ValueSummary, summarize
 from accelsim.timing import Timeline, schedule, schedule_simpy
@@ -23,6 +24,8 @@ from accelsim.timing import Timeline, schedule, schedule_simpy
 if TYPE_CHECKING:
     from accelsim.values import Values
 
+GREEDY = "greedy"
+"""The mapper that takes milliseconds."""
 Progress = Callable[[str, int, int], None]
 """Called as ``progress(stage, done, total)`` during long work."""
 
@@ -53,6 +56,7 @@ def run(
     keep: Literal["outputs", "all"] = "outputs",
     check_inputs: int | None = 1,
     scheduler: Literal["numba", "simpy"] = "numba",
+    mapping: str | Path = GREEDY,
     progress: Progress | None = None,
 ) -> Simulation:
     """Simulate ``model`` on ``arch``.
@@ -61,13 +65,15 @@ def run(
     ``inputs`` are arrays by tensor name (``input`` for the only one), inferences along the leading axis; integers are codes,
     floats are accepted where the model itself begins with a float tensor. ``arithmetic`` overrides the machine's own.
     The values of the first ``check_inputs`` inferences (None: all) are also computed through the Program's tiles and
-    buffers, in timeline order, and must agree. Raises an AccelsimError subclass that names the place.
+    buffers, in timeline order, and must agree. ``mapping`` says who cuts the layers into tiles: ``greedy``; ``cycles``, ``energy``
+    or ``edp`` for a search that minimises that layer by layer; or a YAML file (:func:`accelsim.search.read_mappings`), whose
+    gaps the greedy mapper fills. Raises an AccelsimError subclass that names the place.
     """
     machine = arch if isinstance(arch, Arch) else load_arch(arch)
     if arithmetic is not None:
         machine = machine.with_({"arithmetic": arithmetic})
     graph = _graph(model, machine)
-    program = build_program(graph, arch=machine, mappings=map_graph(graph, arch=machine))
+    program = build_program(graph, arch=machine, mappings=_mappings(graph, machine, mapping))
     check_program(program)
     timeline = schedule(program) if scheduler == "numba" else schedule_simpy(program)
     values = None
@@ -78,6 +84,21 @@ def run(
             timeline, inputs, labels=labels, keep=keep, check_inputs=check_inputs, progress=progress
         )
     return _simulation(timeline, values)
+
+
+def _mappings(graph: Graph, arch: Arch, how: str | Path) -> Sequence[TileMapping | None]:
+    if how == GREEDY:
+        return map_graph(graph, arch=arch)
+    from accelsim.search import OBJECTIVES, read_mappings, search_graph
+
+    for objective in OBJECTIVES:
+        if how == objective:
+            return search_graph(graph, arch=arch, objective=objective)
+    given = read_mappings(Path(how), graph=graph)
+    if all(layer.name in given or isinstance(layer, Reshape) for layer in graph.layers):
+        return [given.get(layer.name) for layer in graph.layers]
+    filled = map_graph(graph, arch=arch)
+    return [given.get(layer.name, other) for layer, other in zip(graph.layers, filled, strict=True)]
 
 
 def simulate(model: str | Path | Graph, *, arch: str | Path | Arch, **options: Any) -> Result:

@@ -62,7 +62,8 @@ def by_runtime() -> str:
     return (
         "## Runtime × operator → scheme\n\n"
         "Operators that are not listed multiply by no ratio of scales, or have one rule of their own (`accelsim ops`).\n"
-        "Convolutions and dense layers with 16-bit activations and a 64-bit bias use `tflite_int16`.\n\n"
+        "Convolutions and dense layers with 16-bit activations and a 64-bit bias use `tflite_int16`, as do products of two\n"
+        "16-bit tensors; XNNPACK leaves products whose right zero point is not 0 to LiteRT, which rounds as its reference does.\n\n"
         + table(["operator", *map(code, names)], rows)
         + "\n"
         + table(["arithmetic", "what it is", "source"], sources)

@@ -19,6 +19,7 @@ from accelsim.graph import (
     LayerNorm,
     MacGeometry,
     MacLayer,
+    MatMul,
     MaxPool2D,
     Mean,
     OperandScale,
@@ -35,7 +36,7 @@ from accelsim.graph import (
     VectorLayer,
 )
 from accelsim.mapper import map_graph
-from accelsim.numerics import INT8, Requant
+from accelsim.numerics import INT8, Requant, Requantization, Thresholds
 from accelsim.program import MacMapping, Mapping, Program, VectorMapping, build_program
 
 Rng = np.random.Generator
@@ -53,6 +54,19 @@ def requant(rng: Rng, channels: int = 1, *, gain: float = 0.01) -> Requant:
         clamp_min=-128,
         clamp_max=127,
     )
+
+
+def thresholds(rng: Rng, channels: int, *, spread: float) -> Thresholds:
+    """Up to 40 levels within about ``spread`` of 0, some equal, codes that rise or fall; all stay in 8 bits."""
+    levels = np.sort(rng.normal(0, spread, (channels, int(rng.integers(0, 41)))).astype(np.int64), axis=1)
+    return Thresholds(levels=levels, start=rng.integers(-80, 80, channels), step=rng.choice([-1, 1], channels))
+
+
+def ending(rng: Rng, channels: int, gain: float) -> Requantization:
+    """What a layer of weights ends in: a multiplier, or, one time in five, thresholds; per channel or for all."""
+    count = channels if rng.random() < 0.7 else 1
+    multiplier, own = requant(rng, count, gain=gain), rng.spawn(1)[0]
+    return thresholds(own, count, spread=40 / gain) if own.random() < 0.2 else multiplier
 
 
 class Builder:
@@ -84,7 +98,7 @@ class Builder:
             weight_format=INT8,
             bias=self.rng.integers(-2000, 2000, geometry.oc).astype(np.int64),
             input_zero_point=x.zero_point,
-            requant=requant(self.rng, geometry.oc if self.rng.random() < 0.7 else 1, gain=gain),
+            requant=ending(self.rng, geometry.oc, gain),
         )
         self.layers.append(layer)
         self.images.append(layer.output)
@@ -130,6 +144,39 @@ class Builder:
         flat = self.reshape(x, (rows, k))
         oc = int(self.rng.integers(1, 30))
         self.mac(Dense, flat, MacGeometry(n=1, ih=rows, iw=1, ic=k, oh=rows, ow=1, oc=oc))
+
+    def column(self, x: Tensor) -> Tensor:
+        """A few pixels of one column of an image, (1, rows, 1, channels)."""
+        n, h, w, c = x.shape
+        begin = int(self.rng.integers(n)), 0, int(self.rng.integers(w)), 0
+        self.vector(StridedSlice, (x.name,), (1, min(h, 6), 1, c), begin=begin, strides=(1, 1, 1, 1))
+        return self.tensors[self.layers[-1].output]
+
+    def matmul(self) -> None:
+        """A product of two images' columns, of the same one's half the time; in one group its right operand has its own view."""
+        left = self.image()
+        others = [t for t in self.images if self.tensors[t].shape[3] == left.shape[3]]
+        right = left if self.rng.random() < 0.5 else self.tensors[others[int(self.rng.integers(len(others)))]]
+        left, right = self.column(left), self.column(right)
+        m, n, c = left.shape[1], right.shape[1], left.shape[3]
+        groups = int(self.rng.choice([g for g in (1, 1, 2, 3) if c % g == 0]))
+        if groups == 1:
+            self.vector(Transpose, (right.name,), (n, 1, 1, c), permutation=(1, 0, 2, 3))
+            right = self.tensors[self.layers[-1].output]
+        geometry = MacGeometry(n=1, ih=m, iw=1, ic=c, oh=m, ow=1, oc=groups * n, groups=groups)
+        layer = MatMul(
+            name=f"MatMul_{len(self.layers)}",
+            inputs=(left.name, right.name),
+            output=self.tensor(geometry.output_shape),
+            geometry=geometry,
+            weights=None,
+            weight_format=right.format,
+            input_zero_point=int(self.rng.integers(-128, 128)),
+            right_zero_point=int(self.rng.integers(-128, 128)),
+            requant=requant(self.rng, gain=1 / (30 * np.sqrt(geometry.reduction) * 120)),
+        )
+        self.layers.append(layer)
+        self.images.append(layer.output)
 
     def reshape(self, x: Tensor, shape: tuple[int, ...]) -> Tensor:
         layer = Reshape(
@@ -253,6 +300,7 @@ KINDS = (
     "conv",
     "conv",
     "dense",
+    "matmul",
     "add",
     "pool",
     "mean",
@@ -287,7 +335,7 @@ def random_arch(rng: Rng) -> Arch:
         {
             "array.rows": int(rng.integers(1, 20)),
             "array.cols": int(rng.integers(1, 20)),
-            "array.dataflow": str(rng.choice(["weight_stationary", "output_stationary"])),
+            "array.dataflow": str(rng.choice(["weight_stationary", "output_stationary", "input_stationary"])),
             "array.weight_preload": str(rng.choice(["serial", "overlapped"])),
             "array.activation_bits": int(rng.choice([4, 8])),
             "accumulator.count": int(rng.integers(4, 200)),

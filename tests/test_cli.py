@@ -66,6 +66,22 @@ def test_import_prints_every_operator_and_the_ports() -> None:
     assert "float32_half_even" in cli("import", "digits_cnn", "--arithmetic", "litert-xnnpack").stdout
 
 
+def test_map_prints_every_mac_layer_and_writes_what_run_reads(tmp_path: Path) -> None:
+    tiles = tmp_path / "tiles.yaml"
+    text = cli("map", "digits_cnn", *ARCH, "--objective", "edp", "--out", tiles).stdout
+    assert text.splitlines()[0] == "digits_cnn_int8 on edge_16x16, tiles for the least edp"
+    assert sum(line.startswith(("conv", "depthwise", "fully")) for line in text.splitlines()) == 5
+    shipped = cli("run", "digits_cnn", *ARCH, "--mapping", "edp", "--json", "-").stdout
+    assert cli("run", "digits_cnn", *ARCH, "--mapping", tiles, "--json", "-").stdout == shipped
+    assert "unknown key" in error_of("run", "digits_cnn", *ARCH, "--mapping", _wrong(tmp_path))
+
+
+def _wrong(folder: Path) -> Path:
+    path = folder / "wrong.yaml"
+    path.write_text("tile: 3\n")
+    return path
+
+
 def test_import_of_a_missing_file_is_one_line() -> None:
     assert "no such file" in error_of("import", "nothing.onnx")
 

@@ -63,6 +63,16 @@ class Table:
         """Append a square convolution."""
         self.layer(name, "conv2d", oc=oc, kh=kernel, kw=kernel, stride=stride, padding=padding)
 
+    def depthwise(self, name: str, *, kernel: int, stride: int) -> None:
+        """Append a square depthwise convolution with padding ``same``."""
+        sides = {"kh": kernel, "kw": kernel, "stride": stride, "groups": self.shape[2]}
+        self.layer(name, "depthwise_conv2d", padding="same", **sides)
+
+    def flatten(self) -> None:
+        """Let the next layer read one row of all values."""
+        h, w, c = self.shape
+        self.shape = (1, 1, h * w * c)
+
     def classifier(self, classes: int) -> None:
         """Append global average, dense layer and softmax."""
         h, w, _ = self.shape
@@ -106,6 +116,94 @@ def _bottleneck(table: Table, name: str, *, width: int, stride: int) -> None:
     table.layer(f"{name}.add", "add")
 
 
+def resnet18() -> Table:
+    """ResNet-18: two 3x3 convolutions per block (He et al. 2016, table 1)."""
+    table = Table(
+        "ResNet-18, ImageNet 224x224: He, Zhang, Ren, Sun,",
+        "Deep Residual Learning for Image Recognition, CVPR 2016, table 1.",
+        "Shortcuts that change the shape are 1x1 convolutions (option B). Batch normalization is folded.",
+        shape=(224, 224, 3),
+    )
+    table.conv("conv1", 64, kernel=7, stride=2, padding=3)
+    table.layer("pool1", "max_pool", kh=3, kw=3, stride=2, padding=1)
+    for stage, width in enumerate((64, 128, 256, 512), start=2):
+        for block in (1, 2):
+            _basic_block(table, f"conv{stage}_{block}", width=width, stride=2 if stage > 2 and block == 1 else 1)
+    table.classifier(1000)
+    return table
+
+
+def _basic_block(table: Table, name: str, *, width: int, stride: int) -> None:
+    entry = table.shape
+    table.conv(f"{name}.first", width, kernel=3, stride=stride, padding=1)
+    table.conv(f"{name}.second", width, kernel=3, padding=1)
+    if entry != table.shape:
+        table.shape = entry
+        table.conv(f"{name}.project", width, stride=stride)
+    table.layer(f"{name}.add", "add")
+
+
+def vgg16() -> Table:
+    """VGG configuration D: 13 convolutions and 3 dense layers (Simonyan and Zisserman 2015, table 1)."""
+    table = Table(
+        "VGG-16 (configuration D), ImageNet 224x224: Simonyan, Zisserman,",
+        "Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015, table 1.",
+        shape=(224, 224, 3),
+    )
+    for stage, (width, convolutions) in enumerate(((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)), start=1):
+        for index in range(1, convolutions + 1):
+            table.conv(f"conv{stage}_{index}", width, kernel=3, padding=1)
+        table.layer(f"pool{stage}", "max_pool", kh=2, kw=2, stride=2)
+    table.flatten()
+    for index, units in enumerate((4096, 4096, 1000), start=6):
+        table.layer(f"fc{index}", "dense", oc=units)
+    table.layer("softmax", "softmax")
+    return table
+
+
+def alexnet() -> Table:
+    """AlexNet with the two groups of its two GPUs (Krizhevsky et al. 2012, section 3.5)."""
+    table = Table(
+        "AlexNet, ImageNet: Krizhevsky, Sutskever, Hinton,",
+        "ImageNet Classification with Deep Convolutional Neural Networks, NIPS 2012, section 3.5.",
+        "The paper's 224x224 input yields its 55x55 output only as 227x227. conv2, conv4 and conv5 have two groups.",
+        "Left out: local response normalization.",
+        shape=(227, 227, 3),
+    )
+    table.conv("conv1", 96, kernel=11, stride=4)
+    table.layer("pool1", "max_pool", kh=3, kw=3, stride=2)
+    table.layer("conv2", "conv2d", oc=256, kh=5, kw=5, padding=2, groups=2)
+    table.layer("pool2", "max_pool", kh=3, kw=3, stride=2)
+    for name, channels, groups in (("conv3", 384, 1), ("conv4", 384, 2), ("conv5", 256, 2)):
+        table.layer(name, "conv2d", oc=channels, kh=3, kw=3, padding=1, groups=groups)
+    table.layer("pool5", "max_pool", kh=3, kw=3, stride=2)
+    table.flatten()
+    for index, units in enumerate((4096, 4096, 1000), start=6):
+        table.layer(f"fc{index}", "dense", oc=units)
+    table.layer("softmax", "softmax")
+    return table
+
+
+# Output channels and stride of each depthwise separable layer: Howard et al. 2017, table 1.
+MOBILENET_V1 = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
+
+
+def mobilenet_v1() -> Table:
+    """MobileNet at width 1.0 (Howard et al. 2017, table 1)."""
+    table = Table(
+        "MobileNet (V1), width 1.0, ImageNet 224x224: Howard et al., MobileNets: Efficient Convolutional Neural Networks",
+        "for Mobile Vision Applications, arXiv:1704.04861, table 1. Batch normalization is folded.",
+        "The table prints stride 2 for the last depthwise layer, whose input and output are both 7x7: it is 1.",
+        shape=(224, 224, 3),
+    )
+    table.conv("stem", 32, kernel=3, stride=2, padding="same")
+    for block, (channels, stride) in enumerate(MOBILENET_V1, start=1):
+        table.depthwise(f"block{block}.depthwise", kernel=3, stride=stride)
+        table.conv(f"block{block}.pointwise", channels, padding="same")
+    table.classifier(1000)
+    return table
+
+
 # Expansion factor, channels, repeats, first stride: Sandler et al. 2018, table 2.
 MOBILENET_V2 = (
     (1, 16, 1, 1),
@@ -138,18 +236,132 @@ def mobilenet_v2() -> Table:
     return table
 
 
-def _inverted_residual(table: Table, name: str, *, expansion: int, channels: int, stride: int) -> None:
+def _inverted_residual(table: Table, name: str, *, expansion: int, channels: int, stride: int, kernel: int = 3) -> None:
     entry = table.shape
     hidden = entry[2] * expansion
     if expansion > 1:
         table.conv(f"{name}.expand", hidden, padding="same")
-    table.layer(f"{name}.depthwise", "depthwise_conv2d", kh=3, kw=3, stride=stride, padding="same", groups=hidden)
+    table.depthwise(f"{name}.depthwise", kernel=kernel, stride=stride)
     table.conv(f"{name}.project", channels, padding="same")
     if entry == table.shape:
         table.layer(f"{name}.add", "add")
 
 
-BERT_LAYERS, BERT_WIDTH, BERT_HEADS, BERT_TOKENS = 12, 768, 12, 384
+# Kernel, expansion channels, channels, squeeze-and-excite, h-swish, stride: Howard et al. 2019, table 1.
+MOBILENET_V3_LARGE = (
+    (3, 16, 16, False, False, 1),
+    (3, 64, 24, False, False, 2),
+    (3, 72, 24, False, False, 1),
+    (5, 72, 40, True, False, 2),
+    (5, 120, 40, True, False, 1),
+    (5, 120, 40, True, False, 1),
+    (3, 240, 80, False, True, 2),
+    (3, 200, 80, False, True, 1),
+    (3, 184, 80, False, True, 1),
+    (3, 184, 80, False, True, 1),
+    (3, 480, 112, True, True, 1),
+    (3, 672, 112, True, True, 1),
+    (5, 672, 160, True, True, 2),
+    (5, 960, 160, True, True, 1),
+    (5, 960, 160, True, True, 1),
+)
+
+
+def mobilenet_v3_large() -> Table:
+    """MobileNetV3-Large at width 1.0 (Howard et al. 2019, table 1)."""
+    table = Table(
+        "MobileNetV3-Large, width 1.0, ImageNet 224x224: Howard et al., Searching for MobileNetV3, ICCV 2019, table 1.",
+        "Squeeze-and-excite narrows to a quarter of the expansion, rounded to a multiple of 8. Batch normalization is folded.",
+        "A lut is h-swish or the hard sigmoid; a scale multiplies each channel by a factor of its own.",
+        shape=(224, 224, 3),
+    )
+    table.conv("stem", 16, kernel=3, stride=2, padding="same")
+    table.layer("stem.swish", "lut")
+    for block, columns in enumerate(MOBILENET_V3_LARGE, start=1):
+        _mobile_block(table, f"block{block}", columns)
+    table.conv("head", 960, padding="same")
+    table.layer("head.swish", "lut")
+    h, w, _ = table.shape
+    table.layer("mean", "mean", kh=h, kw=w)
+    table.layer("wide", "dense", oc=1280)
+    table.layer("wide.swish", "lut")
+    table.layer("fc", "dense", oc=1000)
+    table.layer("softmax", "softmax")
+    return table
+
+
+def _mobile_block(table: Table, name: str, columns: tuple[int, int, int, bool, bool, int]) -> None:
+    kernel, hidden, channels, squeeze, swish, stride = columns
+    entry = table.shape
+    if hidden != entry[2]:
+        table.conv(f"{name}.expand", hidden, padding="same")
+        _activation(table, f"{name}.expand", swish)
+    table.depthwise(f"{name}.depthwise", kernel=kernel, stride=stride)
+    _activation(table, f"{name}.depthwise", swish)
+    if squeeze:
+        _squeeze_and_excite(table, name)
+    table.conv(f"{name}.project", channels, padding="same")
+    if entry == table.shape:
+        table.layer(f"{name}.add", "add")
+
+
+def _activation(table: Table, name: str, swish: bool) -> None:
+    if swish:
+        table.layer(f"{name}.swish", "lut")
+
+
+def _squeeze_and_excite(table: Table, name: str) -> None:
+    h, w, c = table.shape
+    table.layer(f"{name}.squeeze", "mean", kh=h, kw=w)
+    table.layer(f"{name}.reduce", "dense", oc=_multiple_of_eight(c / 4))
+    table.layer(f"{name}.excite", "dense", oc=c)
+    table.layer(f"{name}.gate", "lut")
+    table.shape = (h, w, c)
+    table.layer(f"{name}.scale", "scale")
+
+
+def _multiple_of_eight(channels: float) -> int:
+    """The nearest multiple of 8, or the next one where that is more than a tenth less (Sandler et al. 2018, code)."""
+    nearest = max(8, int(channels + 4) // 8 * 8)
+    return nearest if nearest >= 0.9 * channels else nearest + 8
+
+
+# Kernel, expansion factor, channels, repeats, first stride: Tan and Le 2019, table 1.
+EFFICIENTNET_B0 = (
+    (3, 1, 16, 1, 1),
+    (3, 6, 24, 2, 2),
+    (5, 6, 40, 2, 2),
+    (3, 6, 80, 3, 2),
+    (5, 6, 112, 3, 1),
+    (5, 6, 192, 4, 2),
+    (3, 6, 320, 1, 1),
+)
+
+
+def efficientnet_lite0() -> Table:
+    """EfficientNet-lite0: EfficientNet-B0 with ReLU6 and without squeeze-and-excite (Tan and Le 2019, table 1)."""
+    table = Table(
+        "EfficientNet-lite0, ImageNet 224x224: Tan, Le, EfficientNet, ICML 2019, table 1, without squeeze-and-excite and",
+        "with ReLU6 for swish (github.com/tensorflow/tpu, models/official/efficientnet/lite). Batch normalization is folded.",
+        shape=(224, 224, 3),
+    )
+    table.conv("stem", 32, kernel=3, stride=2, padding="same")
+    block = 0
+    for kernel, expansion, channels, repeats, first_stride in EFFICIENTNET_B0:
+        for repeat in range(repeats):
+            block += 1
+            stride = 1 if repeat else first_stride
+            _inverted_residual(
+                table, f"block{block}", expansion=expansion, channels=channels, stride=stride, kernel=kernel
+            )
+    table.conv("head", 1280, padding="same")
+    table.classifier(1000)
+    return table
+
+
+WIDTH, HEADS, LAYERS = 768, 12, 12
+"""Of BERT-base, ViT-B and GPT-2 small alike."""
+BERT_TOKENS = 384
 
 
 def bert_base() -> Table:
@@ -159,28 +371,133 @@ def bert_base() -> Table:
         "Left out: layer normalization, embeddings, pooler and task head.",
         "Scaling by 1/sqrt(64) is folded into the scores.",
         "The softmax runs over c, one row per token (h) and head (w). The lut is GELU.",
-        shape=(BERT_TOKENS, 1, BERT_WIDTH),
+        shape=(BERT_TOKENS, 1, WIDTH),
     )
-    for index in range(BERT_LAYERS):
-        _attention(table, f"layer{index}")
-        table.layer(f"layer{index}.ffn_up", "dense", oc=4 * BERT_WIDTH)
-        table.layer(f"layer{index}.gelu", "lut")
-        table.layer(f"layer{index}.ffn_down", "dense", oc=BERT_WIDTH)
-        table.layer(f"layer{index}.ffn_add", "add")
+    for index in range(LAYERS):
+        _transformer_layer(table, f"layer{index}", keys=BERT_TOKENS)
     return table
 
 
-def _attention(table: Table, name: str) -> None:
+def _transformer_layer(table: Table, name: str, *, keys: int) -> None:
+    _attention(table, name, keys=keys)
+    table.layer(f"{name}.ffn_up", "dense", oc=4 * WIDTH)
+    table.layer(f"{name}.gelu", "lut")
+    table.layer(f"{name}.ffn_down", "dense", oc=WIDTH)
+    table.layer(f"{name}.ffn_add", "add")
+
+
+def _attention(table: Table, name: str, *, keys: int) -> None:
     tokens, _, width = table.shape
     for projection in ("query", "key", "value"):
         table.layer(f"{name}.{projection}", "dense", oc=width)
-    table.layer(f"{name}.scores", "matmul", oc=BERT_HEADS * tokens, groups=BERT_HEADS)
-    table.shape = (tokens, BERT_HEADS, tokens)
+    table.layer(f"{name}.scores", "matmul", oc=HEADS * keys, groups=HEADS)
+    table.shape = (tokens, HEADS, keys)
     table.layer(f"{name}.softmax", "softmax")
-    table.shape = (tokens, 1, BERT_HEADS * tokens)
-    table.layer(f"{name}.context", "matmul", oc=width, groups=BERT_HEADS)
+    table.shape = (tokens, 1, HEADS * keys)
+    table.layer(f"{name}.context", "matmul", oc=width, groups=HEADS)
     table.layer(f"{name}.output", "dense", oc=width)
     table.layer(f"{name}.attention_add", "add")
+
+
+def vit_b16() -> Table:
+    """ViT-B/16 at 224x224: 196 patches and a class token (Dosovitskiy et al. 2021, table 1)."""
+    table = Table(
+        "ViT-B/16, ImageNet 224x224: Dosovitskiy et al., An Image is Worth 16x16 Words, ICLR 2021, section 3.1, table 1.",
+        "Left out: layer normalization and position embeddings. Scaling by 1/sqrt(64) is folded into the scores.",
+        "The 196 patches are joined by the class token: 197 rows, of which the classifier reads one.",
+        "The softmax runs over c, one row per token (h) and head (w). The lut is GELU.",
+        shape=(224, 224, 3),
+    )
+    table.conv("patches", WIDTH, kernel=16, stride=16)
+    h, w, _ = table.shape
+    tokens = h * w + 1
+    table.shape = (tokens, 1, WIDTH)
+    for index in range(LAYERS):
+        _transformer_layer(table, f"layer{index}", keys=tokens)
+    table.shape = (1, 1, WIDTH)
+    table.layer("fc", "dense", oc=1000)
+    table.layer("softmax", "softmax")
+    return table
+
+
+GPT2_CONTEXT, GPT2_VOCABULARY = 1024, 50257
+
+
+def gpt2_small_prefill() -> Table:
+    """GPT-2 small reads its whole context of 1024 tokens (Radford et al. 2019, table 2)."""
+    return _gpt2(
+        GPT2_CONTEXT, f"Prefill: all {GPT2_CONTEXT} tokens of the context at once, the causal mask not exploited."
+    )
+
+
+def gpt2_small_decode() -> Table:
+    """GPT-2 small makes one token with 1024 tokens in its key and value caches (Radford et al. 2019, table 2)."""
+    return _gpt2(1, f"Decode: one token that attends to {GPT2_CONTEXT} cached keys and values, its own among them.")
+
+
+def _gpt2(tokens: int, mode: str) -> Table:
+    table = Table(
+        "GPT-2 small, batch 1: Radford, Wu, Child, Luan, Amodei, Sutskever,",
+        "Language Models are Unsupervised Multitask Learners, OpenAI 2019, section 2.3, table 2 (first row).",
+        mode,
+        "Left out: layer normalization and embeddings. Scaling by 1/sqrt(64) is folded into the scores.",
+        "The softmax runs over c, one row per token (h) and head (w). The lut is GELU.",
+        "The vocabulary's scores are computed for the last token, with the embedding's weights.",
+        shape=(tokens, 1, WIDTH),
+    )
+    for index in range(LAYERS):
+        _transformer_layer(table, f"layer{index}", keys=GPT2_CONTEXT)
+    table.shape = (1, 1, WIDTH)
+    table.layer("vocabulary", "dense", oc=GPT2_VOCABULARY)
+    return table
+
+
+def _tpu_source(application: str, published: str) -> tuple[str, ...]:
+    return (
+        f"{application} of TPUv1's six applications: Jouppi et al., In-Datacenter Performance Analysis of a Tensor",
+        f"Processing Unit, ISCA 2017 (arXiv:1704.04760), table 1: {published}.",
+        "The shapes of its layers are not published: they are all alike here, and make up the published total.",
+    )
+
+
+def _tpu_dense(application: str, published: str, *, layers: int, width: int, batch: int) -> Table:
+    note = "Left out: vector layers, whose sizes are not published."
+    table = Table(*_tpu_source(application, published), note, shape=(batch, 1, width))
+    for index in range(1, layers + 1):
+        table.layer(f"fc{index}", "dense", oc=width)
+    return table
+
+
+def tpu_mlp0() -> Table:
+    """5 dense layers of 20 M weights: 5 * 2000^2."""
+    return _tpu_dense("MLP0", "5 FC layers, 20 M weights, batch 200", layers=5, width=2000, batch=200)
+
+
+def tpu_mlp1() -> Table:
+    """4 dense layers of 5 M weights: 4 * 1118^2."""
+    return _tpu_dense("MLP1", "4 FC layers, 5 M weights, batch 168", layers=4, width=1118, batch=168)
+
+
+def tpu_lstm0() -> Table:
+    """24 dense layers of 52 M weights: 24 * 1472^2."""
+    return _tpu_dense("LSTM0", "24 FC and 34 vector layers, 52 M weights, batch 64", layers=24, width=1472, batch=64)
+
+
+def tpu_lstm1() -> Table:
+    """37 dense layers of 34 M weights: 37 * 959^2."""
+    return _tpu_dense("LSTM1", "37 FC and 19 vector layers, 34 M weights, batch 96", layers=37, width=959, batch=96)
+
+
+def tpu_cnn0() -> Table:
+    """16 convolutions of 8 M weights, 16 * 9 * 236^2, each used 8 * 19^2 = 2888 times."""
+    table = Table(
+        *_tpu_source("CNN0", "16 convolutions, 8 M weights, batch 8, 2888 operations per weight byte"),
+        "2888 / 8 = 361 output pixels per weight: 19x19 throughout, 3x3 windows.",
+        shape=(19, 19, 236),
+    )
+    for index in range(1, 17):
+        table.layer(f"conv{index}", "conv2d", n=8, oc=236, kh=3, kw=3, padding="same")
+    return table
 
 
 def alexnet_conv1_scalesim() -> Table:
@@ -200,7 +517,11 @@ def alexnet_conv1_scalesim() -> Table:
     return table
 
 
-TABLES = {maker.__name__: maker for maker in (resnet50, mobilenet_v2, bert_base, alexnet_conv1_scalesim)}
+MAKERS = (
+    alexnet, alexnet_conv1_scalesim, bert_base, efficientnet_lite0, gpt2_small_decode, gpt2_small_prefill, mobilenet_v1,
+    mobilenet_v2, mobilenet_v3_large, resnet18, resnet50, tpu_cnn0, tpu_lstm0, tpu_lstm1, tpu_mlp0, tpu_mlp1, vgg16, vit_b16,
+)  # fmt: skip
+TABLES = {maker.__name__: maker for maker in MAKERS}
 
 
 def main() -> None:

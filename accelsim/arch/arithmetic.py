@@ -15,6 +15,7 @@ OPERATORS = (
     "DEPTHWISE_CONV_2D",
     "TRANSPOSE_CONV",
     "FULLY_CONNECTED",
+    "BATCH_MATMUL",
     "ADD",
     "SUB",
     "MUL",
@@ -31,7 +32,7 @@ SPECIAL_SCHEMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "xnnpack_add": ("ADD", "SUB"),
         "xnnpack_8bit_fraction": ("QUANTIZE", "RELU", "RELU6", "LEAKY_RELU"),
         "onnxruntime_float32": ("ADD", "SUB", "MUL", "QUANTIZE", "RELU", "RELU6", "LEAKY_RELU"),
-        "finn_thresholds": ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED"),
+        "finn_thresholds": ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL"),
     }
 )
 """Rules that are no accumulator scheme, and the operators that know them (XNNPACK microparams-init.c).
@@ -43,7 +44,7 @@ importer tabulates code by code (MLAS qladd_avx2.cpp, qlmul.cpp; qlinear_lookup_
 source model applies to it (numerics/thresholds.py).
 """
 
-_ANY_SCHEME = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "MUL")
+_ANY_SCHEME = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL", "MUL")
 """Operators whose requantization is one product of three scales; the others need an integer multiplier in between."""
 
 
@@ -182,6 +183,7 @@ _ALL = (
             DEPTHWISE_CONV_2D="float32_half_even",
             FULLY_CONNECTED="float32_half_even",
             TRANSPOSE_CONV="float32_half_even",
+            BATCH_MATMUL="float32_half_even",
             MUL="float32_half_even",
             MEAN="float32_half_even",
             ADD="xnnpack_add",
@@ -200,6 +202,7 @@ _ALL = (
             DEPTHWISE_CONV_2D="float32_half_even",
             FULLY_CONNECTED="float32_half_even",
             TRANSPOSE_CONV="float32_half_even",
+            BATCH_MATMUL="float32_half_even",
             MEAN="float32_half_even",
             **_FLOAT32_ELEMENTWISE,
         ),
@@ -209,7 +212,7 @@ _ALL = (
         description="FINN's multi-thresholds: the source model's own scaling, exact at every sum; element-wise operators as tables",
         source="Umuroglu and Jahre 1709.04060; FINN MultiThreshold; QONNX Quant",
         schemes=_table(
-            **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED"), "finn_thresholds"),
+            **dict.fromkeys(SPECIAL_SCHEMES["finn_thresholds"], "finn_thresholds"),
             MEAN="float32_half_even",
             **_FLOAT32_ELEMENTWISE,
         ),

@@ -32,12 +32,15 @@ class Document:
         return self.lines.get(path, 1)
 
 
-def read_document(text: str, *, name: str) -> Document:
+MACHINE = "a machine description: a mapping of name, clock_hz, array, ..."
+
+
+def read_document(text: str, *, name: str, expected: str = MACHINE) -> Document:
     """The entries of ``text``; ``name`` is the file in messages. ConfigError where it is no YAML, or no mapping."""
     yaml = YAML(typ="safe", pure=True)
     try:
         root = yaml.compose(text)
-        return _read(root, yaml, name)
+        return _read(root, yaml, name, expected)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f"{name}:{mark.line + 1}" if mark else name
@@ -45,17 +48,15 @@ def read_document(text: str, *, name: str) -> Document:
     except YAMLError as error:
         raise ConfigError(f"{name}: not YAML: {' '.join(str(error).split())}", file=name) from error
     except RecursionError as error:
-        raise ConfigError(f"{name}: nested too deeply; a machine has three levels", file=name) from error
+        raise ConfigError(f"{name}: nested too deeply; expected {expected}", file=name) from error
 
 
-def _read(root: Node | None, yaml: YAML, name: str) -> Document:
+def _read(root: Node | None, yaml: YAML, name: str, expected: str) -> Document:
     if root is None or (isinstance(root, ScalarNode) and not root.value):
-        raise ConfigError(f"{name}: is empty; expected a machine description", file=name)
+        raise ConfigError(f"{name}: is empty; expected {expected}", file=name)
     if not isinstance(root, MappingNode):
         kind = "a list" if isinstance(root, SequenceNode) else short(root.value)
-        raise ConfigError(
-            f"{name}:{_line(root)}: expected a mapping of name, clock_hz, array, ..., got {kind}", file=name
-        )
+        raise ConfigError(f"{name}:{_line(root)}: expected {expected}, got {kind}", file=name)
     document = Document(lines={(): _line(root)})
     document.data = _Reader(yaml, document, name).mapping(root, ())
     return document
@@ -90,9 +91,7 @@ class _Reader:
     def value(self, node: Node, path: Path) -> Any:
         self.nodes_left -= 1
         if self.nodes_left < 0 or len(path) > _DEEPEST:
-            raise ConfigError(
-                f"{self.name}:{_line(node)}: nested too deeply or too large; a machine has three levels", file=self.name
-            )
+            raise ConfigError(f"{self.name}:{_line(node)}: nested too deeply or too large", file=self.name)
         if isinstance(node, MappingNode):
             return self.mapping(node, path)
         if isinstance(node, SequenceNode):

@@ -152,6 +152,6 @@ Overrides = Annotated[
     ),
 ]
 CycleNumber = Annotated[Literal[0, 1], BeforeValidator(_no_truth_value)]
-Dataflow = Literal["weight_stationary", "output_stationary"]
+Dataflow = Literal["weight_stationary", "output_stationary", "input_stationary"]
 Preload = Literal["serial", "overlapped"]
 OverflowPolicy = Literal["wrap", "saturate", "saturate_symmetric", "trap"]

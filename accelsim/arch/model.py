@@ -31,7 +31,9 @@ class ArrayConfig(_Section):
     ] = 8
     weight_preload: Annotated[
         fields.Preload,
-        Field(description="weight-stationary only: weights shift in before a fold (serial) or behind the one before"),
+        Field(
+            description="weight- and input-stationary: what stays shifts in before a fold (serial) or behind the one before"
+        ),
     ] = "serial"
     first_cycle: Annotated[
         fields.CycleNumber,

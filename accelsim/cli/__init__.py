@@ -13,6 +13,7 @@ from accelsim.cli.architectures import arch, archs
 from accelsim.cli.compare import compare_command
 from accelsim.cli.importing import import_command
 from accelsim.cli.lists import models, ops
+from accelsim.cli.mapping import map_command
 from accelsim.cli.run import run_command
 from accelsim.errors import AccelsimError
 
@@ -73,5 +74,15 @@ def main() -> None:
     """
 
 
-for _command in (run_command, compare_command, accumulators_command, import_command, ops, archs, arch, models):
+for _command in (
+    run_command,
+    compare_command,
+    accumulators_command,
+    import_command,
+    map_command,
+    ops,
+    archs,
+    arch,
+    models,
+):
     main.add_command(_command)

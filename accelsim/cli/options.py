@@ -32,6 +32,17 @@ def arithmetic_option() -> Decorator:
     )
 
 
+def mapping_option() -> Decorator:
+    """``--mapping HOW``."""
+    return click.option(
+        "--mapping",
+        metavar="HOW",
+        default="greedy",
+        show_default=True,
+        help="Who cuts layers into tiles: greedy, a search for cycles, energy or edp, or a YAML file (see: accelsim map).",
+    )
+
+
 def parse_edits(edits: Sequence[str]) -> dict[str, str]:
     """``path=value`` texts as a dictionary; ConfigError where there is no ``=``, no path, or a path twice."""
     parsed: dict[str, str] = {}

@@ -11,7 +11,7 @@ import click
 
 from accelsim.cli.console import note, page_width, progress_bar, show
 from accelsim.cli.files import STDOUT, check_outputs, write_bytes, write_text
-from accelsim.cli.options import InputCount, arithmetic_option, parse_edits, set_option
+from accelsim.cli.options import InputCount, arithmetic_option, mapping_option, parse_edits, set_option
 from accelsim.errors import AccelsimError, InputError
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Outputs:
     "--input", "input_path", metavar="FILE", help="Inputs as .npz: key 'input' or tensor names; 'labels' for accuracy."
 )
 @arithmetic_option()
+@mapping_option()
 @click.option(
     "--tensors", metavar="FILE", help="Write every tensor of every inference as .npz, by its name in the model."
 )
@@ -82,6 +83,7 @@ def run_command(
     edits: tuple[str, ...],
     input_path: str | None,
     arithmetic: str | None,
+    mapping: str,
     scheduler: Literal["numba", "simpy"],
     program_inputs: int | None,
     **files: Any,
@@ -106,6 +108,7 @@ def run_command(
             keep="outputs" if outputs.tensors is None else "all",
             check_inputs=program_inputs,
             scheduler=scheduler,
+            mapping=mapping,
             progress=progress,
         )
     write_outputs(simulation, outputs)

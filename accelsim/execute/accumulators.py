@@ -12,7 +12,8 @@ from accelsim.arch import Arch
 from accelsim.execute.proof import accumulator_formats, prove
 from accelsim.execute.tape import TapeWriter
 from accelsim.execute.whole import WholeReader
-from accelsim.graph import Graph, MacLayer
+from accelsim.graph import Graph, MacLayer, MatMul
+from accelsim.kernels.mac import centred
 from accelsim.kernels.peaks import partial_sum_peaks
 from accelsim.mapper import map_layer
 from accelsim.numerics import IntFormat
@@ -135,14 +136,13 @@ def accumulator_report(
 
 
 def formats_bound(layer: MacLayer, *, input_format: IntFormat) -> int:
-    """``reduction * max |w| * max |x - z| + max |b|`` over all codes of the formats, and the biases that the layer has.
+    """``reduction * max |w - z_w| * max |x - z| + max |b|`` over all codes of the formats, and the biases that the layer has.
 
-    The data-type bound of Colbert, Pappalardo, Petri-Koenig (A2Q, 2023, section 3), with zero point and bias.
+    ``z_w`` is 0 for constant weights. The data-type bound of Colbert, Pappalardo, Petri-Koenig (A2Q, 2023, section 3), with zero point and bias.
     """
     reach = max(input_format.max - layer.input_zero_point, layer.input_zero_point - input_format.min)
-    weight = max(layer.weight_format.max, -layer.weight_format.min)
     bias = 0 if layer.bias is None else max(abs(int(layer.bias.min())), abs(int(layer.bias.max())))
-    return layer.geometry.reduction * weight * reach + bias
+    return layer.geometry.reduction * layer.weight_reach * reach + bias
 
 
 def _input(graph: Graph, layer: MacLayer) -> IntFormat:
@@ -164,7 +164,7 @@ def _kernels(graph: Graph, formats: Mapping[str, IntFormat] | None) -> dict[str,
 
 
 def _kernel(layer: MacLayer, kernels: Mapping[str, str], *, safe: bool, exact: bool, in_order: str) -> str:
-    if layer.weights is None:
+    if layer.requant is None:
         return NOTHING
     if layer.name not in kernels:
         return TILES if safe else in_order
@@ -181,10 +181,18 @@ def _observe(graph: Graph, arch: Arch | None, inputs: Mapping[str, Array]) -> di
         for layer in graph.layers:
             if isinstance(layer, MacLayer):
                 x = values[layer.inputs[0]].reshape(layer.geometry.input_shape)
-                low, high = partial_sum_peaks(layer, x, reduction_tile=tiles.get(layer.name), products_per_add=per_add)
+                tile, weights = tiles.get(layer.name), _right_operand(layer, values)
+                low, high = partial_sum_peaks(layer, x, weights=weights, reduction_tile=tile, products_per_add=per_add)
                 before = peaks.get(layer.name, (low, high))
                 peaks[layer.name] = min(low, before[0]), max(high, before[1])
     return peaks
+
+
+def _right_operand(layer: MacLayer, values: Mapping[str, Array]) -> Array | None:
+    """The factors of a product of two activations, zero point subtracted; None for any other layer."""
+    if not isinstance(layer, MatMul):
+        return None
+    return centred(values[layer.inputs[1]].reshape(layer.geometry.weight_shape), layer.right_zero_point)
 
 
 def _reduction_tiles(graph: Graph, arch: Arch | None) -> dict[str, tuple[int, int, int]]:

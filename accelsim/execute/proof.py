@@ -32,10 +32,13 @@ class AccumulatorProof:
 
 
 def prove(layer: MacLayer, *, input_format: IntFormat, accumulator: IntFormat) -> AccumulatorProof:
-    """``max over channels of sum |w| * max |x - z| + |b|`` bounds every partial sum in any order."""
+    """``max over channels of sum |w| * max |x - z| + |b|`` bounds every partial sum in any order.
+
+    Without constant weights every product is bounded: ``reduction * max |w - z_w| * max |x - z|``.
+    """
     reach = max(input_format.max - layer.input_zero_point, layer.input_zero_point - input_format.min)
     if layer.weights is None:
-        worst = layer.geometry.reduction * max(abs(layer.weight_format.min), layer.weight_format.max)
+        worst = layer.geometry.reduction * layer.weight_reach
         return AccumulatorProof(layer.name, worst * reach, accumulator)
     per_channel = np.abs(layer.weights.astype(np.int64)).reshape(layer.geometry.oc, -1).sum(axis=1)
     bias = np.zeros_like(per_channel) if layer.bias is None else np.abs(layer.bias)

@@ -108,7 +108,7 @@ class TapeWriter:
     def requant(self, requant: Requantization, fmt: IntFormat, bound: int) -> Fields | None:
         """The columns of a requantization to codes of ``fmt`` of sums up to ``bound``; None for a rule that no tape has."""
         if isinstance(requant, Thresholds):
-            return None
+            return self._levels(requant)
         rule = self._rule(requant, bound)
         return rule and {
             **rule,
@@ -116,6 +116,16 @@ class TapeWriter:
             tape.OUT_ZERO: requant.zero_point,
             tape.LOW: max(requant.clamp_min, fmt.min),
             tape.HIGH: min(requant.clamp_max, fmt.max),
+        }
+
+    def _levels(self, thresholds: Thresholds) -> Fields:
+        """Levels, then starts and steps of all channels; every code is one of theirs, so there is nothing to clamp."""
+        parts = (thresholds.levels.reshape(-1), thresholds.start, thresholds.step)
+        return {
+            tape.RULE: tape.LEVELS,
+            tape.CHANNELS: thresholds.channel_count,
+            tape.LEVEL_COUNT: thresholds.levels.shape[1],
+            tape.PARAMETERS: self.segments.put(np.concatenate(parts)),
         }
 
     def _rule(self, requant: Requant, bound: int) -> Fields | None:

@@ -17,8 +17,8 @@ from accelsim.errors import InputError
 from accelsim.execute.memory import Bytes, Dram, pack, unpack
 from accelsim.execute.proof import accumulator_formats
 from accelsim.execute.resident import Resident
-from accelsim.graph import MacLayer, Reshape, VectorLayer
-from accelsim.kernels.mac import accumulate_block
+from accelsim.graph import MacLayer, MatMul, Reshape, VectorLayer
+from accelsim.kernels.mac import accumulate_block, centred
 from accelsim.kernels.vector import evaluate
 from accelsim.numerics import IntFormat, Overflow, requantize
 from accelsim.program import Engine, Memory, Program
@@ -155,10 +155,9 @@ class _TiledReader:
         return unpack(data, tuple(b - a for a, b in zip(lo, hi, strict=True)), fmt)
 
     def _load_weights(self, i: int) -> None:
-        layer = self._layer(i)
-        values = self._dram.load(
-            _weights_of(layer), layer.geometry.weight_shape, self._slices(i), self._program.describe(i)
-        )
+        layer, view = self._layer(i), self._layer(i).geometry.weight_shape
+        name = layer.inputs[1] if self._program.operand[i] == 1 else _weights_of(layer)
+        values = self._dram.load(name, view, self._slices(i), self._program.describe(i))
         self._memory_of(i).write(self._program, i, pack(values, layer.weight_format))
 
     def _load_activations(self, i: int) -> None:
@@ -171,6 +170,8 @@ class _TiledReader:
         program, layer = self._program, self._layer(i)
         weight_load, input_load, *before = program.operands(i).tolist()
         weights = self._block(i, weight_load, layer.weight_format)
+        if isinstance(layer, MatMul):
+            weights = centred(weights, layer.right_zero_point)
         x = self._block(i, input_load, self._graph.tensors[layer.inputs[0]].format)
         lo, hi = program.box(i)
         shape = tuple(b - a for a, b in zip(lo, hi, strict=True))

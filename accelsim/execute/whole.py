@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from accelsim.errors import GraphError, InputError
 from accelsim.execute.tape import TapeWriter
-from accelsim.graph import Graph, Layer, MacLayer, Reshape, Tensor, VectorLayer
+from accelsim.graph import Graph, Layer, MacLayer, MatMul, Reshape, Tensor, VectorLayer
 from accelsim.kernels._tape import play
-from accelsim.kernels.mac import accumulate
+from accelsim.kernels.mac import accumulate_with, centred
 from accelsim.kernels.vector import Box, evaluate
 from accelsim.numerics import INT64, IntFormat, Overflow, fit_array, requantize
 
@@ -103,16 +103,27 @@ class WholeReader:
     def _mac(self, layer: MacLayer, accumulator: IntFormat) -> Step:
         source, target, requant = self._views[layer.inputs[0]], self._views[layer.output], layer.requant
         view, kind = source.reshape(layer.geometry.input_shape), self._graph.tensors[layer.inputs[0]].format.dtype
-        if requant is None or layer.weights is None:
+        weights = self._weights(layer)
+        if requant is None or weights is None:
             raise GraphError(
-                f"layer {layer.name!r} has no constant weights; only such layers can be executed", layer=layer.name
+                f"layer {layer.name!r} has neither constant weights nor a second operand; only such layers can be executed",
+                layer=layer.name,
             )
 
         def step() -> None:
-            sums = fit_array(accumulate(layer, view.astype(kind)), accumulator, Overflow.WRAP)
+            sums = fit_array(accumulate_with(layer, view.astype(kind), weights()), accumulator, Overflow.WRAP)
             target[...] = requantize(sums, requant).reshape(target.shape)
 
         return step
+
+    def _weights(self, layer: MacLayer) -> Callable[[], Array] | None:
+        """What gives the factors of one inference, zero point subtracted: the same each time, or the right operand."""
+        if isinstance(layer, MatMul):
+            view = self._views[layer.inputs[1]].reshape(layer.geometry.weight_shape)
+            kind, zero = layer.weight_format.dtype, layer.right_zero_point
+            return lambda: centred(view.astype(kind), zero)
+        weights = layer.weights
+        return None if weights is None else lambda: weights
 
     def _vector(self, layer: VectorLayer) -> Step:
         views = [self._views[name].reshape(view) for name, view in zip(layer.inputs, layer.input_shapes, strict=True)]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from accelsim.errors import GraphError
 from accelsim.graph.layer import Layer
-from accelsim.graph.mac_layers import MacLayer
+from accelsim.graph.mac_layers import MacLayer, MatMul
 from accelsim.graph.source import SourceOperator
 from accelsim.graph.tensor import Tensor
 from accelsim.graph.verify import verify_constants, verify_graph
@@ -74,11 +74,11 @@ class Graph:
 
     @property
     def weight_bytes(self) -> int:
-        """Bytes of weights, packed at their bit-width."""
+        """Bytes of constant weights, packed at their bit-width."""
         return sum(
             -(-layer.geometry.oc * layer.geometry.reduction * layer.weight_format.bits // 8)
             for layer in self.layers
-            if isinstance(layer, MacLayer)
+            if isinstance(layer, MacLayer) and not isinstance(layer, MatMul)
         )
 
     @cached_property

@@ -44,6 +44,11 @@ class MacLayer(Layer):
     def macs(self) -> int:
         return self.geometry.macs
 
+    @property
+    def weight_reach(self) -> int:
+        """Largest magnitude of a factor that the format of the weights allows."""
+        return max(self.weight_format.max, -self.weight_format.min)
+
 
 class Conv2D(MacLayer):
     """2-D convolution, grouped or not."""
@@ -69,14 +74,24 @@ class TransposeConv2D(MacLayer):
     operator = "TRANSPOSE_CONV"
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
 class MatMul(MacLayer):
     """Product of two activations, ``groups`` independent ones side by side; ``inputs`` = (left, right).
 
-    The right operand takes the place of the weights and is read from memory as the view (groups*n, 1, 1, k).
+    Left view (1, m, 1, groups*k), output view (1, m, 1, groups*n). The right operand takes the place of the weights: it has
+    their format and is read from memory as the view (groups*n, 1, 1, k). ``weights`` and ``bias`` are None. Sums are those of
+    ``(right - right_zero_point) * (left - input_zero_point)``: the array is taken to subtract the right zero point from each
+    code it is loaded with, and so to hold one bit more than the format has (9 for 8-bit codes), at no cost in cycles.
     """
 
     operator = "BATCH_MATMUL"
+    right_zero_point: int = 0
 
     @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:
         return self.geometry.input_shape, self.geometry.weight_shape
+
+    @property
+    def weight_reach(self) -> int:
+        """Largest magnitude of ``right - right_zero_point``."""
+        return max(self.weight_format.max - self.right_zero_point, self.right_zero_point - self.weight_format.min)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from accelsim.errors import GraphError
 from accelsim.graph.bipolar import check_bipolar
 from accelsim.graph.layer import Layer
-from accelsim.graph.mac_layers import MacLayer
+from accelsim.graph.mac_layers import MacLayer, MatMul
 from accelsim.graph.tensor import Tensor
 
 
@@ -88,6 +88,9 @@ def _check_views(layer: Layer, tensors: Mapping[str, Tensor]) -> None:
 
 
 def _check_mac(layer: MacLayer, tensors: Mapping[str, Tensor], shape_only: bool) -> None:
+    if isinstance(layer, MatMul):
+        _check_matmul(layer, tensors, shape_only)
+        return
     if layer.weights is None or layer.requant is None:
         if not shape_only:
             raise GraphError(
@@ -111,8 +114,37 @@ def _check_mac(layer: MacLayer, tensors: Mapping[str, Tensor], shape_only: bool)
             f"layer {layer.name!r}: requantization of {layer.requant.channel_count} channels for {geometry.oc} output "
             f"channels; expected 1 or {geometry.oc}"
         )
+    _check_input_zero_point(layer, tensors)
+
+
+def _check_matmul(layer: MatMul, tensors: Mapping[str, Tensor], shape_only: bool) -> None:
+    if layer.weights is not None or layer.bias is not None:
+        raise GraphError(
+            f"layer {layer.name!r} has constant weights or a bias; a MatMul multiplies two tensors", layer=layer.name
+        )
+    if layer.requant is None:
+        if not shape_only:
+            raise GraphError(
+                f"layer {layer.name!r} has no requantization; only a shape_only graph may", layer=layer.name
+            )
+        return
+    if layer.requant.channel_count != 1:
+        raise GraphError(
+            f"layer {layer.name!r}: requantization of {layer.requant.channel_count} channels; a MatMul has 1 for all"
+        )
+    right = tensors[layer.inputs[1]].format
+    if layer.weight_format != right:
+        raise GraphError(
+            f"layer {layer.name!r}: weight_format is {layer.weight_format}, its right operand is {right}; "
+            "they must be equal",
+            layer=layer.name,
+        )
+    if not (right.contains(layer.right_zero_point) or (right.bipolar and layer.right_zero_point == 0)):
+        raise GraphError(f"layer {layer.name!r}: right zero point {layer.right_zero_point} is no {right}")
+    _check_input_zero_point(layer, tensors)
+
+
+def _check_input_zero_point(layer: MacLayer, tensors: Mapping[str, Tensor]) -> None:
     source = tensors[layer.inputs[0]].format
     if not (source.contains(layer.input_zero_point) or (source.bipolar and layer.input_zero_point == 0)):
-        raise GraphError(
-            f"layer {layer.name!r}: input zero point {layer.input_zero_point} is no {tensors[layer.inputs[0]].format}"
-        )
+        raise GraphError(f"layer {layer.name!r}: input zero point {layer.input_zero_point} is no {source}")

@@ -29,7 +29,8 @@ class OperatorSupport:
 
 
 def load_graph(path: str | Path, *, arithmetic: str | Arithmetic | None = None) -> Graph:
-    """The Graph of a model file, by its extension: ``.tflite``, ``.onnx``, or ``.csv`` for a layer table.
+    """The Graph of a model file, by its extension: ``.tflite``, ``.onnx``, or ``.csv`` for a layer table or a
+    SCALE-Sim topology, which differ in their header.
 
     ``arithmetic`` names the runtime whose integer rules are encoded; None stands for the file's own: tflite-micro, onnxruntime,
     or finn for QONNX. A layer table has none. Raises ModelFileError for
@@ -48,9 +49,10 @@ def load_graph(path: str | Path, *, arithmetic: str | Arithmetic | None = None) 
 
         return load_onnx(file, arithmetic=rules)
     if suffix == ".csv":
+        from accelsim.importers.scalesim import is_topology, load_topology
         from accelsim.importers.table import load_table
 
-        return load_table(file)
+        return load_topology(file) if is_topology(file) else load_table(file)
     raise ModelError(
         f"{file}: unknown model format {suffix!r}; expected a file that ends in {' or '.join(EXTENSIONS)}",
         path=str(file),
@@ -90,6 +92,7 @@ def resolve_model(name_or_path: str | Path) -> Path:
 
 def supported_operators() -> tuple[OperatorSupport, ...]:
     """Every operator that is accepted, from the importers' own tables."""
+    from accelsim.importers.onnx.qonnx_registry import QONNX_LOWERINGS
     from accelsim.importers.onnx.registry import LOWERINGS as ONNX_LOWERINGS
     from accelsim.importers.table import OPERATIONS
     from accelsim.importers.tflite.registry import BOUNDARY, LOWERINGS
@@ -101,9 +104,10 @@ def supported_operators() -> tuple[OperatorSupport, ...]:
     boundary = [OperatorSupport(name, ".tflite", formats, "host", notes) for name, (formats, notes) in BOUNDARY.items()]
     onnx = [
         OperatorSupport(
-            name, ".onnx", rule.formats, " or ".join(layer.__name__ for layer in rule.layers) or "host", rule.notes
+            name, source, rule.formats, " or ".join(layer.__name__ for layer in rule.layers) or "host", rule.notes
         )
-        for name, rule in ONNX_LOWERINGS.items()
+        for source, lowerings in ((".onnx", ONNX_LOWERINGS), (".onnx (QONNX)", QONNX_LOWERINGS))
+        for name, rule in lowerings.items()
     ]
     table = [
         OperatorSupport(name, ".csv", "2 to 32 bits", layer.__name__, "shapes only: timing and energy, no values")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -43,14 +43,18 @@ DEFAULTS = MappingProxyType(
 NO_ARITHMETIC = "none"
 """A shape-only graph holds no numbers, so no arithmetic either."""
 MAX_SIZE = 2**31 - 1
+Shape = tuple[int, ...]
+Made = tuple[Layer, tuple[Tensor, ...]]
+"""A layer and the tensors that belong to its row alone."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; ``where`` is file:line."""
+    """One line of the table; ``where`` is file:line, ``defaults`` what empty cells mean."""
 
     where: str
     cells: Mapping[str, str]
+    defaults: Mapping[str, int]
 
     def fail(self, column: str, expected: str) -> ModelError:
         got = self.cells.get(column, "")
@@ -59,7 +63,7 @@ class Row:
     def integer(self, column: str, *, least: int = 1, most: int = MAX_SIZE, default: int | None = None) -> int:
         """The cell as an integer of ``least`` to ``most``; an empty one is ``default``."""
         text = self.cells.get(column, "")
-        fallback = DEFAULTS.get(column, default)
+        fallback = self.defaults.get(column, default)
         if not text and fallback is not None:
             return fallback
         if not (text.isascii() and text.removeprefix("-").isdigit() and len(text) < 12 and least <= int(text) <= most):
@@ -98,51 +102,69 @@ class Row:
 
 def load_table(path: Path) -> Graph:
     """The shape-only Graph of a layer table; ModelFileError or ModelError with file:line and column."""
-    layers, tensors = [], {}
-    for row in _rows(path):
-        try:
-            layer, made = _layer(row)
-        except GraphError as error:
-            raise ModelError(f"{row.where}: {error}") from error
-        layers.append(layer)
-        tensors.update({tensor.name: tensor for tensor in made})
-    ports = [HostPort(name, name) for layer in layers for name in layer.inputs]
-    outputs = [HostPort(layer.output, layer.output) for layer in layers]
+    return shape_only_graph(path, [(row.where, _located(row)) for row in _rows(path)])
+
+
+def _located(row: Row) -> Made:
     try:
-        return Graph(
-            name=path.stem, arithmetic=NO_ARITHMETIC, tensors=tensors, layers=tuple(layers), inputs=tuple(ports),
-            outputs=tuple(outputs), shape_only=True,
-        )  # fmt: skip
+        return _layer(row)
     except GraphError as error:
-        raise ModelError(f"{path}: {error}") from error
+        raise ModelError(f"{row.where}: {error}") from error
 
 
-def _rows(path: Path) -> Iterator[Row]:
-    """Data rows; lines that begin with ``#`` are comments."""
-    lines = _lines(path)
-    table = [
-        (number, line) for number, line in enumerate(lines, 1) if line.strip() and not line.lstrip().startswith("#")
-    ]
+def read_records(path: Path, expected: str) -> list[tuple[str, list[str]]]:
+    """(file:line, cells) of every line; blank lines and those that begin with ``#`` are left out.
+
+    Raises ModelFileError for a file that cannot be read or holds no line; ``expected`` says what its header should be.
+    """
+    lines = enumerate(_lines(path), 1)
+    table = [(number, line) for number, line in lines if line.strip() and not line.lstrip().startswith("#")]
     if not table:
-        raise ModelFileError(f"{path}: no header line; expected the columns {','.join(COLUMNS)}")
+        raise ModelFileError(f"{path}: no header line; expected the columns {expected}")
     try:
         records = list(csv.reader((line for _, line in table), strict=True))
     except csv.Error as error:
         raise ModelFileError(f"{path}: not a CSV file: {error}") from error
     if len(records) != len(table):
         raise ModelFileError(f"{path}: a quoted cell runs over the end of its line; expected one row per line")
-    header = [cell.strip().lower() for cell in records[0]]
-    _check_header(f"{path}:{table[0][0]}", header)
     if len(records) == 1:
         raise ModelFileError(f"{path}: the table has a header but no layers")
-    names: dict[str, str] = {}
-    for (number, _), record in zip(table[1:], records[1:], strict=True):
-        row = _row(f"{path}:{number}", header, record)
-        if names.setdefault(row.name, row.where) != row.where:
+    return [
+        (f"{path}:{number}", [cell.strip() for cell in record])
+        for (number, _), record in zip(table, records, strict=True)
+    ]
+
+
+def shape_only_graph(path: Path, layers: Iterable[tuple[str, Made]]) -> Graph:
+    """The Graph of (file:line, layer and its tensors); ModelError where two layers have one name."""
+    made, places = list(layers), dict[str, str]()
+    for where, (layer, _) in made:
+        if places.setdefault(layer.name, where) != where:
             raise ModelError(
-                f"{row.where}: column 'name': {row.name!r} already stands at {names[row.name]}; names must be unique"
+                f"{where}: column 'name': {layer.name!r} already stands at {places[layer.name]}; names must be unique"
             )
-        yield row
+    try:
+        return Graph(
+            name=path.stem,
+            arithmetic=NO_ARITHMETIC,
+            tensors={tensor.name: tensor for _, (_, tensors) in made for tensor in tensors},
+            layers=tuple(layer for _, (layer, _) in made),
+            inputs=tuple(HostPort(name, name) for _, (layer, _) in made for name in layer.inputs),
+            outputs=tuple(HostPort(layer.output, layer.output) for _, (layer, _) in made),
+            shape_only=True,
+        )
+    except GraphError as error:
+        raise ModelError(f"{path}: {error}") from error
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    (where, header), *records = read_records(path, ",".join(COLUMNS))
+    header = [cell.lower() for cell in header]
+    _check_header(where, header)
+    for place, record in records:
+        if len(record) != len(header):
+            raise ModelError(f"{place}: {len(record)} cells under {len(header)} columns; expected one cell per column")
+        yield Row(place, dict(zip(header, record, strict=True)), DEFAULTS)
 
 
 def _lines(path: Path) -> list[str]:
@@ -167,15 +189,6 @@ def _check_header(where: str, header: list[str]) -> None:
         raise ModelError(f"{where}: {what}; expected {', '.join(COLUMNS)}")
 
 
-def _row(where: str, header: list[str], record: list[str]) -> Row:
-    if len(record) != len(header):
-        raise ModelError(f"{where}: {len(record)} cells under {len(header)} columns; expected one cell per column")
-    return Row(where, dict(zip(header, (cell.strip() for cell in record), strict=True)))
-
-
-Made = tuple[Layer, tuple[Tensor, ...]]
-
-
 def _layer(row: Row) -> Made:
     operation = row.cells["op"].lower()
     if operation not in OPERATIONS:
@@ -186,16 +199,21 @@ def _layer(row: Row) -> Made:
     return build(row, kind)
 
 
-def _make(
-    row: Row, kind: type[Layer], inputs: tuple[tuple[int, ...], ...], output: tuple[int, ...], **fields: Any
+def make_layer(
+    kind: type[Layer], name: str, inputs: Sequence[Shape], output: Shape, fmt: IntFormat, **fields: Any
 ) -> Made:
+    """A layer of ``kind`` with tensors of its own: ``name.in`` (or ``.left`` and ``.right``) and ``name.out``."""
+    suffixes = [".in"] if len(inputs) == 1 else [".left", ".right"]
+    names = tuple(f"{name}{suffix}" for suffix in suffixes)
+    tensors = [Tensor(tensor, shape, fmt) for tensor, shape in zip(names, inputs, strict=True)]
+    tensors.append(Tensor(f"{name}.out", output, fmt))
+    return kind(name=name, inputs=names, output=f"{name}.out", **fields), tuple(tensors)
+
+
+def _make(row: Row, kind: type[Layer], inputs: Sequence[Shape], output: Shape, **fields: Any) -> Made:
     """The layer and the tensors that belong to this row alone."""
     fmt = IntFormat(row.integer("activation_bits", least=2, most=32))
-    suffixes = [".in"] if len(inputs) == 1 else [".left", ".right"]
-    names = tuple(f"{row.name}{suffix}" for suffix in suffixes)
-    tensors = [Tensor(name, shape, fmt) for name, shape in zip(names, inputs, strict=True)]
-    tensors.append(Tensor(f"{row.name}.out", output, fmt))
-    return kind(name=row.name, inputs=names, output=f"{row.name}.out", **fields), tuple(tensors)
+    return make_layer(kind, row.name, inputs, output, fmt, **fields)
 
 
 def _mac(row: Row, kind: type[Layer], geometry: MacGeometry) -> Made:
@@ -253,6 +271,11 @@ def _pair(row: Row, kind: type[Layer]) -> Made:
     return _make(row, kind, (row.shape, row.shape), row.shape, shapes=(row.shape, row.shape), shape=row.shape)
 
 
+def _scale(row: Row, kind: type[Layer]) -> Made:
+    factors = (row.shape[0], 1, 1, row.shape[3])
+    return _make(row, kind, (row.shape, factors), row.shape, shapes=(row.shape, factors), shape=row.shape)
+
+
 def _pool(row: Row, kind: type[Layer]) -> Made:
     n, h, w, c = row.shape
     kernel, stride = (row.integer("kh"), row.integer("kw")), row.integer("stride")
@@ -285,6 +308,7 @@ OPERATIONS: Mapping[str, tuple[type[Layer], Callable[[Row, type[Layer]], Made]]]
         "matmul": (MatMul, _matmul),
         "add": (Add, _pair),
         "mul": (Mul, _pair),
+        "scale": (Mul, _scale),
         "max_pool": (MaxPool2D, _pool),
         "average_pool": (AveragePool2D, _pool),
         "mean": (Mean, _mean),

@@ -55,9 +55,7 @@ def clamped(x: Any, panels: Any, inner: int, low: int, high: int, sums: Any) -> 
     row = 4 * sums.shape[1]
     for panel in range(panels.shape[0]):
         w, out = panels[panel].ctypes.data, sums.ctypes.data + 4 * panel * columns
-        clamped_panel(
-            (x.ctypes.data, 2 * x.shape[1], w, out, row, out, row, x.shape[0], groups, inner, low, high)  # fmt: skip
-        )
+        clamped_panel((x.ctypes.data, 2 * x.shape[1], w, out, row, out, row, x.shape[0], groups, inner, low, high))
 
 
 def pack_steps(w: Integers, *, group: int) -> PackedSteps:
@@ -67,7 +65,7 @@ def pack_steps(w: Integers, *, group: int) -> PackedSteps:
             f"need int8 or int16 weights (n, k), a group >= 1; got {w.dtype} {w.shape}, {group}; convert them"
         )
     size = min(group, max(w.shape[1], 1))
-    return PackedSteps(*w.shape, size, panels_of(_whole_pairs(w, size), CLAMPED), _reach(w))
+    return PackedSteps(w.shape[0], w.shape[1], size, panels_of(_whole_pairs(w, size), CLAMPED), _reach(w))
 
 
 def _whole_pairs(codes: Integers, group: int) -> NDArray[np.int16]:
@@ -189,7 +187,7 @@ def _by_steps(x: Integers, packed: PackedSaturating, bias: Integers, low: int, h
 def _mark(sums: Any, magnitudes: Any, bias: Any, low: int, high: int, proven: Any) -> None:
     """:func:`certified` for whole rows of sums without their bias, which is then added."""
     for m in range(sums.shape[0]):
-        outside = 0
+        outside = np.int64(0)
         for c in range(sums.shape[1]):
             s, t, b = np.int64(sums[m, c]), np.int64(magnitudes[m, c]), np.int64(bias[c])
             outside |= np.int64(t + s > 2 * (high - b)) | np.int64(t - s > 2 * (b - low))

@@ -18,6 +18,8 @@ from numba.extending import intrinsic
 
 _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 _intrinsic: Any = intrinsic
+_types: Any = types
+_cgutils: Any = cgutils
 
 Value = Any
 Dot = Callable[[Any, Value, Value, Value], Value]
@@ -73,7 +75,7 @@ def _group_sums(builder: Any, products: Value, group: int) -> Value:
 
 
 def pairs_dot(builder: Any, sums: Value, x: Value, w: Value) -> Value:
-    """Signed 16-bit pairs in portable IR: ``vpmaddwd`` on x86, ``smlal`` on ARM."""
+    """Signed 16-bit pairs in portable IR: ``vpmaddwd`` on x86, ``smull`` on ARM."""
     wide = ir.VectorType(_I32, x.type.count)
     return builder.add(sums, _group_sums(builder, builder.mul(builder.sext(x, wide), builder.sext(w, wide)), 2))
 
@@ -88,7 +90,7 @@ def vnni_dot(builder: Any, sums: Value, x: Value, w: Value) -> Value:
     """``vpdpbusd`` on a whole vector: the EVEX form at 512 bits, the VEX or EVEX form at 256."""
     bits = 32 * sums.type.count
     kind = ir.FunctionType(sums.type, [sums.type, x.type, w.type])
-    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.avx512.vpdpbusd.{bits}")
+    function = _cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.avx512.vpdpbusd.{bits}")
     return builder.call(function, [sums, x, w])
 
 
@@ -210,10 +212,10 @@ CLAMPED = Tile(4, 2, 8, 2, pairs_dot, clamped=True)
 
 def _panel(tile: Tile, job: Any) -> tuple[Any, Callable[..., Any]]:
     def generate(context: Any, builder: Any, signature: Any, arguments: list[Value]) -> Any:
-        emit_panel(builder, tile, cgutils.unpack_tuple(builder, arguments[0], FIELDS))
+        emit_panel(builder, tile, _cgutils.unpack_tuple(builder, arguments[0], FIELDS))
         return context.get_dummy_value()
 
-    return types.void(types.UniTuple(types.int64, FIELDS)), generate
+    return _types.void(_types.UniTuple(_types.int64, FIELDS)), generate
 
 
 @_intrinsic

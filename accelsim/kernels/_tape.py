@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from accelsim.kernels._softmax import gemmlowp
-from accelsim.kernels._tile import LANES, channels_tile1, channels_tile4, pairs_tile1, pairs_tile4
+from accelsim.kernels._tile import LANES, channels_tile1, channels_tile4, pairs_tile1, pairs_tile4, pairs_tile6
 from accelsim.numba_cache import njit
-from accelsim.numerics._kernels import float32_half_even_rows, float64_half_away_rows
+from accelsim.numerics._kernels import float32_half_even_rows, float64_half_away_rows, threshold_rows
 
-SHIFT, FLOAT32, FLOAT64 = range(3)
+SHIFT, FLOAT32, FLOAT64, LEVELS = range(4)
 """Ways to requantize; every integer scheme but one (ties to even) is a shift with the right constants."""
 
 CONVOLUTION, DEPTHWISE, SUM, TABLE, TABLE_OF_TWO, AVERAGE_POOL, MAX_POOL, MEAN, SOFTMAX = range(9)
@@ -29,10 +29,10 @@ CONVOLUTION, DEPTHWISE, SUM, TABLE, TABLE_OF_TWO, AVERAGE_POOL, MAX_POOL, MEAN, 
     GROUPS, SEGMENTS, SEGMENT_COUNT, STEPS, WEIGHTS, BIAS,
     KH, KW, STRIDE_H, STRIDE_W,
     SOURCE2, TABLE1, TABLE2, CODE1, CODE2,
-    MULTIPLIER, LEFT_SHIFT, DIFF_MIN, BITS,
-) = range(45)  # fmt: skip
+    MULTIPLIER, LEFT_SHIFT, DIFF_MIN, BITS, LEVEL_COUNT,
+) = range(46)  # fmt: skip
 """Columns of a record. Offsets count elements of the array they point into; an operation leaves what it does not use at 0."""
-COLUMNS = 45
+COLUMNS = 46
 
 TABLE_SIDE = 256
 """Rows and columns of a table of two 8-bit codes."""
@@ -116,7 +116,7 @@ def _shift_rows(acc: Any, factors: Any, shifts: Any, zero: int, low: int, high: 
 
 @njit
 def _requantize(
-    r: Any, acc: Any, integers: Any, shifts: Any, floats: Any, scales: Any, memory: Any, target: int
+    r: Any, acc: Any, integers: Any, shifts: Any, floats: Any, scales: Any, levels: Any, memory: Any, target: int
 ) -> None:
     """Codes of the sums ``acc``, channels innermost, by the record's rule, to ``memory`` from ``target`` on."""
     zero, low, high, channels = r[OUT_ZERO], r[LOW], r[HIGH], r[CHANNELS]
@@ -127,6 +127,11 @@ def _requantize(
         return
     width = acc.size if channels == 1 else channels
     sums, codes = acc.reshape(acc.size // width, width), out.reshape(acc.size // width, width)
+    if r[RULE] == LEVELS:
+        ends = a + channels * r[LEVEL_COUNT]
+        rows = levels[a:ends].reshape(channels, r[LEVEL_COUNT])
+        threshold_rows(sums, rows, levels[ends : ends + channels], levels[ends + channels : ends + 2 * channels], codes)
+        return
     if r[RULE] == FLOAT32:
         float32_half_even_rows(sums, floats[a:b], integers[:0], zero, low, high, codes)
     else:
@@ -147,8 +152,14 @@ def _block_of_channels(
     pixels: int,
     row: int,
 ) -> None:
-    """16 channels of a block of pixels, four pixels at a time; rows of sums are ``row`` apart and ascend."""
+    """16 channels of a block of pixels, six or four pixels at a time; rows of sums are ``row`` apart and ascend."""
     m = 0
+    while m + 6 <= pixels and not depthwise:
+        p0, p1, p2, p3, p4, p5 = places[m], places[m + 1], places[m + 2], places[m + 3], places[m + 4], places[m + 5]
+        r0, r3 = m * row, (m + 3) * row
+        r1, r2, r4, r5 = r0 + row, r0 + 2 * row, r3 + row, r3 + 2 * row
+        pairs_tile6(x, w, segments, count, steps, bias, sums, p0, p1, p2, p3, p4, p5, r0, r1, r2, r3, r4, r5)
+        m += 6
     while m + 4 <= pixels:
         p0, p1, p2, p3 = places[m], places[m + 1], places[m + 2], places[m + 3]
         r0 = m * row
@@ -260,7 +271,7 @@ def _pool(r: Any, memory: Any, sums: Any) -> None:
 def play(records: Any, memory: Any, arrays: Any) -> None:
     """Carry out ``records`` in order on ``memory`` (int16, flat).
 
-    ``arrays`` = weights (int16), segment offsets (int64), biases and code tables (int32), factors (int32) and shifts (int64) of
+    ``arrays`` = weights (int16), segment offsets and levels (int64), biases and code tables (int32), factors (int32) and shifts (int64) of
     the shift rule, factors of the float32 and float64 rules; then scratch: image (int16), sums (int32), pixel offsets (int64).
     """
     weights, segments, tables, integers, shifts, floats, scales, image, scratch, places = arrays
@@ -274,12 +285,12 @@ def play(records: Any, memory: Any, arrays: Any) -> None:
                 count = min(BLOCK_PIXELS, pixels - first)
                 _places(r, first, count, places)
                 _sums(r, image, weights, segments, tables, places, count, scratch)
-                _requantize(r, scratch[: count * oc], integers, shifts, floats, scales, memory, target + first * oc)
+                _requantize(r, scratch[: count * oc], integers, shifts, floats, scales, segments, memory, target + first * oc)
         elif operation == SUM:
             for first in range(0, size, BLOCK_ELEMENTS):
                 sums = scratch[: min(BLOCK_ELEMENTS, size - first)]
                 _sum_of_two(r, first, memory, tables, sums)
-                _requantize(r, sums, integers, shifts, floats, scales, memory, target + first)
+                _requantize(r, sums, integers, shifts, floats, scales, segments, memory, target + first)
         elif operation == TABLE:
             for i in range(size):
                 memory[target + i] = tables[r[TABLE1] - r[CODE1] + memory[r[SOURCE] + i]]
@@ -287,7 +298,7 @@ def play(records: Any, memory: Any, arrays: Any) -> None:
             _table_of_two(r, memory, tables)
         elif operation == MEAN:
             _mean(r, memory, scratch[:size])
-            _requantize(r, scratch[:size], integers, shifts, floats, scales, memory, target)
+            _requantize(r, scratch[:size], integers, shifts, floats, scales, segments, memory, target)
         elif operation == SOFTMAX:
             classes = r[IC]
             x = memory[r[SOURCE] : r[SOURCE] + size].reshape(size // classes, classes)

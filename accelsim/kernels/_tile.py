@@ -186,6 +186,33 @@ def pairs_tile4(
 
 
 @_intrinsic
+def pairs_tile6(
+    typing_context: Any,
+    x: Any,
+    w: Any,
+    segments: Any,
+    count: Any,
+    steps: Any,
+    bias: Any,
+    out: Any,
+    p0: Any,
+    p1: Any,
+    p2: Any,
+    p3: Any,
+    p4: Any,
+    p5: Any,
+    r0: Any,
+    r1: Any,
+    r2: Any,
+    r3: Any,
+    r4: Any,
+    r5: Any,
+) -> Any:
+    """Six pixels at ``p0 .. p5``, 16 channels, to rows at ``r0 .. r5``: 12 sums, 2 weight vectors, 1 pair, 1 product."""
+    return _signature(19), _generator(6, _pair_step, 4 * LANES)
+
+
+@_intrinsic
 def channels_tile1(
     typing_context: Any,
     x: Any,

@@ -176,7 +176,7 @@ def pack_weights(w: Integers, *, wide: bool = False, path: str | None = None) ->
     starts = np.zeros(panels.shape[0] * tile.columns, dtype=np.int32)
     if tile.group == 4:
         starts[: len(w)] = (-FLIP * w.sum(axis=1, dtype=np.int64)).astype(np.int32)
-    return PackedWeights(name, *w.shape, panels, starts)
+    return PackedWeights(name, w.shape[0], w.shape[1], panels, starts)
 
 
 def panels_of(w: Integers, tile: Tile) -> Integers:

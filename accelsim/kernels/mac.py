@@ -48,7 +48,7 @@ def accumulate_block(
     if not x.size or not weights.size:
         # Nothing but padding: a bias that does not fit must still be fitted.
         x, weights = np.zeros((sums.shape[0], 1, 1, 1), np.int8), np.zeros((sums.shape[3], 0, 0, 0), np.int8)
-    codes, taps = _centred(x, input_zero_point), _taps(weights)
+    codes, taps = centred(x, input_zero_point), _taps(weights)
     plan = tile_plan(geometry, output_origin, input_origin, weight_origin)
     low, high = lowest(accumulator, overflow), accumulator.max
     product = _reach(codes) * _reach(taps)
@@ -86,11 +86,17 @@ def _clamped(
 
 
 def accumulate(layer: MacLayer, x: Integers) -> Sums:
+    """:func:`accumulate_with` the layer's own weights, which it must have."""
+    assert layer.weights is not None
+    return accumulate_with(layer, x, layer.weights)
+
+
+def accumulate_with(layer: MacLayer, x: Integers, weights: Integers) -> Sums:
     """Exact sums of a whole layer, bias included: int64 (n, oh, ow, oc) for the input view ``x`` (n, ih, iw, ic).
 
-    Exact modulo 2^64, which no layer of 16-bit operands reaches. The layer must have weights.
+    ``weights`` (oc, kh, kw, ic/groups) have their zero point subtracted. Exact modulo 2^64, which no layer of 16-bit operands
+    reaches.
     """
-    assert layer.weights is not None
     sums = np.zeros(layer.geometry.output_shape, dtype=np.int64)
     if layer.bias is not None:
         sums += layer.bias
@@ -98,7 +104,7 @@ def accumulate(layer: MacLayer, x: Integers) -> Sums:
     accumulate_block(
         sums,
         x,
-        layer.weights,
+        weights,
         geometry=layer.geometry,
         output_origin=origin,
         input_origin=origin,
@@ -123,8 +129,8 @@ def tile_plan(g: MacGeometry, output: Sequence[int], source: Sequence[int], weig
     )
 
 
-def _centred(x: Integers, zero_point: int) -> Integers:
-    """``x - zero_point``, contiguous; int16 where every value of the type of ``x`` fits, int64 otherwise."""
+def centred(x: Integers, zero_point: int) -> Integers:
+    """Codes ``x - zero_point``, contiguous; int16 where every value of the type of ``x`` fits, int64 otherwise."""
     if x.dtype.itemsize <= 2:
         kind = np.iinfo(x.dtype)
         if INT16.contains(int(kind.min) - zero_point) and INT16.contains(int(kind.max) - zero_point):

@@ -17,6 +17,7 @@ def partial_sum_peaks(
     layer: MacLayer,
     x: NDArray[Any],
     *,
+    weights: NDArray[Any] | None = None,
     reduction_tile: tuple[int, int, int] | None = None,
     products_per_add: ProductsPerAdd = 1,
 ) -> tuple[int, int]:
@@ -24,9 +25,11 @@ def partial_sum_peaks(
 
     ``reduction_tile`` gives the kernel rows, kernel columns and channels (per group) of one compute tile; without it the
     reduction is one tile. Partial sums stand after each addition of ``products_per_add`` products, as in
-    :func:`accelsim.kernels.mac.accumulate_block`. Nothing overflows: sums are 64-bit. The layer must have weights.
+    :func:`accelsim.kernels.mac.accumulate_block`. Nothing overflows: sums are 64-bit. A layer without weights of its own is
+    given ``weights`` (oc, kh, kw, ic/groups) with their zero point subtracted.
     """
-    assert layer.weights is not None
+    factors = layer.weights if weights is None else weights
+    assert factors is not None
     g = layer.geometry
     tile = (g.kh, g.kw, g.ic_per_group) if reduction_tile is None else reduction_tile
     window = (g.stride_h, g.stride_w, g.dilation_h, g.dilation_w, g.pad_top, g.pad_left, g.upsample_h, g.upsample_w)
@@ -35,5 +38,5 @@ def partial_sum_peaks(
     )
     bias = np.zeros(g.oc, dtype=np.int64) if layer.bias is None else layer.bias.astype(np.int64)
     peaks = np.array([bias.min(), bias.max()], dtype=np.int64)
-    prefix_peaks(x.astype(np.int64) - layer.input_zero_point, layer.weights.astype(np.int64), bias, plan, peaks)
+    prefix_peaks(x.astype(np.int64) - layer.input_zero_point, factors.astype(np.int64), bias, plan, peaks)
     return int(peaks[0]), int(peaks[1])

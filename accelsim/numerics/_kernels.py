@@ -26,6 +26,9 @@ _INT64_MAX = 2**63 - 1
 _INT17_MAX = 2**16 - 1
 _MAGIC = 6755399441055744.0
 """1.5 * 2**52: adding it to a double leaves no fraction bits, so the FPU rounds half to even."""
+_MAGIC32 = 12582912.0
+"""1.5 * 2**23, the same for a float32 of at most ``_MAGIC32_REACH``."""
+_MAGIC32_REACH = 2**22
 
 Array: TypeAlias = Any
 """A numpy array as numba sees it; its element type is part of the specialisation, not of the signature."""
@@ -247,8 +250,29 @@ def tflite_int16_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: Int, 
 
 
 @njit
+def _float32_narrow(acc: Array, mult: Array, zp: Int, low: Int, high: Int, out: Array) -> None:
+    """The rule where every code is at most 2**22 away from the zero point: all of it in 32 bits, twice as many lanes."""
+    least, most, zero = np.float32(low - zp), np.float32(high - zp), np.int32(zp)
+    magic = np.float32(_MAGIC32)
+    if mult.size == 1:
+        factor = mult[0]
+        for r in range(acc.shape[0]):
+            for c in range(acc.shape[1]):
+                bounded = max(min(np.float32(acc[r, c]) * factor, most), least)
+                out[r, c] = np.int32(np.int32((bounded + magic) - magic) + zero)
+        return
+    for r in range(acc.shape[0]):
+        for c in range(acc.shape[1]):
+            bounded = max(min(np.float32(acc[r, c]) * mult[c], most), least)
+            out[r, c] = np.int32(np.int32((bounded + magic) - magic) + zero)
+
+
+@njit
 def float32_half_even_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: Int, high: Int, out: Array) -> None:
     """``float32_half_even`` over a block; ``shift`` is unused."""
+    if -_MAGIC32_REACH <= low - zp and high - zp <= _MAGIC32_REACH:
+        _float32_narrow(acc, mult, zp, low, high, out)
+        return
     step = 0 if mult.size == 1 else 1
     least, most = np.float64(low - zp), np.float64(high - zp)
     for r in range(acc.shape[0]):

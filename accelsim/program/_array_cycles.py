@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from accelsim.numba_cache import njit
 
-WEIGHT_STATIONARY, OUTPUT_STATIONARY = range(2)
+WEIGHT_STATIONARY, OUTPUT_STATIONARY, INPUT_STATIONARY = range(3)
 """Dataflow codes."""
+FIGURES = 5
+"""Of one tile: cycles, streaming cycles, weight reads, activation reads, accumulator writes."""
 
 
 @njit
@@ -37,8 +41,7 @@ def weight_stationary(
     stream = pixels * passes
     stays = kept and folds == 1
     if overlapped:
-        cycles = folds * max(stream, rows) + rows + rows + cols - 2
-        cycles -= rows + max(stream, rows) - stream if stays else 0
+        cycles = (0 if stays else rows) + (folds - 1) * max(stream, rows) + stream + rows + cols - 2
     else:
         cycles = folds * (rows + stream + rows + cols - 2)
         cycles -= rows if stays else 0
@@ -67,6 +70,11 @@ def tile_cost(array: Any, pixels: int, reduction: int, channels: int, groups: in
     rows, cols, passes, products = array[1], array[2], array[4], array[5]
     if array[0] == WEIGHT_STATIONARY:
         cost = weight_stationary(rows, cols, array[3] != 0, passes, products, pixels, reduction, channels, groups, kept)
+    elif array[0] == INPUT_STATIONARY:
+        turned = weight_stationary(
+            rows, cols, array[3] != 0, passes, products, channels, reduction, pixels, groups, False
+        )
+        cost = turned[0], turned[1], turned[3], turned[2], turned[4]
     else:
         cost = output_stationary(rows, cols, passes, products, pixels, reduction, channels, groups)
     cycles = cost[0]
@@ -75,3 +83,14 @@ def tile_cost(array: Any, pixels: int, reduction: int, channels: int, groups: in
     if array[9] > 0:
         cycles = max(cycles, _parts(cost[3] * array[8], array[9]))
     return cycles, cost[1], cost[2], cost[3], cost[4]
+
+
+@njit
+def tile_costs(array: Any, sizes: Any) -> Any:
+    """:func:`tile_cost` of every column of ``sizes`` (pixels, reduction, channels, groups, kept), int64 (FIGURES, tiles)."""
+    costs = np.empty((FIGURES, sizes.shape[1]), dtype=np.int64)
+    for i in range(sizes.shape[1]):
+        cost = tile_cost(array, sizes[0, i], sizes[1, i], sizes[2, i], sizes[3, i], sizes[4, i] != 0)
+        for k in range(FIGURES):
+            costs[k, i] = cost[k]
+    return costs

@@ -6,8 +6,12 @@ fill the R x C array once each:
 * weight-stationary: reduction over rows, channels over columns; R cycles to shift the weights in, then ``pixels`` vectors
   stream through and the last one drains after R + C - 2 more: ``2R + C + pixels - 2`` per fold (SCALE-Sim, Samajdar et al.
   2018, analytical model). With ``overlapped`` preload the weights of the next fold shift in behind the running one, as in
-  TPUv1 (Jouppi et al. 2017, section 2): ``max(pixels, R)`` per fold, plus one fill and drain for the tile.
+  TPUv1 (Jouppi et al. 2017, section 2): ``max(pixels, R)`` per fold but the last, which takes ``pixels``, plus one fill and
+  drain for the tile.
 * output-stationary: pixels over rows, channels over columns; ``reduction + R + C - 2`` per fold.
+* input-stationary: weight-stationary with the operands exchanged: reduction over rows, pixels over columns; R cycles to shift
+  the inputs in, then ``channels`` filters stream through: ``2R + C + channels - 2`` per fold (SCALE-Sim). Every compute tile
+  shifts its inputs in anew.
 
 Small groups (depthwise) share a weight-stationary fold as a block diagonal: each takes ``reduction`` rows and ``channels``
 columns of its own, and the rest of those rows and columns idles.
@@ -24,9 +28,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.arch import Arch
-from accelsim.program.footprint import ceil_div
 
 Counts = NDArray[np.int64]
+DATAFLOWS = ("weight_stationary", "output_stationary", "input_stationary")
+"""In the order of the codes of :mod:`accelsim.program._array_cycles`."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -44,7 +49,7 @@ class ComputeTiles:
     activation_bits: int
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False)
 class ArrayCost:
     """Per compute tile: cycles on the array, those of them that stream operands, and element accesses."""
 
@@ -57,59 +62,25 @@ class ArrayCost:
 
 def array_cost(tiles: ComputeTiles, arch: Arch) -> ArrayCost:
     """Cycles and accesses of each compute tile on ``arch``."""
-    model = _weight_stationary if arch.array.dataflow == "weight_stationary" else _output_stationary
-    return _with_buffer_bandwidth(model(tiles, arch), tiles, arch)
+    from accelsim.program._array_cycles import tile_costs
+
+    sizes = (tiles.pixels, tiles.reduction, tiles.channels, tiles.groups, tiles.weights_kept)
+    columns = np.stack(np.broadcast_arrays(*sizes)).astype(np.int64)
+    bits = tiles.weight_bits, tiles.activation_bits
+    record = array_record(arch, bits=bits, passes=tiles.passes, products=tiles.products)
+    costs = tile_costs(record, columns.reshape(len(columns), -1))
+    return ArrayCost(*(cost.reshape(columns.shape[1:]) for cost in costs))
 
 
-def _weight_stationary(t: ComputeTiles, arch: Arch) -> ArrayCost:
-    rows, cols = arch.array.rows, arch.array.cols
-    reduction = ceil_div(t.reduction, t.products)
-    row_folds, col_folds = ceil_div(reduction, rows), ceil_div(t.channels, cols)
-    packed = np.maximum(1, np.minimum(rows // reduction, cols // t.channels))
-    folds = ceil_div(t.groups, packed) * row_folds * col_folds
-    stream = t.pixels * t.passes
-    kept = t.weights_kept & (folds == 1)
-    if arch.array.weight_preload == "serial":
-        cycles = folds * (rows + stream + rows + cols - 2) - np.where(kept, rows, 0)
-    else:
-        cycles = folds * np.maximum(stream, rows) + np.where(kept, 0, rows) + rows + cols - 2
-        cycles -= np.where(kept, np.maximum(stream, rows) - stream, 0)
-    products = t.groups * t.reduction * t.channels
-    return ArrayCost(
-        cycles=cycles,
-        stream_cycles=folds * stream,
-        weight_reads=np.where(kept, 0, products),
-        activation_reads=t.groups * t.pixels * t.reduction * col_folds,
-        accumulator_writes=t.groups * t.pixels * t.channels * row_folds,
-    )
-
-
-def _output_stationary(t: ComputeTiles, arch: Arch) -> ArrayCost:
-    rows, cols = arch.array.rows, arch.array.cols
-    row_folds, col_folds = ceil_div(t.pixels, rows), ceil_div(t.channels, cols)
-    folds = t.groups * row_folds * col_folds
-    stream = ceil_div(t.reduction, t.products) * t.passes
-    return ArrayCost(
-        cycles=folds * (stream + rows + cols - 2),
-        stream_cycles=folds * stream,
-        weight_reads=t.groups * t.reduction * t.channels * row_folds,
-        activation_reads=t.groups * t.pixels * t.reduction * col_folds,
-        accumulator_writes=t.groups * t.pixels * t.channels,
-    )
-
-
-def _with_buffer_bandwidth(cost: ArrayCost, t: ComputeTiles, arch: Arch) -> ArrayCost:
-    cycles = cost.cycles
-    for reads, bits, buffer in (
-        (cost.weight_reads, t.weight_bits, arch.weight_buffer),
-        (cost.activation_reads, t.activation_bits, arch.activation_buffer),
-    ):
-        if buffer.bytes_per_cycle is not None:
-            cycles = np.maximum(cycles, ceil_div(reads * bits, 8 * buffer.bytes_per_cycle))
-    return ArrayCost(
-        cycles=cycles,
-        stream_cycles=cost.stream_cycles,
-        weight_reads=cost.weight_reads,
-        activation_reads=cost.activation_reads,
-        accumulator_writes=cost.accumulator_writes,
-    )
+def array_record(arch: Arch, *, bits: tuple[int, int], passes: int, products: int) -> Counts:
+    """The array as :func:`accelsim.program._array_cycles.tile_cost` reads it, for operands of ``bits`` (weight, activation)."""
+    array = arch.array
+    widths = (buffer.bytes_per_cycle or 0 for buffer in (arch.weight_buffer, arch.activation_buffer))
+    (weight_bits, activation_bits), (weight_width, activation_width) = bits, widths
+    return np.array(
+        [
+            DATAFLOWS.index(array.dataflow), array.rows, array.cols, array.weight_preload == "overlapped", passes, products,
+            weight_bits, 8 * weight_width, activation_bits, 8 * activation_width,
+        ],
+        dtype=np.int64,
+    )  # fmt: skip

@@ -9,7 +9,7 @@ from accelsim.errors import ProgramError
 from accelsim.graph import Graph, Layer, MacLayer, Reshape, VectorLayer
 from accelsim.program.columns import LayerBlock, assemble
 from accelsim.program.mac_layer import build_mac_layer
-from accelsim.program.mapping import MacMapping, Mapping, VectorMapping
+from accelsim.program.mapping import MacMapping, Mapping, VectorMapping, check_mapping
 from accelsim.program.program import Program
 from accelsim.program.site import Site
 from accelsim.program.vector_layer import build_vector_layer
@@ -32,10 +32,11 @@ def _build_layer(index: int, layer: Layer, mapping: Mapping | None, site: Site) 
     if isinstance(layer, Reshape):
         site.alias(layer.output, layer.inputs[0])
         return LayerBlock(index, site.count, 0)
+    if mapping is None:
+        raise ProgramError(f"layer {layer.name!r} ({layer.operator}) needs a mapping", layer=layer.name)
+    check_mapping(layer, mapping)
     if isinstance(layer, MacLayer) and isinstance(mapping, MacMapping):
         return build_mac_layer(index, layer, mapping, site)
-    if isinstance(layer, VectorLayer) and isinstance(mapping, VectorMapping):
-        return build_vector_layer(index, layer, mapping, site)
-    raise ProgramError(
-        f"layer {layer.name!r} ({layer.operator}) cannot be built from a {type(mapping).__name__}", layer=layer.name
-    )
+    assert isinstance(layer, VectorLayer)
+    assert isinstance(mapping, VectorMapping)
+    return build_vector_layer(index, layer, mapping, site)

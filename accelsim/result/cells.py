@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from accelsim.result.record import LayerResult, Result, ValueSummary
+from accelsim.result.record import LayerResult, Result, Total, ValueSummary
 from accelsim.units import format_hertz
 
 NONE = "—"
@@ -177,6 +177,7 @@ def total_facts(result: Result) -> list[tuple[str, str]]:
         ("MACs", count(total.macs) if total.macs else NONE),
         ("cycles", f"{count(total.cycles)} at {clock(result)}"),
         ("array busy", f"{count(total.compute_cycles)} cycles" if total.macs else NONE),
+        ("array time", _array_time(total)),
         ("latency", seconds(total.latency_s)),
         ("rate", _rate(total.inferences_per_s)),
         ("utilization", share(total.utilization) if total.macs else NONE),
@@ -186,6 +187,16 @@ def total_facts(result: Result) -> list[tuple[str, str]]:
         ("energy per MAC", femtojoules(total.energy_per_mac_fj)),
         ("average power", power(total.average_power_w)),
     ]
+
+
+def _array_time(total: Total) -> str:
+    """What the array did in how much of the time, most of it first."""
+    parts = sorted(total.array_cycles.items(), key=lambda part: -part[1])
+    texts = [f"{share(cycles / total.cycles)} {_ARRAY_TIME.get(name, name.replace('_', ' '))}" for name, cycles in parts]
+    return ", ".join(texts) if total.cycles else NONE
+
+
+_ARRAY_TIME = {"stream": "streaming", "fill_drain": "fill and drain", "dram_latency": "DRAM latency"}
 
 
 def _rate(per_second: float) -> str:

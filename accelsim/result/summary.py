@@ -13,7 +13,7 @@ from accelsim.graph import MacLayer
 from accelsim.program import WRITE_BACK, Engine, MacMapping, Mapping, Program
 from accelsim.program.footprint import passes
 from accelsim.result.record import Bound, LayerResult, Result, Total, ValueSummary
-from accelsim.timing import Timeline
+from accelsim.timing import Stalls, Timeline, stalls
 
 NOT_MODELLED = (
     "loads of biases and requantization parameters",
@@ -34,8 +34,9 @@ def summarize(timeline: Timeline, *, table: EnergyTable, values: ValueSummary | 
     busy = _busy(program)
     stream = _per_layer(program, program.stream_cycles)
     tiles = _per_layer(program, np.isin(program.engine, WRITE_BACK).astype(np.int64))
+    waits = stalls(timeline)
     layers = tuple(
-        _layer(timeline, i, busy[:, i], int(stream[i]), int(tiles[i]), counts.of_layer(i), energies[i])
+        _layer(timeline, i, busy[:, i], int(stream[i]), int(tiles[i]), counts.of_layer(i), energies[i], waits)
         for i in range(len(program.graph.layers))
     )
     return Result(
@@ -45,7 +46,7 @@ def summarize(timeline: Timeline, *, table: EnergyTable, values: ValueSummary | 
         arch=program.arch.model_dump(mode="json"),
         energy_table=f"{table.name} v{table.version}",
         layers=layers,
-        total=_total(timeline, layers),
+        total=_total(timeline, layers, waits),
         values=values,
         not_modelled=(*_not_modelled(program), *table.not_modelled),
     )
@@ -83,6 +84,7 @@ def _layer(
     tiles: int,
     counts: dict[str, int],
     energy: EnergySplit,
+    waits: Stalls,
 ) -> LayerResult:
     program = timeline.program
     layer, arch = program.graph.layers[index], program.arch
@@ -104,6 +106,7 @@ def _layer(
         compute_cycles=compute,
         stream_cycles=stream,
         busy_cycles={engine.name.lower(): int(busy[engine]) for engine in Engine},
+        stall_cycles=_keys(waits.of_layer(index)),
         start_cycle=int(timeline.start[mine].min(initial=2**62)) if mine.any() else int(timeline.layer_finish[index]),
         finish_cycle=int(timeline.layer_finish[index]),
         utilization=_ratio(work, arch.array.rows * arch.array.cols * cycles),
@@ -165,7 +168,17 @@ def _mapping_text(mapping: Mapping | None) -> str:
     return "x".join(map(str, mapping.tile))
 
 
-def _total(timeline: Timeline, layers: tuple[LayerResult, ...]) -> Total:
+def _array_cycles(timeline: Timeline, waits: Stalls) -> dict[str, int]:
+    stream, busy = int(timeline.program.stream_cycles.sum()), timeline.busy_cycles(Engine.COMPUTE)
+    return {"stream": stream, "fill_drain": busy - stream, **_keys(waits.by_cause())}
+
+
+def _keys(cycles: dict[str, int]) -> dict[str, int]:
+    """Causes as JSON keys, without those that took no time."""
+    return {cause.lower().replace(" ", "_"): n for cause, n in cycles.items() if n}
+
+
+def _total(timeline: Timeline, layers: tuple[LayerResult, ...], waits: Stalls) -> Total:
     program = timeline.program
     cycles = timeline.total_cycles
     latency = cycles / program.arch.clock_hz
@@ -180,6 +193,7 @@ def _total(timeline: Timeline, layers: tuple[LayerResult, ...]) -> Total:
         macs=macs,
         tile_operations=len(program),
         cycles=cycles,
+        array_cycles=_array_cycles(timeline, waits),
         latency_s=latency,
         inferences_per_s=1 / latency if latency else 0.0,
         utilization=_ratio(work, program.arch.array.rows * program.arch.array.cols * cycles) or 0.0,

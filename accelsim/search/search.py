@@ -15,6 +15,7 @@ from accelsim.graph import Graph, HostPort, MacLayer
 from accelsim.mapper import map_layer
 from accelsim.mapper.greedy import operand_bits
 from accelsim.program import MacMapping, Mapping, Memory, build_program
+from accelsim.program.array_model import array_record
 from accelsim.program.cost import dram_latency_cycles
 from accelsim.program.footprint import OperandBits, accumulator_words, slot_capacity, slots
 from accelsim.search.space import Integers, space_of
@@ -64,7 +65,7 @@ def search_mapping(
     limits = _limits(layer, bits, arch)
     assert len(limits) == LIMITS
     visited, fitting = search(
-        array_record(bits, arch), limits, _energies(layer, graph, arch, energies), _shape(layer), space.pixels,
+        array_of(bits, arch), limits, _energies(layer, graph, arch, energies), _shape(layer), space.pixels,
         space.taps, space.channels, space.rows, space.columns, OBJECTIVES.index(objective), values, best,
     )  # fmt: skip
     if not fitting:
@@ -93,7 +94,15 @@ def search_graph(
     graph: Graph, *, arch: Arch, objective: Objective = "cycles", table: EnergyTable | None = None
 ) -> tuple[Mapping | None, ...]:
     """A mapping for every layer: the best for each MAC layer by itself, the greedy mapper's for the others."""
-    known: dict[object, MacMapping] = {}
+    return search_layers(graph, arch=arch, objective=objective, table=table)[0]
+
+
+def search_layers(
+    graph: Graph, *, arch: Arch, objective: Objective = "cycles", table: EnergyTable | None = None
+) -> tuple[tuple[Mapping | None, ...], dict[str, Found]]:
+    """As :func:`search_graph`, and what was found for each MAC layer by name; equal layers are searched once."""
+    known: dict[object, Found] = {}
+    found: dict[str, Found] = {}
     mappings: list[Mapping | None] = []
     for layer in graph.layers:
         if not isinstance(layer, MacLayer):
@@ -101,29 +110,16 @@ def search_graph(
             continue
         key = (layer.geometry, operand_bits(layer, graph))
         if key not in known:
-            known[key] = search_mapping(layer, graph=graph, arch=arch, objective=objective, table=table).mapping
-        mappings.append(known[key])
-    return tuple(mappings)
+            known[key] = search_mapping(layer, graph=graph, arch=arch, objective=objective, table=table)
+        found[layer.name] = known[key]
+        mappings.append(known[key].mapping)
+    return tuple(mappings), found
 
 
-def array_record(bits: OperandBits, arch: Arch) -> Integers:
-    """The array as :func:`accelsim.program._array_cycles.tile_cost` reads it."""
-    array = arch.array
-    return np.array(
-        [
-            ("weight_stationary", "output_stationary").index(array.dataflow),
-            array.rows,
-            array.cols,
-            array.weight_preload == "overlapped",
-            array.passes(bits.weight, bits.activation),
-            array.products(bits.weight, bits.activation),
-            bits.weight,
-            8 * (arch.weight_buffer.bytes_per_cycle or 0),
-            bits.activation,
-            8 * (arch.activation_buffer.bytes_per_cycle or 0),
-        ],
-        dtype=np.int64,
-    )
+def array_of(bits: OperandBits, arch: Arch) -> Integers:
+    """The array as the kernel reads it, for operands of ``bits``."""
+    widths = bits.weight, bits.activation
+    return array_record(arch, bits=widths, passes=arch.array.passes(*widths), products=arch.array.products(*widths))
 
 
 def _limits(layer: MacLayer, bits: OperandBits, arch: Arch) -> Integers:

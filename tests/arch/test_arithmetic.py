@@ -18,15 +18,19 @@ SPECIAL = {
     "litert-reference": {"FULLY_CONNECTED": "float64_half_away"},
     "litert-optimized": dict.fromkeys(["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "QUANTIZE"], "half_up_twice"),
     "litert-xnnpack": dict.fromkeys(
-        ["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "MUL", "MEAN"], "float32_half_even"
+        ["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "BATCH_MATMUL", "TRANSPOSE_CONV", "MUL", "MEAN"],
+        "float32_half_even",
     )
     | dict.fromkeys(["ADD", "SUB"], "xnnpack_add")
     | dict.fromkeys(["QUANTIZE", "LEAKY_RELU"], "xnnpack_8bit_fraction"),
     "onnxruntime": dict.fromkeys(
-        ["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "MEAN"], "float32_half_even"
+        ["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "BATCH_MATMUL", "TRANSPOSE_CONV", "MEAN"],
+        "float32_half_even",
     )
     | dict.fromkeys(["ADD", "SUB", "MUL", "QUANTIZE", "RELU", "RELU6", "LEAKY_RELU"], "onnxruntime_float32"),
-    "finn": dict.fromkeys(["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"], "finn_thresholds")
+    "finn": dict.fromkeys(
+        ["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "BATCH_MATMUL", "TRANSPOSE_CONV"], "finn_thresholds"
+    )
     | {"MEAN": "float32_half_even"}
     | dict.fromkeys(["ADD", "SUB", "MUL", "QUANTIZE", "RELU", "RELU6", "LEAKY_RELU"], "onnxruntime_float32"),
 }

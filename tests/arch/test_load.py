@@ -47,8 +47,8 @@ TOP = (
     " output_buffer, requantizer, vector, dma, dram, tech"
 )
 PRESETS = (
-    "bit_fusion_16x16, bit_serial_16x16, edge_16x16, mcu_npu, os_16x16, scalesim_32x32_os, scalesim_32x32_ws, tiny_8x8,"
-    " tpu_v1"
+    "bit_fusion_16x16, bit_serial_16x16, edge_16x16, mcu_npu, os_16x16, scalesim_32x32_is, scalesim_32x32_os,"
+    " scalesim_32x32_ws, tiny_8x8, tpu_v1"
 )
 
 
@@ -144,7 +144,7 @@ def test_marks_and_line_ends_do_not_matter(here: Path, content: bytes) -> None:
             "  dataflow: weight_stationary",
             "  dataflow: weight_stationry",
             (
-                "m.yaml:6: array.dataflow: expected 'weight_stationary' or 'output_stationary', got 'weight_stationry';"
+                "m.yaml:6: array.dataflow: expected 'weight_stationary', 'output_stationary' or 'input_stationary', got 'weight_stationry';"
                 " did you mean 'weight_stationary'?"
             ),
         ),
@@ -332,10 +332,10 @@ def test_a_long_list_of_mistakes_is_cut(here: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "m.yaml: is empty; expected a machine description"),
-        ("# nothing\n", "m.yaml: is empty; expected a machine description"),
-        ("[1, 2]", "m.yaml:1: expected a mapping of name, clock_hz, array, ..., got a list"),
-        ("\nhello", "m.yaml:2: expected a mapping of name, clock_hz, array, ..., got 'hello'"),
+        ("", "m.yaml: is empty; expected a machine description: a mapping of name, clock_hz, array, ..."),
+        ("# nothing\n", "m.yaml: is empty; expected a machine description: a mapping of name, clock_hz, array, ..."),
+        ("[1, 2]", "m.yaml:1: expected a machine description: a mapping of name, clock_hz, array, ..., got a list"),
+        ("\nhello", "m.yaml:2: expected a machine description: a mapping of name, clock_hz, array, ..., got 'hello'"),
         ("a: [1", "m.yaml:1: not YAML: expected ',' or ']', but got '<stream end>'"),
         ("a: 1\nb: c: d", "m.yaml:2: not YAML: mapping values are not allowed here"),
         ("name: x\n\ty: 1", "m.yaml:2: not YAML: found character '\\t' that cannot start any token"),
@@ -347,9 +347,15 @@ def test_a_long_list_of_mistakes_is_cut(here: Path) -> None:
         (b"name: x\nsource: \xff", "m.yaml:2: not UTF-8 text; expected a YAML file"),
         (b"name: \x00\x01", "m.yaml: a binary file; expected a YAML file"),
         ("x" * 70_000, "m.yaml: larger than 65536 bytes; expected a machine description in YAML"),
-        ("[" * 20_000, "m.yaml: nested too deeply; a machine has three levels"),
-        ("a: &a\n  b: *a", "m.yaml:1: nested too deeply or too large; a machine has three levels"),
-        ("a: &a [*a]", "m.yaml: nested too deeply; a machine has three levels"),
+        (
+            "[" * 20_000,
+            "m.yaml: nested too deeply; expected a machine description: a mapping of name, clock_hz, array, ...",
+        ),
+        ("a: &a\n  b: *a", "m.yaml:1: nested too deeply or too large"),
+        (
+            "a: &a [*a]",
+            "m.yaml: nested too deeply; expected a machine description: a mapping of name, clock_hz, array, ...",
+        ),
     ],
 )
 def test_what_is_no_machine_at_all(here: Path, content: str | bytes, message: str) -> None:

@@ -124,7 +124,7 @@ machines = st.fixed_dictionaries(
             {
                 "rows": sides,
                 "cols": sides,
-                "dataflow": st.sampled_from(["weight_stationary", "output_stationary"]),
+                "dataflow": st.sampled_from(["weight_stationary", "output_stationary", "input_stationary"]),
                 "weight_bits": st.integers(1, 32),
                 "activation_bits": st.integers(1, 32),
                 "weight_preload": st.sampled_from(["serial", "overlapped"]),
@@ -394,7 +394,7 @@ def test_schema_knows_bounds_units_and_choices() -> None:
     entries = dict(leaves(schema, schema))
     assert (entries["array.rows"]["minimum"], entries["array.rows"]["maximum"]) == (1, 65_536)
     assert entries["arithmetic"]["enum"] == list(ARITHMETICS)
-    assert entries["array.dataflow"]["enum"] == ["weight_stationary", "output_stationary"]
+    assert entries["array.dataflow"]["enum"] == ["weight_stationary", "output_stationary", "input_stationary"]
     number, text = entries["weight_buffer.size_bytes"]["anyOf"]
     assert (number["type"], number["maximum"]) == ("integer", 2**40)
     for good in ("64 KiB", "1.5 MB", "512", "1e3 B"):

@@ -16,6 +16,7 @@ NAMES = (
     "edge_16x16",
     "mcu_npu",
     "os_16x16",
+    "scalesim_32x32_is",
     "scalesim_32x32_os",
     "scalesim_32x32_ws",
     "tiny_8x8",

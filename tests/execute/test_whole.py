@@ -13,7 +13,7 @@ from accelsim.errors import AccumulatorOverflowError, InputError
 from accelsim.execute import WholeReader
 from accelsim.execute.tape import TapeWriter
 from accelsim.graph import Add, Conv2D, Graph, HostPort, Layer, MacGeometry, MacLayer, Rescale, Tensor, VectorLayer
-from accelsim.kernels.mac import accumulate
+from accelsim.kernels.mac import accumulate, accumulate_with
 from accelsim.kernels.vector import evaluate
 from accelsim.numerics import (
     INT8,
@@ -64,7 +64,9 @@ def layer_by_layer(graph: Graph, inputs: dict[str, np.ndarray]) -> dict[str, np.
     for layer in graph.layers:
         blocks = [values[name].reshape(view) for name, view in zip(layer.inputs, layer.input_shapes, strict=True)]
         if isinstance(layer, MacLayer):
-            codes = requantize(accumulate(layer, blocks[0]), layer.requant)
+            zero = getattr(layer, "right_zero_point", 0)
+            weights = layer.weights if layer.weights is not None else blocks[1].astype(np.int64) - zero
+            codes = requantize(accumulate_with(layer, blocks[0], weights), layer.requant)
         else:
             assert isinstance(layer, VectorLayer)
             boxes = [((0,) * len(view), view) for view in layer.input_shapes]

@@ -70,7 +70,7 @@ def test_supported_operators_come_from_the_lowerings() -> None:
 def test_table_operations_are_listed_too() -> None:
     rows = {row.operator: row for row in supported_operators() if row.source == ".csv"}
     assert rows["matmul"].layer == "MatMul"
-    assert len(rows) == 11
+    assert len(rows) == 12
 
 
 def test_the_file_formats_library_is_imported_only_for_a_file() -> None:

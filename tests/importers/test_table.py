@@ -107,6 +107,7 @@ def test_dense_and_matmul(tmp_path: Path) -> None:
     [
         ("add", Add, 2, (1, 4, 6, 8)),
         ("mul", Mul, 2, (1, 4, 6, 8)),
+        ("scale", Mul, 2, (1, 4, 6, 8)),
         ("max_pool", MaxPool2D, 1, (1, 2, 3, 8)),
         ("average_pool", AveragePool2D, 1, (1, 2, 3, 8)),
         ("mean", Mean, 1, (1, 1, 1, 8)),
@@ -121,6 +122,13 @@ def test_vector_layers(tmp_path: Path, op: str, kind: type, inputs: int, shape: 
     assert len(layer.inputs) == inputs
     assert layer.output_shape == shape
     assert {tensor.format for tensor in graph.tensors.values()} == {IntFormat(16)}
+
+
+def test_a_scale_has_one_factor_per_channel(tmp_path: Path) -> None:
+    graph = load(tmp_path, "gate,scale,2,4,6,8,,,,,,,,,")
+    (layer,) = graph.layers
+    assert layer.input_shapes == ((2, 4, 6, 8), (2, 1, 1, 8))
+    assert graph.tensors["gate.right"].shape == (2, 1, 1, 8)
 
 
 def test_rows_do_not_read_each_other(tmp_path: Path) -> None:

@@ -108,7 +108,9 @@ def test_only_rows_without_a_proof_are_run_by_steps(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(module, "_by_steps", lambda x, *rest: seen.append(len(x)) or by_steps(x, *rest))
     bias = np.zeros(4, np.int32)
     sums = saturating_gemm(x, pack_saturating(w, group=1), bias, low=-1024, high=1023)
-    assert seen == [2] and (sums[[7, 150]] == 1023).all() and not np.delete(sums, [7, 150], axis=0).any()
+    assert seen == [2]
+    assert (sums[[7, 150]] == 1023).all()
+    assert not np.delete(sums, [7, 150], axis=0).any()
 
 
 def test_a_proof_for_all_columns_needs_no_second_product(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,8 @@ def test_every_available_path_is_exact(
     (m, n, k), rng = size, np.random.default_rng(seed)
     x, w = codes(rng, (m, k), kind, extreme), codes(rng, (n, k), np.int8, extreme)
     result = gemm(x, pack_weights(w, path=path))
-    assert result.dtype == np.int32 and result.flags.c_contiguous
+    assert result.dtype == np.int32
+    assert result.flags.c_contiguous
     np.testing.assert_array_equal(result, product(x, w))
 
 
@@ -88,7 +89,8 @@ def test_blocks_join(path: str, kind: type, rows: int, depth: int) -> None:
 def test_empty_products(path: str, shape: tuple[int, int, int]) -> None:
     m, n, k = shape
     result = gemm(np.zeros((m, k), np.int8), pack_weights(np.zeros((n, k), np.int8), path=path))
-    assert result.shape == (m, n) and not result.any()
+    assert result.shape == (m, n)
+    assert not result.any()
 
 
 @pytest.mark.parametrize("name", ["vnni512", "avxvnni"])
@@ -147,7 +149,7 @@ def assembly(tile: Tile, triple: str, cpu: str) -> str:
         (AVXVNNI, X86, "sierraforest", r"vpdpbusd"),
         (PAIRS, X86, "haswell", r"vpmaddwd"),
         (PAIRS, X86, "znver3", r"vpmaddwd"),
-        (PAIRS, ARM, "cortex-a72", r"smlal"),
+        (PAIRS, ARM, "cortex-a72", r"smull"),
     ],
 )
 def test_the_instruction_that_a_path_is_made_for(tile: Tile, triple: str, cpu: str, instruction: str) -> None:
@@ -158,6 +160,24 @@ def test_the_instruction_that_a_path_is_made_for(tile: Tile, triple: str, cpu: s
         assert sum("zmm" in line for line in text.splitlines() if instruction in line) >= inner
 
 
+@pytest.mark.parametrize(("tile", "cpu"), [(VNNI512, "cascadelake"), (AVXVNNI, "sierraforest")])
+def test_x_is_the_unsigned_operand_of_vnni(tile: Tile, cpu: str) -> None:
+    """``vpdpbusd signed, unsigned, sums`` in AT&T order: the broadcast codes of x must be the middle operand."""
+    spread: set[str] = set()
+    for line in assembly(tile, X86, cpu).splitlines():
+        if "vpbroadcastd" in line:
+            spread.add(line.split()[-1])
+        elif "vpdpbusd" in line:
+            signed, unsigned, _ = line.rsplit("vpdpbusd", 1)[1].replace(", %", " %").split()
+            assert unsigned in spread
+            assert signed not in spread
+        elif "vmovdqu" in line:
+            spread.discard(line.split()[-1])
+    assert spread
+
+
 def test_vnni_tiles_differ_from_the_tested_one_in_shape_and_instruction_only() -> None:
     assert {tile.group for tile in (QUADS, AVXVNNI, VNNI512)} == {4}
-    assert AVXVNNI.dot is VNNI512.dot and not (AVXVNNI.clamped or VNNI512.clamped)
+    assert AVXVNNI.dot is VNNI512.dot
+    assert not (AVXVNNI.clamped)
+    assert not (VNNI512.clamped)

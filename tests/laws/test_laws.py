@@ -156,6 +156,20 @@ def test_a_forgotten_dependency_is_found_by_the_checker_or_changes_nothing(seed:
     assert_same(run_program(broken, inputs, timeline=schedule(lazy)), expected)
 
 
+def finished_before(program: Program) -> np.ndarray:
+    """For each operation and engine, the last operation of that engine which has finished before it starts, or -1."""
+    known = np.full((len(program), len(Engine)), -1, dtype=np.int64)
+    before = dict.fromkeys(range(len(Engine)), -1)
+    for i, engine in enumerate(program.engine.tolist()):
+        if before[engine] >= 0:
+            known[i] = known[before[engine]]
+        for other in program.waits_for(i).tolist():
+            known[i] = np.maximum(known[i], known[other])
+            known[i, program.engine[other]] = max(known[i, program.engine[other]], other)
+        before[engine] = i
+    return known
+
+
 def test_a_missing_double_buffer_dependency_is_caught_both_ways() -> None:
     """Loads that no longer wait for their slot: the checker names it, and timeline order trips over it."""
     caught_by_checker = caught_by_reader = 0
@@ -172,6 +186,10 @@ def test_a_missing_double_buffer_dependency_is_caught_both_ways() -> None:
         keep = np.setdiff1d(np.arange(len(program.dependencies)), slots)
         start = np.concatenate([[0], np.cumsum(np.bincount(waiting[keep], minlength=len(program)))]).astype(np.int64)
         broken = program.replace(dependency_start=start, dependencies=program.dependencies[keep])
+        dropped = waiting[slots], program.dependencies[slots]
+        if (finished_before(broken)[dropped[0], program.engine[dropped[1]]] >= dropped[1]).all():
+            check_program(broken)  # one tile a layer: loads wait for stores that follow what was dropped
+            continue
         with pytest.raises(HazardError, match=r"may (over|still)|no longer"):
             check_program(broken)
         caught_by_checker += 1

@@ -113,7 +113,7 @@ def test_the_generator_covers_what_it_says() -> None:
     mixed = [{layer.weight_format.bits for layer in g.layers if isinstance(layer, MacLayer)} for g in graphs]
     assert sum(len(widths) > 1 for widths in mixed) > 40
     taped = [TapeWriter(g, dict.fromkeys(g.tensors, 0), None).record(g.layers[0]) is not None for g in graphs]
-    assert 15 < sum(taped) < 135  # both the tape and what it leaves to single layers
+    assert 15 < sum(taped) < 148  # both the tape and what it leaves to single layers
 
 
 @pytest.mark.parametrize(

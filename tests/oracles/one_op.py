@@ -160,6 +160,23 @@ def dense_keep(rng: Rng, kind: str) -> Case:
     return case([x, w, bias(rng, x, w, 5, bias_type(kind)), y], op, ["x"])
 
 
+PRODUCTS = [((), ()), ((3,), (3,)), ((2, 3), (2, 3)), ((1, 4), (1, 4)), ((2, 3), ()), ((3,), (1,))]
+"""Leading axes of both operands."""
+
+
+def batch_matmul(rng: Rng, kind: str, *, symmetric: bool = False, constant: bool = False) -> Case:
+    """A product of two tensors, either turned or not; ``symmetric`` right codes have zero point 0."""
+    left, right = PRODUCTS[int(rng.integers(0, len(PRODUCTS)))]
+    (adj_x, adj_y), (m, k, n) = (bool(i) for i in rng.integers(0, 2, 2)), (int(i) for i in rng.integers(1, 20, 3))
+    a = act(rng, "a", (*left, *((k, m) if adj_x else (m, k))), kind)
+    b = act(rng, "b", (*right, *((n, k) if adj_y else (k, n))), kind, z=0 if symmetric else None)
+    if constant:
+        b.data = rng.integers(-128, 128, b.shape)
+    y = act(rng, "y", (*left, m, n), kind, s=out_scale(a, b, k) * (1.5 if kind == "INT8" else 250))
+    options = {"AdjX": adj_x, "AdjY": adj_y}
+    return case([a, b, y], Op("BATCH_MATMUL", ["a", "b"], ["y"], options), ["a"] if constant else ["a", "b"])
+
+
 def transpose_conv(rng: Rng, kind: str, *, with_bias: bool = True) -> Case:
     """A transposed convolution."""
     k, stride, padding = int(rng.integers(2, 5)), int(rng.integers(1, 3)), int(rng.integers(0, 2))
@@ -407,6 +424,9 @@ CASES: dict[str, Make] = {
     "dense-no-bias": lambda rng, kind: dense(rng, kind, with_bias=False),
     "dense-keep-dims": dense_keep,
     "dense-int4": dense_int4,
+    "batch-matmul": batch_matmul,
+    "batch-matmul-symmetric": lambda rng, kind: batch_matmul(rng, kind, symmetric=True),
+    "batch-matmul-constant": lambda rng, kind: batch_matmul(rng, kind, constant=True),
     "transpose-conv": transpose_conv,
     "transpose-conv-no-bias": lambda rng, kind: transpose_conv(rng, kind, with_bias=False),
     "add": lambda rng, kind: binary(rng, kind, "ADD"),

@@ -99,7 +99,7 @@ def test_stream_cycles_follow_the_equation_of_the_authors_simulator(
     assert program.stream_cycles.sum() == -(-oc // 16) * out * out * k * k * -(-ic // (16 * perf))
 
 
-@pytest.mark.parametrize("dataflow", ["weight_stationary", "output_stationary"])
+@pytest.mark.parametrize("dataflow", ["weight_stationary", "output_stationary", "input_stationary"])
 def test_fusion_units_share_out_their_bricks(dataflow: str) -> None:
     arch = FUSION.with_({"array.dataflow": dataflow})
     full = layer_of(8, 8, arch).stream_cycles

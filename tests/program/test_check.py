@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from accelsim.arch import load_arch
-from accelsim.errors import HazardError, ProgramError
+from accelsim.errors import HazardError, MappingError, ProgramError
 from accelsim.mapper import map_graph
 from accelsim.program import Engine, MacMapping, Memory, Program, VectorMapping, build_program, check_program
 from tests.networks import conv, dense
@@ -96,7 +96,7 @@ def test_wrong_number_of_mappings() -> None:
 
 
 def test_wrong_kind_of_mapping() -> None:
-    with pytest.raises(ProgramError, match="cannot be built from a VectorMapping"):
+    with pytest.raises(MappingError, match="cannot be cut by a VectorMapping"):
         build_program(conv(), arch=load_arch("edge_16x16"), mappings=(VectorMapping(tile=(1,)),))
 
 

@@ -189,9 +189,8 @@ def tiled_skip() -> Program:
 def test_a_keep_that_does_not_wait_for_the_readers_of_its_place_is_caught() -> None:
     """``a`` is added to itself on the vector unit while the array makes ``b``, which takes the place of ``a``."""
     mapped = built(branches(), resident=8)
-    whole = MacMapping(oh=1, ow=1, oc=8, ic=16, kh=1, kw=1)
-    mappings = [whole if isinstance(m, MacMapping) else m for m in mapped.mappings]
-    program = build_program(mapped.graph, arch=mapped.arch, mappings=mappings)
+    whole, half = (MacMapping(oh=1, ow=1, oc=8, ic=n, kh=1, kw=1) for n in (16, 8))
+    program = build_program(mapped.graph, arch=mapped.arch, mappings=(whole, mapped.mappings[1], whole, half))
     check_program(program)
     places = kept_places(program)
     assert [(p.layer, p.start) for p in places.values()] == [(0, 0), (2, 0)]

@@ -20,7 +20,7 @@ from accelsim.program.array_model import ComputeTiles, array_cost
 from accelsim.program.footprint import slot_capacity
 from accelsim.search import OBJECTIVES, search_graph, search_mapping
 from accelsim.search._bounds import CYCLES, evaluate, search
-from accelsim.search.search import _alone, _energies, _limits, _mapping, _scheduled, _shape, array_record
+from accelsim.search.search import _alone, _energies, _limits, _mapping, _scheduled, _shape, array_of
 from accelsim.search.space import sizes, space_of
 from tests.generate import random_arch
 
@@ -67,7 +67,7 @@ def bound_of(layer: MacLayer, graph: Graph, arch: Arch, p: int, t: int, c: int, 
     kh, kw, v, u = space.taps[t]
     oc, ic, groups = space.channels[c]
     return evaluate(
-        array_record(bits, arch), _limits(layer, bits, arch), _energies(layer, graph, arch, TABLE), _shape(layer),
+        array_of(bits, arch), _limits(layer, bits, arch), _energies(layer, graph, arch, TABLE), _shape(layer),
         oh, ow, oc, ic, kh, kw, groups, order, space.rows[0, y, v], space.columns[0, x, u], space.rows[2, y, v],
         space.columns[2, x, u],
     )  # fmt: skip
@@ -102,7 +102,7 @@ def test_array_cycles_of_all_tiles_are_the_programs(g: MacGeometry, seed: int) -
     arch = random_arch(rng)
     pixels, reduction, channels, groups = (rng.integers(1, 40, 20) for _ in range(4))
     kept = rng.integers(0, 2, 20).astype(bool)
-    record = array_record(operand_bits(layer, graph), arch)
+    record = array_of(operand_bits(layer, graph), arch)
     tiles = ComputeTiles(
         pixels=pixels, reduction=reduction, channels=channels, groups=groups, passes=int(record[4]),
         products=int(record[5]), weights_kept=kept, weight_bits=8, activation_bits=8,
@@ -188,7 +188,7 @@ def test_the_kernel_keeps_the_least_values() -> None:
     def least(room: int) -> list[float]:
         values, best = np.full(room, np.inf), np.zeros((room, 8), np.int64)
         search(
-            array_record(bits, arch), _limits(layer, bits, arch), _energies(layer, graph, arch, TABLE), _shape(layer),
+            array_of(bits, arch), _limits(layer, bits, arch), _energies(layer, graph, arch, TABLE), _shape(layer),
             space.pixels, space.taps, space.channels, space.rows, space.columns, CYCLES, values, best,
         )  # fmt: skip
         return sorted(values.tolist())

@@ -18,7 +18,8 @@ def load_onnx(path: Path, *, arithmetic: Arithmetic | None = None) -> Graph:
     None stands for ONNX Runtime's rules, and for those of FINN where the file is in the QONNX dialect.
     """
     from accelsim.importers.onnx.build import build_graph
-    from accelsim.importers.onnx.reader import ONNX, read_onnx
+    from accelsim.importers.onnx.reader import read_onnx
+    from accelsim.importers.onnx.tensors import ONNX
 
     model = read_onnx(path)
     with ONNX.guard(path):

@@ -11,15 +11,15 @@ from accelsim.arch import Arithmetic
 from accelsim.errors import ConfigError, GraphError, InputError, ModelError, UnsupportedOperatorError
 from accelsim.graph import Graph, HostPort, Tensor
 from accelsim.importers.onnx.account import Turn, account
-from accelsim.importers.onnx.formulas import FORMATS
 from accelsim.importers.onnx.network import Codes, HostReal, Network, Real
+from accelsim.importers.onnx.qonnx_outputs import sums_port
 from accelsim.importers.onnx.qonnx_registry import QONNX_LOWERINGS
 from accelsim.importers.onnx.records import FORMAT_TYPES, OnnxModel, OnnxNode
 from accelsim.importers.onnx.refusal import RefusalError
-from accelsim.importers.onnx.registry import LOWERINGS
+from accelsim.importers.onnx.registry import LOWERINGS, REFUSED
 from accelsim.importers.onnx.rules import Rules
 from accelsim.importers.onnx.site import Site
-from accelsim.numerics import Rounding
+from accelsim.numerics import IntFormat, Rounding
 
 REMEDY = "quantize it with onnxruntime.quantization.quantize_static (QDQ or QOperator format, int8 or uint8)"
 
@@ -61,7 +61,8 @@ def _require_quantized(model: OnnxModel) -> None:
     ops = {node.op for node in model.nodes}
     if model.is_qonnx or any(value.type in FORMAT_TYPES for value in model.inputs):
         return
-    if not any(op.startswith(("QLinear", "QGemm")) for op in ops) and not {"QuantizeLinear", "DequantizeLinear"} & ops:
+    quantizing = {"QuantizeLinear", "DequantizeLinear", *REFUSED}
+    if not any(op.startswith(("QLinear", "QGemm")) for op in ops) and not quantizing & ops:
         raise ModelError(
             f"{model.path}: the model is not quantized (it has no QLinear operators, no QuantizeLinear and no "
             f"DequantizeLinear); {REMEDY}",
@@ -76,8 +77,8 @@ def _read_inputs(net: Network) -> None:
             net.values[value.name] = HostReal(value.name, value.shape)
             continue
         if value.type not in FORMAT_TYPES:
-            raise RefusalError(f"graph input {value.name!r} is {value.type}", "FLOAT, INT8 or UINT8")
-        fmt = FORMATS[FORMAT_TYPES[value.type]]
+            raise RefusalError(f"graph input {value.name!r} is {value.type}", f"FLOAT, {', '.join(FORMAT_TYPES)}")
+        fmt = IntFormat.parse(value.type.lower())
         net.values[value.name] = net.make(value.name, value.shape, fmt, None)
         net.inputs.append(HostPort(value.name, value.name))
 
@@ -85,6 +86,8 @@ def _read_inputs(net: Network) -> None:
 def _lower(site: Site) -> None:
     lowerings = QONNX_LOWERINGS if site.net.model.is_qonnx else LOWERINGS
     lowering = lowerings.get(site.node.op)
+    if lowering is None and site.node.op in REFUSED:
+        raise RefusalError(*REFUSED[site.node.op])
     if lowering is None:
         near = difflib.get_close_matches(site.node.op, lowerings, n=1)
         raise RefusalError(
@@ -97,6 +100,9 @@ def _output_port(net: Network, name: str) -> HostPort:
     value = net.values[name]
     if isinstance(value, Codes):
         return HostPort(value.tensor, name)
+    if net.model.is_qonnx and not isinstance(value, Real):
+        with _refused(net.model, "its graph outputs"):
+            return sums_port(net, name)
     where = f"{net.model.path}: graph output {name!r}"
     if not isinstance(value, Real):
         raise ModelError(f"{where} is not quantized; expected integer codes, or a DequantizeLinear before it; {REMEDY}")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import BinaryLut, Dense, Lut, MacGeometry, MacLayer
-from accelsim.importers.onnx.chains import Chained, Final, channel_axis
+from accelsim.importers.onnx.chains import Chained, Final
 from accelsim.importers.onnx.formulas import Floats, dequantize
 from accelsim.importers.onnx.network import Codes, Shape, view
 from accelsim.importers.onnx.qonnx_quantizer import Quantizer
@@ -67,21 +68,25 @@ class Sums:
     def settle(self, chain: Chained, final: Final, name: str) -> None:
         """The layer with thresholds, or with the multiplier and bias nearest to the chain."""
         scheme = self.site.rules.scheme(self.operator)
-        self.site.need(
-            self.reach <= INT32.max,
-            f"its sums reach {self.reach}",
-            "sums of at most 32 bits: narrower codes or weights",
-        )
+        self.need_int32()
         if scheme == Thresholds.scheme:
             requant, bias = self._thresholds(chain, final), None
         else:
             requant, bias = self._scaled(scheme, chain, final)
         made = Codes(name, self.shape, final.quantization.format, final.quantization)
-        self._add(made, requant, bias)
+        self.emit(made, requant, bias)
+
+    def need_int32(self) -> None:
+        """RefusalError for sums that 32 bits may not hold."""
+        self.site.need(
+            self.reach <= INT32.max,
+            f"its sums reach {self.reach}",
+            "sums of at most 32 bits: narrower codes or weights",
+        )
 
     def _thresholds(self, chain: Chained, final: Final) -> Requantization:
         def codes(sums: Integers) -> Integers:
-            return final.codes(chain.function(self.real(sums)))
+            return coded(self.site, final, chain.function(self.real(sums)))
 
         channels = self.geometry.oc if chain.channels > 1 else 1
         return thresholds_of(codes, channels=channels, sums=(-self.reach, self.reach))
@@ -109,21 +114,28 @@ class Sums:
         return requant, bias.astype(np.int64) if bias.any() else None
 
     def _say(self, gain: NDArray[np.float64], bias: NDArray[np.float64], final: Quantizer) -> None:
-        if (bias != np.rint(bias)).any():
-            self.site.approximate("its floating-point bias is rounded to a multiple of s_in * s_w")
-        if (gain != 1).any():
-            self.site.approximate(
-                "the float32 operators after it are folded into one multiplier and a bias per channel"
-            )
-        if final.rounding not in ("ROUND", "HALF_EVEN"):
-            self.site.approximate(
-                f"the rounding mode {final.rounding} of its Quant is replaced by its arithmetic's own"
-            )
 
-    def _add(self, made: Codes, requant: Requantization, bias: Integers | None) -> None:
+        def say(sentence: str) -> None:
+            self.site.approximate(sentence, layer=self._layer_name())
+
+        if (bias != np.rint(bias)).any():
+            say("its floating-point bias is rounded to a multiple of s_in * s_w")
+        if (np.frexp(gain)[0] != 0.5).any():
+            say("the float32 operators after it are folded into one multiplier and a bias per channel")
+        if final.rounding not in ("ROUND", "HALF_EVEN"):
+            say(f"the rounding mode {final.rounding} of its Quant is replaced by its arithmetic's own")
+
+    def _layer_name(self) -> str:
+        """Numbered from the second on: sums that end in several quantizers are summed once for each."""
+        base, taken = self.site.layer_name, {layer.name for layer in self.site.net.layers}
+        return next(name for i in count(1) if (name := base if i == 1 else f"{base} {i}") not in taken)
+
+    def emit(self, made: Codes, requant: Requantization, bias: Integers | None = None) -> None:
+        """Make the layer that writes ``made``."""
+
         def layer(output: str) -> MacLayer:
             return self.kind(
-                name=self.site.layer_name, inputs=(self.source,), output=output, geometry=self.geometry,
+                name=self._layer_name(), inputs=(self.source,), output=output, geometry=self.geometry,
                 weights=self.weights, weight_format=self.weight_format, bias=bias,
                 input_zero_point=self.image.known.zero_point, requant=requant,
             )  # fmt: skip
@@ -144,13 +156,13 @@ class OneTensor:
 
     def probes(self) -> Floats:
         """Every code."""
-        known = self.source.known
         need_narrow(self.site, self.source)
-        return dequantize(known.codes, known)[None, :]
+        return _reals(self.source)[None, :]
 
     def settle(self, chain: Chained, final: Final, name: str) -> None:
         """A Lut, or a BinaryLut whose constant operand picks the channel's column."""
-        codes = np.atleast_2d(final.codes(chain.function(self.probes()))).astype(final.quantization.format.dtype)
+        given = coded(self.site, final, chain.function(self.probes()))
+        codes = np.atleast_2d(given).astype(final.quantization.format.dtype)
         columns, places = np.unique(codes, axis=0, return_inverse=True)
         self.site.need(len(columns) <= 256, f"its channels need {len(columns)} tables", "at most 256 different ones")
         shape = view(self.source.stored)
@@ -182,13 +194,14 @@ class TwoTensors:
         """Every pair of codes."""
         for side in (self.left, self.right):
             need_narrow(self.site, side)
-        a, b = (dequantize(side.known.codes, side.known) for side in (self.left, self.right))
+        a, b = _reals(self.left), _reals(self.right)
         return self.operator(a[:, None], b[None, :]).reshape(1, -1)
 
     def settle(self, chain: Chained, final: Final, name: str) -> None:
         """A BinaryLut."""
         self.site.need(chain.channels == 1, "constants after it differ by channel", "one number for all channels")
-        codes = final.codes(chain.function(self.probes())).astype(final.quantization.format.dtype)
+        given = coded(self.site, final, chain.function(self.probes()))
+        codes = given.astype(final.quantization.format.dtype)
         shapes = view(self.left.stored), view(self.right.stored)
         self.site.net.layers.append(
             BinaryLut(
@@ -200,17 +213,33 @@ class TwoTensors:
         )  # fmt: skip
 
 
+def coded(site: Site, final: Final, real: Floats) -> Integers:
+    """Codes of what a chain makes; RefusalError where that is no number, as 0 / 0."""
+    site.need(
+        not bool(np.isnan(real).any()),
+        "the float operators before its quantizer make NaN of some codes",
+        "operators that are defined at every code of their input",
+    )
+    return final.codes(real)
+
+
+def _reals(source: Codes) -> Floats:
+    """What every code stands for; 0, which no bipolar tensor holds, is given the number of +1."""
+    codes = source.known.codes
+    return dequantize(np.where(codes == 0, 1, codes) if source.format.bipolar else codes, source.known)
+
+
 def need_narrow(site: Site, source: Codes) -> None:
     """RefusalError for codes of which there are too many for a table."""
     bits = source.format.bits
     site.need(bits <= MAX_TABLE_BITS, f"tensor {source.tensor!r} has {bits} bits", f"at most {MAX_TABLE_BITS}")
 
 
-def per_channel(site: Site, given: Floats, shape: Shape) -> Floats:
+def per_channel(site: Site, given: Floats, before: Chained) -> Floats:
     """A constant operand as a column (C, 1) or (1, 1), where it differs by channel alone."""
     if given.size == 1:
         return given.reshape(1, 1)
-    axis = channel_axis(shape)
+    axis, shape = before.axis, before.shape
     padded = (1,) * (len(shape) - given.ndim) + given.shape
     wanted = tuple(size if i == axis else 1 for i, size in enumerate(shape))
     site.need(

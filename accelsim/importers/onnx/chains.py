@@ -72,17 +72,21 @@ class Base(Protocol):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Chained(Pending):
-    """A float result that waits for its Quant: ``function`` maps real numbers (C or 1, n) of ``base``, ``line`` tells it."""
+    """A float result that waits for its Quant: ``function`` maps real numbers (C or 1, n) of ``base``, ``line`` tells it.
+
+    A matrix product (``is_product``) has its channels on the last axis, whatever the number of its axes.
+    """
 
     base: Base
     function: Function
     line: Line | None
     channels: int
+    is_product: bool = False
 
     @property
     def axis(self) -> int:
         """Axis of the channels in ONNX's order."""
-        return channel_axis(self.shape)
+        return len(self.shape) - 1 if self.is_product else channel_axis(self.shape)
 
     def then(self, function: Function, line: Line | None, *, channels: int = 1, what: str) -> Chained:
         """The chain with one more operator, whose constants differ among ``channels`` channels."""
@@ -101,12 +105,13 @@ def channel_axis(shape: Shape) -> int:
     return 1 if len(shape) == 4 else max(len(shape) - 1, 0)
 
 
-def chain(base: Base, shape: Shape, what: str) -> Chained:
+def chain(base: Base, shape: Shape, what: str, *, is_product: bool = False) -> Chained:
     """The chain without operators."""
     line = Line(np.ones(1), np.zeros(1))
     return Chained(
-        shape=shape, emit=_refuse, what=what, base=base, function=lambda x: x, line=line, channels=base.channels
-    )
+        shape=shape, emit=_refuse, what=what, base=base, function=lambda x: x, line=line, channels=base.channels,
+        is_product=is_product,
+    )  # fmt: skip
 
 
 def _refuse(target: Target) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.numerics import INT8, UINT8, IntFormat
+from accelsim.numerics import IntFormat
 
 Floats = NDArray[np.float32]
 Codes = NDArray[np.int64]
 Function = Callable[[Floats], Floats]
+ACCEPTED = "int2, int4, int8 or int16, signed or not"
+_INTEGER = re.compile(r"u?int([0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,16 @@ def product_table(left: Quantization, right: Quantization, to: Quantization) -> 
     return _saturate(product.astype(np.float32) * ratio + np.float32(to.zero_point), to)
 
 
+def float_sum_table(left: Quantization, right: Quantization, to: Quantization) -> Codes:
+    """Add of every pair of dequantized codes, which a rectifier keeps from becoming QLinearAdd; shape as in :func:`sum_table`."""
+    return quantize(dequantize(left.codes, left)[:, None] + dequantize(right.codes, right)[None, :], to)
+
+
+def float_product_table(left: Quantization, right: Quantization, to: Quantization) -> Codes:
+    """Mul of every pair of dequantized codes; shape as in :func:`product_table`."""
+    return quantize(dequantize(left.codes, left)[:, None] * dequantize(right.codes, right)[None, :], to)
+
+
 def _fused(a: Any, b: Any, c: Any) -> Any:
     """``a*b + c`` rounded once to float32: 8-bit codes times float32 plus float32 is exact in float64 for usual ratios."""
     return (np.asarray(a, np.float64) * np.asarray(b, np.float64) + np.asarray(c, np.float64)).astype(np.float32)
@@ -120,5 +133,20 @@ def hard_swish(x: Floats) -> Floats:
     return x * hard_sigmoid(1 / 6, 0.5)(x)
 
 
-FORMATS = {np.dtype(np.int8): INT8, np.dtype(np.uint8): UINT8}
-"""Formats of activations by the type that holds them."""
+MAX_BITS = 16
+"""Widest codes of activations and weights."""
+BIAS_BITS = 32
+TABLE_BITS = 8
+"""Widest codes of which two meet in a table."""
+
+
+def format_of(dtype: np.dtype[Any]) -> IntFormat | None:
+    """The format of the codes that ``dtype`` holds, 4- and 2-bit types of ml_dtypes included; None for what holds no codes."""
+    match = _INTEGER.fullmatch(dtype.name)
+    return IntFormat.parse(dtype.name) if match and int(match[1]) <= BIAS_BITS else None
+
+
+def is_codes(array: NDArray[Any], *, bits: int = MAX_BITS) -> bool:
+    """Whether ``array`` holds codes of at most ``bits`` bits."""
+    fmt = format_of(array.dtype)
+    return fmt is not None and fmt.bits <= bits

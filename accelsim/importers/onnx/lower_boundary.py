@@ -7,11 +7,13 @@ from dataclasses import replace
 import numpy as np
 
 from accelsim.graph import HostPort
-from accelsim.importers.onnx.formulas import FORMATS
+from accelsim.importers.onnx.blocked import dequantize_blocks
+from accelsim.importers.onnx.formulas import ACCEPTED, format_of, is_codes
 from accelsim.importers.onnx.lower_shape import table_layer
 from accelsim.importers.onnx.network import Codes, HostReal, Pending, Real, Target, Weights
 from accelsim.importers.onnx.refusal import RefusalError
 from accelsim.importers.onnx.site import Site, settle
+from accelsim.importers.onnx.sub_byte import holder_of
 from accelsim.numerics import Rounding
 
 
@@ -45,8 +47,7 @@ def _quantize_constant(site: Site) -> None:
     site.need(
         real.dtype == np.float32 and bool(np.isfinite(real).all()), f"its input is {real.dtype}", "finite float32"
     )
-    scales, zeros, holder = site.parameters(1, 2)
-    site.need(holder in FORMATS, f"its codes are {holder}", "int8 or uint8")
+    scales, zeros, fmt = site.parameters(1, 2)
     if len(scales) > 1:
         axis = site.axis(real.ndim, 1)
         site.need(
@@ -54,19 +55,23 @@ def _quantize_constant(site: Site) -> None:
         )
         shape = tuple(-1 if i == axis else 1 for i in range(real.ndim))
         scales, zeros = scales.reshape(shape), (zeros.reshape(shape) if zeros.size > 1 else zeros)
-    fmt = FORMATS[holder]
-    whole = np.rint(np.clip((real / scales).astype(np.float64), -(2.0**20), 2.0**20)).astype(np.int64) + zeros
-    site.result(np.clip(whole, fmt.min, fmt.max).astype(holder).reshape(real.shape))
+    whole = np.rint(np.clip((real / scales).astype(np.float64), -(2.0**40), 2.0**40)).astype(np.int64) + zeros
+    codes = np.clip(whole, fmt.min, fmt.max).reshape(real.shape)
+    site.result(codes.astype(holder_of(fmt)))
 
 
 def lower_dequantize_linear(site: Site) -> None:
     """Constants keep their codes; codes that are computed keep them too, as what a float tensor stands for."""
-    site.need(not site.integer("block_size", 0), "it dequantizes in blocks", "per-tensor or per-axis scales")
-    value = site.value(0)
-    if isinstance(value, np.ndarray):
+    value, block = site.value(0), site.integer("block_size", 0)
+    if isinstance(value, np.ndarray) and block:
+        site.need(is_codes(value), f"its input is {value.dtype}", ACCEPTED)
+        site.result(dequantize_blocks(site, value, block))
+    elif isinstance(value, np.ndarray):
         _dequantize_constant(site, value)
+    elif block:
+        raise RefusalError("it dequantizes activations in blocks", "one scale and zero point per activation tensor")
     elif isinstance(value, Codes):
-        given = site.quantization(1, 2, value.format.dtype)
+        given = site.quantization(1, 2, value.format)
         site.net.label(value, given)
         site.result(Real(replace(value, quantization=given)))
     else:
@@ -74,8 +79,10 @@ def lower_dequantize_linear(site: Site) -> None:
 
 
 def _dequantize_constant(site: Site, codes: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> None:
-    site.need(codes.dtype.kind in "iu", f"its input is {codes.dtype}", "integer codes")
-    scales, zeros, _ = site.parameters(1, 2, codes.dtype)
+    fmt = format_of(codes.dtype)
+    if fmt is None:
+        raise RefusalError(f"its input is {codes.dtype}", "integer codes")
+    scales, zeros, _ = site.parameters(1, 2, fmt)
     axis = None
     if max(len(scales), len(zeros)) > 1:
         axis = site.axis(codes.ndim, 1)

@@ -18,12 +18,12 @@ from accelsim.importers.onnx.lower_shape import table_layer
 from accelsim.importers.onnx.network import CHANNELS_LAST, Codes, Pending, Real, Shape, Target, Value, Weights, view
 from accelsim.importers.onnx.refusal import RefusalError
 from accelsim.importers.onnx.site import Site
-from accelsim.numerics import Requant
+from accelsim.numerics import IntFormat, Requant
 from accelsim.quant import encode_multiplier, requant_from_scales
 
 Table = Callable[[Quantization, Quantization, Quantization], formulas.Codes]
-LEFT_SHIFT = 20
-"""Bits by which TFLite scales the operands of a sum up first (LiteRT kernels/add.cc)."""
+LEFT_SHIFT, LEFT_SHIFT_16 = 20, 15
+"""Bits by which TFLite scales the operands of a sum up first, 8- and 16-bit ones (LiteRT kernels/add.cc)."""
 
 
 def lower_relu(site: Site) -> None:
@@ -149,7 +149,7 @@ def _qlinear_operand(site: Site, position: int) -> Operand:
     if not site.is_constant(position):
         return site.scaled(position, position + 1, position + 2)
     codes = site.array(position, "constant operand")
-    known = site.quantization(position + 1, position + 2, codes.dtype)
+    known = site.quantization(position + 1, position + 2, formulas.format_of(codes.dtype))
     return Weights(codes, np.array([known.scale], np.float32), np.array([known.zero_point]), None)
 
 
@@ -166,6 +166,8 @@ def _binary(site: Site, left: Operand, right: Operand, operator: str) -> Pending
     if isinstance(left, Codes) and isinstance(right, Codes):
         shape = broadcast_shape(site, left, right)
         rule = _float_layer if site.rules.is_float(operator) else _integer_layer
+        if site.rules.is_float(operator):
+            _need_table(site, left, right)
 
         def emit(target: Target) -> None:
             site.net.layers.append(rule(site, left, right, target, operator))
@@ -191,6 +193,8 @@ def _float_layer(site: Site, left: Codes, right: Codes, target: Target, operator
 
 def _table(left: Quantization, right: Quantization, target: Target, operator: str, *, swapped: bool) -> formulas.Codes:
     rule: Table = formulas.sum_table if operator == "ADD" else formulas.product_table
+    if target.is_clipped:
+        rule = formulas.float_sum_table if operator == "ADD" else formulas.float_product_table
     to = target.quantization
     codes = rule(right, left, to).T if swapped else rule(left, right, to)
     clipped: formulas.Codes = np.clip(codes, target.low, target.high).astype(to.format.dtype)
@@ -208,15 +212,33 @@ def _is_spread(left: Shape, right: Shape) -> bool:
     return False
 
 
+def _need_table(site: Site, *operands: Codes) -> None:
+    """Two codes meet in a table of all pairs; wider ones would need a rule in integers, which the runtime has not."""
+    site.need(
+        all(operand.format.bits <= formulas.TABLE_BITS for operand in operands),
+        f"its operands are {' and '.join(str(operand.format) for operand in operands)}",
+        f"codes of {formulas.TABLE_BITS} bits at most, or an arithmetic of the TFLite family",
+    )
+
+
+def format_held(codes: NDArray[Any]) -> IntFormat:
+    """The format of a constant that is known to hold codes."""
+    fmt = formulas.format_of(codes.dtype)
+    assert fmt is not None
+    return fmt
+
+
 def _with_constant(site: Site, source: Codes, constant: Weights, operator: str, *, constant_left: bool) -> Pending:
     """A constant number leaves a function of one code; a constant tensor meets the codes place by place."""
     if not site.rules.is_float(operator):
         site.rules.need_onnxruntime(f"{operator} with a constant")
     site.need(
-        constant.codes.dtype in formulas.FORMATS and constant.scales.size == constant.zero_points.size == 1,
+        formulas.is_codes(constant.codes, bits=formulas.TABLE_BITS)
+        and constant.scales.size == constant.zero_points.size == 1,
         f"its constant operand is {constant.codes.dtype} with {constant.scales.size} scales",
-        "int8 or uint8 with one scale",
+        "codes of 8 bits at most with one scale",
     )
+    _need_table(site, source)
     rank, given = len(source.shape), constant.codes.shape
     padded = (1,) * (rank - len(given)) + given
     site.need(
@@ -224,9 +246,7 @@ def _with_constant(site: Site, source: Codes, constant: Weights, operator: str, 
         f"its constant operand has shape {list(given)}, the other {list(source.shape)}",
         "a constant that broadcasts to the other operand",
     )
-    fixed = Quantization(
-        float(constant.scales[0]), int(constant.zero_points[0]), formulas.FORMATS[constant.codes.dtype]
-    )
+    fixed = Quantization(float(constant.scales[0]), int(constant.zero_points[0]), format_held(constant.codes))
 
     def emit(target: Target) -> None:
         if constant_left:
@@ -243,7 +263,7 @@ def _constant_layer(
     site: Site, source: Codes, constant: NDArray[Any], target: Target, operator: str, table: formulas.Codes
 ) -> Lut | BinaryLut:
     """``table`` has the codes of ``source`` along its rows."""
-    shape, low = view(source.stored), formulas.FORMATS[constant.dtype].min
+    shape, low = view(source.stored), format_held(constant).min
     common: dict[str, Any] = {
         "name": site.layer_name, "inputs": (source.tensor,), "output": target.name, "shapes": (shape,), "shape": shape,
         "source_operator": operator,
@@ -274,13 +294,20 @@ def _integer_layer(site: Site, left: Codes, right: Codes, target: Target, operat
         )  # fmt: skip
         return Mul(**common, left_zero_point=a.zero_point, right_zero_point=b.zero_point, requant=requant)
     twice = 2.0 * max(a.scale, b.scale)
-    multiplier, exponent = encode_multiplier(twice / (2.0**LEFT_SHIFT * to.scale))
+    shift = LEFT_SHIFT if to.format.bits <= formulas.TABLE_BITS else LEFT_SHIFT_16
+    multiplier, exponent = encode_multiplier(twice / (2.0**shift * to.scale))
     requant = Requant(
         scheme, np.array([multiplier]), np.array([exponent], np.int32), to.zero_point, target.low, target.high
     )
-    return Add(**common, left=_operand(a, twice), right=_operand(b, twice), scheme=requant.scheme, requant=requant)
+    return Add(
+        **common,
+        left=_operand(a, twice, shift),
+        right=_operand(b, twice, shift),
+        scheme=requant.scheme,
+        requant=requant,
+    )
 
 
-def _operand(known: Quantization, twice: float) -> OperandScale:
+def _operand(known: Quantization, twice: float, shift: int) -> OperandScale:
     multiplier, exponent = encode_multiplier(known.scale / twice)
-    return OperandScale(zero_point=known.zero_point, multiplier=multiplier, exponent=exponent, left_shift=LEFT_SHIFT)
+    return OperandScale(zero_point=known.zero_point, multiplier=multiplier, exponent=exponent, left_shift=shift)

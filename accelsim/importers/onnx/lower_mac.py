@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,33 +10,46 @@ from numpy.typing import NDArray
 
 from accelsim.graph import Conv2D, Dense, DepthwiseConv2D, MacGeometry, MacLayer
 from accelsim.importers.onnx.float_bias import rounded_bias
-from accelsim.importers.onnx.formulas import FORMATS
+from accelsim.importers.onnx.formulas import ACCEPTED, format_of, is_codes
 from accelsim.importers.onnx.network import Codes, Pending, Shape, Target, Weights
 from accelsim.importers.onnx.refusal import RefusalError
+from accelsim.importers.onnx.rules import ONNXRUNTIME
 from accelsim.importers.onnx.site import Site
+from accelsim.importers.onnx.sub_byte import width
 from accelsim.importers.onnx.window import window
-from accelsim.numerics import INT8, INT32, IntFormat
+from accelsim.numerics import INT32, IntFormat
 from accelsim.quant import requantization_from_scales
 
-INT9 = IntFormat(9)
-"""Weights of 8 bits after their zero point was subtracted."""
 BIAS_SCALE_TOLERANCE = 1e-3
 """Largest relative distance between a bias scale and s_in * s_w."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Operands:
+class Operands:
     """``weights`` (oc, kh, kw, ic/groups) with their zero points subtracted, ``scales`` (1,) or (oc,), bias (oc,) or None."""
 
     weights: NDArray[Any]
     scales: NDArray[np.float32]
     bias: NDArray[np.int64] | None
+    bits: int
 
     @property
     def format(self) -> IntFormat:
-        """int8 where the values fit, 9 bits otherwise."""
+        """That of the file's codes where the values fit, else the narrowest that holds them; signed."""
         low, high = (int(f(initial=0)) for f in (self.weights.min, self.weights.max))
-        return INT8 if INT8.contains(low) and INT8.contains(high) else INT9
+        needed = 1 + max(high.bit_length(), (-1 - low).bit_length() if low < 0 else 0)
+        return IntFormat(max(self.bits, needed))
+
+
+@dataclass(frozen=True)
+class Form:
+    """Which layer a convolution or product is, the tensor that it reads, its geometry, and its result's ONNX shape."""
+
+    kind: type[MacLayer]
+    operator: str
+    source: str
+    geometry: MacGeometry
+    shape: Shape
 
 
 def lower_qlinear_conv(site: Site) -> None:
@@ -50,22 +63,28 @@ def lower_qlinear_conv(site: Site) -> None:
 
 def lower_conv(site: Site) -> None:
     """DequantizeLinear -> Conv -> QuantizeLinear: bias dequantized from int32 with scale s_in * s_w."""
-    image, weights = site.codes(0), _dequantized_weights(site, 1)
-    site.result(_convolution(site, image, weights, _dequantized_bias(site, 2, image, weights, axis=0)))
+    image, weights = site.codes(0), dequantized_weights(site, 1)
+    site.result(_convolution(site, image, weights, dequantized_bias(site, 2, image, weights, axis=0)))
 
 
 def _convolution(site: Site, image: Codes, weights: Weights, bias: NDArray[np.int64] | None) -> Pending:
+    form = convolution_form(site, image, weights.codes.shape)
+    return mac(site, form, image, operands_of(site, weights, (0, 2, 3, 1), bias))
+
+
+def convolution_form(site: Site, image: Codes, kernel: Shape) -> Form:
+    """A convolution of ``image`` with weights of ONNX shape ``kernel``."""
     site.need(
-        len(image.shape) == 4 and weights.codes.ndim == 4,
-        f"its input has shape {list(image.shape)}, its weights {list(weights.codes.shape)}",
+        len(image.shape) == 4 and len(kernel) == 4,
+        f"its input has shape {list(image.shape)}, its weights {list(kernel)}",
         "2-D convolution: 4 dimensions each",
     )
     n, ic, ih, iw = image.shape
-    oc, depth, kh, kw = weights.codes.shape
+    oc, depth, kh, kw = kernel
     groups = site.integer("group", 1)
     site.need(
-        groups >= 1 and depth * groups == ic and oc % groups == 0 and weights.codes.size > 0,
-        f"its weights have shape {list(weights.codes.shape)} in {groups} groups over {ic} input channels",
+        groups >= 1 and depth * groups == ic and oc % groups == 0 and min(kernel) > 0,
+        f"its weights have shape {list(kernel)} in {groups} groups over {ic} input channels",
         "channels that divide evenly",
     )
     site.need(
@@ -79,21 +98,20 @@ def _convolution(site: Site, image: Codes, weights: Weights, bias: NDArray[np.in
         stride_w=columns.stride, dilation_h=rows.dilation, dilation_w=columns.dilation, pad_top=rows.before,
         pad_left=columns.before, groups=groups,
     )  # fmt: skip
-    operands = _operands(site, weights, (0, 2, 3, 1), bias)
     depthwise = depth == 1 and groups == ic and groups > 1
     kind, operator = (DepthwiseConv2D, "DEPTHWISE_CONV_2D") if depthwise else (Conv2D, "CONV_2D")
-    return _mac(site, kind, operator, image, image.tensor, geometry, operands, (n, oc, rows.size, columns.size))
+    return Form(kind, operator, image.tensor, geometry, (n, oc, rows.size, columns.size))
 
 
-def lower_qlinear_matmul(site: Site) -> None:
+def lower_constant_qlinear_matmul(site: Site) -> None:
     """a, s, z, b, s, z, s_y, z_y; ``b`` a constant matrix, scales per tensor or per column."""
     image, weights = site.scaled(0, 1, 2), _weights(site, 3, 4, 5, axis=1)
     site.emit(_product(site, image, weights, None, transposed=False), site.quantization(6, 7))
 
 
-def lower_matmul(site: Site) -> None:
+def lower_constant_matmul(site: Site) -> None:
     """DequantizeLinear -> MatMul -> QuantizeLinear with a constant matrix."""
-    site.result(_product(site, site.codes(0), _dequantized_weights(site, 1), None, transposed=False))
+    site.result(_product(site, site.codes(0), dequantized_weights(site, 1), None, transposed=False))
 
 
 def lower_qgemm(site: Site) -> None:
@@ -110,12 +128,12 @@ def lower_qgemm(site: Site) -> None:
 
 def lower_gemm(site: Site) -> None:
     """DequantizeLinear -> Gemm -> QuantizeLinear; alpha and beta 1."""
-    image, weights = site.codes(0), _dequantized_weights(site, 1)
+    image, weights = site.codes(0), dequantized_weights(site, 1)
     transposed = _gemm_form(site)
     factors = site.number("alpha", 1.0), site.number("beta", 1.0)
     site.need(factors == (1.0, 1.0), f"its alpha and beta are {factors}", "alpha 1 and beta 1")
     site.need(weights.codes.ndim == 2, f"its weights have shape {list(weights.codes.shape)}", "a matrix")
-    bias = _dequantized_bias(site, 2, image, weights, axis=0 if transposed else 1)
+    bias = dequantized_bias(site, 2, image, weights, axis=0 if transposed else 1)
     site.result(_product(site, image, weights, bias, transposed=transposed))
 
 
@@ -127,6 +145,12 @@ def _gemm_form(site: Site) -> bool:
 def _product(
     site: Site, image: Codes, weights: Weights, bias: NDArray[np.int64] | None, *, transposed: bool, alpha: float = 1.0
 ) -> Pending:
+    form, turned = product_form(site, image, weights, transposed=transposed)
+    return mac(site, form, image, operands_of(site, turned, (0, 1, 2, 3), bias), alpha=alpha)
+
+
+def product_form(site: Site, image: Codes, weights: Weights, *, transposed: bool) -> tuple[Form, Weights]:
+    """A product of the rows of ``image`` with a matrix (k, units), or (units, k) where ``transposed``, and that as a kernel."""
     site.need(
         weights.codes.ndim == 2 and weights.codes.size > 0 and len(image.shape) >= 1,
         f"its weights have shape {list(weights.codes.shape)}",
@@ -138,32 +162,24 @@ def _product(
         image.shape[-1] == k, f"it multiplies {list(image.shape)} with {k} x {units} weights", "equal inner sizes"
     )
     axis = weights.axis if weights.axis is None or transposed else 1 - weights.axis
-    turned = Weights(matrix.reshape(units, 1, 1, k), weights.scales, weights.zero_points, axis)
+    turned = replace(weights, codes=matrix.reshape(units, 1, 1, k), axis=axis)
     rows = int(np.prod(image.shape[:-1], dtype=np.int64))
     geometry = MacGeometry(n=1, ih=rows, iw=1, ic=k, oh=rows, ow=1, oc=units)
-    operands = _operands(site, turned, (0, 1, 2, 3), bias)
     source = site.net.plain(image)
-    shape = (*image.shape[:-1], units)
-    return _mac(site, Dense, "FULLY_CONNECTED", image, source, geometry, operands, shape, alpha=alpha)
+    return Form(Dense, "FULLY_CONNECTED", source, geometry, (*image.shape[:-1], units)), turned
 
 
-def _mac(
-    site: Site,
-    kind: type[MacLayer],
-    operator: str,
-    image: Codes,
-    source: str,
-    geometry: MacGeometry,
-    operands: _Operands,
-    shape: Shape,
-    *,
-    alpha: float = 1.0,
-) -> Pending:
+def mac(site: Site, form: Form, image: Codes, operands: Operands, *, alpha: float = 1.0) -> Pending:
+    """The layer, once its result is quantized."""
     known = image.known
 
     def emit(target: Target) -> None:
+        if target.is_clipped and site.rules.arithmetic.base == ONNXRUNTIME:
+            site.approximate(
+                "ONNX Runtime runs it in float32, because its rectifier cuts off codes: they may differ at ties of the rounding"
+            )
         requant = requantization_from_scales(
-            site.rules.scheme(operator),
+            site.rules.scheme(form.operator),
             s_in=float(np.float32(alpha) * np.float32(known.scale)),
             s_w=operands.scales,
             s_out=target.quantization.scale,
@@ -173,21 +189,21 @@ def _mac(
         )
 
         def layer(output: str) -> MacLayer:
-            return kind(
-                name=site.layer_name, inputs=(source,), output=output, geometry=geometry, weights=operands.weights,
+            return form.kind(
+                name=site.layer_name, inputs=(form.source,), output=output, geometry=form.geometry, weights=operands.weights,
                 weight_format=operands.format, bias=operands.bias, input_zero_point=known.zero_point, requant=requant,
             )  # fmt: skip
 
-        if kind is Dense:
-            made = Codes(target.name, shape, target.quantization.format, target.quantization)
+        if form.kind is Dense:
+            made = Codes(target.name, form.shape, target.quantization.format, target.quantization)
             site.net.from_plain(made, layer)
         else:
             site.net.layers.append(layer(target.name))
 
-    return Pending(shape, emit, f"a {site.node.op}")
+    return Pending(form.shape, emit, f"a {site.node.op}")
 
 
-def _operands(site: Site, weights: Weights, order: Shape, bias: NDArray[np.int64] | None) -> _Operands:
+def operands_of(site: Site, weights: Weights, order: Shape, bias: NDArray[np.int64] | None) -> Operands:
     """Zero points subtracted along axis 0, axes brought to (oc, kh, kw, ic/groups)."""
     channels = len(weights.codes)
     for what, values in (("scales", weights.scales), ("zero points", weights.zero_points)):
@@ -196,29 +212,30 @@ def _operands(site: Site, weights: Weights, order: Shape, bias: NDArray[np.int64
             f"its weights have {len(values)} {what} along axis {weights.axis} for {channels} output channels",
             "one per tensor or one per output channel",
         )
-    centred = weights.codes.astype(np.int16) - weights.zero_points.astype(np.int16).reshape(
+    centred = weights.codes.astype(np.int32) - weights.zero_points.astype(np.int32).reshape(
         -1, *(1,) * (weights.codes.ndim - 1)
     )
     moved = np.ascontiguousarray(centred.transpose(order))
-    operands = _Operands(moved, weights.scales, bias)
-    return _Operands(moved.astype(operands.format.dtype), weights.scales, bias)
+    operands = Operands(moved, weights.scales, bias, weights.bits or width(weights.codes.dtype))
+    return replace(operands, weights=moved.astype(operands.format.dtype))
 
 
 def _weights(site: Site, position: int, scale: int, zero_point: int, *, axis: int) -> Weights:
     """A constant operand of a QLinear operator, per tensor or per output channel (``axis``)."""
     codes = site.array(position, "weights")
-    site.need(codes.dtype in FORMATS, f"its weights are {codes.dtype}", "int8 or uint8 weights")
-    scales, zeros, _ = site.parameters(scale, zero_point, codes.dtype)
+    site.need(is_codes(codes), f"its weights are {codes.dtype}", ACCEPTED)
+    scales, zeros, _ = site.parameters(scale, zero_point, format_of(codes.dtype))
     per_channel = max(len(scales), len(zeros)) > 1
     return Weights(codes, scales, zeros, axis if per_channel else None)
 
 
-def _dequantized_weights(site: Site, position: int) -> Weights:
+def dequantized_weights(site: Site, position: int) -> Weights:
+    """A constant behind a DequantizeLinear; RefusalError for anything else."""
     value = site.value(position)
-    if not isinstance(value, Weights) or value.codes.dtype not in FORMATS:
+    if not isinstance(value, Weights) or not is_codes(value.codes):
         raise RefusalError(
             f"its weights (input {position}) are not dequantized from a constant",
-            "int8 or uint8 weights that are constant",
+            f"weights that are constant, {ACCEPTED}",
         )
     return value
 
@@ -238,9 +255,10 @@ def _bias(site: Site, bias: NDArray[Any], channels: int) -> NDArray[np.int64]:
     return bias.reshape(-1).astype(np.int64)
 
 
-def _dequantized_bias(
+def dequantized_bias(
     site: Site, position: int, image: Codes, weights: Weights, *, axis: int
 ) -> NDArray[np.int64] | None:
+    """A bias in units of s_in * s_w, one per output channel (``axis`` of the weights); None where it is absent."""
     value = site.optional(position)
     if value is None:
         return None

@@ -264,23 +264,24 @@ def lower_concat(site: Site) -> None:
         return
     same = {(part.format, part.quantization) for part in parts}
     site.need(len(same) == 1, "its operands differ in type, scale or zero point", "equal ones, or QLinearConcat")
-    shape, axis = _concat_shape(site, parts)
+    shape, axis = concat_shape(site, parts)
     out = moved(site, parts[0], shape)
-    site.net.layers.append(_concat_layer(site, parts, [p.tensor for p in parts], out.tensor, shape, axis))
+    site.net.layers.append(concat_layer(site, parts, [p.tensor for p in parts], out.tensor, shape, axis))
 
 
 def _concatenation(site: Site, parts: list[Codes]) -> Pending:
     """Operands of another scale pass a table first (ONNX Runtime qlinear_concat.cc)."""
-    shape, axis = _concat_shape(site, parts)
+    shape, axis = concat_shape(site, parts)
 
     def emit(target: Target) -> None:
         names = [_rescaled(site, part, i, target) for i, part in enumerate(parts)]
-        site.net.layers.append(_concat_layer(site, parts, names, target.name, shape, axis))
+        site.net.layers.append(concat_layer(site, parts, names, target.name, shape, axis))
 
     return Pending(shape, emit, "a concatenation")
 
 
-def _concat_shape(site: Site, parts: list[Codes]) -> tuple[Shape, int]:
+def concat_shape(site: Site, parts: list[Codes]) -> tuple[Shape, int]:
+    """Shape of the concatenation in ONNX's order, and its axis; RefusalError where other axes differ."""
     first = parts[0].shape
     axis = site.axis(len(first), 0) if first else 0
     site.need("axis" in site.node.attributes and bool(first), "it has no axis", "an axis")
@@ -293,7 +294,8 @@ def _concat_shape(site: Site, parts: list[Codes]) -> tuple[Shape, int]:
     return (*first[:axis], sum(p.shape[axis] for p in parts), *first[axis + 1 :]), axis
 
 
-def _concat_layer(site: Site, parts: list[Codes], names: list[str], output: str, shape: Shape, axis: int) -> Concat:
+def concat_layer(site: Site, parts: list[Codes], names: list[str], output: str, shape: Shape, axis: int) -> Concat:
+    """The layer that joins tensors ``names``, whose ONNX shapes are those of ``parts``, into ``output``."""
     return Concat(
         name=site.layer_name, inputs=tuple(names), output=output, shapes=tuple(p.stored for p in parts),
         shape=stored_shape(shape), axis=stored_axis(axis, len(shape)),

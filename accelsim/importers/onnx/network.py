@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import HostPort, Layer, Reshape, Tensor, Transpose
+from accelsim.importers.matmul import keeps_order
 from accelsim.importers.onnx.formulas import Quantization
 from accelsim.importers.onnx.records import OnnxModel
 from accelsim.importers.onnx.refusal import RefusalError
@@ -63,22 +64,31 @@ class HostReal:
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """A dequantized constant: integer codes, and scales and zero points per tensor or along ``axis``."""
+    """A dequantized constant: integer codes, and scales and zero points per tensor or along ``axis``.
+
+    ``bits`` is the width that the file gives them where their type does not tell it; 0 where it does.
+    """
 
     codes: NDArray[Any]
     scales: NDArray[np.float32]
     zero_points: NDArray[np.int64]
     axis: int | None
+    bits: int = field(default=0, kw_only=True)
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where a layer's codes go: tensor name, quantization, and the codes that a fused rectifier allows."""
+    """Where a layer's codes go: tensor name, quantization, and the codes that a fused rectifier allows.
+
+    ``is_clipped``: the rectifier cuts off numbers that the quantization could hold. ONNX Runtime drops a rectifier that does
+    not, and only then turns the operator before it into one on integers.
+    """
 
     name: str
     quantization: Quantization
     low: int
     high: int
+    is_clipped: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +138,7 @@ class Network:
     layers: list[Layer] = field(default_factory=list)
     inputs: list[HostPort] = field(default_factory=list)
     approximations: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    _plain: dict[str, str] = field(default_factory=dict)
+    _ordered: dict[tuple[str, Shape], str] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -162,24 +172,37 @@ class Network:
 
     def plain(self, codes: Codes) -> str:
         """A tensor that holds ``codes`` in ONNX's order of elements, transposed once where it must be."""
-        if _same_order(codes.shape):
-            return codes.tensor
-        if codes.tensor not in self._plain:
-            name = self.fresh(f"{codes.tensor}/channels_first")
-            self.tensors[name] = self._tensor(name, codes.shape, codes, None)
-            self.layers.append(_transpose(f"transpose to {name}", codes.tensor, name, codes.stored, CHANNELS_FIRST))
-            self._plain[codes.tensor] = name
-        return self._plain[codes.tensor]
+        return self.ordered(codes, tuple(range(len(codes.shape))), "channels_first")
 
     def from_plain(self, codes: Codes, make_layer: Callable[[str], Layer]) -> None:
         """Add the layer that writes ``codes`` in ONNX's order, and the transposition that must follow it."""
-        if _same_order(codes.shape):
+        self.from_ordered(codes, tuple(range(len(codes.shape))), "channels_first", make_layer)
+
+    def ordered(self, codes: Codes, order: Shape, what: str) -> str:
+        """A tensor that holds ``codes`` with ONNX axis ``order[i]`` as axis ``i``, transposed once where it must be."""
+        permutation = tuple(stored_axis(axis, len(order)) for axis in order)
+        if keeps_order(codes.stored, permutation):
+            return codes.tensor
+        key = codes.tensor, order
+        if key not in self._ordered:
+            name = self.fresh(f"{codes.tensor}/{what}")
+            self.tensors[name] = self._tensor(name, tuple(codes.shape[axis] for axis in order), codes, None)
+            self.layers.append(_transpose(f"transpose to {name}", codes.tensor, name, codes.stored, permutation))
+            self._ordered[key] = name
+        return self._ordered[key]
+
+    def from_ordered(self, codes: Codes, order: Shape, what: str, make_layer: Callable[[str], Layer]) -> None:
+        """Add the layer that writes ``codes`` in that order of axes, and the transposition that must follow it."""
+        permutation = tuple(stored_axis(axis, len(order)) for axis in order)
+        if keeps_order(codes.stored, permutation):
             self.layers.append(make_layer(codes.tensor))
             return
-        name = self.fresh(f"{codes.tensor}/channels_first")
-        self.tensors[name] = self._tensor(name, codes.shape, codes, None)
+        name = self.fresh(f"{codes.tensor}/{what}")
+        shape = tuple(codes.shape[axis] for axis in order)
+        self.tensors[name] = self._tensor(name, shape, codes, None)
         self.layers.append(make_layer(name))
-        self.layers.append(_transpose(f"transpose from {name}", name, codes.tensor, codes.shape, CHANNELS_LAST))
+        back = tuple(permutation.index(axis) for axis in range(len(order)))
+        self.layers.append(_transpose(f"transpose from {name}", name, codes.tensor, shape, back))
 
     def reshaped(self, layer: str, source: Codes, target: Codes, operator: str) -> None:
         """``source`` under the shape of ``target``, element for element in ONNX's order."""
@@ -189,11 +212,6 @@ class Network:
             target,
             lambda name: Reshape(name=layer, inputs=(plain,), output=name, source_operator=operator, **shapes),
         )
-
-
-def _same_order(shape: Shape) -> bool:
-    """Whether channels first and channels last put the elements in one order."""
-    return len(shape) != 4 or shape[1] == 1 or shape[2] * shape[3] == 1
 
 
 def _transpose(layer: str, source: str, target: str, shape: Shape, permutation: Shape) -> Transpose:

@@ -18,7 +18,7 @@ from accelsim.importers.onnx.formulas import Floats
 from accelsim.importers.onnx.functions import BINARY, UNARY
 from accelsim.importers.onnx.lower_binary import broadcast_shape
 from accelsim.importers.onnx.lower_qonnx import chain_of
-from accelsim.importers.onnx.lower_shape import _concat_layer, _concat_shape, lower_transpose, moved
+from accelsim.importers.onnx.lower_shape import concat_layer, concat_shape, lower_transpose, moved
 from accelsim.importers.onnx.network import Codes, Real
 from accelsim.importers.onnx.qonnx_quantizer import QuantizedWeights, numbers
 from accelsim.importers.onnx.refusal import RefusalError
@@ -86,7 +86,7 @@ def lower_product(site: Site) -> None:
         shape=(*image.shape[:-1], units), geometry=MacGeometry(n=1, ih=rows, iw=1, ic=k, oh=rows, ow=1, oc=units),
         weights=np.ascontiguousarray(matrix.reshape(units, 1, 1, k)), weight_format=fmt, unit=_unit(image, scales),
     )  # fmt: skip
-    _with_bias(site, chain(sums, sums.shape, f"a {site.node.op}"))
+    _with_bias(site, chain(sums, sums.shape, f"a {site.node.op}", is_product=True))
 
 
 def lower_average_pool(site: Site) -> None:
@@ -139,7 +139,7 @@ def _of_two(site: Site) -> None:
 def _with_constant(site: Site, before: Chained, position: int) -> Chained:
     """One more step of ``before``; the constant is operand ``position``."""
     op, first = site.node.op, position == 0
-    column = per_channel(site, numbers(site, position, "operand"), before.shape)
+    column = per_channel(site, numbers(site, position, "operand"), before)
     site.need(op != "Div" or not first, "it divides a constant by an activation", "a constant divisor")
     operator = BINARY[op]
 
@@ -217,9 +217,9 @@ def lower_concat(site: Site) -> None:
     parts = [site.codes(i) for i in range(len(site.node.inputs))]
     same = {(part.format, part.quantization) for part in parts}
     site.need(len(same) == 1, "its operands differ in scale or bit-width", "one quantization for all of them")
-    shape, axis = _concat_shape(site, parts)
+    shape, axis = concat_shape(site, parts)
     out = moved(site, parts[0], shape)
-    site.net.layers.append(_concat_layer(site, parts, [p.tensor for p in parts], out.tensor, shape, axis))
+    site.net.layers.append(concat_layer(site, parts, [p.tensor for p in parts], out.tensor, shape, axis))
 
 
 def lower_turn(site: Site) -> None:

@@ -6,7 +6,7 @@ Nothing that a file claims is believed before it is compared with the bytes that
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from heapq import heapify, heappop, heappush
 from pathlib import Path
 from typing import Any
@@ -15,39 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import ModelError, ModelFileError
-from accelsim.importers.files import GARBAGE, FileKind, one_line
-from accelsim.importers.onnx.records import Attribute, OnnxInput, OnnxModel, OnnxNode
+from accelsim.importers.files import GARBAGE, one_line
+from accelsim.importers.onnx.records import Attribute, OnnxInput, OnnxModel, OnnxNode, type_name
+from accelsim.importers.onnx.tensors import MAX_ELEMENTS, MAX_RANK, ONNX, TensorReader
 
-MAX_ELEMENTS = 2**31 - 1
-MAX_RANK = 8
 FIRST_OPSET = 13
 """The first with per-channel QuantizeLinear and DequantizeLinear."""
 QONNX_DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
 """Where Quant, BipolarQuant and Trunc live, by the age of the exporter."""
 DOMAINS = ("", "ai.onnx", "com.microsoft", *QONNX_DOMAINS)
-_DTYPES: Mapping[str, np.dtype[Any]] = {
-    "FLOAT": np.dtype("<f4"),
-    "FLOAT16": np.dtype("<f2"),
-    "DOUBLE": np.dtype("<f8"),
-    "INT8": np.dtype("i1"),
-    "UINT8": np.dtype("u1"),
-    "INT16": np.dtype("<i2"),
-    "UINT16": np.dtype("<u2"),
-    "INT32": np.dtype("<i4"),
-    "INT64": np.dtype("<i8"),
-    "BOOL": np.dtype("?"),
-}
-_TYPED_FIELDS = {"FLOAT": "float_data", "DOUBLE": "double_data", "INT64": "int64_data"}
-"""Where a tensor without raw bytes keeps its values; every other type uses int32_data."""
-
-
-ONNX = FileKind(
-    suffix=".onnx",
-    name="an .onnx file",
-    sizes="of 1 byte to 2 GiB",
-    remedy="export or download it again",
-    least_bytes=1,
-)
 
 
 def read_onnx(path: Path) -> OnnxModel:
@@ -81,7 +57,7 @@ class _Reader:
         import onnx
 
         self.path, self.message, self.graph = path, message, message.graph
-        self.types: Any = onnx.TensorProto.DataType
+        self.tensors = TensorReader(path)
         self.kinds: Any = onnx.AttributeProto
 
     def fail(self, reason: str) -> ModelFileError:
@@ -126,7 +102,7 @@ class _Reader:
         for tensor in self.graph.initializer:
             if tensor.name in values:
                 raise self.fail(f"initializer {tensor.name!r} stands twice")
-            values[tensor.name] = self.tensor(tensor, tensor.name)
+            values[tensor.name] = self.tensors.read(tensor, tensor.name)
         if self.graph.sparse_initializer:
             raise ModelError(f"{self.path}: sparse initializers are not supported; expected dense ones")
         return values
@@ -156,63 +132,6 @@ class _Reader:
             raise self.fail(f"node {node.index} Constant holds no numbers")
         return value
 
-    def tensor(self, tensor: Any, name: str) -> NDArray[Any]:
-        """The value of a TensorProto, whose claims are checked against the bytes that are there."""
-        kind = self.type_name(tensor.data_type)
-        shape = tuple(int(size) for size in tensor.dims)
-        if kind not in _DTYPES:
-            raise ModelError(
-                f"{self.path}: constant {name!r} is {kind}; expected {', '.join(_DTYPES)}", path=str(self.path)
-            )
-        if len(shape) > MAX_RANK or min(shape, default=0) < 0 or math.prod(shape) > MAX_ELEMENTS:
-            raise self.fail(f"constant {name!r} claims shape {list(shape)}")
-        values = self.values(tensor, name, kind)
-        if values.size != math.prod(shape):
-            raise self.fail(f"constant {name!r} holds {values.size} values for shape {list(shape)}")
-        return values.reshape(shape)
-
-    def values(self, tensor: Any, name: str, kind: str) -> NDArray[Any]:
-        dtype = _DTYPES[kind]
-        if tensor.data_location == tensor.EXTERNAL:
-            return np.frombuffer(self.external(tensor, name), dtype=dtype)
-        if tensor.HasField("raw_data"):
-            if len(tensor.raw_data) % dtype.itemsize:
-                raise self.fail(f"constant {name!r} has {len(tensor.raw_data)} bytes, no multiple of {dtype.itemsize}")
-            return np.frombuffer(tensor.raw_data, dtype=dtype)
-        given = np.asarray(getattr(tensor, _TYPED_FIELDS.get(kind, "int32_data")))
-        if kind == "FLOAT16":
-            return given.astype(np.uint16).view(np.float16)
-        converted = given.astype(dtype)
-        if dtype.kind in "iu" and not np.array_equal(converted, given):
-            raise self.fail(f"constant {name!r} holds values that are no {kind}")
-        return converted
-
-    def external(self, tensor: Any, name: str) -> bytes:
-        """Bytes of a tensor that the model keeps in another file of its own directory."""
-        entries = {entry.key: entry.value for entry in tensor.external_data}
-        root = self.path.parent.resolve()
-        try:
-            file = (root / entries["location"]).resolve()
-            if not file.is_relative_to(root) or not file.is_file():
-                raise FileNotFoundError(f"no such file beside the model: {entries['location']!r}")
-            offset = int(entries.get("offset", 0))
-            length = int(entries.get("length", file.stat().st_size - offset))
-            if offset < 0 or length < 0 or offset + length > file.stat().st_size:
-                raise ValueError(f"bytes {offset} to {offset + length} are not in {entries['location']!r}")
-            with file.open("rb") as stream:
-                stream.seek(offset)
-                data: bytes = stream.read(length)
-                return data
-        except (OSError, KeyError, ValueError) as error:
-            raise ModelFileError(
-                f"{self.path}: external data of constant {name!r} cannot be read: {one_line(error)}; "
-                "keep the data file beside the model",
-                path=str(self.path),
-            ) from error
-
-    def type_name(self, number: int) -> str:
-        return str(self.types.Name(number)) if number in self.types.values() else f"type {number}"
-
     def input(self, value: Any) -> OnnxInput:
         tensor = value.type.tensor_type
         if not value.type.HasField("tensor_type") or not tensor.HasField("shape"):
@@ -229,7 +148,7 @@ class _Reader:
             shape.append(int(dim.dim_value) if known else 1)
         if len(shape) > MAX_RANK or math.prod(shape) > MAX_ELEMENTS:
             raise self.fail(f"graph input {value.name!r} claims shape {shape}")
-        return OnnxInput(name=value.name, shape=tuple(shape), type=self.type_name(tensor.elem_type))
+        return OnnxInput(name=value.name, shape=tuple(shape), type=type_name(tensor.elem_type))
 
     def node(self, index: int, node: Any) -> OnnxNode:
         op = node.op_type if node.domain in DOMAINS else f"{node.domain}.{node.op_type}"
@@ -252,7 +171,7 @@ class _Reader:
         if kind == self.kinds.FLOATS:
             return tuple(float(f) for f in attribute.floats)
         if kind == self.kinds.TENSOR:
-            return self.tensor(attribute.t, f"attribute {attribute.name} of node {index}")
+            return self.tensors.read(attribute.t, f"attribute {attribute.name} of node {index}")
         return f"an attribute of kind {kind}"
 
     def ordered(self, nodes: list[OnnxNode], known: set[str]) -> tuple[OnnxNode, ...]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 QONNX_OPERATORS = ("Quant", "BipolarQuant", "Trunc")
@@ -59,5 +58,13 @@ class OnnxModel:
         return tuple(node for node in self.nodes if name in node.inputs)
 
 
-FORMAT_TYPES: Mapping[str, np.dtype[Any]] = {"INT8": np.dtype(np.int8), "UINT8": np.dtype(np.uint8)}
-"""Types of activations and weights, and what holds them."""
+FORMAT_TYPES = tuple(f"{sign}INT{bits}" for bits in (2, 4, 8, 16) for sign in ("", "U"))
+"""Types of activations and weights, as ONNX spells them."""
+
+
+def type_name(code: int) -> str:
+    """How ONNX spells element type ``code``: ``FLOAT``, ``UINT4`` ..."""
+    import onnx
+
+    types: Any = onnx.TensorProto.DataType
+    return str(types.Name(code)) if code in types.values() else f"type {code}"

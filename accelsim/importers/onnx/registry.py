@@ -18,6 +18,7 @@ from accelsim.graph import (
     Layer,
     LayerNorm,
     Lut,
+    MatMul,
     MaxPool2D,
     Mean,
     Mul,
@@ -28,6 +29,7 @@ from accelsim.graph import (
     ResizeNearest,
     StridedSlice,
     Transpose,
+    TransposeConv2D,
 )
 from accelsim.importers.onnx.functions import UNARY
 from accelsim.importers.onnx.lower_binary import lower_float_binary
@@ -42,14 +44,20 @@ from accelsim.importers.onnx.lower_elementwise import (
     lower_relu,
     lower_unary,
 )
+from accelsim.importers.onnx.lower_integer import (
+    behind_sums,
+    lower_cast,
+    lower_conv_integer,
+    lower_matmul_integer,
+    quantize_sums,
+)
 from accelsim.importers.onnx.lower_mac import (
     lower_conv,
     lower_gemm,
-    lower_matmul,
     lower_qgemm,
     lower_qlinear_conv,
-    lower_qlinear_matmul,
 )
+from accelsim.importers.onnx.lower_matmul import lower_matmul, lower_qlinear_matmul
 from accelsim.importers.onnx.lower_norm import lower_layer_normalization
 from accelsim.importers.onnx.lower_reduce import lower_reduce_extreme, lower_reduce_mean
 from accelsim.importers.onnx.lower_resize import lower_resize
@@ -67,6 +75,7 @@ from accelsim.importers.onnx.lower_shape import (
     lower_unsqueeze,
 )
 from accelsim.importers.onnx.lower_softmax import lower_qlinear_softmax, lower_softmax
+from accelsim.importers.onnx.lower_transpose_conv import lower_conv_transpose
 from accelsim.importers.onnx.lower_window import (
     lower_average_pool,
     lower_global_average_pool,
@@ -75,9 +84,11 @@ from accelsim.importers.onnx.lower_window import (
     lower_qlinear_average_pool,
     lower_qlinear_global_average_pool,
 )
+from accelsim.importers.onnx.qonnx_operators import lower_arithmetic, lower_rectifier
 from accelsim.importers.onnx.site import Site
 
-QOPERATOR, QDQ, CODES = "int8, uint8 (QOperator)", "int8, uint8 (QDQ)", "int8, uint8 (codes or QDQ)"
+INTEGER = "int8, uint8 to int32"
+QOPERATOR, QDQ, CODES = "int8, uint8 (QOperator)", "2, 4, 8, 16 bits (QDQ)", "2, 4, 8, 16 bits (codes or QDQ)"
 
 
 @dataclass(frozen=True)
@@ -90,20 +101,30 @@ class Lowering:
     notes: str = ""
 
 
-_CONV_NOTES = "2-D; weights int8 or uint8, per tensor or per output channel; auto_pad, dilations, groups"
+_CONV_NOTES = "2-D; weights per tensor or per output channel; auto_pad, dilations, groups"
+_TRANSPOSED_NOTES = (
+    "2-D, without dilation; auto_pad, output_padding, output_shape, groups; an integer sum, where ONNX Runtime has a float one: "
+    "exact for power-of-two scales, approximate for others"
+)
 _DENSE_NOTES = "constant weights"
+_PRODUCT_NOTES = "a constant right operand, or two activations with equal leading axes or one right matrix"
 _SUM_NOTES = "operands of equal rank where one has 4 axes; or one of them constant"
-_TABLE = "a table of 256 codes"
+_TABLE = "a table of all codes"
 _FLOAT_SUM = "two operands of at most 8 bits, or one with a constant of at most 256 distinct numbers"
 _FLOAT_BINARY = Lowering(lower_float_binary, (BinaryLut, Lut), QDQ, _FLOAT_SUM)
+_FLOAT_LINE = Lowering(behind_sums(lower_float_binary, lower_arithmetic), (BinaryLut, Lut), QDQ, _FLOAT_SUM)
 _UNARY = Lowering(lower_unary, (Lut,), QDQ, _TABLE)
 _ROWS = "with the arithmetic onnxruntime; any axis"
+_SUMS_NOTES = "constant weights; int32 codes, or folded into the layer: Cast, then Mul, Add ... with constants, then QuantizeLinear"
 _MEAN_NOTES = "constant axes; an integer sum, where ONNX Runtime has a float one: approximate"
 
 LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
     {
         "QLinearConv": Lowering(lower_qlinear_conv, (Conv2D, DepthwiseConv2D), QOPERATOR, _CONV_NOTES),
-        "QLinearMatMul": Lowering(lower_qlinear_matmul, (Dense,), QOPERATOR, _DENSE_NOTES),
+        "QLinearMatMul": Lowering(lower_qlinear_matmul, (Dense, MatMul, Transpose), QOPERATOR, _PRODUCT_NOTES),
+        "ConvInteger": Lowering(lower_conv_integer, (Conv2D, DepthwiseConv2D), INTEGER, f"{_SUMS_NOTES}; 2-D"),
+        "MatMulInteger": Lowering(lower_matmul_integer, (Dense, Transpose), INTEGER, _SUMS_NOTES),
+        "Cast": Lowering(lower_cast, (), "int32 to float", "of the sums of ConvInteger and MatMulInteger"),
         "QGemm": Lowering(lower_qgemm, (Dense,), QOPERATOR, _DENSE_NOTES),
         "QLinearAdd": Lowering(lower_qlinear_add, (BinaryLut, Lut, Add), QOPERATOR, _SUM_NOTES),
         "QLinearMul": Lowering(lower_qlinear_mul, (BinaryLut, Lut, Mul), QOPERATOR, _SUM_NOTES),
@@ -116,21 +137,30 @@ LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
         "QLinearLeakyRelu": Lowering(lower_qlinear_unary, (Lut,), QOPERATOR, _TABLE),
         "QLinearSoftmax": Lowering(lower_qlinear_softmax, (FloatTableSoftmax, Transpose), QOPERATOR, _ROWS),
         "Conv": Lowering(lower_conv, (Conv2D, DepthwiseConv2D), QDQ, _CONV_NOTES),
+        "ConvTranspose": Lowering(lower_conv_transpose, (TransposeConv2D,), QDQ, _TRANSPOSED_NOTES),
         "Gemm": Lowering(lower_gemm, (Dense,), QDQ, _DENSE_NOTES),
-        "MatMul": Lowering(lower_matmul, (Dense,), QDQ, _DENSE_NOTES),
-        "Add": Lowering(lower_add, (BinaryLut, Lut, Add), QDQ, _SUM_NOTES),
-        "Mul": Lowering(lower_mul, (BinaryLut, Lut, Mul), QDQ, _SUM_NOTES),
+        "MatMul": Lowering(lower_matmul, (Dense, MatMul, Transpose), QDQ, _PRODUCT_NOTES),
+        "Add": Lowering(behind_sums(lower_add, lower_arithmetic), (BinaryLut, Lut, Add), QDQ, _SUM_NOTES),
+        "Mul": Lowering(behind_sums(lower_mul, lower_arithmetic), (BinaryLut, Lut, Mul), QDQ, _SUM_NOTES),
         "AveragePool": Lowering(lower_average_pool, (FloatAveragePool2D,), QDQ, "2-D; with the arithmetic onnxruntime"),
         "GlobalAveragePool": Lowering(lower_global_average_pool, (Mean,), QDQ, "2-D"),
-        "Relu": Lowering(lower_relu, (Lut,), CODES, "fused into the layer before it, or a table"),
-        "Clip": Lowering(lower_clip, (Lut,), CODES, "fused into the layer before it, or a table; constant bounds"),
+        "Relu": Lowering(
+            behind_sums(lower_relu, lower_rectifier), (Lut,), CODES, "fused into the layer before it, or a table"
+        ),
+        "Clip": Lowering(
+            behind_sums(lower_clip, lower_rectifier),
+            (Lut,),
+            CODES,
+            "fused into the layer before it, or a table; constant bounds",
+        ),
         "Sigmoid": Lowering(lower_unary, (Lut,), QDQ, _TABLE),
         "Tanh": Lowering(lower_unary, (Lut,), QDQ, _TABLE),
         "LeakyRelu": Lowering(lower_unary, (Lut,), QDQ, _TABLE),
         "HardSigmoid": Lowering(lower_unary, (Lut,), QDQ, _TABLE),
         "HardSwish": Lowering(lower_unary, (Lut,), QDQ, _TABLE),
         **dict.fromkeys((*UNARY, "Celu", "Elu", "Gelu", "Selu"), _UNARY),
-        **dict.fromkeys(("Sub", "Div", "Min", "Max", "Pow", "PRelu"), _FLOAT_BINARY),
+        **dict.fromkeys(("Sub", "Div"), _FLOAT_LINE),
+        **dict.fromkeys(("Min", "Max", "Pow", "PRelu"), _FLOAT_BINARY),
         "Softmax": Lowering(lower_softmax, (FloatTableSoftmax, Transpose), QDQ, _ROWS),
         "LayerNormalization": Lowering(
             lower_layer_normalization, (LayerNorm, Transpose), QDQ, "constant scale and bias; in integers: approximate"
@@ -155,12 +185,29 @@ LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
         "Split": Lowering(lower_split, (StridedSlice,), CODES, "constant sizes"),
         "Dropout": Lowering(lower_dropout, (), CODES, "inference"),
         "QuantizeLinear": Lowering(
-            lower_quantize_linear, (Lut,), "float to int8, uint8", "at graph inputs on the host"
+            behind_sums(lower_quantize_linear, quantize_sums),
+            (Lut,),
+            "float to 2, 4, 8, 16 bits",
+            "at graph inputs on the host",
         ),
         "DequantizeLinear": Lowering(
-            lower_dequantize_linear, (), "int8, uint8 to float", "at graph outputs on the host"
+            lower_dequantize_linear,
+            (),
+            "2, 4, 8, 16 bits to float",
+            "at graph outputs on the host; constants in blocks whose scales differ by powers of two",
         ),
         "Identity": Lowering(lower_identity, (), CODES),
     }
 )
 """Operator name as ONNX spells it -> its lowering."""
+
+REFUSED: Mapping[str, tuple[str, str]] = MappingProxyType(
+    dict.fromkeys(
+        ("DynamicQuantizeLinear", "DynamicQuantizeMatMul"),
+        (
+            "its scale and zero point depend on the data of each inference, which fixed hardware does not compute",
+            "QuantizeLinear with constant scales: onnxruntime.quantization.quantize_static in place of quantize_dynamic",
+        ),
+    )
+)
+"""Operator name -> reason and remedy, where those of any unknown operator would mislead."""

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.importers.account import layer_base
-from accelsim.importers.onnx.formulas import FORMATS, Quantization, quantize
+from accelsim.importers.onnx.formulas import ACCEPTED, MAX_BITS, Quantization, dequantize, format_of, quantize
 from accelsim.importers.onnx.network import Codes, Network, Pending, Real, Target, Value, Weights
-from accelsim.importers.onnx.records import OnnxNode
+from accelsim.importers.onnx.records import FORMAT_TYPES, OnnxNode, type_name
 from accelsim.importers.onnx.refusal import RefusalError
 from accelsim.importers.onnx.rules import Rules
+from accelsim.numerics import IntFormat
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +48,12 @@ class Site:
         if not condition:
             raise RefusalError(reason, accepted)
 
-    def approximate(self, sentence: str) -> None:
-        """Record that the node's layer is not what its runtime computes bit for bit, and how it differs."""
-        known = self.net.approximations.get(self.layer_name, ())
+    def approximate(self, sentence: str, *, layer: str = "") -> None:
+        """Record that a layer, the node's own unless named, is not what its runtime computes bit for bit, and how it differs."""
+        name = layer or self.layer_name
+        known = self.net.approximations.get(name, ())
         if sentence not in known:
-            self.net.approximations[self.layer_name] = (*known, sentence)
+            self.net.approximations[name] = (*known, sentence)
 
     def result(self, value: Value) -> None:
         """What the node's output stands for."""
@@ -88,7 +90,7 @@ class Site:
                 f"input {position}, {self.node.inputs[position]!r}, is {_kind(value)}",
                 "codes that are computed at run time",
             )
-        given = self.quantization(scale, zero_point, value.format.dtype)
+        given = self.quantization(scale, zero_point, value.format)
         self.net.label(value, given)
         return replace(value, quantization=given)
 
@@ -96,21 +98,24 @@ class Site:
         """Whether input ``position`` is known at import."""
         return isinstance(self.optional(position), Weights | np.ndarray)
 
-    def quantization(self, scale: int, zero_point: int, dtype: Any = None) -> Quantization:
-        """One scale and zero point from two constant inputs; ``dtype`` holds the codes where no zero point tells."""
-        scales, zeros, holder = self.parameters(scale, zero_point, dtype)
+    def quantization(self, scale: int, zero_point: int, codes: IntFormat | None = None) -> Quantization:
+        """One scale and zero point from two constant inputs; ``codes`` is their format where that is known."""
+        scales, zeros, fmt = self.parameters(scale, zero_point, codes)
         self.need(
             len(scales) == len(zeros) == 1,
             f"it has {len(scales)} scales and {len(zeros)} zero points",
             "one per tensor",
         )
-        self.need(holder in FORMATS, f"its codes are {holder}", "int8 or uint8")
-        return Quantization(float(scales[0]), int(zeros[0]), FORMATS[holder])
+        self.need(fmt.bits <= MAX_BITS, f"its codes are {fmt}", ACCEPTED)
+        return Quantization(float(scales[0]), int(zeros[0]), fmt)
 
     def parameters(
-        self, scale: int, zero_point: int, dtype: Any = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64], np.dtype[Any]]:
-        """Scales, zero points and the type of the codes, from constant inputs ``scale`` and ``zero_point``."""
+        self, scale: int, zero_point: int, codes: IntFormat | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], IntFormat]:
+        """Scales, zero points and the format of the codes, from constant inputs ``scale`` and ``zero_point``.
+
+        ``codes`` is the format where that is known; without it the zero point tells, or the attribute ``output_dtype``.
+        """
         scales = self.array(scale, "scales").reshape(-1)
         self.need(
             scales.dtype == np.float32 and scales.size > 0 and bool(np.isfinite(scales).all() and (scales > 0).all()),
@@ -118,15 +123,22 @@ class Site:
             "positive finite float32 scales",
         )
         if self.optional(zero_point) is None:
-            holder = np.dtype(np.uint8 if dtype is None else dtype)
-            return scales, np.zeros(len(scales), np.int64), holder
+            return scales, np.zeros(len(scales), np.int64), codes or self._output_format()
         zeros = self.array(zero_point, "zero points").reshape(-1)
-        self.need(
-            zeros.dtype.kind in "iu" and (dtype is None or zeros.dtype == dtype) and len(zeros) in (1, len(scales)),
-            f"its {len(zeros)} zero points are {zeros.dtype}",
-            "as many as scales, of the type of the codes",
-        )
-        return scales, zeros.astype(np.int64), zeros.dtype
+        fmt = format_of(zeros.dtype)
+        if fmt is None or fmt != (codes or fmt) or len(zeros) not in (1, len(scales)):
+            raise RefusalError(
+                f"its {len(zeros)} zero points are {zeros.dtype}",
+                f"as many as scales, of the type of the codes: {codes or ACCEPTED}",
+            )
+        return scales, zeros.astype(np.int64), fmt
+
+    def _output_format(self) -> IntFormat:
+        """Attribute ``output_dtype`` (opset 21), or uint8."""
+        code = self.integer("output_dtype", 0)
+        name = type_name(code).lower() if code else "uint8"
+        self.need(name.upper() in FORMAT_TYPES, f"its output_dtype is {name}", ACCEPTED)
+        return IntFormat.parse(name)
 
     def array(self, position: int, what: str) -> NDArray[Any]:
         """The constant at input ``position``."""
@@ -188,7 +200,8 @@ def settle(site: Site, pending: Pending, name: str, to: Quantization) -> Codes:
     """Make the layer of ``pending`` with its codes in tensor ``name``."""
     bounds = np.array([pending.least, pending.most], dtype=np.float32)
     low, high = (int(code) for code in quantize(bounds, to))
-    pending.emit(Target(name, to, low, high))
+    real = dequantize(np.array([to.format.min, to.format.max]), to)
+    pending.emit(Target(name, to, low, high, bool(pending.least > real[0] or pending.most < real[1])))
     return site.net.make(name, pending.shape, to.format, to)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from accelsim.importers.tflite.records import TfliteModel, TfliteOperator, Tflit
 from accelsim.importers.tflite.refusal import RefusalError
 from accelsim.importers.tflite.registry import LOWERINGS
 from accelsim.importers.tflite.rules import Rules
-from accelsim.importers.tflite.site import FORMATS, Site, scale_of, zero_point_of
+from accelsim.importers.tflite.site import FORMATS, Made, Site, scale_of, zero_point_of
 from accelsim.numerics import Rounding
 
 FLOAT = "FLOAT32"
@@ -33,10 +34,14 @@ def build_graph(model: TfliteModel, arithmetic: Arithmetic) -> Graph:
     _require_quantized(model)
     rules = Rules(arithmetic)
     entries, exits, inner = _split_boundary(model)
-    layers = []
+    layers: list[Layer] = []
+    between: list[TfliteTensor] = []
     for operator in inner:
         with _located(model, operator):
-            layers.append(_lower(Site(model, operator, rules)))
+            made = _lower(Site(model, operator, rules))
+            layers += made.layers
+            between += made.tensors
+    model = replace(model, tensors=(*model.tensors, *between))
     outputs = _output_ports(model, exits)
     read = {name for layer in layers for name in layer.inputs} | {port.tensor for port in outputs}
     inputs = _input_ports(model, entries, read, rules.host_rounding)
@@ -64,14 +69,15 @@ def _require_quantized(model: TfliteModel) -> None:
         )
 
 
-def _lower(site: Site) -> Layer:
+def _lower(site: Site) -> Made:
     lowering = LOWERINGS.get(site.operator.name)
     if lowering is None:
         near = difflib.get_close_matches(site.operator.name, LOWERINGS, n=1)
         raise RefusalError(
             "the operator is not supported", ", ".join(LOWERINGS) + (f" (nearest: {near[0]})" if near else "")
         )
-    return lowering.function(site)
+    made = lowering.function(site)
+    return made if isinstance(made, Made) else Made((made,))
 
 
 Crossing = tuple[TfliteTensor, TfliteTensor]

@@ -40,6 +40,7 @@ OPTION_FIELDS: Mapping[str, tuple[str, Fields]] = MappingProxyType(
             "FullyConnectedOptions",
             {**_ACTIVATION, **_BIAS, "weights_format": ("WeightsFormat", 0), "keep_num_dims": ("KeepNumDims", False)},
         ),
+        "BATCH_MATMUL": ("BatchMatMulOptions", {"adj_x": ("AdjX", False), "adj_y": ("AdjY", False)}),
         "AVERAGE_POOL_2D": ("Pool2DOptions", _POOL),
         "MAX_POOL_2D": ("Pool2DOptions", _POOL),
         "ADD": ("AddOptions", _SUM),

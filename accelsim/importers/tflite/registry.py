@@ -17,6 +17,7 @@ from accelsim.graph import (
     Layer,
     LeakyRelu,
     Lut,
+    MatMul,
     MaxPool2D,
     Mean,
     Mul,
@@ -45,6 +46,7 @@ from accelsim.importers.tflite.lower_mac import (
     lower_fully_connected,
     lower_transpose_conv,
 )
+from accelsim.importers.tflite.lower_matmul import lower_batch_matmul
 from accelsim.importers.tflite.lower_resize import lower_resize_nearest_neighbor
 from accelsim.importers.tflite.lower_shape import (
     lower_concatenation,
@@ -54,14 +56,14 @@ from accelsim.importers.tflite.lower_shape import (
     lower_transpose,
 )
 from accelsim.importers.tflite.lower_window import lower_average_pool, lower_max_pool, lower_mean
-from accelsim.importers.tflite.site import Site
+from accelsim.importers.tflite.site import Made, Site
 
 
 @dataclass(frozen=True)
 class Lowering:
     """How an operator becomes a layer; ``formats`` and ``notes`` are for people."""
 
-    function: Callable[[Site], Layer]
+    function: Callable[[Site], Layer | Made]
     layers: tuple[type[Layer], ...]
     formats: str = "int8, int16"
     notes: str = ""
@@ -85,6 +87,11 @@ LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
         ),
         "TRANSPOSE_CONV": Lowering(
             lower_transpose_conv, (TransposeConv2D,), "int8, int16x8", f"{_WEIGHTS}; bias optional"
+        ),
+        "BATCH_MATMUL": Lowering(
+            lower_batch_matmul,
+            (MatMul, Transpose),
+            notes="equal leading axes or one right matrix; adj_x, adj_y; an operand may be constant",
         ),
         "ADD": Lowering(lower_add, (Add,), notes="broadcasting; an operand may be constant"),
         "SUB": Lowering(lower_sub, (Sub,), notes="broadcasting; an operand may be constant"),

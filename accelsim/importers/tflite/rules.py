@@ -113,6 +113,16 @@ class Rules:
             return _optimized_scheme(operator, scheme, grouped=grouped, channels=channels)
         return scheme
 
+    def product_scheme(self, tensor_type: str, *, wide: bool, right_zero_point: int) -> str:
+        """Scheme of a product of two tensors (measured with LiteRT 2.3.0 and tflite-micro 0.dev20261023).
+
+        XNNPACK takes 8-bit products whose right zero point is 0 and leaves the others to LiteRT's own kernels, all of which
+        round as the reference does.
+        """
+        scheme = self.mac_scheme("BATCH_MATMUL", tensor_type, wide=wide, grouped=False, channels=1)
+        own = self.is_xnnpack and right_zero_point != 0 and "BATCH_MATMUL" not in self.arithmetic.overridden
+        return REFERENCE_SCHEME if own and not wide else scheme
+
     def scheme(self, operator: str, tensor_type: str) -> str:
         """Scheme of an operator whose activations are of ``tensor_type``; RefusalError for rules of ONNX models."""
         operator = SCHEME_OF.get(operator, operator)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.graph import Layer
 from accelsim.importers.account import layer_base
 from accelsim.importers.tflite.options import ACTIVATION_NAMES, NONE, RELU, RELU6, RELU_N1_TO_1
 from accelsim.importers.tflite.records import TfliteModel, TfliteOperator, TfliteTensor
@@ -19,6 +20,22 @@ from accelsim.numerics import INT4, INT8, INT16, INT32, INT64, UINT8
 FORMATS = {"INT4": INT4, "INT8": INT8, "INT16": INT16, "INT32": INT32, "INT64": INT64, "UINT8": UINT8}
 """Graph formats of the TFLite tensor types."""
 ACTIVATION_TYPES = ("INT8", "INT16")
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """The layers of one operator in order, and the tensors between them, which the file does not have."""
+
+    layers: tuple[Layer, ...] = ()
+    tensors: tuple[TfliteTensor, ...] = ()
+
+    def then(self, layer: Layer) -> Made:
+        """With one more layer."""
+        return replace(self, layers=(*self.layers, layer))
+
+    def holding(self, tensor: TfliteTensor) -> Made:
+        """With one more tensor."""
+        return replace(self, tensors=(*self.tensors, tensor))
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +59,13 @@ class Site:
     def names_of(self, *operands: TfliteTensor) -> dict[str, Any]:
         """``name``, ``inputs`` and ``output`` of a layer that reads ``operands``."""
         return {"name": self.layer_name, "inputs": tuple(t.name for t in operands), "output": self.output.name}
+
+    def fresh(self, part: str) -> str:
+        """A name for a tensor that the file does not have."""
+        name, taken = f"{self.layer_name}/{part}", {tensor.name for tensor in self.model.tensors}
+        while name in taken:
+            name += "_"
+        return name
 
     def need(self, condition: bool, reason: str, accepted: str) -> None:
         """Raise :class:`RefusalError` unless ``condition``."""

@@ -10,6 +10,7 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
+from accelsim.arch import Arithmetic
 from accelsim.execute import WholeReader
 from accelsim.graph import Graph
 from accelsim.importers import load_graph
@@ -56,11 +57,12 @@ def differences(
     *,
     int8: bool = False,
     optimize: bool = True,
+    arithmetic: str | Arithmetic = "onnxruntime",
 ) -> tuple[dict[str, int], int]:
     """Differing codes per tensor, and how many were compared."""
-    graph = load_graph(save(model, folder), arithmetic="onnxruntime")
+    graph = load_graph(save(model, folder), arithmetic=arithmetic)
     session = runtime(model, int8=int8, optimize=optimize)
-    names = [output.name for output in session.get_outputs() if "int8" in output.type]
+    names = [output.name for output in session.get_outputs() if "int" in output.type]
     ports = {port.host_name: port.tensor for port in graph.outputs}
     wrong: dict[str, int] = dict.fromkeys(names, 0)
     compared = 0

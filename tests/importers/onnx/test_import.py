@@ -338,7 +338,7 @@ def old_opset(n: Net) -> None:
 
 def wide_codes(n: Net) -> None:
     x = n.input((1, 4))
-    n.node("QuantizeLinear", [n.real(x), n.const(0.1, np.float32), n.const(0, np.uint16)], n.act((1, 4)).name)
+    n.node("QuantizeLinear", [n.real(x), n.const(0.1, np.float32), n.const(0, np.int32)], n.act((1, 4)).name)
 
 
 def negative_scale(n: Net) -> None:
@@ -416,7 +416,7 @@ REFUSED: dict[Callable[[Net], None], str] = {
     weights_at_run_time: "its weights (input 1) are not dequantized from a constant",
     open_size: "graph input 'x0' has an unknown size on axis 2",
     old_opset: "opset 12 is not supported",
-    wide_codes: "its codes are uint16; accepted: int8 or uint8",
+    wide_codes: "its codes are int32; accepted: int2, int4, int8 or int16",
     negative_scale: "its scales are [-1.0] (float32); accepted: positive finite float32 scales",
     vector_of_scales: "it has 4 scales and 4 zero points; accepted: one per tensor",
     other_bias_scale: "the scale of its bias is not s_in * s_w",
@@ -428,7 +428,7 @@ REFUSED: dict[Callable[[Net], None], str] = {
     wrong_channels: "its weights have shape [4, 3, 3, 3] in 1 groups over 6 input channels",
     other_element_count: "it turns shape [2, 6] into [5, 2]",
     shape_at_run_time: "its sizes (input 1) are codes; accepted: sizes that are constant",
-    blocks: "it dequantizes in blocks",
+    blocks: "it dequantizes activations in blocks",
 }
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from accelsim.graph import Conv2D
 from accelsim.importers import load_graph
+from accelsim.kernels.mac import accumulate
 from accelsim.numerics import requantize
 from tests.importers.onnx.models import Net
 from tests.importers.onnx.networks import cnn
-from tests.importers.onnx.runtime import differences, runtime, save
+from tests.importers.onnx.runtime import differences, run_graph, runtime, save
 
 pytestmark = pytest.mark.oracle
 FORMS = pytest.mark.parametrize("qdq", [False, True], ids=["qoperator", "qdq"])
@@ -24,16 +26,42 @@ SCALES = pytest.mark.parametrize("pot", [False, True], ids=["any", "power-of-two
 @KINDS
 @SCALES
 @pytest.mark.parametrize("weight_kind", ["int8", "uint8"])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(6))
 def test_networks(qdq: bool, kind: str, weight_kind: str, pot: bool, seed: int, tmp_path: Path) -> None:
     """Weights of uint8 x int8 products stay within 7 bits: see :func:`test_pairs_of_products_saturate_without_vnni`."""
     if (kind, weight_kind, qdq) == ("int8", "uint8", False):
         pytest.skip("ONNX Runtime has no QLinearConv of int8 activations and uint8 weights")
     narrow = (kind, weight_kind) == ("uint8", "int8")
     net = cnn(seed, qdq=qdq, kind=kind, weight_kind=weight_kind, pot=pot, narrow_weights=narrow)
-    wrong, compared = differences(net.model(), net.random_feeds(2), tmp_path, int8=kind == "int8")
+    model, feeds = net.model(), net.random_feeds(2)
+    wrong, compared = differences(model, feeds, tmp_path, int8=kind == "int8")
     assert compared > 20_000
-    assert wrong == {}
+    if wrong:
+        _explained_by_float32(model, feeds, tmp_path, next(iter(wrong)))
+    else:
+        assert wrong == {}
+
+
+def _explained_by_float32(model: onnx.ModelProto, feeds: list[dict[str, np.ndarray]], folder: Path, first: str) -> None:
+    """A convolution whose rectifier cuts off codes stays in float32: its codes may differ within 2^-10 of a tie, and only there.
+
+    Codes of the layers behind it then differ as well. The import must have named the approximation.
+    """
+    graph = load_graph(save(model, folder), arithmetic="onnxruntime")
+    (layer,) = (layer for layer in graph.layers if layer.output == first)
+    assert isinstance(layer, Conv2D)
+    assert "float32" in graph.approximations[layer.name][0]
+    session, known = runtime(model, int8=False), graph.tensors[first]
+    differing = 0
+    for feed in feeds:
+        ours, theirs = run_graph(graph, feed), session.run([first], feed)[0]
+        source = graph.tensors[layer.inputs[0]]
+        sums = accumulate(layer, source.from_host(ours[layer.inputs[0]]))
+        real = known.to_host((sums * layer.requant.multiplier.astype(np.float64)).reshape(known.shape))
+        wrong = ours[first] != theirs
+        assert (np.abs(real[wrong] % 1 - 0.5) < 2.0**-10).all()
+        differing += int(wrong.sum())
+    assert 0 < differing <= 2
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -1,6 +1,6 @@
-"""Runs in an environment of its own that holds ``qonnx``: every tensor of a model, executed node by node.
+"""Runs in an environment of its own that holds ``qonnx``: every tensor of models, executed node by node.
 
-    python run_qonnx.py model.onnx in.npz out.npz
+    python run_qonnx.py model.onnx in.npz out.npz [model.onnx in.npz out.npz ...]
 
 ``in.npz`` holds the graph inputs with one more axis in front, one index per inference; ``out.npz`` has all tensors that way.
 """
@@ -24,8 +24,13 @@ def run(path: str, feeds: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: np.stack([np.asarray(context[name]) for context in made]) for name in names}
 
 
-if __name__ == "__main__":
-    given = np.load(sys.argv[2])
+def answer(model: str, inputs: str, outputs: str) -> None:
+    """All tensors of the inferences in file ``inputs`` into file ``outputs``."""
+    given = np.load(inputs)
     count = len(given[given.files[0]])
-    made = run(sys.argv[1], [{name: given[name][i] for name in given.files} for i in range(count)])
-    np.savez(sys.argv[3], **made)
+    np.savez(outputs, **run(model, [{name: given[name][i] for name in given.files} for i in range(count)]))
+
+
+if __name__ == "__main__":
+    for i in range(1, len(sys.argv), 3):
+        answer(*sys.argv[i : i + 3])

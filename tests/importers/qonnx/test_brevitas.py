@@ -17,10 +17,10 @@ def images(count: int) -> np.ndarray:
     return np.random.default_rng(5).normal(size=(count, 1, 3, 16, 16)).astype(np.float32)
 
 
-@pytest.mark.parametrize("bits", [2, 4, 8])
-def test_powers_of_two_leave_no_difference(bits: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("bits", "pow2"), [(2, 1), (4, 1), (8, 1), (4, 0)])
+def test_no_element_differs(bits: int, pow2: int, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
-    script("export_brevitas.py", path, bits, 1)
+    script("export_brevitas.py", path, bits, pow2)
     graph = load_graph(path)
     name = graph.inputs[0].host_name
     wrong, compared = differences(path, graph, {name: images(8)})

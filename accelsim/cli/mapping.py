@@ -1,0 +1,45 @@
+"""``accelsim map``: search for the best tiles of every layer, and write them down."""
+
+from __future__ import annotations
+
+import click
+
+from accelsim.cli.console import show
+from accelsim.cli.files import check_outputs, write_text
+from accelsim.cli.options import arithmetic_option, parse_edits, set_option
+
+
+@click.command("map")
+@click.argument("model")
+@click.option("--arch", "machine", required=True, metavar="ARCH", help="A preset (see: accelsim archs) or a YAML file.")
+@set_option()
+@arithmetic_option()
+@click.option(
+    "--objective",
+    type=click.Choice(["cycles", "energy", "edp"]),
+    default="cycles",
+    show_default=True,
+    help="What to minimise, layer by layer.",
+)
+@click.option("--out", metavar="FILE", help="Write the mappings as YAML, for accelsim run --mapping FILE.")
+def map_command(
+    model: str, machine: str, edits: tuple[str, ...], arithmetic: str | None, objective: str, out: str | None
+) -> None:
+    """Search every tiling of every MAC layer of MODEL for the best one, and say how far it is from a bound."""
+    check_outputs([("--out", out)], inputs=(model, machine))
+    from accelsim.arch import load_arch
+    from accelsim.graph import MacLayer
+    from accelsim.importers import load_graph, resolve_model
+    from accelsim.report.mappings import found_table
+    from accelsim.search import OBJECTIVES, search_layers, write_mappings
+
+    arch = load_arch(machine, edits=parse_edits(edits))
+    arch = arch if arithmetic is None else arch.with_({"arithmetic": arithmetic})
+    graph = load_graph(resolve_model(model), arithmetic=arch.rules())
+    chosen = OBJECTIVES[OBJECTIVES.index(objective)]
+    mappings, found = search_layers(graph, arch=arch, objective=chosen)
+    if out is not None:
+        write_text(out, lambda stream: stream.write(write_mappings(mappings, graph=graph)))
+    names = [layer.name for layer in graph.layers if isinstance(layer, MacLayer)]
+    heading = f"{graph.name} on {arch.name}, tiles for the least {objective}"
+    show(found_table([(name, found[name]) for name in names], heading=heading), natural=150)

@@ -1,0 +1,49 @@
+"""What a mapping search found, layer by layer, as a table for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from accelsim.program import MacMapping
+from accelsim.report.table import fact_table, plain_table
+from accelsim.result.cells import count, energy
+from accelsim.search import Found
+
+TITLES = ("layer", "tile", "order", "cycles", "energy", "from the bound", "proved", "tilings", "scheduled")
+LEGEND = (
+    ("cycles, energy", "of the layer alone on the machine"),
+    ("from the bound", "how much worse than a bound that no tiling of the layer can beat"),
+    ("proved", "whether no other tiling of the layer is better"),
+)
+
+
+def found_table(found: Sequence[tuple[str, Found]], *, heading: str) -> RenderableType:
+    """One row per MAC layer."""
+    table = plain_table()
+    for title in TITLES:
+        table.add_column(title, justify="left" if title in ("layer", "tile", "order", "proved") else "right")
+    for name, one in found:
+        table.add_row(*map(Text, (name, *_cells(one))))
+    return Group(Text(heading, style="bold"), Text(), table, Text(), fact_table(LEGEND))
+
+
+def _cells(found: Found) -> tuple[str, ...]:
+    return (
+        tile_text(found.mapping),
+        found.mapping.order.replace("_", " "),
+        count(found.cycles),
+        energy(found.energy_pj),
+        f"{(found.value / found.bound - 1) * 100:.1f} %",
+        "yes" if found.proved else "no",
+        count(found.fitting),
+        count(found.scheduled),
+    )
+
+
+def tile_text(mapping: MacMapping) -> str:
+    """``8x8 oc16 ic4 3x3``, and the groups where several stand in a tile."""
+    groups = f" g{mapping.groups}" if mapping.groups > 1 else ""
+    return f"{mapping.oh}x{mapping.ow} oc{mapping.oc} ic{mapping.ic} {mapping.kh}x{mapping.kw}{groups}"

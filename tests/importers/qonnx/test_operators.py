@@ -1,0 +1,235 @@
+"""Forms of operators that few exporters write, against qonnx; and what is refused, in one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from accelsim.errors import ModelError
+from accelsim.graph import MacLayer
+from accelsim.importers import load_graph, supported_operators
+from accelsim.importers.onnx.qonnx_quantizer import ROUNDINGS
+from accelsim.importers.onnx.qonnx_registry import QONNX_LOWERINGS
+from accelsim.numerics import INT32, IntFormat
+from tests.importers.onnx.runtime import save
+from tests.importers.qonnx.models import Net
+from tests.importers.qonnx.oracle import Job, all_differences, needs_qonnx
+
+IMAGE = (1, 4, 6, 5)
+SIZES = [1, 4, 1, 1]
+Build = Callable[[Net], str]
+
+
+def job(build: Build, folder: Path, name: str, *, version: int = 1, reach: float = 2.0) -> Job:
+    net = Net(11, IMAGE)
+    model = net.model(build(net))
+    model.opset_import[1].version = version
+    path = save(model, folder, name)
+    images = np.random.default_rng(6).normal(0, reach, (6, *IMAGE)).astype(np.float32)
+    return Job(path, load_graph(path), {"x": images})
+
+
+def no_element_differs(jobs: list[Job], *, at_least: int) -> None:
+    results = all_differences(jobs)
+    assert [(done.path.name, wrong) for done, (wrong, _) in zip(jobs, results, strict=True) if wrong] == []
+    assert min(compared for _, compared in results) >= at_least
+
+
+def refused(build: Build, folder: Path, message: str, *, version: int = 1) -> None:
+    with pytest.raises(ModelError, match=message) as caught:
+        job(build, folder, "model", version=version)
+    assert "\n" not in str(caught.value)
+
+
+def oracle(test: Callable[..., None]) -> Callable[..., None]:
+    for mark in needs_qonnx:
+        test = mark(test)
+    return test
+
+
+def truncated(mode: str, *, second: bool, zero: float = 0.0, **own: int) -> Build:
+    """Sums over a 2x2 window of 5-bit codes, cut to 4 bits: version 1, or 2 with a scale of its own."""
+
+    def build(net: Net) -> str:
+        x = net.quant("x", 0.125, bits=5)
+        y = net.node("Mul", net.node("AveragePool", x, kernel_shape=[2, 2]), net.constant(4.0))
+        given = [0.125, zero, 7.0, *([1.0] if second else []), 4.0]
+        inputs = [net.constant(value) for value in given]
+        return net.node("Trunc", y, *inputs, domain=net.domain, rounding_mode=mode, **own)
+
+    return build
+
+
+@oracle
+def test_trunc_of_version_1_in_every_rounding_mode(tmp_path: Path) -> None:
+    jobs = [job(truncated(mode, second=False), tmp_path, f"v1_{mode}") for mode in ROUNDINGS]
+    no_element_differs(jobs, at_least=400)
+
+
+@oracle
+def test_trunc_of_version_2_in_every_rounding_mode_and_range(tmp_path: Path) -> None:
+    ranges = [{"signed": 1, "narrow": 0}, {"signed": 1, "narrow": 1}, {"signed": 0, "narrow": 0}]
+    jobs = [
+        job(truncated(mode, second=True, zero=zero, **own), tmp_path, f"v2_{mode}_{i}_{zero:g}", version=2)
+        for mode in ROUNDINGS
+        for i, own in enumerate(ranges)
+        for zero in (0.0, 8.0)
+    ]
+    no_element_differs(jobs, at_least=400)
+
+
+def test_a_trunc_that_widens_or_moves_its_zero_point_off_the_grid_is_refused(tmp_path: Path) -> None:
+    def widening(net: Net) -> str:
+        return net.trunc(net.quant("x", 0.125, bits=4), 0.125, 4, 6)
+
+    refused(widening, tmp_path, "it widens 4 bits to 6; accepted: fewer bits out than in")
+    refused(truncated("FLOOR", second=True, zero=3.0), tmp_path, "zeropt 3.0 is no multiple of 8.0", version=2)
+    refused(truncated("NEAREST", second=True), tmp_path, "rounding_mode is 'NEAREST'", version=2)
+
+
+def pooled(**own: object) -> Build:
+    def build(net: Net) -> str:
+        x = net.quant("x", 0.125, bits=4, zero=2.0, signed=0)
+        return net.quant(net.node("AveragePool", x, **own), 0.0625, bits=8)
+
+    return build
+
+
+@oracle
+def test_average_pools_that_count_padding(tmp_path: Path) -> None:
+    forms: list[dict[str, object]] = [
+        {"kernel_shape": [2, 2], "pads": [1, 1, 1, 1]},
+        {"kernel_shape": [4, 2], "pads": [2, 0, 1, 1], "strides": [2, 1]},
+        {"kernel_shape": [2, 4], "pads": [0, 1, 0, 2], "strides": [1, 2]},
+    ]
+    jobs = [job(pooled(count_include_pad=1, **own), tmp_path, f"pool{i}") for i, own in enumerate(forms)]
+    no_element_differs(jobs, at_least=400)
+
+
+def test_an_average_pool_that_leaves_padding_out_is_refused(tmp_path: Path) -> None:
+    refused(pooled(kernel_shape=[2, 2], pads=[1, 1, 1, 1]), tmp_path, "it leaves padding out of the mean")
+    refused(pooled(kernel_shape=[2, 2], ceil_mode=1), tmp_path, "its ceil_mode is on")
+
+
+def of_two(op: str, *, right: str) -> Build:
+    def build(net: Net) -> str:
+        x = net.quant("x", 0.125, bits=6)
+        a = net.quant(net.node("Conv", x, net.weights((4, 4, 1, 1), 4)), 0.25, bits=5)
+        b = net.bipolar(a, 0.5) if right == "bipolar" else net.quant(x, 0.25, bits=4, zero=1.0, mode="CEIL")
+        return net.quant(net.node(op, a, b), 0.5, bits=5, mode="HALF_UP")
+
+    return build
+
+
+@oracle
+def test_differences_and_quotients_of_two_tensors(tmp_path: Path) -> None:
+    forms = [("Sub", "codes"), ("Sub", "bipolar"), ("Div", "bipolar")]
+    no_element_differs([job(of_two(op, right=r), tmp_path, f"{op}_{r}") for op, r in forms], at_least=1000)
+
+
+def test_a_quotient_that_may_be_0_by_0_is_refused(tmp_path: Path) -> None:
+    refused(of_two("Div", right="codes"), tmp_path, "make NaN of some codes; accepted: operators that are defined")
+
+
+def wide(bits: int, *, codes: int = 4) -> Build:
+    def build(net: Net) -> str:
+        x = net.quant("x", 0.25, bits=codes)
+        y = net.node("Conv", x, net.weights((5, 4, 3, 3), bits, 2.0 ** (3 - bits)), pads=[1, 1, 1, 1])
+        return net.quant(net.node("Relu", y), 0.25, bits=7, signed=0)
+
+    return build
+
+
+@oracle
+def test_weights_of_9_to_16_bits(tmp_path: Path) -> None:
+    jobs = [job(wide(bits), tmp_path, f"w{bits}") for bits in range(9, 17)]
+    for bits, done in zip(range(9, 17), jobs, strict=True):
+        (layer,) = (layer for layer in done.graph.layers if isinstance(layer, MacLayer))
+        assert layer.weight_format == IntFormat(bits)
+        assert layer.weights is not None
+        assert int(np.abs(layer.weights.astype(np.int64)).max()) > 128
+    no_element_differs(jobs, at_least=1000)
+
+
+def test_sums_beyond_32_bits_are_refused(tmp_path: Path) -> None:
+    refused(wide(16, codes=16), tmp_path, "its sums reach [0-9]+; accepted: sums of at most 32 bits")
+
+
+def test_a_file_that_mixes_quantize_linear_with_quant_is_refused(tmp_path: Path) -> None:
+    def build(net: Net) -> str:
+        net.constants.append(helper.make_tensor("zero", TensorProto.INT8, [], [0]))
+        y = net.node("QuantizeLinear", net.quant("x", 0.125), net.constant(0.125), "zero")
+        return net.node("DequantizeLinear", y, net.constant(0.125), "zero")
+
+    refused(build, tmp_path, "QuantizeLinear .*the operator is not supported; accepted: .*Quant")
+
+
+def last(*, bias: object = None, scale: object = 0.125, after: str = "") -> Build:
+    """A network that ends in a Gemm whose result no quantizer follows."""
+
+    def build(net: Net) -> str:
+        x = net.quant(net.node("GlobalMaxPool", net.quant("x", 0.125)), 0.25, bits=4)
+        operands = [net.node("Flatten", x), net.weights((7, 4), 4, scale)]
+        operands += [] if bias is None else [net.constant(bias)]
+        y = net.node("Gemm", *operands, transB=1)
+        return net.node(after, y) if after else y
+
+    return build
+
+
+@oracle
+def test_a_last_layer_without_a_quantizer_gives_its_sums(tmp_path: Path) -> None:
+    biases = [None, np.arange(-3, 4) / 16]
+    jobs = [job(last(bias=bias), tmp_path, f"last{i}") for i, bias in enumerate(biases)]
+    for done in jobs:
+        (port,) = done.graph.outputs
+        tensor = done.graph.tensors[port.tensor]
+        assert (port.real, tensor.format, tensor.scale, done.graph.approximations) == (True, INT32, 2.0**-5, {})
+    no_element_differs(jobs, at_least=42)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (last(scale=np.float32([0.5, 0.25, 0.5, 1, 1, 1, 2]).reshape(7, 1)), "has a scale per channel"),
+        (last(bias=np.full(7, 0.01)), "adds a bias that is no multiple"),
+        (last(after="Relu"), "the float result of the Relu"),
+        (last(after="Sigmoid"), "the float result of the Sigmoid"),
+    ],
+)
+def test_other_outputs_without_a_quantizer_name_the_remedy(build: Build, message: str, tmp_path: Path) -> None:
+    refused(build, tmp_path, f"{message}.*; accepted: end the network with a quantizer .*QuantIdentity")
+
+
+def test_a_pool_of_sums_is_refused(tmp_path: Path) -> None:
+    def build(net: Net) -> str:
+        y = net.node("Conv", net.quant("x", 0.125), net.weights((4, 4, 1, 1), 4))
+        return net.quant(net.node("MaxPool", y, kernel_shape=[2, 2]), 0.5, bits=4)
+
+    refused(build, tmp_path, "MaxPool .*the float result of a Conv, not quantized; accepted: quantized activations")
+
+
+def test_its_operators_are_listed() -> None:
+    rows = {row.operator: row for row in supported_operators() if row.source == ".onnx (QONNX)"}
+    assert set(rows) == set(QONNX_LOWERINGS)
+    assert {"Quant", "BipolarQuant", "Trunc", "BatchNormalization"} <= set(rows)
+    assert (rows["Conv"].layer, rows["Conv"].formats) == ("Conv2D or DepthwiseConv2D", "1 to 16 bits (QONNX)")
+    assert all(row.formats and row.layer for row in rows.values())
+    assert not any(row.operator == "Quant" for row in supported_operators() if row.source == ".onnx")
+
+
+def test_a_batch_normalization_that_stands_still_is_one_code(tmp_path: Path) -> None:
+    def build(net: Net) -> str:
+        y = net.node("Conv", net.quant("x", 0.125), net.weights((4, 4, 1, 1), 4))
+        given = [np.zeros(4), np.float32([-1, 0, 0.5, 2]), np.ones(4), np.ones(4)]
+        return net.quant(net.node("BatchNormalization", y, *map(net.constant, given)), 0.5, bits=4)
+
+    (layer,) = (layer for layer in job(build, tmp_path, "model").graph.layers if isinstance(layer, MacLayer))
+    assert layer.requant.clamp_min == -2
+    assert layer.requant.clamp_max == 4
+    assert isinstance(onnx.load(tmp_path / "model.onnx"), onnx.ModelProto)
