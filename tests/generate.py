@@ -330,6 +330,7 @@ def random_input(rng: Rng, graph: Graph) -> dict[str, np.ndarray]:
 
 def random_arch(rng: Rng) -> Arch:
     """A machine with every knob turned at random, its buffers large enough for the smallest tiles of any generated network."""
+    resident = int(rng.choice([0, rng.integers(1, 400), rng.integers(400, 6000)]))
     return load_arch("edge_16x16").with_(
         {
             "array.rows": int(rng.integers(1, 20)),
@@ -341,7 +342,8 @@ def random_arch(rng: Rng) -> Arch:
             "accumulator.double_buffered": bool(rng.integers(2)),
             "weight_buffer.size_bytes": int(rng.integers(16, 400)),
             "weight_buffer.double_buffered": bool(rng.integers(2)),
-            "activation_buffer.size_bytes": int(rng.integers(400, 2000)),
+            "activation_buffer.size_bytes": resident + int(rng.integers(400, 2000)),
+            "activation_buffer.resident_bytes": resident,
             "activation_buffer.double_buffered": bool(rng.integers(2)),
             "activation_buffer.bytes_per_cycle": None if rng.random() < 0.5 else int(rng.integers(1, 9)),
             "output_buffer.size_bytes": int(rng.integers(100, 500)),

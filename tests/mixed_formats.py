@@ -115,7 +115,7 @@ def mixed_input(rng: Rng, graph: Graph) -> dict[str, np.ndarray]:
 
 def mixed_arch(rng: Rng) -> Arch:
     """A machine with every knob of the array and the accumulators at random; it never traps."""
-    bricks = bool(rng.integers(2))
+    bricks, resident = bool(rng.integers(2)), int(rng.choice([0, 200, 4000]))
     ports = [2, 4, 8, 16] if bricks else [1, 2, 3, 5, 8, 16]
     edits = {f"array.{port}": int(rng.choice(ports)) for port in ("weight_bits", "activation_bits")}
     edits |= {
@@ -126,7 +126,8 @@ def mixed_arch(rng: Rng) -> Arch:
         "accumulator.word_per_slice": bool(rng.integers(2)),
         "accumulator.count": int(rng.integers(32, 200)),
         "weight_buffer.size_bytes": int(rng.integers(32, 800)),
-        "activation_buffer.size_bytes": int(rng.integers(800, 4000)),
+        "activation_buffer.size_bytes": resident + int(rng.integers(800, 4000)),
+        "activation_buffer.resident_bytes": resident,
         "output_buffer.size_bytes": int(rng.integers(200, 1000)),
     }
     return random_arch(rng).with_(edits)

@@ -56,6 +56,36 @@ def test_same_bits_and_one_schedule(model: str, machine: str) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("resident", ["4 KiB", "96 KiB"])
+def test_tensors_kept_on_chip_have_the_same_bits(model: str, resident: str) -> None:
+    graph, inputs, expected = network(model)
+    edits = {"activation_buffer.size_bytes": 160 * 1024, "activation_buffer.resident_bytes": resident}
+    arch = load_arch("edge_16x16").with_({"arithmetic": ARITHMETIC, **edits})
+    program = build_program(graph, arch=arch, mappings=map_graph(graph, arch=arch))
+    check_program(program)
+    assert program.of_engine(Engine.RECALL).any()
+    timeline, observable = schedule(program), schedule_simpy(program)
+    np.testing.assert_array_equal(timeline.finish, observable.finish)
+    values = run_program(program, inputs, timeline=timeline)
+    for name, tensor in expected.items():
+        np.testing.assert_array_equal(values[name], tensor, err_msg=f"{model}: {name}")
+
+
+@pytest.mark.parametrize("machine", preset_names())
+def test_every_preset_may_keep_tensors(machine: str) -> None:
+    graph, inputs, expected = network("digits_cnn")
+    arch = load_arch(machine).with_({"arithmetic": ARITHMETIC})
+    size = arch.activation_buffer.size_bytes + 4096
+    edits = {"activation_buffer.size_bytes": size, "activation_buffer.resident_bytes": 4096}
+    program = build_program(graph, arch=arch.with_(edits), mappings=map_graph(graph, arch=arch.with_(edits)))
+    check_program(program)
+    assert program.of_engine(Engine.KEEP).any()
+    values = run_program(program, inputs, timeline=schedule(program))
+    for name, tensor in expected.items():
+        np.testing.assert_array_equal(values[name], tensor, err_msg=f"{machine}: {name}")
+
+
+@pytest.mark.parametrize("model", MODELS)
 def test_tiny_8x8_splits_every_layer_that_the_array_runs(model: str) -> None:
     graph, _, _ = network(model)
     program = program_on(graph, "tiny_8x8")

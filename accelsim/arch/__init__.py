@@ -6,6 +6,7 @@ from accelsim.arch.arithmetic import ARITHMETICS, Arithmetic, arithmetic_named
 from accelsim.arch.load import load_arch, preset_names, presets_dir
 from accelsim.arch.model import (
     AccumulatorConfig,
+    ActivationBufferConfig,
     Arch,
     ArrayConfig,
     BufferConfig,
@@ -20,6 +21,7 @@ from accelsim.arch.schema import json_schema
 __all__ = [
     "ARITHMETICS",
     "AccumulatorConfig",
+    "ActivationBufferConfig",
     "Arch",
     "Arithmetic",
     "ArrayConfig",

@@ -13,6 +13,7 @@ from accelsim.units import BANDWIDTH, BYTES, HERTZ, exact_text
 
 _WRITERS: Mapping[str, Callable[[Any], object]] = {
     "clock_hz": lambda value: exact_text(value, HERTZ),
+    "resident_bytes": lambda value: exact_text(value, BYTES),
     "size_bytes": lambda value: exact_text(value, BYTES),
     "bandwidth_bytes_per_s": lambda value: exact_text(value, BANDWIDTH),
 }

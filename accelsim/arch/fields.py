@@ -111,6 +111,10 @@ Size = Annotated[
     int, _whole(1, MAX_MEMORY), BeforeValidator(parse_bytes), _quantity_schema(BYTES, 1, MAX_MEMORY, "integer")
 ]
 """Bytes, or ``"64 KiB"``."""
+Reserve = Annotated[
+    int, _whole(0, MAX_MEMORY), BeforeValidator(parse_bytes), _quantity_schema(BYTES, 0, MAX_MEMORY, "integer")
+]
+"""Bytes of a memory that are set aside, or ``"64 KiB"``; 0: none."""
 Clock = Annotated[
     int,
     _whole(MIN_CLOCK_HZ, MAX_CLOCK_HZ),

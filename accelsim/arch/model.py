@@ -135,6 +135,28 @@ class BufferConfig(_Section):
         return self
 
 
+class ActivationBufferConfig(BufferConfig):
+    """The memory of activations: slots for tiles, and a part that keeps whole tensors between layers."""
+
+    resident_bytes: Annotated[
+        fields.Reserve,
+        Field(
+            description="bytes of size_bytes set aside to keep whole tensors on chip from the layer that makes them to the last "
+            "that reads them; the slots for tiles share the rest; 0: every tensor goes through DRAM"
+        ),
+    ] = 0
+
+    @model_validator(mode="after")
+    def _leaves_room_for_tiles(self) -> Self:
+        least = 2 if self.double_buffered else 1
+        if self.resident_bytes and self.size_bytes - self.resident_bytes < least:
+            raise ValueError(
+                f"resident_bytes of {self.resident_bytes} in size_bytes of {self.size_bytes}: expected at most "
+                f"{max(0, self.size_bytes - least)}, since tiles need the rest; enlarge size_bytes or keep less"
+            )
+        return self
+
+
 class RequantizerConfig(_Section):
     """The unit that takes accumulators to output codes."""
 
@@ -190,7 +212,9 @@ class Arch(_Section):
     array: ArrayConfig
     accumulator: AccumulatorConfig
     weight_buffer: Annotated[BufferConfig, Field(description="weights, on their way to the array")]
-    activation_buffer: Annotated[BufferConfig, Field(description="inputs of the array and of the vector unit")]
+    activation_buffer: Annotated[
+        ActivationBufferConfig, Field(description="inputs of the array and of the vector unit")
+    ]
     output_buffer: Annotated[BufferConfig, Field(description="finished outputs, on their way to DRAM")]
     requantizer: RequantizerConfig
     vector: VectorConfig

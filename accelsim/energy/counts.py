@@ -40,29 +40,32 @@ def count_actions(program: Program) -> ActionCounts:
     """Counts of every action.
 
     Accumulators are written once per pixel, channel and row fold; each is read as often, since the first write of a tile
-    starts from the bias instead of a read and the requantizer reads the last one.
+    starts from the bias instead of a read and the requantizer reads the last one. A tensor kept on chip is written to and
+    read from the activation memory, apart from the tiles that pass through its slots.
     """
     weight_bits, activation_bits = _operand_bits(program)
     loads_w, loads_a = program.of_engine(Engine.LOAD_WEIGHTS), program.of_engine(Engine.LOAD_ACTIVATIONS)
+    recalls, keeps = program.of_engine(Engine.RECALL), program.of_engine(Engine.KEEP)
     stores, vector = program.of_engine(Engine.STORE), program.of_engine(Engine.VECTOR)
     compute, requant = program.of_engine(Engine.COMPUTE), program.of_engine(Engine.REQUANTIZE)
-    loaded_w, loaded_a = (
-        _per_layer(program, program.amount, loads_w) * 8,
-        _per_layer(program, program.amount, loads_a) * 8,
+    to_weights = recalls & (program.memory == Memory.WEIGHTS)
+    loaded_w, loaded_a, stored, recalled, recalled_w, kept = (
+        _per_layer(program, program.amount, moved) * 8
+        for moved in (loads_w, loads_a, stores, recalls, to_weights, keeps)
     )
-    stored = _per_layer(program, program.amount, stores) * 8
+    filled_a = loaded_a + recalled - recalled_w
     words = _per_layer(program, program.accumulator_writes, compute)
     array_reads = _per_layer(program, program.activation_reads, compute) * activation_bits
     is_vector = np.bincount(program.layer[vector], minlength=len(program.graph.layers)) > 0
     return ActionCounts(
         array_mac=_per_layer(program, program.amount, compute),
         weight_buffer_read=_per_layer(program, program.weight_reads, compute) * weight_bits,
-        weight_buffer_write=loaded_w,
-        activation_buffer_read=np.where(is_vector, loaded_a, array_reads),
-        activation_buffer_write=loaded_a,
+        weight_buffer_write=loaded_w + recalled_w,
+        activation_buffer_read=np.where(is_vector, filled_a, array_reads) + recalled,
+        activation_buffer_write=filled_a + kept,
         accumulator_read=words,
         accumulator_write=words,
-        output_buffer_read=stored,
+        output_buffer_read=stored + kept,
         output_buffer_write=_per_layer(program, program.extent, program.memory == Memory.OUTPUTS) * 8,
         requantizer_requant=_per_layer(program, program.amount, requant),
         vector_step=_per_layer(program, program.amount, vector),

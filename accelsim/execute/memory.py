@@ -11,7 +11,7 @@ from accelsim.errors import HazardError
 from accelsim.numerics import IntFormat
 from accelsim.program import Program
 
-_NEVER, _BUSY = 0, -1
+NEVER, BUSY = 0, -1
 """Tags of a word never written, and of one that an operation is writing just now; operation ``i`` leaves the tag ``i + 1``."""
 
 
@@ -27,7 +27,7 @@ class Bytes:
 
     def claim(self, program: Program, operation: int) -> None:
         """``operation`` begins to write its region: what stood there is gone."""
-        self.tags[self._region(program, operation)] = _BUSY
+        self.tags[self._region(program, operation)] = BUSY
 
     def write(self, program: Program, operation: int, values: NDArray[Any]) -> None:
         """``operation`` has written its region."""
@@ -49,7 +49,7 @@ class Bytes:
         tags = self.tags[self._region(program, source)]
         if (tags != source + 1).any():
             found = int(tags[tags != source + 1][0])
-            what = {_NEVER: "a word never written", _BUSY: "a word being overwritten"}.get(
+            what = {NEVER: "a word never written", BUSY: "a word being overwritten"}.get(
                 found, f"a word of operation {found - 1}"
             )
             raise HazardError(

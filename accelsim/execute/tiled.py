@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from accelsim.errors import InputError
 from accelsim.execute.memory import Bytes, Dram, pack, unpack
 from accelsim.execute.proof import accumulator_formats
+from accelsim.execute.resident import Resident
 from accelsim.graph import MacLayer, MatMul, Reshape, VectorLayer
 from accelsim.kernels.mac import accumulate_block, centred
 from accelsim.kernels.vector import evaluate
@@ -66,15 +67,19 @@ def _timeline_order(timeline: Times) -> Iterator[tuple[int, bool]]:
 
 
 class _TiledReader:
-    """The state of one inference: DRAM, buffers, accumulators."""
+    """The state of one inference: DRAM, buffers, accumulators, tensors kept on chip.
+
+    ``_kept`` is what became of each tensor that never reaches DRAM: for the caller, no operation reads it.
+    """
 
     def __init__(self, program: Program, inputs: Mapping[str, NDArray[Any]]) -> None:
         self._program, self._graph = program, program.graph
         self._accumulators = accumulator_formats(program.graph, program.arch)
         self._memories: dict[Memory, Bytes] = {
-            memory: _memory(memory, program) for memory in Memory if memory is not Memory.DRAM
+            memory: _memory(memory, program) for memory in Memory if memory not in (Memory.DRAM, Memory.RESIDENT)
         }
-        self._dram = Dram()
+        self._resident = Resident(program)
+        self._dram, self._kept = Dram(), Dram()
         self._fill_dram(inputs)
         self._actions = {
             Engine.LOAD_WEIGHTS: self._load_weights,
@@ -83,6 +88,8 @@ class _TiledReader:
             Engine.REQUANTIZE: self._requantize,
             Engine.VECTOR: self._vector,
             Engine.STORE: self._store,
+            Engine.KEEP: self._keep,
+            Engine.RECALL: self._recall,
         }
 
     def _fill_dram(self, inputs: Mapping[str, NDArray[Any]]) -> None:
@@ -95,18 +102,21 @@ class _TiledReader:
         for name, values in self._graph.constants.items():
             self._dram.put(name, values)
         for layer in self._graph.layers:
-            shape = self._graph.tensors[layer.output].shape
+            shape, home = self._graph.tensors[layer.output].shape, self._home(layer.output)
             if isinstance(layer, Reshape):
-                self._dram.alias(layer.output, layer.inputs[0], shape)
+                home.alias(layer.output, layer.inputs[0], shape)
             else:
-                self._dram.reserve(layer.output, shape)
+                home.reserve(layer.output, shape)
             if isinstance(layer, MacLayer) and layer.weights is not None:
                 self._dram.put(_weights_of(layer), layer.weights)
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """All tensors, in their formats."""
         names = [port.tensor for port in self._graph.inputs] + [layer.output for layer in self._graph.layers]
-        return {name: self._dram.tensor(name).astype(self._graph.tensors[name].format.dtype) for name in names}
+        return {name: self._home(name).tensor(name).astype(self._graph.tensors[name].format.dtype) for name in names}
+
+    def _home(self, tensor: str) -> Dram:
+        return self._kept if self._resident.holds(tensor) else self._dram
 
     def begin(self, i: int) -> None:
         """Operation ``i`` starts: its sources must be in place, its destination is no longer readable.
@@ -115,6 +125,11 @@ class _TiledReader:
         """
         for source in self._program.operands(i).tolist():
             self._memory_of(source).check(self._program, i, source)
+        if self._program.engine[i] == Engine.RECALL:
+            self._resident.check(i)
+        if self._program.engine[i] == Engine.KEEP:
+            self._resident.claim(i)
+            return
         continues_a_sum = self._program.engine[i] == Engine.COMPUTE and self._program.sources[i] == 3
         if self._program.memory[i] >= 0 and not continues_a_sum:
             self._memory_of(i).claim(self._program, i)
@@ -209,6 +224,16 @@ class _TiledReader:
         layer = self._layer(i)
         values = self._block(i, int(self._program.operands(i)[0]), self._graph.tensors[layer.output].format)
         self._dram.store(layer.output, layer.output_shape, self._slices(i), values, self._program.describe(i))
+
+    def _keep(self, i: int) -> None:
+        layer = self._layer(i)
+        values = self._block(i, int(self._program.operands(i)[0]), self._graph.tensors[layer.output].format)
+        self._resident.write(i, values)
+        self._kept.store(layer.output, layer.output_shape, self._slices(i), values, self._program.describe(i))
+
+    def _recall(self, i: int) -> None:
+        name = self._layer(i).inputs[int(self._program.operand[i])]
+        self._memory_of(i).write(self._program, i, pack(self._resident.read(i), self._graph.tensors[name].format))
 
 
 def _memory(memory: Memory, program: Program) -> Bytes:

@@ -2,12 +2,13 @@
 
 from accelsim.program.build import build_program
 from accelsim.program.check import check_program
-from accelsim.program.kinds import DRAM_ENGINES, Engine, Memory
+from accelsim.program.kinds import DRAM_ENGINES, WRITE_BACK, Engine, Memory
 from accelsim.program.mapping import LoopOrder, MacMapping, Mapping, VectorMapping
 from accelsim.program.program import Program
 
 __all__ = [
     "DRAM_ENGINES",
+    "WRITE_BACK",
     "Engine",
     "LoopOrder",
     "MacMapping",

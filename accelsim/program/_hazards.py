@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 
 from accelsim.numba_cache import njit
+from accelsim.program.kinds import Engine
 
-ENGINES = 6
+ENGINES = len(Engine)
+MEMORIES = 4
+"""Memories whose regions are tiles: all on-chip ones but the resident memory, whose rules are those of whole tensors."""
 LIVE = 512
 
 
@@ -26,17 +29,26 @@ def _clock_of(clock: Any, i: int, previous: int, engine: Any, start: Any, depend
 
 @njit
 def find_hazard(
-    engine: Any, memory: Any, offset: Any, extent: Any, sources: Any, start: Any, dependencies: Any, stores_needed: Any
+    engine: Any,
+    memory: Any,
+    offset: Any,
+    extent: Any,
+    sources: Any,
+    start: Any,
+    dependencies: Any,
+    stores_needed: Any,
+    recalls_needed: Any,
 ) -> tuple[int, int, int]:
     """(kind, operation, other operation) of the first hazard in program order; kind 0 is none.
 
     1: a source's region does not hold its data; 2: overwrites a region that may still be written; 3: overwrites one that may
-    still be read; 4: reads a source it does not wait for; 5: loads from DRAM what may not have been stored.
+    still be read; 4: reads a source it does not wait for; 5: loads (recalls) what may not have been stored
+    (kept); 6: keeps a tensor where an earlier one may still be read.
     """
     count = len(engine)
     clock = np.full((count, ENGINES), -1, dtype=np.int64)
     previous = np.full(ENGINES, -1, dtype=np.int64)
-    live = np.full((4, LIVE), -1, dtype=np.int64)  # writer of each live region, per memory
+    live = np.full((MEMORIES, LIVE), -1, dtype=np.int64)  # writer of each live region, per memory
     readers = np.full((count, ENGINES), -1, dtype=np.int64)  # last reader of each operation's result, per engine
     for i in range(count):
         _clock_of(clock, i, previous[engine[i]], engine, start, dependencies)
@@ -44,6 +56,9 @@ def find_hazard(
         needed = stores_needed[i]
         if needed >= 0 and clock[i, engine[needed]] < needed:
             return 5, i, needed
+        needed = recalls_needed[i]
+        if needed >= 0 and clock[i, engine[needed]] < needed:
+            return 6, i, needed
         for k in range(start[i], start[i] + sources[i]):
             source = dependencies[k]
             if clock[i, engine[source]] < source:
@@ -51,7 +66,7 @@ def find_hazard(
             if extent[source] > 0 and not _is_live(live, memory[source], source):
                 return 1, i, source
             readers[source, engine[i]] = i
-        if memory[i] < 0 or extent[i] == 0:
+        if memory[i] < 0 or memory[i] >= MEMORIES or extent[i] == 0:
             continue
         kind, other = _claim(live, readers, clock, engine, memory, offset, extent, i)
         if kind:

@@ -19,7 +19,7 @@ def build_program(graph: Graph, *, arch: Arch, mappings: Sequence[Mapping | None
     """The tile operations of ``graph`` on ``arch``, layer by layer, each cut as its mapping says (None for a Reshape)."""
     if len(mappings) != len(graph.layers):
         raise ProgramError(f"graph {graph.name!r} has {len(graph.layers)} layers but {len(mappings)} mappings came")
-    site = Site(graph, arch)
+    site = Site(graph, arch, mappings)
     blocks = []
     for index, (layer, mapping) in enumerate(zip(graph.layers, mappings, strict=True)):
         block = _build_layer(index, layer, mapping, site)

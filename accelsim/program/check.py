@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import HazardError, ProgramError
-from accelsim.graph import Graph, Reshape
+from accelsim.graph import Reshape
 from accelsim.program.footprint import slot_capacity, slots
-from accelsim.program.kinds import Engine, Memory
+from accelsim.program.kinds import WRITE_BACK, Engine, Memory
+from accelsim.program.places import check_places, last_recalls_of_places, makers
 from accelsim.program.program import Program
 
 _ON_CHIP = (Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS)
@@ -25,6 +26,7 @@ def check_program(program: Program) -> None:
     _check_dependencies(program)
     _check_regions(program)
     _check_conservation(program)
+    check_places(program)
     _check_hazards(program)
 
 
@@ -67,7 +69,7 @@ def _check_regions(program: Program) -> None:
 def _check_conservation(program: Program) -> None:
     if program.macs != program.graph.macs:
         raise ProgramError(f"the Program computes {program.macs} MACs, its Graph has {program.graph.macs}")
-    stores = program.of_engine(Engine.STORE)
+    stores = np.isin(program.engine, WRITE_BACK)
     volume = np.prod(
         np.maximum(program.hi - program.lo, np.where(np.arange(program.lo.shape[1]) < program.rank[:, None], 0, 1)),
         axis=1,
@@ -94,6 +96,7 @@ def _check_hazards(program: Program) -> None:
         program.dependency_start,
         program.dependencies,
         _stores_needed(program),
+        last_recalls_of_places(program),
     )
     if kind == 0:
         return
@@ -103,6 +106,7 @@ def _check_hazards(program: Program) -> None:
         3: "may overwrite data that {other} may still be reading",
         4: "reads the result of {other} without waiting for it",
         5: "reads elements that {other} may not have stored yet",
+        6: "may overwrite a tensor that {other} may still be reading",
     }[int(kind)]
     raise HazardError(
         f"{program.describe(int(i))} {reason.format(other=program.describe(int(other)))}; a dependency is missing",
@@ -112,32 +116,21 @@ def _check_hazards(program: Program) -> None:
 
 
 def _stores_needed(program: Program) -> NDArray[np.int64]:
-    """For each load of a computed tensor, the last store that its box overlaps; -1 elsewhere."""
+    """For each load of a computed tensor, the last store (KEEP, where it is on chip) that its box overlaps; -1 elsewhere."""
     from accelsim.program._hazards import last_overlapping
 
     needed = np.full(len(program), -1, dtype=np.int64)
-    makers = _makers(program.graph)
-    stores = program.of_engine(Engine.STORE)
+    made_by = makers(program.graph)
+    stores = np.isin(program.engine, WRITE_BACK)
     for index, layer in enumerate(program.graph.layers):
         for operand, (tensor, view) in enumerate(zip(layer.inputs, layer.input_shapes, strict=True)):
-            if tensor not in makers:
+            if tensor not in made_by or isinstance(layer, Reshape):
                 continue
             loads = np.flatnonzero((program.layer == index) & (program.operand == operand))
-            maker = makers[tensor]
+            maker = made_by[tensor]
             written = np.flatnonzero(stores & (program.layer == maker))
             if program.graph.layers[maker].output_shape == view:
                 last_overlapping(needed, loads, written, program.lo, program.hi, len(view))
             else:
                 needed[loads] = written[-1]
     return needed
-
-
-def _makers(graph: Graph) -> dict[str, int]:
-    """The layer that stores each computed tensor; a Reshape passes on what it was given."""
-    makers: dict[str, int] = {}
-    for index, layer in enumerate(graph.layers):
-        if not isinstance(layer, Reshape):
-            makers[layer.output] = index
-        elif layer.inputs[0] in makers:
-            makers[layer.output] = makers[layer.inputs[0]]
-    return makers

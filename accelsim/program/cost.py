@@ -29,6 +29,12 @@ def dram_latency_cycles(arch: Arch) -> int:
     return int(np.ceil(arch.dram.latency_ns * arch.clock_hz / 1e9))
 
 
+def resident_cycles(amount_bytes: Counts, arch: Arch) -> Counts:
+    """Cycles that moving bytes into or out of the resident memory takes at the activation memory's width, at least 1."""
+    width = arch.activation_buffer.bytes_per_cycle
+    return np.ones_like(amount_bytes) if width is None else lane_cycles(amount_bytes, width)
+
+
 def lane_cycles(work: Counts, lanes: int) -> Counts:
     """Cycles for ``work`` steps on ``lanes`` parallel lanes, at least 1."""
     cycles: Counts = np.maximum(1, ceil_div(work, lanes))

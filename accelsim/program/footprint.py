@@ -51,7 +51,14 @@ def accumulator_bits(activation_bits: int, arch: Arch) -> int:
 
 
 def slot_capacity(memory: Memory, arch: Arch) -> int:
-    """Bytes (words for the accumulators) that one tile may occupy: half of a double-buffered memory."""
+    """Bytes (words for the accumulators) that one tile may occupy: half of a double-buffered memory.
+
+    Of the activation memory, the bytes set aside for whole tensors are no tile's; those are one slot of their own.
+    """
+    if memory is Memory.RESIDENT:
+        return arch.activation_buffer.resident_bytes
+    if memory is Memory.ACTIVATIONS:
+        return (arch.activation_buffer.size_bytes - arch.activation_buffer.resident_bytes) // slots(memory, arch)
     if memory is Memory.ACCUMULATORS:
         return arch.accumulator.count // slots(memory, arch)
     return int(_buffer(memory, arch).size_bytes) // slots(memory, arch)
@@ -59,6 +66,8 @@ def slot_capacity(memory: Memory, arch: Arch) -> int:
 
 def slots(memory: Memory, arch: Arch) -> int:
     """Tiles that a memory holds at once: 2 when double-buffered, else 1."""
+    if memory is Memory.RESIDENT:
+        return 1
     double = (
         arch.accumulator.double_buffered if memory is Memory.ACCUMULATORS else _buffer(memory, arch).double_buffered
     )

@@ -14,6 +14,8 @@ class Engine(IntEnum):
     COMPUTE = 3
     REQUANTIZE = 4
     VECTOR = 5
+    KEEP = 6
+    RECALL = 7
 
     @property
     def label(self) -> str:
@@ -22,20 +24,34 @@ class Engine(IntEnum):
 
 
 DRAM_ENGINES = (Engine.STORE, Engine.LOAD_ACTIVATIONS, Engine.LOAD_WEIGHTS)
+WRITE_BACK = (Engine.STORE, Engine.KEEP)
+"""Engines that empty the output buffer: to DRAM, or to a tensor's place in the resident memory."""
 
 
 class Memory(IntEnum):
-    """Where a tile operation writes. On-chip regions count bytes, those of the accumulators words."""
+    """Where a tile operation writes. On-chip regions count bytes, those of the accumulators words.
+
+    ``RESIDENT`` is the part of the activation memory that keeps whole tensors between layers.
+    """
 
     DRAM = -1
     WEIGHTS = 0
     ACTIVATIONS = 1
     ACCUMULATORS = 2
     OUTPUTS = 3
+    RESIDENT = 4
 
     @property
     def label(self) -> str:
         """Lower-case name for people."""
-        return {-1: "DRAM", 0: "weight buffer", 1: "activation buffer", 2: "accumulators", 3: "output buffer"}[
-            self.value
-        ]
+        return _LABELS[self.value]
+
+
+_LABELS = {
+    -1: "DRAM",
+    0: "weight buffer",
+    1: "activation buffer",
+    2: "accumulators",
+    3: "output buffer",
+    4: "resident activations",
+}

@@ -14,12 +14,13 @@ from accelsim.graph import Boxes, MacGeometry, MacLayer
 from accelsim.numerics import IntFormat
 from accelsim.program.array_model import ComputeTiles, array_cost
 from accelsim.program.columns import LayerBlock
-from accelsim.program.cost import dma_cycles, dram_latency_cycles, lane_cycles
-from accelsim.program.footprint import accumulator_words, ceil_div, packed_bytes, passes
+from accelsim.program.cost import lane_cycles
+from accelsim.program.footprint import accumulator_words, packed_bytes, passes
 from accelsim.program.kinds import Engine, Memory
 from accelsim.program.mapping import MacMapping
 from accelsim.program.site import Site
 from accelsim.program.stores import StoreGrid
+from accelsim.program.transfers import Slots, operand, put_loads, put_stores
 
 Index = NDArray[np.int64]
 
@@ -169,11 +170,8 @@ def _load_weights(block: LayerBlock, layer: MacLayer, tiles: MacTiles, rows: Ind
     boxes = Boxes(tiles.weights.lo[new], tiles.weights.hi[new])
     size = packed_bytes(boxes.volume, layer.weight_format.bits)
     offset, free = site.rings[Memory.WEIGHTS].fill(_last_users(new, users) + block.base)
-    operand = 1 if len(layer.inputs) > 1 else -1
-    _put_load(block, rows[new], Engine.LOAD_WEIGHTS, Memory.WEIGHTS, boxes, size, offset, operand, site.arch)
-    block.wait(rows[new], free)
-    if operand == 1:
-        block.wait(rows[new], site.written(layer.inputs[1], boxes, layer.input_shapes[1]))
+    source = operand(layer, 1) if len(layer.inputs) > 1 else None
+    put_loads(block, rows[new], boxes, Slots(Memory.WEIGHTS, offset, size, free), source, site)
 
 
 def _load_inputs(block: LayerBlock, layer: MacLayer, tiles: MacTiles, rows: Index, users: Index, site: Site) -> None:
@@ -181,36 +179,7 @@ def _load_inputs(block: LayerBlock, layer: MacLayer, tiles: MacTiles, rows: Inde
     boxes = Boxes(tiles.inputs.lo[new], tiles.inputs.hi[new])
     size = packed_bytes(boxes.volume, site.bits(layer.inputs[0]))
     offset, free = site.rings[Memory.ACTIVATIONS].fill(_last_users(new, users) + block.base)
-    _put_load(block, rows[new], Engine.LOAD_ACTIVATIONS, Memory.ACTIVATIONS, boxes, size, offset, 0, site.arch)
-    block.wait(rows[new], free)
-    block.wait(rows[new], site.written(layer.inputs[0], boxes, layer.input_shapes[0]))
-
-
-def _put_load(
-    block: LayerBlock,
-    rows: Index,
-    engine: Engine,
-    memory: Memory,
-    boxes: Boxes,
-    size: Index,
-    offset: Index,
-    operand: int,
-    arch: Arch,
-) -> None:
-    latency = dram_latency_cycles(arch)
-    cycles = dma_cycles(size, arch)
-    block.put(
-        rows,
-        engine,
-        memory,
-        boxes,
-        amount=size,
-        cycles=cycles,
-        latency=latency,
-        offset=offset,
-        extent=size,
-        operand=operand,
-    )
+    put_loads(block, rows[new], boxes, Slots(Memory.ACTIVATIONS, offset, size, free), operand(layer, 0), site)
 
 
 def _compute(block: LayerBlock, layer: MacLayer, tiles: MacTiles, rows: Index, site: Site) -> None:
@@ -279,18 +248,8 @@ def _requantize_and_store(block: LayerBlock, layer: MacLayer, tiles: MacTiles, c
     )
     block.wait(requantize, compute + block.base, source=True)
     block.wait(requantize, free)
-    put_stores(block, store, boxes, size, requantize, site)
+    put_stores(block, store, boxes, size, requantize, layer, site)
     site.stored(
         layer.output,
         StoreGrid(view=layer.output_shape, stops=tiles.stops, order=tiles.order, operations=store + block.base),
     )
-
-
-def put_stores(block: LayerBlock, rows: Index, boxes: Boxes, size: Index, producer: Index, site: Site) -> None:
-    """Stores of finished tiles from the output buffer to DRAM, no faster than the buffer can be read."""
-    latency, width = dram_latency_cycles(site.arch), site.arch.output_buffer.bytes_per_cycle
-    cycles = dma_cycles(size, site.arch)
-    if width is not None:
-        cycles = np.maximum(cycles, ceil_div(size, width))
-    block.put(rows, Engine.STORE, Memory.DRAM, boxes, amount=size, cycles=cycles, latency=latency, extent=size)
-    block.wait(rows, producer + block.base, source=True)

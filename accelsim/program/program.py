@@ -23,7 +23,8 @@ class Program:
 
     ``engine``, ``layer`` (index into the graph) and ``amount`` (bytes moved, MACs, elements requantized, vector lane-steps)
     say what is done; ``cycles`` is how long the engine (and the DRAM port, for the DMA engines) is busy, ``latency`` how much
-    later the result is there. The operation writes ``extent`` bytes (accumulator words) at ``offset`` of ``memory``; ``lo``
+    later the result is there. The operation writes ``extent`` bytes (accumulator words) at ``offset`` of ``memory`` (a KEEP: as
+    many bytes of its tensor's place, which begins at ``offset``, where the box stands in the packed row-major tensor); ``lo``
     and ``hi`` are the box it covers: of input ``operand``'s view for a load (of the weights' view for a weight load), of the
     layer's output view for all others. It waits for ``dependencies[dependency_start[i] : dependency_start[i + 1]]``, all
     earlier in program order; the first ``sources[i]`` of them made the on-chip data that it reads.

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.arch import Arch
 from accelsim.graph import Boxes, Graph
 from accelsim.program.kinds import Memory
+from accelsim.program.mapping import Mapping
+from accelsim.program.residency import Residency
 from accelsim.program.rings import Ring
 from accelsim.program.stores import StoreGrid
 
@@ -17,8 +21,9 @@ Index = NDArray[np.int64]
 class Site:
     """Where a Program is built, layer after layer."""
 
-    def __init__(self, graph: Graph, arch: Arch) -> None:
+    def __init__(self, graph: Graph, arch: Arch, mappings: Sequence[Mapping | None]) -> None:
         self.graph, self.arch = graph, arch
+        self.residency = Residency(graph, arch, mappings)
         self.count = 0
         on_chip = (Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS)
         self.rings = {memory: Ring(memory, arch) for memory in on_chip}

@@ -7,13 +7,14 @@ from numpy.typing import NDArray
 
 from accelsim.graph import Boxes, VectorLayer
 from accelsim.program.columns import LayerBlock
-from accelsim.program.cost import dma_cycles, dram_latency_cycles, lane_cycles
+from accelsim.program.cost import lane_cycles
 from accelsim.program.footprint import ceil_div, packed_bytes
 from accelsim.program.kinds import Engine, Memory
-from accelsim.program.mac_layer import cuts, put_stores
+from accelsim.program.mac_layer import cuts
 from accelsim.program.mapping import VectorMapping
 from accelsim.program.site import Site
 from accelsim.program.stores import StoreGrid
+from accelsim.program.transfers import Slots, operand, put_loads, put_stores
 
 Index = NDArray[np.int64]
 
@@ -52,7 +53,7 @@ def build_vector_layer(index: int, layer: VectorLayer, mapping: VectorMapping, s
     cycles = _vector_cycles(work, reads, layer, site)
     block.put(vector, Engine.VECTOR, Memory.OUTPUTS, tiles, amount=work, cycles=cycles, offset=offset, extent=size)
     block.wait(vector, free)
-    put_stores(block, vector + 1, tiles, size, vector, site)
+    put_stores(block, vector + 1, tiles, size, vector, layer, site)
     order = tuple(range(len(stops)))
     site.stored(
         layer.output, StoreGrid(view=layer.output_shape, stops=stops, order=order, operations=vector + 1 + block.base)
@@ -85,7 +86,6 @@ def _load_operands(
 
     A tile that reads nothing (all padding) still takes its turn of the slot, and waits for it itself.
     """
-    arch, latency = site.arch, dram_latency_cycles(site.arch)
     start, free = site.rings[Memory.ACTIVATIONS].fill(vector + block.base)
     nothing = ~needed.any(axis=1)
     block.wait(vector[nothing], free[nothing])
@@ -94,19 +94,7 @@ def _load_operands(
         size = packed_bytes(boxes.volume, site.bits(name))
         rows = (begin + needed[:, :k].sum(axis=1))[use]
         part = Boxes(boxes.lo[use], boxes.hi[use])
-        block.put(
-            rows,
-            Engine.LOAD_ACTIVATIONS,
-            Memory.ACTIVATIONS,
-            part,
-            amount=size[use],
-            cycles=dma_cycles(size[use], arch),
-            latency=latency,
-            offset=start[use],
-            extent=size[use],
-            operand=k,
-        )
-        block.wait(rows, free[use])
-        block.wait(rows, site.written(name, part, layer.input_shapes[k]))
+        slots = Slots(Memory.ACTIVATIONS, start[use], size[use], free[use])
+        put_loads(block, rows, part, slots, operand(layer, k), site)
         block.wait(vector[use], rows + block.base, source=True)
         start = start + size

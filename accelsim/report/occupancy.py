@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.program import DRAM_ENGINES, Engine, Memory, Program
+from accelsim.program.places import kept_places, recalls
 from accelsim.timing import Timeline
 
 Cycles = NDArray[np.int64]
-ON_CHIP = (Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS)
+ON_CHIP = (Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS, Memory.RESIDENT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +28,8 @@ def memory_fill(timeline: Timeline, memory: Memory, *, operations: int | None = 
     """Occupied bytes of ``memory`` (words of the accumulators) by the first ``operations`` of the Program.
 
     A region is occupied from the start of the operation that writes it until its last reader finishes. A compute
-    operation that adds to the partial sums of the one before takes the region over as it starts.
+    operation that adds to the partial sums of the one before takes the region over as it starts. A kept tensor fills the
+    resident memory tile by tile, and leaves it when its last reader is done.
     """
     program = timeline.program
     writers = np.flatnonzero(program.memory[:operations] == memory)
@@ -43,7 +46,15 @@ def region_release(timeline: Timeline) -> Cycles:
     until = np.where(takes_over, timeline.start[reader], timeline.finish[reader])
     release = np.full(len(program), -1, dtype=np.int64)
     np.maximum.at(release, source, until)
+    for place, reads in _kept(program):
+        release[place] = np.maximum(timeline.finish[place], timeline.finish[reads].max(initial=0))
     return np.where(release < 0, timeline.finish, release)
+
+
+def _kept(program: Program) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """(its KEEPs, its RECALLs) of every tensor kept on chip."""
+    for maker, reads in recalls(program, kept_places(program)).items():
+        yield np.flatnonzero(program.of_engine(Engine.KEEP) & (program.layer == maker)), reads
 
 
 def source_edges(program: Program) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -55,13 +66,13 @@ def source_edges(program: Program) -> tuple[NDArray[np.int64], NDArray[np.int64]
     return reader[is_source], program.dependencies[is_source].astype(np.int64)
 
 
-def dram_edges(program: Program) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(load, store) of every load that waits for a store: data that travels through DRAM between layers."""
+def tensor_edges(program: Program, store: Engine) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(load, store) of every load that waits for a STORE, through DRAM, or for a KEEP, on chip, to have made its tensor."""
     reader = np.repeat(np.arange(len(program), dtype=np.int64), np.diff(program.dependency_start))
     on = program.dependencies.astype(np.int64)
-    loads = np.isin(program.engine[reader], (Engine.LOAD_ACTIVATIONS, Engine.LOAD_WEIGHTS))
-    through_dram = loads & (program.engine[on] == Engine.STORE)
-    return reader[through_dram], on[through_dram]
+    loads = np.isin(program.engine[reader], (Engine.LOAD_ACTIVATIONS, Engine.LOAD_WEIGHTS, Engine.RECALL))
+    through = loads & (program.engine[on] == store)
+    return reader[through], on[through]
 
 
 def dram_rate(timeline: Timeline, *, write: bool, operations: int | None = None) -> tuple[Cycles, NDArray[np.float64]]:

@@ -53,6 +53,8 @@ _TRACKS = (
     Engine.VECTOR,
     Engine.STORE,
 )
+_KEPT = (Engine.KEEP, Engine.RECALL)
+"""Tracks of machines that keep tensors on chip."""
 
 
 def plot_format(path: str | Path) -> str:
@@ -168,7 +170,8 @@ def _energy_unit(largest_pj: float) -> tuple[float, str]:
 def draw_timeline(axes: Axes, timeline: Timeline, colors: NDArray[np.float64]) -> None:
     """Engines over cycles, coloured by layer, with each engine's busy share; a band of layer spans on top."""
     total = max(timeline.total_cycles, 1)
-    for row, engine in enumerate(_TRACKS):
+    tracks = _tracks(timeline)
+    for row, engine in enumerate(tracks):
         begin, end, layer = busy_segments(timeline, engine, tolerance=total // _SEGMENTS)
         axes.broken_barh(
             list(zip(begin, end - begin, strict=True)), (row + 0.12, 0.76), facecolors=colors[layer], linewidth=0
@@ -183,9 +186,9 @@ def draw_timeline(axes: Axes, timeline: Timeline, colors: NDArray[np.float64]) -
             fontsize=8,
         )
     _layer_band(axes, timeline, colors, total)
-    axes.set_yticks([-0.5, *(row + 0.5 for row in range(len(_TRACKS)))], ["layer number", *(e.label for e in _TRACKS)])
+    axes.set_yticks([-0.5, *(row + 0.5 for row in range(len(tracks)))], ["layer number", *(e.label for e in tracks)])
     axes.tick_params(axis="y", length=0)
-    axes.set_ylim(len(_TRACKS), -1.1)
+    axes.set_ylim(len(tracks), -1.1)
     axes.set_xlim(0, total)
     axes.xaxis.set_major_formatter(lambda cycle, _: f"{cycle:,.0f}")
     axes.grid(axis="x", color=GRID)
@@ -194,6 +197,10 @@ def draw_timeline(axes: Axes, timeline: Timeline, colors: NDArray[np.float64]) -
     )
     clock_hz = timeline.program.arch.clock_hz
     axes.set_xlabel(f"cycle  (at {format_hertz(clock_hz)}; {seconds(total / clock_hz)} in all)")
+
+
+def _tracks(timeline: Timeline) -> tuple[Engine, ...]:
+    return _TRACKS + tuple(engine for engine in _KEPT if timeline.busy_cycles(engine))
 
 
 def _layer_band(axes: Axes, timeline: Timeline, colors: NDArray[np.float64], total: int) -> None:

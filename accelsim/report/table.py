@@ -36,6 +36,8 @@ _BOUND_STYLE = {
     "store": "blue",
     "requantize": "yellow",
     "vector": "yellow",
+    "keep": "blue",
+    "recall": "cyan",
     "none": "dim",
 }
 

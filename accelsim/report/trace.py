@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from accelsim.program import Engine, Memory
 from accelsim.program.footprint import slot_capacity, slots
-from accelsim.report.occupancy import ON_CHIP, dram_edges, dram_rate, memory_fill, source_edges
+from accelsim.report.occupancy import ON_CHIP, dram_rate, memory_fill, source_edges, tensor_edges
 from accelsim.timing import Timeline
 
 Event = dict[str, Any]
@@ -110,8 +110,20 @@ def _meta(kind: str, thread: int, **args: Any) -> Event:
 
 
 def _thread(engine: Engine) -> int:
-    """Tracks in the order of the data: load weights, load activations, compute, requantize, vector, store."""
-    return {Engine.LOAD_WEIGHTS: 1, Engine.LOAD_ACTIVATIONS: 2, Engine.STORE: 6}.get(engine, int(engine))
+    """Tracks in the order of the data: load weights, load activations, compute, requantize, vector, store, keep, recall."""
+    return _TRACKS.index(engine) + 1
+
+
+_TRACKS = (
+    Engine.LOAD_WEIGHTS,
+    Engine.LOAD_ACTIVATIONS,
+    Engine.COMPUTE,
+    Engine.REQUANTIZE,
+    Engine.VECTOR,
+    Engine.STORE,
+    Engine.KEEP,
+    Engine.RECALL,
+)
 
 
 def _layer_spans(timeline: Timeline, clock: _Clock) -> Iterator[Event]:
@@ -177,12 +189,19 @@ _UNITS = {
     int(Engine.COMPUTE): "macs",
     int(Engine.REQUANTIZE): "elements",
     int(Engine.VECTOR): "lane_steps",
+    int(Engine.KEEP): "bytes",
+    int(Engine.RECALL): "bytes",
 }
 
 
 def _flows(timeline: Timeline, clock: _Clock, shown: int) -> Iterator[Event]:
-    """One arrow per data dependency; through DRAM ones have their own category, so that they can be hidden."""
-    edges = (("data", source_edges(timeline.program)), ("through DRAM", dram_edges(timeline.program)))
+    """One arrow per data dependency; those between layers have categories of their own, so that they can be hidden."""
+    program = timeline.program
+    edges = (
+        ("data", source_edges(program)),
+        ("through DRAM", tensor_edges(program, Engine.STORE)),
+        ("kept on chip", tensor_edges(program, Engine.KEEP)),
+    )
     number = 0
     for category, (reader, source) in edges:
         inside = reader < shown

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 2
 
-Bound = Literal["compute", "fill/drain", "weight load", "activation load", "store", "requantize", "vector", "none"]
+Bound = Literal[
+    "compute", "fill/drain", "weight load", "activation load", "store", "requantize", "vector", "keep", "recall", "none"
+]
 BOUNDS: tuple[Bound, ...] = (
     "compute",
     "fill/drain",
@@ -23,6 +25,8 @@ BOUNDS: tuple[Bound, ...] = (
     "store",
     "requantize",
     "vector",
+    "keep",
+    "recall",
     "none",
 )
 

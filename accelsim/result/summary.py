@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from accelsim.energy import COMPONENTS, EnergySplit, EnergyTable, count_actions, layer_energy
 from accelsim.graph import MacLayer
-from accelsim.program import Engine, MacMapping, Mapping, Program
+from accelsim.program import WRITE_BACK, Engine, MacMapping, Mapping, Program
 from accelsim.program.footprint import passes
 from accelsim.result.record import Bound, LayerResult, Result, Total, ValueSummary
 from accelsim.timing import Stalls, Timeline, stalls
@@ -20,8 +20,9 @@ NOT_MODELLED = (
     "instruction fetch and host",
     "buffer bank conflicts",
     "DRAM refresh and row-buffer misses",
-    "activations kept on chip between layers",
 )
+NOT_KEPT = "activations kept on chip between layers"
+"""Modelled by machines that set ``activation_buffer.resident_bytes`` aside."""
 _BUFFERS = ("weight_buffer", "activation_buffer", "output_buffer")
 
 
@@ -32,7 +33,7 @@ def summarize(timeline: Timeline, *, table: EnergyTable, values: ValueSummary | 
     energies = layer_energy(program, counts, table)
     busy = _busy(program)
     stream = _per_layer(program, program.stream_cycles)
-    tiles = _per_layer(program, (program.engine == Engine.STORE).astype(np.int64))
+    tiles = _per_layer(program, np.isin(program.engine, WRITE_BACK).astype(np.int64))
     waits = stalls(timeline)
     layers = tuple(
         _layer(timeline, i, busy[:, i], int(stream[i]), int(tiles[i]), counts.of_layer(i), energies[i], waits)
@@ -47,8 +48,12 @@ def summarize(timeline: Timeline, *, table: EnergyTable, values: ValueSummary | 
         layers=layers,
         total=_total(timeline, layers, waits),
         values=values,
-        not_modelled=(*NOT_MODELLED, *table.not_modelled),
+        not_modelled=(*_not_modelled(program), *table.not_modelled),
     )
+
+
+def _not_modelled(program: Program) -> tuple[str, ...]:
+    return NOT_MODELLED if program.arch.activation_buffer.resident_bytes else (*NOT_MODELLED, NOT_KEPT)
 
 
 def _version() -> str:
@@ -144,6 +149,8 @@ def _bound(busy: NDArray[np.int64], stream: int) -> Bound:
         array,
         {"vector": int(busy[Engine.VECTOR])},
         {"requantize": int(busy[Engine.REQUANTIZE])},
+        {"keep": int(busy[Engine.KEEP])},
+        {"recall": int(busy[Engine.RECALL])},
         dram,
     ]
     busiest = max(groups, key=lambda parts: sum(parts.values()))

@@ -209,6 +209,37 @@ def test_marks_and_line_ends_do_not_matter(here: Path, content: bytes) -> None:
             "m.yaml:12: weight_buffer: a double-buffered memory needs 2 bytes or more, one per half, got 1",
         ),
         (
+            "2 KiB, bytes_per_cycle: 8",
+            "2 KiB, resident_bytes: 2 KiB",
+            (
+                "m.yaml:14: activation_buffer: resident_bytes of 2048 in size_bytes of 2048: expected at most 2046, since"
+                " tiles need the rest; enlarge size_bytes or keep less"
+            ),
+        ),
+        (
+            "2 KiB, bytes_per_cycle: 8",
+            "2 KiB, resident_bytes: 4 KiB, double_buffered: false",
+            (
+                "m.yaml:14: activation_buffer: resident_bytes of 4096 in size_bytes of 2048: expected at most 2047, since"
+                " tiles need the rest; enlarge size_bytes or keep less"
+            ),
+        ),
+        (
+            "bytes_per_cycle: 8",
+            "resident_bytes: -1",
+            "m.yaml:14: activation_buffer.resident_bytes: -1 is negative; expected a size of 0 or more",
+        ),
+        (
+            "bytes_per_cycle: 8",
+            "resident_byte: 1",
+            "m.yaml:14: activation_buffer.resident_byte: unknown key; did you mean 'resident_bytes'?",
+        ),
+        (
+            "  size_bytes: 1 KiB",
+            "  size_bytes: 1 KiB\n  resident_bytes: 1",
+            "m.yaml:14: weight_buffer.resident_bytes: unknown key; did you mean 'size_bytes'?",
+        ),
+        (
             "count: 64",
             "count: 1",
             "m.yaml:7: accumulator: double-buffered accumulators need a count of 2 or more, one word per half, got 1",
@@ -348,7 +379,7 @@ def test_anchors_are_fine_where_they_stay_small(here: Path) -> None:
     text = text.replace("{size_bytes: 2 KiB, bytes_per_cycle: 8}", "*buffer")
     Path("m.yaml").write_text(text, encoding="utf-8")
     arch = load_arch("m.yaml")
-    assert arch.activation_buffer == arch.weight_buffer
+    assert arch.activation_buffer.model_dump() == {**arch.weight_buffer.model_dump(), "resident_bytes": 0}
 
 
 def test_yaml_tags_run_nothing(here: Path) -> None:

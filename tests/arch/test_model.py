@@ -48,6 +48,7 @@ PATHS = [
     "activation_buffer.size_bytes",
     "activation_buffer.double_buffered",
     "activation_buffer.bytes_per_cycle",
+    "activation_buffer.resident_bytes",
     "output_buffer.size_bytes",
     "output_buffer.double_buffered",
     "output_buffer.bytes_per_cycle",
@@ -80,6 +81,7 @@ OTHER_VALUES: dict[str, Any] = {
     "accumulator.products_per_add": "tile",
     "accumulator.bias_bits": 24,
     "accumulator.word_per_slice": False,
+    "activation_buffer.resident_bytes": "1 KiB",
     "requantizer.lanes": 2,
     "vector.lanes": 3,
     "dma.setup_cycles": 9,
@@ -98,6 +100,9 @@ BRICKED = {2, 4, 8, 16, 32}
 names = st.text(min_size=1, max_size=100).filter(lambda text: re.fullmatch(r"\S(.*\S)?", text) is not None)
 buffers = st.fixed_dictionaries(
     {"size_bytes": sizes, "double_buffered": st.booleans(), "bytes_per_cycle": st.none() | st.integers(1, 2**20)}
+)
+activation_buffers = buffers.flatmap(
+    lambda buffer: st.integers(0, buffer["size_bytes"] - 2).map(lambda kept: {**buffer, "resident_bytes": kept})
 )
 
 
@@ -141,7 +146,7 @@ machines = st.fixed_dictionaries(
             }
         ),
         "weight_buffer": buffers,
-        "activation_buffer": buffers,
+        "activation_buffer": activation_buffers,
         "output_buffer": buffers,
         "requantizer": st.fixed_dictionaries({"lanes": sides}),
         "vector": st.fixed_dictionaries({"lanes": sides}),
@@ -179,6 +184,9 @@ def test_yaml_uses_units_where_that_loses_nothing() -> None:
     text = EDGE.with_({"weight_buffer.size_bytes": 1001, "overrides.ADD": "single"}).to_yaml()
     assert "clock_hz: 500 MHz\n" in text
     assert "weight_buffer:\n  size_bytes: 1001\n" in text
+    assert "resident_bytes: 0\n" in text
+    kept = EDGE.with_({"activation_buffer.resident_bytes": "48 KiB"})
+    assert "resident_bytes: 48 KiB\n" in kept.to_yaml()
     assert "activation_buffer:\n  size_bytes: 64 KiB\n  double_buffered: true\n  bytes_per_cycle: null\n" in text
     assert "overrides:\n  ADD: single\n" in text
     assert list(json.loads(EDGE.model_dump_json())) == re.findall(r"^(\w+):", text, re.MULTILINE)

@@ -11,7 +11,7 @@ from accelsim.energy import count_actions, layer_energy, load_table
 from accelsim.errors import HazardError
 from accelsim.execute import WholeReader, accumulator_formats, run_program
 from accelsim.graph import MacLayer
-from accelsim.program import Engine, Program, check_program
+from accelsim.program import Engine, Memory, Program, check_program
 from accelsim.result import summarize
 from accelsim.timing import Timeline, schedule, schedule_simpy
 from tests.generate import random_input, random_program
@@ -71,7 +71,7 @@ def test_law_4_conservation(seed: int) -> None:
     program = random_program(seed)
     check_program(program)
     assert program.macs == program.graph.macs
-    loads = program.of_engine(Engine.LOAD_WEIGHTS)
+    loads = program.memory == Memory.WEIGHTS
     for index, layer in enumerate(program.graph.layers):
         if isinstance(layer, MacLayer):
             assert program.amount[loads & (program.layer == index)].sum() >= np.prod(layer.geometry.weight_shape)

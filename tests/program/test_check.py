@@ -22,7 +22,7 @@ def program() -> Program:
 def test_a_built_program_passes(program: Program) -> None:
     check_program(program)
     counts = np.bincount(program.engine, minlength=len(Engine))
-    assert counts.tolist() == [12, 24, 24, 24, 12, 0]
+    assert counts.tolist() == [12, 24, 24, 24, 12, 0, 0, 0]
 
 
 def test_program_reads_like_a_sentence(program: Program) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from accelsim.arch import load_arch
 from accelsim.result import Result
 from accelsim.simulation import Simulation, run
 
@@ -12,6 +13,13 @@ from .networks import separable_network
 def small() -> Simulation:
     """Six layers; one renames memory, one runs on the vector unit."""
     return run(separable_network(1), arch="edge_16x16")
+
+
+@pytest.fixture(scope="session")
+def keeping() -> Simulation:
+    """The same on a machine that keeps tensors on chip."""
+    arch = load_arch("edge_16x16").with_({"activation_buffer.resident_bytes": "16 KiB"})
+    return run(separable_network(1), arch=arch)
 
 
 @pytest.fixture(scope="session")

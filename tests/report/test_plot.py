@@ -73,7 +73,12 @@ def test_busy_segments_close_small_gaps_only(deep: Simulation) -> None:
     assert np.all((coarse[0][1:] - coarse[1][:-1])[same_layer] > tolerance)
 
 
-@pytest.mark.parametrize("which", ["small", "deep"])
+def test_keep_and_recall_have_tracks_where_they_work(small: Simulation, keeping: Simulation) -> None:
+    labels = [[text.get_text() for text in plot(s).axes[2].get_yticklabels()] for s in (small, keeping)]
+    assert labels[1] == [*labels[0], "keep", "recall"]
+
+
+@pytest.mark.parametrize("which", ["small", "keeping", "deep"])
 def test_labels_do_not_cover_each_other(which: str, request: pytest.FixtureRequest) -> None:
     figure = plot(request.getfixturevalue(which))
     figure.draw_without_rendering()

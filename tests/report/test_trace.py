@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from accelsim.program import Engine, Memory
 from accelsim.program.footprint import slot_capacity, slots
+from accelsim.program.places import kept_places
 from accelsim.report.occupancy import ON_CHIP, dram_rate, memory_fill, region_release, source_edges
 from accelsim.report.trace import MAX_OPERATIONS, trace_events, write_trace
 from accelsim.simulation import Simulation
@@ -100,6 +101,24 @@ def test_flows_are_the_data_dependencies(small: Simulation) -> None:
     data = [e for e in of_phase(trace, "s") if e["cat"] == "data"]
     assert len(data) == int(small.program.sources.sum())
     assert [e for e in of_phase(trace, "s") if e["cat"] == "through DRAM"]
+
+
+def test_kept_tensors_have_arrows_and_a_counter_of_their_own(small: Simulation, keeping: Simulation) -> None:
+    trace = trace_of(keeping.timeline)
+    check_structure(trace)
+    kept = [e for e in of_phase(trace, "s") if e["cat"] == "kept on chip"]
+    assert kept
+    assert not [e for e in of_phase(trace, "s") if e["cat"] == "through DRAM"]
+    assert not [e for e in of_phase(trace_of(small.timeline), "s") if e["cat"] == "kept on chip"]
+    fill = [e["args"]["bytes"] for e in of_phase(trace, "C") if e["name"] == "resident activations (bytes)"]
+    sizes = {place.stop - place.start for place in kept_places(keeping.program).values()}
+    assert max(fill) >= max(sizes)
+    assert fill[-1] == 0
+    keeps = [e["args"] for e in of_phase(trace, "X") if e["cat"] == "keep"]
+    assert {e["into"] for e in keeps} == {"resident activations"}
+    assert sum(e["bytes"] for e in keeps) == sum(
+        place.stop - place.start for place in kept_places(keeping.program).values()
+    )
 
 
 def test_structure(small: Simulation, deep: Simulation) -> None:

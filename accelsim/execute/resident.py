@@ -1,0 +1,99 @@
+"""The resident memory as the Program sees it: whole tensors, row-major and packed, every byte tagged with its writer."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.errors import HazardError
+from accelsim.execute.memory import BUSY, NEVER, pack, unpack
+from accelsim.numerics import IntFormat
+from accelsim.program import Engine, Memory, Program
+from accelsim.program.footprint import slot_capacity
+from accelsim.program.places import Place, kept_places, makers
+
+
+class _Part(NamedTuple):
+    """A box of a tensor, seen as ``view``, that stands at ``place``."""
+
+    tensor: str
+    place: Place
+    view: tuple[int, ...]
+    box: tuple[slice, ...]
+    format: IntFormat
+
+
+class Resident:
+    """Tensors kept between layers; KEEP writes a box of one to its place, RECALL reads a box from there."""
+
+    def __init__(self, program: Program) -> None:
+        size = slot_capacity(Memory.RESIDENT, program.arch)
+        self._program, self._makers, self._places = program, makers(program.graph), kept_places(program)
+        self._data: NDArray[np.uint8] = np.zeros(size, dtype=np.uint8)
+        self._tags: NDArray[np.int32] = np.zeros(size, dtype=np.int32)
+
+    def holds(self, tensor: str) -> bool:
+        """Whether ``tensor`` is one of those kept."""
+        return self._makers.get(tensor) in self._places
+
+    def claim(self, keep: int) -> None:
+        """``keep`` begins to write its box: what stood there is gone."""
+        self._tags_of(self._part(keep))[...] = BUSY
+
+    def write(self, keep: int, values: NDArray[Any]) -> None:
+        """``keep`` has written ``values`` to its box."""
+        part = self._part(keep)
+        codes = self._codes(part)
+        codes[part.box] = values
+        self._data[part.place.start : part.place.stop] = pack(codes, part.format)
+        self._tags_of(part)[...] = keep + 1
+
+    def read(self, recall: int) -> NDArray[Any]:
+        """The box of ``recall``, still as its tensor's layer wrote it; HazardError otherwise."""
+        self.check(recall)
+        part = self._part(recall)
+        return self._codes(part)[part.box].copy()
+
+    def check(self, recall: int) -> None:
+        """HazardError unless every byte of the box was written by the layer that makes the tensor."""
+        part = self._part(recall)
+        tags = self._tags_of(part)
+        wrong = (tags <= 0) | (self._program.layer[tags - 1] != part.place.layer)
+        if wrong.any():
+            found = int(tags[wrong][0])
+            what = {NEVER: "a byte never written", BUSY: "a byte being overwritten"}.get(
+                found, f"a byte of operation {found - 1}"
+            )
+            raise HazardError(
+                f"{self._program.describe(recall)} reads {what} where it expects tensor {part.tensor!r}",
+                operation=recall,
+                tensor=part.tensor,
+            )
+
+    def _part(self, i: int) -> _Part:
+        program = self._program
+        layer, index, number = program.graph.layers[program.layer[i]], int(program.layer[i]), int(program.operand[i])
+        if program.engine[i] == Engine.KEEP:
+            tensor, view, start = layer.output, layer.output_shape, int(program.offset[i])
+            size = self._places[index].stop - self._places[index].start
+            place = Place(index, start, start + size, i)
+        else:
+            tensor, view = layer.inputs[number], layer.input_shapes[number]
+            place = self._places[self._makers[tensor]]
+        lo, hi = program.box(i)
+        box = tuple(slice(a, b) for a, b in zip(lo, hi, strict=True))
+        return _Part(tensor, place, view, box, program.graph.tensors[tensor].format)
+
+    def _codes(self, part: _Part) -> NDArray[Any]:
+        """The whole tensor as it stands."""
+        return unpack(self._data[part.place.start : part.place.stop], part.view, part.format)
+
+    def _tags_of(self, part: _Part) -> NDArray[np.int32]:
+        """The tags of the bytes of a box: whole bytes along the innermost axis (:func:`~accelsim.program.residency.in_whole_bytes`)."""
+        bits = part.format.bits
+        view, box = (part.view, part.box) if part.view else ((1,), (slice(0, 1),))
+        tags = self._tags[part.place.start : part.place.stop].reshape(*view[:-1], view[-1] * bits // 8)
+        inner = slice(box[-1].start * bits // 8, -(-box[-1].stop * bits // 8))
+        return tags[(*box[:-1], inner)]

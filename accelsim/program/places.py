@@ -1,0 +1,142 @@
+"""Where kept tensors stand in a finished Program, read off its columns; and the rules of those places."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.errors import HazardError, ProgramError
+from accelsim.graph import Graph
+from accelsim.program.footprint import slot_capacity
+from accelsim.program.kinds import DRAM_ENGINES, WRITE_BACK, Engine, Memory
+from accelsim.program.program import Program
+from accelsim.program.residency import overlap, shared_memory, tensor_bytes
+
+Index = NDArray[np.int64]
+
+
+class Place(NamedTuple):
+    """The bytes ``start`` to ``stop`` of the resident memory, for what ``layer`` makes, from its first KEEP on."""
+
+    layer: int
+    start: int
+    stop: int
+    first_keep: int
+
+
+def kept_places(program: Program) -> dict[int, Place]:
+    """The place of every kept tensor, by the layer that makes it."""
+    keeps = np.flatnonzero(program.of_engine(Engine.KEEP))
+    layers, first = np.unique(program.layer[keeps], return_index=True)
+    return {int(layer): _place(program, int(layer), int(keeps[at])) for layer, at in zip(layers, first, strict=True)}
+
+
+def _place(program: Program, layer: int, first_keep: int) -> Place:
+    start = int(program.offset[first_keep])
+    size = tensor_bytes(program.graph, program.graph.layers[layer].output)
+    return Place(layer, start, start + size, first_keep)
+
+
+def makers(graph: Graph) -> dict[str, int]:
+    """The layer that makes each computed tensor; a Reshape passes on what it was given."""
+    home = shared_memory(graph)
+    return {name: graph.producer[of] for name, of in home.items() if of in graph.producer}
+
+
+def check_places(program: Program) -> None:
+    """Every tensor is in DRAM or in one place on chip, is read from where it is, and stands there until its last reader.
+
+    ProgramError or HazardError, naming the operations. That a place is free before it is taken is a matter of dependencies:
+    :func:`last_recalls_of_places` says what each KEEP must wait for.
+    """
+    places = kept_places(program)
+    _check_one_home(program, places)
+    _check_readers(program, places)
+    reads = recalls(program, places)
+    for place in places.values():
+        _check_survival(program, place, reads[place.layer], places)
+
+
+def _check_one_home(program: Program, places: dict[int, Place]) -> None:
+    """Outputs of the network in DRAM; each kept tensor whole, in one place inside the memory."""
+    capacity, at = slot_capacity(Memory.RESIDENT, program.arch), makers(program.graph)
+    outputs = {at.get(port.tensor): port.tensor for port in program.graph.outputs}
+    for layer, place in places.items():
+        name = program.graph.layers[layer].name
+        writes = (program.layer == layer) & np.isin(program.engine, WRITE_BACK)
+        if layer in outputs:
+            raise ProgramError(f"layer {name!r} keeps {outputs[layer]!r} on chip, an output of the network", layer=name)
+        elsewhere = writes & ((program.engine == Engine.STORE) | (program.offset != place.start))
+        if elsewhere.any():
+            i = int(np.flatnonzero(elsewhere)[0])
+            raise ProgramError(
+                f"{program.describe(i)} writes elsewhere than operation {place.first_keep}, which put the tensor at {place.start}",
+                operation=i,
+            )
+        if place.start < 0 or place.stop > capacity:
+            raise ProgramError(
+                f"layer {name!r} keeps its output at {place.start}..{place.stop}, past the {Memory.RESIDENT.label}' {capacity}",
+                layer=name,
+            )
+
+
+def _check_readers(program: Program, places: dict[int, Place]) -> None:
+    """Kept tensors are recalled, all others are loaded."""
+    at = makers(program.graph)
+    for index, layer in enumerate(program.graph.layers):
+        for number, tensor in enumerate(layer.inputs):
+            kept = at.get(tensor) in places
+            reads = (program.layer == index) & (program.operand == number)
+            wrong = reads & (np.isin(program.engine, DRAM_ENGINES) if kept else program.engine == Engine.RECALL)
+            if wrong.any():
+                i = int(np.flatnonzero(wrong)[0])
+                where = "kept on chip" if kept else "in DRAM"
+                raise ProgramError(f"{program.describe(i)} reads tensor {tensor!r}, which is {where}", operation=i)
+
+
+def _check_survival(program: Program, place: Place, reads: Index, places: dict[int, Place]) -> None:
+    """No other tensor takes a place between its first KEEP and its last RECALL, in program order."""
+    for other in _neighbours(place, places):
+        late = reads[reads > other.first_keep]
+        if other.first_keep > place.first_keep and len(late):
+            raise HazardError(
+                f"{program.describe(int(late[0]))} reads what layer {program.graph.layers[place.layer].name!r} kept, whose place "
+                f"{program.describe(other.first_keep)} takes before; the places overlap",
+                operation=int(late[0]),
+                other=other.first_keep,
+            )
+
+
+def _neighbours(place: Place, places: dict[int, Place]) -> list[Place]:
+    """Other tensors with a byte in common."""
+    mine = (place.start, place.stop)
+    return [p for p in places.values() if p.layer != place.layer and overlap(mine, (p.start, p.stop))]
+
+
+def recalls(program: Program, places: dict[int, Place]) -> dict[int, Index]:
+    """Operations, in program order, that recall what each of ``places`` holds, by the layer that makes it."""
+    at = makers(program.graph)
+    found: dict[int, list[Index]] = {layer: [] for layer in places}
+    recalling = np.flatnonzero(program.of_engine(Engine.RECALL))
+    for index, layer in enumerate(program.graph.layers):
+        mine = recalling[program.layer[recalling] == index]
+        for number, tensor in enumerate(layer.inputs):
+            if len(mine) and at.get(tensor) in places:
+                found[at[tensor]].append(mine[program.operand[mine] == number])
+    return {layer: np.sort(np.concatenate([np.zeros(0, np.int64), *parts])) for layer, parts in found.items()}
+
+
+def last_recalls_of_places(program: Program) -> Index:
+    """For each KEEP the last earlier RECALL of a tensor whose place it writes to, which must have finished; -1 elsewhere."""
+    needed = np.full(len(program), -1, dtype=np.int64)
+    places = kept_places(program)
+    reads = recalls(program, places)
+    for place in places.values():
+        keeps = np.flatnonzero(program.of_engine(Engine.KEEP) & (program.layer == place.layer))
+        for other in _neighbours(place, places):
+            earlier = np.append(-1, reads[other.layer])
+            before = earlier[np.searchsorted(reads[other.layer], keeps)]
+            needed[keeps] = np.maximum(needed[keeps], before)
+    return needed

@@ -1,0 +1,149 @@
+"""Which tensors stay on chip between layers, and where: first fit over their lives, in layer order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.arch import Arch
+from accelsim.graph import Graph, Layer, MacLayer, Reshape
+from accelsim.program.footprint import packed_bytes, slot_capacity
+from accelsim.program.kinds import Memory
+from accelsim.program.mapping import MacMapping, Mapping, VectorMapping
+
+Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Life:
+    """A computed tensor of ``size`` bytes, from layer ``first``, which makes it, to layer ``last``, its last reader."""
+
+    tensor: str
+    first: int
+    last: int
+    size: int
+
+
+def shared_memory(graph: Graph) -> dict[str, str]:
+    """For each layer's output the tensor whose memory it has: its own, or that of what a Reshape passes on."""
+    home: dict[str, str] = {}
+    for layer in graph.layers:
+        passed_on = isinstance(layer, Reshape)
+        home[layer.output] = home.get(layer.inputs[0], layer.inputs[0]) if passed_on else layer.output
+    return home
+
+
+def lives(graph: Graph) -> tuple[Life, ...]:
+    """The computed tensors that only layers of the network read, in layer order; the host needs outputs in DRAM."""
+    home = shared_memory(graph)
+    outputs = {home.get(port.tensor, port.tensor) for port in graph.outputs}
+    last = {
+        home.get(name, name): index
+        for index, layer in enumerate(graph.layers)
+        if not isinstance(layer, Reshape)
+        for name in layer.inputs
+    }
+    return tuple(
+        Life(tensor=layer.output, first=index, last=last[layer.output], size=tensor_bytes(graph, layer.output))
+        for index, layer in enumerate(graph.layers)
+        if layer.output in last and home[layer.output] == layer.output and layer.output not in outputs
+    )
+
+
+def tensor_bytes(graph: Graph, tensor: str) -> int:
+    """Bytes of a tensor packed at its width."""
+    return int(packed_bytes(graph.tensors[tensor].elements, graph.tensors[tensor].format.bits))
+
+
+def first_fit(wanted: Sequence[Life], capacity: int) -> dict[str, int]:
+    """The lowest free offset for each tensor in turn; one that fits nowhere during its life is left out."""
+    placed: list[tuple[Life, int]] = []
+    for life in wanted:
+        offset = 0
+        for start, stop in _occupied(life, placed):
+            if offset + life.size <= start:
+                break
+            offset = max(offset, stop)
+        if offset + life.size <= capacity:
+            placed.append((life, offset))
+    return {life.tensor: offset for life, offset in placed}
+
+
+def _occupied(life: Life, placed: Sequence[tuple[Life, int]]) -> list[tuple[int, int]]:
+    """Ranges, by offset, of the tensors that live at some time during ``life``; a layer's input and output both do."""
+    meets = [(other, at) for other, at in placed if other.first <= life.last and life.first <= other.last]
+    return sorted((at, at + other.size) for other, at in meets)
+
+
+def in_whole_bytes(graph: Graph, tensor: str, mapping: Mapping | None) -> bool:
+    """Whether every tile row of the layer that makes ``tensor``, and every row that a reader sees, fills whole bytes.
+
+    Codes narrower than a byte are packed along the innermost axis; two tiles must never share a byte of a tensor's place.
+    """
+    bits = graph.tensors[tensor].format.bits
+    if bits % 8 == 0:
+        return True
+    home, layer = shared_memory(graph), graph.layers[graph.producer[tensor]]
+    views = [layer.output_shape]
+    for reader in graph.layers:
+        seen = zip(reader.inputs, reader.input_shapes, strict=True)
+        views += [view for name, view in seen if home.get(name, name) == tensor]
+    rows = [_row(view) for view in views]
+    return all(bits * length % 8 == 0 for length in [*rows, *_row_tiles(layer, mapping)])
+
+
+def _row(view: tuple[int, ...]) -> int:
+    """Elements of an innermost row."""
+    return view[-1] if view else 1
+
+
+def _row_tiles(layer: Layer, mapping: Mapping | None) -> tuple[int, ...]:
+    """Lengths of which every tile boundary along the innermost axis is a multiple, or the end of the row."""
+    row = _row(layer.output_shape)
+    if isinstance(layer, MacLayer) and isinstance(mapping, MacMapping):
+        group = layer.geometry.oc_per_group
+        cut = mapping.groups == 1 and mapping.oc < group
+        return (mapping.oc, group) if cut else (min(row, mapping.groups * group),)
+    return (min(row, mapping.tile[-1]),) if isinstance(mapping, VectorMapping) and mapping.tile else (row,)
+
+
+class Residency:
+    """Where the kept tensors of a Program under construction stand, and which operation read each one last."""
+
+    def __init__(self, graph: Graph, arch: Arch, mappings: Sequence[Mapping | None]) -> None:
+        self._graph, self._home = graph, shared_memory(graph)
+        capacity = slot_capacity(Memory.RESIDENT, arch)
+        wanted = (
+            [life for life in lives(graph) if in_whole_bytes(graph, life.tensor, mappings[life.first])]
+            if capacity
+            else []
+        )
+        self._offsets = first_fit(wanted, capacity)
+        self._last_recall: dict[str, int] = {}
+
+    def offset(self, tensor: str) -> int | None:
+        """Where the place of ``tensor`` begins; None for one that goes through DRAM."""
+        return self._offsets.get(self._home.get(tensor, tensor))
+
+    def recalled(self, tensor: str, operations: Index) -> None:
+        """The ``operations``, in program order, read ``tensor``, which may be one that is not kept."""
+        if len(operations) and self.offset(tensor) is not None:
+            self._last_recall[self._home.get(tensor, tensor)] = int(operations[-1])
+
+    def freed(self, tensor: str) -> int:
+        """The last operation so far that read a tensor whose place ``tensor`` takes; -1 where none did."""
+        mine = self._range(tensor)
+        others = (other for other in self._last_recall if overlap(mine, self._range(other)))
+        return max((self._last_recall[other] for other in others), default=-1)
+
+    def _range(self, tensor: str) -> tuple[int, int]:
+        start = self._offsets[tensor]
+        return start, start + tensor_bytes(self._graph, tensor)
+
+
+def overlap(a: tuple[int, int], b: tuple[int, int]) -> bool:
+    """Whether two half-open ranges share something."""
+    return max(a[0], b[0]) < min(a[1], b[1])
