@@ -285,7 +285,9 @@ def play(records: Any, memory: Any, arrays: Any) -> None:
                 count = min(BLOCK_PIXELS, pixels - first)
                 _places(r, first, count, places)
                 _sums(r, image, weights, segments, tables, places, count, scratch)
-                _requantize(r, scratch[: count * oc], integers, shifts, floats, scales, segments, memory, target + first * oc)
+                _requantize(
+                    r, scratch[: count * oc], integers, shifts, floats, scales, segments, memory, target + first * oc
+                )
         elif operation == SUM:
             for first in range(0, size, BLOCK_ELEMENTS):
                 sums = scratch[: min(BLOCK_ELEMENTS, size - first)]

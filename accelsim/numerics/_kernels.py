@@ -270,7 +270,7 @@ def _float32_narrow(acc: Array, mult: Array, zp: Int, low: Int, high: Int, out: 
 @njit
 def float32_half_even_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: Int, high: Int, out: Array) -> None:
     """``float32_half_even`` over a block; ``shift`` is unused."""
-    if -_MAGIC32_REACH <= low - zp and high - zp <= _MAGIC32_REACH:
+    if low - zp >= -_MAGIC32_REACH and high - zp <= _MAGIC32_REACH:
         _float32_narrow(acc, mult, zp, low, high, out)
         return
     step = 0 if mult.size == 1 else 1

@@ -192,7 +192,9 @@ def total_facts(result: Result) -> list[tuple[str, str]]:
 def _array_time(total: Total) -> str:
     """What the array did in how much of the time, most of it first."""
     parts = sorted(total.array_cycles.items(), key=lambda part: -part[1])
-    texts = [f"{share(cycles / total.cycles)} {_ARRAY_TIME.get(name, name.replace('_', ' '))}" for name, cycles in parts]
+    texts = [
+        f"{share(cycles / total.cycles)} {_ARRAY_TIME.get(name, name.replace('_', ' '))}" for name, cycles in parts
+    ]
     return ", ".join(texts) if total.cycles else NONE
 
 

@@ -46,7 +46,9 @@ def dequantize_blocks(site: Site, codes: NDArray[Any], block: int) -> Weights:
         ACCEPTED,
     )
     per_channel = least.reshape(-1).astype(np.float32)
-    return Weights(wide.astype(np.int16), per_channel, np.zeros(len(per_channel), np.int64), channel, bits=width(codes.dtype))
+    return Weights(
+        wide.astype(np.int16), per_channel, np.zeros(len(per_channel), np.int64), channel, bits=width(codes.dtype)
+    )
 
 
 def _operand(site: Site, position: int, codes: NDArray[Any], axis: int, block: int) -> NDArray[Any] | None:

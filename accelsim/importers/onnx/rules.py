@@ -30,5 +30,6 @@ class Rules:
         """RefusalError where only ONNX Runtime's own rule for ``operator`` is known."""
         if self.arithmetic.base not in (ONNXRUNTIME, FINN):
             raise RefusalError(
-                f"the arithmetic {self.arithmetic.base} has no rule for {operator}", f"the arithmetic {ONNXRUNTIME} or {FINN}"
+                f"the arithmetic {self.arithmetic.base} has no rule for {operator}",
+                f"the arithmetic {ONNXRUNTIME} or {FINN}",
             )
