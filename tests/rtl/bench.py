@@ -44,7 +44,7 @@ class Design:
             *("--top-module", self.module, "-y", str(rtl), "--Mdir", str(target)),
             *(f"-G{name}={value}" for name, value in self.parameters.items()),
             *("-CFLAGS", f"-std=c++17 -I{HERE / 'harness'} {defines}"),
-            *("-MAKEFLAGS", "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O0"),
+            *("-MAKEFLAGS", "OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0"),
             *(*packages, str(rtl / f"{self.module}.sv"), str(HERE / "harness" / f"{self.module}.cpp")),
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)

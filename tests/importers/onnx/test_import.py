@@ -321,9 +321,9 @@ def float_weights(n: Net) -> None:
 
 
 def weights_at_run_time(n: Net) -> None:
-    a, b = n.input((3, 4)), n.input((4, 5))
-    n.node("MatMul", [n.real(a), n.real(b)], "m")
-    n.quantized("m", n.act((3, 5)))
+    a, b = n.input((1, 3, 5, 5)), n.input((4, 3, 1, 1))
+    n.node("Conv", [n.real(a), n.real(b)], "m")
+    n.quantized("m", n.act((1, 4, 5, 5)))
 
 
 def open_size(n: Net) -> None:
