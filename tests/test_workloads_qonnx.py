@@ -14,8 +14,6 @@ from accelsim.graph import Dense, Graph, MacLayer
 from accelsim.importers import load_graph, packaged_models, resolve_model
 from accelsim.numerics import INT8, IntFormat, Thresholds
 
-pytest.importorskip("onnx", reason="needs onnx: pip install 'accelsim[onnx]'")
-
 FOLDER = Path(__file__).parents[1] / "workloads" / "digits_w4a4"
 FILES = ("digits_w4a4.onnx", "digits_w4a4_test.npz", "digits_w4a4_qonnx.npz", "README.md", "make.py")
 COMPOSABLE = ("bit_serial_16x16", "bit_fusion_16x16")

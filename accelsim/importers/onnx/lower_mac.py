@@ -79,8 +79,7 @@ def convolution_form(site: Site, image: Codes, kernel: Shape) -> Form:
         f"its input has shape {list(image.shape)}, its weights {list(kernel)}",
         "2-D convolution: 4 dimensions each",
     )
-    n, ic, ih, iw = image.shape
-    oc, depth, kh, kw = kernel
+    ic, (oc, depth, kh, kw) = image.shape[1], kernel
     groups = site.integer("group", 1)
     site.need(
         groups >= 1 and depth * groups == ic and oc % groups == 0 and min(kernel) > 0,
@@ -92,6 +91,13 @@ def convolution_form(site: Site, image: Codes, kernel: Shape) -> Form:
         f"its kernel_shape is not that of its weights, {(kh, kw)}",
         "a consistent file",
     )
+    return window_form(site, image, kernel, groups)
+
+
+def window_form(site: Site, image: Codes, kernel: Shape, groups: int) -> Form:
+    """The node's window over ``image`` as a convolution with weights of ONNX shape ``kernel`` in ``groups`` groups."""
+    n, ic, ih, iw = image.shape
+    oc, depth, kh, kw = kernel
     rows, columns = window(site, (ih, iw), (kh, kw))
     geometry = MacGeometry(
         n=n, ih=ih, iw=iw, ic=ic, oh=rows.size, ow=columns.size, oc=oc, kh=kh, kw=kw, stride_h=rows.stride,

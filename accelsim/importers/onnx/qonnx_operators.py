@@ -10,61 +10,40 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.graph import Conv2D, Dense, DepthwiseConv2D, MacGeometry
+from accelsim.graph import Dense, MacGeometry
 from accelsim.importers.onnx import formulas
 from accelsim.importers.onnx.chain_bases import Sums, TwoTensors, per_channel
 from accelsim.importers.onnx.chains import Chained, chain
 from accelsim.importers.onnx.formulas import Floats
 from accelsim.importers.onnx.functions import BINARY, UNARY
 from accelsim.importers.onnx.lower_binary import broadcast_shape
+from accelsim.importers.onnx.lower_mac import Form, convolution_form, window_form
 from accelsim.importers.onnx.lower_qonnx import chain_of
 from accelsim.importers.onnx.lower_shape import concat_layer, concat_shape, lower_transpose, moved
 from accelsim.importers.onnx.network import Codes, Real
 from accelsim.importers.onnx.qonnx_quantizer import QuantizedWeights, numbers
 from accelsim.importers.onnx.refusal import RefusalError
 from accelsim.importers.onnx.site import Site
-from accelsim.importers.onnx.window import window
 from accelsim.numerics import IntFormat
 
 
 def lower_conv(site: Site) -> None:
     """Sums of codes over quantized weights; the bias, float or quantized, is added after them."""
     image, given = _activation(site), _weights(site, 1)
-    site.need(
-        len(image.shape) == 4 and given.codes.ndim == 4,
-        f"its input has shape {list(image.shape)}, its weights {list(given.codes.shape)}",
-        "2-D convolution: 4 dimensions each",
-    )
-    oc, depth, kh, kw = given.codes.shape
-    groups = site.integer("group", 1)
-    site.need(
-        groups >= 1 and depth * groups == image.shape[1] and oc % groups == 0,
-        f"its weights have shape {list(given.codes.shape)} in {groups} groups over {image.shape[1]} input channels",
-        "channels that divide evenly",
-    )
-    site.need(site.ints("kernel_shape", (kh, kw)) == (kh, kw), "its kernel_shape is not its weights'", f"{(kh, kw)}")
+    form = convolution_form(site, image, given.codes.shape)
     weights, fmt, scales = _centred(site, given, 0)
-    sums = _convolution(site, image, weights.transpose(0, 2, 3, 1), fmt, scales, groups)
+    sums = _sums(site, image, form, weights.transpose(0, 2, 3, 1), fmt, scales)
     _with_bias(site, chain(sums, sums.shape, "a Conv"))
 
 
-def _convolution(
-    site: Site, image: Codes, weights: NDArray[Any], fmt: IntFormat, scales: Floats, groups: int, divisor: int = 1
+def _sums(
+    site: Site, image: Codes, form: Form, weights: NDArray[Any], fmt: IntFormat, scales: Floats, divisor: int = 1
 ) -> Sums:
-    n, ic, ih, iw = image.shape
-    oc, kh, kw, depth = weights.shape
-    rows, columns = window(site, (ih, iw), (kh, kw))
-    geometry = MacGeometry(
-        n=n, ih=ih, iw=iw, ic=ic, oh=rows.size, ow=columns.size, oc=oc, kh=kh, kw=kw, stride_h=rows.stride,
-        stride_w=columns.stride, dilation_h=rows.dilation, dilation_w=columns.dilation, pad_top=rows.before,
-        pad_left=columns.before, groups=groups,
-    )  # fmt: skip
-    depthwise = depth == 1 and groups == ic and groups > 1
-    kind, operator = (DepthwiseConv2D, "DEPTHWISE_CONV_2D") if depthwise else (Conv2D, "CONV_2D")
+    """``weights`` (oc, kh, kw, ic/groups)."""
     return Sums(
-        site=site, kind=kind, operator=operator, image=image, source=image.tensor,
-        shape=(n, oc, rows.size, columns.size), geometry=geometry, weights=np.ascontiguousarray(weights),
-        weight_format=fmt, unit=_unit(image, scales), divisor=divisor,
+        site=site, kind=form.kind, operator=form.operator, image=image, source=form.source, shape=form.shape,
+        geometry=form.geometry, weights=np.ascontiguousarray(weights), weight_format=fmt, unit=_unit(image, scales),
+        divisor=divisor,
     )  # fmt: skip
 
 
@@ -111,7 +90,8 @@ def _pool(site: Site, kernel: tuple[int, ...]) -> None:
     site.need(len(image.shape) == 4, f"its input has shape {list(image.shape)}", "4 dimensions")
     channels, cells = image.shape[1], math.prod(kernel)
     ones = np.ones((channels, *kernel, 1), np.uint8)
-    sums = _convolution(site, image, ones, IntFormat(1, signed=False), np.ones(1, np.float32), channels, cells)
+    form = window_form(site, image, (channels, 1, *kernel), channels)
+    sums = _sums(site, image, form, ones, IntFormat(1, signed=False), np.ones(1, np.float32), cells)
     site.result(chain(sums, sums.shape, f"a {site.node.op}"))
 
 

@@ -35,13 +35,9 @@ def read_onnx(path: Path) -> OnnxModel:
 
 
 def _parse(path: Path, blob: bytes) -> Any:
-    try:
-        import onnx
-        from google.protobuf.message import DecodeError
-    except ImportError as error:
-        raise ModelError(
-            f"{path}: reading .onnx files needs the package onnx; install it with pip install 'accelsim[onnx]'"
-        ) from error
+    import onnx
+    from google.protobuf.message import DecodeError
+
     message = onnx.ModelProto()
     try:
         message.ParseFromString(blob)
