@@ -11,7 +11,7 @@ from llvmlite import binding, ir
 from accelsim.errors import ConfigError, InputError
 from accelsim.kernels import gemm as module
 from accelsim.kernels._gemm import AVXVNNI, FIELDS, PAIRS, QUADS, VNNI512, Tile, emit_panel
-from accelsim.kernels.gemm import BLOCK_CODES, BLOCK_ROWS, PATHS, available_paths, gemm, pack_weights
+from accelsim.kernels.gemm import BLOCK_CODES, BLOCK_ROWS, PATHS, available_paths, gemm, is_exact, pack_weights
 
 sizes = st.integers(1, 70)
 relaxed = settings(deadline=None, max_examples=80)
@@ -106,6 +106,7 @@ def test_the_widest_path_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         module, "cpu_features", lambda: frozenset(PATHS["vnni512"].features + PATHS["avxvnni"].features)
     )
+    monkeypatch.setattr(module, "is_exact", lambda name: True)  # this CPU may not have what it is said to have
     assert pack_weights(np.ones((2, 2), np.int8)).path == "vnni512"
     assert pack_weights(np.ones((2, 2), np.int8), wide=True).path == "pairs"
 
@@ -181,3 +182,15 @@ def test_vnni_tiles_differ_from_the_tested_one_in_shape_and_instruction_only() -
     assert AVXVNNI.dot is VNNI512.dot
     assert not (AVXVNNI.clamped)
     assert not (VNNI512.clamped)
+
+
+@pytest.mark.parametrize("name", available_paths())
+def test_every_path_of_this_cpu_is_exact(name: str) -> None:
+    assert is_exact(name)
+
+
+def test_a_path_that_errs_is_not_chosen_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, *_ = available_paths()
+    monkeypatch.setattr(module, "is_exact", lambda name: name != first)
+    assert pack_weights(np.ones((2, 3), np.int8)).path == second
+    assert pack_weights(np.ones((2, 3), np.int8), path=first).path == first
