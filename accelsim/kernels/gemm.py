@@ -173,7 +173,8 @@ def is_exact(name: str) -> bool:
 def pack_weights(w: Integers, *, wide: bool = False, path: str | None = None) -> PackedWeights:
     """Lay out weights ``w`` (n, k) of int8 or int16; ``wide`` where x will be int16.
 
-    ``path`` names the path to use, by default the fastest that :func:`is_exact`. ConfigError for a path that this CPU or these codes do not have.
+    ``path`` names the path to use, by default the fastest that :func:`is_exact`. ConfigError for a path that this CPU or these
+    codes do not have.
     """
     if w.ndim != 2 or w.dtype not in (np.int8, np.int16):
         raise InputError(f"weights must be int8 or int16 of shape (n, k), got {w.dtype} {w.shape}; convert them first")
