@@ -55,7 +55,7 @@ def best_tiling(
 ) -> int:
     """``(order * pixels + pixel) * taps + tap) * channels + channel`` of the best tiling; NOTHING_FITS where none fits.
 
-    ``shape`` = (n, oh, ow, oc per group, ic per group, kh, kw, groups); ``pixels`` (P, 2): oh, ow; ``taps`` (T, 2): kh, kw;
+    ``shape`` = (n, oh, ow, oc per group, ic per group, kh, kw, groups); ``pixels`` (P, 3): oh, ow, n; ``taps`` (T, 2): kh, kw;
     ``channels`` (C, 3): oc, ic, groups; ``rows``, ``columns`` (P, T): extents of the input under a tile. Every tile is taken at
     full size. Cycles are the longest of the DRAM port, the array, and the round trip of a buffer slot (load, latency, compute,
     free again), plus the first load, which nothing hides. Of the tilings within ``slack`` (a fraction) of the fewest cycles,
@@ -66,17 +66,17 @@ def best_tiling(
     traffic, work, tiles = np.empty_like(cycles), np.empty_like(cycles), np.empty_like(cycles)
     at = -1
     for p in range(len(pixels)):
-        oh, ow = pixels[p, 0], pixels[p, 1]
-        spatial = shape[0] * _parts(shape[1], oh) * _parts(shape[2], ow)
+        oh, ow, n = pixels[p, 0], pixels[p, 1], pixels[p, 2]
+        spatial = _parts(shape[0], n) * _parts(shape[1], oh) * _parts(shape[2], ow)
         for t in range(len(taps)):
             kh, kw = taps[t, 0], taps[t, 1]
-            tap_steps, area = _parts(shape[5], kh) * _parts(shape[6], kw), rows[p, t] * columns[p, t]
+            tap_steps, area = _parts(shape[5], kh) * _parts(shape[6], kw), n * rows[p, t] * columns[p, t]
             for c in range(len(channels)):
                 at += 1
                 oc, ic, groups = channels[c, 0], channels[c, 1], channels[c, 2]
                 weight_tile = _packed(groups * oc * kh * kw * ic, machine[WEIGHT_BITS])
                 input_tile = _packed(area * groups * ic, machine[ACTIVATION_BITS])
-                outputs = oh * ow * groups * oc
+                outputs = n * oh * ow * groups * oc
                 output_tile = _packed(outputs, machine[OUTPUT_BITS])
                 if (
                     weight_tile > machine[WEIGHT_CAPACITY]
@@ -89,7 +89,7 @@ def best_tiling(
                 channel = group_tiles * _parts(shape[3], oc)
                 steps = tap_steps * _parts(shape[4], ic)
                 stores, computes = spatial * channel, spatial * channel * steps
-                compute = tile_cost(array, oh * ow, kh * kw * ic, oc, groups, False)[0]
+                compute = tile_cost(array, n * oh * ow, kh * kw * ic, oc, groups, False)[0]
                 weight_cycles, input_cycles = _port(machine, weight_tile), _port(machine, input_tile)
                 output_cycles = stores * _port(machine, output_tile)
                 load = weight_cycles + input_cycles + machine[LATENCY]

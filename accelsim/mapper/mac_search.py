@@ -31,7 +31,7 @@ CYCLE_SLACK = 0.02
 
 @dataclass(frozen=True, eq=False)
 class _Axes:
-    """Candidate sizes: ``pixels`` (P, 2) of oh, ow; ``taps`` (T, 2) of kh, kw; ``channels`` (C, 3) of oc, ic, groups."""
+    """Candidate sizes: ``pixels`` (P, 3) of oh, ow, n; ``taps`` (T, 2) of kh, kw; ``channels`` (C, 3) of oc, ic, groups."""
 
     pixels: Candidates
     taps: Candidates
@@ -46,7 +46,7 @@ def best_mac_mapping(name: str, geometry: MacGeometry, *, bits: OperandBits, wor
     passes, products = arch.array.passes(*widths), arch.array.products(*widths)
     axes = _candidates(g, arch, products)
     rows = input_span(g, "h", axes.pixels[:, :1], axes.taps[:, 0])
-    columns = input_span(g, "w", axes.pixels[:, 1:], axes.taps[:, 1])
+    columns = input_span(g, "w", axes.pixels[:, 1:2], axes.taps[:, 1])
     shape = np.array([g.n, g.oh, g.ow, g.oc_per_group, g.ic_per_group, g.kh, g.kw, g.groups], dtype=np.int64)
     array = array_record(arch, bits=widths, passes=passes, products=products)
     machine = _machine(bits, words, arch)
@@ -55,16 +55,17 @@ def best_mac_mapping(name: str, geometry: MacGeometry, *, bits: OperandBits, wor
         raise _nothing_fits(name, mac_footprint(g, _combined(axes), bits, words), arch)
     counts = len(ORDERS), len(axes.pixels), len(axes.taps), len(axes.channels)
     order, p, t, c = (int(i) for i in np.unravel_index(best, counts))
-    (oh, ow), (kh, kw), (oc, ic, groups) = axes.pixels[p].tolist(), axes.taps[t].tolist(), axes.channels[c].tolist()
-    return MacMapping(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, order=ORDERS[order])
+    (oh, ow, n), (kh, kw), (oc, ic, groups) = axes.pixels[p].tolist(), axes.taps[t].tolist(), axes.channels[c].tolist()
+    return MacMapping(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, n=n, order=ORDERS[order])
 
 
 def _candidates(g: MacGeometry, arch: Arch, products: int) -> _Axes:
     """A few sizes per axis.
 
-    Rows are cut before columns, kernel rows before kernel columns; several groups stand in a tile only whole.
+    Rows are cut before columns, kernel rows before kernel columns; several groups, and several images, stand in a tile only whole.
     """
-    pixels = [(oh, g.ow) for oh in _parts(g.oh)] + [(1, ow) for ow in _parts(g.ow) if ow < g.ow]
+    pixels = [(oh, g.ow, 1) for oh in _parts(g.oh)] + [(1, ow, 1) for ow in _parts(g.ow) if ow < g.ow]
+    pixels += [(g.oh, g.ow, n) for n in _parts(g.n) if n > 1]
     taps = sorted({(g.kh, g.kw), (1, g.kw), (1, 1)})
     channels = [
         (oc, ic, 1)
@@ -78,8 +79,8 @@ def _candidates(g: MacGeometry, arch: Arch, products: int) -> _Axes:
 def _combined(axes: _Axes) -> TileSizes:
     """Every combination of the candidate sizes."""
     p, t, c = (i.ravel() for i in np.indices((len(axes.pixels), len(axes.taps), len(axes.channels))))
-    (oh, ow), (kh, kw), (oc, ic, groups) = axes.pixels[p].T, axes.taps[t].T, axes.channels[c].T
-    return TileSizes(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups)
+    (oh, ow, n), (kh, kw), (oc, ic, groups) = axes.pixels[p].T, axes.taps[t].T, axes.channels[c].T
+    return TileSizes(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, n=n)
 
 
 def _machine(bits: OperandBits, words: int, arch: Arch) -> NDArray[np.float64]:
