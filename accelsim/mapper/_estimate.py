@@ -13,10 +13,10 @@ ORDERS = 2
 WEIGHTS_OUTER = 0
 """Loop order code: the spatial tiles run inside the channel tiles."""
 NOTHING_FITS = -1
-MACHINE = 13
+MACHINE = 15
 (WEIGHT_CAPACITY, ACTIVATION_CAPACITY, ACCUMULATOR_CAPACITY, OUTPUT_CAPACITY) = range(4)
 (WEIGHT_BITS, ACTIVATION_BITS, OUTPUT_BITS, WORDS) = range(4, 8)
-(SETUP, CLOCK, BANDWIDTH, LATENCY, DEPTH) = range(8, MACHINE)
+(SETUP, CLOCK, BANDWIDTH, LATENCY, DEPTH, INPUTS_KEPT, OUTPUTS_KEPT) = range(8, MACHINE)
 """Places of what the estimate needs of the machine and the operands, in one float64 record."""
 
 
@@ -90,8 +90,14 @@ def best_tiling(
                 steps = tap_steps * _parts(shape[4], ic)
                 stores, computes = spatial * channel, spatial * channel * steps
                 compute = tile_cost(array, n * oh * ow, kh * kw * ic, oc, groups, False)[0]
-                weight_cycles, input_cycles = _port(machine, weight_tile), _port(machine, input_tile)
-                output_cycles = stores * _port(machine, output_tile)
+                weight_cycles, input_cycles = _port(machine, weight_tile), 0.0
+                if machine[INPUTS_KEPT]:
+                    input_tile = 0.0
+                else:
+                    input_cycles = _port(machine, input_tile)
+                if machine[OUTPUTS_KEPT]:
+                    output_tile = 0.0
+                output_cycles = stores * _port(machine, output_tile) if output_tile else 0.0
                 load = weight_cycles + input_cycles + machine[LATENCY]
                 for order in range(ORDERS):
                     weight_loads, input_loads = loads(order, spatial, channel, group_tiles, steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,13 @@ CYCLE_SLACK = 0.02
 """Estimated cycles that the mapper gives up for less DRAM traffic, as a fraction."""
 
 
+class Kept(NamedTuple):
+    """Whether a layer's input, and its output, stay on chip, where they cost the DRAM port nothing."""
+
+    inputs: bool
+    outputs: bool
+
+
 @dataclass(frozen=True, eq=False)
 class _Axes:
     """Candidate sizes: ``pixels`` (P, 3) of oh, ow, n; ``taps`` (T, 2) of kh, kw; ``channels`` (C, 3) of oc, ic, groups."""
@@ -38,7 +46,9 @@ class _Axes:
     channels: Candidates
 
 
-def best_mac_mapping(name: str, geometry: MacGeometry, *, bits: OperandBits, words: int, arch: Arch) -> MacMapping:
+def best_mac_mapping(
+    name: str, geometry: MacGeometry, *, bits: OperandBits, kept: Kept, words: int, arch: Arch
+) -> MacMapping:
     """Of the legal candidates within CYCLE_SLACK of the fewest estimated cycles, the one with the least DRAM traffic."""
     from accelsim.mapper._estimate import NOTHING_FITS, best_tiling
 
@@ -49,7 +59,7 @@ def best_mac_mapping(name: str, geometry: MacGeometry, *, bits: OperandBits, wor
     columns = input_span(g, "w", axes.pixels[:, 1:2], axes.taps[:, 1])
     shape = np.array([g.n, g.oh, g.ow, g.oc_per_group, g.ic_per_group, g.kh, g.kw, g.groups], dtype=np.int64)
     array = array_record(arch, bits=widths, passes=passes, products=products)
-    machine = _machine(bits, words, arch)
+    machine = _machine(bits, kept, words, arch)
     best = best_tiling(array, machine, shape, axes.pixels, axes.taps, axes.channels, rows, columns, CYCLE_SLACK)
     if best == NOTHING_FITS:
         raise _nothing_fits(name, mac_footprint(g, _combined(axes), bits, words), arch)
@@ -83,20 +93,20 @@ def _combined(axes: _Axes) -> TileSizes:
     return TileSizes(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, n=n)
 
 
-def _machine(bits: OperandBits, words: int, arch: Arch) -> NDArray[np.float64]:
+def _machine(bits: OperandBits, kept: Kept, words: int, arch: Arch) -> NDArray[np.float64]:
     """What the estimate needs of the machine, in the order of :mod:`accelsim.mapper._estimate`."""
     memories = Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS
     capacities = (slot_capacity(memory, arch) for memory in memories)
     depth = min(slots(memory, arch) for memory in memories[:2])
     port = arch.dma.setup_cycles, arch.clock_hz, arch.dram.bandwidth_bytes_per_s, dram_latency_cycles(arch), depth
-    return np.array([*capacities, bits.weight, bits.activation, bits.output, words, *port], dtype=np.float64)
+    return np.array([*capacities, bits.weight, bits.activation, bits.output, words, *port, *kept], dtype=np.float64)
 
 
 def _parts(size: int, unit: int = 1) -> list[int]:
-    """``size`` cut into 1, 2, 3, 4, 6, 8, ... equal parts, parts above ``unit`` rounded up to a multiple of it; 1 always."""
+    """``size`` cut into 1, 2, 3, 4, 6, 8, ... equal parts, parts above ``unit`` rounded up to a multiple of it; 1 and ``unit``."""
     divisors = {2**k for k in range(size.bit_length())} | {3 * 2**k for k in range(4)}
     sizes = {ceil_div(size, d) for d in divisors if d <= size}
-    return sorted({s if s < unit else min(size, ceil_div(s, unit) * unit) for s in sizes} | {1})
+    return sorted({s if s < unit else min(size, ceil_div(s, unit) * unit) for s in sizes} | {1, min(size, unit)})
 
 
 def _nothing_fits(name: str, footprint: dict[Memory, Candidates], arch: Arch) -> MappingError:
