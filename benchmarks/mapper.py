@@ -19,7 +19,7 @@ from accelsim.energy import load_table
 from accelsim.graph import MacLayer
 from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import map_layer
-from accelsim.mapper.greedy import operand_bits
+from accelsim.program.footprint import operand_bits
 from accelsim.search import search_mapping
 from accelsim.search._bounds import CYCLES, search
 from accelsim.search.search import FINALISTS, _energies, _limits, _shape, array_of

@@ -67,7 +67,7 @@ def _timeline_order(timeline: Times) -> Iterator[tuple[int, bool]]:
 
 
 class _TiledReader:
-    """The state of one inference: DRAM, buffers, accumulators, tensors kept on chip.
+    """The state of one inference: DRAM, each core's buffers and accumulators, tensors kept on chip.
 
     ``_kept`` is what became of each tensor that never reaches DRAM: for the caller, no operation reads it.
     """
@@ -75,9 +75,10 @@ class _TiledReader:
     def __init__(self, program: Program, inputs: Mapping[str, NDArray[Any]]) -> None:
         self._program, self._graph = program, program.graph
         self._accumulators = accumulator_formats(program.graph, program.arch)
-        self._memories: dict[Memory, Bytes] = {
-            memory: _memory(memory, program) for memory in Memory if memory not in (Memory.DRAM, Memory.RESIDENT)
-        }
+        on_chip = [memory for memory in Memory if memory not in (Memory.DRAM, Memory.RESIDENT)]
+        self._memories: list[dict[Memory, Bytes]] = [
+            {memory: _memory(memory, program) for memory in on_chip} for _ in range(program.arch.cores.count)
+        ]
         self._resident = Resident(program)
         self._dram, self._kept = Dram(), Dram()
         self._fill_dram(inputs)
@@ -139,7 +140,7 @@ class _TiledReader:
         self._actions[Engine(self._program.engine[i])](i)
 
     def _memory_of(self, i: int) -> Bytes:
-        return self._memories[Memory(self._program.memory[i])]
+        return self._memories[self._program.core[i]][Memory(self._program.memory[i])]
 
     def _layer(self, i: int) -> Any:
         return self._graph.layers[self._program.layer[i]]

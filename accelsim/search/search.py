@@ -13,11 +13,10 @@ from accelsim.energy import EnergyTable, action_energies, count_actions, layer_e
 from accelsim.errors import MappingError
 from accelsim.graph import Graph, HostPort, MacLayer
 from accelsim.mapper import map_layer
-from accelsim.mapper.greedy import operand_bits
 from accelsim.program import MacMapping, Mapping, Memory, build_program
 from accelsim.program.array_model import array_record
 from accelsim.program.cost import dram_latency_cycles
-from accelsim.program.footprint import OperandBits, accumulator_words, slot_capacity, slots
+from accelsim.program.footprint import OperandBits, accumulator_words, operand_bits, slot_capacity, slots
 from accelsim.search.space import Integers, space_of
 from accelsim.timing import schedule
 

@@ -6,18 +6,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import ProgramError
-from accelsim.program import Engine, Program
+from accelsim.program import DRAM_ENGINES, Engine, Program
 from accelsim.timing.timeline import Timeline
 
 MAX_CYCLES = 2**62
 
 
 def queues(program: Program) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Operations grouped by engine, in program order, and where each engine's group begins (CSR over engines)."""
-    order = np.argsort(program.engine, kind="stable").astype(np.int64)
-    start = np.zeros(len(Engine) + 1, dtype=np.int64)
-    start[1:] = np.cumsum(np.bincount(program.engine, minlength=len(Engine)))
+    """Operations grouped by queue (:attr:`Program.queue`), in program order, and where each group begins (CSR over queues)."""
+    count = len(Engine) * program.arch.cores.count
+    number = program.engine if program.arch.cores.count == 1 else program.queue  # bytes sort faster
+    order = np.argsort(number, kind="stable").astype(np.int64)
+    start = np.zeros(count + 1, dtype=np.int64)
+    start[1:] = np.cumsum(np.bincount(number, minlength=count))
     return order, start
+
+
+def ports(program: Program) -> int:
+    """How many queues, the first ones, use the DRAM port."""
+    return len(DRAM_ENGINES) * program.arch.cores.count
 
 
 def check_horizon(program: Program) -> None:
@@ -36,7 +43,7 @@ def schedule(program: Program) -> Timeline:
     check_horizon(program)
     order, begin = queues(program)
     start, finish, done = merge_schedule(
-        order, begin, program.cycles, program.latency, program.dependency_start, program.dependencies
+        order, begin, program.cycles, program.latency, program.dependency_start, program.dependencies, ports(program)
     )
     if done < len(program):
         stuck = int(np.flatnonzero(finish < 0)[0])

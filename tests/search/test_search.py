@@ -13,11 +13,10 @@ from accelsim.errors import MappingError
 from accelsim.graph import Conv2D, Graph, HostPort, MacGeometry, MacLayer, Tensor
 from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import map_layer
-from accelsim.mapper.greedy import operand_bits
 from accelsim.numerics import INT8, IntFormat
 from accelsim.program import Memory, build_program, check_program
 from accelsim.program.array_model import ComputeTiles, array_cost
-from accelsim.program.footprint import slot_capacity
+from accelsim.program.footprint import operand_bits, slot_capacity
 from accelsim.search import OBJECTIVES, search_graph, search_mapping
 from accelsim.search._bounds import CYCLES, evaluate, search
 from accelsim.search.search import _alone, _energies, _limits, _mapping, _scheduled, _shape, array_of
