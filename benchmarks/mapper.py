@@ -42,7 +42,7 @@ def main() -> None:
         space, bits = space_of(layer.geometry), operand_bits(layer, graph)
         values, best = np.empty(FINALISTS), np.zeros((FINALISTS, 8), np.int64)
         record, limits = array_of(bits, arch), _limits(layer, bits, arch)
-        energies, shape = _energies(layer, graph, arch, table), _shape(layer)
+        energies, shape = _energies(layer, graph, arch, table), _shape(layer, graph, arch)
         begin = time.process_time()
         seen, legal = search(
             record, limits, energies, shape, space.pixels, space.taps, space.channels, space.rows, space.columns,

@@ -43,7 +43,8 @@ class LayerResult(_Record):
     drains. ``busy_cycles`` holds each engine's time, ``stall_cycles`` by cause how long the array stood still for this layer's
     work. ``utilization`` is MACs over what the array could have done in
     ``cycles``, ``compute_utilization`` the same for ``compute_cycles``; None where the array has nothing to do.
-    ``bound`` names the busiest part. Energies are in picojoules, traffic in bytes.
+    ``bound`` names the busiest part. Energies are in picojoules, traffic in bytes. ``cores`` have a share of the layer; times of
+    engines, arrays and stalls are those of all cores added up, and utilizations compare with all cores' arrays.
     """
 
     index: int
@@ -71,13 +72,15 @@ class LayerResult(_Record):
     energy_pj: float
     energy_split_pj: dict[str, float]
     mapping: str
+    cores: int = 1
 
 
 class Total(_Record):
     """Sums and rates of one inference of the whole network.
 
     ``array_cycles`` says where the array's time went: ``stream``, ``fill_drain``, and every cause for which it stood still;
-    its entries add up to ``cycles``.
+    its entries add up to ``cycles``, with several cores to as many times that. ``core_busy_cycles`` holds each core's time per
+    engine.
     """
 
     macs: int
@@ -97,6 +100,7 @@ class Total(_Record):
     energy_split_pj: dict[str, float]
     energy_per_mac_fj: float | None
     average_power_w: float
+    core_busy_cycles: tuple[dict[str, int], ...] = ()
 
 
 class ValueSummary(_Record):

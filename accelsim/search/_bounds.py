@@ -86,11 +86,11 @@ def _packed(elements: int, bits: int) -> int:
     return (elements * bits + 7) // 8
 
 
-LIMITS = 17
+LIMITS = 18
 (WEIGHT_CAPACITY, ACTIVATION_CAPACITY, ACCUMULATOR_CAPACITY, OUTPUT_CAPACITY) = range(4)
 (WEIGHT_BITS, ACTIVATION_BITS, OUTPUT_BITS, WORDS) = range(4, 8)
 (SETUP, PER_BYTE, PER_BYTE_OVER, LATENCY) = range(8, 12)
-(LANES, OUTPUT_WIDTH, SINGLE_WEIGHTS, SINGLE_ACTIVATIONS, INPUT_CHANNELS) = range(12, 17)
+(LANES, OUTPUT_WIDTH, SINGLE_WEIGHTS, SINGLE_ACTIVATIONS, INPUT_CHANNELS, SHARES) = range(12, 18)
 """Places of the machine's limits in one int64 record."""
 
 
@@ -102,7 +102,8 @@ def evaluate(
     """(fewest cycles, picojoules) of one tiling; ``rows`` and ``columns`` are input rows summed over tiles of pixels and taps.
 
     No schedule is shorter than the array's work behind the first loads and before the last requantization and store, than
-    the port's work, or than loads and work in turn where a memory holds one tile only.
+    the port's work, or than loads and work in turn where a memory holds one tile only. ``shape`` is the smallest of the SHARES
+    of as many cores: each other has the same work at least, and all share the port.
     """
     spatial = shape[0] * _parts(shape[1], oh) * _parts(shape[2], ow)
     group_tiles = _parts(shape[7], groups)
@@ -130,7 +131,7 @@ def evaluate(
     last_rows, last_columns = (shape[1] - 1) % oh + 1, (shape[2] - 1) % ow + 1
     last = last_rows * last_columns * ((shape[3] - 1) % oc + 1) * ((shape[7] - 1) % groups + 1)
     behind = max(1, _parts(last, limits[LANES])) + _dma(limits, 1, _packed(last, limits[OUTPUT_BITS])) + limits[LATENCY]
-    cycles = max(first + limits[LATENCY] + cost[0] + behind, load_weights + load_inputs + store + limits[LATENCY])
+    cycles = max(first + limits[LATENCY] + cost[0] + behind, limits[SHARES] * (load_weights + load_inputs + store) + limits[LATENCY])
     if limits[SINGLE_WEIGHTS]:
         cycles = max(cycles, load_weights + weight_loads * limits[LATENCY] + cost[0] + behind)
     if limits[SINGLE_ACTIVATIONS]:

@@ -28,7 +28,7 @@ def program_of(
     start = np.concatenate([[0], np.cumsum([len(w) for w in waits])]).astype(np.int64)
     columns = {
         name: np.zeros(n, dtype=getattr(base, name).dtype)
-        for name in ("layer", "amount", "memory", "offset", "extent", "operand")
+        for name in ("core", "layer", "amount", "memory", "offset", "extent", "operand")
     }
     zeros = np.zeros((n, 8), dtype=np.int32)
     return base.replace(
