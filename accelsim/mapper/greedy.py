@@ -48,5 +48,6 @@ def map_layer(layer: Layer, *, graph: Graph, arch: Arch) -> Mapping | None:
 
 def _map_mac(layer: MacLayer, bits: OperandBits, arch: Arch) -> MacMapping:
     words = accumulator_words(bits.activation, arch)
-    largest = mac_shares(layer.geometry, bits=bits, arch=arch)[0].geometry
-    return best_mac_mapping(layer.name, largest, bits=bits, words=words, arch=arch)
+    shares = mac_shares(layer.geometry, bits=bits, arch=arch)
+    largest = shares[0].geometry
+    return best_mac_mapping(layer.name, largest, bits=bits, words=words, arch=arch, shares=len(shares))

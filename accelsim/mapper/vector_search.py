@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,21 +21,27 @@ def vector_mapping(layer: VectorLayer, *, input_bits: Sequence[int], output_bits
     shares = vector_shares(layer, arch)
     tile = list(shares[0].shape)
     splittable = [axis for axis in range(len(tile)) if axis not in layer.whole_axes]
-    missing = _missing(layer, shares, tuple(tile), input_bits, output_bits, arch)
-    while missing:
+    capacity = slot_capacity(Memory.OUTPUTS, arch)
+    while True:
         axis = next((a for a in splittable if tile[a] > 1), None)
-        if axis is None:
-            memory, bytes_short = missing
-            raise MappingError(
-                f"layer {layer.name!r} ({layer.operator}): the smallest tile is {bytes_short} bytes too large for one slot of the "
-                f"{memory.label}; enlarge it or switch its double buffering off",
-                layer=layer.name,
-                memory=memory.label,
-                missing=bytes_short,
-            )
+        if axis is None or packed_bytes(math.prod(tile), output_bits) <= capacity:
+            missing = _missing(layer, shares, tuple(tile), input_bits, output_bits, arch)
+            if not missing:
+                break
+            if axis is None:
+                raise _too_large(layer, *missing)
         tile[axis] = -(-tile[axis] // 2)
-        missing = _missing(layer, shares, tuple(tile), input_bits, output_bits, arch)
     return VectorMapping(tile=tuple(tile))
+
+
+def _too_large(layer: VectorLayer, memory: Memory, missing: int) -> MappingError:
+    return MappingError(
+        f"layer {layer.name!r} ({layer.operator}): the smallest tile is {missing} bytes too large for one slot of the "
+        f"{memory.label}; enlarge it or switch its double buffering off",
+        layer=layer.name,
+        memory=memory.label,
+        missing=missing,
+    )
 
 
 def _missing(

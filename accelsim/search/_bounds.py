@@ -35,12 +35,12 @@ def _sizes(size: int, tile: int, which: int) -> Any:
 def _array_totals(
     array: Any, shape: Any, oh: int, ow: int, oc: int, ic: int, kh: int, kw: int, groups: int, keeps: bool
 ) -> Any:
-    """(cycles, weight reads, activation reads, accumulator writes) of all compute tiles of a layer.
+    """(cycles, weight reads, activation reads, accumulator writes) of all compute tiles of a layer; cycles of the shortest one.
 
     ``shape`` = (n, oh, ow, oc per group, ic per group, kh, kw, groups); ``keeps``: of the spatial tiles behind the first the
     weights are there already.
     """
-    cycles, weights, reads, writes = 0, 0, 0, 0
+    cycles, weights, reads, writes, shortest = 0, 0, 0, 0, 2**62
     for a in range(2):
         rows, row_count = _sizes(shape[1], oh, a)
         for b in range(2):
@@ -72,7 +72,8 @@ def _array_totals(
                             weights += count * cost[2]
                             reads += count * cost[3]
                             writes += count * cost[4]
-    return cycles, weights, reads, writes
+                            shortest = min(shortest, cost[0])
+    return cycles, weights, reads, writes, shortest
 
 
 @njit
@@ -86,24 +87,26 @@ def _packed(elements: int, bits: int) -> int:
     return (elements * bits + 7) // 8
 
 
-LIMITS = 18
+LIMITS = 20
 (WEIGHT_CAPACITY, ACTIVATION_CAPACITY, ACCUMULATOR_CAPACITY, OUTPUT_CAPACITY) = range(4)
 (WEIGHT_BITS, ACTIVATION_BITS, OUTPUT_BITS, WORDS) = range(4, 8)
 (SETUP, PER_BYTE, PER_BYTE_OVER, LATENCY) = range(8, 12)
-(LANES, OUTPUT_WIDTH, SINGLE_WEIGHTS, SINGLE_ACTIVATIONS, INPUT_CHANNELS, SHARES) = range(12, 18)
+(LANES, OUTPUT_WIDTH, INPUT_CHANNELS, SINGLE_WEIGHTS, SINGLE_ACTIVATIONS, SINGLE_SUMS, SINGLE_OUTPUTS) = range(12, 19)
+SHARES = 19
 """Places of the machine's limits in one int64 record."""
 
 
 @njit
 def evaluate(
     array: Any, limits: Any, energies: Any, shape: Any, oh: int, ow: int, oc: int, ic: int, kh: int, kw: int, groups: int,
-    order: int, rows: int, columns: int, first_rows: int, first_columns: int,
+    order: int, rows: int, columns: int, first_rows: int, first_columns: int, area: int,
 ) -> Any:  # fmt: skip
-    """(fewest cycles, picojoules) of one tiling; ``rows`` and ``columns`` are input rows summed over tiles of pixels and taps.
+    """(fewest cycles, picojoules, whether the cycles are the schedule's own) of one tiling.
 
-    No schedule is shorter than the array's work behind the first loads and before the last requantization and store, than
-    the port's work, or than loads and work in turn where a memory holds one tile only. ``shape`` is the smallest of the SHARES
-    of as many cores: each other has the same work at least, and all share the port.
+    ``rows`` and ``columns`` are input rows and columns summed over tiles of pixels and taps, those under the first tile, and
+    ``area`` input pixels under the largest one. No schedule is shorter than the array's work behind the first loads and before
+    the last requantization and store, than the port's work, or than loads and work in turn where a memory holds one tile only.
+    ``shape`` is the smallest of the SHARES of as many cores: each other has the same work at least, and all share the port.
     """
     spatial = shape[0] * _parts(shape[1], oh) * _parts(shape[2], ow)
     group_tiles = _parts(shape[7], groups)
@@ -131,14 +134,36 @@ def evaluate(
     last_rows, last_columns = (shape[1] - 1) % oh + 1, (shape[2] - 1) % ow + 1
     last = last_rows * last_columns * ((shape[3] - 1) % oc + 1) * ((shape[7] - 1) % groups + 1)
     behind = max(1, _parts(last, limits[LANES])) + _dma(limits, 1, _packed(last, limits[OUTPUT_BITS])) + limits[LATENCY]
-    cycles = max(first + limits[LATENCY] + cost[0] + behind, limits[SHARES] * (load_weights + load_inputs + store) + limits[LATENCY])
+    port = limits[SHARES] * (load_weights + load_inputs + store)
+    cycles = max(first + limits[LATENCY] + cost[0] + behind, port + limits[LATENCY])
+    exact = first_inputs > 0 and limits[OUTPUT_WIDTH] == 0 and limits[SHARES] == 1
+    exact = exact and (computes == 1 or _array_never_waits(limits, cost[4], oh, ow, oc, ic, kh, kw, groups, area))
     if limits[SINGLE_WEIGHTS]:
         cycles = max(cycles, load_weights + weight_loads * limits[LATENCY] + cost[0] + behind)
     if limits[SINGLE_ACTIVATIONS]:
         cycles = max(cycles, load_inputs + input_loads * limits[LATENCY] + cost[0] + behind)
     energy = energies[0] + cost[1] * energies[1] + cost[2] * energies[2] + cost[3] * energies[3]
     energy += weight_bytes * energies[4] + input_bytes * energies[5] + output_bytes * energies[6]
-    return cycles, energy
+    return cycles, energy, exact
+
+
+@njit
+def _array_never_waits(
+    limits: Any, shortest: int, oh: int, ow: int, oc: int, ic: int, kh: int, kw: int, groups: int, area: int
+) -> bool:
+    """Whether all that can go on beside a compute tile is done within the shortest one.
+
+    With two slots in every memory, at most a load of weights, a load of activations and two stores stand at the port while a
+    tile computes, each enabled when it began or before; the next tile needs them done, their data arrived, and the sums of the
+    tile before the last requantized. So the array runs from its first tile to its last without a pause.
+    """
+    single = limits[SINGLE_WEIGHTS] + limits[SINGLE_ACTIVATIONS] + limits[SINGLE_SUMS] + limits[SINGLE_OUTPUTS]
+    outputs = oh * ow * oc * groups
+    store = _dma(limits, 1, _packed(outputs, limits[OUTPUT_BITS]))
+    loads = _dma(limits, 1, _packed(groups * oc * kh * kw * ic, limits[WEIGHT_BITS]))
+    loads += _dma(limits, 1, _packed(area * groups * ic, limits[ACTIVATION_BITS]))
+    requantize = max(1, _parts(outputs, limits[LANES]))
+    return bool(single == 0 and loads + 2 * store + requantize + limits[LATENCY] <= shortest)
 
 
 @njit
@@ -146,7 +171,7 @@ def search(
     array: Any, limits: Any, energies: Any, shape: Any, pixels: Any, taps: Any, channels: Any, rows: Any, columns: Any,
     objective: int, values: Any, best: Any,
 ) -> Any:  # fmt: skip
-    """Fill ``values`` (K) and ``best`` (K, 8) with the K tilings of least value, unordered; (tilings visited, tilings that fit).
+    """Fill ``values`` (K) and ``best`` (K, 9) with the K tilings of least value, unordered; (tilings visited, tilings that fit).
 
     ``pixels`` (P, 4): oh, ow and the places of both in ``rows`` and ``columns``; ``taps`` (T, 4) likewise kh, kw. ``rows``
     (3, heights, tap heights): input rows summed over all tiles, the most under one tile, those under the first; ``columns``
@@ -171,14 +196,14 @@ def search(
                     continue
                 fitting += 2
                 for order in range(2):
-                    cycles, energy = evaluate(
+                    cycles, energy, exact = evaluate(
                         array, limits, energies, shape, oh, ow, oc, ic, kh, kw, groups, order,
-                        rows[0, y, v], columns[0, x, u], rows[2, y, v], columns[2, x, u],
+                        rows[0, y, v], columns[0, x, u], rows[2, y, v], columns[2, x, u], area,
                     )  # fmt: skip
                     value = float(cycles) if objective == CYCLES else energy
                     value = cycles * energy if objective == EDP else value
                     if value < values[worst]:
                         values[worst] = value
-                        best[worst] = np.array([oh, ow, oc, ic, kh, kw, groups, order])
+                        best[worst] = np.array([oh, ow, oc, ic, kh, kw, groups, order, int(exact)])
                         worst = int(np.argmax(values))
     return visited, fitting

@@ -33,8 +33,9 @@ class Found:
     """The best tiling of one layer by ``objective``, alone on the machine.
 
     ``cycles`` and ``energy_pj`` are scheduled, ``value`` what was minimised; ``bound`` is its least possible value over the
-    whole space, so ``value / bound`` says how far the tiling is from it at most. ``proved``: no tiling of the space is
-    better. ``visited`` tilings were looked at, ``fitting`` fit the buffers, ``scheduled`` were scheduled.
+    whole space, so ``value / bound`` says how far the tiling is from it at most. ``closed_form``: the tiling's cycles follow
+    from an equation, because the array never waits (the schedule agrees). ``proved``: no tiling of the space is better.
+    ``visited`` tilings were looked at, ``fitting`` fit the buffers, ``scheduled`` were scheduled.
     """
 
     mapping: MacMapping
@@ -43,6 +44,7 @@ class Found:
     bound: float
     cycles: int
     energy_pj: float
+    closed_form: bool
     proved: bool
     visited: int
     fitting: int
@@ -62,7 +64,7 @@ def search_mapping(
     energies = table or load_table(arch.tech.energy_table)
     bits = operand_bits(layer, graph)
     space = space_of(*shares_of(layer, graph, arch))
-    values, best = np.full(FINALISTS, np.inf), np.zeros((FINALISTS, 8), dtype=np.int64)
+    values, best = np.full(FINALISTS, np.inf), np.zeros((FINALISTS, 9), dtype=np.int64)
     limits = _limits(layer, bits, arch)
     assert len(limits) == LIMITS
     visited, fitting = search(
@@ -84,7 +86,7 @@ def search_mapping(
         if found is None or value < found.value:
             found = Found(
                 mapping=mapping, objective=objective, value=value, bound=float(values[order[0]]), cycles=cycles,
-                energy_pj=energy, proved=False, visited=visited, fitting=fitting, scheduled=done + 1,
+                energy_pj=energy, closed_form=bool(best[i, 8]), proved=False, visited=visited, fitting=fitting, scheduled=done + 1,
             )  # fmt: skip
         found = replace(found, scheduled=done + 1)
     assert found is not None
@@ -129,19 +131,17 @@ def shares_of(layer: MacLayer, graph: Graph, arch: Arch) -> list[MacGeometry]:
 
 
 def _limits(layer: MacLayer, bits: OperandBits, arch: Arch) -> Integers:
-    capacities = [
-        slot_capacity(memory, arch)
-        for memory in (Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS)
-    ]
+    memories = Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS
+    capacities = [slot_capacity(memory, arch) for memory in memories]
+    single = [slots(memory, arch) == 1 for memory in memories]
     words = accumulator_words(bits.activation, arch)
     port = [arch.dma.setup_cycles, arch.clock_hz, arch.dram.bandwidth_bytes_per_s, dram_latency_cycles(arch)]
-    single = [slots(memory, arch) == 1 for memory in (Memory.WEIGHTS, Memory.ACTIVATIONS)]
     width = arch.output_buffer.bytes_per_cycle or 0
     shares = mac_shares(layer.geometry, bits=bits, arch=arch)
     return np.array(
         [
-            *capacities, bits.weight, bits.activation, bits.output, words, *port, arch.requantizer.lanes, width, *single,
-            shares[-1].geometry.ic, len(shares),
+            *capacities, bits.weight, bits.activation, bits.output, words, *port, arch.requantizer.lanes, width,
+            shares[-1].geometry.ic, *single, len(shares),
         ],
         dtype=np.int64,
     )  # fmt: skip
@@ -176,7 +176,7 @@ def _shape(layer: MacLayer, graph: Graph, arch: Arch) -> Integers:
 
 
 def _mapping(row: Integers) -> MacMapping:
-    oh, ow, oc, ic, kh, kw, groups, order = (int(v) for v in row)
+    oh, ow, oc, ic, kh, kw, groups, order = (int(v) for v in row[:8])
     return MacMapping(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, order=ORDERS[order])
 
 

@@ -267,7 +267,7 @@ def test_marks_and_line_ends_do_not_matter(here: Path, content: bytes) -> None:
             "name: mine\narithmetic: tflite-mirco",
             (
                 "m.yaml:2: arithmetic: arithmetic 'tflite-mirco': expected one of litert-reference, tflite-micro,"
-                " litert-optimized, litert-xnnpack, onnxruntime, finn; did you mean 'tflite-micro'?"
+                " litert-optimized, litert-xnnpack, onnxruntime, finn, tosa, nvdla, gemmini, ethos-u-natural; did you mean 'tflite-micro'?"
             ),
         ),
         (

@@ -21,6 +21,7 @@ from accelsim.search import OBJECTIVES, search_graph, search_mapping
 from accelsim.search._bounds import CYCLES, evaluate, search
 from accelsim.search.search import _alone, _energies, _limits, _mapping, _scheduled, _shape, array_of, shares_of
 from accelsim.search.space import sizes, space_of
+from accelsim.timing import schedule
 from tests.generate import random_arch
 
 TABLE = load_table("horowitz_45nm")
@@ -59,8 +60,10 @@ def geometries(draw: st.DrawFn) -> MacGeometry:
     )  # fmt: skip
 
 
-def bound_of(layer: MacLayer, graph: Graph, arch: Arch, p: int, t: int, c: int, order: int) -> tuple[float, float]:
-    """Bound and energy of one tiling of the space."""
+def bound_of(
+    layer: MacLayer, graph: Graph, arch: Arch, p: int, t: int, c: int, order: int
+) -> tuple[float, float, bool]:
+    """Bound and energy of one tiling of the space, and whether the bound claims to be the schedule."""
     space, bits = space_of(*shares_of(layer, graph, arch)), operand_bits(layer, graph)
     oh, ow, y, x = space.pixels[p]
     kh, kw, v, u = space.taps[t]
@@ -68,7 +71,7 @@ def bound_of(layer: MacLayer, graph: Graph, arch: Arch, p: int, t: int, c: int, 
     return evaluate(
         array_of(bits, arch), _limits(layer, bits, arch), _energies(layer, graph, arch, TABLE), _shape(layer, graph, arch),
         oh, ow, oc, ic, kh, kw, groups, order, space.rows[0, y, v], space.columns[0, x, u], space.rows[2, y, v],
-        space.columns[2, x, u],
+        space.columns[2, x, u], space.rows[1, y, v] * space.columns[1, x, u],
     )  # fmt: skip
 
 
@@ -85,11 +88,53 @@ def test_no_schedule_is_shorter_than_its_bound_and_energy_is_exact(g: MacGeometr
         p, t, c, order = (int(rng.integers(n)) for n in (len(space.pixels), len(space.taps), len(space.channels), 2))
         row = np.array([*space.pixels[p, :2], *space.channels[c, :2], *space.taps[t, :2], space.channels[c, 2], order])
         cycles, energy = _scheduled(_alone(layer, graph), _mapping(row), arch, TABLE)
-        least, exact = bound_of(layer, graph, arch, p, t, c, order)
+        least, exact, _ = bound_of(layer, graph, arch, p, t, c, order)
         assert least <= cycles
         assert exact <= energy * (1 + 1e-12)
         if weight_bits % 8 == 0 and len(shares) == 1:
             assert energy == pytest.approx(exact, rel=1e-12)
+
+
+def quick(arch: Arch, rng: np.random.Generator) -> Arch:
+    """``arch`` with a DRAM that seldom holds it up, and mostly two slots in each memory."""
+    memories = ("weight_buffer", "activation_buffer", "output_buffer", "accumulator")
+    twice = {f"{memory}.double_buffered": bool(rng.integers(8)) for memory in memories}
+    port = {"dram.bandwidth_bytes_per_s": 10 ** int(rng.integers(9, 14)), "dram.latency_ns": float(rng.integers(4))}
+    width = {
+        "output_buffer.bytes_per_cycle": None if rng.integers(8) else 1,
+        "requantizer.lanes": int(rng.integers(1, 64)),
+    }
+    return arch.with_(twice | port | width | {"array.rows": int(rng.integers(1, 30)), "accumulator.count": 4096})
+
+
+def test_analytic_cycles_are_scheduled_cycles_where_they_claim_to_be() -> None:
+    """Random tilings on random machines, DRAM fast and slow; the claim is made often, and for layers of many tiles."""
+    claimed, of_many_tiles = 0, 0
+    for seed in range(250):
+        rng = np.random.default_rng(seed)
+        k, stride, groups = int(rng.integers(1, 4)), int(rng.integers(1, 3)), int(rng.choice([1, 1, 3]))
+        oh, ow = rng.integers(1, 9, 2).tolist()
+        g = MacGeometry(
+            n=1, ih=(oh - 1) * stride + k, iw=(ow - 1) * stride + k, ic=groups * int(rng.integers(1, 9)), oh=oh, ow=ow,
+            oc=groups * int(rng.integers(1, 9)), kh=k, kw=k, stride_h=stride, stride_w=stride, groups=groups,
+        )  # fmt: skip
+        layer, graph = layer_of(g)
+        arch = quick(random_arch(rng), rng).with_({"cores.count": 1})
+        space = space_of(g)
+        for _ in range(8):
+            p, t, c, order = (
+                int(rng.integers(n)) for n in (len(space.pixels), len(space.taps), len(space.channels), 2)
+            )
+            row = np.array(
+                [*space.pixels[p, :2], *space.channels[c, :2], *space.taps[t, :2], space.channels[c, 2], order]
+            )
+            least, _, exact = bound_of(layer, graph, arch, p, t, c, order)
+            if exact:
+                program = build_program(_alone(layer, graph), arch=arch, mappings=(_mapping(row),))
+                assert least == schedule(program).total_cycles
+                claimed, of_many_tiles = claimed + 1, of_many_tiles + (len(program) > 20)
+    assert claimed > 300
+    assert of_many_tiles > 100
 
 
 @relaxed
@@ -187,7 +232,7 @@ def test_the_kernel_keeps_the_least_values() -> None:
     bits, space = operand_bits(layer, graph), space_of(SMALL)
 
     def least(room: int) -> list[float]:
-        values, best = np.full(room, np.inf), np.zeros((room, 8), np.int64)
+        values, best = np.full(room, np.inf), np.zeros((room, 9), np.int64)
         search(
             array_of(bits, arch), _limits(layer, bits, arch), _energies(layer, graph, arch, TABLE), _shape(layer, graph, arch),
             space.pixels, space.taps, space.channels, space.rows, space.columns, CYCLES, values, best,
