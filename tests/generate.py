@@ -366,7 +366,8 @@ def random_arch(rng: Rng) -> Arch:
 
 def roomy(arch: Arch, graph: Graph) -> Arch:
     """``arch`` with buffers that hold two of the longest rows that some layer of ``graph`` needs whole."""
-    longest = max([x.whole_axes and x.output_shape[-1] or 0 for x in graph.layers if isinstance(x, VectorLayer)] or [0])
+    rows = [x.output_shape[-1] for x in graph.layers if isinstance(x, VectorLayer) and x.whole_axes]
+    longest = max(rows, default=0)
     slots = arch.activation_buffer.size_bytes - arch.activation_buffer.resident_bytes
     edits = {"output_buffer.size_bytes": max(arch.output_buffer.size_bytes, 2 * longest)}
     edits["activation_buffer.size_bytes"] = arch.activation_buffer.resident_bytes + max(slots, 2 * longest)

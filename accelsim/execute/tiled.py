@@ -140,7 +140,7 @@ class _TiledReader:
         self._actions[Engine(self._program.engine[i])](i)
 
     def _memory_of(self, i: int) -> Bytes:
-        return self._memories[self._program.core[i]][Memory(self._program.memory[i])]
+        return self._memories[int(self._program.core[i])][Memory(self._program.memory[i])]
 
     def _layer(self, i: int) -> Any:
         return self._graph.layers[self._program.layer[i]]

@@ -112,4 +112,5 @@ class Program:
         ranges = ", ".join(f"{a}:{b}" for a, b in zip(lo, hi, strict=True))
         where = Memory(self.memory[i]).label
         by = f"core {self.core[i]}, " if self.arch.cores.count > 1 else ""
-        return f"operation {i} ({by}{Engine(self.engine[i]).label} [{ranges}] of layer {self.graph.layers[self.layer[i]].name!r} into the {where})"
+        layer = self.graph.layers[self.layer[i]].name
+        return f"operation {i} ({by}{Engine(self.engine[i]).label} [{ranges}] of layer {layer!r} into the {where})"

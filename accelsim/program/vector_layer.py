@@ -66,9 +66,7 @@ def build_vector_layer(
     order = tuple(range(len(stops)))
     stores = vector + 1 + block.base
     view = layer.output_shape
-    site.stored(
-        layer.output, StoreGrid(view=view, stops=stops, order=order, operations=stores, begin=share.begin)
-    )
+    site.stored(layer.output, StoreGrid(view=view, stops=stops, order=order, operations=stores, begin=share.begin))
     return block
 
 

@@ -178,9 +178,7 @@ def draw_timeline(axes: Axes, timeline: Timeline, colors: NDArray[np.float64]) -
         for core in range(cores):
             begin, end, layer = busy_segments(timeline, engine, core=core, tolerance=total // _SEGMENTS)
             strip = (row + 0.12 + 0.76 * core / cores, 0.76 / cores)
-            axes.broken_barh(
-                list(zip(begin, end - begin, strict=True)), strip, facecolors=colors[layer], linewidth=0
-            )
+            axes.broken_barh(list(zip(begin, end - begin, strict=True)), strip, facecolors=colors[layer], linewidth=0)
         share = timeline.busy_cycles(engine) / (total * cores)
         axes.text(
             1.006,

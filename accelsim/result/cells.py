@@ -200,9 +200,7 @@ def _array_time(total: Total) -> str:
     """What the array (of all cores) did in how much of the time, most of it first."""
     parts = sorted(total.array_cycles.items(), key=lambda part: -part[1])
     whole = sum(total.array_cycles.values())
-    texts = [
-        f"{share(cycles / whole)} {_ARRAY_TIME.get(name, name.replace('_', ' '))}" for name, cycles in parts
-    ]
+    texts = [f"{share(cycles / whole)} {_ARRAY_TIME.get(name, name.replace('_', ' '))}" for name, cycles in parts]
     return ", ".join(texts) if total.cycles else NONE
 
 

@@ -194,9 +194,7 @@ def _keys(cycles: dict[str, int]) -> dict[str, int]:
     return {cause.lower().replace(" ", "_"): n for cause, n in cycles.items() if n}
 
 
-def _total(
-    timeline: Timeline, layers: tuple[LayerResult, ...], busy: NDArray[np.int64], waits: Stalls
-) -> Total:
+def _total(timeline: Timeline, layers: tuple[LayerResult, ...], busy: NDArray[np.int64], waits: Stalls) -> Total:
     program = timeline.program
     cycles = timeline.total_cycles
     latency = cycles / program.arch.clock_hz

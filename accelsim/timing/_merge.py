@@ -24,10 +24,10 @@ def merge_schedule(
 ) -> tuple[Any, Any, int]:
     """(start, finish, operations scheduled); queues below ``ports`` share the port, lower number first.
 
-    ``begin`` (queues + 1,) is where each queue's operations begin in ``order``. Each queue has its next operation (``head``), the first of its dependencies not known to have finished (``cursor``) and
-    the cycle up to which it is known to have to wait (``ready``). Queues are visited from the last to the first; one that
-    does not use the port starts its operation at once and the round begins again; the port goes to the earliest request
-    that a whole round finds.
+    ``begin`` (queues + 1,) is where each queue's operations begin in ``order``. Each queue has its next operation (``head``), the
+    first of its dependencies not known to have finished (``cursor``) and the cycle up to which it is known to have to wait
+    (``ready``). Queues are visited from the last to the first; one that does not use the port starts its operation at once and
+    the round begins again; the port goes to the earliest request that a whole round finds.
     """
     count, queues = len(order), len(begin) - 1
     start = np.full(count, NONE, dtype=np.int64)
