@@ -180,6 +180,7 @@ def total_facts(result: Result) -> list[tuple[str, str]]:
         ("cycles", f"{count(total.cycles)} at {clock(result)}"),
         ("array busy", _array_busy(total) if total.macs else NONE),
         ("array time", _array_time(total)),
+        ("lower bounds", _floors(total)),
         ("latency", seconds(total.latency_s)),
         ("rate", _rate(total.inferences_per_s)),
         ("utilization", share(total.utilization) if total.macs else NONE),
@@ -194,6 +195,13 @@ def total_facts(result: Result) -> list[tuple[str, str]]:
 def _array_busy(total: Total) -> str:
     cores = len(total.core_busy_cycles)
     return f"{count(total.compute_cycles)} cycles" + (f" in {cores} cores" if cores > 1 else "")
+
+
+def _floors(total: Total) -> str:
+    """How far the cycles are from what full arrays and what the DRAM port need at least."""
+    floors = ("compute", total.compute_bound_cycles), ("traffic", total.traffic_bound_cycles)
+    texts = [f"{total.cycles / cycles:,.2f}x the {name} bound" for name, cycles in floors if cycles]
+    return ", ".join(texts) or NONE
 
 
 def _array_time(total: Total) -> str:

@@ -12,7 +12,7 @@ from accelsim.errors import AccelsimError
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 Bound = Literal[
     "compute", "fill/drain", "weight load", "activation load", "store", "requantize", "vector", "keep", "recall", "none"
@@ -41,7 +41,8 @@ class LayerResult(_Record):
     ``cycles`` is how far the layer moves the finish of the network (layers overlap; the column adds up to the total).
     ``compute_cycles`` is the time the array is busy, ``stream_cycles`` the part of it that streams operands; the rest fills and
     drains. ``busy_cycles`` holds each engine's time, ``stall_cycles`` by cause how long the array stood still for this layer's
-    work. ``utilization`` is MACs over what the array could have done in
+    work. ``compute_bound_cycles`` is what a full array would take, ``traffic_bound_cycles`` the DRAM port if each byte passed it
+    once. ``utilization`` is MACs over what the array could have done in
     ``cycles``, ``compute_utilization`` the same for ``compute_cycles``; None where the array has nothing to do.
     ``bound`` names the busiest part. Energies are in picojoules, traffic in bytes. ``cores`` have a share of the layer; times of
     engines, arrays and stalls are those of all cores added up, and utilizations compare with all cores' arrays.
@@ -57,6 +58,8 @@ class LayerResult(_Record):
     cycles: int
     compute_cycles: int
     stream_cycles: int
+    compute_bound_cycles: int
+    traffic_bound_cycles: int
     busy_cycles: dict[str, int]
     stall_cycles: dict[str, int]
     start_cycle: int
@@ -79,14 +82,16 @@ class Total(_Record):
     """Sums and rates of one inference of the whole network.
 
     ``array_cycles`` says where the array's time went: ``stream``, ``fill_drain``, and every cause for which it stood still;
-    its entries add up to ``cycles``, with several cores to as many times that. ``core_busy_cycles`` holds each core's time per
-    engine.
+    its entries add up to ``cycles``, with several cores to as many times that. The bounds are sums over the layers.
+    ``core_busy_cycles`` holds each core's time per engine.
     """
 
     macs: int
     tile_operations: int
     cycles: int
     compute_cycles: int
+    compute_bound_cycles: int
+    traffic_bound_cycles: int
     array_cycles: dict[str, int]
     latency_s: float
     inferences_per_s: float

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.energy import COMPONENTS, EnergySplit, EnergyTable, count_actions, layer_energy
-from accelsim.graph import MacLayer
 from accelsim.program import DRAM_ENGINES, WRITE_BACK, Engine, MacMapping, Mapping, Program
-from accelsim.program.footprint import passes
+from accelsim.result.bounds import array_work, compute_bounds, traffic_bounds
 from accelsim.result.record import Bound, LayerResult, Result, Total, ValueSummary
 from accelsim.timing import Stalls, Timeline, stalls
 
@@ -23,6 +22,15 @@ NOT_MODELLED = (
 )
 NOT_KEPT = "activations kept on chip between layers"
 """Modelled by machines that set ``activation_buffer.resident_bytes`` aside."""
+_SUMS = (
+    "compute_cycles",
+    "compute_bound_cycles",
+    "traffic_bound_cycles",
+    "dram_read_bytes",
+    "dram_write_bytes",
+    "buffer_read_bytes",
+    "buffer_write_bytes",
+)
 _BUFFERS = ("weight_buffer", "activation_buffer", "output_buffer")
 
 
@@ -34,9 +42,19 @@ def summarize(timeline: Timeline, *, table: EnergyTable, values: ValueSummary | 
     busy = _busy(program)
     stream = _per_layer(program, program.stream_cycles)
     tiles = _per_layer(program, np.isin(program.engine, WRITE_BACK).astype(np.int64))
-    waits = stalls(timeline)
+    waits, floors = stalls(timeline), np.stack([compute_bounds(program), traffic_bounds(program)])
     layers = tuple(
-        _layer(timeline, i, busy[:, :, i], int(stream[i]), int(tiles[i]), counts.of_layer(i), energies[i], waits)
+        _layer(
+            timeline,
+            i,
+            busy[:, :, i],
+            int(stream[i]),
+            int(tiles[i]),
+            floors[:, i],
+            counts.of_layer(i),
+            energies[i],
+            waits,
+        )
         for i in range(len(program.graph.layers))
     )
     return Result(
@@ -82,6 +100,7 @@ def _layer(
     busy: NDArray[np.int64],
     stream: int,
     tiles: int,
+    floors: NDArray[np.int64],
     counts: dict[str, int],
     energy: EnergySplit,
     waits: Stalls,
@@ -93,7 +112,7 @@ def _layer(
     compute = int(busy[:, Engine.COMPUTE].sum())
     if arch.array.first_cycle == 0:
         compute -= int((busy[:, Engine.COMPUTE] > 0).sum())
-    work = _array_work(program, index)
+    work = array_work(program, index)
     return LayerResult(
         index=index,
         name=layer.name,
@@ -105,6 +124,8 @@ def _layer(
         cycles=cycles,
         compute_cycles=compute,
         stream_cycles=stream,
+        compute_bound_cycles=int(floors[0]),
+        traffic_bound_cycles=int(floors[1]),
         busy_cycles=_by_engine(busy.sum(axis=0)),
         stall_cycles=_keys(waits.of_layer(index)),
         start_cycle=int(timeline.start[mine].min(initial=2**62)) if mine.any() else int(timeline.layer_finish[index]),
@@ -133,15 +154,6 @@ def _longest(busy: NDArray[np.int64]) -> NDArray[np.int64]:
     longest: NDArray[np.int64] = busy.max(axis=0)
     longest[list(DRAM_ENGINES)] = busy[:, list(DRAM_ENGINES)].sum(axis=0)
     return longest
-
-
-def _array_work(program: Program, index: int) -> float:
-    """Processing-element cycles that the layer's products need, at the array's rate for their widths."""
-    layer = program.graph.layers[index]
-    if not isinstance(layer, MacLayer):
-        return 0
-    bits, array = program.graph.tensors[layer.inputs[0]].format.bits, program.arch.array
-    return layer.macs * passes(layer, bits, program.arch) / array.products(layer.weight_format.bits, bits)
 
 
 def _ratio(part: float, whole: int) -> float | None:
@@ -200,11 +212,8 @@ def _total(timeline: Timeline, layers: tuple[LayerResult, ...], busy: NDArray[np
     latency = cycles / program.arch.clock_hz
     energy = sum(layer.energy_pj for layer in layers)
     macs = program.graph.macs
-    work = sum(_array_work(program, i) for i in range(len(layers)))
-    sums: dict[str, Any] = {
-        name: sum(getattr(layer, name) for layer in layers)
-        for name in ("compute_cycles", "dram_read_bytes", "dram_write_bytes", "buffer_read_bytes", "buffer_write_bytes")
-    }
+    work = sum(array_work(program, i) for i in range(len(layers)))
+    sums: dict[str, Any] = {name: sum(getattr(layer, name) for layer in layers) for name in _SUMS}
     return Total(
         macs=macs,
         tile_operations=len(program),
