@@ -113,13 +113,13 @@ def _by_channels(g: MacGeometry, cores: int) -> tuple[MacShare, ...]:
 def _estimate(shares: tuple[MacShare, ...], bits: OperandBits, arch: Arch) -> tuple[int, int]:
     """(cycles, cycles at the DRAM port) of a split."""
     traffic = np.array([_traffic(share.geometry, bits) for share in shares], dtype=np.int64)
-    port = int(dma_cycles(traffic, arch).sum())
+    port = sum(dma_cycles(traffic, arch).tolist())
     return max(port, _array_cycles(shares[0].geometry, bits, arch)), port
 
 
 def _traffic(g: MacGeometry, bits: OperandBits) -> int:
     """Bytes of weights, inputs and outputs, each moved once."""
-    inputs = g.n * input_span(g, "h", g.oh, g.kh) * input_span(g, "w", g.ow, g.kw) * g.ic
+    inputs = g.n * int(input_span(g, "h", g.oh, g.kh)) * int(input_span(g, "w", g.ow, g.kw)) * g.ic
     moved = (g.oc * g.reduction, bits.weight), (inputs, bits.activation), (g.n * g.oh * g.ow * g.oc, bits.output)
     return sum(int(packed_bytes(elements, width)) for elements, width in moved)
 

@@ -28,12 +28,16 @@ def ports(program: Program) -> int:
 
 
 def check_horizon(program: Program) -> None:
-    """Refuse a Program whose cycle numbers could pass 2^62, long before int64 would wrap."""
-    if program.cycles.sum(dtype=np.float64) + program.latency.sum(dtype=np.float64) < MAX_CYCLES / 2:
+    """Refuse a Program whose cycle numbers, added up over cores, could pass 2^62, long before int64 would wrap."""
+    cores = program.arch.cores.count
+    if cores * (program.cycles.sum(dtype=np.float64) + program.latency.sum(dtype=np.float64)) < MAX_CYCLES / 2:
         return
     longest = int(sum(program.cycles.tolist())) + int(sum(program.latency.tolist()))  # exact near the limit
-    if longest > MAX_CYCLES:
-        raise ProgramError(f"the Program could take {longest} cycles, more than 2^62; shorten the latency or the work")
+    if cores * longest > MAX_CYCLES:
+        each = f" on each of {cores} cores" if cores > 1 else ""
+        raise ProgramError(
+            f"the Program could take {longest} cycles{each}, more than 2^62; shorten the latency or the work"
+        )
 
 
 def schedule(program: Program) -> Timeline:
