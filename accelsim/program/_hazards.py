@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from accelsim.numba_cache import njit
+from accelsim.program.kinds import Engine
 
+ENGINES = len(Engine)
 LIVE = 512
 
 
@@ -27,6 +29,7 @@ def _clock_of(clock: Any, i: int, previous: int, queue: Any, start: Any, depende
 def find_hazard(
     queues: int,
     queue: Any,
+    engine: Any,
     memories: int,
     memory: Any,
     offset: Any,
@@ -39,8 +42,9 @@ def find_hazard(
 ) -> tuple[int, int, int]:
     """(kind, operation, other operation) of the first hazard in program order; kind 0 is none.
 
-    ``queue`` below ``queues`` is each operation's in-order queue, ``memory`` below ``memories`` the memory it writes a tile to, -1
-    where it writes elsewhere. ``stores_needed`` (operations, cores) are the last stores of each core that it must wait for.
+    ``queue`` below ``queues`` is each operation's in-order queue, one per engine of a core, and ``memory`` below ``memories`` the
+    memory it writes a tile to, -1 where it writes elsewhere. ``stores_needed`` (operations, cores) are the last stores of each
+    core that it must wait for.
 
     1: a source's region does not hold its data; 2: overwrites a region that may still be written; 3: overwrites one that may
     still be read; 4: reads a source it does not wait for; 5: loads (recalls) what may not have been stored
@@ -50,7 +54,9 @@ def find_hazard(
     clock = np.full((count, queues), -1, dtype=np.int32)
     previous = np.full(queues, -1, dtype=np.int64)
     live = np.full((memories, LIVE), -1, dtype=np.int64)  # writer of each live region, per memory
-    readers = np.full((count, queues), -1, dtype=np.int32)  # last reader of each operation's result, per queue
+    readers = np.full(
+        (count, ENGINES), -1, dtype=np.int32
+    )  # last reader of each operation's result, per engine of its core
     for i in range(count):
         _clock_of(clock, i, previous[queue[i]], queue, start, dependencies)
         previous[queue[i]] = i
@@ -67,7 +73,7 @@ def find_hazard(
                 return 4, i, source
             if extent[source] > 0 and not _is_live(live, memory[source], source):
                 return 1, i, source
-            readers[source, queue[i]] = i
+            readers[source, engine[i]] = i
         if memory[i] < 0 or extent[i] == 0:
             continue
         kind, other = _claim(live, readers, clock, queue, memory, offset, extent, i)
@@ -96,9 +102,9 @@ def _claim(
             continue
         if queue[owner] != queue[i] and clock[i, queue[owner]] < owner:
             return 2, owner
-        for e in range(clock.shape[1]):
+        for e in range(ENGINES):
             reader = readers[owner, e]
-            if reader >= 0 and reader != i and clock[i, e] < reader:
+            if reader >= 0 and reader != i and clock[i, queue[reader]] < reader:
                 return 3, reader
         live[memory[i], slot] = -1
         free = slot

@@ -109,6 +109,7 @@ def _check_hazards(program: Program) -> None:
     kind, i, other = find_hazard(
         queues,
         queue,
+        program.engine,
         memories,
         memory,
         program.offset,
@@ -150,14 +151,14 @@ def _tile_memories(program: Program) -> tuple[int, NDArray[np.int64]]:
     return len(_ON_CHIP) * program.arch.cores.count, np.where(inside, mine, -1)
 
 
-def _stores_needed(program: Program) -> NDArray[np.int64]:
+def _stores_needed(program: Program) -> NDArray[np.int32]:
     """For each load of a computed tensor the last store of each core (KEEP, where it is on chip) that its box overlaps, else -1.
 
-    int64 of shape (operations, cores).
+    int32 of shape (operations, cores).
     """
     from accelsim.program._hazards import last_overlapping
 
-    needed = np.full((program.arch.cores.count, len(program)), -1, dtype=np.int64)
+    needed = np.full((program.arch.cores.count, len(program)), -1, dtype=np.int32)
     made_by = makers(program.graph)
     stores = np.isin(program.engine, WRITE_BACK)
     for index, layer in enumerate(program.graph.layers):
