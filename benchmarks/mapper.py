@@ -40,7 +40,7 @@ def main() -> None:
     kernel = whole = greedy = 0.0
     for layer in layers.values():
         space, bits = space_of(layer.geometry), operand_bits(layer, graph)
-        values, best = np.empty(FINALISTS), np.zeros((FINALISTS, 9), np.int64)
+        values, best = np.empty(FINALISTS), np.zeros((FINALISTS, 10), np.int64)
         record, limits = array_of(bits, arch), _limits(layer, bits, arch)
         energies, shape = _energies(layer, graph, arch, table), _shape(layer, graph, arch)
         begin = time.process_time()

@@ -378,7 +378,7 @@ def random_mapping(rng: Rng, layer: Layer, best: Mapping | None) -> Mapping | No
     """A legal mapping that the mapper would not have chosen: the chosen tiles, some of them cut further."""
     if isinstance(best, MacMapping):
         whole_groups = best.groups > 1
-        cut = {f: int(rng.integers(1, getattr(best, f) + 1)) for f in ("oh", "ow", "kh", "kw", "groups")}
+        cut = {f: int(rng.integers(1, getattr(best, f) + 1)) for f in ("oh", "ow", "kh", "kw", "groups", "n")}
         if not whole_groups:
             cut |= {f: int(rng.integers(1, getattr(best, f) + 1)) for f in ("oc", "ic")}
         else:

@@ -125,10 +125,10 @@ def _traffic(g: MacGeometry, bits: OperandBits) -> int:
 
 
 def _array_cycles(g: MacGeometry, bits: OperandBits, arch: Arch) -> int:
-    """Cycles of a share on the array, one tile per image."""
+    """Cycles of a share on the array, as one tile."""
     one = np.ones(1, dtype=np.int64)
     tile = ComputeTiles(
-        pixels=one * g.oh * g.ow,
+        pixels=one * g.n * g.oh * g.ow,
         reduction=one * g.reduction,
         channels=one * g.oc_per_group,
         groups=one * g.groups,
@@ -138,4 +138,4 @@ def _array_cycles(g: MacGeometry, bits: OperandBits, arch: Arch) -> int:
         weight_bits=bits.weight,
         activation_bits=bits.activation,
     )
-    return g.n * int(array_cost(tile, arch).cycles[0])
+    return int(array_cost(tile, arch).cycles[0])

@@ -64,7 +64,7 @@ def search_mapping(
     energies = table or load_table(arch.tech.energy_table)
     bits = operand_bits(layer, graph)
     space = space_of(*shares_of(layer, graph, arch))
-    values, best = np.full(FINALISTS, np.inf), np.zeros((FINALISTS, 9), dtype=np.int64)
+    values, best = np.full(FINALISTS, np.inf), np.zeros((FINALISTS, 10), dtype=np.int64)
     limits = _limits(layer, bits, arch)
     assert len(limits) == LIMITS
     visited, fitting = search(
@@ -86,7 +86,7 @@ def search_mapping(
         if found is None or value < found.value:
             found = Found(
                 mapping=mapping, objective=objective, value=value, bound=float(values[order[0]]), cycles=cycles,
-                energy_pj=energy, closed_form=bool(best[i, 8]), proved=False, visited=visited, fitting=fitting, scheduled=done + 1,
+                energy_pj=energy, closed_form=bool(best[i, 9]), proved=False, visited=visited, fitting=fitting, scheduled=done + 1,
             )  # fmt: skip
         found = replace(found, scheduled=done + 1)
     assert found is not None
@@ -176,8 +176,8 @@ def _shape(layer: MacLayer, graph: Graph, arch: Arch) -> Integers:
 
 
 def _mapping(row: Integers) -> MacMapping:
-    oh, ow, oc, ic, kh, kw, groups, order = (int(v) for v in row[:8])
-    return MacMapping(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, order=ORDERS[order])
+    oh, ow, oc, ic, kh, kw, groups, n, order = (int(v) for v in row[:9])
+    return MacMapping(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, n=n, order=ORDERS[order])
 
 
 def _alone(layer: MacLayer, graph: Graph) -> Graph:
