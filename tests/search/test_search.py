@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -179,13 +181,15 @@ def test_array_cycles_of_all_tiles_are_the_programs(g: MacGeometry, seed: int) -
 SMALL = MacGeometry(n=2, ih=4, iw=5, ic=4, oh=4, ow=5, oc=6, kh=3, kw=3, pad_top=1, pad_left=1)
 
 
+@pytest.mark.parametrize("cores", [(1, "auto"), (2, "rows"), (4, "channels")])
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_a_proved_best_is_the_best_of_all(objective: str) -> None:
+def test_a_proved_best_is_the_best_of_all(objective: str, cores: tuple[int, str]) -> None:
     """Every tiling that fits, scheduled one by one."""
     arch = load_arch("tiny_8x8").with_({"weight_buffer.size_bytes": 128, "activation_buffer.size_bytes": 128})
-    layer, graph = layer_of(SMALL)
+    arch = arch.with_({"cores.count": cores[0], "cores.split": cores[1]})
+    layer, graph = layer_of(SMALL if cores[0] == 1 else replace(SMALL, iw=2, ow=2, kw=1, pad_left=0, ic=2))
     found = search_mapping(layer, graph=graph, arch=arch, objective=objective, table=TABLE)
-    space = space_of(SMALL)
+    space = space_of(*shares_of(layer, graph, arch))
     least, legal = np.inf, 0
     for oh, ow, _, _, n in space.pixels:
         for kh, kw, *_ in space.taps:
