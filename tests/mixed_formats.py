@@ -130,7 +130,8 @@ def mixed_arch(rng: Rng) -> Arch:
         "activation_buffer.resident_bytes": resident,
         "output_buffer.size_bytes": int(rng.integers(200, 1000)),
     }
-    return random_arch(rng).with_(edits | ({"cores.count": 1} if resident else {}))
+    edits["cores.count"] = 1 if resident else int(rng.choice([1, 2, 3]))
+    return random_arch(rng).with_(edits)
 
 
 def mixed_program(seed: int, **edits: object) -> Program:
