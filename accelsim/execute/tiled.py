@@ -22,6 +22,7 @@ from accelsim.kernels.mac import accumulate_block, centred
 from accelsim.kernels.vector import evaluate
 from accelsim.numerics import IntFormat, Overflow, requantize
 from accelsim.program import Engine, Memory, Program
+from accelsim.program.array_model import pipelines_tiles
 from accelsim.program.footprint import accumulator_words, slot_capacity, slots
 
 
@@ -122,16 +123,18 @@ class _TiledReader:
     def begin(self, i: int) -> None:
         """Operation ``i`` starts: its sources must be in place, its destination is no longer readable.
 
-        A step of a sum takes over the accumulators of the step before, which therefore stay readable to it.
+        A step of a sum takes over the accumulators of the step before, which therefore stay readable to it; where the array
+        pipelines tiles they need not be written yet.
         """
-        for source in self._program.operands(i).tolist():
+        continues_a_sum = self._program.engine[i] == Engine.COMPUTE and self._program.sources[i] == 3
+        follows = continues_a_sum and pipelines_tiles(self._program.arch)
+        for source in self._program.operands(i)[: 2 if follows else None].tolist():
             self._memory_of(source).check(self._program, i, source)
         if self._program.engine[i] == Engine.RECALL:
             self._resident.check(i)
         if self._program.engine[i] == Engine.KEEP:
             self._resident.claim(i)
             return
-        continues_a_sum = self._program.engine[i] == Engine.COMPUTE and self._program.sources[i] == 3
         if self._program.memory[i] >= 0 and not continues_a_sum:
             self._memory_of(i).claim(self._program, i)
 

@@ -37,6 +37,8 @@ def find_hazard(
     sources: Any,
     start: Any,
     dependencies: Any,
+    wait_start: Any,
+    waits: Any,
     stores_needed: Any,
     recalls_needed: Any,
 ) -> tuple[int, int, int]:
@@ -44,13 +46,14 @@ def find_hazard(
 
     ``queue`` below ``queues`` is each operation's in-order queue, one per engine of a core, and ``memory`` below ``memories`` the
     memory it writes a tile to, -1 where it writes elsewhere. ``stores_needed`` (operations, cores) are the last stores of each
-    core that it must wait for.
+    core that it must wait for. ``dependencies`` say what it reads, ``waits`` what it waits for; they are not the same on
+    engines that pipeline operations.
 
     1: a source's region does not hold its data; 2: overwrites a region that may still be written; 3: overwrites one that may
     still be read; 4: reads a source it does not wait for; 5: loads (recalls) what may not have been stored
     (kept); 6: keeps a tensor where an earlier one may still be read.
     """
-    count = len(queue)
+    count, pipelined = len(queue), len(waits) < len(dependencies)
     clock = np.full((count, queues), -1, dtype=np.int32)
     previous = np.full(queues, -1, dtype=np.int64)
     live = np.full((memories, LIVE), -1, dtype=np.int64)  # writer of each live region, per memory
@@ -58,7 +61,7 @@ def find_hazard(
         (count, ENGINES), -1, dtype=np.int32
     )  # last reader of each operation's result, per engine of its core
     for i in range(count):
-        _clock_of(clock, i, previous[queue[i]], queue, start, dependencies)
+        _clock_of(clock, i, previous[queue[i]], queue, wait_start, waits)
         previous[queue[i]] = i
         for core in range(stores_needed.shape[1]):
             needed = stores_needed[i, core]
@@ -69,7 +72,8 @@ def find_hazard(
             return 6, i, needed
         for k in range(start[i], start[i] + sources[i]):
             source = dependencies[k]
-            if clock[i, queue[source]] < source:
+            follows = pipelined and queue[source] == queue[i]
+            if clock[i, queue[source]] < source and not follows:
                 return 4, i, source
             if extent[source] > 0 and not _is_live(live, memory[source], source):
                 return 1, i, source

@@ -117,6 +117,7 @@ def _check_hazards(program: Program) -> None:
         program.sources,
         program.dependency_start,
         program.dependencies,
+        *program.waits,
         _stores_needed(program),
         last_recalls_of_places(program),
     )

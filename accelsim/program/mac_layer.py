@@ -221,6 +221,7 @@ def _compute(block: LayerBlock, layer: MacLayer, tiles: MacTiles, rows: Index, s
         tiles.output,
         amount=tiles.output.volume * reduction,
         cycles=cost.cycles,
+        latency=cost.latency,
         stream_cycles=cost.stream_cycles,
         weight_reads=cost.weight_reads,
         activation_reads=cost.activation_reads,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arch
 from accelsim.graph import Graph
+from accelsim.program.array_model import pipelines_tiles
 from accelsim.program.kinds import Engine, Memory
 from accelsim.program.mapping import Mapping
 
@@ -78,7 +79,23 @@ class Program:
 
     def waits_for(self, i: int) -> NDArray[np.int32]:
         """All operations that must finish before operation ``i`` starts."""
-        return self.dependencies[self.dependency_start[i] : self.dependency_start[i + 1]]
+        start, waits = self.waits
+        return waits[start[i] : start[i + 1]]
+
+    @cached_property
+    def waits(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """``dependency_start`` and ``dependencies`` without those that order on one engine satisfies.
+
+        In an array that pipelines tiles the next step of a sum enters behind the step before, and meets its sums at the
+        accumulators in the same order: it follows, but does not wait until they are finished.
+        """
+        if not pipelines_tiles(self.arch):
+            return self.dependency_start, self.dependencies
+        waiting = np.repeat(np.arange(len(self)), np.diff(self.dependency_start))
+        on, compute = self.dependencies, self.of_engine(Engine.COMPUTE)
+        kept = ~(compute[waiting] & compute[on] & (self.core[waiting] == self.core[on]))
+        start = np.concatenate([[0], np.cumsum(np.bincount(waiting[kept], minlength=len(self)))]).astype(np.int64)
+        return start, on[kept]
 
     @cached_property
     def macs(self) -> int:

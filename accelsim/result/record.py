@@ -81,8 +81,8 @@ class LayerResult(_Record):
 class Total(_Record):
     """Sums and rates of one inference of the whole network.
 
-    ``array_cycles`` says where the array's time went: ``stream``, ``fill_drain``, and every cause for which it stood still;
-    its entries add up to ``cycles``, with several cores to as many times that. The bounds are sums over the layers.
+    ``array_cycles`` says where the array's time went: ``stream``, ``fill_drain`` (``weight_shift`` where the array pipelines tiles),
+    and every cause for which it stood still; its entries add up to ``cycles`` times the cores. The bounds are sums over the layers.
     ``core_busy_cycles`` holds each core's time per engine.
     """
 

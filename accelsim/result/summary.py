@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from accelsim.energy import COMPONENTS, EnergySplit, EnergyTable, count_actions, layer_energy
 from accelsim.program import DRAM_ENGINES, WRITE_BACK, Engine, MacMapping, Mapping, Program
+from accelsim.program.array_model import pipelines_tiles
 from accelsim.result.bounds import array_work, compute_bounds, traffic_bounds
 from accelsim.result.record import Bound, LayerResult, Result, Total, ValueSummary
 from accelsim.timing import Stalls, Timeline, stalls
@@ -199,7 +200,8 @@ def _mapping_text(mapping: Mapping | None) -> str:
 
 def _array_cycles(timeline: Timeline, waits: Stalls) -> dict[str, int]:
     stream, busy = int(timeline.program.stream_cycles.sum()), timeline.busy_cycles(Engine.COMPUTE)
-    return {"stream": stream, "fill_drain": busy - stream, **_keys(waits.by_cause())}
+    rest = "weight_shift" if pipelines_tiles(timeline.program.arch) else "fill_drain"
+    return {"stream": stream, rest: busy - stream, **_keys(waits.by_cause())}
 
 
 def _keys(cycles: dict[str, int]) -> dict[str, int]:

@@ -46,9 +46,7 @@ def schedule(program: Program) -> Timeline:
 
     check_horizon(program)
     order, begin = queues(program)
-    start, finish, done = merge_schedule(
-        order, begin, program.cycles, program.latency, program.dependency_start, program.dependencies, ports(program)
-    )
+    start, finish, done = merge_schedule(order, begin, program.cycles, program.latency, *program.waits, ports(program))
     if done < len(program):
         stuck = int(np.flatnonzero(finish < 0)[0])
         raise ProgramError(f"{program.describe(stuck)} never starts: what it waits for waits for it", operation=stuck)

@@ -15,7 +15,9 @@ from accelsim.timing.timeline import Timeline
 Cycles = NDArray[np.int64]
 DRAM_LATENCY = len(Engine)
 """Row of the stalls behind those of the engines."""
-CAUSES = (*("other cores" if engine is Engine.COMPUTE else engine.label for engine in Engine), "DRAM latency")
+DRAIN = DRAM_LATENCY + 1
+"""The row behind that: sums on their way through an array that pipelines tiles."""
+CAUSES = (*("other cores" if engine is Engine.COMPUTE else engine.label for engine in Engine), "DRAM latency", "drain")
 """What an array waits for; work of another core's array, whose result this one needs, stands in the row of its own."""
 
 
@@ -23,8 +25,9 @@ CAUSES = (*("other cores" if engine is Engine.COMPUTE else engine.label for engi
 class Stalls:
     """``cycles`` (causes, layers), int64: how long the array stood still because that engine worked for that layer.
 
-    Rows in the order of :class:`~accelsim.program.Engine`, then DRAM latency; with one core the row of the array itself is 0. With
-    several, all cores' arrays are added up. All entries and the arrays' busy cycles add up to cores times the Timeline's total.
+    Rows in the order of :class:`~accelsim.program.Engine`, then DRAM latency and the array's own drain; with one core the row of the
+    array itself is 0. With several, all cores' arrays are added up. All entries and the arrays' busy cycles add up to cores times
+    the Timeline's total.
     """
 
     cycles: Cycles
@@ -62,8 +65,8 @@ def stalls(timeline: Timeline) -> Stalls:
     at_port = predecessors(dma[np.argsort(timeline.start[dma], kind="stable")], count)
     kinds, layers = program.engine.astype(np.int64), program.layer.astype(np.int64)
     times = timeline.start, timeline.finish, until
-    waits = program.dependency_start, program.dependencies
-    unexplained = attribute(gaps, kinds, layers, *times, *waits, before, at_port, DRAM_LATENCY, cycles)
+    late = np.where(program.of_engine(Engine.COMPUTE), DRAIN, DRAM_LATENCY)
+    unexplained = attribute(gaps, kinds, layers, *times, *program.waits, before, at_port, late, cycles)
     if unexplained:
         raise ProgramError(f"{unexplained} idle cycles of the array have no cause; the timeline is not a schedule")
     return Stalls(cycles)

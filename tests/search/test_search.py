@@ -174,7 +174,14 @@ def test_array_cycles_of_all_tiles_are_the_programs(g: MacGeometry, seed: int) -
         products=int(record[5]), weights_kept=kept, weight_bits=8, activation_bits=8,
     )  # fmt: skip
     cost = array_cost(tiles, arch)
-    columns = cost.cycles, cost.stream_cycles, cost.weight_reads, cost.activation_reads, cost.accumulator_writes
+    columns = (
+        cost.cycles,
+        cost.stream_cycles,
+        cost.weight_reads,
+        cost.activation_reads,
+        cost.accumulator_writes,
+        cost.latency,
+    )
     expected = np.stack(np.broadcast_arrays(*columns), axis=1)
     sizes_ = zip(pixels, reduction, channels, groups, kept, strict=True)
     assert [tile_cost(record, *map(int, size)) for size in sizes_] == [tuple(row) for row in expected.tolist()]
