@@ -119,7 +119,7 @@ def between_cores(program: Program) -> np.ndarray:
 def test_a_forgotten_wait_for_another_core_is_caught_both_ways() -> None:
     """Each load that needs what another core stored: without the wait the checker names it, or nothing can go wrong."""
     by_checker = by_reader = 0
-    for seed in range(80):
+    for seed in range(100):
         program = several(seed, most_layers=3)
         inputs, expected = reference(program, seed)
         edges = between_cores(program)
