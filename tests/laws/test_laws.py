@@ -100,8 +100,11 @@ def test_law_5_total_is_at_least_every_engine_and_every_chain(seed: int) -> None
 def test_law_5_no_operation_starts_before_what_it_waits_for(seed: int) -> None:
     program = random_program(seed)
     timeline = schedule(program)
-    waiting = np.repeat(np.arange(len(program)), np.diff(program.dependency_start))
-    assert (timeline.start[waiting] >= timeline.finish[program.dependencies]).all()
+    first, waits = program.waits
+    assert (timeline.start[np.repeat(np.arange(len(program)), np.diff(first))] >= timeline.finish[waits]).all()
+    waiting, on = np.repeat(np.arange(len(program)), np.diff(program.dependency_start)), program.dependencies
+    assert (timeline.start[waiting] >= (timeline.start + program.cycles)[on]).all()
+    assert (timeline.finish[waiting] > timeline.finish[on]).all()
     dram = np.flatnonzero(program.engine <= Engine.LOAD_WEIGHTS)
     order = dram[np.argsort(timeline.start[dram], kind="stable")]
     assert (timeline.start[order][1:] >= (timeline.start + program.cycles)[order][:-1]).all()
