@@ -353,6 +353,8 @@ def random_arch(rng: Rng) -> Arch:
             "dma.setup_cycles": int(rng.integers(0, 10)),
             "dram.bandwidth_bytes_per_s": int(rng.integers(10**7, 10**10)),
             "dram.latency_ns": float(rng.integers(0, 200)),
+            "dram.burst_bytes": int(rng.choice([1, 1, 8, 64])),
+            "dram.standard": None if rng.random() < 0.6 else str(rng.choice(["LPDDR5_6400", "HBM2_2000", "DDR4_3200"])),
         }
     )
 

@@ -95,6 +95,8 @@ KNOBS: dict[str, Any] = {
     "dma.setup_cycles": 50,
     "dram.bandwidth_bytes_per_s": 10**9,
     "dram.latency_ns": 1000.0,
+    "dram.burst_bytes": 64,
+    "dram.standard": "DDR4_2400",
 }
 """One other value for every parameter; ``test_no_dead_knob`` fails for a parameter that is missing here."""
 NEEDS: dict[str, dict[str, Any]] = {

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from accelsim.arch import fields
 from accelsim.arch.arithmetic import Arithmetic, arithmetic_named
+from accelsim.arch.dram import DramStandard, dram_standards
 
 
 class _Section(BaseModel):
@@ -182,6 +183,39 @@ class DramConfig(_Section):
     latency_ns: Annotated[
         fields.Latency, Field(description="nanoseconds from the end of a transfer at the port to its data on the chip")
     ]
+    burst_bytes: Annotated[
+        fields.BurstBytes,
+        Field(
+            description="bytes of a burst, a power of two: each run of consecutive addresses in a transfer is rounded out to whole, "
+            "aligned bursts; at least a burst of the standard; 1: exactly the bytes of the tile are moved"
+        ),
+    ] = 1
+    standard: Annotated[
+        fields.DramName | None,
+        Field(
+            description="DRAM channel whose rows, banks and timings bound each transfer from below, beside bandwidth_bytes_per_s, "
+            "which must not exceed its peak; null: bandwidth and latency only"
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _within_the_channel(self) -> Self:
+        if self.channel is not None and self.bandwidth_bytes_per_s > self.channel.peak_bytes_per_s:
+            raise ValueError(
+                f"bandwidth_bytes_per_s of {self.bandwidth_bytes_per_s} with standard {self.standard}: expected at most the "
+                f"{self.channel.peak_bytes_per_s} of that channel; lower it, or choose another standard"
+            )
+        return self
+
+    @property
+    def channel(self) -> DramStandard | None:
+        """The parameters of ``standard``."""
+        return None if self.standard is None else dram_standards()[self.standard]
+
+    @property
+    def bytes_per_burst(self) -> int:
+        """Bytes that the DRAM moves at once: ``burst_bytes``, at least a burst of the standard."""
+        return self.burst_bytes if self.channel is None else max(self.burst_bytes, self.channel.burst_bytes)
 
 
 class TechConfig(_Section):

@@ -18,8 +18,9 @@ NOT_MODELLED = (
     "loads of biases and requantization parameters",
     "instruction fetch and host",
     "buffer bank conflicts",
-    "DRAM refresh and row-buffer misses",
 )
+NO_ROWS = "DRAM refresh and row-buffer misses"
+"""Modelled by machines that name a ``dram.standard``."""
 NOT_KEPT = "activations kept on chip between layers"
 """Modelled by machines that set ``activation_buffer.resident_bytes`` aside."""
 _SUMS = (
@@ -63,7 +64,10 @@ def summarize(timeline: Timeline, *, table: EnergyTable, values: ValueSummary | 
 
 
 def _not_modelled(program: Program) -> tuple[str, ...]:
-    return NOT_MODELLED if program.arch.activation_buffer.resident_bytes else (*NOT_MODELLED, NOT_KEPT)
+    arch = program.arch
+    left_out = [] if arch.dram.channel else [NO_ROWS]
+    left_out += [] if arch.activation_buffer.resident_bytes else [NOT_KEPT]
+    return (*NOT_MODELLED, *left_out)
 
 
 def _version() -> str:
@@ -125,8 +129,8 @@ def _layer(
         utilization=_ratio(work, arch.array.rows * arch.array.cols * cycles),
         compute_utilization=_ratio(work, arch.array.rows * arch.array.cols * compute),
         bound=_bound(busy, stream),
-        dram_read_bytes=counts["dram_read"] // 8,
-        dram_write_bytes=counts["dram_write"] // 8,
+        dram_read_bytes=counts["dram_read_asked"] // 8,
+        dram_write_bytes=counts["dram_write_asked"] // 8,
         buffer_read_bytes=sum(counts[f"{name}_read"] for name in _BUFFERS) // 8,
         buffer_write_bytes=sum(counts[f"{name}_write"] for name in _BUFFERS) // 8,
         counts=counts,

@@ -57,6 +57,8 @@ PATHS = [
     "dma.setup_cycles",
     "dram.bandwidth_bytes_per_s",
     "dram.latency_ns",
+    "dram.burst_bytes",
+    "dram.standard",
     "tech.energy_table",
 ]
 OTHER_VALUES: dict[str, Any] = {
@@ -87,6 +89,8 @@ OTHER_VALUES: dict[str, Any] = {
     "dma.setup_cycles": 9,
     "dram.bandwidth_bytes_per_s": "12.8 Gbit/s",
     "dram.latency_ns": "1 us",
+    "dram.burst_bytes": 32,
+    "dram.standard": "LPDDR4_3200",
     "tech.energy_table": "mine.yaml",
 } | {
     f"{buffer}_buffer.{key}": value
@@ -152,7 +156,12 @@ machines = st.fixed_dictionaries(
         "vector": st.fixed_dictionaries({"lanes": sides}),
         "dma": st.fixed_dictionaries({"setup_cycles": st.integers(0, 10**9)}),
         "dram": st.fixed_dictionaries(
-            {"bandwidth_bytes_per_s": st.integers(10**5, 10**15), "latency_ns": st.floats(0, 1e9)}
+            {
+                "bandwidth_bytes_per_s": st.integers(10**5, 10**15),
+                "latency_ns": st.floats(0, 1e9),
+                "burst_bytes": st.integers(0, 16).map(lambda log: 2**log),
+                "standard": st.none(),
+            }
         ),
         "tech": st.fixed_dictionaries({"energy_table": names}),
     }
