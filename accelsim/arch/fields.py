@@ -117,6 +117,10 @@ BurstBytes = Annotated[int, _whole(1, MAX_BURST), _checked(_check_power_of_two)]
 """A power of two."""
 DramName = Annotated[Literal["DDR4_2400", "DDR4_3200", "LPDDR4_3200", "LPDDR5_6400", "HBM2_2000"], Field()]
 """Channels of ``dram_standards.yaml``."""
+Banks = Annotated[int, _whole(1, MAX_SIDE)]
+Ports = Annotated[int, _whole(1, 2)]
+RunBits = Annotated[int, _whole(1, 16)]
+Compression = Literal["zero_run_length"]
 SetupCycles = Annotated[int, _whole(0, MAX_SETUP_CYCLES)]
 Size = Annotated[
     int, _whole(1, MAX_MEMORY), BeforeValidator(parse_bytes), _quantity_schema(BYTES, 1, MAX_MEMORY, "integer")

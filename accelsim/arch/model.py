@@ -126,8 +126,27 @@ class BufferConfig(_Section):
     )
     bytes_per_cycle: Annotated[
         fields.BytesPerCycle | None,
-        Field(description="width of the read port, bytes per cycle; null: as its reader needs"),
+        Field(
+            description="width of the read port, bytes per cycle: what the banks of one tile deliver together; "
+            "null: as its reader needs"
+        ),
     ] = None
+    banks: Annotated[
+        fields.Banks,
+        Field(
+            description="banks; with one port, the halves of a double-buffered memory stand in banks of their own where the number "
+            "is even, else a tile is filled and read in turn with its neighbours"
+        ),
+    ] = 1
+    ports: Annotated[
+        fields.Ports,
+        Field(description="accesses per bank and cycle: 1, a read or a write; 2, a read and a write"),
+    ] = 2
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether one tile is filled while another is read: two halves, and two ports or banks of their own."""
+        return self.double_buffered and (self.ports == 2 or self.banks % 2 == 0)
 
     @model_validator(mode="after")
     def _holds_a_byte(self) -> Self:
@@ -174,6 +193,16 @@ class DmaConfig(_Section):
     """The queues between DRAM and the buffers."""
 
     setup_cycles: Annotated[fields.SetupCycles, Field(description="cycles before each transfer")] = 0
+    weight_compression: Annotated[
+        fields.Compression | None,
+        Field(
+            description="coding of constant weights in DRAM, unpacked on their way into the weight buffer: zero_run_length, pairs of "
+            "zeros before and weight as in EIE, for each tile that it makes shorter; null: none"
+        ),
+    ] = None
+    zero_run_bits: Annotated[
+        fields.RunBits, Field(description="width of the run in a pair of zero_run_length, bits")
+    ] = 4
 
 
 class DramConfig(_Section):

@@ -66,7 +66,7 @@ def count_actions(program: Program) -> ActionCounts:
     return ActionCounts(
         array_mac=_per_layer(program, program.amount, compute),
         weight_buffer_read=_per_layer(program, program.weight_reads, compute) * weight_bits,
-        weight_buffer_write=loaded_w + recalled_w,
+        weight_buffer_write=_per_layer(program, program.extent, loads_w) * 8 + recalled_w,
         activation_buffer_read=np.where(is_vector, filled_a, array_reads) + recalled,
         activation_buffer_write=filled_a + kept,
         accumulator_read=words,

@@ -19,7 +19,9 @@ import numpy as np
 
 from accelsim.numba_cache import njit
 
-(BURST, UNITS, GROUPS, BANKS, COLUMNS, BL, RCD, RP, RAS, CLOSE_READ, CLOSE_WRITE, CCDS, CCDL, RRDS, RRDL, FAW) = range(16)
+(BURST, UNITS, GROUPS, BANKS, COLUMNS, BL, RCD, RP, RAS, CLOSE_READ, CLOSE_WRITE, CCDS, CCDL, RRDS, RRDL, FAW) = range(
+    16
+)
 RECORD = 16
 """Places in the int64 record of a machine's DRAM: bits of a burst at the port, DRAM bursts in it (0: no row buffers), bank groups,
 banks of a group, bursts of a row, nBL, and the distances in clocks; CLOSE_*: from a column command to the PRE of its bank."""

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arch
 from accelsim.graph import Boxes, Graph, MacLayer
+from accelsim.program.compression import Packets
 from accelsim.program.cost import dma_cycles, scaled_up
 from accelsim.program.residency import shared_memory
 
@@ -29,8 +30,9 @@ Index = NDArray[np.int64]
 
 
 class Transfer(NamedTuple):
-    """Per transfer: cycles at the port, bytes on the DRAM's bus, rows activated; int64 arrays of one shape."""
+    """Per transfer: bytes asked for, cycles at the port, bytes on the DRAM's bus, rows activated; int64 arrays of one shape."""
 
+    amount: Index
     cycles: Index
     bus_bytes: Index
     activates: Index
@@ -42,7 +44,7 @@ class Dram:
     def __init__(self, graph: Graph, arch: Arch) -> None:
         self._arch = arch
         self._record = dram_record(arch)
-        self._weights, self._tensors = _layout(graph, alignment(arch))
+        self._weights, self._tensors = layout(graph, alignment(arch))
 
     def weights(self, layer: int, boxes: Boxes, shape: tuple[int, ...], bits: int, size: Index) -> Transfer:
         """Loads of boxes of the weights of layer number ``layer``; ``size``: the bytes asked for."""
@@ -54,17 +56,17 @@ class Dram:
         """Loads or stores of boxes of a tensor seen as ``shape``."""
         return self._moved(self._tensors[name], boxes, shape, bits, size, write=write)
 
-    def packets(self, layer: int, start: Index, size: Index) -> Transfer:
-        """Loads of ``size`` bytes each from ``start`` bytes behind the beginning of a layer's weights."""
-        lo = (self._weights[layer] + start).reshape(-1, 1)
-        span = int((lo[:, 0] + size).max(initial=1))
-        return self._moved(0, Boxes(lo, lo + size.reshape(-1, 1)), (span,), 8, size, write=False)
+    def packets(self, layer: int, packets: Packets) -> Transfer:
+        """Loads of coded tiles of the weights of a layer."""
+        lo, size = packets.start.reshape(-1, 1), packets.size
+        span = int((packets.start + size).max(initial=1))
+        return self._moved(self._weights[layer], Boxes(lo, lo + size.reshape(-1, 1)), (span,), 8, size, write=False)
 
     def _moved(
         self, address: int, boxes: Boxes, shape: tuple[int, ...], bits: int, size: Index, *, write: bool
     ) -> Transfer:
         if self._record is None:
-            return Transfer(dma_cycles(size, self._arch), size, np.zeros_like(size))
+            return Transfer(size, dma_cycles(size, self._arch), size, np.zeros_like(size))
         from accelsim.program._dram import BURST, transfers
 
         base = np.full(len(boxes), 8 * address, dtype=np.int64)
@@ -73,7 +75,7 @@ class Dram:
             self._record, write, base, bits, lo, hi, np.array(shape, dtype=np.int64).reshape(-1)
         )
         bus = bursts * (int(self._record[BURST]) // 8)
-        return Transfer(_cycles(bus, clocks, self._arch), bus, activates)
+        return Transfer(size, _cycles(bus, clocks, self._arch), bus, activates)
 
 
 def alignment(arch: Arch) -> int:
@@ -110,7 +112,7 @@ def _cycles(bus: Index, clocks: Index, arch: Arch) -> Index:
     return cycles
 
 
-def _layout(graph: Graph, align: int) -> tuple[dict[int, int], dict[str, int]]:
+def layout(graph: Graph, align: int) -> tuple[dict[int, int], dict[str, int]]:
     """First byte of the weights of each layer, by number, and of each tensor, by name."""
     weights: dict[int, int] = {}
     end = 0

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from accelsim.graph import Boxes, Layer, MacLayer
 from accelsim.program.columns import LayerBlock
+from accelsim.program.compression import packed_tiles
 from accelsim.program.cost import dram_latency_cycles, resident_cycles
 from accelsim.program.dram import Transfer
 from accelsim.program.footprint import ceil_div
@@ -50,7 +51,7 @@ def put_loads(block: LayerBlock, rows: Index, boxes: Boxes, slots: Slots, source
         Engine.RECALL if kept else _LOADS[slots.memory],
         slots.memory,
         boxes,
-        amount=slots.size,
+        amount=moved.amount,
         cycles=moved.cycles,
         bus_bytes=moved.bus_bytes,
         activates=moved.activates,
@@ -70,11 +71,16 @@ def _loaded(block: LayerBlock, boxes: Boxes, size: Index, source: Operand | None
         return site.dram.tensor(source.tensor, boxes, source.view, site.bits(source.tensor), size, write=False)
     layer = site.graph.layers[block.layer]
     assert isinstance(layer, MacLayer)
-    return site.dram.weights(block.layer, boxes, layer.geometry.weight_shape, layer.weight_format.bits, size)
+    dma, bits = site.arch.dma, layer.weight_format.bits
+    if dma.weight_compression is not None and layer.weights is not None:
+        align = site.arch.dram.bytes_per_burst
+        tiles = packed_tiles(layer.weights, boxes, bits=bits, run_bits=dma.zero_run_bits, align=align)
+        return site.dram.packets(block.layer, tiles)
+    return site.dram.weights(block.layer, boxes, layer.geometry.weight_shape, bits, size)
 
 
 def _recalled(size: Index, site: Site) -> Transfer:
-    return Transfer(resident_cycles(size, site.arch), np.zeros_like(size), np.zeros_like(size))
+    return Transfer(size, resident_cycles(size, site.arch), np.zeros_like(size), np.zeros_like(size))
 
 
 def put_stores(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.energy import COMPONENTS, EnergySplit, EnergyTable, count_actions, layer_energy
+from accelsim.graph import MacLayer
 from accelsim.program import WRITE_BACK, Engine, MacMapping, Mapping, Program
 from accelsim.result.bounds import array_work, compute_bounds, traffic_bounds
 from accelsim.result.record import Bound, LayerResult, Result, Total, ValueSummary
@@ -17,10 +18,10 @@ from accelsim.timing import Stalls, Timeline, stalls
 NOT_MODELLED = (
     "loads of biases and requantization parameters",
     "instruction fetch and host",
-    "buffer bank conflicts",
 )
 NO_ROWS = "DRAM refresh and row-buffer misses"
 """Modelled by machines that name a ``dram.standard``."""
+BLIND = "compression of weights of which only the shape is known"
 NOT_KEPT = "activations kept on chip between layers"
 """Modelled by machines that set ``activation_buffer.resident_bytes`` aside."""
 _SUMS = (
@@ -65,9 +66,15 @@ def summarize(timeline: Timeline, *, table: EnergyTable, values: ValueSummary | 
 
 def _not_modelled(program: Program) -> tuple[str, ...]:
     arch = program.arch
-    left_out = [] if arch.dram.channel else [NO_ROWS]
+    left_out = [BLIND] if _compressed_blindly(program) else []
+    left_out += [] if arch.dram.channel else [NO_ROWS]
     left_out += [] if arch.activation_buffer.resident_bytes else [NOT_KEPT]
     return (*NOT_MODELLED, *left_out)
+
+
+def _compressed_blindly(program: Program) -> bool:
+    layers = [layer for layer in program.graph.layers if isinstance(layer, MacLayer) and len(layer.inputs) == 1]
+    return program.arch.dma.weight_compression is not None and any(layer.weights is None for layer in layers)
 
 
 def _version() -> str:

@@ -92,8 +92,8 @@ LIMITS = 19
 (WEIGHT_CAPACITY, ACTIVATION_CAPACITY, ACCUMULATOR_CAPACITY, OUTPUT_CAPACITY) = range(4)
 (WEIGHT_BITS, ACTIVATION_BITS, OUTPUT_BITS, WORDS) = range(4, 8)
 (SETUP, PER_BYTE, PER_BYTE_OVER, LATENCY) = range(8, 12)
-(LANES, OUTPUT_WIDTH, INPUT_CHANNELS, SINGLE_WEIGHTS, SINGLE_ACTIVATIONS, SINGLE_SUMS, SINGLE_OUTPUTS) = range(12, 19)
-"""Places of the machine's limits in one int64 record."""
+(LANES, AS_BOUND, INPUT_CHANNELS, SINGLE_WEIGHTS, SINGLE_ACTIVATIONS, SINGLE_SUMS, SINGLE_OUTPUTS) = range(12, 19)
+"""Places of the machine's limits in one int64 record; AS_BOUND: no transfer takes longer than its bytes at the port."""
 
 
 @njit
@@ -136,7 +136,7 @@ def evaluate(
     )
     behind = max(1, _parts(last, limits[LANES])) + _dma(limits, 1, _packed(last, limits[OUTPUT_BITS])) + limits[LATENCY]
     cycles = max(first + limits[LATENCY] + cost[0] + behind, load_weights + load_inputs + store + limits[LATENCY])
-    exact = first_inputs > 0 and limits[OUTPUT_WIDTH] == 0
+    exact = first_inputs > 0 and limits[AS_BOUND] != 0
     exact = exact and (computes == 1 or _array_never_waits(limits, cost[4], n * oh, ow, oc, ic, kh, kw, groups, area))
     if limits[SINGLE_WEIGHTS]:
         cycles = max(cycles, load_weights + weight_loads * limits[LATENCY] + cost[0] + behind)

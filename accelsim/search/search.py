@@ -17,7 +17,7 @@ from accelsim.mapper.greedy import operand_bits
 from accelsim.program import MacMapping, Mapping, Memory, build_program
 from accelsim.program.array_model import array_record
 from accelsim.program.cost import dram_latency_cycles
-from accelsim.program.footprint import OperandBits, accumulator_words, slot_capacity, slots
+from accelsim.program.footprint import OperandBits, accumulator_words, depth, slot_capacity
 from accelsim.search.space import Integers, space_of
 from accelsim.timing import schedule
 
@@ -127,13 +127,13 @@ def array_of(bits: OperandBits, arch: Arch) -> Integers:
 def _limits(layer: MacLayer, bits: OperandBits, arch: Arch) -> Integers:
     memories = Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS
     capacities = [slot_capacity(memory, arch) for memory in memories]
-    single = [slots(memory, arch) == 1 for memory in memories]
+    single = [depth(memory, arch) == 1 for memory in memories]
     words = accumulator_words(bits.activation, arch)
     port = [arch.dma.setup_cycles, arch.clock_hz, arch.dram.bandwidth_bytes_per_s, dram_latency_cycles(arch)]
-    width = arch.output_buffer.bytes_per_cycle or 0
+    as_bound = arch.output_buffer.bytes_per_cycle is None and arch.dram.bytes_per_burst == 1
     return np.array(
         [
-            *capacities, bits.weight, bits.activation, bits.output, words, *port, arch.requantizer.lanes, width,
+            *capacities, bits.weight, bits.activation, bits.output, words, *port, arch.requantizer.lanes, as_bound,
             layer.geometry.ic, *single,
         ],
         dtype=np.int64,

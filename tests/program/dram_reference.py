@@ -106,7 +106,12 @@ def serve(
 
 
 def _candidates(
-    places: list[tuple[int, int, int]], done: int, needs: list[int], opened: dict[tuple[int, int], int], kind: str, clock: int
+    places: list[tuple[int, int, int]],
+    done: int,
+    needs: list[int],
+    opened: dict[tuple[int, int], int],
+    kind: str,
+    clock: int,
 ) -> list[Command]:
     """What the controller would like to do, most urgent first."""
     found = []
@@ -119,9 +124,7 @@ def _candidates(
         if (group, bank) not in opened:
             found.append(Command(clock, "ACT", group, bank, row))
     waiting = {(group, bank, row) for group, bank, row in places[done : needs[0] if needs else None]}
-    found += [
-        Command(clock, "PRE", *where, row) for where, row in opened.items() if (*where, row) not in waiting
-    ]
+    found += [Command(clock, "PRE", *where, row) for where, row in opened.items() if (*where, row) not in waiting]
     return found
 
 

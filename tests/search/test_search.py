@@ -108,6 +108,8 @@ def quick(arch: Arch, rng: np.random.Generator) -> Arch:
     memories = ("weight_buffer", "activation_buffer", "output_buffer", "accumulator")
     twice = {f"{memory}.double_buffered": bool(rng.integers(8)) for memory in memories}
     port = {"dram.bandwidth_bytes_per_s": 10 ** int(rng.integers(9, 14)), "dram.latency_ns": float(rng.integers(4))}
+    port |= {"dram.standard": None, "dram.burst_bytes": 1 if rng.integers(8) else 16}
+    port |= {f"{memory}.banks": 2 for memory in memories[:3] if rng.integers(8)}
     width = {
         "output_buffer.bytes_per_cycle": None if rng.integers(8) else 1,
         "requantizer.lanes": int(rng.integers(1, 64)),
