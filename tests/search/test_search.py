@@ -114,7 +114,9 @@ def quick(arch: Arch, rng: np.random.Generator) -> Arch:
         "output_buffer.bytes_per_cycle": None if rng.integers(8) else 1,
         "requantizer.lanes": int(rng.integers(1, 64)),
     }
-    return arch.with_(twice | port | width | {"array.rows": int(rng.integers(1, 30)), "accumulator.count": 4096})
+    rows = int(rng.integers(1, 30))
+    adds = {"accumulator.products_per_add": rows if arch.array.dataflow == "adder_tree" else 1}
+    return arch.with_(twice | port | width | adds | {"array.rows": rows, "accumulator.count": 4096})
 
 
 def test_analytic_cycles_are_scheduled_cycles_where_they_claim_to_be() -> None:
