@@ -33,7 +33,8 @@ WINDOW = 4
 @njit
 def _closed(d: Any, bank: int, opened: Any, used: Any, close: int) -> int:
     """When the row of ``bank`` is closed and another can be opened."""
-    return max(opened[bank] + d[RAS], used[bank] + close) + d[RP]
+    closed: int = max(opened[bank] + d[RAS], used[bank] + close) + d[RP]
+    return closed
 
 
 @njit

@@ -23,12 +23,14 @@ BUFFERS = {
 }
 
 
-def program(**edits: Any) -> Program:
-    """Two layers in many small tiles, the same ones on every machine, that wait for their memory."""
+def program(name: str, **edits: Any) -> Program:
+    """Two layers in many small tiles of what ``name`` holds, the same ones on every machine, that wait for their memory."""
     arch = EDGE.with_({"dram.bandwidth_bytes_per_s": 1_000_000_000, "dram.latency_ns": 1000.0, **edits})
     graph = chain()
     cut = tuple(
-        MacMapping(oh=1, ow=1, oc=2, ic=4, kh=1, kw=1) if isinstance(m, MacMapping) else m
+        MacMapping(oh=1, ow=1, oc=2, ic=4 if name == "activation_buffer" else m.ic, kh=1, kw=1)
+        if isinstance(m, MacMapping)
+        else m
         for m in map_graph(graph, arch=EDGE)
     )
     return build_program(graph, arch=arch, mappings=cut)
@@ -59,7 +61,7 @@ def test_fills_and_reads_overlap_where_ports_or_banks_allow(
 ) -> None:
     memory, fills, reads = BUFFERS[name]
     edits = {f"{name}.ports": ports, f"{name}.banks": banks, f"{name}.double_buffered": double}
-    built = program(**edits)
+    built = program(name, **edits)
     check_program(built)
     timeline = schedule(built)
     assert depth(memory, built.arch) == (2 if both else 1)
@@ -69,11 +71,11 @@ def test_fills_and_reads_overlap_where_ports_or_banks_allow(
 
 @pytest.mark.parametrize("name", BUFFERS)
 def test_taking_turns_costs_cycles_and_no_byte(name: str) -> None:
-    plain, turns = program(), program(**{f"{name}.ports": 1})
+    plain, turns = program(name), program(name, **{f"{name}.ports": 1})
     assert schedule(turns).total_cycles > schedule(plain).total_cycles
     assert (plain.amount == turns.amount).all()
     assert (plain.offset == turns.offset).all()
-    banked = program(**{f"{name}.ports": 1, f"{name}.banks": 2})
+    banked = program(name, **{f"{name}.ports": 1, f"{name}.banks": 2})
     assert (schedule(banked).start == schedule(plain).start).all()
 
 
