@@ -292,7 +292,8 @@ def test_texts_are_read_as_on_a_command_line(path: str, text: object, value: obj
         ({"": 1}, f"'': unknown path; expected one of {', '.join(PATHS)}"),
         (
             {"dram": 1},
-            "dram: is a section; expected one of its entries: dram.bandwidth_bytes_per_s, dram.latency_ns, dram.burst_bytes",
+            "dram: is a section; expected one of its entries: dram.bandwidth_bytes_per_s, dram.latency_ns, "
+            "dram.burst_bytes, dram.standard",
         ),
         ({"array.rows": "none"}, "array.rows: expected a whole number, got null"),
         ({"array.rows": "1e3"}, "array.rows: expected a whole number, got 1000.0"),
