@@ -135,7 +135,7 @@ def mixed_arch(rng: Rng, *, systolic: bool = False) -> Arch:
         drawn = drawn.with_({"array.dataflow": "weight_stationary"})
     if drawn.array.dataflow == "adder_tree":
         edits |= {"array.brick_bits": None, "accumulator.products_per_add": drawn.array.rows}
-    return drawn.with_(edits)
+    return drawn.with_(edits | ({"cores.count": 1} if resident else {}))
 
 
 def mixed_program(seed: int, **edits: object) -> Program:

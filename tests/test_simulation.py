@@ -102,6 +102,8 @@ KNOBS: dict[str, Any] = {
     "dma.zero_run_bits": 1,
     "dram.burst_bytes": 64,
     "dram.standard": "DDR4_2400",
+    "cores.count": 2,
+    "cores.split": "rows",
 }
 """One other value for every parameter; ``test_no_dead_knob`` fails for a parameter that is missing here."""
 NEEDS: dict[str, dict[str, Any]] = {
@@ -109,6 +111,7 @@ NEEDS: dict[str, dict[str, Any]] = {
     "array.brick_bits": {"array.weight_bits": 16, "array.activation_bits": 16},
     "accumulator.products_per_add": {"accumulator.overflow": "saturate"},
     "accumulator.word_per_slice": {"array.activation_bits": 4},
+    "cores.split": {"cores.count": 2},
 }
 """What a parameter needs to matter: operands narrower or wider than the ports, sums that depend on their order."""
 ELSEWHERE = {"dma.zero_run_bits"}

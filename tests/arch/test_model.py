@@ -68,6 +68,8 @@ PATHS = [
     "dram.latency_ns",
     "dram.burst_bytes",
     "dram.standard",
+    "cores.count",
+    "cores.split",
     "tech.energy_table",
 ]
 OTHER_VALUES: dict[str, Any] = {
@@ -103,6 +105,8 @@ OTHER_VALUES: dict[str, Any] = {
     "dram.latency_ns": "1 us",
     "dram.burst_bytes": 32,
     "dram.standard": "LPDDR4_3200",
+    "cores.count": 3,
+    "cores.split": "rows",
     "tech.energy_table": "mine.yaml",
 } | {
     f"{buffer}_buffer.{key}": value
@@ -194,8 +198,13 @@ machines = st.fixed_dictionaries(
                 "standard": st.none(),
             }
         ),
+        "cores": st.fixed_dictionaries(
+            {"count": st.integers(1, 64), "split": st.sampled_from(["auto", "channels", "rows"])}
+        ),
         "tech": st.fixed_dictionaries({"energy_table": names}),
     }
+).map(
+    lambda data: data | {"cores": data["cores"] | {"count": 1}} if data["activation_buffer"]["resident_bytes"] else data
 )
 
 
@@ -292,8 +301,10 @@ def test_texts_are_read_as_on_a_command_line(path: str, text: object, value: obj
         ({"": 1}, f"'': unknown path; expected one of {', '.join(PATHS)}"),
         (
             {"dram": 1},
-            "dram: is a section; expected one of its entries: dram.bandwidth_bytes_per_s, dram.latency_ns, "
-            "dram.burst_bytes, dram.standard",
+            (
+                "dram: is a section; expected one of its entries: dram.bandwidth_bytes_per_s, dram.latency_ns, "
+                "dram.burst_bytes, dram.standard"
+            ),
         ),
         ({"array.rows": "none"}, "array.rows: expected a whole number, got null"),
         ({"array.rows": "1e3"}, "array.rows: expected a whole number, got 1000.0"),
@@ -319,6 +330,17 @@ def test_texts_are_read_as_on_a_command_line(path: str, text: object, value: obj
             (
                 "overrides.ADDD: operator 'ADDD' has no requantization scheme; expected one of"
                 f" {', '.join(OPERATORS)}; did you mean 'ADD'?"
+            ),
+        ),
+        ({"cores.count": 0}, "cores.count: expected at least 1, got 0"),
+        ({"cores.count": 65}, "cores.count: expected at most 64, got 65"),
+        ({"cores.count": 2.5}, "cores.count: expected a whole number, got 2.5"),
+        ({"cores.split": "row"}, "cores.split: expected 'auto', 'channels' or 'rows', got 'row'; did you mean 'rows'?"),
+        (
+            {"cores.count": 2, "activation_buffer.resident_bytes": "1 KiB"},
+            (
+                "cores.count of 2 with activation_buffer.resident_bytes of 1024: expected 0, since a tensor that several"
+                " cores make and read fits no single core's memory; keep nothing or use one core"
             ),
         ),
         (
@@ -392,6 +414,8 @@ def test_equal_machines_are_one_key() -> None:
 
 def test_peak_macs_per_cycle() -> None:
     assert EDGE.with_({"array.rows": 3, "array.cols": 7}).peak_macs_per_cycle == 21
+    assert EDGE.with_({"array.rows": 3, "array.cols": 7, "cores.count": 5}).peak_macs_per_cycle == 105
+    assert EDGE.with_({"cores.count": 4}).macs_per_cycle(16, 8) == 4 * 128
 
 
 def test_from_dict_reads_units_and_any_mapping() -> None:
