@@ -32,7 +32,7 @@ def test_what_a_smaller_tile_leaves_standing_may_still_be_read() -> None:
     engines, regions = [LOAD, VECTOR, LOAD, RECALL], [(0, 10), (0, 0), (0, 4), (4, 8)]
     reads = [[], [0], [], []]
     assert hazard(engines, regions, reads, [[], [], [1], [1]]) == (0, -1, -1)
-    assert hazard(engines, regions, reads, [[], [], [1], []]) == (3, 3, 1)
+    assert hazard(engines, regions, reads, [[], [], [1], []]) == (2, 3, 0)
     assert hazard(engines, regions, reads, [[], [], [], [1]]) == (3, 2, 1)
 
 
