@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from accelsim.cli.console import note, show
-from accelsim.cli.files import STDOUT, check_outputs, write_bytes
+from accelsim.cli.files import check_outputs, write_bytes
+from accelsim.cli.lists import inputs_file
 from accelsim.errors import AccelsimError, InputError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ TABLE_WIDTH = 170
     show_default=True,
     help="Who runs the float network.",
 )
-@click.option("--test", metavar="FILE", help="Inputs with 'labels' as .npz: accuracy, float and fake-quantized.")
+@click.option("--test", metavar="FILE", help="Inputs with 'labels': accuracy, float and fake-quantized.")
 @click.option("-o", "--out", required=True, metavar="FILE", help="The quantized .onnx file.")
 def quantize_command(
     model: str,
@@ -115,7 +116,7 @@ def _accuracies(made: Quantized, test: str, evaluator: str) -> tuple[float, floa
     from accelsim.quantize import accuracies
     from accelsim.simulation import read_inputs
 
-    arrays, labels = read_inputs(test)
+    arrays, labels = read_inputs(inputs_file(test))
     if labels is None:
         raise InputError(f"--test {test}: it has no 'labels'; accuracy needs one per input")
     return (*accuracies(made, arrays, labels, evaluator=evaluator), len(labels))
@@ -130,5 +131,4 @@ def _tell(made: Quantized, out: str, scores: tuple[float, float, int] | None) ->
         click.echo(f"accuracy over {scores[2]} inputs: float {scores[0]:.2%}, fake-quantized {scores[1]:.2%}")
     for layer, sentences in made.graph.approximations.items():
         note(f"on integers, {layer}: {'; '.join(sentences)}")
-    if out != STDOUT:
-        click.echo(f"accelsim run {out} --arch edge_16x16 --arithmetic {made.graph.arithmetic}")
+    click.echo(f"to run it: accelsim run {out} --arch edge_16x16 --arithmetic {made.graph.arithmetic}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -67,6 +67,8 @@ def act_parameters(plan: Plan, seen: Mapping[str, list[Floats]], settings: Setti
     for group in plan.groups:
         low, high = group_range(group, seen, settings)
         quantizer = settings.act_quantizer(group.bits)
+        if group.signed_as in made:
+            quantizer = replace(quantizer, signed=made[group.signed_as].format.signed)
         known = quantizer.parameters(low, high)
         quant = ActQuant(quantizer.format(low), known.scale, known.zero_point, low, high)
         made |= dict.fromkeys(group.tensors, quant)

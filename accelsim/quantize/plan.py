@@ -14,12 +14,16 @@ from accelsim.quantize.settings import Settings
 
 @dataclass(frozen=True)
 class Group:
-    """Tensors under one quantizer; ``measured`` are those that make its range, ``bits`` the width of their codes."""
+    """Tensors under one quantizer; ``measured`` are those that make its range, ``bits`` the width of their codes.
+
+    ``signed_as`` names a tensor whose codes' sign they share: softmax units have one type of codes for input and output.
+    """
 
     tensors: tuple[str, ...]
     measured: tuple[str, ...]
     bits: int
     known_range: tuple[float, float] | None
+    signed_as: str | None
 
 
 @dataclass(frozen=True)
@@ -69,11 +73,12 @@ def _group(
         given = ", ".join(f"{name!r} {bits}" for bits, name in chosen.items())
         raise ConfigError(f"layers share one scale, and so their width, but are given {given} bits; give them the same")
     measured = tuple(name for name in members if name not in moved) or members
-    operators = {node.outputs[0]: node.op for node in model.nodes}
-    ranges = {KNOWN_RANGES.get(operators.get(name, "")) for name in measured}
-    return Group(
-        members, measured, next(iter(chosen), None) or settings.acts, ranges.pop() if len(ranges) == 1 else None
-    )
+    made_by = {node.outputs[0]: node for node in model.nodes}
+    makers = [made_by[name] for name in measured if name in made_by]
+    ranges = {KNOWN_RANGES.get(made_by[name].op) if name in made_by else None for name in measured}
+    known_range = ranges.pop() if len(ranges) == 1 else None
+    signed_as = next((node.inputs[0] for node in makers if node.op == "Softmax"), None)
+    return Group(members, measured, next(iter(chosen), None) or settings.acts, known_range, signed_as)
 
 
 def _names(model: OnnxModel) -> dict[str, tuple[str, ...]]:

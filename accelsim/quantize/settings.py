@@ -17,6 +17,8 @@ DIALECTS = ("qdq", "qonnx")
 QDQ_BITS = (4, 8, 16)
 """Widths for which ONNX has integer types that QuantizeLinear makes (opset 21)."""
 MAX_BITS = 16
+UNSIGNED_BITS = 8
+"""Widest symmetric activations that drop the sign where they are never negative."""
 _WIDTHS = re.compile(r"(?:w([0-9]+))?(?:a([0-9]+))?")
 
 Range = Literal["minmax", "moving-average", "percentile", "mse", "entropy"]
@@ -61,8 +63,10 @@ class Settings:
         return Quantizer(bits, symmetric=True, power_of_two=self.power_of_two, signed=True)
 
     def act_quantizer(self, bits: int) -> Quantizer:
-        """The quantizer of an activation."""
-        return Quantizer(bits, symmetric=self.symmetric, power_of_two=self.power_of_two)
+        """The quantizer of an activation; symmetric codes of more than 8 bits have a sign, as TFLite's int16 have."""
+        symmetric = self.symmetric or self.power_of_two
+        signed = True if symmetric and bits > UNSIGNED_BITS else None
+        return Quantizer(bits, symmetric=self.symmetric, power_of_two=self.power_of_two, signed=signed)
 
     def widths(self, names: Iterable[str]) -> Widths:
         """The exception for the first of ``names`` that has one, the network's widths elsewhere."""
