@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-
 from accelsim.importers import resolve_model
 from accelsim.quantize import Settings, evaluate_model, parse_layers, quantize_network
 from accelsim.simulation import read_inputs, run
@@ -20,7 +18,7 @@ PAGE = Path(__file__).with_name("quantize.md")
 TABLE = re.compile(r"(?<=<!-- table -->\n).*?(?=<!-- /table -->)", re.DOTALL)
 NETWORK, MACHINE = "digits_float", "edge_16x16"
 BITS = range(2, 9)
-ARITHMETICS = ("finn", "tflite-micro")
+ARITHMETICS = ("finn", "onnxruntime", "tflite-micro")
 ENDS = ("image=a8", "logits=a8")
 """The input, whose codes are the pixels, and the output, whose largest code is the answer, keep 8 bits."""
 
@@ -59,10 +57,8 @@ def row(bits: int) -> Row:
 
 def table(rows: list[Row]) -> str:
     """Markdown."""
-    lines = [
-        "| bits | fake-quantized | machine, `finn` | machine, `tflite-micro` | logits differing, `finn` | `tflite-micro` |",
-        "|---|---|---|---|---|---|",
-    ]
+    titles = [f"machine, `{a}`" for a in ARITHMETICS] + [f"logits differing, `{a}`" for a in ARITHMETICS]
+    lines = [f"| bits | fake-quantized | {' | '.join(titles)} |", "|---" * (2 + len(titles)) + "|"]
     for r in rows:
         shares = [f"{count / r.images:.2%}" for count in (r.fake, *(r.machine[a] for a in ARITHMETICS))]
         counts = [f"{r.codes[a]:,} of {r.logits:,}" for a in ARITHMETICS]

@@ -14,6 +14,7 @@ from accelsim.errors import ModelError, UnsupportedOperatorError
 from accelsim.importers.onnx.reader import read_onnx
 from accelsim.importers.onnx.records import QONNX_OPERATORS, OnnxModel, OnnxNode
 from accelsim.quant import fold_batch_norm
+from accelsim.quantize.means import without_reduce_mean
 from accelsim.quantize.operators import ACCEPTED, DROPPED, FOLDED, PRODUCTS, RECTIFIERS, data_inputs
 
 QUANTIZED = ("QuantizeLinear", "DequantizeLinear", *QONNX_OPERATORS)
@@ -24,8 +25,8 @@ def read_float(path: Path) -> OnnxModel:
     """The float network in the .onnx file at ``path``, ready to be quantized.
 
     Every operator is one that can be quantized; Identity and Dropout are gone, batch normalization is folded into the weights
-    before it, a constant that is added to a product has become its bias. Raises ModelError for another format or a network that is
-    quantized already, UnsupportedOperatorError that names the node.
+    before it, a constant that is added to a product has become its bias, a mean over rows and columns GlobalAveragePool.
+    Raises ModelError for another format or a network that is quantized already, UnsupportedOperatorError that names the node.
     """
     if path.suffix.lower() != ".onnx":
         raise ModelError(
@@ -33,7 +34,7 @@ def read_float(path: Path) -> OnnxModel:
             "(torch.onnx.export, or tf2onnx from TensorFlow)",
             path=str(path),
         )
-    model = read_onnx(path)
+    model = without_reduce_mean(read_onnx(path))
     _check(model)
     for step in (_drop, _fold_scalars, _fold_all):
         model = step(model)

@@ -20,6 +20,8 @@ OTHERS = (
 """Their output gets a quantizer of its own."""
 FOLDED = ("BatchNormalization",)
 """Folded into the weights before them."""
+KEEPING_RANK = (*RECTIFIERS, *DROPPED, *OTHERS, *FOLDED, "MaxPool", "Concat")
+"""Their output has as many axes as their first input."""
 ACCEPTED = tuple(sorted((*PRODUCTS, *RECTIFIERS, *MOVING, *DROPPED, *OTHERS, *FOLDED)))
 """Every operator that is quantized."""
 KNOWN_RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(

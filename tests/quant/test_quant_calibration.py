@@ -34,7 +34,11 @@ Floats = NDArray[np.float32]
 def batches(seed: int) -> Floats:
     """(12, 400) of a normal, a one-sided or a heavy-tailed distribution."""
     rng = np.random.default_rng(seed)
-    kinds = (lambda: rng.normal(0.3, 1, (12, 400)), lambda: np.abs(rng.normal(0, 2, (12, 400))), lambda: rng.standard_t(3, (12, 400)))
+    kinds = (
+        lambda: rng.normal(0.3, 1, (12, 400)),
+        lambda: np.abs(rng.normal(0, 2, (12, 400))),
+        lambda: rng.standard_t(3, (12, 400)),
+    )
     return kinds[seed % 3]().astype(np.float32)
 
 
@@ -47,7 +51,12 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, NDArray[Any]]:
         pytest.skip("ACCELSIM_TORCH_PYTHON names no Python with torch")
     folder = tmp_path_factory.mktemp("observers")
     np.savez(folder / "x.npz", **{f"x_{seed}": batches(seed) for seed in SEEDS})
-    command = [PYTHON, str(Path(__file__).with_name("run_observers.py")), str(folder / "x.npz"), str(folder / "out.npz")]
+    command = [
+        PYTHON,
+        str(Path(__file__).with_name("run_observers.py")),
+        str(folder / "x.npz"),
+        str(folder / "out.npz"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     with np.load(folder / "out.npz") as held:

@@ -33,12 +33,16 @@ class Net:
 
     def node(self, op: str, *inputs: str, **attributes: Any) -> str:
         name = f"t{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op, list(inputs), [name], name=f"{op.lower()}_{len(self.nodes)}", **attributes))
+        self.nodes.append(
+            helper.make_node(op, list(inputs), [name], name=f"{op.lower()}_{len(self.nodes)}", **attributes)
+        )
         return name
 
     def norm(self, x: str, channels: int) -> str:
         parts = [self.normal(channels), self.normal(channels), self.normal(channels)]
-        return self.node("BatchNormalization", x, *parts, self.constant(self.rng.uniform(0.2, 2, channels)), epsilon=1e-3)
+        return self.node(
+            "BatchNormalization", x, *parts, self.constant(self.rng.uniform(0.2, 2, channels)), epsilon=1e-3
+        )
 
     def model(self, *outputs: str, batch: int | str = 1) -> onnx.ModelProto:
         value = helper.make_tensor_value_info
@@ -78,7 +82,7 @@ def functions(net: Net) -> str:
     y = net.node("Mul", y, net.node("Sigmoid", y))
     y = net.node("Add", net.node("Tanh", y), net.node("Relu", y))
     y = net.node("HardSwish", net.node("LeakyRelu", y, alpha=0.125))
-    y = net.node("Flatten", net.node("GlobalAveragePool", y))
+    y = net.node("ReduceMean", y, axes=[-1, 2], keepdims=0)
     y = net.node("Add", net.constant(net.rng.normal(0, 1, (1, 5))), net.node("MatMul", y, net.normal(6, 5)))
     return net.node("MatMul", net.node("Relu", y), net.normal(5, 4))
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 from numpy.typing import NDArray
 
@@ -61,7 +60,9 @@ def test_no_code_differs_from_onnxruntime_in_powers_of_two(name: str, tmp_path: 
 
 @pytest.mark.parametrize("network", ["residual", "branches", "functions"])
 @pytest.mark.parametrize("settings", [{}, {"per_channel": True}, {"symmetric": True, "range": "percentile"}], ids=str)
-def test_no_output_differs_from_the_optimized_onnxruntime(network: str, settings: dict[str, Any], tmp_path: Path) -> None:
+def test_no_output_differs_from_the_optimized_onnxruntime(
+    network: str, settings: dict[str, Any], tmp_path: Path
+) -> None:
     """7-bit weights, which no x86 processor saturates; integers throughout, as its optimizer fuses them."""
     quantized = made(network, tmp_path, dialect="qdq", weights=7, **settings)
     x = images(3, TEST)
