@@ -52,7 +52,7 @@ _RULES = (
     ),
     FakeQuantRule(
         name="tflite", rounding=Rounding.HALF_AWAY, by_inverse=False, zero_point_first=False,
-        source="LiteRT kernels/internal/reference/quantize.h, AffineQuantize",
+        source="LiteRT kernels/internal/reference/quantize.h, AffineQuantize: the reference kernels",
     ),
     FakeQuantRule(
         name="qonnx", rounding=Rounding.HALF_EVEN, by_inverse=False, zero_point_first=True,

@@ -33,10 +33,6 @@ class Plan:
     groups: tuple[Group, ...]
     weight_bits: dict[str, int]
 
-    def group_of(self, tensor: str) -> int | None:
-        """Index of the group that ``tensor`` is in; None where a quantizer is fused into the rectifier after it."""
-        return next((i for i, group in enumerate(self.groups) if tensor in group.tensors), None)
-
 
 def make_plan(model: OnnxModel, settings: Settings) -> Plan:
     """Quantizers at the graph inputs and behind every operator, but not between one and the rectifier fused into it.

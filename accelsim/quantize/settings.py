@@ -13,7 +13,6 @@ from accelsim.quant import Quantizer
 
 RANGES = ("minmax", "moving-average", "percentile", "mse", "entropy")
 """How the range of an activation is set from what calibration saw."""
-DIALECTS = ("qdq", "qonnx")
 QDQ_BITS = (4, 8, 16)
 """Widths for which ONNX has integer types that QuantizeLinear makes (opset 21)."""
 MAX_BITS = 16

@@ -21,6 +21,7 @@ from onnx.reference import ReferenceEvaluator
 from accelsim.errors import ConfigError, InputError
 from accelsim.numerics import INT8, IntFormat, Rounding, round_divide
 from accelsim.quant import FAKE_QUANT_RULES, codes_as, dequantize, fake_quant_as
+from tests.importers.flat import Op, T, tflite_bytes
 
 PYTHON = os.environ.get("ACCELSIM_TORCH_PYTHON", "")
 ROWS, VALUES = 8, 2048
@@ -193,3 +194,29 @@ def test_misuse_is_refused():
             codes_as([1.0], **{**good, **change})
     with pytest.raises(InputError, match="NaN"):
         codes_as([np.nan], **good)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("kind", ["INT8", "UINT8", "INT16"])
+def test_no_number_differs_from_litert(kind: str) -> None:
+    """QUANTIZE and DEQUANTIZE of float32 by the reference kernels; the optimized ones are off by the last bit of float32."""
+    module = pytest.importorskip("ai_edge_litert.interpreter", reason="ai-edge-litert is not installed")
+    fmt = IntFormat.parse(kind.lower())
+    for exact in (False, True):
+        one = case(7 + exact, fmt.bits, fmt.signed, np.float32, exact)
+        zero = 0 if fmt.bits == 16 else int(one["zero"][0])
+        known = {"scale": float(one["scale"][0]), "zero_point": zero, "fmt": fmt}
+        x = one["x"][0] + np.float32(known["scale"] * (int(one["zero"][0]) - zero))
+        tensors = [
+            T("x", (VALUES,), "FLOAT32"), T("q", (VALUES,), kind, scale=known["scale"], zero=zero), T("y", (VALUES,), "FLOAT32"),
+        ]  # fmt: skip
+        ops = [Op("QUANTIZE", ["x"], ["q"]), Op("DEQUANTIZE", ["q"], ["y"])]
+        interpreter = module.Interpreter(
+            model_content=tflite_bytes(tensors, ops, ["x"], ["y"]),
+            experimental_op_resolver_type=module.OpResolverType.BUILTIN_REF,
+        )
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+        interpreter.invoke()
+        theirs = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+        assert int((fake_quant_as(x, framework="tflite", **known) != theirs).sum()) == 0

@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 
 from accelsim.errors import ConfigError, InputError, ModelError, UnsupportedOperatorError
-from accelsim.quantize import Settings, evaluate, parse_layers, quantize_network, read_float
+from accelsim.quantize import Settings, evaluate, evaluate_model, parse_layers, quantize_network, read_float
 from accelsim.quantize.plan import make_plan
 from accelsim.quantize.settings import Widths
 from tests.quantize.networks import NETWORKS, SHAPE, Net, float_model, images, save
@@ -79,7 +79,8 @@ def test_scales_are_shared_where_nothing_is_computed(tmp_path: Path) -> None:
     by_op = {node.outputs[0]: node.op for node in network.nodes}
     kinds = sorted(sorted(by_op.get(name, "input") for name in group) for group in shared)
     assert kinds == [["Concat", "Conv", "Relu"], ["GlobalAveragePool", "Reshape"], ["MaxPool", "input"]]
-    assert plan.group_of(next(n.outputs[0] for n in network.nodes if n.op == "Conv")) is None, "fused into the Relu"
+    fused = next(n.outputs[0] for n in network.nodes if n.op == "Conv")
+    assert not any(fused in group.tensors for group in plan.groups), "a rectifier is fused into it"
 
 
 def test_exceptions_are_found_by_node_tensor_and_fused_operator(tmp_path: Path) -> None:
@@ -188,6 +189,22 @@ def test_calibration_that_overflows_is_located(tmp_path: Path) -> None:
     y = net.node("Conv", "x", net.constant(np.full((2, 3, 1, 1), 3e38)))
     with np.errstate(all="ignore"), pytest.raises(InputError, match="inference 0 makes tensor 't0' infinite or NaN"):
         refused(net, y, tmp_path)
+
+
+def test_several_outputs_and_shared_weights(tmp_path: Path) -> None:
+    """Outputs in the middle of the network, one of them read on; one constant for two layers."""
+    net = Net(1, SHAPE)
+    shared = net.normal(3, 3, 1, 1)
+    a = net.node("Relu", net.node("Conv", "x", shared))
+    b = net.node("Conv", a, shared)
+    model = net.model(a, b)
+    for dialect in ("qdq", "qonnx"):
+        made = quantize_network(save(model, tmp_path), {"x": images(1, 3)}, dialect=dialect)  # type: ignore[arg-type]
+        assert [port.host_name for port in made.graph.outputs] == [a, b]
+        fake = evaluate_model(made.model, {"x": images(1, 3)[:, None]})
+        exact = list(evaluate(made.source, {"x": images(1, 3)}))
+        for name in (a, b):
+            assert np.abs(fake[name] - np.stack([one[name] for one in exact])).max() < 0.1
 
 
 def test_an_open_batch_size_and_one_inference_are_accepted(tmp_path: Path) -> None:

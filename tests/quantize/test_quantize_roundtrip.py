@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from accelsim.graph import Graph
 from accelsim.quant import dequantize
-from accelsim.quantize import Quantized, Settings, evaluate_model, parse_layers, quantize_network
+from accelsim.quantize import RANGES, Quantized, Settings, evaluate_model, parse_layers, quantize_network
 from tests.importers.onnx.runtime import run_graph, runtime
 from tests.importers.qonnx.oracle import Job, all_differences, needs_qonnx
 from tests.quantize.networks import NETWORKS, float_model, images, save
@@ -21,9 +24,9 @@ pytestmark = pytest.mark.oracle
 TEST = 8
 
 
-def made(name: str, folder: Path, dialect: Any = None, layers: Sequence[str] = (), **settings: Any) -> Quantized:
+def made(name: str, folder: Path, dialect: Any = None, layers: Sequence[str] = (), **options: Any) -> Quantized:
     path = save(float_model(name), folder)
-    chosen = Settings(layers=parse_layers(layers), **settings)
+    chosen = Settings(layers=parse_layers(layers), **options)
     return quantize_network(path, {"x": images(1)}, settings=chosen, dialect=dialect, evaluator="onnxruntime")
 
 
@@ -44,8 +47,8 @@ QDQ = {
 @pytest.mark.parametrize("name", QDQ)
 def test_no_code_differs_from_onnxruntime_in_powers_of_two(name: str, tmp_path: Path) -> None:
     """Every float32 operation on codes under such scales is exact, so that no rounding can differ by accident."""
-    network, settings = QDQ[name]
-    quantized = made(network, tmp_path, dialect="qdq", **settings)
+    network, options = QDQ[name]
+    quantized = made(network, tmp_path, dialect="qdq", **options)
     x = images(2, TEST)
     ours = {
         name.removesuffix("/codes"): dequantize(codes, scale=quantized.graph.tensors[name].scale, zero_point=0)
@@ -59,12 +62,12 @@ def test_no_code_differs_from_onnxruntime_in_powers_of_two(name: str, tmp_path: 
 
 
 @pytest.mark.parametrize("network", ["residual", "branches", "functions"])
-@pytest.mark.parametrize("settings", [{}, {"per_channel": True}, {"symmetric": True, "range": "percentile"}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"per_channel": True}, {"symmetric": True, "range": "percentile"}], ids=str)
 def test_no_output_differs_from_the_optimized_onnxruntime(
-    network: str, settings: dict[str, Any], tmp_path: Path
+    network: str, options: dict[str, Any], tmp_path: Path
 ) -> None:
     """7-bit weights, which no x86 processor saturates; integers throughout, as its optimizer fuses them."""
-    quantized = made(network, tmp_path, dialect="qdq", weights=7, **settings)
+    quantized = made(network, tmp_path, dialect="qdq", weights=7, **options)
     x = images(3, TEST)
     session = runtime(quantized.model, int8=True)
     output = session.get_outputs()[0].name
@@ -132,3 +135,26 @@ def test_sixteen_bits_are_written_and_imported(tmp_path: Path) -> None:
     ours = dequantize(codes, scale=quantized.acts[output].scale, zero_point=0)
     assert np.abs(ours - exact[output]).max() <= 3 * quantized.acts[output].scale
     assert len(np.unique(codes)) == codes.size
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    st.sampled_from(["residual", "functions", "shortcut"]), st.integers(0, 99), st.integers(1, 8), st.integers(2, 8),
+    st.booleans(), st.sampled_from(RANGES),
+)  # fmt: skip
+def test_thresholds_are_the_fake_quantized_network(network, seed, weights, acts, per_channel, method):
+    """QONNX in powers of two: onnx's evaluator with Quant in float32, and accelsim's integers, whatever the settings."""
+    chosen = Settings(weights=weights, acts=acts, per_channel=per_channel, power_of_two=True, range=method)
+    with TemporaryDirectory() as folder:
+        path = save(float_model(network, seed), Path(folder))
+        quantized = quantize_network(
+            path, {"x": images(seed, 3)}, settings=chosen, dialect="qonnx", evaluator="onnxruntime"
+        )
+    x = images(seed + 1, 2)
+    ours = integers(quantized.graph, x)
+    names = [name for name in ours if name in quantized.acts]
+    fake = evaluate_model(quantized.model, {"x": x[:, None]}, names=names)
+    for name in names:
+        scale = quantized.graph.tensors[name].scale
+        assert np.array_equal(dequantize(ours[name], scale=scale, zero_point=0), fake[name]), name
+    assert len(names) >= 4
