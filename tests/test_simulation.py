@@ -71,6 +71,7 @@ KNOBS: dict[str, Any] = {
     "array.weight_bits": 4,
     "array.activation_bits": 4,
     "array.weight_preload": "overlapped",
+    "array.pipeline_stages": 3,
     "array.first_cycle": 0,
     "array.brick_bits": 2,
     "accumulator.count": 64,
@@ -95,12 +96,15 @@ KNOBS: dict[str, Any] = {
     "dma.setup_cycles": 50,
     "dram.bandwidth_bytes_per_s": 10**9,
     "dram.latency_ns": 1000.0,
+    "cores.count": 2,
+    "cores.split": "rows",
 }
 """One other value for every parameter; ``test_no_dead_knob`` fails for a parameter that is missing here."""
 NEEDS: dict[str, dict[str, Any]] = {
     "array.brick_bits": {"array.weight_bits": 16, "array.activation_bits": 16},
     "accumulator.products_per_add": {"accumulator.overflow": "saturate"},
     "accumulator.word_per_slice": {"array.activation_bits": 4},
+    "cores.split": {"cores.count": 2},
 }
 """What a parameter needs to matter: operands narrower or wider than the ports, sums that depend on their order."""
 LABELS_ONLY = {"name", "description", "source"}

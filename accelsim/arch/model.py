@@ -20,7 +20,13 @@ class ArrayConfig(_Section):
 
     rows: Annotated[fields.Side, Field(description="rows of MACs")]
     cols: Annotated[fields.Side, Field(description="columns of MACs")]
-    dataflow: Annotated[fields.Dataflow, Field(description="which operand stays in the array while the others pass")]
+    dataflow: Annotated[
+        fields.Dataflow,
+        Field(
+            description="which operand stays in a systolic array while the others pass; adder_tree: activations are broadcast to "
+            "all columns, each of which sums its products over the rows at once"
+        ),
+    ]
     weight_bits: Annotated[
         fields.OperandBits,
         Field(description="width of a weight port, bits; wider weights take ceil(bits / port) passes"),
@@ -35,6 +41,10 @@ class ArrayConfig(_Section):
             description="weight- and input-stationary: what stays shifts in before a fold (serial) or behind the one before"
         ),
     ] = "serial"
+    pipeline_stages: Annotated[
+        fields.Stages,
+        Field(description="registers between a product and its accumulator, beyond the steps of a systolic array"),
+    ] = 0
     first_cycle: Annotated[
         fields.CycleNumber,
         Field(description="number of a layer's first compute cycle; 0 reports the index of the last one, as SCALE-Sim"),
@@ -184,6 +194,24 @@ class DramConfig(_Section):
     ]
 
 
+class CoresConfig(_Section):
+    """How many times the machine has all but its DRAM, and how a layer is shared out."""
+
+    count: Annotated[
+        fields.Cores,
+        Field(
+            description="identical cores, each with its own array, accumulators, buffers, units and DMA queues, at one DRAM port"
+        ),
+    ] = 1
+    split: Annotated[
+        fields.Split,
+        Field(
+            description="what is shared out of a MAC layer: output channels (whole groups, where there are several), output rows, "
+            "or what makes the layer faster by a closed form (auto)"
+        ),
+    ] = "auto"
+
+
 class TechConfig(_Section):
     """What one action costs."""
 
@@ -220,7 +248,28 @@ class Arch(_Section):
     vector: VectorConfig
     dma: DmaConfig = DmaConfig()
     dram: DramConfig
+    cores: CoresConfig = CoresConfig()
     tech: TechConfig = TechConfig()
+
+    @model_validator(mode="after")
+    def _tree_adds_its_rows(self) -> Self:
+        if self.array.dataflow != "adder_tree":
+            return self
+        if self.accumulator.products_per_add != self.array.rows:
+            raise ValueError(
+                f"accumulator.products_per_add of {self.accumulator.products_per_add} with an adder tree over array.rows of "
+                f"{self.array.rows}: expected {self.array.rows}, since a tree adds the products of all rows at once"
+            )
+        for name, value, needed in (
+            ("weight_preload", self.array.weight_preload, "serial"),
+            ("brick_bits", self.array.brick_bits, None),
+        ):
+            if value != needed:
+                raise ValueError(
+                    f"array.{name} of {value} with an adder tree: expected {needed or 'null'}; the weights of a fold stand in "
+                    "registers filled while the fold before runs, and each MAC makes one product"
+                )
+        return self
 
     @model_validator(mode="after")
     def _dram_keeps_up(self) -> Self:
@@ -231,13 +280,23 @@ class Arch(_Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _cores_share_no_tensors(self) -> Self:
+        resident = self.activation_buffer.resident_bytes
+        if self.cores.count > 1 and resident:
+            raise ValueError(
+                f"cores.count of {self.cores.count} with activation_buffer.resident_bytes of {resident}: expected 0, since a "
+                "tensor that several cores make and read fits no single core's memory; keep nothing or use one core"
+            )
+        return self
+
     @property
     def peak_macs_per_cycle(self) -> int:
-        """Multiply-accumulates per cycle of a full array, at operands as wide as its ports."""
-        return self.array.rows * self.array.cols
+        """Multiply-accumulates per cycle of all cores' full arrays, at operands as wide as their ports."""
+        return self.cores.count * self.array.rows * self.array.cols
 
     def macs_per_cycle(self, weight_bits: int, activation_bits: int) -> float:
-        """Multiply-accumulates per cycle of a full array at operands of these widths."""
+        """Multiply-accumulates per cycle of all cores' full arrays at operands of these widths."""
         rate = self.array.products(weight_bits, activation_bits) / self.array.passes(weight_bits, activation_bits)
         return self.peak_macs_per_cycle * rate
 

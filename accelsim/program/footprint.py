@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from accelsim.arch import Arch
-from accelsim.graph import MacGeometry, MacLayer
+from accelsim.graph import Graph, MacGeometry, MacLayer
 from accelsim.program.kinds import Memory
 
 
@@ -93,6 +93,7 @@ class TileSizes:
     kh: Any
     kw: Any
     groups: Any
+    n: Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,15 +105,21 @@ class OperandBits:
     output: int
 
 
+def operand_bits(layer: MacLayer, graph: Graph) -> OperandBits:
+    """Widths of a MAC layer's weights, activations and output."""
+    activation, output = (graph.tensors[name].format.bits for name in (layer.inputs[0], layer.output))
+    return OperandBits(weight=layer.weight_format.bits, activation=activation, output=output)
+
+
 def mac_footprint(geometry: MacGeometry, tile: TileSizes, bits: OperandBits, words: int) -> dict[Memory, Any]:
     """Occupied bytes of each buffer and words of the accumulators for one tile (or per candidate)."""
-    pixels = tile.oh * tile.ow
+    pixels = tile.n * tile.oh * tile.ow
     channels = tile.groups * tile.oc
     rows = input_span(geometry, "h", tile.oh, tile.kh)
     columns = input_span(geometry, "w", tile.ow, tile.kw)
     return {
         Memory.WEIGHTS: packed_bytes(channels * tile.kh * tile.kw * tile.ic, bits.weight),
-        Memory.ACTIVATIONS: packed_bytes(rows * columns * tile.groups * tile.ic, bits.activation),
+        Memory.ACTIVATIONS: packed_bytes(tile.n * rows * columns * tile.groups * tile.ic, bits.activation),
         Memory.ACCUMULATORS: pixels * channels * words,
         Memory.OUTPUTS: packed_bytes(pixels * channels, bits.output),
     }

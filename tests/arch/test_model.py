@@ -33,6 +33,7 @@ PATHS = [
     "array.weight_bits",
     "array.activation_bits",
     "array.weight_preload",
+    "array.pipeline_stages",
     "array.first_cycle",
     "array.brick_bits",
     "accumulator.count",
@@ -57,6 +58,8 @@ PATHS = [
     "dma.setup_cycles",
     "dram.bandwidth_bytes_per_s",
     "dram.latency_ns",
+    "cores.count",
+    "cores.split",
     "tech.energy_table",
 ]
 OTHER_VALUES: dict[str, Any] = {
@@ -72,6 +75,7 @@ OTHER_VALUES: dict[str, Any] = {
     "array.weight_bits": 4,
     "array.activation_bits": 16,
     "array.weight_preload": "overlapped",
+    "array.pipeline_stages": 2,
     "array.first_cycle": 0,
     "array.brick_bits": 2,
     "accumulator.count": 77,
@@ -87,6 +91,8 @@ OTHER_VALUES: dict[str, Any] = {
     "dma.setup_cycles": 9,
     "dram.bandwidth_bytes_per_s": "12.8 Gbit/s",
     "dram.latency_ns": "1 us",
+    "cores.count": 3,
+    "cores.split": "rows",
     "tech.energy_table": "mine.yaml",
 } | {
     f"{buffer}_buffer.{key}": value
@@ -128,6 +134,7 @@ machines = st.fixed_dictionaries(
                 "weight_bits": st.integers(1, 32),
                 "activation_bits": st.integers(1, 32),
                 "weight_preload": st.sampled_from(["serial", "overlapped"]),
+                "pipeline_stages": st.integers(0, 64),
                 "first_cycle": st.sampled_from([0, 1]),
                 "brick_bits": st.sampled_from([None, 2]),
             }
@@ -154,8 +161,13 @@ machines = st.fixed_dictionaries(
         "dram": st.fixed_dictionaries(
             {"bandwidth_bytes_per_s": st.integers(10**5, 10**15), "latency_ns": st.floats(0, 1e9)}
         ),
+        "cores": st.fixed_dictionaries(
+            {"count": st.integers(1, 64), "split": st.sampled_from(["auto", "channels", "rows"])}
+        ),
         "tech": st.fixed_dictionaries({"energy_table": names}),
     }
+).map(
+    lambda data: data | {"cores": data["cores"] | {"count": 1}} if data["activation_buffer"]["resident_bytes"] else data
 )
 
 
@@ -277,6 +289,17 @@ def test_texts_are_read_as_on_a_command_line(path: str, text: object, value: obj
                 f" {', '.join(OPERATORS)}; did you mean 'ADD'?"
             ),
         ),
+        ({"cores.count": 0}, "cores.count: expected at least 1, got 0"),
+        ({"cores.count": 65}, "cores.count: expected at most 64, got 65"),
+        ({"cores.count": 2.5}, "cores.count: expected a whole number, got 2.5"),
+        ({"cores.split": "row"}, "cores.split: expected 'auto', 'channels' or 'rows', got 'row'; did you mean 'rows'?"),
+        (
+            {"cores.count": 2, "activation_buffer.resident_bytes": "1 KiB"},
+            (
+                "cores.count of 2 with activation_buffer.resident_bytes of 1024: expected 0, since a tensor that several"
+                " cores make and read fits no single core's memory; keep nothing or use one core"
+            ),
+        ),
         (
             {"dram.bandwidth_bytes_per_s": 1},
             (
@@ -348,6 +371,8 @@ def test_equal_machines_are_one_key() -> None:
 
 def test_peak_macs_per_cycle() -> None:
     assert EDGE.with_({"array.rows": 3, "array.cols": 7}).peak_macs_per_cycle == 21
+    assert EDGE.with_({"array.rows": 3, "array.cols": 7, "cores.count": 5}).peak_macs_per_cycle == 105
+    assert EDGE.with_({"cores.count": 4}).macs_per_cycle(16, 8) == 4 * 128
 
 
 def test_from_dict_reads_units_and_any_mapping() -> None:
@@ -394,7 +419,12 @@ def test_schema_knows_bounds_units_and_choices() -> None:
     entries = dict(leaves(schema, schema))
     assert (entries["array.rows"]["minimum"], entries["array.rows"]["maximum"]) == (1, 65_536)
     assert entries["arithmetic"]["enum"] == list(ARITHMETICS)
-    assert entries["array.dataflow"]["enum"] == ["weight_stationary", "output_stationary", "input_stationary"]
+    assert entries["array.dataflow"]["enum"] == [
+        "weight_stationary",
+        "output_stationary",
+        "input_stationary",
+        "adder_tree",
+    ]
     number, text = entries["weight_buffer.size_bytes"]["anyOf"]
     assert (number["type"], number["maximum"]) == ("integer", 2**40)
     for good in ("64 KiB", "1.5 MB", "512", "1e3 B"):
