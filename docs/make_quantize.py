@@ -40,7 +40,10 @@ def row(bits: int) -> Row:
     path = resolve_model(NETWORK)
     calibration = read_inputs(path.with_name(f"{NETWORK}_calib.npz"))[0]
     images, labels = read_inputs(path.with_name(f"{NETWORK}_test.npz"))
-    settings = Settings(weights=bits, acts=bits, per_channel=True, range="mse", layers=parse_layers(ENDS))
+    layers = parse_layers(ENDS)
+    settings = Settings(
+        weights=bits, acts=bits, per_channel=True, range="mse", bias_correction=True, layers=layers
+    )  # fmt: skip
     quantized = quantize_network(path, calibration, settings=settings, dialect="qonnx")
     x = images["input"]
     fake = evaluate_model(quantized.model, {"image": x[:, None]})["logits"][:, 0]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Reals = NDArray[np.float64]
 
 BINS = 2048
-"""Bins of the histogram; NVIDIA's pytorch-quantization takes as many (Wu et al. 2004.09602, section 6.1)."""
+"""Bins of the histogram; NVIDIA's pytorch-quantization takes as many (Wu et al. 2004.09602)."""
 SMOOTHING = 0.0001
 """What an empty bin is given, at the expense of the others (MXNet quantization.py, _smooth_distribution)."""
 

@@ -31,7 +31,7 @@ MAX_BITS = 16
 
 @dataclass(frozen=True)
 class Quantizer:
-    """Codes of ``bits`` bits, 1 to 16 (Krishnamoorthi 1806.08342, section 2; Nagel 2106.08295, section 2).
+    """Codes of ``bits`` bits, 1 to 16 (Krishnamoorthi 1806.08342; Nagel 2106.08295, section 2).
 
     ``symmetric``: zero point 0, and codes with a sign only where ``signed``, or, where that is None, where the range has negative
     numbers. ``power_of_two``: the scale is the smallest ``2**k`` that covers the range, and the zero point 0. Otherwise affine:
@@ -92,7 +92,7 @@ def bipolar_scales(weights: NDArray[np.float32], *, axis: int | None) -> NDArray
 
 
 def quantize_bias(bias: ArrayLike, *, s_in: float, s_w: ArrayLike, fmt: IntFormat = INT32) -> NDArray[np.int64]:
-    """``round_half_even(bias / (s_in * s_w))`` per channel, zero point 0 (Jacob 1712.05877, equation 11; Nagel, section 2.1).
+    """``round_half_even(bias / (s_in * s_w))`` per channel, zero point 0 (Jacob 1712.05877, equation 11; Nagel 2106.08295).
 
     ``s_w`` is a number or one per channel; the product is that of the float32 scales in double precision. Raises :class:`ModelError`
     that names the first channel whose bias does not fit ``fmt``, :class:`InputError` for one that is no finite number.
@@ -126,8 +126,8 @@ def fold_batch_norm(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Weights and bias with the batch normalization after them folded in; output channels along ``axis``.
 
-    ``w * g`` and ``(b - mean) * g + beta`` with ``g = gamma / sqrt(variance + epsilon)`` (Nagel, equation 9; Krishnamoorthi,
-    section 3.2.2), in double precision, rounded to float32 once. Raises :class:`ModelError` for negative variances.
+    ``w * g`` and ``(b - mean) * g + beta`` with ``g = gamma / sqrt(variance + epsilon)`` (Nagel 2106.08295;
+    Krishnamoorthi 1806.08342), in double precision, rounded to float32 once. Raises :class:`ModelError` for negative variances.
     """
     scale, shift, centre, spread = (np.asarray(v, np.float64).reshape(-1) for v in (gamma, beta, mean, variance))
     if not (spread + epsilon > 0).all():

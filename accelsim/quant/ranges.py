@@ -78,7 +78,7 @@ def percentile_range(x: ArrayLike, *, percent: float) -> tuple[float, float]:
 
 
 def moving_average_range(batches: Iterable[ArrayLike], *, averaging: float = AVERAGING) -> tuple[float, float]:
-    """Exponential moving average of each batch's extremes, which begins at the first batch's (Krishnamoorthi 1806.08342, 2.4).
+    """Exponential moving average of each batch's extremes, which begins at the first batch's (Krishnamoorthi 1806.08342).
 
     ``low += averaging * (min(batch) - low)`` in float32, as in torch.ao's MovingAverageMinMaxObserver.
     """
@@ -94,7 +94,7 @@ def moving_average_range(batches: Iterable[ArrayLike], *, averaging: float = AVE
 def mse_range(
     x: ArrayLike, *, fmt: IntFormat, parameters: Callable[[float, float], QuantParameters]
 ) -> tuple[float, float]:
-    """The range of least mean square error on ``x`` among 64 fractions of its own (Nagel 2106.08295, section 3.1).
+    """The range of least mean square error on ``x`` among 64 fractions of its own (Nagel 2106.08295).
 
     ``parameters`` makes scale and zero point of a range; both ends shrink alike, and a range of one sign keeps 0 as its other end.
     """

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from accelsim.importers.onnx.records import OnnxModel, OnnxNode
 from accelsim.numerics import BIPOLAR, IntFormat
 from accelsim.quant import bipolar_scales, channel_scales, codes_as, minmax_range, quantize_bias
+from accelsim.quantize.bias_correction import output_shift
 from accelsim.quantize.calibrate import Floats, group_range
 from accelsim.quantize.float_network import channel_axis
 from accelsim.quantize.operators import PRODUCTS
@@ -76,17 +77,31 @@ def act_parameters(plan: Plan, seen: Mapping[str, list[Floats]], settings: Setti
 
 
 def weight_parameters(
-    model: OnnxModel, plan: Plan, acts: Mapping[str, ActQuant], settings: Settings
+    model: OnnxModel,
+    plan: Plan,
+    acts: Mapping[str, ActQuant],
+    settings: Settings,
+    *,
+    means: Mapping[str, NDArray[np.float64]],
 ) -> dict[str, WeightQuant]:
-    """Codes of the weights of every product, by its output."""
+    """Codes of the weights of every product, by its output; ``means`` of its input's channels correct its bias."""
     return {
-        node.outputs[0]: _weights(model, node, plan.weight_bits[node.outputs[0]], acts[node.inputs[0]].scale, settings)
+        node.outputs[0]: _weights(
+            model, node, plan.weight_bits[node.outputs[0]], acts[node.inputs[0]].scale, settings, means
+        )
         for node in model.nodes
         if node.op in PRODUCTS
     }
 
 
-def _weights(model: OnnxModel, node: OnnxNode, bits: int, s_in: float, settings: Settings) -> WeightQuant:
+def _weights(
+    model: OnnxModel,
+    node: OnnxNode,
+    bits: int,
+    s_in: float,
+    settings: Settings,
+    means: Mapping[str, NDArray[np.float64]],
+) -> WeightQuant:
     real = model.constants[node.inputs[1]].astype(np.float32)
     bias = model.constants[node.inputs[2]] if len(node.inputs) > 2 and node.inputs[2] else None
     axis = channel_axis(node) if settings.per_channel else None
@@ -96,7 +111,9 @@ def _weights(model: OnnxModel, node: OnnxNode, bits: int, s_in: float, settings:
     column = along(scales, axis, real.ndim)
     fmt = BIPOLAR if bits == 1 else IntFormat(bits)
     codes = _codes(real, column, fmt)
-    error = codes * column.astype(np.float64) - real.astype(np.float64)
+    error = codes.astype(np.float64) * column.astype(np.float64) - real.astype(np.float64)
+    if settings.bias_correction:
+        bias = (0 if bias is None else bias.reshape(-1)) - output_shift(node, error, means)
     whole = None if bias is None else quantize_bias(bias, s_in=s_in, s_w=scales)
     return WeightQuant(codes, scales, axis, fmt, whole, _decibels(real, error))
 

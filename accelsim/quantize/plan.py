@@ -38,7 +38,7 @@ def make_plan(model: OnnxModel, settings: Settings) -> Plan:
     """Quantizers at the graph inputs and behind every operator, but not between one and the rectifier fused into it.
 
     A tensor that an operator only moves keeps its scale, and the operands of a Concat share one, as integer hardware needs it
-    (Nagel 2106.08295, section 2.3.1). Raises ConfigError for names of no layer, and for groups given two widths.
+    (Nagel 2106.08295, section 2). Raises ConfigError for names of no layer, and for groups given two widths.
     """
     names = {value.name: (value.name,) for value in model.inputs} | _names(model)
     settings.check_layers({name for known in names.values() for name in known if name})

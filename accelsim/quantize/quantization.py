@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from accelsim.errors import AccelsimError, ConfigError, InputError, ModelError
 from accelsim.graph import Graph
 from accelsim.importers import load_graph
 from accelsim.importers.onnx.records import OnnxModel
+from accelsim.quantize.bias_correction import Watch
 from accelsim.quantize.calibrate import observe
 from accelsim.quantize.evaluate import evaluate, evaluate_model, gather
 from accelsim.quantize.float_network import read_float
@@ -71,12 +72,12 @@ def quantize_network(
     network = read_float(Path(path))
     batches = gather(network, calibration)
     plan = make_plan(network, chosen)
-    shapes: dict[str, tuple[int, ...]] = {}
-    seen = observe(_with_shapes(evaluate(network, batches, evaluator=evaluator), shapes), plan, chosen)
+    watch = Watch(network)
+    seen = observe(watch.over(evaluate(network, batches, evaluator=evaluator)), plan, chosen)
     acts = act_parameters(plan, seen, chosen)
-    weights = weight_parameters(network, plan, acts, chosen)
+    weights = weight_parameters(network, plan, acts, chosen, means=watch.means)
     form = dialect or _dialect(acts, weights)
-    made = qdq_model(network, acts, weights, shapes) if form == "qdq" else qonnx_model(network, acts, weights)
+    made = qdq_model(network, acts, weights, watch.shapes) if form == "qdq" else qonnx_model(network, acts, weights)
     count = len(next(iter(batches.values())))
     return Quantized(made, form, acts, weights, network, count, _imported(made, network))
 
@@ -84,14 +85,6 @@ def quantize_network(
 def _dialect(acts: Mapping[str, ActQuant], weights: Mapping[str, WeightQuant]) -> Dialect:
     widths = {known.format.bits for known in acts.values()} | {known.format.bits for known in weights.values()}
     return "qdq" if widths <= set(QDQ_BITS) else "qonnx"
-
-
-def _with_shapes(
-    tensors: Iterator[dict[str, NDArray[np.float32]]], shapes: dict[str, tuple[int, ...]]
-) -> Iterator[dict[str, NDArray[np.float32]]]:
-    for made in tensors:
-        shapes.update({name: values.shape for name, values in made.items()})
-        yield made
 
 
 def _imported(made: Any, network: OnnxModel) -> Graph:

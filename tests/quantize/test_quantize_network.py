@@ -191,6 +191,34 @@ def test_calibration_that_overflows_is_located(tmp_path: Path) -> None:
         refused(net, y, tmp_path)
 
 
+@pytest.mark.parametrize("form", ["conv", "grouped", "gemm", "matmul"])
+def test_bias_correction_restores_the_mean(form: str, tmp_path: Path) -> None:
+    """Without padding, and with activations so fine that only weights are rounded, every output keeps its mean exactly."""
+    net = Net(3, SHAPE)
+    if form in ("conv", "grouped"):
+        depth, groups = (3, 1) if form == "conv" else (1, 3)
+        net.node("Conv", "x", net.normal(6, depth, 2, 2), net.normal(6), group=groups)
+    else:
+        flat = net.node("Flatten", "x")
+        net.node("Gemm", flat, net.normal(6, 192), net.normal(6), transB=1) if form == "gemm" else net.node(
+            "MatMul", flat, net.normal(192, 6)
+        )
+    path = save(net.model(net.nodes[-1].output[0]), tmp_path)
+    x = images(1, 30) * 0.1 + np.arange(1, 4, dtype=np.float32).reshape(3, 1, 1)
+    shifts = {}
+    for corrected in (False, True):
+        chosen = Settings(weights=2, acts=12, bias_correction=corrected)
+        made = quantize_network(path, {"x": x}, settings=chosen, dialect="qonnx", evaluator="onnxruntime")
+        fake = next(iter(evaluate_model(made.model, {"x": x[:, None]}).values()))
+        exact = np.stack(
+            [one[made.source.outputs[0]] for one in evaluate(made.source, {"x": x}, evaluator="onnxruntime")]
+        )
+        axes = tuple(i for i in range(exact.ndim) if i != 2)
+        shifts[corrected] = np.abs((fake - exact).mean(axis=axes)).max()
+    assert shifts[False] > 0.05
+    assert shifts[True] < (0.05 if form == "conv" or form == "grouped" else 0.01) * shifts[False]
+
+
 def test_several_outputs_and_shared_weights(tmp_path: Path) -> None:
     """Outputs in the middle of the network, one of them read on; one constant for two layers."""
     net = Net(1, SHAPE)
