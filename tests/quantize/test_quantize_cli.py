@@ -159,7 +159,7 @@ def test_a_row_of_the_table_is_what_is_measured() -> None:
     made = maker.table([row]).splitlines()[-1]
     for ours, theirs in zip(re.findall(r"[\d.]+(?=%)", made), written[1:5], strict=True):
         assert abs(float(ours) - float(theirs)) <= 100 / row.images + 0.01
-    assert row.codes["finn"] <= 2
+    assert row.codes["finn"] <= 10, "one image's logits"
 
 
 def table_rows() -> list[list[str]]:
