@@ -14,6 +14,7 @@ from accelsim.cli.compare import compare_command
 from accelsim.cli.importing import import_command
 from accelsim.cli.lists import models, ops
 from accelsim.cli.mapping import map_command
+from accelsim.cli.quantizing import quantize_command
 from accelsim.cli.run import run_command
 from accelsim.errors import AccelsimError
 
@@ -80,6 +81,7 @@ for _command in (
     accumulators_command,
     import_command,
     map_command,
+    quantize_command,
     ops,
     archs,
     arch,
