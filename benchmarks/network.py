@@ -4,7 +4,7 @@
     python benchmarks/network.py --growth    # arrays of 8x8 to 256x256, networks of 1 to 1000 layers
     ACCELSIM_SCALESIM_PYTHON=.../bin/python python benchmarks/network.py     # beside SCALE-Sim 3.0.0, on ResNet-50's smallest layers
 
-    ACCELSIM_ZIGZAG_PYTHON=.../bin/python python benchmarks/network.py       # beside ZigZag (pip install zigzag-dse), on ResNet-18
+    ACCELSIM_ZIGZAG_PYTHON=.../bin/python python benchmarks/network.py       # beside ZigZag (pip install zigzag-dse six), on ResNet-18
 
 SCALE-Sim walks every cycle in numpy and pandas, so whole networks take it minutes (552 CPU-seconds and 11.6 GiB for ResNet-50 on a
 32x32 array where it was measured); here it gets the layers of fewest MACs, one process, its start included.
