@@ -15,9 +15,15 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ActionCounts:
-    """Actions per layer, int64 arrays of shape (layers,): buffers and DRAM in bits, accumulators in words, the rest in actions."""
+    """Actions per layer, int64 arrays of shape (layers,): memories, DMA and array loads in bits, accumulators in words.
+
+    ``array_load``: bits of the operand that stays, shifted into the array. The last three are parts of others, by tensor:
+    ``dram_read_weights`` of ``dram_read``, ``recalled_weights`` of ``activation_buffer_read``, ``kept`` of
+    ``activation_buffer_write``.
+    """
 
     array_mac: Counts
+    array_load: Counts
     weight_buffer_read: Counts
     weight_buffer_write: Counts
     activation_buffer_read: Counts
@@ -28,8 +34,12 @@ class ActionCounts:
     output_buffer_write: Counts
     requantizer_requant: Counts
     vector_step: Counts
+    dma_transfer: Counts
     dram_read: Counts
     dram_write: Counts
+    dram_read_weights: Counts
+    recalled_weights: Counts
+    kept: Counts
 
     def of_layer(self, index: int) -> dict[str, int]:
         """Counts of one layer by action name."""
@@ -56,10 +66,13 @@ def count_actions(program: Program) -> ActionCounts:
     filled_a = loaded_a + recalled - recalled_w
     words = _per_layer(program, program.accumulator_writes, compute)
     array_reads = _per_layer(program, program.activation_reads, compute) * activation_bits
+    weight_reads = _per_layer(program, program.weight_reads, compute) * weight_bits
+    stays = {"weight_stationary": weight_reads, "input_stationary": array_reads}
     is_vector = np.bincount(program.layer[vector], minlength=len(program.graph.layers)) > 0
     return ActionCounts(
         array_mac=_per_layer(program, program.amount, compute),
-        weight_buffer_read=_per_layer(program, program.weight_reads, compute) * weight_bits,
+        array_load=stays.get(program.arch.array.dataflow, np.zeros_like(weight_reads)),
+        weight_buffer_read=weight_reads,
         weight_buffer_write=loaded_w + recalled_w,
         activation_buffer_read=np.where(is_vector, filled_a, array_reads) + recalled,
         activation_buffer_write=filled_a + kept,
@@ -69,8 +82,12 @@ def count_actions(program: Program) -> ActionCounts:
         output_buffer_write=_per_layer(program, program.extent, program.memory == Memory.OUTPUTS) * 8,
         requantizer_requant=_per_layer(program, program.amount, requant),
         vector_step=_per_layer(program, program.amount, vector),
+        dma_transfer=loaded_w + loaded_a + stored,
         dram_read=loaded_w + loaded_a,
         dram_write=stored,
+        dram_read_weights=loaded_w,
+        recalled_weights=recalled_w,
+        kept=kept,
     )
 
 

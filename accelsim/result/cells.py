@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from accelsim.result.record import LayerResult, Result, Total, ValueSummary
+from accelsim.result.record import EnergySummary, LayerResult, Result, Total, ValueSummary
 from accelsim.units import format_hertz
 
 NONE = "—"
@@ -187,7 +187,47 @@ def total_facts(result: Result) -> list[tuple[str, str]]:
         ("energy", energy(total.energy_pj)),
         ("energy per MAC", femtojoules(total.energy_per_mac_fj)),
         ("average power", power(total.average_power_w)),
+        *(energy_facts(result.energy, total) if result.energy else ()),
     ]
+
+
+def energy_facts(found: EnergySummary, total: Total) -> list[tuple[str, str]]:
+    """How sure the energy is, what it buys, what it is spent on, and the area, as (name, value)."""
+    return [
+        ("energy range", f"{energy(found.low_pj)} to {energy(found.high_pj)} by the table's ranges; {_middle(found)}"),
+        ("efficiency", efficiency(found.tops_per_w)),
+        ("energy x delay", f"{found.energy_delay_js:.3g} J s"),
+        ("peak power", power(found.peak_power_w)),
+        ("energy spent on", _spent_on(found, total.energy_pj)),
+        ("area", area_text(found.area_um2)),
+    ]
+
+
+def efficiency(tops_per_w: float | None) -> str:
+    """Tera-operations per watt; NONE where nothing was multiplied or spent."""
+    return NONE if tops_per_w is None else f"{tops_per_w:.3g} TOPS/W"
+
+
+def _middle(found: EnergySummary) -> str:
+    low, high = found.percentiles_pj["p5"], found.percentiles_pj["p95"]
+    return f"90 % of draws {energy(low)} to {energy(high)}"
+
+
+def _spent_on(found: EnergySummary, total_pj: float) -> str:
+    parts = sorted(found.tensors_pj.items(), key=lambda part: -part[1])
+    texts = [f"{name.replace('_', ' ')} {share(pj / total_pj)}" for name, pj in parts if pj and total_pj]
+    return ", ".join(texts) or NONE
+
+
+def area_text(area_um2: dict[str, float | None]) -> str:
+    """The area that the table holds, and the parts that it does not; NONE where it holds none."""
+    known = [um2 for um2 in area_um2.values() if um2 is not None]
+    lacking = [part.replace("_", " ") for part, um2 in area_um2.items() if um2 is None]
+    if not known:
+        return NONE
+    total = sum(known)
+    text = f"{total / 1e6:.3g} mm²" if total >= 1e4 else f"{total:.3g} µm²"
+    return f"{text} without {', '.join(lacking)}" if lacking else text
 
 
 def _floors(total: Total) -> str:
@@ -263,7 +303,10 @@ def _proof(values: ValueSummary) -> str:
 
 def made_with(result: Result) -> str:
     """Arithmetic, energy table and version in one line."""
-    return f"arithmetic {result.arithmetic}; energy table {result.energy_table}; accelsim {result.accelsim_version}"
+    notes = "".join(f" ({note})" for note in result.energy.notes) if result.energy else ""
+    return (
+        f"arithmetic {result.arithmetic}; energy table {result.energy_table}{notes}; accelsim {result.accelsim_version}"
+    )
 
 
 def left_out(result: Result) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.arch import Arch
-from accelsim.energy import EnergyTable, action_energies, count_actions, layer_energy, load_table
+from accelsim.energy import EnergyTable, action_energies, count_actions, idle_energy, layer_energy, table_of
 from accelsim.errors import MappingError
 from accelsim.graph import Graph, HostPort, MacLayer
 from accelsim.mapper import map_layer
@@ -61,7 +61,7 @@ def search_mapping(
     """
     from accelsim.search._bounds import LIMITS, search
 
-    energies = table or load_table(arch.tech.energy_table)
+    energies = table or table_of(arch)
     bits, space = operand_bits(layer, graph), space_of(layer.geometry)
     values, best = np.full(FINALISTS, np.inf), np.zeros((FINALISTS, 9), dtype=np.int64)
     limits = _limits(layer, bits, arch)
@@ -141,19 +141,23 @@ def _limits(layer: MacLayer, bits: OperandBits, arch: Arch) -> Integers:
 
 
 def _energies(layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable) -> NDArray[np.float64]:
-    """Picojoules: of what no tiling changes, then per weight read, activation read, accumulator write, and byte moved."""
+    """Picojoules: of what no tiling changes, per weight read, activation read, accumulator write, byte moved, and cycle."""
     pj = action_energies(layer, graph=graph, arch=arch, table=table)
     bits, words = operand_bits(layer, graph), accumulator_words(graph.tensors[layer.inputs[0]].format.bits, arch)
     outputs = int(np.prod(layer.output_shape))
+    shifted = {"weight_stationary": (pj["array_load"], 0.0), "input_stationary": (0.0, pj["array_load"])}
+    load_weights, load_inputs = shifted.get(arch.array.dataflow, (0.0, 0.0))
+    fetch = pj["dram_read"] + pj["dma_transfer"]
     return np.array(
         [
             layer.macs * pj["array_mac"] + outputs * pj["requantizer_requant"],
-            bits.weight * pj["weight_buffer_read"],
-            bits.activation * pj["activation_buffer_read"],
+            bits.weight * (pj["weight_buffer_read"] + load_weights),
+            bits.activation * (pj["activation_buffer_read"] + load_inputs),
             words * (pj["accumulator_read"] + pj["accumulator_write"]),
-            8 * (pj["weight_buffer_write"] + pj["dram_read"]),
-            8 * (pj["activation_buffer_write"] + pj["dram_read"]),
-            8 * (pj["output_buffer_write"] + pj["output_buffer_read"] + pj["dram_write"]),
+            8 * (pj["weight_buffer_write"] + fetch),
+            8 * (pj["activation_buffer_write"] + fetch),
+            8 * (pj["output_buffer_write"] + pj["output_buffer_read"] + pj["dram_write"] + pj["dma_transfer"]),
+            idle_energy(arch, table),
         ]
     )
 
@@ -180,5 +184,6 @@ def _alone(layer: MacLayer, graph: Graph) -> Graph:
 
 def _scheduled(alone: Graph, mapping: MacMapping, arch: Arch, table: EnergyTable) -> tuple[int, float]:
     program = build_program(alone, arch=arch, mappings=(mapping,))
-    energy = layer_energy(program, count_actions(program), table)[0].total
-    return schedule(program).total_cycles, energy
+    timeline = schedule(program)
+    energy = layer_energy(program, count_actions(program), table, cycles=timeline.layer_cycles)[0].total
+    return timeline.total_cycles, energy

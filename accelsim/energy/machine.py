@@ -1,0 +1,137 @@
+"""The machine as its tables see it: the sizes of its parts, one action of each, its area and its idle power."""
+
+from __future__ import annotations
+
+import math
+
+from accelsim.arch import Arch
+from accelsim.energy.costs import Charges, Costs
+from accelsim.energy.table import AREA, LEAK
+from accelsim.graph import Graph, Layer, MacLayer
+from accelsim.numerics import Family, Requant, Requantization, Thresholds
+from accelsim.program.footprint import accumulator_words
+
+BUFFERS = ("weight_buffer", "activation_buffer", "output_buffer")
+FLOAT32_SIGNIFICAND, FLOAT64_SIGNIFICAND = 24, 53
+"""Bits of the multiplier of a scheme that multiplies in floating point (IEEE 754), its exponent hardware not counted."""
+DEFAULT_MULTIPLIER = 32
+"""Bits of the requantization multiplier of layers known by their shapes only (TFLite's quantized_multiplier)."""
+_STATIC_PARTS = ("array", *BUFFERS, "accumulator", "requantizer", "vector")
+
+
+def array_name(arch: Arch) -> str:
+    """``fusible_array`` where MACs are composed of bricks."""
+    return "array" if arch.array.brick_bits is None else "fusible_array"
+
+
+def product_sizes(arch: Arch, *, weight_bits: int, activation_bits: int, costs: Costs) -> dict[str, float]:
+    """Sizes of one pass of one product: operand slices, the sum, registers written and wires driven per pass.
+
+    In a weight-stationary array activations and sums move, in an input-stationary one weights and sums, in an
+    output-stationary one both operands while the sum stays in its register. A composable MAC works at full width.
+    """
+    full = arch.array.brick_bits is not None
+    left = arch.array.weight_bits if full else min(weight_bits, arch.array.weight_bits)
+    right = arch.array.activation_bits if full else min(activation_bits, arch.array.activation_bits)
+    total = arch.accumulator.bits * accumulator_words(activation_bits, arch)
+    moving = {"weight_stationary": right, "input_stationary": left, "output_stationary": left + right}
+    moved = moving[arch.array.dataflow]
+    hops = moved + (0 if arch.array.dataflow == "output_stationary" else total)
+    sizes: dict[str, float] = {
+        "left_bits": left, "right_bits": right, "sum_bits": total, "register_bits": moved + total, "hop_bits": hops,
+    }  # fmt: skip
+    pitch = _pitch(arch, costs)
+    return sizes if pitch is None else sizes | {"length_um": pitch}
+
+
+def _pitch(arch: Arch, costs: Costs) -> float | None:
+    """Micrometres from one processing element to the next, taken to be square; None where the table has no areas."""
+    name = "pe" if arch.array.brick_bits is None else "fusible_pe"
+    area = Costs(costs.table).maybe(name, AREA, _port_sizes(arch))
+    return None if area is None else math.sqrt(sum(area.values()))
+
+
+def _port_sizes(arch: Arch) -> dict[str, float]:
+    """Sizes of a processing element as it is built: its ports, registers for all that passes through it."""
+    left, right, word = arch.array.weight_bits, arch.array.activation_bits, arch.accumulator.bits
+    return {"left_bits": left, "right_bits": right, "sum_bits": word, "register_bits": left + right + word}
+
+
+def multiply_charges(layer: MacLayer, *, graph: Graph, arch: Arch, costs: Costs) -> Charges:
+    """What one product of ``layer`` draws on, all its passes; a composable MAC shares a cycle among its products."""
+    bits = layer.weight_format.bits, graph.tensors[layer.inputs[0]].format.bits
+    sizes = product_sizes(arch, weight_bits=bits[0], activation_bits=bits[1], costs=costs)
+    times = arch.array.passes(*bits) / arch.array.products(*bits)
+    return {key: times * pj for key, pj in costs.charges(array_name(arch), "mac", sizes).items()}
+
+
+def requant_charges(layer: Layer, *, graph: Graph, arch: Arch, costs: Costs) -> Charges:
+    """What the requantization of one sum draws on, by the layer's scheme: a product, a shift, or comparisons."""
+    rule: Requantization | None = getattr(layer, "requant", None)
+    activation = graph.tensors[layer.inputs[0]].format.bits
+    sizes: dict[str, float] = {
+        "sum_bits": arch.accumulator.bits * accumulator_words(activation, arch),
+        "output_bits": graph.tensors[layer.output].format.bits,
+        "multiplier_bits": multiplier_bits(rule),
+    }
+    if isinstance(rule, Thresholds):
+        return costs.charges("requantizer", "threshold", sizes)
+    shifts = isinstance(rule, Requant) and rule.rule.family is Family.POWER_OF_TWO
+    return costs.charges("requantizer", "shift" if shifts else "requant", sizes)
+
+
+def multiplier_bits(rule: Requantization | None) -> int:
+    """Width of the multiplier that a requantization needs, sign included."""
+    if not isinstance(rule, Requant):
+        return DEFAULT_MULTIPLIER
+    family = rule.rule.family
+    if family is Family.FLOAT32:
+        return FLOAT32_SIGNIFICAND
+    if family.is_float:
+        return FLOAT64_SIGNIFICAND
+    return rule.rule.significand_bits + 1
+
+
+def memory_bytes(arch: Arch) -> dict[str, int]:
+    """Bytes of each memory on the chip."""
+    sizes = {name: int(getattr(arch, name).size_bytes) for name in BUFFERS}
+    return sizes | {"accumulator": max(1, arch.accumulator.count * arch.accumulator.bits // 8)}
+
+
+def part_sizes(part: str, arch: Arch) -> dict[str, float]:
+    """Sizes of a whole part of the machine, for its area and leakage."""
+    if part == "array":
+        return _port_sizes(arch) | {"pes": arch.array.rows * arch.array.cols}
+    if part == "requantizer":
+        return {
+            "lanes": arch.requantizer.lanes,
+            "multiplier_bits": DEFAULT_MULTIPLIER,
+            "sum_bits": arch.accumulator.bits,
+        }
+    if part == "vector":
+        return {"lanes": arch.vector.lanes}
+    return {"capacity_bytes": memory_bytes(arch)[part]}
+
+
+def area_um2(arch: Arch, costs: Costs) -> dict[str, float | None]:
+    """Square micrometres of each part of the machine; None where the table does not hold all of it."""
+    found = {
+        part: costs.maybe(array_name(arch) if part == "array" else part, AREA, part_sizes(part, arch))
+        for part in _STATIC_PARTS
+    }
+    return {part: None if charges is None else sum(charges.values()) for part, charges in found.items()}
+
+
+def idle_charges(arch: Arch, costs: Costs) -> dict[str, Charges]:
+    """Picojoules per cycle that the machine draws whether it works or not: leakage of each part, and the clock tree.
+
+    Keys are the components of the split: ``leakage``, ``clock``.
+    """
+    leakage: Charges = {}
+    for part in _STATIC_PARTS:
+        name = array_name(arch) if part == "array" else part
+        found = costs.maybe(name, LEAK, part_sizes(part, arch)) or {}
+        for key, watts in found.items():
+            leakage[key] = leakage.get(key, 0.0) + watts * 1e12 / arch.clock_hz
+    clock = costs.maybe("clock", "tick", part_sizes("array", arch)) or {}
+    return {"leakage": leakage, "clock": clock}
