@@ -25,7 +25,7 @@ class Term:
         """The term at ``sizes``; KeyError names a size that is missing."""
         anchor = dict(self.at)
         factors = ((size_of(name, sizes) / anchor.get(name, 1.0)) ** power for name, power in self.exponents)
-        return self.coefficient * math.prod(factors)
+        return float(self.coefficient * math.prod(factors))
 
     def scaled(self, factor: float) -> Term:
         """The term times ``factor``."""

@@ -155,12 +155,14 @@ def action_charges(layer: Layer, *, graph: Graph, arch: Arch, costs: Costs) -> d
         for action in ("read", "write"):
             size = {"bits": float(bits), "capacity_bytes": float(sizes[memory])}
             charges[f"{memory}_{action}"] = costs.charges(memory, action, size)
-    has_macs = isinstance(layer, MacLayer)
     moved = costs.maybe("array", "load", {"bits": 1.0}) or {}
     charges["array_load"] = {key: pj * (arch.array.rows + 1) / 2 for key, pj in moved.items()}
-    charges["array_mac"] = multiply_charges(layer, graph=graph, arch=arch, costs=costs) if has_macs else {}
-    charges["requantizer_requant"] = requant_charges(layer, graph=graph, arch=arch, costs=costs) if has_macs else {}
-    charges["vector_step"] = {} if has_macs else costs.charges("vector", "step", {})
+    charges |= dict.fromkeys(("array_mac", "requantizer_requant", "vector_step"), {})
+    if isinstance(layer, MacLayer):
+        charges["array_mac"] = multiply_charges(layer, graph=graph, arch=arch, costs=costs)
+        charges["requantizer_requant"] = requant_charges(layer, graph=graph, arch=arch, costs=costs)
+    else:
+        charges["vector_step"] = costs.charges("vector", "step", {})
     charges["dma_transfer"] = costs.maybe("dma", "transfer", {"bits": 1.0}) or {}
     charges["dram_read"] = costs.charges("dram", "read", {"bits": 1.0})
     charges["dram_write"] = costs.charges("dram", "write", {"bits": 1.0})

@@ -104,8 +104,8 @@ class _Reader:
         made = EnergyTable(
             name=file.name, version=file.version, source=file.source, node_nm=file.node_nm, voltage_v=file.voltage_v,
             entries=self.entries(file), compounds=tuple(self.compounds(file)), not_modelled=tuple(file.not_modelled),
-            notes=tuple(file.notes), alpha=frequency and float(frequency.alpha),
-            threshold_v=frequency and float(frequency.threshold_v),
+            notes=tuple(file.notes), alpha=float(frequency.alpha) if frequency else None,
+            threshold_v=float(frequency.threshold_v) if frequency else None,
         )  # fmt: skip
         for i, rule in enumerate(file.fill):
             made = self.filled(made, rule, ("fill", str(i)), depth)
@@ -255,8 +255,9 @@ def _dotted(path: tuple[str, ...]) -> str:
 
 
 def _first(error: ValidationError) -> tuple[tuple[str, ...], str]:
-    """Path and message of the first thing that the schema refuses."""
-    detail: Any = error.errors(include_url=False)[0]
+    """Path and message of the first thing that the schema refuses; unknown keys come first, as they explain missing ones."""
+    details: list[Any] = sorted(error.errors(include_url=False), key=lambda d: d["type"] != "extra_forbidden")
+    detail = details[0]
     path = tuple(str(part) for part in detail["loc"] if not str(part).startswith(("function-", "constrained-")))
     if detail["type"] == "missing":
         return (

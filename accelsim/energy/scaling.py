@@ -44,10 +44,10 @@ def area_factor(node_nm: float) -> float:
 
 def dynamic_scale(*, node_from: float, voltage_from: float, node_to: float, voltage_to: float) -> float:
     """Factor of an energy per action: the node's at the table's own voltage, times the square of the voltages' ratio."""
-    node = 1.0
+    node: float = 1.0
     if node_to != node_from:
         node = energy_factor(node_to, voltage_from) / energy_factor(node_from, voltage_from)
-    return node * (voltage_to / voltage_from) ** 2
+    return node * float((voltage_to / voltage_from) ** 2)
 
 
 def leakage_scale(*, voltage_from: float, voltage_to: float) -> float:
@@ -68,7 +68,7 @@ def clock_scale(*, alpha: float, threshold_v: float, voltage_from: float, voltag
 
 
 def _speed(voltage_v: float, alpha: float, threshold_v: float) -> float:
-    return (voltage_v - threshold_v) ** alpha / voltage_v
+    return float((voltage_v - threshold_v) ** alpha / voltage_v)
 
 
 def _between(node_nm: float, known: Mapping[int, float]) -> float:
@@ -82,4 +82,4 @@ def _between(node_nm: float, known: Mapping[int, float]) -> float:
     if below == above:
         return known[below]
     share = math.log(node_nm / below) / math.log(above / below)
-    return known[below] * (known[above] / known[below]) ** share
+    return float(known[below] * (known[above] / known[below]) ** share)

@@ -58,6 +58,9 @@ PATHS = [
     "dram.bandwidth_bytes_per_s",
     "dram.latency_ns",
     "tech.energy_table",
+    "tech.node_nm",
+    "tech.voltage_v",
+    "tech.dram",
 ]
 OTHER_VALUES: dict[str, Any] = {
     "name": "other",
@@ -88,6 +91,9 @@ OTHER_VALUES: dict[str, Any] = {
     "dram.bandwidth_bytes_per_s": "12.8 Gbit/s",
     "dram.latency_ns": "1 us",
     "tech.energy_table": "mine.yaml",
+    "tech.node_nm": 32,
+    "tech.voltage_v": 0.7,
+    "tech.dram": "lpddr4",
 } | {
     f"{buffer}_buffer.{key}": value
     for buffer in ("weight", "activation", "output")
@@ -154,7 +160,14 @@ machines = st.fixed_dictionaries(
         "dram": st.fixed_dictionaries(
             {"bandwidth_bytes_per_s": st.integers(10**5, 10**15), "latency_ns": st.floats(0, 1e9)}
         ),
-        "tech": st.fixed_dictionaries({"energy_table": names}),
+        "tech": st.fixed_dictionaries(
+            {
+                "energy_table": names,
+                "node_nm": st.none() | st.floats(7, 130),
+                "voltage_v": st.none() | st.floats(0.1, 5),
+                "dram": st.none() | names,
+            }
+        ),
     }
 )
 
@@ -262,6 +275,8 @@ def test_texts_are_read_as_on_a_command_line(path: str, text: object, value: obj
         ({"weight_buffer.double_buffered": "yes"}, "weight_buffer.double_buffered: expected true or false, got 'yes'"),
         ({"name": 12}, "name: expected a text, got 12"),
         ({"accumulator.bits": 65}, "accumulator.bits: expected at most 64, got 65"),
+        ({"tech.voltage_v": "low"}, "tech.voltage_v: expected a number, got 'low'"),
+        ({"tech.node_nm": 5}, "tech.node_nm: expected at least 7, got 5"),
         ({"overrides": "{}"}, "overrides: expected operators and their schemes, such as ADD: single, got '{}'"),
         (
             {"overrides.ADD": "singl"},
