@@ -157,7 +157,7 @@ def action_charges(layer: Layer, *, graph: Graph, arch: Arch, costs: Costs) -> d
             charges[f"{memory}_{action}"] = costs.charges(memory, action, size)
     moved = costs.maybe("array", "load", {"bits": 1.0}) or {}
     charges["array_load"] = {key: pj * (arch.array.rows + 1) / 2 for key, pj in moved.items()}
-    charges |= dict.fromkeys(("array_mac", "requantizer_requant", "vector_step"), {})
+    charges |= {action: {} for action in ("array_mac", "requantizer_requant", "vector_step")}
     if isinstance(layer, MacLayer):
         charges["array_mac"] = multiply_charges(layer, graph=graph, arch=arch, costs=costs)
         charges["requantizer_requant"] = requant_charges(layer, graph=graph, arch=arch, costs=costs)

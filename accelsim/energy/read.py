@@ -42,11 +42,10 @@ def table_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in tables_dir().glob("*.yaml")))
 
 
-@lru_cache(maxsize=32)
 def load_table(name_or_path: str, *, depth: int = 0) -> EnergyTable:
     """The packaged table of that name, or the table in a YAML file, its gaps filled by its own rules.
 
-    ConfigError says file, line, what was expected and what came.
+    ``depth`` counts the fill rules that led here. ConfigError says file, line, what was expected and what came.
     """
     path = tables_dir() / f"{name_or_path}.yaml"
     if name_or_path not in table_names():
@@ -57,6 +56,12 @@ def load_table(name_or_path: str, *, depth: int = 0) -> EnergyTable:
         raise ConfigError(
             f"tech.energy_table: no table {name_or_path!r}; packaged tables are {listing(names)}, or give a YAML file{near}"
         )
+    return _loaded(path, path.stat().st_mtime_ns, depth)
+
+
+@lru_cache(maxsize=32)
+def _loaded(path: Path, _changed_ns: int, depth: int) -> EnergyTable:
+    """The table in ``path``, read again when the file has changed."""
     shown = path.name if path.parent == tables_dir() else str(path)
     return _Reader(read_document(_text(path), name=shown, expected=_EXPECTED), shown).table(depth)
 

@@ -21,12 +21,11 @@ def table_of(arch: Arch) -> EnergyTable:
     ConfigError where the table states no node or voltage to scale from, or the DRAM is not known.
     """
     tech = arch.tech
-    return _table(tech.energy_table, tech.node_nm, tech.voltage_v, tech.dram)
+    return _table(load_table(tech.energy_table), tech.node_nm, tech.voltage_v, tech.dram)
 
 
 @lru_cache(maxsize=64)
-def _table(name: str, node_nm: float | None, voltage_v: float | None, dram: str | None) -> EnergyTable:
-    table = load_table(name)
+def _table(table: EnergyTable, node_nm: float | None, voltage_v: float | None, dram: str | None) -> EnergyTable:
     if dram is not None:
         table = _with_dram(table, dram)
     if node_nm is None and voltage_v is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -110,7 +111,6 @@ entries:
 def load(tmp_path: Path, text: str) -> EnergyTable:
     path = tmp_path / "t.yaml"
     path.write_text(text, encoding="utf-8")
-    load_table.cache_clear()
     return load_table(str(path))
 
 
@@ -119,6 +119,12 @@ def test_a_file_is_a_table_too(tmp_path: Path) -> None:
     assert entry.value(bits=64) == pytest.approx(0.2)
     assert entry.range == pytest.approx((1 / 1.5, 1.5))
     assert (entry.node_nm, entry.voltage_v) == (45, 0.9)
+
+
+def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
+    assert load(tmp_path, TABLE).entry("adder", "add").value(bits=32) == pytest.approx(0.1)
+    os.utime(tmp_path / "t.yaml", ns=(1, 1))
+    assert load(tmp_path, TABLE.replace("0.1 pJ", "0.3 pJ")).entry("adder", "add").value(bits=32) == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize(
