@@ -29,7 +29,8 @@ def filled(table: EnergyTable, lender: EnergyTable, *, component: str, entry: st
 def _lent(entry: EnergyEntry, table: EnergyTable, lender: EnergyTable, component: str, rule: str) -> EnergyEntry:
     factor, how = _factor(entry, table, lender, rule)
     text = f"from {lender.name} v{lender.version} by rule {rule}{how}"
-    return replace(entry.scaled(factor), component=component, fill=text)
+    made = replace(entry.scaled(factor), component=component, fill=text)
+    return made if rule == OFF_CHIP_RULE else replace(made, node_nm=table.node_nm, voltage_v=table.voltage_v)
 
 
 def _factor(entry: EnergyEntry, table: EnergyTable, lender: EnergyTable, rule: str) -> tuple[float, str]:

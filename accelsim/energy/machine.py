@@ -8,7 +8,7 @@ from accelsim.arch import Arch
 from accelsim.energy.costs import Charges, Costs
 from accelsim.energy.table import AREA, LEAK
 from accelsim.graph import Graph, Layer, MacLayer
-from accelsim.numerics import Family, Requant, Requantization, Thresholds
+from accelsim.numerics import SCHEMES, Family, Requant, Requantization, RequantScheme, Thresholds
 from accelsim.program.footprint import accumulator_words
 
 BUFFERS = ("weight_buffer", "activation_buffer", "output_buffer")
@@ -82,14 +82,24 @@ def requant_charges(layer: Layer, *, graph: Graph, arch: Arch, costs: Costs) -> 
 
 def multiplier_bits(rule: Requantization | None) -> int:
     """Width of the multiplier that a requantization needs, sign included."""
-    if not isinstance(rule, Requant):
-        return DEFAULT_MULTIPLIER
-    family = rule.rule.family
-    if family is Family.FLOAT32:
+    return scheme_bits(rule.rule) if isinstance(rule, Requant) else DEFAULT_MULTIPLIER
+
+
+def scheme_bits(scheme: RequantScheme) -> int:
+    """Width of the multiplier of a scheme, sign included; a float's significand."""
+    if scheme.family is Family.FLOAT32:
         return FLOAT32_SIGNIFICAND
-    if family.is_float:
+    if scheme.family.is_float:
         return FLOAT64_SIGNIFICAND
-    return rule.rule.significand_bits + 1
+    return scheme.significand_bits + 1
+
+
+def requantizer_name(arch: Arch) -> str:
+    """The requantization unit as the machine's arithmetic builds it for convolutions: with a multiplier, a shifter, comparators."""
+    scheme = SCHEMES.get(arch.rules().schemes.get("CONV_2D", ""))
+    if scheme is None:
+        return "threshold_requantizer"
+    return "shift_requantizer" if scheme.family is Family.POWER_OF_TWO else "requantizer"
 
 
 def memory_bytes(arch: Arch) -> dict[str, int]:
@@ -103,22 +113,22 @@ def part_sizes(part: str, arch: Arch) -> dict[str, float]:
     if part == "array":
         return _port_sizes(arch) | {"pes": arch.array.rows * arch.array.cols}
     if part == "requantizer":
-        return {
-            "lanes": arch.requantizer.lanes,
-            "multiplier_bits": DEFAULT_MULTIPLIER,
-            "sum_bits": arch.accumulator.bits,
-        }
+        scheme = SCHEMES.get(arch.rules().schemes.get("CONV_2D", ""))
+        width = DEFAULT_MULTIPLIER if scheme is None else scheme_bits(scheme)
+        return {"lanes": arch.requantizer.lanes, "multiplier_bits": width, "sum_bits": arch.accumulator.bits}
     if part == "vector":
         return {"lanes": arch.vector.lanes}
     return {"capacity_bytes": memory_bytes(arch)[part]}
 
 
+def part_name(part: str, arch: Arch) -> str:
+    """The component that a part of the machine is, by its configuration."""
+    return {"array": array_name(arch), "requantizer": requantizer_name(arch)}.get(part, part)
+
+
 def area_um2(arch: Arch, costs: Costs) -> dict[str, float | None]:
     """Square micrometres of each part of the machine; None where the table does not hold all of it."""
-    found = {
-        part: costs.maybe(array_name(arch) if part == "array" else part, AREA, part_sizes(part, arch))
-        for part in _STATIC_PARTS
-    }
+    found = {part: costs.maybe(part_name(part, arch), AREA, part_sizes(part, arch)) for part in _STATIC_PARTS}
     return {part: None if charges is None else sum(charges.values()) for part, charges in found.items()}
 
 
@@ -129,8 +139,7 @@ def idle_charges(arch: Arch, costs: Costs) -> dict[str, Charges]:
     """
     leakage: Charges = {}
     for part in _STATIC_PARTS:
-        name = array_name(arch) if part == "array" else part
-        found = costs.maybe(name, LEAK, part_sizes(part, arch)) or {}
+        found = costs.maybe(part_name(part, arch), LEAK, part_sizes(part, arch)) or {}
         for key, watts in found.items():
             leakage[key] = leakage.get(key, 0.0) + watts * 1e12 / arch.clock_hz
     clock = costs.maybe("clock", "tick", part_sizes("array", arch)) or {}

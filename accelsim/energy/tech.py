@@ -63,7 +63,11 @@ def _scaled(table: EnergyTable, node_nm: float | None, voltage_v: float | None) 
         clock_scale(
             alpha=table.alpha, threshold_v=table.threshold_v, voltage_from=from_voltage, voltage_to=to_voltage
         )  # refuses a voltage below the threshold
-    return replace(table.scaled(factor), node_nm=to_node, voltage_v=to_voltage)
+    entries = tuple(
+        e if e.component in OFF_CHIP else replace(e, node_nm=to_node, voltage_v=to_voltage)
+        for e in table.scaled(factor).entries
+    )
+    return replace(table, entries=entries, node_nm=to_node, voltage_v=to_voltage)
 
 
 def technology_notes(arch: Arch) -> tuple[str, ...]:

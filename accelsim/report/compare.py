@@ -81,9 +81,15 @@ def energy_ratio(result: Result, first: Result) -> Interval | None:
     mine, other = result.energy, first.energy
     if mine is None or other is None or not other.low_pj:
         return None
-    if result.energy_table == first.energy_table and mine.notes == other.notes:
+    if _figures(result) == _figures(first):
         return ratio_interval(mine.entries_pj, other.entries_pj, {**mine.ranges, **other.ranges})
     return Interval(mine.low_pj / other.high_pj, mine.high_pj / other.low_pj)
+
+
+def _figures(result: Result) -> tuple[str, object]:
+    """Where a Result's figures come from: node and voltage scale them, and leave their errors in common."""
+    tech = result.arch.get("tech")
+    return result.energy_table, tech.get("dram") if isinstance(tech, dict) else None
 
 
 def _energy_ratio(result: Result, first: Result) -> str:

@@ -207,3 +207,22 @@ def test_areas_of_a_machine_are_a_dash_where_the_table_has_none() -> None:
     assert areas["weight_buffer"] is None
     whole = edge.with_({"tech.energy_table": "ihp_130nm"})
     assert None not in area_um2(whole, Costs(table_of(whole))).values()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "larger"),
+    [("single_8", False), ("single_16", False), ("float64_half_away", True), ("shift_half_up", False)],
+)
+def test_the_area_of_the_requantizer_follows_the_scheme(scheme: str, larger: bool) -> None:
+    """From the 32-bit multiplier of TFLite's rules to narrower ones, a float64 significand, or no multiplier."""
+    edge = load_arch("edge_16x16").with_({"tech.energy_table": "ihp_130nm"})
+    base, other = (
+        area_um2(a, Costs(table_of(a)))["requantizer"] for a in (edge, edge.with_({"overrides.CONV_2D": scheme}))
+    )
+    assert base is not None
+    assert other is not None
+    assert (other > base) == larger
+    lanes = edge.requantizer.lanes
+    table = load_table("ihp_130nm")
+    if scheme == "shift_half_up":
+        assert other == pytest.approx(lanes * (table.entry("shifter", "area").value(bits=32) + 2 * 1643.8))

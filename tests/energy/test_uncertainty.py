@@ -97,6 +97,18 @@ def test_different_tables_have_no_factor_in_common() -> None:
     )
 
 
+def test_voltages_of_one_table_share_its_errors() -> None:
+    """Half the voltage, no DRAM in the ratio: what is left is a quarter, whatever the picojoules are."""
+    machine = accelsim.load_arch("edge_16x16")
+    runs = [accelsim.simulate("digits_cnn", arch=machine.with_({"tech.voltage_v": v})) for v in (0.9, 0.45)]
+    bounds = energy_ratio(runs[1], runs[0])
+    assert bounds is not None
+    on_chip = [run.total.energy_pj - run.total.energy_split_pj["dram"] for run in runs]
+    assert on_chip[1] == pytest.approx(on_chip[0] / 4)
+    assert runs[1].total.energy_pj / runs[0].total.energy_pj > bounds.low > 0.8
+    assert bounds.high < 1
+
+
 def test_results_without_a_summary_have_no_bounds() -> None:
     result = accelsim.simulate("digits_cnn", arch="edge_16x16")
     old = result.model_copy(update={"energy": None})
