@@ -328,15 +328,26 @@ def random_input(rng: Rng, graph: Graph) -> dict[str, np.ndarray]:
     return {p.tensor: rng.integers(-128, 128, graph.tensors[p.tensor].shape).astype(np.int8) for p in graph.inputs}
 
 
+def random_array(rng: Rng) -> dict[str, object]:
+    """Shape and dataflow; an adder tree adds the products of all its rows at once and preloads nothing."""
+    rows, tree = int(rng.integers(1, 20)), bool(rng.integers(4) == 0)
+    systolic = ["weight_stationary", "output_stationary", "input_stationary"]
+    return {
+        "array.rows": rows,
+        "array.cols": int(rng.integers(1, 20)),
+        "array.dataflow": "adder_tree" if tree else str(rng.choice(systolic)),
+        "array.weight_preload": "serial" if tree else str(rng.choice(["serial", "overlapped"])),
+        "accumulator.products_per_add": rows if tree else 1,
+    }
+
+
 def random_arch(rng: Rng) -> Arch:
     """A machine with every knob turned at random, its buffers large enough for the smallest tiles of any generated network."""
     resident = int(rng.choice([0, rng.integers(1, 400), rng.integers(400, 6000)]))
     return load_arch("edge_16x16").with_(
-        {
-            "array.rows": int(rng.integers(1, 20)),
-            "array.cols": int(rng.integers(1, 20)),
-            "array.dataflow": str(rng.choice(["weight_stationary", "output_stationary", "input_stationary"])),
-            "array.weight_preload": str(rng.choice(["serial", "overlapped"])),
+        random_array(rng)
+        | {
+            "array.pipeline_stages": int(rng.choice([0, 0, rng.integers(1, 9)])),
             "array.activation_bits": int(rng.choice([4, 8])),
             "accumulator.count": int(rng.integers(4, 200)),
             "accumulator.double_buffered": bool(rng.integers(2)),
@@ -361,7 +372,7 @@ def random_mapping(rng: Rng, layer: Layer, best: Mapping | None) -> Mapping | No
     """A legal mapping that the mapper would not have chosen: the chosen tiles, some of them cut further."""
     if isinstance(best, MacMapping):
         whole_groups = best.groups > 1
-        cut = {f: int(rng.integers(1, getattr(best, f) + 1)) for f in ("oh", "ow", "kh", "kw", "groups")}
+        cut = {f: int(rng.integers(1, getattr(best, f) + 1)) for f in ("oh", "ow", "kh", "kw", "groups", "n")}
         if not whole_groups:
             cut |= {f: int(rng.integers(1, getattr(best, f) + 1)) for f in ("oc", "ic")}
         else:

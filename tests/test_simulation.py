@@ -71,6 +71,7 @@ KNOBS: dict[str, Any] = {
     "array.weight_bits": 4,
     "array.activation_bits": 4,
     "array.weight_preload": "overlapped",
+    "array.pipeline_stages": 3,
     "array.first_cycle": 0,
     "array.brick_bits": 2,
     "accumulator.count": 64,

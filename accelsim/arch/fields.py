@@ -28,6 +28,7 @@ MAX_BANDWIDTH = 10**15  # bytes per second
 MAX_LATENCY_NS = 1e9  # one second
 MAX_BYTES_PER_CYCLE = 2**20
 MAX_SETUP_CYCLES = 10**9
+MAX_STAGES = 64
 MAX_PRODUCTS_PER_ADD = 65_536  # inputs of an adder tree: as many as MAX_SIDE rows
 WHOLE_TILE = "tile"
 MAX_CYCLES_PER_BYTE = 10**6  # of the DRAM; keeps cycle counts of whole networks within 64 bits
@@ -99,6 +100,8 @@ def _no_number_text(value: object) -> object:
 
 Side = Annotated[int, _whole(1, MAX_SIDE)]
 """A number of parallel parts."""
+Stages = Annotated[int, _whole(0, MAX_STAGES)]
+"""Registers in a row."""
 OperandBits = Annotated[int, _whole(1, 32)]
 AccumulatorBits = Annotated[int, _whole(8, 64)]
 BiasBits = Annotated[int, _whole(8, 64)]
@@ -168,6 +171,6 @@ Overrides = Annotated[
     ),
 ]
 CycleNumber = Annotated[Literal[0, 1], BeforeValidator(_no_truth_value)]
-Dataflow = Literal["weight_stationary", "output_stationary", "input_stationary"]
+Dataflow = Literal["weight_stationary", "output_stationary", "input_stationary", "adder_tree"]
 Preload = Literal["serial", "overlapped"]
 OverflowPolicy = Literal["wrap", "saturate", "saturate_symmetric", "trap"]

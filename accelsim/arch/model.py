@@ -20,7 +20,13 @@ class ArrayConfig(_Section):
 
     rows: Annotated[fields.Side, Field(description="rows of MACs")]
     cols: Annotated[fields.Side, Field(description="columns of MACs")]
-    dataflow: Annotated[fields.Dataflow, Field(description="which operand stays in the array while the others pass")]
+    dataflow: Annotated[
+        fields.Dataflow,
+        Field(
+            description="which operand stays in a systolic array while the others pass; adder_tree: activations are broadcast to "
+            "all columns, each of which sums its products over the rows at once"
+        ),
+    ]
     weight_bits: Annotated[
         fields.OperandBits,
         Field(description="width of a weight port, bits; wider weights take ceil(bits / port) passes"),
@@ -35,6 +41,10 @@ class ArrayConfig(_Section):
             description="weight- and input-stationary: what stays shifts in before a fold (serial) or behind the one before"
         ),
     ] = "serial"
+    pipeline_stages: Annotated[
+        fields.Stages,
+        Field(description="registers between a product and its accumulator, beyond the steps of a systolic array"),
+    ] = 0
     first_cycle: Annotated[
         fields.CycleNumber,
         Field(description="number of a layer's first compute cycle; 0 reports the index of the last one, as SCALE-Sim"),
@@ -239,6 +249,26 @@ class Arch(_Section):
     dma: DmaConfig = DmaConfig()
     dram: DramConfig
     tech: TechConfig = TechConfig()
+
+    @model_validator(mode="after")
+    def _tree_adds_its_rows(self) -> Self:
+        if self.array.dataflow != "adder_tree":
+            return self
+        if self.accumulator.products_per_add != self.array.rows:
+            raise ValueError(
+                f"accumulator.products_per_add of {self.accumulator.products_per_add} with an adder tree over array.rows of "
+                f"{self.array.rows}: expected {self.array.rows}, since a tree adds the products of all rows at once"
+            )
+        for name, value, needed in (
+            ("weight_preload", self.array.weight_preload, "serial"),
+            ("brick_bits", self.array.brick_bits, None),
+        ):
+            if value != needed:
+                raise ValueError(
+                    f"array.{name} of {value} with an adder tree: expected {needed or 'null'}; the weights of a fold stand in "
+                    "registers filled while the fold before runs, and each MAC makes one product"
+                )
+        return self
 
     @model_validator(mode="after")
     def _dram_keeps_up(self) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -11,6 +12,13 @@ from accelsim.graph import MacLayer
 from accelsim.program import Engine, Memory, Program
 
 Counts = NDArray[np.int64]
+STATIONARY: Mapping[str, str] = {
+    "weight_stationary": "weights",
+    "input_stationary": "inputs",
+    "output_stationary": "",
+    "adder_tree": "weights",
+}
+"""The operand that each dataflow loads into the array before it computes."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -67,11 +75,11 @@ def count_actions(program: Program) -> ActionCounts:
     words = _per_layer(program, program.accumulator_writes, compute)
     array_reads = _per_layer(program, program.activation_reads, compute) * activation_bits
     weight_reads = _per_layer(program, program.weight_reads, compute) * weight_bits
-    stays = {"weight_stationary": weight_reads, "input_stationary": array_reads}
+    stays = {"weights": weight_reads, "inputs": array_reads}
     is_vector = np.bincount(program.layer[vector], minlength=len(program.graph.layers)) > 0
     return ActionCounts(
         array_mac=_per_layer(program, program.amount, compute),
-        array_load=stays.get(program.arch.array.dataflow, np.zeros_like(weight_reads)),
+        array_load=stays.get(STATIONARY[program.arch.array.dataflow], np.zeros_like(weight_reads)),
         weight_buffer_read=weight_reads,
         weight_buffer_write=loaded_w + recalled_w,
         activation_buffer_read=np.where(is_vector, filled_a, array_reads) + recalled,

@@ -20,28 +20,50 @@ _STATIC_PARTS = ("array", *BUFFERS, "accumulator", "requantizer", "vector")
 
 
 def array_name(arch: Arch) -> str:
-    """``fusible_array`` where MACs are composed of bricks."""
+    """The array as a component: ``fusible_array`` where MACs are composed of bricks, ``tree_array`` of adder trees."""
+    if arch.array.dataflow == "adder_tree":
+        return "tree_array"
     return "array" if arch.array.brick_bits is None else "fusible_array"
+
+
+def load_steps(arch: Arch) -> float:
+    """Registers that each bit of a stationary operand is written to: half of the rows of a systolic array on average, or one."""
+    return 1.0 if arch.array.dataflow == "adder_tree" else (arch.array.rows + 1) / 2
 
 
 def product_sizes(arch: Arch, *, weight_bits: int, activation_bits: int, costs: Costs) -> dict[str, float]:
     """Sizes of one pass of one product: operand slices, the sum, registers written and wires driven per pass.
 
     In a weight-stationary array activations and sums move, in an input-stationary one weights and sums, in an
-    output-stationary one both operands while the sum stays in its register. A composable MAC works at full width.
+    output-stationary one both operands while the sum stays in its register. An adder tree broadcasts an activation from one
+    register to all columns. A composable MAC works at full width.
     """
-    full = arch.array.brick_bits is not None
-    left = arch.array.weight_bits if full else min(weight_bits, arch.array.weight_bits)
-    right = arch.array.activation_bits if full else min(activation_bits, arch.array.activation_bits)
+    array, full = arch.array, arch.array.brick_bits is not None
+    left = array.weight_bits if full else min(weight_bits, array.weight_bits)
+    right = array.activation_bits if full else min(activation_bits, array.activation_bits)
     total = arch.accumulator.bits * accumulator_words(activation_bits, arch)
-    moving = {"weight_stationary": right, "input_stationary": left, "output_stationary": left + right}
-    moved = moving[arch.array.dataflow]
-    hops = moved + (0 if arch.array.dataflow == "output_stationary" else total)
+    moved = {"input_stationary": left, "output_stationary": left + right}.get(array.dataflow, right)
+    stays = array.dataflow in ("output_stationary", "adder_tree")
+    tree = array.dataflow == "adder_tree"
     sizes: dict[str, float] = {
-        "left_bits": left, "right_bits": right, "sum_bits": total, "register_bits": moved + total, "hop_bits": hops,
+        "left_bits": left, "right_bits": right, "sum_bits": total, "hop_bits": moved if stays else moved + total,
+        "register_bits": right / array.cols if tree else moved + total,
     }  # fmt: skip
     pitch = _pitch(arch, costs)
-    return sizes if pitch is None else sizes | {"length_um": pitch}
+    return sizes | _tree_sizes(arch, left + right) | ({} if pitch is None else {"length_um": pitch})
+
+
+def _tree_sizes(arch: Arch, product_bits: int) -> dict[str, float]:
+    """Adders per product of a tree over the rows, their mean width, and the share of a product in the sum behind the tree.
+
+    Level i adds numbers of ``product_bits + i - 1`` bits in pairs; an odd one passes to the next level.
+    """
+    adders, bits, left, width = 0, 0, arch.array.rows, product_bits
+    while left > 1:
+        adders, bits, width = adders + left // 2, bits + left // 2 * width, width + 1
+        left -= left // 2
+    rows = arch.array.rows
+    return {"tree_adders": adders / rows, "tree_bits": bits / max(1, adders), "tree_share": 1 / rows}
 
 
 def _pitch(arch: Arch, costs: Costs) -> float | None:
@@ -54,7 +76,8 @@ def _pitch(arch: Arch, costs: Costs) -> float | None:
 def _port_sizes(arch: Arch) -> dict[str, float]:
     """Sizes of a processing element as it is built: its ports, registers for all that passes through it."""
     left, right, word = arch.array.weight_bits, arch.array.activation_bits, arch.accumulator.bits
-    return {"left_bits": left, "right_bits": right, "sum_bits": word, "register_bits": left + right + word}
+    sizes = {"left_bits": left, "right_bits": right, "sum_bits": word, "register_bits": left + right + word}
+    return sizes | _tree_sizes(arch, left + right)
 
 
 def multiply_charges(layer: MacLayer, *, graph: Graph, arch: Arch, costs: Costs) -> Charges:

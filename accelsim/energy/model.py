@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arch
 from accelsim.energy.costs import Charges, Costs, add
-from accelsim.energy.counts import ActionCounts
-from accelsim.energy.machine import BUFFERS, idle_charges, memory_bytes, multiply_charges, requant_charges
+from accelsim.energy.counts import STATIONARY, ActionCounts
+from accelsim.energy.machine import BUFFERS, idle_charges, load_steps, memory_bytes, multiply_charges, requant_charges
 from accelsim.energy.table import EnergyTable
 from accelsim.graph import Graph, Layer, MacLayer
 from accelsim.program import Program
@@ -89,7 +89,7 @@ def layer_energy(
             {name: {key: pj * int(cycles[i]) for key, pj in parts.items()} for name, parts in idle.items()}
             if cycles is not None
             else {},
-            stationary=program.arch.array.dataflow,
+            stationary=STATIONARY[program.arch.array.dataflow],
         )
         for i, layer in enumerate(program.graph.layers)
     )
@@ -132,7 +132,7 @@ def _by_tensor(action: str, counts: dict[str, int], stationary: str) -> tuple[tu
     if action in _WHOLE:
         return ((_WHOLE[action], counts[action]),)
     if action == "array_load":
-        return (("inputs" if stationary == "input_stationary" else "weights", counts[action]),)
+        return ((stationary or "weights", counts[action]),)
     if action == "activation_buffer_write":
         kept = counts["kept"]
         return (("outputs", kept), ("inputs", counts[action] - kept))
@@ -145,8 +145,7 @@ def _by_tensor(action: str, counts: dict[str, int], stationary: str) -> tuple[tu
 def action_charges(layer: Layer, *, graph: Graph, arch: Arch, costs: Costs) -> dict[str, Charges]:
     """What one action of each kind (one bit, one accumulator word) draws on while ``layer`` runs: picojoules by entry.
 
-    Reads and writes of memories cost per bit by the capacity of the memory. Each bit of a stationary operand is shifted
-    through half of the rows on average.
+    Reads and writes of memories cost per bit by the capacity of the memory.
     """
     word, sizes = arch.accumulator.bits, memory_bytes(arch)
     charges: dict[str, Charges] = {}
@@ -156,7 +155,7 @@ def action_charges(layer: Layer, *, graph: Graph, arch: Arch, costs: Costs) -> d
             size = {"bits": float(bits), "capacity_bytes": float(sizes[memory])}
             charges[f"{memory}_{action}"] = costs.charges(memory, action, size)
     moved = costs.maybe("array", "load", {"bits": 1.0}) or {}
-    charges["array_load"] = {key: pj * (arch.array.rows + 1) / 2 for key, pj in moved.items()}
+    charges["array_load"] = {key: pj * load_steps(arch) for key, pj in moved.items()}
     charges |= {action: {} for action in ("array_mac", "requantizer_requant", "vector_step")}
     if isinstance(layer, MacLayer):
         charges["array_mac"] = multiply_charges(layer, graph=graph, arch=arch, costs=costs)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.energy.costs import Costs
+from accelsim.energy.counts import STATIONARY
 from accelsim.energy.model import action_charges, idle_energy
 from accelsim.energy.table import EnergyTable
 from accelsim.graph import MacLayer
@@ -56,7 +57,7 @@ def _compute(program: Program, mine: NDArray[np.int64], layer: object, pj: dict[
         return np.zeros(len(mine))
     weights = program.weight_reads[mine] * float(layer.weight_format.bits)
     inputs = program.activation_reads[mine] * float(program.graph.tensors[layer.inputs[0]].format.bits)
-    stays = {"weight_stationary": weights, "input_stationary": inputs}.get(program.arch.array.dataflow, 0.0 * weights)
+    stays = {"weights": weights, "inputs": inputs}.get(STATIONARY[program.arch.array.dataflow], 0.0 * weights)
     words = program.accumulator_writes[mine] * (pj["accumulator_read"] + pj["accumulator_write"])
     moved = weights * pj["weight_buffer_read"] + inputs * pj["activation_buffer_read"] + stays * pj["array_load"]
     return np.asarray(program.amount[mine] * pj["array_mac"] + moved + words)

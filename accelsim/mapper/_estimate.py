@@ -13,10 +13,10 @@ ORDERS = 2
 WEIGHTS_OUTER = 0
 """Loop order code: the spatial tiles run inside the channel tiles."""
 NOTHING_FITS = -1
-MACHINE = 13
+MACHINE = 15
 (WEIGHT_CAPACITY, ACTIVATION_CAPACITY, ACCUMULATOR_CAPACITY, OUTPUT_CAPACITY) = range(4)
 (WEIGHT_BITS, ACTIVATION_BITS, OUTPUT_BITS, WORDS) = range(4, 8)
-(SETUP, CLOCK, BANDWIDTH, LATENCY, DEPTH) = range(8, MACHINE)
+(SETUP, CLOCK, BANDWIDTH, LATENCY, DEPTH, INPUTS_KEPT, OUTPUTS_KEPT) = range(8, MACHINE)
 """Places of what the estimate needs of the machine and the operands, in one float64 record."""
 
 
@@ -55,7 +55,7 @@ def best_tiling(
 ) -> int:
     """``(order * pixels + pixel) * taps + tap) * channels + channel`` of the best tiling; NOTHING_FITS where none fits.
 
-    ``shape`` = (n, oh, ow, oc per group, ic per group, kh, kw, groups); ``pixels`` (P, 2): oh, ow; ``taps`` (T, 2): kh, kw;
+    ``shape`` = (n, oh, ow, oc per group, ic per group, kh, kw, groups); ``pixels`` (P, 3): oh, ow, n; ``taps`` (T, 2): kh, kw;
     ``channels`` (C, 3): oc, ic, groups; ``rows``, ``columns`` (P, T): extents of the input under a tile. Every tile is taken at
     full size. Cycles are the longest of the DRAM port, the array, and the round trip of a buffer slot (load, latency, compute,
     free again), plus the first load, which nothing hides. Of the tilings within ``slack`` (a fraction) of the fewest cycles,
@@ -66,17 +66,17 @@ def best_tiling(
     traffic, work, tiles = np.empty_like(cycles), np.empty_like(cycles), np.empty_like(cycles)
     at = -1
     for p in range(len(pixels)):
-        oh, ow = pixels[p, 0], pixels[p, 1]
-        spatial = shape[0] * _parts(shape[1], oh) * _parts(shape[2], ow)
+        oh, ow, n = pixels[p, 0], pixels[p, 1], pixels[p, 2]
+        spatial = _parts(shape[0], n) * _parts(shape[1], oh) * _parts(shape[2], ow)
         for t in range(len(taps)):
             kh, kw = taps[t, 0], taps[t, 1]
-            tap_steps, area = _parts(shape[5], kh) * _parts(shape[6], kw), rows[p, t] * columns[p, t]
+            tap_steps, area = _parts(shape[5], kh) * _parts(shape[6], kw), n * rows[p, t] * columns[p, t]
             for c in range(len(channels)):
                 at += 1
                 oc, ic, groups = channels[c, 0], channels[c, 1], channels[c, 2]
                 weight_tile = _packed(groups * oc * kh * kw * ic, machine[WEIGHT_BITS])
                 input_tile = _packed(area * groups * ic, machine[ACTIVATION_BITS])
-                outputs = oh * ow * groups * oc
+                outputs = n * oh * ow * groups * oc
                 output_tile = _packed(outputs, machine[OUTPUT_BITS])
                 if (
                     weight_tile > machine[WEIGHT_CAPACITY]
@@ -89,9 +89,15 @@ def best_tiling(
                 channel = group_tiles * _parts(shape[3], oc)
                 steps = tap_steps * _parts(shape[4], ic)
                 stores, computes = spatial * channel, spatial * channel * steps
-                compute = tile_cost(array, oh * ow, kh * kw * ic, oc, groups, False)[0]
-                weight_cycles, input_cycles = _port(machine, weight_tile), _port(machine, input_tile)
-                output_cycles = stores * _port(machine, output_tile)
+                compute = tile_cost(array, n * oh * ow, kh * kw * ic, oc, groups, False)[0]
+                weight_cycles, input_cycles = _port(machine, weight_tile), 0.0
+                if machine[INPUTS_KEPT]:
+                    input_tile = 0.0
+                else:
+                    input_cycles = _port(machine, input_tile)
+                if machine[OUTPUTS_KEPT]:
+                    output_tile = 0.0
+                output_cycles = stores * _port(machine, output_tile) if output_tile else 0.0
                 load = weight_cycles + input_cycles + machine[LATENCY]
                 for order in range(ORDERS):
                     weight_loads, input_loads = loads(order, spatial, channel, group_tiles, steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,16 +30,25 @@ CYCLE_SLACK = 0.02
 """Estimated cycles that the mapper gives up for less DRAM traffic, as a fraction."""
 
 
+class Kept(NamedTuple):
+    """Whether a layer's input, and its output, stay on chip, where they cost the DRAM port nothing."""
+
+    inputs: bool
+    outputs: bool
+
+
 @dataclass(frozen=True, eq=False)
 class _Axes:
-    """Candidate sizes: ``pixels`` (P, 2) of oh, ow; ``taps`` (T, 2) of kh, kw; ``channels`` (C, 3) of oc, ic, groups."""
+    """Candidate sizes: ``pixels`` (P, 3) of oh, ow, n; ``taps`` (T, 2) of kh, kw; ``channels`` (C, 3) of oc, ic, groups."""
 
     pixels: Candidates
     taps: Candidates
     channels: Candidates
 
 
-def best_mac_mapping(name: str, geometry: MacGeometry, *, bits: OperandBits, words: int, arch: Arch) -> MacMapping:
+def best_mac_mapping(
+    name: str, geometry: MacGeometry, *, bits: OperandBits, kept: Kept, words: int, arch: Arch
+) -> MacMapping:
     """Of the legal candidates within CYCLE_SLACK of the fewest estimated cycles, the one with the least DRAM traffic."""
     from accelsim.mapper._estimate import NOTHING_FITS, best_tiling
 
@@ -46,25 +56,26 @@ def best_mac_mapping(name: str, geometry: MacGeometry, *, bits: OperandBits, wor
     passes, products = arch.array.passes(*widths), arch.array.products(*widths)
     axes = _candidates(g, arch, products)
     rows = input_span(g, "h", axes.pixels[:, :1], axes.taps[:, 0])
-    columns = input_span(g, "w", axes.pixels[:, 1:], axes.taps[:, 1])
+    columns = input_span(g, "w", axes.pixels[:, 1:2], axes.taps[:, 1])
     shape = np.array([g.n, g.oh, g.ow, g.oc_per_group, g.ic_per_group, g.kh, g.kw, g.groups], dtype=np.int64)
     array = array_record(arch, bits=widths, passes=passes, products=products)
-    machine = _machine(bits, words, arch)
+    machine = _machine(bits, kept, words, arch)
     best = best_tiling(array, machine, shape, axes.pixels, axes.taps, axes.channels, rows, columns, CYCLE_SLACK)
     if best == NOTHING_FITS:
         raise _nothing_fits(name, mac_footprint(g, _combined(axes), bits, words), arch)
     counts = len(ORDERS), len(axes.pixels), len(axes.taps), len(axes.channels)
     order, p, t, c = (int(i) for i in np.unravel_index(best, counts))
-    (oh, ow), (kh, kw), (oc, ic, groups) = axes.pixels[p].tolist(), axes.taps[t].tolist(), axes.channels[c].tolist()
-    return MacMapping(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, order=ORDERS[order])
+    (oh, ow, n), (kh, kw), (oc, ic, groups) = axes.pixels[p].tolist(), axes.taps[t].tolist(), axes.channels[c].tolist()
+    return MacMapping(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, n=n, order=ORDERS[order])
 
 
 def _candidates(g: MacGeometry, arch: Arch, products: int) -> _Axes:
     """A few sizes per axis.
 
-    Rows are cut before columns, kernel rows before kernel columns; several groups stand in a tile only whole.
+    Rows are cut before columns, kernel rows before kernel columns; several groups, and several images, stand in a tile only whole.
     """
-    pixels = [(oh, g.ow) for oh in _parts(g.oh)] + [(1, ow) for ow in _parts(g.ow) if ow < g.ow]
+    pixels = [(oh, g.ow, 1) for oh in _parts(g.oh)] + [(1, ow, 1) for ow in _parts(g.ow) if ow < g.ow]
+    pixels += [(g.oh, g.ow, n) for n in _parts(g.n) if n > 1]
     taps = sorted({(g.kh, g.kw), (1, g.kw), (1, 1)})
     channels = [
         (oc, ic, 1)
@@ -78,24 +89,24 @@ def _candidates(g: MacGeometry, arch: Arch, products: int) -> _Axes:
 def _combined(axes: _Axes) -> TileSizes:
     """Every combination of the candidate sizes."""
     p, t, c = (i.ravel() for i in np.indices((len(axes.pixels), len(axes.taps), len(axes.channels))))
-    (oh, ow), (kh, kw), (oc, ic, groups) = axes.pixels[p].T, axes.taps[t].T, axes.channels[c].T
-    return TileSizes(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups)
+    (oh, ow, n), (kh, kw), (oc, ic, groups) = axes.pixels[p].T, axes.taps[t].T, axes.channels[c].T
+    return TileSizes(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, n=n)
 
 
-def _machine(bits: OperandBits, words: int, arch: Arch) -> NDArray[np.float64]:
+def _machine(bits: OperandBits, kept: Kept, words: int, arch: Arch) -> NDArray[np.float64]:
     """What the estimate needs of the machine, in the order of :mod:`accelsim.mapper._estimate`."""
     memories = Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS
     capacities = (slot_capacity(memory, arch) for memory in memories)
     depth = min(slots(memory, arch) for memory in memories[:2])
     port = arch.dma.setup_cycles, arch.clock_hz, arch.dram.bandwidth_bytes_per_s, dram_latency_cycles(arch), depth
-    return np.array([*capacities, bits.weight, bits.activation, bits.output, words, *port], dtype=np.float64)
+    return np.array([*capacities, bits.weight, bits.activation, bits.output, words, *port, *kept], dtype=np.float64)
 
 
 def _parts(size: int, unit: int = 1) -> list[int]:
-    """``size`` cut into 1, 2, 3, 4, 6, 8, ... equal parts, parts above ``unit`` rounded up to a multiple of it; 1 always."""
+    """``size`` cut into 1, 2, 3, 4, 6, 8, ... equal parts, parts above ``unit`` rounded up to a multiple of it; 1 and ``unit``."""
     divisors = {2**k for k in range(size.bit_length())} | {3 * 2**k for k in range(4)}
     sizes = {ceil_div(size, d) for d in divisors if d <= size}
-    return sorted({s if s < unit else min(size, ceil_div(s, unit) * unit) for s in sizes} | {1})
+    return sorted({s if s < unit else min(size, ceil_div(s, unit) * unit) for s in sizes} | {1, min(size, unit)})
 
 
 def _nothing_fits(name: str, footprint: dict[Memory, Candidates], arch: Arch) -> MappingError:

@@ -13,6 +13,14 @@ fill the R x C array once each:
   the inputs in, then ``channels`` filters stream through: ``2R + C + channels - 2`` per fold (SCALE-Sim). Every compute tile
   shifts its inputs in anew.
 
+* adder tree (broadcast array, as in the figure of Nagel et al. 2021, section 2.1, and in NVDLA): reduction over the rows of a
+  column's tree, channels over columns; a fold takes one cycle per vector of ``rows`` activations: ``pixels`` cycles, the next one
+  follows at once, its weights having come into shadow registers meanwhile (as fast as ``weight_buffer.bytes_per_cycle`` lets
+  them). Groups do not share folds, since all columns see the same activations.
+
+Each of ``pipeline_stages`` registers between products and accumulators delays the last sum of a fold by a cycle; where folds
+follow each other without a gap (overlapped, adder tree) only that of the tile.
+
 Small groups (depthwise) share a weight-stationary fold as a block diagonal: each takes ``reduction`` rows and ``channels``
 columns of its own, and the rest of those rows and columns idles.
 
@@ -30,7 +38,7 @@ from numpy.typing import NDArray
 from accelsim.arch import Arch
 
 Counts = NDArray[np.int64]
-DATAFLOWS = ("weight_stationary", "output_stationary", "input_stationary")
+DATAFLOWS = ("weight_stationary", "output_stationary", "input_stationary", "adder_tree")
 """In the order of the codes of :mod:`accelsim.program._array_cycles`."""
 
 
@@ -80,7 +88,7 @@ def array_record(arch: Arch, *, bits: tuple[int, int], passes: int, products: in
     return np.array(
         [
             DATAFLOWS.index(array.dataflow), array.rows, array.cols, array.weight_preload == "overlapped", passes, products,
-            weight_bits, 8 * weight_width, activation_bits, 8 * activation_width,
+            weight_bits, 8 * weight_width, activation_bits, 8 * activation_width, array.pipeline_stages,
         ],
         dtype=np.int64,
     )  # fmt: skip

@@ -93,6 +93,7 @@ class TileSizes:
     kh: Any
     kw: Any
     groups: Any
+    n: Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,13 +107,13 @@ class OperandBits:
 
 def mac_footprint(geometry: MacGeometry, tile: TileSizes, bits: OperandBits, words: int) -> dict[Memory, Any]:
     """Occupied bytes of each buffer and words of the accumulators for one tile (or per candidate)."""
-    pixels = tile.oh * tile.ow
+    pixels = tile.n * tile.oh * tile.ow
     channels = tile.groups * tile.oc
     rows = input_span(geometry, "h", tile.oh, tile.kh)
     columns = input_span(geometry, "w", tile.ow, tile.kw)
     return {
         Memory.WEIGHTS: packed_bytes(channels * tile.kh * tile.kw * tile.ic, bits.weight),
-        Memory.ACTIVATIONS: packed_bytes(rows * columns * tile.groups * tile.ic, bits.activation),
+        Memory.ACTIVATIONS: packed_bytes(tile.n * rows * columns * tile.groups * tile.ic, bits.activation),
         Memory.ACCUMULATORS: pixels * channels * words,
         Memory.OUTPUTS: packed_bytes(pixels * channels, bits.output),
     }

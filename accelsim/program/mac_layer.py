@@ -57,7 +57,7 @@ def enumerate_tiles(g: MacGeometry, m: MacMapping) -> MacTiles:
         cuts(g.kw, m.kw),
         cuts(g.ic_per_group, m.ic),
     )
-    n = cuts(g.n, 1)
+    n = cuts(g.n, m.n)
     spatial, order = ((n, oh, ow), (3, 0, 1, 2)) if m.order == "weights_outer" else ((n, oh, ow), (0, 1, 2, 3))
     sizes = [len(axis[0]) for axis in (*spatial, channels[0:2], kh, kw, ic)]
     loops = [*order, 4, 5, 6]

@@ -173,6 +173,7 @@ def _mapping_text(mapping: Mapping | None) -> str:
         return "alias"
     if isinstance(mapping, MacMapping):
         tile = f"oh{mapping.oh} ow{mapping.ow} oc{mapping.oc} ic{mapping.ic} kh{mapping.kh} kw{mapping.kw} g{mapping.groups}"
+        tile += f" n{mapping.n}" if mapping.n > 1 else ""
         return f"{tile} {mapping.order}"
     return "x".join(map(str, mapping.tile))
 

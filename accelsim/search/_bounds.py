@@ -33,7 +33,7 @@ def _sizes(size: int, tile: int, which: int) -> Any:
 
 @njit
 def _array_totals(
-    array: Any, shape: Any, oh: int, ow: int, oc: int, ic: int, kh: int, kw: int, groups: int, keeps: bool
+    array: Any, shape: Any, n: int, oh: int, ow: int, oc: int, ic: int, kh: int, kw: int, groups: int, keeps: bool
 ) -> Any:
     """(cycles, weight reads, activation reads, accumulator writes) of all compute tiles of a layer; cycles of the shortest one.
 
@@ -41,11 +41,12 @@ def _array_totals(
     weights are there already.
     """
     cycles, weights, reads, writes, shortest = 0, 0, 0, 0, 2**62
-    for a in range(2):
-        rows, row_count = _sizes(shape[1], oh, a)
+    for a in range(4):
+        images, image_count = _sizes(shape[0], n, a >> 1)
+        rows, row_count = _sizes(shape[1], oh, a & 1)
         for b in range(2):
             columns, column_count = _sizes(shape[2], ow, b)
-            spatial = shape[0] * row_count * column_count
+            spatial = image_count * row_count * column_count
             if spatial == 0:
                 continue
             first = 1 if a == 0 and b == 0 else 0
@@ -67,7 +68,7 @@ def _array_totals(
                     for kept in range(2):
                         count = tiles * (new if kept == 0 else spatial - new)
                         if count:
-                            cost = tile_cost(array, rows * columns, reduction, channels, together, kept == 1)
+                            cost = tile_cost(array, images * rows * columns, reduction, channels, together, kept == 1)
                             cycles += count * cost[0]
                             weights += count * cost[2]
                             reads += count * cost[3]
@@ -97,16 +98,16 @@ LIMITS = 19
 
 @njit
 def evaluate(
-    array: Any, limits: Any, energies: Any, shape: Any, oh: int, ow: int, oc: int, ic: int, kh: int, kw: int, groups: int,
+    array: Any, limits: Any, energies: Any, shape: Any, oh: int, ow: int, oc: int, ic: int, kh: int, kw: int, groups: int, n: int,
     order: int, rows: int, columns: int, first_rows: int, first_columns: int, area: int,
 ) -> Any:  # fmt: skip
     """(fewest cycles, picojoules, whether the cycles are the schedule's own) of one tiling.
 
     ``rows`` and ``columns`` are input rows and columns summed over tiles of pixels and taps, those under the first tile, and
-    ``area`` input pixels under the largest one. No schedule is shorter than the array's work behind the first loads and before
+    ``area`` input pixels of all images under the largest one. No schedule is shorter than the array's work behind the first loads and before
     the last requantization and store, than the port's work, or than loads and work in turn where a memory holds one tile only.
     """
-    spatial = shape[0] * _parts(shape[1], oh) * _parts(shape[2], ow)
+    spatial = _parts(shape[0], n) * _parts(shape[1], oh) * _parts(shape[2], ow)
     group_tiles = _parts(shape[7], groups)
     channel = group_tiles * _parts(shape[3], oc)
     steps = _parts(shape[5], kh) * _parts(shape[6], kw) * _parts(shape[4], ic)
@@ -118,7 +119,7 @@ def evaluate(
         input_loads, per_channel = group_tiles, 1
     elif steps == 1 and order != WEIGHTS_OUTER:
         input_loads, per_channel = spatial * group_tiles, 1
-    cost = _array_totals(array, shape, oh, ow, oc, ic, kh, kw, groups, keeps)
+    cost = _array_totals(array, shape, n, oh, ow, oc, ic, kh, kw, groups, keeps)
     products = shape[3] * shape[7] * shape[4] * shape[5] * shape[6]
     weight_bytes = _packed(products * (1 if keeps else spatial), limits[WEIGHT_BITS])
     input_bytes = _packed(shape[0] * rows * columns * limits[INPUT_CHANNELS] * per_channel, limits[ACTIVATION_BITS])
@@ -127,14 +128,16 @@ def evaluate(
     load_weights, load_inputs = _dma(limits, weight_loads, weight_bytes), _dma(limits, input_loads, input_bytes)
     store = _dma(limits, spatial * channel, output_bytes)
     first = _dma(limits, 1, _packed(groups * oc * kh * kw * ic, limits[WEIGHT_BITS]))
-    first_inputs = _packed(first_rows * first_columns * groups * ic, limits[ACTIVATION_BITS])
+    first_inputs = _packed(n * first_rows * first_columns * groups * ic, limits[ACTIVATION_BITS])
     first += _dma(limits, 1, first_inputs) if first_inputs else 0
     last_rows, last_columns = (shape[1] - 1) % oh + 1, (shape[2] - 1) % ow + 1
-    last = last_rows * last_columns * ((shape[3] - 1) % oc + 1) * ((shape[7] - 1) % groups + 1)
+    last = (
+        ((shape[0] - 1) % n + 1) * last_rows * last_columns * ((shape[3] - 1) % oc + 1) * ((shape[7] - 1) % groups + 1)
+    )
     behind = max(1, _parts(last, limits[LANES])) + _dma(limits, 1, _packed(last, limits[OUTPUT_BITS])) + limits[LATENCY]
     cycles = max(first + limits[LATENCY] + cost[0] + behind, load_weights + load_inputs + store + limits[LATENCY])
     exact = first_inputs > 0 and limits[OUTPUT_WIDTH] == 0
-    exact = exact and (computes == 1 or _array_never_waits(limits, cost[4], oh, ow, oc, ic, kh, kw, groups, area))
+    exact = exact and (computes == 1 or _array_never_waits(limits, cost[4], n * oh, ow, oc, ic, kh, kw, groups, area))
     if limits[SINGLE_WEIGHTS]:
         cycles = max(cycles, load_weights + weight_loads * limits[LATENCY] + cost[0] + behind)
     if limits[SINGLE_ACTIVATIONS]:
@@ -169,39 +172,39 @@ def search(
     array: Any, limits: Any, energies: Any, shape: Any, pixels: Any, taps: Any, channels: Any, rows: Any, columns: Any,
     objective: int, values: Any, best: Any,
 ) -> Any:  # fmt: skip
-    """Fill ``values`` (K) and ``best`` (K, 9) with the K tilings of least value, unordered; (tilings visited, tilings that fit).
+    """Fill ``values`` (K) and ``best`` (K, 10) with the K tilings of least value, unordered; (tilings visited, tilings that fit).
 
-    ``pixels`` (P, 4): oh, ow and the places of both in ``rows`` and ``columns``; ``taps`` (T, 4) likewise kh, kw. ``rows``
+    ``pixels`` (P, 5): oh, ow, the places of both in ``rows`` and ``columns``, and n; ``taps`` (T, 4) likewise kh, kw. ``rows``
     (3, heights, tap heights): input rows summed over all tiles, the most under one tile, those under the first; ``columns``
     likewise. ``channels`` (C, 3): oc, ic, groups.
     """
     values[:] = np.inf
     worst, visited, fitting = 0, 0, 0
     for p in range(pixels.shape[0]):
-        oh, ow, y, x = pixels[p, 0], pixels[p, 1], pixels[p, 2], pixels[p, 3]
+        oh, ow, y, x, n = pixels[p, 0], pixels[p, 1], pixels[p, 2], pixels[p, 3], pixels[p, 4]
         for t in range(taps.shape[0]):
             kh, kw, v, u = taps[t, 0], taps[t, 1], taps[t, 2], taps[t, 3]
-            area = rows[1, y, v] * columns[1, x, u]
+            area = n * rows[1, y, v] * columns[1, x, u]
             for c in range(channels.shape[0]):
                 oc, ic, groups = channels[c, 0], channels[c, 1], channels[c, 2]
                 visited += 2
                 if (
                     _packed(groups * oc * kh * kw * ic, limits[WEIGHT_BITS]) > limits[WEIGHT_CAPACITY]
                     or _packed(area * groups * ic, limits[ACTIVATION_BITS]) > limits[ACTIVATION_CAPACITY]
-                    or oh * ow * groups * oc * limits[WORDS] > limits[ACCUMULATOR_CAPACITY]
-                    or _packed(oh * ow * groups * oc, limits[OUTPUT_BITS]) > limits[OUTPUT_CAPACITY]
+                    or n * oh * ow * groups * oc * limits[WORDS] > limits[ACCUMULATOR_CAPACITY]
+                    or _packed(n * oh * ow * groups * oc, limits[OUTPUT_BITS]) > limits[OUTPUT_CAPACITY]
                 ):
                     continue
                 fitting += 2
                 for order in range(2):
                     cycles, energy, exact = evaluate(
-                        array, limits, energies, shape, oh, ow, oc, ic, kh, kw, groups, order,
+                        array, limits, energies, shape, oh, ow, oc, ic, kh, kw, groups, n, order,
                         rows[0, y, v], columns[0, x, u], rows[2, y, v], columns[2, x, u], area,
                     )  # fmt: skip
                     value = float(cycles) if objective == CYCLES else energy
                     value = cycles * energy if objective == EDP else value
                     if value < values[worst]:
                         values[worst] = value
-                        best[worst] = np.array([oh, ow, oc, ic, kh, kw, groups, order, int(exact)])
+                        best[worst] = np.array([oh, ow, oc, ic, kh, kw, groups, n, order, int(exact)])
                         worst = int(np.argmax(values))
     return visited, fitting

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.arch import Arch
-from accelsim.energy import EnergyTable, action_energies, count_actions, idle_energy, layer_energy, table_of
+from accelsim.energy import STATIONARY, EnergyTable, action_energies, count_actions, idle_energy, layer_energy, table_of
 from accelsim.errors import MappingError
 from accelsim.graph import Graph, HostPort, MacLayer
 from accelsim.mapper import map_layer
@@ -63,7 +63,7 @@ def search_mapping(
 
     energies = table or table_of(arch)
     bits, space = operand_bits(layer, graph), space_of(layer.geometry)
-    values, best = np.full(FINALISTS, np.inf), np.zeros((FINALISTS, 9), dtype=np.int64)
+    values, best = np.full(FINALISTS, np.inf), np.zeros((FINALISTS, 10), dtype=np.int64)
     limits = _limits(layer, bits, arch)
     assert len(limits) == LIMITS
     visited, fitting = search(
@@ -82,10 +82,12 @@ def search_mapping(
         mapping = _mapping(best[i])
         cycles, energy = _scheduled(alone, mapping, arch, energies)
         value = {"cycles": float(cycles), "energy": energy, "edp": cycles * energy}[objective]
-        if found is None or value < found.value:
+        if (
+            found is None or value < found.value
+        ):  # a bound sums in another order, and may round above the schedule's value
             found = Found(
-                mapping=mapping, objective=objective, value=value, bound=float(values[order[0]]), cycles=cycles,
-                energy_pj=energy, closed_form=bool(best[i, 8]), proved=False, visited=visited, fitting=fitting, scheduled=done + 1,
+                mapping=mapping, objective=objective, value=value, bound=min(float(values[order[0]]), value), cycles=cycles,
+                energy_pj=energy, closed_form=bool(best[i, 9]), proved=False, visited=visited, fitting=fitting, scheduled=done + 1,
             )  # fmt: skip
         found = replace(found, scheduled=done + 1)
     assert found is not None
@@ -145,8 +147,9 @@ def _energies(layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable) -> 
     pj = action_energies(layer, graph=graph, arch=arch, table=table)
     bits, words = operand_bits(layer, graph), accumulator_words(graph.tensors[layer.inputs[0]].format.bits, arch)
     outputs = int(np.prod(layer.output_shape))
-    shifted = {"weight_stationary": (pj["array_load"], 0.0), "input_stationary": (0.0, pj["array_load"])}
-    load_weights, load_inputs = shifted.get(arch.array.dataflow, (0.0, 0.0))
+    load_weights, load_inputs = (
+        pj["array_load"] if STATIONARY[arch.array.dataflow] == operand else 0.0 for operand in ("weights", "inputs")
+    )
     fetch = pj["dram_read"] + pj["dma_transfer"]
     return np.array(
         [
@@ -168,8 +171,8 @@ def _shape(layer: MacLayer) -> Integers:
 
 
 def _mapping(row: Integers) -> MacMapping:
-    oh, ow, oc, ic, kh, kw, groups, order = (int(v) for v in row[:8])
-    return MacMapping(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, order=ORDERS[order])
+    oh, ow, oc, ic, kh, kw, groups, n, order = (int(v) for v in row[:9])
+    return MacMapping(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, n=n, order=ORDERS[order])
 
 
 def _alone(layer: MacLayer, graph: Graph) -> Graph:

@@ -33,6 +33,7 @@ PATHS = [
     "array.weight_bits",
     "array.activation_bits",
     "array.weight_preload",
+    "array.pipeline_stages",
     "array.first_cycle",
     "array.brick_bits",
     "accumulator.count",
@@ -75,6 +76,7 @@ OTHER_VALUES: dict[str, Any] = {
     "array.weight_bits": 4,
     "array.activation_bits": 16,
     "array.weight_preload": "overlapped",
+    "array.pipeline_stages": 2,
     "array.first_cycle": 0,
     "array.brick_bits": 2,
     "accumulator.count": 77,
@@ -134,6 +136,7 @@ machines = st.fixed_dictionaries(
                 "weight_bits": st.integers(1, 32),
                 "activation_bits": st.integers(1, 32),
                 "weight_preload": st.sampled_from(["serial", "overlapped"]),
+                "pipeline_stages": st.integers(0, 64),
                 "first_cycle": st.sampled_from([0, 1]),
                 "brick_bits": st.sampled_from([None, 2]),
             }
@@ -409,7 +412,12 @@ def test_schema_knows_bounds_units_and_choices() -> None:
     entries = dict(leaves(schema, schema))
     assert (entries["array.rows"]["minimum"], entries["array.rows"]["maximum"]) == (1, 65_536)
     assert entries["arithmetic"]["enum"] == list(ARITHMETICS)
-    assert entries["array.dataflow"]["enum"] == ["weight_stationary", "output_stationary", "input_stationary"]
+    assert entries["array.dataflow"]["enum"] == [
+        "weight_stationary",
+        "output_stationary",
+        "input_stationary",
+        "adder_tree",
+    ]
     number, text = entries["weight_buffer.size_bytes"]["anyOf"]
     assert (number["type"], number["maximum"]) == ("integer", 2**40)
     for good in ("64 KiB", "1.5 MB", "512", "1e3 B"):

@@ -15,6 +15,7 @@ NAMES = (
     "bit_serial_16x16",
     "edge_16x16",
     "mcu_npu",
+    "nvdla_small",
     "os_16x16",
     "scalesim_32x32_is",
     "scalesim_32x32_os",

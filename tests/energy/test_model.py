@@ -213,6 +213,17 @@ def test_operand_registers_follow_the_dataflow(dataflow: str, bits: int) -> None
     assert charges["array_load"]["register.write"] == pytest.approx(0.009 * 17 / 2)
 
 
+def test_an_adder_tree_shares_one_wide_addition() -> None:
+    """Rows 4: products of 16 bits, two adders of 16 and one of 17 bits, one 32-bit sum behind them, for four products."""
+    tree = EDGE.with_({"array.dataflow": "adder_tree", "array.rows": 4, "accumulator.products_per_add": 4})
+    add = load_table("horowitz_45nm").entry("adder", "add")
+    adders = 2 * add.value(bits=16) + add.value(bits=17) + add.value(bits=32)
+    assert mac_pj(tree) == pytest.approx(0.2 + adders / 4)
+    assert mac_pj(tree) < mac_pj(EDGE)
+    single = tree.with_({"array.rows": 1, "accumulator.products_per_add": 1})
+    assert mac_pj(single) == pytest.approx(mac_pj(EDGE))
+
+
 def requant_of(rule: Requant | None) -> Charges:
     program = small_conv(EDGE, MacMapping(oh=5, ow=4, oc=5, ic=3, kh=3, kw=3, groups=1, order="weights_outer"))[1]
     (layer,) = program.graph.layers

@@ -67,13 +67,13 @@ def bound_of(
 ) -> tuple[float, float, bool]:
     """Bound and energy of one tiling of the space, and whether the bound claims to be the schedule."""
     space, bits = space_of(layer.geometry), operand_bits(layer, graph)
-    oh, ow, y, x = space.pixels[p]
+    oh, ow, y, x, n = space.pixels[p]
     kh, kw, v, u = space.taps[t]
     oc, ic, groups = space.channels[c]
     return evaluate(
         array_of(bits, arch), _limits(layer, bits, arch), _energies(layer, graph, arch, table), _shape(layer),
-        oh, ow, oc, ic, kh, kw, groups, order, space.rows[0, y, v], space.columns[0, x, u], space.rows[2, y, v],
-        space.columns[2, x, u], space.rows[1, y, v] * space.columns[1, x, u],
+        oh, ow, oc, ic, kh, kw, groups, n, order, space.rows[0, y, v], space.columns[0, x, u], space.rows[2, y, v],
+        space.columns[2, x, u], n * space.rows[1, y, v] * space.columns[1, x, u],
     )  # fmt: skip
 
 
@@ -96,7 +96,16 @@ def test_no_schedule_is_shorter_than_its_bound_and_energy_is_exact(
     arch, space = random_arch(rng), space_of(g)
     for _ in range(6):
         p, t, c, order = (int(rng.integers(n)) for n in (len(space.pixels), len(space.taps), len(space.channels), 2))
-        row = np.array([*space.pixels[p, :2], *space.channels[c, :2], *space.taps[t, :2], space.channels[c, 2], order])
+        row = np.array(
+            [
+                *space.pixels[p, :2],
+                *space.channels[c, :2],
+                *space.taps[t, :2],
+                space.channels[c, 2],
+                space.pixels[p, 4],
+                order,
+            ]
+        )
         cycles, energy = _scheduled(_alone(layer, graph), _mapping(row), arch, table)
         least, exact, _ = bound_of(layer, graph, arch, p, t, c, order, table)
         assert least <= cycles
@@ -114,7 +123,9 @@ def quick(arch: Arch, rng: np.random.Generator) -> Arch:
         "output_buffer.bytes_per_cycle": None if rng.integers(8) else 1,
         "requantizer.lanes": int(rng.integers(1, 64)),
     }
-    return arch.with_(twice | port | width | {"array.rows": int(rng.integers(1, 30)), "accumulator.count": 4096})
+    rows = int(rng.integers(1, 30))
+    adds = {"accumulator.products_per_add": rows if arch.array.dataflow == "adder_tree" else 1}
+    return arch.with_(twice | port | width | adds | {"array.rows": rows, "accumulator.count": 4096})
 
 
 def test_analytic_cycles_are_scheduled_cycles_where_they_claim_to_be() -> None:
@@ -125,7 +136,7 @@ def test_analytic_cycles_are_scheduled_cycles_where_they_claim_to_be() -> None:
         k, stride, groups = int(rng.integers(1, 4)), int(rng.integers(1, 3)), int(rng.choice([1, 1, 3]))
         oh, ow = rng.integers(1, 9, 2).tolist()
         g = MacGeometry(
-            n=1, ih=(oh - 1) * stride + k, iw=(ow - 1) * stride + k, ic=groups * int(rng.integers(1, 9)), oh=oh, ow=ow,
+            n=int(rng.integers(1, 4)), ih=(oh - 1) * stride + k, iw=(ow - 1) * stride + k, ic=groups * int(rng.integers(1, 9)), oh=oh, ow=ow,
             oc=groups * int(rng.integers(1, 9)), kh=k, kw=k, stride_h=stride, stride_w=stride, groups=groups,
         )  # fmt: skip
         layer, graph = layer_of(g)
@@ -135,7 +146,14 @@ def test_analytic_cycles_are_scheduled_cycles_where_they_claim_to_be() -> None:
                 int(rng.integers(n)) for n in (len(space.pixels), len(space.taps), len(space.channels), 2)
             )
             row = np.array(
-                [*space.pixels[p, :2], *space.channels[c, :2], *space.taps[t, :2], space.channels[c, 2], order]
+                [
+                    *space.pixels[p, :2],
+                    *space.channels[c, :2],
+                    *space.taps[t, :2],
+                    space.channels[c, 2],
+                    space.pixels[p, 4],
+                    order,
+                ]
             )
             least, _, exact = bound_of(layer, graph, arch, p, t, c, order)
             if exact:
@@ -169,7 +187,7 @@ def test_array_cycles_of_all_tiles_are_the_programs(g: MacGeometry, seed: int) -
     assert [tile_cost(record, *map(int, size)) for size in sizes_] == [tuple(row) for row in expected.tolist()]
 
 
-SMALL = MacGeometry(n=1, ih=5, iw=5, ic=4, oh=5, ow=5, oc=6, kh=3, kw=3, pad_top=1, pad_left=1)
+SMALL = MacGeometry(n=2, ih=4, iw=5, ic=4, oh=4, ow=5, oc=6, kh=3, kw=3, pad_top=1, pad_left=1)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -180,11 +198,11 @@ def test_a_proved_best_is_the_best_of_all(objective: str) -> None:
     found = search_mapping(layer, graph=graph, arch=arch, objective=objective, table=TABLE)
     space = space_of(SMALL)
     least, legal = np.inf, 0
-    for oh, ow, *_ in space.pixels:
+    for oh, ow, _, _, n in space.pixels:
         for kh, kw, *_ in space.taps:
             for oc, ic, groups in space.channels:
                 for order in (0, 1):
-                    mapping = _mapping(np.array([oh, ow, oc, ic, kh, kw, groups, order]))
+                    mapping = _mapping(np.array([oh, ow, oc, ic, kh, kw, groups, n, order]))
                     program = build_program(_alone(layer, graph), arch=arch, mappings=(mapping,))
                     if any(
                         program.extent[i] > slot_capacity(Memory(m), arch)
@@ -241,7 +259,7 @@ def test_the_kernel_keeps_the_least_values() -> None:
     bits, space = operand_bits(layer, graph), space_of(SMALL)
 
     def least(room: int) -> list[float]:
-        values, best = np.full(room, np.inf), np.zeros((room, 9), np.int64)
+        values, best = np.full(room, np.inf), np.zeros((room, 10), np.int64)
         search(
             array_of(bits, arch), _limits(layer, bits, arch), _energies(layer, graph, arch, TABLE), _shape(layer),
             space.pixels, space.taps, space.channels, space.rows, space.columns, CYCLES, values, best,
