@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -114,3 +116,32 @@ def test_results_without_a_summary_have_no_bounds() -> None:
     old = result.model_copy(update={"energy": None})
     assert energy_ratio(old, result) is None
     assert "energy range" not in str(old)
+
+
+def test_the_summary_says_the_same_as_the_totals() -> None:
+    result = accelsim.simulate("digits_cnn", arch="edge_16x16")
+    found, total = result.energy, result.total
+    assert found is not None
+    for split in (found.entries_pj, found.tensors_pj, total.energy_split_pj):
+        assert sum(split.values()) == pytest.approx(total.energy_pj)
+    for layer in result.layers:
+        assert sum(layer.energy_tensor_pj.values()) == pytest.approx(layer.energy_pj)
+    assert found.low_pj <= found.percentiles_pj["p5"] <= found.percentiles_pj["p50"] <= found.percentiles_pj["p95"]
+    assert found.percentiles_pj["p95"] <= found.high_pj
+    assert found.tops_per_w == pytest.approx(2 * total.macs / (total.energy_pj * 1e-12) * 1e-12)
+    assert found.energy_delay_js == pytest.approx(total.energy_pj * 1e-12 * total.latency_s)
+    assert found.peak_power_w >= total.average_power_w
+    assert found.tensors_pj["idle"] == 0
+
+
+def test_records_of_before_are_read() -> None:
+    """The summary is additional: a Result that was written without it is a Result."""
+    result = accelsim.simulate("digits_cnn", arch="edge_16x16")
+    data = json.loads(result.to_json())
+    del data["energy"]
+    for layer in data["layers"]:
+        del layer["energy_tensor_pj"]
+    old = accelsim.Result.from_json(json.dumps(data))
+    assert old.energy is None
+    assert old.total == result.total
+    assert accelsim.Result.from_json(result.to_json()) == result
