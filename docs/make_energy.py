@@ -19,10 +19,10 @@ import numpy as np  # noqa: E402
 from accelsim.arch import load_arch  # noqa: E402
 from accelsim.energy import load_table, table_names  # noqa: E402
 from accelsim.report.energy import list_rows  # noqa: E402
+from docs.pages import replaced  # noqa: E402
 from tests.energy import test_synthesis as synthesis  # noqa: E402
 
 PAGE = ROOT / "docs" / "energy.md"
-MARKERS = "<!-- begin: {} -->\n", "<!-- end: {} -->\n"
 KIB = 1024
 ANCHORS = (
     ("multiply, 8 bit", "multiplier", "multiply", {"left_bits": 8, "right_bits": 8}, 0.2),
@@ -181,9 +181,7 @@ SECTIONS = {
 def page(text: str) -> str:
     """``text`` with what stands between the markers of each section replaced."""
     for name, table in SECTIONS.items():
-        begin, end = (marker.format(name) for marker in MARKERS)
-        before, rest = text.split(begin)
-        text = f"{before}{begin}{table()}{end}{rest.split(end)[1]}"
+        text = replaced(text, name, table())
     return text
 
 

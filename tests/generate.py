@@ -342,9 +342,12 @@ def random_array(rng: Rng) -> dict[str, object]:
 
 
 def random_arch(rng: Rng) -> Arch:
-    """A machine with every knob turned at random, its buffers large enough for the smallest tiles of any generated network."""
+    """A machine with every knob turned at random, its buffers large enough for the smallest tiles of any generated network.
+
+    One of three keeps no tensors on chip; most of those have several cores.
+    """
     resident = int(rng.choice([0, rng.integers(1, 400), rng.integers(400, 6000)]))
-    return load_arch("edge_16x16").with_(
+    arch = load_arch("edge_16x16").with_(
         random_array(rng)
         | {
             "array.pipeline_stages": int(rng.choice([0, 0, rng.integers(1, 9)])),
@@ -366,6 +369,20 @@ def random_arch(rng: Rng) -> Arch:
             "dram.latency_ns": float(rng.integers(0, 200)),
         }
     )
+    if resident:
+        return arch
+    cores, split = int(rng.choice([1, 2, 3, 5])), str(rng.choice(["auto", "channels", "rows"]))
+    return arch.with_({"cores.count": cores, "cores.split": split})
+
+
+def roomy(arch: Arch, graph: Graph) -> Arch:
+    """``arch`` with buffers that hold two of the longest rows that some layer of ``graph`` needs whole."""
+    rows = [x.output_shape[-1] for x in graph.layers if isinstance(x, VectorLayer) and x.whole_axes]
+    longest = max(rows, default=0)
+    slots = arch.activation_buffer.size_bytes - arch.activation_buffer.resident_bytes
+    edits = {"output_buffer.size_bytes": max(arch.output_buffer.size_bytes, 2 * longest)}
+    edits["activation_buffer.size_bytes"] = arch.activation_buffer.resident_bytes + max(slots, 2 * longest)
+    return arch.with_(edits)
 
 
 def random_mapping(rng: Rng, layer: Layer, best: Mapping | None) -> Mapping | None:
@@ -388,7 +405,8 @@ def random_mapping(rng: Rng, layer: Layer, best: Mapping | None) -> Mapping | No
 def random_program(seed: int, *, most_layers: int = 5) -> Program:
     """A network, a machine, and for each layer either the mapper's tiles or worse ones."""
     rng = np.random.default_rng(seed)
-    graph, arch = random_graph(rng, most_layers=most_layers), random_arch(rng)
+    graph = random_graph(rng, most_layers=most_layers)
+    arch = roomy(random_arch(rng), graph)
     mappings = map_graph(graph, arch=arch)
     if rng.random() < 0.5:
         mappings = tuple(random_mapping(rng, layer, m) for layer, m in zip(graph.layers, mappings, strict=True))

@@ -130,6 +130,7 @@ def mixed_arch(rng: Rng, *, systolic: bool = False) -> Arch:
         "activation_buffer.resident_bytes": resident,
         "output_buffer.size_bytes": int(rng.integers(200, 1000)),
     }
+    edits["cores.count"] = 1 if resident else int(rng.choice([1, 2, 3]))
     drawn = random_arch(rng)
     if systolic and drawn.array.dataflow == "adder_tree":
         drawn = drawn.with_({"array.dataflow": "weight_stationary"})

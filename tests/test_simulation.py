@@ -96,6 +96,8 @@ KNOBS: dict[str, Any] = {
     "dma.setup_cycles": 50,
     "dram.bandwidth_bytes_per_s": 10**9,
     "dram.latency_ns": 1000.0,
+    "cores.count": 2,
+    "cores.split": "rows",
     "tech.energy_table": "qkeras_45nm",
     "tech.node_nm": 32,
     "tech.voltage_v": 0.7,
@@ -106,6 +108,7 @@ NEEDS: dict[str, dict[str, Any]] = {
     "array.brick_bits": {"array.weight_bits": 16, "array.activation_bits": 16},
     "accumulator.products_per_add": {"accumulator.overflow": "saturate"},
     "accumulator.word_per_slice": {"array.activation_bits": 4},
+    "cores.split": {"cores.count": 2},
 }
 """What a parameter needs to matter: operands narrower or wider than the ports, sums that depend on their order."""
 LABELS_ONLY = {"name", "description", "source"}

@@ -29,6 +29,7 @@ MAX_LATENCY_NS = 1e9  # one second
 MAX_BYTES_PER_CYCLE = 2**20
 MAX_SETUP_CYCLES = 10**9
 MAX_STAGES = 64
+MAX_CORES = 64  # each core adds eight queues to the clocks of the checker
 MAX_PRODUCTS_PER_ADD = 65_536  # inputs of an adder tree: as many as MAX_SIDE rows
 WHOLE_TILE = "tile"
 MAX_CYCLES_PER_BYTE = 10**6  # of the DRAM; keeps cycle counts of whole networks within 64 bits
@@ -102,6 +103,7 @@ Side = Annotated[int, _whole(1, MAX_SIDE)]
 """A number of parallel parts."""
 Stages = Annotated[int, _whole(0, MAX_STAGES)]
 """Registers in a row."""
+Cores = Annotated[int, _whole(1, MAX_CORES)]
 OperandBits = Annotated[int, _whole(1, 32)]
 AccumulatorBits = Annotated[int, _whole(8, 64)]
 BiasBits = Annotated[int, _whole(8, 64)]
@@ -172,5 +174,6 @@ Overrides = Annotated[
 ]
 CycleNumber = Annotated[Literal[0, 1], BeforeValidator(_no_truth_value)]
 Dataflow = Literal["weight_stationary", "output_stationary", "input_stationary", "adder_tree"]
+Split = Literal["auto", "channels", "rows"]
 Preload = Literal["serial", "overlapped"]
 OverflowPolicy = Literal["wrap", "saturate", "saturate_symmetric", "trap"]

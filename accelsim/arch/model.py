@@ -194,6 +194,24 @@ class DramConfig(_Section):
     ]
 
 
+class CoresConfig(_Section):
+    """How many times the machine has all but its DRAM, and how a layer is shared out."""
+
+    count: Annotated[
+        fields.Cores,
+        Field(
+            description="identical cores, each with its own array, accumulators, buffers, units and DMA queues, at one DRAM port"
+        ),
+    ] = 1
+    split: Annotated[
+        fields.Split,
+        Field(
+            description="what is shared out of a MAC layer: output channels (whole groups, where there are several), output rows, "
+            "or what makes the layer faster by a closed form (auto)"
+        ),
+    ] = "auto"
+
+
 class TechConfig(_Section):
     """What one action costs."""
 
@@ -248,6 +266,7 @@ class Arch(_Section):
     vector: VectorConfig
     dma: DmaConfig = DmaConfig()
     dram: DramConfig
+    cores: CoresConfig = CoresConfig()
     tech: TechConfig = TechConfig()
 
     @model_validator(mode="after")
@@ -279,13 +298,23 @@ class Arch(_Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _cores_share_no_tensors(self) -> Self:
+        resident = self.activation_buffer.resident_bytes
+        if self.cores.count > 1 and resident:
+            raise ValueError(
+                f"cores.count of {self.cores.count} with activation_buffer.resident_bytes of {resident}: expected 0, since a "
+                "tensor that several cores make and read fits no single core's memory; keep nothing or use one core"
+            )
+        return self
+
     @property
     def peak_macs_per_cycle(self) -> int:
-        """Multiply-accumulates per cycle of a full array, at operands as wide as its ports."""
-        return self.array.rows * self.array.cols
+        """Multiply-accumulates per cycle of all cores' full arrays, at operands as wide as their ports."""
+        return self.cores.count * self.array.rows * self.array.cols
 
     def macs_per_cycle(self, weight_bits: int, activation_bits: int) -> float:
-        """Multiply-accumulates per cycle of a full array at operands of these widths."""
+        """Multiply-accumulates per cycle of all cores' full arrays at operands of these widths."""
         rate = self.array.products(weight_bits, activation_bits) / self.array.passes(weight_bits, activation_bits)
         return self.peak_macs_per_cycle * rate
 

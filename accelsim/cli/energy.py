@@ -118,15 +118,15 @@ def report(model: str, machine: str, edits: tuple[str, ...], arithmetic: str | N
     from accelsim.arch import load_arch
     from accelsim.report.energy import energy_pages
     from accelsim.report.table import fact_table
-    from accelsim.result.cells import energy_facts, left_out, made_with
+    from accelsim.result.cells import left_out, made_with
+    from accelsim.result.energy_cells import energy_facts
     from accelsim.simulation import simulate
 
     result = simulate(model, arch=load_arch(machine, edits=parse_edits(edits)), arithmetic=arithmetic, mapping=mapping)
     for page in energy_pages(result):
         _show(page)
         click.echo()
-    if result.energy is not None:
-        show(fact_table(energy_facts(result.energy, result.total)), natural=_WIDE)
+    show(fact_table(energy_facts(result)), natural=_WIDE)
     click.echo(made_with(result))
     click.echo(left_out(result))
 

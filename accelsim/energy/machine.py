@@ -150,20 +150,22 @@ def part_name(part: str, arch: Arch) -> str:
 
 
 def area_um2(arch: Arch, costs: Costs) -> dict[str, float | None]:
-    """Square micrometres of each part of the machine; None where the table does not hold all of it."""
+    """Square micrometres of each part of the machine, all cores together; None where the table does not hold all of it."""
     found = {part: costs.maybe(part_name(part, arch), AREA, part_sizes(part, arch)) for part in _STATIC_PARTS}
-    return {part: None if charges is None else sum(charges.values()) for part, charges in found.items()}
+    cores = arch.cores.count
+    return {part: None if charges is None else cores * sum(charges.values()) for part, charges in found.items()}
 
 
 def idle_charges(arch: Arch, costs: Costs) -> dict[str, Charges]:
-    """Picojoules per cycle that the machine draws whether it works or not: leakage of each part, and the clock tree.
+    """Picojoules per cycle that the machine draws whether it works or not: leakage of each part, and the clock tree, of all cores.
 
     Keys are the components of the split: ``leakage``, ``clock``.
     """
     leakage: Charges = {}
+    cores = arch.cores.count
     for part in _STATIC_PARTS:
         found = costs.maybe(part_name(part, arch), LEAK, part_sizes(part, arch)) or {}
         for key, watts in found.items():
-            leakage[key] = leakage.get(key, 0.0) + watts * 1e12 / arch.clock_hz
+            leakage[key] = leakage.get(key, 0.0) + cores * watts * 1e12 / arch.clock_hz
     clock = costs.maybe("clock", "tick", part_sizes("array", arch)) or {}
-    return {"leakage": leakage, "clock": clock}
+    return {"leakage": leakage, "clock": {key: cores * pj for key, pj in clock.items()}}

@@ -89,7 +89,8 @@ def best_tiling(
                 channel = group_tiles * _parts(shape[3], oc)
                 steps = tap_steps * _parts(shape[4], ic)
                 stores, computes = spatial * channel, spatial * channel * steps
-                compute = tile_cost(array, n * oh * ow, kh * kw * ic, oc, groups, False)[0]
+                cost = tile_cost(array, n * oh * ow, kh * kw * ic, oc, groups, False)
+                compute = cost[0]
                 weight_cycles, input_cycles = _port(machine, weight_tile), 0.0
                 if machine[INPUTS_KEPT]:
                     input_tile = 0.0
@@ -98,7 +99,7 @@ def best_tiling(
                 if machine[OUTPUTS_KEPT]:
                     output_tile = 0.0
                 output_cycles = stores * _port(machine, output_tile) if output_tile else 0.0
-                load = weight_cycles + input_cycles + machine[LATENCY]
+                load = weight_cycles + input_cycles + machine[LATENCY] + cost[5]
                 for order in range(ORDERS):
                     weight_loads, input_loads = loads(order, spatial, channel, group_tiles, steps)
                     port = weight_loads * weight_cycles + input_loads * input_cycles + output_cycles

@@ -1,6 +1,7 @@
 """The default mapper: for each layer the best of a few thousand tilings by a closed-form estimate, in milliseconds.
 
-It always finds a legal tiling where one exists, since the smallest tile (one output, one product) is among the candidates.
+It always finds a legal tiling where one exists, since the smallest tile (one output, one product) is among the candidates. With
+several cores it maps the largest share that one of them has.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from accelsim.graph import Graph, Layer, MacGeometry, MacLayer, Reshape, VectorL
 from accelsim.mapper.mac_search import Kept, best_mac_mapping
 from accelsim.mapper.vector_search import vector_mapping
 from accelsim.program import MacMapping, Mapping
-from accelsim.program.footprint import OperandBits, accumulator_words
+from accelsim.program.footprint import OperandBits, accumulator_words, operand_bits
 from accelsim.program.residency import likely_kept
+from accelsim.program.split import mac_shares
 
 
 def map_graph(graph: Graph, *, arch: Arch) -> tuple[Mapping | None, ...]:
@@ -46,12 +48,8 @@ def map_layer(layer: Layer, *, graph: Graph, arch: Arch) -> Mapping | None:
     )
 
 
-def operand_bits(layer: MacLayer, graph: Graph) -> OperandBits:
-    """Widths of a MAC layer's weights, activations and output."""
-    activation, output = (graph.tensors[name].format.bits for name in (layer.inputs[0], layer.output))
-    return OperandBits(weight=layer.weight_format.bits, activation=activation, output=output)
-
-
 def _map_mac(layer: MacLayer, bits: OperandBits, kept: Kept, arch: Arch) -> MacMapping:
     words = accumulator_words(bits.activation, arch)
-    return best_mac_mapping(layer.name, layer.geometry, bits=bits, kept=kept, words=words, arch=arch)
+    shares = mac_shares(layer.geometry, bits=bits, arch=arch)
+    largest = shares[0].geometry
+    return best_mac_mapping(layer.name, largest, bits=bits, kept=kept, words=words, arch=arch, shares=len(shares))

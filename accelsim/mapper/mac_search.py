@@ -47,9 +47,12 @@ class _Axes:
 
 
 def best_mac_mapping(
-    name: str, geometry: MacGeometry, *, bits: OperandBits, kept: Kept, words: int, arch: Arch
+    name: str, geometry: MacGeometry, *, bits: OperandBits, kept: Kept, words: int, arch: Arch, shares: int = 1
 ) -> MacMapping:
-    """Of the legal candidates within CYCLE_SLACK of the fewest estimated cycles, the one with the least DRAM traffic."""
+    """Of the legal candidates within CYCLE_SLACK of the fewest estimated cycles, the one with the least DRAM traffic.
+
+    So many cores have a share like ``geometry`` and take turns at the DRAM port.
+    """
     from accelsim.mapper._estimate import NOTHING_FITS, best_tiling
 
     g, widths = geometry, (bits.weight, bits.activation)
@@ -59,7 +62,7 @@ def best_mac_mapping(
     columns = input_span(g, "w", axes.pixels[:, 1:2], axes.taps[:, 1])
     shape = np.array([g.n, g.oh, g.ow, g.oc_per_group, g.ic_per_group, g.kh, g.kw, g.groups], dtype=np.int64)
     array = array_record(arch, bits=widths, passes=passes, products=products)
-    machine = _machine(bits, kept, words, arch)
+    machine = _machine(bits, kept, words, arch, shares)
     best = best_tiling(array, machine, shape, axes.pixels, axes.taps, axes.channels, rows, columns, CYCLE_SLACK)
     if best == NOTHING_FITS:
         raise _nothing_fits(name, mac_footprint(g, _combined(axes), bits, words), arch)
@@ -93,12 +96,13 @@ def _combined(axes: _Axes) -> TileSizes:
     return TileSizes(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, n=n)
 
 
-def _machine(bits: OperandBits, kept: Kept, words: int, arch: Arch) -> NDArray[np.float64]:
+def _machine(bits: OperandBits, kept: Kept, words: int, arch: Arch, shares: int) -> NDArray[np.float64]:
     """What the estimate needs of the machine, in the order of :mod:`accelsim.mapper._estimate`."""
     memories = Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS
     capacities = (slot_capacity(memory, arch) for memory in memories)
     depth = min(slots(memory, arch) for memory in memories[:2])
-    port = arch.dma.setup_cycles, arch.clock_hz, arch.dram.bandwidth_bytes_per_s, dram_latency_cycles(arch), depth
+    turns = shares * arch.dma.setup_cycles, shares * arch.clock_hz, arch.dram.bandwidth_bytes_per_s
+    port = *turns, dram_latency_cycles(arch), depth
     return np.array([*capacities, bits.weight, bits.activation, bits.output, words, *port, *kept], dtype=np.float64)
 
 

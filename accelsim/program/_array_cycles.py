@@ -10,8 +10,8 @@ from accelsim.numba_cache import njit
 
 WEIGHT_STATIONARY, OUTPUT_STATIONARY, INPUT_STATIONARY, ADDER_TREE = range(4)
 """Dataflow codes."""
-FIGURES = 5
-"""Of one tile: cycles, streaming cycles, weight reads, activation reads, accumulator writes."""
+FIGURES = 6
+"""Of one tile: cycles, streaming cycles, weight reads, activation reads, accumulator writes, latency."""
 
 
 @njit
@@ -34,21 +34,24 @@ def weight_stationary(
     groups: int,
     kept: bool,
 ) -> Any:
-    """(cycles, streaming cycles, weight reads, activation reads, accumulator writes)."""
+    """(cycles, streaming cycles, weight reads, activation reads, accumulator writes, latency)."""
     held = _parts(reduction, products)
     row_folds, col_folds = _parts(held, rows), _parts(channels, cols)
     packed = max(1, min(rows // held, cols // channels))
     folds = _parts(groups, packed) * row_folds * col_folds
     stream = pixels * passes
     stays = kept and folds == 1
-    if overlapped:
-        cycles = (0 if stays else rows) + (folds - 1) * max(stream, rows) + stream + rows + cols - 2 + stages
+    latency = 0
+    if overlapped:  # as if all shift in: a kept tile follows the one before through the array
+        cycles = stream if stays else folds * max(stream, rows)
+        alone = rows + (folds - 1) * max(stream, rows) + stream + rows + cols - 2 + stages
+        latency = alone - cycles
     else:
         cycles = folds * (rows + stream + rows + cols - 2 + stages)
         cycles -= rows if stays else 0
     weights = 0 if stays else groups * reduction * channels
     reads = groups * pixels * reduction * col_folds
-    return cycles, folds * stream, weights, reads, groups * pixels * channels * row_folds
+    return cycles, folds * stream, weights, reads, groups * pixels * channels * row_folds, latency
 
 
 @njit
@@ -63,26 +66,26 @@ def output_stationary(
     channels: int,
     groups: int,
 ) -> Any:
-    """(cycles, streaming cycles, weight reads, activation reads, accumulator writes)."""
+    """(cycles, streaming cycles, weight reads, activation reads, accumulator writes, latency)."""
     row_folds, col_folds = _parts(pixels, rows), _parts(channels, cols)
     folds = groups * row_folds * col_folds
     stream = _parts(reduction, products) * passes
     weights = groups * reduction * channels * row_folds
     reads = groups * pixels * reduction * col_folds
-    return folds * (stream + rows + cols - 2 + stages), folds * stream, weights, reads, groups * pixels * channels
+    return folds * (stream + rows + cols - 2 + stages), folds * stream, weights, reads, groups * pixels * channels, 0
 
 
 @njit
 def adder_tree(
     rows: int, cols: int, stages: int, passes: int, pixels: int, reduction: int, channels: int, groups: int, kept: bool
 ) -> Any:
-    """(cycles, streaming cycles, weight reads, activation reads, accumulator writes)."""
+    """(cycles, streaming cycles, weight reads, activation reads, accumulator writes, latency)."""
     row_folds, col_folds = _parts(reduction, rows), _parts(channels, cols)
     folds = groups * row_folds * col_folds
     weights = 0 if kept and folds == 1 else groups * reduction * channels
     reads = groups * pixels * reduction * col_folds
     stream = folds * pixels * passes
-    return stream + stages, stream, weights, reads, groups * pixels * channels * row_folds
+    return stream, stream, weights, reads, groups * pixels * channels * row_folds, stages
 
 
 @njit
@@ -98,7 +101,7 @@ def tile_cost(array: Any, pixels: int, reduction: int, channels: int, groups: in
         turned = weight_stationary(
             rows, cols, stages, array[3] != 0, passes, products, channels, reduction, pixels, groups, False
         )
-        cost = turned[0], turned[1], turned[3], turned[2], turned[4]
+        cost = turned[0], turned[1], turned[3], turned[2], turned[4], turned[5]
     elif array[0] == ADDER_TREE:
         cost = adder_tree(rows, cols, stages, passes, pixels, reduction, channels, groups, kept)
     else:
@@ -108,7 +111,7 @@ def tile_cost(array: Any, pixels: int, reduction: int, channels: int, groups: in
         cycles = max(cycles, _parts(cost[2] * array[6], array[7]))
     if array[9] > 0:
         cycles = max(cycles, _parts(cost[3] * array[8], array[9]))
-    return cycles, cost[1], cost[2], cost[3], cost[4]
+    return cycles, cost[1], cost[2], cost[3], cost[4], cost[5]
 
 
 @njit

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from accelsim.arch import Arch
-from accelsim.graph import MacGeometry, MacLayer
+from accelsim.graph import Graph, MacGeometry, MacLayer
 from accelsim.program.kinds import Memory
 
 
@@ -103,6 +103,12 @@ class OperandBits:
     weight: int
     activation: int
     output: int
+
+
+def operand_bits(layer: MacLayer, graph: Graph) -> OperandBits:
+    """Widths of a MAC layer's weights, activations and output."""
+    activation, output = (graph.tensors[name].format.bits for name in (layer.inputs[0], layer.output))
+    return OperandBits(weight=layer.weight_format.bits, activation=activation, output=output)
 
 
 def mac_footprint(geometry: MacGeometry, tile: TileSizes, bits: OperandBits, words: int) -> dict[Memory, Any]:

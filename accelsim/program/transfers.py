@@ -57,7 +57,8 @@ def put_loads(block: LayerBlock, rows: Index, boxes: Boxes, slots: Slots, source
     )
     block.wait(rows, slots.free)
     if source is not None:
-        block.wait(rows, site.written(source.tensor, boxes, source.view))
+        for stores in site.written(source.tensor, boxes, source.view):
+            block.wait(rows, stores)
         site.residency.recalled(source.tensor, rows + block.base)
 
 

@@ -17,8 +17,8 @@ _LOADS = (Engine.LOAD_WEIGHTS, Engine.LOAD_ACTIVATIONS)
 
 
 def compute_bounds(program: Program) -> Cycles:
-    """Fewest cycles of each layer on a full array: products x passes / (rows x columns x products per MAC), rounded up."""
-    size = program.arch.array.rows * program.arch.array.cols
+    """Fewest cycles of each layer on all cores' full arrays: products x passes / (MACs x products per MAC), rounded up."""
+    size = program.arch.peak_macs_per_cycle
     return np.array(
         [math.ceil(array_work(program, i) / size) for i in range(len(program.graph.layers))], dtype=np.int64
     )

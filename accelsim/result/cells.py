@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from accelsim.result.record import EnergySummary, LayerResult, Result, Total, ValueSummary
+from accelsim.result.record import LayerResult, Result, Total, ValueSummary
 from accelsim.units import format_hertz
 
 NONE = "—"
@@ -154,14 +154,16 @@ def heading(result: Result) -> str:
 
 def machine(result: Result) -> str:
     """The machine in a few words."""
-    return ", ".join([str(result.arch.get("name", NONE)), *_array(result.arch.get("array")), clock(result)])
+    return ", ".join([str(result.arch.get("name", NONE)), *_array(result.arch), clock(result)])
 
 
-def _array(array: Any) -> list[str]:
+def _array(arch: dict[str, Any]) -> list[str]:
+    array, cores = arch.get("array"), arch.get("cores")
     if not isinstance(array, dict):
         return []
     dataflow = str(array.get("dataflow", "")).replace("_", " ")
-    return [f"{array.get('rows', NONE)}×{array.get('cols', NONE)} {dataflow}".rstrip()]
+    several = f"{cores['count']} cores of " if isinstance(cores, dict) and cores.get("count", 1) != 1 else ""
+    return [f"{several}{array.get('rows', NONE)}×{array.get('cols', NONE)} {dataflow}".rstrip()]
 
 
 def clock(result: Result) -> str:
@@ -176,7 +178,7 @@ def total_facts(result: Result) -> list[tuple[str, str]]:
     return [
         ("MACs", count(total.macs) if total.macs else NONE),
         ("cycles", f"{count(total.cycles)} at {clock(result)}"),
-        ("array busy", f"{count(total.compute_cycles)} cycles" if total.macs else NONE),
+        ("array busy", _array_busy(total) if total.macs else NONE),
         ("array time", _array_time(total)),
         ("lower bounds", _floors(total)),
         ("latency", seconds(total.latency_s)),
@@ -187,62 +189,26 @@ def total_facts(result: Result) -> list[tuple[str, str]]:
         ("energy", energy(total.energy_pj)),
         ("energy per MAC", femtojoules(total.energy_per_mac_fj)),
         ("average power", power(total.average_power_w)),
-        *(energy_facts(result.energy, total) if result.energy else ()),
     ]
 
 
-def energy_facts(found: EnergySummary, total: Total) -> list[tuple[str, str]]:
-    """How sure the energy is, what it buys, what it is spent on, and the area, as (name, value)."""
-    return [
-        ("energy range", f"{energy(found.low_pj)} to {energy(found.high_pj)} by the table's ranges; {_middle(found)}"),
-        ("efficiency", efficiency(found.tops_per_w)),
-        ("energy x delay", f"{found.energy_delay_js:.3g} J s"),
-        ("peak power", power(found.peak_power_w)),
-        ("energy spent on", _spent_on(found, total.energy_pj)),
-        ("area", area_text(found.area_um2)),
-    ]
-
-
-def efficiency(tops_per_w: float | None) -> str:
-    """Tera-operations per watt; NONE where nothing was multiplied or spent."""
-    return NONE if tops_per_w is None else f"{tops_per_w:.3g} TOPS/W"
-
-
-def _middle(found: EnergySummary) -> str:
-    low, high = found.percentiles_pj["p5"], found.percentiles_pj["p95"]
-    return f"90 % of draws {energy(low)} to {energy(high)}"
-
-
-def _spent_on(found: EnergySummary, total_pj: float) -> str:
-    parts = sorted(found.tensors_pj.items(), key=lambda part: -part[1])
-    texts = [f"{name.replace('_', ' ')} {share(pj / total_pj)}" for name, pj in parts if pj and total_pj]
-    return ", ".join(texts) or NONE
-
-
-def area_text(area_um2: dict[str, float | None]) -> str:
-    """The area that the table holds, and the parts that it does not; NONE where it holds none."""
-    known = [um2 for um2 in area_um2.values() if um2 is not None]
-    lacking = [part.replace("_", " ") for part, um2 in area_um2.items() if um2 is None]
-    if not known:
-        return NONE
-    total = sum(known)
-    text = f"{total / 1e6:.3g} mm²" if total >= 1e4 else f"{total:.3g} µm²"
-    return f"{text} without {', '.join(lacking)}" if lacking else text
+def _array_busy(total: Total) -> str:
+    cores = len(total.core_busy_cycles)
+    return f"{count(total.compute_cycles)} cycles" + (f" in {cores} cores" if cores > 1 else "")
 
 
 def _floors(total: Total) -> str:
-    """How far the cycles are from what a full array and what the DRAM port need at least."""
+    """How far the cycles are from what full arrays and what the DRAM port need at least."""
     floors = ("compute", total.compute_bound_cycles), ("traffic", total.traffic_bound_cycles)
     texts = [f"{total.cycles / cycles:,.2f}x the {name} bound" for name, cycles in floors if cycles]
     return ", ".join(texts) or NONE
 
 
 def _array_time(total: Total) -> str:
-    """What the array did in how much of the time, most of it first."""
+    """What the array (of all cores) did in how much of the time, most of it first."""
     parts = sorted(total.array_cycles.items(), key=lambda part: -part[1])
-    texts = [
-        f"{share(cycles / total.cycles)} {_ARRAY_TIME.get(name, name.replace('_', ' '))}" for name, cycles in parts
-    ]
+    whole = sum(total.array_cycles.values())
+    texts = [f"{share(cycles / whole)} {_ARRAY_TIME.get(name, name.replace('_', ' '))}" for name, cycles in parts]
     return ", ".join(texts) if total.cycles else NONE
 
 

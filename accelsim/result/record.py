@@ -45,7 +45,8 @@ class LayerResult(_Record):
     once. ``utilization`` is MACs over what the array could have done in
     ``cycles``, ``compute_utilization`` the same for ``compute_cycles``; None where the array has nothing to do.
     ``bound`` names the busiest part. ``energy_split_pj`` is by component, ``energy_tensor_pj`` by what the energy is spent on: moving one
-    of four tensors, arithmetic, or idling. Energies are in picojoules, traffic in bytes.
+    of four tensors, arithmetic, or idling. Energies are in picojoules, traffic in bytes. ``cores`` have a share of the layer; times of
+    engines, arrays and stalls are those of all cores added up, and utilizations compare with all cores' arrays.
     """
 
     index: int
@@ -76,13 +77,15 @@ class LayerResult(_Record):
     energy_split_pj: dict[str, float]
     energy_tensor_pj: dict[str, float] = {}
     mapping: str
+    cores: int = 1
 
 
 class Total(_Record):
     """Sums and rates of one inference of the whole network.
 
-    ``array_cycles`` says where the array's time went: ``stream``, ``fill_drain``, and every cause for which it stood still;
-    its entries add up to ``cycles``. The bounds are sums over the layers.
+    ``array_cycles`` says where the array's time went: ``stream``, ``fill_drain`` (``weight_shift`` where the array pipelines tiles),
+    and every cause for which it stood still; its entries add up to ``cycles`` times the cores. The bounds are sums over the layers.
+    ``core_busy_cycles`` holds each core's time per engine.
     """
 
     macs: int
@@ -104,6 +107,7 @@ class Total(_Record):
     energy_split_pj: dict[str, float]
     energy_per_mac_fj: float | None
     average_power_w: float
+    core_busy_cycles: tuple[dict[str, int], ...] = ()
 
 
 class EnergySummary(_Record):

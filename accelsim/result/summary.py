@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.energy import COMPONENTS, Costs, EnergySplit, EnergyTable, count_actions, layer_energy
-from accelsim.program import WRITE_BACK, Engine, MacMapping, Mapping, Program
+from accelsim.program import DRAM_ENGINES, WRITE_BACK, Engine, MacMapping, Mapping, Program
+from accelsim.program.array_model import pipelines_tiles
 from accelsim.result.bounds import array_work, compute_bounds, traffic_bounds
 from accelsim.result.energy import energy_summary, not_held
 from accelsim.result.record import Bound, LayerResult, Result, Total, ValueSummary
@@ -46,11 +47,19 @@ def summarize(timeline: Timeline, *, table: EnergyTable, values: ValueSummary | 
     waits, floors = stalls(timeline), np.stack([compute_bounds(program), traffic_bounds(program)])
     layers = tuple(
         _layer(
-            timeline, i, busy[:, i], int(stream[i]), int(tiles[i]), floors[:, i], counts.of_layer(i), energies[i], waits
+            timeline,
+            i,
+            busy[:, :, i],
+            int(stream[i]),
+            int(tiles[i]),
+            floors[:, i],
+            counts.of_layer(i),
+            energies[i],
+            waits,
         )
         for i in range(len(program.graph.layers))
     )
-    total = _total(timeline, layers, waits)
+    total = _total(timeline, layers, busy, waits)
     energy = energy_summary(timeline, energies, table=table, costs=costs, latency_s=total.latency_s)
     return Result(
         accelsim_version=_version(),
@@ -84,9 +93,9 @@ def _per_layer(program: Program, values: NDArray[np.int64]) -> NDArray[np.int64]
 
 
 def _busy(program: Program) -> NDArray[np.int64]:
-    """Busy cycles, int64 of shape (engines, layers)."""
-    busy = np.zeros((len(Engine), len(program.graph.layers)), dtype=np.int64)
-    np.add.at(busy, (program.engine, program.layer), program.cycles)
+    """Busy cycles, int64 of shape (cores, engines, layers)."""
+    busy = np.zeros((program.arch.cores.count, len(Engine), len(program.graph.layers)), dtype=np.int64)
+    np.add.at(busy, (program.core, program.engine, program.layer), program.cycles)
     return busy
 
 
@@ -105,9 +114,9 @@ def _layer(
     layer, arch = program.graph.layers[index], program.arch
     mine = program.layer == index
     cycles = int(timeline.layer_cycles[index])
-    compute = int(busy[Engine.COMPUTE])
-    if compute and arch.array.first_cycle == 0:
-        compute -= 1
+    compute = int(busy[:, Engine.COMPUTE].sum())
+    if arch.array.first_cycle == 0:
+        compute -= int((busy[:, Engine.COMPUTE] > 0).sum())
     work = array_work(program, index)
     return LayerResult(
         index=index,
@@ -122,13 +131,13 @@ def _layer(
         stream_cycles=stream,
         compute_bound_cycles=int(floors[0]),
         traffic_bound_cycles=int(floors[1]),
-        busy_cycles={engine.name.lower(): int(busy[engine]) for engine in Engine},
+        busy_cycles=_by_engine(busy.sum(axis=0)),
         stall_cycles=_keys(waits.of_layer(index)),
         start_cycle=int(timeline.start[mine].min(initial=2**62)) if mine.any() else int(timeline.layer_finish[index]),
         finish_cycle=int(timeline.layer_finish[index]),
-        utilization=_ratio(work, arch.array.rows * arch.array.cols * cycles),
+        utilization=_ratio(work, arch.peak_macs_per_cycle * cycles),
         compute_utilization=_ratio(work, arch.array.rows * arch.array.cols * compute),
-        bound=_bound(busy, stream),
+        bound=_bound(_longest(busy), stream, int(busy[:, Engine.COMPUTE].sum())),
         dram_read_bytes=counts["dram_read"] // 8,
         dram_write_bytes=counts["dram_write"] // 8,
         buffer_read_bytes=sum(counts[f"{name}_read"] for name in _BUFFERS) // 8,
@@ -138,24 +147,40 @@ def _layer(
         energy_split_pj=dict(energy.components),
         energy_tensor_pj=dict(energy.tensors),
         mapping=_mapping_text(program.mappings[index]),
+        cores=int((busy > 0).any(axis=1).sum()),
     )
+
+
+def _by_engine(busy: NDArray[np.int64]) -> dict[str, int]:
+    return {engine.name.lower(): int(busy[engine]) for engine in Engine}
+
+
+def _longest(busy: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Busy cycles (engines,) of the busiest core; of all cores where they take turns, at the DRAM port."""
+    longest: NDArray[np.int64] = busy.max(axis=0)
+    longest[list(DRAM_ENGINES)] = busy[:, list(DRAM_ENGINES)].sum(axis=0)
+    return longest
 
 
 def _ratio(part: float, whole: int) -> float | None:
     return part / whole if part and whole else None
 
 
-def _bound(busy: NDArray[np.int64], stream: int) -> Bound:
-    """The busiest part; the three DMA engines count together first, since they share one port."""
+def _bound(busy: NDArray[np.int64], stream: int, array: int) -> Bound:
+    """The busiest part; the three DMA engines count together first, since they share one port.
+
+    ``stream`` of the ``array`` cycles of all cores stream operands.
+    """
     compute = int(busy[Engine.COMPUTE])
+    stream = stream * compute // max(array, 1)
     dram: dict[Bound, int] = {
         "weight load": int(busy[Engine.LOAD_WEIGHTS]),
         "activation load": int(busy[Engine.LOAD_ACTIVATIONS]),
         "store": int(busy[Engine.STORE]),
     }
-    array: dict[Bound, int] = {"compute": stream, "fill/drain": compute - stream}
+    arrays: dict[Bound, int] = {"compute": stream, "fill/drain": compute - stream}
     groups: list[dict[Bound, int]] = [
-        array,
+        arrays,
         {"vector": int(busy[Engine.VECTOR])},
         {"requantize": int(busy[Engine.REQUANTIZE])},
         {"keep": int(busy[Engine.KEEP])},
@@ -180,7 +205,8 @@ def _mapping_text(mapping: Mapping | None) -> str:
 
 def _array_cycles(timeline: Timeline, waits: Stalls) -> dict[str, int]:
     stream, busy = int(timeline.program.stream_cycles.sum()), timeline.busy_cycles(Engine.COMPUTE)
-    return {"stream": stream, "fill_drain": busy - stream, **_keys(waits.by_cause())}
+    rest = "weight_shift" if pipelines_tiles(timeline.program.arch) else "fill_drain"
+    return {"stream": stream, rest: busy - stream, **_keys(waits.by_cause())}
 
 
 def _keys(cycles: dict[str, int]) -> dict[str, int]:
@@ -188,7 +214,7 @@ def _keys(cycles: dict[str, int]) -> dict[str, int]:
     return {cause.lower().replace(" ", "_"): n for cause, n in cycles.items() if n}
 
 
-def _total(timeline: Timeline, layers: tuple[LayerResult, ...], waits: Stalls) -> Total:
+def _total(timeline: Timeline, layers: tuple[LayerResult, ...], busy: NDArray[np.int64], waits: Stalls) -> Total:
     program = timeline.program
     cycles = timeline.total_cycles
     latency = cycles / program.arch.clock_hz
@@ -203,11 +229,12 @@ def _total(timeline: Timeline, layers: tuple[LayerResult, ...], waits: Stalls) -
         array_cycles=_array_cycles(timeline, waits),
         latency_s=latency,
         inferences_per_s=1 / latency if latency else 0.0,
-        utilization=_ratio(work, program.arch.array.rows * program.arch.array.cols * cycles) or 0.0,
+        utilization=_ratio(work, program.arch.peak_macs_per_cycle * cycles) or 0.0,
         weight_bytes=program.graph.weight_bytes,
         energy_pj=float(energy),
         energy_split_pj={name: sum(layer.energy_split_pj[name] for layer in layers) for name in COMPONENTS},
         energy_per_mac_fj=energy / macs * 1e3 if macs else None,
         average_power_w=energy * 1e-12 / latency if latency else 0.0,
+        core_busy_cycles=tuple(_by_engine(core) for core in busy.sum(axis=2)),
         **sums,
     )

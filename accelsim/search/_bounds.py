@@ -35,12 +35,13 @@ def _sizes(size: int, tile: int, which: int) -> Any:
 def _array_totals(
     array: Any, shape: Any, n: int, oh: int, ow: int, oc: int, ic: int, kh: int, kw: int, groups: int, keeps: bool
 ) -> Any:
-    """(cycles, weight reads, activation reads, accumulator writes) of all compute tiles of a layer; cycles of the shortest one.
+    """(cycles, weight reads, activation reads, accumulator writes) of all compute tiles of a layer; of single tiles the fewest
+    cycles, the least and the most latency.
 
     ``shape`` = (n, oh, ow, oc per group, ic per group, kh, kw, groups); ``keeps``: of the spatial tiles behind the first the
     weights are there already.
     """
-    cycles, weights, reads, writes, shortest = 0, 0, 0, 0, 2**62
+    cycles, weights, reads, writes, shortest, least, most = 0, 0, 0, 0, 2**62, 2**62, 0
     for a in range(4):
         images, image_count = _sizes(shape[0], n, a >> 1)
         rows, row_count = _sizes(shape[1], oh, a & 1)
@@ -73,8 +74,8 @@ def _array_totals(
                             weights += count * cost[2]
                             reads += count * cost[3]
                             writes += count * cost[4]
-                            shortest = min(shortest, cost[0])
-    return cycles, weights, reads, writes, shortest
+                            shortest, least, most = min(shortest, cost[0]), min(least, cost[5]), max(most, cost[5])
+    return cycles, weights, reads, writes, shortest, least, most
 
 
 @njit
@@ -88,11 +89,12 @@ def _packed(elements: int, bits: int) -> int:
     return (elements * bits + 7) // 8
 
 
-LIMITS = 19
+LIMITS = 20
 (WEIGHT_CAPACITY, ACTIVATION_CAPACITY, ACCUMULATOR_CAPACITY, OUTPUT_CAPACITY) = range(4)
 (WEIGHT_BITS, ACTIVATION_BITS, OUTPUT_BITS, WORDS) = range(4, 8)
 (SETUP, PER_BYTE, PER_BYTE_OVER, LATENCY) = range(8, 12)
 (LANES, OUTPUT_WIDTH, INPUT_CHANNELS, SINGLE_WEIGHTS, SINGLE_ACTIVATIONS, SINGLE_SUMS, SINGLE_OUTPUTS) = range(12, 19)
+SHARES = 19
 """Places of the machine's limits in one int64 record."""
 
 
@@ -106,6 +108,7 @@ def evaluate(
     ``rows`` and ``columns`` are input rows and columns summed over tiles of pixels and taps, those under the first tile, and
     ``area`` input pixels of all images under the largest one. No schedule is shorter than the array's work behind the first loads and before
     the last requantization and store, than the port's work, or than loads and work in turn where a memory holds one tile only.
+    ``shape`` is the smallest of the SHARES of as many cores: each other has the same work at least, and all share the port.
     """
     spatial = _parts(shape[0], n) * _parts(shape[1], oh) * _parts(shape[2], ow)
     group_tiles = _parts(shape[7], groups)
@@ -135,9 +138,13 @@ def evaluate(
         ((shape[0] - 1) % n + 1) * last_rows * last_columns * ((shape[3] - 1) % oc + 1) * ((shape[7] - 1) % groups + 1)
     )
     behind = max(1, _parts(last, limits[LANES])) + _dma(limits, 1, _packed(last, limits[OUTPUT_BITS])) + limits[LATENCY]
-    cycles = max(first + limits[LATENCY] + cost[0] + behind, load_weights + load_inputs + store + limits[LATENCY])
-    exact = first_inputs > 0 and limits[OUTPUT_WIDTH] == 0
-    exact = exact and (computes == 1 or _array_never_waits(limits, cost[4], n * oh, ow, oc, ic, kh, kw, groups, area))
+    behind += cost[5]
+    port = limits[SHARES] * (load_weights + load_inputs + store)
+    cycles = max(first + limits[LATENCY] + cost[0] + behind, port + limits[LATENCY])
+    exact = first_inputs > 0 and limits[OUTPUT_WIDTH] == 0 and limits[SHARES] == 1
+    spare = cost[4] - cost[6]
+    exact = exact and cost[5] == cost[6]
+    exact = exact and (computes == 1 or _array_never_waits(limits, spare, n * oh, ow, oc, ic, kh, kw, groups, area))
     if limits[SINGLE_WEIGHTS]:
         cycles = max(cycles, load_weights + weight_loads * limits[LATENCY] + cost[0] + behind)
     if limits[SINGLE_ACTIVATIONS]:
@@ -150,9 +157,9 @@ def evaluate(
 
 @njit
 def _array_never_waits(
-    limits: Any, shortest: int, oh: int, ow: int, oc: int, ic: int, kh: int, kw: int, groups: int, area: int
+    limits: Any, spare: int, oh: int, ow: int, oc: int, ic: int, kh: int, kw: int, groups: int, area: int
 ) -> bool:
-    """Whether all that can go on beside a compute tile is done within the shortest one.
+    """Whether all that can go on beside a compute tile is done within ``spare`` cycles: the shortest one's, less its latency.
 
     With two slots in every memory, at most a load of weights, a load of activations and two stores stand at the port while a
     tile computes, each enabled when it began or before; the next tile needs them done, their data arrived, and the sums of the
@@ -164,7 +171,7 @@ def _array_never_waits(
     loads = _dma(limits, 1, _packed(groups * oc * kh * kw * ic, limits[WEIGHT_BITS]))
     loads += _dma(limits, 1, _packed(area * groups * ic, limits[ACTIVATION_BITS]))
     requantize = max(1, _parts(outputs, limits[LANES]))
-    return bool(single == 0 and loads + 2 * store + requantize + limits[LATENCY] <= shortest)
+    return bool(single == 0 and loads + 2 * store + requantize + limits[LATENCY] <= spare)
 
 
 @njit

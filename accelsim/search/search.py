@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from accelsim.arch import Arch
 from accelsim.energy import STATIONARY, EnergyTable, action_energies, count_actions, idle_energy, layer_energy, table_of
 from accelsim.errors import MappingError
-from accelsim.graph import Graph, HostPort, MacLayer
+from accelsim.graph import Graph, HostPort, MacGeometry, MacLayer
 from accelsim.mapper import map_layer
-from accelsim.mapper.greedy import operand_bits
 from accelsim.program import MacMapping, Mapping, Memory, build_program
 from accelsim.program.array_model import array_record
 from accelsim.program.cost import dram_latency_cycles
-from accelsim.program.footprint import OperandBits, accumulator_words, slot_capacity, slots
+from accelsim.program.footprint import OperandBits, accumulator_words, operand_bits, slot_capacity, slots
+from accelsim.program.split import mac_shares
 from accelsim.search.space import Integers, space_of
 from accelsim.timing import schedule
 
@@ -62,12 +62,13 @@ def search_mapping(
     from accelsim.search._bounds import LIMITS, search
 
     energies = table or table_of(arch)
-    bits, space = operand_bits(layer, graph), space_of(layer.geometry)
+    bits = operand_bits(layer, graph)
+    space = space_of(*shares_of(layer, graph, arch))
     values, best = np.full(FINALISTS, np.inf), np.zeros((FINALISTS, 10), dtype=np.int64)
     limits = _limits(layer, bits, arch)
     assert len(limits) == LIMITS
     visited, fitting = search(
-        array_of(bits, arch), limits, _energies(layer, graph, arch, energies), _shape(layer), space.pixels,
+        array_of(bits, arch), limits, _energies(layer, graph, arch, energies), _shape(layer, graph, arch), space.pixels,
         space.taps, space.channels, space.rows, space.columns, OBJECTIVES.index(objective), values, best,
     )  # fmt: skip
     if not fitting:
@@ -126,6 +127,11 @@ def array_of(bits: OperandBits, arch: Arch) -> Integers:
     return array_record(arch, bits=widths, passes=arch.array.passes(*widths), products=arch.array.products(*widths))
 
 
+def shares_of(layer: MacLayer, graph: Graph, arch: Arch) -> list[MacGeometry]:
+    """What each core computes of ``layer``, largest first."""
+    return [share.geometry for share in mac_shares(layer.geometry, bits=operand_bits(layer, graph), arch=arch)]
+
+
 def _limits(layer: MacLayer, bits: OperandBits, arch: Arch) -> Integers:
     memories = Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS
     capacities = [slot_capacity(memory, arch) for memory in memories]
@@ -133,17 +139,21 @@ def _limits(layer: MacLayer, bits: OperandBits, arch: Arch) -> Integers:
     words = accumulator_words(bits.activation, arch)
     port = [arch.dma.setup_cycles, arch.clock_hz, arch.dram.bandwidth_bytes_per_s, dram_latency_cycles(arch)]
     width = arch.output_buffer.bytes_per_cycle or 0
+    shares = mac_shares(layer.geometry, bits=bits, arch=arch)
     return np.array(
         [
             *capacities, bits.weight, bits.activation, bits.output, words, *port, arch.requantizer.lanes, width,
-            layer.geometry.ic, *single,
+            shares[-1].geometry.ic, *single, len(shares),
         ],
         dtype=np.int64,
     )  # fmt: skip
 
 
 def _energies(layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable) -> NDArray[np.float64]:
-    """Picojoules: of what no tiling changes, per weight read, activation read, accumulator write, byte moved, and cycle."""
+    """Picojoules: of what no tiling changes, then per weight read, activation read, accumulator write, byte moved, and cycle.
+
+    All but the first and the last as often as there are shares, of which the kernel sees the smallest.
+    """
     pj = action_energies(layer, graph=graph, arch=arch, table=table)
     bits, words = operand_bits(layer, graph), accumulator_words(graph.tensors[layer.inputs[0]].format.bits, arch)
     outputs = int(np.prod(layer.output_shape))
@@ -151,22 +161,24 @@ def _energies(layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable) -> 
         pj["array_load"] if STATIONARY[arch.array.dataflow] == operand else 0.0 for operand in ("weights", "inputs")
     )
     fetch = pj["dram_read"] + pj["dma_transfer"]
-    return np.array(
+    per_share = np.array(
         [
-            layer.macs * pj["array_mac"] + outputs * pj["requantizer_requant"],
             bits.weight * (pj["weight_buffer_read"] + load_weights),
             bits.activation * (pj["activation_buffer_read"] + load_inputs),
             words * (pj["accumulator_read"] + pj["accumulator_write"]),
             8 * (pj["weight_buffer_write"] + fetch),
             8 * (pj["activation_buffer_write"] + fetch),
             8 * (pj["output_buffer_write"] + pj["output_buffer_read"] + pj["dram_write"] + pj["dma_transfer"]),
-            idle_energy(arch, table),
         ]
     )
+    fixed = layer.macs * pj["array_mac"] + outputs * pj["requantizer_requant"]
+    shared = len(shares_of(layer, graph, arch)) * per_share
+    return np.array([fixed, *shared, idle_energy(arch, table)])
 
 
-def _shape(layer: MacLayer) -> Integers:
-    g = layer.geometry
+def _shape(layer: MacLayer, graph: Graph, arch: Arch) -> Integers:
+    """The layer, or the smallest share of it where there are several cores."""
+    g = shares_of(layer, graph, arch)[-1]
     return np.array([g.n, g.oh, g.ow, g.oc_per_group, g.ic_per_group, g.kh, g.kw, g.groups], dtype=np.int64)
 
 

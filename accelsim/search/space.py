@@ -29,19 +29,22 @@ class Space:
         return 2 * len(self.pixels) * len(self.taps) * len(self.channels)
 
 
-def space_of(g: MacGeometry) -> Space:
+def space_of(g: MacGeometry, *others: MacGeometry) -> Space:
     """Every tiling of ``g`` whose tiles are of one size but for the last along each axis, and no larger than that needs.
 
     Several groups, and several images, stand in a tile only whole; the former as :class:`~accelsim.program.MacMapping` wants.
+    ``others`` are no larger shares of the same layer, on which the same tiles must fit; the sums over tiles are the least of any.
     """
     heights, widths, kh, kw = (sizes(size) for size in (g.oh, g.ow, g.kh, g.kw))
     channels = [(oc, ic, 1) for oc in sizes(g.oc_per_group) for ic in sizes(g.ic_per_group)]
     channels += [(g.oc_per_group, g.ic_per_group, groups) for groups in sizes(g.groups) if groups > 1]
+    rows = np.stack([_extents(share, "h", heights, kh) for share in (g, *others)])
+    least, most = rows.min(axis=0), rows.max(axis=0)
     return Space(
         pixels=_pixels(heights, widths, g.n),
         taps=_pairs(kh, kw),
         channels=np.array(channels, dtype=np.int64),
-        rows=_extents(g, "h", heights, kh),
+        rows=np.stack([least[0], most[1], least[2]]),
         columns=_extents(g, "w", widths, kw),
     )
 

@@ -1,4 +1,4 @@
-"""The SimPy scheduler: one process per engine, an explicit arbiter at the DRAM port; slower, and open to observers."""
+"""The SimPy scheduler: one process per core and engine, an explicit arbiter at the DRAM port; slower, and open to observers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _Decision(simpy.Event):
 
 
 class _Port:
-    """One port, granted to the waiting request with the smallest (ready cycle, engine priority, operation number)."""
+    """One port, granted to the waiting request with the smallest (ready cycle, engine priority, core, operation number)."""
 
     def __init__(self, env: simpy.Environment) -> None:
         self._env = env
@@ -45,9 +45,9 @@ class _Port:
         self._busy = False
         self._deciding = False
 
-    def request(self, engine: Engine, operation: int) -> simpy.Event:
+    def request(self, queue: int, operation: int) -> simpy.Event:
         self._granted[operation] = self._env.event()
-        heapq.heappush(self._waiting, (int(self._env.now), int(engine), operation))
+        heapq.heappush(self._waiting, (int(self._env.now), queue, operation))
         self._decide_later()
         return self._granted[operation]
 
@@ -77,9 +77,9 @@ def schedule_simpy(program: Program, *, observer: Observer | None = None) -> Tim
     start = np.full(len(program), -1, dtype=np.int64)
     finish = np.full(len(program), -1, dtype=np.int64)
     order, begin = queues(program)
-    for engine in Engine:
-        queue = order[begin[engine] : begin[engine + 1]].tolist()
-        env.process(_engine(env, engine, queue, program, port, finished, start, finish, observer))
+    for queue in range(len(begin) - 1):
+        operations = order[begin[queue] : begin[queue + 1]].tolist()
+        env.process(_engine(env, queue, operations, program, port, finished, start, finish, observer))
     env.run()
     stuck = np.flatnonzero(start < 0)
     if len(stuck):
@@ -91,8 +91,8 @@ def schedule_simpy(program: Program, *, observer: Observer | None = None) -> Tim
 
 def _engine(
     env: simpy.Environment,
-    engine: Engine,
-    queue: list[int],
+    queue: int,
+    operations: list[int],
     program: Program,
     port: _Port,
     finished: list[simpy.Event],
@@ -100,15 +100,16 @@ def _engine(
     finish: Any,
     observer: Observer | None,
 ) -> Generator[simpy.Event, None, None]:
+    engine = Engine(queue // program.arch.cores.count)
     shares_port = engine in DRAM_ENGINES
     last_finish = 0
-    for operation in queue:
+    for operation in operations:
         for dependency in program.waits_for(operation).tolist():
             if not finished[dependency].processed:
                 yield finished[dependency]
         ready = int(env.now)
         if shares_port:
-            yield port.request(engine, operation)
+            yield port.request(queue, operation)
         now = int(env.now)
         start[operation] = now
         if observer is not None:

@@ -44,7 +44,7 @@ SECTIONS = (
 )
 TOP = (
     "name, description, source, arithmetic, overrides, clock_hz, array, accumulator, weight_buffer, activation_buffer,"
-    " output_buffer, requantizer, vector, dma, dram, tech"
+    " output_buffer, requantizer, vector, dma, dram, cores, tech"
 )
 PRESETS = (
     "bit_fusion_16x16, bit_serial_16x16, edge_16x16, mcu_npu, nvdla_small, os_16x16, scalesim_32x32_is, scalesim_32x32_os,"

@@ -58,6 +58,8 @@ PATHS = [
     "dma.setup_cycles",
     "dram.bandwidth_bytes_per_s",
     "dram.latency_ns",
+    "cores.count",
+    "cores.split",
     "tech.energy_table",
     "tech.node_nm",
     "tech.voltage_v",
@@ -92,6 +94,8 @@ OTHER_VALUES: dict[str, Any] = {
     "dma.setup_cycles": 9,
     "dram.bandwidth_bytes_per_s": "12.8 Gbit/s",
     "dram.latency_ns": "1 us",
+    "cores.count": 3,
+    "cores.split": "rows",
     "tech.energy_table": "mine.yaml",
     "tech.node_nm": 32,
     "tech.voltage_v": 0.7,
@@ -163,6 +167,9 @@ machines = st.fixed_dictionaries(
         "dram": st.fixed_dictionaries(
             {"bandwidth_bytes_per_s": st.integers(10**5, 10**15), "latency_ns": st.floats(0, 1e9)}
         ),
+        "cores": st.fixed_dictionaries(
+            {"count": st.integers(1, 64), "split": st.sampled_from(["auto", "channels", "rows"])}
+        ),
         "tech": st.fixed_dictionaries(
             {
                 "energy_table": names,
@@ -172,6 +179,8 @@ machines = st.fixed_dictionaries(
             }
         ),
     }
+).map(
+    lambda data: data | {"cores": data["cores"] | {"count": 1}} if data["activation_buffer"]["resident_bytes"] else data
 )
 
 
@@ -295,6 +304,17 @@ def test_texts_are_read_as_on_a_command_line(path: str, text: object, value: obj
                 f" {', '.join(OPERATORS)}; did you mean 'ADD'?"
             ),
         ),
+        ({"cores.count": 0}, "cores.count: expected at least 1, got 0"),
+        ({"cores.count": 65}, "cores.count: expected at most 64, got 65"),
+        ({"cores.count": 2.5}, "cores.count: expected a whole number, got 2.5"),
+        ({"cores.split": "row"}, "cores.split: expected 'auto', 'channels' or 'rows', got 'row'; did you mean 'rows'?"),
+        (
+            {"cores.count": 2, "activation_buffer.resident_bytes": "1 KiB"},
+            (
+                "cores.count of 2 with activation_buffer.resident_bytes of 1024: expected 0, since a tensor that several"
+                " cores make and read fits no single core's memory; keep nothing or use one core"
+            ),
+        ),
         (
             {"dram.bandwidth_bytes_per_s": 1},
             (
@@ -366,6 +386,8 @@ def test_equal_machines_are_one_key() -> None:
 
 def test_peak_macs_per_cycle() -> None:
     assert EDGE.with_({"array.rows": 3, "array.cols": 7}).peak_macs_per_cycle == 21
+    assert EDGE.with_({"array.rows": 3, "array.cols": 7, "cores.count": 5}).peak_macs_per_cycle == 105
+    assert EDGE.with_({"cores.count": 4}).macs_per_cycle(16, 8) == 4 * 128
 
 
 def test_from_dict_reads_units_and_any_mapping() -> None:

@@ -85,6 +85,7 @@ def test_leakage_follows_the_time_and_the_size_of_the_machine(seed: int) -> None
     entry = load_table("bitfusion_45nm").entry("pe", "leak")
     if array.brick_bits is None:
         watts = entry.value(left_bits=array.weight_bits, right_bits=array.activation_bits) * array.rows * array.cols
+        watts *= program.arch.cores.count
         seconds = timeline.total_cycles / program.arch.clock_hz
         assert result.total.energy_split_pj["leakage"] == pytest.approx(watts * seconds * 1e12)
         assert result.energy is not None

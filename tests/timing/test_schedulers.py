@@ -10,7 +10,7 @@ import pytest
 from accelsim.arch import load_arch
 from accelsim.errors import ProgramError
 from accelsim.program import Engine, MacMapping, Program, build_program
-from accelsim.timing import Timeline, schedule, schedule_simpy
+from accelsim.timing import Timeline, schedule, schedule_simpy, stalls
 from tests.networks import dense
 
 Scheduler = Callable[[Program], Timeline]
@@ -28,7 +28,7 @@ def program_of(
     start = np.concatenate([[0], np.cumsum([len(w) for w in waits])]).astype(np.int64)
     columns = {
         name: np.zeros(n, dtype=getattr(base, name).dtype)
-        for name in ("layer", "amount", "memory", "offset", "extent", "operand")
+        for name in ("core", "layer", "amount", "memory", "offset", "extent", "operand")
     }
     zeros = np.zeros((n, 8), dtype=np.int32)
     return base.replace(
@@ -91,6 +91,16 @@ def test_cycle_numbers_cannot_overflow(scheduler: Scheduler) -> None:
     with pytest.raises(ProgramError, match=r"more than 2\^62"):
         scheduler(program_of([C, C], [2**62, 2**62], [[], []]))
     assert scheduler(program_of([C], [2**62], [[]])).total_cycles == 2**62
+
+
+@both
+def test_cycle_numbers_of_all_cores_together_cannot_overflow(scheduler: Scheduler) -> None:
+    """Four arrays of which one computes for 2^60 cycles: the idle cycles of the others add up to three times as many, exactly."""
+    arch = load_arch("edge_16x16").with_({"cores.count": 4})
+    longest = program_of([C], [2**60], [[]]).replace(arch=arch)
+    assert sum(stalls(scheduler(longest)).by_cause().values()) == 3 * 2**60
+    with pytest.raises(ProgramError, match=rf"could take {2**60 + 1} cycles on each of 4 cores, more than 2\^62"):
+        scheduler(program_of([C], [2**60 + 1], [[]]).replace(arch=arch))
 
 
 @both
