@@ -367,6 +367,12 @@ def random_arch(rng: Rng) -> Arch:
             "dma.setup_cycles": int(rng.integers(0, 10)),
             "dram.bandwidth_bytes_per_s": int(rng.integers(10**7, 10**10)),
             "dram.latency_ns": float(rng.integers(0, 200)),
+            **{f"{name}_buffer.ports": int(rng.integers(1, 3)) for name in ("weight", "activation", "output")},
+            **{f"{name}_buffer.banks": int(rng.integers(1, 4)) for name in ("weight", "activation", "output")},
+            "dma.weight_compression": None if rng.random() < 0.6 else "zero_run_length",
+            "dma.zero_run_bits": int(rng.integers(1, 6)),
+            "dram.burst_bytes": int(rng.choice([1, 1, 8, 64])),
+            "dram.standard": None if rng.random() < 0.6 else str(rng.choice(["LPDDR5_6400", "HBM2_2000", "DDR4_3200"])),
         }
     )
     if resident:

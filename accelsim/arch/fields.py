@@ -27,6 +27,7 @@ MIN_CLOCK_HZ, MAX_CLOCK_HZ = 10**3, 10**11
 MAX_BANDWIDTH = 10**15  # bytes per second
 MAX_LATENCY_NS = 1e9  # one second
 MAX_BYTES_PER_CYCLE = 2**20
+MAX_BURST = 65_536  # bytes: eight times the longest row of a channel
 MAX_SETUP_CYCLES = 10**9
 MAX_STAGES = 64
 MAX_CORES = 64  # each core adds eight queues to the clocks of the checker
@@ -78,6 +79,12 @@ def _check_overrides(overrides: dict[str, str]) -> FrozenDict:
     return FrozenDict({operator: checked_scheme(operator, scheme) for operator, scheme in overrides.items()})
 
 
+def _check_power_of_two(value: int) -> int:
+    if value & (value - 1):
+        raise ConfigError(f"expected a power of two, got {value}", value=value)
+    return value
+
+
 def _products_per_add(value: object) -> int | str:
     if value == WHOLE_TILE:
         return WHOLE_TILE
@@ -117,6 +124,14 @@ ProductsPerAdd = Annotated[
 ]
 Words = Annotated[int, _whole(1, MAX_MEMORY)]
 BytesPerCycle = Annotated[int, _whole(1, MAX_BYTES_PER_CYCLE)]
+BurstBytes = Annotated[int, _whole(1, MAX_BURST), _checked(_check_power_of_two)]
+"""A power of two."""
+DramName = Annotated[Literal["DDR4_2400", "DDR4_3200", "LPDDR4_3200", "LPDDR5_6400", "HBM2_2000"], Field()]
+"""Channels of ``dram_standards.yaml``."""
+Banks = Annotated[int, _whole(1, MAX_SIDE)]
+Ports = Annotated[int, _whole(1, 2)]
+RunBits = Annotated[int, _whole(1, 16)]
+Compression = Literal["zero_run_length"]
 SetupCycles = Annotated[int, _whole(0, MAX_SETUP_CYCLES)]
 Size = Annotated[
     int, _whole(1, MAX_MEMORY), BeforeValidator(parse_bytes), _quantity_schema(BYTES, 1, MAX_MEMORY, "integer")

@@ -15,6 +15,7 @@ from accelsim.cli.energy import energy
 from accelsim.cli.importing import import_command
 from accelsim.cli.lists import models, ops
 from accelsim.cli.mapping import map_command
+from accelsim.cli.quantizing import quantize_command
 from accelsim.cli.run import run_command
 from accelsim.errors import AccelsimError
 
@@ -81,6 +82,7 @@ for _command in (
     accumulators_command,
     import_command,
     map_command,
+    quantize_command,
     ops,
     archs,
     arch,

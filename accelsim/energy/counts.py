@@ -25,7 +25,7 @@ STATIONARY: Mapping[str, str] = {
 class ActionCounts:
     """Actions per layer, int64 arrays of shape (layers,): memories, DMA and array loads in bits, accumulators in words.
 
-    ``array_load``: bits of the operand that stays, shifted into the array. The last three are parts of others, by tensor:
+    ``array_load``: bits of the operand that stays, shifted into the array. Parts of others, by tensor:
     ``dram_read_weights`` of ``dram_read``, ``recalled_weights`` of ``activation_buffer_read``, ``kept`` of
     ``activation_buffer_write``.
     """
@@ -48,6 +48,9 @@ class ActionCounts:
     dram_read_weights: Counts
     recalled_weights: Counts
     kept: Counts
+    dram_read_asked: Counts
+    dram_write_asked: Counts
+    dram_activate: Counts
 
     def of_layer(self, index: int) -> dict[str, int]:
         """Counts of one layer by action name."""
@@ -56,6 +59,9 @@ class ActionCounts:
 
 def count_actions(program: Program) -> ActionCounts:
     """Counts of every action.
+
+    ``dram_read`` and ``dram_write`` are bits on the DRAM's bus, in whole bursts; ``*_asked`` the bits of the tiles in them, and
+    ``dram_activate`` the rows opened (0 without ``dram.standard``).
 
     Accumulators are written once per pixel, channel and row fold; each is read as often, since the first write of a tile
     starts from the bias instead of a read and the requantizer reads the last one. A tensor kept on chip is written to and
@@ -81,7 +87,7 @@ def count_actions(program: Program) -> ActionCounts:
         array_mac=_per_layer(program, program.amount, compute),
         array_load=stays.get(STATIONARY[program.arch.array.dataflow], np.zeros_like(weight_reads)),
         weight_buffer_read=weight_reads,
-        weight_buffer_write=loaded_w + recalled_w,
+        weight_buffer_write=_per_layer(program, program.extent, loads_w) * 8 + recalled_w,
         activation_buffer_read=np.where(is_vector, filled_a, array_reads) + recalled,
         activation_buffer_write=filled_a + kept,
         accumulator_read=words,
@@ -90,12 +96,15 @@ def count_actions(program: Program) -> ActionCounts:
         output_buffer_write=_per_layer(program, program.extent, program.memory == Memory.OUTPUTS) * 8,
         requantizer_requant=_per_layer(program, program.amount, requant),
         vector_step=_per_layer(program, program.amount, vector),
-        dma_transfer=loaded_w + loaded_a + stored,
-        dram_read=loaded_w + loaded_a,
-        dram_write=stored,
-        dram_read_weights=loaded_w,
+        dma_transfer=_per_layer(program, program.bus_bytes, loads_w | loads_a | stores) * 8,
+        dram_read=_per_layer(program, program.bus_bytes, loads_w | loads_a) * 8,
+        dram_write=_per_layer(program, program.bus_bytes, stores) * 8,
+        dram_read_weights=_per_layer(program, program.bus_bytes, loads_w) * 8,
         recalled_weights=recalled_w,
         kept=kept,
+        dram_read_asked=loaded_w + loaded_a,
+        dram_write_asked=stored,
+        dram_activate=_per_layer(program, program.activates, loads_w | loads_a | stores),
     )
 
 

@@ -18,10 +18,10 @@ from accelsim.program.footprint import (
     OperandBits,
     TileSizes,
     ceil_div,
+    depth,
     input_span,
     mac_footprint,
     slot_capacity,
-    slots,
 )
 
 Candidates = NDArray[np.int64]
@@ -100,9 +100,9 @@ def _machine(bits: OperandBits, kept: Kept, words: int, arch: Arch, shares: int)
     """What the estimate needs of the machine, in the order of :mod:`accelsim.mapper._estimate`."""
     memories = Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS
     capacities = (slot_capacity(memory, arch) for memory in memories)
-    depth = min(slots(memory, arch) for memory in memories[:2])
+    tiles = min(depth(memory, arch) for memory in memories[:2])
     turns = shares * arch.dma.setup_cycles, shares * arch.clock_hz, arch.dram.bandwidth_bytes_per_s
-    port = *turns, dram_latency_cycles(arch), depth
+    port = *turns, dram_latency_cycles(arch), tiles
     return np.array([*capacities, bits.weight, bits.activation, bits.output, words, *port, *kept], dtype=np.float64)
 
 

@@ -11,6 +11,9 @@ from accelsim.program.kinds import Engine
 
 ENGINES = len(Engine)
 LIVE = 512
+"""Most pieces of regions that a memory is tracked in."""
+OWNER, LOW, HIGH, WHOLE = range(4)
+"""Of a piece: the operation that wrote it, where it begins and ends, and whether it is all that was written."""
 
 
 @njit
@@ -56,7 +59,8 @@ def find_hazard(
     count, pipelined = len(queue), len(waits) < len(dependencies)
     clock = np.full((count, queues), -1, dtype=np.int32)
     previous = np.full(queues, -1, dtype=np.int64)
-    live = np.full((memories, LIVE), -1, dtype=np.int64)  # writer of each live region, per memory
+    pieces = np.zeros((memories, LIVE, 4), dtype=np.int64)  # what stands in each memory, in any order
+    count_of = np.zeros(memories, dtype=np.int64)
     readers = np.full(
         (count, ENGINES), -1, dtype=np.int32
     )  # last reader of each operation's result, per engine of its core
@@ -75,45 +79,62 @@ def find_hazard(
             follows = pipelined and queue[source] == queue[i]
             if clock[i, queue[source]] < source and not follows:
                 return 4, i, source
-            if extent[source] > 0 and not _is_live(live, memory[source], source):
+            at = memory[source]
+            if extent[source] > 0 and not _is_whole(pieces[at], count_of[at], source):
                 return 1, i, source
             readers[source, engine[i]] = i
         if memory[i] < 0 or extent[i] == 0:
             continue
-        kind, other = _claim(live, readers, clock, queue, memory, offset, extent, i)
+        at = memory[i]
+        kind, other = _claim(pieces[at], count_of, at, readers, clock, queue, offset[i], offset[i] + extent[i], i)
         if kind:
             return kind, i, other
     return 0, -1, -1
 
 
 @njit
-def _is_live(live: Any, memory: int, writer: int) -> bool:
-    return bool(np.any(live[memory] == writer))
+def _is_whole(pieces: Any, count: int, writer: int) -> bool:
+    """Whether all that ``writer`` wrote still stands."""
+    return bool(np.any((pieces[:count, OWNER] == writer) & (pieces[:count, WHOLE] == 1)))
 
 
 @njit
 def _claim(
-    live: Any, readers: Any, clock: Any, queue: Any, memory: Any, offset: Any, extent: Any, i: int
+    pieces: Any, count_of: Any, at: int, readers: Any, clock: Any, queue: Any, low: int, high: int, i: int
 ) -> tuple[int, int]:
-    """Make operation ``i`` the owner of its region; complain where an earlier owner or its readers may still be busy."""
-    free = -1
-    for slot in range(LIVE):
-        owner = live[memory[i], slot]
-        if owner < 0:
-            free = slot if free < 0 else free
-            continue
-        if offset[owner] >= offset[i] + extent[i] or offset[i] >= offset[owner] + extent[owner]:
+    """Make operation ``i`` the owner of ``low`` to ``high``; complain where an earlier owner or its readers may still be busy.
+
+    What an earlier owner wrote beyond that stays its own, though no longer whole: its readers may not be done with it.
+    """
+    p = 0
+    while p < count_of[at]:
+        owner, first, last = pieces[p, OWNER], pieces[p, LOW], pieces[p, HIGH]
+        if first >= high or low >= last:
+            p += 1
             continue
         if queue[owner] != queue[i] and clock[i, queue[owner]] < owner:
             return 2, owner
-        for e in range(ENGINES):
+        for e in range(readers.shape[1]):
             reader = readers[owner, e]
             if reader >= 0 and reader != i and clock[i, queue[reader]] < reader:
                 return 3, reader
-        live[memory[i], slot] = -1
-        free = slot
-    live[memory[i], free] = i
+        count_of[at] -= 1
+        pieces[p] = pieces[count_of[at]]
+        if first < low:
+            _add(pieces, count_of, at, owner, first, low, 0)
+        if high < last:
+            _add(pieces, count_of, at, owner, high, last, 0)
+    _add(pieces, count_of, at, i, low, high, 1)
     return 0, -1
+
+
+@njit
+def _add(pieces: Any, count_of: Any, at: int, owner: int, low: int, high: int, whole: int) -> None:
+    n = count_of[at]
+    if n == len(pieces):
+        raise ValueError("a memory is in too many pieces to be checked")
+    pieces[n, OWNER], pieces[n, LOW], pieces[n, HIGH], pieces[n, WHOLE] = owner, low, high, whole
+    count_of[at] = n + 1
 
 
 @njit

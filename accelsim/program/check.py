@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from accelsim.errors import HazardError, ProgramError
 from accelsim.graph import Reshape
-from accelsim.program.footprint import slot_capacity, slots
+from accelsim.program.footprint import depth, slot_capacity, slots
 from accelsim.program.kinds import WRITE_BACK, Engine, Memory
 from accelsim.program.places import check_places, last_recalls_of_places, makers
 from accelsim.program.program import Program
@@ -112,7 +112,7 @@ def _check_hazards(program: Program) -> None:
         program.engine,
         memories,
         memory,
-        program.offset,
+        _shared_offsets(program),
         program.extent,
         program.sources,
         program.dependency_start,
@@ -136,6 +136,15 @@ def _check_hazards(program: Program) -> None:
         operation=int(i),
         other=int(other),
     )
+
+
+def _shared_offsets(program: Program) -> NDArray[np.int64]:
+    """Offsets with both halves of a memory in one place where a tile must not be filled while another is read."""
+    offset = program.offset.copy()
+    for memory in _ON_CHIP:
+        if depth(memory, program.arch) < slots(memory, program.arch):
+            offset[program.memory == memory] %= slot_capacity(memory, program.arch)
+    return offset
 
 
 def _numbered(names: NDArray[np.int64]) -> tuple[int, NDArray[np.int64]]:

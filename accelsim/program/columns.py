@@ -20,6 +20,8 @@ _COLUMNS: dict[str, Any] = {
     "amount": np.int64,
     "cycles": np.int64,
     "latency": np.int64,
+    "bus_bytes": np.int64,
+    "activates": np.int64,
     "memory": np.int8,
     "offset": np.int64,
     "extent": np.int64,
@@ -35,7 +37,7 @@ class LayerBlock:
     """The operations of one layer on one core: ``count`` rows, global index ``base`` + local row; filled kind by kind."""
 
     def __init__(self, layer: int, base: int, count: int, core: int = 0) -> None:
-        self.base, self.count = base, count
+        self.layer, self.base, self.count = layer, base, count
         self.columns = {name: np.zeros(count, dtype=dtype) for name, dtype in _COLUMNS.items()}
         self.columns["layer"][:], self.columns["core"][:] = layer, core
         self.columns["operand"][:] = -1

@@ -74,6 +74,18 @@ def slots(memory: Memory, arch: Arch) -> int:
     return 2 if double else 1
 
 
+def depth(memory: Memory, arch: Arch) -> int:
+    """Tiles that a memory works on at once: 2 where one is filled while another is read, else 1.
+
+    With one port per bank (one access per cycle, read or write) a tile is filled while another is read only if they stand in
+    different banks: each half of a double-buffered memory has ``banks / 2`` of its own where ``banks`` is even. Else fills and reads
+    take turns, tile by tile; hardware that takes turns cycle by cycle would wait less. The bytes set aside for whole tensors
+    have banks of their own.
+    """
+    on_turns = memory in (Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.OUTPUTS) and not _buffer(memory, arch).overlaps
+    return 1 if on_turns else slots(memory, arch)
+
+
 def _buffer(memory: Memory, arch: Arch) -> Any:
     return {
         Memory.WEIGHTS: arch.weight_buffer,

@@ -29,6 +29,7 @@ class Program:
     and ``hi`` are the box it covers: of input ``operand``'s view for a load (of the weights' view for a weight load), of the
     layer's output view for all others. It waits for ``dependencies[dependency_start[i] : dependency_start[i + 1]]``, all
     earlier in program order; the first ``sources[i]`` of them made the on-chip data that it reads.
+    ``bus_bytes`` are what the DRAM's bus moves in whole bursts for the ``amount`` asked for, ``activates`` the DRAM rows opened.
     ``stream_cycles``, ``weight_reads``, ``activation_reads`` (elements) and ``accumulator_writes`` (words) belong to compute
     operations and are 0 elsewhere. Program order is layer by layer, and within a layer core by core; engines and on-chip memories
     are the core's own.
@@ -43,6 +44,8 @@ class Program:
     amount: NDArray[np.int64]
     cycles: NDArray[np.int64]
     latency: NDArray[np.int64]
+    bus_bytes: NDArray[np.int64]
+    activates: NDArray[np.int64]
     memory: NDArray[np.int8]
     offset: NDArray[np.int64]
     extent: NDArray[np.int64]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arch
 from accelsim.graph import Boxes, Graph
+from accelsim.program.dram import Dram
 from accelsim.program.kinds import Memory
 from accelsim.program.mapping import Mapping
 from accelsim.program.residency import Residency
@@ -23,6 +24,7 @@ class Site:
 
     def __init__(self, graph: Graph, arch: Arch, mappings: Sequence[Mapping | None]) -> None:
         self.graph, self.arch = graph, arch
+        self.dram = Dram(graph, arch)
         self.residency = Residency(graph, arch, mappings)
         self.count = self.core = 0
         on_chip = (Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.energy import COMPONENTS, Costs, EnergySplit, EnergyTable, count_actions, layer_energy
+from accelsim.graph import MacLayer
 from accelsim.program import DRAM_ENGINES, WRITE_BACK, Engine, MacMapping, Mapping, Program
 from accelsim.program.array_model import pipelines_tiles
 from accelsim.result.bounds import array_work, compute_bounds, traffic_bounds
@@ -19,9 +20,10 @@ from accelsim.timing import Stalls, Timeline, stalls
 NOT_MODELLED = (
     "loads of biases and requantization parameters",
     "instruction fetch and host",
-    "buffer bank conflicts",
-    "DRAM refresh and row-buffer misses",
 )
+NO_ROWS = "DRAM refresh and row-buffer misses"
+"""Modelled by machines that name a ``dram.standard``."""
+BLIND = "compression of weights of which only the shape is known"
 NOT_KEPT = "activations kept on chip between layers"
 """Modelled by machines that set ``activation_buffer.resident_bytes`` aside."""
 _SUMS = (
@@ -76,7 +78,16 @@ def summarize(timeline: Timeline, *, table: EnergyTable, values: ValueSummary | 
 
 
 def _not_modelled(program: Program) -> tuple[str, ...]:
-    return NOT_MODELLED if program.arch.activation_buffer.resident_bytes else (*NOT_MODELLED, NOT_KEPT)
+    arch = program.arch
+    left_out = [BLIND] if _compressed_blindly(program) else []
+    left_out += [] if arch.dram.channel else [NO_ROWS]
+    left_out += [] if arch.activation_buffer.resident_bytes else [NOT_KEPT]
+    return (*NOT_MODELLED, *left_out)
+
+
+def _compressed_blindly(program: Program) -> bool:
+    layers = [layer for layer in program.graph.layers if isinstance(layer, MacLayer) and len(layer.inputs) == 1]
+    return program.arch.dma.weight_compression is not None and any(layer.weights is None for layer in layers)
 
 
 def _version() -> str:
@@ -138,8 +149,8 @@ def _layer(
         utilization=_ratio(work, arch.peak_macs_per_cycle * cycles),
         compute_utilization=_ratio(work, arch.array.rows * arch.array.cols * compute),
         bound=_bound(_longest(busy), stream, int(busy[:, Engine.COMPUTE].sum())),
-        dram_read_bytes=counts["dram_read"] // 8,
-        dram_write_bytes=counts["dram_write"] // 8,
+        dram_read_bytes=counts["dram_read_asked"] // 8,
+        dram_write_bytes=counts["dram_write_asked"] // 8,
         buffer_read_bytes=sum(counts[f"{name}_read"] for name in _BUFFERS) // 8,
         buffer_write_bytes=sum(counts[f"{name}_write"] for name in _BUFFERS) // 8,
         counts=counts,

@@ -93,9 +93,9 @@ LIMITS = 20
 (WEIGHT_CAPACITY, ACTIVATION_CAPACITY, ACCUMULATOR_CAPACITY, OUTPUT_CAPACITY) = range(4)
 (WEIGHT_BITS, ACTIVATION_BITS, OUTPUT_BITS, WORDS) = range(4, 8)
 (SETUP, PER_BYTE, PER_BYTE_OVER, LATENCY) = range(8, 12)
-(LANES, OUTPUT_WIDTH, INPUT_CHANNELS, SINGLE_WEIGHTS, SINGLE_ACTIVATIONS, SINGLE_SUMS, SINGLE_OUTPUTS) = range(12, 19)
+(LANES, AS_BOUND, INPUT_CHANNELS, SINGLE_WEIGHTS, SINGLE_ACTIVATIONS, SINGLE_SUMS, SINGLE_OUTPUTS) = range(12, 19)
 SHARES = 19
-"""Places of the machine's limits in one int64 record."""
+"""Places of the machine's limits in one int64 record; AS_BOUND: no transfer takes longer than its bytes at the port."""
 
 
 @njit
@@ -141,7 +141,7 @@ def evaluate(
     behind += cost[5]
     port = limits[SHARES] * (load_weights + load_inputs + store)
     cycles = max(first + limits[LATENCY] + cost[0] + behind, port + limits[LATENCY])
-    exact = first_inputs > 0 and limits[OUTPUT_WIDTH] == 0 and limits[SHARES] == 1
+    exact = first_inputs > 0 and limits[AS_BOUND] != 0 and limits[SHARES] == 1
     spare = cost[4] - cost[6]
     exact = exact and cost[5] == cost[6]
     exact = exact and (computes == 1 or _array_never_waits(limits, spare, n * oh, ow, oc, ic, kh, kw, groups, area))

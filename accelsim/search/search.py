@@ -16,7 +16,7 @@ from accelsim.mapper import map_layer
 from accelsim.program import MacMapping, Mapping, Memory, build_program
 from accelsim.program.array_model import array_record
 from accelsim.program.cost import dram_latency_cycles
-from accelsim.program.footprint import OperandBits, accumulator_words, operand_bits, slot_capacity, slots
+from accelsim.program.footprint import OperandBits, accumulator_words, depth, operand_bits, slot_capacity
 from accelsim.program.split import mac_shares
 from accelsim.search.space import Integers, space_of
 from accelsim.timing import schedule
@@ -135,14 +135,14 @@ def shares_of(layer: MacLayer, graph: Graph, arch: Arch) -> list[MacGeometry]:
 def _limits(layer: MacLayer, bits: OperandBits, arch: Arch) -> Integers:
     memories = Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS
     capacities = [slot_capacity(memory, arch) for memory in memories]
-    single = [slots(memory, arch) == 1 for memory in memories]
+    single = [depth(memory, arch) == 1 for memory in memories]
     words = accumulator_words(bits.activation, arch)
     port = [arch.dma.setup_cycles, arch.clock_hz, arch.dram.bandwidth_bytes_per_s, dram_latency_cycles(arch)]
-    width = arch.output_buffer.bytes_per_cycle or 0
+    as_bound = arch.output_buffer.bytes_per_cycle is None and arch.dram.bytes_per_burst == 1
     shares = mac_shares(layer.geometry, bits=bits, arch=arch)
     return np.array(
         [
-            *capacities, bits.weight, bits.activation, bits.output, words, *port, arch.requantizer.lanes, width,
+            *capacities, bits.weight, bits.activation, bits.output, words, *port, arch.requantizer.lanes, as_bound,
             shares[-1].geometry.ic, *single, len(shares),
         ],
         dtype=np.int64,

@@ -20,9 +20,12 @@ AFTER_ALL_ELSE = EventPriority(5)
 
 
 class Observer(Protocol):
-    """Called once per operation as it starts: ``observer(operation, engine, ready_cycle, start_cycle)``."""
+    """Called once per operation as it starts: ``observer(operation, engine, ready_cycle, start_cycle, held_by)``.
 
-    def __call__(self, operation: int, engine: Engine, ready_cycle: int, start_cycle: int, /) -> None: ...
+    ``held_by`` is the operation whose result or whose turn on the engine or at the port it waited for last, -1 for none.
+    """
+
+    def __call__(self, operation: int, engine: Engine, ready_cycle: int, start_cycle: int, held_by: int, /) -> None: ...
 
 
 class _Decision(simpy.Event):
@@ -44,6 +47,8 @@ class _Port:
         self._granted: dict[int, simpy.Event] = {}
         self._busy = False
         self._deciding = False
+        self.last = -1
+        """The operation that was served last."""
 
     def request(self, queue: int, operation: int) -> simpy.Event:
         self._granted[operation] = self._env.event()
@@ -102,23 +107,27 @@ def _engine(
 ) -> Generator[simpy.Event, None, None]:
     engine = Engine(queue // program.arch.cores.count)
     shares_port = engine in DRAM_ENGINES
-    last_finish = 0
+    last_finish, held_by = 0, -1
     for operation in operations:
         for dependency in program.waits_for(operation).tolist():
             if not finished[dependency].processed:
                 yield finished[dependency]
+                held_by = dependency
         ready = int(env.now)
         if shares_port:
             yield port.request(queue, operation)
+            held_by = port.last if env.now > ready else held_by
+            port.last = operation
         now = int(env.now)
         start[operation] = now
         if observer is not None:
-            observer(operation, engine, ready, now)
+            observer(operation, engine, ready, now, held_by)
         cycles = int(program.cycles[operation])
         last_finish = max(last_finish, now + cycles + int(program.latency[operation]))
         finish[operation] = last_finish
         _succeed_at(env, finished[operation], last_finish)
         yield env.timeout(cycles)
+        held_by = operation
         if shares_port:
             port.release()
 

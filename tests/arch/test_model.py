@@ -46,18 +46,28 @@ PATHS = [
     "weight_buffer.size_bytes",
     "weight_buffer.double_buffered",
     "weight_buffer.bytes_per_cycle",
+    "weight_buffer.banks",
+    "weight_buffer.ports",
     "activation_buffer.size_bytes",
     "activation_buffer.double_buffered",
     "activation_buffer.bytes_per_cycle",
+    "activation_buffer.banks",
+    "activation_buffer.ports",
     "activation_buffer.resident_bytes",
     "output_buffer.size_bytes",
     "output_buffer.double_buffered",
     "output_buffer.bytes_per_cycle",
+    "output_buffer.banks",
+    "output_buffer.ports",
     "requantizer.lanes",
     "vector.lanes",
     "dma.setup_cycles",
+    "dma.weight_compression",
+    "dma.zero_run_bits",
     "dram.bandwidth_bytes_per_s",
     "dram.latency_ns",
+    "dram.burst_bytes",
+    "dram.standard",
     "cores.count",
     "cores.split",
     "tech.energy_table",
@@ -92,8 +102,12 @@ OTHER_VALUES: dict[str, Any] = {
     "requantizer.lanes": 2,
     "vector.lanes": 3,
     "dma.setup_cycles": 9,
+    "dma.weight_compression": "zero_run_length",
+    "dma.zero_run_bits": 5,
     "dram.bandwidth_bytes_per_s": "12.8 Gbit/s",
     "dram.latency_ns": "1 us",
+    "dram.burst_bytes": 32,
+    "dram.standard": "LPDDR4_3200",
     "cores.count": 3,
     "cores.split": "rows",
     "tech.energy_table": "mine.yaml",
@@ -103,7 +117,13 @@ OTHER_VALUES: dict[str, Any] = {
 } | {
     f"{buffer}_buffer.{key}": value
     for buffer in ("weight", "activation", "output")
-    for key, value in {"size_bytes": "3 KiB", "double_buffered": False, "bytes_per_cycle": 4}.items()
+    for key, value in {
+        "size_bytes": "3 KiB",
+        "double_buffered": False,
+        "bytes_per_cycle": 4,
+        "banks": 6,
+        "ports": 1,
+    }.items()
 }
 
 sizes = st.integers(2, 2**40)
@@ -111,7 +131,13 @@ sides = st.integers(1, 65_536)
 BRICKED = {2, 4, 8, 16, 32}
 names = st.text(min_size=1, max_size=100).filter(lambda text: re.fullmatch(r"\S(.*\S)?", text) is not None)
 buffers = st.fixed_dictionaries(
-    {"size_bytes": sizes, "double_buffered": st.booleans(), "bytes_per_cycle": st.none() | st.integers(1, 2**20)}
+    {
+        "size_bytes": sizes,
+        "double_buffered": st.booleans(),
+        "bytes_per_cycle": st.none() | st.integers(1, 2**20),
+        "banks": st.integers(1, 65_536),
+        "ports": st.sampled_from([1, 2]),
+    }
 )
 activation_buffers = buffers.flatmap(
     lambda buffer: st.integers(0, buffer["size_bytes"] - 2).map(lambda kept: {**buffer, "resident_bytes": kept})
@@ -163,9 +189,20 @@ machines = st.fixed_dictionaries(
         "output_buffer": buffers,
         "requantizer": st.fixed_dictionaries({"lanes": sides}),
         "vector": st.fixed_dictionaries({"lanes": sides}),
-        "dma": st.fixed_dictionaries({"setup_cycles": st.integers(0, 10**9)}),
+        "dma": st.fixed_dictionaries(
+            {
+                "setup_cycles": st.integers(0, 10**9),
+                "weight_compression": st.sampled_from([None, "zero_run_length"]),
+                "zero_run_bits": st.integers(1, 16),
+            }
+        ),
         "dram": st.fixed_dictionaries(
-            {"bandwidth_bytes_per_s": st.integers(10**5, 10**15), "latency_ns": st.floats(0, 1e9)}
+            {
+                "bandwidth_bytes_per_s": st.integers(10**5, 10**15),
+                "latency_ns": st.floats(0, 1e9),
+                "burst_bytes": st.integers(0, 16).map(lambda log: 2**log),
+                "standard": st.none(),
+            }
         ),
         "cores": st.fixed_dictionaries(
             {"count": st.integers(1, 64), "split": st.sampled_from(["auto", "channels", "rows"])}
@@ -275,7 +312,13 @@ def test_texts_are_read_as_on_a_command_line(path: str, text: object, value: obj
         ({"vec.lanes": 1}, "vec.lanes: unknown path; did you mean 'vector.lanes'?"),
         ({"qqqq": 1}, f"qqqq: unknown path; expected one of {', '.join(PATHS)}"),
         ({"": 1}, f"'': unknown path; expected one of {', '.join(PATHS)}"),
-        ({"dram": 1}, "dram: is a section; expected one of its entries: dram.bandwidth_bytes_per_s, dram.latency_ns"),
+        (
+            {"dram": 1},
+            (
+                "dram: is a section; expected one of its entries: dram.bandwidth_bytes_per_s, dram.latency_ns, "
+                "dram.burst_bytes, dram.standard"
+            ),
+        ),
         ({"array.rows": "none"}, "array.rows: expected a whole number, got null"),
         ({"array.rows": "1e3"}, "array.rows: expected a whole number, got 1000.0"),
         ({"array.rows": -4}, "array.rows: expected at least 1, got -4"),

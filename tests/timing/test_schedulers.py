@@ -11,6 +11,7 @@ from accelsim.arch import load_arch
 from accelsim.errors import ProgramError
 from accelsim.program import Engine, MacMapping, Program, build_program
 from accelsim.timing import Timeline, schedule, schedule_simpy, stalls
+from tests.generate import random_program
 from tests.networks import dense
 
 Scheduler = Callable[[Program], Timeline]
@@ -109,6 +110,21 @@ def test_an_empty_program_takes_no_time(scheduler: Scheduler) -> None:
 
 
 def test_observer_sees_every_start_with_its_wait() -> None:
-    log: list[tuple[int, Engine, int, int]] = []
+    log: list[tuple[int, Engine, int, int, int]] = []
     schedule_simpy(program_of([W, A, C], [10, 5, 1], [[], [], [0, 1]]), observer=lambda *event: log.append(event))
-    assert log == [(1, A, 0, 0), (0, W, 0, 5), (2, C, 15, 15)]
+    assert log == [(1, A, 0, 0, -1), (0, W, 0, 5, 1), (2, C, 15, 15, 0)]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_held_an_operation_lets_go_when_it_starts(seed: int) -> None:
+    """Of generated Programs: the result arrived, or the engine or the port became free, in the cycle of the start."""
+    program, log = random_program(seed), []
+    timeline = schedule_simpy(program, observer=lambda *event: log.append(event))
+    until = timeline.start + program.cycles
+    assert sorted(event[0] for event in log) == list(range(len(program)))
+    for operation, _, ready, start, held_by in log:
+        assert start == timeline.start[operation] >= ready
+        if held_by < 0:
+            assert start == 0
+        else:
+            assert start in (timeline.finish[held_by], until[held_by])
