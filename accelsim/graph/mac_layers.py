@@ -19,7 +19,8 @@ class MacLayer(Layer):
 
     ``weights`` is an integer array of shape (oc, kh, kw, ic/groups), ``bias`` int64 of shape (oc,) or None; both are None
     in a graph that carries shapes only, as is ``requant``. Taps that fall on padding contribute nothing.
-    ``accumulator`` is the format in which the source arithmetic sums.
+    ``accumulator`` is the format in which the source arithmetic sums. ``weight_scales``, shape (1,) or (oc,), are a label for the
+    host as ``Tensor.scale`` is: real weight = scale * weight; None where the source model has none.
     """
 
     operator: ClassVar[str]
@@ -31,6 +32,7 @@ class MacLayer(Layer):
     input_zero_point: int = 0
     requant: Requantization | None = None
     accumulator: IntFormat = INT32
+    weight_scales: NDArray[np.float32] | None = None
 
     @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:

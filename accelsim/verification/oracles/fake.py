@@ -1,0 +1,40 @@
+"""The fake-quantized reading of a Graph as an oracle: every layer in floating point, every tensor quantized."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.graph import Graph
+from accelsim.verification.fake_quant import Float, fake_quantized, has_float_reading
+from accelsim.verification.machine import Machine
+from accelsim.verification.oracles.base import Codes
+
+
+class FakeQuant:
+    """float32, or float64; layers that only move codes, and those whose scales are unknown, keep their integers."""
+
+    def __init__(self, graph: Graph, *, kind: Float = np.float32) -> None:
+        self._graph = graph
+        self._kind = kind
+        self._integers = Machine(graph)
+
+    @property
+    def graph(self) -> Graph:
+        """The model itself."""
+        return self._graph
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> Codes:
+        """Every tensor of one inference."""
+        graph, values = self._graph, {**self._graph.constants, **inputs}
+        for layer in graph.layers:
+            sources, tensor = [values[name] for name in layer.inputs], graph.tensors[layer.output]
+            if has_float_reading(layer, graph.tensors):
+                made = fake_quantized(layer, sources, graph.tensors, self._kind)
+            else:
+                made = self._integers.layer(layer, sources)
+            values[layer.output] = made.reshape(tensor.shape).astype(tensor.format.dtype)
+        return values
