@@ -15,6 +15,7 @@ from accelsim.cli.importing import import_command
 from accelsim.cli.lists import models, ops
 from accelsim.cli.mapping import map_command
 from accelsim.cli.run import run_command
+from accelsim.cli.verify import verify_command
 from accelsim.errors import AccelsimError
 
 INTERRUPTED = 130
@@ -78,6 +79,7 @@ for _command in (
     run_command,
     compare_command,
     accumulators_command,
+    verify_command,
     import_command,
     map_command,
     ops,

@@ -52,7 +52,7 @@ class CauseTally:
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._moved: Counter[str] = Counter()
-        self._inside = 0
+        self._elements = self._free = 0
         self._texts: dict[str, str] = {}
         self._expected: dict[str, float | None] = {}
 
@@ -70,7 +70,8 @@ class CauseTally:
             self._texts.setdefault(step.key, step.text)
             self._expected.setdefault(step.key, step.expected)
             before = now
-        self._inside += int(free.sum())
+        self._elements += free.size
+        self._free += int(free.sum())
         for number in owner[before != first].tolist():
             self._counts[made[number].key] += 1
         return before
@@ -83,7 +84,8 @@ class CauseTally:
                 step=key,
                 text=self._texts[key],
                 count=self._counts[key],
-                elements=self._inside,
+                elements=self._elements,
+                free=self._free,
                 expected=self._expected[key],
                 moved=self._moved[key],
             )

@@ -12,7 +12,22 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arch
 from accelsim.execute import accumulator_formats, prove_graph, run_program
-from accelsim.graph import Graph, HostPort, Layer, MacLayer, VectorLayer
+from accelsim.graph import (
+    Concat,
+    Graph,
+    HostPort,
+    Layer,
+    MacLayer,
+    MaxPool2D,
+    Pad,
+    ReduceMax,
+    ReduceMin,
+    Reshape,
+    ResizeNearest,
+    StridedSlice,
+    Transpose,
+    VectorLayer,
+)
 from accelsim.kernels.vector import Box, evaluate
 from accelsim.mapper import map_graph
 from accelsim.numerics import INT64, IntFormat, Overflow, fit_array, requantize
@@ -20,6 +35,8 @@ from accelsim.program import build_program
 from accelsim.verification.linear import sums_of
 
 Array = NDArray[Any]
+MOVING = (Concat, MaxPool2D, Pad, ReduceMax, ReduceMin, Reshape, ResizeNearest, StridedSlice, Transpose)
+"""Layers whose every output is one of their inputs, or a constant: real numbers and codes tell the same story."""
 
 
 @dataclass(frozen=True, eq=False)

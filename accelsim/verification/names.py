@@ -73,25 +73,23 @@ def text(key: str, *, rule: str = "", operator: str = "", bits: int = 0, detail:
     return f"{phrase} ({detail})" if detail else phrase
 
 
-OBSERVER_RATIOS = (Fraction(255, 256), Fraction(256, 255))
-"""Weight scales of torch's fused moving-average observer while training and after conversion are a factor of these apart
-(2^b - 1 steps against 2^b; measured, see docs/verify.md)."""
+OBSERVER_RATIOS = tuple(Fraction(*r) for r in ((255, 256), (256, 255), (254, 255), (255, 254)))
+"""Factors between a weight scale in training and after conversion, by PyTorch's fused observer for 8 bits: it takes the largest
+weight over 127 or 128, by its sign, the converter over 127.5 (measured, tests/verification/test_observer.py)."""
 RATIO_TOLERANCE = 2.0**-20
 """Relative: three roundings of float32 scales, 2^-24 each, and a margin of five."""
 
 
-def observer_ratio(ratios: Sequence[float]) -> Fraction | None:
-    """The known factor that all ``ratios`` are, if any."""
-    for known in OBSERVER_RATIOS:
-        if ratios and all(abs(ratio / float(known) - 1) <= RATIO_TOLERANCE for ratio in ratios):
-            return known
-    return None
+def observer_ratios(ratios: Sequence[float]) -> tuple[Fraction, ...]:
+    """The known factors that all ``ratios`` are among; none where one of them is another, or exactly 1."""
+    found = {next((k for k in OBSERVER_RATIOS if abs(r / float(k) - 1) <= RATIO_TOLERANCE), None) for r in ratios}
+    return () if None in found else tuple(sorted(k for k in found if k is not None))
 
 
 def ratio_text(ratios: Sequence[float]) -> str:
     """``255/256``, one number, or a range."""
-    known = observer_ratio(ratios)
-    if known is not None:
-        return f"{known.numerator}/{known.denominator}, PyTorch's fused observer"
+    known = observer_ratios(ratios)
+    if known:
+        return f"{' and '.join(str(k) for k in known)}, PyTorch's fused observer"
     low, high = min(ratios), max(ratios)
     return f"{low:.9g}" if low == high else f"{low:.9g} to {high:.9g}"

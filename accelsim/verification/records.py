@@ -23,23 +23,26 @@ class Comparison:
 class Cause:
     """``count`` differing elements of a layer that one step of the ablation moved first.
 
-    ``expected`` is the share of all codes that the rule moves, None where no law is known; ``seen`` the share it moved.
+    ``free`` counts the layer's codes off the ends of the clamp. ``expected`` is the share of them that the rule moves, None where
+    no law is known; ``moved`` how many it did move, differing in the end or not.
     """
 
     step: str
     text: str
     count: int
     elements: int
+    free: int
+    moved: int
     expected: float | None = None
-    moved: int = 0
 
     @property
     def seen(self) -> float:
-        """Share of the layer's codes that the step moved, differing in the end or not."""
-        return self.moved / self.elements if self.elements else 0.0
+        """Share of the free codes that the step moved."""
+        return self.moved / self.free if self.free else 0.0
 
     def __str__(self) -> str:
-        law = "" if self.expected is None else f" (expected rate {self.expected:.2%}, seen {self.seen:.2%})"
+        of = "" if self.free == self.elements else f" of the {_short(self.free)} that are not clamped"
+        law = "" if self.expected is None else f" (expected rate {self.expected:.2%}{of}, seen {self.seen:.2%})"
         return f"{self.count:,} of {_short(self.elements)} codes: {self.text}{law}"
 
 

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arch, load_arch
 from accelsim.errors import GraphError, InputError
-from accelsim.graph import Graph, Layer, Reshape
+from accelsim.graph import Graph, Layer
 from accelsim.importers import load_graph, resolve_model
 from accelsim.values import gather_inputs
 from accelsim.verification.effect import output_effect
 from accelsim.verification.ladder import Pair
 from accelsim.verification.layers import LayerStudy
-from accelsim.verification.machine import Machine
+from accelsim.verification.machine import MOVING, Machine
 from accelsim.verification.oracles import FAKE_QUANT, Oracle, is_float, make_oracle
 from accelsim.verification.report import VerificationReport
 from accelsim.verification.structure import findings, paired
@@ -97,7 +97,7 @@ class _Verification:
             if self._progress is not None:
                 self._progress("verifying", i + 1, count)
         unmatched = tuple(
-            layer.name for layer in graph.layers if not isinstance(layer, Reshape) and layer.name not in seen
+            layer.name for layer in graph.layers if not isinstance(layer, MOVING) and layer.name not in seen
         )
         return VerificationReport(
             model=graph.name,

@@ -116,7 +116,7 @@ def output_line(report: VerificationReport) -> str:
 
 def verdict(report: VerificationReport) -> str:
     """Match or mismatch, with the counts."""
-    word = "match" if report.matches else "MISMATCH"
+    word = "MISMATCH" if not report.matches else "match" if report.complete else "INCOMPLETE"
     beyond = sum(layer.beyond for layer in report.layers)
     left = f"; layers that could not be compared: {', '.join(report.unmatched)}" if report.unmatched else ""
     return (

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from accelsim.graph import Graph
 from accelsim.verification.fake_quant import Float, fake_quantized, has_float_reading
-from accelsim.verification.machine import Machine
+from accelsim.verification.machine import MOVING, Machine
 from accelsim.verification.oracles.base import Codes
 
 
 class FakeQuant:
-    """float32, or float64; layers that only move codes, and those whose scales are unknown, keep their integers."""
+    """float32, or float64. Layers that only move codes keep their integers; so do those whose scales are unknown, and what
+    they make is not shown: it would be the machine compared with itself.
+    """
 
     def __init__(self, graph: Graph, *, kind: Float = np.float32) -> None:
         self._graph = graph
@@ -28,13 +30,17 @@ class FakeQuant:
         return self._graph
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> Codes:
-        """Every tensor of one inference."""
+        """Every tensor of one inference that has a floating-point reading."""
         graph, values = self._graph, {**self._graph.constants, **inputs}
+        shown = dict(values)
         for layer in graph.layers:
             sources, tensor = [values[name] for name in layer.inputs], graph.tensors[layer.output]
-            if has_float_reading(layer, graph.tensors):
+            is_read = has_float_reading(layer, graph.tensors)
+            if is_read:
                 made = fake_quantized(layer, sources, graph.tensors, self._kind)
             else:
                 made = self._integers.layer(layer, sources)
             values[layer.output] = made.reshape(tensor.shape).astype(tensor.format.dtype)
-        return values
+            if is_read or isinstance(layer, MOVING):
+                shown[layer.output] = values[layer.output]
+        return shown
