@@ -79,10 +79,11 @@ class ExactRequant:
         factors = np.array([float(m) for m in self.multipliers])
         real = sums.astype(np.float64) * factors
         near = np.clip(real, self.clamp_min - self.zero_point - 2, self.clamp_max - self.zero_point + 2)
-        rounded, doubtful = _rounded(near, self.rounding)
+        before = self.zero_point if self.parity else 0
+        rounded, doubtful = _rounded(near + before, self.rounding)
         if doubtful.any():
             rounded[doubtful] = self._decided(sums, doubtful)
-        codes: Array = np.clip(rounded + self.zero_point, self.clamp_min, self.clamp_max)
+        codes: Array = np.clip(rounded + (self.zero_point - before), self.clamp_min, self.clamp_max)
         return codes
 
     def _decided(self, sums: Array, where: Array) -> Array:
@@ -93,9 +94,8 @@ class ExactRequant:
         return made[inverse.reshape(-1)]
 
     def _decide(self, acc: int, factor: Fraction) -> int:
-        extra = self.zero_point if self.parity else 0
-        value = acc * factor + extra
-        return round_divide(value.numerator, value.denominator, self.rounding) - extra
+        value = acc * factor + (self.zero_point if self.parity else 0)
+        return round_divide(value.numerator, value.denominator, self.rounding)
 
 
 def _rounded(real: Array, rounding: Rounding) -> tuple[Array, Array]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +96,6 @@ class _Verification:
                 outputs.append((theirs[last], ours[last]))
             if self._progress is not None:
                 self._progress("verifying", i + 1, count)
-        unmatched = tuple(
-            layer.name for layer in graph.layers if not isinstance(layer, MOVING) and layer.name not in seen
-        )
         return VerificationReport(
             model=graph.name,
             arch="—" if self._machine.arch is None else self._machine.arch.name,
@@ -110,9 +107,21 @@ class _Verification:
             layers=tuple(studies[name].result() for name in studies if name in seen),
             output=output_effect(last, outputs, labels if len(outputs) == count else None),
             findings=tuple(findings(self._oracle.graph, graph, self._pairs)),
-            unmatched=unmatched,
+            unmatched=self._unmatched(seen),
             widths=study_widths(self._machine, batches, labels),
         )
+
+    def _unmatched(self, seen: Set[str]) -> tuple[str, ...]:
+        """Layers that compute something and were not compared: neither they nor, with a runtime as the oracle, what reads them."""
+        covered: set[str] = set()
+        missing = []
+        for layer in reversed(self._machine.graph.layers):
+            shown = layer.name in seen or (layer.output in covered and not is_float(self._name))
+            if shown:
+                covered.update(layer.inputs)
+            elif not isinstance(layer, MOVING):
+                missing.append(layer.name)
+        return tuple(reversed(missing))
 
     def _study(self, layer: Layer) -> LayerStudy:
         pair = Pair(

@@ -41,6 +41,6 @@ class FakeQuant:
             else:
                 made = self._integers.layer(layer, sources)
             values[layer.output] = made.reshape(tensor.shape).astype(tensor.format.dtype)
-            if is_read or isinstance(layer, MOVING):
+            if is_read or (isinstance(layer, MOVING) and shown.keys() >= set(layer.inputs)):
                 shown[layer.output] = values[layer.output]
         return shown
