@@ -35,13 +35,17 @@ CANNOT_RUN = 2
     show_default=True,
     help="litert-ref, litert-xnnpack, litert-optimized, tflite-micro, onnxruntime, onnx-ref, fake-quant or fake-quant-float64.",
 )
-@click.option("--reference", metavar="FILE", help="What the oracle runs, where that is not MODEL: the file before export.")
-@click.option("--tolerance", metavar="T", default="exact", show_default=True, help="exact, tosa, or N lsb such as 1lsb.")
+@click.option(
+    "--reference", metavar="FILE", help="What the oracle runs, where that is not MODEL: the file before export."
+)
+@click.option(
+    "--tolerance", metavar="T", default="exact", show_default=True, help="exact, tosa, or N lsb such as 1lsb."
+)
 @click.option("--json", metavar="FILE", help="Write the report as JSON ('-': to stdout, instead of the table).")
 @click.option("--html", metavar="FILE", help="Write the report as a page.")
 @click.option("--plot", metavar="FILE", help="Draw causes by layer, and accumulator widths, as .png, .svg or .pdf.")
 @click.pass_context
-def verify_command(ctx: click.Context, model: str, machine: str, **options: Any) -> None:
+def verify_command(ctx: click.Context, /, model: str, machine: str, **options: Any) -> None:
     """Compare MODEL on a machine with an oracle, layer by layer, and name the cause of every difference.
 
     Exit code 0: no code outside the tolerance; 1: some; 2: it could not be compared, or not all of it.

@@ -53,7 +53,10 @@ def _causes(axes: Axes, report: VerificationReport) -> None:
     axes.yaxis.set_major_formatter(lambda share, _: f"{share:.2%}")
     axes.set_ylabel("differing codes")
     axes.grid(axis="y", color=GRID)
-    axes.set_title(f"{report.model} on {report.arch} against {report.oracle}: bars fed with the oracle's inputs", loc="left")
+    axes.set_axisbelow(True)
+    axes.set_title(
+        f"{report.model} on {report.arch} against {report.oracle}: bars fed with the oracle's inputs", loc="left"
+    )
     axes.legend(fontsize=8, frameon=False)
 
 
@@ -61,7 +64,9 @@ def _widths(axes: Axes, report: VerificationReport) -> None:
     assert report.widths is not None
     study = report.widths
     bits = [row.bits for row in study.rows]
-    axes.plot(bits, [row.differing / row.elements for row in study.rows], "o-", color=PALETTE[-1], label="differing codes")
+    axes.plot(
+        bits, [row.differing / row.elements for row in study.rows], "o-", color=PALETTE[-1], label="differing codes"
+    )
     accuracies = [(row.bits, row.accuracy) for row in study.rows if row.accuracy is not None]
     if accuracies:
         axes.plot(*zip(*accuracies, strict=True), "s-", color=PALETTE[0], label="accuracy")
@@ -69,6 +74,7 @@ def _widths(axes: Axes, report: VerificationReport) -> None:
         axes.axvline(study.smallest, color=PLAIN, linestyle=":", label=f"no code differs: {study.smallest} bits")
     axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     axes.set_ylim(-0.03, 1.03)
+    axes.set_xticks(bits)
     axes.set_xlabel(f"accumulator bits, overflow {study.overflow}")
     axes.grid(color=GRID)
     axes.legend(fontsize=8, frameon=False)

@@ -104,7 +104,9 @@ def _rounded(real: Array, rounding: Rounding) -> tuple[Array, Array]:
     fraction, slack = real - low, np.maximum(np.abs(real), 1.0) * DOUBTFUL
     if rounding in _DIRECTED:
         doubtful = (fraction < slack) | (fraction > 1 - slack)
-        up = {Rounding.FLOOR: False, Rounding.CEIL: True, Rounding.TRUNC: real < 0, Rounding.AWAY: real > 0}[rounding]
+        up: Any = {Rounding.FLOOR: False, Rounding.CEIL: True, Rounding.TRUNC: real < 0, Rounding.AWAY: real > 0}[
+            rounding
+        ]
         return low.astype(np.int64) + up, doubtful
     return low.astype(np.int64) + (fraction > 0.5), np.abs(fraction - 0.5) < slack
 

@@ -36,7 +36,8 @@ from accelsim.numerics import Requant
 from accelsim.verification.linear import is_linear, real_multipliers
 
 Array = NDArray[Any]
-Float = type[np.float32] | type[np.float64]
+Float = type[Any]
+"""numpy.float32 or numpy.float64."""
 _UNARY: dict[str, Callable[[Array], Array]] = {
     "LOGISTIC": lambda x: 1 / (1 + np.exp(-x)),
     "SIGMOID": lambda x: 1 / (1 + np.exp(-x)),
@@ -74,12 +75,13 @@ def fake_quantized(
     assert target.scale is not None
     codes = np.rint(_real(layer, views, tensors, kind) / kind(target.scale)) + kind(target.zero_point)
     low, high = _clamp(layer, target)
-    return np.clip(codes, low, high).astype(np.int64).reshape(layer.output_shape)
+    return np.asarray(np.clip(codes, low, high).astype(np.int64).reshape(layer.output_shape))
 
 
 def _dequantize(x: Array, tensor: Tensor, kind: Float) -> Array:
     assert tensor.scale is not None
-    return (x.astype(np.int64) - tensor.zero_point).astype(kind) * kind(tensor.scale)
+    centred: Array = (x.astype(np.int64) - tensor.zero_point).astype(kind)
+    return np.asarray(centred * kind(tensor.scale))
 
 
 def _clamp(layer: Layer, target: Tensor) -> tuple[int, int]:
@@ -139,7 +141,7 @@ def _mac(layer: MacLayer, views: Sequence[Array], tensors: Mapping[str, Tensor],
         return sums
     scale = tensors[layer.inputs[0]].scale
     assert scale is not None
-    return sums + layer.bias.astype(kind) * (kind(scale) * layer.weight_scales.astype(kind))
+    return np.asarray(sums + layer.bias.astype(kind) * (kind(scale) * layer.weight_scales.astype(kind)))
 
 
 def convolve(x: Array, weights: Array, g: MacGeometry) -> Array:
@@ -167,7 +169,7 @@ def _products(part: Array, taps: Array, g: MacGeometry) -> Array:
         return np.asarray(split * taps[:, :, 0])
     if g.groups == 1:
         return np.asarray((split[..., 0, :] @ taps[0].T)[..., None, :])
-    return np.einsum("nhwgi,goi->nhwgo", split, taps)
+    return np.asarray(np.einsum("nhwgi,goi->nhwgo", split, taps))
 
 
 def _reach(g: MacGeometry, axis: int) -> int:

@@ -191,9 +191,7 @@ def _ends(a: Requant, b: Requant, sums: Array) -> Iterator[Step]:
         a = replace(a, zero_point=b.zero_point)
         yield Step(names.OUTPUT_ZERO, names.text(names.OUTPUT_ZERO), requantize(sums, a))
     if (a.clamp_min, a.clamp_max) != (b.clamp_min, b.clamp_max):
-        text = names.text(
-            names.CLAMP, detail=f"[{a.clamp_min}, {a.clamp_max}] against [{b.clamp_min}, {b.clamp_max}]"
-        )
+        text = names.text(names.CLAMP, detail=f"[{a.clamp_min}, {a.clamp_max}] against [{b.clamp_min}, {b.clamp_max}]")
         yield Step(names.CLAMP, text, requantize(sums, b))
 
 
@@ -232,7 +230,7 @@ def _other(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
     layer = reference
     for name in _differing(reference, mine):
         yield from _swapped(layer, mine, name, lambda made: exact.layer(made, inputs))
-        layer = replace(layer, **{name: getattr(mine, name)})
+        layer = _with(layer, name, getattr(mine, name))
 
 
 _IDENTITY = ("name", "inputs", "output", "weight_scales", "accumulator", "source_operator")
@@ -268,10 +266,14 @@ def _swapped(layer: Layer, mine: Layer, name: str, codes: Callable[[Layer], Arra
             changes = {a: getattr(mine_value, a) for a in attributes}
             if not all(same(getattr(value, a), changes[a]) for a in attributes):
                 value = replace(value, **changes)
-                yield Step(key, names.text(key, rule=mine_value.scheme), codes(replace(layer, **{name: value})))
+                yield Step(key, names.text(key, rule=mine_value.scheme), codes(_with(layer, name, value)))
         return
     key = _KEYS.get(name, names.ROUNDING if name == "scheme" else names.OPERATOR)
-    yield Step(key, names.text(key, operator=mine.operator), codes(replace(layer, **{name: mine_value})))
+    yield Step(key, names.text(key, operator=mine.operator), codes(_with(layer, name, mine_value)))
+
+
+def _with(layer: Layer, name: str, value: Any) -> Layer:
+    return replace(layer, **{name: value})
 
 
 def sums_and_reading(pair: Pair, inputs: Sequence[Array]) -> tuple[Array, ExactRequant] | None:

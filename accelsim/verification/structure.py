@@ -23,9 +23,7 @@ def paired(reference: Graph, mine: Graph) -> dict[str, Layer]:
     else:
         by_output = {layer.output: layer for layer in theirs}
         found = {layer.name: by_output[layer.output] for layer in ours if layer.output in by_output}
-    return {
-        layer.name: found[layer.name] for layer in ours if layer.name in found and _fits(found[layer.name], layer)
-    }
+    return {layer.name: found[layer.name] for layer in ours if layer.name in found and _fits(found[layer.name], layer)}
 
 
 def _fits(a: Layer, b: Layer) -> bool:

@@ -99,7 +99,10 @@ def width_lines(report: VerificationReport) -> list[str]:
             f"{row.bits} bits, {study.overflow}: {row.differing:,} of {row.elements:,} codes differ, {broken}{accuracy}"
         )
     smallest = NONE if study.smallest is None else f"{study.smallest} bits"
-    return [*lines, f"smallest that changes no code of these inputs: {smallest}; proved for any input: {study.proved} bits"]
+    return [
+        *lines,
+        f"smallest that changes no code of these inputs: {smallest}; proved for any input: {study.proved} bits",
+    ]
 
 
 def output_line(report: VerificationReport) -> str:

@@ -31,7 +31,14 @@ def images(count: int) -> tuple[Array, Array]:
 
 
 def chain(
-    schemes: tuple[str, ...], *, scale: float, rows: int, width: int = 32, reach: int = 127, zero_point: int = 0, seed: int = 0
+    schemes: tuple[str, ...],
+    *,
+    scale: float,
+    rows: int,
+    width: int = 32,
+    reach: int = 127,
+    zero_point: int = 0,
+    seed: int = 0,
 ) -> Graph:
     """Dense layers of ``width`` units, one per scheme, with per-layer ``s_w`` = ``scale`` and all other scales 1."""
     rng = np.random.default_rng(seed)
@@ -83,9 +90,7 @@ def _one(scheme: str, weights: Array, scales: Array, rng: np.random.Generator) -
     (layer,) = graph.layers
     assert isinstance(layer, Dense)
     width = weights.shape[-1]
-    requant = requant_from_scales(
-        scheme, s_in=1.0, s_w=scales, s_out=1.0, zero_point=0, clamp_min=-128, clamp_max=127
-    )
+    requant = requant_from_scales(scheme, s_in=1.0, s_w=scales, s_out=1.0, zero_point=0, clamp_min=-128, clamp_max=127)
     changed = replace(
         layer, weights=weights, weight_scales=scales, requant=requant, bias=rng.integers(-50, 50, 64),
         geometry=replace(layer.geometry, ic=width),

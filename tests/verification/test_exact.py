@@ -33,7 +33,10 @@ def test_codes_are_those_of_fractions(
     assert exact.codes(np.array(sums, dtype=np.int64)[:, None])[:, 0].tolist() == expected
 
 
-EXACT_SCHEMES = ("single", "single_8", "single_16", "xnnpack_rndnu", "ethosu_truncate", "onnx_reference", "shift_half_up", "shift_half_even", "shift_floor")  # fmt: skip
+EXACT_SCHEMES = (
+    "single", "single_8", "single_16", "xnnpack_rndnu", "ethosu_truncate", "onnx_reference",
+    "shift_half_up", "shift_half_even", "shift_floor",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("scheme", EXACT_SCHEMES)
@@ -43,9 +46,7 @@ def test_schemes_of_one_rounding_are_their_exact_reading(scheme: str, sums: list
     pot = scheme.startswith("shift")
     scale = 2.0**-s if pot or not odd else float(np.float32(2.0**-s * 0.7331))
     requant = requant_from_scales(scheme, s_in=1.0, s_w=scale, s_out=1.0, zero_point=3, clamp_min=-128, clamp_max=127)
-    reading = ExactRequant(
-        multipliers_of(requant), tie_rule(requant), 3, -128, 127, parity=scheme == "onnx_reference"
-    )
+    reading = ExactRequant(multipliers_of(requant), tie_rule(requant), 3, -128, 127, parity=scheme == "onnx_reference")
     acc = np.array(sums, dtype=np.int64)[:, None]
     assert reading.codes(acc).tolist() == requantize(acc, requant).tolist()
 

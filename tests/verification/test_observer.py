@@ -97,7 +97,9 @@ def test_conversion_mismatch_is_named(held: Held) -> None:
 @pytest.mark.slow
 def test_without_conversion_there_is_no_such_cause(held: Held) -> None:
     graph = graph_of(held, "fake")
-    same = verify(replace(graph, name="again"), arch="edge_16x16", inputs=images(held), arithmetic="onnxruntime", reference=graph)
+    same = verify(
+        replace(graph, name="again"), arch="edge_16x16", inputs=images(held), arithmetic="onnxruntime", reference=graph
+    )
     assert names.SCALE not in same.causes()
     assert same.findings == ()
     assert same.differing <= 3

@@ -23,7 +23,7 @@ MATCHING = {
 }
 PACKAGES = {"tflite-micro": "tflite_micro.python.tflite_micro.runtime"}
 TFLITE = pytest.mark.parametrize("oracle", MATCHING)
-MODELS = pytest.mark.parametrize("name", ("digits_cnn", *INT8_MODELS))
+MODELS = pytest.mark.parametrize("name", ["digits_cnn", *INT8_MODELS])
 
 
 def path_of(name: str) -> Path:

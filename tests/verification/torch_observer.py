@@ -1,6 +1,6 @@
 """One convolution trained for a few steps by PyTorch's eager quantization-aware training, then converted; run by a Python with torch.
 
-    python torch_observer.py OUT.npz
+python torch_observer.py OUT.npz
 """
 
 from __future__ import annotations

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.graph import Graph
+from accelsim.graph import Graph, Layer
 from accelsim.verification.fake_quant import Float, fake_quantized, has_float_reading
 from accelsim.verification.machine import MOVING, Machine
 from accelsim.verification.oracles.base import Codes
@@ -36,11 +36,11 @@ class FakeQuant:
         for layer in graph.layers:
             sources, tensor = [values[name] for name in layer.inputs], graph.tensors[layer.output]
             is_read = has_float_reading(layer, graph.tensors)
-            if is_read:
-                made = fake_quantized(layer, sources, graph.tensors, self._kind)
-            else:
-                made = self._integers.layer(layer, sources)
+            made = self._read(layer, sources) if is_read else self._integers.layer(layer, sources)
             values[layer.output] = made.reshape(tensor.shape).astype(tensor.format.dtype)
             if is_read or (isinstance(layer, MOVING) and shown.keys() >= set(layer.inputs)):
                 shown[layer.output] = values[layer.output]
         return shown
+
+    def _read(self, layer: Layer, sources: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        return fake_quantized(layer, sources, self._graph.tensors, self._kind)
