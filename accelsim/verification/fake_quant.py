@@ -139,6 +139,8 @@ def _mac(layer: MacLayer, views: Sequence[Array], tensors: Mapping[str, Tensor],
     sums = convolve(views[0], layer.weights.astype(kind) * scales, layer.geometry)
     if layer.bias is None:
         return sums
+    if layer.real_bias is not None:
+        return np.asarray(sums + layer.real_bias.astype(kind))
     scale = tensors[layer.inputs[0]].scale
     assert scale is not None
     return np.asarray(sums + layer.bias.astype(kind) * (kind(scale) * layer.weight_scales.astype(kind)))

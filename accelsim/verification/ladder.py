@@ -80,7 +80,12 @@ def _linear(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
     if pair.is_float and real is not None:
         low, high = start.clamp_min, start.clamp_max
         reading = ExactRequant(real, Rounding.HALF_EVEN, start.zero_point, low, high)
-        yield Step(names.FLOAT, names.text(names.FLOAT), _codes(reading, sums))
+        key = names.FLOAT
+        if isinstance(reference, MacLayer) and reference.real_bias is not None:
+            codes = fake_quantized(reference, inputs, pair.reference_tensors, np.float64)
+            yield Step(names.FLOAT, names.text(names.FLOAT), codes)
+            key = names.BIAS_ROUNDING
+        yield Step(key, names.text(key), _codes(reading, sums))
     elif not pair.is_float:
         yield Step(names.KERNEL, names.text(names.KERNEL, rule=pair.rule), _codes(reading, sums))
     layer: Layer = reference
@@ -233,7 +238,7 @@ def _other(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
         layer = _with(layer, name, getattr(mine, name))
 
 
-_IDENTITY = ("name", "inputs", "output", "weight_scales", "accumulator", "source_operator")
+_IDENTITY = ("name", "inputs", "output", "weight_scales", "real_bias", "accumulator", "source_operator")
 _KEYS = {
     "weights": names.WEIGHTS,
     "bias": names.BIAS,

@@ -11,6 +11,7 @@ WEIGHTS = "weights"
 INPUT_ZERO = "input zero point"
 PADDING = "padding"
 BIAS = "bias"
+BIAS_ROUNDING = "bias rounding"
 SCALE = "scale mismatch"
 MULTIPLIER = "multiplier"
 PRODUCT = "scale product precision"
@@ -27,7 +28,7 @@ REWRITING = "graph rewriting"
 RANGE = "reduced range"
 
 STEPS = (
-    FLOAT, KERNEL, WEIGHTS, INPUT_ZERO, PADDING, BIAS, SCALE, MULTIPLIER, PRODUCT, WIDTH, PARITY, TIE, TRUNCATION, ROUNDING,
+    FLOAT, BIAS_ROUNDING, KERNEL, WEIGHTS, INPUT_ZERO, PADDING, BIAS, SCALE, MULTIPLIER, PRODUCT, WIDTH, PARITY, TIE, TRUNCATION, ROUNDING,
     OUTPUT_ZERO, CLAMP, OPERATOR, ACCUMULATOR,
 )  # fmt: skip
 """Steps of the ablation, in their order."""
@@ -44,6 +45,7 @@ _TEXTS = {
     INPUT_ZERO: "input zero point differs",
     PADDING: "padding differs",
     BIAS: "bias differs",
+    BIAS_ROUNDING: "bias rounding: the model's float bias becomes a multiple of s_in * s_w",
     SCALE: "scale mismatch",
     MULTIPLIER: "encoded multipliers differ",
     PRODUCT: "scale product precision",
