@@ -14,6 +14,7 @@ from accelsim.cli.compare import compare_command
 from accelsim.cli.importing import import_command
 from accelsim.cli.lists import models, ops
 from accelsim.cli.mapping import map_command
+from accelsim.cli.quantizing import quantize_command
 from accelsim.cli.run import run_command
 from accelsim.cli.verify import verify_command
 from accelsim.errors import AccelsimError
@@ -82,6 +83,7 @@ for _command in (
     verify_command,
     import_command,
     map_command,
+    quantize_command,
     ops,
     archs,
     arch,

@@ -30,6 +30,9 @@ class ActionCounts:
     vector_step: Counts
     dram_read: Counts
     dram_write: Counts
+    dram_read_asked: Counts
+    dram_write_asked: Counts
+    dram_activate: Counts
 
     def of_layer(self, index: int) -> dict[str, int]:
         """Counts of one layer by action name."""
@@ -38,6 +41,9 @@ class ActionCounts:
 
 def count_actions(program: Program) -> ActionCounts:
     """Counts of every action.
+
+    ``dram_read`` and ``dram_write`` are bits on the DRAM's bus, in whole bursts; ``*_asked`` the bits of the tiles in them, and
+    ``dram_activate`` the rows opened (0 without ``dram.standard``).
 
     Accumulators are written once per pixel, channel and row fold; each is read as often, since the first write of a tile
     starts from the bias instead of a read and the requantizer reads the last one. A tensor kept on chip is written to and
@@ -60,7 +66,7 @@ def count_actions(program: Program) -> ActionCounts:
     return ActionCounts(
         array_mac=_per_layer(program, program.amount, compute),
         weight_buffer_read=_per_layer(program, program.weight_reads, compute) * weight_bits,
-        weight_buffer_write=loaded_w + recalled_w,
+        weight_buffer_write=_per_layer(program, program.extent, loads_w) * 8 + recalled_w,
         activation_buffer_read=np.where(is_vector, filled_a, array_reads) + recalled,
         activation_buffer_write=filled_a + kept,
         accumulator_read=words,
@@ -69,8 +75,11 @@ def count_actions(program: Program) -> ActionCounts:
         output_buffer_write=_per_layer(program, program.extent, program.memory == Memory.OUTPUTS) * 8,
         requantizer_requant=_per_layer(program, program.amount, requant),
         vector_step=_per_layer(program, program.amount, vector),
-        dram_read=loaded_w + loaded_a,
-        dram_write=stored,
+        dram_read=_per_layer(program, program.bus_bytes, loads_w | loads_a) * 8,
+        dram_write=_per_layer(program, program.bus_bytes, stores) * 8,
+        dram_read_asked=loaded_w + loaded_a,
+        dram_write_asked=stored,
+        dram_activate=_per_layer(program, program.activates, loads_w | loads_a | stores),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from accelsim.program.footprint import accumulator_words, packed_bytes, passes
 from accelsim.program.kinds import Engine, Memory
 from accelsim.program.mapping import MacMapping
 from accelsim.program.site import Site
+from accelsim.program.split import MacShare
 from accelsim.program.stores import StoreGrid
 from accelsim.program.transfers import Slots, operand, put_loads, put_stores
 
@@ -57,7 +58,7 @@ def enumerate_tiles(g: MacGeometry, m: MacMapping) -> MacTiles:
         cuts(g.kw, m.kw),
         cuts(g.ic_per_group, m.ic),
     )
-    n = cuts(g.n, 1)
+    n = cuts(g.n, m.n)
     spatial, order = ((n, oh, ow), (3, 0, 1, 2)) if m.order == "weights_outer" else ((n, oh, ow), (0, 1, 2, 3))
     sizes = [len(axis[0]) for axis in (*spatial, channels[0:2], kh, kw, ic)]
     loops = [*order, 4, 5, 6]
@@ -121,13 +122,13 @@ def _changes(*indices: Index) -> NDArray[np.bool_]:
     return changed
 
 
-def build_mac_layer(index: int, layer: MacLayer, mapping: MacMapping, site: Site) -> LayerBlock:
-    """All operations of ``layer``, linked to the memories and stores of ``site``."""
+def build_mac_layer(index: int, layer: MacLayer, mapping: MacMapping, site: Site, share: MacShare) -> LayerBlock:
+    """All operations of one core's ``share`` of ``layer``, linked to its memories and to the stores of ``site``."""
     _check_bias(layer, site.arch)
-    tiles = enumerate_tiles(layer.geometry, mapping)
+    tiles = _placed(enumerate_tiles(share.geometry, mapping), share)
     per_tile = 1 + tiles.new_weights.astype(np.int64) + tiles.new_inputs + 2 * tiles.last_step
     begin = np.cumsum(per_tile) - per_tile
-    block = LayerBlock(index, site.count, int(per_tile.sum()))
+    block = LayerBlock(index, site.count, int(per_tile.sum()), share.core)
     weight_row = begin
     input_row = begin + tiles.new_weights
     compute_row = input_row + tiles.new_inputs
@@ -137,6 +138,16 @@ def build_mac_layer(index: int, layer: MacLayer, mapping: MacMapping, site: Site
     _requantize_and_store(block, layer, tiles, compute_row, site)
     _link_compute(block, tiles, weight_row, input_row, compute_row)
     return block
+
+
+def _placed(tiles: MacTiles, share: MacShare) -> MacTiles:
+    """Tiles of a share where they stand in the layer."""
+    if not any((*share.begin, share.input_channel)):
+        return tiles
+    moved = {"output": share.begin, "weights": (share.channel, 0, 0, 0), "inputs": (0, 0, 0, share.input_channel)}
+    boxes = {name: getattr(tiles, name).moved(by) for name, by in moved.items()}
+    n, rows, columns, channels = tiles.stops
+    return replace(tiles, **boxes, stops=(n, rows + share.row, columns, channels + share.channel))
 
 
 def _check_bias(layer: MacLayer, arch: Arch) -> None:
@@ -210,6 +221,7 @@ def _compute(block: LayerBlock, layer: MacLayer, tiles: MacTiles, rows: Index, s
         tiles.output,
         amount=tiles.output.volume * reduction,
         cycles=cost.cycles,
+        latency=cost.latency,
         stream_cycles=cost.stream_cycles,
         weight_reads=cost.weight_reads,
         activation_reads=cost.activation_reads,
@@ -251,5 +263,11 @@ def _requantize_and_store(block: LayerBlock, layer: MacLayer, tiles: MacTiles, c
     put_stores(block, store, boxes, size, requantize, layer, site)
     site.stored(
         layer.output,
-        StoreGrid(view=layer.output_shape, stops=tiles.stops, order=tiles.order, operations=store + block.base),
+        StoreGrid(
+            view=layer.output_shape,
+            stops=tiles.stops,
+            order=tiles.order,
+            operations=store + block.base,
+            begin=tuple(boxes.lo[0].tolist()),
+        ),
     )
