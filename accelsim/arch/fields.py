@@ -100,6 +100,12 @@ def _no_truth_value(value: object) -> object:
     return value
 
 
+def _no_number_text(value: object) -> object:
+    if isinstance(value, bool | str):
+        raise ValueError(f"expected a number, got {str(value).lower()!r}")
+    return value
+
+
 Side = Annotated[int, _whole(1, MAX_SIDE)]
 """A number of parallel parts."""
 Stages = Annotated[int, _whole(0, MAX_STAGES)]
@@ -156,6 +162,16 @@ Latency = Annotated[
     _quantity_schema(NANOSECONDS, 0, MAX_LATENCY_NS, "number"),
 ]
 """Nanoseconds, or ``"100 ns"``."""
+MIN_NODE_NM, MAX_NODE_NM = 7, 130  # of Stillmaker & Baas' scaling factors
+MAX_VOLTAGE_V = 5.0
+Node = Annotated[
+    float, Field(ge=MIN_NODE_NM, le=MAX_NODE_NM, allow_inf_nan=False, strict=False), BeforeValidator(_no_number_text)
+]
+"""Nanometres."""
+Voltage = Annotated[
+    float, Field(gt=0, le=MAX_VOLTAGE_V, allow_inf_nan=False, strict=False), BeforeValidator(_no_number_text)
+]
+"""Volts."""
 Label = Annotated[str, Field(max_length=2000)]
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$")]
 """One line that neither starts nor ends with a space."""

@@ -281,6 +281,24 @@ class TechConfig(_Section):
     energy_table: Annotated[
         fields.Name, Field(description="name of a packaged energy table, or the path of a YAML file")
     ] = "horowitz_45nm"
+    node_nm: Annotated[
+        fields.Node | None,
+        Field(
+            description="process node that the table is scaled to, nm (Stillmaker & Baas' factors); null: the table's own"
+        ),
+    ] = None
+    voltage_v: Annotated[
+        fields.Voltage | None,
+        Field(
+            description="supply that the table is scaled to, V (energy with its square, leakage with it); null: the table's own"
+        ),
+    ] = None
+    dram: Annotated[
+        fields.Name | None,
+        Field(
+            description="DRAM whose energy per bit replaces the table's: lpddr4, ddr3, hbm2, ...; null: the table's own"
+        ),
+    ] = None
 
 
 class Arch(_Section):

@@ -11,6 +11,7 @@ import click
 from accelsim.cli.accumulators import accumulators_command
 from accelsim.cli.architectures import arch, archs
 from accelsim.cli.compare import compare_command
+from accelsim.cli.energy import energy
 from accelsim.cli.importing import import_command
 from accelsim.cli.lists import models, ops
 from accelsim.cli.mapping import map_command
@@ -88,5 +89,6 @@ for _command in (
     archs,
     arch,
     models,
+    energy,
 ):
     main.add_command(_command)

@@ -31,9 +31,12 @@ COMPONENT_COLORS = {
     "output_buffer": "#cc79a7",
     "requantizer": "#7f7f7f",
     "vector": "#009e73",
+    "dma": "#000000",
     "dram": "#d55e00",
+    "clock": "#bbbbbb",
+    "leakage": "#dddddd",
 }
-"""Okabe and Ito's palette (2008), told apart with any colour vision."""
+"""Okabe and Ito's palette (2008), told apart with any colour vision, and greys."""
 
 _LEGEND: dict[str, Any] = {
     "fontsize": 7,

@@ -269,7 +269,10 @@ def _proof(values: ValueSummary) -> str:
 
 def made_with(result: Result) -> str:
     """Arithmetic, energy table and version in one line."""
-    return f"arithmetic {result.arithmetic}; energy table {result.energy_table}; accelsim {result.accelsim_version}"
+    notes = "".join(f" ({note})" for note in result.energy.notes) if result.energy else ""
+    return (
+        f"arithmetic {result.arithmetic}; energy table {result.energy_table}{notes}; accelsim {result.accelsim_version}"
+    )
 
 
 def left_out(result: Result) -> str:

@@ -44,7 +44,8 @@ class LayerResult(_Record):
     work. ``compute_bound_cycles`` is what a full array would take, ``traffic_bound_cycles`` the DRAM port if each byte passed it
     once. ``utilization`` is MACs over what the array could have done in
     ``cycles``, ``compute_utilization`` the same for ``compute_cycles``; None where the array has nothing to do.
-    ``bound`` names the busiest part. Energies are in picojoules, traffic in bytes. ``cores`` have a share of the layer; times of
+    ``bound`` names the busiest part. ``energy_split_pj`` is by component, ``energy_tensor_pj`` by what the energy is spent on: moving one
+    of four tensors, arithmetic, or idling. Energies are in picojoules, traffic in bytes. ``cores`` have a share of the layer; times of
     engines, arrays and stalls are those of all cores added up, and utilizations compare with all cores' arrays.
     """
 
@@ -74,6 +75,7 @@ class LayerResult(_Record):
     counts: dict[str, int]
     energy_pj: float
     energy_split_pj: dict[str, float]
+    energy_tensor_pj: dict[str, float] = {}
     mapping: str
     cores: int = 1
 
@@ -108,6 +110,30 @@ class Total(_Record):
     core_busy_cycles: tuple[dict[str, int], ...] = ()
 
 
+class EnergySummary(_Record):
+    """How the energy of one inference is made up, how sure it is, and what follows from it.
+
+    ``low_pj`` and ``high_pj`` bound the total by interval arithmetic over ``ranges``, the factors between which each entry of
+    the table lies; ``percentiles_pj`` are of a seeded distribution over them. ``entries_pj`` (by entry of the table) and
+    ``tensors_pj`` add up to the total. ``area_um2`` is None for parts whose area the table does not hold. ``notes`` say how the
+    table's figures came to fit this machine: gaps filled, scaling, what is taken as exact.
+    """
+
+    node_nm: float | None
+    voltage_v: float | None
+    low_pj: float
+    high_pj: float
+    percentiles_pj: dict[str, float]
+    entries_pj: dict[str, float]
+    ranges: dict[str, tuple[float, float]]
+    tensors_pj: dict[str, float]
+    tops_per_w: float | None
+    energy_delay_js: float
+    peak_power_w: float
+    area_um2: dict[str, float | None]
+    notes: tuple[str, ...] = ()
+
+
 class ValueSummary(_Record):
     """What the bit-exact datapath computed.
 
@@ -135,6 +161,7 @@ class Result(_Record):
     energy_table: str
     layers: tuple[LayerResult, ...]
     total: Total
+    energy: EnergySummary | None = None
     values: ValueSummary | None = None
     not_modelled: tuple[str, ...] = ()
 

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.energy import COMPONENTS, EnergySplit, EnergyTable, count_actions, layer_energy
+from accelsim.energy import COMPONENTS, Costs, EnergySplit, EnergyTable, count_actions, layer_energy
 from accelsim.graph import MacLayer
 from accelsim.program import DRAM_ENGINES, WRITE_BACK, Engine, MacMapping, Mapping, Program
 from accelsim.program.array_model import pipelines_tiles
 from accelsim.result.bounds import array_work, compute_bounds, traffic_bounds
+from accelsim.result.energy import energy_summary, not_held
 from accelsim.result.record import Bound, LayerResult, Result, Total, ValueSummary
 from accelsim.timing import Stalls, Timeline, stalls
 
@@ -40,8 +41,8 @@ _BUFFERS = ("weight_buffer", "activation_buffer", "output_buffer")
 def summarize(timeline: Timeline, *, table: EnergyTable, values: ValueSummary | None = None) -> Result:
     """The Result of one scheduled Program, its energy by ``table``."""
     program = timeline.program
-    counts = count_actions(program)
-    energies = layer_energy(program, counts, table)
+    counts, costs = count_actions(program), Costs(table)
+    energies = layer_energy(program, counts, table, cycles=timeline.layer_cycles, costs=costs)
     busy = _busy(program)
     stream = _per_layer(program, program.stream_cycles)
     tiles = _per_layer(program, np.isin(program.engine, WRITE_BACK).astype(np.int64))
@@ -60,6 +61,8 @@ def summarize(timeline: Timeline, *, table: EnergyTable, values: ValueSummary | 
         )
         for i in range(len(program.graph.layers))
     )
+    total = _total(timeline, layers, busy, waits)
+    energy = energy_summary(timeline, energies, table=table, costs=costs, latency_s=total.latency_s)
     return Result(
         accelsim_version=_version(),
         model=program.graph.name,
@@ -67,9 +70,10 @@ def summarize(timeline: Timeline, *, table: EnergyTable, values: ValueSummary | 
         arch=program.arch.model_dump(mode="json"),
         energy_table=f"{table.name} v{table.version}",
         layers=layers,
-        total=_total(timeline, layers, busy, waits),
+        total=total,
+        energy=energy,
         values=values,
-        not_modelled=(*_not_modelled(program), *table.not_modelled),
+        not_modelled=(*_not_modelled(program), *not_held(costs), *table.not_modelled),
     )
 
 
@@ -151,7 +155,8 @@ def _layer(
         buffer_write_bytes=sum(counts[f"{name}_write"] for name in _BUFFERS) // 8,
         counts=counts,
         energy_pj=energy.total,
-        energy_split_pj={name: getattr(energy, name) for name in COMPONENTS},
+        energy_split_pj=dict(energy.components),
+        energy_tensor_pj=dict(energy.tensors),
         mapping=_mapping_text(program.mappings[index]),
         cores=int((busy > 0).any(axis=1).sum()),
     )

@@ -151,6 +151,7 @@ def evaluate(
         cycles = max(cycles, load_inputs + input_loads * limits[LATENCY] + cost[0] + behind)
     energy = energies[0] + cost[1] * energies[1] + cost[2] * energies[2] + cost[3] * energies[3]
     energy += weight_bytes * energies[4] + input_bytes * energies[5] + output_bytes * energies[6]
+    energy += cycles * energies[7]
     return cycles, energy, exact
 
 

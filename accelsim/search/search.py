@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.arch import Arch
-from accelsim.energy import EnergyTable, action_energies, count_actions, layer_energy, load_table
+from accelsim.energy import STATIONARY, EnergyTable, action_energies, count_actions, idle_energy, layer_energy, table_of
 from accelsim.errors import MappingError
 from accelsim.graph import Graph, HostPort, MacGeometry, MacLayer
 from accelsim.mapper import map_layer
@@ -61,7 +61,7 @@ def search_mapping(
     """
     from accelsim.search._bounds import LIMITS, search
 
-    energies = table or load_table(arch.tech.energy_table)
+    energies = table or table_of(arch)
     bits = operand_bits(layer, graph)
     space = space_of(*shares_of(layer, graph, arch))
     values, best = np.full(FINALISTS, np.inf), np.zeros((FINALISTS, 10), dtype=np.int64)
@@ -83,9 +83,11 @@ def search_mapping(
         mapping = _mapping(best[i])
         cycles, energy = _scheduled(alone, mapping, arch, energies)
         value = {"cycles": float(cycles), "energy": energy, "edp": cycles * energy}[objective]
-        if found is None or value < found.value:
+        if (
+            found is None or value < found.value
+        ):  # a bound sums in another order, and may round above the schedule's value
             found = Found(
-                mapping=mapping, objective=objective, value=value, bound=float(values[order[0]]), cycles=cycles,
+                mapping=mapping, objective=objective, value=value, bound=min(float(values[order[0]]), value), cycles=cycles,
                 energy_pj=energy, closed_form=bool(best[i, 9]), proved=False, visited=visited, fitting=fitting, scheduled=done + 1,
             )  # fmt: skip
         found = replace(found, scheduled=done + 1)
@@ -148,25 +150,30 @@ def _limits(layer: MacLayer, bits: OperandBits, arch: Arch) -> Integers:
 
 
 def _energies(layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable) -> NDArray[np.float64]:
-    """Picojoules: of what no tiling changes, then per weight read, activation read, accumulator write, and byte moved.
+    """Picojoules: of what no tiling changes, then per weight read, activation read, accumulator write, byte moved, and cycle.
 
-    The latter as often as there are shares, of which the kernel sees the smallest.
+    All but the first and the last as often as there are shares, of which the kernel sees the smallest.
     """
     pj = action_energies(layer, graph=graph, arch=arch, table=table)
     bits, words = operand_bits(layer, graph), accumulator_words(graph.tensors[layer.inputs[0]].format.bits, arch)
     outputs = int(np.prod(layer.output_shape))
+    load_weights, load_inputs = (
+        pj["array_load"] if STATIONARY[arch.array.dataflow] == operand else 0.0 for operand in ("weights", "inputs")
+    )
+    fetch = pj["dram_read"] + pj["dma_transfer"]
     per_share = np.array(
         [
-            bits.weight * pj["weight_buffer_read"],
-            bits.activation * pj["activation_buffer_read"],
+            bits.weight * (pj["weight_buffer_read"] + load_weights),
+            bits.activation * (pj["activation_buffer_read"] + load_inputs),
             words * (pj["accumulator_read"] + pj["accumulator_write"]),
-            8 * (pj["weight_buffer_write"] + pj["dram_read"]),
-            8 * (pj["activation_buffer_write"] + pj["dram_read"]),
-            8 * (pj["output_buffer_write"] + pj["output_buffer_read"] + pj["dram_write"]),
+            8 * (pj["weight_buffer_write"] + fetch),
+            8 * (pj["activation_buffer_write"] + fetch),
+            8 * (pj["output_buffer_write"] + pj["output_buffer_read"] + pj["dram_write"] + pj["dma_transfer"]),
         ]
     )
     fixed = layer.macs * pj["array_mac"] + outputs * pj["requantizer_requant"]
-    return np.append(fixed, len(shares_of(layer, graph, arch)) * per_share)
+    shared = len(shares_of(layer, graph, arch)) * per_share
+    return np.array([fixed, *shared, idle_energy(arch, table)])
 
 
 def _shape(layer: MacLayer, graph: Graph, arch: Arch) -> Integers:
@@ -192,5 +199,6 @@ def _alone(layer: MacLayer, graph: Graph) -> Graph:
 
 def _scheduled(alone: Graph, mapping: MacMapping, arch: Arch, table: EnergyTable) -> tuple[int, float]:
     program = build_program(alone, arch=arch, mappings=(mapping,))
-    energy = layer_energy(program, count_actions(program), table)[0].total
-    return schedule(program).total_cycles, energy
+    timeline = schedule(program)
+    energy = layer_energy(program, count_actions(program), table, cycles=timeline.layer_cycles)[0].total
+    return timeline.total_cycles, energy

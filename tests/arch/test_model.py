@@ -71,6 +71,9 @@ PATHS = [
     "cores.count",
     "cores.split",
     "tech.energy_table",
+    "tech.node_nm",
+    "tech.voltage_v",
+    "tech.dram",
 ]
 OTHER_VALUES: dict[str, Any] = {
     "name": "other",
@@ -108,6 +111,9 @@ OTHER_VALUES: dict[str, Any] = {
     "cores.count": 3,
     "cores.split": "rows",
     "tech.energy_table": "mine.yaml",
+    "tech.node_nm": 32,
+    "tech.voltage_v": 0.7,
+    "tech.dram": "lpddr4",
 } | {
     f"{buffer}_buffer.{key}": value
     for buffer in ("weight", "activation", "output")
@@ -201,7 +207,14 @@ machines = st.fixed_dictionaries(
         "cores": st.fixed_dictionaries(
             {"count": st.integers(1, 64), "split": st.sampled_from(["auto", "channels", "rows"])}
         ),
-        "tech": st.fixed_dictionaries({"energy_table": names}),
+        "tech": st.fixed_dictionaries(
+            {
+                "energy_table": names,
+                "node_nm": st.none() | st.floats(7, 130),
+                "voltage_v": st.none() | st.floats(0.1, 5),
+                "dram": st.none() | names,
+            }
+        ),
     }
 ).map(
     lambda data: data | {"cores": data["cores"] | {"count": 1}} if data["activation_buffer"]["resident_bytes"] else data
@@ -317,6 +330,8 @@ def test_texts_are_read_as_on_a_command_line(path: str, text: object, value: obj
         ({"weight_buffer.double_buffered": "yes"}, "weight_buffer.double_buffered: expected true or false, got 'yes'"),
         ({"name": 12}, "name: expected a text, got 12"),
         ({"accumulator.bits": 65}, "accumulator.bits: expected at most 64, got 65"),
+        ({"tech.voltage_v": "low"}, "tech.voltage_v: expected a number, got 'low'"),
+        ({"tech.node_nm": 5}, "tech.node_nm: expected at least 7, got 5"),
         ({"overrides": "{}"}, "overrides: expected operators and their schemes, such as ADD: single, got '{}'"),
         (
             {"overrides.ADD": "singl"},

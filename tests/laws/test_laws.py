@@ -115,9 +115,7 @@ def test_law_5_no_operation_starts_before_what_it_waits_for(seed: int) -> None:
 def test_law_6_energy_is_linear_in_the_table_and_additive_over_layers(seed: int, factor: float) -> None:
     program = random_program(seed)
     table = load_table("horowitz_45nm")
-    scaled = table.model_copy(
-        update={"entries": tuple(e.model_copy(update={"value_pj": e.value_pj * factor}) for e in table.entries)}
-    )
+    scaled = table.scaled(factor)
     counts = count_actions(program)
     base, more = layer_energy(program, counts, table), layer_energy(program, counts, scaled)
     for a, b in zip(base, more, strict=True):
