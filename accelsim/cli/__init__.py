@@ -17,6 +17,7 @@ from accelsim.cli.lists import models, ops
 from accelsim.cli.mapping import map_command
 from accelsim.cli.quantizing import quantize_command
 from accelsim.cli.run import run_command
+from accelsim.cli.verify import verify_command
 from accelsim.errors import AccelsimError
 
 INTERRUPTED = 130
@@ -80,6 +81,7 @@ for _command in (
     run_command,
     compare_command,
     accumulators_command,
+    verify_command,
     import_command,
     map_command,
     quantize_command,

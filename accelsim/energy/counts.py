@@ -45,12 +45,12 @@ class ActionCounts:
     dma_transfer: Counts
     dram_read: Counts
     dram_write: Counts
-    dram_read_asked: Counts
-    dram_write_asked: Counts
-    dram_activate: Counts
     dram_read_weights: Counts
     recalled_weights: Counts
     kept: Counts
+    dram_read_asked: Counts
+    dram_write_asked: Counts
+    dram_activate: Counts
 
     def of_layer(self, index: int) -> dict[str, int]:
         """Counts of one layer by action name."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from accelsim.program.rings import Ring
 from accelsim.program.stores import StoreGrid
 
 Index = NDArray[np.int64]
+Made = TypeVar("Made")
 
 
 class Site:
@@ -32,6 +34,13 @@ class Site:
         self._grids: dict[str, list[StoreGrid]] = {}
         self._last_stores: list[StoreGrid] = []
         self._before: list[StoreGrid] = []
+        self._made: dict[object, object] = {}
+
+    def once(self, key: object, make: Callable[[], Made]) -> Made:
+        """What ``make`` gives for ``key``, made for the first layer that asks and shared with those like it; nobody may change it."""
+        if key not in self._made:
+            self._made[key] = make()
+        return cast(Made, self._made[key])
 
     def begin_layer(self) -> None:
         """The layers until now are those before the one that all cores turn to."""

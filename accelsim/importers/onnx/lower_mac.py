@@ -195,6 +195,7 @@ def mac(site: Site, form: Form, image: Codes, operands: Operands, *, alpha: floa
             return form.kind(
                 name=site.layer_name, inputs=(form.source,), output=output, geometry=form.geometry, weights=operands.weights,
                 weight_format=operands.format, bias=operands.bias, input_zero_point=known.zero_point, requant=requant,
+                weight_scales=np.float32(alpha) * operands.scales, real_bias=site.net.real_biases.get(site.layer_name),
             )  # fmt: skip
 
         if form.kind is Dense:
