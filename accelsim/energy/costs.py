@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -22,6 +22,13 @@ class Costs:
     table: EnergyTable
     missing: set[str] = field(default_factory=set)
     _known: dict[tuple[object, ...], tuple[Charges | None, str]] = field(default_factory=dict)
+    _layers: dict[object, dict[str, Charges]] = field(default_factory=dict)
+
+    def once(self, kind: object, make: Callable[[], dict[str, Charges]]) -> dict[str, Charges]:
+        """Charges by action of layers of one ``kind``, made for the first of them."""
+        if kind not in self._layers:
+            self._layers[kind] = make()
+        return self._layers[kind]
 
     def charges(self, component: str, action: str, sizes: Mapping[str, float]) -> Charges:
         """What one action draws on; ConfigError names the entry that lacks."""

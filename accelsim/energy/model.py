@@ -145,8 +145,17 @@ def _by_tensor(action: str, counts: dict[str, int], stationary: str) -> tuple[tu
 def action_charges(layer: Layer, *, graph: Graph, arch: Arch, costs: Costs) -> dict[str, Charges]:
     """What one action of each kind (one bit, one accumulator word) draws on while ``layer`` runs: picojoules by entry.
 
-    Reads and writes of memories cost per bit by the capacity of the memory.
+    Reads and writes of memories cost per bit by the capacity of the memory. Layers that do not differ in kind, widths and scheme
+    share one result.
     """
+    kind: tuple[object, ...] = ()
+    if isinstance(layer, MacLayer):
+        widths = (graph.tensors[name].format.bits for name in (layer.inputs[0], layer.output))
+        kind = layer.weight_format.bits, *widths, type(layer.requant), getattr(layer.requant, "scheme", None)
+    return costs.once((arch, kind), lambda: _charges(layer, graph, arch, costs))
+
+
+def _charges(layer: Layer, graph: Graph, arch: Arch, costs: Costs) -> dict[str, Charges]:
     word, sizes = arch.accumulator.bits, memory_bytes(arch)
     charges: dict[str, Charges] = {}
     for memory in (*BUFFERS, "accumulator"):
