@@ -87,7 +87,10 @@ def _linear(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
             key = names.BIAS_ROUNDING
         yield Step(key, names.text(key), _codes(reading, sums))
     elif not pair.is_float:
-        yield Step(names.KERNEL, names.text(names.KERNEL, rule=pair.rule), _codes(reading, sums))
+        text = names.text(
+            names.KERNEL, rule=pair.rule, detail=pair_saturation(pair.rule, reference, pair.reference_tensors)
+        )
+        yield Step(names.KERNEL, text, _codes(reading, sums))
     layer: Layer = reference
     for key, changes in _changed_sums(reference, mine):
         layer = replace(layer, **changes)
@@ -95,6 +98,23 @@ def _linear(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
         yield Step(key, names.text(key), _codes(reading, sums))
     scales = real, real_multipliers(mine, pair.tensors)
     yield from _requantized(reading, mine.requant, sums, scales)
+
+
+PAIR_SAFE_WEIGHT = 64
+"""Largest weight with which two products by unsigned 8-bit codes surely fit 16 bits: 2 * 255 * 64 <= 32767 < 2 * 255 * 65."""
+
+
+def pair_saturation(rule: str, layer: Layer, tensors: Tensors) -> str:
+    """A remark where ONNX Runtime's x86 kernels may saturate: vpmaddubsw adds two products in 16 bits on CPUs without VNNI
+    (microsoft/onnxruntime#16105); nothing where they cannot.
+    """
+    if not (rule.startswith("onnxruntime") and isinstance(layer, MacLayer) and layer.weights is not None):
+        return ""
+    source = tensors[layer.inputs[0]].format
+    reach = int(np.abs(layer.weights.astype(np.int64)).max(initial=0))
+    if source.signed or source.bits != 8 or reach <= PAIR_SAFE_WEIGHT:
+        return ""
+    return f"weights reach {reach}: ONNX Runtime may saturate 16-bit sums of two products on a CPU without VNNI; use 7-bit weights"
 
 
 def _codes(reading: Reading, sums: Array) -> Array:
