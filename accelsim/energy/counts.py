@@ -25,7 +25,7 @@ STATIONARY: Mapping[str, str] = {
 class ActionCounts:
     """Actions per layer, int64 arrays of shape (layers,): memories, DMA and array loads in bits, accumulators in words.
 
-    ``array_load``: bits of the operand that stays, shifted into the array. The last three are parts of others, by tensor:
+    ``array_load``: bits of the operand that stays, shifted into the array. Parts of others, by tensor:
     ``dram_read_weights`` of ``dram_read``, ``recalled_weights`` of ``activation_buffer_read``, ``kept`` of
     ``activation_buffer_write``.
     """
@@ -45,12 +45,12 @@ class ActionCounts:
     dma_transfer: Counts
     dram_read: Counts
     dram_write: Counts
-    dram_read_asked: Counts
-    dram_write_asked: Counts
-    dram_activate: Counts
     dram_read_weights: Counts
     recalled_weights: Counts
     kept: Counts
+    dram_read_asked: Counts
+    dram_write_asked: Counts
+    dram_activate: Counts
 
     def of_layer(self, index: int) -> dict[str, int]:
         """Counts of one layer by action name."""
@@ -96,15 +96,15 @@ def count_actions(program: Program) -> ActionCounts:
         output_buffer_write=_per_layer(program, program.extent, program.memory == Memory.OUTPUTS) * 8,
         requantizer_requant=_per_layer(program, program.amount, requant),
         vector_step=_per_layer(program, program.amount, vector),
-        dma_transfer=loaded_w + loaded_a + stored,
+        dma_transfer=_per_layer(program, program.bus_bytes, loads_w | loads_a | stores) * 8,
         dram_read=_per_layer(program, program.bus_bytes, loads_w | loads_a) * 8,
         dram_write=_per_layer(program, program.bus_bytes, stores) * 8,
-        dram_read_asked=loaded_w + loaded_a,
-        dram_write_asked=stored,
-        dram_activate=_per_layer(program, program.activates, loads_w | loads_a | stores),
         dram_read_weights=_per_layer(program, program.bus_bytes, loads_w) * 8,
         recalled_weights=recalled_w,
         kept=kept,
+        dram_read_asked=loaded_w + loaded_a,
+        dram_write_asked=stored,
+        dram_activate=_per_layer(program, program.activates, loads_w | loads_a | stores),
     )
 
 

@@ -33,15 +33,16 @@ def operation_energy(program: Program, table: EnergyTable, *, costs: Costs | Non
 def _of_layer(program: Program, mine: NDArray[np.int64], layer: object, pj: dict[str, float]) -> Energies:
     engine, memory = program.engine[mine], program.memory[mine]
     amount, bits = program.amount[mine].astype(np.float64), program.amount[mine] * 8.0
+    bus = program.bus_bytes[mine] * 8.0
     is_vector = bool(np.isin(engine, Engine.VECTOR).any())
     filled = pj["activation_buffer_write"] + (pj["activation_buffer_read"] if is_vector else 0.0)
     into = np.where(memory == Memory.WEIGHTS, pj["weight_buffer_write"], filled)
     dram = pj["dma_transfer"] + pj["dram_read"]
     per_engine = {
-        Engine.LOAD_WEIGHTS: bits * (dram + pj["weight_buffer_write"]),
-        Engine.LOAD_ACTIVATIONS: bits * (dram + filled),
+        Engine.LOAD_WEIGHTS: bus * dram + program.extent[mine] * 8.0 * pj["weight_buffer_write"],
+        Engine.LOAD_ACTIVATIONS: bus * dram + bits * filled,
         Engine.RECALL: bits * (pj["activation_buffer_read"] + into),
-        Engine.STORE: bits * (pj["output_buffer_read"] + pj["dma_transfer"] + pj["dram_write"]),
+        Engine.STORE: bits * pj["output_buffer_read"] + bus * (pj["dma_transfer"] + pj["dram_write"]),
         Engine.KEEP: bits * (pj["output_buffer_read"] + pj["activation_buffer_write"]),
         Engine.REQUANTIZE: amount * pj["requantizer_requant"],
         Engine.VECTOR: amount * pj["vector_step"],
