@@ -21,6 +21,7 @@ from accelsim.verification.exact import PARITY, ExactRequant, double_rounding_ra
 from accelsim.verification.fake_quant import fake_quantized, has_float_reading
 from accelsim.verification.linear import is_linear, real_multipliers, sums_of
 from accelsim.verification.machine import Machine
+from accelsim.verification.saturation import pair_saturation
 
 Array = NDArray[Any]
 Reading = ExactRequant | Requant
@@ -98,23 +99,6 @@ def _linear(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
         yield Step(key, names.text(key), _codes(reading, sums))
     scales = real, real_multipliers(mine, pair.tensors)
     yield from _requantized(reading, mine.requant, sums, scales)
-
-
-PAIR_SAFE_WEIGHT = 64
-"""Largest weight with which two products by unsigned 8-bit codes surely fit 16 bits: 2 * 255 * 64 <= 32767 < 2 * 255 * 65."""
-
-
-def pair_saturation(rule: str, layer: Layer, tensors: Tensors) -> str:
-    """A remark where ONNX Runtime's x86 kernels may saturate: vpmaddubsw adds two products in 16 bits on CPUs without VNNI
-    (microsoft/onnxruntime#16105); nothing where they cannot.
-    """
-    if not (rule.startswith("onnxruntime") and isinstance(layer, MacLayer) and layer.weights is not None):
-        return ""
-    source = tensors[layer.inputs[0]].format
-    reach = int(np.abs(layer.weights.astype(np.int64)).max(initial=0))
-    if source.signed or source.bits != 8 or reach <= PAIR_SAFE_WEIGHT:
-        return ""
-    return f"weights reach {reach}: ONNX Runtime may saturate 16-bit sums of two products on a CPU without VNNI; use 7-bit weights"
 
 
 def _codes(reading: Reading, sums: Array) -> Array:
