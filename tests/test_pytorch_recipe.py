@@ -58,3 +58,30 @@ def test_import_names_the_float_biases(exported: Path) -> None:
     done = CliRunner().invoke(main, ["import", str(exported / "digits_qat.onnx")])
     assert done.exit_code == 0, done.output
     assert done.stdout.count("floating-point bias is rounded") == 3
+
+
+@pytest.mark.oracle
+@pytest.mark.slow
+def test_verify_names_the_rounded_biases(exported: Path) -> None:
+    """Against the float reading with PyTorch's own float biases, nothing but their rounding moves a code."""
+    model, images = exported / "digits_qat.onnx", exported / "digits_qat.npz"
+    options = [
+        "--arch",
+        "edge_16x16",
+        "--arithmetic",
+        "onnxruntime",
+        "--inputs",
+        images,
+        "--count",
+        "60",
+        "--json",
+        "-",
+    ]
+    done = CliRunner().invoke(main, [str(a) for a in ["verify", model, *options]])
+    assert done.exit_code in (0, 1), done.output
+    held = json.loads(done.stdout)
+    assert held["complete"]
+    assert held["differing"] == sum(held["causes"].values())
+    assert held["causes"].get("bias rounding", 0) >= held["differing"] - 3
+    assert held["differing"] < 0.001 * held["elements"]
+    assert held["output"]["machine_accuracy"] > 0.9

@@ -21,6 +21,7 @@ from accelsim.verification.exact import PARITY, ExactRequant, double_rounding_ra
 from accelsim.verification.fake_quant import fake_quantized, has_float_reading
 from accelsim.verification.linear import is_linear, real_multipliers, sums_of
 from accelsim.verification.machine import Machine
+from accelsim.verification.saturation import pair_saturation
 
 Array = NDArray[Any]
 Reading = ExactRequant | Requant
@@ -87,7 +88,10 @@ def _linear(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
             key = names.BIAS_ROUNDING
         yield Step(key, names.text(key), _codes(reading, sums))
     elif not pair.is_float:
-        yield Step(names.KERNEL, names.text(names.KERNEL, rule=pair.rule), _codes(reading, sums))
+        text = names.text(
+            names.KERNEL, rule=pair.rule, detail=pair_saturation(pair.rule, reference, pair.reference_tensors)
+        )
+        yield Step(names.KERNEL, text, _codes(reading, sums))
     layer: Layer = reference
     for key, changes in _changed_sums(reference, mine):
         layer = replace(layer, **changes)

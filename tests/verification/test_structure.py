@@ -11,8 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from accelsim.graph import Dense, Graph, Lut
-from accelsim.numerics import Requant
+from accelsim.numerics import UINT8, Requant
 from accelsim.verification import VerificationReport, names, verify
+from accelsim.verification.saturation import pair_saturation
 from accelsim.verification.structure import findings, paired
 from tests.importers.onnx.models import Act, Net
 from tests.importers.onnx.runtime import save
@@ -139,3 +140,17 @@ def test_tosa_tolerance_admits_float32_requantization_and_not_double_rounding() 
     inexact = verify(single, arch="edge_16x16", inputs=x, arithmetic="tflite-micro", tolerance="tosa")
     assert inexact.matches
     assert not double.matches
+
+
+def test_kernels_that_may_saturate_are_remarked_on() -> None:
+    """Only ONNX Runtime, only unsigned 8-bit codes, only weights beyond 64 (2 * 255 * 65 > 32767)."""
+    graph = base()
+    layer, _ = dense_of(graph)
+    assert layer.weights is not None
+    unsigned = {name: replace(tensor, format=UINT8) for name, tensor in graph.tensors.items()}
+    assert "without VNNI" in pair_saturation("onnxruntime", layer, unsigned)
+    assert pair_saturation("litert-xnnpack", layer, unsigned) == ""
+    assert pair_saturation("onnxruntime", layer, graph.tensors) == ""
+    for reach, remark in ((64, False), (65, True)):
+        weights = np.clip(layer.weights, -reach, reach)
+        assert bool(pair_saturation("onnxruntime", replace(layer, weights=weights), unsigned)) is remark
