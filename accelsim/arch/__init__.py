@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from accelsim.arch.arithmetic import ARITHMETICS, Arithmetic, arithmetic_named
-from accelsim.arch.load import load_arch, preset_names, presets_dir
-from accelsim.arch.model import (
+from accelsim.arch.compute import (
     AccumulatorConfig,
-    ActivationBufferConfig,
-    Arch,
     ArrayConfig,
-    BufferConfig,
-    DmaConfig,
-    DramConfig,
+    CoresConfig,
     RequantizerConfig,
     TechConfig,
     VectorConfig,
 )
+from accelsim.arch.load import load_arch, preset_names, presets_dir
+from accelsim.arch.memory import ActivationBufferConfig, BufferConfig, DmaConfig, DramConfig
+from accelsim.arch.model import Arch
 from accelsim.arch.schema import json_schema
 
 __all__ = [
@@ -26,6 +24,7 @@ __all__ = [
     "Arithmetic",
     "ArrayConfig",
     "BufferConfig",
+    "CoresConfig",
     "DmaConfig",
     "DramConfig",
     "RequantizerConfig",

@@ -1,0 +1,175 @@
+"""The sections of a machine that compute: MAC array, accumulators, requantization and vector units, cores; and its technology."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, StrictBool, model_validator
+
+from accelsim.arch import fields
+from accelsim.arch.section import Section
+
+
+class ArrayConfig(Section):
+    """The MAC array."""
+
+    rows: Annotated[fields.Side, Field(description="rows of MACs")]
+    cols: Annotated[fields.Side, Field(description="columns of MACs")]
+    dataflow: Annotated[
+        fields.Dataflow,
+        Field(
+            description="which operand stays in a systolic array while the others pass; adder_tree: activations are broadcast to "
+            "all columns, each of which sums its products over the rows at once"
+        ),
+    ]
+    weight_bits: Annotated[
+        fields.OperandBits,
+        Field(description="width of a weight port, bits; wider weights take ceil(bits / port) passes"),
+    ] = 8
+    activation_bits: Annotated[
+        fields.OperandBits,
+        Field(description="width of an activation port, bits; wider activations take ceil(bits / port) passes each"),
+    ] = 8
+    weight_preload: Annotated[
+        fields.Preload,
+        Field(
+            description="weight- and input-stationary: what stays shifts in before a fold (serial) or behind the one before"
+        ),
+    ] = "serial"
+    pipeline_stages: Annotated[
+        fields.Stages,
+        Field(description="registers between a product and its accumulator, beyond the steps of a systolic array"),
+    ] = 0
+    first_cycle: Annotated[
+        fields.CycleNumber,
+        Field(description="number of a layer's first compute cycle; 0 reports the index of the last one, as SCALE-Sim"),
+    ] = 1
+    brick_bits: Annotated[
+        fields.BrickBits | None,
+        Field(
+            description="composable MACs: each is made of multipliers this wide, which narrow operands share out; null: none"
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _ports_are_bricks(self) -> Self:
+        if self.brick_bits is not None:
+            for name in ("weight_bits", "activation_bits"):
+                bits = getattr(self, name)
+                if bits != self._bricked(bits):
+                    raise ValueError(
+                        f"brick_bits of {self.brick_bits} with {name} of {bits}: expected ports of 2, 4, 8, 16 or 32 bits"
+                    )
+        return self
+
+    def passes(self, weight_bits: int, activation_bits: int) -> int:
+        """Array passes per product: operands wider than the ports are fed in slices (8x16 half rate, 16x16 quarter)."""
+        return -(-weight_bits // self.weight_bits) * -(-activation_bits // self.activation_bits)
+
+    def products(self, weight_bits: int, activation_bits: int) -> int:
+        """Products of one sum that a composable MAC makes at once; 1 without bricks.
+
+        ``(weight port / weight slot) * (activation port / activation slot)``, a slot being the operand's width rounded up to
+        2, 4, 8 or 16 bits, at most the port: 16 of 2x2, 4 of 4x4 and of 2x8, 1 of 8x8 on 8-bit ports (the Fusion Unit of
+        Sharma et al., ISCA 2018).
+        """
+        if self.brick_bits is None:
+            return 1
+        weight, activation = self._bricked(weight_bits), self._bricked(activation_bits)
+        return max(1, self.weight_bits // weight) * max(1, self.activation_bits // activation)
+
+    def _bricked(self, bits: int) -> int:
+        """``bits`` rounded up to a brick times a power of two."""
+        brick = self.brick_bits or 1
+        return brick << (-(-bits // brick) - 1).bit_length()
+
+
+class AccumulatorConfig(Section):
+    """The accumulators behind the array."""
+
+    count: Annotated[fields.Words, Field(description="words in all, both halves of a double-buffered set included")]
+    bits: Annotated[fields.AccumulatorBits, Field(description="width of a word, bits")]
+    overflow: Annotated[fields.OverflowPolicy, Field(description="what becomes of a sum that leaves the width")]
+    double_buffered: Annotated[
+        StrictBool, Field(description="whether one half is requantized while the other accumulates")
+    ] = True
+    products_per_add: Annotated[
+        fields.ProductsPerAdd,
+        Field(
+            description="consecutive products of a compute tile that an adder tree sums exactly before each addition, in the "
+            "order kernel row, kernel column, channel, padding included; tile: all of them; overflow is judged after additions"
+        ),
+    ] = 1
+    bias_bits: Annotated[
+        fields.BiasBits | None,
+        Field(description="width of a bias, bits; wider biases are refused; null: as wide as the sum"),
+    ] = None
+    word_per_slice: Annotated[
+        StrictBool,
+        Field(
+            description="whether activations wider than their port take one word per slice, which makes their sums as much "
+            "wider; false: slices are shifted and added into one word, as in bit-serial arrays"
+        ),
+    ] = True
+
+    @model_validator(mode="after")
+    def _holds_a_word(self) -> Self:
+        if self.double_buffered and self.count < 2:
+            raise ValueError("double-buffered accumulators need a count of 2 or more, one word per half, got 1")
+        return self
+
+
+class RequantizerConfig(Section):
+    """The unit that takes accumulators to output codes."""
+
+    lanes: Annotated[fields.Side, Field(description="outputs per cycle")]
+
+
+class VectorConfig(Section):
+    """The unit for layers without MACs."""
+
+    lanes: Annotated[fields.Side, Field(description="elements per cycle")]
+
+
+class CoresConfig(Section):
+    """How many times the machine has all but its DRAM, and how a layer is shared out."""
+
+    count: Annotated[
+        fields.Cores,
+        Field(
+            description="identical cores, each with its own array, accumulators, buffers, units and DMA queues, at one DRAM port"
+        ),
+    ] = 1
+    split: Annotated[
+        fields.Split,
+        Field(
+            description="what is shared out of a MAC layer: output channels (whole groups, where there are several), output rows, "
+            "or what makes the layer faster by a closed form (auto)"
+        ),
+    ] = "auto"
+
+
+class TechConfig(Section):
+    """What one action costs."""
+
+    energy_table: Annotated[
+        fields.Name, Field(description="name of a packaged energy table, or the path of a YAML file")
+    ] = "horowitz_45nm"
+    node_nm: Annotated[
+        fields.Node | None,
+        Field(
+            description="process node that the table is scaled to, nm (Stillmaker & Baas' factors); null: the table's own"
+        ),
+    ] = None
+    voltage_v: Annotated[
+        fields.Voltage | None,
+        Field(
+            description="supply that the table is scaled to, V (energy with its square, leakage with it); null: the table's own"
+        ),
+    ] = None
+    dram: Annotated[
+        fields.Name | None,
+        Field(
+            description="DRAM whose energy per bit replaces the table's: lpddr4, ddr3, hbm2, ...; null: the table's own"
+        ),
+    ] = None

@@ -1,0 +1,131 @@
+"""The sections of a machine that hold and move data: buffers, DMA queues, DRAM."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, StrictBool, model_validator
+
+from accelsim.arch import fields
+from accelsim.arch.dram import DramStandard, dram_standards
+from accelsim.arch.section import Section
+
+
+class BufferConfig(Section):
+    """One on-chip memory between DRAM and the array."""
+
+    size_bytes: Annotated[
+        fields.Size, Field(description="bytes in all, both halves of a double-buffered memory included")
+    ]
+    double_buffered: Annotated[StrictBool, Field(description="whether one half is filled while the other is read")] = (
+        True
+    )
+    bytes_per_cycle: Annotated[
+        fields.BytesPerCycle | None,
+        Field(
+            description="width of the read port, bytes per cycle: what the banks of one tile deliver together; "
+            "null: as its reader needs"
+        ),
+    ] = None
+    banks: Annotated[
+        fields.Banks,
+        Field(
+            description="banks; with one port, the halves of a double-buffered memory stand in banks of their own where the number "
+            "is even, else a tile is filled and read in turn with its neighbours"
+        ),
+    ] = 1
+    ports: Annotated[
+        fields.Ports,
+        Field(description="accesses per bank and cycle: 1, a read or a write; 2, a read and a write"),
+    ] = 2
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether one tile is filled while another is read: two halves, and two ports or banks of their own."""
+        return self.double_buffered and (self.ports == 2 or self.banks % 2 == 0)
+
+    @model_validator(mode="after")
+    def _holds_a_byte(self) -> Self:
+        if self.double_buffered and self.size_bytes < 2:
+            raise ValueError("a double-buffered memory needs 2 bytes or more, one per half, got 1")
+        return self
+
+
+class ActivationBufferConfig(BufferConfig):
+    """The memory of activations: slots for tiles, and a part that keeps whole tensors between layers."""
+
+    resident_bytes: Annotated[
+        fields.Reserve,
+        Field(
+            description="bytes of size_bytes set aside to keep whole tensors on chip from the layer that makes them to the last "
+            "that reads them; the slots for tiles share the rest; 0: every tensor goes through DRAM"
+        ),
+    ] = 0
+
+    @model_validator(mode="after")
+    def _leaves_room_for_tiles(self) -> Self:
+        least = 2 if self.double_buffered else 1
+        if self.resident_bytes and self.size_bytes - self.resident_bytes < least:
+            raise ValueError(
+                f"resident_bytes of {self.resident_bytes} in size_bytes of {self.size_bytes}: expected at most "
+                f"{max(0, self.size_bytes - least)}, since tiles need the rest; enlarge size_bytes or keep less"
+            )
+        return self
+
+
+class DmaConfig(Section):
+    """The queues between DRAM and the buffers."""
+
+    setup_cycles: Annotated[fields.SetupCycles, Field(description="cycles before each transfer")] = 0
+    weight_compression: Annotated[
+        fields.Compression | None,
+        Field(
+            description="coding of constant weights in DRAM, unpacked on their way into the weight buffer: zero_run_length, pairs of "
+            "zeros before and weight as in EIE, for each tile that it makes shorter; null: none"
+        ),
+    ] = None
+    zero_run_bits: Annotated[
+        fields.RunBits, Field(description="width of the run in a pair of zero_run_length, bits")
+    ] = 4
+
+
+class DramConfig(Section):
+    """The memory outside the chip."""
+
+    bandwidth_bytes_per_s: Annotated[fields.Bandwidth, Field(description="bytes per second of its one port")]
+    latency_ns: Annotated[
+        fields.Latency, Field(description="nanoseconds from the end of a transfer at the port to its data on the chip")
+    ]
+    burst_bytes: Annotated[
+        fields.BurstBytes,
+        Field(
+            description="bytes of a burst, a power of two: each run of consecutive addresses in a transfer is rounded out to whole, "
+            "aligned bursts; at least a burst of the standard; 1: exactly the bytes of the tile are moved"
+        ),
+    ] = 1
+    standard: Annotated[
+        fields.DramName | None,
+        Field(
+            description="DRAM channel whose rows, banks and timings bound each transfer from below, beside bandwidth_bytes_per_s, "
+            "which must not exceed its peak; null: bandwidth and latency only"
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _within_the_channel(self) -> Self:
+        if self.channel is not None and self.bandwidth_bytes_per_s > self.channel.peak_bytes_per_s:
+            raise ValueError(
+                f"bandwidth_bytes_per_s of {self.bandwidth_bytes_per_s} with standard {self.standard}: expected at most the "
+                f"{self.channel.peak_bytes_per_s} of that channel; lower it, or choose another standard"
+            )
+        return self
+
+    @property
+    def channel(self) -> DramStandard | None:
+        """The parameters of ``standard``."""
+        return None if self.standard is None else dram_standards()[self.standard]
+
+    @property
+    def bytes_per_burst(self) -> int:
+        """Bytes that the DRAM moves at once: ``burst_bytes``, at least a burst of the standard."""
+        return self.burst_bytes if self.channel is None else max(self.burst_bytes, self.channel.burst_bytes)
