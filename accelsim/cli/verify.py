@@ -119,6 +119,9 @@ def _inputs(model: str, path: str | None, count: int | None) -> tuple[dict[str, 
     from accelsim.simulation import read_inputs
 
     if path is None:
+        from accelsim.importers import resolve_model
+
+        resolve_model(model)
         shipped = shipped_inputs(model)
         if shipped is None:
             raise InputError(f"{model}: no inputs; give --inputs FILE, an .npz with the key 'input' or tensor names")
