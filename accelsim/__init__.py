@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from accelsim.result import Result
     from accelsim.simulation import Simulation, read_inputs, run, simulate
     from accelsim.timing import Timeline, schedule, schedule_simpy
+    from accelsim.verification import VerificationReport, verify
 
     __version__: str
 
@@ -39,6 +40,7 @@ _HOME = {
     "Result": "accelsim.result",
     "Simulation": "accelsim.simulation",
     "Timeline": "accelsim.timing",
+    "VerificationReport": "accelsim.verification",
     "build_program": "accelsim.program",
     "check_program": "accelsim.program",
     "compare": "accelsim.report",
@@ -52,6 +54,7 @@ _HOME = {
     "schedule_simpy": "accelsim.timing",
     "simulate": "accelsim.simulation",
     "supported_operators": "accelsim.importers",
+    "verify": "accelsim.verification",
 }
 
 __all__ = [
@@ -63,6 +66,7 @@ __all__ = [
     "Result",
     "Simulation",
     "Timeline",
+    "VerificationReport",
     "__version__",
     "build_program",
     "check_program",
@@ -77,6 +81,7 @@ __all__ = [
     "schedule_simpy",
     "simulate",
     "supported_operators",
+    "verify",
 ]
 
 

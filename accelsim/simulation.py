@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.arch import Arch, load_arch
-from accelsim.energy import load_table
+from accelsim.energy import table_of
 from accelsim.errors import GraphError, InputError
 from accelsim.graph import Graph, Reshape
 from accelsim.importers import load_graph, resolve_model
@@ -121,7 +121,7 @@ def _graph(model: str | Path | Graph, arch: Arch) -> Graph:
 def _simulation(timeline: Timeline, values: Values | None) -> Simulation:
     program = timeline.program
     summary: ValueSummary | None = values.summary if values else None
-    result = summarize(timeline, table=load_table(program.arch.tech.energy_table), values=summary)
+    result = summarize(timeline, table=table_of(program.arch), values=summary)
     return Simulation(program.graph, program.arch, program, timeline, result, values.tensors if values else None)
 
 

@@ -71,6 +71,10 @@ NANOSECONDS = Quantity("time", "ns", _scaled({f"{p}s": f * 10**9 for p, f in _SM
 """Nanoseconds."""
 PICOJOULES = Quantity("energy", "pJ", _scaled({f"{p}J": f * 10**12 for p, f in _SMALLER.items()}), ("3.2 pJ", "1.3 nJ"))
 """Picojoules."""
+WATTS = Quantity("power", "W", _scaled({f"{p}W": f for p, f in _SMALLER.items()}), ("23 uW", "1.2 mW"))
+"""Watts."""
+SQUARE_MICROMETRES = Quantity("area", "um2", _scaled({"um2": 1, "mm2": 10**6}), ("282 um2", "1.4 mm2"))
+"""Square micrometres."""
 
 
 def parse_bytes(value: object) -> int:
@@ -101,6 +105,11 @@ def parse_nanoseconds(value: object) -> float:
 def parse_picojoules(value: object) -> float:
     """Picojoules of ``"3.2 pJ"`` or of a plain number of picojoules."""
     return float(_exact(value, PICOJOULES))
+
+
+def parse_quantity(value: object, quantity: Quantity) -> float:
+    """``value`` in the base unit of ``quantity``; a text must name its unit, a plain number is in the base unit."""
+    return float(_exact(value, quantity))
 
 
 def _whole(value: object, quantity: Quantity) -> int:

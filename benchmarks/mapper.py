@@ -19,7 +19,7 @@ from accelsim.energy import load_table
 from accelsim.graph import MacLayer
 from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import map_layer
-from accelsim.mapper.greedy import operand_bits
+from accelsim.program.footprint import operand_bits
 from accelsim.search import search_mapping
 from accelsim.search._bounds import CYCLES, search
 from accelsim.search.search import FINALISTS, _energies, _limits, _shape, array_of
@@ -40,9 +40,9 @@ def main() -> None:
     kernel = whole = greedy = 0.0
     for layer in layers.values():
         space, bits = space_of(layer.geometry), operand_bits(layer, graph)
-        values, best = np.empty(FINALISTS), np.zeros((FINALISTS, 8), np.int64)
+        values, best = np.empty(FINALISTS), np.zeros((FINALISTS, 10), np.int64)
         record, limits = array_of(bits, arch), _limits(layer, bits, arch)
-        energies, shape = _energies(layer, graph, arch, table), _shape(layer)
+        energies, shape = _energies(layer, graph, arch, table), _shape(layer, graph, arch)
         begin = time.process_time()
         seen, legal = search(
             record, limits, energies, shape, space.pixels, space.taps, space.channels, space.rows, space.columns,

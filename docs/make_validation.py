@@ -21,14 +21,13 @@ from onnx.reference import ReferenceEvaluator  # noqa: E402
 
 from accelsim.execute import WholeReader  # noqa: E402
 from accelsim.importers import load_graph, resolve_model  # noqa: E402
+from docs.pages import VALIDATION, replaced  # noqa: E402
 from tests.importers.onnx import test_element_types as element_types  # noqa: E402
 from tests.importers.onnx.networks import cnn  # noqa: E402
 from tests.importers.onnx.runtime import differences, run_graph  # noqa: E402
 from tests.oracles.runtimes import RUNTIMES  # noqa: E402
 from tests.shared_models import INT8_MODELS, SHARED  # noqa: E402
 
-PAGE = ROOT / "docs" / "validation.md"
-MARKERS = "<!-- begin: {} -->\n", "<!-- end: {} -->\n"
 INPUTS = 20
 LABELS = {
     "litert-reference": "LiteRT BUILTIN_REF",
@@ -120,17 +119,10 @@ def onnx_table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def replaced(text: str, name: str, table: str) -> str:
-    """``text`` with what stands between the markers of ``name`` replaced."""
-    begin, end = (marker.format(name) for marker in MARKERS)
-    before, rest = text.split(begin)
-    return f"{before}{begin}{table}{end}{rest.split(end)[1]}"
-
-
 def main() -> None:
-    text = PAGE.read_text(encoding="utf-8")
+    text = VALIDATION.read_text(encoding="utf-8")
     text = replaced(text, "tflite", table())
-    PAGE.write_text(replaced(text, "onnx", onnx_table()), encoding="utf-8")
+    VALIDATION.write_text(replaced(text, "onnx", onnx_table()), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Execute ``first_run.py`` and write it, with its outputs, as ``first_run.ipynb``.
+"""Execute each notebook script of this folder and write it, with its outputs, as ``.ipynb``.
 
 python notebooks/make.py
 """
@@ -14,14 +14,22 @@ import nbclient
 HERE = Path(__file__).resolve().parent
 
 
+NAMES = ("first_run", "fake_quant")
+
+
 def main() -> None:
-    notebook = jupytext.read(HERE / "first_run.py")
+    for name in NAMES:
+        make(name)
+
+
+def make(name: str) -> None:
+    notebook = jupytext.read(HERE / f"{name}.py")
     with tempfile.TemporaryDirectory() as folder:
         resources = {"metadata": {"path": folder}}
         nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
-    jupytext.write(notebook, HERE / "first_run.ipynb")
+    jupytext.write(notebook, HERE / f"{name}.ipynb")
 
 
 if __name__ == "__main__":

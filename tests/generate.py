@@ -328,15 +328,29 @@ def random_input(rng: Rng, graph: Graph) -> dict[str, np.ndarray]:
     return {p.tensor: rng.integers(-128, 128, graph.tensors[p.tensor].shape).astype(np.int8) for p in graph.inputs}
 
 
+def random_array(rng: Rng) -> dict[str, object]:
+    """Shape and dataflow; an adder tree adds the products of all its rows at once and preloads nothing."""
+    rows, tree = int(rng.integers(1, 20)), bool(rng.integers(4) == 0)
+    systolic = ["weight_stationary", "output_stationary", "input_stationary"]
+    return {
+        "array.rows": rows,
+        "array.cols": int(rng.integers(1, 20)),
+        "array.dataflow": "adder_tree" if tree else str(rng.choice(systolic)),
+        "array.weight_preload": "serial" if tree else str(rng.choice(["serial", "overlapped"])),
+        "accumulator.products_per_add": rows if tree else 1,
+    }
+
+
 def random_arch(rng: Rng) -> Arch:
-    """A machine with every knob turned at random, its buffers large enough for the smallest tiles of any generated network."""
+    """A machine with every knob turned at random, its buffers large enough for the smallest tiles of any generated network.
+
+    One of three keeps no tensors on chip; most of those have several cores.
+    """
     resident = int(rng.choice([0, rng.integers(1, 400), rng.integers(400, 6000)]))
-    return load_arch("edge_16x16").with_(
-        {
-            "array.rows": int(rng.integers(1, 20)),
-            "array.cols": int(rng.integers(1, 20)),
-            "array.dataflow": str(rng.choice(["weight_stationary", "output_stationary", "input_stationary"])),
-            "array.weight_preload": str(rng.choice(["serial", "overlapped"])),
+    arch = load_arch("edge_16x16").with_(
+        random_array(rng)
+        | {
+            "array.pipeline_stages": int(rng.choice([0, 0, rng.integers(1, 9)])),
             "array.activation_bits": int(rng.choice([4, 8])),
             "accumulator.count": int(rng.integers(4, 200)),
             "accumulator.double_buffered": bool(rng.integers(2)),
@@ -353,15 +367,35 @@ def random_arch(rng: Rng) -> Arch:
             "dma.setup_cycles": int(rng.integers(0, 10)),
             "dram.bandwidth_bytes_per_s": int(rng.integers(10**7, 10**10)),
             "dram.latency_ns": float(rng.integers(0, 200)),
+            **{f"{name}_buffer.ports": int(rng.integers(1, 3)) for name in ("weight", "activation", "output")},
+            **{f"{name}_buffer.banks": int(rng.integers(1, 4)) for name in ("weight", "activation", "output")},
+            "dma.weight_compression": None if rng.random() < 0.6 else "zero_run_length",
+            "dma.zero_run_bits": int(rng.integers(1, 6)),
+            "dram.burst_bytes": int(rng.choice([1, 1, 8, 64])),
+            "dram.standard": None if rng.random() < 0.6 else str(rng.choice(["LPDDR5_6400", "HBM2_2000", "DDR4_3200"])),
         }
     )
+    if resident:
+        return arch
+    cores, split = int(rng.choice([1, 2, 3, 5])), str(rng.choice(["auto", "channels", "rows"]))
+    return arch.with_({"cores.count": cores, "cores.split": split})
+
+
+def roomy(arch: Arch, graph: Graph) -> Arch:
+    """``arch`` with buffers that hold two of the longest rows that some layer of ``graph`` needs whole."""
+    rows = [x.output_shape[-1] for x in graph.layers if isinstance(x, VectorLayer) and x.whole_axes]
+    longest = max(rows, default=0)
+    slots = arch.activation_buffer.size_bytes - arch.activation_buffer.resident_bytes
+    edits = {"output_buffer.size_bytes": max(arch.output_buffer.size_bytes, 2 * longest)}
+    edits["activation_buffer.size_bytes"] = arch.activation_buffer.resident_bytes + max(slots, 2 * longest)
+    return arch.with_(edits)
 
 
 def random_mapping(rng: Rng, layer: Layer, best: Mapping | None) -> Mapping | None:
     """A legal mapping that the mapper would not have chosen: the chosen tiles, some of them cut further."""
     if isinstance(best, MacMapping):
         whole_groups = best.groups > 1
-        cut = {f: int(rng.integers(1, getattr(best, f) + 1)) for f in ("oh", "ow", "kh", "kw", "groups")}
+        cut = {f: int(rng.integers(1, getattr(best, f) + 1)) for f in ("oh", "ow", "kh", "kw", "groups", "n")}
         if not whole_groups:
             cut |= {f: int(rng.integers(1, getattr(best, f) + 1)) for f in ("oc", "ic")}
         else:
@@ -377,7 +411,8 @@ def random_mapping(rng: Rng, layer: Layer, best: Mapping | None) -> Mapping | No
 def random_program(seed: int, *, most_layers: int = 5) -> Program:
     """A network, a machine, and for each layer either the mapper's tiles or worse ones."""
     rng = np.random.default_rng(seed)
-    graph, arch = random_graph(rng, most_layers=most_layers), random_arch(rng)
+    graph = random_graph(rng, most_layers=most_layers)
+    arch = roomy(random_arch(rng), graph)
     mappings = map_graph(graph, arch=arch)
     if rng.random() < 0.5:
         mappings = tuple(random_mapping(rng, layer, m) for layer, m in zip(graph.layers, mappings, strict=True))

@@ -113,7 +113,7 @@ def mixed_input(rng: Rng, graph: Graph) -> dict[str, np.ndarray]:
     }
 
 
-def mixed_arch(rng: Rng) -> Arch:
+def mixed_arch(rng: Rng, *, systolic: bool = False) -> Arch:
     """A machine with every knob of the array and the accumulators at random; it never traps."""
     bricks, resident = bool(rng.integers(2)), int(rng.choice([0, 200, 4000]))
     ports = [2, 4, 8, 16] if bricks else [1, 2, 3, 5, 8, 16]
@@ -130,13 +130,19 @@ def mixed_arch(rng: Rng) -> Arch:
         "activation_buffer.resident_bytes": resident,
         "output_buffer.size_bytes": int(rng.integers(200, 1000)),
     }
-    return random_arch(rng).with_(edits)
+    edits["cores.count"] = 1 if resident else int(rng.choice([1, 2, 3]))
+    drawn = random_arch(rng)
+    if systolic and drawn.array.dataflow == "adder_tree":
+        drawn = drawn.with_({"array.dataflow": "weight_stationary"})
+    if drawn.array.dataflow == "adder_tree":
+        edits |= {"array.brick_bits": None, "accumulator.products_per_add": drawn.array.rows}
+    return drawn.with_(edits)
 
 
 def mixed_program(seed: int, **edits: object) -> Program:
     """A network of mixed widths on a machine, in the mapper's tiles or in worse ones."""
     rng = np.random.default_rng(seed)
-    graph, arch = mixed_graph(rng), mixed_arch(rng).with_(edits)
+    graph, arch = mixed_graph(rng), mixed_arch(rng, systolic=bool(edits)).with_(edits)
     mappings = map_graph(graph, arch=arch)
     if rng.random() < 0.5:
         mappings = tuple(random_mapping(rng, layer, m) for layer, m in zip(graph.layers, mappings, strict=True))

@@ -8,6 +8,7 @@ import pytest
 from accelsim.arch import Arch, load_arch
 from accelsim.cli.lists import shipped_inputs
 from accelsim.errors import ModelError
+from accelsim.graph import MacLayer
 from accelsim.kernels.mac import accumulate
 from accelsim.numerics import requantize_int
 from accelsim.simulation import Simulation, read_inputs, run
@@ -41,6 +42,17 @@ def test_codes_are_those_of_the_twin_and_of_the_tiles(scheme: str) -> None:
     for place in np.random.default_rng(1).integers(0, sums.shape, (60, 4)).tolist():
         at = tuple(place)
         assert codes[at] == requantize_int(int(sums[at]), layer.requant, at[3])
+
+
+@pytest.mark.parametrize(
+    ("arithmetic", "scheme"),
+    [("tosa", "single"), ("nvdla", "nvdla_cvt"), ("gemmini", "float32_half_even"), ("ethos-u-natural", "single")],
+)
+def test_the_arithmetic_of_a_chip_brings_its_scheme(arithmetic: str, scheme: str) -> None:
+    chosen = load_arch("edge_16x16").with_({"arithmetic": arithmetic})
+    layers = [layer for layer in run("digits_cnn", arch=chosen).graph.layers if isinstance(layer, MacLayer)]
+    assert len(layers) > 2
+    assert {layer.requant.scheme for layer in layers} == {scheme}
 
 
 def test_an_alias_gives_the_bits_of_its_scheme() -> None:

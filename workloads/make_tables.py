@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 FORMAT_NOTE = (
-    "Made by make_tables.py. Shapes only: h, w, c are the input's; layers run one after another.",
+    "Made by make_tables.py. Shapes only: h, w, c are the input's; inputs are the layers whose results it reads, - one from outside.",
     "A matmul multiplies two activations: h rows, c = groups * k, oc = groups * n. Rectifiers are fused.",
 )
 
@@ -31,6 +31,7 @@ class Row:
     groups: int = 1
     weight_bits: int = 8
     activation_bits: int = 8
+    inputs: str = ""
 
     @property
     def output(self) -> tuple[int, int, int]:
@@ -44,20 +45,45 @@ class Row:
         return (size + 2 * margin - self.dilation * (kernel - 1) - 1) // self.stride + 1
 
 
+@dataclass(frozen=True)
+class Place:
+    """What a layer can read: a tensor's height, width and channels, and the layer that made it (``-``: from outside)."""
+
+    shape: tuple[int, int, int]
+    made: str = "-"
+
+
 class Table:
-    """Rows collected layer by layer; ``shape`` is the height, width and channels that the next layer reads."""
+    """Rows collected layer by layer; ``here`` is what the next layer reads."""
 
     def __init__(self, *source: str, shape: tuple[int, int, int]) -> None:
         self.source = source
-        self.shape = shape
+        self.here = Place(shape)
         self.rows: list[Row] = []
 
-    def layer(self, name: str, op: str, *, oc: int = 0, **columns: int | str) -> None:
-        """Append a layer that reads the current shape; ``oc`` 0 keeps the channel count."""
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels that the next layer reads."""
+        return self.here.shape
+
+    def layer(self, name: str, op: str, *, oc: int = 0, second: Place | None = None, **columns: int | str) -> None:
+        """Append a layer that reads the current place, and ``second``; ``oc`` 0 keeps the channel count."""
         h, w, c = self.shape
-        row = Row(name=name, op=op, h=h, w=w, c=c, oc=oc or c, **columns)  # type: ignore[arg-type]
+        made = [place.made for place in (self.here, second) if place]
+        inputs = "" if set(made) == {"-"} else " ".join(made)
+        row = Row(name=name, op=op, h=h, w=w, c=c, oc=oc or c, inputs=inputs, **columns)  # type: ignore[arg-type]
         self.rows.append(row)
-        self.shape = row.output
+        self.here = Place(row.output, name)
+
+    def view(self, *shape: int) -> None:
+        """Let the next layer read the same values in another shape."""
+        h, w, c = shape
+        self.here = Place((h, w, c), self.here.made)
+
+    def outside(self, *shape: int) -> None:
+        """Let the next layer read what no layer of the table made."""
+        h, w, c = shape
+        self.here = Place((h, w, c))
 
     def conv(self, name: str, oc: int, *, kernel: int = 1, stride: int = 1, padding: str | int = 0) -> None:
         """Append a square convolution."""
@@ -71,7 +97,7 @@ class Table:
     def flatten(self) -> None:
         """Let the next layer read one row of all values."""
         h, w, c = self.shape
-        self.shape = (1, 1, h * w * c)
+        self.view(1, 1, h * w * c)
 
     def classifier(self, classes: int) -> None:
         """Append global average, dense layer and softmax."""
@@ -106,14 +132,21 @@ def resnet50() -> Table:
 
 
 def _bottleneck(table: Table, name: str, *, width: int, stride: int) -> None:
-    entry = table.shape
+    entry = table.here
     table.conv(f"{name}.reduce", width, stride=stride)
     table.conv(f"{name}.spatial", width, kernel=3, padding=1)
     table.conv(f"{name}.expand", 4 * width)
-    if entry != table.shape:
-        table.shape = entry
-        table.conv(f"{name}.project", 4 * width, stride=stride)
-    table.layer(f"{name}.add", "add")
+    _shortcut(table, name, entry, width=4 * width, stride=stride)
+
+
+def _shortcut(table: Table, name: str, entry: Place, *, width: int, stride: int) -> None:
+    """Add what came in, through a 1x1 convolution where its shape differs."""
+    made = table.here
+    if entry.shape != made.shape:
+        table.here = entry
+        table.conv(f"{name}.project", width, stride=stride)
+        entry, table.here = table.here, made
+    table.layer(f"{name}.add", "add", second=entry)
 
 
 def resnet18() -> Table:
@@ -134,13 +167,10 @@ def resnet18() -> Table:
 
 
 def _basic_block(table: Table, name: str, *, width: int, stride: int) -> None:
-    entry = table.shape
+    entry = table.here
     table.conv(f"{name}.first", width, kernel=3, stride=stride, padding=1)
     table.conv(f"{name}.second", width, kernel=3, padding=1)
-    if entry != table.shape:
-        table.shape = entry
-        table.conv(f"{name}.project", width, stride=stride)
-    table.layer(f"{name}.add", "add")
+    _shortcut(table, name, entry, width=width, stride=stride)
 
 
 def vgg16() -> Table:
@@ -237,14 +267,14 @@ def mobilenet_v2() -> Table:
 
 
 def _inverted_residual(table: Table, name: str, *, expansion: int, channels: int, stride: int, kernel: int = 3) -> None:
-    entry = table.shape
-    hidden = entry[2] * expansion
+    entry = table.here
+    hidden = entry.shape[2] * expansion
     if expansion > 1:
         table.conv(f"{name}.expand", hidden, padding="same")
     table.depthwise(f"{name}.depthwise", kernel=kernel, stride=stride)
     table.conv(f"{name}.project", channels, padding="same")
-    if entry == table.shape:
-        table.layer(f"{name}.add", "add")
+    if entry.shape == table.shape:
+        table.layer(f"{name}.add", "add", second=entry)
 
 
 # Kernel, expansion channels, channels, squeeze-and-excite, h-swish, stride: Howard et al. 2019, table 1.
@@ -292,8 +322,8 @@ def mobilenet_v3_large() -> Table:
 
 def _mobile_block(table: Table, name: str, columns: tuple[int, int, int, bool, bool, int]) -> None:
     kernel, hidden, channels, squeeze, swish, stride = columns
-    entry = table.shape
-    if hidden != entry[2]:
+    entry = table.here
+    if hidden != entry.shape[2]:
         table.conv(f"{name}.expand", hidden, padding="same")
         _activation(table, f"{name}.expand", swish)
     table.depthwise(f"{name}.depthwise", kernel=kernel, stride=stride)
@@ -301,8 +331,8 @@ def _mobile_block(table: Table, name: str, columns: tuple[int, int, int, bool, b
     if squeeze:
         _squeeze_and_excite(table, name)
     table.conv(f"{name}.project", channels, padding="same")
-    if entry == table.shape:
-        table.layer(f"{name}.add", "add")
+    if entry.shape == table.shape:
+        table.layer(f"{name}.add", "add", second=entry)
 
 
 def _activation(table: Table, name: str, swish: bool) -> None:
@@ -311,13 +341,13 @@ def _activation(table: Table, name: str, swish: bool) -> None:
 
 
 def _squeeze_and_excite(table: Table, name: str) -> None:
-    h, w, c = table.shape
+    whole, (h, w, c) = table.here, table.shape
     table.layer(f"{name}.squeeze", "mean", kh=h, kw=w)
     table.layer(f"{name}.reduce", "dense", oc=_multiple_of_eight(c / 4))
     table.layer(f"{name}.excite", "dense", oc=c)
     table.layer(f"{name}.gate", "lut")
-    table.shape = (h, w, c)
-    table.layer(f"{name}.scale", "scale")
+    factors, table.here = table.here, whole
+    table.layer(f"{name}.scale", "scale", second=factors)
 
 
 def _multiple_of_eight(channels: float) -> int:
@@ -380,23 +410,32 @@ def bert_base() -> Table:
 
 def _transformer_layer(table: Table, name: str, *, keys: int) -> None:
     _attention(table, name, keys=keys)
+    entry = table.here
     table.layer(f"{name}.ffn_up", "dense", oc=4 * WIDTH)
     table.layer(f"{name}.gelu", "lut")
     table.layer(f"{name}.ffn_down", "dense", oc=WIDTH)
-    table.layer(f"{name}.ffn_add", "add")
+    table.layer(f"{name}.ffn_add", "add", second=entry)
 
 
 def _attention(table: Table, name: str, *, keys: int) -> None:
-    tokens, _, width = table.shape
-    for projection in ("query", "key", "value"):
-        table.layer(f"{name}.{projection}", "dense", oc=width)
-    table.layer(f"{name}.scores", "matmul", oc=HEADS * keys, groups=HEADS)
-    table.shape = (tokens, HEADS, keys)
+    entry, (tokens, _, width) = table.here, table.shape
+    query, key, value = (_projection(table, f"{name}.{part}", entry) for part in ("query", "key", "value"))
+    if keys != tokens:  # they come from a cache
+        key = value = Place((keys, 1, width))
+    table.here = query
+    table.layer(f"{name}.scores", "matmul", oc=HEADS * keys, groups=HEADS, second=key)
+    table.view(tokens, HEADS, keys)
     table.layer(f"{name}.softmax", "softmax")
-    table.shape = (tokens, 1, HEADS * keys)
-    table.layer(f"{name}.context", "matmul", oc=width, groups=HEADS)
+    table.view(tokens, 1, HEADS * keys)
+    table.layer(f"{name}.context", "matmul", oc=width, groups=HEADS, second=value)
     table.layer(f"{name}.output", "dense", oc=width)
-    table.layer(f"{name}.attention_add", "add")
+    table.layer(f"{name}.attention_add", "add", second=entry)
+
+
+def _projection(table: Table, name: str, entry: Place) -> Place:
+    table.here = entry
+    table.layer(name, "dense", oc=entry.shape[2])
+    return table.here
 
 
 def vit_b16() -> Table:
@@ -411,10 +450,10 @@ def vit_b16() -> Table:
     table.conv("patches", WIDTH, kernel=16, stride=16)
     h, w, _ = table.shape
     tokens = h * w + 1
-    table.shape = (tokens, 1, WIDTH)
+    table.outside(tokens, 1, WIDTH)
     for index in range(LAYERS):
         _transformer_layer(table, f"layer{index}", keys=tokens)
-    table.shape = (1, 1, WIDTH)
+    table.outside(1, 1, WIDTH)
     table.layer("fc", "dense", oc=1000)
     table.layer("softmax", "softmax")
     return table
@@ -447,7 +486,7 @@ def _gpt2(tokens: int, mode: str) -> Table:
     )
     for index in range(LAYERS):
         _transformer_layer(table, f"layer{index}", keys=GPT2_CONTEXT)
-    table.shape = (1, 1, WIDTH)
+    table.outside(1, 1, WIDTH)
     table.layer("vocabulary", "dense", oc=GPT2_VOCABULARY)
     return table
 

@@ -148,6 +148,8 @@ _FLOAT32_ELEMENTWISE = dict.fromkeys(
     ("ADD", "SUB", "MUL", "QUANTIZE", "RELU", "RELU6", "LEAKY_RELU"), "onnxruntime_float32"
 )
 
+_MACS = SPECIAL_SCHEMES["finn_thresholds"]
+
 _ALL = (
     Arithmetic(
         name="litert-reference",
@@ -212,10 +214,34 @@ _ALL = (
         description="FINN's multi-thresholds: the source model's own scaling, exact at every sum; element-wise operators as tables",
         source="Umuroglu and Jahre 1709.04060; FINN MultiThreshold; QONNX Quant",
         schemes=_table(
-            **dict.fromkeys(SPECIAL_SCHEMES["finn_thresholds"], "finn_thresholds"),
+            **dict.fromkeys(_MACS, "finn_thresholds"),
             MEAN="float32_half_even",
             **_FLOAT32_ELEMENTWISE,
         ),
+    ),
+    Arithmetic(
+        name="tosa",
+        description="TOSA's RESCALE with SINGLE_ROUND: one rounding, half up, everywhere",
+        source="TOSA specification, apply_scale_32; reference model arith_util.h",
+        schemes=dict.fromkeys(OPERATORS, "single"),
+    ),
+    Arithmetic(
+        name="nvdla",
+        description="NVDLA's output converter behind the MACs: 16-bit multiplier, half away from zero; all else as TFLite",
+        source="nvdla/hw cmod/hls/sdp/sdp_c.cpp",
+        schemes=_table(**dict.fromkeys(_MACS, "nvdla_cvt")),
+    ),
+    Arithmetic(
+        name="gemmini",
+        description="Gemmini's float32 acc_scale behind the MACs, half to even; all else as TFLite",
+        source="ucb-bar/gemmini AccumulatorScale.scala, Configs.scala",
+        schemes=_table(**dict.fromkeys(_MACS, "float32_half_even")),
+    ),
+    Arithmetic(
+        name="ethos-u-natural",
+        description="Ethos-U with NpuRoundingMode NATURAL behind the MACs, half up; all else as TFLite (mode TFL is tflite-micro)",
+        source="Vela api.py NpuRoundingMode, scaling.py",
+        schemes=_table(**dict.fromkeys(_MACS, "single")),
     ),
 )
 

@@ -95,8 +95,12 @@ class _Reader:
         if isinstance(node, MappingNode):
             return self.mapping(node, path)
         if isinstance(node, SequenceNode):
-            return [self.value(item, path) for item in node.value]
+            return [self.item(item, (*path, str(i))) for i, item in enumerate(node.value)]
         return self.scalar(node)
+
+    def item(self, node: Node, path: Path) -> Any:
+        self.document.lines[path] = _line(node)
+        return self.value(node, path)
 
     def scalar(self, node: Node) -> Any:
         """A number, truth value, null or text; dates and unknown tags stay texts."""

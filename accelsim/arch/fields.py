@@ -27,7 +27,10 @@ MIN_CLOCK_HZ, MAX_CLOCK_HZ = 10**3, 10**11
 MAX_BANDWIDTH = 10**15  # bytes per second
 MAX_LATENCY_NS = 1e9  # one second
 MAX_BYTES_PER_CYCLE = 2**20
+MAX_BURST = 65_536  # bytes: eight times the longest row of a channel
 MAX_SETUP_CYCLES = 10**9
+MAX_STAGES = 64
+MAX_CORES = 64  # each core adds eight queues to the clocks of the checker
 MAX_PRODUCTS_PER_ADD = 65_536  # inputs of an adder tree: as many as MAX_SIDE rows
 WHOLE_TILE = "tile"
 MAX_CYCLES_PER_BYTE = 10**6  # of the DRAM; keeps cycle counts of whole networks within 64 bits
@@ -76,6 +79,12 @@ def _check_overrides(overrides: dict[str, str]) -> FrozenDict:
     return FrozenDict({operator: checked_scheme(operator, scheme) for operator, scheme in overrides.items()})
 
 
+def _check_power_of_two(value: int) -> int:
+    if value & (value - 1):
+        raise ConfigError(f"expected a power of two, got {value}", value=value)
+    return value
+
+
 def _products_per_add(value: object) -> int | str:
     if value == WHOLE_TILE:
         return WHOLE_TILE
@@ -91,8 +100,17 @@ def _no_truth_value(value: object) -> object:
     return value
 
 
+def _no_number_text(value: object) -> object:
+    if isinstance(value, bool | str):
+        raise ValueError(f"expected a number, got {str(value).lower()!r}")
+    return value
+
+
 Side = Annotated[int, _whole(1, MAX_SIDE)]
 """A number of parallel parts."""
+Stages = Annotated[int, _whole(0, MAX_STAGES)]
+"""Registers in a row."""
+Cores = Annotated[int, _whole(1, MAX_CORES)]
 OperandBits = Annotated[int, _whole(1, 32)]
 AccumulatorBits = Annotated[int, _whole(8, 64)]
 BiasBits = Annotated[int, _whole(8, 64)]
@@ -106,6 +124,14 @@ ProductsPerAdd = Annotated[
 ]
 Words = Annotated[int, _whole(1, MAX_MEMORY)]
 BytesPerCycle = Annotated[int, _whole(1, MAX_BYTES_PER_CYCLE)]
+BurstBytes = Annotated[int, _whole(1, MAX_BURST), _checked(_check_power_of_two)]
+"""A power of two."""
+DramName = Annotated[Literal["DDR4_2400", "DDR4_3200", "LPDDR4_3200", "LPDDR5_6400", "HBM2_2000"], Field()]
+"""Channels of ``dram_standards.yaml``."""
+Banks = Annotated[int, _whole(1, MAX_SIDE)]
+Ports = Annotated[int, _whole(1, 2)]
+RunBits = Annotated[int, _whole(1, 16)]
+Compression = Literal["zero_run_length"]
 SetupCycles = Annotated[int, _whole(0, MAX_SETUP_CYCLES)]
 Size = Annotated[
     int, _whole(1, MAX_MEMORY), BeforeValidator(parse_bytes), _quantity_schema(BYTES, 1, MAX_MEMORY, "integer")
@@ -136,6 +162,16 @@ Latency = Annotated[
     _quantity_schema(NANOSECONDS, 0, MAX_LATENCY_NS, "number"),
 ]
 """Nanoseconds, or ``"100 ns"``."""
+MIN_NODE_NM, MAX_NODE_NM = 7, 130  # of Stillmaker & Baas' scaling factors
+MAX_VOLTAGE_V = 5.0
+Node = Annotated[
+    float, Field(ge=MIN_NODE_NM, le=MAX_NODE_NM, allow_inf_nan=False, strict=False), BeforeValidator(_no_number_text)
+]
+"""Nanometres."""
+Voltage = Annotated[
+    float, Field(gt=0, le=MAX_VOLTAGE_V, allow_inf_nan=False, strict=False), BeforeValidator(_no_number_text)
+]
+"""Volts."""
 Label = Annotated[str, Field(max_length=2000)]
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$")]
 """One line that neither starts nor ends with a space."""
@@ -152,6 +188,7 @@ Overrides = Annotated[
     ),
 ]
 CycleNumber = Annotated[Literal[0, 1], BeforeValidator(_no_truth_value)]
-Dataflow = Literal["weight_stationary", "output_stationary", "input_stationary"]
+Dataflow = Literal["weight_stationary", "output_stationary", "input_stationary", "adder_tree"]
+Split = Literal["auto", "channels", "rows"]
 Preload = Literal["serial", "overlapped"]
 OverflowPolicy = Literal["wrap", "saturate", "saturate_symmetric", "trap"]

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from accelsim.arch import fields
 from accelsim.arch.arithmetic import Arithmetic, arithmetic_named
+from accelsim.arch.dram import DramStandard, dram_standards
 
 
 class _Section(BaseModel):
@@ -20,7 +21,13 @@ class ArrayConfig(_Section):
 
     rows: Annotated[fields.Side, Field(description="rows of MACs")]
     cols: Annotated[fields.Side, Field(description="columns of MACs")]
-    dataflow: Annotated[fields.Dataflow, Field(description="which operand stays in the array while the others pass")]
+    dataflow: Annotated[
+        fields.Dataflow,
+        Field(
+            description="which operand stays in a systolic array while the others pass; adder_tree: activations are broadcast to "
+            "all columns, each of which sums its products over the rows at once"
+        ),
+    ]
     weight_bits: Annotated[
         fields.OperandBits,
         Field(description="width of a weight port, bits; wider weights take ceil(bits / port) passes"),
@@ -35,6 +42,10 @@ class ArrayConfig(_Section):
             description="weight- and input-stationary: what stays shifts in before a fold (serial) or behind the one before"
         ),
     ] = "serial"
+    pipeline_stages: Annotated[
+        fields.Stages,
+        Field(description="registers between a product and its accumulator, beyond the steps of a systolic array"),
+    ] = 0
     first_cycle: Annotated[
         fields.CycleNumber,
         Field(description="number of a layer's first compute cycle; 0 reports the index of the last one, as SCALE-Sim"),
@@ -125,8 +136,27 @@ class BufferConfig(_Section):
     )
     bytes_per_cycle: Annotated[
         fields.BytesPerCycle | None,
-        Field(description="width of the read port, bytes per cycle; null: as its reader needs"),
+        Field(
+            description="width of the read port, bytes per cycle: what the banks of one tile deliver together; "
+            "null: as its reader needs"
+        ),
     ] = None
+    banks: Annotated[
+        fields.Banks,
+        Field(
+            description="banks; with one port, the halves of a double-buffered memory stand in banks of their own where the number "
+            "is even, else a tile is filled and read in turn with its neighbours"
+        ),
+    ] = 1
+    ports: Annotated[
+        fields.Ports,
+        Field(description="accesses per bank and cycle: 1, a read or a write; 2, a read and a write"),
+    ] = 2
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether one tile is filled while another is read: two halves, and two ports or banks of their own."""
+        return self.double_buffered and (self.ports == 2 or self.banks % 2 == 0)
 
     @model_validator(mode="after")
     def _holds_a_byte(self) -> Self:
@@ -173,6 +203,16 @@ class DmaConfig(_Section):
     """The queues between DRAM and the buffers."""
 
     setup_cycles: Annotated[fields.SetupCycles, Field(description="cycles before each transfer")] = 0
+    weight_compression: Annotated[
+        fields.Compression | None,
+        Field(
+            description="coding of constant weights in DRAM, unpacked on their way into the weight buffer: zero_run_length, pairs of "
+            "zeros before and weight as in EIE, for each tile that it makes shorter; null: none"
+        ),
+    ] = None
+    zero_run_bits: Annotated[
+        fields.RunBits, Field(description="width of the run in a pair of zero_run_length, bits")
+    ] = 4
 
 
 class DramConfig(_Section):
@@ -182,6 +222,57 @@ class DramConfig(_Section):
     latency_ns: Annotated[
         fields.Latency, Field(description="nanoseconds from the end of a transfer at the port to its data on the chip")
     ]
+    burst_bytes: Annotated[
+        fields.BurstBytes,
+        Field(
+            description="bytes of a burst, a power of two: each run of consecutive addresses in a transfer is rounded out to whole, "
+            "aligned bursts; at least a burst of the standard; 1: exactly the bytes of the tile are moved"
+        ),
+    ] = 1
+    standard: Annotated[
+        fields.DramName | None,
+        Field(
+            description="DRAM channel whose rows, banks and timings bound each transfer from below, beside bandwidth_bytes_per_s, "
+            "which must not exceed its peak; null: bandwidth and latency only"
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _within_the_channel(self) -> Self:
+        if self.channel is not None and self.bandwidth_bytes_per_s > self.channel.peak_bytes_per_s:
+            raise ValueError(
+                f"bandwidth_bytes_per_s of {self.bandwidth_bytes_per_s} with standard {self.standard}: expected at most the "
+                f"{self.channel.peak_bytes_per_s} of that channel; lower it, or choose another standard"
+            )
+        return self
+
+    @property
+    def channel(self) -> DramStandard | None:
+        """The parameters of ``standard``."""
+        return None if self.standard is None else dram_standards()[self.standard]
+
+    @property
+    def bytes_per_burst(self) -> int:
+        """Bytes that the DRAM moves at once: ``burst_bytes``, at least a burst of the standard."""
+        return self.burst_bytes if self.channel is None else max(self.burst_bytes, self.channel.burst_bytes)
+
+
+class CoresConfig(_Section):
+    """How many times the machine has all but its DRAM, and how a layer is shared out."""
+
+    count: Annotated[
+        fields.Cores,
+        Field(
+            description="identical cores, each with its own array, accumulators, buffers, units and DMA queues, at one DRAM port"
+        ),
+    ] = 1
+    split: Annotated[
+        fields.Split,
+        Field(
+            description="what is shared out of a MAC layer: output channels (whole groups, where there are several), output rows, "
+            "or what makes the layer faster by a closed form (auto)"
+        ),
+    ] = "auto"
 
 
 class TechConfig(_Section):
@@ -190,6 +281,24 @@ class TechConfig(_Section):
     energy_table: Annotated[
         fields.Name, Field(description="name of a packaged energy table, or the path of a YAML file")
     ] = "horowitz_45nm"
+    node_nm: Annotated[
+        fields.Node | None,
+        Field(
+            description="process node that the table is scaled to, nm (Stillmaker & Baas' factors); null: the table's own"
+        ),
+    ] = None
+    voltage_v: Annotated[
+        fields.Voltage | None,
+        Field(
+            description="supply that the table is scaled to, V (energy with its square, leakage with it); null: the table's own"
+        ),
+    ] = None
+    dram: Annotated[
+        fields.Name | None,
+        Field(
+            description="DRAM whose energy per bit replaces the table's: lpddr4, ddr3, hbm2, ...; null: the table's own"
+        ),
+    ] = None
 
 
 class Arch(_Section):
@@ -220,7 +329,28 @@ class Arch(_Section):
     vector: VectorConfig
     dma: DmaConfig = DmaConfig()
     dram: DramConfig
+    cores: CoresConfig = CoresConfig()
     tech: TechConfig = TechConfig()
+
+    @model_validator(mode="after")
+    def _tree_adds_its_rows(self) -> Self:
+        if self.array.dataflow != "adder_tree":
+            return self
+        if self.accumulator.products_per_add != self.array.rows:
+            raise ValueError(
+                f"accumulator.products_per_add of {self.accumulator.products_per_add} with an adder tree over array.rows of "
+                f"{self.array.rows}: expected {self.array.rows}, since a tree adds the products of all rows at once"
+            )
+        for name, value, needed in (
+            ("weight_preload", self.array.weight_preload, "serial"),
+            ("brick_bits", self.array.brick_bits, None),
+        ):
+            if value != needed:
+                raise ValueError(
+                    f"array.{name} of {value} with an adder tree: expected {needed or 'null'}; the weights of a fold stand in "
+                    "registers filled while the fold before runs, and each MAC makes one product"
+                )
+        return self
 
     @model_validator(mode="after")
     def _dram_keeps_up(self) -> Self:
@@ -231,13 +361,23 @@ class Arch(_Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _cores_share_no_tensors(self) -> Self:
+        resident = self.activation_buffer.resident_bytes
+        if self.cores.count > 1 and resident:
+            raise ValueError(
+                f"cores.count of {self.cores.count} with activation_buffer.resident_bytes of {resident}: expected 0, since a "
+                "tensor that several cores make and read fits no single core's memory; keep nothing or use one core"
+            )
+        return self
+
     @property
     def peak_macs_per_cycle(self) -> int:
-        """Multiply-accumulates per cycle of a full array, at operands as wide as its ports."""
-        return self.array.rows * self.array.cols
+        """Multiply-accumulates per cycle of all cores' full arrays, at operands as wide as their ports."""
+        return self.cores.count * self.array.rows * self.array.cols
 
     def macs_per_cycle(self, weight_bits: int, activation_bits: int) -> float:
-        """Multiply-accumulates per cycle of a full array at operands of these widths."""
+        """Multiply-accumulates per cycle of all cores' full arrays at operands of these widths."""
         rate = self.array.products(weight_bits, activation_bits) / self.array.passes(weight_bits, activation_bits)
         return self.peak_macs_per_cycle * rate
 

@@ -11,10 +11,13 @@ import click
 from accelsim.cli.accumulators import accumulators_command
 from accelsim.cli.architectures import arch, archs
 from accelsim.cli.compare import compare_command
+from accelsim.cli.energy import energy
 from accelsim.cli.importing import import_command
 from accelsim.cli.lists import models, ops
 from accelsim.cli.mapping import map_command
+from accelsim.cli.quantizing import quantize_command
 from accelsim.cli.run import run_command
+from accelsim.cli.verify import verify_command
 from accelsim.errors import AccelsimError
 
 INTERRUPTED = 130
@@ -78,11 +81,14 @@ for _command in (
     run_command,
     compare_command,
     accumulators_command,
+    verify_command,
     import_command,
     map_command,
+    quantize_command,
     ops,
     archs,
     arch,
     models,
+    energy,
 ):
     main.add_command(_command)

@@ -36,6 +36,8 @@ def _what(path: Path) -> str:
     if path.suffix == ".csv":
         return "shapes only: cycles, traffic and energy, no values"
     inputs = _test_inputs_beside(path)
+    if path.stem.endswith("_float"):
+        return f"real numbers, for accelsim quantize; test inputs in {path.stem}_test.npz"
     return "weights and biases" + (f"; test inputs in {inputs.name}" if inputs else "")
 
 
@@ -47,6 +49,11 @@ def shipped_inputs(model: str) -> Path | None:
         return None
     found = packaged_models().get(model)
     return None if found is None else _test_inputs_beside(found)
+
+
+def inputs_file(given: str) -> str:
+    """The file of inputs that is meant: a path, or the name of a packaged workload for the test inputs that ship with it."""
+    return str(shipped_inputs(given) or given)
 
 
 def _test_inputs_beside(path: Path) -> Path | None:

@@ -51,7 +51,10 @@ class Outputs:
 @click.option("--arch", "machine", required=True, metavar="ARCH", help="A preset (see: accelsim archs) or a YAML file.")
 @set_option()
 @click.option(
-    "--input", "input_path", metavar="FILE", help="Inputs as .npz: key 'input' or tensor names; 'labels' for accuracy."
+    "--input",
+    "input_path",
+    metavar="FILE",
+    help="Inputs as .npz: key 'input' or tensor names; 'labels' for accuracy. Or a packaged workload, for its own.",
 )
 @arithmetic_option()
 @mapping_option()
@@ -118,17 +121,16 @@ def run_command(
 
 def _inputs(model: str, path: str | None) -> tuple[Mapping[str, NDArray[Any]] | None, NDArray[Any] | None]:
     """Arrays and labels of ``path``, or of the test inputs that ship with a packaged workload; None without any."""
+    from accelsim.cli.lists import inputs_file, shipped_inputs
     from accelsim.simulation import read_inputs
 
     if path is None:
-        from accelsim.cli.lists import shipped_inputs
-
         shipped = shipped_inputs(model)
         if shipped is None:
             return None, None
         note(f"inputs are the workload's own {shipped.name}; choose others with --input")
         path = str(shipped)
-    return read_inputs(path)
+    return read_inputs(inputs_file(path))
 
 
 def show_result(simulation: Simulation) -> None:

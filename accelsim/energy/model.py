@@ -1,15 +1,20 @@
-"""Counts times table: the energy of each layer, split by component."""
+"""Counts times table: the energy of each layer, split by component, by entry of the table, and by tensor."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from accelsim.arch import Arch
-from accelsim.energy.counts import ActionCounts
+from accelsim.energy.costs import Charges, Costs, add
+from accelsim.energy.counts import STATIONARY, ActionCounts
+from accelsim.energy.machine import BUFFERS, idle_charges, load_steps, memory_bytes, multiply_charges, requant_charges
 from accelsim.energy.table import EnergyTable
 from accelsim.graph import Graph, Layer, MacLayer
 from accelsim.program import Program
-from accelsim.program.footprint import accumulator_words
 
 COMPONENTS = (
     "array",
@@ -19,31 +24,32 @@ COMPONENTS = (
     "output_buffer",
     "requantizer",
     "vector",
+    "dma",
     "dram",
+    "clock",
+    "leakage",
 )
+TENSORS = ("weights", "inputs", "partial_sums", "outputs", "arithmetic", "idle")
+"""What energy is spent on: moving one of four tensors, computing, or being on."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EnergySplit:
-    """Picojoules of one layer by component."""
+    """Picojoules of one layer, three ways: by component, by entry of the table, by tensor; each adds up to ``total``."""
 
-    array: float
-    weight_buffer: float
-    activation_buffer: float
-    accumulator: float
-    output_buffer: float
-    requantizer: float
-    vector: float
-    dram: float
+    components: Mapping[str, float]
+    entries: Mapping[str, float]
+    tensors: Mapping[str, float]
 
     @property
     def total(self) -> float:
         """Sum over components."""
-        return float(sum(getattr(self, name) for name in COMPONENTS))
+        return float(sum(self.components.values()))
 
 
 COMPONENT_OF = {
     "array_mac": "array",
+    "array_load": "array",
     "weight_buffer_read": "weight_buffer",
     "weight_buffer_write": "weight_buffer",
     "activation_buffer_read": "activation_buffer",
@@ -54,56 +60,120 @@ COMPONENT_OF = {
     "output_buffer_write": "output_buffer",
     "requantizer_requant": "requantizer",
     "vector_step": "vector",
+    "dma_transfer": "dma",
     "dram_read": "dram",
     "dram_write": "dram",
 }
 """Component in which each action of :class:`~accelsim.energy.ActionCounts` spends its energy."""
 
 
-def layer_energy(program: Program, counts: ActionCounts, table: EnergyTable) -> tuple[EnergySplit, ...]:
-    """Energy of every layer: its action counts times :func:`action_energies`."""
+def layer_energy(
+    program: Program,
+    counts: ActionCounts,
+    table: EnergyTable,
+    *,
+    cycles: NDArray[np.int64] | None = None,
+    costs: Costs | None = None,
+) -> tuple[EnergySplit, ...]:
+    """Energy of every layer: its action counts times :func:`action_charges`, and what the machine draws in ``cycles``.
+
+    ``cycles`` is int64 of shape (layers,), None for the energy of the actions alone. Other counts (of gated or toggling
+    operands, say) go the same way. ``costs`` may share what was looked up in ``table`` before.
+    """
+    costs = costs or Costs(table)
+    idle = idle_charges(program.arch, costs) if cycles is not None else {}
     return tuple(
-        _split(counts.of_layer(i), action_energies(layer, graph=program.graph, arch=program.arch, table=table))
+        _split(
+            counts.of_layer(i),
+            action_charges(layer, graph=program.graph, arch=program.arch, costs=costs),
+            {name: {key: pj * int(cycles[i]) for key, pj in parts.items()} for name, parts in idle.items()}
+            if cycles is not None
+            else {},
+            stationary=STATIONARY[program.arch.array.dataflow],
+        )
         for i, layer in enumerate(program.graph.layers)
     )
 
 
-def _split(counts: dict[str, int], energies: dict[str, float]) -> EnergySplit:
-    parts = dict.fromkeys(COMPONENTS, 0.0)
+def _split(
+    counts: dict[str, int], charges: dict[str, Charges], idle: Mapping[str, Charges], *, stationary: str
+) -> EnergySplit:
+    components, tensors = dict.fromkeys(COMPONENTS, 0.0), dict.fromkeys(TENSORS, 0.0)
+    entries: Charges = {}
     for action, component in COMPONENT_OF.items():
-        parts[component] += counts[action] * energies[action]
-    return EnergySplit(**parts)
+        pj = sum(charges[action].values())
+        components[component] += counts[action] * pj
+        add(entries, charges[action], counts[action])
+        for tensor, number in _by_tensor(action, counts, stationary):
+            tensors[tensor] += number * pj
+    for component, parts in idle.items():
+        components[component] += sum(parts.values())
+        tensors["idle"] += sum(parts.values())
+        add(entries, parts, 1.0)
+    return EnergySplit(components=components, entries=entries, tensors=tensors)
+
+
+_WHOLE = {
+    "array_mac": "arithmetic",
+    "requantizer_requant": "arithmetic",
+    "vector_step": "arithmetic",
+    "weight_buffer_read": "weights",
+    "weight_buffer_write": "weights",
+    "accumulator_read": "partial_sums",
+    "accumulator_write": "partial_sums",
+    "output_buffer_read": "outputs",
+    "output_buffer_write": "outputs",
+    "dram_write": "outputs",
+}
+
+
+def _by_tensor(action: str, counts: dict[str, int], stationary: str) -> tuple[tuple[str, int], ...]:
+    """How many of an action serve which tensor."""
+    if action in _WHOLE:
+        return ((_WHOLE[action], counts[action]),)
+    if action == "array_load":
+        return ((stationary or "weights", counts[action]),)
+    if action == "activation_buffer_write":
+        kept = counts["kept"]
+        return (("outputs", kept), ("inputs", counts[action] - kept))
+    weights = counts["recalled_weights"] if action == "activation_buffer_read" else counts["dram_read_weights"]
+    if action == "dma_transfer":
+        return (("weights", weights), ("inputs", counts["dram_read"] - weights), ("outputs", counts["dram_write"]))
+    return (("weights", weights), ("inputs", counts[action] - weights))
+
+
+def action_charges(layer: Layer, *, graph: Graph, arch: Arch, costs: Costs) -> dict[str, Charges]:
+    """What one action of each kind (one bit, one accumulator word) draws on while ``layer`` runs: picojoules by entry.
+
+    Reads and writes of memories cost per bit by the capacity of the memory.
+    """
+    word, sizes = arch.accumulator.bits, memory_bytes(arch)
+    charges: dict[str, Charges] = {}
+    for memory in (*BUFFERS, "accumulator"):
+        bits = word if memory == "accumulator" else 1
+        for action in ("read", "write"):
+            size = {"bits": float(bits), "capacity_bytes": float(sizes[memory])}
+            charges[f"{memory}_{action}"] = costs.charges(memory, action, size)
+    moved = costs.maybe("array", "load", {"bits": 1.0}) or {}
+    charges["array_load"] = {key: pj * load_steps(arch) for key, pj in moved.items()}
+    charges |= {action: {} for action in ("array_mac", "requantizer_requant", "vector_step")}
+    if isinstance(layer, MacLayer):
+        charges["array_mac"] = multiply_charges(layer, graph=graph, arch=arch, costs=costs)
+        charges["requantizer_requant"] = requant_charges(layer, graph=graph, arch=arch, costs=costs)
+    else:
+        charges["vector_step"] = costs.charges("vector", "step", {})
+    charges["dma_transfer"] = costs.maybe("dma", "transfer", {"bits": 1.0}) or {}
+    charges["dram_read"] = costs.charges("dram", "read", {"bits": 1.0})
+    charges["dram_write"] = costs.charges("dram", "write", {"bits": 1.0})
+    return charges
 
 
 def action_energies(layer: Layer, *, graph: Graph, arch: Arch, table: EnergyTable) -> dict[str, float]:
-    """Picojoules of one action of each kind (of one bit, of one accumulator word) while ``layer`` runs on ``arch``.
-
-    One MAC is one multiply of its operand widths and one add of accumulator width; one requantization one 32 x 32-bit
-    multiply and two 32-bit adds (rounding, zero point); one vector step one 8-bit multiply and one 32-bit add.
-    """
-    activation_bits = graph.tensors[layer.inputs[0]].format.bits
-    weight_bits = layer.weight_format.bits if isinstance(layer, MacLayer) else 0
-    word = arch.accumulator.bits
-    sum_bits = word * accumulator_words(activation_bits, arch)
-    multiply, add = table.entry("multiplier", "multiply"), table.entry("adder", "add")
-    mac = multiply.energy_pj(left_bits=weight_bits, right_bits=activation_bits) + add.energy_pj(bits=sum_bits)
-    accumulator_bytes = max(1, arch.accumulator.count * word // 8)
-    return {
-        "array_mac": mac,
-        **_sram("weight_buffer", arch.weight_buffer.size_bytes, table),
-        **_sram("activation_buffer", arch.activation_buffer.size_bytes, table),
-        **{action: word * pj for action, pj in _sram("accumulator", accumulator_bytes, table).items()},
-        **_sram("output_buffer", arch.output_buffer.size_bytes, table),
-        "requantizer_requant": multiply.energy_pj(left_bits=32, right_bits=32) + 2 * add.energy_pj(bits=32),
-        "vector_step": multiply.energy_pj(left_bits=8, right_bits=8) + add.energy_pj(bits=32),
-        "dram_read": table.entry("dram", "read").energy_pj(bits=1),
-        "dram_write": table.entry("dram", "write").energy_pj(bits=1),
-    }
+    """Picojoules of one action of each kind: the sums of :func:`action_charges`."""
+    charges = action_charges(layer, graph=graph, arch=arch, costs=Costs(table))
+    return {action: float(sum(parts.values())) for action, parts in charges.items()}
 
 
-def _sram(memory: str, capacity_bytes: int, table: EnergyTable) -> dict[str, float]:
-    """Picojoules per bit of the two actions of one memory."""
-    return {
-        f"{memory}_{action}": table.entry("sram", action).energy_pj(bits=1, capacity_bytes=capacity_bytes)
-        for action in ("read", "write")
-    }
+def idle_energy(arch: Arch, table: EnergyTable) -> float:
+    """Picojoules per cycle of leakage and clock tree."""
+    return float(sum(sum(parts.values()) for parts in idle_charges(arch, Costs(table)).values()))

@@ -1,123 +1,145 @@
-"""Energy tables: YAML files in which every figure has a size, a node and a source."""
+"""Energy tables as values: every figure with its unit, node, voltage, size law, source and range."""
 
 from __future__ import annotations
 
-import math
-from functools import lru_cache
-from pathlib import Path
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
+from accelsim.energy.laws import Term
 from accelsim.errors import ConfigError
+from accelsim.units import PICOJOULES, SQUARE_MICROMETRES, WATTS, Quantity
 
-Law = Literal["product", "linear", "per_bit_sqrt_capacity"]
-_KEYS: dict[str, set[str]] = {
-    "product": {"left_bits", "right_bits"},
-    "linear": {"bits"},
-    "per_bit_sqrt_capacity": {"bits", "capacity_bytes"},
-}
+ENERGY_ACTIONS = (
+    "multiply", "add", "mac", "load", "read", "write", "requant", "threshold", "shift", "step", "move", "transfer", "tick",
+)  # fmt: skip
+"""Actions that cost picojoules each time."""
+LEAK, AREA = "leak", "area"
+"""Watts as long as the machine is on; square micrometres."""
+ACTIONS = (*ENERGY_ACTIONS, LEAK, AREA)
+OFF_CHIP = ("dram",)
+"""Components that another process makes: node and voltage of the machine do not scale them."""
 
 
-class EnergyEntry(BaseModel):
-    """Energy of one action of one component: ``value_pj`` at the ``reference`` size, and the law to other sizes."""
+def quantity_of(action: str) -> Quantity:
+    """What the value of an action is measured in."""
+    return {LEAK: WATTS, AREA: SQUARE_MICROMETRES}.get(action, PICOJOULES)
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+@dataclass(frozen=True, kw_only=True)
+class EnergyEntry:
+    """One action of one component: picojoules (watts for ``leak``, square micrometres for ``area``) at any size.
+
+    ``low`` and ``high`` are the factors between which the source leaves the value, None where it gives no range; ``fill``
+    says by which rule the entry came from another table.
+    """
 
     component: str
     action: str
-    value_pj: float = Field(ge=0)
-    reference: dict[str, int]
-    law: Law
-    source: str = Field(min_length=1)
+    law: str
+    terms: tuple[Term, ...]
+    source: str
+    node_nm: float | None
+    voltage_v: float | None
+    low: float | None = None
+    high: float | None = None
+    fill: str = ""
 
-    def energy_pj(self, **size: float) -> float:
-        """Picojoules at ``size``, which has the same keys as ``reference``.
+    @property
+    def key(self) -> str:
+        """``component.action``."""
+        return f"{self.component}.{self.action}"
 
-        ``product``: ratio of left_bits * right_bits; ``linear``: of bits; ``per_bit_sqrt_capacity``: of bits times the
-        square root of the ratio of capacities.
-        """
-        ratio = {key: size[key] / self.reference[key] for key in self.reference}
-        if self.law == "per_bit_sqrt_capacity":
-            return self.value_pj * ratio["bits"] * math.sqrt(ratio["capacity_bytes"])
-        return self.value_pj * math.prod(ratio.values())
+    @property
+    def range(self) -> tuple[float, float]:
+        """Factors between which the value lies; (1, 1) where no range is known."""
+        return (self.low or 1.0, self.high or 1.0)
+
+    def value(self, **sizes: float) -> float:
+        """The value at ``sizes``; ConfigError where one is missing, or the law leaves its range (below 0)."""
+        try:
+            found = sum(term.value(sizes) for term in self.terms)
+        except KeyError as error:
+            raise ConfigError(f"entry {self.key}: its law {self.law} needs the size {error.args[0]}") from error
+        if found < 0:
+            at = ", ".join(f"{name} {size:g}" for name, size in sizes.items())
+            raise ConfigError(
+                f"entry {self.key}: its law {self.law} gives {found:.3g} at {at}; it does not reach so far"
+            )
+        return found
+
+    def scaled(self, factor: float) -> EnergyEntry:
+        """The entry with its value times ``factor``."""
+        return replace(self, terms=tuple(term.scaled(factor) for term in self.terms))
 
 
-class EnergyTable(BaseModel):
-    """All entries of one technology, and what it does not cover."""
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A share of a compound: ``times`` actions of a component at ``sizes``, all written over the compound's own sizes."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    component: str
+    action: str
+    times: str | float = 1
+    sizes: tuple[tuple[str, str | float], ...] = ()
+    optional: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compound:
+    """A component made of others, as in Accelergy (Wu et al., ICCAD 2019): one of its actions as a sum of parts."""
+
+    component: str
+    action: str
+    parts: tuple[Part, ...]
+    source: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnergyTable:
+    """All entries of one technology, compounds of them, which gaps were filled by which rule, what is not covered."""
 
     name: str
     version: int
-    node_nm: int = Field(gt=0)
-    voltage_v: float = Field(gt=0)
+    source: str
+    node_nm: float | None
+    voltage_v: float | None
     entries: tuple[EnergyEntry, ...]
+    compounds: tuple[Compound, ...] = ()
     not_modelled: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    alpha: float | None = None
+    threshold_v: float | None = None
+
+    @cached_property
+    def by_key(self) -> Mapping[tuple[str, str], EnergyEntry]:
+        """Entries by (component, action)."""
+        return {(entry.component, entry.action): entry for entry in self.entries}
+
+    def find(self, component: str, action: str) -> EnergyEntry | None:
+        """The entry of ``component`` and ``action``, or None."""
+        return self.by_key.get((component, action))
 
     def entry(self, component: str, action: str) -> EnergyEntry:
         """The entry of ``component`` and ``action``; ConfigError where the table has none."""
-        for entry in self.entries:
-            if (entry.component, entry.action) == (component, action):
-                return entry
-        raise ConfigError(
-            f"energy table {self.name!r} has no entry {component}.{action}; add one with value, reference, law and source"
-        )
+        found = self.find(component, action)
+        if found is None:
+            raise ConfigError(missing_entry(self, component, action), table=self.name)
+        return found
+
+    @property
+    def fills(self) -> tuple[str, ...]:
+        """One sentence for each entry that another table lent."""
+        return tuple(f"{entry.key}: {entry.fill}" for entry in self.entries if entry.fill)
+
+    def scaled(self, factor: float | Callable[[EnergyEntry], float]) -> EnergyTable:
+        """The table with every value times ``factor``, or times what ``factor`` says of its entry."""
+        entries = tuple(e.scaled(factor(e) if callable(factor) else factor) for e in self.entries)
+        return replace(self, entries=entries)
 
 
-def tables_dir() -> Path:
-    """Folder of the tables that ship with the package."""
-    return Path(__file__).parent / "tables"
-
-
-@lru_cache(maxsize=16)
-def load_table(name_or_path: str) -> EnergyTable:
-    """The packaged table of that name, or the table in a YAML file; ConfigError says what is wrong and where."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    path = tables_dir() / f"{name_or_path}.yaml"
-    if not path.is_file():
-        path = Path(name_or_path)
-    if not path.is_file():
-        names = sorted(p.stem for p in tables_dir().glob("*.yaml"))
-        raise ConfigError(
-            f"tech.energy_table: no table {name_or_path!r}; packaged tables are {names}, or give a YAML file"
-        )
-    try:
-        content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-        table = EnergyTable.model_validate(_tuples(content))
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not a YAML file: {' '.join(str(error).split())}") from error
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {_first(error)}") from error
-    _check_entries(table, path)
-    return table
-
-
-def _tuples(content: object) -> object:
-    """YAML lists as tuples, which strict validation asks for."""
-    if isinstance(content, list):
-        return tuple(_tuples(item) for item in content)
-    if isinstance(content, dict):
-        return {key: _tuples(value) for key, value in content.items()}
-    return content
-
-
-def _first(error: ValidationError) -> str:
-    first = error.errors()[0]
-    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
-
-
-def _check_entries(table: EnergyTable, path: Path) -> None:
-    seen: set[tuple[str, str]] = set()
-    for entry in table.entries:
-        key = (entry.component, entry.action)
-        if key in seen:
-            raise ConfigError(f"{path}: entry {entry.component}.{entry.action} stands twice")
-        seen.add(key)
-        if set(entry.reference) != _KEYS[entry.law] or min(entry.reference.values()) < 1:
-            expected = ", ".join(sorted(_KEYS[entry.law]))
-            raise ConfigError(
-                f"{path}: entry {entry.component}.{entry.action}: law {entry.law} needs a positive reference of {expected}"
-            )
+def missing_entry(table: EnergyTable, component: str, action: str) -> str:
+    """The message for a gap."""
+    return (
+        f"energy table {table.name!r} has no entry {component}.{action}; add one with value, law, source and uncertainty, "
+        "or a fill rule that names another table"
+    )

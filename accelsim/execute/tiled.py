@@ -22,6 +22,7 @@ from accelsim.kernels.mac import accumulate_block, centred
 from accelsim.kernels.vector import evaluate
 from accelsim.numerics import IntFormat, Overflow, requantize
 from accelsim.program import Engine, Memory, Program
+from accelsim.program.array_model import pipelines_tiles
 from accelsim.program.footprint import accumulator_words, slot_capacity, slots
 
 
@@ -67,7 +68,7 @@ def _timeline_order(timeline: Times) -> Iterator[tuple[int, bool]]:
 
 
 class _TiledReader:
-    """The state of one inference: DRAM, buffers, accumulators, tensors kept on chip.
+    """The state of one inference: DRAM, each core's buffers and accumulators, tensors kept on chip.
 
     ``_kept`` is what became of each tensor that never reaches DRAM: for the caller, no operation reads it.
     """
@@ -75,9 +76,10 @@ class _TiledReader:
     def __init__(self, program: Program, inputs: Mapping[str, NDArray[Any]]) -> None:
         self._program, self._graph = program, program.graph
         self._accumulators = accumulator_formats(program.graph, program.arch)
-        self._memories: dict[Memory, Bytes] = {
-            memory: _memory(memory, program) for memory in Memory if memory not in (Memory.DRAM, Memory.RESIDENT)
-        }
+        on_chip = [memory for memory in Memory if memory not in (Memory.DRAM, Memory.RESIDENT)]
+        self._memories: list[dict[Memory, Bytes]] = [
+            {memory: _memory(memory, program) for memory in on_chip} for _ in range(program.arch.cores.count)
+        ]
         self._resident = Resident(program)
         self._dram, self._kept = Dram(), Dram()
         self._fill_dram(inputs)
@@ -121,16 +123,18 @@ class _TiledReader:
     def begin(self, i: int) -> None:
         """Operation ``i`` starts: its sources must be in place, its destination is no longer readable.
 
-        A step of a sum takes over the accumulators of the step before, which therefore stay readable to it.
+        A step of a sum takes over the accumulators of the step before, which therefore stay readable to it; where the array
+        pipelines tiles they need not be written yet.
         """
-        for source in self._program.operands(i).tolist():
+        continues_a_sum = self._program.engine[i] == Engine.COMPUTE and self._program.sources[i] == 3
+        follows = continues_a_sum and pipelines_tiles(self._program.arch)
+        for source in self._program.operands(i)[: 2 if follows else None].tolist():
             self._memory_of(source).check(self._program, i, source)
         if self._program.engine[i] == Engine.RECALL:
             self._resident.check(i)
         if self._program.engine[i] == Engine.KEEP:
             self._resident.claim(i)
             return
-        continues_a_sum = self._program.engine[i] == Engine.COMPUTE and self._program.sources[i] == 3
         if self._program.memory[i] >= 0 and not continues_a_sum:
             self._memory_of(i).claim(self._program, i)
 
@@ -139,7 +143,7 @@ class _TiledReader:
         self._actions[Engine(self._program.engine[i])](i)
 
     def _memory_of(self, i: int) -> Bytes:
-        return self._memories[Memory(self._program.memory[i])]
+        return self._memories[int(self._program.core[i])][Memory(self._program.memory[i])]
 
     def _layer(self, i: int) -> Any:
         return self._graph.layers[self._program.layer[i]]

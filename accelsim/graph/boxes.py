@@ -29,6 +29,11 @@ class Boxes:
         lo = np.clip(self.lo, 0, bounds)
         return Boxes(lo, np.maximum(np.clip(self.hi, 0, bounds), lo))
 
+    def moved(self, by: tuple[int, ...]) -> Boxes:
+        """The same boxes ``by`` elements further along each axis."""
+        step = np.asarray(by, dtype=np.int64)
+        return Boxes(self.lo + step, self.hi + step)
+
     def __len__(self) -> int:
         return len(self.lo)
 

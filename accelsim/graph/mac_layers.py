@@ -19,7 +19,9 @@ class MacLayer(Layer):
 
     ``weights`` is an integer array of shape (oc, kh, kw, ic/groups), ``bias`` int64 of shape (oc,) or None; both are None
     in a graph that carries shapes only, as is ``requant``. Taps that fall on padding contribute nothing.
-    ``accumulator`` is the format in which the source arithmetic sums.
+    ``accumulator`` is the format in which the source arithmetic sums. ``weight_scales``, shape (1,) or (oc,), are a label for the
+    host as ``Tensor.scale`` is: real weight = scale * weight; None where the source model has none. ``real_bias``, shape (oc,), is the
+    bias of a source model that keeps it in floating point; ``bias`` is what it was rounded to.
     """
 
     operator: ClassVar[str]
@@ -31,6 +33,8 @@ class MacLayer(Layer):
     input_zero_point: int = 0
     requant: Requantization | None = None
     accumulator: IntFormat = INT32
+    weight_scales: NDArray[np.float32] | None = None
+    real_bias: NDArray[np.float32] | None = None
 
     @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:

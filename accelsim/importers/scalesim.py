@@ -12,7 +12,8 @@ from pathlib import Path
 
 from accelsim.errors import GraphError, ModelError
 from accelsim.graph import Conv2D, Dense, Graph, MacGeometry
-from accelsim.importers.table import COLUMNS, Made, Row, make_layer, read_records, shape_only_graph
+from accelsim.importers.table import COLUMNS, Row, make_layer, read_records, shape_only_graph
+from accelsim.importers.wiring import Made
 from accelsim.numerics import IntFormat
 
 WORD_BITS = 8

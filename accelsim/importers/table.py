@@ -29,11 +29,12 @@ from accelsim.graph import (
     Softmax,
     Tensor,
 )
+from accelsim.importers.wiring import Made, wired
 from accelsim.numerics import IntFormat
 
 COLUMNS = (
     "name", "op", "n", "h", "w", "c", "kh", "kw", "oc", "stride", "dilation", "padding", "groups", "weight_bits",
-    "activation_bits",
+    "activation_bits", "inputs",
 )  # fmt: skip
 REQUIRED = ("name", "op", "h", "w", "c")
 DEFAULTS = MappingProxyType(
@@ -44,8 +45,6 @@ NO_ARITHMETIC = "none"
 """A shape-only graph holds no numbers, so no arithmetic either."""
 MAX_SIZE = 2**31 - 1
 Shape = tuple[int, ...]
-Made = tuple[Layer, tuple[Tensor, ...]]
-"""A layer and the tensors that belong to its row alone."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ class Row:
 
 def load_table(path: Path) -> Graph:
     """The shape-only Graph of a layer table; ModelFileError or ModelError with file:line and column."""
-    return shape_only_graph(path, [(row.where, _located(row)) for row in _rows(path)])
+    return shape_only_graph(path, wired((row.where, row.cells.get("inputs", ""), _located(row)) for row in _rows(path)))
 
 
 def _located(row: Row) -> Made:
@@ -138,6 +137,8 @@ def read_records(path: Path, expected: str) -> list[tuple[str, list[str]]]:
 def shape_only_graph(path: Path, layers: Iterable[tuple[str, Made]]) -> Graph:
     """The Graph of (file:line, layer and its tensors); ModelError where two layers have one name."""
     made, places = list(layers), dict[str, str]()
+    read = {name for _, (layer, _) in made for name in layer.inputs}
+    outputs = {layer.output for _, (layer, _) in made}
     for where, (layer, _) in made:
         if places.setdefault(layer.name, where) != where:
             raise ModelError(
@@ -149,8 +150,10 @@ def shape_only_graph(path: Path, layers: Iterable[tuple[str, Made]]) -> Graph:
             arithmetic=NO_ARITHMETIC,
             tensors={tensor.name: tensor for _, (_, tensors) in made for tensor in tensors},
             layers=tuple(layer for _, (layer, _) in made),
-            inputs=tuple(HostPort(name, name) for _, (layer, _) in made for name in layer.inputs),
-            outputs=tuple(HostPort(layer.output, layer.output) for _, (layer, _) in made),
+            inputs=tuple(
+                HostPort(name, name) for _, (layer, _) in made for name in layer.inputs if name not in outputs
+            ),
+            outputs=tuple(HostPort(layer.output, layer.output) for _, (layer, _) in made if layer.output not in read),
             shape_only=True,
         )
     except GraphError as error:

@@ -48,7 +48,7 @@ SLACK = 64
 def _image(r: Any, memory: Any, image: Any) -> None:
     """Codes of the source less their zero point, spread and padded, into ``image`` (n, ph, pw, ic)."""
     source, zero, ih, iw, ic, ph, pw = r[SOURCE], r[ZERO], r[IH], r[IW], r[IC], r[PH], r[PW]
-    if ih == ph and iw == pw and r[TOP] == 0 and r[LEFT] == 0:
+    if ih == ph and iw == pw and r[TOP] == 0 and r[LEFT] == 0 and r[UP_H] == 1 and r[UP_W] == 1:
         for i in range(r[N] * ih * iw * ic):
             image[i] = memory[source + i] - zero
         return

@@ -1,6 +1,7 @@
 """The default mapper: for each layer the best of a few thousand tilings by a closed-form estimate, in milliseconds.
 
-It always finds a legal tiling where one exists, since the smallest tile (one output, one product) is among the candidates.
+It always finds a legal tiling where one exists, since the smallest tile (one output, one product) is among the candidates. With
+several cores it maps the largest share that one of them has.
 """
 
 from __future__ import annotations
@@ -8,22 +9,25 @@ from __future__ import annotations
 from accelsim.arch import Arch
 from accelsim.errors import MappingError
 from accelsim.graph import Graph, Layer, MacGeometry, MacLayer, Reshape, VectorLayer
-from accelsim.mapper.mac_search import best_mac_mapping
+from accelsim.mapper.mac_search import Kept, best_mac_mapping
 from accelsim.mapper.vector_search import vector_mapping
 from accelsim.program import MacMapping, Mapping
-from accelsim.program.footprint import OperandBits, accumulator_words
+from accelsim.program.footprint import OperandBits, accumulator_words, operand_bits
+from accelsim.program.residency import likely_kept
+from accelsim.program.split import mac_shares
 
 
 def map_graph(graph: Graph, *, arch: Arch) -> tuple[Mapping | None, ...]:
     """A mapping for every layer (None for a Reshape, which moves nothing); equal layers are mapped once."""
-    known: dict[tuple[MacGeometry, OperandBits], MacMapping] = {}
+    known: dict[tuple[MacGeometry, OperandBits, Kept], MacMapping] = {}
+    kept = likely_kept(graph, arch)
     mappings: list[Mapping | None] = []
     for layer in graph.layers:
         if isinstance(layer, MacLayer):
             bits = operand_bits(layer, graph)
-            key = (layer.geometry, bits)
+            key = (layer.geometry, bits, Kept(layer.inputs[0] in kept, layer.output in kept))
             if key not in known:
-                known[key] = _map_mac(layer, bits, arch)
+                known[key] = _map_mac(layer, bits, key[2], arch)
             mappings.append(known[key])
         else:
             mappings.append(map_layer(layer, graph=graph, arch=arch))
@@ -35,7 +39,7 @@ def map_layer(layer: Layer, *, graph: Graph, arch: Arch) -> Mapping | None:
     if isinstance(layer, Reshape):
         return None
     if isinstance(layer, MacLayer):
-        return _map_mac(layer, operand_bits(layer, graph), arch)
+        return _map_mac(layer, operand_bits(layer, graph), Kept(False, False), arch)
     if isinstance(layer, VectorLayer):
         widths = [graph.tensors[name].format.bits for name in layer.inputs]
         return vector_mapping(layer, input_bits=widths, output_bits=graph.tensors[layer.output].format.bits, arch=arch)
@@ -44,12 +48,8 @@ def map_layer(layer: Layer, *, graph: Graph, arch: Arch) -> Mapping | None:
     )
 
 
-def operand_bits(layer: MacLayer, graph: Graph) -> OperandBits:
-    """Widths of a MAC layer's weights, activations and output."""
-    activation, output = (graph.tensors[name].format.bits for name in (layer.inputs[0], layer.output))
-    return OperandBits(weight=layer.weight_format.bits, activation=activation, output=output)
-
-
-def _map_mac(layer: MacLayer, bits: OperandBits, arch: Arch) -> MacMapping:
+def _map_mac(layer: MacLayer, bits: OperandBits, kept: Kept, arch: Arch) -> MacMapping:
     words = accumulator_words(bits.activation, arch)
-    return best_mac_mapping(layer.name, layer.geometry, bits=bits, words=words, arch=arch)
+    shares = mac_shares(layer.geometry, bits=bits, arch=arch)
+    largest = shares[0].geometry
+    return best_mac_mapping(layer.name, largest, bits=bits, kept=kept, words=words, arch=arch, shares=len(shares))

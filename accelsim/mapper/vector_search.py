@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,38 +12,54 @@ from accelsim.errors import MappingError
 from accelsim.graph import VectorLayer
 from accelsim.program import Memory, VectorMapping
 from accelsim.program.footprint import packed_bytes, slot_capacity
-from accelsim.program.vector_layer import grid_boxes
+from accelsim.program.split import VectorShare, vector_shares
+from accelsim.program.vector_layer import share_boxes
 
 
 def vector_mapping(layer: VectorLayer, *, input_bits: Sequence[int], output_bits: int, arch: Arch) -> VectorMapping:
     """The first tile that fits both buffers, cutting axis 0 down to single rows before touching axis 1, and so on."""
-    tile = list(layer.output_shape)
+    shares = vector_shares(layer, arch)
+    tile = list(shares[0].shape)
     splittable = [axis for axis in range(len(tile)) if axis not in layer.whole_axes]
-    missing = _missing(layer, tuple(tile), input_bits, output_bits, arch)
-    while missing:
+    capacity = slot_capacity(Memory.OUTPUTS, arch)
+    while True:
         axis = next((a for a in splittable if tile[a] > 1), None)
-        if axis is None:
-            memory, bytes_short = missing
-            raise MappingError(
-                f"layer {layer.name!r} ({layer.operator}): the smallest tile is {bytes_short} bytes too large for one slot of the "
-                f"{memory.label}; enlarge it or switch its double buffering off",
-                layer=layer.name,
-                memory=memory.label,
-                missing=bytes_short,
-            )
+        if axis is None or packed_bytes(math.prod(tile), output_bits) <= capacity:
+            missing = _missing(layer, shares, tuple(tile), input_bits, output_bits, arch)
+            if not missing:
+                break
+            if axis is None:
+                raise _too_large(layer, *missing)
         tile[axis] = -(-tile[axis] // 2)
-        missing = _missing(layer, tuple(tile), input_bits, output_bits, arch)
     return VectorMapping(tile=tuple(tile))
 
 
+def _too_large(layer: VectorLayer, memory: Memory, missing: int) -> MappingError:
+    return MappingError(
+        f"layer {layer.name!r} ({layer.operator}): the smallest tile is {missing} bytes too large for one slot of the "
+        f"{memory.label}; enlarge it or switch its double buffering off",
+        layer=layer.name,
+        memory=memory.label,
+        missing=missing,
+    )
+
+
 def _missing(
-    layer: VectorLayer, tile: tuple[int, ...], input_bits: Sequence[int], output_bits: int, arch: Arch
+    layer: VectorLayer,
+    shares: Sequence[VectorShare],
+    tile: tuple[int, ...],
+    input_bits: Sequence[int],
+    output_bits: int,
+    arch: Arch,
 ) -> tuple[Memory, int] | None:
-    """The buffer that the largest tile overflows, and by how many bytes."""
-    tiles, _ = grid_boxes(layer.output_shape, tile)
-    reads = layer.reads(tiles)
-    inputs = np.sum([packed_bytes(boxes.volume, bits) for boxes, bits in zip(reads, input_bits, strict=True)], axis=0)
-    needs = {Memory.ACTIVATIONS: int(inputs.max()), Memory.OUTPUTS: int(packed_bytes(tiles.volume, output_bits).max())}
+    """The buffer that the largest tile of any core overflows, and by how many bytes."""
+    needs = {Memory.ACTIVATIONS: 0, Memory.OUTPUTS: 0}
+    for share in shares:
+        tiles, _ = share_boxes(share, tile)
+        reads = zip(layer.reads(tiles), input_bits, strict=True)
+        inputs = np.sum([packed_bytes(boxes.volume, bits) for boxes, bits in reads], axis=0)
+        needs[Memory.ACTIVATIONS] = max(needs[Memory.ACTIVATIONS], int(inputs.max()))
+        needs[Memory.OUTPUTS] = max(needs[Memory.OUTPUTS], int(packed_bytes(tiles.volume, output_bits).max()))
     for memory, size in needs.items():
         capacity = slot_capacity(memory, arch)
         if size > capacity:

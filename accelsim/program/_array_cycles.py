@@ -8,10 +8,10 @@ import numpy as np
 
 from accelsim.numba_cache import njit
 
-WEIGHT_STATIONARY, OUTPUT_STATIONARY, INPUT_STATIONARY = range(3)
+WEIGHT_STATIONARY, OUTPUT_STATIONARY, INPUT_STATIONARY, ADDER_TREE = range(4)
 """Dataflow codes."""
-FIGURES = 5
-"""Of one tile: cycles, streaming cycles, weight reads, activation reads, accumulator writes."""
+FIGURES = 6
+"""Of one tile: cycles, streaming cycles, weight reads, activation reads, accumulator writes, latency."""
 
 
 @njit
@@ -24,6 +24,7 @@ def _parts(size: int, unit: int) -> int:
 def weight_stationary(
     rows: int,
     cols: int,
+    stages: int,
     overlapped: bool,
     passes: int,
     products: int,
@@ -33,56 +34,84 @@ def weight_stationary(
     groups: int,
     kept: bool,
 ) -> Any:
-    """(cycles, streaming cycles, weight reads, activation reads, accumulator writes)."""
+    """(cycles, streaming cycles, weight reads, activation reads, accumulator writes, latency)."""
     held = _parts(reduction, products)
     row_folds, col_folds = _parts(held, rows), _parts(channels, cols)
     packed = max(1, min(rows // held, cols // channels))
     folds = _parts(groups, packed) * row_folds * col_folds
     stream = pixels * passes
     stays = kept and folds == 1
-    if overlapped:
-        cycles = (0 if stays else rows) + (folds - 1) * max(stream, rows) + stream + rows + cols - 2
+    latency = 0
+    if overlapped:  # as if all shift in: a kept tile follows the one before through the array
+        cycles = stream if stays else folds * max(stream, rows)
+        alone = rows + (folds - 1) * max(stream, rows) + stream + rows + cols - 2 + stages
+        latency = alone - cycles
     else:
-        cycles = folds * (rows + stream + rows + cols - 2)
+        cycles = folds * (rows + stream + rows + cols - 2 + stages)
         cycles -= rows if stays else 0
     weights = 0 if stays else groups * reduction * channels
     reads = groups * pixels * reduction * col_folds
-    return cycles, folds * stream, weights, reads, groups * pixels * channels * row_folds
+    return cycles, folds * stream, weights, reads, groups * pixels * channels * row_folds, latency
 
 
 @njit
 def output_stationary(
-    rows: int, cols: int, passes: int, products: int, pixels: int, reduction: int, channels: int, groups: int
+    rows: int,
+    cols: int,
+    stages: int,
+    passes: int,
+    products: int,
+    pixels: int,
+    reduction: int,
+    channels: int,
+    groups: int,
 ) -> Any:
-    """(cycles, streaming cycles, weight reads, activation reads, accumulator writes)."""
+    """(cycles, streaming cycles, weight reads, activation reads, accumulator writes, latency)."""
     row_folds, col_folds = _parts(pixels, rows), _parts(channels, cols)
     folds = groups * row_folds * col_folds
     stream = _parts(reduction, products) * passes
     weights = groups * reduction * channels * row_folds
     reads = groups * pixels * reduction * col_folds
-    return folds * (stream + rows + cols - 2), folds * stream, weights, reads, groups * pixels * channels
+    return folds * (stream + rows + cols - 2 + stages), folds * stream, weights, reads, groups * pixels * channels, 0
+
+
+@njit
+def adder_tree(
+    rows: int, cols: int, stages: int, passes: int, pixels: int, reduction: int, channels: int, groups: int, kept: bool
+) -> Any:
+    """(cycles, streaming cycles, weight reads, activation reads, accumulator writes, latency)."""
+    row_folds, col_folds = _parts(reduction, rows), _parts(channels, cols)
+    folds = groups * row_folds * col_folds
+    weights = 0 if kept and folds == 1 else groups * reduction * channels
+    reads = groups * pixels * reduction * col_folds
+    stream = folds * pixels * passes
+    return stream, stream, weights, reads, groups * pixels * channels * row_folds, stages
 
 
 @njit
 def tile_cost(array: Any, pixels: int, reduction: int, channels: int, groups: int, kept: bool) -> Any:
     """Of one tile on ``array``: (dataflow, rows, cols, overlapped, passes, products, weight bits, bits of the weight buffer per
-    cycle or 0, activation bits, bits of the activation buffer per cycle or 0)."""
-    rows, cols, passes, products = array[1], array[2], array[4], array[5]
+    cycle or 0, activation bits, bits of the activation buffer per cycle or 0, pipeline stages)."""
+    rows, cols, passes, products, stages = array[1], array[2], array[4], array[5], array[10]
     if array[0] == WEIGHT_STATIONARY:
-        cost = weight_stationary(rows, cols, array[3] != 0, passes, products, pixels, reduction, channels, groups, kept)
+        cost = weight_stationary(
+            rows, cols, stages, array[3] != 0, passes, products, pixels, reduction, channels, groups, kept
+        )
     elif array[0] == INPUT_STATIONARY:
         turned = weight_stationary(
-            rows, cols, array[3] != 0, passes, products, channels, reduction, pixels, groups, False
+            rows, cols, stages, array[3] != 0, passes, products, channels, reduction, pixels, groups, False
         )
-        cost = turned[0], turned[1], turned[3], turned[2], turned[4]
+        cost = turned[0], turned[1], turned[3], turned[2], turned[4], turned[5]
+    elif array[0] == ADDER_TREE:
+        cost = adder_tree(rows, cols, stages, passes, pixels, reduction, channels, groups, kept)
     else:
-        cost = output_stationary(rows, cols, passes, products, pixels, reduction, channels, groups)
+        cost = output_stationary(rows, cols, stages, passes, products, pixels, reduction, channels, groups)
     cycles = cost[0]
     if array[7] > 0:
         cycles = max(cycles, _parts(cost[2] * array[6], array[7]))
     if array[9] > 0:
         cycles = max(cycles, _parts(cost[3] * array[8], array[9]))
-    return cycles, cost[1], cost[2], cost[3], cost[4]
+    return cycles, cost[1], cost[2], cost[3], cost[4], cost[5]
 
 
 @njit

@@ -1,4 +1,4 @@
-"""Numba kernel of the hazard check: vector clocks over engines, live regions per memory."""
+"""Numba kernel of the hazard check: vector clocks over queues (an engine of a core), live regions per memory of a core."""
 
 from __future__ import annotations
 
@@ -10,98 +10,131 @@ from accelsim.numba_cache import njit
 from accelsim.program.kinds import Engine
 
 ENGINES = len(Engine)
-MEMORIES = 4
-"""Memories whose regions are tiles: all on-chip ones but the resident memory, whose rules are those of whole tensors."""
 LIVE = 512
+"""Most pieces of regions that a memory is tracked in."""
+OWNER, LOW, HIGH, WHOLE = range(4)
+"""Of a piece: the operation that wrote it, where it begins and ends, and whether it is all that was written."""
 
 
 @njit
-def _clock_of(clock: Any, i: int, previous: int, engine: Any, start: Any, dependencies: Any) -> None:
-    """Everything known to have finished when operation ``i`` starts, one operation number per engine."""
-    for e in range(ENGINES):
+def _clock_of(clock: Any, i: int, previous: int, queue: Any, start: Any, dependencies: Any) -> None:
+    """Everything known to have finished when operation ``i`` starts, one operation number per queue."""
+    for e in range(clock.shape[1]):
         clock[i, e] = clock[previous, e] if previous >= 0 else -1
     for k in range(start[i], start[i + 1]):
         d = dependencies[k]
-        for e in range(ENGINES):
+        for e in range(clock.shape[1]):
             clock[i, e] = max(clock[i, e], clock[d, e])
-        clock[i, engine[d]] = max(clock[i, engine[d]], d)
+        clock[i, queue[d]] = max(clock[i, queue[d]], d)
 
 
 @njit
 def find_hazard(
+    queues: int,
+    queue: Any,
     engine: Any,
+    memories: int,
     memory: Any,
     offset: Any,
     extent: Any,
     sources: Any,
     start: Any,
     dependencies: Any,
+    wait_start: Any,
+    waits: Any,
     stores_needed: Any,
     recalls_needed: Any,
 ) -> tuple[int, int, int]:
     """(kind, operation, other operation) of the first hazard in program order; kind 0 is none.
 
+    ``queue`` below ``queues`` is each operation's in-order queue, one per engine of a core, and ``memory`` below ``memories`` the
+    memory it writes a tile to, -1 where it writes elsewhere. ``stores_needed`` (operations, cores) are the last stores of each
+    core that it must wait for. ``dependencies`` say what it reads, ``waits`` what it waits for; they are not the same on
+    engines that pipeline operations.
+
     1: a source's region does not hold its data; 2: overwrites a region that may still be written; 3: overwrites one that may
     still be read; 4: reads a source it does not wait for; 5: loads (recalls) what may not have been stored
     (kept); 6: keeps a tensor where an earlier one may still be read.
     """
-    count = len(engine)
-    clock = np.full((count, ENGINES), -1, dtype=np.int64)
-    previous = np.full(ENGINES, -1, dtype=np.int64)
-    live = np.full((MEMORIES, LIVE), -1, dtype=np.int64)  # writer of each live region, per memory
-    readers = np.full((count, ENGINES), -1, dtype=np.int64)  # last reader of each operation's result, per engine
+    count, pipelined = len(queue), len(waits) < len(dependencies)
+    clock = np.full((count, queues), -1, dtype=np.int32)
+    previous = np.full(queues, -1, dtype=np.int64)
+    pieces = np.zeros((memories, LIVE, 4), dtype=np.int64)  # what stands in each memory, in any order
+    count_of = np.zeros(memories, dtype=np.int64)
+    readers = np.full(
+        (count, ENGINES), -1, dtype=np.int32
+    )  # last reader of each operation's result, per engine of its core
     for i in range(count):
-        _clock_of(clock, i, previous[engine[i]], engine, start, dependencies)
-        previous[engine[i]] = i
-        needed = stores_needed[i]
-        if needed >= 0 and clock[i, engine[needed]] < needed:
-            return 5, i, needed
+        _clock_of(clock, i, previous[queue[i]], queue, wait_start, waits)
+        previous[queue[i]] = i
+        for core in range(stores_needed.shape[1]):
+            needed = stores_needed[i, core]
+            if needed >= 0 and clock[i, queue[needed]] < needed:
+                return 5, i, needed
         needed = recalls_needed[i]
-        if needed >= 0 and clock[i, engine[needed]] < needed:
+        if needed >= 0 and clock[i, queue[needed]] < needed:
             return 6, i, needed
         for k in range(start[i], start[i] + sources[i]):
             source = dependencies[k]
-            if clock[i, engine[source]] < source:
+            follows = pipelined and queue[source] == queue[i]
+            if clock[i, queue[source]] < source and not follows:
                 return 4, i, source
-            if extent[source] > 0 and not _is_live(live, memory[source], source):
+            at = memory[source]
+            if extent[source] > 0 and not _is_whole(pieces[at], count_of[at], source):
                 return 1, i, source
             readers[source, engine[i]] = i
-        if memory[i] < 0 or memory[i] >= MEMORIES or extent[i] == 0:
+        if memory[i] < 0 or extent[i] == 0:
             continue
-        kind, other = _claim(live, readers, clock, engine, memory, offset, extent, i)
+        at = memory[i]
+        kind, other = _claim(pieces[at], count_of, at, readers, clock, queue, offset[i], offset[i] + extent[i], i)
         if kind:
             return kind, i, other
     return 0, -1, -1
 
 
 @njit
-def _is_live(live: Any, memory: int, writer: int) -> bool:
-    return bool(np.any(live[memory] == writer))
+def _is_whole(pieces: Any, count: int, writer: int) -> bool:
+    """Whether all that ``writer`` wrote still stands."""
+    return bool(np.any((pieces[:count, OWNER] == writer) & (pieces[:count, WHOLE] == 1)))
 
 
 @njit
 def _claim(
-    live: Any, readers: Any, clock: Any, engine: Any, memory: Any, offset: Any, extent: Any, i: int
+    pieces: Any, count_of: Any, at: int, readers: Any, clock: Any, queue: Any, low: int, high: int, i: int
 ) -> tuple[int, int]:
-    """Make operation ``i`` the owner of its region; complain where an earlier owner or its readers may still be busy."""
-    free = -1
-    for slot in range(LIVE):
-        owner = live[memory[i], slot]
-        if owner < 0:
-            free = slot if free < 0 else free
+    """Make operation ``i`` the owner of ``low`` to ``high``; complain where an earlier owner or its readers may still be busy.
+
+    What an earlier owner wrote beyond that stays its own, though no longer whole: its readers may not be done with it.
+    """
+    p = 0
+    while p < count_of[at]:
+        owner, first, last = pieces[p, OWNER], pieces[p, LOW], pieces[p, HIGH]
+        if first >= high or low >= last:
+            p += 1
             continue
-        if offset[owner] >= offset[i] + extent[i] or offset[i] >= offset[owner] + extent[owner]:
-            continue
-        if engine[owner] != engine[i] and clock[i, engine[owner]] < owner:
+        if queue[owner] != queue[i] and clock[i, queue[owner]] < owner:
             return 2, owner
-        for e in range(ENGINES):
+        for e in range(readers.shape[1]):
             reader = readers[owner, e]
-            if reader >= 0 and reader != i and clock[i, e] < reader:
+            if reader >= 0 and reader != i and clock[i, queue[reader]] < reader:
                 return 3, reader
-        live[memory[i], slot] = -1
-        free = slot
-    live[memory[i], free] = i
+        count_of[at] -= 1
+        pieces[p] = pieces[count_of[at]]
+        if first < low:
+            _add(pieces, count_of, at, owner, first, low, 0)
+        if high < last:
+            _add(pieces, count_of, at, owner, high, last, 0)
+    _add(pieces, count_of, at, i, low, high, 1)
     return 0, -1
+
+
+@njit
+def _add(pieces: Any, count_of: Any, at: int, owner: int, low: int, high: int, whole: int) -> None:
+    n = count_of[at]
+    if n == len(pieces):
+        raise ValueError("a memory is in too many pieces to be checked")
+    pieces[n, OWNER], pieces[n, LOW], pieces[n, HIGH], pieces[n, WHOLE] = owner, low, high, whole
+    count_of[at] = n + 1
 
 
 @njit

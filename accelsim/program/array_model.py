@@ -6,12 +6,21 @@ fill the R x C array once each:
 * weight-stationary: reduction over rows, channels over columns; R cycles to shift the weights in, then ``pixels`` vectors
   stream through and the last one drains after R + C - 2 more: ``2R + C + pixels - 2`` per fold (SCALE-Sim, Samajdar et al.
   2018, analytical model). With ``overlapped`` preload the weights of the next fold shift in behind the running one, as in
-  TPUv1 (Jouppi et al. 2017, section 2): ``max(pixels, R)`` per fold but the last, which takes ``pixels``, plus one fill and
-  drain for the tile.
+  TPUv1 (Jouppi et al. 2017, section 2): ``max(pixels, R)`` per fold, and the first weights and the last sums are under way for
+  ``2R + C - 2`` more (less ``max(pixels, R) - pixels``, since nothing follows the last fold of a tile alone). That is latency:
+  the next tile enters meanwhile. Kept weights take ``pixels`` and the same latency, behind the tile that brought them.
 * output-stationary: pixels over rows, channels over columns; ``reduction + R + C - 2`` per fold.
 * input-stationary: weight-stationary with the operands exchanged: reduction over rows, pixels over columns; R cycles to shift
   the inputs in, then ``channels`` filters stream through: ``2R + C + channels - 2`` per fold (SCALE-Sim). Every compute tile
   shifts its inputs in anew.
+
+* adder tree (broadcast array, as in the figure of Nagel et al. 2021, section 2.1, and in NVDLA): reduction over the rows of a
+  column's tree, channels over columns; a fold takes one cycle per vector of ``rows`` activations: ``pixels`` cycles, the next one
+  and the next tile follow at once, its weights having come into shadow registers meanwhile (as fast as ``weight_buffer.bytes_per_cycle`` lets
+  them). Groups do not share folds, since all columns see the same activations.
+
+Each of ``pipeline_stages`` registers between products and accumulators delays the last sum of a fold by a cycle; where folds
+follow each other without a gap (overlapped, adder tree) only that of the tile.
 
 Small groups (depthwise) share a weight-stationary fold as a block diagonal: each takes ``reduction`` rows and ``channels``
 columns of its own, and the rest of those rows and columns idles.
@@ -30,8 +39,15 @@ from numpy.typing import NDArray
 from accelsim.arch import Arch
 
 Counts = NDArray[np.int64]
-DATAFLOWS = ("weight_stationary", "output_stationary", "input_stationary")
+DATAFLOWS = ("weight_stationary", "output_stationary", "input_stationary", "adder_tree")
 """In the order of the codes of :mod:`accelsim.program._array_cycles`."""
+
+
+def pipelines_tiles(arch: Arch) -> bool:
+    """Whether a compute tile enters the array while the one before drains: overlapped preload, adder trees."""
+    array = arch.array
+    stationary = array.dataflow in ("weight_stationary", "input_stationary")
+    return array.dataflow == "adder_tree" or (stationary and array.weight_preload == "overlapped")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -51,13 +67,18 @@ class ComputeTiles:
 
 @dataclass(frozen=True, eq=False)
 class ArrayCost:
-    """Per compute tile: cycles on the array, those of them that stream operands, and element accesses."""
+    """Per compute tile: cycles that it holds the array, those of them that stream operands, and element accesses.
+
+    ``latency``: cycles from there until its last sum is written, in arrays that pipeline tiles (0 in the others). A tile alone
+    takes ``cycles + latency``.
+    """
 
     cycles: Counts
     stream_cycles: Counts
     weight_reads: Counts
     activation_reads: Counts
     accumulator_writes: Counts
+    latency: Counts
 
 
 def array_cost(tiles: ComputeTiles, arch: Arch) -> ArrayCost:
@@ -80,7 +101,7 @@ def array_record(arch: Arch, *, bits: tuple[int, int], passes: int, products: in
     return np.array(
         [
             DATAFLOWS.index(array.dataflow), array.rows, array.cols, array.weight_preload == "overlapped", passes, products,
-            weight_bits, 8 * weight_width, activation_bits, 8 * activation_width,
+            weight_bits, 8 * weight_width, activation_bits, 8 * activation_width, array.pipeline_stages,
         ],
         dtype=np.int64,
     )  # fmt: skip

@@ -1,8 +1,8 @@
 """The rules of a Program: regions inside their memory, dependencies backwards, no read before its write, no write before its reads.
 
-Ordering is exact: a vector clock per operation holds, for each engine, the last of its operations known to have finished
-before this one may start (Fidge 1988; Mattern 1989). Engines are in-order queues, so that knowing one operation finished is
-knowing all earlier ones of that engine did.
+Ordering is exact: a vector clock per operation holds, for each engine of each core, the last of its operations known to have
+finished before this one may start (Fidge 1988; Mattern 1989). Engines are in-order queues, so that knowing one operation finished
+is knowing all earlier ones of that engine did; those of other cores are queues of their own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from accelsim.errors import HazardError, ProgramError
 from accelsim.graph import Reshape
-from accelsim.program.footprint import slot_capacity, slots
+from accelsim.program.footprint import depth, slot_capacity, slots
 from accelsim.program.kinds import WRITE_BACK, Engine, Memory
 from accelsim.program.places import check_places, last_recalls_of_places, makers
 from accelsim.program.program import Program
@@ -37,6 +37,8 @@ def _check_columns(program: Program) -> None:
         raise ProgramError(f"{program.describe(int(bad[0]))}: cycles must be at least 1, latency and amount at least 0")
     if np.any((program.engine < 0) | (program.engine >= len(Engine))):
         raise ProgramError(f"engine numbers must lie in 0..{len(Engine) - 1}")
+    if np.any((program.core < 0) | (program.core >= program.arch.cores.count)):
+        raise ProgramError(f"core numbers must lie in 0..{program.arch.cores.count - 1}")
     if len(program.dependency_start) != count + 1 or program.dependency_start[-1] != len(program.dependencies):
         raise ProgramError("dependency_start must hold one entry per operation and the total")
 
@@ -48,6 +50,21 @@ def _check_dependencies(program: Program) -> None:
         i, on = int(waiting[bad[0]]), int(program.dependencies[bad[0]])
         raise ProgramError(
             f"{program.describe(i)} waits for operation {on}, which is not earlier in program order", operation=i
+        )
+    _check_sources(program, waiting)
+
+
+def _check_sources(program: Program, waiting: NDArray[np.int64]) -> None:
+    """What an operation reads on chip is in a memory of its own core."""
+    if program.arch.cores.count == 1:
+        return
+    is_source = np.arange(len(waiting)) - program.dependency_start[waiting] < program.sources[waiting]
+    bad = np.flatnonzero(is_source & (program.core[waiting] != program.core[program.dependencies]))
+    if len(bad):
+        i, on = int(waiting[bad[0]]), int(program.dependencies[bad[0]])
+        raise ProgramError(
+            f"{program.describe(i)} reads the result of {program.describe(on)}, which is in another core's memory",
+            operation=i,
         )
 
 
@@ -87,14 +104,20 @@ def _check_conservation(program: Program) -> None:
 def _check_hazards(program: Program) -> None:
     from accelsim.program._hazards import find_hazard
 
+    queues, queue = _numbered(program.queue)
+    memories, memory = _tile_memories(program)
     kind, i, other = find_hazard(
+        queues,
+        queue,
         program.engine,
-        program.memory,
-        program.offset,
+        memories,
+        memory,
+        _shared_offsets(program),
         program.extent,
         program.sources,
         program.dependency_start,
         program.dependencies,
+        *program.waits,
         _stores_needed(program),
         last_recalls_of_places(program),
     )
@@ -115,11 +138,37 @@ def _check_hazards(program: Program) -> None:
     )
 
 
-def _stores_needed(program: Program) -> NDArray[np.int64]:
-    """For each load of a computed tensor, the last store (KEEP, where it is on chip) that its box overlaps; -1 elsewhere."""
+def _shared_offsets(program: Program) -> NDArray[np.int64]:
+    """Offsets with both halves of a memory in one place where a tile must not be filled while another is read."""
+    offset = program.offset.copy()
+    for memory in _ON_CHIP:
+        if depth(memory, program.arch) < slots(memory, program.arch):
+            offset[program.memory == memory] %= slot_capacity(memory, program.arch)
+    return offset
+
+
+def _numbered(names: NDArray[np.int64]) -> tuple[int, NDArray[np.int64]]:
+    """How many different ``names`` there are, and the number of each, in ascending order."""
+    used = np.bincount(names) > 0
+    number = np.cumsum(used) - 1
+    return int(used.sum()), number[names]
+
+
+def _tile_memories(program: Program) -> tuple[int, NDArray[np.int64]]:
+    """How many memories of tiles all cores have, and which one each operation writes to; -1 for DRAM and for kept tensors."""
+    mine = program.core.astype(np.int64) * len(_ON_CHIP) + program.memory
+    inside = (program.memory >= 0) & (program.memory < len(_ON_CHIP))
+    return len(_ON_CHIP) * program.arch.cores.count, np.where(inside, mine, -1)
+
+
+def _stores_needed(program: Program) -> NDArray[np.int32]:
+    """For each load of a computed tensor the last store of each core (KEEP, where it is on chip) that its box overlaps, else -1.
+
+    int32 of shape (operations, cores).
+    """
     from accelsim.program._hazards import last_overlapping
 
-    needed = np.full(len(program), -1, dtype=np.int64)
+    needed = np.full((program.arch.cores.count, len(program)), -1, dtype=np.int32)
     made_by = makers(program.graph)
     stores = np.isin(program.engine, WRITE_BACK)
     for index, layer in enumerate(program.graph.layers):
@@ -129,8 +178,10 @@ def _stores_needed(program: Program) -> NDArray[np.int64]:
             loads = np.flatnonzero((program.layer == index) & (program.operand == operand))
             maker = made_by[tensor]
             written = np.flatnonzero(stores & (program.layer == maker))
-            if program.graph.layers[maker].output_shape == view:
-                last_overlapping(needed, loads, written, program.lo, program.hi, len(view))
-            else:
-                needed[loads] = written[-1]
-    return needed
+            for core, last in enumerate(needed):
+                mine = written if len(needed) == 1 else written[program.core[written] == core]
+                if program.graph.layers[maker].output_shape == view:
+                    last_overlapping(last, loads, mine, program.lo, program.hi, len(view))
+                elif len(mine):
+                    last[loads] = mine[-1]
+    return np.ascontiguousarray(needed.T)

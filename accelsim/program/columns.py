@@ -14,11 +14,14 @@ from accelsim.program.program import MAX_RANK
 Index = NDArray[np.int64]
 
 _COLUMNS: dict[str, Any] = {
+    "core": np.int16,
     "engine": np.int8,
     "layer": np.int32,
     "amount": np.int64,
     "cycles": np.int64,
     "latency": np.int64,
+    "bus_bytes": np.int64,
+    "activates": np.int64,
     "memory": np.int8,
     "offset": np.int64,
     "extent": np.int64,
@@ -31,12 +34,12 @@ _COLUMNS: dict[str, Any] = {
 
 
 class LayerBlock:
-    """The operations of one layer: ``count`` rows, global index ``base`` + local row; filled kind by kind."""
+    """The operations of one layer on one core: ``count`` rows, global index ``base`` + local row; filled kind by kind."""
 
-    def __init__(self, layer: int, base: int, count: int) -> None:
-        self.base, self.count = base, count
+    def __init__(self, layer: int, base: int, count: int, core: int = 0) -> None:
+        self.layer, self.base, self.count = layer, base, count
         self.columns = {name: np.zeros(count, dtype=dtype) for name, dtype in _COLUMNS.items()}
-        self.columns["layer"][:] = layer
+        self.columns["layer"][:], self.columns["core"][:] = layer, core
         self.columns["operand"][:] = -1
         self.lo = np.zeros((count, MAX_RANK), dtype=np.int32)
         self.hi = np.zeros((count, MAX_RANK), dtype=np.int32)

@@ -16,17 +16,27 @@ _INT64_MAX = 2**63 - 1
 
 def dma_cycles(amount_bytes: Counts, arch: Arch) -> Counts:
     """Cycles that a transfer holds its queue and the DRAM port: set-up plus bytes at the DRAM's bandwidth, at least 1."""
-    per_byte = Fraction(arch.clock_hz, arch.dram.bandwidth_bytes_per_s)
-    if int(np.max(amount_bytes, initial=0)) * per_byte.numerator > _INT64_MAX:
-        amount_bytes = amount_bytes.astype(object)  # Python's integers, for the few machines where int64 could wrap
-    transfer = ceil_div(amount_bytes * per_byte.numerator, per_byte.denominator).astype(np.int64)
+    transfer = scaled_up(amount_bytes, Fraction(arch.clock_hz, arch.dram.bandwidth_bytes_per_s))
     cycles: Counts = np.maximum(1, arch.dma.setup_cycles + transfer)
     return cycles
 
 
+def scaled_up(amount: Counts, factor: Fraction) -> Counts:
+    """``amount * factor`` rounded up, exact."""
+    if int(np.max(amount, initial=0)) * factor.numerator > _INT64_MAX:
+        amount = amount.astype(object)  # Python's integers, for the few machines where int64 could wrap
+    scaled: Counts = ceil_div(amount * factor.numerator, factor.denominator).astype(np.int64)
+    return scaled
+
+
 def dram_latency_cycles(arch: Arch) -> int:
-    """Cycles from the end of a transfer at the port until its data is there."""
-    return int(np.ceil(arch.dram.latency_ns * arch.clock_hz / 1e9))
+    """Cycles from the end of a transfer at the port until its data is there: ``dram.latency_ns``, and nCL of a standard."""
+    return int(np.ceil(arch.dram.latency_ns * arch.clock_hz / 1e9)) + _column_latency(arch)
+
+
+def _column_latency(arch: Arch) -> int:
+    channel = arch.dram.channel
+    return 0 if channel is None else int(ceil_div(channel.timing.nCL * arch.clock_hz, channel.clock_hz))
 
 
 def resident_cycles(amount_bytes: Counts, arch: Arch) -> Counts:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from accelsim.arch import Arch
-from accelsim.graph import MacGeometry, MacLayer
+from accelsim.graph import Graph, MacGeometry, MacLayer
 from accelsim.program.kinds import Memory
 
 
@@ -74,6 +74,18 @@ def slots(memory: Memory, arch: Arch) -> int:
     return 2 if double else 1
 
 
+def depth(memory: Memory, arch: Arch) -> int:
+    """Tiles that a memory works on at once: 2 where one is filled while another is read, else 1.
+
+    With one port per bank (one access per cycle, read or write) a tile is filled while another is read only if they stand in
+    different banks: each half of a double-buffered memory has ``banks / 2`` of its own where ``banks`` is even. Else fills and reads
+    take turns, tile by tile; hardware that takes turns cycle by cycle would wait less. The bytes set aside for whole tensors
+    have banks of their own.
+    """
+    on_turns = memory in (Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.OUTPUTS) and not _buffer(memory, arch).overlaps
+    return 1 if on_turns else slots(memory, arch)
+
+
 def _buffer(memory: Memory, arch: Arch) -> Any:
     return {
         Memory.WEIGHTS: arch.weight_buffer,
@@ -93,6 +105,7 @@ class TileSizes:
     kh: Any
     kw: Any
     groups: Any
+    n: Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,15 +117,21 @@ class OperandBits:
     output: int
 
 
+def operand_bits(layer: MacLayer, graph: Graph) -> OperandBits:
+    """Widths of a MAC layer's weights, activations and output."""
+    activation, output = (graph.tensors[name].format.bits for name in (layer.inputs[0], layer.output))
+    return OperandBits(weight=layer.weight_format.bits, activation=activation, output=output)
+
+
 def mac_footprint(geometry: MacGeometry, tile: TileSizes, bits: OperandBits, words: int) -> dict[Memory, Any]:
     """Occupied bytes of each buffer and words of the accumulators for one tile (or per candidate)."""
-    pixels = tile.oh * tile.ow
+    pixels = tile.n * tile.oh * tile.ow
     channels = tile.groups * tile.oc
     rows = input_span(geometry, "h", tile.oh, tile.kh)
     columns = input_span(geometry, "w", tile.ow, tile.kw)
     return {
         Memory.WEIGHTS: packed_bytes(channels * tile.kh * tile.kw * tile.ic, bits.weight),
-        Memory.ACTIVATIONS: packed_bytes(rows * columns * tile.groups * tile.ic, bits.activation),
+        Memory.ACTIVATIONS: packed_bytes(tile.n * rows * columns * tile.groups * tile.ic, bits.activation),
         Memory.ACCUMULATORS: pixels * channels * words,
         Memory.OUTPUTS: packed_bytes(pixels * channels, bits.output),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,14 @@ from accelsim.arch import Arch
 from accelsim.errors import ProgramError
 from accelsim.graph import Boxes, MacGeometry, MacLayer
 from accelsim.numerics import IntFormat
-from accelsim.program.array_model import ComputeTiles, array_cost
+from accelsim.program.array_model import ArrayCost, ComputeTiles, array_cost
 from accelsim.program.columns import LayerBlock
 from accelsim.program.cost import lane_cycles
 from accelsim.program.footprint import accumulator_words, packed_bytes, passes
 from accelsim.program.kinds import Engine, Memory
 from accelsim.program.mapping import MacMapping
 from accelsim.program.site import Site
+from accelsim.program.split import MacShare
 from accelsim.program.stores import StoreGrid
 from accelsim.program.transfers import Slots, operand, put_loads, put_stores
 
@@ -57,7 +58,7 @@ def enumerate_tiles(g: MacGeometry, m: MacMapping) -> MacTiles:
         cuts(g.kw, m.kw),
         cuts(g.ic_per_group, m.ic),
     )
-    n = cuts(g.n, 1)
+    n = cuts(g.n, m.n)
     spatial, order = ((n, oh, ow), (3, 0, 1, 2)) if m.order == "weights_outer" else ((n, oh, ow), (0, 1, 2, 3))
     sizes = [len(axis[0]) for axis in (*spatial, channels[0:2], kh, kw, ic)]
     loops = [*order, 4, 5, 6]
@@ -121,22 +122,34 @@ def _changes(*indices: Index) -> NDArray[np.bool_]:
     return changed
 
 
-def build_mac_layer(index: int, layer: MacLayer, mapping: MacMapping, site: Site) -> LayerBlock:
-    """All operations of ``layer``, linked to the memories and stores of ``site``."""
+def build_mac_layer(index: int, layer: MacLayer, mapping: MacMapping, site: Site, share: MacShare) -> LayerBlock:
+    """All operations of one core's ``share`` of ``layer``, linked to its memories and to the stores of ``site``."""
     _check_bias(layer, site.arch)
-    tiles = enumerate_tiles(layer.geometry, mapping)
+    g = share.geometry
+    tiles = _placed(site.once((g, mapping), lambda: enumerate_tiles(g, mapping)), share)
     per_tile = 1 + tiles.new_weights.astype(np.int64) + tiles.new_inputs + 2 * tiles.last_step
     begin = np.cumsum(per_tile) - per_tile
-    block = LayerBlock(index, site.count, int(per_tile.sum()))
+    block = LayerBlock(index, site.count, int(per_tile.sum()), share.core)
     weight_row = begin
     input_row = begin + tiles.new_weights
     compute_row = input_row + tiles.new_inputs
     _load_weights(block, layer, tiles, weight_row, compute_row, site)
     _load_inputs(block, layer, tiles, input_row, compute_row, site)
-    _compute(block, layer, tiles, compute_row, site)
+    cost = _cost(layer, tiles, site, (g, mapping))
+    _compute(block, layer, tiles, cost, compute_row, site)
     _requantize_and_store(block, layer, tiles, compute_row, site)
     _link_compute(block, tiles, weight_row, input_row, compute_row)
     return block
+
+
+def _placed(tiles: MacTiles, share: MacShare) -> MacTiles:
+    """Tiles of a share where they stand in the layer."""
+    if not any((*share.begin, share.input_channel)):
+        return tiles
+    moved = {"output": share.begin, "weights": (share.channel, 0, 0, 0), "inputs": (0, 0, 0, share.input_channel)}
+    boxes = {name: getattr(tiles, name).moved(by) for name, by in moved.items()}
+    n, rows, columns, channels = tiles.stops
+    return replace(tiles, **boxes, stops=(n, rows + share.row, columns, channels + share.channel))
 
 
 def _check_bias(layer: MacLayer, arch: Arch) -> None:
@@ -182,24 +195,38 @@ def _load_inputs(block: LayerBlock, layer: MacLayer, tiles: MacTiles, rows: Inde
     put_loads(block, rows[new], boxes, Slots(Memory.ACTIVATIONS, offset, size, free), operand(layer, 0), site)
 
 
-def _compute(block: LayerBlock, layer: MacLayer, tiles: MacTiles, rows: Index, site: Site) -> None:
-    extent = tiles.weights.hi - tiles.weights.lo
-    reduction = extent[:, 1] * extent[:, 2] * extent[:, 3]
-    pixels = tiles.output.volume // extent[:, 0]
+def _cost(layer: MacLayer, tiles: MacTiles, site: Site, key: tuple[MacGeometry, MacMapping]) -> ArrayCost:
+    """Of each compute tile; equal for layers of equal geometry, mapping and widths."""
     bits = site.bits(layer.inputs[0])
+    return site.once((*key, layer.weight_format.bits, bits), lambda: _tile_costs(layer, tiles, bits, site.arch))
+
+
+def _tile_costs(layer: MacLayer, tiles: MacTiles, bits: int, arch: Arch) -> ArrayCost:
+    extent = tiles.weights.hi - tiles.weights.lo
     sizes = ComputeTiles(
-        pixels=pixels,
-        reduction=reduction,
+        pixels=tiles.output.volume // extent[:, 0],
+        reduction=_reduction(tiles),
         channels=extent[:, 0] // tiles.groups,
         groups=tiles.groups,
-        passes=passes(layer, bits, site.arch),
-        products=site.arch.array.products(layer.weight_format.bits, bits),
+        passes=passes(layer, bits, arch),
+        products=arch.array.products(layer.weight_format.bits, bits),
         weights_kept=~tiles.new_weights,
         weight_bits=layer.weight_format.bits,
         activation_bits=bits,
     )
-    cost = array_cost(sizes, site.arch)
-    words = accumulator_words(bits, site.arch)
+    return array_cost(sizes, arch)
+
+
+def _reduction(tiles: MacTiles) -> Index:
+    """Products of each sum in a tile."""
+    extent = tiles.weights.hi - tiles.weights.lo
+    products: Index = extent[:, 1] * extent[:, 2] * extent[:, 3]
+    return products
+
+
+def _compute(block: LayerBlock, layer: MacLayer, tiles: MacTiles, cost: ArrayCost, rows: Index, site: Site) -> None:
+    volume = tiles.output.volume
+    words = accumulator_words(site.bits(layer.inputs[0]), site.arch)
     tile_of = np.cumsum(tiles.first_step) - 1
     requantize = rows[tiles.last_step] + 1 + block.base
     offset, free = site.rings[Memory.ACCUMULATORS].fill(requantize)
@@ -208,14 +235,15 @@ def _compute(block: LayerBlock, layer: MacLayer, tiles: MacTiles, rows: Index, s
         Engine.COMPUTE,
         Memory.ACCUMULATORS,
         tiles.output,
-        amount=tiles.output.volume * reduction,
+        amount=volume * _reduction(tiles),
         cycles=cost.cycles,
+        latency=cost.latency,
         stream_cycles=cost.stream_cycles,
         weight_reads=cost.weight_reads,
         activation_reads=cost.activation_reads,
         accumulator_writes=cost.accumulator_writes * words,
         offset=offset[tile_of],
-        extent=tiles.output.volume * words,
+        extent=volume * words,
     )
     block.wait(rows[tiles.first_step], free)
 
@@ -251,5 +279,11 @@ def _requantize_and_store(block: LayerBlock, layer: MacLayer, tiles: MacTiles, c
     put_stores(block, store, boxes, size, requantize, layer, site)
     site.stored(
         layer.output,
-        StoreGrid(view=layer.output_shape, stops=tiles.stops, order=tiles.order, operations=store + block.base),
+        StoreGrid(
+            view=layer.output_shape,
+            stops=tiles.stops,
+            order=tiles.order,
+            operations=store + block.base,
+            begin=tuple(boxes.lo[0].tolist()),
+        ),
     )

@@ -15,8 +15,8 @@ LoopOrder = Literal["weights_outer", "activations_outer"]
 class MacMapping:
     """Tile sizes of a MAC layer and what stays on chip between tiles.
 
-    A tile covers ``oh`` x ``ow`` output pixels, ``oc`` output channels of each of ``groups`` groups, and ``kh`` x ``kw`` x ``ic``
-    products of the reduction. ``groups`` > 1 needs whole groups (``oc`` and ``ic`` at their full size). With
+    A tile covers ``oh`` x ``ow`` output pixels of ``n`` images, ``oc`` output channels of each of ``groups`` groups, and ``kh`` x
+    ``kw`` x ``ic`` products of the reduction. ``groups`` > 1 needs whole groups (``oc`` and ``ic`` at their full size). With
     ``weights_outer`` the spatial tiles run inside the channel tiles, so weights stay; with ``activations_outer`` the
     activations do. The reduction is always innermost: partial sums never leave the accumulators.
     """
@@ -28,6 +28,7 @@ class MacMapping:
     kh: int
     kw: int
     groups: int = 1
+    n: int = 1
     order: LoopOrder = "weights_outer"
 
 
@@ -46,6 +47,7 @@ def tile_limits(geometry: MacGeometry) -> dict[str, int]:
     g = geometry
     return {
         "oh": g.oh, "ow": g.ow, "oc": g.oc_per_group, "ic": g.ic_per_group, "kh": g.kh, "kw": g.kw, "groups": g.groups,
+        "n": g.n,
     }  # fmt: skip
 
 

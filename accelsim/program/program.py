@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arch
 from accelsim.graph import Graph
+from accelsim.program.array_model import pipelines_tiles
 from accelsim.program.kinds import Engine, Memory
 from accelsim.program.mapping import Mapping
 
@@ -21,25 +22,30 @@ MAX_RANK = 8
 class Program:
     """Tile operations in program order, one array element each; ``len(program)`` of them.
 
-    ``engine``, ``layer`` (index into the graph) and ``amount`` (bytes moved, MACs, elements requantized, vector lane-steps)
+    ``core``, ``engine``, ``layer`` (index into the graph) and ``amount`` (bytes moved, MACs, elements requantized, vector lane-steps)
     say what is done; ``cycles`` is how long the engine (and the DRAM port, for the DMA engines) is busy, ``latency`` how much
     later the result is there. The operation writes ``extent`` bytes (accumulator words) at ``offset`` of ``memory`` (a KEEP: as
     many bytes of its tensor's place, which begins at ``offset``, where the box stands in the packed row-major tensor); ``lo``
     and ``hi`` are the box it covers: of input ``operand``'s view for a load (of the weights' view for a weight load), of the
     layer's output view for all others. It waits for ``dependencies[dependency_start[i] : dependency_start[i + 1]]``, all
     earlier in program order; the first ``sources[i]`` of them made the on-chip data that it reads.
+    ``bus_bytes`` are what the DRAM's bus moves in whole bursts for the ``amount`` asked for, ``activates`` the DRAM rows opened.
     ``stream_cycles``, ``weight_reads``, ``activation_reads`` (elements) and ``accumulator_writes`` (words) belong to compute
-    operations and are 0 elsewhere.
+    operations and are 0 elsewhere. Program order is layer by layer, and within a layer core by core; engines and on-chip memories
+    are the core's own.
     """
 
     graph: Graph
     arch: Arch
     mappings: tuple[Mapping | None, ...]
+    core: NDArray[np.int16]
     engine: NDArray[np.int8]
     layer: NDArray[np.int32]
     amount: NDArray[np.int64]
     cycles: NDArray[np.int64]
     latency: NDArray[np.int64]
+    bus_bytes: NDArray[np.int64]
+    activates: NDArray[np.int64]
     memory: NDArray[np.int8]
     offset: NDArray[np.int64]
     extent: NDArray[np.int64]
@@ -64,6 +70,11 @@ class Program:
         """Mask of the operations that ``engine`` executes."""
         return np.equal(self.engine, engine)
 
+    @cached_property
+    def queue(self) -> NDArray[np.int64]:
+        """The in-order queue of each operation: ``engine * cores + core``, so that a lower number goes first at the DRAM port."""
+        return self.engine.astype(np.int64) * self.arch.cores.count + self.core
+
     def operands(self, i: int) -> NDArray[np.int32]:
         """The operations whose on-chip results operation ``i`` reads."""
         start = self.dependency_start[i]
@@ -71,7 +82,23 @@ class Program:
 
     def waits_for(self, i: int) -> NDArray[np.int32]:
         """All operations that must finish before operation ``i`` starts."""
-        return self.dependencies[self.dependency_start[i] : self.dependency_start[i + 1]]
+        start, waits = self.waits
+        return waits[start[i] : start[i + 1]]
+
+    @cached_property
+    def waits(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """``dependency_start`` and ``dependencies`` without those that order on one engine satisfies.
+
+        In an array that pipelines tiles the next step of a sum enters behind the step before, and meets its sums at the
+        accumulators in the same order: it follows, but does not wait until they are finished.
+        """
+        if not pipelines_tiles(self.arch):
+            return self.dependency_start, self.dependencies
+        waiting = np.repeat(np.arange(len(self)), np.diff(self.dependency_start))
+        on, compute = self.dependencies, self.of_engine(Engine.COMPUTE)
+        kept = ~(compute[waiting] & compute[on] & (self.core[waiting] == self.core[on]))
+        start = np.concatenate([[0], np.cumsum(np.bincount(waiting[kept], minlength=len(self)))]).astype(np.int64)
+        return start, on[kept]
 
     @cached_property
     def macs(self) -> int:
@@ -104,4 +131,6 @@ class Program:
         lo, hi = self.box(i)
         ranges = ", ".join(f"{a}:{b}" for a, b in zip(lo, hi, strict=True))
         where = Memory(self.memory[i]).label
-        return f"operation {i} ({Engine(self.engine[i]).label} [{ranges}] of layer {self.graph.layers[self.layer[i]].name!r} into the {where})"
+        by = f"core {self.core[i]}, " if self.arch.cores.count > 1 else ""
+        layer = self.graph.layers[self.layer[i]].name
+        return f"operation {i} ({by}{Engine(self.engine[i]).label} [{ranges}] of layer {layer!r} into the {where})"

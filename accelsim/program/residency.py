@@ -53,6 +53,18 @@ def lives(graph: Graph) -> tuple[Life, ...]:
     )
 
 
+def likely_kept(graph: Graph, arch: Arch) -> frozenset[str]:
+    """The tensors that stay on chip unless a mapping cuts narrow codes inside a byte: what a mapper can know beforehand.
+
+    Under every name that they go by: a reshaped tensor has the memory of the one that it was made from.
+    """
+    capacity = slot_capacity(Memory.RESIDENT, arch)
+    if not capacity:
+        return frozenset()
+    placed, home = first_fit(lives(graph), capacity), shared_memory(graph)
+    return frozenset(name for name, of in home.items() if of in placed)
+
+
 def tensor_bytes(graph: Graph, tensor: str) -> int:
     """Bytes of a tensor packed at its width."""
     return int(packed_bytes(graph.tensors[tensor].elements, graph.tensors[tensor].format.bits))

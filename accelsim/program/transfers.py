@@ -7,9 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.graph import Boxes, Layer
+from accelsim.graph import Boxes, Layer, MacLayer
 from accelsim.program.columns import LayerBlock
-from accelsim.program.cost import dma_cycles, dram_latency_cycles, resident_cycles
+from accelsim.program.compression import packed_tiles
+from accelsim.program.cost import dram_latency_cycles, resident_cycles
+from accelsim.program.dram import Transfer
 from accelsim.program.footprint import ceil_div
 from accelsim.program.kinds import Engine, Memory
 from accelsim.program.site import Site
@@ -43,13 +45,16 @@ class Slots(NamedTuple):
 def put_loads(block: LayerBlock, rows: Index, boxes: Boxes, slots: Slots, source: Operand | None, site: Site) -> None:
     """Loads of ``boxes`` of an operand, from DRAM or from its place on chip; of the layer's weights where ``source`` is None."""
     kept = source is not None and site.residency.offset(source.tensor) is not None
+    moved = _recalled(slots.size, site) if kept else _loaded(block, boxes, slots.size, source, site)
     block.put(
         rows,
         Engine.RECALL if kept else _LOADS[slots.memory],
         slots.memory,
         boxes,
-        amount=slots.size,
-        cycles=resident_cycles(slots.size, site.arch) if kept else dma_cycles(slots.size, site.arch),
+        amount=moved.amount,
+        cycles=moved.cycles,
+        bus_bytes=moved.bus_bytes,
+        activates=moved.activates,
         latency=0 if kept else dram_latency_cycles(site.arch),
         offset=slots.offset,
         extent=slots.size,
@@ -57,8 +62,26 @@ def put_loads(block: LayerBlock, rows: Index, boxes: Boxes, slots: Slots, source
     )
     block.wait(rows, slots.free)
     if source is not None:
-        block.wait(rows, site.written(source.tensor, boxes, source.view))
+        for stores in site.written(source.tensor, boxes, source.view):
+            block.wait(rows, stores)
         site.residency.recalled(source.tensor, rows + block.base)
+
+
+def _loaded(block: LayerBlock, boxes: Boxes, size: Index, source: Operand | None, site: Site) -> Transfer:
+    if source is not None:
+        return site.dram.tensor(source.tensor, boxes, source.view, site.bits(source.tensor), size, write=False)
+    layer = site.graph.layers[block.layer]
+    assert isinstance(layer, MacLayer)
+    dma, bits = site.arch.dma, layer.weight_format.bits
+    if dma.weight_compression is not None and layer.weights is not None:
+        align = site.arch.dram.bytes_per_burst
+        tiles = packed_tiles(layer.weights, boxes, bits=bits, run_bits=dma.zero_run_bits, align=align)
+        return site.dram.packets(block.layer, tiles)
+    return site.dram.weights(block.layer, boxes, layer.geometry.weight_shape, bits, size)
+
+
+def _recalled(size: Index, site: Site) -> Transfer:
+    return Transfer(size, resident_cycles(size, site.arch), np.zeros_like(size), np.zeros_like(size))
 
 
 def put_stores(
@@ -67,13 +90,26 @@ def put_stores(
     """Stores of finished tiles of ``layer``, to DRAM or to its output's place; no faster than the output buffer can be read."""
     place = site.residency.offset(layer.output)
     if place is None:
-        cycles, latency, engine = dma_cycles(size, site.arch), dram_latency_cycles(site.arch), Engine.STORE
+        bits, latency, engine = site.bits(layer.output), dram_latency_cycles(site.arch), Engine.STORE
+        moved = site.dram.tensor(layer.output, boxes, layer.output_shape, bits, size, write=True)
     else:
-        cycles, latency, engine = resident_cycles(size, site.arch), 0, Engine.KEEP
+        moved, latency, engine = _recalled(size, site), 0, Engine.KEEP
         block.wait(rows[:1], np.array([site.residency.freed(layer.output)]))
-    width = site.arch.output_buffer.bytes_per_cycle
+    cycles, width = moved.cycles, site.arch.output_buffer.bytes_per_cycle
     if width is not None:
         cycles = np.maximum(cycles, ceil_div(size, width))
     memory = Memory.DRAM if place is None else Memory.RESIDENT
-    block.put(rows, engine, memory, boxes, amount=size, cycles=cycles, latency=latency, offset=place or 0, extent=size)
+    block.put(
+        rows,
+        engine,
+        memory,
+        boxes,
+        amount=size,
+        cycles=cycles,
+        bus_bytes=moved.bus_bytes,
+        activates=moved.activates,
+        latency=latency,
+        offset=place or 0,
+        extent=size,
+    )
     block.wait(rows, producer + block.base, source=True)

@@ -13,6 +13,7 @@ from accelsim.program.kinds import Engine, Memory
 from accelsim.program.mac_layer import cuts
 from accelsim.program.mapping import VectorMapping
 from accelsim.program.site import Site
+from accelsim.program.split import VectorShare
 from accelsim.program.stores import StoreGrid
 from accelsim.program.transfers import Slots, operand, put_loads, put_stores
 
@@ -37,14 +38,22 @@ def grid_boxes(shape: tuple[int, ...], tile: tuple[int, ...]) -> tuple[Boxes, tu
     return Boxes(lo, hi), tuple(axis[1] for axis in axes)
 
 
-def build_vector_layer(index: int, layer: VectorLayer, mapping: VectorMapping, site: Site) -> LayerBlock:
-    """All operations of ``layer``, linked to the memories and stores of ``site``."""
-    tiles, stops = grid_boxes(layer.output_shape, mapping.tile)
+def share_boxes(share: VectorShare, tile: tuple[int, ...]) -> tuple[Boxes, tuple[Index, ...]]:
+    """:func:`grid_boxes` of one core's share, where it stands in the layer."""
+    tiles, stops = grid_boxes(share.shape, tile)
+    return tiles.moved(share.begin), tuple(axis + lo for axis, lo in zip(stops, share.begin, strict=True))
+
+
+def build_vector_layer(
+    index: int, layer: VectorLayer, mapping: VectorMapping, site: Site, share: VectorShare
+) -> LayerBlock:
+    """All operations of one core's ``share`` of ``layer``, linked to its memories and to the stores of ``site``."""
+    tiles, stops = share_boxes(share, mapping.tile)
     reads = layer.reads(tiles)
     needed = np.stack([boxes.volume > 0 for boxes in reads], axis=1)
     per_tile = needed.sum(axis=1) + 2
     begin = np.cumsum(per_tile) - per_tile
-    block = LayerBlock(index, site.count, int(per_tile.sum()))
+    block = LayerBlock(index, site.count, int(per_tile.sum()), share.core)
     vector = begin + per_tile - 2
     _load_operands(block, layer, reads, needed, begin, vector, site)
     size = packed_bytes(tiles.volume, site.bits(layer.output))
@@ -55,9 +64,9 @@ def build_vector_layer(index: int, layer: VectorLayer, mapping: VectorMapping, s
     block.wait(vector, free)
     put_stores(block, vector + 1, tiles, size, vector, layer, site)
     order = tuple(range(len(stops)))
-    site.stored(
-        layer.output, StoreGrid(view=layer.output_shape, stops=stops, order=order, operations=vector + 1 + block.base)
-    )
+    stores = vector + 1 + block.base
+    view = layer.output_shape
+    site.stored(layer.output, StoreGrid(view=view, stops=stops, order=order, operations=stores, begin=share.begin))
     return block
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from accelsim.quant.affine import dequantize, fake_quant, quantize
+from accelsim.quant.entropy import entropy_range
+from accelsim.quant.frameworks import FAKE_QUANT_RULES, FakeQuantRule, codes_as, fake_quant_as
 from accelsim.quant.multiplier import (
     convolution_multipliers,
     dense_multiplier_per_tensor,
@@ -14,11 +16,14 @@ from accelsim.quant.multiplier import (
     reduced_multiplier16,
     requant_from_scales,
 )
+from accelsim.quant.quantizer import Quantizer, bipolar_scales, channel_scales, fold_batch_norm, quantize_bias
 from accelsim.quant.ranges import (
     QuantParameters,
     affine_parameters,
     minmax_range,
+    moving_average_range,
     mse_peak,
+    mse_range,
     percentile_range,
     power_of_two_parameters,
     symmetric_parameters,
@@ -26,22 +31,34 @@ from accelsim.quant.ranges import (
 from accelsim.quant.thresholds import requantization_from_scales, thresholds_of
 
 __all__ = [
+    "FAKE_QUANT_RULES",
+    "FakeQuantRule",
     "QuantParameters",
+    "Quantizer",
     "affine_parameters",
+    "bipolar_scales",
+    "channel_scales",
+    "codes_as",
     "convolution_multipliers",
     "dense_multiplier_per_tensor",
     "dequantize",
     "encode_multiplier",
     "encode_multipliers",
+    "entropy_range",
     "fake_quant",
+    "fake_quant_as",
     "float32_multiplier",
+    "fold_batch_norm",
     "minmax_range",
+    "moving_average_range",
     "mse_peak",
+    "mse_range",
     "percentile_range",
     "power_of_two_parameters",
     "power_of_two_shift",
     "product_multiplier",
     "quantize",
+    "quantize_bias",
     "reduced_multiplier16",
     "requant_from_scales",
     "requantization_from_scales",

@@ -15,16 +15,17 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
-def _half_away(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    # |x| + 0.5 is exact for every float32 x that is not already an integer.
-    return np.copysign(np.floor(np.abs(x) + 0.5), x)
+def _half_up(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    # Not floor(x + 0.5), whose sum may be rounded up to a whole number.
+    below = np.floor(x)
+    return below + (x - below >= 0.5)
 
 
 _ROUND: dict[Rounding, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     Rounding.HALF_EVEN: np.rint,
-    Rounding.HALF_AWAY: _half_away,
-    Rounding.HALF_UP: lambda x: np.floor(x + 0.5),
-    Rounding.HALF_DOWN: lambda x: np.ceil(x - 0.5),
+    Rounding.HALF_AWAY: lambda x: np.copysign(_half_up(np.abs(x)), x),
+    Rounding.HALF_UP: _half_up,
+    Rounding.HALF_DOWN: lambda x: -_half_up(-x),
     Rounding.FLOOR: np.floor,
     Rounding.TRUNC: np.trunc,
     Rounding.CEIL: np.ceil,
@@ -49,11 +50,11 @@ def quantize(
     """
     scales, zeros = _parameters(scale, zero_point, fmt)
     real = np.asarray(x, dtype=np.float32)
-    _reject_nan(real)
+    check_real(real)
     with np.errstate(over="ignore"):
         quotient = (real / scales).astype(np.float64)
     # Bounds are moved by the zero point rather than the quotient, so that nothing is added before rounding.
-    whole = np.clip(_ROUND[Rounding(rounding)](quotient), fmt.min - zeros, fmt.max - zeros)
+    whole = round_real(np.clip(quotient, fmt.min - zeros, fmt.max - zeros), rounding)
     return (whole.astype(np.int64) + zeros).astype(fmt.dtype)
 
 
@@ -80,7 +81,18 @@ def fake_quant(
     return dequantize(codes, scale=scale, zero_point=zero_point)
 
 
+def round_real(x: NDArray[np.float64], rounding: Rounding) -> NDArray[np.float64]:
+    """``x`` to whole numbers by any rule, exactly; finite."""
+    return _ROUND[Rounding(rounding)](x)
+
+
 def _parameters(scale: ArrayLike, zero_point: ArrayLike, fmt: IntFormat) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    zeros = check_zero_points(zero_point, fmt)
+    return _scales(scale), zeros
+
+
+def check_zero_points(zero_point: ArrayLike, fmt: IntFormat) -> NDArray[np.int64]:
+    """Zero points as int64; :class:`ConfigError` for those that are no codes of ``fmt``, and for formats that have none."""
     if fmt.bits > 32:
         raise ConfigError(f"quantization to {fmt}: expected 32 bits or fewer")
     if fmt.bipolar:
@@ -90,7 +102,7 @@ def _parameters(scale: ArrayLike, zero_point: ArrayLike, fmt: IntFormat) -> tupl
         raise ConfigError(
             f"zero point: expected integers of {fmt} ({fmt.min} to {fmt.max}), got {zeros.ravel().tolist()[:4]}"
         )
-    return _scales(scale), zeros.astype(np.int64)
+    return zeros.astype(np.int64)
 
 
 def _scales(scale: ArrayLike) -> NDArray[np.float32]:
@@ -100,7 +112,8 @@ def _scales(scale: ArrayLike) -> NDArray[np.float32]:
     return scales
 
 
-def _reject_nan(real: NDArray[np.float32]) -> None:
+def check_real(real: NDArray[np.floating[Any]]) -> None:
+    """Raise :class:`InputError` that names the first NaN."""
     if np.isnan(real).any():
         index = tuple(int(i) for i in np.argwhere(np.isnan(real))[0])
         raise InputError(f"quantize: value at index {index} is NaN; expected real numbers or infinities", index=index)

@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from accelsim.errors import InputError
+from accelsim.numerics import Rounding
 from accelsim.quant.affine import fake_quant
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from numpy.typing import ArrayLike, NDArray
 
     from accelsim.numerics import IntFormat
 
 MSE_STEPS = 64
-"""Fractions of the largest magnitude that :func:`mse_peak` tries; its own choice, finer steps change little."""
+"""Fractions of the range that :func:`mse_range` and :func:`mse_peak` try; its own choice, finer steps change little."""
+AVERAGING = 0.01
+"""Weight of a new batch in :func:`moving_average_range`, the default of torch.ao's MovingAverageMinMaxObserver."""
 
 _SMALLEST_SCALE = float(np.finfo(np.float32).smallest_normal)
 
@@ -70,6 +75,39 @@ def percentile_range(x: ArrayLike, *, percent: float) -> tuple[float, float]:
         raise InputError(f"percentile range: expected 50 to 100 percent, got {percent}")
     low, high = np.percentile(_finite(x), [100 - percent, percent])
     return float(low), float(high)
+
+
+def moving_average_range(batches: Iterable[ArrayLike], *, averaging: float = AVERAGING) -> tuple[float, float]:
+    """Exponential moving average of each batch's extremes, which begins at the first batch's (Krishnamoorthi 1806.08342).
+
+    ``low += averaging * (min(batch) - low)`` in float32, as in torch.ao's MovingAverageMinMaxObserver.
+    """
+    weight, ends = np.float32(averaging), None
+    for batch in batches:
+        seen = np.array(minmax_range(batch), np.float32)
+        ends = seen if ends is None else ends + weight * (seen - ends)
+    if ends is None:
+        raise InputError("quantization range: expected at least one batch, got none")
+    return float(ends[0]), float(ends[1])
+
+
+def mse_range(
+    x: ArrayLike, *, fmt: IntFormat, parameters: Callable[[float, float], QuantParameters]
+) -> tuple[float, float]:
+    """The range of least mean square error on ``x`` among 64 fractions of its own (Nagel 2106.08295).
+
+    ``parameters`` makes scale and zero point of a range; both ends shrink alike, and a range of one sign keeps 0 as its other end.
+    """
+    values = _finite(x).astype(np.float32)
+    low, high = minmax_range(values)
+    ranges = [(low * step / MSE_STEPS, high * step / MSE_STEPS) for step in range(1, MSE_STEPS + 1)]
+
+    def error(ends: tuple[float, float]) -> float:
+        known = parameters(*ends)
+        faked = fake_quant(values, scale=known.scale, zero_point=known.zero_point, fmt=fmt, rounding=Rounding.HALF_EVEN)
+        return float(np.square(faked - values, dtype=np.float64).mean())
+
+    return min(ranges, key=error)
 
 
 def mse_peak(x: ArrayLike, *, fmt: IntFormat) -> float:

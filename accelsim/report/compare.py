@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from accelsim.energy import Interval, ratio_interval
 from accelsim.errors import AccelsimError
 from accelsim.result import Result
 from accelsim.result.cells import NONE, count, energy, femtojoules, power, seconds, share, size
@@ -18,7 +19,7 @@ RIGHT = (False, False, *[True] * (len(TITLES) - 2))
 
 @dataclass(frozen=True)
 class Comparison:
-    """Results in the order given; the columns marked × are relative to the first."""
+    """Results in the order given; the columns marked × are relative to the first, that of energy with its bounds."""
 
     results: tuple[Result, ...]
 
@@ -64,11 +65,38 @@ def _cells(result: Result, first: Result) -> tuple[str, ...]:
         share(total.utilization) if total.macs else NONE,
         size(total.dram_read_bytes + total.dram_write_bytes),
         energy(total.energy_pj),
-        _ratio(total.energy_pj, first.total.energy_pj),
+        _energy_ratio(result, first),
         femtojoules(total.energy_per_mac_fj),
         power(total.average_power_w),
         share(values.accuracy) if values else NONE,
     )
+
+
+def energy_ratio(result: Result, first: Result) -> Interval | None:
+    """Bounds of the ratio of two energies; None where one has none.
+
+    Results of one table share its factors, which then cancel where both spend alike: a ratio may be sure although neither
+    energy is. Results of different tables have nothing in common, and the bounds are those of independent intervals.
+    """
+    mine, other = result.energy, first.energy
+    if mine is None or other is None or not other.low_pj:
+        return None
+    if _figures(result) == _figures(first):
+        return ratio_interval(mine.entries_pj, other.entries_pj, {**mine.ranges, **other.ranges})
+    return Interval(mine.low_pj / other.high_pj, mine.high_pj / other.low_pj)
+
+
+def _figures(result: Result) -> tuple[str, object]:
+    """Where a Result's figures come from: node and voltage scale them, and leave their errors in common."""
+    tech = result.arch.get("tech")
+    return result.energy_table, tech.get("dram") if isinstance(tech, dict) else None
+
+
+def _energy_ratio(result: Result, first: Result) -> str:
+    text, bounds = _ratio(result.total.energy_pj, first.total.energy_pj), energy_ratio(result, first)
+    if bounds is None or result is first or f"{bounds.low:.2f}" == f"{bounds.high:.2f}":
+        return text
+    return f"{text} ({bounds.low:.2f} to {bounds.high:.2f})"
 
 
 def _ratio(value: float, reference: float) -> str:

@@ -44,6 +44,7 @@ def _cells(found: Found) -> tuple[str, ...]:
 
 
 def tile_text(mapping: MacMapping) -> str:
-    """``8x8 oc16 ic4 3x3``, and the groups where several stand in a tile."""
+    """``8x8 oc16 ic4 3x3``, and the groups and images where several stand in a tile."""
     groups = f" g{mapping.groups}" if mapping.groups > 1 else ""
-    return f"{mapping.oh}x{mapping.ow} oc{mapping.oc} ic{mapping.ic} {mapping.kh}x{mapping.kw}{groups}"
+    images = f" n{mapping.n}" if mapping.n > 1 else ""
+    return f"{mapping.oh}x{mapping.ow} oc{mapping.oc} ic{mapping.ic} {mapping.kh}x{mapping.kw}{groups}{images}"

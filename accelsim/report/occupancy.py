@@ -24,15 +24,15 @@ class Steps:
     values: Cycles
 
 
-def memory_fill(timeline: Timeline, memory: Memory, *, operations: int | None = None) -> Steps:
-    """Occupied bytes of ``memory`` (words of the accumulators) by the first ``operations`` of the Program.
+def memory_fill(timeline: Timeline, memory: Memory, *, core: int = 0, operations: int | None = None) -> Steps:
+    """Occupied bytes of ``memory`` of ``core`` (words of the accumulators) by the first ``operations`` of the Program.
 
     A region is occupied from the start of the operation that writes it until its last reader finishes. A compute
     operation that adds to the partial sums of the one before takes the region over as it starts. A kept tensor fills the
     resident memory tile by tile, and leaves it when its last reader is done.
     """
     program = timeline.program
-    writers = np.flatnonzero(program.memory[:operations] == memory)
+    writers = np.flatnonzero((program.memory[:operations] == memory) & (program.core[:operations] == core))
     released = region_release(timeline)[writers]
     size = program.extent[writers]
     return _steps(np.concatenate([timeline.start[writers], released]), np.concatenate([size, -size]))

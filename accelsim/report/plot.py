@@ -31,9 +31,12 @@ COMPONENT_COLORS = {
     "output_buffer": "#cc79a7",
     "requantizer": "#7f7f7f",
     "vector": "#009e73",
+    "dma": "#000000",
     "dram": "#d55e00",
+    "clock": "#bbbbbb",
+    "leakage": "#dddddd",
 }
-"""Okabe and Ito's palette (2008), told apart with any colour vision."""
+"""Okabe and Ito's palette (2008), told apart with any colour vision, and greys."""
 
 _LEGEND: dict[str, Any] = {
     "fontsize": 7,
@@ -168,15 +171,18 @@ def _energy_unit(largest_pj: float) -> tuple[float, str]:
 
 
 def draw_timeline(axes: Axes, timeline: Timeline, colors: NDArray[np.float64]) -> None:
-    """Engines over cycles, coloured by layer, with each engine's busy share; a band of layer spans on top."""
-    total = max(timeline.total_cycles, 1)
+    """Engines over cycles, coloured by layer, with each engine's busy share; a band of layer spans on top.
+
+    A track is as many strips as there are cores, the first core's on top.
+    """
+    total, cores = max(timeline.total_cycles, 1), timeline.program.arch.cores.count
     tracks = _tracks(timeline)
     for row, engine in enumerate(tracks):
-        begin, end, layer = busy_segments(timeline, engine, tolerance=total // _SEGMENTS)
-        axes.broken_barh(
-            list(zip(begin, end - begin, strict=True)), (row + 0.12, 0.76), facecolors=colors[layer], linewidth=0
-        )
-        share = timeline.busy_cycles(engine) / total
+        for core in range(cores):
+            begin, end, layer = busy_segments(timeline, engine, core=core, tolerance=total // _SEGMENTS)
+            strip = (row + 0.12 + 0.76 * core / cores, 0.76 / cores)
+            axes.broken_barh(list(zip(begin, end - begin, strict=True)), strip, facecolors=colors[layer], linewidth=0)
+        share = timeline.busy_cycles(engine) / (total * cores)
         axes.text(
             1.006,
             row + 0.5,
@@ -215,11 +221,11 @@ def _layer_band(axes: Axes, timeline: Timeline, colors: NDArray[np.float64], tot
 
 
 def busy_segments(
-    timeline: Timeline, engine: Engine, *, tolerance: int = 0
+    timeline: Timeline, engine: Engine, *, core: int = 0, tolerance: int = 0
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
-    """(begin, end, layer) of each stretch of ``engine`` on one layer; gaps up to ``tolerance`` cycles are closed."""
+    """(begin, end, layer) of each stretch of ``engine`` of ``core`` on one layer; gaps up to ``tolerance`` cycles are closed."""
     program = timeline.program
-    mine = np.flatnonzero(program.of_engine(engine))
+    mine = np.flatnonzero(program.of_engine(engine) & (program.core == core))
     if not len(mine):
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int32)
     begin, end, layer = timeline.start[mine], timeline.start[mine] + program.cycles[mine], program.layer[mine]

@@ -48,14 +48,14 @@ def _point(layer: LayerResult) -> RooflinePoint:
     traffic = layer.dram_read_bytes + layer.dram_write_bytes
     busy = layer.busy_cycles
     dram = sum(busy.get(name, 0) for name in ("load_weights", "load_activations", "store"))
-    cycles = max(layer.cycles, layer.compute_cycles, dram, 1)
+    cycles = max(layer.cycles, layer.compute_cycles // max(layer.cores, 1), dram, 1)
     roof = round(layer.macs / (layer.utilization * layer.cycles), 6) if layer.utilization else None
     return RooflinePoint(layer.index, layer.macs / traffic, layer.macs / cycles, layer.cycles, roof)
 
 
 def roofs(arch: Arch) -> tuple[float, float]:
-    """(MACs per cycle of the array at its own operand widths, DRAM bytes per cycle)."""
-    return float(arch.array.rows * arch.array.cols), arch.dram.bandwidth_bytes_per_s / arch.clock_hz
+    """(MACs per cycle of all cores' arrays at their own operand widths, DRAM bytes per cycle)."""
+    return float(arch.peak_macs_per_cycle), arch.dram.bandwidth_bytes_per_s / arch.clock_hz
 
 
 def draw_roofline(axes: Axes, result: Result, arch: Arch, colors: NDArray[np.float64]) -> None:

@@ -25,6 +25,7 @@ from accelsim.result.cells import (
     total_facts,
     value_facts,
 )
+from accelsim.result.energy_cells import energy_facts
 
 GAP = 2
 _BAR = 28
@@ -55,7 +56,7 @@ def result_table(result: Result, *, width: int | None = None) -> RenderableType:
         parts.append(
             Text(f"not shown for lack of width: {', '.join(hidden)} (they are in --csv and --json)", style="dim")
         )
-    totals, split = fact_table(total_facts(result)), energy_table(result)
+    totals, split = fact_table([*total_facts(result), *energy_facts(result)]), energy_table(result)
     wide = width is None or width >= 100
     parts += [Text(), _side_by_side(totals, split) if wide else Group(totals, Text(), split), Text()]
     parts += [

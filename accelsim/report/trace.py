@@ -1,7 +1,7 @@
 """Chrome trace-event JSON of a Timeline; opens in https://ui.perfetto.dev.
 
-Format: "Trace Event Format" (Google, 2016). One thread per engine with a complete event ("X") per tile operation, one
-thread of layer spans, counters ("C") for the fill of each on-chip memory and for DRAM bandwidth, flows ("s" to "f")
+Format: "Trace Event Format" (Google, 2016). One thread per core and engine with a complete event ("X") per tile operation, one
+thread of layer spans, counters ("C") for the fill of each core's on-chip memories and for DRAM bandwidth, flows ("s" to "f")
 from the operation that made data to the one that reads it. Timestamps are microseconds at the machine's clock; cycles
 stand in ``args``.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import product
 from typing import IO, Any
 
 import numpy as np
@@ -87,6 +88,7 @@ def _facts(timeline: Timeline, shown: int) -> Event:
         "model": program.graph.name,
         "arch": program.arch.name,
         "clock_hz": program.arch.clock_hz,
+        "cores": program.arch.cores.count,
         "total_cycles": timeline.total_cycles,
         "operations": len(program),
         "operations_shown": shown,
@@ -99,7 +101,10 @@ def _facts(timeline: Timeline, shown: int) -> Event:
 def _names(timeline: Timeline) -> Iterator[Event]:
     program = timeline.program
     yield _meta("process_name", _LAYERS, name=f"{program.graph.name} on {program.arch.name}")
-    threads = {_LAYERS: "layers"} | {_thread(engine): engine.label for engine in Engine}
+    cores = program.arch.cores.count
+    threads = {_LAYERS: "layers"} | {
+        _thread(engine, core): _of_core(core, cores, engine.label) for core in range(cores) for engine in Engine
+    }
     for thread, name in threads.items():
         yield _meta("thread_name", thread, name=name)
         yield _meta("thread_sort_index", thread, sort_index=thread)
@@ -109,9 +114,13 @@ def _meta(kind: str, thread: int, **args: Any) -> Event:
     return {"ph": "M", "name": kind, "pid": _PROCESS, "tid": thread, "args": args}
 
 
-def _thread(engine: Engine) -> int:
+def _thread(engine: Engine, core: int) -> int:
     """Tracks in the order of the data: load weights, load activations, compute, requantize, vector, store, keep, recall."""
-    return _TRACKS.index(engine) + 1
+    return core * len(_TRACKS) + _TRACKS.index(engine) + 1
+
+
+def _of_core(core: int, cores: int, what: str) -> str:
+    return f"core {core} {what}" if cores > 1 else what
 
 
 _TRACKS = (
@@ -146,6 +155,7 @@ def _operations(timeline: Timeline, clock: _Clock, shown: int) -> Iterator[Event
     program = timeline.program
     names = [layer.name for layer in program.graph.layers]
     columns: list[NDArray[Any]] = [
+        program.core,
         program.engine,
         program.layer,
         timeline.start,
@@ -155,7 +165,7 @@ def _operations(timeline: Timeline, clock: _Clock, shown: int) -> Iterator[Event
         program.memory,
     ]
     for i, row in enumerate(zip(*(column[:shown].tolist() for column in columns), strict=True)):
-        engine, layer, start, cycles, finish, amount, memory = row
+        core, engine, layer, start, cycles, finish, amount, memory = row
         lo, hi = program.box(i)
         args = {
             "operation": i,
@@ -173,7 +183,7 @@ def _operations(timeline: Timeline, clock: _Clock, shown: int) -> Iterator[Event
             "name": names[layer],
             "cat": _ENGINES[engine],
             "pid": _PROCESS,
-            "tid": _THREADS[engine],
+            "tid": _THREADS[engine] + len(_TRACKS) * core,
             **span,
             "args": args,
         }
@@ -181,7 +191,7 @@ def _operations(timeline: Timeline, clock: _Clock, shown: int) -> Iterator[Event
 
 _MEMORIES = {int(memory): memory.label for memory in Memory}
 _ENGINES = {int(engine): engine.label for engine in Engine}
-_THREADS = {int(engine): _thread(engine) for engine in Engine}
+_THREADS = {int(engine): _thread(engine, 0) for engine in Engine}
 _UNITS = {
     int(Engine.STORE): "bytes",
     int(Engine.LOAD_ACTIVATIONS): "bytes",
@@ -215,15 +225,18 @@ def _flow(phase: str, category: str, number: int, i: int, timeline: Timeline, cl
     """A flow binds to the slice around its timestamp: the maker's middle (its start if short), the reader's start."""
     program = timeline.program
     into = int(program.cycles[i]) // 2 if phase == "s" else 0
-    at, thread = clock.us(int(timeline.start[i]) + into), _THREADS[int(program.engine[i])]
+    at = clock.us(int(timeline.start[i]) + into)
+    thread = _thread(Engine(program.engine[i]), int(program.core[i]))
     return {"ph": phase, "name": category, "cat": category, "id": number, "pid": _PROCESS, "tid": thread, "ts": at}
 
 
 def _fill_counters(timeline: Timeline, clock: _Clock, shown: int) -> Iterator[Event]:
-    for memory in ON_CHIP:
-        steps = memory_fill(timeline, memory, operations=shown)
+    cores = timeline.program.arch.cores.count
+    for core, memory in product(range(cores), ON_CHIP):
+        steps = memory_fill(timeline, memory, core=core, operations=shown)
         unit = "words" if memory is Memory.ACCUMULATORS else "bytes"
-        yield from _counter(f"{memory.label} ({unit})", unit, clock, steps.cycles, steps.values)
+        name = _of_core(core, cores, f"{memory.label} ({unit})")
+        yield from _counter(name, unit, clock, steps.cycles, steps.values)
 
 
 def _bandwidth_counters(timeline: Timeline, clock: _Clock, shown: int) -> Iterator[Event]:

@@ -154,14 +154,16 @@ def heading(result: Result) -> str:
 
 def machine(result: Result) -> str:
     """The machine in a few words."""
-    return ", ".join([str(result.arch.get("name", NONE)), *_array(result.arch.get("array")), clock(result)])
+    return ", ".join([str(result.arch.get("name", NONE)), *_array(result.arch), clock(result)])
 
 
-def _array(array: Any) -> list[str]:
+def _array(arch: dict[str, Any]) -> list[str]:
+    array, cores = arch.get("array"), arch.get("cores")
     if not isinstance(array, dict):
         return []
     dataflow = str(array.get("dataflow", "")).replace("_", " ")
-    return [f"{array.get('rows', NONE)}×{array.get('cols', NONE)} {dataflow}".rstrip()]
+    several = f"{cores['count']} cores of " if isinstance(cores, dict) and cores.get("count", 1) != 1 else ""
+    return [f"{several}{array.get('rows', NONE)}×{array.get('cols', NONE)} {dataflow}".rstrip()]
 
 
 def clock(result: Result) -> str:
@@ -176,8 +178,9 @@ def total_facts(result: Result) -> list[tuple[str, str]]:
     return [
         ("MACs", count(total.macs) if total.macs else NONE),
         ("cycles", f"{count(total.cycles)} at {clock(result)}"),
-        ("array busy", f"{count(total.compute_cycles)} cycles" if total.macs else NONE),
+        ("array busy", _array_busy(total) if total.macs else NONE),
         ("array time", _array_time(total)),
+        ("lower bounds", _floors(total)),
         ("latency", seconds(total.latency_s)),
         ("rate", _rate(total.inferences_per_s)),
         ("utilization", share(total.utilization) if total.macs else NONE),
@@ -189,12 +192,23 @@ def total_facts(result: Result) -> list[tuple[str, str]]:
     ]
 
 
+def _array_busy(total: Total) -> str:
+    cores = len(total.core_busy_cycles)
+    return f"{count(total.compute_cycles)} cycles" + (f" in {cores} cores" if cores > 1 else "")
+
+
+def _floors(total: Total) -> str:
+    """How far the cycles are from what full arrays and what the DRAM port need at least."""
+    floors = ("compute", total.compute_bound_cycles), ("traffic", total.traffic_bound_cycles)
+    texts = [f"{total.cycles / cycles:,.2f}x the {name} bound" for name, cycles in floors if cycles]
+    return ", ".join(texts) or NONE
+
+
 def _array_time(total: Total) -> str:
-    """What the array did in how much of the time, most of it first."""
+    """What the array (of all cores) did in how much of the time, most of it first."""
     parts = sorted(total.array_cycles.items(), key=lambda part: -part[1])
-    texts = [
-        f"{share(cycles / total.cycles)} {_ARRAY_TIME.get(name, name.replace('_', ' '))}" for name, cycles in parts
-    ]
+    whole = sum(total.array_cycles.values())
+    texts = [f"{share(cycles / whole)} {_ARRAY_TIME.get(name, name.replace('_', ' '))}" for name, cycles in parts]
     return ", ".join(texts) if total.cycles else NONE
 
 
@@ -255,7 +269,10 @@ def _proof(values: ValueSummary) -> str:
 
 def made_with(result: Result) -> str:
     """Arithmetic, energy table and version in one line."""
-    return f"arithmetic {result.arithmetic}; energy table {result.energy_table}; accelsim {result.accelsim_version}"
+    notes = "".join(f" ({note})" for note in result.energy.notes) if result.energy else ""
+    return (
+        f"arithmetic {result.arithmetic}; energy table {result.energy_table}{notes}; accelsim {result.accelsim_version}"
+    )
 
 
 def left_out(result: Result) -> str:

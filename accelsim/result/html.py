@@ -16,6 +16,7 @@ from accelsim.result.cells import (
     total_facts,
     value_facts,
 )
+from accelsim.result.energy_cells import energy_facts
 from accelsim.result.record import Result
 
 _RIGHT = ' style="text-align:right"'
@@ -28,7 +29,7 @@ def summary_html(result: Result) -> str:
         f"<p><b>{escape(heading(result))}</b></p>",
         _layers(result),
         '<div style="display:flex;gap:3em;flex-wrap:wrap">',
-        _facts([*total_facts(result), *value_facts(result)]),
+        _facts([*total_facts(result), *energy_facts(result), *value_facts(result)]),
         _energy(result),
         "</div>",
         f"<p><small>{escape(made_with(result))}.<br>{escape(left_out(result))}.</small></p>",

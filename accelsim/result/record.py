@@ -12,7 +12,7 @@ from accelsim.errors import AccelsimError
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 Bound = Literal[
     "compute", "fill/drain", "weight load", "activation load", "store", "requantize", "vector", "keep", "recall", "none"
@@ -41,9 +41,12 @@ class LayerResult(_Record):
     ``cycles`` is how far the layer moves the finish of the network (layers overlap; the column adds up to the total).
     ``compute_cycles`` is the time the array is busy, ``stream_cycles`` the part of it that streams operands; the rest fills and
     drains. ``busy_cycles`` holds each engine's time, ``stall_cycles`` by cause how long the array stood still for this layer's
-    work. ``utilization`` is MACs over what the array could have done in
+    work. ``compute_bound_cycles`` is what a full array would take, ``traffic_bound_cycles`` the DRAM port if each byte passed it
+    once. ``utilization`` is MACs over what the array could have done in
     ``cycles``, ``compute_utilization`` the same for ``compute_cycles``; None where the array has nothing to do.
-    ``bound`` names the busiest part. Energies are in picojoules, traffic in bytes.
+    ``bound`` names the busiest part. ``energy_split_pj`` is by component, ``energy_tensor_pj`` by what the energy is spent on: moving one
+    of four tensors, arithmetic, or idling. Energies are in picojoules, traffic in bytes. ``cores`` have a share of the layer; times of
+    engines, arrays and stalls are those of all cores added up, and utilizations compare with all cores' arrays.
     """
 
     index: int
@@ -56,6 +59,8 @@ class LayerResult(_Record):
     cycles: int
     compute_cycles: int
     stream_cycles: int
+    compute_bound_cycles: int
+    traffic_bound_cycles: int
     busy_cycles: dict[str, int]
     stall_cycles: dict[str, int]
     start_cycle: int
@@ -70,20 +75,25 @@ class LayerResult(_Record):
     counts: dict[str, int]
     energy_pj: float
     energy_split_pj: dict[str, float]
+    energy_tensor_pj: dict[str, float] = {}
     mapping: str
+    cores: int = 1
 
 
 class Total(_Record):
     """Sums and rates of one inference of the whole network.
 
-    ``array_cycles`` says where the array's time went: ``stream``, ``fill_drain``, and every cause for which it stood still;
-    its entries add up to ``cycles``.
+    ``array_cycles`` says where the array's time went: ``stream``, ``fill_drain`` (``weight_shift`` where the array pipelines tiles),
+    and every cause for which it stood still; its entries add up to ``cycles`` times the cores. The bounds are sums over the layers.
+    ``core_busy_cycles`` holds each core's time per engine.
     """
 
     macs: int
     tile_operations: int
     cycles: int
     compute_cycles: int
+    compute_bound_cycles: int
+    traffic_bound_cycles: int
     array_cycles: dict[str, int]
     latency_s: float
     inferences_per_s: float
@@ -97,6 +107,31 @@ class Total(_Record):
     energy_split_pj: dict[str, float]
     energy_per_mac_fj: float | None
     average_power_w: float
+    core_busy_cycles: tuple[dict[str, int], ...] = ()
+
+
+class EnergySummary(_Record):
+    """How the energy of one inference is made up, how sure it is, and what follows from it.
+
+    ``low_pj`` and ``high_pj`` bound the total by interval arithmetic over ``ranges``, the factors between which each entry of
+    the table lies; ``percentiles_pj`` are of a seeded distribution over them. ``entries_pj`` (by entry of the table) and
+    ``tensors_pj`` add up to the total. ``area_um2`` is None for parts whose area the table does not hold. ``notes`` say how the
+    table's figures came to fit this machine: gaps filled, scaling, what is taken as exact.
+    """
+
+    node_nm: float | None
+    voltage_v: float | None
+    low_pj: float
+    high_pj: float
+    percentiles_pj: dict[str, float]
+    entries_pj: dict[str, float]
+    ranges: dict[str, tuple[float, float]]
+    tensors_pj: dict[str, float]
+    tops_per_w: float | None
+    energy_delay_js: float
+    peak_power_w: float
+    area_um2: dict[str, float | None]
+    notes: tuple[str, ...] = ()
 
 
 class ValueSummary(_Record):
@@ -126,6 +161,7 @@ class Result(_Record):
     energy_table: str
     layers: tuple[LayerResult, ...]
     total: Total
+    energy: EnergySummary | None = None
     values: ValueSummary | None = None
     not_modelled: tuple[str, ...] = ()
 

@@ -16,6 +16,7 @@ from accelsim.result.cells import (
     total_facts,
     value_facts,
 )
+from accelsim.result.energy_cells import energy_facts
 from accelsim.result.record import Result
 
 GAP = 2
@@ -27,7 +28,15 @@ def summary_text(result: Result, *, width: int | None = None) -> str:
     lines = [heading(result), "", *layer_lines(result, columns)]
     if hidden:
         lines.append(f"(not shown for lack of width: {', '.join(hidden)})")
-    lines += ["", *fact_lines(total_facts(result)), "", *energy_lines(result), "", *fact_lines(value_facts(result)), ""]
+    lines += [
+        "",
+        *fact_lines([*total_facts(result), *energy_facts(result)]),
+        "",
+        *energy_lines(result),
+        "",
+        *fact_lines(value_facts(result)),
+        "",
+    ]
     return "\n".join([*lines, made_with(result), left_out(result)])
 
 

@@ -33,19 +33,21 @@ def _sizes(size: int, tile: int, which: int) -> Any:
 
 @njit
 def _array_totals(
-    array: Any, shape: Any, oh: int, ow: int, oc: int, ic: int, kh: int, kw: int, groups: int, keeps: bool
+    array: Any, shape: Any, n: int, oh: int, ow: int, oc: int, ic: int, kh: int, kw: int, groups: int, keeps: bool
 ) -> Any:
-    """(cycles, weight reads, activation reads, accumulator writes) of all compute tiles of a layer.
+    """(cycles, weight reads, activation reads, accumulator writes) of all compute tiles of a layer; of single tiles the fewest
+    cycles, the least and the most latency.
 
     ``shape`` = (n, oh, ow, oc per group, ic per group, kh, kw, groups); ``keeps``: of the spatial tiles behind the first the
     weights are there already.
     """
-    cycles, weights, reads, writes = 0, 0, 0, 0
-    for a in range(2):
-        rows, row_count = _sizes(shape[1], oh, a)
+    cycles, weights, reads, writes, shortest, least, most = 0, 0, 0, 0, 2**62, 2**62, 0
+    for a in range(4):
+        images, image_count = _sizes(shape[0], n, a >> 1)
+        rows, row_count = _sizes(shape[1], oh, a & 1)
         for b in range(2):
             columns, column_count = _sizes(shape[2], ow, b)
-            spatial = shape[0] * row_count * column_count
+            spatial = image_count * row_count * column_count
             if spatial == 0:
                 continue
             first = 1 if a == 0 and b == 0 else 0
@@ -67,12 +69,13 @@ def _array_totals(
                     for kept in range(2):
                         count = tiles * (new if kept == 0 else spatial - new)
                         if count:
-                            cost = tile_cost(array, rows * columns, reduction, channels, together, kept == 1)
+                            cost = tile_cost(array, images * rows * columns, reduction, channels, together, kept == 1)
                             cycles += count * cost[0]
                             weights += count * cost[2]
                             reads += count * cost[3]
                             writes += count * cost[4]
-    return cycles, weights, reads, writes
+                            shortest, least, most = min(shortest, cost[0]), min(least, cost[5]), max(most, cost[5])
+    return cycles, weights, reads, writes, shortest, least, most
 
 
 @njit
@@ -86,25 +89,28 @@ def _packed(elements: int, bits: int) -> int:
     return (elements * bits + 7) // 8
 
 
-LIMITS = 17
+LIMITS = 20
 (WEIGHT_CAPACITY, ACTIVATION_CAPACITY, ACCUMULATOR_CAPACITY, OUTPUT_CAPACITY) = range(4)
 (WEIGHT_BITS, ACTIVATION_BITS, OUTPUT_BITS, WORDS) = range(4, 8)
 (SETUP, PER_BYTE, PER_BYTE_OVER, LATENCY) = range(8, 12)
-(LANES, OUTPUT_WIDTH, SINGLE_WEIGHTS, SINGLE_ACTIVATIONS, INPUT_CHANNELS) = range(12, 17)
-"""Places of the machine's limits in one int64 record."""
+(LANES, AS_BOUND, INPUT_CHANNELS, SINGLE_WEIGHTS, SINGLE_ACTIVATIONS, SINGLE_SUMS, SINGLE_OUTPUTS) = range(12, 19)
+SHARES = 19
+"""Places of the machine's limits in one int64 record; AS_BOUND: no transfer takes longer than its bytes at the port."""
 
 
 @njit
 def evaluate(
-    array: Any, limits: Any, energies: Any, shape: Any, oh: int, ow: int, oc: int, ic: int, kh: int, kw: int, groups: int,
-    order: int, rows: int, columns: int, first_rows: int, first_columns: int,
+    array: Any, limits: Any, energies: Any, shape: Any, oh: int, ow: int, oc: int, ic: int, kh: int, kw: int, groups: int, n: int,
+    order: int, rows: int, columns: int, first_rows: int, first_columns: int, area: int,
 ) -> Any:  # fmt: skip
-    """(fewest cycles, picojoules) of one tiling; ``rows`` and ``columns`` are input rows summed over tiles of pixels and taps.
+    """(fewest cycles, picojoules, whether the cycles are the schedule's own) of one tiling.
 
-    No schedule is shorter than the array's work behind the first loads and before the last requantization and store, than
-    the port's work, or than loads and work in turn where a memory holds one tile only.
+    ``rows`` and ``columns`` are input rows and columns summed over tiles of pixels and taps, those under the first tile, and
+    ``area`` input pixels of all images under the largest one. No schedule is shorter than the array's work behind the first loads and before
+    the last requantization and store, than the port's work, or than loads and work in turn where a memory holds one tile only.
+    ``shape`` is the smallest of the SHARES of as many cores: each other has the same work at least, and all share the port.
     """
-    spatial = shape[0] * _parts(shape[1], oh) * _parts(shape[2], ow)
+    spatial = _parts(shape[0], n) * _parts(shape[1], oh) * _parts(shape[2], ow)
     group_tiles = _parts(shape[7], groups)
     channel = group_tiles * _parts(shape[3], oc)
     steps = _parts(shape[5], kh) * _parts(shape[6], kw) * _parts(shape[4], ic)
@@ -116,7 +122,7 @@ def evaluate(
         input_loads, per_channel = group_tiles, 1
     elif steps == 1 and order != WEIGHTS_OUTER:
         input_loads, per_channel = spatial * group_tiles, 1
-    cost = _array_totals(array, shape, oh, ow, oc, ic, kh, kw, groups, keeps)
+    cost = _array_totals(array, shape, n, oh, ow, oc, ic, kh, kw, groups, keeps)
     products = shape[3] * shape[7] * shape[4] * shape[5] * shape[6]
     weight_bytes = _packed(products * (1 if keeps else spatial), limits[WEIGHT_BITS])
     input_bytes = _packed(shape[0] * rows * columns * limits[INPUT_CHANNELS] * per_channel, limits[ACTIVATION_BITS])
@@ -125,19 +131,47 @@ def evaluate(
     load_weights, load_inputs = _dma(limits, weight_loads, weight_bytes), _dma(limits, input_loads, input_bytes)
     store = _dma(limits, spatial * channel, output_bytes)
     first = _dma(limits, 1, _packed(groups * oc * kh * kw * ic, limits[WEIGHT_BITS]))
-    first_inputs = _packed(first_rows * first_columns * groups * ic, limits[ACTIVATION_BITS])
+    first_inputs = _packed(n * first_rows * first_columns * groups * ic, limits[ACTIVATION_BITS])
     first += _dma(limits, 1, first_inputs) if first_inputs else 0
     last_rows, last_columns = (shape[1] - 1) % oh + 1, (shape[2] - 1) % ow + 1
-    last = last_rows * last_columns * ((shape[3] - 1) % oc + 1) * ((shape[7] - 1) % groups + 1)
+    last = (
+        ((shape[0] - 1) % n + 1) * last_rows * last_columns * ((shape[3] - 1) % oc + 1) * ((shape[7] - 1) % groups + 1)
+    )
     behind = max(1, _parts(last, limits[LANES])) + _dma(limits, 1, _packed(last, limits[OUTPUT_BITS])) + limits[LATENCY]
-    cycles = max(first + limits[LATENCY] + cost[0] + behind, load_weights + load_inputs + store + limits[LATENCY])
+    behind += cost[5]
+    port = limits[SHARES] * (load_weights + load_inputs + store)
+    cycles = max(first + limits[LATENCY] + cost[0] + behind, port + limits[LATENCY])
+    exact = first_inputs > 0 and limits[AS_BOUND] != 0 and limits[SHARES] == 1
+    spare = cost[4] - cost[6]
+    exact = exact and cost[5] == cost[6]
+    exact = exact and (computes == 1 or _array_never_waits(limits, spare, n * oh, ow, oc, ic, kh, kw, groups, area))
     if limits[SINGLE_WEIGHTS]:
         cycles = max(cycles, load_weights + weight_loads * limits[LATENCY] + cost[0] + behind)
     if limits[SINGLE_ACTIVATIONS]:
         cycles = max(cycles, load_inputs + input_loads * limits[LATENCY] + cost[0] + behind)
     energy = energies[0] + cost[1] * energies[1] + cost[2] * energies[2] + cost[3] * energies[3]
     energy += weight_bytes * energies[4] + input_bytes * energies[5] + output_bytes * energies[6]
-    return cycles, energy
+    energy += cycles * energies[7]
+    return cycles, energy, exact
+
+
+@njit
+def _array_never_waits(
+    limits: Any, spare: int, oh: int, ow: int, oc: int, ic: int, kh: int, kw: int, groups: int, area: int
+) -> bool:
+    """Whether all that can go on beside a compute tile is done within ``spare`` cycles: the shortest one's, less its latency.
+
+    With two slots in every memory, at most a load of weights, a load of activations and two stores stand at the port while a
+    tile computes, each enabled when it began or before; the next tile needs them done, their data arrived, and the sums of the
+    tile before the last requantized. So the array runs from its first tile to its last without a pause.
+    """
+    single = limits[SINGLE_WEIGHTS] + limits[SINGLE_ACTIVATIONS] + limits[SINGLE_SUMS] + limits[SINGLE_OUTPUTS]
+    outputs = oh * ow * oc * groups
+    store = _dma(limits, 1, _packed(outputs, limits[OUTPUT_BITS]))
+    loads = _dma(limits, 1, _packed(groups * oc * kh * kw * ic, limits[WEIGHT_BITS]))
+    loads += _dma(limits, 1, _packed(area * groups * ic, limits[ACTIVATION_BITS]))
+    requantize = max(1, _parts(outputs, limits[LANES]))
+    return bool(single == 0 and loads + 2 * store + requantize + limits[LATENCY] <= spare)
 
 
 @njit
@@ -145,39 +179,39 @@ def search(
     array: Any, limits: Any, energies: Any, shape: Any, pixels: Any, taps: Any, channels: Any, rows: Any, columns: Any,
     objective: int, values: Any, best: Any,
 ) -> Any:  # fmt: skip
-    """Fill ``values`` (K) and ``best`` (K, 8) with the K tilings of least value, unordered; (tilings visited, tilings that fit).
+    """Fill ``values`` (K) and ``best`` (K, 10) with the K tilings of least value, unordered; (tilings visited, tilings that fit).
 
-    ``pixels`` (P, 4): oh, ow and the places of both in ``rows`` and ``columns``; ``taps`` (T, 4) likewise kh, kw. ``rows``
+    ``pixels`` (P, 5): oh, ow, the places of both in ``rows`` and ``columns``, and n; ``taps`` (T, 4) likewise kh, kw. ``rows``
     (3, heights, tap heights): input rows summed over all tiles, the most under one tile, those under the first; ``columns``
     likewise. ``channels`` (C, 3): oc, ic, groups.
     """
     values[:] = np.inf
     worst, visited, fitting = 0, 0, 0
     for p in range(pixels.shape[0]):
-        oh, ow, y, x = pixels[p, 0], pixels[p, 1], pixels[p, 2], pixels[p, 3]
+        oh, ow, y, x, n = pixels[p, 0], pixels[p, 1], pixels[p, 2], pixels[p, 3], pixels[p, 4]
         for t in range(taps.shape[0]):
             kh, kw, v, u = taps[t, 0], taps[t, 1], taps[t, 2], taps[t, 3]
-            area = rows[1, y, v] * columns[1, x, u]
+            area = n * rows[1, y, v] * columns[1, x, u]
             for c in range(channels.shape[0]):
                 oc, ic, groups = channels[c, 0], channels[c, 1], channels[c, 2]
                 visited += 2
                 if (
                     _packed(groups * oc * kh * kw * ic, limits[WEIGHT_BITS]) > limits[WEIGHT_CAPACITY]
                     or _packed(area * groups * ic, limits[ACTIVATION_BITS]) > limits[ACTIVATION_CAPACITY]
-                    or oh * ow * groups * oc * limits[WORDS] > limits[ACCUMULATOR_CAPACITY]
-                    or _packed(oh * ow * groups * oc, limits[OUTPUT_BITS]) > limits[OUTPUT_CAPACITY]
+                    or n * oh * ow * groups * oc * limits[WORDS] > limits[ACCUMULATOR_CAPACITY]
+                    or _packed(n * oh * ow * groups * oc, limits[OUTPUT_BITS]) > limits[OUTPUT_CAPACITY]
                 ):
                     continue
                 fitting += 2
                 for order in range(2):
-                    cycles, energy = evaluate(
-                        array, limits, energies, shape, oh, ow, oc, ic, kh, kw, groups, order,
-                        rows[0, y, v], columns[0, x, u], rows[2, y, v], columns[2, x, u],
+                    cycles, energy, exact = evaluate(
+                        array, limits, energies, shape, oh, ow, oc, ic, kh, kw, groups, n, order,
+                        rows[0, y, v], columns[0, x, u], rows[2, y, v], columns[2, x, u], area,
                     )  # fmt: skip
                     value = float(cycles) if objective == CYCLES else energy
                     value = cycles * energy if objective == EDP else value
                     if value < values[worst]:
                         values[worst] = value
-                        best[worst] = np.array([oh, ow, oc, ic, kh, kw, groups, order])
+                        best[worst] = np.array([oh, ow, oc, ic, kh, kw, groups, n, order, int(exact)])
                         worst = int(np.argmax(values))
     return visited, fitting

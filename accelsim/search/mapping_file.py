@@ -88,7 +88,7 @@ def _mapping(layer: Layer, entry: Any) -> Mapping:
     order = entry.get("order", ORDERS[0])
     if order not in ORDERS:
         raise MappingError(f"order: expected {' or '.join(ORDERS)}, got {order!r}")
-    limits = tile_limits(layer.geometry) | {"groups": 1}
+    limits = tile_limits(layer.geometry) | {"groups": 1, "n": 1}
     sizes = {key: _size(key, entry.get(key, limit)) for key, limit in limits.items()}
     return MacMapping(**sizes, order=order)
 

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.arch import Arch
-from accelsim.energy import EnergyTable, action_energies, count_actions, layer_energy, load_table
+from accelsim.energy import STATIONARY, EnergyTable, action_energies, count_actions, idle_energy, layer_energy, table_of
 from accelsim.errors import MappingError
-from accelsim.graph import Graph, HostPort, MacLayer
+from accelsim.graph import Graph, HostPort, MacGeometry, MacLayer
 from accelsim.mapper import map_layer
-from accelsim.mapper.greedy import operand_bits
 from accelsim.program import MacMapping, Mapping, Memory, build_program
 from accelsim.program.array_model import array_record
 from accelsim.program.cost import dram_latency_cycles
-from accelsim.program.footprint import OperandBits, accumulator_words, slot_capacity, slots
+from accelsim.program.footprint import OperandBits, accumulator_words, depth, operand_bits, slot_capacity
+from accelsim.program.split import mac_shares
 from accelsim.search.space import Integers, space_of
 from accelsim.timing import schedule
 
@@ -33,8 +33,9 @@ class Found:
     """The best tiling of one layer by ``objective``, alone on the machine.
 
     ``cycles`` and ``energy_pj`` are scheduled, ``value`` what was minimised; ``bound`` is its least possible value over the
-    whole space, so ``value / bound`` says how far the tiling is from it at most. ``proved``: no tiling of the space is
-    better. ``visited`` tilings were looked at, ``fitting`` fit the buffers, ``scheduled`` were scheduled.
+    whole space, so ``value / bound`` says how far the tiling is from it at most. ``closed_form``: the tiling's cycles follow
+    from an equation, because the array never waits (the schedule agrees). ``proved``: no tiling of the space is better.
+    ``visited`` tilings were looked at, ``fitting`` fit the buffers, ``scheduled`` were scheduled.
     """
 
     mapping: MacMapping
@@ -43,6 +44,7 @@ class Found:
     bound: float
     cycles: int
     energy_pj: float
+    closed_form: bool
     proved: bool
     visited: int
     fitting: int
@@ -59,13 +61,14 @@ def search_mapping(
     """
     from accelsim.search._bounds import LIMITS, search
 
-    energies = table or load_table(arch.tech.energy_table)
-    bits, space = operand_bits(layer, graph), space_of(layer.geometry)
-    values, best = np.full(FINALISTS, np.inf), np.zeros((FINALISTS, 8), dtype=np.int64)
+    energies = table or table_of(arch)
+    bits = operand_bits(layer, graph)
+    space = space_of(*shares_of(layer, graph, arch))
+    values, best = np.full(FINALISTS, np.inf), np.zeros((FINALISTS, 10), dtype=np.int64)
     limits = _limits(layer, bits, arch)
     assert len(limits) == LIMITS
     visited, fitting = search(
-        array_of(bits, arch), limits, _energies(layer, graph, arch, energies), _shape(layer), space.pixels,
+        array_of(bits, arch), limits, _energies(layer, graph, arch, energies), _shape(layer, graph, arch), space.pixels,
         space.taps, space.channels, space.rows, space.columns, OBJECTIVES.index(objective), values, best,
     )  # fmt: skip
     if not fitting:
@@ -80,10 +83,12 @@ def search_mapping(
         mapping = _mapping(best[i])
         cycles, energy = _scheduled(alone, mapping, arch, energies)
         value = {"cycles": float(cycles), "energy": energy, "edp": cycles * energy}[objective]
-        if found is None or value < found.value:
+        if (
+            found is None or value < found.value
+        ):  # a bound sums in another order, and may round above the schedule's value
             found = Found(
-                mapping=mapping, objective=objective, value=value, bound=float(values[order[0]]), cycles=cycles,
-                energy_pj=energy, proved=False, visited=visited, fitting=fitting, scheduled=done + 1,
+                mapping=mapping, objective=objective, value=value, bound=min(float(values[order[0]]), value), cycles=cycles,
+                energy_pj=energy, closed_form=bool(best[i, 9]), proved=False, visited=visited, fitting=fitting, scheduled=done + 1,
             )  # fmt: skip
         found = replace(found, scheduled=done + 1)
     assert found is not None
@@ -122,50 +127,64 @@ def array_of(bits: OperandBits, arch: Arch) -> Integers:
     return array_record(arch, bits=widths, passes=arch.array.passes(*widths), products=arch.array.products(*widths))
 
 
+def shares_of(layer: MacLayer, graph: Graph, arch: Arch) -> list[MacGeometry]:
+    """What each core computes of ``layer``, largest first."""
+    return [share.geometry for share in mac_shares(layer.geometry, bits=operand_bits(layer, graph), arch=arch)]
+
+
 def _limits(layer: MacLayer, bits: OperandBits, arch: Arch) -> Integers:
-    capacities = [
-        slot_capacity(memory, arch)
-        for memory in (Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS)
-    ]
+    memories = Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS
+    capacities = [slot_capacity(memory, arch) for memory in memories]
+    single = [depth(memory, arch) == 1 for memory in memories]
     words = accumulator_words(bits.activation, arch)
     port = [arch.dma.setup_cycles, arch.clock_hz, arch.dram.bandwidth_bytes_per_s, dram_latency_cycles(arch)]
-    single = [slots(memory, arch) == 1 for memory in (Memory.WEIGHTS, Memory.ACTIVATIONS)]
-    width = arch.output_buffer.bytes_per_cycle or 0
+    as_bound = arch.output_buffer.bytes_per_cycle is None and arch.dram.bytes_per_burst == 1
+    shares = mac_shares(layer.geometry, bits=bits, arch=arch)
     return np.array(
         [
-            *capacities, bits.weight, bits.activation, bits.output, words, *port, arch.requantizer.lanes, width, *single,
-            layer.geometry.ic,
+            *capacities, bits.weight, bits.activation, bits.output, words, *port, arch.requantizer.lanes, as_bound,
+            shares[-1].geometry.ic, *single, len(shares),
         ],
         dtype=np.int64,
     )  # fmt: skip
 
 
 def _energies(layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable) -> NDArray[np.float64]:
-    """Picojoules: of what no tiling changes, then per weight read, activation read, accumulator write, and byte moved."""
+    """Picojoules: of what no tiling changes, then per weight read, activation read, accumulator write, byte moved, and cycle.
+
+    All but the first and the last as often as there are shares, of which the kernel sees the smallest.
+    """
     pj = action_energies(layer, graph=graph, arch=arch, table=table)
     bits, words = operand_bits(layer, graph), accumulator_words(graph.tensors[layer.inputs[0]].format.bits, arch)
     outputs = int(np.prod(layer.output_shape))
-    return np.array(
+    load_weights, load_inputs = (
+        pj["array_load"] if STATIONARY[arch.array.dataflow] == operand else 0.0 for operand in ("weights", "inputs")
+    )
+    fetch = pj["dram_read"] + pj["dma_transfer"]
+    per_share = np.array(
         [
-            layer.macs * pj["array_mac"] + outputs * pj["requantizer_requant"],
-            bits.weight * pj["weight_buffer_read"],
-            bits.activation * pj["activation_buffer_read"],
+            bits.weight * (pj["weight_buffer_read"] + load_weights),
+            bits.activation * (pj["activation_buffer_read"] + load_inputs),
             words * (pj["accumulator_read"] + pj["accumulator_write"]),
-            8 * (pj["weight_buffer_write"] + pj["dram_read"]),
-            8 * (pj["activation_buffer_write"] + pj["dram_read"]),
-            8 * (pj["output_buffer_write"] + pj["output_buffer_read"] + pj["dram_write"]),
+            8 * (pj["weight_buffer_write"] + fetch),
+            8 * (pj["activation_buffer_write"] + fetch),
+            8 * (pj["output_buffer_write"] + pj["output_buffer_read"] + pj["dram_write"] + pj["dma_transfer"]),
         ]
     )
+    fixed = layer.macs * pj["array_mac"] + outputs * pj["requantizer_requant"]
+    shared = len(shares_of(layer, graph, arch)) * per_share
+    return np.array([fixed, *shared, idle_energy(arch, table)])
 
 
-def _shape(layer: MacLayer) -> Integers:
-    g = layer.geometry
+def _shape(layer: MacLayer, graph: Graph, arch: Arch) -> Integers:
+    """The layer, or the smallest share of it where there are several cores."""
+    g = shares_of(layer, graph, arch)[-1]
     return np.array([g.n, g.oh, g.ow, g.oc_per_group, g.ic_per_group, g.kh, g.kw, g.groups], dtype=np.int64)
 
 
 def _mapping(row: Integers) -> MacMapping:
-    oh, ow, oc, ic, kh, kw, groups, order = (int(v) for v in row)
-    return MacMapping(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, order=ORDERS[order])
+    oh, ow, oc, ic, kh, kw, groups, n, order = (int(v) for v in row[:9])
+    return MacMapping(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, n=n, order=ORDERS[order])
 
 
 def _alone(layer: MacLayer, graph: Graph) -> Graph:
@@ -180,5 +199,6 @@ def _alone(layer: MacLayer, graph: Graph) -> Graph:
 
 def _scheduled(alone: Graph, mapping: MacMapping, arch: Arch, table: EnergyTable) -> tuple[int, float]:
     program = build_program(alone, arch=arch, mappings=(mapping,))
-    energy = layer_energy(program, count_actions(program), table)[0].total
-    return schedule(program).total_cycles, energy
+    timeline = schedule(program)
+    energy = layer_energy(program, count_actions(program), table, cycles=timeline.layer_cycles)[0].total
+    return timeline.total_cycles, energy

@@ -15,7 +15,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Space:
-    """Pixel tiles (P, 4), tap tiles (T, 4), channel tiles (C, 3) and input extents, as :func:`accelsim.search._bounds.search` reads them."""
+    """Pixel tiles (P, 5), tap tiles (T, 4), channel tiles (C, 3) and input extents, as :func:`accelsim.search._bounds.search` reads them."""
 
     pixels: Integers
     taps: Integers
@@ -29,19 +29,22 @@ class Space:
         return 2 * len(self.pixels) * len(self.taps) * len(self.channels)
 
 
-def space_of(g: MacGeometry) -> Space:
+def space_of(g: MacGeometry, *others: MacGeometry) -> Space:
     """Every tiling of ``g`` whose tiles are of one size but for the last along each axis, and no larger than that needs.
 
-    Several groups stand in a tile only whole, as :class:`~accelsim.program.MacMapping` wants.
+    Several groups, and several images, stand in a tile only whole; the former as :class:`~accelsim.program.MacMapping` wants.
+    ``others`` are no larger shares of the same layer, on which the same tiles must fit; the sums over tiles are the least of any.
     """
     heights, widths, kh, kw = (sizes(size) for size in (g.oh, g.ow, g.kh, g.kw))
     channels = [(oc, ic, 1) for oc in sizes(g.oc_per_group) for ic in sizes(g.ic_per_group)]
     channels += [(g.oc_per_group, g.ic_per_group, groups) for groups in sizes(g.groups) if groups > 1]
+    rows = np.stack([_extents(share, "h", heights, kh) for share in (g, *others)])
+    least, most = rows.min(axis=0), rows.max(axis=0)
     return Space(
-        pixels=_pairs(heights, widths),
+        pixels=_pixels(heights, widths, g.n),
         taps=_pairs(kh, kw),
         channels=np.array(channels, dtype=np.int64),
-        rows=_extents(g, "h", heights, kh),
+        rows=np.stack([least[0], most[1], least[2]]),
         columns=_extents(g, "w", widths, kw),
     )
 
@@ -49,6 +52,13 @@ def space_of(g: MacGeometry) -> Space:
 def sizes(size: int) -> list[int]:
     """``ceil(size / n)`` for every n, ascending: the tile sizes that no smaller one equals in number of tiles."""
     return sorted({ceil_div(size, n) for n in range(1, size + 1)})
+
+
+def _pixels(heights: list[int], widths: list[int], images: int) -> Integers:
+    """(oh, ow, place, place, images) of every tile of pixels."""
+    one = np.pad(_pairs(heights, widths), ((0, 0), (0, 1)), constant_values=1)
+    whole = [(heights[-1], widths[-1], len(heights) - 1, len(widths) - 1, n) for n in sizes(images) if n > 1]
+    return np.concatenate([one, np.array(whole, dtype=np.int64).reshape(-1, 5)])
 
 
 def _pairs(first: list[int], second: list[int]) -> Integers:

@@ -1,6 +1,6 @@
 """Numba kernel of the scheduler.
 
-The grant of the shared port is exact although not every engine's next request is known yet: an unknown request waits,
+The grant of the shared port is exact although not every queue's next request is known yet: an unknown request waits,
 through dependencies, for some known one that has not been granted, and every operation lasts at least one cycle, so it must
 come later than the earliest known request.
 
@@ -14,41 +14,38 @@ from typing import Any
 import numpy as np
 
 from accelsim.numba_cache import njit
-from accelsim.program.kinds import DRAM_ENGINES, Engine
 
-ENGINES = len(Engine)
-PORT_ENGINES = len(DRAM_ENGINES)
 NONE = -1
 
 
 @njit
 def merge_schedule(
-    order: Any, begin: Any, cycles: Any, latency: Any, dependency_start: Any, dependencies: Any
+    order: Any, begin: Any, cycles: Any, latency: Any, dependency_start: Any, dependencies: Any, ports: int
 ) -> tuple[Any, Any, int]:
-    """(start, finish, operations scheduled); engines below PORT_ENGINES share the port, lower number first.
+    """(start, finish, operations scheduled); queues below ``ports`` share the port, lower number first.
 
-    Each engine has its next operation (``head``), the first of its dependencies not known to have finished (``cursor``) and
-    the cycle up to which it is known to have to wait (``ready``). Engines are visited from the last to the first; one that
-    does not use the port starts its operation at once and the round begins again; the port goes to the earliest request
-    that a whole round finds.
+    ``begin`` (queues + 1,) is where each queue's operations begin in ``order``. Each queue has its next operation (``head``), the
+    first of its dependencies not known to have finished (``cursor``) and the cycle up to which it is known to have to wait
+    (``ready``). Queues are visited from the last to the first; one that does not use the port starts its operation at once and
+    the round begins again; the port goes to the earliest request that a whole round finds.
     """
-    count = len(order)
+    count, queues = len(order), len(begin) - 1
     start = np.full(count, NONE, dtype=np.int64)
     finish = np.full(count, NONE, dtype=np.int64)
     position = begin.copy()
-    head = np.full(ENGINES, NONE, dtype=np.int64)
-    cursor = np.zeros(ENGINES, dtype=np.int64)
-    ready = np.zeros(ENGINES, dtype=np.int64)
-    last = np.zeros(ENGINES, dtype=np.int64)
+    head = np.full(queues, NONE, dtype=np.int64)
+    cursor = np.zeros(queues, dtype=np.int64)
+    ready = np.zeros(queues, dtype=np.int64)
+    last = np.zeros(queues, dtype=np.int64)
     port = 0
     done = 0
-    for e in range(ENGINES):
+    for e in range(queues):
         if begin[e] < begin[e + 1]:
             head[e] = order[begin[e]]
             cursor[e] = dependency_start[head[e]]
     while True:
         chosen = NONE
-        e = ENGINES - 1
+        e = queues - 1
         while e >= 0:
             i = head[e]
             if i != NONE:
@@ -57,7 +54,7 @@ def merge_schedule(
                     ready[e] = max(ready[e], finish[dependencies[cursor[e]]])
                     cursor[e] += 1
                 if cursor[e] == stop:
-                    if e >= PORT_ENGINES:
+                    if e >= ports:
                         chosen = e
                         break
                     if chosen == NONE or ready[e] <= ready[chosen]:
@@ -66,9 +63,9 @@ def merge_schedule(
         if chosen == NONE:
             return start, finish, done
         e, i = chosen, head[chosen]
-        start[i] = ready[e] if e >= PORT_ENGINES else max(ready[e], port)
+        start[i] = ready[e] if e >= ports else max(ready[e], port)
         ready[e] = start[i] + cycles[i]
-        if e < PORT_ENGINES:
+        if e < ports:
             port = ready[e]
         last[e] = max(last[e], ready[e] + latency[i])
         finish[i] = last[e]

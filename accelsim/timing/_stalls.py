@@ -38,14 +38,14 @@ def attribute(
     waits: Any,
     before: Any,
     at_port: Any,
-    latency_row: int,
+    late: Any,
     stalls: Any,
 ) -> int:
     """Add the cycles of each gap to ``stalls`` (causes, layers).
 
     A gap is (idle from, idle to, operation, whether that finishes at its end rather than starts there). ``until`` is
     where an operation lets go of its engine, ``before`` its predecessor there, ``at_port`` the one at the DRAM port.
-    A result that arrives after its engine is free counts as latency. Returns the cycles that nothing explains: 0.
+    A result that arrives after its engine is free counts in row ``late`` of its operation. Returns the cycles that nothing explains: 0.
     """
     unexplained = 0
     for g in range(gaps.shape[0]):
@@ -58,7 +58,7 @@ def attribute(
                 unexplained += t - low
                 break
             free = until[cause] if arrived else t
-            stalls[latency_row, layer[cause]] += t - max(low, min(free, t))
+            stalls[late[cause], layer[cause]] += t - max(low, min(free, t))
             stalls[engine[cause], layer[cause]] += max(0, min(free, t) - max(low, start[cause]))
             t, i = start[cause], cause
     return unexplained

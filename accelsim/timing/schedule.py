@@ -6,27 +6,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import ProgramError
-from accelsim.program import Engine, Program
+from accelsim.program import DRAM_ENGINES, Engine, Program
 from accelsim.timing.timeline import Timeline
 
 MAX_CYCLES = 2**62
 
 
 def queues(program: Program) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Operations grouped by engine, in program order, and where each engine's group begins (CSR over engines)."""
-    order = np.argsort(program.engine, kind="stable").astype(np.int64)
-    start = np.zeros(len(Engine) + 1, dtype=np.int64)
-    start[1:] = np.cumsum(np.bincount(program.engine, minlength=len(Engine)))
+    """Operations grouped by queue (:attr:`Program.queue`), in program order, and where each group begins (CSR over queues)."""
+    count = len(Engine) * program.arch.cores.count
+    number = program.engine if program.arch.cores.count == 1 else program.queue  # bytes sort faster
+    order = np.argsort(number, kind="stable").astype(np.int64)
+    start = np.zeros(count + 1, dtype=np.int64)
+    start[1:] = np.cumsum(np.bincount(number, minlength=count))
     return order, start
 
 
+def ports(program: Program) -> int:
+    """How many queues, the first ones, use the DRAM port."""
+    return len(DRAM_ENGINES) * program.arch.cores.count
+
+
 def check_horizon(program: Program) -> None:
-    """Refuse a Program whose cycle numbers could pass 2^62, long before int64 would wrap."""
-    if program.cycles.sum(dtype=np.float64) + program.latency.sum(dtype=np.float64) < MAX_CYCLES / 2:
+    """Refuse a Program whose cycle numbers, added up over cores, could pass 2^62, long before int64 would wrap."""
+    cores = program.arch.cores.count
+    if cores * (program.cycles.sum(dtype=np.float64) + program.latency.sum(dtype=np.float64)) < MAX_CYCLES / 2:
         return
     longest = int(sum(program.cycles.tolist())) + int(sum(program.latency.tolist()))  # exact near the limit
-    if longest > MAX_CYCLES:
-        raise ProgramError(f"the Program could take {longest} cycles, more than 2^62; shorten the latency or the work")
+    if cores * longest > MAX_CYCLES:
+        each = f" on each of {cores} cores" if cores > 1 else ""
+        raise ProgramError(
+            f"the Program could take {longest} cycles{each}, more than 2^62; shorten the latency or the work"
+        )
 
 
 def schedule(program: Program) -> Timeline:
@@ -35,9 +46,7 @@ def schedule(program: Program) -> Timeline:
 
     check_horizon(program)
     order, begin = queues(program)
-    start, finish, done = merge_schedule(
-        order, begin, program.cycles, program.latency, program.dependency_start, program.dependencies
-    )
+    start, finish, done = merge_schedule(order, begin, program.cycles, program.latency, *program.waits, ports(program))
     if done < len(program):
         stuck = int(np.flatnonzero(finish < 0)[0])
         raise ProgramError(f"{program.describe(stuck)} never starts: what it waits for waits for it", operation=stuck)

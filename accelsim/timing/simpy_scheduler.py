@@ -1,4 +1,4 @@
-"""The SimPy scheduler: one process per engine, an explicit arbiter at the DRAM port; slower, and open to observers."""
+"""The SimPy scheduler: one process per core and engine, an explicit arbiter at the DRAM port; slower, and open to observers."""
 
 from __future__ import annotations
 
@@ -20,9 +20,12 @@ AFTER_ALL_ELSE = EventPriority(5)
 
 
 class Observer(Protocol):
-    """Called once per operation as it starts: ``observer(operation, engine, ready_cycle, start_cycle)``."""
+    """Called once per operation as it starts: ``observer(operation, engine, ready_cycle, start_cycle, held_by)``.
 
-    def __call__(self, operation: int, engine: Engine, ready_cycle: int, start_cycle: int, /) -> None: ...
+    ``held_by`` is the operation whose result or whose turn on the engine or at the port it waited for last, -1 for none.
+    """
+
+    def __call__(self, operation: int, engine: Engine, ready_cycle: int, start_cycle: int, held_by: int, /) -> None: ...
 
 
 class _Decision(simpy.Event):
@@ -36,7 +39,7 @@ class _Decision(simpy.Event):
 
 
 class _Port:
-    """One port, granted to the waiting request with the smallest (ready cycle, engine priority, operation number)."""
+    """One port, granted to the waiting request with the smallest (ready cycle, engine priority, core, operation number)."""
 
     def __init__(self, env: simpy.Environment) -> None:
         self._env = env
@@ -44,10 +47,12 @@ class _Port:
         self._granted: dict[int, simpy.Event] = {}
         self._busy = False
         self._deciding = False
+        self.last = -1
+        """The operation that was served last."""
 
-    def request(self, engine: Engine, operation: int) -> simpy.Event:
+    def request(self, queue: int, operation: int) -> simpy.Event:
         self._granted[operation] = self._env.event()
-        heapq.heappush(self._waiting, (int(self._env.now), int(engine), operation))
+        heapq.heappush(self._waiting, (int(self._env.now), queue, operation))
         self._decide_later()
         return self._granted[operation]
 
@@ -77,9 +82,9 @@ def schedule_simpy(program: Program, *, observer: Observer | None = None) -> Tim
     start = np.full(len(program), -1, dtype=np.int64)
     finish = np.full(len(program), -1, dtype=np.int64)
     order, begin = queues(program)
-    for engine in Engine:
-        queue = order[begin[engine] : begin[engine + 1]].tolist()
-        env.process(_engine(env, engine, queue, program, port, finished, start, finish, observer))
+    for queue in range(len(begin) - 1):
+        operations = order[begin[queue] : begin[queue + 1]].tolist()
+        env.process(_engine(env, queue, operations, program, port, finished, start, finish, observer))
     env.run()
     stuck = np.flatnonzero(start < 0)
     if len(stuck):
@@ -91,8 +96,8 @@ def schedule_simpy(program: Program, *, observer: Observer | None = None) -> Tim
 
 def _engine(
     env: simpy.Environment,
-    engine: Engine,
-    queue: list[int],
+    queue: int,
+    operations: list[int],
     program: Program,
     port: _Port,
     finished: list[simpy.Event],
@@ -100,24 +105,29 @@ def _engine(
     finish: Any,
     observer: Observer | None,
 ) -> Generator[simpy.Event, None, None]:
+    engine = Engine(queue // program.arch.cores.count)
     shares_port = engine in DRAM_ENGINES
-    last_finish = 0
-    for operation in queue:
+    last_finish, held_by = 0, -1
+    for operation in operations:
         for dependency in program.waits_for(operation).tolist():
             if not finished[dependency].processed:
                 yield finished[dependency]
+                held_by = dependency
         ready = int(env.now)
         if shares_port:
-            yield port.request(engine, operation)
+            yield port.request(queue, operation)
+            held_by = port.last if env.now > ready else held_by
+            port.last = operation
         now = int(env.now)
         start[operation] = now
         if observer is not None:
-            observer(operation, engine, ready, now)
+            observer(operation, engine, ready, now, held_by)
         cycles = int(program.cycles[operation])
         last_finish = max(last_finish, now + cycles + int(program.latency[operation]))
         finish[operation] = last_finish
         _succeed_at(env, finished[operation], last_finish)
         yield env.timeout(cycles)
+        held_by = operation
         if shares_port:
             port.release()
 

@@ -1,4 +1,4 @@
-"""Where the array's time goes: every cycle in which it does not compute has one named cause."""
+"""Where the arrays' time goes: every cycle in which one does not compute has one named cause."""
 
 from __future__ import annotations
 
@@ -9,37 +9,48 @@ from numpy.typing import NDArray
 
 from accelsim.errors import ProgramError
 from accelsim.program import DRAM_ENGINES, Engine
+from accelsim.timing.schedule import queues
 from accelsim.timing.timeline import Timeline
 
 Cycles = NDArray[np.int64]
 DRAM_LATENCY = len(Engine)
 """Row of the stalls behind those of the engines."""
-CAUSES = (*(engine.label for engine in Engine), "DRAM latency")
+DRAIN = DRAM_LATENCY + 1
+"""The row behind that: sums on their way through an array that pipelines tiles."""
+CAUSES = (*(engine.label for engine in Engine), "DRAM latency", "drain")
+"""What an engine waits for, row by row."""
 
 
 @dataclass(frozen=True, eq=False)
 class Stalls:
-    """``cycles`` (causes, layers), int64: how long the array stood still because that engine worked for that layer.
+    """``cycles`` (causes, layers), int64: how long the array (or another engine) stood still because that engine worked for that layer.
 
-    Rows in the order of :class:`~accelsim.program.Engine`, then DRAM latency; the row of the array itself is 0. All entries
-    and the array's busy cycles add up to the Timeline's total.
+    Rows in the order of :class:`~accelsim.program.Engine`, then DRAM latency and the array's own drain; with one core the row of the
+    array itself is 0. With several, all cores' arrays are added up. All entries and the arrays' busy cycles add up to cores times
+    the Timeline's total.
     """
 
     cycles: Cycles
+    engine: Engine = Engine.COMPUTE
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """What each row is called; work of another core's same engine, whose result this one needs, stands in the row of its own."""
+        return tuple("other cores" if row == self.engine else cause for row, cause in enumerate(CAUSES))
 
     def by_cause(self) -> dict[str, int]:
         """Cycles of each cause, all layers."""
-        return {cause: int(total) for cause, total in zip(CAUSES, self.cycles.sum(axis=1), strict=True)}
+        return {cause: int(total) for cause, total in zip(self.causes, self.cycles.sum(axis=1), strict=True)}
 
     def of_layer(self, index: int) -> dict[str, int]:
         """Cycles of each cause while that layer's operations were what the array waited for."""
-        return {cause: int(row[index]) for cause, row in zip(CAUSES, self.cycles, strict=True)}
+        return {cause: int(row[index]) for cause, row in zip(self.causes, self.cycles, strict=True)}
 
 
-def stalls(timeline: Timeline) -> Stalls:
-    """Attribute each idle stretch of the array by walking back, from its end, along what let each operation start.
+def stalls(timeline: Timeline, *, engine: Engine = Engine.COMPUTE) -> Stalls:
+    """Attribute each idle stretch of each core's array, or of another ``engine``: back, from its end, along what let operations start.
 
-    The stretch ends when a compute operation starts (the last one when the network ends). That start was bound by the arrival
+    The stretch ends when an operation of the engine starts (the last one when the network ends). That start was bound by the arrival
     of a dependency, or by the operation before it on its engine or at the DRAM port; the time in which that one ran is its
     engine's, the time its result was under way is latency; then the same is asked of its own start, until the stretch is
     covered. Stretches are covered exactly, because an operation starts as soon as nothing holds it.
@@ -48,31 +59,32 @@ def stalls(timeline: Timeline) -> Stalls:
 
     program = timeline.program
     until = timeline.start + program.cycles
-    gaps = _gaps(timeline, until)
+    gaps = np.concatenate([_gaps(timeline, until, engine, core) for core in range(program.arch.cores.count)])
     cycles = np.zeros((len(CAUSES), len(program.graph.layers)), dtype=np.int64)
     count = len(program)
     before = np.full(count, -1, dtype=np.int64)
-    for engine in Engine:
-        mine = np.flatnonzero(program.of_engine(engine))
+    order, begin = queues(program)
+    for queue in range(len(begin) - 1):
+        mine = order[begin[queue] : begin[queue + 1]]
         before[mine] = predecessors(mine, count)[mine]
     dma = np.flatnonzero(np.isin(program.engine, DRAM_ENGINES))
     at_port = predecessors(dma[np.argsort(timeline.start[dma], kind="stable")], count)
     kinds, layers = program.engine.astype(np.int64), program.layer.astype(np.int64)
     times = timeline.start, timeline.finish, until
-    waits = program.dependency_start, program.dependencies
-    unexplained = attribute(gaps, kinds, layers, *times, *waits, before, at_port, DRAM_LATENCY, cycles)
+    late = np.where(program.of_engine(Engine.COMPUTE), DRAIN, DRAM_LATENCY)
+    unexplained = attribute(gaps, kinds, layers, *times, *program.waits, before, at_port, late, cycles)
     if unexplained:
-        raise ProgramError(f"{unexplained} idle cycles of the array have no cause; the timeline is not a schedule")
-    return Stalls(cycles)
+        raise ProgramError(f"{unexplained} idle cycles of {engine.label} have no cause; the timeline is not a schedule")
+    return Stalls(cycles, engine)
 
 
-def _gaps(timeline: Timeline, until: Cycles) -> Cycles:
+def _gaps(timeline: Timeline, until: Cycles, engine: Engine, core: int) -> Cycles:
     """(idle from, idle to, operation, 0) of every idle stretch that the start of ``operation`` ends; 1: the last one, its finish."""
-    computes = np.flatnonzero(timeline.program.of_engine(Engine.COMPUTE))
-    starts = timeline.start[computes]
-    idle_from = np.concatenate([[0], until[computes]])
+    mine = np.flatnonzero(timeline.program.of_engine(engine) & (timeline.program.core == core))
+    starts = timeline.start[mine]
+    idle_from = np.concatenate([[0], until[mine]])
     idle_to = np.append(starts, timeline.total_cycles)
-    ends = np.append(computes, np.argmax(timeline.finish) if len(until) else 0)
-    finishes = np.append(np.zeros_like(computes), 1)
+    ends = np.append(mine, np.argmax(timeline.finish) if len(until) else 0)
+    finishes = np.append(np.zeros_like(mine), 1)
     gaps = np.stack([idle_from, idle_to, ends, finishes], axis=1)[idle_to > idle_from]
     return np.ascontiguousarray(gaps, dtype=np.int64)

@@ -24,9 +24,10 @@ class Timeline:
         """Cycle at which the last operation finishes."""
         return int(self.finish.max(initial=0))
 
-    def busy_cycles(self, engine: Engine) -> int:
-        """Cycles during which ``engine`` works."""
-        return int(self.program.cycles[self.program.of_engine(engine)].sum())
+    def busy_cycles(self, engine: Engine, *, core: int | None = None) -> int:
+        """Cycles during which ``engine`` of ``core`` works; of all cores added up where none is named."""
+        mine = self.program.of_engine(engine)
+        return int(self.program.cycles[mine if core is None else mine & (self.program.core == core)].sum())
 
     @cached_property
     def layer_finish(self) -> NDArray[np.int64]:

@@ -12,7 +12,10 @@ from accelsim.errors import ConfigError
 from accelsim.numerics import SCHEMES
 
 MICRO = ARITHMETICS["tflite-micro"]
-NAMES = ["litert-reference", "tflite-micro", "litert-optimized", "litert-xnnpack", "onnxruntime", "finn"]
+RUNTIMES = ["litert-reference", "tflite-micro", "litert-optimized", "litert-xnnpack", "onnxruntime", "finn"]
+CHIPS = ["tosa", "nvdla", "gemmini", "ethos-u-natural"]
+NAMES = RUNTIMES + CHIPS
+MACS = ["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "BATCH_MATMUL", "TRANSPOSE_CONV"]
 SPECIAL = {
     "tflite-micro": {},
     "litert-reference": {"FULLY_CONNECTED": "float64_half_away"},
@@ -28,9 +31,11 @@ SPECIAL = {
         "float32_half_even",
     )
     | dict.fromkeys(["ADD", "SUB", "MUL", "QUANTIZE", "RELU", "RELU6", "LEAKY_RELU"], "onnxruntime_float32"),
-    "finn": dict.fromkeys(
-        ["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "BATCH_MATMUL", "TRANSPOSE_CONV"], "finn_thresholds"
-    )
+    "tosa": dict.fromkeys(OPERATORS, "single"),
+    "nvdla": dict.fromkeys(MACS, "nvdla_cvt"),
+    "gemmini": dict.fromkeys(MACS, "float32_half_even"),
+    "ethos-u-natural": dict.fromkeys(MACS, "single"),
+    "finn": dict.fromkeys(MACS, "finn_thresholds")
     | {"MEAN": "float32_half_even"}
     | dict.fromkeys(["ADD", "SUB", "MUL", "QUANTIZE", "RELU", "RELU6", "LEAKY_RELU"], "onnxruntime_float32"),
 }
@@ -50,7 +55,7 @@ def test_int8_schemes(name: str, operator: str) -> None:
     assert ARITHMETICS[name].scheme(operator) == SPECIAL[name].get(operator, "tflite_double")
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("onnxruntime", "finn")])
+@pytest.mark.parametrize("name", [name for name in RUNTIMES if name not in ("onnxruntime", "finn")])
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_int16_schemes(name: str, operator: str) -> None:
     """LiteRT leaves 16-bit activations to its reference code, whose dense layers requantize in double precision."""

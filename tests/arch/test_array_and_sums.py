@@ -88,3 +88,29 @@ def test_bricks_are_shared_out_whole(wp: int, ap: int, w: int, a: int) -> None:
     assert array.products(w, a) * array.passes(max(1, w - 1), a) <= array.products(max(1, w - 1), a) * array.passes(
         w, a
     )
+
+
+TREE = {"array.dataflow": "adder_tree", "accumulator.products_per_add": EDGE.array.rows}
+
+
+@pytest.mark.parametrize(
+    ("edits", "message"),
+    [
+        (
+            {"accumulator.products_per_add": 1},
+            "accumulator.products_per_add of 1 with an adder tree over array.rows of 16",
+        ),
+        ({"accumulator.products_per_add": "tile"}, "accumulator.products_per_add of tile with an adder tree"),
+        (
+            {"array.weight_preload": "overlapped"},
+            "array.weight_preload of overlapped with an adder tree: expected serial",
+        ),
+        ({"array.brick_bits": 2}, "array.brick_bits of 2 with an adder tree: expected null"),
+        ({"array.rows": 8}, "accumulator.products_per_add of 16 with an adder tree over array.rows of 8: expected 8"),
+    ],
+)
+def test_an_adder_tree_adds_all_rows_at_once(edits: dict[str, object], message: str) -> None:
+    assert EDGE.with_(TREE).array.dataflow == "adder_tree"
+    with pytest.raises(ConfigError) as caught:
+        EDGE.with_(TREE | edits)
+    assert message in str(caught.value)

@@ -33,6 +33,7 @@ PATHS = [
     "array.weight_bits",
     "array.activation_bits",
     "array.weight_preload",
+    "array.pipeline_stages",
     "array.first_cycle",
     "array.brick_bits",
     "accumulator.count",
@@ -45,19 +46,34 @@ PATHS = [
     "weight_buffer.size_bytes",
     "weight_buffer.double_buffered",
     "weight_buffer.bytes_per_cycle",
+    "weight_buffer.banks",
+    "weight_buffer.ports",
     "activation_buffer.size_bytes",
     "activation_buffer.double_buffered",
     "activation_buffer.bytes_per_cycle",
+    "activation_buffer.banks",
+    "activation_buffer.ports",
     "activation_buffer.resident_bytes",
     "output_buffer.size_bytes",
     "output_buffer.double_buffered",
     "output_buffer.bytes_per_cycle",
+    "output_buffer.banks",
+    "output_buffer.ports",
     "requantizer.lanes",
     "vector.lanes",
     "dma.setup_cycles",
+    "dma.weight_compression",
+    "dma.zero_run_bits",
     "dram.bandwidth_bytes_per_s",
     "dram.latency_ns",
+    "dram.burst_bytes",
+    "dram.standard",
+    "cores.count",
+    "cores.split",
     "tech.energy_table",
+    "tech.node_nm",
+    "tech.voltage_v",
+    "tech.dram",
 ]
 OTHER_VALUES: dict[str, Any] = {
     "name": "other",
@@ -72,6 +88,7 @@ OTHER_VALUES: dict[str, Any] = {
     "array.weight_bits": 4,
     "array.activation_bits": 16,
     "array.weight_preload": "overlapped",
+    "array.pipeline_stages": 2,
     "array.first_cycle": 0,
     "array.brick_bits": 2,
     "accumulator.count": 77,
@@ -85,13 +102,28 @@ OTHER_VALUES: dict[str, Any] = {
     "requantizer.lanes": 2,
     "vector.lanes": 3,
     "dma.setup_cycles": 9,
+    "dma.weight_compression": "zero_run_length",
+    "dma.zero_run_bits": 5,
     "dram.bandwidth_bytes_per_s": "12.8 Gbit/s",
     "dram.latency_ns": "1 us",
+    "dram.burst_bytes": 32,
+    "dram.standard": "LPDDR4_3200",
+    "cores.count": 3,
+    "cores.split": "rows",
     "tech.energy_table": "mine.yaml",
+    "tech.node_nm": 32,
+    "tech.voltage_v": 0.7,
+    "tech.dram": "lpddr4",
 } | {
     f"{buffer}_buffer.{key}": value
     for buffer in ("weight", "activation", "output")
-    for key, value in {"size_bytes": "3 KiB", "double_buffered": False, "bytes_per_cycle": 4}.items()
+    for key, value in {
+        "size_bytes": "3 KiB",
+        "double_buffered": False,
+        "bytes_per_cycle": 4,
+        "banks": 6,
+        "ports": 1,
+    }.items()
 }
 
 sizes = st.integers(2, 2**40)
@@ -99,7 +131,13 @@ sides = st.integers(1, 65_536)
 BRICKED = {2, 4, 8, 16, 32}
 names = st.text(min_size=1, max_size=100).filter(lambda text: re.fullmatch(r"\S(.*\S)?", text) is not None)
 buffers = st.fixed_dictionaries(
-    {"size_bytes": sizes, "double_buffered": st.booleans(), "bytes_per_cycle": st.none() | st.integers(1, 2**20)}
+    {
+        "size_bytes": sizes,
+        "double_buffered": st.booleans(),
+        "bytes_per_cycle": st.none() | st.integers(1, 2**20),
+        "banks": st.integers(1, 65_536),
+        "ports": st.sampled_from([1, 2]),
+    }
 )
 activation_buffers = buffers.flatmap(
     lambda buffer: st.integers(0, buffer["size_bytes"] - 2).map(lambda kept: {**buffer, "resident_bytes": kept})
@@ -128,6 +166,7 @@ machines = st.fixed_dictionaries(
                 "weight_bits": st.integers(1, 32),
                 "activation_bits": st.integers(1, 32),
                 "weight_preload": st.sampled_from(["serial", "overlapped"]),
+                "pipeline_stages": st.integers(0, 64),
                 "first_cycle": st.sampled_from([0, 1]),
                 "brick_bits": st.sampled_from([None, 2]),
             }
@@ -150,12 +189,35 @@ machines = st.fixed_dictionaries(
         "output_buffer": buffers,
         "requantizer": st.fixed_dictionaries({"lanes": sides}),
         "vector": st.fixed_dictionaries({"lanes": sides}),
-        "dma": st.fixed_dictionaries({"setup_cycles": st.integers(0, 10**9)}),
-        "dram": st.fixed_dictionaries(
-            {"bandwidth_bytes_per_s": st.integers(10**5, 10**15), "latency_ns": st.floats(0, 1e9)}
+        "dma": st.fixed_dictionaries(
+            {
+                "setup_cycles": st.integers(0, 10**9),
+                "weight_compression": st.sampled_from([None, "zero_run_length"]),
+                "zero_run_bits": st.integers(1, 16),
+            }
         ),
-        "tech": st.fixed_dictionaries({"energy_table": names}),
+        "dram": st.fixed_dictionaries(
+            {
+                "bandwidth_bytes_per_s": st.integers(10**5, 10**15),
+                "latency_ns": st.floats(0, 1e9),
+                "burst_bytes": st.integers(0, 16).map(lambda log: 2**log),
+                "standard": st.none(),
+            }
+        ),
+        "cores": st.fixed_dictionaries(
+            {"count": st.integers(1, 64), "split": st.sampled_from(["auto", "channels", "rows"])}
+        ),
+        "tech": st.fixed_dictionaries(
+            {
+                "energy_table": names,
+                "node_nm": st.none() | st.floats(7, 130),
+                "voltage_v": st.none() | st.floats(0.1, 5),
+                "dram": st.none() | names,
+            }
+        ),
     }
+).map(
+    lambda data: data | {"cores": data["cores"] | {"count": 1}} if data["activation_buffer"]["resident_bytes"] else data
 )
 
 
@@ -250,7 +312,13 @@ def test_texts_are_read_as_on_a_command_line(path: str, text: object, value: obj
         ({"vec.lanes": 1}, "vec.lanes: unknown path; did you mean 'vector.lanes'?"),
         ({"qqqq": 1}, f"qqqq: unknown path; expected one of {', '.join(PATHS)}"),
         ({"": 1}, f"'': unknown path; expected one of {', '.join(PATHS)}"),
-        ({"dram": 1}, "dram: is a section; expected one of its entries: dram.bandwidth_bytes_per_s, dram.latency_ns"),
+        (
+            {"dram": 1},
+            (
+                "dram: is a section; expected one of its entries: dram.bandwidth_bytes_per_s, dram.latency_ns, "
+                "dram.burst_bytes, dram.standard"
+            ),
+        ),
         ({"array.rows": "none"}, "array.rows: expected a whole number, got null"),
         ({"array.rows": "1e3"}, "array.rows: expected a whole number, got 1000.0"),
         ({"array.rows": -4}, "array.rows: expected at least 1, got -4"),
@@ -262,6 +330,8 @@ def test_texts_are_read_as_on_a_command_line(path: str, text: object, value: obj
         ({"weight_buffer.double_buffered": "yes"}, "weight_buffer.double_buffered: expected true or false, got 'yes'"),
         ({"name": 12}, "name: expected a text, got 12"),
         ({"accumulator.bits": 65}, "accumulator.bits: expected at most 64, got 65"),
+        ({"tech.voltage_v": "low"}, "tech.voltage_v: expected a number, got 'low'"),
+        ({"tech.node_nm": 5}, "tech.node_nm: expected at least 7, got 5"),
         ({"overrides": "{}"}, "overrides: expected operators and their schemes, such as ADD: single, got '{}'"),
         (
             {"overrides.ADD": "singl"},
@@ -275,6 +345,17 @@ def test_texts_are_read_as_on_a_command_line(path: str, text: object, value: obj
             (
                 "overrides.ADDD: operator 'ADDD' has no requantization scheme; expected one of"
                 f" {', '.join(OPERATORS)}; did you mean 'ADD'?"
+            ),
+        ),
+        ({"cores.count": 0}, "cores.count: expected at least 1, got 0"),
+        ({"cores.count": 65}, "cores.count: expected at most 64, got 65"),
+        ({"cores.count": 2.5}, "cores.count: expected a whole number, got 2.5"),
+        ({"cores.split": "row"}, "cores.split: expected 'auto', 'channels' or 'rows', got 'row'; did you mean 'rows'?"),
+        (
+            {"cores.count": 2, "activation_buffer.resident_bytes": "1 KiB"},
+            (
+                "cores.count of 2 with activation_buffer.resident_bytes of 1024: expected 0, since a tensor that several"
+                " cores make and read fits no single core's memory; keep nothing or use one core"
             ),
         ),
         (
@@ -348,6 +429,8 @@ def test_equal_machines_are_one_key() -> None:
 
 def test_peak_macs_per_cycle() -> None:
     assert EDGE.with_({"array.rows": 3, "array.cols": 7}).peak_macs_per_cycle == 21
+    assert EDGE.with_({"array.rows": 3, "array.cols": 7, "cores.count": 5}).peak_macs_per_cycle == 105
+    assert EDGE.with_({"cores.count": 4}).macs_per_cycle(16, 8) == 4 * 128
 
 
 def test_from_dict_reads_units_and_any_mapping() -> None:
@@ -394,7 +477,12 @@ def test_schema_knows_bounds_units_and_choices() -> None:
     entries = dict(leaves(schema, schema))
     assert (entries["array.rows"]["minimum"], entries["array.rows"]["maximum"]) == (1, 65_536)
     assert entries["arithmetic"]["enum"] == list(ARITHMETICS)
-    assert entries["array.dataflow"]["enum"] == ["weight_stationary", "output_stationary", "input_stationary"]
+    assert entries["array.dataflow"]["enum"] == [
+        "weight_stationary",
+        "output_stationary",
+        "input_stationary",
+        "adder_tree",
+    ]
     number, text = entries["weight_buffer.size_bytes"]["anyOf"]
     assert (number["type"], number["maximum"]) == ("integer", 2**40)
     for good in ("64 KiB", "1.5 MB", "512", "1e3 B"):

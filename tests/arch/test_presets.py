@@ -14,7 +14,9 @@ NAMES = (
     "bit_fusion_16x16",
     "bit_serial_16x16",
     "edge_16x16",
+    "edge_lpddr4",
     "mcu_npu",
+    "nvdla_small",
     "os_16x16",
     "scalesim_32x32_is",
     "scalesim_32x32_os",
@@ -22,6 +24,8 @@ NAMES = (
     "tiny_8x8",
     "tpu_v1",
 )
+
+BUFFERS = ("weight", "activation", "output")
 
 
 def test_names() -> None:
@@ -96,6 +100,15 @@ def test_edge_and_its_output_stationary_variant_differ_in_the_array_only() -> No
     edge, variant = load_arch("edge_16x16"), load_arch("os_16x16")
     same_labels = {path: edge.get(path) for path in ("name", "description", "source")}
     assert variant.with_({**same_labels, "array.dataflow": "weight_stationary"}) == edge
+
+
+def test_the_lpddr4_variant_of_edge_differs_in_its_memory_only() -> None:
+    edge, variant = load_arch("edge_16x16"), load_arch("edge_lpddr4")
+    memory = ("name", "description", "source", "dma.", "dram.", *(f"{b}_buffer." for b in BUFFERS))
+    assert all(path.startswith(memory) for path in edge.paths() if edge.get(path) != variant.get(path))
+    assert all(getattr(variant, f"{b}_buffer").overlaps for b in BUFFERS)
+    assert variant.dram.channel is not None
+    assert variant.dram.bandwidth_bytes_per_s == variant.dram.channel.peak_bytes_per_s
 
 
 def test_the_scale_sim_pair_differs_in_the_dataflow_only() -> None:

@@ -120,6 +120,7 @@ def test_narrow_accumulators_overflow_product_by_product(seed: int, overflow: Ov
     inputs = codes(rng, graph)
     arch = random_arch(rng).with_(
         {"array.activation_bits": 8, "accumulator.bits": 18, "accumulator.overflow": str(overflow)}
+        | {"array.dataflow": "weight_stationary", "accumulator.products_per_add": 1}
     )
     program = program_of(graph, arch)
     assert not prove_graph(graph, arch)[0].safe

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from accelsim.errors import AccumulatorOverflowError, InputError
@@ -120,9 +120,14 @@ SCHEMES = (
 )
 
 
+SPREAD = MacGeometry(n=1, ih=2, iw=2, ic=1, oh=2, ow=2, oc=1, upsample_h=2, upsample_w=3)
+"""As many outputs as inputs, which stand apart all the same: all outputs but the first meet inserted zeros."""
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 @settings(relaxed, max_examples=25)
 @given(geometries(), seeds, st.sampled_from([INT8, UINT8]), st.booleans())
+@example(SPREAD, 0, INT8, False)
 def test_mac_layers_equal_the_definition(
     scheme: str, g: MacGeometry, seed: int, fmt: IntFormat, per_channel: bool
 ) -> None:

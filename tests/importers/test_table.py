@@ -27,7 +27,7 @@ from accelsim.importers.table import COLUMNS
 from accelsim.numerics import IntFormat
 from accelsim.resources import resource_path
 
-HEADER = ",".join(COLUMNS)
+HEADER = ",".join(column for column in COLUMNS if column != "inputs")
 
 
 def load(tmp_path: Path, *rows: str, header: str = HEADER) -> Graph:

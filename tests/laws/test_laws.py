@@ -82,7 +82,8 @@ def test_law_4_conservation(seed: int) -> None:
 def test_law_5_total_is_at_least_every_engine_and_every_chain(seed: int) -> None:
     program = random_program(seed)
     timeline = schedule(program)
-    assert all(timeline.total_cycles >= timeline.busy_cycles(engine) for engine in Engine)
+    cores = range(program.arch.cores.count)
+    assert all(timeline.total_cycles >= timeline.busy_cycles(e, core=core) for e in Engine for core in cores)
     assert timeline.total_cycles >= sum(
         timeline.busy_cycles(e) for e in (Engine.STORE, Engine.LOAD_ACTIVATIONS, Engine.LOAD_WEIGHTS)
     )
@@ -99,8 +100,11 @@ def test_law_5_total_is_at_least_every_engine_and_every_chain(seed: int) -> None
 def test_law_5_no_operation_starts_before_what_it_waits_for(seed: int) -> None:
     program = random_program(seed)
     timeline = schedule(program)
-    waiting = np.repeat(np.arange(len(program)), np.diff(program.dependency_start))
-    assert (timeline.start[waiting] >= timeline.finish[program.dependencies]).all()
+    first, waits = program.waits
+    assert (timeline.start[np.repeat(np.arange(len(program)), np.diff(first))] >= timeline.finish[waits]).all()
+    waiting, on = np.repeat(np.arange(len(program)), np.diff(program.dependency_start)), program.dependencies
+    assert (timeline.start[waiting] >= (timeline.start + program.cycles)[on]).all()
+    assert (timeline.finish[waiting] > timeline.finish[on]).all()
     dram = np.flatnonzero(program.engine <= Engine.LOAD_WEIGHTS)
     order = dram[np.argsort(timeline.start[dram], kind="stable")]
     assert (timeline.start[order][1:] >= (timeline.start + program.cycles)[order][:-1]).all()
@@ -111,9 +115,7 @@ def test_law_5_no_operation_starts_before_what_it_waits_for(seed: int) -> None:
 def test_law_6_energy_is_linear_in_the_table_and_additive_over_layers(seed: int, factor: float) -> None:
     program = random_program(seed)
     table = load_table("horowitz_45nm")
-    scaled = table.model_copy(
-        update={"entries": tuple(e.model_copy(update={"value_pj": e.value_pj * factor}) for e in table.entries)}
-    )
+    scaled = table.scaled(factor)
     counts = count_actions(program)
     base, more = layer_energy(program, counts, table), layer_energy(program, counts, scaled)
     for a, b in zip(base, more, strict=True):
@@ -157,16 +159,17 @@ def test_a_forgotten_dependency_is_found_by_the_checker_or_changes_nothing(seed:
 
 
 def finished_before(program: Program) -> np.ndarray:
-    """For each operation and engine, the last operation of that engine which has finished before it starts, or -1."""
-    known = np.full((len(program), len(Engine)), -1, dtype=np.int64)
-    before = dict.fromkeys(range(len(Engine)), -1)
-    for i, engine in enumerate(program.engine.tolist()):
-        if before[engine] >= 0:
-            known[i] = known[before[engine]]
+    """For each operation and queue, the last operation of that queue which has finished before it starts, or -1."""
+    queues = len(Engine) * program.arch.cores.count
+    known = np.full((len(program), queues), -1, dtype=np.int64)
+    before = dict.fromkeys(range(queues), -1)
+    for i, queue in enumerate(program.queue.tolist()):
+        if before[queue] >= 0:
+            known[i] = known[before[queue]]
         for other in program.waits_for(i).tolist():
             known[i] = np.maximum(known[i], known[other])
-            known[i, program.engine[other]] = max(known[i, program.engine[other]], other)
-        before[engine] = i
+            known[i, program.queue[other]] = max(known[i, program.queue[other]], other)
+        before[queue] = i
     return known
 
 
@@ -187,7 +190,7 @@ def test_a_missing_double_buffer_dependency_is_caught_both_ways() -> None:
         start = np.concatenate([[0], np.cumsum(np.bincount(waiting[keep], minlength=len(program)))]).astype(np.int64)
         broken = program.replace(dependency_start=start, dependencies=program.dependencies[keep])
         dropped = waiting[slots], program.dependencies[slots]
-        if (finished_before(broken)[dropped[0], program.engine[dropped[1]]] >= dropped[1]).all():
+        if (finished_before(broken)[dropped[0], program.queue[dropped[1]]] >= dropped[1]).all():
             check_program(broken)  # one tile a layer: loads wait for stores that follow what was dropped
             continue
         with pytest.raises(HazardError, match=r"may (over|still)|no longer"):
@@ -209,5 +212,6 @@ def test_generated_programs_are_split_and_varied() -> None:
     programs = [random_program(seed) for seed in range(60)]
     engines = set(np.concatenate([p.engine for p in programs]).tolist())
     assert engines == {int(e) for e in Engine}
+    assert {len(set(p.core.tolist())) for p in programs} == {1, 2, 3, 4, 5}
     assert np.median([len(p) / len(p.graph.layers) for p in programs]) > 10
     assert isinstance(schedule(programs[0]), Timeline)

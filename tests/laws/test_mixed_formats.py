@@ -86,7 +86,7 @@ def test_utilisation_stays_within_the_array(seed: int) -> None:
 def test_bricks_change_cycles_and_never_codes(seed: int) -> None:
     """A composable array computes what a plain one does, and never takes the array more cycles on the same tiles."""
     rng = np.random.default_rng(seed)
-    graph, plain = mixed_graph(rng), mixed_arch(rng)
+    graph, plain = mixed_graph(rng), mixed_arch(rng, systolic=True)
     ports = {f"array.{port}": int(rng.choice([2, 4, 8, 16])) for port in ("weight_bits", "activation_bits")}
     plain = plain.with_({**ports, "array.brick_bits": None, "weight_buffer.bytes_per_cycle": None})
     plain = plain.with_({"activation_buffer.bytes_per_cycle": None})
@@ -131,7 +131,7 @@ def test_every_new_parameter_does_something(path: str, value: object) -> None:
     for seed in range(40):
         rng = np.random.default_rng(seed)
         graph = mixed_graph(rng)
-        arch = mixed_arch(rng).with_(
+        arch = mixed_arch(rng, systolic=True).with_(
             {
                 "accumulator.bits": 14,
                 "accumulator.overflow": "saturate",

@@ -55,28 +55,42 @@ def test_gemm_of_scale_sim_issue_51() -> None:
     assert layer.stream_cycles == 12 * 256
 
 
-def brute_force(t: dict[str, int], rows: int, cols: int, dataflow: str) -> int:
+def brute_force(t: dict[str, int], rows: int, cols: int, dataflow: str, stages: int) -> int:
     """Cycles fold by fold, for one group."""
     total = 0
     down, across, stream = {
         "weight_stationary": ("reduction", "channels", "pixels"),
         "output_stationary": ("pixels", "channels", "reduction"),
         "input_stationary": ("reduction", "pixels", "channels"),
+        "adder_tree": ("reduction", "channels", "pixels"),
     }[dataflow]
+    if dataflow == "adder_tree":
+        folds = len(range(0, t[down], rows)) * len(range(0, t[across], cols))
+        return sum(t[stream] for _ in range(folds)) + stages
     preload = 0 if dataflow == "output_stationary" else rows
     for _ in range(0, t[down], rows):
         for _ in range(0, t[across], cols):
-            total += preload + t[stream] + (rows - 1) + (cols - 1)
+            total += preload + t[stream] + (rows - 1) + (cols - 1) + stages
     return total
 
 
 sizes = st.integers(1, 40)
-dataflows = st.sampled_from(["weight_stationary", "output_stationary", "input_stationary"])
+dataflows = st.sampled_from(["weight_stationary", "output_stationary", "input_stationary", "adder_tree"])
 
 
-@given(st.fixed_dictionaries({"pixels": sizes, "reduction": sizes, "channels": sizes}), sizes, sizes, dataflows)
-def test_closed_form_equals_a_walk_over_folds(t: dict[str, int], rows: int, cols: int, dataflow: str) -> None:
-    arch = load_arch("edge_16x16").with_({"array.rows": rows, "array.cols": cols, "array.dataflow": dataflow})
+@given(
+    st.fixed_dictionaries({"pixels": sizes, "reduction": sizes, "channels": sizes}),
+    sizes,
+    sizes,
+    dataflows,
+    st.integers(0, 9),
+)
+def test_closed_form_equals_a_walk_over_folds(
+    t: dict[str, int], rows: int, cols: int, dataflow: str, stages: int
+) -> None:
+    array = {"rows": rows, "cols": cols, "dataflow": dataflow, "pipeline_stages": stages}
+    adds = {"accumulator.products_per_add": rows if dataflow == "adder_tree" else 1}
+    arch = load_arch("edge_16x16").with_({f"array.{key}": value for key, value in array.items()} | adds)
     one = np.ones(1, dtype=np.int64)
     tiles = ComputeTiles(
         **{key: value * one for key, value in t.items()},
@@ -87,7 +101,7 @@ def test_closed_form_equals_a_walk_over_folds(t: dict[str, int], rows: int, cols
         activation_bits=8,
     )
     cost = array_cost(tiles, arch)
-    assert cost.cycles[0] == brute_force(t, rows, cols, dataflow)
+    assert cost.cycles[0] + cost.latency[0] == brute_force(t, rows, cols, dataflow, stages)
     assert cost.stream_cycles[0] <= cost.cycles[0]
     assert cost.activation_reads[0] >= t["pixels"] * t["reduction"]
     assert cost.weight_reads[0] >= t["channels"] * t["reduction"]

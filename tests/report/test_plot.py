@@ -11,11 +11,14 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from accelsim.arch import load_arch
 from accelsim.errors import AccelsimError
 from accelsim.program import Engine
 from accelsim.report.plot import COMPONENT_COLORS, busy_segments, layer_colors, plot, plot_format, write_plot
 from accelsim.report.roofline import roofline_points, roofs
-from accelsim.simulation import Simulation
+from accelsim.simulation import Simulation, run
+
+from .networks import separable_network
 
 
 @pytest.mark.parametrize(("name", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
@@ -62,6 +65,22 @@ def test_busy_segments_hold_all_busy_cycles(deep: Simulation) -> None:
         assert int((end - begin).sum()) == deep.timeline.busy_cycles(engine)
         assert np.all(begin[1:] >= end[:-1])
         assert len(layer) == len(begin)
+
+
+def test_several_cores_share_a_track_and_the_roof() -> None:
+    simulation = run(separable_network(1), arch=load_arch("edge_16x16").with_({"cores.count": 4}))
+    for engine in Engine:
+        parts = [busy_segments(simulation.timeline, engine, core=core) for core in range(4)]
+        assert sum(int((end - begin).sum()) for begin, end, _ in parts) == simulation.timeline.busy_cycles(engine)
+    assert roofs(simulation.arch)[0] == 4 * 256
+    peak, bandwidth = roofs(simulation.arch)
+    for point in roofline_points(simulation.result):
+        assert point.rate <= min(peak, bandwidth * point.intensity) * (1 + 1e-9)
+        assert point.roof == pytest.approx(peak)
+    strips = [c.get_paths()[0].get_extents() for c in plot(simulation).axes[2].collections if c.get_paths()]
+    assert sum(np.isclose(strip.height, 0.76 / 4) for strip in strips) == sum(
+        simulation.timeline.busy_cycles(e, core=c) > 0 for e in Engine for c in range(4)
+    )
 
 
 def test_busy_segments_close_small_gaps_only(deep: Simulation) -> None:

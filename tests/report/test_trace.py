@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections import defaultdict
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from accelsim.arch import load_arch
 from accelsim.program import Engine, Memory
 from accelsim.program.footprint import slot_capacity, slots
 from accelsim.program.places import kept_places
 from accelsim.report.occupancy import ON_CHIP, dram_rate, memory_fill, region_release, source_edges
 from accelsim.report.trace import MAX_OPERATIONS, trace_events, write_trace
-from accelsim.simulation import Simulation
+from accelsim.simulation import Simulation, run
 from accelsim.timing import Timeline, schedule
 from tests.generate import random_program
+from tests.report.networks import separable_network
 
 PICOSECOND_US = 1e-6
 
@@ -58,7 +61,7 @@ def check_structure(trace: dict[str, Any]) -> None:
     for event in of_phase(trace, "C"):
         (value,) = event["args"].values()
         assert value >= 0
-        assert value <= capacity.get(event["name"].split(" (")[0], np.inf)
+        assert value <= capacity.get(re.sub(r"^core \d+ ", "", event["name"]).split(" (")[0], np.inf)
 
 
 def test_trace_has_one_named_track_per_engine(small: Simulation) -> None:
@@ -66,6 +69,21 @@ def test_trace_has_one_named_track_per_engine(small: Simulation) -> None:
     names = {e["tid"]: e["args"]["name"] for e in of_phase(trace, "M") if e["name"] == "thread_name"}
     assert sorted(names.values()) == sorted(["layers", *(engine.label for engine in Engine)])
     assert {e["tid"] for e in of_phase(trace, "X")} <= names.keys()
+
+
+def test_several_cores_have_tracks_and_counters_of_their_own() -> None:
+    simulation = run(separable_network(1), arch=load_arch("edge_16x16").with_({"cores.count": 2}))
+    trace = trace_of(simulation.timeline)
+    check_structure(trace)
+    names = {e["tid"]: e["args"]["name"] for e in of_phase(trace, "M") if e["name"] == "thread_name"}
+    assert sorted(names.values()) == sorted(["layers", *(f"core {c} {e.label}" for c in range(2) for e in Engine)])
+    operations = [e for e in of_phase(trace, "X") if "operation" in e["args"]]
+    owners = [names[e["tid"]] for e in operations]
+    cores, engines = simulation.program.core.tolist(), simulation.program.engine.tolist()
+    assert owners == [f"core {c} {Engine(e).label}" for c, e in zip(cores, engines, strict=True)]
+    counters = {e["name"] for e in of_phase(trace, "C")}
+    assert {f"core {c} weight buffer (bytes)" for c in range(2)} < counters
+    assert {"DRAM read (GB/s)", "DRAM write (GB/s)"} < counters
 
 
 def test_trace_shows_every_operation_at_its_time(small: Simulation) -> None:
@@ -136,8 +154,8 @@ def test_structure_of_any_program(seed: int) -> None:
 @settings(max_examples=40, deadline=None)
 def test_fill_stays_within_every_memory_and_ends_empty(seed: int) -> None:
     timeline = schedule(random_program(seed, most_layers=4))
-    for memory in ON_CHIP:
-        fill = memory_fill(timeline, memory)
+    for core, memory in product(range(timeline.program.arch.cores.count), ON_CHIP):
+        fill = memory_fill(timeline, memory, core=core)
         capacity = slot_capacity(memory, timeline.program.arch) * slots(memory, timeline.program.arch)
         assert np.all(fill.values >= 0)
         assert np.all(fill.values <= capacity)

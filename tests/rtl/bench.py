@@ -16,7 +16,7 @@ from accelsim.numerics import Overflow
 HERE = Path(__file__).parent
 POLICIES = {Overflow.WRAP: 0, Overflow.SATURATE: 1, Overflow.SATURATE_SYMMETRIC: 2}
 ADDRESSES = 1024
-"""Accumulators per column of ``array_ws``."""
+"""Accumulators per column of ``array_ws`` and ``array_tree``."""
 
 Integers = NDArray[np.int64]
 
@@ -78,6 +78,12 @@ class Tile:
         """What :class:`~accelsim.program.array_model.ComputeTiles` wants to know."""
         groups, pixels, reduction = self.x.shape
         return {"pixels": pixels, "reduction": reduction, "channels": self.w.shape[2], "groups": groups}
+
+    @property
+    def single_groups(self) -> Iterator[Tile]:
+        """One tile per group."""
+        for x, w, bias in zip(self.x, self.w, self.bias, strict=True):
+            yield replace(self, x=x[None], w=w[None], bias=bias[None])
 
     @property
     def turned(self) -> Tile:
@@ -202,24 +208,25 @@ def _os_cuts(tile: Tile, rows: int, cols: int) -> Iterator[tuple[int, int, int]]
 
 
 def play_tree(design: Design, tiles: Sequence[Tile]) -> list[Outcome]:
-    """Tiles on ``array_tree``: pixel by pixel, TREE elements of the reduction per step; one group."""
-    cols, tree = design["COLS"], design["TREE"]
+    """Tiles on ``array_tree``, group by group: one vector of ROWS activations per cycle, its weights beside it."""
+    rows, cols = design["ROWS"], design["COLS"]
     stimulus: list[Integers | Sequence[int]] = []
     for tile in tiles:
-        (_, pixels, reduction), channels = tile.x.shape, tile.w.shape[2]
-        steps, blocks = -(-reduction // tree), range(0, channels, cols)
-        stimulus.append([POLICIES[tile.overflow], len(blocks) * pixels])
-        for c in blocks:
-            w = padded(tile.w[0, :, c : c + cols], steps * tree, cols).reshape(steps, tree, cols).transpose(0, 2, 1)
-            for p in range(pixels):
-                stimulus += [[steps], padded(tile.bias[0, c : c + cols], cols), w, padded(tile.x[0, p], steps * tree)]
+        folds = [fold for one in tile.single_groups for fold in _ws_folds(one, rows, cols)]
+        pixels, blocks = tile.x.shape[1], len(tile.x) * -(-tile.w.shape[2] // cols)
+        starts = [i for i, fold in enumerate(folds) if fold[0][2]]
+        for i, fold in enumerate(folds):
+            fold[0][1] = pixels * (np.searchsorted(starts, i, side="right") - 1)
+        stimulus.append([POLICIES[tile.overflow], len(folds), blocks * pixels])
+        stimulus += [part for fold in folds for part in fold]
     results, at, outcomes = design.run(stimulus), 0, []
     for tile in tiles:
-        pixels, channels = tile.x.shape[1], tile.w.shape[2]
-        count = -(-channels // cols) * pixels * cols
-        words = results[at + 1 : at + 1 + count].reshape(-1, pixels, cols)
-        wide = words.transpose(1, 0, 2).reshape(pixels, -1)[:, :channels]
-        outcomes.append(Outcome(int(results[at]), wide[None]))
+        (groups, pixels, _), channels = tile.x.shape, tile.w.shape[2]
+        count = groups * -(-channels // cols) * pixels * cols
+        words = results[at + 1 : at + 1 + count].reshape(groups, -1, pixels, cols)
+        outcomes.append(
+            Outcome(int(results[at]), words.transpose(0, 2, 1, 3).reshape(groups, pixels, -1)[:, :, :channels])
+        )
         at += 1 + count
     assert at == len(results)
     return outcomes

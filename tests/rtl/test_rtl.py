@@ -4,12 +4,13 @@ What an addition takes, and so what ``products_per_add`` describes the array:
 
 * ``array_ws``: a column sums up to ROWS products exactly and adds once per fold: ``products_per_add = rows``;
 * ``array_os``: every MAC adds its own product: 1;
-* ``array_tree``: TREE products per addition: TREE.
+* ``array_tree``: ROWS products per addition: ROWS.
 """
 
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,8 @@ Widths = tuple[int, int, int, int]
 
 def design(module: str, folder: Path, widths: Widths, **more: int) -> Design:
     side, weight, activation, accumulator = widths
-    rows = {} if module == "array_tree" else {"ROWS": side}
     operands = {"WEIGHT_BITS": weight, "ACTIVATION_BITS": activation, "ACC_BITS": accumulator}
-    return Design(module, folder, {**rows, "COLS": side, **operands, **more})
+    return Design(module, folder, {"ROWS": side, "COLS": side, **operands, **more})
 
 
 def codes(rng: np.random.Generator, bits: int, *shape: int) -> np.ndarray:
@@ -102,17 +102,23 @@ def model_sums(tile: Tile, accumulator: int, per_add: int) -> np.ndarray:
     return np.stack(out)
 
 
-def model_cost(tile: Tile, rows: int, cols: int, dataflow: str, products: int = 1) -> ArrayCost:
-    preload = "overlapped" if tile.overlapped else "serial"
-    array = {"rows": rows, "cols": cols, "dataflow": dataflow, "weight_preload": preload}
-    arch = load_arch("scalesim_32x32_ws").with_({f"array.{key}": value for key, value in array.items()})
+def model_cost(tile: Tile, rows: int, cols: int, dataflow: str, stages: int = 0) -> ArrayCost:
+    stationary = dataflow in ("weight_stationary", "input_stationary")
+    preload = "overlapped" if tile.overlapped and stationary else "serial"
+    array = {"rows": rows, "cols": cols, "dataflow": dataflow, "weight_preload": preload, "pipeline_stages": stages}
+    adds = {"accumulator.products_per_add": rows if dataflow == "adder_tree" else 1}
+    arch = load_arch("scalesim_32x32_ws").with_({f"array.{key}": value for key, value in array.items()} | adds)
     arch = arch.with_({"weight_buffer.bytes_per_cycle": None, "activation_buffer.bytes_per_cycle": None})
     one = np.ones(1, dtype=np.int64)
     sizes = {key: value * one for key, value in tile.sizes.items()}
     kept = np.array([tile.kept])
-    return array_cost(
-        ComputeTiles(**sizes, passes=1, products=products, weights_kept=kept, weight_bits=8, activation_bits=8), arch
-    )
+    return array_cost(ComputeTiles(**sizes, passes=1, weights_kept=kept, weight_bits=8, activation_bits=8), arch)
+
+
+def model_cycles(tile: Tile, rows: int, cols: int, dataflow: str, stages: int = 0) -> int:
+    """Of the tile alone on the array."""
+    cost = model_cost(tile, rows, cols, dataflow, stages)
+    return int(cost.cycles[0] + cost.latency[0])
 
 
 def check_sums(tiles: list[Tile], outcomes: list[Outcome], accumulator: int, per_add: int) -> None:
@@ -136,7 +142,7 @@ def test_weight_stationary_sums_and_cycles(widths: Widths, tmp_path: Path) -> No
     outcomes = play_ws(array, tiles)
     check_sums(tiles, outcomes, accumulator, per_add=side)
     for tile, outcome in zip(tiles, outcomes, strict=True):
-        assert outcome.cycles == model_cost(tile, side, side, "weight_stationary").cycles[0]
+        assert outcome.cycles == model_cycles(tile, side, side, "weight_stationary")
 
 
 @pytest.mark.parametrize("widths", SETS[:3])
@@ -147,21 +153,43 @@ def test_output_stationary_sums_and_cycles(widths: Widths, tmp_path: Path) -> No
     outcomes = play_os(design("array_os", tmp_path, widths), tiles)
     check_sums(tiles, outcomes, accumulator, per_add=1)
     for tile, outcome in zip(tiles, outcomes, strict=True):
-        assert outcome.cycles == model_cost(tile, side, side, "output_stationary").cycles[0]
+        assert outcome.cycles == model_cycles(tile, side, side, "output_stationary")
 
 
-TREES = [((4, 4, 8, 16), 4), ((8, 8, 8, 20), 5), ((8, 4, 8, 20), 8)]
+TREES = [
+    ((4, 4, 8, 16), 4, 0),
+    ((8, 8, 8, 20), 5, 4),
+    ((8, 4, 8, 20), 8, 1),
+    ((16, 8, 8, 24), 16, 5),
+    pytest.param((32, 8, 8, 24), 32, 6, marks=pytest.mark.slow),
+]
 
 
-@pytest.mark.parametrize(("widths", "tree"), TREES)
-def test_adder_tree_sums_and_steps(widths: Widths, tree: int, tmp_path: Path) -> None:
-    rng = np.random.default_rng(tree)
+@pytest.mark.parametrize(("widths", "rows", "stages"), TREES)
+def test_adder_tree_sums_and_cycles(widths: Widths, rows: int, stages: int, tmp_path: Path) -> None:
+    cols, accumulator, rng = widths[0], widths[3], np.random.default_rng(rows)
+    array = design("array_tree", tmp_path, widths, ROWS=rows, ADDR_BITS=10, STAGES=stages)
     tiles = [random_tile(rng, widths) for _ in range(60)]
-    outcomes = play_tree(design("array_tree", tmp_path, widths, TREE=tree), tiles)
-    check_sums(tiles, outcomes, widths[3], per_add=tree)
+    tiles += [random_tile(rng, widths, groups=int(rng.integers(2, 5)), most=1) for _ in range(20)]
+    outcomes = play_tree(array, tiles)
+    check_sums(tiles, outcomes, accumulator, per_add=rows)
     for tile, outcome in zip(tiles, outcomes, strict=True):
-        cost = model_cost(tile, 1, widths[0], "output_stationary", products=tree)
-        assert outcome.cycles == cost.stream_cycles[0]
+        assert outcome.cycles == model_cycles(tile, rows, cols, "adder_tree", stages=stages)
+
+
+@pytest.mark.parametrize("stages", [1, 3])
+def test_pipeline_stages_of_systolic_arrays(stages: int, tmp_path: Path) -> None:
+    """Registers between the bottom row and the accumulators, and behind the multipliers of the output-stationary array."""
+    widths, rng = (4, 8, 8, 18), np.random.default_rng(stages)
+    tiles = [random_tile(rng, widths, overlapped=bool(rng.integers(2))) for _ in range(60)]
+    for module, play, dataflow, more in (
+        ("array_ws", play_ws, "weight_stationary", {"ADDR_BITS": 10}),
+        ("array_os", play_os, "output_stationary", {}),
+    ):
+        outcomes = play(design(module, tmp_path, widths, STAGES=stages, **more), tiles)
+        check_sums(tiles, outcomes, 18, per_add=4 if module == "array_ws" else 1)
+        for tile, outcome in zip(tiles, outcomes, strict=True):
+            assert outcome.cycles == model_cycles(tile, 4, 4, dataflow, stages=stages)
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +211,7 @@ def test_depthwise_groups_packed_on_the_diagonal(small: tuple[Design, Widths]) -
     outcomes = play_ws(array, tiles)
     check_sums(tiles, outcomes, widths[3], per_add=8)
     for tile, outcome in zip(tiles, outcomes, strict=True):
-        assert outcome.cycles == model_cost(tile, 8, 8, "weight_stationary").cycles[0]
+        assert outcome.cycles == model_cycles(tile, 8, 8, "weight_stationary")
 
 
 def test_kept_weights_are_not_loaded_again(small: tuple[Design, Widths]) -> None:
@@ -197,7 +225,40 @@ def test_kept_weights_are_not_loaded_again(small: tuple[Design, Widths]) -> None
     check_sums(tiles, outcomes, widths[3], per_add=8)
     for tile, outcome in zip(tiles[1::2], outcomes[1::2], strict=True):
         assert outcome.cycles == tile.sizes["pixels"] + 8 + 8 - 2
-        assert outcome.cycles == model_cost(tile, 8, 8, "weight_stationary").cycles[0]
+        if not tile.overlapped:
+            assert outcome.cycles == model_cycles(tile, 8, 8, "weight_stationary")
+
+
+def test_tiles_follow_each_other_through_an_overlapped_array(small: tuple[Design, Widths]) -> None:
+    """A tile and one that keeps its weights, as one stream: the second one enters when the model lets go of the first."""
+    array, _ = small
+    rng, pairs = np.random.default_rng(7), []
+    for _ in range(40):
+        x, w = codes(rng, 8, 1, int(rng.integers(16, 60)), 8), codes(rng, 8, 1, 8, 5)
+        cut = int(rng.integers(8, x.shape[1]))
+        both = Tile(x=x, w=w, bias=np.zeros((1, 5), dtype=np.int64), overlapped=True)
+        pairs.append((both, replace(both, x=x[:, :cut]), replace(both, x=x[:, cut:], kept=True)))
+    outcomes = play_ws(array, [both for both, *_ in pairs])
+    for (_, first, second), outcome in zip(pairs, outcomes, strict=True):
+        entered = model_cost(first, 8, 8, "weight_stationary").cycles[0]
+        assert outcome.cycles == entered + model_cycles(second, 8, 8, "weight_stationary")
+
+
+def test_tiles_with_weights_of_their_own_follow_each_other(small: tuple[Design, Widths]) -> None:
+    """One tile of several folds takes as long as its folds as tiles, each entering when the array lets go of the one before."""
+    array, widths = small
+    rng = np.random.default_rng(8)
+    tiles = [random_tile(rng, widths, overlapped=True) for _ in range(40)]
+    for tile, outcome in zip(tiles, play_ws(array, tiles), strict=True):
+        cuts = [slice(k, k + 8) for k in range(0, tile.x.shape[2], 8)]
+        folds = [
+            replace(tile, x=tile.x[:, :, cut], w=tile.w[:, cut, c : c + 8])
+            for c in range(0, tile.w.shape[2], 8)
+            for cut in cuts
+        ]
+        costs = [model_cost(fold, 8, 8, "weight_stationary") for fold in folds]
+        entered = sum(int(cost.cycles[0]) for cost in costs[:-1])
+        assert outcome.cycles == entered + costs[-1].cycles[0] + costs[-1].latency[0]
 
 
 def test_input_stationary_is_the_same_array_with_operands_exchanged(small: tuple[Design, Widths]) -> None:
@@ -207,7 +268,7 @@ def test_input_stationary_is_the_same_array_with_operands_exchanged(small: tuple
     tiles = [Tile(x=t.x, w=t.w, bias=np.zeros_like(t.bias), overflow=t.overflow) for t in tiles]
     for tile, outcome in zip(tiles, play_ws(array, [tile.turned for tile in tiles]), strict=True):
         np.testing.assert_array_equal(outcome.sums.transpose(0, 2, 1), model_sums(tile, widths[3], 8))
-        assert outcome.cycles == model_cost(tile, 8, 8, "input_stationary").cycles[0]
+        assert outcome.cycles == model_cycles(tile, 8, 8, "input_stationary")
 
 
 def test_a_wrong_model_is_caught(small: tuple[Design, Widths]) -> None:

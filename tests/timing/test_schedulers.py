@@ -10,7 +10,8 @@ import pytest
 from accelsim.arch import load_arch
 from accelsim.errors import ProgramError
 from accelsim.program import Engine, MacMapping, Program, build_program
-from accelsim.timing import Timeline, schedule, schedule_simpy
+from accelsim.timing import Timeline, schedule, schedule_simpy, stalls
+from tests.generate import random_program
 from tests.networks import dense
 
 Scheduler = Callable[[Program], Timeline]
@@ -28,7 +29,7 @@ def program_of(
     start = np.concatenate([[0], np.cumsum([len(w) for w in waits])]).astype(np.int64)
     columns = {
         name: np.zeros(n, dtype=getattr(base, name).dtype)
-        for name in ("layer", "amount", "memory", "offset", "extent", "operand")
+        for name in ("core", "layer", "amount", "memory", "offset", "extent", "operand")
     }
     zeros = np.zeros((n, 8), dtype=np.int32)
     return base.replace(
@@ -94,11 +95,36 @@ def test_cycle_numbers_cannot_overflow(scheduler: Scheduler) -> None:
 
 
 @both
+def test_cycle_numbers_of_all_cores_together_cannot_overflow(scheduler: Scheduler) -> None:
+    """Four arrays of which one computes for 2^60 cycles: the idle cycles of the others add up to three times as many, exactly."""
+    arch = load_arch("edge_16x16").with_({"cores.count": 4})
+    longest = program_of([C], [2**60], [[]]).replace(arch=arch)
+    assert sum(stalls(scheduler(longest)).by_cause().values()) == 3 * 2**60
+    with pytest.raises(ProgramError, match=rf"could take {2**60 + 1} cycles on each of 4 cores, more than 2\^62"):
+        scheduler(program_of([C], [2**60 + 1], [[]]).replace(arch=arch))
+
+
+@both
 def test_an_empty_program_takes_no_time(scheduler: Scheduler) -> None:
     assert scheduler(program_of([], [], [])).total_cycles == 0
 
 
 def test_observer_sees_every_start_with_its_wait() -> None:
-    log: list[tuple[int, Engine, int, int]] = []
+    log: list[tuple[int, Engine, int, int, int]] = []
     schedule_simpy(program_of([W, A, C], [10, 5, 1], [[], [], [0, 1]]), observer=lambda *event: log.append(event))
-    assert log == [(1, A, 0, 0), (0, W, 0, 5), (2, C, 15, 15)]
+    assert log == [(1, A, 0, 0, -1), (0, W, 0, 5, 1), (2, C, 15, 15, 0)]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_held_an_operation_lets_go_when_it_starts(seed: int) -> None:
+    """Of generated Programs: the result arrived, or the engine or the port became free, in the cycle of the start."""
+    program, log = random_program(seed), []
+    timeline = schedule_simpy(program, observer=lambda *event: log.append(event))
+    until = timeline.start + program.cycles
+    assert sorted(event[0] for event in log) == list(range(len(program)))
+    for operation, _, ready, start, held_by in log:
+        assert start == timeline.start[operation] >= ready
+        if held_by < 0:
+            assert start == 0
+        else:
+            assert start in (timeline.finish[held_by], until[held_by])

@@ -21,7 +21,7 @@ from accelsim.importers.onnx.rules import Rules
 from accelsim.importers.onnx.site import Site
 from accelsim.numerics import IntFormat, Rounding
 
-REMEDY = "quantize it with onnxruntime.quantization.quantize_static (QDQ or QOperator format, int8 or uint8)"
+REMEDY = "quantize it with accelsim quantize, or onnxruntime.quantization.quantize_static (QDQ or QOperator format, int8 or uint8)"
 
 
 def build_graph(model: OnnxModel, arithmetic: Arithmetic) -> Graph:

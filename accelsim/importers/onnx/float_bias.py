@@ -29,5 +29,6 @@ def rounded_bias(site: Site, real: NDArray[Any], unit: NDArray[np.float64], chan
     )
     if (codes * unit != real.reshape(-1)).any():
         site.approximate("its floating-point bias is rounded to a multiple of s_in * s_w")
+        site.net.real_biases[site.layer_name] = real.reshape(-1)
     bias: NDArray[np.int64] = codes.astype(np.int64)
     return bias

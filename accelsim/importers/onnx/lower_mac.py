@@ -180,10 +180,7 @@ def mac(site: Site, form: Form, image: Codes, operands: Operands, *, alpha: floa
     known = image.known
 
     def emit(target: Target) -> None:
-        if target.is_clipped and site.rules.arithmetic.base == ONNXRUNTIME:
-            site.approximate(
-                "ONNX Runtime runs it in float32, because its rectifier cuts off codes: they may differ at ties of the rounding"
-            )
+        _name_float_execution(site, target, {operands.bits, known.format.bits, target.quantization.format.bits})
         requant = requantization_from_scales(
             site.rules.scheme(form.operator),
             s_in=float(np.float32(alpha) * np.float32(known.scale)),
@@ -198,6 +195,7 @@ def mac(site: Site, form: Form, image: Codes, operands: Operands, *, alpha: floa
             return form.kind(
                 name=site.layer_name, inputs=(form.source,), output=output, geometry=form.geometry, weights=operands.weights,
                 weight_format=operands.format, bias=operands.bias, input_zero_point=known.zero_point, requant=requant,
+                weight_scales=np.float32(alpha) * operands.scales, real_bias=site.net.real_biases.get(site.layer_name),
             )  # fmt: skip
 
         if form.kind is Dense:
@@ -207,6 +205,21 @@ def mac(site: Site, form: Form, image: Codes, operands: Operands, *, alpha: floa
             site.net.layers.append(layer(target.name))
 
     return Pending(form.shape, emit, f"a {site.node.op}")
+
+
+def _name_float_execution(site: Site, target: Target, widths: set[int]) -> None:
+    """ONNX Runtime has integer kernels for 8-bit codes without a cut; all else it computes between the float nodes."""
+    if site.rules.arithmetic.base != ONNXRUNTIME:
+        return
+    if target.is_clipped:
+        site.approximate(
+            "ONNX Runtime runs it in float32, because its rectifier cuts off codes: they may differ at ties of the rounding"
+        )
+    elif widths != {8}:
+        wide = ", ".join(map(str, sorted(widths)))
+        site.approximate(
+            f"ONNX Runtime runs it in float32, because its codes are of {wide} bits: they may differ at ties of the rounding"
+        )
 
 
 def operands_of(site: Site, weights: Weights, order: Shape, bias: NDArray[np.int64] | None) -> Operands:

@@ -138,6 +138,7 @@ class Network:
     layers: list[Layer] = field(default_factory=list)
     inputs: list[HostPort] = field(default_factory=list)
     approximations: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    real_biases: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     _ordered: dict[tuple[str, Shape], str] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
 

@@ -152,7 +152,9 @@ class _Reader:
         attributes = {a.name: self.attribute(a, index) for a in node.attribute}
         if not node.output or not any(node.output):
             raise self.fail(f"node {index} {op} has no outputs")
-        return OnnxNode(index=index, op=op, inputs=tuple(node.input), outputs=tuple(node.output), attributes=attributes)
+        return OnnxNode(
+            index=index, op=op, inputs=tuple(node.input), outputs=tuple(node.output), attributes=attributes, name=node.name
+        )  # fmt: skip
 
     def attribute(self, attribute: Any, index: int) -> Attribute:
         kind = attribute.type

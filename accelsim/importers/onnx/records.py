@@ -16,13 +16,14 @@ Attribute = int | float | str | tuple[int, ...] | tuple[float, ...] | NDArray[An
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class OnnxNode:
-    """One operator: ``op`` without its domain, tensor names ("" where an optional input is absent)."""
+    """One operator: ``op`` without its domain, tensor names ("" where an optional input is absent), ``name`` where it has one."""
 
     index: int
     op: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: Mapping[str, Attribute]
+    name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

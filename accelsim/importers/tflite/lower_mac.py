@@ -144,6 +144,7 @@ def _mac_fields(site: Site, image: TfliteTensor, operands: _Operands, weights: N
         "input_zero_point": zero_point_of(image),
         "requant": _requant(site, image, scales, scheme),
         "accumulator": INT64 if wide else INT32,
+        "weight_scales": scales,
     }
 
 

@@ -181,6 +181,18 @@ def test_widths_arrive(seed: int, tmp_path: Path) -> None:
         assert layer.weight_format.bits in (declared.bits, declared.bits + (not declared.signed))
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_what_onnx_runtime_computes_in_float_is_named(seed: int, tmp_path: Path) -> None:
+    made, model = chain(seed, ["INT8", "UINT8", "INT4", "INT16"])
+    graph = load(model, tmp_path)
+    layers = [layer for layer in graph.layers if isinstance(layer, MacLayer)]
+    for layer, kinds in zip(layers, zip(made.kinds, made.kinds[1:], made.weight_kinds, strict=False), strict=True):
+        output = graph.tensors[layer.output].format
+        cut = (layer.requant.clamp_min, layer.requant.clamp_max) != (output.min, output.max)
+        named = any("float32" in reason for reason in graph.approximations.get(layer.name, ()))
+        assert named == (cut or any("8" not in kind for kind in kinds)), (layer.name, kinds)
+
+
 def test_output_dtype_stands_for_a_zero_point(tmp_path: Path) -> None:
     nodes = [helper.make_node("QuantizeLinear", ["x", "s"], ["y"], output_dtype=TensorProto.INT16)]
     nodes.append(helper.make_node("Transpose", ["y"], ["z"]))

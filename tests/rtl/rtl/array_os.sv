@@ -2,13 +2,14 @@
 //
 //   fold:  acc[r][c] <= fit((first ? bias[c] : acc[r][c]) + activation[r][k] * weight[k][c]), one product per addition
 //   cycle: step k enters in cycle k; MAC (r, c) works on it in cycle k + r + c, so the last accumulator of `reduction` steps
-//          is written by the end of cycle number reduction + ROWS + COLS - 2, counted from 1.
+//          is written by the end of cycle number reduction + ROWS + COLS - 2 + STAGES, counted from 1.
 module array_os #(
     parameter int ROWS            = 4,
     parameter int COLS            = 4,
     parameter int WEIGHT_BITS     = 8,
     parameter int ACTIVATION_BITS = 8,
     parameter int ACC_BITS        = 32,
+    parameter int STAGES          = 0,
     parameter int ROW_BITS        = $clog2(ROWS)
 ) (
     input  logic                                 clk,
@@ -35,6 +36,7 @@ module array_os #(
   logic        [LEFT_BITS-1:0]       across[ROWS][COLS+1];
   logic signed [WEIGHT_BITS-1:0]     down  [ROWS+1][COLS];
   logic        [COLS-1:0][ACC_BITS-1:0] acc[ROWS];
+  logic                       wrote_last[ROWS][COLS];
 
   for (genvar c = 0; c < COLS; c++) begin : g_top
     assign down[0][c] = top[c];
@@ -43,15 +45,15 @@ module array_os #(
     assign across[r][0] = left[r];
     for (genvar c = 0; c < COLS; c++) begin : g_col
       logic signed [ACC_BITS-1:0] held;
-      pe_os #(.WEIGHT_BITS(WEIGHT_BITS), .ACTIVATION_BITS(ACTIVATION_BITS), .ACC_BITS(ACC_BITS)) u_pe (
+      pe_os #(.WEIGHT_BITS(WEIGHT_BITS), .ACTIVATION_BITS(ACTIVATION_BITS), .ACC_BITS(ACC_BITS), .STAGES(STAGES)) u_pe (
           .clk, .policy,
           .left_in(across[r][c]), .left_out(across[r][c+1]),
           .weight_in(down[r][c]), .weight_out(down[r+1][c]),
-          .bias(bias[c]), .acc(held)
+          .bias(bias[c]), .acc(held), .wrote_last(wrote_last[r][c])
       );
       assign acc[r][c] = held;
     end
   end
   assign read_data = acc[read_row];
-  assign done = across[ROWS-1][COLS-1][ACTIVATION_BITS] && across[ROWS-1][COLS-1][ACTIVATION_BITS+2];
+  assign done = wrote_last[ROWS-1][COLS-1];
 endmodule

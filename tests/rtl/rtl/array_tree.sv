@@ -1,40 +1,60 @@
-// Broadcast array: every column is one channel; TREE activations go to all columns at once, each column adds its TREE products
-// by a tree and the tree's exact sum to its accumulator in one addition (products_per_add = TREE).
+// Broadcast array with its accumulators: reduction over the TREE leaves and over folds, channels over columns. A vector of TREE
+// activations goes to all columns at once; each column adds its TREE products by a tree, exactly, and the tree's sum to the
+// accumulator of the vector's pixel in one addition (products_per_add = TREE).
 //
-//   step:  acc[c] <= fit((first ? bias[c] : acc[c]) + sum over j of activation[j] * weight[c][j])
-//   cycle: one step per cycle, nothing to fill or drain: pixels * ceil(reduction / TREE) cycles per COLS channels.
+//   fold:  acc[t][c] <= fit((first ? bias[c] : acc[t][c]) + sum over j of activation[t][j] * weight[j][c])
+//   cycle: one vector per cycle and nothing to skew; STAGES registers between a vector's products and its accumulator, so that the
+//          last word of n vectors is written by the end of cycle number n + STAGES, counted from 1. The weights of a fold come
+//          with its vectors: they are the outputs of registers filled while the fold before ran.
 module array_tree #(
     parameter int COLS            = 4,
-    parameter int TREE            = 4,
+    parameter int ROWS            = 4,  // leaves of a column's tree
     parameter int WEIGHT_BITS     = 8,
     parameter int ACTIVATION_BITS = 8,
-    parameter int ACC_BITS        = 32
+    parameter int ACC_BITS        = 32,
+    parameter int ADDR_BITS       = 8,
+    parameter int STAGES          = 0
 ) (
-    input  logic                                          clk,
-    input  logic [1:0]                                    policy,
-    input  logic                                          step,
-    input  logic                                          step_first,
-    input  logic [COLS-1:0][TREE-1:0][WEIGHT_BITS-1:0]    weights,
-    input  logic [TREE-1:0][ACTIVATION_BITS-1:0]          activations,
-    input  logic [COLS-1:0][ACC_BITS-1:0]                 bias,
-    output logic [COLS-1:0][ACC_BITS-1:0]                 acc
+    input  logic                                       clk,
+    input  logic [1:0]                                 policy,
+    input  logic                                       enter,        // a vector of activations enters
+    input  logic                                       enter_last,   // the last one of the tile
+    input  logic                                       enter_first,  // its accumulators start at the bias
+    input  logic [ADDR_BITS-1:0]                       enter_address,
+    input  logic [ROWS-1:0][COLS-1:0][WEIGHT_BITS-1:0] weights,
+    input  logic [ROWS-1:0][ACTIVATION_BITS-1:0]       activations,
+    input  logic [COLS-1:0][ACC_BITS-1:0]              bias,
+    output logic                                       done,         // the last accumulator of the tile is written at this edge
+    input  logic [ADDR_BITS-1:0]                       read_address,
+    output logic [COLS-1:0][ACC_BITS-1:0]              read_data
 );
   localparam int PRODUCT_BITS = WEIGHT_BITS + ACTIVATION_BITS;
-  localparam int TREE_BITS = PRODUCT_BITS + $clog2(TREE);
-  localparam int SUM_BITS = ((ACC_BITS > TREE_BITS) ? ACC_BITS : TREE_BITS) + 1;
+  localparam int TREE_BITS = PRODUCT_BITS + $clog2(ROWS);
+  typedef struct packed {
+    logic                 write;
+    logic                 last;
+    logic                 first;
+    logic [ADDR_BITS-1:0] address;
+    logic [COLS-1:0][ACC_BITS-1:0] bias;
+  } control_t;
+
+  control_t early, late;
+  assign early = '{write: enter, last: enter_last, first: enter_first, address: enter_address, bias: bias};
+  delay #(.BITS($bits(control_t)), .STAGES(STAGES)) u_control (.clk, .early(early), .late(late));
 
   for (genvar c = 0; c < COLS; c++) begin : g_col
-    logic [TREE-1:0][PRODUCT_BITS-1:0] products;
-    logic signed [TREE_BITS-1:0] sum;
-    logic signed [SUM_BITS-1:0] total;
-    logic signed [ACC_BITS-1:0] next;
+    logic [ROWS-1:0][PRODUCT_BITS-1:0] products;
+    logic [TREE_BITS-1:0] sum, sum_late;
 
-    for (genvar j = 0; j < TREE; j++) begin : g_product
-      assign products[j] = PRODUCT_BITS'($signed(weights[c][j])) * PRODUCT_BITS'($signed(activations[j]));
+    for (genvar j = 0; j < ROWS; j++) begin : g_product
+      assign products[j] = PRODUCT_BITS'($signed(weights[j][c])) * PRODUCT_BITS'($signed(activations[j]));
     end
-    adder_tree #(.LEAVES(TREE), .BITS(PRODUCT_BITS)) u_tree (.terms(products), .total(sum));
-    assign total = SUM_BITS'($signed(step_first ? bias[c] : acc[c])) + SUM_BITS'(sum);
-    fit #(.IN_BITS(SUM_BITS), .OUT_BITS(ACC_BITS)) u_fit (.policy, .value(total), .held(next));
-    always_ff @(posedge clk) if (step) acc[c] <= next;
+    adder_tree #(.LEAVES(ROWS), .BITS(PRODUCT_BITS)) u_tree (.terms(products), .total(sum));
+    delay #(.BITS(TREE_BITS), .STAGES(STAGES)) u_sum (.clk, .early(sum), .late(sum_late));
+    accumulators #(.PSUM_BITS(TREE_BITS), .ACC_BITS(ACC_BITS), .ADDR_BITS(ADDR_BITS)) u_accumulators (
+        .clk, .policy, .write(late.write), .first(late.first), .address(late.address), .bias(late.bias[c]),
+        .psum($signed(sum_late)), .read_address, .read_data(read_data[c])
+    );
   end
+  assign done = late.write && late.last;
 endmodule

@@ -3,9 +3,9 @@
 //   fold:  acc[t][c] <= fit((first ? bias[c] : acc[t][c]) + sum over r of activation[t][r] * weight[r][c])
 //   cycle: weights of row r enter in cycle r, vector t in cycle ROWS + t; MAC (r, c) works on it in cycle ROWS + t + r + c,
 //          and the edge that ends the cycle of the last row writes the accumulator. Of `pixels` vectors the last word is
-//          written by the end of cycle number 2 ROWS + COLS + pixels - 2, counted from 1 (SCALE-Sim, Samajdar et al. 2018).
+//          written by the end of cycle number 2 ROWS + COLS + pixels - 2 + STAGES, counted from 1 (SCALE-Sim, Samajdar et al. 2018).
 //
-// The bottom row drives the accumulators unregistered: the accumulator is its register. Every column has its own bank, whose
+// The bottom row drives the accumulators through STAGES registers; with none, the accumulator is its register. Every column has its own bank, whose
 // address follows the staircase of the sums, so no words wait to be deskewed.
 module array_ws #(
     parameter int ROWS            = 4,
@@ -14,6 +14,7 @@ module array_ws #(
     parameter int ACTIVATION_BITS = 8,
     parameter int ACC_BITS        = 32,
     parameter int ADDR_BITS       = 8,
+    parameter int STAGES          = 0,
     parameter int PSUM_BITS       = WEIGHT_BITS + ACTIVATION_BITS + $clog2(ROWS) + 1
 ) (
     input  logic                                 clk,
@@ -77,20 +78,23 @@ module array_ws #(
   end
 
   // What goes with a vector to the accumulators: down the rows, then from column to column.
-  control_t control[ROWS+COLS-1];
+  control_t control[ROWS+COLS-1+STAGES];
   assign control[0] = '{
       write: enter, last: enter_last, first: enter_first, address: enter_address, bias: bias
   };
-  for (genvar i = 1; i < ROWS + COLS - 1; i++) begin : g_control
+  for (genvar i = 1; i < ROWS + COLS - 1 + STAGES; i++) begin : g_control
     always_ff @(posedge clk) control[i] <= control[i-1];
   end
   for (genvar c = 0; c < COLS; c++) begin : g_accumulators
+    localparam int AT = ROWS - 1 + c + STAGES;
+    logic [PSUM_BITS-1:0] bottom;
+    delay #(.BITS(PSUM_BITS), .STAGES(STAGES)) u_bottom (.clk, .early(sum[ROWS-1][c]), .late(bottom));
     accumulators #(.PSUM_BITS(PSUM_BITS), .ACC_BITS(ACC_BITS), .ADDR_BITS(ADDR_BITS)) u_accumulators (
         .clk, .policy,
-        .write(control[ROWS-1+c].write), .first(control[ROWS-1+c].first), .address(control[ROWS-1+c].address),
-        .bias(control[ROWS-1+c].bias[c]), .psum(sum[ROWS-1][c]),
+        .write(control[AT].write), .first(control[AT].first), .address(control[AT].address),
+        .bias(control[AT].bias[c]), .psum($signed(bottom)),
         .read_address, .read_data(read_data[c])
     );
   end
-  assign done = control[ROWS+COLS-2].write && control[ROWS+COLS-2].last;
+  assign done = control[ROWS+COLS-2+STAGES].write && control[ROWS+COLS-2+STAGES].last;
 endmodule

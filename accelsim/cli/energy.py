@@ -1,0 +1,138 @@
+"""``accelsim energy``: the tables that ship, one of them in full, a check of your own, and a run's energy in full."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from accelsim.cli.console import show
+from accelsim.cli.options import arithmetic_option, mapping_option, parse_edits, set_option
+from accelsim.errors import ConfigError
+
+if TYPE_CHECKING:
+    from accelsim.report.energy import Page
+
+_WIDE = 200
+
+
+@click.group("energy")
+def energy() -> None:
+    """Look at energy tables, check your own, split a run's energy in full."""
+
+
+@energy.command("list")
+def list_tables() -> None:
+    """List the energy tables that ship with accelsim."""
+    from accelsim.energy import load_table, table_names
+    from accelsim.report.energy import list_rows
+    from accelsim.report.table import list_table
+
+    rows = list_rows([load_table(name) for name in table_names()])
+    show(list_table(("table", "node", "voltage", "entries", "source"), rows), natural=_WIDE)
+
+
+@energy.command("show")
+@click.argument("table")
+def show_table(table: str) -> None:
+    """Print every entry of TABLE (a name or a YAML file): value, size law, range, source; and what fills its gaps."""
+    from accelsim.energy import load_table
+    from accelsim.report.energy import table_page
+
+    found = load_table(table)
+    _show(table_page(found))
+    for text in (*(f"filled: {text}" for text in found.fills), *(f"note: {text}" for text in found.notes)):
+        click.echo(text)
+    for compound in found.compounds:
+        parts = (
+            " + ".join(f"{part.times} x {part.component}.{part.action}" for part in compound.parts)
+            or "nothing of its own"
+        )
+        click.echo(f"compound: {compound.component}.{compound.action} = {parts}")
+
+
+@energy.command("check")
+@click.argument("file")
+def check_table(file: str) -> None:
+    """Check the energy table in FILE: units, actions, laws, ranges, one technology; says what a machine would still lack."""
+    from accelsim.arch import load_arch
+    from accelsim.energy import Costs, area_um2, load_table
+    from accelsim.energy.machine import part_sizes
+
+    table = load_table(file)
+    costs = Costs(table)
+    arch = load_arch("edge_16x16")
+    for component, action in _NEEDED:
+        costs.maybe(component, action, _SIZES)
+    costs.maybe("clock", "tick", part_sizes("array", arch))
+    area_um2(arch, costs)
+    click.echo(f"{file}: {len(table.entries)} entries, all well formed")
+    lacking = sorted(key for key in costs.missing)
+    needed = [f"{c}.{a}" for c, a in _NEEDED if f"{c}.{a}" in costs.missing]
+    click.echo(f"needed and not held: {', '.join(needed) or 'nothing'}")
+    click.echo(f"not modelled without: {', '.join(key for key in lacking if key not in needed) or 'nothing'}")
+
+
+_NEEDED = (
+    ("array", "mac"), ("weight_buffer", "read"), ("weight_buffer", "write"), ("activation_buffer", "read"),
+    ("activation_buffer", "write"), ("output_buffer", "read"), ("output_buffer", "write"), ("accumulator", "read"),
+    ("accumulator", "write"), ("requantizer", "requant"), ("vector", "step"), ("dram", "read"), ("dram", "write"),
+)  # fmt: skip
+"""Without these no run has an energy."""
+_SIZES: dict[str, float] = {
+    "left_bits": 8, "right_bits": 8, "sum_bits": 32, "register_bits": 48, "hop_bits": 40, "length_um": 20, "bits": 8,
+    "capacity_bytes": 65_536, "multiplier_bits": 32, "output_bits": 8,
+}  # fmt: skip
+
+
+@energy.command("import")
+@click.argument("file")
+@click.option("--node-nm", type=float, required=True, help="Process node of the figures, nm; the file does not say.")
+@click.option("--voltage-v", type=float, required=True, help="Supply of the figures, V; the file does not say.")
+@click.option("--source", required=True, help="Where the figures come from; the file does not say.")
+@click.option(
+    "--word-bits", "words", multiple=True, metavar="COMPONENT=BITS", help="Width of a component's word; repeatable."
+)
+def import_ert(file: str, node_nm: float, voltage_v: float, source: str, words: tuple[str, ...]) -> None:
+    """Turn Accelergy's energy reference table FILE into an energy table, on stdout."""
+    from accelsim.energy import read_ert
+    from accelsim.energy.ert import to_yaml
+
+    widths = {}
+    for text in words:
+        name, equals, bits = text.partition("=")
+        if not (equals and name and bits.isdigit() and int(bits) > 0):
+            raise ConfigError(f"--word-bits {text!r}: expected COMPONENT=BITS, for example --word-bits sram=64")
+        widths[name] = int(bits)
+    click.echo(to_yaml(read_ert(file, node_nm=node_nm, voltage_v=voltage_v, source=source, word_bits=widths)), nl=False)
+
+
+@energy.command("report")
+@click.argument("model")
+@click.option("--arch", "machine", required=True, metavar="ARCH", help="A preset or a YAML file.")
+@set_option()
+@arithmetic_option()
+@mapping_option()
+def report(model: str, machine: str, edits: tuple[str, ...], arithmetic: str | None, mapping: str) -> None:
+    """Energy of MODEL in full: by layer and component, layer and tensor, entry of the table with its range; areas."""
+    from accelsim.arch import load_arch
+    from accelsim.report.energy import energy_pages
+    from accelsim.report.table import fact_table
+    from accelsim.result.cells import left_out, made_with
+    from accelsim.result.energy_cells import energy_facts
+    from accelsim.simulation import simulate
+
+    result = simulate(model, arch=load_arch(machine, edits=parse_edits(edits)), arithmetic=arithmetic, mapping=mapping)
+    for page in energy_pages(result):
+        _show(page)
+        click.echo()
+    show(fact_table(energy_facts(result)), natural=_WIDE)
+    click.echo(made_with(result))
+    click.echo(left_out(result))
+
+
+def _show(page: Page) -> None:
+    from accelsim.report.table import list_table
+
+    click.echo(page.title)
+    show(list_table(page.columns, page.rows), natural=_WIDE)

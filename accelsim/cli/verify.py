@@ -1,0 +1,146 @@
+"""``accelsim verify``: does the integer machine compute what someone else's program computes, and if not, why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from accelsim.cli.console import note, progress_bar
+from accelsim.cli.files import STDOUT, check_outputs, write_bytes, write_text
+from accelsim.cli.options import InputCount, arithmetic_option, parse_edits, set_option
+from accelsim.errors import AccelsimError, InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from accelsim.verification import VerificationReport
+
+MISMATCH = 1
+CANNOT_RUN = 2
+
+
+@click.command("verify")
+@click.argument("model")
+@click.option("--arch", "machine", required=True, metavar="ARCH", help="A preset (see: accelsim archs) or a YAML file.")
+@set_option()
+@click.option("--inputs", "--input", "input_path", metavar="FILE", help="Inputs as .npz, as for: accelsim run.")
+@click.option("--count", type=InputCount(), metavar="N|all", default="all", help="Take only the first N inputs.")
+@arithmetic_option()
+@click.option(
+    "--oracle",
+    metavar="NAME",
+    default="fake-quant",
+    show_default=True,
+    help="litert-ref, litert-xnnpack, litert-optimized, tflite-micro, onnxruntime, onnx-ref, fake-quant or fake-quant-float64.",
+)
+@click.option(
+    "--reference", metavar="FILE", help="What the oracle runs, where that is not MODEL: the file before export."
+)
+@click.option(
+    "--tolerance", metavar="T", default="exact", show_default=True, help="exact, tosa, or N lsb such as 1lsb."
+)
+@click.option("--json", metavar="FILE", help="Write the report as JSON ('-': to stdout, instead of the table).")
+@click.option("--html", metavar="FILE", help="Write the report as a page.")
+@click.option("--plot", metavar="FILE", help="Draw causes by layer, and accumulator widths, as .png, .svg or .pdf.")
+@click.pass_context
+def verify_command(ctx: click.Context, /, model: str, machine: str, **options: Any) -> None:
+    """Compare MODEL on a machine with an oracle, layer by layer, and name the cause of every difference.
+
+    Exit code 0: no code outside the tolerance; 1: some; 2: it could not be compared, or not all of it.
+    """
+    try:
+        report = _verified(model, machine, **options)
+    except AccelsimError as error:
+        click.echo(f"accelsim: error: {' '.join(str(error).split())}", err=True)
+        ctx.exit(CANNOT_RUN)
+    if options["json"] != STDOUT:
+        click.echo(str(report))
+    if not report.matches:
+        ctx.exit(MISMATCH)
+    if not report.complete:
+        click.echo(
+            f"accelsim: error: {len(report.unmatched)} layers could not be compared, {report.unmatched[0]!r} the first: "
+            f"oracle {report.oracle!r} shows no codes of them; choose another --oracle",
+            err=True,
+        )
+        ctx.exit(CANNOT_RUN)
+
+
+def _verified(
+    model: str,
+    machine: str,
+    *,
+    edits: tuple[str, ...],
+    input_path: str | None,
+    count: int | None,
+    arithmetic: str | None,
+    oracle: str,
+    reference: str | None,
+    tolerance: str,
+    **files: str | None,
+) -> VerificationReport:
+    _check_files(files, inputs=(model, machine, input_path, reference))
+    arrays, labels = _inputs(model, input_path, count)
+    from accelsim.arch import load_arch
+    from accelsim.verification import verify
+
+    arch = load_arch(machine, edits=parse_edits(edits))
+    with progress_bar("verifying") as progress:
+        report = verify(
+            model,
+            arch=arch,
+            inputs=arrays,
+            labels=labels,
+            oracle=oracle,
+            reference=reference,
+            arithmetic=arithmetic,
+            tolerance=tolerance,
+            progress=progress,
+        )
+    _write(report, **files)
+    return report
+
+
+def _check_files(files: Mapping[str, str | None], *, inputs: tuple[str | None, ...]) -> None:
+    if STDOUT in (files["html"], files["plot"]):
+        raise AccelsimError("'-' for stdout is for --json; name a file for --html and --plot")
+    if files["plot"] is not None:
+        from accelsim.report.plot import plot_format
+
+        plot_format(files["plot"])
+    check_outputs([(f"--{name}", path) for name, path in files.items()], inputs=inputs)
+
+
+def _inputs(model: str, path: str | None, count: int | None) -> tuple[dict[str, NDArray[Any]], NDArray[Any] | None]:
+    """Arrays and labels of ``path``, or those that ship with a packaged workload; InputError without any."""
+    from accelsim.cli.lists import shipped_inputs
+    from accelsim.simulation import read_inputs
+
+    if path is None:
+        shipped = shipped_inputs(model)
+        if shipped is None:
+            raise InputError(f"{model}: no inputs; give --inputs FILE, an .npz with the key 'input' or tensor names")
+        note(f"inputs are the workload's own {shipped.name}; choose others with --inputs")
+        path = str(shipped)
+    arrays, labels = read_inputs(path)
+    if count is None:
+        return arrays, labels
+    if count == 0:
+        raise InputError("--count 0: there is nothing to compare; give 1 or more")
+    return {name: values[:count] for name, values in arrays.items()}, None if labels is None else labels[:count]
+
+
+def _write(report: VerificationReport, *, json: str | None, html: str | None, plot: str | None) -> None:
+    if json is not None:
+        write_text(json, lambda stream: stream.write(report.to_json()))
+    if html is not None:
+        from accelsim.verification.page import document
+
+        write_text(html, lambda stream: stream.write(document(report)))
+    if plot is not None:
+        from accelsim.report.plot import plot_format
+        from accelsim.report.verification_plot import write_verification_plot
+
+        write_bytes(plot, lambda stream: write_verification_plot(report, stream, format=plot_format(plot)))

@@ -1,0 +1,171 @@
+"""The machine as its tables see it: the sizes of its parts, one action of each, its area and its idle power."""
+
+from __future__ import annotations
+
+import math
+
+from accelsim.arch import Arch
+from accelsim.energy.costs import Charges, Costs
+from accelsim.energy.table import AREA, LEAK
+from accelsim.graph import Graph, Layer, MacLayer
+from accelsim.numerics import SCHEMES, Family, Requant, Requantization, RequantScheme, Thresholds
+from accelsim.program.footprint import accumulator_words
+
+BUFFERS = ("weight_buffer", "activation_buffer", "output_buffer")
+FLOAT32_SIGNIFICAND, FLOAT64_SIGNIFICAND = 24, 53
+"""Bits of the multiplier of a scheme that multiplies in floating point (IEEE 754), its exponent hardware not counted."""
+DEFAULT_MULTIPLIER = 32
+"""Bits of the requantization multiplier of layers known by their shapes only (TFLite's quantized_multiplier)."""
+_STATIC_PARTS = ("array", *BUFFERS, "accumulator", "requantizer", "vector")
+
+
+def array_name(arch: Arch) -> str:
+    """The array as a component: ``fusible_array`` where MACs are composed of bricks, ``tree_array`` of adder trees."""
+    if arch.array.dataflow == "adder_tree":
+        return "tree_array"
+    return "array" if arch.array.brick_bits is None else "fusible_array"
+
+
+def load_steps(arch: Arch) -> float:
+    """Registers that each bit of a stationary operand is written to: half of the rows of a systolic array on average, or one."""
+    return 1.0 if arch.array.dataflow == "adder_tree" else (arch.array.rows + 1) / 2
+
+
+def product_sizes(arch: Arch, *, weight_bits: int, activation_bits: int, costs: Costs) -> dict[str, float]:
+    """Sizes of one pass of one product: operand slices, the sum, registers written and wires driven per pass.
+
+    In a weight-stationary array activations and sums move, in an input-stationary one weights and sums, in an
+    output-stationary one both operands while the sum stays in its register. An adder tree broadcasts an activation from one
+    register to all columns. A composable MAC works at full width.
+    """
+    array, full = arch.array, arch.array.brick_bits is not None
+    left = array.weight_bits if full else min(weight_bits, array.weight_bits)
+    right = array.activation_bits if full else min(activation_bits, array.activation_bits)
+    total = arch.accumulator.bits * accumulator_words(activation_bits, arch)
+    moved = {"input_stationary": left, "output_stationary": left + right}.get(array.dataflow, right)
+    stays = array.dataflow in ("output_stationary", "adder_tree")
+    tree = array.dataflow == "adder_tree"
+    sizes: dict[str, float] = {
+        "left_bits": left, "right_bits": right, "sum_bits": total, "hop_bits": moved if stays else moved + total,
+        "register_bits": right / array.cols if tree else moved + total,
+    }  # fmt: skip
+    pitch = _pitch(arch, costs)
+    return sizes | _tree_sizes(arch, left + right) | ({} if pitch is None else {"length_um": pitch})
+
+
+def _tree_sizes(arch: Arch, product_bits: int) -> dict[str, float]:
+    """Adders per product of a tree over the rows, their mean width, and the share of a product in the sum behind the tree.
+
+    Level i adds numbers of ``product_bits + i - 1`` bits in pairs; an odd one passes to the next level.
+    """
+    adders, bits, left, width = 0, 0, arch.array.rows, product_bits
+    while left > 1:
+        adders, bits, width = adders + left // 2, bits + left // 2 * width, width + 1
+        left -= left // 2
+    rows = arch.array.rows
+    return {"tree_adders": adders / rows, "tree_bits": bits / max(1, adders), "tree_share": 1 / rows}
+
+
+def _pitch(arch: Arch, costs: Costs) -> float | None:
+    """Micrometres from one processing element to the next, taken to be square; None where the table has no areas."""
+    name = "pe" if arch.array.brick_bits is None else "fusible_pe"
+    area = Costs(costs.table).maybe(name, AREA, _port_sizes(arch))
+    return None if area is None else math.sqrt(sum(area.values()))
+
+
+def _port_sizes(arch: Arch) -> dict[str, float]:
+    """Sizes of a processing element as it is built: its ports, registers for all that passes through it."""
+    left, right, word = arch.array.weight_bits, arch.array.activation_bits, arch.accumulator.bits
+    sizes = {"left_bits": left, "right_bits": right, "sum_bits": word, "register_bits": left + right + word}
+    return sizes | _tree_sizes(arch, left + right)
+
+
+def multiply_charges(layer: MacLayer, *, graph: Graph, arch: Arch, costs: Costs) -> Charges:
+    """What one product of ``layer`` draws on, all its passes; a composable MAC shares a cycle among its products."""
+    bits = layer.weight_format.bits, graph.tensors[layer.inputs[0]].format.bits
+    sizes = product_sizes(arch, weight_bits=bits[0], activation_bits=bits[1], costs=costs)
+    times = arch.array.passes(*bits) / arch.array.products(*bits)
+    return {key: times * pj for key, pj in costs.charges(array_name(arch), "mac", sizes).items()}
+
+
+def requant_charges(layer: Layer, *, graph: Graph, arch: Arch, costs: Costs) -> Charges:
+    """What the requantization of one sum draws on, by the layer's scheme: a product, a shift, or comparisons."""
+    rule: Requantization | None = getattr(layer, "requant", None)
+    activation = graph.tensors[layer.inputs[0]].format.bits
+    sizes: dict[str, float] = {
+        "sum_bits": arch.accumulator.bits * accumulator_words(activation, arch),
+        "output_bits": graph.tensors[layer.output].format.bits,
+        "multiplier_bits": multiplier_bits(rule),
+    }
+    if isinstance(rule, Thresholds):
+        return costs.charges("requantizer", "threshold", sizes)
+    shifts = isinstance(rule, Requant) and rule.rule.family is Family.POWER_OF_TWO
+    return costs.charges("requantizer", "shift" if shifts else "requant", sizes)
+
+
+def multiplier_bits(rule: Requantization | None) -> int:
+    """Width of the multiplier that a requantization needs, sign included."""
+    return scheme_bits(rule.rule) if isinstance(rule, Requant) else DEFAULT_MULTIPLIER
+
+
+def scheme_bits(scheme: RequantScheme) -> int:
+    """Width of the multiplier of a scheme, sign included; a float's significand."""
+    if scheme.family is Family.FLOAT32:
+        return FLOAT32_SIGNIFICAND
+    if scheme.family.is_float:
+        return FLOAT64_SIGNIFICAND
+    return scheme.significand_bits + 1
+
+
+def requantizer_name(arch: Arch) -> str:
+    """The requantization unit as the machine's arithmetic builds it for convolutions: with a multiplier, a shifter, comparators."""
+    scheme = SCHEMES.get(arch.rules().schemes.get("CONV_2D", ""))
+    if scheme is None:
+        return "threshold_requantizer"
+    return "shift_requantizer" if scheme.family is Family.POWER_OF_TWO else "requantizer"
+
+
+def memory_bytes(arch: Arch) -> dict[str, int]:
+    """Bytes of each memory on the chip."""
+    sizes = {name: int(getattr(arch, name).size_bytes) for name in BUFFERS}
+    return sizes | {"accumulator": max(1, arch.accumulator.count * arch.accumulator.bits // 8)}
+
+
+def part_sizes(part: str, arch: Arch) -> dict[str, float]:
+    """Sizes of a whole part of the machine, for its area and leakage."""
+    if part == "array":
+        return _port_sizes(arch) | {"pes": arch.array.rows * arch.array.cols}
+    if part == "requantizer":
+        scheme = SCHEMES.get(arch.rules().schemes.get("CONV_2D", ""))
+        width = DEFAULT_MULTIPLIER if scheme is None else scheme_bits(scheme)
+        return {"lanes": arch.requantizer.lanes, "multiplier_bits": width, "sum_bits": arch.accumulator.bits}
+    if part == "vector":
+        return {"lanes": arch.vector.lanes}
+    return {"capacity_bytes": memory_bytes(arch)[part]}
+
+
+def part_name(part: str, arch: Arch) -> str:
+    """The component that a part of the machine is, by its configuration."""
+    return {"array": array_name(arch), "requantizer": requantizer_name(arch)}.get(part, part)
+
+
+def area_um2(arch: Arch, costs: Costs) -> dict[str, float | None]:
+    """Square micrometres of each part of the machine, all cores together; None where the table does not hold all of it."""
+    found = {part: costs.maybe(part_name(part, arch), AREA, part_sizes(part, arch)) for part in _STATIC_PARTS}
+    cores = arch.cores.count
+    return {part: None if charges is None else cores * sum(charges.values()) for part, charges in found.items()}
+
+
+def idle_charges(arch: Arch, costs: Costs) -> dict[str, Charges]:
+    """Picojoules per cycle that the machine draws whether it works or not: leakage of each part, and the clock tree, of all cores.
+
+    Keys are the components of the split: ``leakage``, ``clock``.
+    """
+    leakage: Charges = {}
+    cores = arch.cores.count
+    for part in _STATIC_PARTS:
+        found = costs.maybe(part_name(part, arch), LEAK, part_sizes(part, arch)) or {}
+        for key, watts in found.items():
+            leakage[key] = leakage.get(key, 0.0) + cores * watts * 1e12 / arch.clock_hz
+    clock = costs.maybe("clock", "tick", part_sizes("array", arch)) or {}
+    return {"leakage": leakage, "clock": {key: cores * pj for key, pj in clock.items()}}

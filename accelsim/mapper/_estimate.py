@@ -1,0 +1,125 @@
+"""Numba kernel of the greedy mapper: cycles and DRAM traffic of every candidate tiling of a MAC layer, and the best one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from accelsim.numba_cache import njit
+from accelsim.program._array_cycles import tile_cost
+
+ORDERS = 2
+WEIGHTS_OUTER = 0
+"""Loop order code: the spatial tiles run inside the channel tiles."""
+NOTHING_FITS = -1
+MACHINE = 15
+(WEIGHT_CAPACITY, ACTIVATION_CAPACITY, ACCUMULATOR_CAPACITY, OUTPUT_CAPACITY) = range(4)
+(WEIGHT_BITS, ACTIVATION_BITS, OUTPUT_BITS, WORDS) = range(4, 8)
+(SETUP, CLOCK, BANDWIDTH, LATENCY, DEPTH, INPUTS_KEPT, OUTPUTS_KEPT) = range(8, MACHINE)
+"""Places of what the estimate needs of the machine and the operands, in one float64 record."""
+
+
+@njit
+def _parts(size: int, unit: int) -> int:
+    """``size / unit`` rounded up."""
+    return (size + unit - 1) // unit
+
+
+@njit
+def _packed(elements: int, bits: float) -> Any:
+    """Bytes of ``elements`` of so many bits each."""
+    return np.ceil(elements * bits / 8)
+
+
+@njit
+def _port(machine: Any, size: float) -> Any:
+    """Cycles that a transfer of ``size`` bytes holds the DRAM port."""
+    return max(1.0, machine[SETUP] + np.ceil(size * machine[CLOCK] / machine[BANDWIDTH]))
+
+
+@njit
+def loads(order: int, spatial: int, channel: int, group_tiles: int, steps: int) -> Any:
+    """(weight loads, activation loads) of a layer in so many tiles."""
+    computes = spatial * channel * steps
+    if steps > 1:
+        return computes, computes
+    if order == WEIGHTS_OUTER:
+        return channel, group_tiles if spatial == 1 else computes
+    return 1 if channel == 1 else computes, spatial * group_tiles
+
+
+@njit
+def best_tiling(
+    array: Any, machine: Any, shape: Any, pixels: Any, taps: Any, channels: Any, rows: Any, columns: Any, slack: float
+) -> int:
+    """``(order * pixels + pixel) * taps + tap) * channels + channel`` of the best tiling; NOTHING_FITS where none fits.
+
+    ``shape`` = (n, oh, ow, oc per group, ic per group, kh, kw, groups); ``pixels`` (P, 3): oh, ow, n; ``taps`` (T, 2): kh, kw;
+    ``channels`` (C, 3): oc, ic, groups; ``rows``, ``columns`` (P, T): extents of the input under a tile. Every tile is taken at
+    full size. Cycles are the longest of the DRAM port, the array, and the round trip of a buffer slot (load, latency, compute,
+    free again), plus the first load, which nothing hides. Of the tilings within ``slack`` (a fraction) of the fewest cycles,
+    the one of least traffic, then array cycles, then tiles.
+    """
+    combinations = len(pixels) * len(taps) * len(channels)
+    cycles = np.full(ORDERS * combinations, np.inf)
+    traffic, work, tiles = np.empty_like(cycles), np.empty_like(cycles), np.empty_like(cycles)
+    at = -1
+    for p in range(len(pixels)):
+        oh, ow, n = pixels[p, 0], pixels[p, 1], pixels[p, 2]
+        spatial = _parts(shape[0], n) * _parts(shape[1], oh) * _parts(shape[2], ow)
+        for t in range(len(taps)):
+            kh, kw = taps[t, 0], taps[t, 1]
+            tap_steps, area = _parts(shape[5], kh) * _parts(shape[6], kw), n * rows[p, t] * columns[p, t]
+            for c in range(len(channels)):
+                at += 1
+                oc, ic, groups = channels[c, 0], channels[c, 1], channels[c, 2]
+                weight_tile = _packed(groups * oc * kh * kw * ic, machine[WEIGHT_BITS])
+                input_tile = _packed(area * groups * ic, machine[ACTIVATION_BITS])
+                outputs = n * oh * ow * groups * oc
+                output_tile = _packed(outputs, machine[OUTPUT_BITS])
+                if (
+                    weight_tile > machine[WEIGHT_CAPACITY]
+                    or input_tile > machine[ACTIVATION_CAPACITY]
+                    or outputs * machine[WORDS] > machine[ACCUMULATOR_CAPACITY]
+                    or output_tile > machine[OUTPUT_CAPACITY]
+                ):
+                    continue
+                group_tiles = _parts(shape[7], groups)
+                channel = group_tiles * _parts(shape[3], oc)
+                steps = tap_steps * _parts(shape[4], ic)
+                stores, computes = spatial * channel, spatial * channel * steps
+                cost = tile_cost(array, n * oh * ow, kh * kw * ic, oc, groups, False)
+                compute = cost[0]
+                weight_cycles, input_cycles = _port(machine, weight_tile), 0.0
+                if machine[INPUTS_KEPT]:
+                    input_tile = 0.0
+                else:
+                    input_cycles = _port(machine, input_tile)
+                if machine[OUTPUTS_KEPT]:
+                    output_tile = 0.0
+                output_cycles = stores * _port(machine, output_tile) if output_tile else 0.0
+                load = weight_cycles + input_cycles + machine[LATENCY] + cost[5]
+                for order in range(ORDERS):
+                    weight_loads, input_loads = loads(order, spatial, channel, group_tiles, steps)
+                    port = weight_loads * weight_cycles + input_loads * input_cycles + output_cycles
+                    trips = max(weight_loads, input_loads) * (load + compute) // machine[DEPTH]
+                    i = order * combinations + at
+                    cycles[i] = max(port, max(float(computes) * compute, trips)) + load
+                    traffic[i] = weight_loads * weight_tile + input_loads * input_tile + stores * output_tile
+                    work[i], tiles[i] = float(computes) * compute, computes
+    return _least(cycles, traffic, work, tiles, slack)
+
+
+@njit
+def _least(cycles: Any, traffic: Any, work: Any, tiles: Any, slack: float) -> int:
+    """The first candidate of least (traffic, work, tiles) among those within ``slack`` of the fewest cycles."""
+    enough, best = cycles.min() * (1 + slack), NOTHING_FITS
+    if not np.isfinite(enough):
+        return NOTHING_FITS
+    for i in range(len(cycles)):
+        if cycles[i] <= enough and (
+            best < 0 or (traffic[i], work[i], tiles[i]) < (traffic[best], work[best], tiles[best])
+        ):
+            best = i
+    return best

@@ -1,0 +1,141 @@
+"""How a layer is shared out over the cores: each computes a box of the output, by channels or by rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from accelsim.arch import Arch
+from accelsim.graph import MacGeometry, VectorLayer
+from accelsim.program.array_model import ComputeTiles, array_cost
+from accelsim.program.cost import dma_cycles
+from accelsim.program.footprint import OperandBits, input_span, packed_bytes
+
+_CHANNELS, _ROWS = "channels", "rows"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MacShare:
+    """The part of a MAC layer that ``core`` computes, as a layer of its own.
+
+    ``geometry`` reads the same input rows and columns; its first output is the layer's at ``row`` and ``channel``, its first
+    input channel the layer's at ``input_channel``.
+    """
+
+    core: int
+    geometry: MacGeometry
+    row: int = 0
+    channel: int = 0
+    input_channel: int = 0
+
+    @property
+    def begin(self) -> tuple[int, int, int, int]:
+        """Where the share begins in the layer's output view."""
+        return 0, self.row, 0, self.channel
+
+
+@dataclass(frozen=True, kw_only=True)
+class VectorShare:
+    """The part of a vector layer that ``core`` computes: ``shape`` of the output view from ``begin`` on."""
+
+    core: int
+    begin: tuple[int, ...]
+    shape: tuple[int, ...]
+
+
+def mac_shares(g: MacGeometry, *, bits: OperandBits, arch: Arch) -> tuple[MacShare, ...]:
+    """What each core computes, largest first; cores that are left over compute nothing.
+
+    With ``cores.split`` auto the split of fewer estimated cycles, then of less traffic, then by channels. The cycles are the
+    longer of the largest share on the array, as one tile, and of all shares' operands and outputs at the DRAM port.
+    """
+    if arch.cores.count == 1:
+        return (MacShare(core=0, geometry=g),)
+    by = {_CHANNELS: _by_channels(g, arch.cores.count), _ROWS: _by_rows(g, arch.cores.count)}
+    if arch.cores.split in by:
+        return by[arch.cores.split]
+    return min(by.values(), key=lambda shares: _estimate(shares, bits, arch))
+
+
+def vector_shares(layer: VectorLayer, arch: Arch) -> tuple[VectorShare, ...]:
+    """What each core computes, largest first: pieces of the first axis that has enough for all cores, else of the longest.
+
+    An axis that tiles must cover whole is not cut.
+    """
+    shape, cores = layer.output_shape, arch.cores.count
+    free = [axis for axis in range(len(shape)) if axis not in layer.whole_axes]
+    whole = VectorShare(core=0, begin=(0,) * len(shape), shape=shape)
+    if cores == 1 or not free:
+        return (whole,)
+    axis = next((a for a in free if shape[a] >= cores), max(free, key=lambda a: shape[a]))
+    return tuple(
+        VectorShare(
+            core=core,
+            begin=(*whole.begin[:axis], lo, *whole.begin[axis + 1 :]),
+            shape=(*shape[:axis], hi - lo, *shape[axis + 1 :]),
+        )
+        for core, (lo, hi) in enumerate(_pieces(shape[axis], cores))
+    )
+
+
+def _pieces(size: int, parts: int) -> list[tuple[int, int]]:
+    """``size`` in at most ``parts`` pieces (lo, hi) that differ by one at most, the longer ones first."""
+    least, more = divmod(size, parts)
+    stops = np.cumsum([least + (part < more) for part in range(min(parts, size))]).tolist()
+    return list(zip([0, *stops], stops, strict=False))
+
+
+def _by_rows(g: MacGeometry, cores: int) -> tuple[MacShare, ...]:
+    return tuple(
+        MacShare(core=core, geometry=replace(g, oh=hi - lo, pad_top=g.pad_top - lo * g.stride_h), row=lo)
+        for core, (lo, hi) in enumerate(_pieces(g.oh, cores))
+    )
+
+
+def _by_channels(g: MacGeometry, cores: int) -> tuple[MacShare, ...]:
+    """Pieces of the output channels of one group, or of whole groups."""
+    if g.groups == 1:
+        pieces = enumerate(_pieces(g.oc, cores))
+        return tuple(MacShare(core=i, geometry=replace(g, oc=hi - lo), channel=lo) for i, (lo, hi) in pieces)
+    ic, oc = g.ic_per_group, g.oc_per_group
+    return tuple(
+        MacShare(
+            core=core,
+            geometry=replace(g, ic=(hi - lo) * ic, oc=(hi - lo) * oc, groups=hi - lo),
+            channel=lo * oc,
+            input_channel=lo * ic,
+        )
+        for core, (lo, hi) in enumerate(_pieces(g.groups, cores))
+    )
+
+
+def _estimate(shares: tuple[MacShare, ...], bits: OperandBits, arch: Arch) -> tuple[int, int]:
+    """(cycles, cycles at the DRAM port) of a split."""
+    traffic = np.array([_traffic(share.geometry, bits) for share in shares], dtype=np.int64)
+    port = sum(dma_cycles(traffic, arch).tolist())
+    return max(port, _array_cycles(shares[0].geometry, bits, arch)), port
+
+
+def _traffic(g: MacGeometry, bits: OperandBits) -> int:
+    """Bytes of weights, inputs and outputs, each moved once."""
+    inputs = g.n * int(input_span(g, "h", g.oh, g.kh)) * int(input_span(g, "w", g.ow, g.kw)) * g.ic
+    moved = (g.oc * g.reduction, bits.weight), (inputs, bits.activation), (g.n * g.oh * g.ow * g.oc, bits.output)
+    return sum(int(packed_bytes(elements, width)) for elements, width in moved)
+
+
+def _array_cycles(g: MacGeometry, bits: OperandBits, arch: Arch) -> int:
+    """Cycles of a share on the array, as one tile."""
+    one = np.ones(1, dtype=np.int64)
+    tile = ComputeTiles(
+        pixels=one * g.n * g.oh * g.ow,
+        reduction=one * g.reduction,
+        channels=one * g.oc_per_group,
+        groups=one * g.groups,
+        passes=arch.array.passes(bits.weight, bits.activation),
+        products=arch.array.products(bits.weight, bits.activation),
+        weights_kept=one < 0,
+        weight_bits=bits.weight,
+        activation_bits=bits.activation,
+    )
+    return int(array_cost(tile, arch).cycles[0])

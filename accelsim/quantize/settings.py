@@ -1,0 +1,109 @@
+"""How a network is quantized: widths, ranges, granularity, and layers that are treated otherwise."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from accelsim.errors import ConfigError
+from accelsim.quant import Quantizer
+
+RANGES = ("minmax", "moving-average", "percentile", "mse", "entropy")
+"""How the range of an activation is set from what calibration saw."""
+QDQ_BITS = (4, 8, 16)
+"""Widths for which ONNX has integer types that QuantizeLinear makes (opset 21)."""
+MAX_BITS = 16
+UNSIGNED_BITS = 8
+"""Widest symmetric activations that drop the sign where they are never negative."""
+_WIDTHS = re.compile(r"(?:w([0-9]+))?(?:a([0-9]+))?")
+
+Range = Literal["minmax", "moving-average", "percentile", "mse", "entropy"]
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Bits of a layer's weights and of its output; None where they are the network's."""
+
+    weights: int | None = None
+    acts: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Bits of weights and activations, 1 to 16, and how their scales are chosen.
+
+    Weights are symmetric, per tensor or, with ``per_channel``, per output channel; 1-bit weights are -1 and +1. Activations are
+    affine and without a sign; with ``symmetric`` their zero point is 0; with ``power_of_two`` all scales are powers of two and
+    zero points 0. ``bias_correction`` takes the mean error of the rounded weights off the biases. ``percentile`` is for the
+    range of that name. ``layers`` names exceptions by node or tensor.
+    """
+
+    weights: int = 8
+    acts: int = 8
+    per_channel: bool = False
+    symmetric: bool = False
+    power_of_two: bool = False
+    bias_correction: bool = False
+    range: Range = "minmax"
+    percentile: float = 99.99
+    layers: Mapping[str, Widths] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for what, bits in (("weights", self.weights), ("acts", self.acts)):
+            _check_bits(what, bits)
+        if self.range not in RANGES:
+            raise ConfigError(f"range {self.range!r}: expected one of {', '.join(RANGES)}")
+        if not 50 < self.percentile <= 100:
+            raise ConfigError(f"percentile: expected more than 50 and at most 100 percent, got {self.percentile:g}")
+
+    def weight_quantizer(self, bits: int) -> Quantizer:
+        """The symmetric quantizer of a layer's weights."""
+        return Quantizer(bits, symmetric=True, power_of_two=self.power_of_two, signed=True)
+
+    def act_quantizer(self, bits: int) -> Quantizer:
+        """The quantizer of an activation; symmetric codes of more than 8 bits have a sign, as TFLite's int16 have."""
+        symmetric = self.symmetric or self.power_of_two
+        signed = True if symmetric and bits > UNSIGNED_BITS else None
+        return Quantizer(bits, symmetric=self.symmetric, power_of_two=self.power_of_two, signed=signed)
+
+    def widths(self, names: Iterable[str]) -> Widths:
+        """The exception for the first of ``names`` that has one, the network's widths elsewhere."""
+        given = next((self.layers[name] for name in names if name in self.layers), Widths())
+        return Widths(given.weights or self.weights, given.acts or self.acts)
+
+    def check_layers(self, known: Collection[str]) -> None:
+        """ConfigError for an exception whose layer is none of ``known``."""
+        for name in self.layers:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise ConfigError(
+                    f"layer {name!r}: no node or tensor has this name{hint}; known are {', '.join(sorted(known))}"
+                )
+
+
+def parse_layers(texts: Iterable[str]) -> dict[str, Widths]:
+    """``NAME=w4a8`` texts as exceptions; ConfigError for any other form, or a name given twice."""
+    layers: dict[str, Widths] = {}
+    for text in texts:
+        name, equals, widths = text.rpartition("=")
+        match = _WIDTHS.fullmatch(widths)
+        if not (name and equals and match and widths):
+            raise ConfigError(
+                f"--layer {text!r}: expected NAME=w8a8, NAME=w8 or NAME=a8, for example --layer logits=w8a8"
+            )
+        if name in layers:
+            raise ConfigError(f"--layer {name}: given twice; give it once")
+        bits = [None if group is None else int(group) for group in match.groups()]
+        for what, given in zip(("weights", "acts"), bits, strict=True):
+            _check_bits(f"--layer {name}: {what}", given)
+        layers[name] = Widths(*bits)
+    return layers
+
+
+def _check_bits(what: str, bits: int | None) -> None:
+    if bits is not None and not 1 <= bits <= MAX_BITS:
+        raise ConfigError(f"{what}: expected 1 to {MAX_BITS} bits, got {bits}")

@@ -1,0 +1,40 @@
+"""What became of each layer and each tensor of a network that was quantized."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from accelsim.quantize.operators import PRODUCTS
+from accelsim.report.table import list_table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from accelsim.quantize import Quantized
+    from accelsim.quantize.parameters import WeightQuant
+
+COLUMNS = ("layer", "operator", "weights", "scales", "SQNR dB", "output", "range", "scale", "zero point")
+
+
+def quantized_table(quantized: Quantized) -> RenderableType:
+    """One row per graph input and per operator; what has no quantizer of its own shows none."""
+    rows = [_row(value.name, "input", None, quantized) for value in quantized.source.inputs]
+    for node in quantized.source.nodes:
+        name = node.outputs[0]
+        weights = quantized.weights[name] if node.op in PRODUCTS else None
+        rows.append(_row(name, node.op, weights, quantized))
+    return list_table(COLUMNS, rows)
+
+
+def _row(name: str, operator: str, weights: WeightQuant | None, quantized: Quantized) -> tuple[str, ...]:
+    held = ("", "", "") if weights is None else (str(weights.format), _scales(weights), f"{weights.sqnr_db:.1f}")
+    act = quantized.acts.get(name)
+    if act is None:
+        return (name, operator, *held, "fused", "", "", "")
+    span = f"{act.low:.4g} .. {act.high:.4g}"
+    return (name, operator, *held, str(act.format), span, f"{act.scale:.6g}", str(act.zero_point))
+
+
+def _scales(weights: WeightQuant) -> str:
+    low, high = float(weights.scales.min()), float(weights.scales.max())
+    return f"{low:.4g}" if low == high else f"{low:.4g} .. {high:.4g}"

@@ -1,0 +1,65 @@
+"""Two floors under a layer's cycles: the array's work at full use, and its operands and result once through the DRAM port."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.graph import Layer, MacLayer
+from accelsim.program import Engine, Program
+from accelsim.program.cost import dma_cycles
+from accelsim.program.footprint import packed_bytes, passes
+
+Cycles = NDArray[np.int64]
+_LOADS = (Engine.LOAD_WEIGHTS, Engine.LOAD_ACTIVATIONS)
+
+
+def compute_bounds(program: Program) -> Cycles:
+    """Fewest cycles of each layer on all cores' full arrays: products x passes / (MACs x products per MAC), rounded up."""
+    size = program.arch.peak_macs_per_cycle
+    return np.array(
+        [math.ceil(array_work(program, i) / size) for i in range(len(program.graph.layers))], dtype=np.int64
+    )
+
+
+def traffic_bounds(program: Program) -> Cycles:
+    """Fewest cycles of each layer at the DRAM port.
+
+    Every operand that is loaded from DRAM and every result that is stored there, each of its bytes moved once (of an operand
+    that is read in part, what was read), at the DRAM's bandwidth without set-up; 0 where nothing goes through DRAM.
+    """
+    loaded = _moved(program, np.isin(program.engine, _LOADS), program.operand + 1)
+    stored = _moved(program, program.of_engine(Engine.STORE), np.zeros_like(program.operand))[:, 0]
+    sizes = np.array(
+        [_operand_bytes(program, layer, loaded.shape[1]) for layer in program.graph.layers], dtype=np.int64
+    )
+    once = np.minimum(loaded, sizes.reshape(loaded.shape)).sum(axis=1) + stored
+    cycles = dma_cycles(once, program.arch) - program.arch.dma.setup_cycles
+    return np.where(once > 0, cycles, 0)
+
+
+def array_work(program: Program, index: int) -> float:
+    """Processing-element cycles that a layer's products need, at the array's rate for their widths."""
+    layer = program.graph.layers[index]
+    if not isinstance(layer, MacLayer):
+        return 0
+    bits, array = program.graph.tensors[layer.inputs[0]].format.bits, program.arch.array
+    return layer.macs * passes(layer, bits, program.arch) / array.products(layer.weight_format.bits, bits)
+
+
+def _moved(program: Program, which: NDArray[np.bool_], column: NDArray[np.int8]) -> Cycles:
+    """Bytes moved by the operations ``which``, int64 of shape (layers, columns)."""
+    moved = np.zeros((len(program.graph.layers), 1 + int(column.max(initial=0))), dtype=np.int64)
+    np.add.at(moved, (program.layer[which], column[which]), program.amount[which])
+    return moved
+
+
+def _operand_bytes(program: Program, layer: Layer, columns: int) -> list[int]:
+    """Bytes of the layer's constant weights, then of each input, then zeros."""
+    weights = 0
+    if isinstance(layer, MacLayer) and len(layer.inputs) == 1:
+        weights = int(packed_bytes(layer.geometry.oc * layer.geometry.reduction, layer.weight_format.bits))
+    inputs = [program.graph.tensors[name].bytes for name in layer.inputs]
+    return ([weights, *inputs] + [0] * columns)[:columns]

@@ -1,0 +1,24 @@
+"""Does fake-quant match the integer hardware? If not: which layer, which element, why."""
+
+from accelsim.verification.oracles import ORACLES, Oracle, make_oracle
+from accelsim.verification.records import Cause, Comparison, Finding, FirstDifference, LayerReport, OutputEffect
+from accelsim.verification.report import VerificationReport, WidthRow, WidthStudy
+from accelsim.verification.session import verify
+from accelsim.verification.tolerance import Tolerance
+
+__all__ = [
+    "ORACLES",
+    "Cause",
+    "Comparison",
+    "Finding",
+    "FirstDifference",
+    "LayerReport",
+    "Oracle",
+    "OutputEffect",
+    "Tolerance",
+    "VerificationReport",
+    "WidthRow",
+    "WidthStudy",
+    "make_oracle",
+    "verify",
+]

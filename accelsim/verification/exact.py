@@ -1,0 +1,134 @@
+"""Requantization with exact real multipliers and one rounding: the reading that every scheme approximates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.numerics import Family, Requant, Rounding, reduced_multiplier16, round_divide
+
+Array = NDArray[Any]
+DOUBTFUL = 2.0**-40
+"""Distance to a rounding edge, relative to the value, below which double precision does not decide (its error is 2^-52)."""
+_DIRECTED = (Rounding.FLOOR, Rounding.CEIL, Rounding.TRUNC, Rounding.AWAY)
+_TIES = {
+    "tflite_double": Rounding.HALF_AWAY,
+    "float64_half_away": Rounding.HALF_AWAY,
+    "nvdla_cvt": Rounding.HALF_AWAY,
+    "float32_half_even": Rounding.HALF_EVEN,
+    "shift_half_even": Rounding.HALF_EVEN,
+    "onnx_reference": Rounding.HALF_EVEN,
+    "ethosu_truncate": Rounding.TRUNC,
+    "shift_floor": Rounding.FLOOR,
+    "vta_shift": Rounding.FLOOR,
+}
+PARITY = "onnx_reference"
+"""The scheme that adds the zero point before it rounds, so that ties go to the even code."""
+
+
+def multipliers_of(requant: Requant) -> tuple[Fraction, ...]:
+    """The real factor that each channel's parameters stand for, exactly."""
+    return tuple(
+        _multiplier(requant, row, int(shift)) for row, shift in zip(requant.multiplier, requant.shift, strict=True)
+    )
+
+
+def _multiplier(requant: Requant, row: Any, shift: int) -> Fraction:
+    family = requant.rule.family
+    if family is Family.SCALES:
+        s_in, s_w, s_out = (Fraction(float(value)) for value in row)
+        return s_in * s_w / s_out
+    if family.is_float:
+        return Fraction(float(row))
+    if family is Family.POWER_OF_TWO:
+        return Fraction(2) ** -shift
+    if family is Family.FIXED_POINT:
+        return int(row) * Fraction(2) ** -shift
+    if requant.scheme == "tflite_int16":
+        return reduced_multiplier16(int(row)) * Fraction(2) ** (shift - 15)
+    return int(row) * Fraction(2) ** (shift - 31)
+
+
+def tie_rule(requant: Requant) -> Rounding:
+    """The single rounding that a scheme comes nearest to."""
+    return _TIES.get(requant.scheme, Rounding.HALF_UP)
+
+
+@dataclass(frozen=True)
+class ExactRequant:
+    """``clamp(round(acc * multiplier) + zero_point)``; with ``parity`` the zero point is added before rounding."""
+
+    multipliers: tuple[Fraction, ...]
+    rounding: Rounding
+    zero_point: int
+    clamp_min: int
+    clamp_max: int
+    parity: bool = False
+
+    def value(self, acc: int, channel: int) -> Fraction:
+        """Before rounding and clamping, zero point included."""
+        return acc * self.multipliers[channel if len(self.multipliers) > 1 else 0] + self.zero_point
+
+    def codes(self, sums: Array) -> Array:
+        """int64 codes of sums (..., C)."""
+        factors = np.array([float(m) for m in self.multipliers])
+        real = sums.astype(np.float64) * factors
+        near = np.clip(real, self.clamp_min - self.zero_point - 2, self.clamp_max - self.zero_point + 2)
+        before = self.zero_point if self.parity else 0
+        rounded, doubtful = _rounded(near + before, self.rounding)
+        if doubtful.any():
+            rounded[doubtful] = self._decided(sums, doubtful)
+        codes: Array = np.clip(rounded + (self.zero_point - before), self.clamp_min, self.clamp_max)
+        return codes
+
+    def _decided(self, sums: Array, where: Array) -> Array:
+        channel = np.broadcast_to(np.arange(sums.shape[-1]), sums.shape)[where]
+        pairs = np.stack([sums[where], channel if len(self.multipliers) > 1 else np.zeros_like(channel)], axis=1)
+        unique, inverse = np.unique(pairs, axis=0, return_inverse=True)
+        made = np.array([self._decide(int(acc), self.multipliers[int(c)]) for acc, c in unique], dtype=np.int64)
+        return made[inverse.reshape(-1)]
+
+    def _decide(self, acc: int, factor: Fraction) -> int:
+        value = acc * factor + (self.zero_point if self.parity else 0)
+        return round_divide(value.numerator, value.denominator, self.rounding)
+
+
+def _rounded(real: Array, rounding: Rounding) -> tuple[Array, Array]:
+    """Rounded values, and where double precision cannot tell."""
+    low = np.floor(real)
+    fraction, slack = real - low, np.maximum(np.abs(real), 1.0) * DOUBTFUL
+    if rounding in _DIRECTED:
+        doubtful = (fraction < slack) | (fraction > 1 - slack)
+        up: Any = {Rounding.FLOOR: False, Rounding.CEIL: True, Rounding.TRUNC: real < 0, Rounding.AWAY: real > 0}[
+            rounding
+        ]
+        return low.astype(np.int64) + up, doubtful
+    return low.astype(np.int64) + (fraction > 0.5), np.abs(fraction - 0.5) < slack
+
+
+def product(*scales: float | np.floating[Any]) -> Fraction:
+    """The exact product of scales."""
+    result = Fraction(1)
+    for scale in scales:
+        result *= Fraction(float(scale))
+    return result
+
+
+def decimal(value: Fraction, *, digits: int = 12) -> str:
+    """``value`` with that many places after the point, and a mark where it goes on."""
+    scaled = value * 10**digits
+    text = f"{abs(int(scaled)):0{digits + 1}d}"
+    sign = "-" if value < 0 else ""
+    whole, places = text[:-digits], text[-digits:].rstrip("0")
+    return f"{sign}{whole}{'.' + places if places else ''}{'' if scaled.denominator == 1 else '…'}"
+
+
+def double_rounding_rate(shifts: Sequence[int] | Array) -> float:
+    """``2^-(rs+1)``, rs the right shift of the second rounding: the share of sums that two roundings move by one (mean over channels)."""
+    rates = [2.0 ** -(max(-int(e), 0) + 1) if e < 0 else 0.0 for e in shifts]
+    return float(np.mean(rates))

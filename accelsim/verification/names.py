@@ -1,0 +1,97 @@
+"""The causes by name, and what a report says of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+FLOAT = "float accumulate"
+KERNEL = "runtime kernel"
+WEIGHTS = "weights"
+INPUT_ZERO = "input zero point"
+PADDING = "padding"
+BIAS = "bias"
+BIAS_ROUNDING = "bias rounding"
+SCALE = "scale mismatch"
+MULTIPLIER = "multiplier"
+PRODUCT = "scale product precision"
+WIDTH = "multiplier width"
+PARITY = "zero-point parity"
+TIE = "tie rule"
+TRUNCATION = "truncation"
+ROUNDING = "rounding"
+OUTPUT_ZERO = "output zero point"
+CLAMP = "clamp range"
+OPERATOR = "operator rule"
+ACCUMULATOR = "accumulator width and order"
+REWRITING = "graph rewriting"
+RANGE = "reduced range"
+
+STEPS = (
+    FLOAT, BIAS_ROUNDING, KERNEL, WEIGHTS, INPUT_ZERO, PADDING, BIAS, SCALE, MULTIPLIER, PRODUCT, WIDTH, PARITY, TIE, TRUNCATION, ROUNDING,
+    OUTPUT_ZERO, CLAMP, OPERATOR, ACCUMULATOR,
+)  # fmt: skip
+"""Steps of the ablation, in their order."""
+
+NARROW_BITS = 23
+"""Multipliers of fewer significant bits than a float32's 24 are a width of their own, wider ones a precision."""
+TRUNCATION_RATE = 0.5
+"""Dropping the fraction moves every code whose fraction is above one half: half of them where fractions are uniform."""
+
+_TEXTS = {
+    FLOAT: "float accumulate: the oracle sums and scales in floating point",
+    KERNEL: "the oracle's own kernel is not what its arithmetic {rule} says",
+    WEIGHTS: "integer weights differ",
+    INPUT_ZERO: "input zero point differs",
+    PADDING: "padding differs",
+    BIAS: "bias differs",
+    BIAS_ROUNDING: "bias rounding: the model's float bias becomes a multiple of s_in * s_w",
+    SCALE: "scale mismatch",
+    MULTIPLIER: "encoded multipliers differ",
+    PRODUCT: "scale product precision",
+    WIDTH: "multiplier of {bits} bits",
+    PARITY: "zero-point parity: the zero point is added before the tie is broken, or after",
+    TIE: "tie rule",
+    TRUNCATION: "truncation",
+    ROUNDING: "{rule}",
+    OUTPUT_ZERO: "output zero point differs",
+    CLAMP: "clamp range",
+    OPERATOR: "rule of its own for {operator}",
+    ACCUMULATOR: "accumulator width and order of sums",
+}
+_RULES = {
+    "tflite_double": "double rounding",
+    "half_up_twice": "double rounding, half up twice",
+    "float32_half_even": "requantization in float32",
+    "float64_half_away": "requantization in float64",
+    "onnx_reference": "requantization in float64",
+}
+
+
+def text(key: str, *, rule: str = "", operator: str = "", bits: int = 0, detail: str = "") -> str:
+    """One phrase about the cause."""
+    what = _RULES.get(rule, f"rounding of {rule}") if key == ROUNDING else rule
+    phrase = _TEXTS[key].format(rule=what, operator=operator, bits=bits)
+    return f"{phrase} ({detail})" if detail else phrase
+
+
+OBSERVER_RATIOS = tuple(Fraction(*r) for r in ((255, 256), (256, 255), (254, 255), (255, 254)))
+"""Factors between a weight scale in training and after conversion, by PyTorch's fused observer for 8 bits: it takes the largest
+weight over 127 or 128, by its sign, the converter over 127.5 (measured, tests/verification/test_observer.py)."""
+RATIO_TOLERANCE = 2.0**-20
+"""Relative: three roundings of float32 scales, 2^-24 each, and a margin of five."""
+
+
+def observer_ratios(ratios: Sequence[float]) -> tuple[Fraction, ...]:
+    """The known factors that all ``ratios`` are among; none where one of them is another, or exactly 1."""
+    found = {next((k for k in OBSERVER_RATIOS if abs(r / float(k) - 1) <= RATIO_TOLERANCE), None) for r in ratios}
+    return () if None in found else tuple(sorted(k for k in found if k is not None))
+
+
+def ratio_text(ratios: Sequence[float]) -> str:
+    """``255/256``, one number, or a range."""
+    known = observer_ratios(ratios)
+    if known:
+        return f"{' and '.join(str(k) for k in known)}, PyTorch's fused observer"
+    low, high = min(ratios), max(ratios)
+    return f"{low:.9g}" if low == high else f"{low:.9g} to {high:.9g}"

@@ -1,0 +1,58 @@
+"""What an oracle is: every tensor of codes for given inputs, by someone else's program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from accelsim.errors import AccelsimError
+from accelsim.graph import Graph
+
+Codes = dict[str, NDArray[Any]]
+
+
+class Oracle(Protocol):
+    """``run`` takes integer inputs by Graph name, in Graph shapes, and gives the tensors that it computed, likewise.
+
+    ``graph`` is the reference model under the rules that the oracle is known to follow.
+    """
+
+    @property
+    def graph(self) -> Graph: ...
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> Codes: ...
+
+
+def package(module: str, *, oracle: str, install: str) -> Any:
+    """``module``, or one AccelsimError that says how to install it."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise AccelsimError(
+            f"oracle {oracle!r} needs the package {install!r}, which is not installed ({error}); "
+            f"pip install 'accelsim[oracles]' or choose --oracle fake-quant",
+            oracle=oracle,
+            package=install,
+        ) from error
+
+
+def needs_suffix(path: str, suffix: str, *, oracle: str) -> None:
+    """AccelsimError unless the model file is of the kind that the oracle reads."""
+    if not path.lower().endswith(suffix):
+        raise AccelsimError(
+            f"oracle {oracle!r} reads {suffix} files, not {path}; choose another --oracle, fake-quant reads every model",
+            oracle=oracle,
+        )
+
+
+def graph_codes(graph: Graph, theirs: Mapping[str, NDArray[Any]]) -> Codes:
+    """The tensors of ``theirs`` that are codes of the Graph, in its order of axes, format and shape."""
+    found = {}
+    for name, values in theirs.items():
+        tensor = graph.tensors.get(name)
+        if tensor is not None and values.dtype.kind in "iu" and values.size == tensor.elements:
+            found[name] = tensor.from_host(values).reshape(tensor.shape).astype(tensor.format.dtype)
+    return found

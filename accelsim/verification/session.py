@@ -1,0 +1,163 @@
+"""One call from a model, a machine and inputs to every difference and its cause."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Set
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.arch import Arch, load_arch
+from accelsim.errors import GraphError, InputError
+from accelsim.graph import Graph, Layer
+from accelsim.importers import load_graph, resolve_model
+from accelsim.values import gather_inputs
+from accelsim.verification.effect import output_effect
+from accelsim.verification.ladder import Pair
+from accelsim.verification.layers import LayerStudy
+from accelsim.verification.machine import MOVING, Machine
+from accelsim.verification.oracles import FAKE_QUANT, Oracle, is_float, make_oracle
+from accelsim.verification.report import VerificationReport
+from accelsim.verification.structure import findings, paired
+from accelsim.verification.tolerance import Tolerance
+from accelsim.verification.widths import study_widths
+
+Array = NDArray[Any]
+Progress = Callable[[str, int, int], None]
+
+
+def verify(
+    model: str | Path | Graph,
+    *,
+    arch: str | Path | Arch,
+    inputs: Mapping[str, Array] | Array | None,
+    labels: Array | None = None,
+    oracle: str = FAKE_QUANT,
+    reference: str | Path | Graph | None = None,
+    arithmetic: str | None = None,
+    tolerance: str = "exact",
+    progress: Progress | None = None,
+) -> VerificationReport:
+    """Compare ``model`` on ``arch`` with ``oracle``, layer by layer and end to end, and name the cause of each difference.
+
+    ``model``, ``arch``, ``inputs`` and ``labels`` are as in :func:`accelsim.run`; ``oracle`` is one of ``ORACLES``.
+    ``reference`` is what the oracle runs, where that is not ``model`` itself: the file before export, say. ``tolerance`` is
+    ``exact``, ``tosa`` or a number of LSB. Raises an AccelsimError subclass that names the place; nothing is compared then.
+    """
+    if inputs is None:
+        raise InputError("verify: no inputs; give arrays by tensor name, or an .npz file with the key 'input'")
+    allowed = Tolerance.parse(tolerance)
+    machine = arch if isinstance(arch, Arch) else load_arch(arch)
+    machine = machine if arithmetic is None else machine.with_({"arithmetic": arithmetic})
+    graph = model if isinstance(model, Graph) else load_graph(resolve_model(model), arithmetic=machine.rules())
+    if graph.shape_only:
+        raise InputError(f"graph {graph.name!r} carries shapes only; there are no values to verify")
+    source = model if reference is None else reference
+    known = source if isinstance(source, Graph) else resolve_model(source)
+    with np.errstate(over="ignore"):
+        peer = make_oracle(oracle, known, rules=machine.rules())
+    batches = gather_inputs(graph, inputs)
+    _check_labels(labels, len(next(iter(batches.values()))))
+    return _Verification(Machine(graph, machine), peer, oracle, allowed, progress).run(batches, labels)
+
+
+def _check_labels(labels: Array | None, count: int) -> None:
+    if labels is not None and (labels.shape != (count,) or labels.dtype.kind not in "iu"):
+        raise InputError(f"labels: expected {count} integers, got shape {labels.shape} of {labels.dtype}")
+
+
+class _Verification:
+    def __init__(
+        self, machine: Machine, oracle: Oracle, name: str, tolerance: Tolerance, progress: Progress | None
+    ) -> None:
+        self._machine, self._oracle, self._name = machine, oracle, name
+        self._tolerance, self._progress = tolerance, progress
+        graph, reference = machine.graph, oracle.graph
+        self._pairs = paired(reference, graph)
+        if not self._pairs:
+            raise GraphError(f"{graph.name!r} and {reference.name!r} have no layer in common; nothing can be compared")
+        self._their_inputs = dict(
+            zip((p.tensor for p in graph.inputs), (p.tensor for p in reference.inputs), strict=False)
+        )
+
+    def run(self, batches: Mapping[str, Array], labels: Array | None) -> VerificationReport:
+        graph, count = self._machine.graph, len(next(iter(batches.values())))
+        studies = {layer.name: self._study(layer) for layer in graph.layers if layer.name in self._pairs}
+        seen: set[str] = set()
+        outputs: list[tuple[Array, Array]] = []
+        last = graph.outputs[0].tensor
+        for i in range(count):
+            feed = {name: batch[i] for name, batch in batches.items()}
+            theirs, ours = self._theirs(feed), self._machine.run(feed)
+            seen |= set(self._one(i, {**feed, **theirs}, ours, studies))
+            if last in theirs:
+                outputs.append((theirs[last], ours[last]))
+            if self._progress is not None:
+                self._progress("verifying", i + 1, count)
+        return VerificationReport(
+            model=graph.name,
+            arch="—" if self._machine.arch is None else self._machine.arch.name,
+            arithmetic=graph.arithmetic,
+            oracle=self._name,
+            oracle_arithmetic="floating point" if is_float(self._name) else self._oracle.graph.arithmetic,
+            tolerance=str(self._tolerance),
+            inferences=count,
+            layers=tuple(studies[name].result() for name in studies if name in seen),
+            output=output_effect(last, outputs, labels if len(outputs) == count else None),
+            findings=tuple(findings(self._oracle.graph, graph, self._pairs)),
+            unmatched=self._unmatched(seen),
+            widths=study_widths(self._machine, batches, labels),
+        )
+
+    def _unmatched(self, seen: Set[str]) -> tuple[str, ...]:
+        """Layers that compute something and were not compared: neither they nor, with a runtime as the oracle, what reads them."""
+        covered: set[str] = set()
+        missing = []
+        for layer in reversed(self._machine.graph.layers):
+            shown = layer.name in seen or (layer.output in covered and not is_float(self._name))
+            if shown:
+                covered.update(layer.inputs)
+            elif not isinstance(layer, MOVING):
+                missing.append(layer.name)
+        return tuple(reversed(missing))
+
+    def _study(self, layer: Layer) -> LayerStudy:
+        pair = Pair(
+            reference=self._pairs[layer.name],
+            mine=layer,
+            reference_tensors=self._oracle.graph.tensors,
+            machine=self._machine,
+            is_float=is_float(self._name),
+            rule=self._oracle.graph.arithmetic,
+        )
+        return LayerStudy(pair, self._tolerance)
+
+    def _theirs(self, feed: Mapping[str, Array]) -> dict[str, Array]:
+        """The oracle's codes under the machine's names of tensors."""
+        made = self._oracle.run({self._their_inputs[name]: values for name, values in feed.items()})
+        graph, found = self._machine.graph, {}
+        for layer in graph.layers:
+            other = self._pairs.get(layer.name)
+            if other is not None and other.output in made:
+                found[layer.output] = made[other.output].reshape(graph.tensors[layer.output].shape)
+        return found
+
+    def _one(
+        self, inference: int, theirs: dict[str, Array], ours: Mapping[str, Array], studies: Mapping[str, LayerStudy]
+    ) -> Iterator[str]:
+        """Every layer of one inference; a tensor that the oracle does not show is the machine's, from the oracle's inputs."""
+        graph = self._machine.graph
+        known = {**graph.constants, **theirs}
+        for layer in graph.layers:
+            sources = [known[name] for name in layer.inputs]
+            if layer.output in theirs and layer.name in studies:
+                study, oracle = studies[layer.name], theirs[layer.output]
+                study.forced(inference, sources, oracle)
+                study.chained(oracle, ours[layer.output])
+                yield layer.name
+            elif layer.output not in known:
+                tensor = graph.tensors[layer.output]
+                made = self._machine.layer(layer, sources)
+                known[layer.output] = made.reshape(tensor.shape).astype(tensor.format.dtype)
