@@ -58,8 +58,8 @@ class Operands:
     def product(self, x: Array, w: Array) -> Array:
         """Exact ``x @ w``, int64."""
         if self._reach * max(1, x.shape[2]) < 1 << EXACT_BITS:
-            return np.matmul(x.astype(np.float64), w.astype(np.float64)).astype(np.int64)
-        return np.matmul(x, w)
+            return np.asarray(np.matmul(x.astype(np.float64), w.astype(np.float64)).astype(np.int64))
+        return np.asarray(np.matmul(x, w))
 
     def _starts(self, first: int, groups: int) -> range:
         return range(first, first + groups * self._g.ic_per_group, self._g.ic_per_group)
@@ -69,7 +69,7 @@ class Operands:
         g = self._g
         rows, in_rows = _source(lo[1], hi[1], taps[0], g.stride_h, g.dilation_h, g.pad_top, g.upsample_h, g.ih)
         columns, in_columns = _source(lo[2], hi[2], taps[1], g.stride_w, g.dilation_w, g.pad_left, g.upsample_w, g.iw)
-        at = np.ix_(range(lo[0], hi[0]), rows.ravel(), columns.ravel())
+        at = np.ix_(np.arange(lo[0], hi[0]), rows.ravel(), columns.ravel())
         inside = in_rows.ravel()[:, None] & in_columns.ravel()
         window = self._x[at] * inside[:, :, None]
         shape = (hi[0] - lo[0], *rows.shape, *columns.shape, g.ic)

@@ -19,7 +19,7 @@ WIRES = 7
 
 
 @njit
-def ones(word: int) -> int:
+def ones(word: int) -> Any:
     """Set bits of a 64-bit word (Warren, Hacker's Delight, section 5-1)."""
     v = np.uint64(word)
     v = v - ((v >> np.uint64(1)) & np.uint64(0x5555555555555555))
@@ -101,7 +101,9 @@ def _add(counts: Any, sums: Any, more: Any, mask: int) -> None:
 
 
 @njit
-def stationary(counts: Any, x: Any, w: Any, sums: Any, rows: int, cols: int, products: int, masks: Any, kept: bool, state: Any) -> None:
+def stationary(
+    counts: Any, x: Any, w: Any, sums: Any, rows: int, cols: int, products: int, masks: Any, kept: bool, state: Any
+) -> None:
     """``sums`` += ``x`` (time, elements) @ ``w`` (elements, columns): ``w`` stands, column folds outside, row folds inside.
 
     ``elements`` is a multiple of ``products``; ``masks`` = (moving, fixed, partial sum, accumulator); ``kept``: ``w`` stands already.
@@ -129,7 +131,9 @@ def stationary(counts: Any, x: Any, w: Any, sums: Any, rows: int, cols: int, pro
 
 
 @njit
-def output_stationary(counts: Any, x: Any, w: Any, sums: Any, rows: int, cols: int, products: int, masks: Any, state: Any) -> None:
+def output_stationary(
+    counts: Any, x: Any, w: Any, sums: Any, rows: int, cols: int, products: int, masks: Any, state: Any
+) -> None:
     """As :func:`stationary`, pixels over rows, columns over columns; sums stand in the MACs and are masked by ``masks[3]``."""
     elements = w.shape[0]
     steps = elements // products
@@ -144,7 +148,9 @@ def output_stationary(counts: Any, x: Any, w: Any, sums: Any, rows: int, cols: i
                     top[t, s::products] = w[t * products + s, c : c + wide]
             _sequence(counts, MOVING, MOVING_BUS, left, masks[0], wide, state[2], state[6])
             _sequence(counts, FIXED, FIXED_BUS, top, masks[1], high, state[0], state[4])
-            _standing_sums(counts, x[p : p + high], w[:, c : c + wide], sums[p : p + high, c : c + wide], products, masks[3], state)
+            _standing_sums(
+                counts, x[p : p + high], w[:, c : c + wide], sums[p : p + high, c : c + wide], products, masks[3], state
+            )
 
 
 @njit

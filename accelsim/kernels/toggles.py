@@ -45,7 +45,11 @@ class ToggleArray:
     def bits(self, wire: str) -> int:
         """Width of one word on ``wire``."""
         operand = self.activation_bits if self.dataflow == "input_stationary" else self.weight_bits
-        widths = {"partial_sum": self.partial_sum_bits, "accumulator": self.accumulator_bits, "stationary_register": operand}
+        widths = {
+            "partial_sum": self.partial_sum_bits,
+            "accumulator": self.accumulator_bits,
+            "stationary_register": operand,
+        }
         return widths.get(wire, self.activation_bits if wire.startswith("activation") else self.weight_bits)
 
 
