@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from accelsim.cli.accumulators import accumulators_command
+from accelsim.cli.activity import activity_command
 from accelsim.cli.architectures import arch, archs
 from accelsim.cli.compare import compare_command
 from accelsim.cli.energy import energy
@@ -81,6 +82,7 @@ for _command in (
     run_command,
     compare_command,
     accumulators_command,
+    activity_command,
     verify_command,
     import_command,
     map_command,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from accelsim.arch import Arch
 from accelsim.errors import InputError
 from accelsim.execute.memory import pack
-from accelsim.execute.proof import accumulator_formats
+from accelsim.execute.proof import accumulator_formats, prove_graph
 from accelsim.execute.tile_operands import Operands
 from accelsim.execute.whole import WholeReader
 from accelsim.graph import Graph, MacLayer, MatMul
@@ -24,8 +24,6 @@ Array = NDArray[Any]
 Column = NDArray[np.float64]
 BUS_BITS = 64
 """Width of the DRAM bus: the data width of a DDR4 DIMM (JEDEC Standard 79-4), a named assumption for other machines."""
-SAMPLED_TILES = 16
-"""Compute tiles per layer that ``sampled`` counts; a layer of fewer is counted in full."""
 _ZEROS, _WEIGHT_BITS, _ACTIVATION_BITS = range(3)
 _OWN = 3
 
@@ -39,6 +37,7 @@ def measure_activity(
     total = N mean(y), standard error N sqrt((1 - n/N) var(y) / n) (Cochran, Sampling Techniques, 1977, chapter 2). DRAM
     transfers are always counted in full. InputError for a graph of shapes only, or fewer than 2 sampled tiles.
     """
+    _refuse(program)
     if sample is not None and sample < 2:
         raise InputError(f"activity: sample must be at least 2 compute tiles, got {sample}; an error needs two")
     accumulators = accumulator_formats(program.graph, program.arch)
@@ -54,6 +53,23 @@ def measure_activity(
             bus = _dram_bus(program, index, tensors)
             measured.append(_activity(layer, figures, len(tiles), array, bus))
     return tuple(measured)
+
+
+def _refuse(program: Program) -> None:
+    """InputError for machines whose registers are not described here."""
+    graph, arch = program.graph, program.arch
+    if graph.shape_only:
+        raise InputError(f"activity: {graph.name!r} holds shapes only; give a model with weights")
+    if arch.array.dataflow == "adder_tree":
+        raise InputError(
+            "activity: array.dataflow adder_tree has no registers between its MACs to count; choose a systolic one"
+        )
+    unsafe = [proof.layer for proof in prove_graph(graph, arch) if not proof.safe]
+    if unsafe and arch.accumulator.overflow != "wrap":
+        raise InputError(
+            f"activity: the accumulators of layer {unsafe[0]!r} may overflow and do not wrap, so that their words are not known; "
+            "widen accumulator.bits"
+        )
 
 
 def toggle_array(layer: MacLayer, *, graph: Graph, arch: Arch) -> ToggleArray:
