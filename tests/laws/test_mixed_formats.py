@@ -96,7 +96,10 @@ def test_bricks_change_cycles_and_never_codes(seed: int) -> None:
     graph, plain = mixed_graph(rng), mixed_arch(rng, systolic=True)
     ports = {f"array.{port}": int(rng.choice([2, 4, 8, 16])) for port in ("weight_bits", "activation_bits")}
     plain = plain.with_({**ports, "array.brick_bits": None, "weight_buffer.bytes_per_cycle": None})
-    plain = plain.with_({"activation_buffer.bytes_per_cycle": None})
+    split = (
+        "channels" if plain.cores.split == "auto" else plain.cores.split
+    )  # which auto is chosen depends on the array's rate
+    plain = plain.with_({"activation_buffer.bytes_per_cycle": None, "cores.split": split})
     mappings = map_graph(graph, arch=plain)
     inputs = mixed_input(rng, graph)
     programs = [
