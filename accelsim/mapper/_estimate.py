@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from accelsim.numba_cache import njit
-from accelsim.program._array_cycles import tile_cost
+from accelsim.program._array_cycles import parts, tile_cost
 
 ORDERS = 2
 WEIGHTS_OUTER = 0
@@ -18,12 +18,6 @@ MACHINE = 15
 (WEIGHT_BITS, ACTIVATION_BITS, OUTPUT_BITS, WORDS) = range(4, 8)
 (SETUP, CLOCK, BANDWIDTH, LATENCY, DEPTH, INPUTS_KEPT, OUTPUTS_KEPT) = range(8, MACHINE)
 """Places of what the estimate needs of the machine and the operands, in one float64 record."""
-
-
-@njit
-def _parts(size: int, unit: int) -> int:
-    """``size / unit`` rounded up."""
-    return (size + unit - 1) // unit
 
 
 @njit
@@ -67,10 +61,10 @@ def best_tiling(
     at = -1
     for p in range(len(pixels)):
         oh, ow, n = pixels[p, 0], pixels[p, 1], pixels[p, 2]
-        spatial = _parts(shape[0], n) * _parts(shape[1], oh) * _parts(shape[2], ow)
+        spatial = parts(shape[0], n) * parts(shape[1], oh) * parts(shape[2], ow)
         for t in range(len(taps)):
             kh, kw = taps[t, 0], taps[t, 1]
-            tap_steps, area = _parts(shape[5], kh) * _parts(shape[6], kw), n * rows[p, t] * columns[p, t]
+            tap_steps, area = parts(shape[5], kh) * parts(shape[6], kw), n * rows[p, t] * columns[p, t]
             for c in range(len(channels)):
                 at += 1
                 oc, ic, groups = channels[c, 0], channels[c, 1], channels[c, 2]
@@ -85,9 +79,9 @@ def best_tiling(
                     or output_tile > machine[OUTPUT_CAPACITY]
                 ):
                     continue
-                group_tiles = _parts(shape[7], groups)
-                channel = group_tiles * _parts(shape[3], oc)
-                steps = tap_steps * _parts(shape[4], ic)
+                group_tiles = parts(shape[7], groups)
+                channel = group_tiles * parts(shape[3], oc)
+                steps = tap_steps * parts(shape[4], ic)
                 stores, computes = spatial * channel, spatial * channel * steps
                 cost = tile_cost(array, n * oh * ow, kh * kw * ic, oc, groups, False)
                 compute = cost[0]

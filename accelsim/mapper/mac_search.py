@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from accelsim.arch import Arch
 from accelsim.errors import MappingError
 from accelsim.graph import MacGeometry
-from accelsim.program import LoopOrder, MacMapping, Memory
+from accelsim.program import MacMapping, Memory
 from accelsim.program.array_model import array_record
 from accelsim.program.cost import dram_latency_cycles
 from accelsim.program.footprint import (
@@ -23,9 +23,9 @@ from accelsim.program.footprint import (
     mac_footprint,
     slot_capacity,
 )
+from accelsim.program.mapping import LOOP_ORDERS
 
 Candidates = NDArray[np.int64]
-ORDERS: tuple[LoopOrder, ...] = ("weights_outer", "activations_outer")
 CYCLE_SLACK = 0.02
 """Estimated cycles that the mapper gives up for less DRAM traffic, as a fraction."""
 
@@ -66,10 +66,10 @@ def best_mac_mapping(
     best = best_tiling(array, machine, shape, axes.pixels, axes.taps, axes.channels, rows, columns, CYCLE_SLACK)
     if best == NOTHING_FITS:
         raise _nothing_fits(name, mac_footprint(g, _combined(axes), bits, words), arch)
-    counts = len(ORDERS), len(axes.pixels), len(axes.taps), len(axes.channels)
+    counts = len(LOOP_ORDERS), len(axes.pixels), len(axes.taps), len(axes.channels)
     order, p, t, c = (int(i) for i in np.unravel_index(best, counts))
     (oh, ow, n), (kh, kw), (oc, ic, groups) = axes.pixels[p].tolist(), axes.taps[t].tolist(), axes.channels[c].tolist()
-    return MacMapping(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, n=n, order=ORDERS[order])
+    return MacMapping(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, n=n, order=LOOP_ORDERS[order])
 
 
 def _candidates(g: MacGeometry, arch: Arch, products: int) -> _Axes:

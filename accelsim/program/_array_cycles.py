@@ -15,7 +15,7 @@ FIGURES = 6
 
 
 @njit
-def _parts(size: int, unit: int) -> int:
+def parts(size: int, unit: int) -> int:
     """``size / unit`` rounded up."""
     return (size + unit - 1) // unit
 
@@ -35,10 +35,10 @@ def weight_stationary(
     kept: bool,
 ) -> Any:
     """(cycles, streaming cycles, weight reads, activation reads, accumulator writes, latency)."""
-    held = _parts(reduction, products)
-    row_folds, col_folds = _parts(held, rows), _parts(channels, cols)
+    held = parts(reduction, products)
+    row_folds, col_folds = parts(held, rows), parts(channels, cols)
     packed = max(1, min(rows // held, cols // channels))
-    folds = _parts(groups, packed) * row_folds * col_folds
+    folds = parts(groups, packed) * row_folds * col_folds
     stream = pixels * passes
     stays = kept and folds == 1
     latency = 0
@@ -67,9 +67,9 @@ def output_stationary(
     groups: int,
 ) -> Any:
     """(cycles, streaming cycles, weight reads, activation reads, accumulator writes, latency)."""
-    row_folds, col_folds = _parts(pixels, rows), _parts(channels, cols)
+    row_folds, col_folds = parts(pixels, rows), parts(channels, cols)
     folds = groups * row_folds * col_folds
-    stream = _parts(reduction, products) * passes
+    stream = parts(reduction, products) * passes
     weights = groups * reduction * channels * row_folds
     reads = groups * pixels * reduction * col_folds
     return folds * (stream + rows + cols - 2 + stages), folds * stream, weights, reads, groups * pixels * channels, 0
@@ -80,7 +80,7 @@ def adder_tree(
     rows: int, cols: int, stages: int, passes: int, pixels: int, reduction: int, channels: int, groups: int, kept: bool
 ) -> Any:
     """(cycles, streaming cycles, weight reads, activation reads, accumulator writes, latency)."""
-    row_folds, col_folds = _parts(reduction, rows), _parts(channels, cols)
+    row_folds, col_folds = parts(reduction, rows), parts(channels, cols)
     folds = groups * row_folds * col_folds
     weights = 0 if kept and folds == 1 else groups * reduction * channels
     reads = groups * pixels * reduction * col_folds
@@ -108,9 +108,9 @@ def tile_cost(array: Any, pixels: int, reduction: int, channels: int, groups: in
         cost = output_stationary(rows, cols, stages, passes, products, pixels, reduction, channels, groups)
     cycles = cost[0]
     if array[7] > 0:
-        cycles = max(cycles, _parts(cost[2] * array[6], array[7]))
+        cycles = max(cycles, parts(cost[2] * array[6], array[7]))
     if array[9] > 0:
-        cycles = max(cycles, _parts(cost[3] * array[8], array[9]))
+        cycles = max(cycles, parts(cost[3] * array[8], array[9]))
     return cycles, cost[1], cost[2], cost[3], cost[4], cost[5]
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Literal, get_args
 
 from accelsim.errors import MappingError
 from accelsim.graph import Layer, MacGeometry, MacLayer, VectorLayer
 
 LoopOrder = Literal["weights_outer", "activations_outer"]
+LOOP_ORDERS: tuple[LoopOrder, ...] = get_args(LoopOrder)
+"""In the order of the codes of the compiled mappers."""
 
 
 @dataclass(frozen=True, kw_only=True)

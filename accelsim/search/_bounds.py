@@ -10,17 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from accelsim.mapper._estimate import loads
 from accelsim.numba_cache import njit
-from accelsim.program._array_cycles import tile_cost
+from accelsim.program._array_cycles import parts, tile_cost
 
 CYCLES, ENERGY, EDP = range(3)
 """Objective codes."""
-WEIGHTS_OUTER = 0
-
-
-@njit
-def _parts(size: int, unit: int) -> int:
-    return (size + unit - 1) // unit
 
 
 @njit
@@ -81,7 +76,7 @@ def _array_totals(
 @njit
 def _dma(limits: Any, transfers: int, size: int) -> Any:
     """Fewest cycles in which the port moves ``size`` bytes in so many transfers."""
-    return max(transfers, transfers * limits[SETUP] + _parts(size * limits[PER_BYTE], limits[PER_BYTE_OVER]))
+    return max(transfers, transfers * limits[SETUP] + parts(size * limits[PER_BYTE], limits[PER_BYTE_OVER]))
 
 
 @njit
@@ -110,18 +105,13 @@ def evaluate(
     the last requantization and store, than the port's work, or than loads and work in turn where a memory holds one tile only.
     ``shape`` is the smallest of the SHARES of as many cores: each other has the same work at least, and all share the port.
     """
-    spatial = _parts(shape[0], n) * _parts(shape[1], oh) * _parts(shape[2], ow)
-    group_tiles = _parts(shape[7], groups)
-    channel = group_tiles * _parts(shape[3], oc)
-    steps = _parts(shape[5], kh) * _parts(shape[6], kw) * _parts(shape[4], ic)
-    keeps = steps == 1 and (order == WEIGHTS_OUTER or channel == 1)
+    spatial = parts(shape[0], n) * parts(shape[1], oh) * parts(shape[2], ow)
+    group_tiles = parts(shape[7], groups)
+    channel = group_tiles * parts(shape[3], oc)
+    steps = parts(shape[5], kh) * parts(shape[6], kw) * parts(shape[4], ic)
     computes = spatial * channel * steps
-    weight_loads = channel if keeps else computes
-    input_loads, per_channel = computes, _parts(shape[3], oc)
-    if steps == 1 and order == WEIGHTS_OUTER and spatial == 1:
-        input_loads, per_channel = group_tiles, 1
-    elif steps == 1 and order != WEIGHTS_OUTER:
-        input_loads, per_channel = spatial * group_tiles, 1
+    weight_loads, input_loads = loads(order, spatial, channel, group_tiles, steps)
+    keeps, per_channel = weight_loads < computes, 1 if input_loads < computes else parts(shape[3], oc)
     cost = _array_totals(array, shape, n, oh, ow, oc, ic, kh, kw, groups, keeps)
     products = shape[3] * shape[7] * shape[4] * shape[5] * shape[6]
     weight_bytes = _packed(products * (1 if keeps else spatial), limits[WEIGHT_BITS])
@@ -137,7 +127,7 @@ def evaluate(
     last = (
         ((shape[0] - 1) % n + 1) * last_rows * last_columns * ((shape[3] - 1) % oc + 1) * ((shape[7] - 1) % groups + 1)
     )
-    behind = max(1, _parts(last, limits[LANES])) + _dma(limits, 1, _packed(last, limits[OUTPUT_BITS])) + limits[LATENCY]
+    behind = max(1, parts(last, limits[LANES])) + _dma(limits, 1, _packed(last, limits[OUTPUT_BITS])) + limits[LATENCY]
     behind += cost[5]
     port = limits[SHARES] * (load_weights + load_inputs + store)
     cycles = max(first + limits[LATENCY] + cost[0] + behind, port + limits[LATENCY])
@@ -170,7 +160,7 @@ def _array_never_waits(
     store = _dma(limits, 1, _packed(outputs, limits[OUTPUT_BITS]))
     loads = _dma(limits, 1, _packed(groups * oc * kh * kw * ic, limits[WEIGHT_BITS]))
     loads += _dma(limits, 1, _packed(area * groups * ic, limits[ACTIVATION_BITS]))
-    requantize = max(1, _parts(outputs, limits[LANES]))
+    requantize = max(1, parts(outputs, limits[LANES]))
     return bool(single == 0 and loads + 2 * store + requantize + limits[LATENCY] <= spare)
 
 

@@ -13,8 +13,7 @@ from accelsim.arch.document import Document, read_document
 from accelsim.errors import ConfigError, MappingError
 from accelsim.graph import Graph, Layer, MacLayer, Reshape
 from accelsim.program import MacMapping, Mapping, VectorMapping
-from accelsim.program.mapping import check_mapping, tile_limits
-from accelsim.search.search import ORDERS
+from accelsim.program.mapping import LOOP_ORDERS, check_mapping, tile_limits
 
 EXPECTED = "a mapping file: layer names and their tiles under the key layers"
 LARGEST_FILE = 16 * 1024 * 1024
@@ -85,9 +84,9 @@ def _mapping(layer: Layer, entry: Any) -> Mapping:
             )
     if not isinstance(layer, MacLayer):
         return VectorMapping(tile=tuple(_size("tile", n) for n in _listed(entry.get("tile"))))
-    order = entry.get("order", ORDERS[0])
-    if order not in ORDERS:
-        raise MappingError(f"order: expected {' or '.join(ORDERS)}, got {order!r}")
+    order = entry.get("order", LOOP_ORDERS[0])
+    if order not in LOOP_ORDERS:
+        raise MappingError(f"order: expected {' or '.join(LOOP_ORDERS)}, got {order!r}")
     limits = tile_limits(layer.geometry) | {"groups": 1, "n": 1}
     sizes = {key: _size(key, entry.get(key, limit)) for key, limit in limits.items()}
     return MacMapping(**sizes, order=order)

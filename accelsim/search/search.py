@@ -17,6 +17,7 @@ from accelsim.program import MacMapping, Mapping, Memory, build_program
 from accelsim.program.array_model import array_record
 from accelsim.program.cost import dram_latency_cycles
 from accelsim.program.footprint import OperandBits, accumulator_words, depth, operand_bits, slot_capacity
+from accelsim.program.mapping import LOOP_ORDERS
 from accelsim.program.split import mac_shares
 from accelsim.search.space import Integers, space_of
 from accelsim.timing import schedule
@@ -25,7 +26,6 @@ Objective = Literal["cycles", "energy", "edp"]
 OBJECTIVES: tuple[Objective, ...] = ("cycles", "energy", "edp")
 FINALISTS = 512
 """Tilings of least bound that are kept; the search is proved to have found the best unless all of them had to be scheduled."""
-ORDERS: tuple[Literal["weights_outer"], Literal["activations_outer"]] = ("weights_outer", "activations_outer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +184,7 @@ def _shape(layer: MacLayer, graph: Graph, arch: Arch) -> Integers:
 
 def _mapping(row: Integers) -> MacMapping:
     oh, ow, oc, ic, kh, kw, groups, n, order = (int(v) for v in row[:9])
-    return MacMapping(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, n=n, order=ORDERS[order])
+    return MacMapping(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, n=n, order=LOOP_ORDERS[order])
 
 
 def _alone(layer: MacLayer, graph: Graph) -> Graph:
