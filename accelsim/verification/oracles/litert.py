@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,15 +23,37 @@ RESOLVERS = {
 """Oracle -> LiteRT's OpResolverType, and the arithmetic that those kernels follow."""
 
 
-class LiteRt:
-    """One interpreter that keeps every tensor."""
+class TfliteInterpreter(ABC):
+    """An interpreter of a model file that keeps every tensor; ``graph`` is the model under its arithmetic."""
+
+    graph: Graph
+    model: Any
+    _interpreter: Any
+
+    @abstractmethod
+    def put(self, index: int, values: NDArray[Any]) -> None: ...
+
+    @abstractmethod
+    def get(self, index: int) -> NDArray[Any]: ...
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> Codes:
+        """Every computed tensor of one inference."""
+        for index, values in host_inputs(self.graph, self.model, inputs):
+            self.put(index, values)
+        self._interpreter.invoke()
+        made = [i for operator in self.model.operators for i in operator.outputs]
+        return graph_codes(self.graph, {self.model.tensors[i].name: self.get(i).copy() for i in made})
+
+
+class LiteRt(TfliteInterpreter):
+    """LiteRT's, with the kernels of one resolver."""
 
     def __init__(self, path: Path, name: str) -> None:
         needs_suffix(str(path), ".tflite", oracle=name)
         module = package("ai_edge_litert.interpreter", oracle=name, install="ai-edge-litert")
         resolver, arithmetic = RESOLVERS[name]
-        self._graph = load_graph(path, arithmetic=arithmetic)
-        self._model = read_tflite(path)
+        self.graph = load_graph(path, arithmetic=arithmetic)
+        self.model = read_tflite(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns of the memory that preserved tensors take
             self._interpreter = module.Interpreter(
@@ -41,19 +64,14 @@ class LiteRt:
             )
         self._interpreter.allocate_tensors()
 
-    @property
-    def graph(self) -> Graph:
-        """The model under this runtime's arithmetic."""
-        return self._graph
+    def put(self, index: int, values: NDArray[Any]) -> None:
+        """Set an input tensor of the file."""
+        self._interpreter.set_tensor(self.model.tensors[index].index, values)
 
-    def run(self, inputs: Mapping[str, NDArray[Any]]) -> Codes:
-        """Every computed tensor of one inference."""
-        tensors = self._model.tensors
-        for index, values in host_inputs(self._graph, self._model, inputs):
-            self._interpreter.set_tensor(tensors[index].index, values)
-        self._interpreter.invoke()
-        made = [i for operator in self._model.operators for i in operator.outputs]
-        return graph_codes(self._graph, {tensors[i].name: self._interpreter.get_tensor(i).copy() for i in made})
+    def get(self, index: int) -> NDArray[Any]:
+        """A computed tensor of the file."""
+        values: NDArray[Any] = self._interpreter.get_tensor(index)
+        return values
 
 
 def host_inputs(graph: Graph, model: Any, inputs: Mapping[str, NDArray[Any]]) -> list[tuple[int, NDArray[Any]]]:

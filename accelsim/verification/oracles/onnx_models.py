@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,32 +25,36 @@ def reference_rules() -> Arithmetic:
     return arithmetic_named(RUNTIME).with_overrides(dict.fromkeys(_DOUBLES, "onnx_reference"))
 
 
-class OnnxRuntime:
+class _Evaluator:
+    """``session`` runs the model file with every tensor of codes among its outputs; ``graph`` is that model under its rules."""
+
+    def __init__(self, path: Path, graph: Graph, start: Callable[[bytes], Any]) -> None:
+        self.graph = graph
+        blob, self._names = exposed(path, graph)
+        self._session = start(blob)
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> Codes:
+        """Every tensor of codes of one inference."""
+        theirs = self._session.run(self._names, host_feeds(self.graph, inputs))
+        return graph_codes(self.graph, dict(zip(self._names, theirs, strict=True)))
+
+
+class OnnxRuntime(_Evaluator):
     """One session on the CPU, one thread, integer operators for signed activations too."""
 
     def __init__(self, path: Path) -> None:
         needs_suffix(str(path), ".onnx", oracle=RUNTIME)
         module = package("onnxruntime", oracle=RUNTIME, install="onnxruntime")
-        self._graph = load_graph(path, arithmetic=RUNTIME)
+        graph = load_graph(path, arithmetic=RUNTIME)
         options = module.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
         options.add_session_config_entry("session.qdqisint8allowed", "1")
-        blob, self._names = exposed(path, self._graph)
-        self._session = module.InferenceSession(blob, options, providers=["CPUExecutionProvider"])
-
-    @property
-    def graph(self) -> Graph:
-        """The model under ONNX Runtime's arithmetic."""
-        return self._graph
-
-    def run(self, inputs: Mapping[str, NDArray[Any]]) -> Codes:
-        """Every tensor of codes of one inference."""
-        theirs = self._session.run(self._names, host_feeds(self._graph, inputs))
-        return graph_codes(self._graph, dict(zip(self._names, theirs, strict=True)))
+        providers = ["CPUExecutionProvider"]
+        super().__init__(path, graph, lambda blob: module.InferenceSession(blob, options, providers=providers))
 
 
-class OnnxReference:
+class OnnxReference(_Evaluator):
     """onnx.reference.ReferenceEvaluator."""
 
     def __init__(self, path: Path) -> None:
@@ -59,19 +63,8 @@ class OnnxReference:
         onnx = package("onnx", oracle=REFERENCE, install="onnx")
         model = onnx.load(str(path))
         qlinear = any(node.op_type.startswith("QLinear") for node in model.graph.node)
-        self._graph = load_graph(path, arithmetic=reference_rules() if qlinear else arithmetic_named(RUNTIME))
-        blob, self._names = exposed(path, self._graph)
-        self._session = module.ReferenceEvaluator(onnx.load_from_string(blob))
-
-    @property
-    def graph(self) -> Graph:
-        """The model under the evaluator's arithmetic."""
-        return self._graph
-
-    def run(self, inputs: Mapping[str, NDArray[Any]]) -> Codes:
-        """Every tensor of codes of one inference."""
-        theirs = self._session.run(self._names, host_feeds(self._graph, inputs))
-        return graph_codes(self._graph, dict(zip(self._names, theirs, strict=True)))
+        graph = load_graph(path, arithmetic=reference_rules() if qlinear else arithmetic_named(RUNTIME))
+        super().__init__(path, graph, lambda blob: module.ReferenceEvaluator(onnx.load_from_string(blob)))
 
 
 def exposed(path: Path, graph: Graph) -> tuple[bytes, list[str]]:
