@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from accelsim.cli.console import note, page_width, show
+from accelsim.cli.console import page_width, show
 from accelsim.cli.options import arithmetic_option, parse_edits, set_option
 from accelsim.errors import ConfigError
 
@@ -71,15 +71,9 @@ def _graph(model: str, arch: Arch | None, arithmetic: str | None) -> Graph:
 
 def _inputs(model: str, graph: Graph, path: str | None) -> Mapping[str, NDArray[Any]] | None:
     """Batches of codes by tensor, from ``path`` or from the inputs that ship with a packaged workload; None without any."""
-    from accelsim.cli.lists import shipped_inputs
-
-    shipped = shipped_inputs(model) if path is None else None
-    if shipped is not None:
-        note(f"inputs are the workload's own {shipped.name}; choose others with --input")
-    source = shipped if path is None else path
-    if source is None:
-        return None
+    from accelsim.cli.inputs import given_or_shipped
     from accelsim.simulation import read_inputs
     from accelsim.values import gather_inputs
 
-    return gather_inputs(graph, read_inputs(source)[0])
+    source = given_or_shipped(model, path, option="--input")
+    return None if source is None else gather_inputs(graph, read_inputs(source)[0])

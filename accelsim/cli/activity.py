@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import click
 
-from accelsim.cli.console import note, show
+from accelsim.cli.console import show
 from accelsim.cli.options import arithmetic_option, mapping_option, parse_edits, set_option
-from accelsim.errors import InputError
 
 _WIDE = 200
 
@@ -41,7 +40,7 @@ def activity_command(
 ) -> None:
     """Count zero operands and toggled bits of one inference of MODEL, and let its energy follow them."""
     from accelsim.arch import load_arch
-    from accelsim.cli.lists import shipped_inputs
+    from accelsim.cli.inputs import needed_inputs
     from accelsim.energy import table_of
     from accelsim.energy.activity import activity_energy
     from accelsim.execute.activity import measure_activity
@@ -50,11 +49,7 @@ def activity_command(
     from accelsim.simulation import read_inputs, run
     from accelsim.values import gather_inputs
 
-    source = input_path or shipped_inputs(model)
-    if source is None:
-        raise InputError(f"{model}: no inputs; give --input FILE, an .npz with the key 'input' or tensor names")
-    if input_path is None:
-        note("inputs are the workload's own; choose others with --input")
+    source = needed_inputs(model, input_path, option="--input")
     done = run(model, arch=load_arch(machine, edits=parse_edits(edits)), arithmetic=arithmetic, mapping=mapping)
     batches = gather_inputs(done.graph, read_inputs(source)[0])
     first = {name: values[0] for name, values in batches.items()}

@@ -10,7 +10,7 @@ import click
 
 from accelsim.cli.console import note, show
 from accelsim.cli.files import check_outputs, write_bytes
-from accelsim.cli.lists import inputs_file
+from accelsim.cli.inputs import inputs_file
 from accelsim.errors import AccelsimError, InputError
 
 if TYPE_CHECKING:

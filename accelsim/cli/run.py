@@ -121,16 +121,11 @@ def run_command(
 
 def _inputs(model: str, path: str | None) -> tuple[Mapping[str, NDArray[Any]] | None, NDArray[Any] | None]:
     """Arrays and labels of ``path``, or of the test inputs that ship with a packaged workload; None without any."""
-    from accelsim.cli.lists import inputs_file, shipped_inputs
+    from accelsim.cli.inputs import given_or_shipped
     from accelsim.simulation import read_inputs
 
-    if path is None:
-        shipped = shipped_inputs(model)
-        if shipped is None:
-            return None, None
-        note(f"inputs are the workload's own {shipped.name}; choose others with --input")
-        path = str(shipped)
-    return read_inputs(inputs_file(path))
+    source = given_or_shipped(model, path, option="--input")
+    return (None, None) if source is None else read_inputs(source)
 
 
 def show_result(simulation: Simulation) -> None:

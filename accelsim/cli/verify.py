@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from accelsim.cli.console import note, progress_bar
+from accelsim.cli.console import progress_bar
 from accelsim.cli.files import STDOUT, check_outputs, write_bytes, write_text
 from accelsim.cli.options import InputCount, arithmetic_option, parse_edits, set_option
 from accelsim.errors import AccelsimError, InputError
@@ -115,19 +115,10 @@ def _check_files(files: Mapping[str, str | None], *, inputs: tuple[str | None, .
 
 def _inputs(model: str, path: str | None, count: int | None) -> tuple[dict[str, NDArray[Any]], NDArray[Any] | None]:
     """Arrays and labels of ``path``, or those that ship with a packaged workload; InputError without any."""
-    from accelsim.cli.lists import shipped_inputs
+    from accelsim.cli.inputs import needed_inputs
     from accelsim.simulation import read_inputs
 
-    if path is None:
-        from accelsim.importers import resolve_model
-
-        resolve_model(model)
-        shipped = shipped_inputs(model)
-        if shipped is None:
-            raise InputError(f"{model}: no inputs; give --inputs FILE, an .npz with the key 'input' or tensor names")
-        note(f"inputs are the workload's own {shipped.name}; choose others with --inputs")
-        path = str(shipped)
-    arrays, labels = read_inputs(path)
+    arrays, labels = read_inputs(needed_inputs(model, path, option="--inputs"))
     if count is None:
         return arrays, labels
     if count == 0:

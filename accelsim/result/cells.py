@@ -223,7 +223,7 @@ def _rate(per_second: float) -> str:
 
 def component_name(component: str) -> str:
     """A component of the energy split for people."""
-    return "DRAM" if component == "dram" else component.replace("_", " ")
+    return component.upper() if component in ("dram", "dma") else component.replace("_", " ")
 
 
 def energy_parts(result: Result) -> list[tuple[str, str, float | None]]:

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from accelsim.arch import load_arch
 from accelsim.cli import main
-from accelsim.cli.lists import shipped_inputs
+from accelsim.cli.inputs import shipped_inputs
 from accelsim.energy import count_actions, layer_energy, load_table
 from accelsim.energy.activity import REFERENCE_RATE, WIRE_OF, WORST, activity_energy, activity_factors
 from accelsim.errors import InputError

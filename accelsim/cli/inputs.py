@@ -1,0 +1,56 @@
+"""Which file of inputs a command reads: the one given, or the one that ships with a packaged workload."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from accelsim.cli.console import note
+from accelsim.errors import InputError
+
+
+def shipped_inputs(model: str) -> Path | None:
+    """The test inputs that ship with the packaged workload called ``model``; None for a file, or where none ship."""
+    from accelsim.importers import packaged_models
+
+    if Path(model).exists():
+        return None
+    found = packaged_models().get(model)
+    return None if found is None else inputs_beside(found)
+
+
+def given_or_shipped(model: str, given: str | None, *, option: str) -> str | None:
+    """The file of inputs to read: the one given (or a packaged workload's, by name), else what ships with ``model``, said on stderr.
+
+    None where neither exists.
+    """
+    if given is not None:
+        return inputs_file(given)
+    shipped = shipped_inputs(model)
+    if shipped is None:
+        return None
+    note(f"inputs are the workload's own {shipped.name}; choose others with {option}")
+    return str(shipped)
+
+
+def needed_inputs(model: str, given: str | None, *, option: str) -> str:
+    """As :func:`given_or_shipped`; ModelFileError where there is no such model, InputError where it has no inputs."""
+    from accelsim.importers import resolve_model
+
+    resolve_model(model)
+    source = given_or_shipped(model, given, option=option)
+    if source is None:
+        raise InputError(f"{model}: no inputs; give {option} FILE, an .npz with the key 'input' or tensor names")
+    return source
+
+
+def inputs_file(given: str) -> str:
+    """The file of inputs that is meant: a path, or the name of a packaged workload for the test inputs that ship with it."""
+    return str(shipped_inputs(given) or given)
+
+
+def inputs_beside(path: Path) -> Path | None:
+    """The test inputs in the folder of a model: its own, or int8 codes, which mean nothing to models of other widths."""
+    own = path.with_name(f"{path.stem}_test.npz")
+    if own.is_file():
+        return own
+    return next(iter(sorted(path.parent.glob("*_test.npz"))), None) if path.stem.endswith("_int8") else None
