@@ -72,7 +72,7 @@ def quantize_command(
     range_method: str,
     **choices: Any,
 ) -> None:
-    """Quantize MODEL, a float .onnx network, with the ranges that it takes over calibration data."""
+    """Quantize MODEL, a float .onnx or .tflite network, with the ranges that it takes over calibration data."""
     if Path(out).suffix != ".onnx":
         raise AccelsimError(f"--out {out}: expected a file name that ends in .onnx")
     check_outputs([("--out", out)], inputs=(model, calib, test))

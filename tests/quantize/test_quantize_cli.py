@@ -122,12 +122,9 @@ def test_files_are_kept_apart(network: Path, calib: Path, tmp_path: Path) -> Non
     assert "ends in .onnx" in cli("quantize", network, "--calib", calib, "-o", tmp_path / "q.tflite").stderr
     unlabelled = cli("quantize", network, "--calib", calib, "--test", calib, "-o", tmp_path / "q.onnx")
     assert "has no 'labels'" in unlabelled.stderr
-    tflite = tmp_path / "a.tflite"
-    tflite.write_bytes(b"TFL3")
-    assert (
-        "float .tflite and other formats are not read"
-        in cli("quantize", tflite, "--calib", calib, "-o", tmp_path / "q.onnx").stderr
-    )
+    other = tmp_path / "a.pb"
+    other.write_bytes(b"")
+    assert "a.pb: expected" in cli("quantize", other, "--calib", calib, "-o", tmp_path / "q.onnx").stderr
 
 
 def test_an_evaluator_that_cannot_is_named(calib: Path, tmp_path: Path) -> None:
