@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.importers.onnx.records import OnnxModel, OnnxNode
+from accelsim.quantize.calibrate import check_finite
 from accelsim.quantize.evaluate import evaluate
 from accelsim.quantize.float_network import channel_axis, fused_rectifier
 from accelsim.quantize.operators import PRODUCTS
@@ -71,7 +72,8 @@ class Reach:
 def reach_of(model: OnnxModel, inputs: Mapping[str, NDArray[Any]], *, evaluator: str = "onnx") -> Reach:
     """Over all inferences of ``inputs``."""
     reach = Reach(model)
-    for made in evaluate(model, inputs, evaluator=evaluator):
+    for i, made in enumerate(evaluate(model, inputs, evaluator=evaluator)):
+        check_finite(made, i)
         reach.add(made)
     return reach
 

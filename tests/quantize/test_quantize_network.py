@@ -191,8 +191,10 @@ def test_calibration_data_that_does_not_fit(given: dict[str, Any], text: str, tm
 def test_calibration_that_overflows_is_located(tmp_path: Path) -> None:
     net = Net(1, SHAPE)
     y = net.node("Conv", "x", net.constant(np.full((2, 3, 1, 1), 3e38)))
-    with np.errstate(all="ignore"), pytest.raises(InputError, match="inference 0 makes tensor 't0' infinite or NaN"):
-        refused(net, y, tmp_path)
+    for equalize in (False, True):
+        text = "inference 0 makes tensor 't0' infinite or NaN"
+        with np.errstate(all="ignore"), pytest.raises(InputError, match=text):
+            refused(net, y, tmp_path, equalize=equalize)
 
 
 @pytest.mark.parametrize("form", ["conv", "grouped", "gemm", "matmul"])
