@@ -13,10 +13,10 @@ ORDERS = 2
 WEIGHTS_OUTER = 0
 """Loop order code: the spatial tiles run inside the channel tiles."""
 NOTHING_FITS = -1
-MACHINE = 15
+MACHINE = 16
 (WEIGHT_CAPACITY, ACTIVATION_CAPACITY, ACCUMULATOR_CAPACITY, OUTPUT_CAPACITY) = range(4)
 (WEIGHT_BITS, ACTIVATION_BITS, OUTPUT_BITS, WORDS) = range(4, 8)
-(SETUP, CLOCK, BANDWIDTH, LATENCY, DEPTH, INPUTS_KEPT, OUTPUTS_KEPT) = range(8, MACHINE)
+(SETUP, CLOCK, BANDWIDTH, LATENCY, DEPTH, INPUTS_KEPT, OUTPUTS_KEPT, WEIGHTS_KEPT) = range(8, MACHINE)
 """Places of what the estimate needs of the machine and the operands, in one float64 record."""
 
 
@@ -46,14 +46,16 @@ def loads(order: int, spatial: int, channel: int, group_tiles: int, steps: int) 
 @njit
 def best_tiling(
     array: Any, machine: Any, shape: Any, pixels: Any, taps: Any, channels: Any, rows: Any, columns: Any, slack: float
-) -> int:
-    """``(order * pixels + pixel) * taps + tap) * channels + channel`` of the best tiling; NOTHING_FITS where none fits.
+) -> tuple[int, float, float]:
+    """(index, DRAM bytes, array cycles) of the best tiling; the index is NOTHING_FITS where none fits.
 
+    The index is ``(order * pixels + pixel) * taps + tap) * channels + channel``.
     ``shape`` = (n, oh, ow, oc per group, ic per group, kh, kw, groups); ``pixels`` (P, 3): oh, ow, n; ``taps`` (T, 2): kh, kw;
     ``channels`` (C, 3): oc, ic, groups; ``rows``, ``columns`` (P, T): extents of the input under a tile. Every tile is taken at
     full size. Cycles are the longest of the DRAM port, the array, and the round trip of a buffer slot (load, latency, compute,
     free again), plus the first load, which nothing hides. Of the tilings within ``slack`` (a fraction) of the fewest cycles,
-    the one of least traffic, then array cycles, then tiles.
+    the one of least traffic, then array cycles, then tiles. Where the weights are kept from part to part of a layer only tilings
+    with all of them in one tile count, which cost the port nothing.
     """
     combinations = len(pixels) * len(taps) * len(channels)
     cycles = np.full(ORDERS * combinations, np.inf)
@@ -83,9 +85,15 @@ def best_tiling(
                 channel = group_tiles * parts(shape[3], oc)
                 steps = tap_steps * parts(shape[4], ic)
                 stores, computes = spatial * channel, spatial * channel * steps
+                if machine[WEIGHTS_KEPT] and channel * steps > 1:
+                    continue
                 cost = tile_cost(array, n * oh * ow, kh * kw * ic, oc, groups, False)
                 compute = cost[0]
-                weight_cycles, input_cycles = _port(machine, weight_tile), 0.0
+                weight_cycles, input_cycles = 0.0, 0.0
+                if machine[WEIGHTS_KEPT]:
+                    weight_tile = 0.0
+                else:
+                    weight_cycles = _port(machine, weight_tile)
                 if machine[INPUTS_KEPT]:
                     input_tile = 0.0
                 else:
@@ -102,7 +110,8 @@ def best_tiling(
                     cycles[i] = max(port, max(float(computes) * compute, trips)) + load
                     traffic[i] = weight_loads * weight_tile + input_loads * input_tile + stores * output_tile
                     work[i], tiles[i] = float(computes) * compute, computes
-    return _least(cycles, traffic, work, tiles, slack)
+    best = _least(cycles, traffic, work, tiles, slack)
+    return best, traffic[best], work[best]
 
 
 @njit

@@ -31,10 +31,19 @@ CYCLE_SLACK = 0.02
 
 
 class Kept(NamedTuple):
-    """Whether a layer's input, and its output, stay on chip, where they cost the DRAM port nothing."""
+    """Whether a layer's input, its output, and its weights are on chip, where they cost the DRAM port nothing."""
 
     inputs: bool
     outputs: bool
+    weights: bool = False
+
+
+class Tiling(NamedTuple):
+    """A mapping and what it was chosen for: estimated DRAM ``traffic`` in bytes and array ``cycles``."""
+
+    mapping: MacMapping
+    traffic: float
+    cycles: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +57,7 @@ class _Axes:
 
 def best_mac_mapping(
     name: str, geometry: MacGeometry, *, bits: OperandBits, kept: Kept, words: int, arch: Arch, shares: int = 1
-) -> MacMapping:
+) -> Tiling:
     """Of the legal candidates within CYCLE_SLACK of the fewest estimated cycles, the one with the least DRAM traffic.
 
     So many cores have a share like ``geometry`` and take turns at the DRAM port.
@@ -63,13 +72,16 @@ def best_mac_mapping(
     shape = np.array([g.n, g.oh, g.ow, g.oc_per_group, g.ic_per_group, g.kh, g.kw, g.groups], dtype=np.int64)
     array = array_record(arch, bits=widths, passes=passes, products=products)
     machine = _machine(bits, kept, words, arch, shares)
-    best = best_tiling(array, machine, shape, axes.pixels, axes.taps, axes.channels, rows, columns, CYCLE_SLACK)
+    best, traffic, work = best_tiling(
+        array, machine, shape, axes.pixels, axes.taps, axes.channels, rows, columns, CYCLE_SLACK
+    )
     if best == NOTHING_FITS:
         raise _nothing_fits(name, mac_footprint(g, _combined(axes), bits, words), arch)
     counts = len(LOOP_ORDERS), len(axes.pixels), len(axes.taps), len(axes.channels)
     order, p, t, c = (int(i) for i in np.unravel_index(best, counts))
     (oh, ow, n), (kh, kw), (oc, ic, groups) = axes.pixels[p].tolist(), axes.taps[t].tolist(), axes.channels[c].tolist()
-    return MacMapping(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, n=n, order=LOOP_ORDERS[order])
+    mapping = MacMapping(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, n=n, order=LOOP_ORDERS[order])
+    return Tiling(mapping, float(traffic), float(work))
 
 
 def _candidates(g: MacGeometry, arch: Arch, products: int) -> _Axes:
