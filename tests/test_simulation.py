@@ -88,6 +88,7 @@ KNOBS: dict[str, Any] = {
     "activation_buffer.double_buffered": False,
     "activation_buffer.bytes_per_cycle": 1,
     "activation_buffer.resident_bytes": 512,
+    "activation_buffer.im2col": "buffer",
     "output_buffer.size_bytes": 128,
     "output_buffer.double_buffered": False,
     "output_buffer.bytes_per_cycle": 1,

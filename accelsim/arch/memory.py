@@ -61,6 +61,14 @@ class ActivationBufferConfig(BufferConfig):
             "that reads them; the slots for tiles share the rest; 0: every tensor goes through DRAM"
         ),
     ] = 0
+    im2col: Annotated[
+        fields.Im2col,
+        Field(
+            description="where the windows of a convolution are unrolled into a matrix of pixels x reduction: implicit, addresses are "
+            "generated at the array, and a tile holds the part of the image under its windows; buffer, a unit at the memory's input "
+            "writes the matrix of the tile; dram, the DMA fetches the matrix window by window, padding excepted"
+        ),
+    ] = "implicit"
 
     @model_validator(mode="after")
     def _leaves_room_for_tiles(self) -> Self:

@@ -54,6 +54,7 @@ PATHS = [
     "activation_buffer.banks",
     "activation_buffer.ports",
     "activation_buffer.resident_bytes",
+    "activation_buffer.im2col",
     "output_buffer.size_bytes",
     "output_buffer.double_buffered",
     "output_buffer.bytes_per_cycle",
@@ -99,6 +100,7 @@ OTHER_VALUES: dict[str, Any] = {
     "accumulator.bias_bits": 24,
     "accumulator.word_per_slice": False,
     "activation_buffer.resident_bytes": "1 KiB",
+    "activation_buffer.im2col": "dram",
     "requantizer.lanes": 2,
     "vector.lanes": 3,
     "dma.setup_cycles": 9,
@@ -141,7 +143,7 @@ buffers = st.fixed_dictionaries(
 )
 activation_buffers = buffers.flatmap(
     lambda buffer: st.integers(0, buffer["size_bytes"] - 2).map(lambda kept: {**buffer, "resident_bytes": kept})
-)
+).flatmap(lambda buffer: st.sampled_from(["implicit", "buffer", "dram"]).map(lambda mode: {**buffer, "im2col": mode}))
 
 
 @st.composite
