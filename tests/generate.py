@@ -366,6 +366,7 @@ def random_arch(rng: Rng) -> Arch:
             "output_buffer.double_buffered": bool(rng.integers(2)),
             "requantizer.lanes": int(rng.integers(1, 17)),
             "vector.lanes": int(rng.integers(1, 17)),
+            "dma.queues": int(own.choice([1, 2, 3, 3])),
             "dma.setup_cycles": int(rng.integers(0, 10)),
             "dram.bandwidth_bytes_per_s": int(rng.integers(10**7, 10**10)),
             "dram.latency_ns": float(rng.integers(0, 200)),

@@ -96,6 +96,7 @@ KNOBS: dict[str, Any] = {
     **{f"{buffer}_buffer.ports": 1 for buffer in ("weight", "activation", "output")},
     "requantizer.lanes": 1,
     "vector.lanes": 1,
+    "dma.queues": 1,
     "dma.setup_cycles": 50,
     "dram.bandwidth_bytes_per_s": 10**9,
     "dram.latency_ns": 1000.0,

@@ -84,6 +84,13 @@ class ActivationBufferConfig(BufferConfig):
 class DmaConfig(Section):
     """The queues between DRAM and the buffers."""
 
+    queues: Annotated[
+        fields.DmaQueues,
+        Field(
+            description="in-order queues of each core: 3, weight loads, activation loads, stores; 2, loads, stores; 1, all transfers in "
+            "program order, so that a store waits in front of the loads behind it"
+        ),
+    ] = 3
     setup_cycles: Annotated[fields.SetupCycles, Field(description="cycles before each transfer")] = 0
     weight_compression: Annotated[
         fields.Compression | None,

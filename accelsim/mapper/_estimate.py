@@ -15,10 +15,10 @@ WEIGHTS_OUTER = 0
 NOTHING_FITS = -1
 IMPLICIT, IN_DRAM = 0, 2
 """Places in :data:`accelsim.program.im2col.MODES`."""
-MACHINE = 17
+MACHINE = 18
 (WEIGHT_CAPACITY, ACTIVATION_CAPACITY, ACCUMULATOR_CAPACITY, OUTPUT_CAPACITY) = range(4)
 (WEIGHT_BITS, ACTIVATION_BITS, OUTPUT_BITS, WORDS) = range(4, 8)
-(SETUP, CLOCK, BANDWIDTH, LATENCY, DEPTH, INPUTS_KEPT, OUTPUTS_KEPT, IM2COL, FILL_WIDTH) = range(8, MACHINE)
+(SETUP, CLOCK, BANDWIDTH, LATENCY, DEPTH, INPUTS_KEPT, OUTPUTS_KEPT, IM2COL, FILL_WIDTH, QUEUES) = range(8, MACHINE)
 """Places of what the estimate needs of the machine and the operands, in one float64 record."""
 
 
@@ -54,7 +54,8 @@ def best_tiling(
     ``shape`` = (n, oh, ow, oc per group, ic per group, kh, kw, groups); ``pixels`` (P, 3): oh, ow, n; ``taps`` (T, 2): kh, kw;
     ``channels`` (C, 3): oc, ic, groups; ``rows``, ``columns`` (P, T): extents of the input under a tile. Every tile is taken at
     full size. Cycles are the longest of the DRAM port, the array, and the round trip of a buffer slot (load, latency, compute,
-    free again), plus the first load, which nothing hides. Padding that im2col leaves out of a fetch is taken to be fetched.
+    free again), plus the first load, which nothing hides; where one queue moves everything, the first load, the work and the store
+    of each tile of the output in turn. Padding that im2col leaves out of a fetch is taken to be fetched.
     Of the tilings within ``slack`` (a fraction) of the fewest cycles, the one of least traffic, then array cycles, then tiles.
     """
     combinations = len(pixels) * len(taps) * len(channels)
@@ -101,6 +102,7 @@ def best_tiling(
                 if machine[OUTPUTS_KEPT]:
                     output_tile = 0.0
                 output_cycles = stores * _port(machine, output_tile) if output_tile else 0.0
+                in_turn = machine[QUEUES] == 1 and input_cycles > 0 and output_cycles > 0
                 load = weight_cycles + input_cycles + machine[LATENCY] + cost[5]
                 for order in range(ORDERS):
                     weight_loads, input_loads = loads(order, spatial, channel, group_tiles, steps)
@@ -108,6 +110,11 @@ def best_tiling(
                     trips = max(weight_loads, input_loads) * (load + compute) // machine[DEPTH]
                     i = order * combinations + at
                     cycles[i] = max(port, max(float(computes) * compute, trips)) + load
+                    if in_turn:
+                        moved = weight_cycles + input_cycles
+                        first = load if steps > 1 else load - moved + (port - output_cycles) / stores
+                        beside = max(float(steps) * compute, max((steps - 1) * moved, trips / stores))
+                        cycles[i] = stores * (first + beside) + output_cycles
                     traffic[i] = weight_loads * weight_tile + input_loads * input_tile + stores * output_tile
                     work[i], tiles[i] = float(computes) * compute, computes
     return _least(cycles, traffic, work, tiles, slack)

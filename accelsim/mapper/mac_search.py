@@ -107,7 +107,7 @@ def _machine(bits: OperandBits, kept: Kept, words: int, arch: Arch, shares: int)
     port = *turns, dram_latency_cycles(arch), tiles
     widths, inputs = (bits.weight, bits.activation, bits.output), arch.activation_buffer
     matrix = MODES.index(inputs.im2col), inputs.bytes_per_cycle or 0
-    return np.array([*capacities, *widths, words, *port, *kept, *matrix], dtype=np.float64)
+    return np.array([*capacities, *widths, words, *port, *kept, *matrix, arch.dma.queues], dtype=np.float64)
 
 
 def _parts(size: int, unit: int = 1) -> list[int]:

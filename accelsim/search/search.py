@@ -146,7 +146,7 @@ def _limits(layer: MacLayer, bits: OperandBits, arch: Arch) -> Integers:
     return np.array(
         [
             *capacities, bits.weight, bits.activation, bits.output, words, *port, arch.requantizer.lanes, as_bound,
-            shares[-1].geometry.ic, *single, len(shares), MODES.index(matrix),
+            shares[-1].geometry.ic, *single, len(shares), MODES.index(matrix), arch.dma.queues,
         ],
         dtype=np.int64,
     )  # fmt: skip

@@ -62,6 +62,7 @@ PATHS = [
     "output_buffer.ports",
     "requantizer.lanes",
     "vector.lanes",
+    "dma.queues",
     "dma.setup_cycles",
     "dma.weight_compression",
     "dma.zero_run_bits",
@@ -103,6 +104,7 @@ OTHER_VALUES: dict[str, Any] = {
     "activation_buffer.im2col": "dram",
     "requantizer.lanes": 2,
     "vector.lanes": 3,
+    "dma.queues": 2,
     "dma.setup_cycles": 9,
     "dma.weight_compression": "zero_run_length",
     "dma.zero_run_bits": 5,
@@ -193,6 +195,7 @@ machines = st.fixed_dictionaries(
         "vector": st.fixed_dictionaries({"lanes": sides}),
         "dma": st.fixed_dictionaries(
             {
+                "queues": st.integers(1, 3),
                 "setup_cycles": st.integers(0, 10**9),
                 "weight_compression": st.sampled_from([None, "zero_run_length"]),
                 "zero_run_bits": st.integers(1, 16),
