@@ -349,6 +349,7 @@ def random_arch(rng: Rng) -> Arch:
 
     One of three keeps no tensors on chip; most of those have several cores.
     """
+    own = rng.spawn(1)[0]
     resident = int(rng.choice([0, rng.integers(1, 400), rng.integers(400, 6000)]))
     arch = load_arch("edge_16x16").with_(
         random_array(rng)
@@ -364,10 +365,12 @@ def random_arch(rng: Rng) -> Arch:
             "activation_buffer.fuse_pairs": resident > 0 and resident % 2 == 0,
             "activation_buffer.double_buffered": bool(rng.integers(2)),
             "activation_buffer.bytes_per_cycle": None if rng.random() < 0.5 else int(rng.integers(1, 9)),
+            "activation_buffer.im2col": str(own.choice(["implicit", "implicit", "buffer", "dram"])),
             "output_buffer.size_bytes": int(rng.integers(100, 500)),
             "output_buffer.double_buffered": bool(rng.integers(2)),
             "requantizer.lanes": int(rng.integers(1, 17)),
             "vector.lanes": int(rng.integers(1, 17)),
+            "dma.queues": int(own.choice([1, 2, 3, 3])),
             "dma.setup_cycles": int(rng.integers(0, 10)),
             "dram.bandwidth_bytes_per_s": int(rng.integers(10**7, 10**10)),
             "dram.latency_ns": float(rng.integers(0, 200)),

@@ -23,6 +23,7 @@ from accelsim.program.footprint import (
     mac_footprint,
     slot_capacity,
 )
+from accelsim.program.im2col import IMPLICIT, MODES
 from accelsim.program.mapping import LOOP_ORDERS
 
 Candidates = NDArray[np.int64]
@@ -76,7 +77,8 @@ def best_mac_mapping(
         array, machine, shape, axes.pixels, axes.taps, axes.channels, rows, columns, CYCLE_SLACK
     )
     if best == NOTHING_FITS:
-        raise _nothing_fits(name, mac_footprint(g, _combined(axes), bits, words), arch)
+        expanded = arch.activation_buffer.im2col != IMPLICIT
+        raise _nothing_fits(name, mac_footprint(g, _combined(axes), bits, words, expanded=expanded), arch)
     counts = len(LOOP_ORDERS), len(axes.pixels), len(axes.taps), len(axes.channels)
     order, p, t, c = (int(i) for i in np.unravel_index(best, counts))
     (oh, ow, n), (kh, kw), (oc, ic, groups) = axes.pixels[p].tolist(), axes.taps[t].tolist(), axes.channels[c].tolist()
@@ -115,7 +117,9 @@ def _machine(bits: OperandBits, kept: Kept, words: int, arch: Arch, shares: int)
     tiles = min(depth(memory, arch) for memory in memories[:2])
     turns = shares * arch.dma.setup_cycles, shares * arch.clock_hz, arch.dram.bandwidth_bytes_per_s
     port = *turns, dram_latency_cycles(arch), tiles
-    return np.array([*capacities, bits.weight, bits.activation, bits.output, words, *port, *kept], dtype=np.float64)
+    widths, inputs = (bits.weight, bits.activation, bits.output), arch.activation_buffer
+    matrix = MODES.index(inputs.im2col), inputs.bytes_per_cycle or 0
+    return np.array([*capacities, *widths, words, *port, *kept, *matrix, arch.dma.queues], dtype=np.float64)
 
 
 def _parts(size: int, unit: int = 1) -> list[int]:

@@ -16,6 +16,7 @@ from accelsim.program.array_model import ArrayCost, ComputeTiles, array_cost
 from accelsim.program.columns import LayerBlock
 from accelsim.program.cost import lane_cycles
 from accelsim.program.footprint import accumulator_words, packed_bytes, passes
+from accelsim.program.im2col import IMPLICIT, Windows
 from accelsim.program.kinds import Engine, Memory
 from accelsim.program.mapping import MacMapping
 from accelsim.program.site import Site
@@ -205,9 +206,15 @@ def _load_weights(block: LayerBlock, layer: MacLayer, tiles: MacTiles, loads: In
 def _load_inputs(block: LayerBlock, layer: MacLayer, tiles: MacTiles, rows: Index, users: Index, site: Site) -> None:
     new = tiles.new_inputs
     boxes = Boxes(tiles.inputs.lo[new], tiles.inputs.hi[new])
-    size = packed_bytes(boxes.volume, site.bits(layer.inputs[0]))
+    windows = None
+    if site.arch.activation_buffer.im2col != IMPLICIT:
+        pixels, taps = (Boxes(part.lo[new], part.hi[new]) for part in (tiles.output, tiles.weights))
+        windows = Windows(layer.geometry, pixels, taps, boxes)
+    held = boxes.volume if windows is None else windows.elements
+    size = packed_bytes(held, site.bits(layer.inputs[0]))
     offset, free = site.rings[Memory.ACTIVATIONS].fill(_last_users(new, users) + block.base)
-    put_loads(block, rows[new], boxes, Slots(Memory.ACTIVATIONS, offset, size, free), operand(layer, 0), site)
+    slots = Slots(Memory.ACTIVATIONS, offset, size, free, windows)
+    put_loads(block, rows[new], boxes, slots, operand(layer, 0), site)
 
 
 def _cost(layer: MacLayer, tiles: MacTiles, site: Site, key: tuple[MacGeometry, MacMapping]) -> ArrayCost:
