@@ -63,6 +63,12 @@ def _check(model: TfliteModel) -> None:
                 "activations are float (dynamic-range quantization); convert the network without optimizations, as float32",
                 path=model.path,
             )
+    for index in model.outputs:
+        if index in model.inputs or tensors[index].is_constant:
+            raise ModelError(
+                f"{model.path}: graph output {tensors[index].name!r} is a graph input or a constant; expected outputs of operators",
+                path=model.path,
+            )
     for index in model.inputs:
         if tensors[index].type != "FLOAT32":
             raise ModelError(

@@ -290,6 +290,16 @@ REFUSED: dict[str, tuple[Any, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["x", "w"])
+def test_an_output_that_no_operator_makes_is_refused(name: str, tmp_path: Path) -> None:
+    net = TfNet(1, IMAGE)
+    y = net.conv("x", 3)
+    net.tensors += [T("h", (3,), "FLOAT16", data=np.ones(3)), T("w", (3,), "FLOAT32")]
+    net.operators.append(Op("DEQUANTIZE", ["h"], ["w"]))
+    with pytest.raises(ModelError, match=f"graph output '{name}' is a graph input or a constant"):
+        read_float(net.save(tmp_path, y, name))
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_refused_names_file_operator_and_reason(name: str, tmp_path: Path) -> None:
     build, text = REFUSED[name]
