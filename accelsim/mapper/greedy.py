@@ -12,6 +12,7 @@ from accelsim.graph import Graph, Layer, MacGeometry, MacLayer, Reshape, VectorL
 from accelsim.mapper.mac_search import Kept, best_mac_mapping
 from accelsim.mapper.vector_search import vector_mapping
 from accelsim.program import MacMapping, Mapping
+from accelsim.program.compression import coded_share
 from accelsim.program.footprint import OperandBits, accumulator_words, operand_bits
 from accelsim.program.residency import likely_kept
 from accelsim.program.split import mac_shares
@@ -19,15 +20,15 @@ from accelsim.program.split import mac_shares
 
 def map_graph(graph: Graph, *, arch: Arch) -> tuple[Mapping | None, ...]:
     """A mapping for every layer (None for a Reshape, which moves nothing); equal layers are mapped once."""
-    known: dict[tuple[MacGeometry, OperandBits, Kept], MacMapping] = {}
+    known: dict[tuple[MacGeometry, OperandBits, Kept, float], MacMapping] = {}
     kept = likely_kept(graph, arch)
     mappings: list[Mapping | None] = []
     for layer in graph.layers:
         if isinstance(layer, MacLayer):
             bits = operand_bits(layer, graph)
-            key = (layer.geometry, bits, Kept(layer.inputs[0] in kept, layer.output in kept))
+            key = (layer.geometry, bits, Kept(layer.inputs[0] in kept, layer.output in kept), coded_share(layer, arch))
             if key not in known:
-                known[key] = _map_mac(layer, bits, key[2], arch)
+                known[key] = _map_mac(layer, bits, key[2], key[3], arch)
             mappings.append(known[key])
         else:
             mappings.append(map_layer(layer, graph=graph, arch=arch))
@@ -39,7 +40,7 @@ def map_layer(layer: Layer, *, graph: Graph, arch: Arch) -> Mapping | None:
     if isinstance(layer, Reshape):
         return None
     if isinstance(layer, MacLayer):
-        return _map_mac(layer, operand_bits(layer, graph), Kept(False, False), arch)
+        return _map_mac(layer, operand_bits(layer, graph), Kept(False, False), coded_share(layer, arch), arch)
     if isinstance(layer, VectorLayer):
         widths = [graph.tensors[name].format.bits for name in layer.inputs]
         return vector_mapping(layer, input_bits=widths, output_bits=graph.tensors[layer.output].format.bits, arch=arch)
@@ -48,8 +49,18 @@ def map_layer(layer: Layer, *, graph: Graph, arch: Arch) -> Mapping | None:
     )
 
 
-def _map_mac(layer: MacLayer, bits: OperandBits, kept: Kept, arch: Arch) -> MacMapping:
+def _map_mac(layer: MacLayer, bits: OperandBits, kept: Kept, coded: float, arch: Arch) -> MacMapping:
     words = accumulator_words(bits.activation, arch)
     shares = mac_shares(layer.geometry, bits=bits, arch=arch)
     largest = shares[0].geometry
-    return best_mac_mapping(layer.name, largest, bits=bits, kept=kept, words=words, arch=arch, shares=len(shares))
+    return best_mac_mapping(
+        layer.name,
+        largest,
+        whole=layer.geometry,
+        bits=bits,
+        kept=kept,
+        words=words,
+        arch=arch,
+        shares=len(shares),
+        coded=coded,
+    )
