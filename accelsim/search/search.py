@@ -114,7 +114,7 @@ def search_layers(
         if not isinstance(layer, MacLayer):
             mappings.append(map_layer(layer, graph=graph, arch=arch))
             continue
-        key = (layer.geometry, operand_bits(layer, graph))
+        key = (layer.geometry, operand_bits(layer, graph), layer.name if _coded(layer, arch) else "")
         if key not in known:
             known[key] = search_mapping(layer, graph=graph, arch=arch, objective=objective, table=table)
         found[layer.name] = known[key]
@@ -141,20 +141,36 @@ def _limits(layer: MacLayer, bits: OperandBits, arch: Arch) -> Integers:
     port = [arch.dma.setup_cycles, arch.clock_hz, arch.dram.bandwidth_bytes_per_s, dram_latency_cycles(arch)]
     matrix, width = arch.activation_buffer.im2col, arch.activation_buffer.bytes_per_cycle
     as_bound = arch.output_buffer.bytes_per_cycle is None and arch.dram.bytes_per_burst == 1
-    as_bound = as_bound and (matrix == IMPLICIT or width is None)
+    coded = _coded(layer, arch)
+    as_bound = as_bound and (matrix == IMPLICIT or width is None) and not coded
+    g = layer.geometry
     shares = mac_shares(layer.geometry, bits=bits, arch=arch)
     return np.array(
         [
             *capacities, bits.weight, bits.activation, bits.output, words, *port, arch.requantizer.lanes, as_bound,
             shares[-1].geometry.ic, *single, len(shares), MODES.index(matrix), arch.dma.queues,
+            8 * arch.dram.bytes_per_burst, g.ic, g.oc, _nonzero(layer, bits, arch) if coded else -1,
         ],
         dtype=np.int64,
     )  # fmt: skip
 
 
+def _coded(layer: MacLayer, arch: Arch) -> bool:
+    """Whether the layer's weights stand coded in DRAM, so that traffic depends on what they are."""
+    return arch.dma.weight_compression is not None and layer.weights is not None
+
+
+def _nonzero(layer: MacLayer, bits: OperandBits, arch: Arch) -> int:
+    """Weights other than 0 in the share that has fewest: what stands in DRAM of coded weights, runs and flags apart, at least."""
+    assert layer.weights is not None
+    shares = mac_shares(layer.geometry, bits=bits, arch=arch)
+    counts = (np.count_nonzero(layer.weights[s.channel : s.channel + s.geometry.oc]) for s in shares)
+    return int(min(counts))
+
+
 def _energies(layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable) -> NDArray[np.float64]:
-    """Picojoules: of what no tiling changes, then per weight read, activation read, accumulator write, byte of weights moved, of
-    activations fetched, of activations held, of outputs moved, and cycle.
+    """Picojoules: of what no tiling changes, then per weight read, activation read, accumulator write, byte of weights, of
+    activations, of outputs in their buffers, byte read from DRAM, byte written there, and cycle.
 
     All but the first and the last as often as there are shares, of which the kernel sees the smallest.
     """
@@ -164,16 +180,16 @@ def _energies(layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable) -> 
     load_weights, load_inputs = (
         pj["array_load"] if STATIONARY[arch.array.dataflow] == operand else 0.0 for operand in ("weights", "inputs")
     )
-    fetch = pj["dram_read"] + pj["dma_transfer"]
     per_share = np.array(
         [
             bits.weight * (pj["weight_buffer_read"] + load_weights),
             bits.activation * (pj["activation_buffer_read"] + load_inputs),
             words * (pj["accumulator_read"] + pj["accumulator_write"]),
-            8 * (pj["weight_buffer_write"] + fetch),
-            8 * fetch,
+            8 * pj["weight_buffer_write"],
             8 * pj["activation_buffer_write"],
-            8 * (pj["output_buffer_write"] + pj["output_buffer_read"] + pj["dram_write"] + pj["dma_transfer"]),
+            8 * (pj["output_buffer_write"] + pj["output_buffer_read"]),
+            8 * (pj["dram_read"] + pj["dma_transfer"]),
+            8 * (pj["dram_write"] + pj["dma_transfer"]),
         ]
     )
     fixed = layer.macs * pj["array_mac"] + outputs * pj["requantizer_requant"]
