@@ -61,6 +61,13 @@ class ActivationBufferConfig(BufferConfig):
             "that reads them; the slots for tiles share the rest; 0: every tensor goes through DRAM"
         ),
     ] = 0
+    fuse_pairs: Annotated[
+        StrictBool,
+        Field(
+            description="whether two layers may be computed in step, band by band of rows, with a window of the rows between them in "
+            "resident_bytes, where the whole tensor does not fit and less DRAM traffic is needed"
+        ),
+    ] = False
     im2col: Annotated[
         fields.Im2col,
         Field(

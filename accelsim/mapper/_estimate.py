@@ -16,11 +16,11 @@ WEIGHTS_OUTER = 0
 NOTHING_FITS = -1
 IMPLICIT, IN_DRAM = 0, 2
 """Places in :data:`accelsim.program.im2col.MODES`."""
-MACHINE = 23
+MACHINE = 24
 (WEIGHT_CAPACITY, ACTIVATION_CAPACITY, ACCUMULATOR_CAPACITY, OUTPUT_CAPACITY) = range(4)
 (WEIGHT_BITS, ACTIVATION_BITS, OUTPUT_BITS, WORDS) = range(4, 8)
-(SETUP, CLOCK, BANDWIDTH, LATENCY, DEPTH, INPUTS_KEPT, OUTPUTS_KEPT, IM2COL, FILL_WIDTH, QUEUES) = range(8, 18)
-(BURST, READ_CLOCKS, WRITE_CLOCKS, BURST_CLOCKS, CODED) = range(18, MACHINE)
+(SETUP, CLOCK, BANDWIDTH, LATENCY, DEPTH, INPUTS_KEPT, OUTPUTS_KEPT, WEIGHTS_KEPT) = range(8, 16)
+(IM2COL, FILL_WIDTH, QUEUES, BURST, READ_CLOCKS, WRITE_CLOCKS, BURST_CLOCKS, CODED) = range(16, MACHINE)
 """Places of what the estimate needs of the machine and the operands, in one float64 record."""
 
 
@@ -76,9 +76,10 @@ def best_tiling(
     rows: Any,
     columns: Any,
     slack: float,
-) -> int:
-    """``(order * pixels + pixel) * taps + tap) * channels + channel`` of the best tiling; NOTHING_FITS where none fits.
+) -> tuple[int, float, float]:
+    """(index, DRAM bytes, array cycles) of the best tiling; the index is NOTHING_FITS where none fits.
 
+    The index is ``(order * pixels + pixel) * taps + tap) * channels + channel``.
     ``shape`` = (n, oh, ow, oc per group, ic per group, kh, kw, groups); ``tensors`` (3, 3): the inner three sizes of weights, inputs
     and outputs as they stand in DRAM; ``pixels`` (P, 3): oh, ow, n; ``taps`` (T, 2): kh, kw;
     ``channels`` (C, 3): oc, ic, groups; ``rows``, ``columns`` (P, T): extents of the input under a tile. Every tile is taken at
@@ -86,6 +87,8 @@ def best_tiling(
     free again), plus the first load, which nothing hides; where one queue moves everything, the first load, the work and the store
     of each tile of the output in turn. Padding that im2col leaves out of a fetch is taken to be fetched.
     Of the tilings within ``slack`` (a fraction) of the fewest cycles, the one of least traffic, then array cycles, then tiles.
+    Where the weights are kept from part to part of a layer only tilings with all of them in one tile count, which cost the port
+    nothing.
     """
     combinations = len(pixels) * len(taps) * len(channels)
     cycles = np.full(ORDERS * combinations, np.inf)
@@ -119,6 +122,8 @@ def best_tiling(
                 channel = group_tiles * parts(shape[3], oc)
                 steps = tap_steps * parts(shape[4], ic)
                 stores, computes = spatial * channel, spatial * channel * steps
+                if machine[WEIGHTS_KEPT] and channel * steps > 1:
+                    continue
                 cost = tile_cost(array, n * oh * ow, kh * kw * ic, oc, groups, False)
                 compute = cost[0]
                 if machine[BURST] > 1:
@@ -132,7 +137,11 @@ def best_tiling(
                     )
                 elif machine[CODED] > 0:
                     weight_tile = np.ceil(weight_tile * machine[CODED])
-                weight_cycles, input_cycles = _port(machine, weight_tile, machine[READ_CLOCKS]), 0.0
+                weight_cycles, input_cycles = 0.0, 0.0
+                if machine[WEIGHTS_KEPT]:
+                    weight_tile = 0.0
+                else:
+                    weight_cycles = _port(machine, weight_tile, machine[READ_CLOCKS])
                 if machine[INPUTS_KEPT]:
                     input_tile = 0.0
                 else:
@@ -157,7 +166,8 @@ def best_tiling(
                         cycles[i] = stores * (first + beside) + output_cycles
                     traffic[i] = weight_loads * weight_tile + input_loads * input_tile + stores * output_tile
                     work[i], tiles[i] = float(computes) * compute, computes
-    return _least(cycles, traffic, work, tiles, slack)
+    best = _least(cycles, traffic, work, tiles, slack)
+    return best, traffic[best], work[best]
 
 
 @njit

@@ -32,10 +32,19 @@ CYCLE_SLACK = 0.02
 
 
 class Kept(NamedTuple):
-    """Whether a layer's input, and its output, stay on chip, where they cost the DRAM port nothing."""
+    """Whether a layer's input, its output, and its weights are on chip, where they cost the DRAM port nothing."""
 
     inputs: bool
     outputs: bool
+    weights: bool = False
+
+
+class Tiling(NamedTuple):
+    """A mapping and what it was chosen for: estimated DRAM ``traffic`` in bytes and array ``cycles``."""
+
+    mapping: MacMapping
+    traffic: float
+    cycles: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +67,7 @@ def best_mac_mapping(
     arch: Arch,
     shares: int = 1,
     coded: float = 0.0,
-) -> MacMapping:
+) -> Tiling:
     """Of the legal candidates within CYCLE_SLACK of the fewest estimated cycles, the one with the least DRAM traffic.
 
     So many cores have a share like ``geometry`` of ``whole`` and take turns at the DRAM port. ``coded``: size of the weights in DRAM
@@ -75,7 +84,7 @@ def best_mac_mapping(
     array = array_record(arch, bits=widths, passes=passes, products=products)
     machine = _machine(bits, kept, words, arch, shares, coded)
     tensors = np.array([whole.weight_shape[1:], whole.input_shape[1:], whole.output_shape[1:]], dtype=np.float64)
-    best = best_tiling(
+    best, traffic, work = best_tiling(
         array, machine, shape, tensors, axes.pixels, axes.taps, axes.channels, rows, columns, CYCLE_SLACK
     )
     if best == NOTHING_FITS:
@@ -84,7 +93,8 @@ def best_mac_mapping(
     counts = len(LOOP_ORDERS), len(axes.pixels), len(axes.taps), len(axes.channels)
     order, p, t, c = (int(i) for i in np.unravel_index(best, counts))
     (oh, ow, n), (kh, kw), (oc, ic, groups) = axes.pixels[p].tolist(), axes.taps[t].tolist(), axes.channels[c].tolist()
-    return MacMapping(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, n=n, order=LOOP_ORDERS[order])
+    mapping = MacMapping(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, n=n, order=LOOP_ORDERS[order])
+    return Tiling(mapping, float(traffic), float(work))
 
 
 def _candidates(g: MacGeometry, arch: Arch, products: int) -> _Axes:

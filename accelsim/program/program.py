@@ -31,8 +31,8 @@ class Program:
     earlier in program order; the first ``sources[i]`` of them made the on-chip data that it reads.
     ``bus_bytes`` are what the DRAM's bus moves in whole bursts for the ``amount`` asked for, ``activates`` the DRAM rows opened.
     ``stream_cycles``, ``weight_reads``, ``activation_reads`` (elements) and ``accumulator_writes`` (words) belong to compute
-    operations and are 0 elsewhere. Program order is layer by layer, and within a layer core by core; engines and on-chip memories
-    are the core's own.
+    operations and are 0 elsewhere. Program order is layer by layer, or band by band of two fused layers
+    (:class:`~accelsim.program.fusion.Fused`), and within a layer core by core; engines and on-chip memories are the core's own.
     """
 
     graph: Graph

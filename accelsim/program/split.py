@@ -1,4 +1,4 @@
-"""How a layer is shared out over the cores: each computes a box of the output, by channels or by rows."""
+"""Parts of a layer, each a box of its output: what every core computes, by channels or by rows."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ _CHANNELS, _ROWS = "channels", "rows"
 class MacShare:
     """The part of a MAC layer that ``core`` computes, as a layer of its own.
 
-    ``geometry`` reads the same input rows and columns; its first output is the layer's at ``row`` and ``channel``, its first
-    input channel the layer's at ``input_channel``.
+    ``geometry`` reads the same input rows and columns; its first output is the layer's at ``image``, ``row`` and ``channel``, its
+    first input channel the layer's at ``input_channel``.
     """
 
     core: int
     geometry: MacGeometry
+    image: int = 0
     row: int = 0
     channel: int = 0
     input_channel: int = 0
@@ -33,7 +34,7 @@ class MacShare:
     @property
     def begin(self) -> tuple[int, int, int, int]:
         """Where the share begins in the layer's output view."""
-        return 0, self.row, 0, self.channel
+        return self.image, self.row, 0, self.channel
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -72,7 +72,7 @@ def put_loads(block: LayerBlock, rows: Index, boxes: Boxes, slots: Slots, source
     if source is not None:
         for stores in site.written(source.tensor, boxes, source.view):
             block.wait(rows, stores)
-        site.residency.recalled(source.tensor, rows + block.base)
+        site.residency.recalled(source.tensor, rows + block.base, boxes)
 
 
 def _loaded(block: LayerBlock, boxes: Boxes, size: Index, source: Operand | None, site: Site) -> Transfer:
@@ -115,7 +115,7 @@ def put_stores(
         moved = site.dram.tensor(layer.output, boxes, layer.output_shape, bits, size, write=True)
     else:
         moved, latency, engine = _recalled(size, site), 0, Engine.KEEP
-        block.wait(rows[:1], np.array([site.residency.freed(layer.output)]))
+        block.wait(rows, site.residency.freed(layer.output, boxes))
     cycles, width = moved.cycles, site.arch.output_buffer.bytes_per_cycle
     if width is not None:
         cycles = np.maximum(cycles, ceil_div(size, width))

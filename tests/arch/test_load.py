@@ -381,6 +381,7 @@ def test_anchors_are_fine_where_they_stay_small(here: Path) -> None:
     assert arch.activation_buffer.model_dump() == {
         **arch.weight_buffer.model_dump(),
         "resident_bytes": 0,
+        "fuse_pairs": False,
         "im2col": "implicit",
     }
 

@@ -54,6 +54,7 @@ PATHS = [
     "activation_buffer.banks",
     "activation_buffer.ports",
     "activation_buffer.resident_bytes",
+    "activation_buffer.fuse_pairs",
     "activation_buffer.im2col",
     "output_buffer.size_bytes",
     "output_buffer.double_buffered",
@@ -101,6 +102,7 @@ OTHER_VALUES: dict[str, Any] = {
     "accumulator.bias_bits": 24,
     "accumulator.word_per_slice": False,
     "activation_buffer.resident_bytes": "1 KiB",
+    "activation_buffer.fuse_pairs": True,
     "activation_buffer.im2col": "dram",
     "requantizer.lanes": 2,
     "vector.lanes": 3,
@@ -144,7 +146,9 @@ buffers = st.fixed_dictionaries(
     }
 )
 activation_buffers = buffers.flatmap(
-    lambda buffer: st.integers(0, buffer["size_bytes"] - 2).map(lambda kept: {**buffer, "resident_bytes": kept})
+    lambda buffer: st.integers(0, buffer["size_bytes"] - 2).map(
+        lambda kept: {**buffer, "resident_bytes": kept, "fuse_pairs": kept % 2 == 0}
+    )
 ).flatmap(lambda buffer: st.sampled_from(["implicit", "buffer", "dram"]).map(lambda mode: {**buffer, "im2col": mode}))
 
 
