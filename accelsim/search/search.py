@@ -69,7 +69,8 @@ def search_mapping(
     ``kept`` says which of its tensors stand in the resident memory.
 
     All tilings are bounded from below (cycles by :func:`accelsim.search._bounds.evaluate`, energy exactly up to the packing
-    of narrow operands); those of least bound are scheduled in turn until the next bound is no better than the best schedule.
+    of narrow operands); those of least bound are scheduled in turn until the next bound is no better than the best schedule. Where
+    FINALISTS of them do not get there, the greedy mapper's choice is scheduled as well.
     """
     from accelsim.search._bounds import LIMITS, search
 
@@ -94,7 +95,7 @@ def search_mapping(
             return replace(found, proved=True)
         mapping = _mapping(best[i])
         cycles, energy = _scheduled(alone, mapping, arch, energies, kept)
-        value = {"cycles": float(cycles), "energy": energy, "edp": cycles * energy}[objective]
+        value = _value(objective, cycles, energy)
         if (
             found is None or value < found.value
         ):  # a bound sums in another order, and may round above the schedule's value
@@ -104,7 +105,28 @@ def search_mapping(
             )  # fmt: skip
         found = replace(found, scheduled=done + 1)
     assert found is not None
-    return replace(found, proved=len(order) == fitting)
+    if len(order) == fitting:
+        return replace(found, proved=True)
+    return _no_worse_than_greedy(found, layer, graph, arch, energies, kept)
+
+
+def _no_worse_than_greedy(
+    found: Found, layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable, kept: Kept
+) -> Found:
+    """``found``, or what the greedy mapper chooses where that is better: bounds far below the schedules rank tilings badly."""
+    mapping = map_layer(layer, graph=graph, arch=arch)
+    assert isinstance(mapping, MacMapping)
+    cycles, energy = _scheduled(_alone(layer, graph), mapping, arch, table, kept)
+    value = _value(found.objective, cycles, energy)
+    found = replace(found, scheduled=found.scheduled + 1)
+    if value >= found.value:
+        return found
+    return replace(found, mapping=mapping, value=value, cycles=cycles, energy_pj=energy, closed_form=False)
+
+
+def _value(objective: Objective, cycles: int, energy: float) -> float:
+    """What is minimised."""
+    return {"cycles": float(cycles), "energy": energy, "edp": cycles * energy}[objective]
 
 
 def search_graph(
