@@ -68,6 +68,16 @@ def ladder(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
     yield Step(key, names.text(key, operator=pair.mine.operator), pair.machine.layer(pair.mine, inputs))
 
 
+def unrewritten(oracle: Array, plain: Array, steps: Sequence[Step], rewriting: str) -> Step:
+    """Before all ``steps`` of a runtime: its codes of the model as the file has it, where a difference vanishes with them.
+
+    It vanishes where ``plain`` is the machine's code, or what the runtime's known arithmetic says.
+    """
+    theirs, given = plain.reshape(-1), oracle.reshape(-1)
+    vanishes = (theirs == steps[0].codes.reshape(-1)) | (theirs == steps[-1].codes.reshape(-1))
+    return Step(names.REWRITING, names.text(names.REWRITING, detail=rewriting), np.where(vanishes, theirs, given))
+
+
 def _linear(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
     reference, mine = pair.reference, pair.mine
     assert is_linear(reference)

@@ -28,8 +28,8 @@ REWRITING = "graph rewriting"
 RANGE = "reduced range"
 
 STEPS = (
-    FLOAT, BIAS_ROUNDING, KERNEL, WEIGHTS, INPUT_ZERO, PADDING, BIAS, SCALE, MULTIPLIER, PRODUCT, WIDTH, PARITY, TIE, TRUNCATION, ROUNDING,
-    OUTPUT_ZERO, CLAMP, OPERATOR, ACCUMULATOR,
+    FLOAT, BIAS_ROUNDING, REWRITING, KERNEL, WEIGHTS, INPUT_ZERO, PADDING, BIAS, SCALE, MULTIPLIER, PRODUCT, WIDTH, PARITY, TIE,
+    TRUNCATION, ROUNDING, OUTPUT_ZERO, CLAMP, OPERATOR, ACCUMULATOR,
 )  # fmt: skip
 """Steps of the ablation, in their order."""
 
@@ -40,6 +40,7 @@ TRUNCATION_RATE = 0.5
 
 _TEXTS = {
     FLOAT: "float accumulate: the oracle sums and scales in floating point",
+    REWRITING: "graph rewriting: the oracle runs other operators than the file has",
     KERNEL: "the oracle's own kernel is not what its arithmetic {rule} says",
     WEIGHTS: "integer weights differ",
     INPUT_ZERO: "input zero point differs",
