@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from accelsim.verification import names
 from accelsim.verification.compare import CauseTally, Tally
 from accelsim.verification.exact import ExactRequant, decimal
-from accelsim.verification.ladder import Pair, ladder, sums_and_reading, unrewritten
+from accelsim.verification.ladder import ladder, sums_and_reading, unrewritten
 from accelsim.verification.records import Finding, FirstDifference, LayerReport
+from accelsim.verification.steps import Pair
 from accelsim.verification.tolerance import Tolerance
 
 Array = NDArray[Any]

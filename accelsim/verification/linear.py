@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from accelsim.graph import Layer, MacLayer, MatMul, Mean, Mul, Rescale, Tensor
 from accelsim.kernels.mac import accumulate_with, centred
-from accelsim.numerics import Requant
+from accelsim.numerics import Requant, Thresholds
 from accelsim.verification.exact import product
 
 Array = NDArray[Any]
@@ -22,6 +22,11 @@ Linear = MacLayer | Mul | Mean | Rescale
 def is_linear(layer: Layer) -> TypeGuard[Linear]:
     """Whether ``layer`` is a sum and a requantization by a multiplier."""
     return isinstance(layer, Linear) and isinstance(layer.requant, Requant)
+
+
+def has_thresholds(layer: Layer) -> TypeGuard[MacLayer]:
+    """Whether ``layer`` is a sum that is compared with thresholds."""
+    return isinstance(layer, MacLayer) and isinstance(layer.requant, Thresholds)
 
 
 def sums_of(layer: Layer, inputs: Sequence[Array]) -> Array:

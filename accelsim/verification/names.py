@@ -16,6 +16,7 @@ SCALE = "scale mismatch"
 MULTIPLIER = "multiplier"
 PRODUCT = "scale product precision"
 WIDTH = "multiplier width"
+THRESHOLDS = "thresholds"
 PARITY = "zero-point parity"
 TIE = "tie rule"
 TRUNCATION = "truncation"
@@ -28,7 +29,7 @@ REWRITING = "graph rewriting"
 RANGE = "reduced range"
 
 STEPS = (
-    FLOAT, BIAS_ROUNDING, REWRITING, KERNEL, WEIGHTS, INPUT_ZERO, PADDING, BIAS, SCALE, MULTIPLIER, PRODUCT, WIDTH, PARITY, TIE,
+    FLOAT, BIAS_ROUNDING, REWRITING, KERNEL, WEIGHTS, INPUT_ZERO, PADDING, BIAS, SCALE, MULTIPLIER, PRODUCT, WIDTH, THRESHOLDS, PARITY, TIE,
     TRUNCATION, ROUNDING, OUTPUT_ZERO, CLAMP, OPERATOR, ACCUMULATOR,
 )  # fmt: skip
 """Steps of the ablation, in their order."""
@@ -51,6 +52,7 @@ _TEXTS = {
     MULTIPLIER: "encoded multipliers differ",
     PRODUCT: "scale product precision",
     WIDTH: "multiplier of {bits} bits",
+    THRESHOLDS: "thresholds: one level of the exact sum per code, where the model has a chain of float32 operators",
     PARITY: "zero-point parity: the zero point is added before the tie is broken, or after",
     TIE: "tie rule",
     TRUNCATION: "truncation",

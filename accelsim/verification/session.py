@@ -16,12 +16,12 @@ from accelsim.importers import load_graph, resolve_model
 from accelsim.values import gather_inputs
 from accelsim.verification import names
 from accelsim.verification.effect import output_effect
-from accelsim.verification.ladder import Pair
 from accelsim.verification.layers import LayerStudy
 from accelsim.verification.machine import MOVING, Machine
 from accelsim.verification.oracles import FAKE_QUANT, Oracle, RewritingOracle, is_float, make_oracle
 from accelsim.verification.records import Finding
 from accelsim.verification.report import VerificationReport
+from accelsim.verification.steps import Pair
 from accelsim.verification.structure import findings, paired
 from accelsim.verification.tolerance import Tolerance
 from accelsim.verification.widths import study_widths
