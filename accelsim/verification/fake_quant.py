@@ -33,7 +33,8 @@ from accelsim.graph import (
     Tensor,
 )
 from accelsim.graph.row_layers import FloatTableSoftmax
-from accelsim.numerics import Requant, Thresholds
+from accelsim.numerics import Requant, Rounding, Thresholds
+from accelsim.verification.exact import DOUBTFUL
 from accelsim.verification.linear import has_thresholds, is_linear, real_multipliers
 
 Array = NDArray[Any]
@@ -72,8 +73,7 @@ def fake_quantized(
     layer: Layer, inputs: Sequence[Array], tensors: Mapping[str, Tensor], kind: Float = np.float32
 ) -> Array:
     """int64 codes of ``layer`` in its output view, from input codes; ``has_float_reading`` must hold."""
-    reals = [_dequantize(x, tensors[name], kind) for x, name in zip(inputs, layer.inputs, strict=True)]
-    views = [x.reshape(view) for x, view in zip(reals, layer.input_shapes, strict=True)]
+    views = _views(layer, inputs, tensors, kind)
     target = tensors[layer.output]
     assert target.scale is not None
     if real_function(layer) is not None:
@@ -81,6 +81,37 @@ def fake_quantized(
     codes = np.rint(_real(layer, views, tensors, kind) / kind(target.scale)) + kind(target.zero_point)
     low, high = _clamp(layer, target)
     return np.asarray(np.clip(codes, low, high).astype(np.int64).reshape(layer.output_shape))
+
+
+def exactly_read(
+    layer: Layer,
+    inputs: Sequence[Array],
+    tensors: Mapping[str, Tensor],
+    *,
+    rounding: Rounding = Rounding.HALF_EVEN,
+    parity: bool = False,
+) -> Array:
+    """As :func:`fake_quantized` in float64, where a value within that precision of half-way between two codes is half-way.
+
+    With ``parity`` the zero point is added before rounding.
+    """
+    if real_function(layer) is not None:
+        return fake_quantized(layer, inputs, tensors, np.float64)
+    target = tensors[layer.output]
+    assert target.scale is not None
+    real = _real(layer, _views(layer, inputs, tensors, np.float64), tensors, np.float64) / np.float64(target.scale)
+    halves = np.rint(2 * real)
+    near = np.abs(2 * real - halves) < np.maximum(np.abs(real), 1.0) * DOUBTFUL
+    before = target.zero_point if parity else 0
+    placed = np.where(near, halves / 2, real) + before
+    away = np.sign(placed) * np.floor(np.abs(placed) + 0.5)
+    codes = (away if rounding is Rounding.HALF_AWAY else np.rint(placed)) + (target.zero_point - before)
+    return np.asarray(np.clip(codes, *_clamp(layer, target)).astype(np.int64).reshape(layer.output_shape))
+
+
+def _views(layer: Layer, inputs: Sequence[Array], tensors: Mapping[str, Tensor], kind: Float) -> list[Array]:
+    reals = [_dequantize(x, tensors[name], kind) for x, name in zip(inputs, layer.inputs, strict=True)]
+    return [x.reshape(view) for x, view in zip(reals, layer.input_shapes, strict=True)]
 
 
 def real_function(layer: Layer) -> RealFunction | None:

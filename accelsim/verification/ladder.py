@@ -15,15 +15,18 @@ import numpy as np
 
 from accelsim.graph import Layer, MacLayer, Mean, Mul, Rescale
 from accelsim.numerics import Requant, Rounding, requantize
+from accelsim.quant import encode_multiplier
 from accelsim.verification import names
-from accelsim.verification.exact import PARITY, ExactRequant, multipliers_of, tie_rule
+from accelsim.verification.exact import ExactRequant, multipliers_of
 from accelsim.verification.fake_quant import chained_codes, fake_quantized
 from accelsim.verification.linear import has_thresholds, is_linear, real_multipliers, sums_of
 from accelsim.verification.other_steps import other_steps
+from accelsim.verification.requant_steps import Reading, parity, requantized
 from accelsim.verification.saturation import pair_saturation
-from accelsim.verification.steps import Array, Pair, Step, expected_rate, same, shares_parameters
+from accelsim.verification.steps import Array, Pair, Step, Tensors, same
 
-Reading = ExactRequant | Requant
+FOLDING = ("tflite_double", "half_up_twice", "single")
+"""Schemes with which a mean's multiplier is divided by its count (LiteRT reference/reduce.h, QuantizedMeanOrSum)."""
 
 
 def ladder(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
@@ -62,6 +65,10 @@ def _linear(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
         low, high = start.clamp_min, start.clamp_max
         reading = ExactRequant(real, Rounding.HALF_EVEN, start.zero_point, low, high)
         key = names.FLOAT
+        if isinstance(reference, Mean) and (centre := _centred(reference, pair.reference_tensors)) is not None:
+            codes = replace(reading, zero_point=centre[1]).codes(sums_of(centre[0], inputs))
+            yield Step(names.FLOAT, names.text(names.FLOAT), codes)
+            key = names.OFFSET
         if isinstance(reference, MacLayer) and reference.real_bias is not None:
             yield _float_step(pair, inputs)
             key = names.BIAS_ROUNDING
@@ -77,7 +84,29 @@ def _linear(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
         sums = sums_of(layer, inputs)
         yield Step(key, names.text(key), _codes(reading, sums))
     scales = real, real_multipliers(mine, pair.tensors)
-    yield from _requantized(reading, mine.requant, sums, scales)
+    whole = _whole_multiplier(mine, pair.tensors) if isinstance(mine, Mean) else None
+    yield from requantized(reading, mine.requant, sums, scales, whole=whole)
+
+
+def _centred(layer: Mean, tensors: Tensors) -> tuple[Mean, int] | None:
+    """The mean with the zero points of its tensors, and the output's; None where the layer has them already.
+
+    LiteRT's kernel over an image sums raw codes and takes both zero points as one rounded number (optimized/integer_ops/mean.h).
+    """
+    source, target = tensors[layer.inputs[0]], tensors[layer.output]
+    if layer.input_zero_point == source.zero_point:
+        return None
+    return replace(layer, input_zero_point=source.zero_point), target.zero_point
+
+
+def _whole_multiplier(layer: Mean, tensors: Tensors) -> Fraction | None:
+    """The encoded ``s_in / s_out`` over the count, exactly, where the layer's multiplier is that divided and truncated."""
+    requant, factor = layer.requant, real_multipliers(layer, tensors)
+    assert isinstance(requant, Requant)
+    if factor is None or requant.scheme not in FOLDING or layer.input_zero_point != tensors[layer.inputs[0]].zero_point:
+        return None
+    significand, exponent = encode_multiplier(float(factor[0] * layer.count))
+    return significand * Fraction(2) ** (exponent - 31) / layer.count
 
 
 def _float_step(pair: Pair, inputs: Sequence[Array]) -> Step:
@@ -144,81 +173,6 @@ def _changed_sums(reference: Layer, mine: Layer) -> Iterator[tuple[str, dict[str
             yield key, changes
 
 
-Scales = tuple[tuple[Fraction, ...] | None, tuple[Fraction, ...] | None]
-
-
-def _requantized(reading: Reading, target: Requant, sums: Array, scales: Scales) -> Iterator[Step]:
-    if isinstance(reading, Requant):
-        if shares_parameters(reading, target):
-            yield from _same_family(reading, target, sums, scales)
-            return
-        tie = tie_rule(reading)
-        whole = ExactRequant(
-            multipliers_of(reading), tie, reading.zero_point, reading.clamp_min, reading.clamp_max, _parity(reading)
-        )
-        text = names.text(names.ROUNDING, rule=reading.scheme)
-        yield Step(names.ROUNDING, text, whole.codes(sums), expected_rate(reading))
-        reading = whole
-    yield from _from_exact(reading, target, sums, scales)
-
-
-def _same_family(a: Requant, b: Requant, sums: Array, scales: Scales) -> Iterator[Step]:
-    """Parameters first, then the roundings."""
-    if not (same(a.multiplier, b.multiplier) and same(a.shift, b.shift)):
-        key = names.SCALE if None not in scales and scales[0] != scales[1] else names.MULTIPLIER
-        a = replace(a, multiplier=b.multiplier, shift=b.shift)
-        yield Step(key, names.text(key, detail=_ratio(scales)), requantize(sums, a))
-    if a.scheme != b.scheme:
-        doubled = next((r for r in (a, b) if "double" in r.scheme or "twice" in r.scheme), b)
-        a = replace(a, scheme=b.scheme)
-        text = names.text(names.ROUNDING, rule=doubled.scheme)
-        yield Step(names.ROUNDING, text, requantize(sums, a), expected_rate(doubled))
-    yield from _ends(a, b, sums)
-
-
-def _from_exact(a: ExactRequant, b: Requant, sums: Array, scales: Scales) -> Iterator[Step]:
-    if None not in scales and scales[0] != scales[1] and scales[1] is not None:
-        a = replace(a, multipliers=scales[1])
-        yield Step(names.SCALE, names.text(names.SCALE, detail=_ratio(scales)), a.codes(sums))
-    key = names.WIDTH if b.rule.significand_bits < names.NARROW_BITS and not b.rule.family.is_float else names.PRODUCT
-    a = replace(a, multipliers=multipliers_of(b))
-    yield Step(key, names.text(key, bits=b.rule.significand_bits + 1), a.codes(sums))
-    parity, tie = _parity(b), tie_rule(b)
-    if a.parity != parity:
-        a = replace(a, parity=parity)
-        yield Step(names.PARITY, names.text(names.PARITY), a.codes(sums))
-    if a.rounding is not tie:
-        key = names.TRUNCATION if tie in (Rounding.FLOOR, Rounding.TRUNC) else names.TIE
-        expected = names.TRUNCATION_RATE if key == names.TRUNCATION else None
-        text = names.text(key, detail=f"{a.rounding} against {tie}")
-        a = replace(a, rounding=tie)
-        yield Step(key, text, a.codes(sums), expected)
-    rule = replace(b, zero_point=a.zero_point, clamp_min=a.clamp_min, clamp_max=a.clamp_max)
-    yield Step(names.ROUNDING, names.text(names.ROUNDING, rule=b.scheme), requantize(sums, rule), expected_rate(b))
-    yield from _ends(rule, b, sums)
-
-
-def _ends(a: Requant, b: Requant, sums: Array) -> Iterator[Step]:
-    """Zero point, then clamp."""
-    if a.zero_point != b.zero_point:
-        a = replace(a, zero_point=b.zero_point)
-        yield Step(names.OUTPUT_ZERO, names.text(names.OUTPUT_ZERO), requantize(sums, a))
-    if (a.clamp_min, a.clamp_max) != (b.clamp_min, b.clamp_max):
-        text = names.text(names.CLAMP, detail=f"[{a.clamp_min}, {a.clamp_max}] against [{b.clamp_min}, {b.clamp_max}]")
-        yield Step(names.CLAMP, text, requantize(sums, b))
-
-
-def _parity(requant: Requant) -> bool:
-    return requant.scheme == PARITY
-
-
-def _ratio(scales: Scales) -> str:
-    first, second = scales
-    if first is None or second is None or len(first) != len(second):
-        return ""
-    return f"machine / reference = {names.ratio_text([float(b / a) for a, b in zip(first, second, strict=True)])}"
-
-
 def sums_and_reading(pair: Pair, inputs: Sequence[Array]) -> tuple[Array, ExactRequant] | None:
     """The machine's exact sums and their exact reading, by real scales where they are known; None where there are none."""
     layer = pair.mine
@@ -228,6 +182,6 @@ def sums_and_reading(pair: Pair, inputs: Sequence[Array]) -> tuple[Array, ExactR
     assert isinstance(requant, Requant)
     factors = real_multipliers(layer, pair.tensors) or multipliers_of(requant)
     exact = ExactRequant(
-        factors, Rounding.HALF_EVEN, requant.zero_point, requant.clamp_min, requant.clamp_max, _parity(requant)
+        factors, Rounding.HALF_EVEN, requant.zero_point, requant.clamp_min, requant.clamp_max, parity(requant)
     )
     return sums_of(layer, inputs), exact

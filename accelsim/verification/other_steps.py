@@ -6,36 +6,38 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-import numpy as np
-
-from accelsim.graph import Layer
+from accelsim.graph import Add, Layer, OperandScale
 from accelsim.numerics import Requant
 from accelsim.verification import names
-from accelsim.verification.fake_quant import fake_quantized, has_float_reading
+from accelsim.verification.fake_quant import has_float_reading
 from accelsim.verification.machine import Machine
+from accelsim.verification.rule_steps import between_sums, rule_steps
 from accelsim.verification.steps import Array, Pair, Step, same, shares_parameters
 
 
 def other_steps(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
-    """Layers of another kind: the reference's own reading, then the parameters that differ, one at a time."""
+    """The reference's own rule, one part at a time, then the parameters that differ, likewise."""
     reference, mine = pair.reference, pair.mine
     exact = Machine(pair.machine.graph)
-    if pair.is_float:
-        if has_float_reading(reference, pair.reference_tensors):
-            codes = fake_quantized(reference, inputs, pair.reference_tensors, np.float64)
-            yield Step(names.FLOAT, names.text(names.FLOAT), codes)
-            if type(reference) is type(mine) and any(_differing(reference, mine)):
-                yield Step(
-                    names.OPERATOR, names.text(names.OPERATOR, operator=mine.operator), exact.layer(reference, inputs)
-                )
-    else:
+    if not pair.is_float:
         yield Step(names.KERNEL, names.text(names.KERNEL, rule=pair.rule), exact.layer(reference, inputs))
+    elif has_float_reading(reference, pair.reference_tensors):
+        yield from rule_steps(reference, inputs, pair.reference_tensors)
     if type(reference) is not type(mine):
+        return
+    if isinstance(reference, Add) and isinstance(mine, Add) and _form(reference) != _form(mine):
+        yield from between_sums(reference, mine, inputs)
         return
     layer = reference
     for name in _differing(reference, mine):
         yield from _swapped(layer, mine, name, lambda made: exact.layer(made, inputs))
         layer = _with(layer, name, getattr(mine, name))
+
+
+def _form(layer: Add) -> tuple[object, ...]:
+    """How operands enter the sum: two sums of one form differ in numbers alone."""
+    sides = [(side.exponent is None, side.left_shift) for side in (layer.left, layer.right) if side is not None]
+    return (*sides, layer.scheme, getattr(layer.requant, "scheme", None))
 
 
 _IDENTITY = (
@@ -53,6 +55,23 @@ _KEYS = {
     "bias": names.BIAS,
     "input_zero_point": names.INPUT_ZERO,
     "geometry": names.PADDING,
+    "left": names.OPERANDS,
+    "right": names.OPERANDS,
+    "table": names.TABLE,
+    "exp_table": names.TABLE,
+    "reciprocal_table": names.TABLE,
+    "multiplier": names.MULTIPLIER,
+    "left_shift": names.MULTIPLIER,
+    "diff_min": names.EXPONENTIAL,
+    "algorithm": names.EXPONENTIAL,
+    "input_scale": names.SCALE,
+    "output_scale": names.SCALE,
+    "output_factor": names.SCALE,
+    "output_zero_point": names.OUTPUT_ZERO,
+    "output_min": names.CLAMP,
+    "output_max": names.CLAMP,
+    "count_include_pad": names.PADDING,
+    "kernel": names.PADDING,
     "value": names.PADDING,
     "before": names.PADDING,
     "pad": names.PADDING,
@@ -71,6 +90,9 @@ def _differing(reference: Layer, mine: Layer) -> Iterator[str]:
 
 def _swapped(layer: Layer, mine: Layer, name: str, codes: Callable[[Layer], Array]) -> Iterator[Step]:
     mine_value, value = getattr(mine, name), getattr(layer, name)
+    if isinstance(value, OperandScale) and isinstance(mine_value, OperandScale):
+        value = replace(value, zero_point=mine_value.zero_point)
+        yield Step(names.INPUT_ZERO, names.text(names.INPUT_ZERO), codes(_with(layer, name, value)))
     if isinstance(value, Requant) and isinstance(mine_value, Requant) and shares_parameters(value, mine_value):
         parts = (
             (names.MULTIPLIER, ("multiplier", "shift")), (names.ROUNDING, ("scheme",)),
