@@ -68,7 +68,9 @@ class OnnxRuntime(_Evaluator):
         return self._rewriting.of(tensor)
 
     def plain(self, inputs: Mapping[str, NDArray[Any]], codes: Codes) -> Codes:
-        """Each tensor as the file says it, without any optimization, from the ``codes`` before it."""
+        """Each tensor as the file says it, without any optimization, from the ``codes`` before it; none where some are missing."""
+        if not self._made or not codes.keys() >= self._made.keys():
+            return {}
         feeds = {name: self.graph.tensors[name].to_host(codes[name]) for name in self._made}
         theirs = self._unoptimized.run(list(self._made.values()), {**host_feeds(self.graph, inputs), **feeds})
         return graph_codes(self.graph, dict(zip(self._made, theirs, strict=True)))
