@@ -45,6 +45,7 @@ class Dram:
         self._arch = arch
         self._record = dram_record(arch)
         self._weights, self._tensors = layout(graph, alignment(arch))
+        self._plain: dict[tuple[Boxes, int], Transfer] = {}
 
     def weights(self, layer: int, boxes: Boxes, shape: tuple[int, ...], bits: int, size: Index) -> Transfer:
         """Loads of boxes of the weights of layer number ``layer``; ``size``: the bytes asked for."""
@@ -66,7 +67,7 @@ class Dram:
         self, address: int, boxes: Boxes, shape: tuple[int, ...], bits: int, size: Index, *, write: bool
     ) -> Transfer:
         if self._record is None:
-            return Transfer(size, dma_cycles(size, self._arch), size, np.zeros_like(size))
+            return self._anywhere(boxes, bits, size)
         from accelsim.program._dram import BURST, transfers
 
         base = np.full(len(boxes), 8 * address, dtype=np.int64)
@@ -76,6 +77,12 @@ class Dram:
         )
         bus = bursts * (int(self._record[BURST]) // 8)
         return Transfer(size, _cycles(bus, clocks, self._arch), bus, activates)
+
+    def _anywhere(self, boxes: Boxes, bits: int, size: Index) -> Transfer:
+        """Transfers that cost the same wherever they stand in DRAM: worked out once for layers that share their boxes."""
+        if (boxes, bits) not in self._plain:
+            self._plain[boxes, bits] = Transfer(size, dma_cycles(size, self._arch), size, np.zeros_like(size))
+        return self._plain[boxes, bits]
 
 
 def alignment(arch: Arch) -> int:

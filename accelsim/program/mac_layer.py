@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
-
+from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,7 +14,7 @@ from accelsim.numerics import IntFormat
 from accelsim.program.array_model import ArrayCost, ComputeTiles, array_cost
 from accelsim.program.columns import LayerBlock
 from accelsim.program.cost import lane_cycles
-from accelsim.program.footprint import accumulator_words, packed_bytes, passes
+from accelsim.program.footprint import accumulator_words, passes
 from accelsim.program.kinds import Engine, Memory
 from accelsim.program.mapping import MacMapping
 from accelsim.program.site import Site
@@ -47,41 +46,50 @@ class MacTiles:
     stops: tuple[Index, ...]
     order: tuple[int, ...]
 
+    @cached_property
+    def loaded_weights(self) -> Boxes:
+        """The boxes of weights that are loaded."""
+        return Boxes(self.weights.lo[self.new_weights], self.weights.hi[self.new_weights])
+
+    @cached_property
+    def loaded_inputs(self) -> Boxes:
+        """The boxes of the input that are loaded."""
+        return Boxes(self.inputs.lo[self.new_inputs], self.inputs.hi[self.new_inputs])
+
+    @cached_property
+    def finished(self) -> Boxes:
+        """The boxes of the output that are requantized and stored."""
+        return Boxes(self.output.lo[self.last_step], self.output.hi[self.last_step])
+
+    @cached_property
+    def reduction(self) -> Index:
+        """Products of each sum in a tile."""
+        extent = self.weights.hi - self.weights.lo
+        products: Index = extent[:, 1] * extent[:, 2] * extent[:, 3]
+        return products
+
+    @cached_property
+    def macs(self) -> Index:
+        """Products of a tile."""
+        return self.output.volume * self.reduction
+
 
 def enumerate_tiles(g: MacGeometry, m: MacMapping) -> MacTiles:
     """The loop nest of ``m`` over ``g``, flattened; the reduction (kernel rows, columns, channels) is innermost."""
-    channels = _channel_blocks(g, m)
-    oh, ow, kh, kw, ic = (
-        cuts(g.oh, m.oh),
-        cuts(g.ow, m.ow),
-        cuts(g.kh, m.kh),
-        cuts(g.kw, m.kw),
-        cuts(g.ic_per_group, m.ic),
+    from accelsim.program._tiles import loop_nest
+
+    channels, outer = _channel_blocks(g, m), m.order == "weights_outer"
+    size, tile = (g.n, g.oh, g.ow, g.kh, g.kw, g.ic_per_group), (m.n, m.oh, m.ow, m.kh, m.kw, m.ic)
+    windows = (
+        (g.stride_h, g.dilation_h, g.pad_top, g.upsample_h),
+        (g.stride_w, g.dilation_w, g.pad_left, g.upsample_w),
     )
-    n = cuts(g.n, m.n)
-    spatial, order = ((n, oh, ow), (3, 0, 1, 2)) if m.order == "weights_outer" else ((n, oh, ow), (0, 1, 2, 3))
-    sizes = [len(axis[0]) for axis in (*spatial, channels[0:2], kh, kw, ic)]
-    loops = [*order, 4, 5, 6]
-    position = np.indices([sizes[axis] for axis in loops], dtype=np.int64).reshape(len(loops), -1)
-    at = {axis: position[i] for i, axis in enumerate(loops)}
-    c_lo, c_hi, g_lo, g_hi = (part[at[3]] for part in channels)
-    ranges = [(axis[0][at[i]], axis[1][at[i]]) for i, axis in ((0, n), (1, oh), (2, ow), (4, kh), (5, kw), (6, ic))]
-    (n0, n1), (y0, y1), (x0, x1), (ky0, ky1), (kx0, kx1), (i0, i1) = ranges
-    step = np.arange(len(n0)) % (sizes[4] * sizes[5] * sizes[6])
-    return MacTiles(
-        output=_boxes((n0, n1), (y0, y1), (x0, x1), (c_lo, c_hi)),
-        weights=_boxes((c_lo, c_hi), (ky0, ky1), (kx0, kx1), (i0, i1)),
-        inputs=_input_boxes(
-            g, (n0, n1), (y0, y1), (x0, x1), (ky0, ky1), (kx0, kx1), _input_channels(g, g_lo, g_hi, i0, i1)
-        ),
-        groups=g_hi - g_lo,
-        first_step=step == 0,
-        last_step=step == sizes[4] * sizes[5] * sizes[6] - 1,
-        new_weights=_changes(at[3], at[4], at[5], at[6]),
-        new_inputs=_changes(at[0], at[1], at[2], at[4], at[5], at[6], g_lo),
-        stops=(n[1], oh[1], ow[1], channels[1]),
-        order=order,
-    )
+    sizes = (np.array(part, dtype=np.int64) for part in (size, tile, channels, windows, g.input_shape))
+    boxes, groups, flags = loop_nest(*sizes, g.ic_per_group, outer)
+    output, weights, inputs = (Boxes(lo, hi) for lo, hi in boxes)
+    stops = tuple(cuts(size, tile)[1] for size, tile in ((g.n, m.n), (g.oh, m.oh), (g.ow, m.ow)))
+    order = (3, 0, 1, 2) if outer else (0, 1, 2, 3)
+    return MacTiles(output, weights, inputs, groups, *flags, stops=(*stops, channels[1]), order=order)
 
 
 def _channel_blocks(g: MacGeometry, m: MacMapping) -> tuple[Index, Index, Index, Index]:
@@ -93,33 +101,6 @@ def _channel_blocks(g: MacGeometry, m: MacMapping) -> tuple[Index, Index, Index,
     base = (group_lo * g.oc_per_group)[:, None]
     repeat = len(lo)
     return (base + lo).ravel(), (base + hi).ravel(), np.repeat(group_lo, repeat), np.repeat(group_hi, repeat)
-
-
-def _input_channels(g: MacGeometry, g_lo: Index, g_hi: Index, i0: Index, i1: Index) -> tuple[Index, Index]:
-    return g_lo * g.ic_per_group + i0, (g_hi - 1) * g.ic_per_group + i1
-
-
-def _input_boxes(g: MacGeometry, n: Any, y: Any, x: Any, ky: Any, kx: Any, c: Any) -> Boxes:
-    rows = _input_range(y, ky, g.stride_h, g.dilation_h, g.pad_top, g.upsample_h)
-    columns = _input_range(x, kx, g.stride_w, g.dilation_w, g.pad_left, g.upsample_w)
-    return _boxes(n, rows, columns, c).clipped(g.input_shape)
-
-
-def _input_range(out: Any, taps: Any, stride: int, dilation: int, pad: int, upsample: int) -> tuple[Index, Index]:
-    first = out[0] * stride - pad + taps[0] * dilation
-    last = (out[1] - 1) * stride - pad + (taps[1] - 1) * dilation
-    lo = -(-first // upsample)
-    return lo, np.maximum(lo, last // upsample + 1)
-
-
-def _boxes(*ranges: tuple[Index, Index]) -> Boxes:
-    return Boxes(np.stack([r[0] for r in ranges], axis=1), np.stack([r[1] for r in ranges], axis=1))
-
-
-def _changes(*indices: Index) -> NDArray[np.bool_]:
-    changed = np.ones(len(indices[0]), dtype=np.bool_)
-    changed[1:] = np.any([i[1:] != i[:-1] for i in indices], axis=0)
-    return changed
 
 
 def build_mac_layer(index: int, layer: MacLayer, mapping: MacMapping, site: Site, share: MacShare) -> LayerBlock:
@@ -180,8 +161,8 @@ def _last_users(new: NDArray[np.bool_], users: Index) -> Index:
 
 def _load_weights(block: LayerBlock, layer: MacLayer, tiles: MacTiles, rows: Index, users: Index, site: Site) -> None:
     new = tiles.new_weights
-    boxes = Boxes(tiles.weights.lo[new], tiles.weights.hi[new])
-    size = packed_bytes(boxes.volume, layer.weight_format.bits)
+    boxes = tiles.loaded_weights
+    size = site.packed_bytes(boxes, layer.weight_format.bits)
     offset, free = site.rings[Memory.WEIGHTS].fill(_last_users(new, users) + block.base)
     source = operand(layer, 1) if len(layer.inputs) > 1 else None
     put_loads(block, rows[new], boxes, Slots(Memory.WEIGHTS, offset, size, free), source, site)
@@ -189,8 +170,8 @@ def _load_weights(block: LayerBlock, layer: MacLayer, tiles: MacTiles, rows: Ind
 
 def _load_inputs(block: LayerBlock, layer: MacLayer, tiles: MacTiles, rows: Index, users: Index, site: Site) -> None:
     new = tiles.new_inputs
-    boxes = Boxes(tiles.inputs.lo[new], tiles.inputs.hi[new])
-    size = packed_bytes(boxes.volume, site.bits(layer.inputs[0]))
+    boxes = tiles.loaded_inputs
+    size = site.packed_bytes(boxes, site.bits(layer.inputs[0]))
     offset, free = site.rings[Memory.ACTIVATIONS].fill(_last_users(new, users) + block.base)
     put_loads(block, rows[new], boxes, Slots(Memory.ACTIVATIONS, offset, size, free), operand(layer, 0), site)
 
@@ -205,7 +186,7 @@ def _tile_costs(layer: MacLayer, tiles: MacTiles, bits: int, arch: Arch) -> Arra
     extent = tiles.weights.hi - tiles.weights.lo
     sizes = ComputeTiles(
         pixels=tiles.output.volume // extent[:, 0],
-        reduction=_reduction(tiles),
+        reduction=tiles.reduction,
         channels=extent[:, 0] // tiles.groups,
         groups=tiles.groups,
         passes=passes(layer, bits, arch),
@@ -215,13 +196,6 @@ def _tile_costs(layer: MacLayer, tiles: MacTiles, bits: int, arch: Arch) -> Arra
         activation_bits=bits,
     )
     return array_cost(sizes, arch)
-
-
-def _reduction(tiles: MacTiles) -> Index:
-    """Products of each sum in a tile."""
-    extent = tiles.weights.hi - tiles.weights.lo
-    products: Index = extent[:, 1] * extent[:, 2] * extent[:, 3]
-    return products
 
 
 def _compute(block: LayerBlock, layer: MacLayer, tiles: MacTiles, cost: ArrayCost, rows: Index, site: Site) -> None:
@@ -235,7 +209,7 @@ def _compute(block: LayerBlock, layer: MacLayer, tiles: MacTiles, cost: ArrayCos
         Engine.COMPUTE,
         Memory.ACCUMULATORS,
         tiles.output,
-        amount=volume * _reduction(tiles),
+        amount=tiles.macs,
         cycles=cost.cycles,
         latency=cost.latency,
         stream_cycles=cost.stream_cycles,
@@ -259,8 +233,8 @@ def _link_compute(block: LayerBlock, tiles: MacTiles, weight_row: Index, input_r
 
 def _requantize_and_store(block: LayerBlock, layer: MacLayer, tiles: MacTiles, compute_row: Index, site: Site) -> None:
     last = tiles.last_step
-    boxes = Boxes(tiles.output.lo[last], tiles.output.hi[last])
-    size = packed_bytes(boxes.volume, site.bits(layer.output))
+    boxes = tiles.finished
+    size = site.packed_bytes(boxes, site.bits(layer.output))
     compute, requantize, store = compute_row[last], compute_row[last] + 1, compute_row[last] + 2
     offset, free = site.rings[Memory.OUTPUTS].fill(store + block.base)
     lanes = lane_cycles(boxes.volume, site.arch.requantizer.lanes)
