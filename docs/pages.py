@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 VALIDATION = Path(__file__).resolve().parent / "validation.md"
+DESIGN = Path(__file__).resolve().parent / "design.md"
 MARKERS = "<!-- begin: {} -->\n", "<!-- end: {} -->\n"
 
 

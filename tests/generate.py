@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from accelsim.arch import Arch, load_arch
@@ -38,6 +40,7 @@ from accelsim.graph import (
 from accelsim.mapper import map_graph
 from accelsim.numerics import INT8, Requant, Requantization, Thresholds
 from accelsim.program import MacMapping, Mapping, Program, VectorMapping, build_program
+from accelsim.program.fusion import fuse, obstacle, row_axis, window_bytes
 
 Rng = np.random.Generator
 
@@ -346,6 +349,7 @@ def random_arch(rng: Rng) -> Arch:
 
     One of three keeps no tensors on chip; most of those have several cores.
     """
+    own = rng.spawn(1)[0]
     resident = int(rng.choice([0, rng.integers(1, 400), rng.integers(400, 6000)]))
     arch = load_arch("edge_16x16").with_(
         random_array(rng)
@@ -358,12 +362,15 @@ def random_arch(rng: Rng) -> Arch:
             "weight_buffer.double_buffered": bool(rng.integers(2)),
             "activation_buffer.size_bytes": resident + int(rng.integers(400, 2000)),
             "activation_buffer.resident_bytes": resident,
+            "activation_buffer.fuse_pairs": resident > 0 and resident % 2 == 0,
             "activation_buffer.double_buffered": bool(rng.integers(2)),
             "activation_buffer.bytes_per_cycle": None if rng.random() < 0.5 else int(rng.integers(1, 9)),
+            "activation_buffer.im2col": str(own.choice(["implicit", "implicit", "buffer", "dram"])),
             "output_buffer.size_bytes": int(rng.integers(100, 500)),
             "output_buffer.double_buffered": bool(rng.integers(2)),
             "requantizer.lanes": int(rng.integers(1, 17)),
             "vector.lanes": int(rng.integers(1, 17)),
+            "dma.queues": int(own.choice([1, 2, 3, 3])),
             "dma.setup_cycles": int(rng.integers(0, 10)),
             "dram.bandwidth_bytes_per_s": int(rng.integers(10**7, 10**10)),
             "dram.latency_ns": float(rng.integers(0, 200)),
@@ -408,12 +415,28 @@ def random_mapping(rng: Rng, layer: Layer, best: Mapping | None) -> Mapping | No
     return None
 
 
-def random_program(seed: int, *, most_layers: int = 5) -> Program:
-    """A network, a machine, and for each layer either the mapper's tiles or worse ones."""
+def with_bands(rng: Rng, graph: Graph, mappings: tuple[Mapping | None, ...], arch: Arch) -> tuple[Mapping | None, ...]:
+    """The same tiles, with random bands for random pairs of layers that may be computed in step."""
+    made = [mapping and replace(mapping, band=0) for mapping in mappings]
+    for reader in range(1, len(made)):
+        mapping, before = made[reader], made[reader - 1]
+        if mapping is None or before is None or before.band or obstacle(graph, reader) or rng.random() < 0.3:
+            continue
+        view = graph.layers[reader].output_shape
+        pair = fuse(graph, reader, int(rng.integers(1, 1 + max(1, view[row_axis(view)] // 2))))
+        if window_bytes(graph, pair) <= arch.activation_buffer.resident_bytes:
+            made[reader] = replace(mapping, band=pair.computed[0])
+    return tuple(made)
+
+
+def random_program(seed: int, *, most_layers: int = 5, bands: bool = True) -> Program:
+    """A network, a machine, for each layer either the mapper's tiles or worse ones, and some pairs of layers in ``bands``."""
     rng = np.random.default_rng(seed)
     graph = random_graph(rng, most_layers=most_layers)
     arch = roomy(random_arch(rng), graph)
     mappings = map_graph(graph, arch=arch)
     if rng.random() < 0.5:
         mappings = tuple(random_mapping(rng, layer, m) for layer, m in zip(graph.layers, mappings, strict=True))
+    if bands and rng.random() < 0.7:
+        mappings = with_bands(rng, graph, mappings, arch)
     return build_program(graph, arch=arch, mappings=mappings)

@@ -128,6 +128,7 @@ def mixed_arch(rng: Rng, *, systolic: bool = False) -> Arch:
         "weight_buffer.size_bytes": int(rng.integers(32, 800)),
         "activation_buffer.size_bytes": resident + int(rng.integers(800, 4000)),
         "activation_buffer.resident_bytes": resident,
+        "activation_buffer.fuse_pairs": resident > 0,
         "output_buffer.size_bytes": int(rng.integers(200, 1000)),
     }
     edits["cores.count"] = 1 if resident else int(rng.choice([1, 2, 3]))

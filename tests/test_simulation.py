@@ -88,6 +88,8 @@ KNOBS: dict[str, Any] = {
     "activation_buffer.double_buffered": False,
     "activation_buffer.bytes_per_cycle": 1,
     "activation_buffer.resident_bytes": 512,
+    "activation_buffer.fuse_pairs": True,
+    "activation_buffer.im2col": "buffer",
     "output_buffer.size_bytes": 128,
     "output_buffer.double_buffered": False,
     "output_buffer.bytes_per_cycle": 1,
@@ -95,6 +97,7 @@ KNOBS: dict[str, Any] = {
     **{f"{buffer}_buffer.ports": 1 for buffer in ("weight", "activation", "output")},
     "requantizer.lanes": 1,
     "vector.lanes": 1,
+    "dma.queues": 1,
     "dma.setup_cycles": 50,
     "dram.bandwidth_bytes_per_s": 10**9,
     "dram.latency_ns": 1000.0,
@@ -116,8 +119,13 @@ NEEDS: dict[str, dict[str, Any]] = {
     "accumulator.products_per_add": {"accumulator.overflow": "saturate"},
     "accumulator.word_per_slice": {"array.activation_bits": 4},
     "cores.split": {"cores.count": 2},
+    "activation_buffer.fuse_pairs": {
+        "activation_buffer.size_bytes": 2048,
+        "activation_buffer.resident_bytes": 800,
+        "dram.bandwidth_bytes_per_s": 10**8,
+    },
 }
-"""What a parameter needs to matter: operands narrower or wider than the ports, sums that depend on their order."""
+"""What a parameter needs to matter: operands narrower or wider than the ports, sums that depend on their order, a slow DRAM."""
 ELSEWHERE = {"dma.zero_run_bits"}
 """Matters for sparse weights only: tests/program/test_compression.py."""
 LABELS_ONLY = {"name", "description", "source"}

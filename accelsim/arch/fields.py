@@ -132,6 +132,8 @@ Banks = Annotated[int, _whole(1, MAX_SIDE)]
 Ports = Annotated[int, _whole(1, 2)]
 RunBits = Annotated[int, _whole(1, 16)]
 Compression = Literal["zero_run_length"]
+DmaQueues = Annotated[int, _whole(1, 3)]
+Im2col = Literal["implicit", "buffer", "dram"]
 SetupCycles = Annotated[int, _whole(0, MAX_SETUP_CYCLES)]
 Size = Annotated[
     int, _whole(1, MAX_MEMORY), BeforeValidator(parse_bytes), _quantity_schema(BYTES, 1, MAX_MEMORY, "integer")

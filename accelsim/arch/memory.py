@@ -61,6 +61,21 @@ class ActivationBufferConfig(BufferConfig):
             "that reads them; the slots for tiles share the rest; 0: every tensor goes through DRAM"
         ),
     ] = 0
+    fuse_pairs: Annotated[
+        StrictBool,
+        Field(
+            description="whether two layers may be computed in step, band by band of rows, with a window of the rows between them in "
+            "resident_bytes, where the whole tensor does not fit and less DRAM traffic is needed"
+        ),
+    ] = False
+    im2col: Annotated[
+        fields.Im2col,
+        Field(
+            description="where the windows of a convolution are unrolled into a matrix of pixels x reduction: implicit, addresses are "
+            "generated at the array, and a tile holds the part of the image under its windows; buffer, a unit at the memory's input "
+            "writes the matrix of the tile; dram, the DMA fetches the matrix window by window, padding excepted"
+        ),
+    ] = "implicit"
 
     @model_validator(mode="after")
     def _leaves_room_for_tiles(self) -> Self:
@@ -76,6 +91,13 @@ class ActivationBufferConfig(BufferConfig):
 class DmaConfig(Section):
     """The queues between DRAM and the buffers."""
 
+    queues: Annotated[
+        fields.DmaQueues,
+        Field(
+            description="in-order queues of each core: 3, weight loads, activation loads, stores; 2, loads, stores; 1, all transfers in "
+            "program order, so that a store waits in front of the loads behind it"
+        ),
+    ] = 3
     setup_cycles: Annotated[fields.SetupCycles, Field(description="cycles before each transfer")] = 0
     weight_compression: Annotated[
         fields.Compression | None,

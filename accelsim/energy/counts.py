@@ -77,7 +77,7 @@ def count_actions(program: Program) -> ActionCounts:
         _per_layer(program, program.amount, moved) * 8
         for moved in (loads_w, loads_a, stores, recalls, to_weights, keeps)
     )
-    filled_a = loaded_a + recalled - recalled_w
+    filled_a = _per_layer(program, program.extent, program.memory == Memory.ACTIVATIONS) * 8
     words = _per_layer(program, program.accumulator_writes, compute)
     array_reads = _per_layer(program, program.activation_reads, compute) * activation_bits
     weight_reads = _per_layer(program, program.weight_reads, compute) * weight_bits

@@ -30,8 +30,8 @@ def operation_energy(program: Program, table: EnergyTable, *, costs: Costs | Non
     dram = pj.of("dma_transfer") + pj.of("dram_read")
     per_engine = {
         Engine.LOAD_WEIGHTS: bus * dram + program.extent * 8.0 * pj.of("weight_buffer_write"),
-        Engine.LOAD_ACTIVATIONS: bus * dram + bits * filled,
-        Engine.RECALL: bits * (pj.of("activation_buffer_read") + into),
+        Engine.LOAD_ACTIVATIONS: bus * dram + program.extent * 8.0 * filled,
+        Engine.RECALL: bits * pj.of("activation_buffer_read") + program.extent * 8.0 * into,
         Engine.STORE: bits * pj.of("output_buffer_read") + bus * (pj.of("dma_transfer") + pj.of("dram_write")),
         Engine.KEEP: bits * (pj.of("output_buffer_read") + pj.of("activation_buffer_write")),
         Engine.REQUANTIZE: program.amount * pj.of("requantizer_requant"),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arch
 from accelsim.errors import InputError
+from accelsim.execute.im2col import Matrices
 from accelsim.execute.memory import pack
 from accelsim.execute.proof import accumulator_formats, prove_graph
 from accelsim.execute.tile_operands import Operands
@@ -19,6 +20,7 @@ from accelsim.kernels.toggles import WIRES, ToggleArray, significant_bits, strea
 from accelsim.numerics import IntFormat
 from accelsim.program import Engine, Program
 from accelsim.program.activity import Activity, WireActivity
+from accelsim.program.im2col import DRAM
 
 Array = NDArray[Any]
 Column = NDArray[np.float64]
@@ -133,9 +135,12 @@ def _dram_bus(program: Program, index: int, tensors: Mapping[str, Array]) -> Wir
     """Words of BUS_BITS of each transfer of a layer, packed as the DMA moves them."""
     layer = program.graph.layers[index]
     toggled = transitions = 0
+    matrices = Matrices(program)
     engines = (Engine.LOAD_WEIGHTS, Engine.LOAD_ACTIVATIONS, Engine.STORE)
     for i in np.flatnonzero((program.layer == index) & np.isin(program.engine, engines)).tolist():
         values, fmt = _moved(program, layer, i, tensors)
+        if program.arch.activation_buffer.im2col == DRAM and matrices.expands(i):
+            values = matrices.fetched(i, values)
         data = pack(values, fmt)
         words = np.pad(data, (0, -len(data) % (BUS_BITS // 8))).view(np.uint64)
         toggled, transitions = toggled + stream_toggles(words), transitions + max(0, len(words) - 1)

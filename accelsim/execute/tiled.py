@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import InputError
+from accelsim.execute.im2col import Matrices, Unrolled
 from accelsim.execute.memory import Bytes, Dram, pack, unpack
 from accelsim.execute.proof import accumulator_formats
 from accelsim.execute.resident import Resident
@@ -80,7 +81,7 @@ class _TiledReader:
         self._memories: list[dict[Memory, Bytes]] = [
             {memory: _memory(memory, program) for memory in on_chip} for _ in range(program.arch.cores.count)
         ]
-        self._resident = Resident(program)
+        self._resident, self._matrices = Resident(program), Matrices(program)
         self._dram, self._kept = Dram(), Dram()
         self._fill_dram(inputs)
         self._actions = {
@@ -167,8 +168,13 @@ class _TiledReader:
     def _load_activations(self, i: int) -> None:
         layer, operand = self._layer(i), int(self._program.operand[i])
         name, view = layer.inputs[operand], layer.input_shapes[operand]
-        values = self._dram.load(name, view, self._slices(i), self._program.describe(i))
-        self._memory_of(i).write(self._program, i, pack(values, self._graph.tensors[name].format))
+        values: NDArray[Any] = self._dram.load(name, view, self._slices(i), self._program.describe(i))
+        self._fill(i, values, self._graph.tensors[name].format)
+
+    def _fill(self, i: int, values: NDArray[Any], fmt: IntFormat) -> None:
+        """Write the box of ``values`` that a load brought, or the matrix of its windows."""
+        held = self._matrices.unroll(i, values) if self._matrices.expands(i) else values
+        self._memory_of(i).write(self._program, i, pack(held, fmt))
 
     def _compute(self, i: int) -> None:
         program, layer = self._program, self._layer(i)
@@ -176,8 +182,13 @@ class _TiledReader:
         weights = self._block(i, weight_load, layer.weight_format)
         if isinstance(layer, MatMul):
             weights = centred(weights, layer.right_zero_point)
-        x = self._block(i, input_load, self._graph.tensors[layer.inputs[0]].format)
         lo, hi = program.box(i)
+        weight_origin, input_origin = program.box(weight_load)[0], program.box(input_load)[0]
+        if self._matrices.explicit:
+            x, geometry = self._windows(i, input_load, lo, weight_origin)
+            input_origin = (0, 0, 0, input_origin[3])
+        else:
+            x, geometry = self._block(i, input_load, self._graph.tensors[layer.inputs[0]].format), layer.geometry
         shape = tuple(b - a for a, b in zip(lo, hi, strict=True))
         sums = self._partial_sums(i, before[0], shape, layer) if before else _bias_block(layer, shape, lo[3], hi[3])
         fmt = self._accumulators[layer.name]
@@ -185,10 +196,10 @@ class _TiledReader:
             sums,
             x,
             weights,
-            geometry=layer.geometry,
+            geometry=geometry,
             output_origin=lo,
-            input_origin=program.box(input_load)[0],
-            weight_origin=program.box(weight_load)[0],
+            input_origin=input_origin,
+            weight_origin=weight_origin,
             input_zero_point=layer.input_zero_point,
             accumulator=fmt,
             overflow=Overflow(program.arch.accumulator.overflow),
@@ -197,6 +208,12 @@ class _TiledReader:
         )
         words = self._words(layer)
         self._memory_of(i).write(program, i, np.repeat(sums.reshape(-1), words) if words > 1 else sums.reshape(-1))
+
+    def _windows(self, i: int, load: int, output: tuple[int, ...], weights: tuple[int, ...]) -> Unrolled:
+        """The matrix that ``load`` left in the activation buffer, for compute operation ``i``."""
+        fmt = self._graph.tensors[self._layer(i).inputs[0]].format
+        matrix = unpack(self._memory_of(load).read(self._program, i, load), self._matrices.shape(load), fmt)
+        return self._matrices.image(load, matrix, output, weights)
 
     def _words(self, layer: MacLayer) -> int:
         return accumulator_words(self._graph.tensors[layer.inputs[0]].format.bits, self._program.arch)
@@ -237,7 +254,7 @@ class _TiledReader:
 
     def _recall(self, i: int) -> None:
         name = self._layer(i).inputs[int(self._program.operand[i])]
-        self._memory_of(i).write(self._program, i, pack(self._resident.read(i), self._graph.tensors[name].format))
+        self._fill(i, self._resident.read(i), self._graph.tensors[name].format)
 
 
 def _memory(memory: Memory, program: Program) -> Bytes:

@@ -13,10 +13,13 @@ ORDERS = 2
 WEIGHTS_OUTER = 0
 """Loop order code: the spatial tiles run inside the channel tiles."""
 NOTHING_FITS = -1
-MACHINE = 15
+IMPLICIT, IN_DRAM = 0, 2
+"""Places in :data:`accelsim.program.im2col.MODES`."""
+MACHINE = 19
 (WEIGHT_CAPACITY, ACTIVATION_CAPACITY, ACCUMULATOR_CAPACITY, OUTPUT_CAPACITY) = range(4)
 (WEIGHT_BITS, ACTIVATION_BITS, OUTPUT_BITS, WORDS) = range(4, 8)
-(SETUP, CLOCK, BANDWIDTH, LATENCY, DEPTH, INPUTS_KEPT, OUTPUTS_KEPT) = range(8, MACHINE)
+(SETUP, CLOCK, BANDWIDTH, LATENCY, DEPTH, INPUTS_KEPT, OUTPUTS_KEPT, WEIGHTS_KEPT) = range(8, 16)
+(IM2COL, FILL_WIDTH, QUEUES) = range(16, MACHINE)
 """Places of what the estimate needs of the machine and the operands, in one float64 record."""
 
 
@@ -46,14 +49,18 @@ def loads(order: int, spatial: int, channel: int, group_tiles: int, steps: int) 
 @njit
 def best_tiling(
     array: Any, machine: Any, shape: Any, pixels: Any, taps: Any, channels: Any, rows: Any, columns: Any, slack: float
-) -> int:
-    """``(order * pixels + pixel) * taps + tap) * channels + channel`` of the best tiling; NOTHING_FITS where none fits.
+) -> tuple[int, float, float]:
+    """(index, DRAM bytes, array cycles) of the best tiling; the index is NOTHING_FITS where none fits.
 
+    The index is ``(order * pixels + pixel) * taps + tap) * channels + channel``.
     ``shape`` = (n, oh, ow, oc per group, ic per group, kh, kw, groups); ``pixels`` (P, 3): oh, ow, n; ``taps`` (T, 2): kh, kw;
     ``channels`` (C, 3): oc, ic, groups; ``rows``, ``columns`` (P, T): extents of the input under a tile. Every tile is taken at
     full size. Cycles are the longest of the DRAM port, the array, and the round trip of a buffer slot (load, latency, compute,
-    free again), plus the first load, which nothing hides. Of the tilings within ``slack`` (a fraction) of the fewest cycles,
-    the one of least traffic, then array cycles, then tiles.
+    free again), plus the first load, which nothing hides; where one queue moves everything, the first load, the work and the store
+    of each tile of the output in turn. Padding that im2col leaves out of a fetch is taken to be fetched.
+    Of the tilings within ``slack`` (a fraction) of the fewest cycles, the one of least traffic, then array cycles, then tiles.
+    Where the weights are kept from part to part of a layer only tilings with all of them in one tile count, which cost the port
+    nothing.
     """
     combinations = len(pixels) * len(taps) * len(channels)
     cycles = np.full(ORDERS * combinations, np.inf)
@@ -69,12 +76,16 @@ def best_tiling(
                 at += 1
                 oc, ic, groups = channels[c, 0], channels[c, 1], channels[c, 2]
                 weight_tile = _packed(groups * oc * kh * kw * ic, machine[WEIGHT_BITS])
-                input_tile = _packed(area * groups * ic, machine[ACTIVATION_BITS])
+                input_tile = held = _packed(area * groups * ic, machine[ACTIVATION_BITS])
+                if machine[IM2COL] != IMPLICIT:
+                    held = _packed(n * oh * ow * kh * kw * groups * ic, machine[ACTIVATION_BITS])
+                if machine[IM2COL] == IN_DRAM:
+                    input_tile = held
                 outputs = n * oh * ow * groups * oc
                 output_tile = _packed(outputs, machine[OUTPUT_BITS])
                 if (
                     weight_tile > machine[WEIGHT_CAPACITY]
-                    or input_tile > machine[ACTIVATION_CAPACITY]
+                    or held > machine[ACTIVATION_CAPACITY]
                     or outputs * machine[WORDS] > machine[ACCUMULATOR_CAPACITY]
                     or output_tile > machine[OUTPUT_CAPACITY]
                 ):
@@ -83,16 +94,25 @@ def best_tiling(
                 channel = group_tiles * parts(shape[3], oc)
                 steps = tap_steps * parts(shape[4], ic)
                 stores, computes = spatial * channel, spatial * channel * steps
+                if machine[WEIGHTS_KEPT] and channel * steps > 1:
+                    continue
                 cost = tile_cost(array, n * oh * ow, kh * kw * ic, oc, groups, False)
                 compute = cost[0]
-                weight_cycles, input_cycles = _port(machine, weight_tile), 0.0
+                weight_cycles, input_cycles = 0.0, 0.0
+                if machine[WEIGHTS_KEPT]:
+                    weight_tile = 0.0
+                else:
+                    weight_cycles = _port(machine, weight_tile)
                 if machine[INPUTS_KEPT]:
                     input_tile = 0.0
                 else:
                     input_cycles = _port(machine, input_tile)
+                    if held > input_tile and machine[FILL_WIDTH]:
+                        input_cycles = max(input_cycles, np.ceil(held / machine[FILL_WIDTH]))
                 if machine[OUTPUTS_KEPT]:
                     output_tile = 0.0
                 output_cycles = stores * _port(machine, output_tile) if output_tile else 0.0
+                in_turn = machine[QUEUES] == 1 and input_cycles > 0 and output_cycles > 0
                 load = weight_cycles + input_cycles + machine[LATENCY] + cost[5]
                 for order in range(ORDERS):
                     weight_loads, input_loads = loads(order, spatial, channel, group_tiles, steps)
@@ -100,9 +120,15 @@ def best_tiling(
                     trips = max(weight_loads, input_loads) * (load + compute) // machine[DEPTH]
                     i = order * combinations + at
                     cycles[i] = max(port, max(float(computes) * compute, trips)) + load
+                    if in_turn:
+                        moved = weight_cycles + input_cycles
+                        first = load if steps > 1 else load - moved + (port - output_cycles) / stores
+                        beside = max(float(steps) * compute, max((steps - 1) * moved, trips / stores))
+                        cycles[i] = stores * (first + beside) + output_cycles
                     traffic[i] = weight_loads * weight_tile + input_loads * input_tile + stores * output_tile
                     work[i], tiles[i] = float(computes) * compute, computes
-    return _least(cycles, traffic, work, tiles, slack)
+    best = _least(cycles, traffic, work, tiles, slack)
+    return best, traffic[best], work[best]
 
 
 @njit

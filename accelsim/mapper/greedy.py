@@ -8,30 +8,31 @@ from __future__ import annotations
 
 from accelsim.arch import Arch
 from accelsim.errors import MappingError
-from accelsim.graph import Graph, Layer, MacGeometry, MacLayer, Reshape, VectorLayer
-from accelsim.mapper.mac_search import Kept, best_mac_mapping
+from accelsim.graph import Graph, Layer, MacLayer, Reshape, VectorLayer
+from accelsim.mapper.mac_search import Kept, Tiling, best_mac_mapping
+from accelsim.mapper.pairs import in_bands
 from accelsim.mapper.vector_search import vector_mapping
-from accelsim.program import MacMapping, Mapping
-from accelsim.program.footprint import OperandBits, accumulator_words, operand_bits
+from accelsim.program import Mapping
+from accelsim.program.footprint import accumulator_words, operand_bits
 from accelsim.program.residency import likely_kept
 from accelsim.program.split import mac_shares
 
 
 def map_graph(graph: Graph, *, arch: Arch) -> tuple[Mapping | None, ...]:
     """A mapping for every layer (None for a Reshape, which moves nothing); equal layers are mapped once."""
-    known: dict[tuple[MacGeometry, OperandBits, Kept], MacMapping] = {}
+    known: dict[object, Tiling] = {}
     kept = likely_kept(graph, arch)
     mappings: list[Mapping | None] = []
     for layer in graph.layers:
         if isinstance(layer, MacLayer):
-            bits = operand_bits(layer, graph)
-            key = (layer.geometry, bits, Kept(layer.inputs[0] in kept, layer.output in kept))
+            stays = Kept(layer.inputs[0] in kept, layer.output in kept)
+            key = (layer.geometry, operand_bits(layer, graph), stays)
             if key not in known:
-                known[key] = _map_mac(layer, bits, key[2], arch)
-            mappings.append(known[key])
+                known[key] = _map_mac(layer, graph, stays, arch)
+            mappings.append(known[key].mapping)
         else:
             mappings.append(map_layer(layer, graph=graph, arch=arch))
-    return tuple(mappings)
+    return in_bands(graph, mappings, arch=arch) if arch.activation_buffer.fuse_pairs else tuple(mappings)
 
 
 def map_layer(layer: Layer, *, graph: Graph, arch: Arch) -> Mapping | None:
@@ -39,7 +40,7 @@ def map_layer(layer: Layer, *, graph: Graph, arch: Arch) -> Mapping | None:
     if isinstance(layer, Reshape):
         return None
     if isinstance(layer, MacLayer):
-        return _map_mac(layer, operand_bits(layer, graph), Kept(False, False), arch)
+        return _map_mac(layer, graph, Kept(False, False), arch).mapping
     if isinstance(layer, VectorLayer):
         widths = [graph.tensors[name].format.bits for name in layer.inputs]
         return vector_mapping(layer, input_bits=widths, output_bits=graph.tensors[layer.output].format.bits, arch=arch)
@@ -48,7 +49,8 @@ def map_layer(layer: Layer, *, graph: Graph, arch: Arch) -> Mapping | None:
     )
 
 
-def _map_mac(layer: MacLayer, bits: OperandBits, kept: Kept, arch: Arch) -> MacMapping:
+def _map_mac(layer: MacLayer, graph: Graph, kept: Kept, arch: Arch) -> Tiling:
+    bits = operand_bits(layer, graph)
     words = accumulator_words(bits.activation, arch)
     shares = mac_shares(layer.geometry, bits=bits, arch=arch)
     largest = shares[0].geometry

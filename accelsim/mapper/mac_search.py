@@ -23,6 +23,7 @@ from accelsim.program.footprint import (
     mac_footprint,
     slot_capacity,
 )
+from accelsim.program.im2col import IMPLICIT, MODES
 from accelsim.program.mapping import LOOP_ORDERS
 
 Candidates = NDArray[np.int64]
@@ -31,10 +32,19 @@ CYCLE_SLACK = 0.02
 
 
 class Kept(NamedTuple):
-    """Whether a layer's input, and its output, stay on chip, where they cost the DRAM port nothing."""
+    """Whether a layer's input, its output, and its weights are on chip, where they cost the DRAM port nothing."""
 
     inputs: bool
     outputs: bool
+    weights: bool = False
+
+
+class Tiling(NamedTuple):
+    """A mapping and what it was chosen for: estimated DRAM ``traffic`` in bytes and array ``cycles``."""
+
+    mapping: MacMapping
+    traffic: float
+    cycles: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +58,7 @@ class _Axes:
 
 def best_mac_mapping(
     name: str, geometry: MacGeometry, *, bits: OperandBits, kept: Kept, words: int, arch: Arch, shares: int = 1
-) -> MacMapping:
+) -> Tiling:
     """Of the legal candidates within CYCLE_SLACK of the fewest estimated cycles, the one with the least DRAM traffic.
 
     So many cores have a share like ``geometry`` and take turns at the DRAM port.
@@ -63,13 +73,17 @@ def best_mac_mapping(
     shape = np.array([g.n, g.oh, g.ow, g.oc_per_group, g.ic_per_group, g.kh, g.kw, g.groups], dtype=np.int64)
     array = array_record(arch, bits=widths, passes=passes, products=products)
     machine = _machine(bits, kept, words, arch, shares)
-    best = best_tiling(array, machine, shape, axes.pixels, axes.taps, axes.channels, rows, columns, CYCLE_SLACK)
+    best, traffic, work = best_tiling(
+        array, machine, shape, axes.pixels, axes.taps, axes.channels, rows, columns, CYCLE_SLACK
+    )
     if best == NOTHING_FITS:
-        raise _nothing_fits(name, mac_footprint(g, _combined(axes), bits, words), arch)
+        expanded = arch.activation_buffer.im2col != IMPLICIT
+        raise _nothing_fits(name, mac_footprint(g, _combined(axes), bits, words, expanded=expanded), arch)
     counts = len(LOOP_ORDERS), len(axes.pixels), len(axes.taps), len(axes.channels)
     order, p, t, c = (int(i) for i in np.unravel_index(best, counts))
     (oh, ow, n), (kh, kw), (oc, ic, groups) = axes.pixels[p].tolist(), axes.taps[t].tolist(), axes.channels[c].tolist()
-    return MacMapping(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, n=n, order=LOOP_ORDERS[order])
+    mapping = MacMapping(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, n=n, order=LOOP_ORDERS[order])
+    return Tiling(mapping, float(traffic), float(work))
 
 
 def _candidates(g: MacGeometry, arch: Arch, products: int) -> _Axes:
@@ -103,7 +117,9 @@ def _machine(bits: OperandBits, kept: Kept, words: int, arch: Arch, shares: int)
     tiles = min(depth(memory, arch) for memory in memories[:2])
     turns = shares * arch.dma.setup_cycles, shares * arch.clock_hz, arch.dram.bandwidth_bytes_per_s
     port = *turns, dram_latency_cycles(arch), tiles
-    return np.array([*capacities, bits.weight, bits.activation, bits.output, words, *port, *kept], dtype=np.float64)
+    widths, inputs = (bits.weight, bits.activation, bits.output), arch.activation_buffer
+    matrix = MODES.index(inputs.im2col), inputs.bytes_per_cycle or 0
+    return np.array([*capacities, *widths, words, *port, *kept, *matrix, arch.dma.queues], dtype=np.float64)
 
 
 def _parts(size: int, unit: int = 1) -> list[int]:

@@ -1,4 +1,4 @@
-"""Numba kernel of the hazard check: vector clocks over queues (an engine of a core), live regions per memory of a core."""
+"""Numba kernel of the hazard check: vector clocks over queues, live regions per memory of a core."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def find_hazard(
 ) -> tuple[int, int, int]:
     """(kind, operation, other operation) of the first hazard in program order; kind 0 is none.
 
-    ``queue`` below ``queues`` is each operation's in-order queue, one per engine of a core, and ``memory`` below ``memories`` the
+    ``queue`` below ``queues`` is each operation's in-order queue, and ``memory`` below ``memories`` the
     memory it writes a tile to, -1 where it writes elsewhere. ``stores_needed`` (operations, cores) are the last stores of each
     core that it must wait for. ``dependencies`` say what it reads, ``waits`` what it waits for; they are not the same on
     engines that pipeline operations.

@@ -1,8 +1,8 @@
 """The rules of a Program: regions inside their memory, dependencies backwards, no read before its write, no write before its reads.
 
-Ordering is exact: a vector clock per operation holds, for each engine of each core, the last of its operations known to have
-finished before this one may start (Fidge 1988; Mattern 1989). Engines are in-order queues, so that knowing one operation finished
-is knowing all earlier ones of that engine did; those of other cores are queues of their own.
+Ordering is exact: a vector clock per operation holds, for each in-order queue of each core, the last of its operations known to have
+finished before this one may start (Fidge 1988; Mattern 1989). Knowing that one operation finished is knowing that all earlier ones
+of its queue did.
 """
 
 from __future__ import annotations

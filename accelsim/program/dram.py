@@ -24,6 +24,7 @@ from accelsim.arch import Arch
 from accelsim.graph import Boxes, Graph, MacLayer
 from accelsim.program.compression import Packets
 from accelsim.program.cost import dma_cycles, scaled_up
+from accelsim.program.im2col import Windows, sources
 from accelsim.program.residency import shared_memory
 
 Index = NDArray[np.int64]
@@ -63,19 +64,31 @@ class Dram:
         span = int((packets.start + size).max(initial=1))
         return self._moved(self._weights[layer], Boxes(lo, lo + size.reshape(-1, 1)), (span,), 8, size, write=False)
 
+    def windows(self, name: str, windows: Windows, bits: int, size: Index) -> Transfer:
+        """Loads of a tensor window by window."""
+        if self._record is None:
+            return Transfer(size, dma_cycles(size, self._arch), size, np.zeros_like(size))
+        from accelsim.program._gather import gathers
+
+        g = windows.geometry
+        shape, tables = np.array(g.input_shape, dtype=np.int64), (sources(g, "h"), sources(g, "w"))
+        found = gathers(self._record, 8 * self._tensors[name], bits, shape, *tables, windows.ranges)
+        return self._transfer(size, *found)
+
     def _moved(
         self, address: int, boxes: Boxes, shape: tuple[int, ...], bits: int, size: Index, *, write: bool
     ) -> Transfer:
         if self._record is None:
             return self._anywhere(boxes, bits, size)
-        from accelsim.program._dram import BURST, transfers
+        from accelsim.program._dram import transfers
 
         base = np.full(len(boxes), 8 * address, dtype=np.int64)
         lo, hi = (np.ascontiguousarray(corner, dtype=np.int64) for corner in (boxes.lo, boxes.hi))
-        bursts, clocks, activates = transfers(
-            self._record, write, base, bits, lo, hi, np.array(shape, dtype=np.int64).reshape(-1)
-        )
-        bus = bursts * (int(self._record[BURST]) // 8)
+        found = transfers(self._record, write, base, bits, lo, hi, np.array(shape, dtype=np.int64).reshape(-1))
+        return self._transfer(size, *found)
+
+    def _transfer(self, size: Index, bursts: Index, clocks: Index, activates: Index) -> Transfer:
+        bus = bursts * self._arch.dram.bytes_per_burst
         return Transfer(size, _cycles(bus, clocks, self._arch), bus, activates)
 
     def _anywhere(self, boxes: Boxes, bits: int, size: Index) -> Transfer:

@@ -123,15 +123,21 @@ def operand_bits(layer: MacLayer, graph: Graph) -> OperandBits:
     return OperandBits(weight=layer.weight_format.bits, activation=activation, output=output)
 
 
-def mac_footprint(geometry: MacGeometry, tile: TileSizes, bits: OperandBits, words: int) -> dict[Memory, Any]:
-    """Occupied bytes of each buffer and words of the accumulators for one tile (or per candidate)."""
+def mac_footprint(
+    geometry: MacGeometry, tile: TileSizes, bits: OperandBits, words: int, *, expanded: bool = False
+) -> dict[Memory, Any]:
+    """Occupied bytes of each buffer and words of the accumulators for one tile (or per candidate).
+
+    ``expanded``: the activation memory holds the matrix of the tile's windows, pixels x reduction, instead of the image under them.
+    """
     pixels = tile.n * tile.oh * tile.ow
     channels = tile.groups * tile.oc
     rows = input_span(geometry, "h", tile.oh, tile.kh)
     columns = input_span(geometry, "w", tile.ow, tile.kw)
+    positions = pixels * tile.kh * tile.kw if expanded else tile.n * rows * columns
     return {
         Memory.WEIGHTS: packed_bytes(channels * tile.kh * tile.kw * tile.ic, bits.weight),
-        Memory.ACTIVATIONS: packed_bytes(tile.n * rows * columns * tile.groups * tile.ic, bits.activation),
+        Memory.ACTIVATIONS: packed_bytes(positions * tile.groups * tile.ic, bits.activation),
         Memory.ACCUMULATORS: pixels * channels * words,
         Memory.OUTPUTS: packed_bytes(pixels * channels, bits.output),
     }

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class Engine(IntEnum):
-    """An in-order queue that executes one kind of tile operation; the number is its priority at the DRAM port, 0 first."""
+    """What executes one kind of tile operation, in order; the number is its priority at the DRAM port, 0 first."""
 
     STORE = 0
     LOAD_ACTIVATIONS = 1
@@ -24,6 +24,12 @@ class Engine(IntEnum):
 
 
 DRAM_ENGINES = (Engine.STORE, Engine.LOAD_ACTIVATIONS, Engine.LOAD_WEIGHTS)
+DMA_QUEUES = {
+    3: DRAM_ENGINES,
+    2: (Engine.STORE, Engine.LOAD_ACTIVATIONS, Engine.LOAD_ACTIVATIONS),
+    1: (Engine.STORE, Engine.STORE, Engine.STORE),
+}
+"""By ``dma.queues``, for each of the DRAM engines, the one whose in-order queue its operations stand in."""
 WRITE_BACK = (Engine.STORE, Engine.KEEP)
 """Engines that empty the output buffer: to DRAM, or to a tensor's place in the resident memory."""
 

@@ -14,7 +14,8 @@ from accelsim.numerics import IntFormat
 from accelsim.program.array_model import ArrayCost, ComputeTiles, array_cost
 from accelsim.program.columns import LayerBlock
 from accelsim.program.cost import lane_cycles
-from accelsim.program.footprint import accumulator_words, passes
+from accelsim.program.footprint import accumulator_words, packed_bytes, passes
+from accelsim.program.im2col import IMPLICIT, Windows
 from accelsim.program.kinds import Engine, Memory
 from accelsim.program.mapping import MacMapping
 from accelsim.program.site import Site
@@ -108,29 +109,40 @@ def build_mac_layer(index: int, layer: MacLayer, mapping: MacMapping, site: Site
     _check_bias(layer, site.arch)
     g = share.geometry
     tiles = _placed(site.once((g, mapping), lambda: enumerate_tiles(g, mapping)), share)
-    per_tile = 1 + tiles.new_weights.astype(np.int64) + tiles.new_inputs + 2 * tiles.last_step
+    standing = site.rings[Memory.WEIGHTS].standing(_only_weights(index, tiles))
+    loads = tiles.new_weights & (standing < 0)
+    per_tile = 1 + loads.astype(np.int64) + tiles.new_inputs + 2 * tiles.last_step
     begin = np.cumsum(per_tile) - per_tile
     block = LayerBlock(index, site.count, int(per_tile.sum()), share.core)
     weight_row = begin
-    input_row = begin + tiles.new_weights
+    input_row = begin + loads
     compute_row = input_row + tiles.new_inputs
-    _load_weights(block, layer, tiles, weight_row, compute_row, site)
+    weights = np.where(loads, weight_row + block.base, standing)
+    _load_weights(block, layer, tiles, weights, compute_row, site)
     _load_inputs(block, layer, tiles, input_row, compute_row, site)
     cost = _cost(layer, tiles, site, (g, mapping))
     _compute(block, layer, tiles, cost, compute_row, site)
     _requantize_and_store(block, layer, tiles, compute_row, site)
-    _link_compute(block, tiles, weight_row, input_row, compute_row)
+    _link_compute(block, tiles, weights, input_row + block.base, compute_row)
     return block
+
+
+def _only_weights(index: int, tiles: MacTiles) -> object:
+    """A name for the weights of a share that are one tile; None where there are several."""
+    return (
+        (index, tiles.weights.lo[0].tobytes(), tiles.weights.hi[0].tobytes()) if tiles.new_weights.sum() == 1 else None
+    )
 
 
 def _placed(tiles: MacTiles, share: MacShare) -> MacTiles:
     """Tiles of a share where they stand in the layer."""
     if not any((*share.begin, share.input_channel)):
         return tiles
-    moved = {"output": share.begin, "weights": (share.channel, 0, 0, 0), "inputs": (0, 0, 0, share.input_channel)}
+    inputs = (share.image, 0, 0, share.input_channel)
+    moved = {"output": share.begin, "weights": (share.channel, 0, 0, 0), "inputs": inputs}
     boxes = {name: getattr(tiles, name).moved(by) for name, by in moved.items()}
-    n, rows, columns, channels = tiles.stops
-    return replace(tiles, **boxes, stops=(n, rows + share.row, columns, channels + share.channel))
+    stops = tuple(axis + begin for axis, begin in zip(tiles.stops, share.begin, strict=True))
+    return replace(tiles, **boxes, stops=stops)
 
 
 def _check_bias(layer: MacLayer, arch: Arch) -> None:
@@ -159,21 +171,30 @@ def _last_users(new: NDArray[np.bool_], users: Index) -> Index:
     return last
 
 
-def _load_weights(block: LayerBlock, layer: MacLayer, tiles: MacTiles, rows: Index, users: Index, site: Site) -> None:
-    new = tiles.new_weights
+def _load_weights(block: LayerBlock, layer: MacLayer, tiles: MacTiles, loads: Index, users: Index, site: Site) -> None:
+    """Loads of new weights; where an earlier band's still stand (``loads`` before the block), their slot has new readers only."""
+    new, ring = tiles.new_weights, site.rings[Memory.WEIGHTS]
+    offset, free = ring.fill(_last_users(new, users) + block.base)
+    ring.put(_only_weights(block.layer, tiles), int(loads[0]))
+    if loads[0] < block.base:
+        return
     boxes = tiles.loaded_weights
     size = site.packed_bytes(boxes, layer.weight_format.bits)
-    offset, free = site.rings[Memory.WEIGHTS].fill(_last_users(new, users) + block.base)
     source = operand(layer, 1) if len(layer.inputs) > 1 else None
-    put_loads(block, rows[new], boxes, Slots(Memory.WEIGHTS, offset, size, free), source, site)
+    put_loads(block, loads[new] - block.base, boxes, Slots(Memory.WEIGHTS, offset, size, free), source, site)
 
 
 def _load_inputs(block: LayerBlock, layer: MacLayer, tiles: MacTiles, rows: Index, users: Index, site: Site) -> None:
     new = tiles.new_inputs
-    boxes = tiles.loaded_inputs
-    size = site.packed_bytes(boxes, site.bits(layer.inputs[0]))
+    boxes, bits = tiles.loaded_inputs, site.bits(layer.inputs[0])
+    windows = None
+    if site.arch.activation_buffer.im2col != IMPLICIT:
+        pixels, taps = (Boxes(part.lo[new], part.hi[new]) for part in (tiles.output, tiles.weights))
+        windows = Windows(layer.geometry, pixels, taps, boxes)
+    size = site.packed_bytes(boxes, bits) if windows is None else packed_bytes(windows.elements, bits)
     offset, free = site.rings[Memory.ACTIVATIONS].fill(_last_users(new, users) + block.base)
-    put_loads(block, rows[new], boxes, Slots(Memory.ACTIVATIONS, offset, size, free), operand(layer, 0), site)
+    slots = Slots(Memory.ACTIVATIONS, offset, size, free, windows)
+    put_loads(block, rows[new], boxes, slots, operand(layer, 0), site)
 
 
 def _cost(layer: MacLayer, tiles: MacTiles, site: Site, key: tuple[MacGeometry, MacMapping]) -> ArrayCost:
@@ -222,11 +243,11 @@ def _compute(block: LayerBlock, layer: MacLayer, tiles: MacTiles, cost: ArrayCos
     block.wait(rows[tiles.first_step], free)
 
 
-def _link_compute(block: LayerBlock, tiles: MacTiles, weight_row: Index, input_row: Index, compute_row: Index) -> None:
+def _link_compute(block: LayerBlock, tiles: MacTiles, weights: Index, inputs: Index, compute_row: Index) -> None:
     """Each compute reads the weights and inputs loaded last, and adds to the partial sums of the step before."""
-    for new, rows in ((tiles.new_weights, weight_row), (tiles.new_inputs, input_row)):
-        current = np.maximum.accumulate(np.where(new, rows, -1))
-        block.wait(compute_row, current + block.base, source=True)
+    for new, loads in ((tiles.new_weights, weights), (tiles.new_inputs, inputs)):
+        current = np.maximum.accumulate(np.where(new, loads, -1))
+        block.wait(compute_row, current, source=True)
     later = np.flatnonzero(~tiles.first_step)
     block.wait(compute_row[later], compute_row[later - 1] + block.base, source=True)
 

@@ -20,7 +20,9 @@ class MacMapping:
     A tile covers ``oh`` x ``ow`` output pixels of ``n`` images, ``oc`` output channels of each of ``groups`` groups, and ``kh`` x
     ``kw`` x ``ic`` products of the reduction. ``groups`` > 1 needs whole groups (``oc`` and ``ic`` at their full size). With
     ``weights_outer`` the spatial tiles run inside the channel tiles, so weights stay; with ``activations_outer`` the
-    activations do. The reduction is always innermost: partial sums never leave the accumulators.
+    activations do. The reduction is always innermost: partial sums never leave the accumulators. With a ``band`` the layer is
+    computed so many rows (images, where there are several) at a time, in step with the layer before it
+    (:class:`~accelsim.program.fusion.Fused`); 0: after the whole of it.
     """
 
     oh: int
@@ -32,13 +34,15 @@ class MacMapping:
     groups: int = 1
     n: int = 1
     order: LoopOrder = "weights_outer"
+    band: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class VectorMapping:
-    """Tile sizes of a vector layer, one per axis of its output view."""
+    """Tile sizes of a vector layer, one per axis of its output view, and its ``band`` as in :class:`MacMapping`."""
 
     tile: tuple[int, ...]
+    band: int = 0
 
 
 Mapping = MacMapping | VectorMapping

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from accelsim.errors import HazardError, ProgramError
 from accelsim.graph import Graph
 from accelsim.program.footprint import slot_capacity
+from accelsim.program.fusion import Fused, fused_layers, window_bytes
 from accelsim.program.kinds import DRAM_ENGINES, WRITE_BACK, Engine, Memory
 from accelsim.program.program import Program
 from accelsim.program.residency import overlap, shared_memory, tensor_bytes
@@ -18,25 +19,34 @@ Index = NDArray[np.int64]
 
 
 class Place(NamedTuple):
-    """The bytes ``start`` to ``stop`` of the resident memory, for what ``layer`` makes, from its first KEEP on."""
+    """The bytes ``start`` to ``stop`` of the resident memory, for what ``layer`` makes, from its first KEEP on.
+
+    All of it, or, where ``fused`` is not None, so many rows of it at a time.
+    """
 
     layer: int
     start: int
     stop: int
     first_keep: int
+    fused: Fused | None = None
 
 
 def kept_places(program: Program) -> dict[int, Place]:
     """The place of every kept tensor, by the layer that makes it."""
     keeps = np.flatnonzero(program.of_engine(Engine.KEEP))
     layers, first = np.unique(program.layer[keeps], return_index=True)
-    return {int(layer): _place(program, int(layer), int(keeps[at])) for layer, at in zip(layers, first, strict=True)}
+    fused = {pair.maker: pair for pair in fused_layers(program.graph, program.mappings)}
+    places = (
+        _place(program, int(layer), int(keeps[at]), fused.get(int(layer)))
+        for layer, at in zip(layers, first, strict=True)
+    )
+    return {place.layer: place for place in places}
 
 
-def _place(program: Program, layer: int, first_keep: int) -> Place:
-    start = int(program.offset[first_keep])
-    size = tensor_bytes(program.graph, program.graph.layers[layer].output)
-    return Place(layer, start, start + size, first_keep)
+def _place(program: Program, layer: int, first_keep: int, fused: Fused | None) -> Place:
+    start, graph = int(program.offset[first_keep]), program.graph
+    size = window_bytes(graph, fused) if fused else tensor_bytes(graph, graph.layers[layer].output)
+    return Place(layer, start, start + size, first_keep, fused)
 
 
 def makers(graph: Graph) -> dict[str, int]:
@@ -57,6 +67,8 @@ def check_places(program: Program) -> None:
     reads = recalls(program, places)
     for place in places.values():
         _check_survival(program, place, reads[place.layer], places)
+        if place.fused is not None:
+            _check_window(program, place.fused, reads[place.layer])
 
 
 def _check_one_home(program: Program, places: dict[int, Place]) -> None:
@@ -109,6 +121,24 @@ def _check_survival(program: Program, place: Place, reads: Index, places: dict[i
             )
 
 
+def _check_window(program: Program, fused: Fused, reads: Index) -> None:
+    """Each row of a fused tensor is read before another takes its place in the window, in program order."""
+    keeps = _keeps(program, fused.maker)
+    newest = np.maximum.accumulate(np.append(0, program.hi[keeps, fused.axis]))[np.searchsorted(keeps, reads)]
+    late = np.flatnonzero(program.lo[reads, fused.axis] < newest - fused.window)
+    if len(late):
+        i = int(reads[late[0]])
+        raise HazardError(
+            f"{program.describe(i)} reads rows of {fused.tensor!r} whose place in the window of {fused.window} newer ones have "
+            "taken before",
+            operation=i,
+        )
+
+
+def _keeps(program: Program, layer: int) -> Index:
+    return np.flatnonzero(program.of_engine(Engine.KEEP) & (program.layer == layer))
+
+
 def _neighbours(place: Place, places: dict[int, Place]) -> list[Place]:
     """Other tensors with a byte in common."""
     mine = (place.start, place.stop)
@@ -129,14 +159,23 @@ def recalls(program: Program, places: dict[int, Place]) -> dict[int, Index]:
 
 
 def last_recalls_of_places(program: Program) -> Index:
-    """For each KEEP the last earlier RECALL of a tensor whose place it writes to, which must have finished; -1 elsewhere."""
+    """For each KEEP the last earlier RECALL of what stood where it writes to, which must have finished; -1 elsewhere."""
     needed = np.full(len(program), -1, dtype=np.int64)
     places = kept_places(program)
     reads = recalls(program, places)
     for place in places.values():
-        keeps = np.flatnonzero(program.of_engine(Engine.KEEP) & (program.layer == place.layer))
+        keeps = _keeps(program, place.layer)
+        if place.fused is not None:
+            needed[keeps] = _last_of_window(program, place.fused, keeps, reads[place.layer])
         for other in _neighbours(place, places):
             earlier = np.append(-1, reads[other.layer])
             before = earlier[np.searchsorted(reads[other.layer], keeps)]
             needed[keeps] = np.maximum(needed[keeps], before)
     return needed
+
+
+def _last_of_window(program: Program, fused: Fused, keeps: Index, reads: Index) -> Index:
+    """For each of ``keeps`` the last earlier one of ``reads`` that saw a row which it pushes out of the window; -1: none."""
+    pushed_out = program.lo[reads, fused.axis] < program.hi[keeps, fused.axis, None] - fused.window
+    last: Index = np.where(pushed_out & (reads < keeps[:, None]), reads, -1).max(axis=1, initial=-1)
+    return last

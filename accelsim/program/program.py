@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from accelsim.arch import Arch
 from accelsim.graph import Graph
 from accelsim.program.array_model import pipelines_tiles
-from accelsim.program.kinds import Engine, Memory
+from accelsim.program.kinds import DMA_QUEUES, Engine, Memory
 from accelsim.program.mapping import Mapping
 
 MAX_RANK = 8
@@ -31,8 +31,8 @@ class Program:
     earlier in program order; the first ``sources[i]`` of them made the on-chip data that it reads.
     ``bus_bytes`` are what the DRAM's bus moves in whole bursts for the ``amount`` asked for, ``activates`` the DRAM rows opened.
     ``stream_cycles``, ``weight_reads``, ``activation_reads`` (elements) and ``accumulator_writes`` (words) belong to compute
-    operations and are 0 elsewhere. Program order is layer by layer, and within a layer core by core; engines and on-chip memories
-    are the core's own.
+    operations and are 0 elsewhere. Program order is layer by layer, or band by band of two fused layers
+    (:class:`~accelsim.program.fusion.Fused`), and within a layer core by core; engines and on-chip memories are the core's own.
     """
 
     graph: Graph
@@ -72,7 +72,14 @@ class Program:
 
     @cached_property
     def queue(self) -> NDArray[np.int64]:
-        """The in-order queue of each operation: ``engine * cores + core``, so that a lower number goes first at the DRAM port."""
+        """The in-order queue of each operation: ``engine * cores + core``; DRAM engines may share one (``dma.queues``)."""
+        shared = np.arange(len(Engine))
+        shared[: len(DMA_QUEUES[3])] = DMA_QUEUES[self.arch.dma.queues]
+        return shared[self.engine] * self.arch.cores.count + self.core
+
+    @cached_property
+    def port_priority(self) -> NDArray[np.int64]:
+        """``engine * cores + core``: of the operations that are ready in the same cycle, the least goes first at the DRAM port."""
         return self.engine.astype(np.int64) * self.arch.cores.count + self.core
 
     def operands(self, i: int) -> NDArray[np.int32]:

@@ -1,4 +1,4 @@
-"""Which tensors stay on chip between layers, and where: first fit over their lives, in layer order."""
+"""Which tensors stay on chip between layers, and where: windows of fused pairs at the top, the others by first fit, in layer order."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.arch import Arch
-from accelsim.graph import Graph, Layer, MacLayer, Reshape
+from accelsim.errors import MappingError
+from accelsim.graph import Boxes, Graph, Layer, MacLayer, Reshape
 from accelsim.program.footprint import packed_bytes, slot_capacity
+from accelsim.program.fusion import Fused, fused_layers, window_bytes
 from accelsim.program.kinds import Memory
 from accelsim.program.mapping import MacMapping, Mapping, VectorMapping
 
@@ -19,7 +21,10 @@ Index = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class Life:
-    """A computed tensor of ``size`` bytes, from layer ``first``, which makes it, to layer ``last``, its last reader."""
+    """A computed tensor of ``size`` bytes, from layer ``first``, which makes it, to layer ``last``, its last reader.
+
+    A fused pair of layers is at work from the first's beginning to the second's end.
+    """
 
     tensor: str
     first: int
@@ -36,9 +41,14 @@ def shared_memory(graph: Graph) -> dict[str, str]:
     return home
 
 
-def lives(graph: Graph) -> tuple[Life, ...]:
-    """The computed tensors that only layers of the network read, in layer order; the host needs outputs in DRAM."""
+def lives(graph: Graph, fused: Sequence[Fused] = ()) -> tuple[Life, ...]:
+    """The computed tensors that only layers of the network read, in layer order; the host needs outputs in DRAM.
+
+    Those inside ``fused`` pairs are left out: :func:`windows` has them.
+    """
     home = shared_memory(graph)
+    begin, end = {pair.reader: pair.maker for pair in fused}, {pair.maker: pair.reader for pair in fused}
+    inside = {pair.tensor for pair in fused}
     outputs = {home.get(port.tensor, port.tensor) for port in graph.outputs}
     last = {
         home.get(name, name): index
@@ -47,10 +57,23 @@ def lives(graph: Graph) -> tuple[Life, ...]:
         for name in layer.inputs
     }
     return tuple(
-        Life(tensor=layer.output, first=index, last=last[layer.output], size=tensor_bytes(graph, layer.output))
+        Life(
+            tensor=layer.output,
+            first=begin.get(index, index),
+            last=end.get(last[layer.output], last[layer.output]),
+            size=tensor_bytes(graph, layer.output),
+        )
         for index, layer in enumerate(graph.layers)
-        if layer.output in last and home[layer.output] == layer.output and layer.output not in outputs
+        if layer.output in last and home[layer.output] == layer.output and layer.output not in outputs | inside
     )
+
+
+def windows(graph: Graph, fused: Sequence[Fused], capacity: int) -> tuple[tuple[Life, int], ...]:
+    """The windows of ``fused`` pairs, each at the top of the ``capacity`` bytes; no two pairs are at work at once."""
+    made = (
+        Life(tensor=pair.tensor, first=pair.maker, last=pair.reader, size=window_bytes(graph, pair)) for pair in fused
+    )
+    return tuple((life, capacity - life.size) for life in made)
 
 
 def likely_kept(graph: Graph, arch: Arch) -> frozenset[str]:
@@ -70,9 +93,9 @@ def tensor_bytes(graph: Graph, tensor: str) -> int:
     return int(packed_bytes(graph.tensors[tensor].elements, graph.tensors[tensor].format.bits))
 
 
-def first_fit(wanted: Sequence[Life], capacity: int) -> dict[str, int]:
-    """The lowest free offset for each tensor in turn; one that fits nowhere during its life is left out."""
-    placed: list[tuple[Life, int]] = []
+def first_fit(wanted: Sequence[Life], capacity: int, taken: Sequence[tuple[Life, int]] = ()) -> dict[str, int]:
+    """The lowest offset for each tensor in turn beside what is ``taken``; one that fits nowhere during its life is left out."""
+    placed = list(taken)
     for life in wanted:
         offset = 0
         for start, stop in _occupied(life, placed):
@@ -81,7 +104,7 @@ def first_fit(wanted: Sequence[Life], capacity: int) -> dict[str, int]:
             offset = max(offset, stop)
         if offset + life.size <= capacity:
             placed.append((life, offset))
-    return {life.tensor: offset for life, offset in placed}
+    return {life.tensor: offset for life, offset in placed[len(taken) :]}
 
 
 def _occupied(life: Life, placed: Sequence[tuple[Life, int]]) -> list[tuple[int, int]]:
@@ -123,37 +146,73 @@ def _row_tiles(layer: Layer, mapping: Mapping | None) -> tuple[int, ...]:
 
 
 class Residency:
-    """Where the kept tensors of a Program under construction stand, and which operation read each one last."""
+    """Where the kept tensors of a Program under construction stand, and which operations read them."""
 
     def __init__(self, graph: Graph, arch: Arch, mappings: Sequence[Mapping | None]) -> None:
         self._graph, self._home = graph, shared_memory(graph)
+        self.fused = fused_layers(graph, mappings)
         capacity = slot_capacity(Memory.RESIDENT, arch)
-        wanted = (
-            [life for life in lives(graph) if in_whole_bytes(graph, life.tensor, mappings[life.first])]
-            if capacity
-            else []
-        )
-        self._offsets = first_fit(wanted, capacity)
-        self._last_recall: dict[str, int] = {}
+        for pair in self.fused:
+            _check_window(graph, pair, mappings[pair.maker], capacity)
+        taken = windows(graph, self.fused, capacity)
+        wanted = [life for life in lives(graph, self.fused) if in_whole_bytes(graph, life.tensor, mappings[life.first])]
+        self._windows = {pair.tensor: pair for pair in self.fused}
+        self._offsets = first_fit(wanted if capacity else [], capacity, taken) | {life.tensor: at for life, at in taken}
+        self._recalls: dict[str, list[tuple[Index, Index]]] = {}
 
     def offset(self, tensor: str) -> int | None:
         """Where the place of ``tensor`` begins; None for one that goes through DRAM."""
         return self._offsets.get(self._home.get(tensor, tensor))
 
-    def recalled(self, tensor: str, operations: Index) -> None:
-        """The ``operations``, in program order, read ``tensor``, which may be one that is not kept."""
+    def recalled(self, tensor: str, operations: Index, boxes: Boxes) -> None:
+        """The ``operations``, in program order, read ``boxes`` of ``tensor``, which may be one that is not kept."""
         if len(operations) and self.offset(tensor) is not None:
-            self._last_recall[self._home.get(tensor, tensor)] = int(operations[-1])
+            home = self._home.get(tensor, tensor)
+            pair = self._windows.get(home)
+            first = np.zeros_like(operations) if pair is None else boxes.lo[:, pair.axis]
+            self._recalls.setdefault(home, []).append((operations, first))
 
-    def freed(self, tensor: str) -> int:
-        """The last operation so far that read a tensor whose place ``tensor`` takes; -1 where none did."""
+    def freed(self, tensor: str, boxes: Boxes) -> Index:
+        """The last operation so far that read what stood where ``boxes`` of ``tensor`` go; -1 where none did.
+
+        Of another tensor's place, any part; of rows that stood in the tensor's own window before, those.
+        """
+        freed = np.full(len(boxes), -1, dtype=np.int64)
+        freed[:1] = self._freed_by_others(tensor)
+        pair = self._windows.get(tensor)
+        if pair is not None:
+            for operations, first in self._recalls.get(tensor, ()):
+                over = first < boxes.hi[:, pair.axis, None] - pair.window
+                freed = np.maximum(freed, np.where(over, operations, -1).max(axis=1))
+        return freed
+
+    def _freed_by_others(self, tensor: str) -> int:
         mine = self._range(tensor)
-        others = (other for other in self._last_recall if overlap(mine, self._range(other)))
-        return max((self._last_recall[other] for other in others), default=-1)
+        others = [
+            parts for other, parts in self._recalls.items() if other != tensor and overlap(mine, self._range(other))
+        ]
+        return max((int(operations[-1]) for parts in others for operations, _ in parts[-1:]), default=-1)
 
     def _range(self, tensor: str) -> tuple[int, int]:
-        start = self._offsets[tensor]
-        return start, start + tensor_bytes(self._graph, tensor)
+        start, pair = self._offsets[tensor], self._windows.get(tensor)
+        return start, start + (tensor_bytes(self._graph, tensor) if pair is None else window_bytes(self._graph, pair))
+
+
+def _check_window(graph: Graph, pair: Fused, mapping: Mapping | None, capacity: int) -> None:
+    """MappingError where the window of a fused pair has no room."""
+    layer, size = graph.layers[pair.reader], window_bytes(graph, pair)
+    if size > capacity:
+        raise MappingError(
+            f"layer {layer.name!r}: band of {pair.computed[0]}: {pair.window} rows of {pair.tensor!r} take {size} bytes, "
+            f"activation_buffer.resident_bytes are {capacity}; enlarge them, compute fewer rows at a time, or leave band out",
+            layer=layer.name,
+        )
+    if not in_whole_bytes(graph, pair.tensor, mapping):
+        raise MappingError(
+            f"layer {layer.name!r}: band of {pair.computed[0]}: tile rows of {pair.tensor!r} end inside a byte; "
+            f"cut the channels of layer {graph.layers[pair.maker].name!r} elsewhere, or leave band out",
+            layer=layer.name,
+        )
 
 
 def overlap(a: tuple[int, int], b: tuple[int, int]) -> bool:

@@ -21,6 +21,7 @@ class Ring:
     def __init__(self, memory: Memory, arch: Arch) -> None:
         self.slots, self.capacity = slots(memory, arch), slot_capacity(memory, arch)
         self._count = 0
+        self._standing: list[tuple[object, int]] = [(None, -1)] * self.slots
         self._readers = np.full(depth(memory, arch), -1, dtype=np.int64)
 
     def fill(self, last_readers: Index) -> tuple[Index, Index]:
@@ -31,6 +32,21 @@ class Ring:
         count = len(last_readers)
         readers = np.concatenate([self._readers, last_readers])
         offset = (self._count + np.arange(count, dtype=np.int64)) % self.slots * self.capacity
+        for fill in range(self._count, self._count + min(count, self.slots)):
+            self._standing[fill % self.slots] = None, -1
         self._count += count
         self._readers = readers[len(readers) - len(self._readers) :]
         return offset, readers[:count]
+
+    def standing(self, what: object) -> int:
+        """The operation that put ``what`` into the slot whose turn it is, where it still stands; -1 if something else does, or for None.
+
+        Nothing stands for long in a memory that is filled and read in turns.
+        """
+        known, operation = self._standing[self._count % self.slots]
+        stands = what is not None and known == what and len(self._readers) == self.slots
+        return operation if stands else -1
+
+    def put(self, what: object, operation: int) -> None:
+        """The slot filled last holds ``what``, which ``operation`` loaded."""
+        self._standing[(self._count - 1) % self.slots] = what, operation

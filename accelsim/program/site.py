@@ -26,7 +26,7 @@ class Site:
     """Where a Program is built, layer after layer and, within a layer, core after core: ``core`` is the one at work."""
 
     def __init__(self, graph: Graph, arch: Arch, mappings: Sequence[Mapping | None]) -> None:
-        self.graph, self.arch = graph, arch
+        self.graph, self.arch, self.mappings = graph, arch, mappings
         self.dram = Dram(graph, arch)
         self.residency = Residency(graph, arch, mappings)
         self.count = self.core = 0

@@ -1,4 +1,4 @@
-"""How a layer is shared out over the cores: each computes a box of the output, by channels or by rows."""
+"""Parts of a layer, each a box of its output: what every core computes, by channels or by rows."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from accelsim.graph import MacGeometry, VectorLayer
 from accelsim.program.array_model import ComputeTiles, array_cost
 from accelsim.program.cost import dma_cycles
 from accelsim.program.footprint import OperandBits, input_span, packed_bytes
+from accelsim.program.im2col import DRAM
 
 _CHANNELS, _ROWS = "channels", "rows"
 
@@ -19,12 +20,13 @@ _CHANNELS, _ROWS = "channels", "rows"
 class MacShare:
     """The part of a MAC layer that ``core`` computes, as a layer of its own.
 
-    ``geometry`` reads the same input rows and columns; its first output is the layer's at ``row`` and ``channel``, its first
-    input channel the layer's at ``input_channel``.
+    ``geometry`` reads the same input rows and columns; its first output is the layer's at ``image``, ``row`` and ``channel``, its
+    first input channel the layer's at ``input_channel``.
     """
 
     core: int
     geometry: MacGeometry
+    image: int = 0
     row: int = 0
     channel: int = 0
     input_channel: int = 0
@@ -32,7 +34,7 @@ class MacShare:
     @property
     def begin(self) -> tuple[int, int, int, int]:
         """Where the share begins in the layer's output view."""
-        return 0, self.row, 0, self.channel
+        return self.image, self.row, 0, self.channel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,14 +114,16 @@ def _by_channels(g: MacGeometry, cores: int) -> tuple[MacShare, ...]:
 
 def _estimate(shares: tuple[MacShare, ...], bits: OperandBits, arch: Arch) -> tuple[int, int]:
     """(cycles, cycles at the DRAM port) of a split."""
-    traffic = np.array([_traffic(share.geometry, bits) for share in shares], dtype=np.int64)
+    traffic = np.array([_traffic(share.geometry, bits, arch) for share in shares], dtype=np.int64)
     port = sum(dma_cycles(traffic, arch).tolist())
     return max(port, _array_cycles(shares[0].geometry, bits, arch)), port
 
 
-def _traffic(g: MacGeometry, bits: OperandBits) -> int:
-    """Bytes of weights, inputs and outputs, each moved once."""
+def _traffic(g: MacGeometry, bits: OperandBits, arch: Arch) -> int:
+    """Bytes of weights, inputs and outputs, each moved once; inputs once per window that they are in, where those are fetched."""
     inputs = g.n * int(input_span(g, "h", g.oh, g.kh)) * int(input_span(g, "w", g.ow, g.kw)) * g.ic
+    if arch.activation_buffer.im2col == DRAM:
+        inputs = g.n * g.oh * g.ow * g.kh * g.kw * g.ic
     moved = (g.oc * g.reduction, bits.weight), (inputs, bits.activation), (g.n * g.oh * g.ow * g.oc, bits.output)
     return sum(int(packed_bytes(elements, width)) for elements, width in moved)
 

@@ -12,7 +12,8 @@ from accelsim.program.columns import LayerBlock
 from accelsim.program.compression import packed_tiles
 from accelsim.program.cost import dram_latency_cycles, resident_cycles
 from accelsim.program.dram import Transfer
-from accelsim.program.footprint import ceil_div
+from accelsim.program.footprint import ceil_div, packed_bytes
+from accelsim.program.im2col import DRAM, Windows, fill_cycles
 from accelsim.program.kinds import Engine, Memory
 from accelsim.program.site import Site
 
@@ -34,18 +35,25 @@ def operand(layer: Layer, number: int) -> Operand:
 
 
 class Slots(NamedTuple):
-    """Where loads go: ``offset`` and ``size`` in bytes in ``memory``, and the operation that frees each slot (-1: none)."""
+    """Where loads go: ``offset`` and ``size`` in bytes in ``memory``, and the operation that frees each slot (-1: none).
+
+    ``windows``: what is held is their matrix; None: the box that is loaded.
+    """
 
     memory: Memory
     offset: Index
     size: Index
     free: Index
+    windows: Windows | None = None
 
 
 def put_loads(block: LayerBlock, rows: Index, boxes: Boxes, slots: Slots, source: Operand | None, site: Site) -> None:
     """Loads of ``boxes`` of an operand, from DRAM or from its place on chip; of the layer's weights where ``source`` is None."""
     kept = source is not None and site.residency.offset(source.tensor) is not None
-    moved = _recalled(slots.size, site) if kept else _loaded(block, boxes, slots.size, source, site)
+    if source is not None and slots.windows is not None:
+        moved = _expanded(slots.windows, slots.size, source, site)
+    else:
+        moved = _recalled(slots.size, site) if kept else _loaded(block, boxes, slots.size, source, site)
     block.put(
         rows,
         Engine.RECALL if kept else _LOADS[slots.memory],
@@ -64,7 +72,7 @@ def put_loads(block: LayerBlock, rows: Index, boxes: Boxes, slots: Slots, source
     if source is not None:
         for stores in site.written(source.tensor, boxes, source.view):
             block.wait(rows, stores)
-        site.residency.recalled(source.tensor, rows + block.base)
+        site.residency.recalled(source.tensor, rows + block.base, boxes)
 
 
 def _loaded(block: LayerBlock, boxes: Boxes, size: Index, source: Operand | None, site: Site) -> Transfer:
@@ -78,6 +86,19 @@ def _loaded(block: LayerBlock, boxes: Boxes, size: Index, source: Operand | None
         tiles = packed_tiles(layer.weights, boxes, bits=bits, run_bits=dma.zero_run_bits, align=align)
         return site.dram.packets(block.layer, tiles)
     return site.dram.weights(block.layer, boxes, layer.geometry.weight_shape, bits, size)
+
+
+def _expanded(windows: Windows, held: Index, source: Operand, site: Site) -> Transfer:
+    """Loads that leave the matrix of their windows on chip, ``held`` bytes of it: each pixel fetched once, or once per window."""
+    bits, once = site.bits(source.tensor), site.arch.activation_buffer.im2col != DRAM
+    asked = packed_bytes(windows.inputs.volume if once else windows.fetched, bits)
+    if site.residency.offset(source.tensor) is not None:
+        return _recalled(np.maximum(asked, held), site)._replace(amount=asked)
+    if once:
+        moved = site.dram.tensor(source.tensor, windows.inputs, source.view, bits, asked, write=False)
+    else:
+        moved = site.dram.windows(source.tensor, windows, bits, asked)
+    return moved._replace(cycles=fill_cycles(moved.cycles, asked, held, site.arch))
 
 
 def _recalled(size: Index, site: Site) -> Transfer:
@@ -94,7 +115,7 @@ def put_stores(
         moved = site.dram.tensor(layer.output, boxes, layer.output_shape, bits, size, write=True)
     else:
         moved, latency, engine = _recalled(size, site), 0, Engine.KEEP
-        block.wait(rows[:1], np.array([site.residency.freed(layer.output)]))
+        block.wait(rows, site.residency.freed(layer.output, boxes))
     cycles, width = moved.cycles, site.arch.output_buffer.bytes_per_cycle
     if width is not None:
         cycles = np.maximum(cycles, ceil_div(size, width))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.program import DRAM_ENGINES, Engine, Memory, Program
+from accelsim.program.fusion import Fused
 from accelsim.program.places import kept_places, recalls
 from accelsim.timing import Timeline
 
@@ -29,7 +30,7 @@ def memory_fill(timeline: Timeline, memory: Memory, *, core: int = 0, operations
 
     A region is occupied from the start of the operation that writes it until its last reader finishes. A compute
     operation that adds to the partial sums of the one before takes the region over as it starts. A kept tensor fills the
-    resident memory tile by tile, and leaves it when its last reader is done.
+    resident memory tile by tile, and leaves it when its last reader is done; rows of a window when theirs are.
     """
     program = timeline.program
     writers = np.flatnonzero((program.memory[:operations] == memory) & (program.core[:operations] == core))
@@ -46,15 +47,29 @@ def region_release(timeline: Timeline) -> Cycles:
     until = np.where(takes_over, timeline.start[reader], timeline.finish[reader])
     release = np.full(len(program), -1, dtype=np.int64)
     np.maximum.at(release, source, until)
-    for place, reads in _kept(program):
-        release[place] = np.maximum(timeline.finish[place], timeline.finish[reads].max(initial=0))
+    for keeps, reads, fused in _kept(program):
+        read = (
+            np.ones((len(keeps), len(reads)), dtype=np.bool_)
+            if fused is None
+            else _same_rows(program, keeps, reads, fused)
+        )
+        last = np.where(read, timeline.finish[reads], 0).max(axis=1, initial=0)
+        release[keeps] = np.maximum(timeline.finish[keeps], last)
     return np.where(release < 0, timeline.finish, release)
 
 
-def _kept(program: Program) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """(its KEEPs, its RECALLs) of every tensor kept on chip."""
-    for maker, reads in recalls(program, kept_places(program)).items():
-        yield np.flatnonzero(program.of_engine(Engine.KEEP) & (program.layer == maker)), reads
+def _kept(program: Program) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], Fused | None]]:
+    """(its KEEPs, its RECALLs, its pair of layers if only a window is kept) of every tensor on chip."""
+    places = kept_places(program)
+    for maker, reads in recalls(program, places).items():
+        yield np.flatnonzero(program.of_engine(Engine.KEEP) & (program.layer == maker)), reads, places[maker].fused
+
+
+def _same_rows(program: Program, keeps: Cycles, reads: Cycles, fused: Fused) -> NDArray[np.bool_]:
+    """Whether each of ``reads`` sees a row of each of ``keeps``: bool of shape (keeps, reads)."""
+    lo, hi = program.lo[:, fused.axis], program.hi[:, fused.axis]
+    same: NDArray[np.bool_] = (lo[reads] < hi[keeps, None]) & (lo[keeps, None] < hi[reads])
+    return same
 
 
 def source_edges(program: Program) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

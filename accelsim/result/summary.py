@@ -210,8 +210,10 @@ def _mapping_text(mapping: Mapping | None) -> str:
     if isinstance(mapping, MacMapping):
         tile = f"oh{mapping.oh} ow{mapping.ow} oc{mapping.oc} ic{mapping.ic} kh{mapping.kh} kw{mapping.kw} g{mapping.groups}"
         tile += f" n{mapping.n}" if mapping.n > 1 else ""
-        return f"{tile} {mapping.order}"
-    return "x".join(map(str, mapping.tile))
+        text = f"{tile} {mapping.order}"
+    else:
+        text = "x".join(map(str, mapping.tile))
+    return f"{text} band{mapping.band}" if mapping.band else text
 
 
 def _array_cycles(timeline: Timeline, waits: Stalls) -> dict[str, int]:

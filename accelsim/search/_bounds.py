@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.mapper._estimate import loads
+from accelsim.mapper._estimate import IMPLICIT, loads
 from accelsim.numba_cache import njit
 from accelsim.program._array_cycles import parts, tile_cost
 
@@ -84,12 +84,12 @@ def _packed(elements: int, bits: int) -> int:
     return (elements * bits + 7) // 8
 
 
-LIMITS = 20
+LIMITS = 22
 (WEIGHT_CAPACITY, ACTIVATION_CAPACITY, ACCUMULATOR_CAPACITY, OUTPUT_CAPACITY) = range(4)
 (WEIGHT_BITS, ACTIVATION_BITS, OUTPUT_BITS, WORDS) = range(4, 8)
 (SETUP, PER_BYTE, PER_BYTE_OVER, LATENCY) = range(8, 12)
 (LANES, AS_BOUND, INPUT_CHANNELS, SINGLE_WEIGHTS, SINGLE_ACTIVATIONS, SINGLE_SUMS, SINGLE_OUTPUTS) = range(12, 19)
-SHARES = 19
+SHARES, IM2COL, QUEUES = 19, 20, 21
 """Places of the machine's limits in one int64 record; AS_BOUND: no transfer takes longer than its bytes at the port."""
 
 
@@ -101,8 +101,10 @@ def evaluate(
     """(fewest cycles, picojoules, whether the cycles are the schedule's own) of one tiling.
 
     ``rows`` and ``columns`` are input rows and columns summed over tiles of pixels and taps, those under the first tile, and
-    ``area`` input pixels of all images under the largest one. No schedule is shorter than the array's work behind the first loads and before
-    the last requantization and store, than the port's work, or than loads and work in turn where a memory holds one tile only.
+    ``area`` input pixels of all images under the largest one, as often as they are fetched. No schedule is shorter than the array's
+    work behind the first loads and before the last requantization and store, than the port's work, than loads and work in
+    turn where a memory holds one tile only, or than all that each tile of the output needs in turn where one queue moves everything:
+    the first loads of the next tile stand behind the store of this one.
     ``shape`` is the smallest of the SHARES of as many cores: each other has the same work at least, and all share the port.
     """
     spatial = parts(shape[0], n) * parts(shape[1], oh) * parts(shape[2], ow)
@@ -116,6 +118,10 @@ def evaluate(
     products = shape[3] * shape[7] * shape[4] * shape[5] * shape[6]
     weight_bytes = _packed(products * (1 if keeps else spatial), limits[WEIGHT_BITS])
     input_bytes = _packed(shape[0] * rows * columns * limits[INPUT_CHANNELS] * per_channel, limits[ACTIVATION_BITS])
+    held_bytes = input_bytes
+    if limits[IM2COL] != IMPLICIT:
+        positions = shape[0] * shape[1] * shape[2] * shape[5] * shape[6]
+        held_bytes = _packed(positions * limits[INPUT_CHANNELS] * per_channel, limits[ACTIVATION_BITS])
     outputs = shape[0] * shape[1] * shape[2] * shape[3] * shape[7]
     output_bytes = _packed(outputs, limits[OUTPUT_BITS])
     load_weights, load_inputs = _dma(limits, weight_loads, weight_bytes), _dma(limits, input_loads, input_bytes)
@@ -134,14 +140,19 @@ def evaluate(
     exact = first_inputs > 0 and limits[AS_BOUND] != 0 and limits[SHARES] == 1
     spare = cost[4] - cost[6]
     exact = exact and cost[5] == cost[6]
+    exact = exact and (limits[QUEUES] > 1 or spatial * channel == 1)
     exact = exact and (computes == 1 or _array_never_waits(limits, spare, n * oh, ow, oc, ic, kh, kw, groups, area))
     if limits[SINGLE_WEIGHTS]:
         cycles = max(cycles, load_weights + weight_loads * limits[LATENCY] + cost[0] + behind)
     if limits[SINGLE_ACTIVATIONS]:
         cycles = max(cycles, load_inputs + input_loads * limits[LATENCY] + cost[0] + behind)
+    if limits[QUEUES] == 1:
+        in_turn = store + spatial * channel * limits[LATENCY] + max(spatial * channel, parts(outputs, limits[LANES]))
+        in_turn += load_weights + load_inputs if steps == 1 else 0
+        cycles = max(cycles, cost[0] + in_turn + limits[LATENCY])
     energy = energies[0] + cost[1] * energies[1] + cost[2] * energies[2] + cost[3] * energies[3]
-    energy += weight_bytes * energies[4] + input_bytes * energies[5] + output_bytes * energies[6]
-    energy += cycles * energies[7]
+    energy += weight_bytes * energies[4] + input_bytes * energies[5] + held_bytes * energies[6]
+    energy += output_bytes * energies[7] + cycles * energies[8]
     return cycles, energy, exact
 
 
@@ -152,7 +163,8 @@ def _array_never_waits(
     """Whether all that can go on beside a compute tile is done within ``spare`` cycles: the shortest one's, less its latency.
 
     With two slots in every memory, at most a load of weights, a load of activations and two stores stand at the port while a
-    tile computes, each enabled when it began or before; the next tile needs them done, their data arrived, and the sums of the
+    tile computes, each enabled when it began or before (with a queue for all loads too, since those of the next tile are the next in
+    it); the next tile needs them done, their data arrived, and the sums of the
     tile before the last requantized. So the array runs from its first tile to its last without a pause.
     """
     single = limits[SINGLE_WEIGHTS] + limits[SINGLE_ACTIVATIONS] + limits[SINGLE_SUMS] + limits[SINGLE_OUTPUTS]
@@ -185,9 +197,10 @@ def search(
             for c in range(channels.shape[0]):
                 oc, ic, groups = channels[c, 0], channels[c, 1], channels[c, 2]
                 visited += 2
+                held = area if limits[IM2COL] == IMPLICIT else n * oh * ow * kh * kw
                 if (
                     _packed(groups * oc * kh * kw * ic, limits[WEIGHT_BITS]) > limits[WEIGHT_CAPACITY]
-                    or _packed(area * groups * ic, limits[ACTIVATION_BITS]) > limits[ACTIVATION_CAPACITY]
+                    or _packed(held * groups * ic, limits[ACTIVATION_BITS]) > limits[ACTIVATION_CAPACITY]
                     or n * oh * ow * groups * oc * limits[WORDS] > limits[ACCUMULATOR_CAPACITY]
                     or _packed(n * oh * ow * groups * oc, limits[OUTPUT_BITS]) > limits[OUTPUT_CAPACITY]
                 ):

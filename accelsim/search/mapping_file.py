@@ -13,6 +13,7 @@ from accelsim.arch.document import Document, read_document
 from accelsim.errors import ConfigError, MappingError
 from accelsim.graph import Graph, Layer, MacLayer, Reshape
 from accelsim.program import MacMapping, Mapping, VectorMapping
+from accelsim.program.fusion import fuse
 from accelsim.program.mapping import LOOP_ORDERS, check_mapping, tile_limits
 
 EXPECTED = "a mapping file: layer names and their tiles under the key layers"
@@ -24,8 +25,8 @@ MAC_KEYS = tuple(field.name for field in fields(MacMapping))
 def read_mappings(path: Path, *, graph: Graph) -> dict[str, Mapping]:
     """The mappings in the YAML file at ``path`` by layer name; ConfigError names file, line, entry and remedy.
 
-    ``layers: {conv_2d_0: {oh: 8, oc: 16, order: weights_outer}, softmax_8: {tile: [1, 10]}}``. Axes that are left out are
-    not cut; layers that are left out are the caller's to map.
+    ``layers: {conv_2d_0: {oh: 8, oc: 16, order: weights_outer, band: 4}, softmax_8: {tile: [1, 10]}}``. Axes that are left out
+    are not cut, and layers without a ``band`` not fused with the one before; layers that are left out are the caller's to map.
     """
     document = read_document(_text(path), name=str(path), expected=EXPECTED)
     if document.problems:
@@ -37,7 +38,7 @@ def read_mappings(path: Path, *, graph: Graph) -> dict[str, Mapping]:
         what = "missing" if unknown is None else "unknown key"
         raise _wrong(path, document, (unknown or "layers",), f"{what}; expected {EXPECTED}")
     known = {layer.name: layer for layer in graph.layers}
-    made = {}
+    made: dict[str, Mapping] = {}
     for name, entry in layers.items():
         where = ("layers", name)
         if name not in known:
@@ -47,6 +48,8 @@ def read_mappings(path: Path, *, graph: Graph) -> dict[str, Mapping]:
         try:
             made[name] = _mapping(known[name], entry)
             check_mapping(known[name], made[name])
+            if made[name].band:
+                fuse(graph, graph.layers.index(known[name]), made[name].band)
         except MappingError as error:
             raise _wrong(path, document, where, str(error)) from error
     return made
@@ -66,14 +69,15 @@ def write_mappings(mappings: Sequence[Mapping | None], *, graph: Graph) -> str:
 
 
 def _entry(mapping: Mapping) -> dict[str, Any]:
-    return asdict(mapping) if isinstance(mapping, MacMapping) else {"tile": list(mapping.tile)}
+    entry = asdict(mapping) if isinstance(mapping, MacMapping) else {"tile": list(mapping.tile), "band": mapping.band}
+    return {key: value for key, value in entry.items() if key != "band" or value}
 
 
 def _mapping(layer: Layer, entry: Any) -> Mapping:
     """The mapping that ``entry`` describes; MappingError where it describes none."""
     if isinstance(layer, Reshape):
         raise MappingError("a reshaped tensor is not tiled; leave the layer out")
-    allowed = MAC_KEYS if isinstance(layer, MacLayer) else ("tile",)
+    allowed = MAC_KEYS if isinstance(layer, MacLayer) else ("tile", "band")
     if not isinstance(entry, dict):
         raise MappingError(f"expected a mapping with {', '.join(allowed)}, got {entry!r}")
     for key in entry:
@@ -82,14 +86,15 @@ def _mapping(layer: Layer, entry: Any) -> Mapping:
             raise MappingError(
                 f"unknown key {key!r}; expected {', '.join(allowed)}" + (f", {near[0]}?" if near else "")
             )
+    band = _size("band", entry.get("band", 0))
     if not isinstance(layer, MacLayer):
-        return VectorMapping(tile=tuple(_size("tile", n) for n in _listed(entry.get("tile"))))
+        return VectorMapping(tile=tuple(_size("tile", n) for n in _listed(entry.get("tile"))), band=band)
     order = entry.get("order", LOOP_ORDERS[0])
     if order not in LOOP_ORDERS:
         raise MappingError(f"order: expected {' or '.join(LOOP_ORDERS)}, got {order!r}")
     limits = tile_limits(layer.geometry) | {"groups": 1, "n": 1}
     sizes = {key: _size(key, entry.get(key, limit)) for key, limit in limits.items()}
-    return MacMapping(**sizes, order=order)
+    return MacMapping(**sizes, order=order, band=band)
 
 
 def _listed(value: Any) -> list[Any]:

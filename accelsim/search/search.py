@@ -17,6 +17,7 @@ from accelsim.program import MacMapping, Mapping, Memory, build_program
 from accelsim.program.array_model import array_record
 from accelsim.program.cost import dram_latency_cycles
 from accelsim.program.footprint import OperandBits, accumulator_words, depth, operand_bits, slot_capacity
+from accelsim.program.im2col import DRAM, IMPLICIT, MODES
 from accelsim.program.mapping import LOOP_ORDERS
 from accelsim.program.split import mac_shares
 from accelsim.search.space import Integers, space_of
@@ -63,7 +64,7 @@ def search_mapping(
 
     energies = table or table_of(arch)
     bits = operand_bits(layer, graph)
-    space = space_of(*shares_of(layer, graph, arch))
+    space = space_of(*shares_of(layer, graph, arch), gathered=arch.activation_buffer.im2col == DRAM)
     values, best = np.full(FINALISTS, np.inf), np.zeros((FINALISTS, 10), dtype=np.int64)
     limits = _limits(layer, bits, arch)
     assert len(limits) == LIMITS
@@ -138,19 +139,22 @@ def _limits(layer: MacLayer, bits: OperandBits, arch: Arch) -> Integers:
     single = [depth(memory, arch) == 1 for memory in memories]
     words = accumulator_words(bits.activation, arch)
     port = [arch.dma.setup_cycles, arch.clock_hz, arch.dram.bandwidth_bytes_per_s, dram_latency_cycles(arch)]
+    matrix, width = arch.activation_buffer.im2col, arch.activation_buffer.bytes_per_cycle
     as_bound = arch.output_buffer.bytes_per_cycle is None and arch.dram.bytes_per_burst == 1
+    as_bound = as_bound and (matrix == IMPLICIT or width is None)
     shares = mac_shares(layer.geometry, bits=bits, arch=arch)
     return np.array(
         [
             *capacities, bits.weight, bits.activation, bits.output, words, *port, arch.requantizer.lanes, as_bound,
-            shares[-1].geometry.ic, *single, len(shares),
+            shares[-1].geometry.ic, *single, len(shares), MODES.index(matrix), arch.dma.queues,
         ],
         dtype=np.int64,
     )  # fmt: skip
 
 
 def _energies(layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable) -> NDArray[np.float64]:
-    """Picojoules: of what no tiling changes, then per weight read, activation read, accumulator write, byte moved, and cycle.
+    """Picojoules: of what no tiling changes, then per weight read, activation read, accumulator write, byte of weights moved, of
+    activations fetched, of activations held, of outputs moved, and cycle.
 
     All but the first and the last as often as there are shares, of which the kernel sees the smallest.
     """
@@ -167,7 +171,8 @@ def _energies(layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable) -> 
             bits.activation * (pj["activation_buffer_read"] + load_inputs),
             words * (pj["accumulator_read"] + pj["accumulator_write"]),
             8 * (pj["weight_buffer_write"] + fetch),
-            8 * (pj["activation_buffer_write"] + fetch),
+            8 * fetch,
+            8 * pj["activation_buffer_write"],
             8 * (pj["output_buffer_write"] + pj["output_buffer_read"] + pj["dram_write"] + pj["dma_transfer"]),
         ]
     )

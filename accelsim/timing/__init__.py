@@ -1,10 +1,10 @@
 """When each tile operation runs: two schedulers, one observable (SimPy) and one fast (numba), with identical answers.
 
-Rules shared by both. An engine of a core executes its operations in program order, one at a time. An operation is *ready* when
-its engine is free and all it waits for has finished. The three DMA engines of all cores share one DRAM port, which serves by
-(ready cycle, engine priority, core, operation number); all other engines start at once. An operation that starts at ``s`` holds
-its engine (and the port) until ``s + cycles`` and finishes at ``s + cycles + latency``, but never before its engine's earlier
-operations.
+Rules shared by both. A queue of a core executes its operations in program order, one at a time; each engine has its own, but for
+the DMA engines where ``dma.queues`` gives them fewer. An operation is *ready* when its queue is free and all it waits for has
+finished. The DMA queues of all cores share one DRAM port, which serves by (ready cycle, engine priority, core, operation number);
+all other queues start at once. An operation that starts at ``s`` holds its queue (and the port) until ``s + cycles`` and finishes at
+``s + cycles + latency``, but never before its queue's earlier operations.
 """
 
 from accelsim.timing.schedule import schedule

@@ -20,9 +20,18 @@ NONE = -1
 
 @njit
 def merge_schedule(
-    order: Any, begin: Any, cycles: Any, latency: Any, dependency_start: Any, dependencies: Any, ports: int
+    order: Any,
+    begin: Any,
+    cycles: Any,
+    latency: Any,
+    dependency_start: Any,
+    dependencies: Any,
+    ports: int,
+    priority: Any,
 ) -> tuple[Any, Any, int]:
-    """(start, finish, operations scheduled); queues below ``ports`` share the port, lower number first.
+    """(start, finish, operations scheduled); queues below ``ports`` share the port, lowest ``priority`` of an operation first.
+
+    An empty ``priority``: that of an operation is the number of its queue.
 
     ``begin`` (queues + 1,) is where each queue's operations begin in ``order``. Each queue has its next operation (``head``), the
     first of its dependencies not known to have finished (``cursor``) and the cycle up to which it is known to have to wait
@@ -37,6 +46,7 @@ def merge_schedule(
     cursor = np.zeros(queues, dtype=np.int64)
     ready = np.zeros(queues, dtype=np.int64)
     last = np.zeros(queues, dtype=np.int64)
+    of_queue = priority.size == 0
     port = 0
     done = 0
     for e in range(queues):
@@ -57,7 +67,8 @@ def merge_schedule(
                     if e >= ports:
                         chosen = e
                         break
-                    if chosen == NONE or ready[e] <= ready[chosen]:
+                    first = chosen == NONE or ready[e] < ready[chosen]
+                    if first or (ready[e] == ready[chosen] and (of_queue or priority[i] < priority[head[chosen]])):
                         chosen = e
             e -= 1
         if chosen == NONE:

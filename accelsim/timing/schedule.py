@@ -15,7 +15,8 @@ MAX_CYCLES = 2**62
 def queues(program: Program) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Operations grouped by queue (:attr:`Program.queue`), in program order, and where each group begins (CSR over queues)."""
     count = len(Engine) * program.arch.cores.count
-    number = program.engine if program.arch.cores.count == 1 else program.queue  # bytes sort faster
+    own = program.arch.cores.count == 1 and program.arch.dma.queues == len(DRAM_ENGINES)
+    number = program.engine if own else program.queue  # bytes sort faster
     order = np.argsort(number, kind="stable").astype(np.int64)
     start = np.zeros(count + 1, dtype=np.int64)
     start[1:] = np.cumsum(np.bincount(number, minlength=count))
@@ -46,7 +47,10 @@ def schedule(program: Program) -> Timeline:
 
     check_horizon(program)
     order, begin = queues(program)
-    start, finish, done = merge_schedule(order, begin, program.cycles, program.latency, *program.waits, ports(program))
+    of_queue = program.arch.dma.queues == len(DRAM_ENGINES)
+    priority = np.zeros(0, dtype=np.int64) if of_queue else program.port_priority
+    times = program.cycles, program.latency
+    start, finish, done = merge_schedule(order, begin, *times, *program.waits, ports(program), priority)
     if done < len(program):
         stuck = int(np.flatnonzero(finish < 0)[0])
         raise ProgramError(f"{program.describe(stuck)} never starts: what it waits for waits for it", operation=stuck)

@@ -1,4 +1,4 @@
-"""The SimPy scheduler: one process per core and engine, an explicit arbiter at the DRAM port; slower, and open to observers."""
+"""The SimPy scheduler: one process per core and queue, an explicit arbiter at the DRAM port; slower, and open to observers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import simpy
 from simpy.events import EventPriority
 
 from accelsim.errors import ProgramError
-from accelsim.program import DRAM_ENGINES, Engine, Program
-from accelsim.timing.schedule import check_horizon, queues
+from accelsim.program import Engine, Program
+from accelsim.timing.schedule import check_horizon, ports, queues
 from accelsim.timing.timeline import Timeline
 
 AFTER_ALL_ELSE = EventPriority(5)
@@ -50,9 +50,9 @@ class _Port:
         self.last = -1
         """The operation that was served last."""
 
-    def request(self, queue: int, operation: int) -> simpy.Event:
+    def request(self, priority: int, operation: int) -> simpy.Event:
         self._granted[operation] = self._env.event()
-        heapq.heappush(self._waiting, (int(self._env.now), queue, operation))
+        heapq.heappush(self._waiting, (int(self._env.now), priority, operation))
         self._decide_later()
         return self._granted[operation]
 
@@ -84,7 +84,8 @@ def schedule_simpy(program: Program, *, observer: Observer | None = None) -> Tim
     order, begin = queues(program)
     for queue in range(len(begin) - 1):
         operations = order[begin[queue] : begin[queue + 1]].tolist()
-        env.process(_engine(env, queue, operations, program, port, finished, start, finish, observer))
+        at_port = port if queue < ports(program) else None
+        env.process(_queue(env, operations, program, at_port, finished, start, finish, observer))
     env.run()
     stuck = np.flatnonzero(start < 0)
     if len(stuck):
@@ -94,19 +95,16 @@ def schedule_simpy(program: Program, *, observer: Observer | None = None) -> Tim
     return Timeline(program, start, finish)
 
 
-def _engine(
+def _queue(
     env: simpy.Environment,
-    queue: int,
     operations: list[int],
     program: Program,
-    port: _Port,
+    port: _Port | None,
     finished: list[simpy.Event],
     start: Any,
     finish: Any,
     observer: Observer | None,
 ) -> Generator[simpy.Event, None, None]:
-    engine = Engine(queue // program.arch.cores.count)
-    shares_port = engine in DRAM_ENGINES
     last_finish, held_by = 0, -1
     for operation in operations:
         for dependency in program.waits_for(operation).tolist():
@@ -114,21 +112,21 @@ def _engine(
                 yield finished[dependency]
                 held_by = dependency
         ready = int(env.now)
-        if shares_port:
-            yield port.request(queue, operation)
+        if port is not None:
+            yield port.request(int(program.port_priority[operation]), operation)
             held_by = port.last if env.now > ready else held_by
             port.last = operation
         now = int(env.now)
         start[operation] = now
         if observer is not None:
-            observer(operation, engine, ready, now, held_by)
+            observer(operation, Engine(program.engine[operation]), ready, now, held_by)
         cycles = int(program.cycles[operation])
         last_finish = max(last_finish, now + cycles + int(program.latency[operation]))
         finish[operation] = last_finish
         _succeed_at(env, finished[operation], last_finish)
         yield env.timeout(cycles)
         held_by = operation
-        if shares_port:
+        if port is not None:
             port.release()
 
 

@@ -378,7 +378,12 @@ def test_anchors_are_fine_where_they_stay_small(here: Path) -> None:
     text = text.replace("{size_bytes: 2 KiB, bytes_per_cycle: 8}", "*buffer")
     Path("m.yaml").write_text(text, encoding="utf-8")
     arch = load_arch("m.yaml")
-    assert arch.activation_buffer.model_dump() == {**arch.weight_buffer.model_dump(), "resident_bytes": 0}
+    assert arch.activation_buffer.model_dump() == {
+        **arch.weight_buffer.model_dump(),
+        "resident_bytes": 0,
+        "fuse_pairs": False,
+        "im2col": "implicit",
+    }
 
 
 def test_yaml_tags_run_nothing(here: Path) -> None:

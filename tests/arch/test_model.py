@@ -54,6 +54,8 @@ PATHS = [
     "activation_buffer.banks",
     "activation_buffer.ports",
     "activation_buffer.resident_bytes",
+    "activation_buffer.fuse_pairs",
+    "activation_buffer.im2col",
     "output_buffer.size_bytes",
     "output_buffer.double_buffered",
     "output_buffer.bytes_per_cycle",
@@ -61,6 +63,7 @@ PATHS = [
     "output_buffer.ports",
     "requantizer.lanes",
     "vector.lanes",
+    "dma.queues",
     "dma.setup_cycles",
     "dma.weight_compression",
     "dma.zero_run_bits",
@@ -99,8 +102,11 @@ OTHER_VALUES: dict[str, Any] = {
     "accumulator.bias_bits": 24,
     "accumulator.word_per_slice": False,
     "activation_buffer.resident_bytes": "1 KiB",
+    "activation_buffer.fuse_pairs": True,
+    "activation_buffer.im2col": "dram",
     "requantizer.lanes": 2,
     "vector.lanes": 3,
+    "dma.queues": 2,
     "dma.setup_cycles": 9,
     "dma.weight_compression": "zero_run_length",
     "dma.zero_run_bits": 5,
@@ -140,8 +146,10 @@ buffers = st.fixed_dictionaries(
     }
 )
 activation_buffers = buffers.flatmap(
-    lambda buffer: st.integers(0, buffer["size_bytes"] - 2).map(lambda kept: {**buffer, "resident_bytes": kept})
-)
+    lambda buffer: st.integers(0, buffer["size_bytes"] - 2).map(
+        lambda kept: {**buffer, "resident_bytes": kept, "fuse_pairs": kept % 2 == 0}
+    )
+).flatmap(lambda buffer: st.sampled_from(["implicit", "buffer", "dram"]).map(lambda mode: {**buffer, "im2col": mode}))
 
 
 @st.composite
@@ -191,6 +199,7 @@ machines = st.fixed_dictionaries(
         "vector": st.fixed_dictionaries({"lanes": sides}),
         "dma": st.fixed_dictionaries(
             {
+                "queues": st.integers(1, 3),
                 "setup_cycles": st.integers(0, 10**9),
                 "weight_compression": st.sampled_from([None, "zero_run_length"]),
                 "zero_run_bits": st.integers(1, 16),

@@ -38,7 +38,11 @@ def several(seed: int, *, most_layers: int = 5) -> Program:
     graph, arch = random_graph(rng, most_layers=most_layers), random_arch(rng)
     kept = arch.activation_buffer.resident_bytes
     arch = arch.with_(
-        {"activation_buffer.resident_bytes": 0, "cores.split": str(rng.choice(["auto", "channels", "rows"]))}
+        {
+            "activation_buffer.fuse_pairs": False,
+            "activation_buffer.resident_bytes": 0,
+            "cores.split": str(rng.choice(["auto", "channels", "rows"])),
+        }
     )
     arch = arch.with_({"activation_buffer.size_bytes": arch.activation_buffer.size_bytes - kept})
     arch = roomy(arch, graph).with_({"cores.count": int(rng.integers(2, 7))})

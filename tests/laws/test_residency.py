@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from accelsim.energy import count_actions
 from accelsim.errors import HazardError, ProgramError
 from accelsim.execute import run_program
-from accelsim.graph import Reshape
+from accelsim.graph import MacLayer, Reshape
 from accelsim.program import DRAM_ENGINES, WRITE_BACK, Engine, Program, build_program, check_program
 from accelsim.program.footprint import packed_bytes
 from accelsim.program.places import kept_places, makers
@@ -28,6 +28,7 @@ def without_residency(program: Program) -> Program:
     edits = {
         "activation_buffer.size_bytes": buffer.size_bytes - buffer.resident_bytes,
         "activation_buffer.resident_bytes": 0,
+        "activation_buffer.fuse_pairs": False,
     }
     return build_program(program.graph, arch=program.arch.with_(edits), mappings=program.mappings)
 
@@ -40,7 +41,7 @@ def moved_bytes(program: Program, *engines: Engine) -> int:
 @given(seeds)
 def test_residency_takes_from_dram_exactly_what_it_keeps_and_recalls(seed: int) -> None:
     """All operations stay the same but for where they store to and load from."""
-    program = random_program(seed)
+    program = random_program(seed, bands=False)
     plain = without_residency(program)
     on, off = count_actions(program), count_actions(plain)
     assert off.dram_write_asked.sum() - on.dram_write_asked.sum() == 8 * moved_bytes(program, Engine.KEEP)
@@ -77,6 +78,8 @@ def test_law_4_every_element_is_stored_once_somewhere_and_read_from_there(seed: 
             loads = (program.layer == index) & (program.operand == number)
             engines = set(program.engine[loads].tolist())
             assert engines <= ({Engine.RECALL} if at.get(name) in places else set(DRAM_ENGINES))
+            if isinstance(layer, MacLayer) and number == 0 and program.arch.activation_buffer.im2col == "dram":
+                continue  # fetched window by window: tests/program/test_im2col.py
             volume = np.array([np.prod(np.subtract(*program.box(i)[::-1])) for i in np.flatnonzero(loads)])
             bits = program.graph.tensors[name].format.bits
             np.testing.assert_array_equal(program.amount[loads], packed_bytes(volume.astype(np.int64), bits))

@@ -1,0 +1,223 @@
+"""Which layers to compute in pairs, band by band, so that the tensor between them never goes to DRAM."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from accelsim.arch import Arch
+from accelsim.errors import MappingError
+from accelsim.graph import Graph, Layer, MacGeometry, MacLayer, VectorLayer
+from accelsim.mapper.mac_search import CYCLE_SLACK, Kept, Tiling, best_mac_mapping
+from accelsim.program import Mapping, Memory
+from accelsim.program.footprint import (
+    accumulator_words,
+    ceil_div,
+    depth,
+    operand_bits,
+    packed_bytes,
+    slot_capacity,
+    slots,
+)
+from accelsim.program.fusion import Fused, band_share, fuse, obstacle, row_axis
+from accelsim.program.residency import first_fit, in_whole_bytes, lives, shared_memory, tensor_bytes, windows
+from accelsim.program.split import MacShare
+
+
+class Load(NamedTuple):
+    """Estimated cycles of the array and of the vector unit, and bytes at the DRAM port."""
+
+    array: float
+    vector: float
+    traffic: float
+
+    def __add__(self, other: object) -> Load:
+        assert isinstance(other, Load)
+        return Load(self.array + other.array, self.vector + other.vector, self.traffic + other.traffic)
+
+    def cycles(self, arch: Arch) -> float:
+        """Of the busiest part."""
+        return max(self.array, self.vector, self.traffic * arch.clock_hz / arch.dram.bandwidth_bytes_per_s)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A pair with its two mappings, and the DRAM bytes that it saves."""
+
+    pair: Fused
+    mappings: tuple[Mapping, Mapping]
+    saved: float
+
+
+def in_bands(graph: Graph, mappings: Sequence[Mapping | None], *, arch: Arch) -> tuple[Mapping | None, ...]:
+    """``mappings`` with the pairs that together save most DRAM traffic.
+
+    A pair is considered where the tensor between its layers is not kept whole, the window fits beside the tensors that are,
+    all of which still are, and by an estimate no more cycles are needed, give or take CYCLE_SLACK.
+    """
+    placement = Placement(graph, arch)
+    candidates = [_candidate(graph, mappings, reader, placement, arch) for reader in range(len(graph.layers))]
+    chosen: list[Candidate] = []
+    for candidate in _best_disjoint(candidates):
+        if placement.allows([c.pair for c in (*chosen, candidate)]):
+            chosen.append(candidate)
+    made = list(mappings)
+    for candidate in chosen:
+        made[candidate.pair.maker], made[candidate.pair.reader] = candidate.mappings
+    return tuple(made)
+
+
+class Placement:
+    """Where tensors stand that are kept whole, and the room beside them."""
+
+    def __init__(self, graph: Graph, arch: Arch) -> None:
+        self._graph, self._capacity = graph, slot_capacity(Memory.RESIDENT, arch)
+        self._kept = set(first_fit(lives(graph), self._capacity))
+        self._home = shared_memory(graph)
+
+    def keeps(self, tensor: str) -> bool:
+        """Whether ``tensor`` is kept whole."""
+        return self._home.get(tensor, tensor) in self._kept
+
+    def allows(self, pairs: Sequence[Fused]) -> bool:
+        """Whether the windows of all ``pairs`` find room beside every tensor that is kept whole without them."""
+        taken = windows(self._graph, pairs, self._capacity)
+        if any(offset < 0 for _, offset in taken):
+            return False
+        return self._kept <= set(first_fit(lives(self._graph, pairs), self._capacity, taken))
+
+
+def _best_disjoint(candidates: Sequence[Candidate | None]) -> list[Candidate]:
+    """Of the candidates, one per reader, those that save most where no layer is in two pairs (dynamic programming)."""
+    best: list[tuple[float, list[Candidate]]] = [(0.0, []), (0.0, [])]
+    for candidate in candidates:
+        with_it = best[-2][0] + (candidate.saved if candidate else 0.0)
+        if candidate is not None and with_it > best[-1][0]:
+            best.append((with_it, [*best[-2][1], candidate]))
+        else:
+            best.append(best[-1])
+    return best[-1][1]
+
+
+def _candidate(
+    graph: Graph, mappings: Sequence[Mapping | None], reader: int, placement: Placement, arch: Arch
+) -> Candidate | None:
+    """Layer ``reader`` fused with the one before it in the largest bands that fit; None where that gains nothing."""
+    if obstacle(graph, reader) is not None or placement.keeps(graph.layers[reader - 1].output):
+        return None
+    pair = _largest(graph, reader, placement)
+    if pair is None:
+        return None
+    estimate = _Estimate(graph, placement, arch, pair)
+    apart = estimate.apart()
+    best: Candidate | None = None
+    for weights_stay in (True, False):
+        tried = estimate.together((mappings[pair.maker], mappings[pair.reader]), weights_stay=weights_stay)
+        if tried is None:
+            continue
+        made, load = tried
+        saved = sum(part.traffic for part in apart) - load.traffic
+        fast = load.cycles(arch) <= (1 + CYCLE_SLACK) * sum(part.cycles(arch) for part in apart)
+        if fast and saved > (best.saved if best else 0):
+            best = Candidate(pair=pair, mappings=made, saved=saved)
+    return best
+
+
+def _largest(graph: Graph, reader: int, placement: Placement) -> Fused | None:
+    """The pair in the fewest bands, of equal height but for the last, whose window finds room."""
+    view = graph.layers[reader].output_shape
+    rows = view[row_axis(view)]
+    for bands in range(2, rows + 1):
+        band = ceil_div(rows, bands)
+        if band == ceil_div(rows, bands - 1):
+            continue
+        pair = fuse(graph, reader, band)
+        if placement.allows([pair]):
+            return pair
+    return None
+
+
+@dataclass(frozen=True)
+class _Estimate:
+    """What a pair of layers costs, apart and together."""
+
+    graph: Graph
+    placement: Placement
+    arch: Arch
+    pair: Fused
+
+    def apart(self) -> list[Load]:
+        """Of each layer by itself."""
+        return [self._whole(self.graph.layers[index]) for index in (self.pair.maker, self.pair.reader)]
+
+    def _whole(self, layer: Layer) -> Load:
+        if not isinstance(layer, MacLayer):
+            return self._vector(layer)
+        tiling = self._tiled(layer, layer.geometry, weights_stay=False)
+        return Load(tiling.cycles, 0, tiling.traffic)
+
+    def together(
+        self, mappings: tuple[Mapping | None, Mapping | None], *, weights_stay: bool
+    ) -> tuple[tuple[Mapping, Mapping], Load] | None:
+        """Mappings of both in step, and their load; None where nothing fits.
+
+        Weights stay from band to band where each layer's are one tile that its slots hold beside the other layer's.
+        """
+        made, loads = [], []
+        try:
+            for index, mapping in zip((self.pair.maker, self.pair.reader), mappings, strict=True):
+                assert mapping is not None
+                tiled, load = self._in_bands(index, mapping, weights_stay)
+                made.append(tiled)
+                loads.append(load)
+        except MappingError:
+            return None
+        maker, reader = made
+        if not in_whole_bytes(self.graph, self.pair.tensor, maker):
+            return None
+        return (maker, replace(reader, band=self.pair.computed[0])), loads[0] + loads[1]
+
+    def _in_bands(self, index: int, mapping: Mapping, weights_stay: bool) -> tuple[Mapping, Load]:
+        layer = self.graph.layers[index]
+        if not isinstance(layer, MacLayer):
+            return mapping, self._vector(layer, fused=True)
+        heights = [band[index - self.pair.maker] for band in self.pair.bands()]
+        tallest = max(heights, key=lambda rows: rows[1] - rows[0])
+        share = band_share(layer, self.pair.axis, tallest)
+        assert isinstance(share, MacShare)
+        tiling = self._tiled(layer, share.geometry, weights_stay=weights_stay)
+        bands = layer.output_shape[self.pair.axis] / (tallest[1] - tallest[0])
+        g, bits = layer.geometry, layer.weight_format.bits
+        weights = self._weight_loads() * int(packed_bytes(g.oc * g.reduction, bits)) if weights_stay else 0
+        return tiling.mapping, Load(bands * tiling.cycles, 0, bands * tiling.traffic + weights)
+
+    def _weight_loads(self) -> int:
+        """How often a layer's only tile of weights is loaded; MappingError where it does not stay."""
+        macs = sum(isinstance(self.graph.layers[i], MacLayer) for i in (self.pair.maker, self.pair.reader))
+        available = slots(Memory.WEIGHTS, self.arch)
+        if available < macs or depth(Memory.WEIGHTS, self.arch) < available:
+            raise MappingError("the weights of a pair of layers do not stay in the weight buffer")
+        return available // macs
+
+    def _tiled(self, layer: MacLayer, geometry: MacGeometry, *, weights_stay: bool) -> Tiling:
+        bits = operand_bits(layer, self.graph)
+        inside = geometry is not layer.geometry
+        inputs, output = (
+            self.placement.keeps(name) or (inside and name == self.pair.tensor)
+            for name in (layer.inputs[0], layer.output)
+        )
+        words = accumulator_words(bits.activation, self.arch)
+        kept = Kept(inputs, output, weights_stay)
+        return best_mac_mapping(layer.name, geometry, bits=bits, kept=kept, words=words, arch=self.arch)
+
+    def _vector(self, layer: Layer, *, fused: bool = False) -> Load:
+        assert isinstance(layer, VectorLayer)
+        work = math.prod(layer.output_shape) * layer.steps_per_output
+        moved = [
+            tensor_bytes(self.graph, name)
+            for name in (*layer.inputs, layer.output)
+            if not self.placement.keeps(name) and not (fused and name == self.pair.tensor)
+        ]
+        return Load(0, work / self.arch.vector.lanes, sum(moved))
