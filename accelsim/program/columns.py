@@ -33,7 +33,10 @@ _COLUMNS: dict[str, Any] = {
     "activation_reads": np.int64,
     "accumulator_writes": np.int64,
 }
+_CORNERS = ("lo", "hi")
 _NO_OPERAND = -1
+_ALIGNMENT = 64
+"""Bytes at a multiple of which a column begins: a cache line."""
 
 
 class _Put(NamedTuple):
@@ -79,9 +82,10 @@ def assemble(blocks: list[LayerBlock]) -> dict[str, Any]:
     from accelsim.program._assembly import compressed_rows
 
     count, puts = sum(block.count for block in blocks), [put for block in blocks for put in block.puts]
-    columns = _shared_values(puts, count)
+    columns: dict[str, Any] = _zeros(count)
+    _write_shared_values(columns, puts, count)
     _write_own_values(columns, puts)
-    columns["lo"], columns["hi"] = _corners(puts, count)
+    _write_corners(columns, puts)
     waits = [wait for block in blocks for wait in block.waits]
     of_parts = np.array([(wait.base, wait.source) for wait in waits], dtype=np.int64).reshape(-1, 2).T
     rows, on = [wait.rows for wait in waits], [wait.on for wait in waits]
@@ -90,17 +94,28 @@ def assemble(blocks: list[LayerBlock]) -> dict[str, Any]:
     return columns
 
 
-def _shared_values(puts: list[_Put], count: int) -> dict[str, Any]:
-    """Every column, with the values that all operations of a put have in common; 0 where they have none."""
+def _zeros(count: int) -> dict[str, NDArray[Any]]:
+    """Every column, in one piece of memory: many that are returned to the system and fetched again took longer than the work."""
+    kinds = {name: np.dtype(dtype) for name, dtype in _COLUMNS.items()}
+    kinds |= dict.fromkeys(_CORNERS, np.dtype((np.int32, MAX_RANK)))
+    sizes = [-(-count * kind.itemsize // _ALIGNMENT) * _ALIGNMENT for kind in kinds.values()]
+    memory, first = np.zeros(sum(sizes), dtype=np.uint8), np.cumsum([0, *sizes]).tolist()
+    return {
+        name: np.ndarray(count, dtype=kind, buffer=memory, offset=at)
+        for (name, kind), at in zip(kinds.items(), first, strict=False)
+    }
+
+
+def _write_shared_values(columns: dict[str, Any], puts: list[_Put], count: int) -> None:
+    """The values that all operations of a put have in common."""
     from accelsim.program._assembly import part_of
 
     rows = [put.rows for put in puts]
     put_of = part_of(_joined(rows), _first(rows), count)
-    columns: dict[str, Any] = {}
     for name, dtype in _COLUMNS.items():
         values = np.array([put.same.get(name, 0) for put in puts], dtype=dtype)
-        columns[name] = values[put_of] if values.any() else np.zeros(count, dtype=dtype)
-    return columns
+        if values.any():
+            values.take(put_of, out=columns[name], mode="clip")
 
 
 def _write_own_values(columns: dict[str, Any], puts: list[_Put]) -> None:
@@ -110,16 +125,14 @@ def _write_own_values(columns: dict[str, Any], puts: list[_Put]) -> None:
             columns[name][rows] = np.concatenate([put.own[name] for put in alike])
 
 
-def _corners(puts: list[_Put], count: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def _write_corners(columns: dict[str, Any], puts: list[_Put]) -> None:
     """Lower and upper corners of all boxes, axes beyond their rank 0."""
     from accelsim.program._assembly import put_corners
 
-    lo, hi = (np.zeros((count, MAX_RANK), dtype=np.int32) for _ in range(2))
     for alike in _grouped(puts, lambda put: put.boxes.lo.shape[1]).values():
         rows = _joined([put.rows for put in alike])
-        put_corners(rows, np.concatenate([put.boxes.lo for put in alike]), lo)
-        put_corners(rows, np.concatenate([put.boxes.hi for put in alike]), hi)
-    return lo, hi
+        for side in _CORNERS:
+            put_corners(rows, np.concatenate([getattr(put.boxes, side) for put in alike]), columns[side])
 
 
 def _grouped(puts: list[_Put], key: Callable[[_Put], Key]) -> dict[Key, list[_Put]]:
