@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from accelsim.arch import Arch
 from accelsim.graph import Boxes, Graph, MacLayer
 from accelsim.program.compression import Packets
-from accelsim.program.cost import dma_cycles, scaled_up
+from accelsim.program.cost import dma_cycles, dram_latency_cycles, scaled_up
 from accelsim.program.im2col import Windows, sources
 from accelsim.program.residency import shared_memory
 
@@ -44,6 +44,7 @@ class Dram:
 
     def __init__(self, graph: Graph, arch: Arch) -> None:
         self._arch = arch
+        self.latency_cycles = dram_latency_cycles(arch)
         self._record = dram_record(arch)
         self._weights, self._tensors = layout(graph, alignment(arch))
         self._plain: dict[tuple[Boxes, int], Transfer] = {}

@@ -58,7 +58,7 @@ class Site:
 
     def packed_bytes(self, boxes: Boxes, bits: int) -> Index:
         """Bytes of the elements in each box, packed at ``bits``; the same array for layers that share their boxes."""
-        return self.once((boxes, bits), lambda: packed_bytes(boxes.volume, bits))
+        return self.once(("bytes", boxes, bits), lambda: packed_bytes(boxes.volume, bits))
 
     def stored(self, tensor: str, grid: StoreGrid) -> None:
         """Remember the stores of the core at work that make ``tensor``."""

@@ -40,6 +40,8 @@ class StoreGrid:
             if len(self.stops[axis]) > 1:
                 tile = self.stops[axis].searchsorted(boxes.hi[:, axis], side="left")
                 position = position * len(self.stops[axis]) + tile
+        if boxes.volume.all():
+            return self.operations[position]
         empty = boxes.volume == 0
         return np.where(empty, -1, self.operations[np.where(empty, 0, position)])
 

@@ -10,7 +10,7 @@ from accelsim.program.columns import LayerBlock
 from accelsim.program.cost import lane_cycles
 from accelsim.program.footprint import ceil_div, packed_bytes
 from accelsim.program.kinds import Engine, Memory
-from accelsim.program.mac_layer import cuts
+from accelsim.program.mac_tiles import cuts
 from accelsim.program.mapping import VectorMapping
 from accelsim.program.site import Site
 from accelsim.program.split import VectorShare
