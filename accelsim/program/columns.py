@@ -67,9 +67,10 @@ class LayerBlock:
 
     def put(self, rows: Index, engine: Engine, memory: Memory, boxes: Boxes, **columns: Any) -> None:
         """Write the operations at local ``rows``, all of one engine; columns not named are 0, ``operand`` -1."""
-        own = {name: values for name, values in columns.items() if isinstance(values, np.ndarray)}
+        own: dict[str, Index] = {}
         same = {"engine": engine, "memory": memory, "core": self.core, "layer": self.layer, "operand": _NO_OPERAND}
-        same |= {name: value for name, value in columns.items() if name not in own}
+        for name, values in columns.items():
+            (own if isinstance(values, np.ndarray) else same)[name] = values
         self.puts.append(_Put(rows + self.base, boxes, same, own))
 
     def wait(self, rows: Index, on: Index, *, source: bool = False) -> None:
@@ -112,8 +113,8 @@ def _write_shared_values(columns: dict[str, Any], puts: list[_Put], count: int) 
 
     rows = [put.rows for put in puts]
     put_of = part_of(_joined(rows), _first(rows), count)
-    for name, dtype in _COLUMNS.items():
-        values = np.array([put.same.get(name, 0) for put in puts], dtype=dtype)
+    for name in {name for put in puts for name in put.same}:
+        values = np.array([put.same.get(name, 0) for put in puts], dtype=_COLUMNS[name])
         if values.any():
             values.take(put_of, out=columns[name], mode="clip")
 
