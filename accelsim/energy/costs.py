@@ -22,9 +22,9 @@ class Costs:
     table: EnergyTable
     missing: set[str] = field(default_factory=set)
     _known: dict[tuple[object, ...], tuple[Charges | None, str]] = field(default_factory=dict)
-    _machines: dict[Hashable, dict[Hashable, dict[str, Charges]]] = field(default_factory=dict)
+    _machines: dict[Hashable, dict[object, dict[str, Charges]]] = field(default_factory=dict)
 
-    def of_machine(self, machine: Hashable) -> dict[Hashable, dict[str, Charges]]:
+    def of_machine(self, machine: Hashable) -> dict[object, dict[str, Charges]]:
         """Charges by action for each kind of layer that was asked for on ``machine``."""
         return self._machines.setdefault(machine, {})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -182,9 +182,9 @@ def layer_charges(graph: Graph, *, arch: Arch, costs: Costs) -> tuple[dict[str, 
 
 
 def _known_charges(
-    layer: Layer, graph: Graph, arch: Arch, costs: Costs, known: dict[Hashable, dict[str, Charges]]
+    layer: Layer, graph: Graph, arch: Arch, costs: Costs, known: dict[object, dict[str, Charges]]
 ) -> dict[str, Charges]:
-    kind: tuple[Hashable, ...] = ()
+    kind: tuple[object, ...] = ()
     if isinstance(layer, MacLayer):
         widths = (graph.tensors[name].format.bits for name in (layer.inputs[0], layer.output))
         kind = layer.weight_format.bits, *widths, type(layer.requant), getattr(layer.requant, "scheme", None)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from accelsim.energy.costs import Costs
 from accelsim.energy.counts import STATIONARY
-from accelsim.energy.model import layer_charges
 from accelsim.energy.machine import idle_charges
+from accelsim.energy.model import layer_charges
 from accelsim.energy.table import EnergyTable
 from accelsim.graph import MacLayer, VectorLayer
 from accelsim.program import Engine, Memory, Program

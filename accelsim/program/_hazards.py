@@ -95,10 +95,10 @@ def find_hazard(
 @njit
 def _is_whole(pieces: Any, count: int, writer: int) -> bool:
     """Whether all that ``writer`` wrote still stands."""
+    whole = False
     for p in range(count):
-        if pieces[p, OWNER] == writer and pieces[p, WHOLE] == 1:
-            return True
-    return False
+        whole |= pieces[p, OWNER] == writer and pieces[p, WHOLE] == 1
+    return whole
 
 
 @njit

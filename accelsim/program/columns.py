@@ -88,9 +88,9 @@ def assemble(blocks: list[LayerBlock]) -> dict[str, Any]:
     _write_own_values(columns, puts)
     _write_corners(columns, puts)
     waits = [wait for block in blocks for wait in block.waits]
-    of_parts = np.array([(wait.base, wait.source) for wait in waits], dtype=np.int64).reshape(-1, 2).T
+    base, source = np.array([(wait.base, wait.source) for wait in waits], dtype=np.int64).reshape(-1, 2).T
     rows, on = [wait.rows for wait in waits], [wait.on for wait in waits]
-    found = compressed_rows(_first(rows), *of_parts, _joined(rows), _joined(on), count)
+    found = compressed_rows(_first(rows), base, source, _joined(rows), _joined(on), count)
     columns["dependency_start"], columns["dependencies"], columns["sources"] = found
     return columns
 

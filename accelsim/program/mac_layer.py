@@ -34,7 +34,7 @@ def build_mac_layer(index: int, layer: MacLayer, mapping: MacMapping, site: Site
     tiles = _placed(site.once((g, mapping), lambda: enumerate_tiles(g, mapping)), share)
     standing = site.rings[Memory.WEIGHTS].standing(_only_weights(index, tiles))
     rows = tiles.rows if standing < 0 else tiles.rows_with_weights
-    block = LayerBlock(index, site.count, rows.count, share.core)
+    block = LayerBlock(index, site.count, rows.total, share.core)
     weights = rows.weights[tiles.weight_loads.first]
     weights = weights + block.base if standing < 0 else np.full_like(weights, standing)
     inputs = rows.inputs[tiles.input_loads.first]

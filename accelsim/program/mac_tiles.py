@@ -36,7 +36,7 @@ class Loads(NamedTuple):
 class Rows(NamedTuple):
     """The number of operations, and where those of each tile stand: where it loads weights and inputs if it does, and computes."""
 
-    count: int
+    total: int
     weights: Index
     inputs: Index
     computes: Index
@@ -143,12 +143,15 @@ def enumerate_tiles(g: MacGeometry, m: MacMapping) -> MacTiles:
         (g.stride_h, g.dilation_h, g.pad_top, g.upsample_h),
         (g.stride_w, g.dilation_w, g.pad_left, g.upsample_w),
     )
-    sizes = (np.array(part, dtype=np.int64) for part in (size, tile, channels, windows, g.input_shape))
-    boxes, groups, flags = loop_nest(*sizes, g.ic_per_group, outer)
+    sizes, steps, window, shape = (np.array(part, dtype=np.int64) for part in (size, tile, windows, g.input_shape))
+    boxes, groups, flags = loop_nest(sizes, steps, np.stack(channels), window, shape, g.ic_per_group, outer)
     output, weights, inputs = (Boxes(lo, hi) for lo, hi in boxes)
-    stops = tuple(cuts(size, tile)[1] for size, tile in ((g.n, m.n), (g.oh, m.oh), (g.ow, m.ow)))
+    first_step, last_step, new_weights, new_inputs = flags
+    stops = (*(cuts(size, tile)[1] for size, tile in ((g.n, m.n), (g.oh, m.oh), (g.ow, m.ow))), channels[1])
     order = (3, 0, 1, 2) if outer else (0, 1, 2, 3)
-    return MacTiles(output, weights, inputs, groups, *flags, stops=(*stops, channels[1]), order=order)
+    return MacTiles(
+        output, weights, inputs, groups, first_step, last_step, new_weights, new_inputs, stops=stops, order=order
+    )
 
 
 def _channel_blocks(g: MacGeometry, m: MacMapping) -> tuple[Index, Index, Index, Index]:
