@@ -31,7 +31,7 @@ class Elementwise(VectorLayer):
     """A layer whose output element depends on the input elements at the same place, with numpy broadcasting."""
 
     def reads(self, tiles: Boxes) -> tuple[Boxes, ...]:
-        return tuple(_broadcast(tiles, shape) for shape in self.shapes)
+        return tuple(tiles if shape == self.output_shape else _broadcast(tiles, shape) for shape in self.shapes)
 
 
 def _broadcast(tiles: Boxes, shape: tuple[int, ...]) -> Boxes:
