@@ -67,7 +67,7 @@ def run(
     The values of the first ``check_inputs`` inferences (None: all) are also computed through the Program's tiles and
     buffers, in timeline order, and must agree. ``mapping`` says who cuts the layers into tiles: ``greedy``; ``cycles``, ``energy``
     or ``edp`` for a search that minimises that layer by layer; or a YAML file (:func:`accelsim.search.read_mappings`), whose
-    gaps the greedy mapper fills. Raises an AccelsimError subclass that names the place.
+    gaps the greedy mapper fills, layer by layer. Raises an AccelsimError subclass that names the place.
     """
     machine = arch if isinstance(arch, Arch) else load_arch(arch)
     if arithmetic is not None:
@@ -97,7 +97,7 @@ def _mappings(graph: Graph, arch: Arch, how: str | Path) -> Sequence[TileMapping
     given = read_mappings(Path(how), graph=graph)
     if all(layer.name in given or isinstance(layer, Reshape) for layer in graph.layers):
         return [given.get(layer.name) for layer in graph.layers]
-    filled = map_graph(graph, arch=arch)
+    filled = map_graph(graph, arch=arch.with_({"activation_buffer.fuse_pairs": False}))
     return [given.get(layer.name, other) for layer, other in zip(graph.layers, filled, strict=True)]
 
 

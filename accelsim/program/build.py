@@ -18,14 +18,17 @@ from accelsim.program.split import MacShare, VectorShare, mac_shares, vector_sha
 from accelsim.program.vector_layer import build_vector_layer
 
 
-def build_program(graph: Graph, *, arch: Arch, mappings: Sequence[Mapping | None]) -> Program:
+def build_program(
+    graph: Graph, *, arch: Arch, mappings: Sequence[Mapping | None], resident: Sequence[str] = ()
+) -> Program:
     """The tile operations of ``graph`` on ``arch``, each layer cut as its mapping says (None for a Reshape).
 
-    Layer by layer, but for pairs that a mapping's ``band`` puts in step.
+    Layer by layer, but for pairs that a mapping's ``band`` puts in step. ``resident`` tensors are taken to stand on chip, side by
+    side, as they would in the network that ``graph`` is a part of.
     """
     if len(mappings) != len(graph.layers):
         raise ProgramError(f"graph {graph.name!r} has {len(graph.layers)} layers but {len(mappings)} mappings came")
-    site = Site(graph, arch, mappings)
+    site = Site(graph, arch, mappings, resident)
     fused = {pair.maker: pair for pair in site.residency.fused}
     inside = {pair.reader for pair in fused.values()}
     blocks: list[LayerBlock] = []

@@ -148,7 +148,9 @@ def _row_tiles(layer: Layer, mapping: Mapping | None) -> tuple[int, ...]:
 class Residency:
     """Where the kept tensors of a Program under construction stand, and which operations read them."""
 
-    def __init__(self, graph: Graph, arch: Arch, mappings: Sequence[Mapping | None]) -> None:
+    def __init__(
+        self, graph: Graph, arch: Arch, mappings: Sequence[Mapping | None], resident: Sequence[str] = ()
+    ) -> None:
         self._graph, self._home = graph, shared_memory(graph)
         self.fused = fused_layers(graph, mappings)
         capacity = slot_capacity(Memory.RESIDENT, arch)
@@ -158,6 +160,8 @@ class Residency:
         wanted = [life for life in lives(graph, self.fused) if in_whole_bytes(graph, life.tensor, mappings[life.first])]
         self._windows = {pair.tensor: pair for pair in self.fused}
         self._offsets = first_fit(wanted if capacity else [], capacity, taken) | {life.tensor: at for life, at in taken}
+        for name in resident:
+            self._offsets[name] = max((self._range(other)[1] for other in self._offsets), default=0)
         self._recalls: dict[str, list[tuple[Index, Index]]] = {}
 
     def offset(self, tensor: str) -> int | None:

@@ -24,10 +24,12 @@ Made = TypeVar("Made")
 class Site:
     """Where a Program is built, layer after layer and, within a layer, core after core: ``core`` is the one at work."""
 
-    def __init__(self, graph: Graph, arch: Arch, mappings: Sequence[Mapping | None]) -> None:
+    def __init__(
+        self, graph: Graph, arch: Arch, mappings: Sequence[Mapping | None], resident: Sequence[str] = ()
+    ) -> None:
         self.graph, self.arch, self.mappings = graph, arch, mappings
         self.dram = Dram(graph, arch)
-        self.residency = Residency(graph, arch, mappings)
+        self.residency = Residency(graph, arch, mappings, resident)
         self.count = self.core = 0
         on_chip = (Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS)
         self._rings = [{memory: Ring(memory, arch) for memory in on_chip} for _ in range(arch.cores.count)]

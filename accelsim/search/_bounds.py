@@ -85,16 +85,16 @@ def _packed(elements: int, bits: int) -> int:
     return (elements * bits + 7) // 8
 
 
-LIMITS = 26
+LIMITS = 29
 (WEIGHT_CAPACITY, ACTIVATION_CAPACITY, ACCUMULATOR_CAPACITY, OUTPUT_CAPACITY) = range(4)
 (WEIGHT_BITS, ACTIVATION_BITS, OUTPUT_BITS, WORDS) = range(4, 8)
 (SETUP, PER_BYTE, PER_BYTE_OVER, LATENCY) = range(8, 12)
 (LANES, AS_BOUND, INPUT_CHANNELS, SINGLE_WEIGHTS, SINGLE_ACTIVATIONS, SINGLE_SUMS, SINGLE_OUTPUTS) = range(12, 19)
-(SHARES, IM2COL, QUEUES, BURST, TENSOR_INPUTS, TENSOR_OUTPUTS, NONZERO) = range(19, LIMITS)
-"""Places of the machine's limits in one int64 record; AS_BOUND: no transfer takes longer than its bytes at the port.
-
-BURST in bits; TENSOR_*: channels of the tensors in DRAM, of which a share may have fewer; NONZERO: weights that are not 0 in a share
-of least, where they are coded in DRAM, else -1."""
+(SHARES, IM2COL, QUEUES, INPUTS_KEPT, OUTPUTS_KEPT, KEEP_WIDTH) = range(19, 25)
+(BURST, TENSOR_INPUTS, TENSOR_OUTPUTS, NONZERO) = range(25, LIMITS)
+"""Places of the machine's limits in one int64 record; AS_BOUND: no transfer takes longer than its bytes at the port; KEEP_WIDTH:
+bytes per cycle into the place of a kept output, 0 for a cycle per tile; BURST in bits; TENSOR_*: channels of the tensors in DRAM, of
+which a share may have fewer; NONZERO: weights that are not 0 in a share of least, where they are coded in DRAM, else -1."""
 
 
 @njit
@@ -109,6 +109,7 @@ def evaluate(
     work behind the first loads and before the last requantization and store, than the port's work, than loads and work in
     turn where a memory holds one tile only, or than all that each tile of the output needs in turn where one queue moves everything:
     the first loads of the next tile stand behind the store of this one.
+    What is kept on chip passes no port, and is a bound of nothing but the end: the last tile is kept after its sums.
     ``shape`` is the smallest of the SHARES of as many cores: each other has the same work at least, and all share the port.
     """
     spatial = parts(shape[0], n) * parts(shape[1], oh) * parts(shape[2], ow)
@@ -146,34 +147,46 @@ def evaluate(
     input_bus, output_bus = _packed(input_bus, 1), _packed(output_bus, 1)
     load_weights, load_inputs = _dma(limits, weight_loads, weight_bus), _dma(limits, input_loads, input_bus)
     store = _dma(limits, spatial * channel, output_bus)
+    if limits[INPUTS_KEPT]:
+        load_inputs, input_bus = 0, input_bytes
+    if limits[OUTPUTS_KEPT]:
+        store, output_bus = 0, output_bytes
     first = _dma(limits, 1, 0 if limits[NONZERO] >= 0 else _packed(groups * oc * kh * kw * ic, limits[WEIGHT_BITS]))
     first_inputs = _packed(n * first_rows * first_columns * groups * ic, limits[ACTIVATION_BITS])
-    first += _dma(limits, 1, first_inputs) if first_inputs else 0
+    first += _dma(limits, 1, first_inputs) if first_inputs and not limits[INPUTS_KEPT] else 0
     last_rows, last_columns = (shape[1] - 1) % oh + 1, (shape[2] - 1) % ow + 1
     last = (
         ((shape[0] - 1) % n + 1) * last_rows * last_columns * ((shape[3] - 1) % oc + 1) * ((shape[7] - 1) % groups + 1)
     )
-    behind = max(1, parts(last, limits[LANES])) + _dma(limits, 1, _packed(last, limits[OUTPUT_BITS])) + limits[LATENCY]
-    behind += cost[5]
+    behind = max(1, parts(last, limits[LANES])) + _written(limits, _packed(last, limits[OUTPUT_BITS])) + cost[5]
     port = limits[SHARES] * (load_weights + load_inputs + store)
     cycles = max(first + limits[LATENCY] + cost[0] + behind, port + limits[LATENCY])
-    exact = first_inputs > 0 and limits[AS_BOUND] != 0 and limits[SHARES] == 1
+    through_dram = limits[INPUTS_KEPT] + limits[OUTPUTS_KEPT] == 0
+    exact = first_inputs > 0 and limits[AS_BOUND] != 0 and limits[SHARES] == 1 and through_dram
     spare = cost[4] - cost[6]
     exact = exact and cost[5] == cost[6]
     exact = exact and (limits[QUEUES] > 1 or spatial * channel == 1)
     exact = exact and (computes == 1 or _array_never_waits(limits, spare, n * oh, ow, oc, ic, kh, kw, groups, area))
     if limits[SINGLE_WEIGHTS]:
         cycles = max(cycles, load_weights + weight_loads * limits[LATENCY] + cost[0] + behind)
-    if limits[SINGLE_ACTIVATIONS]:
+    if limits[SINGLE_ACTIVATIONS] and not limits[INPUTS_KEPT]:
         cycles = max(cycles, load_inputs + input_loads * limits[LATENCY] + cost[0] + behind)
-    if limits[QUEUES] == 1:
+    if limits[QUEUES] == 1 and through_dram:
         in_turn = store + spatial * channel * limits[LATENCY] + max(spatial * channel, parts(outputs, limits[LANES]))
         in_turn += load_weights + load_inputs if steps == 1 else 0
         cycles = max(cycles, cost[0] + in_turn + limits[LATENCY])
     energy = energies[0] + cost[1] * energies[1] + cost[2] * energies[2] + cost[3] * energies[3]
     energy += weight_bytes * energies[4] + held_bytes * energies[5] + output_bytes * energies[6]
-    energy += (weight_bus + input_bus) * energies[7] + output_bus * energies[8] + cycles * energies[9]
+    energy += weight_bus * energies[7] + input_bus * energies[8] + output_bus * energies[9] + cycles * energies[10]
     return cycles, energy, exact
+
+
+@njit
+def _written(limits: Any, size: int) -> Any:
+    """Fewest cycles from the beginning of the last write-back, of ``size`` bytes, to its end."""
+    if limits[OUTPUTS_KEPT]:
+        return max(1, parts(size, limits[KEEP_WIDTH])) if limits[KEEP_WIDTH] else 1
+    return _dma(limits, 1, size) + limits[LATENCY]
 
 
 @njit

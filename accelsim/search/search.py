@@ -13,25 +13,28 @@ from accelsim.energy import STATIONARY, EnergyTable, action_energies, count_acti
 from accelsim.errors import MappingError
 from accelsim.graph import Graph, HostPort, MacGeometry, MacLayer
 from accelsim.mapper import map_layer
+from accelsim.mapper.mac_search import Kept
 from accelsim.program import MacMapping, Mapping, Memory, build_program
 from accelsim.program.array_model import array_record
 from accelsim.program.cost import dram_latency_cycles
 from accelsim.program.footprint import OperandBits, accumulator_words, depth, operand_bits, slot_capacity
 from accelsim.program.im2col import DRAM, IMPLICIT, MODES
 from accelsim.program.mapping import LOOP_ORDERS
+from accelsim.program.residency import likely_kept
 from accelsim.program.split import mac_shares
 from accelsim.search.space import Integers, space_of
 from accelsim.timing import schedule
 
 Objective = Literal["cycles", "energy", "edp"]
 OBJECTIVES: tuple[Objective, ...] = ("cycles", "energy", "edp")
+THROUGH_DRAM = Kept(inputs=False, outputs=False)
 FINALISTS = 512
 """Tilings of least bound that are kept; the search is proved to have found the best unless all of them had to be scheduled."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """The best tiling of one layer by ``objective``, alone on the machine.
+    """The best tiling of one layer by ``objective``, alone on the machine but for operands that are kept on chip.
 
     ``cycles`` and ``energy_pj`` are scheduled, ``value`` what was minimised; ``bound`` is its least possible value over the
     whole space, so ``value / bound`` says how far the tiling is from it at most. ``closed_form``: the tiling's cycles follow
@@ -53,9 +56,17 @@ class Found:
 
 
 def search_mapping(
-    layer: MacLayer, *, graph: Graph, arch: Arch, objective: Objective = "cycles", table: EnergyTable | None = None
+    layer: MacLayer,
+    *,
+    graph: Graph,
+    arch: Arch,
+    objective: Objective = "cycles",
+    table: EnergyTable | None = None,
+    kept: Kept = THROUGH_DRAM,
 ) -> Found:
     """The tiling of ``layer`` with the least ``objective``; MappingError where none fits.
+
+    ``kept`` says which of its tensors stand in the resident memory.
 
     All tilings are bounded from below (cycles by :func:`accelsim.search._bounds.evaluate`, energy exactly up to the packing
     of narrow operands); those of least bound are scheduled in turn until the next bound is no better than the best schedule. Where
@@ -67,10 +78,10 @@ def search_mapping(
     bits = operand_bits(layer, graph)
     space = space_of(*shares_of(layer, graph, arch), gathered=arch.activation_buffer.im2col == DRAM)
     values, best = np.full(FINALISTS, np.inf), np.zeros((FINALISTS, 10), dtype=np.int64)
-    limits = _limits(layer, bits, arch)
+    limits = _limits(layer, bits, arch, kept)
     assert len(limits) == LIMITS
     visited, fitting = search(
-        array_of(bits, arch), limits, _energies(layer, graph, arch, energies), _shape(layer, graph, arch), space.pixels,
+        array_of(bits, arch), limits, _energies(layer, graph, arch, energies, kept), _shape(layer, graph, arch), space.pixels,
         space.taps, space.channels, space.rows, space.columns, OBJECTIVES.index(objective), values, best,
     )  # fmt: skip
     if not fitting:
@@ -83,7 +94,7 @@ def search_mapping(
         if found is not None and values[i] >= found.value:
             return replace(found, proved=True)
         mapping = _mapping(best[i])
-        cycles, energy = _scheduled(alone, mapping, arch, energies)
+        cycles, energy = _scheduled(alone, mapping, arch, energies, kept)
         value = _value(objective, cycles, energy)
         if (
             found is None or value < found.value
@@ -96,14 +107,16 @@ def search_mapping(
     assert found is not None
     if len(order) == fitting:
         return replace(found, proved=True)
-    return _no_worse_than_greedy(found, layer, graph, arch, energies)
+    return _no_worse_than_greedy(found, layer, graph, arch, energies, kept)
 
 
-def _no_worse_than_greedy(found: Found, layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable) -> Found:
+def _no_worse_than_greedy(
+    found: Found, layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable, kept: Kept
+) -> Found:
     """``found``, or what the greedy mapper chooses where that is better: bounds far below the schedules rank tilings badly."""
     mapping = map_layer(layer, graph=graph, arch=arch)
     assert isinstance(mapping, MacMapping)
-    cycles, energy = _scheduled(_alone(layer, graph), mapping, arch, table)
+    cycles, energy = _scheduled(_alone(layer, graph), mapping, arch, table, kept)
     value = _value(found.objective, cycles, energy)
     found = replace(found, scheduled=found.scheduled + 1)
     if value >= found.value:
@@ -128,15 +141,17 @@ def search_layers(
 ) -> tuple[tuple[Mapping | None, ...], dict[str, Found]]:
     """As :func:`search_graph`, and what was found for each MAC layer by name; equal layers are searched once."""
     known: dict[object, Found] = {}
+    stay = likely_kept(graph, arch)
     found: dict[str, Found] = {}
     mappings: list[Mapping | None] = []
     for layer in graph.layers:
         if not isinstance(layer, MacLayer):
             mappings.append(map_layer(layer, graph=graph, arch=arch))
             continue
-        key = (layer.geometry, operand_bits(layer, graph), layer.name if _coded(layer, arch) else "")
+        kept = Kept(layer.inputs[0] in stay and layer.inputs[0] not in layer.inputs[1:], layer.output in stay)
+        key = (layer.geometry, operand_bits(layer, graph), kept, layer.name if _coded(layer, arch) else "")
         if key not in known:
-            known[key] = search_mapping(layer, graph=graph, arch=arch, objective=objective, table=table)
+            known[key] = search_mapping(layer, graph=graph, arch=arch, objective=objective, table=table, kept=kept)
         found[layer.name] = known[key]
         mappings.append(known[key].mapping)
     return tuple(mappings), found
@@ -153,7 +168,7 @@ def shares_of(layer: MacLayer, graph: Graph, arch: Arch) -> list[MacGeometry]:
     return [share.geometry for share in mac_shares(layer.geometry, bits=operand_bits(layer, graph), arch=arch)]
 
 
-def _limits(layer: MacLayer, bits: OperandBits, arch: Arch) -> Integers:
+def _limits(layer: MacLayer, bits: OperandBits, arch: Arch, kept: Kept = THROUGH_DRAM) -> Integers:
     memories = Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS
     capacities = [slot_capacity(memory, arch) for memory in memories]
     single = [depth(memory, arch) == 1 for memory in memories]
@@ -169,6 +184,7 @@ def _limits(layer: MacLayer, bits: OperandBits, arch: Arch) -> Integers:
         [
             *capacities, bits.weight, bits.activation, bits.output, words, *port, arch.requantizer.lanes, as_bound,
             shares[-1].geometry.ic, *single, len(shares), MODES.index(matrix), arch.dma.queues,
+            kept.inputs, kept.outputs, width or 0,
             8 * arch.dram.bytes_per_burst, g.ic, g.oc, _nonzero(layer, bits, arch) if coded else -1,
         ],
         dtype=np.int64,
@@ -188,9 +204,11 @@ def _nonzero(layer: MacLayer, bits: OperandBits, arch: Arch) -> int:
     return int(min(counts))
 
 
-def _energies(layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable) -> NDArray[np.float64]:
+def _energies(
+    layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable, kept: Kept = THROUGH_DRAM
+) -> NDArray[np.float64]:
     """Picojoules: of what no tiling changes, then per weight read, activation read, accumulator write, byte of weights, of
-    activations, of outputs in their buffers, byte read from DRAM, byte written there, and cycle.
+    activations, of outputs in their buffers, byte of each on its way from or to DRAM or a kept tensor's place, and cycle.
 
     All but the first and the last as often as there are shares, of which the kernel sees the smallest.
     """
@@ -200,6 +218,9 @@ def _energies(layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable) -> 
     load_weights, load_inputs = (
         pj["array_load"] if STATIONARY[arch.array.dataflow] == operand else 0.0 for operand in ("weights", "inputs")
     )
+    fetch = pj["dram_read"] + pj["dma_transfer"]
+    recall = pj["activation_buffer_read"] if kept.inputs else fetch
+    store = pj["activation_buffer_write"] if kept.outputs else pj["dram_write"] + pj["dma_transfer"]
     per_share = np.array(
         [
             bits.weight * (pj["weight_buffer_read"] + load_weights),
@@ -208,8 +229,9 @@ def _energies(layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable) -> 
             8 * pj["weight_buffer_write"],
             8 * pj["activation_buffer_write"],
             8 * (pj["output_buffer_write"] + pj["output_buffer_read"]),
-            8 * (pj["dram_read"] + pj["dma_transfer"]),
-            8 * (pj["dram_write"] + pj["dma_transfer"]),
+            8 * fetch,
+            8 * recall,
+            8 * store,
         ]
     )
     fixed = layer.macs * pj["array_mac"] + outputs * pj["requantizer_requant"]
@@ -238,8 +260,12 @@ def _alone(layer: MacLayer, graph: Graph) -> Graph:
     )  # fmt: skip
 
 
-def _scheduled(alone: Graph, mapping: MacMapping, arch: Arch, table: EnergyTable) -> tuple[int, float]:
-    program = build_program(alone, arch=arch, mappings=(mapping,))
+def _scheduled(
+    alone: Graph, mapping: MacMapping, arch: Arch, table: EnergyTable, kept: Kept = THROUGH_DRAM
+) -> tuple[int, float]:
+    (layer,) = alone.layers
+    on_chip = [name for name, stays in ((layer.inputs[0], kept.inputs), (layer.output, kept.outputs)) if stays]
+    program = build_program(alone, arch=arch, mappings=(mapping,), resident=on_chip)
     timeline = schedule(program)
     energy = layer_energy(program, count_actions(program), table, cycles=timeline.layer_cycles)[0].total
     return timeline.total_cycles, energy

@@ -13,6 +13,7 @@ from accelsim.graph import Reshape
 from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import map_graph
 from accelsim.program import MacMapping, VectorMapping, build_program
+from accelsim.program.fusion import fused_layers
 from accelsim.search import read_mappings, search_graph, write_mappings
 
 GRAPH = load_graph(resolve_model("digits_cnn"))
@@ -52,6 +53,33 @@ def test_a_run_uses_the_file_and_fills_its_gaps(tmp_path: Path) -> None:
     assert program.mappings[:at] + program.mappings[at + 1 :] == greedy[:at] + greedy[at + 1 :]
 
 
+KEEPING = ARCH.with_({"activation_buffer.size_bytes": "66 KiB", "activation_buffer.resident_bytes": "2 KiB"})
+
+
+def test_bands_are_written_and_read_back(tmp_path: Path) -> None:
+    path = file_of(
+        tmp_path,
+        "layers:\n  depthwise_conv_2d_1: {oh: 2, band: 2}\n  average_pool_2d_3: {tile: [1, 1, 4, 32], band: 2}\n",
+    )
+    given = read_mappings(path, graph=GRAPH)
+    assert [mapping.band for mapping in given.values()] == [2, 2]
+    mappings = tuple(
+        given.get(layer.name, m) for layer, m in zip(GRAPH.layers, map_graph(GRAPH, arch=ARCH), strict=True)
+    )
+    assert read_mappings(file_of(tmp_path, write_mappings(mappings, graph=GRAPH)), graph=GRAPH).items() >= given.items()
+    pairs = fused_layers(GRAPH, run("digits_cnn", arch=KEEPING, mapping=path).program.mappings)
+    assert [(pair.maker, pair.reader) for pair in pairs] == [(0, 1), (2, 3)]
+
+
+def test_the_search_of_a_machine_that_fuses_keeps_to_the_file(tmp_path: Path) -> None:
+    """Layers that the file leaves out are not fused, whatever the mapper would do by itself."""
+    arch = KEEPING.with_({"activation_buffer.fuse_pairs": True, "dram.bandwidth_bytes_per_s": 10**8})
+    arch = arch.with_({"activation_buffer.resident_bytes": 800})
+    assert fused_layers(GRAPH, map_graph(GRAPH, arch=arch))
+    path = file_of(tmp_path, "layers:\n  conv_2d_4: {oh: 2}\n")
+    assert not fused_layers(GRAPH, run("digits_cnn", arch=arch, mapping=path).program.mappings)
+
+
 @pytest.mark.parametrize("objective", ["cycles", "energy", "edp"])
 def test_a_run_can_search(objective: str) -> None:
     simulation = run("digits_cnn", arch=ARCH, mapping=objective)
@@ -70,6 +98,9 @@ WRONG = {
     "layers:\n  conv_2d_4: {oc: 0}": r"tile size oc must be 1 to 32, got 0",
     "layers:\n  conv_2d_4: {oc: x}": r"oc: expected a whole number, got 'x'",
     "layers:\n  conv_2d_4: {order: inner}": r"order: expected weights_outer or activations_outer, got 'inner'",
+    "layers:\n  conv_2d_4: {band: 2}": r":2: layers.conv_2d_4: .*band of 2: it must be the only reader of .*; leave band out",
+    "layers:\n  conv_2d_2: {band: 9}": r":2: layers.conv_2d_2: .*band must be 1 to 8 rows, got 9",
+    "layers:\n  conv_2d_2: {band: -1}": r"band must be 1 to 8 rows, got -1",
     "layers:\n  mean_6: {tile: 4}": r"tile: expected a list of sizes, got 4",
     "layers:\n  mean_6: {tile: [1, 1]}": r"the tile \(1, 1\) has not the 4 axes",
     "layers:\n  softmax_8: {tile: [1, 5]}": r"a tile must cover axis 1 whole, 10 elements, got 5",

@@ -15,19 +15,32 @@ from accelsim.errors import MappingError
 from accelsim.graph import Conv2D, Graph, HostPort, MacGeometry, MacLayer, Tensor
 from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import map_layer
+from accelsim.mapper.mac_search import Kept
 from accelsim.numerics import INT8, IntFormat
 from accelsim.program import Memory, build_program, check_program
 from accelsim.program.array_model import ComputeTiles, array_cost
 from accelsim.program.footprint import operand_bits, slot_capacity
-from accelsim.search import OBJECTIVES, search_graph, search_mapping
+from accelsim.program.residency import likely_kept
+from accelsim.search import OBJECTIVES, search_graph, search_layers, search_mapping
 from accelsim.search._bounds import CYCLES, evaluate, search
-from accelsim.search.search import _alone, _energies, _limits, _mapping, _scheduled, _shape, array_of, shares_of
+from accelsim.search.search import (
+    THROUGH_DRAM,
+    _alone,
+    _energies,
+    _limits,
+    _mapping,
+    _scheduled,
+    _shape,
+    array_of,
+    shares_of,
+)
 from accelsim.search.space import Space, sizes, space_of
 from accelsim.timing import schedule
 from tests.generate import random_arch
 
 TABLE = load_table("horowitz_45nm")
 REGISTERS, LEAKING = load_table("aladdin_40nm"), load_table("bitfusion_45nm")
+KEPT = [THROUGH_DRAM, Kept(True, False), Kept(False, True), Kept(True, True)]
 relaxed = settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
 
 
@@ -69,7 +82,15 @@ def geometries(draw: st.DrawFn) -> MacGeometry:
 
 
 def bound_of(
-    layer: MacLayer, graph: Graph, arch: Arch, p: int, t: int, c: int, order: int, table: EnergyTable = TABLE
+    layer: MacLayer,
+    graph: Graph,
+    arch: Arch,
+    p: int,
+    t: int,
+    c: int,
+    order: int,
+    table: EnergyTable = TABLE,
+    kept: Kept = THROUGH_DRAM,
 ) -> tuple[float, float, bool]:
     """Bound and energy of one tiling of the space, and whether the bound claims to be the schedule."""
     space, bits = space_on(arch, *shares_of(layer, graph, arch)), operand_bits(layer, graph)
@@ -77,8 +98,8 @@ def bound_of(
     kh, kw, v, u = space.taps[t]
     oc, ic, groups = space.channels[c]
     return evaluate(
-        array_of(bits, arch), _limits(layer, bits, arch), _energies(layer, graph, arch, table), _shape(layer, graph, arch),
-        oh, ow, oc, ic, kh, kw, groups, n, order, space.rows[0, y, v], space.columns[0, x, u], space.rows[2, y, v],
+        array_of(bits, arch), _limits(layer, bits, arch, kept), _energies(layer, graph, arch, table, kept),
+        _shape(layer, graph, arch), oh, ow, oc, ic, kh, kw, groups, n, order, space.rows[0, y, v], space.columns[0, x, u], space.rows[2, y, v],
         space.columns[2, x, u], n * space.rows[1, y, v] * space.columns[1, x, u],
     )  # fmt: skip
 
@@ -102,6 +123,7 @@ def test_no_schedule_is_shorter_than_its_bound_and_energy_is_exact(
     arch = random_arch(rng)
     shares = shares_of(layer, graph, arch)
     space = space_on(arch, *shares)
+    kept = THROUGH_DRAM if len(shares) > 1 else KEPT[seed % 4]
     for _ in range(6):
         p, t, c, order = (int(rng.integers(n)) for n in (len(space.pixels), len(space.taps), len(space.channels), 2))
         row = np.array(
@@ -114,8 +136,8 @@ def test_no_schedule_is_shorter_than_its_bound_and_energy_is_exact(
                 order,
             ]
         )
-        cycles, energy = _scheduled(_alone(layer, graph), _mapping(row), arch, table)
-        least, exact, _ = bound_of(layer, graph, arch, p, t, c, order, table)
+        cycles, energy = _scheduled(_alone(layer, graph), _mapping(row), arch, table, kept)
+        least, exact, _ = bound_of(layer, graph, arch, p, t, c, order, table, kept)
         assert least <= cycles
         assert exact <= energy * (1 + 1e-12)
         if weight_bits % 8 == 0 and len(shares) == 1 and arch.dram.bytes_per_burst == 1:
@@ -219,12 +241,32 @@ def test_a_proved_best_is_the_best_of_all_unrolled(mode: str) -> None:
     check_best("energy", (2, "rows"), {"activation_buffer.im2col": mode})
 
 
-def check_best(objective: str, cores: tuple[int, str], edits: dict[str, object]) -> None:
+@pytest.mark.parametrize("kept", [Kept(True, False), Kept(False, True), Kept(True, True)])
+def test_a_proved_best_is_the_best_of_all_beside_kept_tensors(kept: Kept) -> None:
+    check_best("cycles", (1, "auto"), {"activation_buffer.bytes_per_cycle": 2}, kept)
+
+
+def test_the_search_of_a_network_knows_what_is_kept() -> None:
+    """Of a network whose tensors fit on chip: fewer cycles and less energy than the same search of single layers gives."""
+    graph = load_graph(resolve_model("digits_cnn"))
+    sizes = {"activation_buffer.size_bytes": "64 KiB", "activation_buffer.resident_bytes": "48 KiB"}
+    arch = load_arch("edge_16x16").with_(sizes)
+    stay = likely_kept(graph, arch)
+    _, found = search_layers(graph, arch=arch, table=TABLE)
+    between = [layer for layer in graph.layers if layer.name in found and layer.inputs[0] in stay]
+    assert len(between) > 2
+    for layer in between:
+        alone = search_mapping(layer, graph=graph, arch=arch, table=TABLE)
+        assert found[layer.name].cycles < alone.cycles
+        assert found[layer.name].energy_pj < alone.energy_pj
+
+
+def check_best(objective: str, cores: tuple[int, str], edits: dict[str, object], kept: Kept = THROUGH_DRAM) -> None:
     """Every tiling that fits, scheduled one by one."""
     arch = load_arch("tiny_8x8").with_({"weight_buffer.size_bytes": 128, "activation_buffer.size_bytes": 128})
     arch = arch.with_({"cores.count": cores[0], "cores.split": cores[1], **edits})
     layer, graph = layer_of(SMALL if cores[0] == 1 else replace(SMALL, iw=2, ow=2, kw=1, pad_left=0, ic=2))
-    found = search_mapping(layer, graph=graph, arch=arch, objective=objective, table=TABLE)
+    found = search_mapping(layer, graph=graph, arch=arch, objective=objective, table=TABLE, kept=kept)
     space = space_on(arch, *shares_of(layer, graph, arch))
     least, legal = np.inf, 0
     for oh, ow, _, _, n in space.pixels:
@@ -232,7 +274,7 @@ def check_best(objective: str, cores: tuple[int, str], edits: dict[str, object])
             for oc, ic, groups in space.channels:
                 for order in (0, 1):
                     mapping = _mapping(np.array([oh, ow, oc, ic, kh, kw, groups, n, order]))
-                    program = build_program(_alone(layer, graph), arch=arch, mappings=(mapping,))
+                    program = build_program(_alone(layer, graph), arch=arch, mappings=(mapping,))  # the same buffers
                     if any(
                         program.extent[i] > slot_capacity(Memory(m), arch)
                         for i, m in enumerate(program.memory)
@@ -241,7 +283,7 @@ def check_best(objective: str, cores: tuple[int, str], edits: dict[str, object])
                         continue
                     check_program(program)
                     legal += 1
-                    cycles, energy = _scheduled(_alone(layer, graph), mapping, arch, TABLE)
+                    cycles, energy = _scheduled(_alone(layer, graph), mapping, arch, TABLE, kept)
                     least = min(least, {"cycles": cycles, "energy": energy, "edp": cycles * energy}[objective])
     assert found.fitting == legal
     assert found.visited == space.size
