@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -22,13 +22,11 @@ class Costs:
     table: EnergyTable
     missing: set[str] = field(default_factory=set)
     _known: dict[tuple[object, ...], tuple[Charges | None, str]] = field(default_factory=dict)
-    _layers: dict[object, dict[str, Charges]] = field(default_factory=dict)
+    _machines: dict[Hashable, dict[object, dict[str, Charges]]] = field(default_factory=dict)
 
-    def once(self, kind: object, make: Callable[[], dict[str, Charges]]) -> dict[str, Charges]:
-        """Charges by action of layers of one ``kind``, made for the first of them."""
-        if kind not in self._layers:
-            self._layers[kind] = make()
-        return self._layers[kind]
+    def of_machine(self, machine: Hashable) -> dict[object, dict[str, Charges]]:
+        """Charges by action for each kind of layer that was asked for on ``machine``."""
+        return self._machines.setdefault(machine, {})
 
     def charges(self, component: str, action: str, sizes: Mapping[str, float]) -> Charges:
         """What one action draws on; ConfigError names the entry that lacks."""
@@ -108,9 +106,3 @@ def compound_of(table: EnergyTable, component: str, action: str) -> Compound | N
 @lru_cache(maxsize=1)
 def _machine_compounds() -> Mapping[tuple[str, str], Compound]:
     return {(c.component, c.action): c for c in machine_compounds()}
-
-
-def add(total: Charges, charges: Mapping[str, float], times: float) -> None:
-    """Add ``times`` the ``charges`` to ``total``."""
-    for key, value in charges.items():
-        total[key] = total.get(key, 0.0) + times * value

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import MacLayer
-from accelsim.program import Engine, Memory, Program
+from accelsim.program import DRAM_ENGINES, Engine, Memory, Program
 
 Counts = NDArray[np.int64]
+_ALL = slice(None)
 STATIONARY: Mapping[str, str] = {
     "weight_stationary": "weights",
     "input_stationary": "inputs",
@@ -54,7 +55,17 @@ class ActionCounts:
 
     def of_layer(self, index: int) -> dict[str, int]:
         """Counts of one layer by action name."""
-        return {f.name: int(getattr(self, f.name)[index]) for f in fields(self)}
+        return {name: int(column[index]) for name, column in self.columns().items()}
+
+    def by_layer(self) -> list[dict[str, int]]:
+        """:meth:`of_layer` of every layer."""
+        columns = self.columns()
+        rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+        return [dict(zip(columns, row, strict=True)) for row in rows]
+
+    def columns(self) -> dict[str, Counts]:
+        """Counts of all layers by action name."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
 
 def count_actions(program: Program) -> ActionCounts:
@@ -68,50 +79,57 @@ def count_actions(program: Program) -> ActionCounts:
     read from the activation memory, apart from the tiles that pass through its slots.
     """
     weight_bits, activation_bits = _operand_bits(program)
-    loads_w, loads_a = program.of_engine(Engine.LOAD_WEIGHTS), program.of_engine(Engine.LOAD_ACTIVATIONS)
-    recalls, keeps = program.of_engine(Engine.RECALL), program.of_engine(Engine.KEEP)
-    stores, vector = program.of_engine(Engine.STORE), program.of_engine(Engine.VECTOR)
-    compute, requant = program.of_engine(Engine.COMPUTE), program.of_engine(Engine.REQUANTIZE)
-    to_weights = recalls & (program.memory == Memory.WEIGHTS)
-    loaded_w, loaded_a, stored, recalled, recalled_w, kept = (
-        _per_layer(program, program.amount, moved) * 8
-        for moved in (loads_w, loads_a, stores, recalls, to_weights, keeps)
+    amount, bus, opened, words, reads_w, reads_a = (
+        _by_engine(program, getattr(program, column))
+        for column in ("amount", "bus_bytes", "activates", "accumulator_writes", "weight_reads", "activation_reads")
     )
-    filled_a = _per_layer(program, program.extent, program.memory == Memory.ACTIVATIONS) * 8
-    words = _per_layer(program, program.accumulator_writes, compute)
-    array_reads = _per_layer(program, program.activation_reads, compute) * activation_bits
-    weight_reads = _per_layer(program, program.weight_reads, compute) * weight_bits
+    loaded_w, loaded_a, stored, recalled, kept = (
+        8 * amount[engine]
+        for engine in (Engine.LOAD_WEIGHTS, Engine.LOAD_ACTIVATIONS, Engine.STORE, Engine.RECALL, Engine.KEEP)
+    )
+    recalled_w = 8 * _of_memory(program, Memory.WEIGHTS, program.amount)[Engine.RECALL]
+    filled_w = 8 * _of_memory(program, Memory.WEIGHTS, program.extent)[Engine.LOAD_WEIGHTS]
+    filled_a = 8 * _of_memory(program, Memory.ACTIVATIONS, program.extent).sum(axis=0)
+    array_reads = reads_a[Engine.COMPUTE] * activation_bits
+    weight_reads = reads_w[Engine.COMPUTE] * weight_bits
     stays = {"weights": weight_reads, "inputs": array_reads}
-    is_vector = np.bincount(program.layer[vector], minlength=len(program.graph.layers)) > 0
+    is_vector = np.bincount(program.layer[program.of_engine(Engine.VECTOR)], minlength=len(program.graph.layers)) > 0
     return ActionCounts(
-        array_mac=_per_layer(program, program.amount, compute),
+        array_mac=amount[Engine.COMPUTE],
         array_load=stays.get(STATIONARY[program.arch.array.dataflow], np.zeros_like(weight_reads)),
         weight_buffer_read=weight_reads,
-        weight_buffer_write=_per_layer(program, program.extent, loads_w) * 8 + recalled_w,
+        weight_buffer_write=filled_w + recalled_w,
         activation_buffer_read=np.where(is_vector, filled_a, array_reads) + recalled,
         activation_buffer_write=filled_a + kept,
-        accumulator_read=words,
-        accumulator_write=words,
+        accumulator_read=words[Engine.COMPUTE],
+        accumulator_write=words[Engine.COMPUTE],
         output_buffer_read=stored + kept,
-        output_buffer_write=_per_layer(program, program.extent, program.memory == Memory.OUTPUTS) * 8,
-        requantizer_requant=_per_layer(program, program.amount, requant),
-        vector_step=_per_layer(program, program.amount, vector),
-        dma_transfer=_per_layer(program, program.bus_bytes, loads_w | loads_a | stores) * 8,
-        dram_read=_per_layer(program, program.bus_bytes, loads_w | loads_a) * 8,
-        dram_write=_per_layer(program, program.bus_bytes, stores) * 8,
-        dram_read_weights=_per_layer(program, program.bus_bytes, loads_w) * 8,
+        output_buffer_write=8 * _of_memory(program, Memory.OUTPUTS, program.extent).sum(axis=0),
+        requantizer_requant=amount[Engine.REQUANTIZE],
+        vector_step=amount[Engine.VECTOR],
+        dma_transfer=8 * bus[list(DRAM_ENGINES)].sum(axis=0),
+        dram_read=8 * (bus[Engine.LOAD_WEIGHTS] + bus[Engine.LOAD_ACTIVATIONS]),
+        dram_write=8 * bus[Engine.STORE],
+        dram_read_weights=8 * bus[Engine.LOAD_WEIGHTS],
         recalled_weights=recalled_w,
         kept=kept,
         dram_read_asked=loaded_w + loaded_a,
         dram_write_asked=stored,
-        dram_activate=_per_layer(program, program.activates, loads_w | loads_a | stores),
+        dram_activate=opened[list(DRAM_ENGINES)].sum(axis=0),
     )
 
 
-def _per_layer(program: Program, values: Counts, mask: NDArray[np.bool_]) -> Counts:
-    total = np.zeros(len(program.graph.layers), dtype=np.int64)
-    np.add.at(total, program.layer[mask], values[mask])
+def _by_engine(program: Program, values: Counts, rows: Counts | slice = _ALL) -> Counts:
+    """Sums of ``values`` over the operations ``rows``, int64 of shape (engines, layers)."""
+    total = np.zeros((len(Engine), len(program.graph.layers)), dtype=np.int64)
+    place = program.engine[rows].astype(np.int64) * total.shape[1] + program.layer[rows]
+    np.add.at(total.reshape(-1), place, values[rows])
     return total
+
+
+def _of_memory(program: Program, memory: Memory, values: Counts) -> Counts:
+    """:func:`_by_engine` of the operations that write to ``memory``."""
+    return _by_engine(program, values, np.flatnonzero(program.memory == memory))
 
 
 def _operand_bits(program: Program) -> tuple[Counts, Counts]:

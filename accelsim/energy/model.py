@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.arch import Arch
-from accelsim.energy.costs import Charges, Costs, add
+from accelsim.energy.costs import Charges, Costs
 from accelsim.energy.counts import STATIONARY, ActionCounts
 from accelsim.energy.machine import BUFFERS, idle_charges, load_steps, memory_bytes, multiply_charges, requant_charges
 from accelsim.energy.table import EnergyTable
 from accelsim.graph import Graph, Layer, MacLayer
 from accelsim.program import Program
+
+Counts = NDArray[np.int64]
+Amounts = dict[str, Any]
+"""A value, or an array of one per layer, by name."""
 
 COMPONENTS = (
     "array",
@@ -82,35 +87,54 @@ def layer_energy(
     """
     costs = costs or Costs(table)
     idle = idle_charges(program.arch, costs) if cycles is not None else {}
-    return tuple(
-        _split(
-            counts.of_layer(i),
-            action_charges(layer, graph=program.graph, arch=program.arch, costs=costs),
-            {name: {key: pj * int(cycles[i]) for key, pj in parts.items()} for name, parts in idle.items()}
-            if cycles is not None
-            else {},
-            stationary=STATIONARY[program.arch.array.dataflow],
-        )
-        for i, layer in enumerate(program.graph.layers)
-    )
+    charges = layer_charges(program.graph, arch=program.arch, costs=costs)
+    splits: dict[int, EnergySplit] = {}
+    for alike in _grouped(charges):
+        mine = {name: column[alike] for name, column in counts.columns().items()}
+        time = np.zeros(len(alike), dtype=np.int64) if cycles is None else cycles[alike]
+        drawn = {name: {key: pj * time for key, pj in parts.items()} for name, parts in idle.items()}
+        split = _split(mine, charges[alike[0]], drawn, stationary=STATIONARY[program.arch.array.dataflow])
+        splits |= zip(alike, split, strict=True)
+    return tuple(splits[i] for i in range(len(charges)))
+
+
+def _grouped(charges: Sequence[dict[str, Charges]]) -> list[list[int]]:
+    """The layers that share their charges."""
+    groups: dict[int, list[int]] = {}
+    for i, kind in enumerate(charges):
+        groups.setdefault(id(kind), []).append(i)
+    return list(groups.values())
 
 
 def _split(
-    counts: dict[str, int], charges: dict[str, Charges], idle: Mapping[str, Charges], *, stationary: str
-) -> EnergySplit:
-    components, tensors = dict.fromkeys(COMPONENTS, 0.0), dict.fromkeys(TENSORS, 0.0)
-    entries: Charges = {}
+    counts: Mapping[str, Counts], charges: dict[str, Charges], idle: Mapping[str, Amounts], *, stationary: str
+) -> Iterator[EnergySplit]:
+    """The energies of layers of one kind, from their counts and from what the machine draws meanwhile, one value per layer each."""
+    components: Amounts = dict.fromkeys(COMPONENTS, 0.0)
+    tensors: Amounts = dict.fromkeys(TENSORS, 0.0)
+    entries: Amounts = {}
     for action, component in COMPONENT_OF.items():
-        pj = sum(charges[action].values())
-        components[component] += counts[action] * pj
-        add(entries, charges[action], counts[action])
+        pj = float(sum(charges[action].values()))
+        components[component] = components[component] + counts[action] * pj
+        for key, part in charges[action].items():
+            entries[key] = entries.get(key, 0.0) + counts[action] * part
         for tensor, number in _by_tensor(action, counts, stationary):
-            tensors[tensor] += number * pj
+            tensors[tensor] = tensors[tensor] + number * pj
     for component, parts in idle.items():
-        components[component] += sum(parts.values())
-        tensors["idle"] += sum(parts.values())
-        add(entries, parts, 1.0)
-    return EnergySplit(components=components, entries=entries, tensors=tensors)
+        drawn = sum(parts.values())
+        components[component] = components[component] + drawn
+        tensors["idle"] = tensors["idle"] + drawn
+        for key, part in parts.items():
+            entries[key] = entries.get(key, 0.0) + part
+    count = len(counts["array_mac"])
+    split = zip(*(_rows(amounts, count) for amounts in (components, entries, tensors)), strict=True)
+    return (EnergySplit(components=c, entries=e, tensors=t) for c, e, t in split)
+
+
+def _rows(amounts: Amounts, count: int) -> list[dict[str, float]]:
+    """One dictionary per layer."""
+    columns = [np.broadcast_to(np.asarray(value, dtype=np.float64), count).tolist() for value in amounts.values()]
+    return [dict(zip(amounts, row, strict=True)) for row in zip(*columns, strict=True)] if columns else [{}] * count
 
 
 _WHOLE = {
@@ -127,7 +151,7 @@ _WHOLE = {
 }
 
 
-def _by_tensor(action: str, counts: dict[str, int], stationary: str) -> tuple[tuple[str, int], ...]:
+def _by_tensor(action: str, counts: Mapping[str, Counts], stationary: str) -> tuple[tuple[str, Counts], ...]:
     """How many of an action serve which tensor."""
     if action in _WHOLE:
         return ((_WHOLE[action], counts[action]),)
@@ -148,11 +172,25 @@ def action_charges(layer: Layer, *, graph: Graph, arch: Arch, costs: Costs) -> d
     Reads and writes of memories cost per bit by the capacity of the memory. Layers that do not differ in kind, widths and scheme
     share one result.
     """
+    return _known_charges(layer, graph, arch, costs, costs.of_machine(arch))
+
+
+def layer_charges(graph: Graph, *, arch: Arch, costs: Costs) -> tuple[dict[str, Charges], ...]:
+    """:func:`action_charges` of every layer."""
+    known = costs.of_machine(arch)
+    return tuple(_known_charges(layer, graph, arch, costs, known) for layer in graph.layers)
+
+
+def _known_charges(
+    layer: Layer, graph: Graph, arch: Arch, costs: Costs, known: dict[object, dict[str, Charges]]
+) -> dict[str, Charges]:
     kind: tuple[object, ...] = ()
     if isinstance(layer, MacLayer):
         widths = (graph.tensors[name].format.bits for name in (layer.inputs[0], layer.output))
         kind = layer.weight_format.bits, *widths, type(layer.requant), getattr(layer.requant, "scheme", None)
-    return costs.once((arch, kind), lambda: _charges(layer, graph, arch, costs))
+    if kind not in known:
+        known[kind] = _charges(layer, graph, arch, costs)
+    return known[kind]
 
 
 def _charges(layer: Layer, graph: Graph, arch: Arch, costs: Costs) -> dict[str, Charges]:

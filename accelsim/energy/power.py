@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.energy.costs import Costs
 from accelsim.energy.counts import STATIONARY
-from accelsim.energy.model import action_charges, idle_energy
+from accelsim.energy.machine import idle_charges
+from accelsim.energy.model import layer_charges
 from accelsim.energy.table import EnergyTable
 from accelsim.graph import MacLayer, VectorLayer
 from accelsim.program import Engine, Memory, Program
@@ -22,62 +23,110 @@ def operation_energy(program: Program, table: EnergyTable, *, costs: Costs | Non
 
     A load or recall into the activation memory of a vector layer also pays for the one read of what it brought.
     """
-    costs = costs or Costs(table)
-    pj = _Prices(program, costs)
-    bits, bus = program.amount * 8.0, program.bus_bytes * 8.0
-    filled = pj.of("activation_buffer_write") + np.where(pj.is_vector, pj.of("activation_buffer_read"), 0.0)
-    into = np.where(program.memory == Memory.WEIGHTS, pj.of("weight_buffer_write"), filled)
-    dram = pj.of("dma_transfer") + pj.of("dram_read")
-    per_engine = {
-        Engine.LOAD_WEIGHTS: bus * dram + program.extent * 8.0 * pj.of("weight_buffer_write"),
-        Engine.LOAD_ACTIVATIONS: bus * dram + program.extent * 8.0 * filled,
-        Engine.RECALL: bits * pj.of("activation_buffer_read") + program.extent * 8.0 * into,
-        Engine.STORE: bits * pj.of("output_buffer_read") + bus * (pj.of("dma_transfer") + pj.of("dram_write")),
-        Engine.KEEP: bits * (pj.of("output_buffer_read") + pj.of("activation_buffer_write")),
-        Engine.REQUANTIZE: program.amount * pj.of("requantizer_requant"),
-        Engine.VECTOR: program.amount * pj.of("vector_step"),
-        Engine.COMPUTE: _compute(program, pj),
-    }
-    found = np.zeros(len(program))
-    for engine, energy in per_engine.items():
-        mine = program.of_engine(engine)
-        found[mine] = energy[mine]
-    written = np.where(program.memory == Memory.OUTPUTS, program.extent * 8.0, 0.0)
-    total: Energies = found + written * pj.of("output_buffer_write")
-    return total
+    prices = _prices(program, costs or Costs(table))
+    energy: Energies = np.zeros(len(program))
+    for engine, spent in _SPENT.items():
+        mine = np.flatnonzero(program.of_engine(engine))
+        if len(mine):
+            energy[mine] = spent(_Operations(program, prices, mine))
+    written = _Operations(program, prices, np.flatnonzero(program.memory == Memory.OUTPUTS))
+    if len(written.rows):
+        energy[written.rows] += written.held * written.pj("output_buffer_write")
+    return energy
 
 
-class _Prices:
-    """Picojoules of each action, for the layer of every operation."""
+def _prices(program: Program, costs: Costs) -> dict[str, Energies]:
+    """Picojoules of each action in every layer."""
+    charges = layer_charges(program.graph, arch=program.arch, costs=costs)
+    sums = {id(kind): {action: float(sum(parts.values())) for action, parts in kind.items()} for kind in charges}
+    actions = charges[0] if charges else {}
+    return {action: np.array([sums[id(kind)][action] for kind in charges]) for action in actions}
 
-    def __init__(self, program: Program, costs: Costs) -> None:
-        layers = program.graph.layers
-        charges = [action_charges(layer, graph=program.graph, arch=program.arch, costs=costs) for layer in layers]
-        self._layer = program.layer
-        actions = charges[0] if charges else {}
-        self._table = {action: np.array([float(sum(x[action].values())) for x in charges]) for action in actions}
-        self.is_vector = self.by_layer([isinstance(layer, VectorLayer) for layer in layers])
 
-    def of(self, action: str) -> Energies:
-        """Per operation."""
-        return np.asarray(self._table[action][self._layer])
+class _Operations:
+    """Some operations of a Program, ``rows``: the bits they move and hold, and what actions cost in their layers."""
+
+    def __init__(self, program: Program, prices: Mapping[str, Energies], rows: NDArray[np.int64]) -> None:
+        self.program, self.rows, self.layer = program, rows, program.layer[rows]
+        self._prices = prices
+
+    def pj(self, action: str) -> Energies:
+        """Picojoules of an action, for each operation."""
+        return np.asarray(self._prices[action][self.layer])
+
+    def column(self, name: str) -> NDArray[np.int64]:
+        """A column of the Program."""
+        return np.asarray(getattr(self.program, name)[self.rows])
+
+    @property
+    def bits(self) -> Energies:
+        """Bits asked for."""
+        return np.asarray(self.column("amount") * 8.0)
+
+    @property
+    def bus(self) -> Energies:
+        """Bits on the DRAM's bus."""
+        return np.asarray(self.column("bus_bytes") * 8.0)
+
+    @property
+    def held(self) -> Energies:
+        """Bits of the region that is written."""
+        return np.asarray(self.column("extent") * 8.0)
 
     def by_layer(self, values: Sequence[float]) -> Energies:
-        """``values``, one per layer, per operation."""
-        return np.asarray(np.array(values)[self._layer])
+        """``values``, one per layer, for each operation."""
+        return np.asarray(np.array(values)[self.layer])
 
 
-def _compute(program: Program, pj: _Prices) -> Energies:
-    graph = program.graph
+def _filled(x: _Operations) -> Energies:
+    """Of a bit written to the activation memory, and read from it once by a vector layer."""
+    is_vector = x.by_layer([isinstance(layer, VectorLayer) for layer in x.program.graph.layers])
+    return x.pj("activation_buffer_write") + np.where(is_vector, x.pj("activation_buffer_read"), 0.0)
+
+
+def _load_weights(x: _Operations) -> Energies:
+    return x.bus * (x.pj("dma_transfer") + x.pj("dram_read")) + x.held * x.pj("weight_buffer_write")
+
+
+def _load_activations(x: _Operations) -> Energies:
+    return x.bus * (x.pj("dma_transfer") + x.pj("dram_read")) + x.held * _filled(x)
+
+
+def _recall(x: _Operations) -> Energies:
+    into = np.where(x.column("memory") == Memory.WEIGHTS, x.pj("weight_buffer_write"), _filled(x))
+    return x.bits * x.pj("activation_buffer_read") + x.held * into
+
+
+def _store(x: _Operations) -> Energies:
+    return x.bits * x.pj("output_buffer_read") + x.bus * (x.pj("dma_transfer") + x.pj("dram_write"))
+
+
+def _keep(x: _Operations) -> Energies:
+    return x.bits * (x.pj("output_buffer_read") + x.pj("activation_buffer_write"))
+
+
+def _compute(x: _Operations) -> Energies:
+    graph = x.program.graph
     widths = [layer.weight_format.bits if isinstance(layer, MacLayer) else 0 for layer in graph.layers]
-    weights = program.weight_reads * pj.by_layer(widths)
-    inputs = program.activation_reads * pj.by_layer([graph.tensors[x.inputs[0]].format.bits for x in graph.layers])
-    stays = {"weights": weights, "inputs": inputs}.get(STATIONARY[program.arch.array.dataflow], 0.0 * weights)
-    words = program.accumulator_writes * (pj.of("accumulator_read") + pj.of("accumulator_write"))
-    moved = (
-        weights * pj.of("weight_buffer_read") + inputs * pj.of("activation_buffer_read") + stays * pj.of("array_load")
-    )
-    return np.asarray(program.amount * pj.of("array_mac") + moved + words)
+    weights = x.column("weight_reads") * x.by_layer(widths)
+    inputs = x.column("activation_reads") * x.by_layer([graph.tensors[y.inputs[0]].format.bits for y in graph.layers])
+    stays = {"weights": weights, "inputs": inputs}.get(STATIONARY[x.program.arch.array.dataflow], 0.0 * weights)
+    words = x.column("accumulator_writes") * (x.pj("accumulator_read") + x.pj("accumulator_write"))
+    moved = weights * x.pj("weight_buffer_read") + inputs * x.pj("activation_buffer_read") + stays * x.pj("array_load")
+    return np.asarray(x.column("amount") * x.pj("array_mac") + moved + words)
+
+
+_SPENT: Mapping[Engine, Callable[[_Operations], Energies]] = {
+    Engine.LOAD_WEIGHTS: _load_weights,
+    Engine.LOAD_ACTIVATIONS: _load_activations,
+    Engine.RECALL: _recall,
+    Engine.STORE: _store,
+    Engine.KEEP: _keep,
+    Engine.REQUANTIZE: lambda x: x.column("amount") * x.pj("requantizer_requant"),
+    Engine.VECTOR: lambda x: x.column("amount") * x.pj("vector_step"),
+    Engine.COMPUTE: _compute,
+}
+"""What each engine's operations spend, but for writing to the output buffer."""
 
 
 def peak_power_w(
@@ -87,7 +136,8 @@ def peak_power_w(
 
     Each operation spends its energy evenly over its cycles, and the machine idles below.
     """
-    idle = idle_energy(program.arch, table)
+    costs = costs or Costs(table)
+    idle = float(sum(sum(parts.values()) for parts in idle_charges(program.arch, costs).values()))
     cycles = np.maximum(1, program.cycles)
     power = operation_energy(program, table, costs=costs) / cycles
     edges = np.concatenate([start, start + cycles])

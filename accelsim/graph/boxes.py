@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +13,18 @@ Index = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Boxes:
-    """``count`` boxes of one tensor: ``lo`` and ``hi``, both int64 of shape (count, rank), ``lo <= hi``, ``hi`` exclusive."""
+    """``count`` boxes of one tensor: ``lo`` and ``hi``, both int64 of shape (count, rank), ``lo <= hi``, ``hi`` exclusive.
+
+    Nobody may change them: layers that are alike share theirs, and what was worked out from them.
+    """
 
     lo: Index
     hi: Index
 
-    @property
+    @cached_property
     def volume(self) -> Index:
         """Elements in each box, int64 of shape (count,)."""
-        volume: Index = np.prod(self.hi - self.lo, axis=1, dtype=np.int64)
+        volume: Index = np.multiply.reduce(self.hi - self.lo, axis=1, dtype=np.int64)
         return volume
 
     def clipped(self, shape: tuple[int, ...]) -> Boxes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -150,11 +151,13 @@ def _bursts(arch: Arch, shares: int) -> tuple[float, float, float, float]:
     return arch.dram.bytes_per_burst, cycles * read, cycles * write, cycles * units * apart
 
 
-def _parts(size: int, unit: int = 1) -> list[int]:
+@lru_cache(maxsize=1024)
+def _parts(size: int, unit: int = 1) -> tuple[int, ...]:
     """``size`` cut into 1, 2, 3, 4, 6, 8, ... equal parts, parts above ``unit`` rounded up to a multiple of it; 1 and ``unit``."""
     divisors = {2**k for k in range(size.bit_length())} | {3 * 2**k for k in range(4)}
     sizes = {ceil_div(size, d) for d in divisors if d <= size}
-    return sorted({s if s < unit else min(size, ceil_div(s, unit) * unit) for s in sizes} | {1, min(size, unit)})
+    aligned = {s if s < unit else min(size, ceil_div(s, unit) * unit) for s in sizes}
+    return tuple(sorted(aligned | {1, min(size, unit)}))
 
 
 def _nothing_fits(name: str, footprint: dict[Memory, Candidates], arch: Arch) -> MappingError:

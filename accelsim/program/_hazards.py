@@ -95,7 +95,10 @@ def find_hazard(
 @njit
 def _is_whole(pieces: Any, count: int, writer: int) -> bool:
     """Whether all that ``writer`` wrote still stands."""
-    return bool(np.any((pieces[:count, OWNER] == writer) & (pieces[:count, WHOLE] == 1)))
+    whole = False
+    for p in range(count):
+        whole |= pieces[p, OWNER] == writer and pieces[p, WHOLE] == 1
+    return whole
 
 
 @njit

@@ -86,15 +86,13 @@ def _check_regions(program: Program) -> None:
 def _check_conservation(program: Program) -> None:
     if program.macs != program.graph.macs:
         raise ProgramError(f"the Program computes {program.macs} MACs, its Graph has {program.graph.macs}")
-    stores = np.isin(program.engine, WRITE_BACK)
-    volume = np.prod(
-        np.maximum(program.hi - program.lo, np.where(np.arange(program.lo.shape[1]) < program.rank[:, None], 0, 1)),
-        axis=1,
-    )
-    stored = np.bincount(program.layer[stores], weights=volume[stores], minlength=len(program.graph.layers))
+    stores = np.flatnonzero(np.isin(program.engine, WRITE_BACK))
+    least = np.where(np.arange(program.lo.shape[1]) < program.rank[stores, None], 0, 1)
+    volume = np.prod(np.maximum(program.hi[stores] - program.lo[stores], least), axis=1)
+    stored = np.bincount(program.layer[stores], weights=volume, minlength=len(program.graph.layers))
     for index, layer in enumerate(program.graph.layers):
         expected = program.graph.tensors[layer.output].elements
-        if np.any(program.layer == index) and stored[index] != expected:
+        if len(program.of_layer(index)) and stored[index] != expected:
             raise ProgramError(
                 f"layer {layer.name!r} stores {int(stored[index])} elements, its output has {expected}",
                 layer=layer.name,
@@ -175,9 +173,10 @@ def _stores_needed(program: Program) -> NDArray[np.int32]:
         for operand, (tensor, view) in enumerate(zip(layer.inputs, layer.input_shapes, strict=True)):
             if tensor not in made_by or isinstance(layer, Reshape):
                 continue
-            loads = np.flatnonzero((program.layer == index) & (program.operand == operand))
-            maker = made_by[tensor]
-            written = np.flatnonzero(stores & (program.layer == maker))
+            mine, maker = program.of_layer(index), made_by[tensor]
+            loads = mine[program.operand[mine] == operand]
+            written = program.of_layer(maker)
+            written = written[stores[written]]
             for core, last in enumerate(needed):
                 mine = written if len(needed) == 1 else written[program.core[written] == core]
                 if program.graph.layers[maker].output_shape == view:

@@ -23,9 +23,9 @@ def dma_cycles(amount_bytes: Counts, arch: Arch) -> Counts:
 
 def scaled_up(amount: Counts, factor: Fraction) -> Counts:
     """``amount * factor`` rounded up, exact."""
-    if int(np.max(amount, initial=0)) * factor.numerator > _INT64_MAX:
+    if int(amount.max(initial=0)) * factor.numerator > _INT64_MAX:
         amount = amount.astype(object)  # Python's integers, for the few machines where int64 could wrap
-    scaled: Counts = ceil_div(amount * factor.numerator, factor.denominator).astype(np.int64)
+    scaled: Counts = ceil_div(amount * factor.numerator, factor.denominator).astype(np.int64, copy=False)
     return scaled
 
 

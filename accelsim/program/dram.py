@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from accelsim.arch import Arch
 from accelsim.graph import Boxes, Graph, MacLayer
 from accelsim.program.compression import Packets
-from accelsim.program.cost import dma_cycles, scaled_up
+from accelsim.program.cost import dma_cycles, dram_latency_cycles, scaled_up
 from accelsim.program.im2col import Windows, sources
 from accelsim.program.residency import shared_memory
 
@@ -44,8 +44,10 @@ class Dram:
 
     def __init__(self, graph: Graph, arch: Arch) -> None:
         self._arch = arch
+        self.latency_cycles = dram_latency_cycles(arch)
         self._record = dram_record(arch)
         self._weights, self._tensors = layout(graph, alignment(arch))
+        self._plain: dict[tuple[Boxes, int], Transfer] = {}
 
     def weights(self, layer: int, boxes: Boxes, shape: tuple[int, ...], bits: int, size: Index) -> Transfer:
         """Loads of boxes of the weights of layer number ``layer``; ``size``: the bytes asked for."""
@@ -78,7 +80,7 @@ class Dram:
         self, address: int, boxes: Boxes, shape: tuple[int, ...], bits: int, size: Index, *, write: bool
     ) -> Transfer:
         if self._record is None:
-            return Transfer(size, dma_cycles(size, self._arch), size, np.zeros_like(size))
+            return self._anywhere(boxes, bits, size)
         from accelsim.program._dram import transfers
 
         base = np.full(len(boxes), 8 * address, dtype=np.int64)
@@ -89,6 +91,12 @@ class Dram:
     def _transfer(self, size: Index, bursts: Index, clocks: Index, activates: Index) -> Transfer:
         bus = bursts * self._arch.dram.bytes_per_burst
         return Transfer(size, _cycles(bus, clocks, self._arch), bus, activates)
+
+    def _anywhere(self, boxes: Boxes, bits: int, size: Index) -> Transfer:
+        """Transfers that cost the same wherever they stand in DRAM: worked out once for layers that share their boxes."""
+        if (boxes, bits) not in self._plain:
+            self._plain[boxes, bits] = Transfer(size, dma_cycles(size, self._arch), size, np.zeros_like(size))
+        return self._plain[boxes, bits]
 
 
 def alignment(arch: Arch) -> int:

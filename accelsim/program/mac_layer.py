@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from accelsim.program.cost import lane_cycles
 from accelsim.program.footprint import accumulator_words, packed_bytes, passes
 from accelsim.program.im2col import IMPLICIT, Windows
 from accelsim.program.kinds import Engine, Memory
+from accelsim.program.mac_tiles import MacTiles, enumerate_tiles
 from accelsim.program.mapping import MacMapping
 from accelsim.program.site import Site
 from accelsim.program.split import MacShare
@@ -27,130 +27,29 @@ from accelsim.program.transfers import Slots, operand, put_loads, put_stores
 Index = NDArray[np.int64]
 
 
-def cuts(size: int, tile: int) -> tuple[Index, Index]:
-    """Starts and exclusive stops of ``size`` cut into pieces of ``tile``."""
-    starts = np.arange(0, size, tile, dtype=np.int64)
-    return starts, np.minimum(starts + tile, size)
-
-
-@dataclass(frozen=True, eq=False)
-class MacTiles:
-    """Every compute tile of a layer in program order: boxes of output, weights and input, and where blocks begin and end."""
-
-    output: Boxes
-    weights: Boxes
-    inputs: Boxes
-    groups: Index
-    first_step: NDArray[np.bool_]
-    last_step: NDArray[np.bool_]
-    new_weights: NDArray[np.bool_]
-    new_inputs: NDArray[np.bool_]
-    stops: tuple[Index, ...]
-    order: tuple[int, ...]
-
-
-def enumerate_tiles(g: MacGeometry, m: MacMapping) -> MacTiles:
-    """The loop nest of ``m`` over ``g``, flattened; the reduction (kernel rows, columns, channels) is innermost."""
-    channels = _channel_blocks(g, m)
-    oh, ow, kh, kw, ic = (
-        cuts(g.oh, m.oh),
-        cuts(g.ow, m.ow),
-        cuts(g.kh, m.kh),
-        cuts(g.kw, m.kw),
-        cuts(g.ic_per_group, m.ic),
-    )
-    n = cuts(g.n, m.n)
-    spatial, order = ((n, oh, ow), (3, 0, 1, 2)) if m.order == "weights_outer" else ((n, oh, ow), (0, 1, 2, 3))
-    sizes = [len(axis[0]) for axis in (*spatial, channels[0:2], kh, kw, ic)]
-    loops = [*order, 4, 5, 6]
-    position = np.indices([sizes[axis] for axis in loops], dtype=np.int64).reshape(len(loops), -1)
-    at = {axis: position[i] for i, axis in enumerate(loops)}
-    c_lo, c_hi, g_lo, g_hi = (part[at[3]] for part in channels)
-    ranges = [(axis[0][at[i]], axis[1][at[i]]) for i, axis in ((0, n), (1, oh), (2, ow), (4, kh), (5, kw), (6, ic))]
-    (n0, n1), (y0, y1), (x0, x1), (ky0, ky1), (kx0, kx1), (i0, i1) = ranges
-    step = np.arange(len(n0)) % (sizes[4] * sizes[5] * sizes[6])
-    return MacTiles(
-        output=_boxes((n0, n1), (y0, y1), (x0, x1), (c_lo, c_hi)),
-        weights=_boxes((c_lo, c_hi), (ky0, ky1), (kx0, kx1), (i0, i1)),
-        inputs=_input_boxes(
-            g, (n0, n1), (y0, y1), (x0, x1), (ky0, ky1), (kx0, kx1), _input_channels(g, g_lo, g_hi, i0, i1)
-        ),
-        groups=g_hi - g_lo,
-        first_step=step == 0,
-        last_step=step == sizes[4] * sizes[5] * sizes[6] - 1,
-        new_weights=_changes(at[3], at[4], at[5], at[6]),
-        new_inputs=_changes(at[0], at[1], at[2], at[4], at[5], at[6], g_lo),
-        stops=(n[1], oh[1], ow[1], channels[1]),
-        order=order,
-    )
-
-
-def _channel_blocks(g: MacGeometry, m: MacMapping) -> tuple[Index, Index, Index, Index]:
-    """Output channels (lo, hi) and groups (lo, hi) of each channel tile."""
-    group_lo, group_hi = cuts(g.groups, m.groups)
-    if m.groups > 1 or m.oc >= g.oc_per_group:
-        return group_lo * g.oc_per_group, group_hi * g.oc_per_group, group_lo, group_hi
-    lo, hi = cuts(g.oc_per_group, m.oc)
-    base = (group_lo * g.oc_per_group)[:, None]
-    repeat = len(lo)
-    return (base + lo).ravel(), (base + hi).ravel(), np.repeat(group_lo, repeat), np.repeat(group_hi, repeat)
-
-
-def _input_channels(g: MacGeometry, g_lo: Index, g_hi: Index, i0: Index, i1: Index) -> tuple[Index, Index]:
-    return g_lo * g.ic_per_group + i0, (g_hi - 1) * g.ic_per_group + i1
-
-
-def _input_boxes(g: MacGeometry, n: Any, y: Any, x: Any, ky: Any, kx: Any, c: Any) -> Boxes:
-    rows = _input_range(y, ky, g.stride_h, g.dilation_h, g.pad_top, g.upsample_h)
-    columns = _input_range(x, kx, g.stride_w, g.dilation_w, g.pad_left, g.upsample_w)
-    return _boxes(n, rows, columns, c).clipped(g.input_shape)
-
-
-def _input_range(out: Any, taps: Any, stride: int, dilation: int, pad: int, upsample: int) -> tuple[Index, Index]:
-    first = out[0] * stride - pad + taps[0] * dilation
-    last = (out[1] - 1) * stride - pad + (taps[1] - 1) * dilation
-    lo = -(-first // upsample)
-    return lo, np.maximum(lo, last // upsample + 1)
-
-
-def _boxes(*ranges: tuple[Index, Index]) -> Boxes:
-    return Boxes(np.stack([r[0] for r in ranges], axis=1), np.stack([r[1] for r in ranges], axis=1))
-
-
-def _changes(*indices: Index) -> NDArray[np.bool_]:
-    changed = np.ones(len(indices[0]), dtype=np.bool_)
-    changed[1:] = np.any([i[1:] != i[:-1] for i in indices], axis=0)
-    return changed
-
-
 def build_mac_layer(index: int, layer: MacLayer, mapping: MacMapping, site: Site, share: MacShare) -> LayerBlock:
     """All operations of one core's ``share`` of ``layer``, linked to its memories and to the stores of ``site``."""
     _check_bias(layer, site.arch)
     g = share.geometry
     tiles = _placed(site.once((g, mapping), lambda: enumerate_tiles(g, mapping)), share)
     standing = site.rings[Memory.WEIGHTS].standing(_only_weights(index, tiles))
-    loads = tiles.new_weights & (standing < 0)
-    per_tile = 1 + loads.astype(np.int64) + tiles.new_inputs + 2 * tiles.last_step
-    begin = np.cumsum(per_tile) - per_tile
-    block = LayerBlock(index, site.count, int(per_tile.sum()), share.core)
-    weight_row = begin
-    input_row = begin + loads
-    compute_row = input_row + tiles.new_inputs
-    weights = np.where(loads, weight_row + block.base, standing)
-    _load_weights(block, layer, tiles, weights, compute_row, site)
-    _load_inputs(block, layer, tiles, input_row, compute_row, site)
+    rows = tiles.rows if standing < 0 else tiles.rows_with_weights
+    block = LayerBlock(index, site.count, rows.total, share.core)
+    weights = rows.weights[tiles.weight_loads.first]
+    weights = weights + block.base if standing < 0 else np.full_like(weights, standing)
+    inputs = rows.inputs[tiles.input_loads.first]
+    _load_weights(block, layer, tiles, weights, rows.computes, site)
+    _load_inputs(block, layer, tiles, inputs, rows.computes, site)
     cost = _cost(layer, tiles, site, (g, mapping))
-    _compute(block, layer, tiles, cost, compute_row, site)
-    _requantize_and_store(block, layer, tiles, compute_row, site)
-    _link_compute(block, tiles, weights, input_row + block.base, compute_row)
+    _compute(block, layer, tiles, cost, rows.computes, site)
+    _requantize_and_store(block, layer, tiles, rows.computes[tiles.last_steps], site)
+    _link_compute(block, tiles, weights, inputs + block.base, rows.computes)
     return block
 
 
 def _only_weights(index: int, tiles: MacTiles) -> object:
     """A name for the weights of a share that are one tile; None where there are several."""
-    return (
-        (index, tiles.weights.lo[0].tobytes(), tiles.weights.hi[0].tobytes()) if tiles.new_weights.sum() == 1 else None
-    )
+    return None if tiles.only_weights is None else (index, *tiles.only_weights)
 
 
 def _placed(tiles: MacTiles, share: MacShare) -> MacTiles:
@@ -183,38 +82,27 @@ def _check_bias(layer: MacLayer, arch: Arch) -> None:
         )
 
 
-def _last_users(new: NDArray[np.bool_], users: Index) -> Index:
-    """For each block that begins where ``new``, the last of ``users`` before the next one begins."""
-    starts = np.flatnonzero(new)
-    last: Index = users[np.append(starts[1:], len(new)) - 1]
-    return last
-
-
 def _load_weights(block: LayerBlock, layer: MacLayer, tiles: MacTiles, loads: Index, users: Index, site: Site) -> None:
     """Loads of new weights; where an earlier band's still stand (``loads`` before the block), their slot has new readers only."""
-    new, ring = tiles.new_weights, site.rings[Memory.WEIGHTS]
-    offset, free = ring.fill(_last_users(new, users) + block.base)
+    ring, (boxes, _, last, _) = site.rings[Memory.WEIGHTS], tiles.weight_loads
+    offset, free = ring.fill(users[last] + block.base)
     ring.put(_only_weights(block.layer, tiles), int(loads[0]))
     if loads[0] < block.base:
         return
-    boxes = Boxes(tiles.weights.lo[new], tiles.weights.hi[new])
-    size = packed_bytes(boxes.volume, layer.weight_format.bits)
+    size = site.packed_bytes(boxes, layer.weight_format.bits)
     source = operand(layer, 1) if len(layer.inputs) > 1 else None
-    put_loads(block, loads[new] - block.base, boxes, Slots(Memory.WEIGHTS, offset, size, free), source, site)
+    put_loads(block, loads - block.base, boxes, Slots(Memory.WEIGHTS, offset, size, free), source, site)
 
 
-def _load_inputs(block: LayerBlock, layer: MacLayer, tiles: MacTiles, rows: Index, users: Index, site: Site) -> None:
-    new = tiles.new_inputs
-    boxes = Boxes(tiles.inputs.lo[new], tiles.inputs.hi[new])
+def _load_inputs(block: LayerBlock, layer: MacLayer, tiles: MacTiles, loads: Index, users: Index, site: Site) -> None:
+    (boxes, first, last, _), bits = tiles.input_loads, site.bits(layer.inputs[0])
     windows = None
     if site.arch.activation_buffer.im2col != IMPLICIT:
-        pixels, taps = (Boxes(part.lo[new], part.hi[new]) for part in (tiles.output, tiles.weights))
+        pixels, taps = (Boxes(part.lo[first], part.hi[first]) for part in (tiles.output, tiles.weights))
         windows = Windows(layer.geometry, pixels, taps, boxes)
-    held = boxes.volume if windows is None else windows.elements
-    size = packed_bytes(held, site.bits(layer.inputs[0]))
-    offset, free = site.rings[Memory.ACTIVATIONS].fill(_last_users(new, users) + block.base)
-    slots = Slots(Memory.ACTIVATIONS, offset, size, free, windows)
-    put_loads(block, rows[new], boxes, slots, operand(layer, 0), site)
+    size = site.packed_bytes(boxes, bits) if windows is None else packed_bytes(windows.elements, bits)
+    offset, free = site.rings[Memory.ACTIVATIONS].fill(users[last] + block.base)
+    put_loads(block, loads, boxes, Slots(Memory.ACTIVATIONS, offset, size, free, windows), operand(layer, 0), site)
 
 
 def _cost(layer: MacLayer, tiles: MacTiles, site: Site, key: tuple[MacGeometry, MacMapping]) -> ArrayCost:
@@ -227,7 +115,7 @@ def _tile_costs(layer: MacLayer, tiles: MacTiles, bits: int, arch: Arch) -> Arra
     extent = tiles.weights.hi - tiles.weights.lo
     sizes = ComputeTiles(
         pixels=tiles.output.volume // extent[:, 0],
-        reduction=_reduction(tiles),
+        reduction=tiles.reduction,
         channels=extent[:, 0] // tiles.groups,
         groups=tiles.groups,
         passes=passes(layer, bits, arch),
@@ -239,53 +127,44 @@ def _tile_costs(layer: MacLayer, tiles: MacTiles, bits: int, arch: Arch) -> Arra
     return array_cost(sizes, arch)
 
 
-def _reduction(tiles: MacTiles) -> Index:
-    """Products of each sum in a tile."""
-    extent = tiles.weights.hi - tiles.weights.lo
-    products: Index = extent[:, 1] * extent[:, 2] * extent[:, 3]
-    return products
-
-
 def _compute(block: LayerBlock, layer: MacLayer, tiles: MacTiles, cost: ArrayCost, rows: Index, site: Site) -> None:
     volume = tiles.output.volume
     words = accumulator_words(site.bits(layer.inputs[0]), site.arch)
-    tile_of = np.cumsum(tiles.first_step) - 1
-    requantize = rows[tiles.last_step] + 1 + block.base
+    requantize = rows[tiles.last_steps] + 1 + block.base
     offset, free = site.rings[Memory.ACCUMULATORS].fill(requantize)
     block.put(
         rows,
         Engine.COMPUTE,
         Memory.ACCUMULATORS,
         tiles.output,
-        amount=volume * _reduction(tiles),
+        amount=tiles.macs,
         cycles=cost.cycles,
         latency=cost.latency,
         stream_cycles=cost.stream_cycles,
         weight_reads=cost.weight_reads,
         activation_reads=cost.activation_reads,
         accumulator_writes=cost.accumulator_writes * words,
-        offset=offset[tile_of],
+        offset=offset[tiles.sum_of],
         extent=volume * words,
     )
-    block.wait(rows[tiles.first_step], free)
+    block.wait(rows[tiles.first_steps], free)
 
 
 def _link_compute(block: LayerBlock, tiles: MacTiles, weights: Index, inputs: Index, compute_row: Index) -> None:
     """Each compute reads the weights and inputs loaded last, and adds to the partial sums of the step before."""
-    for new, loads in ((tiles.new_weights, weights), (tiles.new_inputs, inputs)):
-        current = np.maximum.accumulate(np.where(new, loads, -1))
-        block.wait(compute_row, current, source=True)
-    later = np.flatnonzero(~tiles.first_step)
+    for loads, (_, _, _, load_of) in ((weights, tiles.weight_loads), (inputs, tiles.input_loads)):
+        block.wait(compute_row, loads[load_of], source=True)
+    later = tiles.later_steps
     block.wait(compute_row[later], compute_row[later - 1] + block.base, source=True)
 
 
-def _requantize_and_store(block: LayerBlock, layer: MacLayer, tiles: MacTiles, compute_row: Index, site: Site) -> None:
-    last = tiles.last_step
-    boxes = Boxes(tiles.output.lo[last], tiles.output.hi[last])
-    size = packed_bytes(boxes.volume, site.bits(layer.output))
-    compute, requantize, store = compute_row[last], compute_row[last] + 1, compute_row[last] + 2
+def _requantize_and_store(block: LayerBlock, layer: MacLayer, tiles: MacTiles, compute: Index, site: Site) -> None:
+    """``compute``: the last steps of the sums."""
+    boxes = tiles.finished
+    size = site.packed_bytes(boxes, site.bits(layer.output))
+    requantize, store = compute + 1, compute + 2
     offset, free = site.rings[Memory.OUTPUTS].fill(store + block.base)
-    lanes = lane_cycles(boxes.volume, site.arch.requantizer.lanes)
+    lanes = site.once(("requantize", boxes), lambda: lane_cycles(boxes.volume, site.arch.requantizer.lanes))
     block.put(
         requantize,
         Engine.REQUANTIZE,

@@ -96,14 +96,15 @@ def _check_one_home(program: Program, places: dict[int, Place]) -> None:
 
 def _check_readers(program: Program, places: dict[int, Place]) -> None:
     """Kept tensors are recalled, all others are loaded."""
-    at = makers(program.graph)
+    at, through_dram = makers(program.graph), np.isin(program.engine, DRAM_ENGINES)
+    recalling = program.of_engine(Engine.RECALL)
     for index, layer in enumerate(program.graph.layers):
+        mine = program.of_layer(index)
         for number, tensor in enumerate(layer.inputs):
             kept = at.get(tensor) in places
-            reads = (program.layer == index) & (program.operand == number)
-            wrong = reads & (np.isin(program.engine, DRAM_ENGINES) if kept else program.engine == Engine.RECALL)
-            if wrong.any():
-                i = int(np.flatnonzero(wrong)[0])
+            wrong = mine[(program.operand[mine] == number) & (through_dram if kept else recalling)[mine]]
+            if len(wrong):
+                i = int(wrong[0])
                 where = "kept on chip" if kept else "in DRAM"
                 raise ProgramError(f"{program.describe(i)} reads tensor {tensor!r}, which is {where}", operation=i)
 

@@ -70,6 +70,18 @@ class Program:
         """Mask of the operations that ``engine`` executes."""
         return np.equal(self.engine, engine)
 
+    def of_layer(self, index: int) -> NDArray[np.int64]:
+        """The operations of layer number ``index``, ascending."""
+        order, start = self._layers
+        return order[start[index] : start[index + 1]]
+
+    @cached_property
+    def _layers(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Operations grouped by layer, and where each group begins."""
+        start = np.zeros(len(self.graph.layers) + 1, dtype=np.int64)
+        start[1:] = np.cumsum(np.bincount(self.layer, minlength=len(start))[: len(start) - 1])
+        return np.argsort(self.layer, kind="stable"), start
+
     @cached_property
     def queue(self) -> NDArray[np.int64]:
         """The in-order queue of each operation: ``engine * cores + core``; DRAM engines may share one (``dma.queues``)."""

@@ -21,6 +21,7 @@ class Ring:
     def __init__(self, memory: Memory, arch: Arch) -> None:
         self.slots, self.capacity = slots(memory, arch), slot_capacity(memory, arch)
         self._count = 0
+        self._turns: dict[tuple[int, int], Index] = {}
         self._standing: list[tuple[object, int]] = [(None, -1)] * self.slots
         self._readers = np.full(depth(memory, arch), -1, dtype=np.int64)
 
@@ -31,12 +32,18 @@ class Ring:
         """
         count = len(last_readers)
         readers = np.concatenate([self._readers, last_readers])
-        offset = (self._count + np.arange(count, dtype=np.int64)) % self.slots * self.capacity
+        offset = self._offsets(self._count % self.slots, count)
         for fill in range(self._count, self._count + min(count, self.slots)):
             self._standing[fill % self.slots] = None, -1
         self._count += count
         self._readers = readers[len(readers) - len(self._readers) :]
         return offset, readers[:count]
+
+    def _offsets(self, first: int, count: int) -> Index:
+        """Offsets of ``count`` slots in turn, from slot number ``first`` on; nobody may change them."""
+        if (first, count) not in self._turns:
+            self._turns[first, count] = (first + np.arange(count, dtype=np.int64)) % self.slots * self.capacity
+        return self._turns[first, count]
 
     def standing(self, what: object) -> int:
         """The operation that put ``what`` into the slot whose turn it is, where it still stands; -1 if something else does, or for None.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from accelsim.arch import Arch
 from accelsim.graph import Boxes, Graph
 from accelsim.program.dram import Dram
+from accelsim.program.footprint import packed_bytes
 from accelsim.program.kinds import Memory
 from accelsim.program.mapping import Mapping
 from accelsim.program.residency import Residency
@@ -56,6 +57,10 @@ class Site:
     def bits(self, tensor: str) -> int:
         """Width of a tensor's elements."""
         return self.graph.tensors[tensor].format.bits
+
+    def packed_bytes(self, boxes: Boxes, bits: int) -> Index:
+        """Bytes of the elements in each box, packed at ``bits``; the same array for layers that share their boxes."""
+        return self.once(("bytes", boxes, bits), lambda: packed_bytes(boxes.volume, bits))
 
     def stored(self, tensor: str, grid: StoreGrid) -> None:
         """Remember the stores of the core at work that make ``tensor``."""

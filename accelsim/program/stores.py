@@ -37,8 +37,11 @@ class StoreGrid:
             boxes = self._inside(boxes)
         position = np.zeros(len(boxes), dtype=np.int64)
         for axis in self.order:
-            tile = np.searchsorted(self.stops[axis], boxes.hi[:, axis], side="left")
-            position = position * len(self.stops[axis]) + tile
+            if len(self.stops[axis]) > 1:
+                tile = self.stops[axis].searchsorted(boxes.hi[:, axis], side="left")
+                position = position * len(self.stops[axis]) + tile
+        if boxes.volume.all():
+            return self.operations[position]
         empty = boxes.volume == 0
         return np.where(empty, -1, self.operations[np.where(empty, 0, position)])
 

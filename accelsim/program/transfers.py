@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from accelsim.graph import Boxes, Layer, MacLayer
 from accelsim.program.columns import LayerBlock
 from accelsim.program.compression import packed_tiles
-from accelsim.program.cost import dram_latency_cycles, resident_cycles
+from accelsim.program.cost import resident_cycles
 from accelsim.program.dram import Transfer
 from accelsim.program.footprint import ceil_div, packed_bytes
 from accelsim.program.im2col import DRAM, Windows, fill_cycles
@@ -63,7 +63,7 @@ def put_loads(block: LayerBlock, rows: Index, boxes: Boxes, slots: Slots, source
         cycles=moved.cycles,
         bus_bytes=moved.bus_bytes,
         activates=moved.activates,
-        latency=0 if kept else dram_latency_cycles(site.arch),
+        latency=0 if kept else site.dram.latency_cycles,
         offset=slots.offset,
         extent=slots.size,
         operand=-1 if source is None else source.number,
@@ -111,7 +111,7 @@ def put_stores(
     """Stores of finished tiles of ``layer``, to DRAM or to its output's place; no faster than the output buffer can be read."""
     place = site.residency.offset(layer.output)
     if place is None:
-        bits, latency, engine = site.bits(layer.output), dram_latency_cycles(site.arch), Engine.STORE
+        bits, latency, engine = site.bits(layer.output), site.dram.latency_cycles, Engine.STORE
         moved = site.dram.tensor(layer.output, boxes, layer.output_shape, bits, size, write=True)
     else:
         moved, latency, engine = _recalled(size, site), 0, Engine.KEEP

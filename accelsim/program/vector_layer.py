@@ -10,7 +10,7 @@ from accelsim.program.columns import LayerBlock
 from accelsim.program.cost import lane_cycles
 from accelsim.program.footprint import ceil_div, packed_bytes
 from accelsim.program.kinds import Engine, Memory
-from accelsim.program.mac_layer import cuts
+from accelsim.program.mac_tiles import cuts
 from accelsim.program.mapping import VectorMapping
 from accelsim.program.site import Site
 from accelsim.program.split import VectorShare
@@ -48,7 +48,7 @@ def build_vector_layer(
     index: int, layer: VectorLayer, mapping: VectorMapping, site: Site, share: VectorShare
 ) -> LayerBlock:
     """All operations of one core's ``share`` of ``layer``, linked to its memories and to the stores of ``site``."""
-    tiles, stops = share_boxes(share, mapping.tile)
+    tiles, stops = site.once((share, mapping), lambda: share_boxes(share, mapping.tile))
     reads = layer.reads(tiles)
     needed = np.stack([boxes.volume > 0 for boxes in reads], axis=1)
     per_tile = needed.sum(axis=1) + 2
@@ -56,7 +56,7 @@ def build_vector_layer(
     block = LayerBlock(index, site.count, int(per_tile.sum()), share.core)
     vector = begin + per_tile - 2
     _load_operands(block, layer, reads, needed, begin, vector, site)
-    size = packed_bytes(tiles.volume, site.bits(layer.output))
+    size = site.packed_bytes(tiles, site.bits(layer.output))
     offset, free = site.rings[Memory.OUTPUTS].fill(vector + 1 + block.base)
     work = tiles.volume * layer.steps_per_output
     cycles = _vector_cycles(work, reads, layer, site)
@@ -100,9 +100,9 @@ def _load_operands(
     block.wait(vector[nothing], free[nothing])
     for k, (name, boxes) in enumerate(zip(layer.inputs, reads, strict=True)):
         use = needed[:, k]
-        size = packed_bytes(boxes.volume, site.bits(name))
+        size = site.packed_bytes(boxes, site.bits(name))
         rows = (begin + needed[:, :k].sum(axis=1))[use]
-        part = Boxes(boxes.lo[use], boxes.hi[use])
+        part = boxes if use.all() else Boxes(boxes.lo[use], boxes.hi[use])
         slots = Slots(Memory.ACTIVATIONS, start[use], size[use], free[use])
         put_loads(block, rows, part, slots, operand(layer, k), site)
         block.wait(vector[use], rows + block.base, source=True)

@@ -52,7 +52,8 @@ def array_work(program: Program, index: int) -> float:
 def _moved(program: Program, which: NDArray[np.bool_], column: NDArray[np.int8]) -> Cycles:
     """Bytes moved by the operations ``which``, int64 of shape (layers, columns)."""
     moved = np.zeros((len(program.graph.layers), 1 + int(column.max(initial=0))), dtype=np.int64)
-    np.add.at(moved, (program.layer[which], column[which]), program.amount[which])
+    place = program.layer[which].astype(np.int64) * moved.shape[1] + column[which]
+    np.add.at(moved.reshape(-1), place, program.amount[which])
     return moved
 
 

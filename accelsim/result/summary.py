@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from accelsim.energy import COMPONENTS, Costs, EnergySplit, EnergyTable, count_actions, layer_energy
 from accelsim.graph import MacLayer
-from accelsim.program import DRAM_ENGINES, WRITE_BACK, Engine, MacMapping, Mapping, Program
+from accelsim.program import Engine, MacMapping, Mapping, Program
 from accelsim.program.array_model import pipelines_tiles
-from accelsim.result.bounds import array_work, compute_bounds, traffic_bounds
+from accelsim.result.bounds import array_work
 from accelsim.result.energy import energy_summary, not_held
+from accelsim.result.measured import Cycles, Measured, busy_cycles, measured
 from accelsim.result.record import Bound, LayerResult, Result, Total, ValueSummary
 from accelsim.timing import Stalls, Timeline, stalls
 
@@ -35,6 +34,7 @@ _SUMS = (
     "buffer_read_bytes",
     "buffer_write_bytes",
 )
+_ENGINES = tuple(engine.name.lower() for engine in Engine)
 _BUFFERS = ("weight_buffer", "activation_buffer", "output_buffer")
 
 
@@ -43,24 +43,9 @@ def summarize(timeline: Timeline, *, table: EnergyTable, values: ValueSummary | 
     program = timeline.program
     counts, costs = count_actions(program), Costs(table)
     energies = layer_energy(program, counts, table, cycles=timeline.layer_cycles, costs=costs)
-    busy = _busy(program)
-    stream = _per_layer(program, program.stream_cycles)
-    tiles = _per_layer(program, np.isin(program.engine, WRITE_BACK).astype(np.int64))
-    waits, floors = stalls(timeline), np.stack([compute_bounds(program), traffic_bounds(program)])
-    layers = tuple(
-        _layer(
-            timeline,
-            i,
-            busy[:, :, i],
-            int(stream[i]),
-            int(tiles[i]),
-            floors[:, i],
-            counts.of_layer(i),
-            energies[i],
-            waits,
-        )
-        for i in range(len(program.graph.layers))
-    )
+    busy, waits = busy_cycles(program), stalls(timeline)
+    of_layers = zip(measured(timeline, busy), counts.by_layer(), energies, _causes(waits), strict=True)
+    layers = tuple(_layer(program, i, *figures) for i, figures in enumerate(of_layers))
     total = _total(timeline, layers, busy, waits)
     energy = energy_summary(timeline, energies, table=table, costs=costs, latency_s=total.latency_s)
     return Result(
@@ -97,37 +82,23 @@ def _version() -> str:
         return "0+source"
 
 
-def _per_layer(program: Program, values: NDArray[np.int64]) -> NDArray[np.int64]:
-    total = np.zeros(len(program.graph.layers), dtype=np.int64)
-    np.add.at(total, program.layer, values)
-    return total
+def _causes(waits: Stalls) -> list[dict[str, int]]:
+    """Per layer the cycles of each cause, without those that took no time."""
+    keys = [_key(cause) for cause in waits.causes]
+    return [{key: n for key, n in zip(keys, row, strict=True) if n} for row in waits.cycles.T.tolist()]
 
 
-def _busy(program: Program) -> NDArray[np.int64]:
-    """Busy cycles, int64 of shape (cores, engines, layers)."""
-    busy = np.zeros((program.arch.cores.count, len(Engine), len(program.graph.layers)), dtype=np.int64)
-    np.add.at(busy, (program.core, program.engine, program.layer), program.cycles)
-    return busy
+def _key(cause: str) -> str:
+    """A cause as JSON key."""
+    return cause.lower().replace(" ", "_")
 
 
 def _layer(
-    timeline: Timeline,
-    index: int,
-    busy: NDArray[np.int64],
-    stream: int,
-    tiles: int,
-    floors: NDArray[np.int64],
-    counts: dict[str, int],
-    energy: EnergySplit,
-    waits: Stalls,
+    program: Program, index: int, own: Measured, counts: dict[str, int], energy: EnergySplit, causes: dict[str, int]
 ) -> LayerResult:
-    program = timeline.program
     layer, arch = program.graph.layers[index], program.arch
-    mine = program.layer == index
-    cycles = int(timeline.layer_cycles[index])
-    compute = int(busy[:, Engine.COMPUTE].sum())
-    if arch.array.first_cycle == 0:
-        compute -= int((busy[:, Engine.COMPUTE] > 0).sum())
+    array = own.busy[Engine.COMPUTE]
+    compute = array - own.arrays if arch.array.first_cycle == 0 else array
     work = array_work(program, index)
     return LayerResult(
         index=index,
@@ -136,19 +107,19 @@ def _layer(
         output=layer.output,
         output_shape=program.graph.tensors[layer.output].shape,
         macs=layer.macs,
-        tiles=tiles,
-        cycles=cycles,
+        tiles=own.tiles,
+        cycles=own.cycles,
         compute_cycles=compute,
-        stream_cycles=stream,
-        compute_bound_cycles=int(floors[0]),
-        traffic_bound_cycles=int(floors[1]),
-        busy_cycles=_by_engine(busy.sum(axis=0)),
-        stall_cycles=_keys(waits.of_layer(index)),
-        start_cycle=int(timeline.start[mine].min(initial=2**62)) if mine.any() else int(timeline.layer_finish[index]),
-        finish_cycle=int(timeline.layer_finish[index]),
-        utilization=_ratio(work, arch.peak_macs_per_cycle * cycles),
+        stream_cycles=own.stream,
+        compute_bound_cycles=own.compute_bound,
+        traffic_bound_cycles=own.traffic_bound,
+        busy_cycles=dict(zip(_ENGINES, own.busy, strict=True)),
+        stall_cycles=causes,
+        start_cycle=own.start,
+        finish_cycle=own.finish,
+        utilization=_ratio(work, arch.peak_macs_per_cycle * own.cycles),
         compute_utilization=_ratio(work, arch.array.rows * arch.array.cols * compute),
-        bound=_bound(_longest(busy), stream, int(busy[:, Engine.COMPUTE].sum())),
+        bound=_bound(own.longest, own.stream, array),
         dram_read_bytes=counts["dram_read_asked"] // 8,
         dram_write_bytes=counts["dram_write_asked"] // 8,
         buffer_read_bytes=sum(counts[f"{name}_read"] for name in _BUFFERS) // 8,
@@ -158,44 +129,33 @@ def _layer(
         energy_split_pj=dict(energy.components),
         energy_tensor_pj=dict(energy.tensors),
         mapping=_mapping_text(program.mappings[index]),
-        cores=int((busy > 0).any(axis=1).sum()),
+        cores=own.cores,
     )
-
-
-def _by_engine(busy: NDArray[np.int64]) -> dict[str, int]:
-    return {engine.name.lower(): int(busy[engine]) for engine in Engine}
-
-
-def _longest(busy: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Busy cycles (engines,) of the busiest core; of all cores where they take turns, at the DRAM port."""
-    longest: NDArray[np.int64] = busy.max(axis=0)
-    longest[list(DRAM_ENGINES)] = busy[:, list(DRAM_ENGINES)].sum(axis=0)
-    return longest
 
 
 def _ratio(part: float, whole: int) -> float | None:
     return part / whole if part and whole else None
 
 
-def _bound(busy: NDArray[np.int64], stream: int, array: int) -> Bound:
+def _bound(busy: Sequence[int], stream: int, array: int) -> Bound:
     """The busiest part; the three DMA engines count together first, since they share one port.
 
     ``stream`` of the ``array`` cycles of all cores stream operands.
     """
-    compute = int(busy[Engine.COMPUTE])
+    compute = busy[Engine.COMPUTE]
     stream = stream * compute // max(array, 1)
     dram: dict[Bound, int] = {
-        "weight load": int(busy[Engine.LOAD_WEIGHTS]),
-        "activation load": int(busy[Engine.LOAD_ACTIVATIONS]),
-        "store": int(busy[Engine.STORE]),
+        "weight load": busy[Engine.LOAD_WEIGHTS],
+        "activation load": busy[Engine.LOAD_ACTIVATIONS],
+        "store": busy[Engine.STORE],
     }
     arrays: dict[Bound, int] = {"compute": stream, "fill/drain": compute - stream}
     groups: list[dict[Bound, int]] = [
         arrays,
-        {"vector": int(busy[Engine.VECTOR])},
-        {"requantize": int(busy[Engine.REQUANTIZE])},
-        {"keep": int(busy[Engine.KEEP])},
-        {"recall": int(busy[Engine.RECALL])},
+        {"vector": busy[Engine.VECTOR]},
+        {"requantize": busy[Engine.REQUANTIZE]},
+        {"keep": busy[Engine.KEEP]},
+        {"recall": busy[Engine.RECALL]},
         dram,
     ]
     busiest = max(groups, key=lambda parts: sum(parts.values()))
@@ -219,15 +179,11 @@ def _mapping_text(mapping: Mapping | None) -> str:
 def _array_cycles(timeline: Timeline, waits: Stalls) -> dict[str, int]:
     stream, busy = int(timeline.program.stream_cycles.sum()), timeline.busy_cycles(Engine.COMPUTE)
     rest = "weight_shift" if pipelines_tiles(timeline.program.arch) else "fill_drain"
-    return {"stream": stream, rest: busy - stream, **_keys(waits.by_cause())}
+    causes = {_key(cause): cycles for cause, cycles in waits.by_cause().items() if cycles}
+    return {"stream": stream, rest: busy - stream, **causes}
 
 
-def _keys(cycles: dict[str, int]) -> dict[str, int]:
-    """Causes as JSON keys, without those that took no time."""
-    return {cause.lower().replace(" ", "_"): n for cause, n in cycles.items() if n}
-
-
-def _total(timeline: Timeline, layers: tuple[LayerResult, ...], busy: NDArray[np.int64], waits: Stalls) -> Total:
+def _total(timeline: Timeline, layers: tuple[LayerResult, ...], busy: Cycles, waits: Stalls) -> Total:
     program = timeline.program
     cycles = timeline.total_cycles
     latency = cycles / program.arch.clock_hz
@@ -248,6 +204,6 @@ def _total(timeline: Timeline, layers: tuple[LayerResult, ...], busy: NDArray[np
         energy_split_pj={name: sum(layer.energy_split_pj[name] for layer in layers) for name in COMPONENTS},
         energy_per_mac_fj=energy / macs * 1e3 if macs else None,
         average_power_w=energy * 1e-12 / latency if latency else 0.0,
-        core_busy_cycles=tuple(_by_engine(core) for core in busy.sum(axis=2)),
+        core_busy_cycles=tuple(dict(zip(_ENGINES, core, strict=True)) for core in busy.sum(axis=2).tolist()),
         **sums,
     )

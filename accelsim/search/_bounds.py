@@ -90,11 +90,12 @@ LIMITS = 29
 (WEIGHT_BITS, ACTIVATION_BITS, OUTPUT_BITS, WORDS) = range(4, 8)
 (SETUP, PER_BYTE, PER_BYTE_OVER, LATENCY) = range(8, 12)
 (LANES, AS_BOUND, INPUT_CHANNELS, SINGLE_WEIGHTS, SINGLE_ACTIVATIONS, SINGLE_SUMS, SINGLE_OUTPUTS) = range(12, 19)
-(SHARES, IM2COL, QUEUES, INPUTS_KEPT, OUTPUTS_KEPT, KEEP_WIDTH) = range(19, 25)
-(BURST, TENSOR_INPUTS, TENSOR_OUTPUTS, NONZERO) = range(25, LIMITS)
-"""Places of the machine's limits in one int64 record; AS_BOUND: no transfer takes longer than its bytes at the port; KEEP_WIDTH:
-bytes per cycle into the place of a kept output, 0 for a cycle per tile; BURST in bits; TENSOR_*: channels of the tensors in DRAM, of
-which a share may have fewer; NONZERO: weights that are not 0 in a share of least, where they are coded in DRAM, else -1."""
+(SHARES, IM2COL, QUEUES, BURST, TENSOR_INPUTS, TENSOR_OUTPUTS, NONZERO) = range(19, 26)
+(INPUTS_KEPT, OUTPUTS_KEPT, KEEP_WIDTH) = range(26, LIMITS)
+"""Places of the machine's limits in one int64 record; AS_BOUND: no transfer takes longer than its bytes at the port.
+
+BURST in bits; TENSOR_*: channels of the tensors in DRAM, of which a share may have fewer; NONZERO: weights that are not 0 in a share
+of least, where they are coded in DRAM, else -1; KEEP_WIDTH: bytes per cycle into the place of a kept output, 0 for a cycle per tile."""
 
 
 @njit
@@ -148,9 +149,9 @@ def evaluate(
     load_weights, load_inputs = _dma(limits, weight_loads, weight_bus), _dma(limits, input_loads, input_bus)
     store = _dma(limits, spatial * channel, output_bus)
     if limits[INPUTS_KEPT]:
-        load_inputs, input_bus = 0, input_bytes
+        load_inputs, input_bus = 0, 0
     if limits[OUTPUTS_KEPT]:
-        store, output_bus = 0, output_bytes
+        store, output_bus = 0, 0
     first = _dma(limits, 1, 0 if limits[NONZERO] >= 0 else _packed(groups * oc * kh * kw * ic, limits[WEIGHT_BITS]))
     first_inputs = _packed(n * first_rows * first_columns * groups * ic, limits[ACTIVATION_BITS])
     first += _dma(limits, 1, first_inputs) if first_inputs and not limits[INPUTS_KEPT] else 0
@@ -177,7 +178,9 @@ def evaluate(
         cycles = max(cycles, cost[0] + in_turn + limits[LATENCY])
     energy = energies[0] + cost[1] * energies[1] + cost[2] * energies[2] + cost[3] * energies[3]
     energy += weight_bytes * energies[4] + held_bytes * energies[5] + output_bytes * energies[6]
-    energy += weight_bus * energies[7] + input_bus * energies[8] + output_bus * energies[9] + cycles * energies[10]
+    energy += (weight_bus + input_bus) * energies[7] + output_bus * energies[8] + cycles * energies[11]
+    energy += input_bytes * energies[9] if limits[INPUTS_KEPT] else 0.0
+    energy += output_bytes * energies[10] if limits[OUTPUTS_KEPT] else 0.0
     return cycles, energy, exact
 
 

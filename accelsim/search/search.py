@@ -81,7 +81,7 @@ def search_mapping(
     limits = _limits(layer, bits, arch, kept)
     assert len(limits) == LIMITS
     visited, fitting = search(
-        array_of(bits, arch), limits, _energies(layer, graph, arch, energies, kept), _shape(layer, graph, arch), space.pixels,
+        array_of(bits, arch), limits, _energies(layer, graph, arch, energies), _shape(layer, graph, arch), space.pixels,
         space.taps, space.channels, space.rows, space.columns, OBJECTIVES.index(objective), values, best,
     )  # fmt: skip
     if not fitting:
@@ -184,8 +184,8 @@ def _limits(layer: MacLayer, bits: OperandBits, arch: Arch, kept: Kept = THROUGH
         [
             *capacities, bits.weight, bits.activation, bits.output, words, *port, arch.requantizer.lanes, as_bound,
             shares[-1].geometry.ic, *single, len(shares), MODES.index(matrix), arch.dma.queues,
-            kept.inputs, kept.outputs, width or 0,
             8 * arch.dram.bytes_per_burst, g.ic, g.oc, _nonzero(layer, bits, arch) if coded else -1,
+            kept.inputs, kept.outputs, width or 0,
         ],
         dtype=np.int64,
     )  # fmt: skip
@@ -204,11 +204,9 @@ def _nonzero(layer: MacLayer, bits: OperandBits, arch: Arch) -> int:
     return int(min(counts))
 
 
-def _energies(
-    layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable, kept: Kept = THROUGH_DRAM
-) -> NDArray[np.float64]:
+def _energies(layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable) -> NDArray[np.float64]:
     """Picojoules: of what no tiling changes, then per weight read, activation read, accumulator write, byte of weights, of
-    activations, of outputs in their buffers, byte of each on its way from or to DRAM or a kept tensor's place, and cycle.
+    activations, of outputs in their buffers, byte read from DRAM, byte written there, byte recalled, byte kept, and cycle.
 
     All but the first and the last as often as there are shares, of which the kernel sees the smallest.
     """
@@ -218,9 +216,6 @@ def _energies(
     load_weights, load_inputs = (
         pj["array_load"] if STATIONARY[arch.array.dataflow] == operand else 0.0 for operand in ("weights", "inputs")
     )
-    fetch = pj["dram_read"] + pj["dma_transfer"]
-    recall = pj["activation_buffer_read"] if kept.inputs else fetch
-    store = pj["activation_buffer_write"] if kept.outputs else pj["dram_write"] + pj["dma_transfer"]
     per_share = np.array(
         [
             bits.weight * (pj["weight_buffer_read"] + load_weights),
@@ -229,9 +224,10 @@ def _energies(
             8 * pj["weight_buffer_write"],
             8 * pj["activation_buffer_write"],
             8 * (pj["output_buffer_write"] + pj["output_buffer_read"]),
-            8 * fetch,
-            8 * recall,
-            8 * store,
+            8 * (pj["dram_read"] + pj["dma_transfer"]),
+            8 * (pj["dram_write"] + pj["dma_transfer"]),
+            8 * pj["activation_buffer_read"],
+            8 * pj["activation_buffer_write"],
         ]
     )
     fixed = layer.macs * pj["array_mac"] + outputs * pj["requantizer_requant"]

@@ -62,11 +62,9 @@ def stalls(timeline: Timeline, *, engine: Engine = Engine.COMPUTE) -> Stalls:
     gaps = np.concatenate([_gaps(timeline, until, engine, core) for core in range(program.arch.cores.count)])
     cycles = np.zeros((len(CAUSES), len(program.graph.layers)), dtype=np.int64)
     count = len(program)
-    before = np.full(count, -1, dtype=np.int64)
     order, begin = queues(program)
-    for queue in range(len(begin) - 1):
-        mine = order[begin[queue] : begin[queue + 1]]
-        before[mine] = predecessors(mine, count)[mine]
+    before = predecessors(order, count)
+    before[order[begin[:-1][begin[:-1] < begin[1:]]]] = -1  # the first of each queue
     dma = np.flatnonzero(np.isin(program.engine, DRAM_ENGINES))
     at_port = predecessors(dma[np.argsort(timeline.start[dma], kind="stable")], count)
     kinds, layers = program.engine.astype(np.int64), program.layer.astype(np.int64)

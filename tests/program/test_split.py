@@ -13,7 +13,8 @@ from accelsim.arch import Arch, load_arch
 from accelsim.graph import Concat, MacGeometry, VectorLayer
 from accelsim.graph.row_layers import LayerNorm
 from accelsim.program.footprint import OperandBits
-from accelsim.program.mac_layer import MacTiles, _placed, enumerate_tiles
+from accelsim.program.mac_layer import _placed
+from accelsim.program.mac_tiles import MacTiles, enumerate_tiles
 from accelsim.program.mapping import MacMapping
 from accelsim.program.split import mac_shares, vector_shares
 

@@ -1,0 +1,57 @@
+"""Numba kernels that write the columns of a Program from the parts that its layers noted, one after another.
+
+Parts are given as ``first`` (parts + 1,): part ``p`` has the entries ``first[p]`` to ``first[p + 1]`` of the joined arrays.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from accelsim.numba_cache import njit
+
+
+@njit
+def part_of(rows: Any, first: Any, count: int) -> Any:
+    """The part that each of ``count`` rows belongs to, int64."""
+    found = np.zeros(count, dtype=np.int64)
+    for part in range(len(first) - 1):
+        for k in range(first[part], first[part + 1]):
+            found[rows[k]] = part
+    return found
+
+
+@njit
+def put_corners(rows: Any, corners: Any, column: Any) -> None:
+    """Write ``corners`` (entries, rank) into the first axes of ``rows`` of ``column``."""
+    for k in range(len(rows)):
+        for axis in range(corners.shape[1]):
+            column[rows[k], axis] = corners[k, axis]
+
+
+@njit
+def compressed_rows(first: Any, base: Any, source: Any, rows: Any, on: Any, count: int) -> tuple[Any, Any, Any]:
+    """(dependency_start, dependencies, sources) of ``count`` operations, of which ``base[part] + rows[k]`` waits for ``on[k]``.
+
+    -1 is none. An operation's dependencies stand in the order given, those whose data it reads (``source[part]`` 1, else 0) first.
+    """
+    sources = np.zeros(count, dtype=np.int8)
+    start = np.zeros(count + 1, dtype=np.int64)
+    for part in range(len(base)):
+        for k in range(first[part], first[part + 1]):
+            if on[k] >= 0:
+                start[base[part] + rows[k] + 1] += 1
+                sources[base[part] + rows[k]] += source[part]
+    for i in range(count):
+        start[i + 1] += start[i]
+    read, other = start[:-1].copy(), start[:-1] + sources
+    dependencies = np.empty(start[count], dtype=np.int32)
+    for part in range(len(base)):
+        at = read if source[part] else other
+        for k in range(first[part], first[part + 1]):
+            if on[k] >= 0:
+                i = base[part] + rows[k]
+                dependencies[at[i]] = on[k]
+                at[i] += 1
+    return start, dependencies, sources
