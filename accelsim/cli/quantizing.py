@@ -31,6 +31,7 @@ TABLE_WIDTH = 170
 @click.option("--per-channel", is_flag=True, help="A weight scale per output channel rather than per layer.")
 @click.option("--symmetric", is_flag=True, help="Activations without a zero point.")
 @click.option("--power-of-two", is_flag=True, help="Scales that are powers of two, without zero points.")
+@click.option("--equalize", is_flag=True, help="Channels of consecutive layers of like range, before anything else.")
 @click.option("--bias-correction", is_flag=True, help="Take the mean error of the rounded weights off the biases.")
 @click.option(
     "--range",
@@ -72,7 +73,7 @@ def quantize_command(
     range_method: str,
     **choices: Any,
 ) -> None:
-    """Quantize MODEL, a float .onnx network, with the ranges that it takes over calibration data."""
+    """Quantize MODEL, a float .onnx or .tflite network, with the ranges that it takes over calibration data."""
     if Path(out).suffix != ".onnx":
         raise AccelsimError(f"--out {out}: expected a file name that ends in .onnx")
     check_outputs([("--out", out)], inputs=(model, calib, test))

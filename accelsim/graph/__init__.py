@@ -18,7 +18,7 @@ from accelsim.graph.elementwise_layers import (
 )
 from accelsim.graph.geometry import MacGeometry
 from accelsim.graph.graph import Graph, HostPort
-from accelsim.graph.layer import Layer, VectorLayer
+from accelsim.graph.layer import Layer, RealFunction, VectorLayer
 from accelsim.graph.mac_layers import Conv2D, Dense, DepthwiseConv2D, MacLayer, MatMul, TransposeConv2D
 from accelsim.graph.moving_layers import Concat, Pad, Reshape, ResizeNearest, StridedSlice, Transpose
 from accelsim.graph.row_layers import FloatTableSoftmax, LayerNorm, Softmax
@@ -60,6 +60,7 @@ __all__ = [
     "Mul",
     "OperandScale",
     "Pad",
+    "RealFunction",
     "ReduceMax",
     "ReduceMin",
     "Rescale",

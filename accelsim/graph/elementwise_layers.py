@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph.boxes import Boxes
-from accelsim.graph.layer import VectorLayer
+from accelsim.graph.layer import RealFunction, VectorLayer
 from accelsim.numerics import Requant
 
 
@@ -101,12 +101,16 @@ class LeakyRelu(Elementwise):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Lut(Elementwise):
-    """``table[x - input_min]``: any function of one 8-bit code; the importer fills the table as the runtime would."""
+    """``table[x - input_min]``: any function of one 8-bit code; the importer fills the table as the runtime would.
+
+    ``real_function`` is that function of a real number, where a chain of operators of the source model is behind the table.
+    """
 
     operator: ClassVar[str] = "LUT"
     source_operator: str = "LUT"
     table: NDArray[Any] | None = None
     input_min: int = -128
+    real_function: RealFunction | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -116,7 +120,7 @@ class BinaryLut(Elementwise):
     Exact by construction where a runtime adds or multiplies dequantized codes in floating point (ONNX Runtime's
     QLinearAdd and QLinearMul), which no integer multiplier reproduces. ``table`` has one row per left and one column per
     right code. ``constant`` holds the codes of a right operand that the model file gives, of a shape that broadcasts to the
-    layer's; then there is one input.
+    layer's; then there is one input. ``real_function``, as in :class:`Lut`, is of two numbers, or of one by channel.
     """
 
     operator: ClassVar[str] = "BINARY_LUT"
@@ -125,6 +129,7 @@ class BinaryLut(Elementwise):
     left_min: int = 0
     right_min: int = 0
     constant: NDArray[Any] | None = None
+    real_function: RealFunction | None = None
 
     @property
     def steps_per_output(self) -> int:

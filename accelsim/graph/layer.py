@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
+
+from numpy.typing import NDArray
 
 from accelsim.graph.boxes import Boxes
+
+RealFunction = Callable[..., NDArray[Any]]
+"""What a source model computes in floating point from the sums or operands of a layer to its codes: arrays (C or 1, n) of real
+numbers, in float32 or float64, to int64 codes of that shape. A label for the host, as a tensor's scale is: no machine reads it.
+"""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph.geometry import MacGeometry
-from accelsim.graph.layer import Layer
+from accelsim.graph.layer import Layer, RealFunction
 from accelsim.numerics import INT32, IntFormat, Requantization
 
 
@@ -21,7 +21,8 @@ class MacLayer(Layer):
     in a graph that carries shapes only, as is ``requant``. Taps that fall on padding contribute nothing.
     ``accumulator`` is the format in which the source arithmetic sums. ``weight_scales``, shape (1,) or (oc,), are a label for the
     host as ``Tensor.scale`` is: real weight = scale * weight; None where the source model has none. ``real_bias``, shape (oc,), is the
-    bias of a source model that keeps it in floating point; ``bias`` is what it was rounded to.
+    bias of a source model that keeps it in floating point; ``bias`` is what it was rounded to. ``real_function`` takes the real
+    sums of a layer with thresholds to codes, bias included.
     """
 
     operator: ClassVar[str]
@@ -35,6 +36,7 @@ class MacLayer(Layer):
     accumulator: IntFormat = INT32
     weight_scales: NDArray[np.float32] | None = None
     real_bias: NDArray[np.float32] | None = None
+    real_function: RealFunction | None = None
 
     @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:

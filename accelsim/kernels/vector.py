@@ -57,7 +57,8 @@ def evaluate(layer: VectorLayer, blocks: Sequence[Block], inputs: Sequence[Box],
     return rule(layer, blocks, inputs, output)
 
 
-def _scaled(x: Block, scale: OperandScale | None, scheme: str) -> NDArray[np.int64]:
+def scaled_operand(x: Block, scale: OperandScale | None, scheme: str) -> NDArray[np.int64]:
+    """One operand of a sum in integers, as it enters that sum."""
     assert scale is not None
     value = (x.astype(np.int64) - scale.zero_point) << scale.left_shift
     if scale.exponent is None:
@@ -71,7 +72,10 @@ def _requantized(acc: NDArray[np.int64], requant: Requant | None) -> Block:
 
 
 def _add(layer: Add, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
-    left, right = _scaled(blocks[0], layer.left, layer.scheme), _scaled(blocks[1], layer.right, layer.scheme)
+    left, right = (
+        scaled_operand(blocks[0], layer.left, layer.scheme),
+        scaled_operand(blocks[1], layer.right, layer.scheme),
+    )
     return _requantized(left - right if isinstance(layer, Sub) else left + right, layer.requant)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from accelsim.mapper._traffic import box_bytes, windows_bytes
 from accelsim.numba_cache import njit
 from accelsim.program._array_cycles import parts, tile_cost
 
@@ -15,11 +16,11 @@ WEIGHTS_OUTER = 0
 NOTHING_FITS = -1
 IMPLICIT, IN_DRAM = 0, 2
 """Places in :data:`accelsim.program.im2col.MODES`."""
-MACHINE = 19
+MACHINE = 24
 (WEIGHT_CAPACITY, ACTIVATION_CAPACITY, ACCUMULATOR_CAPACITY, OUTPUT_CAPACITY) = range(4)
 (WEIGHT_BITS, ACTIVATION_BITS, OUTPUT_BITS, WORDS) = range(4, 8)
 (SETUP, CLOCK, BANDWIDTH, LATENCY, DEPTH, INPUTS_KEPT, OUTPUTS_KEPT, WEIGHTS_KEPT) = range(8, 16)
-(IM2COL, FILL_WIDTH, QUEUES) = range(16, MACHINE)
+(IM2COL, FILL_WIDTH, QUEUES, BURST, READ_CLOCKS, WRITE_CLOCKS, BURST_CLOCKS, CODED) = range(16, MACHINE)
 """Places of what the estimate needs of the machine and the operands, in one float64 record."""
 
 
@@ -30,9 +31,26 @@ def _packed(elements: int, bits: float) -> Any:
 
 
 @njit
-def _port(machine: Any, size: float) -> Any:
-    """Cycles that a transfer of ``size`` bytes holds the DRAM port."""
-    return max(1.0, machine[SETUP] + np.ceil(size * machine[CLOCK] / machine[BANDWIDTH]))
+def _port(machine: Any, size: float, commands: float) -> Any:
+    """Cycles that a transfer of ``size`` bytes on the bus holds the DRAM port, beside ``commands`` those that any transfer takes."""
+    moved = np.ceil(size * machine[CLOCK] / machine[BANDWIDTH])
+    return max(1.0, machine[SETUP] + max(moved, commands + size / machine[BURST] * machine[BURST_CLOCKS]))
+
+
+@njit
+def _bus(machine: Any, tensors: Any, pixels: Any, taps: Any, channels: Any, weight_tile: float) -> Any:
+    """Bytes of whole bursts of a tile's weights, inputs and outputs; ``pixels`` = (n, oh, ow, rows, columns), ``channels`` =
+    (groups, oc, ic), ``weight_tile`` bytes of weights."""
+    burst, (n, oh, ow, rows, columns), (groups, oc, ic) = machine[BURST], pixels, channels
+    if machine[CODED] > 0:
+        weights = np.ceil(weight_tile * machine[CODED] / burst) * burst
+    else:
+        weights = box_bytes(burst, machine[WEIGHT_BITS], (groups * oc, *taps, ic), tensors[0])
+    if machine[IM2COL] == IN_DRAM and oh * ow * taps[0] * taps[1] > rows * columns:
+        inputs = windows_bytes(burst, machine[ACTIVATION_BITS], n * oh * ow, taps, groups * ic, tensors[1])
+    else:
+        inputs = box_bytes(burst, machine[ACTIVATION_BITS], (n, rows, columns, groups * ic), tensors[1])
+    return weights, inputs, box_bytes(burst, machine[OUTPUT_BITS], (n, oh, ow, groups * oc), tensors[2])
 
 
 @njit
@@ -48,12 +66,22 @@ def loads(order: int, spatial: int, channel: int, group_tiles: int, steps: int) 
 
 @njit
 def best_tiling(
-    array: Any, machine: Any, shape: Any, pixels: Any, taps: Any, channels: Any, rows: Any, columns: Any, slack: float
+    array: Any,
+    machine: Any,
+    shape: Any,
+    tensors: Any,
+    pixels: Any,
+    taps: Any,
+    channels: Any,
+    rows: Any,
+    columns: Any,
+    slack: float,
 ) -> tuple[int, float, float]:
     """(index, DRAM bytes, array cycles) of the best tiling; the index is NOTHING_FITS where none fits.
 
     The index is ``(order * pixels + pixel) * taps + tap) * channels + channel``.
-    ``shape`` = (n, oh, ow, oc per group, ic per group, kh, kw, groups); ``pixels`` (P, 3): oh, ow, n; ``taps`` (T, 2): kh, kw;
+    ``shape`` = (n, oh, ow, oc per group, ic per group, kh, kw, groups); ``tensors`` (3, 3): the inner three sizes of weights, inputs
+    and outputs as they stand in DRAM; ``pixels`` (P, 3): oh, ow, n; ``taps`` (T, 2): kh, kw;
     ``channels`` (C, 3): oc, ic, groups; ``rows``, ``columns`` (P, T): extents of the input under a tile. Every tile is taken at
     full size. Cycles are the longest of the DRAM port, the array, and the round trip of a buffer slot (load, latency, compute,
     free again), plus the first load, which nothing hides; where one queue moves everything, the first load, the work and the store
@@ -98,20 +126,31 @@ def best_tiling(
                     continue
                 cost = tile_cost(array, n * oh * ow, kh * kw * ic, oc, groups, False)
                 compute = cost[0]
+                if machine[BURST] > 1:
+                    weight_tile, input_tile, output_tile = _bus(
+                        machine,
+                        tensors,
+                        (n, oh, ow, rows[p, t], columns[p, t]),
+                        (kh, kw),
+                        (groups, oc, ic),
+                        weight_tile,
+                    )
+                elif machine[CODED] > 0:
+                    weight_tile = np.ceil(weight_tile * machine[CODED])
                 weight_cycles, input_cycles = 0.0, 0.0
                 if machine[WEIGHTS_KEPT]:
                     weight_tile = 0.0
                 else:
-                    weight_cycles = _port(machine, weight_tile)
+                    weight_cycles = _port(machine, weight_tile, machine[READ_CLOCKS])
                 if machine[INPUTS_KEPT]:
                     input_tile = 0.0
                 else:
-                    input_cycles = _port(machine, input_tile)
+                    input_cycles = _port(machine, input_tile, machine[READ_CLOCKS])
                     if held > input_tile and machine[FILL_WIDTH]:
                         input_cycles = max(input_cycles, np.ceil(held / machine[FILL_WIDTH]))
                 if machine[OUTPUTS_KEPT]:
                     output_tile = 0.0
-                output_cycles = stores * _port(machine, output_tile) if output_tile else 0.0
+                output_cycles = stores * _port(machine, output_tile, machine[WRITE_CLOCKS]) if output_tile else 0.0
                 in_turn = machine[QUEUES] == 1 and input_cycles > 0 and output_cycles > 0
                 load = weight_cycles + input_cycles + machine[LATENCY] + cost[5]
                 for order in range(ORDERS):

@@ -13,6 +13,7 @@ from accelsim.mapper.mac_search import Kept, Tiling, best_mac_mapping
 from accelsim.mapper.pairs import in_bands
 from accelsim.mapper.vector_search import vector_mapping
 from accelsim.program import Mapping
+from accelsim.program.compression import coded_share
 from accelsim.program.footprint import accumulator_words, operand_bits
 from accelsim.program.residency import likely_kept
 from accelsim.program.split import mac_shares
@@ -26,9 +27,10 @@ def map_graph(graph: Graph, *, arch: Arch) -> tuple[Mapping | None, ...]:
     for layer in graph.layers:
         if isinstance(layer, MacLayer):
             stays = Kept(layer.inputs[0] in kept, layer.output in kept)
-            key = (layer.geometry, operand_bits(layer, graph), stays)
+            coded = coded_share(layer, arch)
+            key = (layer.geometry, operand_bits(layer, graph), stays, coded)
             if key not in known:
-                known[key] = _map_mac(layer, graph, stays, arch)
+                known[key] = _map_mac(layer, graph, stays, coded, arch)
             mappings.append(known[key].mapping)
         else:
             mappings.append(map_layer(layer, graph=graph, arch=arch))
@@ -40,7 +42,7 @@ def map_layer(layer: Layer, *, graph: Graph, arch: Arch) -> Mapping | None:
     if isinstance(layer, Reshape):
         return None
     if isinstance(layer, MacLayer):
-        return _map_mac(layer, graph, Kept(False, False), arch).mapping
+        return _map_mac(layer, graph, Kept(False, False), coded_share(layer, arch), arch).mapping
     if isinstance(layer, VectorLayer):
         widths = [graph.tensors[name].format.bits for name in layer.inputs]
         return vector_mapping(layer, input_bits=widths, output_bits=graph.tensors[layer.output].format.bits, arch=arch)
@@ -49,9 +51,19 @@ def map_layer(layer: Layer, *, graph: Graph, arch: Arch) -> Mapping | None:
     )
 
 
-def _map_mac(layer: MacLayer, graph: Graph, kept: Kept, arch: Arch) -> Tiling:
+def _map_mac(layer: MacLayer, graph: Graph, kept: Kept, coded: float, arch: Arch) -> Tiling:
     bits = operand_bits(layer, graph)
     words = accumulator_words(bits.activation, arch)
     shares = mac_shares(layer.geometry, bits=bits, arch=arch)
     largest = shares[0].geometry
-    return best_mac_mapping(layer.name, largest, bits=bits, kept=kept, words=words, arch=arch, shares=len(shares))
+    return best_mac_mapping(
+        layer.name,
+        largest,
+        whole=layer.geometry,
+        bits=bits,
+        kept=kept,
+        words=words,
+        arch=arch,
+        shares=len(shares),
+        coded=coded,
+    )

@@ -58,11 +58,21 @@ class _Axes:
 
 
 def best_mac_mapping(
-    name: str, geometry: MacGeometry, *, bits: OperandBits, kept: Kept, words: int, arch: Arch, shares: int = 1
+    name: str,
+    geometry: MacGeometry,
+    *,
+    whole: MacGeometry,
+    bits: OperandBits,
+    kept: Kept,
+    words: int,
+    arch: Arch,
+    shares: int = 1,
+    coded: float = 0.0,
 ) -> Tiling:
     """Of the legal candidates within CYCLE_SLACK of the fewest estimated cycles, the one with the least DRAM traffic.
 
-    So many cores have a share like ``geometry`` and take turns at the DRAM port.
+    So many cores have a share like ``geometry`` of ``whole`` and take turns at the DRAM port. ``coded``: size of the weights in DRAM
+    over their own, where they are coded.
     """
     from accelsim.mapper._estimate import NOTHING_FITS, best_tiling
 
@@ -73,9 +83,10 @@ def best_mac_mapping(
     columns = input_span(g, "w", axes.pixels[:, 1:2], axes.taps[:, 1])
     shape = np.array([g.n, g.oh, g.ow, g.oc_per_group, g.ic_per_group, g.kh, g.kw, g.groups], dtype=np.int64)
     array = array_record(arch, bits=widths, passes=passes, products=products)
-    machine = _machine(bits, kept, words, arch, shares)
+    machine = _machine(bits, kept, words, arch, shares, coded)
+    tensors = np.array([whole.weight_shape[1:], whole.input_shape[1:], whole.output_shape[1:]], dtype=np.float64)
     best, traffic, work = best_tiling(
-        array, machine, shape, axes.pixels, axes.taps, axes.channels, rows, columns, CYCLE_SLACK
+        array, machine, shape, tensors, axes.pixels, axes.taps, axes.channels, rows, columns, CYCLE_SLACK
     )
     if best == NOTHING_FITS:
         expanded = arch.activation_buffer.im2col != IMPLICIT
@@ -111,7 +122,7 @@ def _combined(axes: _Axes) -> TileSizes:
     return TileSizes(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, n=n)
 
 
-def _machine(bits: OperandBits, kept: Kept, words: int, arch: Arch, shares: int) -> NDArray[np.float64]:
+def _machine(bits: OperandBits, kept: Kept, words: int, arch: Arch, shares: int, coded: float) -> NDArray[np.float64]:
     """What the estimate needs of the machine, in the order of :mod:`accelsim.mapper._estimate`."""
     memories = Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS
     capacities = (slot_capacity(memory, arch) for memory in memories)
@@ -120,7 +131,24 @@ def _machine(bits: OperandBits, kept: Kept, words: int, arch: Arch, shares: int)
     port = *turns, dram_latency_cycles(arch), tiles
     widths, inputs = (bits.weight, bits.activation, bits.output), arch.activation_buffer
     matrix = MODES.index(inputs.im2col), inputs.bytes_per_cycle or 0
-    return np.array([*capacities, *widths, words, *port, *kept, *matrix, arch.dma.queues], dtype=np.float64)
+    return np.array(
+        [*capacities, *widths, words, *port, *kept, *matrix, arch.dma.queues, *_bursts(arch, shares), coded],
+        dtype=np.float64,
+    )
+
+
+def _bursts(arch: Arch, shares: int) -> tuple[float, float, float, float]:
+    """Bytes of a burst; cycles of the commands of a read beside its bursts, of a write, and of each burst (0 without rows)."""
+    channel = arch.dram.channel
+    if channel is None:
+        return arch.dram.bytes_per_burst, 0, 0, 0
+    t, length = channel.timing, channel.burst_clocks
+    cycles = shares * arch.clock_hz / channel.clock_hz * t.nREFI / (t.nREFI - t.nRFC)
+    apart = max(length, t.nCCDS if channel.bank_groups > 1 else t.nCCDL)
+    units = arch.dram.bytes_per_burst // channel.burst_bytes
+    around = t.nRCD - apart
+    read, write = around + t.nRTP + t.nRP, around + t.nCWL + length + t.nWR + t.nRP
+    return arch.dram.bytes_per_burst, cycles * read, cycles * write, cycles * units * apart
 
 
 @lru_cache(maxsize=1024)

@@ -12,6 +12,7 @@ from accelsim.errors import MappingError
 from accelsim.graph import Graph, Layer, MacGeometry, MacLayer, VectorLayer
 from accelsim.mapper.mac_search import CYCLE_SLACK, Kept, Tiling, best_mac_mapping
 from accelsim.program import Mapping, Memory
+from accelsim.program.compression import coded_share
 from accelsim.program.footprint import (
     accumulator_words,
     ceil_div,
@@ -210,7 +211,16 @@ class _Estimate:
         )
         words = accumulator_words(bits.activation, self.arch)
         kept = Kept(inputs, output, weights_stay)
-        return best_mac_mapping(layer.name, geometry, bits=bits, kept=kept, words=words, arch=self.arch)
+        return best_mac_mapping(
+            layer.name,
+            geometry,
+            whole=layer.geometry,
+            bits=bits,
+            kept=kept,
+            words=words,
+            arch=self.arch,
+            coded=coded_share(layer, self.arch),
+        )
 
     def _vector(self, layer: Layer, *, fused: bool = False) -> Load:
         assert isinstance(layer, VectorLayer)

@@ -16,8 +16,8 @@ def gathers(d: Any, base: int, bits: int, shape: Any, rows: Any, columns: Any, r
 
     ``base``: first bit of the tensor (n, ih, iw, ic) = ``shape``; ``rows`` (oh, kh) and ``columns`` (ow, kw): input row and column
     under each output and tap, -1 for none; ``ranges`` (tiles, 12) as of :class:`accelsim.program.im2col.Windows`. Taps are fetched
-    in the order of the matrix, the channels of each at once; a burst is kept until the next one comes, so that taps that follow
-    each other in memory share it. Each command as early as in :func:`accelsim.program._dram.transfers`, columns in that order.
+    in the order of the matrix, the channels of each at once; taps that follow each other in memory share a burst, so that no more
+    bytes are asked for than moved. Each command as early as in :func:`accelsim.program._dram.transfers`, columns in that order.
     """
     tiles = len(ranges)
     found = np.zeros((3, tiles), dtype=np.int64)
@@ -27,7 +27,7 @@ def gathers(d: Any, base: int, bits: int, shape: Any, rows: Any, columns: Any, r
     for i in range(tiles):
         row[:], opened[:], used[:], group[:], last[:] = -1, LONG_AGO, LONG_AGO, LONG_AGO, LONG_AGO
         last[1] = 0
-        done = -1
+        done = end = -1
         n0, n1, y0, y1, x0, x1, ky0, ky1, kx0, kx1, c0, c1 = ranges[i]
         for n in range(n0, n1):
             for y in range(y0, y1):
@@ -37,10 +37,12 @@ def gathers(d: Any, base: int, bits: int, shape: Any, rows: Any, columns: Any, r
                             if rows[y, ky] < 0 or columns[x, kx] < 0:
                                 continue
                             pixel = (n * shape[1] + rows[y, ky]) * shape[2] + columns[x, kx]
-                            first = (base + (pixel * shape[3] + c0) * bits) // d[BURST]
-                            if first == done:
+                            begin = base + (pixel * shape[3] + c0) * bits
+                            first = begin // d[BURST]
+                            if first == done and begin >= end:
                                 first += 1
-                            done = (base + (pixel * shape[3] + c1) * bits - 1) // d[BURST]
+                            end = base + (pixel * shape[3] + c1) * bits
+                            done = (end - 1) // d[BURST]
                             found[0, i] += done + 1 - first
                             for b in range(first * d[UNITS], (done + 1) * d[UNITS]):
                                 found[2, i] += _burst(d, b, d[CLOSE_READ], row, opened, used, group, last)

@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.graph import Boxes
-from accelsim.program.footprint import ceil_div
+from accelsim.arch import Arch
+from accelsim.graph import Boxes, MacLayer
+from accelsim.program.footprint import ceil_div, packed_bytes
 
 Index = NDArray[np.int64]
 
@@ -50,3 +51,16 @@ def coded_bytes(pairs: Index, elements: Index, *, bits: int, run_bits: int) -> I
     """Bytes of coded tiles: the flag, and the shorter of pairs and plain weights."""
     size: Index = ceil_div(1 + np.minimum(elements * bits, pairs * (run_bits + bits)), 8)
     return size
+
+
+def coded_share(layer: MacLayer, arch: Arch) -> float:
+    """Bytes of a layer's coded weights, as one tile, over those of the weights; 0 where they are not coded."""
+    if arch.dma.weight_compression is None or layer.weights is None:
+        return 0.0
+    from accelsim.program._compression import count_pairs
+
+    bits, run_bits = layer.weight_format.bits, arch.dma.zero_run_bits
+    lo = np.zeros((1, 4), dtype=np.int64)
+    hi = lo + np.array(layer.weights.shape, dtype=np.int64)
+    size = coded_bytes(count_pairs(layer.weights, lo, hi, run_bits), Boxes(lo, hi).volume, bits=bits, run_bits=run_bits)
+    return float(size[0]) / float(packed_bytes(layer.weights.size, bits))

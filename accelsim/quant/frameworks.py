@@ -24,7 +24,8 @@ class FakeQuantRule:
     """How one framework makes codes of real numbers.
 
     ``by_inverse``: multiplies by the float32 value of ``1 / scale`` instead of dividing. ``zero_point_first``: adds the zero
-    point before rounding, so that ties fall the other way where it is odd. ``single_product``: scale times steps is rounded to float32
+    point before rounding, so that ties fall the other way where it is odd; ``from_lowest``: its distance from the lowest code, as
+    codes that count from 0 have it, which float32 may round otherwise. ``single_product``: scale times steps is rounded to float32
     whatever the type of the values. Bounds are integers, so that clamping before rounding
     and after it give the same code.
     """
@@ -33,6 +34,7 @@ class FakeQuantRule:
     rounding: Rounding
     by_inverse: bool
     zero_point_first: bool
+    from_lowest: bool = False
     single_product: bool = False
     source: str
 
@@ -59,8 +61,8 @@ _RULES = (
         source="qonnx/custom_op/general/intquant.py; brevitas/core/quant/int_base.py, IntQuant",
     ),
     FakeQuantRule(
-        name="aimet-onnx", rounding=Rounding.HALF_UP, by_inverse=False, zero_point_first=True,
-        source="DlQuantization trim_functions.cpp: half away in the unsigned domain of codes minus the lowest, read from source",
+        name="aimet-onnx", rounding=Rounding.HALF_UP, by_inverse=False, zero_point_first=True, from_lowest=True,
+        source="AIMET DlQuantization trim_functions.cpp: half away from zero, of codes that count from 0; in float32 (aimet-onnx 2.42)",
     ),
 )  # fmt: skip
 FAKE_QUANT_RULES: Mapping[str, FakeQuantRule] = MappingProxyType({rule.name: rule for rule in _RULES})
@@ -89,9 +91,10 @@ def codes_as(
     check_real(real)
     with np.errstate(over="ignore"):
         steps = real * (np.float32(1) / scales.astype(np.float32)) if rule.by_inverse else real / scales
+        lowest = fmt.min if rule.from_lowest else 0
         if rule.zero_point_first:
-            steps = steps + zeros.astype(kind)
-    moved = np.int64(0) if rule.zero_point_first else zeros
+            steps = steps + (zeros - lowest).astype(kind)
+    moved = np.int64(lowest) if rule.zero_point_first else zeros
     # Clamped before rounding, which changes no code, and keeps every number a whole one of int64.
     bounded = np.clip(steps.astype(np.float64), fmt.min - moved, fmt.max - moved)
     codes: NDArray[np.int64] = round_real(bounded, rule.rounding).astype(np.int64) + moved

@@ -32,12 +32,18 @@ def observe(tensors: Iterator[dict[str, Floats]], plan: Plan, settings: Settings
     wanted = [name for group in plan.groups for name in group.measured]
     seen: Seen = {name: [] for name in wanted}
     for i, made in enumerate(tensors):
+        check_finite({name: made[name] for name in wanted}, i)
         for name in wanted:
             values = made[name].astype(np.float32).reshape(-1)
-            if not np.isfinite(values).all():
-                raise InputError(f"calibration data: inference {i} makes tensor {name!r} infinite or NaN", index=i)
             seen[name].append(np.array([values.min(), values.max()]) if extremes else values)
     return seen
+
+
+def check_finite(made: Mapping[str, Floats], index: int) -> None:
+    """InputError for a tensor of inference ``index`` that holds NaN or infinities."""
+    for name, values in made.items():
+        if not np.isfinite(values).all():
+            raise InputError(f"calibration data: inference {index} makes tensor {name!r} infinite or NaN", index=index)
 
 
 def group_range(group: Group, seen: Mapping[str, list[Floats]], settings: Settings) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""A float .onnx file as records: read, checked operator by operator, batch normalization and biases folded in."""
+"""A float .onnx or .tflite file as records: read, checked operator by operator, batch normalization and biases folded in."""
 
 from __future__ import annotations
 
@@ -14,27 +14,31 @@ from accelsim.errors import ModelError, UnsupportedOperatorError
 from accelsim.importers.onnx.reader import read_onnx
 from accelsim.importers.onnx.records import QONNX_OPERATORS, OnnxModel, OnnxNode
 from accelsim.quant import fold_batch_norm
+from accelsim.quantize.float_tflite import read_float_tflite
 from accelsim.quantize.means import without_reduce_mean
-from accelsim.quantize.operators import ACCEPTED, DROPPED, FOLDED, PRODUCTS, RECTIFIERS, data_inputs
+from accelsim.quantize.operators import ACCEPTED, DROPPED, FOLDED, MOVING, PRODUCTS, RECTIFIERS, data_inputs
 
 QUANTIZED = ("QuantizeLinear", "DequantizeLinear", *QONNX_OPERATORS)
+READERS: Mapping[str, Callable[[Path], OnnxModel]] = {".onnx": read_onnx, ".tflite": read_float_tflite}
+"""By the end of the file name."""
 Constants = Mapping[str, NDArray[Any]]
 
 
 def read_float(path: Path) -> OnnxModel:
-    """The float network in the .onnx file at ``path``, ready to be quantized.
+    """The float network in the .onnx or .tflite file at ``path``, ready to be quantized.
 
     Every operator is one that can be quantized; Identity and Dropout are gone, batch normalization is folded into the weights
     before it, a constant that is added to a product has become its bias, a mean over rows and columns GlobalAveragePool.
     Raises ModelError for another format or a network that is quantized already, UnsupportedOperatorError that names the node.
     """
-    if path.suffix.lower() != ".onnx":
+    suffix = path.suffix.lower()
+    if suffix not in READERS:
         raise ModelError(
-            f"{path}: expected a float .onnx file; float .tflite and other formats are not read: export the network as ONNX "
-            "(torch.onnx.export, or tf2onnx from TensorFlow)",
+            f"{path}: expected a float .onnx or .tflite file; other formats are not read: export the network as ONNX "
+            "(torch.onnx.export)",
             path=str(path),
         )
-    model = without_reduce_mean(read_onnx(path))
+    model = without_reduce_mean(READERS[suffix](path))
     _check(model)
     for step in (_drop, _fold_scalars, _fold_all):
         model = step(model)
@@ -91,6 +95,8 @@ def _check_parameters(model: OnnxModel) -> None:
             found or not name for found, name in list(zip(constant, node.inputs, strict=True))[1:]
         ):
             _refuse(model, node, "its weights are computed at run time", "weights and bias that are constant")
+        if node.op == "Pad":
+            _check_pad(model, node)
         if node.op in FOLDED:
             _refuse(
                 model,
@@ -98,6 +104,13 @@ def _check_parameters(model: OnnxModel) -> None:
                 "no Conv, Gemm or MatMul with it as only reader stands before it",
                 "batch normalization behind one",
             )
+
+
+def _check_pad(model: OnnxModel, node: OnnxNode) -> None:
+    """Zeros, which every quantizer has a code for, so that padding moves numbers and makes none."""
+    fill = model.constants.get(node.inputs[2], np.ones(1)) if len(node.inputs) > 2 and node.inputs[2] else np.zeros(1)
+    if node.attributes.get("mode", "constant") != "constant" or fill.any():
+        _refuse(model, node, "it pads with other numbers than zeros", "mode constant, and constant value 0")
 
 
 def _refuse(model: OnnxModel, node: OnnxNode, reason: str, accepted: str) -> None:
@@ -243,7 +256,9 @@ def _with(
 
 
 def fused_rectifier(model: OnnxModel, node: OnnxNode) -> OnnxNode | None:
-    """The rectifier that is the only reader of ``node``'s output."""
+    """The rectifier that is the only reader of ``node``'s output; what only moves numbers has no sum to fuse one into."""
+    if node.op in MOVING:
+        return None
     name = node.outputs[0]
     readers = model.consumers(name)
     alone = len(readers) == 1 and name not in model.outputs and readers[0].op in RECTIFIERS

@@ -9,18 +9,18 @@ PRODUCTS = ("Conv", "Gemm", "MatMul")
 """Sums over constant weights, which the array computes."""
 RECTIFIERS = ("Relu", "Clip")
 """Fused into the operator before them where they are its only reader."""
-MOVING = ("MaxPool", "GlobalMaxPool", "Concat", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose")
-"""They make no new number: inputs and output share one scale."""
+MOVING = ("MaxPool", "GlobalMaxPool", "Concat", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Pad")
+"""They make no new number (Pad adds zeros, which have a code): inputs and output share one scale."""
 DROPPED = ("Identity", "Dropout")
 """Nothing at inference."""
 OTHERS = (
-    "Add", "Mul", "AveragePool", "GlobalAveragePool", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "LeakyRelu", "Elu",
+    "Add", "Sub", "Mul", "AveragePool", "GlobalAveragePool", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "LeakyRelu", "Elu",
     "Softmax",
 )  # fmt: skip
 """Their output gets a quantizer of its own."""
 FOLDED = ("BatchNormalization",)
 """Folded into the weights before them."""
-KEEPING_RANK = (*RECTIFIERS, *DROPPED, *OTHERS, *FOLDED, "MaxPool", "Concat")
+KEEPING_RANK = (*RECTIFIERS, *DROPPED, *OTHERS, *FOLDED, "MaxPool", "Concat", "Pad")
 """Their output has as many axes as their first input."""
 ACCEPTED = tuple(sorted((*PRODUCTS, *RECTIFIERS, *MOVING, *DROPPED, *OTHERS, *FOLDED)))
 """Every operator that is quantized."""
@@ -32,4 +32,4 @@ KNOWN_RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
 
 def data_inputs(op: str, count: int) -> range:
     """Positions of the activations among ``count`` inputs; the others are parameters."""
-    return range(count) if op in ("Concat", "Add", "Mul") else range(min(count, 1))
+    return range(count) if op in ("Concat", "Add", "Sub", "Mul") else range(min(count, 1))

@@ -18,6 +18,7 @@ from accelsim.importers import load_graph
 from accelsim.importers.onnx.records import OnnxModel
 from accelsim.quantize.bias_correction import Watch
 from accelsim.quantize.calibrate import observe
+from accelsim.quantize.equalization import equalized, reach_of
 from accelsim.quantize.evaluate import evaluate, evaluate_model, gather
 from accelsim.quantize.float_network import read_float
 from accelsim.quantize.parameters import ActQuant, WeightQuant, act_parameters, weight_parameters
@@ -37,7 +38,7 @@ Arrays = Mapping[str, NDArray[Any]]
 class Quantized:
     """The quantized network: a ModelProto in ``dialect``, what became of each tensor and each layer, and its Graph.
 
-    ``acts`` by tensor name, ``weights`` by the name of the layer's output; ``source`` is the float network after folding.
+    ``acts`` by tensor name, ``weights`` by the name of the layer's output; ``source`` is the float network after folding and equalization.
     """
 
     model: Any
@@ -62,7 +63,7 @@ def quantize_network(
     dialect: Dialect | None = None,
     evaluator: str = "onnx",
 ) -> Quantized:
-    """Quantize the float .onnx network at ``path`` with ranges that it takes over ``calibration``.
+    """Quantize the float .onnx or .tflite network at ``path`` with ranges that it takes over ``calibration``.
 
     ``calibration`` holds float arrays by input name (``input`` for the only one), inferences along the leading axis. ``dialect``
     None is QDQ where every width is 4, 8 or 16 bits, QONNX elsewhere. The model made is imported once, so that what is returned
@@ -71,6 +72,8 @@ def quantize_network(
     chosen = settings or Settings()
     network = read_float(Path(path))
     batches = gather(network, calibration)
+    if chosen.equalize:
+        network = equalized(network, reach_of(network, batches, evaluator=evaluator))
     plan = make_plan(network, chosen)
     watch = Watch(network)
     seen = observe(watch.over(evaluate(network, batches, evaluator=evaluator)), plan, chosen)

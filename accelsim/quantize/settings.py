@@ -37,8 +37,9 @@ class Settings:
 
     Weights are symmetric, per tensor or, with ``per_channel``, per output channel; 1-bit weights are -1 and +1. Activations are
     affine and without a sign; with ``symmetric`` their zero point is 0; with ``power_of_two`` all scales are powers of two and
-    zero points 0. ``bias_correction`` takes the mean error of the rounded weights off the biases. ``percentile`` is for the
-    range of that name. ``layers`` names exceptions by node or tensor.
+    zero points 0. ``equalize`` first gives the channels of consecutive layers like ranges. ``bias_correction`` takes the mean error
+    of the rounded weights off the biases. ``percentile`` is for the range of that name. ``layers`` names exceptions by node or
+    tensor.
     """
 
     weights: int = 8
@@ -46,6 +47,7 @@ class Settings:
     per_channel: bool = False
     symmetric: bool = False
     power_of_two: bool = False
+    equalize: bool = False
     bias_correction: bool = False
     range: Range = "minmax"
     percentile: float = 99.99

@@ -13,6 +13,7 @@ import numpy as np
 from accelsim.mapper._estimate import IMPLICIT, loads
 from accelsim.numba_cache import njit
 from accelsim.program._array_cycles import parts, tile_cost
+from accelsim.search._bursts import channel_bits
 
 CYCLES, ENERGY, EDP = range(3)
 """Objective codes."""
@@ -84,14 +85,17 @@ def _packed(elements: int, bits: int) -> int:
     return (elements * bits + 7) // 8
 
 
-LIMITS = 25
+LIMITS = 29
 (WEIGHT_CAPACITY, ACTIVATION_CAPACITY, ACCUMULATOR_CAPACITY, OUTPUT_CAPACITY) = range(4)
 (WEIGHT_BITS, ACTIVATION_BITS, OUTPUT_BITS, WORDS) = range(4, 8)
 (SETUP, PER_BYTE, PER_BYTE_OVER, LATENCY) = range(8, 12)
 (LANES, AS_BOUND, INPUT_CHANNELS, SINGLE_WEIGHTS, SINGLE_ACTIVATIONS, SINGLE_SUMS, SINGLE_OUTPUTS) = range(12, 19)
-(SHARES, IM2COL, QUEUES, INPUTS_KEPT, OUTPUTS_KEPT, KEEP_WIDTH) = range(19, LIMITS)
-"""Places of the machine's limits in one int64 record; AS_BOUND: no transfer takes longer than its bytes at the port; KEEP_WIDTH:
-bytes per cycle into the place of a kept output, 0 for a cycle per tile."""
+(SHARES, IM2COL, QUEUES, BURST, TENSOR_INPUTS, TENSOR_OUTPUTS, NONZERO) = range(19, 26)
+(INPUTS_KEPT, OUTPUTS_KEPT, KEEP_WIDTH) = range(26, LIMITS)
+"""Places of the machine's limits in one int64 record; AS_BOUND: no transfer takes longer than its bytes at the port.
+
+BURST in bits; TENSOR_*: channels of the tensors in DRAM, of which a share may have fewer; NONZERO: weights that are not 0 in a share
+of least, where they are coded in DRAM, else -1; KEEP_WIDTH: bytes per cycle into the place of a kept output, 0 for a cycle per tile."""
 
 
 @njit
@@ -126,13 +130,29 @@ def evaluate(
         held_bytes = _packed(positions * limits[INPUT_CHANNELS] * per_channel, limits[ACTIVATION_BITS])
     outputs = shape[0] * shape[1] * shape[2] * shape[3] * shape[7]
     output_bytes = _packed(outputs, limits[OUTPUT_BITS])
-    load_weights, load_inputs = _dma(limits, weight_loads, weight_bytes), _dma(limits, input_loads, input_bytes)
-    store = _dma(limits, spatial * channel, output_bytes)
+    weight_bus = weight_bytes
+    if limits[NONZERO] >= 0:
+        weight_bus = _packed(limits[NONZERO] * (1 if keeps else spatial), limits[WEIGHT_BITS])
+    else:
+        taps = shape[3] * shape[7] * shape[5] * shape[6] * (1 if keeps else spatial)
+        weight_bus = _packed(channel_bits(limits[BURST], taps, 1, shape[4], 1, ic, shape[4], limits[WEIGHT_BITS]), 1)
+    positions = shape[0] * rows * columns * per_channel
+    groups_of = limits[INPUT_CHANNELS] // shape[4]
+    input_bus = channel_bits(
+        limits[BURST], positions, groups_of, shape[4], groups, ic, limits[TENSOR_INPUTS], limits[ACTIVATION_BITS]
+    )
+    pixels = shape[0] * shape[1] * shape[2]
+    output_bus = channel_bits(
+        limits[BURST], pixels, shape[7], shape[3], groups, oc, limits[TENSOR_OUTPUTS], limits[OUTPUT_BITS]
+    )
+    input_bus, output_bus = _packed(input_bus, 1), _packed(output_bus, 1)
+    load_weights, load_inputs = _dma(limits, weight_loads, weight_bus), _dma(limits, input_loads, input_bus)
+    store = _dma(limits, spatial * channel, output_bus)
     if limits[INPUTS_KEPT]:
-        load_inputs = 0
+        load_inputs, input_bus = 0, 0
     if limits[OUTPUTS_KEPT]:
-        store = 0
-    first = _dma(limits, 1, _packed(groups * oc * kh * kw * ic, limits[WEIGHT_BITS]))
+        store, output_bus = 0, 0
+    first = _dma(limits, 1, 0 if limits[NONZERO] >= 0 else _packed(groups * oc * kh * kw * ic, limits[WEIGHT_BITS]))
     first_inputs = _packed(n * first_rows * first_columns * groups * ic, limits[ACTIVATION_BITS])
     first += _dma(limits, 1, first_inputs) if first_inputs and not limits[INPUTS_KEPT] else 0
     last_rows, last_columns = (shape[1] - 1) % oh + 1, (shape[2] - 1) % ow + 1
@@ -157,8 +177,10 @@ def evaluate(
         in_turn += load_weights + load_inputs if steps == 1 else 0
         cycles = max(cycles, cost[0] + in_turn + limits[LATENCY])
     energy = energies[0] + cost[1] * energies[1] + cost[2] * energies[2] + cost[3] * energies[3]
-    energy += weight_bytes * energies[4] + input_bytes * energies[5] + held_bytes * energies[6]
-    energy += output_bytes * energies[7] + cycles * energies[8]
+    energy += weight_bytes * energies[4] + held_bytes * energies[5] + output_bytes * energies[6]
+    energy += (weight_bus + input_bus) * energies[7] + output_bus * energies[8] + cycles * energies[11]
+    energy += input_bytes * energies[9] if limits[INPUTS_KEPT] else 0.0
+    energy += output_bytes * energies[10] if limits[OUTPUTS_KEPT] else 0.0
     return cycles, energy, exact
 
 

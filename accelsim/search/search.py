@@ -69,7 +69,8 @@ def search_mapping(
     ``kept`` says which of its tensors stand in the resident memory.
 
     All tilings are bounded from below (cycles by :func:`accelsim.search._bounds.evaluate`, energy exactly up to the packing
-    of narrow operands); those of least bound are scheduled in turn until the next bound is no better than the best schedule.
+    of narrow operands); those of least bound are scheduled in turn until the next bound is no better than the best schedule. Where
+    FINALISTS of them do not get there, the greedy mapper's choice is scheduled as well.
     """
     from accelsim.search._bounds import LIMITS, search
 
@@ -80,7 +81,7 @@ def search_mapping(
     limits = _limits(layer, bits, arch, kept)
     assert len(limits) == LIMITS
     visited, fitting = search(
-        array_of(bits, arch), limits, _energies(layer, graph, arch, energies, kept), _shape(layer, graph, arch), space.pixels,
+        array_of(bits, arch), limits, _energies(layer, graph, arch, energies), _shape(layer, graph, arch), space.pixels,
         space.taps, space.channels, space.rows, space.columns, OBJECTIVES.index(objective), values, best,
     )  # fmt: skip
     if not fitting:
@@ -94,7 +95,7 @@ def search_mapping(
             return replace(found, proved=True)
         mapping = _mapping(best[i])
         cycles, energy = _scheduled(alone, mapping, arch, energies, kept)
-        value = {"cycles": float(cycles), "energy": energy, "edp": cycles * energy}[objective]
+        value = _value(objective, cycles, energy)
         if (
             found is None or value < found.value
         ):  # a bound sums in another order, and may round above the schedule's value
@@ -104,7 +105,28 @@ def search_mapping(
             )  # fmt: skip
         found = replace(found, scheduled=done + 1)
     assert found is not None
-    return replace(found, proved=len(order) == fitting)
+    if len(order) == fitting:
+        return replace(found, proved=True)
+    return _no_worse_than_greedy(found, layer, graph, arch, energies, kept)
+
+
+def _no_worse_than_greedy(
+    found: Found, layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable, kept: Kept
+) -> Found:
+    """``found``, or what the greedy mapper chooses where that is better: bounds far below the schedules rank tilings badly."""
+    mapping = map_layer(layer, graph=graph, arch=arch)
+    assert isinstance(mapping, MacMapping)
+    cycles, energy = _scheduled(_alone(layer, graph), mapping, arch, table, kept)
+    value = _value(found.objective, cycles, energy)
+    found = replace(found, scheduled=found.scheduled + 1)
+    if value >= found.value:
+        return found
+    return replace(found, mapping=mapping, value=value, cycles=cycles, energy_pj=energy, closed_form=False)
+
+
+def _value(objective: Objective, cycles: int, energy: float) -> float:
+    """What is minimised."""
+    return {"cycles": float(cycles), "energy": energy, "edp": cycles * energy}[objective]
 
 
 def search_graph(
@@ -127,7 +149,7 @@ def search_layers(
             mappings.append(map_layer(layer, graph=graph, arch=arch))
             continue
         kept = Kept(layer.inputs[0] in stay and layer.inputs[0] not in layer.inputs[1:], layer.output in stay)
-        key = (layer.geometry, operand_bits(layer, graph), kept)
+        key = (layer.geometry, operand_bits(layer, graph), kept, layer.name if _coded(layer, arch) else "")
         if key not in known:
             known[key] = search_mapping(layer, graph=graph, arch=arch, objective=objective, table=table, kept=kept)
         found[layer.name] = known[key]
@@ -154,23 +176,37 @@ def _limits(layer: MacLayer, bits: OperandBits, arch: Arch, kept: Kept = THROUGH
     port = [arch.dma.setup_cycles, arch.clock_hz, arch.dram.bandwidth_bytes_per_s, dram_latency_cycles(arch)]
     matrix, width = arch.activation_buffer.im2col, arch.activation_buffer.bytes_per_cycle
     as_bound = arch.output_buffer.bytes_per_cycle is None and arch.dram.bytes_per_burst == 1
-    as_bound = as_bound and (matrix == IMPLICIT or width is None)
+    coded = _coded(layer, arch)
+    as_bound = as_bound and (matrix == IMPLICIT or width is None) and not coded
+    g = layer.geometry
     shares = mac_shares(layer.geometry, bits=bits, arch=arch)
     return np.array(
         [
             *capacities, bits.weight, bits.activation, bits.output, words, *port, arch.requantizer.lanes, as_bound,
             shares[-1].geometry.ic, *single, len(shares), MODES.index(matrix), arch.dma.queues,
+            8 * arch.dram.bytes_per_burst, g.ic, g.oc, _nonzero(layer, bits, arch) if coded else -1,
             kept.inputs, kept.outputs, width or 0,
         ],
         dtype=np.int64,
     )  # fmt: skip
 
 
-def _energies(
-    layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable, kept: Kept = THROUGH_DRAM
-) -> NDArray[np.float64]:
-    """Picojoules: of what no tiling changes, then per weight read, activation read, accumulator write, byte of weights moved, of
-    activations fetched, of activations held, of outputs moved, and cycle.
+def _coded(layer: MacLayer, arch: Arch) -> bool:
+    """Whether the layer's weights stand coded in DRAM, so that traffic depends on what they are."""
+    return arch.dma.weight_compression is not None and layer.weights is not None
+
+
+def _nonzero(layer: MacLayer, bits: OperandBits, arch: Arch) -> int:
+    """Weights other than 0 in the share that has fewest: what stands in DRAM of coded weights, runs and flags apart, at least."""
+    assert layer.weights is not None
+    shares = mac_shares(layer.geometry, bits=bits, arch=arch)
+    counts = (np.count_nonzero(layer.weights[s.channel : s.channel + s.geometry.oc]) for s in shares)
+    return int(min(counts))
+
+
+def _energies(layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable) -> NDArray[np.float64]:
+    """Picojoules: of what no tiling changes, then per weight read, activation read, accumulator write, byte of weights, of
+    activations, of outputs in their buffers, byte read from DRAM, byte written there, byte recalled, byte kept, and cycle.
 
     All but the first and the last as often as there are shares, of which the kernel sees the smallest.
     """
@@ -180,18 +216,18 @@ def _energies(
     load_weights, load_inputs = (
         pj["array_load"] if STATIONARY[arch.array.dataflow] == operand else 0.0 for operand in ("weights", "inputs")
     )
-    fetch = pj["dram_read"] + pj["dma_transfer"]
-    recall = pj["activation_buffer_read"] if kept.inputs else fetch
-    store = pj["activation_buffer_write"] if kept.outputs else pj["dram_write"] + pj["dma_transfer"]
     per_share = np.array(
         [
             bits.weight * (pj["weight_buffer_read"] + load_weights),
             bits.activation * (pj["activation_buffer_read"] + load_inputs),
             words * (pj["accumulator_read"] + pj["accumulator_write"]),
-            8 * (pj["weight_buffer_write"] + fetch),
-            8 * recall,
+            8 * pj["weight_buffer_write"],
             8 * pj["activation_buffer_write"],
-            8 * (pj["output_buffer_write"] + pj["output_buffer_read"] + store),
+            8 * (pj["output_buffer_write"] + pj["output_buffer_read"]),
+            8 * (pj["dram_read"] + pj["dma_transfer"]),
+            8 * (pj["dram_write"] + pj["dma_transfer"]),
+            8 * pj["activation_buffer_read"],
+            8 * pj["activation_buffer_write"],
         ]
     )
     fixed = layer.macs * pj["array_mac"] + outputs * pj["requantizer_requant"]

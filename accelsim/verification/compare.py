@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.verification import names
-from accelsim.verification.ladder import Step
 from accelsim.verification.records import Cause, Comparison
+from accelsim.verification.steps import Step
 
 Array = NDArray[Any]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from accelsim.numerics import Family, Requant, Rounding, reduced_multiplier16, r
 Array = NDArray[Any]
 DOUBTFUL = 2.0**-40
 """Distance to a rounding edge, relative to the value, below which double precision does not decide (its error is 2^-52)."""
+REMEMBERED = 1024
+"""Layers whose exact factors are kept: every inference asks for them again."""
 _DIRECTED = (Rounding.FLOOR, Rounding.CEIL, Rounding.TRUNC, Rounding.AWAY)
 _TIES = {
     "tflite_double": Rounding.HALF_AWAY,
@@ -31,6 +34,7 @@ PARITY = "onnx_reference"
 """The scheme that adds the zero point before it rounds, so that ties go to the even code."""
 
 
+@lru_cache(maxsize=REMEMBERED)
 def multipliers_of(requant: Requant) -> tuple[Fraction, ...]:
     """The real factor that each channel's parameters stand for, exactly."""
     return tuple(

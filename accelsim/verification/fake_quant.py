@@ -26,14 +26,16 @@ from accelsim.graph import (
     MatMul,
     Mean,
     Mul,
+    RealFunction,
     Rescale,
     Softmax,
     Sub,
     Tensor,
 )
 from accelsim.graph.row_layers import FloatTableSoftmax
-from accelsim.numerics import Requant
-from accelsim.verification.linear import is_linear, real_multipliers
+from accelsim.numerics import Requant, Rounding, Thresholds
+from accelsim.verification.exact import DOUBTFUL
+from accelsim.verification.linear import has_thresholds, is_linear, real_multipliers
 
 Array = NDArray[Any]
 Float = type[Any]
@@ -54,7 +56,9 @@ def has_float_reading(layer: Layer, tensors: Mapping[str, Tensor]) -> bool:
     """Whether every scale is known and the layer computes something that real numbers say differently from codes."""
     if any(tensors[name].scale is None for name in (*layer.inputs, layer.output)):
         return False
-    if is_linear(layer):
+    if real_function(layer) is not None:
+        return not isinstance(layer, MacLayer) or real_multipliers(layer, tensors) is not None
+    if is_linear(layer) or has_thresholds(layer):
         return real_multipliers(layer, tensors) is not None
     if isinstance(layer, Lut | InterpolatedLut):
         return layer.source_operator in _UNARY
@@ -69,13 +73,70 @@ def fake_quantized(
     layer: Layer, inputs: Sequence[Array], tensors: Mapping[str, Tensor], kind: Float = np.float32
 ) -> Array:
     """int64 codes of ``layer`` in its output view, from input codes; ``has_float_reading`` must hold."""
-    reals = [_dequantize(x, tensors[name], kind) for x, name in zip(inputs, layer.inputs, strict=True)]
-    views = [x.reshape(view) for x, view in zip(reals, layer.input_shapes, strict=True)]
+    views = _views(layer, inputs, tensors, kind)
     target = tensors[layer.output]
     assert target.scale is not None
+    if real_function(layer) is not None:
+        return chained_codes(layer, _before_chain(layer, views, kind))
     codes = np.rint(_real(layer, views, tensors, kind) / kind(target.scale)) + kind(target.zero_point)
     low, high = _clamp(layer, target)
     return np.asarray(np.clip(codes, low, high).astype(np.int64).reshape(layer.output_shape))
+
+
+def exactly_read(
+    layer: Layer,
+    inputs: Sequence[Array],
+    tensors: Mapping[str, Tensor],
+    *,
+    rounding: Rounding = Rounding.HALF_EVEN,
+    parity: bool = False,
+) -> Array:
+    """As :func:`fake_quantized` in float64, where a value within that precision of half-way between two codes is half-way.
+
+    With ``parity`` the zero point is added before rounding.
+    """
+    if real_function(layer) is not None:
+        return fake_quantized(layer, inputs, tensors, np.float64)
+    target = tensors[layer.output]
+    assert target.scale is not None
+    real = _real(layer, _views(layer, inputs, tensors, np.float64), tensors, np.float64) / np.float64(target.scale)
+    halves = np.rint(2 * real)
+    near = np.abs(2 * real - halves) < np.maximum(np.abs(real), 1.0) * DOUBTFUL
+    before = target.zero_point if parity else 0
+    placed = np.where(near, halves / 2, real) + before
+    away = np.sign(placed) * np.floor(np.abs(placed) + 0.5)
+    codes = (away if rounding is Rounding.HALF_AWAY else np.rint(placed)) + (target.zero_point - before)
+    return np.asarray(np.clip(codes, *_clamp(layer, target)).astype(np.int64).reshape(layer.output_shape))
+
+
+def _views(layer: Layer, inputs: Sequence[Array], tensors: Mapping[str, Tensor], kind: Float) -> list[Array]:
+    reals = [_dequantize(x, tensors[name], kind) for x, name in zip(inputs, layer.inputs, strict=True)]
+    return [x.reshape(view) for x, view in zip(reals, layer.input_shapes, strict=True)]
+
+
+def real_function(layer: Layer) -> RealFunction | None:
+    """The layer's own chain of floating-point operators, where its source model has one."""
+    return layer.real_function if isinstance(layer, MacLayer | Lut | BinaryLut) else None
+
+
+def chained_codes(layer: Layer, reals: Sequence[Array]) -> Array:
+    """int64 codes of real sums or operands (..., C), channels last, through the layer's own chain."""
+    function = real_function(layer)
+    assert function is not None
+    if len(reals) > 1:
+        return np.asarray(function(*reals)).reshape(layer.output_shape)
+    (real,) = reals
+    rows = real.reshape(-1, real.shape[-1]).T
+    return np.asarray(function(np.ascontiguousarray(rows)).T.reshape(layer.output_shape))
+
+
+def _before_chain(layer: Layer, views: Sequence[Array], kind: Float) -> Sequence[Array]:
+    if not isinstance(layer, MacLayer):
+        return views
+    assert layer.weights is not None
+    assert layer.weight_scales is not None
+    scales = layer.weight_scales.astype(kind).reshape(-1, 1, 1, 1)
+    return [convolve(views[0], layer.weights.astype(kind) * scales, layer.geometry)]
 
 
 def _dequantize(x: Array, tensor: Tensor, kind: Float) -> Array:
@@ -85,7 +146,7 @@ def _dequantize(x: Array, tensor: Tensor, kind: Float) -> Array:
 
 
 def _clamp(layer: Layer, target: Tensor) -> tuple[int, int]:
-    if isinstance(layer, MacLayer | Mul | Mean | Rescale | Add) and isinstance(layer.requant, Requant):
+    if isinstance(layer, MacLayer | Mul | Mean | Rescale | Add) and isinstance(layer.requant, Requant | Thresholds):
         return layer.requant.clamp_min, layer.requant.clamp_max
     if isinstance(layer, AveragePool2D | FloatAveragePool2D):
         return max(layer.clamp_min, target.format.min), min(layer.clamp_max, target.format.max)

@@ -6,66 +6,49 @@ zero points, padding, bias, scales), then the rule (multiplier precision, ties, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from accelsim.graph import Layer, MacLayer, Mean, Mul, Rescale, Tensor
-from accelsim.numerics import Family, Requant, Rounding, requantize
+from accelsim.graph import Layer, MacLayer, Mean, Mul, Rescale
+from accelsim.numerics import Requant, Rounding, requantize
+from accelsim.quant import encode_multiplier
 from accelsim.verification import names
-from accelsim.verification.exact import PARITY, ExactRequant, double_rounding_rate, multipliers_of, tie_rule
-from accelsim.verification.fake_quant import fake_quantized, has_float_reading
-from accelsim.verification.linear import is_linear, real_multipliers, sums_of
-from accelsim.verification.machine import Machine
+from accelsim.verification.exact import ExactRequant, multipliers_of
+from accelsim.verification.fake_quant import chained_codes, fake_quantized
+from accelsim.verification.linear import has_thresholds, is_linear, real_multipliers, sums_of
+from accelsim.verification.other_steps import other_steps
+from accelsim.verification.requant_steps import Reading, parity, requantized
 from accelsim.verification.saturation import pair_saturation
+from accelsim.verification.steps import Array, Pair, Step, Tensors, same
 
-Array = NDArray[Any]
-Reading = ExactRequant | Requant
-Tensors = Mapping[str, Tensor]
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """The codes after one more rule is the machine's; ``expected`` is the share that the rule moves, where a law is known."""
-
-    key: str
-    text: str
-    codes: Array
-    expected: float | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Pair:
-    """One layer of the reference and of the machine, with the codes that feed both; ``is_float``: the oracle computes in floats."""
-
-    reference: Layer
-    mine: Layer
-    reference_tensors: Tensors
-    machine: Machine
-    is_float: bool
-    rule: str
-
-    @property
-    def tensors(self) -> Tensors:
-        """Those of the machine's graph."""
-        return self.machine.graph.tensors
-
-    @property
-    def is_linear(self) -> bool:
-        """Whether both are the same kind of sum and multiplication."""
-        same = type(self.reference) is type(self.mine)
-        return same and is_linear(self.reference) and is_linear(self.mine)
+FOLDING = ("tflite_double", "half_up_twice", "single")
+"""Schemes with which a mean's multiplier is divided by its count (LiteRT reference/reduce.h, QuantizedMeanOrSum)."""
 
 
 def ladder(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
     """Steps in order; the last one's codes are the machine's. The oracle's own codes come before the first."""
-    yield from _linear(pair, inputs) if pair.is_linear else _other(pair, inputs)
+    if pair.is_linear:
+        yield from _linear(pair, inputs)
+    elif has_thresholds(pair.mine) and type(pair.reference) is type(pair.mine):
+        yield from _thresholds(pair, inputs)
+    else:
+        yield from other_steps(pair, inputs)
     key = names.ACCUMULATOR if isinstance(pair.mine, MacLayer) else names.OPERATOR
     yield Step(key, names.text(key, operator=pair.mine.operator), pair.machine.layer(pair.mine, inputs))
+
+
+def unrewritten(oracle: Array, plain: Array, steps: Sequence[Step], rewriting: str) -> Step:
+    """Before all ``steps`` of a runtime: its codes of the model as the file has it, where a difference vanishes with them.
+
+    It vanishes where ``plain`` is the machine's code, or what the runtime's known arithmetic says.
+    """
+    theirs, given = plain.reshape(-1), oracle.reshape(-1)
+    vanishes = (theirs == steps[0].codes.reshape(-1)) | (theirs == steps[-1].codes.reshape(-1))
+    return Step(names.REWRITING, names.text(names.REWRITING, detail=rewriting), np.where(vanishes, theirs, given))
 
 
 def _linear(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
@@ -82,9 +65,12 @@ def _linear(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
         low, high = start.clamp_min, start.clamp_max
         reading = ExactRequant(real, Rounding.HALF_EVEN, start.zero_point, low, high)
         key = names.FLOAT
-        if isinstance(reference, MacLayer) and reference.real_bias is not None:
-            codes = fake_quantized(reference, inputs, pair.reference_tensors, np.float64)
+        if isinstance(reference, Mean) and (centre := _centred(reference, pair.reference_tensors)) is not None:
+            codes = replace(reading, zero_point=centre[1]).codes(sums_of(centre[0], inputs))
             yield Step(names.FLOAT, names.text(names.FLOAT), codes)
+            key = names.OFFSET
+        if isinstance(reference, MacLayer) and reference.real_bias is not None:
+            yield _float_step(pair, inputs)
             key = names.BIAS_ROUNDING
         yield Step(key, names.text(key), _codes(reading, sums))
     elif not pair.is_float:
@@ -98,7 +84,71 @@ def _linear(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
         sums = sums_of(layer, inputs)
         yield Step(key, names.text(key), _codes(reading, sums))
     scales = real, real_multipliers(mine, pair.tensors)
-    yield from _requantized(reading, mine.requant, sums, scales)
+    whole = _whole_multiplier(mine, pair.tensors) if isinstance(mine, Mean) else None
+    yield from requantized(reading, mine.requant, sums, scales, whole=whole)
+
+
+def _centred(layer: Mean, tensors: Tensors) -> tuple[Mean, int] | None:
+    """The mean with the zero points of its tensors, and the output's; None where the layer has them already.
+
+    LiteRT's kernel over an image sums raw codes and takes both zero points as one rounded number (optimized/integer_ops/mean.h).
+    """
+    source, target = tensors[layer.inputs[0]], tensors[layer.output]
+    if layer.input_zero_point == source.zero_point:
+        return None
+    return replace(layer, input_zero_point=source.zero_point), target.zero_point
+
+
+def _whole_multiplier(layer: Mean, tensors: Tensors) -> Fraction | None:
+    """The encoded ``s_in / s_out`` over the count, exactly, where the layer's multiplier is that divided and truncated."""
+    requant, factor = layer.requant, real_multipliers(layer, tensors)
+    assert isinstance(requant, Requant)
+    if factor is None or requant.scheme not in FOLDING or layer.input_zero_point != tensors[layer.inputs[0]].zero_point:
+        return None
+    significand, exponent = encode_multiplier(float(factor[0] * layer.count))
+    return significand * Fraction(2) ** (exponent - 31) / layer.count
+
+
+def _float_step(pair: Pair, inputs: Sequence[Array]) -> Step:
+    codes = fake_quantized(pair.reference, inputs, pair.reference_tensors, np.float64)
+    return Step(names.FLOAT, names.text(names.FLOAT), codes)
+
+
+def _thresholds(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
+    """The oracle's rule on exact sums, the parameters of the sums, then the machine's levels."""
+    reference, mine = pair.reference, pair.mine
+    assert isinstance(reference, MacLayer)
+    assert isinstance(mine, MacLayer)
+    assert mine.requant is not None
+    rule = _rule_of_sums(pair, reference)
+    key = names.FLOAT if pair.is_float else names.KERNEL
+    sums = sums_of(reference, inputs)
+    if pair.is_float and reference.real_bias is not None:
+        yield _float_step(pair, inputs)
+        key = names.BIAS_ROUNDING
+    yield Step(key, names.text(key, rule=pair.rule), rule(sums))
+    layer: Layer = reference
+    for cause, changes in _changed_sums(reference, mine):
+        layer = replace(layer, **changes)
+        sums = sums_of(layer, inputs)
+        yield Step(cause, names.text(cause), rule(sums))
+    yield Step(names.THRESHOLDS, names.text(names.THRESHOLDS), requantize(sums, mine.requant))
+
+
+def _rule_of_sums(pair: Pair, reference: MacLayer) -> Callable[[Array], Array]:
+    """Exact sums to codes as the oracle does it, in double precision where it computes in floating point."""
+    requant, real = reference.requant, real_multipliers(reference, pair.reference_tensors)
+    assert requant is not None
+    if not pair.is_float or real is None:
+        return lambda sums: requantize(sums, requant)
+    if reference.real_function is not None:
+        scale = pair.reference_tensors[reference.inputs[0]].scale
+        assert scale is not None
+        assert reference.weight_scales is not None
+        units = np.float64(scale) * reference.weight_scales.astype(np.float64)
+        return lambda sums: chained_codes(reference, [sums * units])
+    zero = pair.reference_tensors[reference.output].zero_point
+    return ExactRequant(real, Rounding.HALF_EVEN, zero, requant.clamp_min, requant.clamp_max).codes
 
 
 def _codes(reading: Reading, sums: Array) -> Array:
@@ -123,168 +173,6 @@ def _changed_sums(reference: Layer, mine: Layer) -> Iterator[tuple[str, dict[str
             yield key, changes
 
 
-def same(a: Any, b: Any) -> bool:
-    """Equality of parameters, arrays and requantizations included."""
-    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-        return a.shape == b.shape and bool(np.array_equal(a, b))
-    if isinstance(a, Requant) and isinstance(b, Requant):
-        return all(same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
-    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
-        return False
-    return bool(a == b)
-
-
-Scales = tuple[tuple[Fraction, ...] | None, tuple[Fraction, ...] | None]
-
-
-def _requantized(reading: Reading, target: Requant, sums: Array, scales: Scales) -> Iterator[Step]:
-    if isinstance(reading, Requant):
-        if _shares_parameters(reading, target):
-            yield from _same_family(reading, target, sums, scales)
-            return
-        tie = tie_rule(reading)
-        whole = ExactRequant(
-            multipliers_of(reading), tie, reading.zero_point, reading.clamp_min, reading.clamp_max, _parity(reading)
-        )
-        text = names.text(names.ROUNDING, rule=reading.scheme)
-        yield Step(names.ROUNDING, text, whole.codes(sums), _expected(reading))
-        reading = whole
-    yield from _from_exact(reading, target, sums, scales)
-
-
-def _shares_parameters(a: Requant, b: Requant) -> bool:
-    """Whether multiplier and shift mean the same in both schemes."""
-    integer = a.rule.family is Family.INTEGER and a.rule.exponents == b.rule.exponents
-    return a.scheme == b.scheme or (a.rule.family is b.rule.family and integer)
-
-
-def _same_family(a: Requant, b: Requant, sums: Array, scales: Scales) -> Iterator[Step]:
-    """Parameters first, then the roundings."""
-    if not (same(a.multiplier, b.multiplier) and same(a.shift, b.shift)):
-        key = names.SCALE if None not in scales and scales[0] != scales[1] else names.MULTIPLIER
-        a = replace(a, multiplier=b.multiplier, shift=b.shift)
-        yield Step(key, names.text(key, detail=_ratio(scales)), requantize(sums, a))
-    if a.scheme != b.scheme:
-        doubled = next((r for r in (a, b) if "double" in r.scheme or "twice" in r.scheme), b)
-        a = replace(a, scheme=b.scheme)
-        text = names.text(names.ROUNDING, rule=doubled.scheme)
-        yield Step(names.ROUNDING, text, requantize(sums, a), _expected(doubled))
-    yield from _ends(a, b, sums)
-
-
-def _from_exact(a: ExactRequant, b: Requant, sums: Array, scales: Scales) -> Iterator[Step]:
-    if None not in scales and scales[0] != scales[1] and scales[1] is not None:
-        a = replace(a, multipliers=scales[1])
-        yield Step(names.SCALE, names.text(names.SCALE, detail=_ratio(scales)), a.codes(sums))
-    key = names.WIDTH if b.rule.significand_bits < names.NARROW_BITS and not b.rule.family.is_float else names.PRODUCT
-    a = replace(a, multipliers=multipliers_of(b))
-    yield Step(key, names.text(key, bits=b.rule.significand_bits + 1), a.codes(sums))
-    parity, tie = _parity(b), tie_rule(b)
-    if a.parity != parity:
-        a = replace(a, parity=parity)
-        yield Step(names.PARITY, names.text(names.PARITY), a.codes(sums))
-    if a.rounding is not tie:
-        key = names.TRUNCATION if tie in (Rounding.FLOOR, Rounding.TRUNC) else names.TIE
-        expected = names.TRUNCATION_RATE if key == names.TRUNCATION else None
-        text = names.text(key, detail=f"{a.rounding} against {tie}")
-        a = replace(a, rounding=tie)
-        yield Step(key, text, a.codes(sums), expected)
-    rule = replace(b, zero_point=a.zero_point, clamp_min=a.clamp_min, clamp_max=a.clamp_max)
-    yield Step(names.ROUNDING, names.text(names.ROUNDING, rule=b.scheme), requantize(sums, rule), _expected(b))
-    yield from _ends(rule, b, sums)
-
-
-def _ends(a: Requant, b: Requant, sums: Array) -> Iterator[Step]:
-    """Zero point, then clamp."""
-    if a.zero_point != b.zero_point:
-        a = replace(a, zero_point=b.zero_point)
-        yield Step(names.OUTPUT_ZERO, names.text(names.OUTPUT_ZERO), requantize(sums, a))
-    if (a.clamp_min, a.clamp_max) != (b.clamp_min, b.clamp_max):
-        text = names.text(names.CLAMP, detail=f"[{a.clamp_min}, {a.clamp_max}] against [{b.clamp_min}, {b.clamp_max}]")
-        yield Step(names.CLAMP, text, requantize(sums, b))
-
-
-def _parity(requant: Requant) -> bool:
-    return requant.scheme == PARITY
-
-
-def _expected(requant: Requant) -> float | None:
-    doubled = requant.scheme in ("tflite_double", "half_up_twice")
-    return double_rounding_rate(requant.shift) if doubled else None
-
-
-def _ratio(scales: Scales) -> str:
-    first, second = scales
-    if first is None or second is None or len(first) != len(second):
-        return ""
-    return f"machine / reference = {names.ratio_text([float(b / a) for a, b in zip(first, second, strict=True)])}"
-
-
-def _other(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
-    """Layers of another kind: the reference's own reading, then the parameters that differ, one at a time."""
-    reference, mine = pair.reference, pair.mine
-    exact = Machine(pair.machine.graph)
-    if pair.is_float:
-        if has_float_reading(reference, pair.reference_tensors):
-            codes = fake_quantized(reference, inputs, pair.reference_tensors, np.float64)
-            yield Step(names.FLOAT, names.text(names.FLOAT), codes)
-            if type(reference) is type(mine) and any(_differing(reference, mine)):
-                yield Step(
-                    names.OPERATOR, names.text(names.OPERATOR, operator=mine.operator), exact.layer(reference, inputs)
-                )
-    else:
-        yield Step(names.KERNEL, names.text(names.KERNEL, rule=pair.rule), exact.layer(reference, inputs))
-    if type(reference) is not type(mine):
-        return
-    layer = reference
-    for name in _differing(reference, mine):
-        yield from _swapped(layer, mine, name, lambda made: exact.layer(made, inputs))
-        layer = _with(layer, name, getattr(mine, name))
-
-
-_IDENTITY = ("name", "inputs", "output", "weight_scales", "real_bias", "accumulator", "source_operator")
-_KEYS = {
-    "weights": names.WEIGHTS,
-    "bias": names.BIAS,
-    "input_zero_point": names.INPUT_ZERO,
-    "geometry": names.PADDING,
-    "value": names.PADDING,
-    "before": names.PADDING,
-    "pad": names.PADDING,
-    "clamp_min": names.CLAMP,
-    "clamp_max": names.CLAMP,
-}
-
-
-def _differing(reference: Layer, mine: Layer) -> Iterator[str]:
-    """Names of the parameters that differ, sums first."""
-    named = [f.name for f in fields(reference) if f.name not in _IDENTITY]
-    for name in sorted(named, key=lambda n: (n == "requant", n == "scheme")):
-        if not same(getattr(reference, name), getattr(mine, name)):
-            yield name
-
-
-def _swapped(layer: Layer, mine: Layer, name: str, codes: Callable[[Layer], Array]) -> Iterator[Step]:
-    mine_value, value = getattr(mine, name), getattr(layer, name)
-    if isinstance(value, Requant) and isinstance(mine_value, Requant) and _shares_parameters(value, mine_value):
-        parts = (
-            (names.MULTIPLIER, ("multiplier", "shift")), (names.ROUNDING, ("scheme",)),
-            (names.OUTPUT_ZERO, ("zero_point",)), (names.CLAMP, ("clamp_min", "clamp_max")),
-        )  # fmt: skip
-        for key, attributes in parts:
-            changes = {a: getattr(mine_value, a) for a in attributes}
-            if not all(same(getattr(value, a), changes[a]) for a in attributes):
-                value = replace(value, **changes)
-                yield Step(key, names.text(key, rule=mine_value.scheme), codes(_with(layer, name, value)))
-        return
-    key = _KEYS.get(name, names.ROUNDING if name == "scheme" else names.OPERATOR)
-    yield Step(key, names.text(key, operator=mine.operator), codes(_with(layer, name, mine_value)))
-
-
-def _with(layer: Layer, name: str, value: Any) -> Layer:
-    return replace(layer, **{name: value})
-
-
 def sums_and_reading(pair: Pair, inputs: Sequence[Array]) -> tuple[Array, ExactRequant] | None:
     """The machine's exact sums and their exact reading, by real scales where they are known; None where there are none."""
     layer = pair.mine
@@ -294,6 +182,6 @@ def sums_and_reading(pair: Pair, inputs: Sequence[Array]) -> tuple[Array, ExactR
     assert isinstance(requant, Requant)
     factors = real_multipliers(layer, pair.tensors) or multipliers_of(requant)
     exact = ExactRequant(
-        factors, Rounding.HALF_EVEN, requant.zero_point, requant.clamp_min, requant.clamp_max, _parity(requant)
+        factors, Rounding.HALF_EVEN, requant.zero_point, requant.clamp_min, requant.clamp_max, parity(requant)
     )
     return sums_of(layer, inputs), exact

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.verification import names
 from accelsim.verification.compare import CauseTally, Tally
 from accelsim.verification.exact import ExactRequant, decimal
-from accelsim.verification.ladder import Pair, ladder, sums_and_reading
-from accelsim.verification.records import FirstDifference, LayerReport
+from accelsim.verification.ladder import ladder, sums_and_reading, unrewritten
+from accelsim.verification.records import Finding, FirstDifference, LayerReport
+from accelsim.verification.steps import Pair
 from accelsim.verification.tolerance import Tolerance
 
 Array = NDArray[Any]
@@ -20,19 +22,25 @@ Array = NDArray[Any]
 class LayerStudy:
     """Collects what is known about one layer; ``pair`` None where the reference has no such layer."""
 
-    def __init__(self, pair: Pair, tolerance: Tolerance) -> None:
+    def __init__(self, pair: Pair, tolerance: Tolerance, rewriting: str = "") -> None:
         self._pair = pair
+        self._rewriting, self._rewritten, self._seen = rewriting, 0, 0
         self._tolerance = tolerance
         self._forced, self._chained, self._causes = Tally(), Tally(), CauseTally()
         self._beyond = 0
         self._first: FirstDifference | None = None
 
-    def forced(self, inference: int, inputs: Sequence[Array], oracle: Array) -> None:
-        """``inputs`` and ``oracle`` are the oracle's own codes."""
+    def forced(self, inference: int, inputs: Sequence[Array], oracle: Array, plain: Array | None = None) -> None:
+        """``inputs`` and ``oracle`` are the oracle's own codes, ``plain`` what it makes of the file as it stands."""
         pair = self._pair
         exact = sums_and_reading(pair, inputs)
         inside = None if exact is None else _inside(*exact)
-        machine = self._causes.add(oracle, ladder(pair, inputs), inside=inside)
+        steps = list(ladder(pair, inputs))
+        if plain is not None:
+            steps.insert(0, unrewritten(oracle, plain, steps, self._rewriting))
+            self._rewritten += int((oracle != plain).sum())
+            self._seen += oracle.size
+        machine = self._causes.add(oracle, steps, inside=inside)
         self._forced.add(oracle, machine, zero_point=pair.tensors[pair.mine.output].zero_point)
         self._beyond += self._tolerance.beyond(oracle, machine, exact)
         if self._first is None and (wrong := np.flatnonzero(machine != oracle.reshape(-1))).size:
@@ -41,6 +49,13 @@ class LayerStudy:
     def chained(self, oracle: Array, machine: Array) -> None:
         """The same tensor with the machine's own inputs."""
         self._chained.add(oracle, machine, zero_point=self._pair.tensors[self._pair.mine.output].zero_point)
+
+    def finding(self) -> Finding | None:
+        """How many codes the oracle's rewriting of this layer changed, whether or not the machine's differ."""
+        if not self._rewritten:
+            return None
+        text = f"{self._rewriting} changes {self._rewritten:,} of {self._seen:,} codes"
+        return Finding(layer=self._pair.mine.name, kind=names.REWRITING, text=text)
 
     def _difference(
         self, inference: int, flat: int, oracle: Array, machine: Array, exact: tuple[Array, ExactRequant] | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 
 from accelsim.graph import Layer, MacLayer, MatMul, Mean, Mul, Rescale, Tensor
 from accelsim.kernels.mac import accumulate_with, centred
-from accelsim.numerics import Requant
-from accelsim.verification.exact import product
+from accelsim.numerics import Requant, Thresholds
+from accelsim.verification.exact import REMEMBERED, product
 
 Array = NDArray[Any]
 Linear = MacLayer | Mul | Mean | Rescale
@@ -22,6 +23,11 @@ Linear = MacLayer | Mul | Mean | Rescale
 def is_linear(layer: Layer) -> TypeGuard[Linear]:
     """Whether ``layer`` is a sum and a requantization by a multiplier."""
     return isinstance(layer, Linear) and isinstance(layer.requant, Requant)
+
+
+def has_thresholds(layer: Layer) -> TypeGuard[MacLayer]:
+    """Whether ``layer`` is a sum that is compared with thresholds."""
+    return isinstance(layer, MacLayer) and isinstance(layer.requant, Thresholds)
 
 
 def sums_of(layer: Layer, inputs: Sequence[Array]) -> Array:
@@ -45,9 +51,14 @@ def sums_of(layer: Layer, inputs: Sequence[Array]) -> Array:
 def real_multipliers(layer: Layer, tensors: Mapping[str, Tensor]) -> tuple[Fraction, ...] | None:
     """``s_in * s_w / s_out`` (or the operator's own ratio), exactly; None where a scale is unknown."""
     scales = [tensors[name].scale for name in (*layer.inputs, layer.output)]
-    known = [scale for scale in scales if scale is not None]
+    known = tuple(scale for scale in scales if scale is not None)
     if len(known) < len(scales) or (isinstance(layer, MacLayer) and not _has_scales(layer)):
         return None
+    return _ratios(layer, known)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _ratios(layer: Layer, known: tuple[float, ...]) -> tuple[Fraction, ...]:
     ratio = product(*known[:-1]) / Fraction(known[-1])
     if isinstance(layer, MacLayer) and layer.weight_scales is not None:
         return tuple(ratio * Fraction(float(scale)) for scale in layer.weight_scales)

@@ -16,6 +16,13 @@ SCALE = "scale mismatch"
 MULTIPLIER = "multiplier"
 PRODUCT = "scale product precision"
 WIDTH = "multiplier width"
+THRESHOLDS = "thresholds"
+OPERANDS = "operand rescale"
+DIVISOR = "mean divisor"
+OFFSET = "mean zero point"
+ORDER = "float32 operations"
+TABLE = "table precision"
+EXPONENTIAL = "fixed-point exponential"
 PARITY = "zero-point parity"
 TIE = "tie rule"
 TRUNCATION = "truncation"
@@ -28,8 +35,8 @@ REWRITING = "graph rewriting"
 RANGE = "reduced range"
 
 STEPS = (
-    FLOAT, BIAS_ROUNDING, KERNEL, WEIGHTS, INPUT_ZERO, PADDING, BIAS, SCALE, MULTIPLIER, PRODUCT, WIDTH, PARITY, TIE, TRUNCATION, ROUNDING,
-    OUTPUT_ZERO, CLAMP, OPERATOR, ACCUMULATOR,
+    FLOAT, BIAS_ROUNDING, REWRITING, KERNEL, WEIGHTS, INPUT_ZERO, PADDING, BIAS, SCALE, MULTIPLIER, PRODUCT, WIDTH, DIVISOR, OFFSET, OPERANDS,
+    THRESHOLDS, PARITY, TIE, TRUNCATION, ROUNDING, OUTPUT_ZERO, CLAMP, ORDER, TABLE, EXPONENTIAL, OPERATOR, ACCUMULATOR,
 )  # fmt: skip
 """Steps of the ablation, in their order."""
 
@@ -40,6 +47,7 @@ TRUNCATION_RATE = 0.5
 
 _TEXTS = {
     FLOAT: "float accumulate: the oracle sums and scales in floating point",
+    REWRITING: "graph rewriting: the oracle runs other operators than the file has",
     KERNEL: "the oracle's own kernel is not what its arithmetic {rule} says",
     WEIGHTS: "integer weights differ",
     INPUT_ZERO: "input zero point differs",
@@ -50,6 +58,13 @@ _TEXTS = {
     MULTIPLIER: "encoded multipliers differ",
     PRODUCT: "scale product precision",
     WIDTH: "multiplier of {bits} bits",
+    THRESHOLDS: "thresholds: one level of the exact sum per code, where the model has a chain of float32 operators",
+    OPERANDS: "operand rescale: each operand is brought to the sum's scale by a rounded fixed-point product",
+    DIVISOR: "mean divisor: 1/n is folded into the multiplier and truncated",
+    OFFSET: "mean zero point: raw codes are summed, and both zero points become one rounded number",
+    ORDER: "float32 operations: the runtime's own, in its order, each one rounded",
+    TABLE: "table precision: entries as the runtime computes and rounds them",
+    EXPONENTIAL: "fixed-point exponential, sum and reciprocal",
     PARITY: "zero-point parity: the zero point is added before the tie is broken, or after",
     TIE: "tie rule",
     TRUNCATION: "truncation",

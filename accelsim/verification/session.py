@@ -14,17 +14,20 @@ from accelsim.errors import GraphError, InputError
 from accelsim.graph import Graph, Layer
 from accelsim.importers import load_graph, resolve_model
 from accelsim.values import gather_inputs
+from accelsim.verification import names
 from accelsim.verification.effect import output_effect
-from accelsim.verification.ladder import Pair
 from accelsim.verification.layers import LayerStudy
 from accelsim.verification.machine import MOVING, Machine
-from accelsim.verification.oracles import FAKE_QUANT, Oracle, is_float, make_oracle
+from accelsim.verification.oracles import FAKE_QUANT, Oracle, RewritingOracle, is_float, make_oracle
+from accelsim.verification.records import Finding
 from accelsim.verification.report import VerificationReport
+from accelsim.verification.steps import Pair
 from accelsim.verification.structure import findings, paired
 from accelsim.verification.tolerance import Tolerance
 from accelsim.verification.widths import study_widths
 
 Array = NDArray[Any]
+EVERY = "every layer"
 Progress = Callable[[str, int, int], None]
 
 
@@ -90,8 +93,9 @@ class _Verification:
         last = graph.outputs[0].tensor
         for i in range(count):
             feed = {name: batch[i] for name, batch in batches.items()}
-            theirs, ours = self._theirs(feed), self._machine.run(feed)
-            seen |= set(self._one(i, {**feed, **theirs}, ours, studies))
+            theirs, plain = self._theirs(feed)
+            ours = self._machine.run(feed)
+            seen |= set(self._one(i, {**feed, **theirs}, ours, studies, plain))
             if last in theirs:
                 outputs.append((theirs[last], ours[last]))
             if self._progress is not None:
@@ -106,7 +110,7 @@ class _Verification:
             inferences=count,
             layers=tuple(studies[name].result() for name in studies if name in seen),
             output=output_effect(last, outputs, labels if len(outputs) == count else None),
-            findings=tuple(findings(self._oracle.graph, graph, self._pairs)),
+            findings=(*findings(self._oracle.graph, graph, self._pairs), *self._rewriting(studies)),
             unmatched=self._unmatched(seen),
             widths=study_widths(self._machine, batches, labels),
         )
@@ -132,11 +136,25 @@ class _Verification:
             is_float=is_float(self._name),
             rule=self._oracle.graph.arithmetic,
         )
-        return LayerStudy(pair, self._tolerance)
+        oracle = self._oracle
+        rewriting = oracle.rewriting_of(pair.reference.output) if isinstance(oracle, RewritingOracle) else ""
+        return LayerStudy(pair, self._tolerance, rewriting)
 
-    def _theirs(self, feed: Mapping[str, Array]) -> dict[str, Array]:
-        """The oracle's codes under the machine's names of tensors."""
-        made = self._oracle.run({self._their_inputs[name]: values for name, values in feed.items()})
+    def _rewriting(self, studies: Mapping[str, LayerStudy]) -> Iterator[Finding]:
+        """What an oracle that changes the model put in whose place, where that makes other codes."""
+        found = [finding for study in studies.values() if (finding := study.finding()) is not None]
+        if isinstance(self._oracle, RewritingOracle) and found:
+            yield Finding(layer=EVERY, kind=names.REWRITING, text=self._oracle.rewriting)
+        yield from found
+
+    def _theirs(self, feed: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
+        """The oracle's codes under the machine's names of tensors; and those of the model as it stands, of a rewriting oracle."""
+        inputs = {self._their_inputs[name]: values for name, values in feed.items()}
+        made = self._oracle.run(inputs)
+        plain = self._oracle.plain(inputs, made) if isinstance(self._oracle, RewritingOracle) else {}
+        return self._named(made), self._named(plain)
+
+    def _named(self, made: Mapping[str, Array]) -> dict[str, Array]:
         graph, found = self._machine.graph, {}
         for layer in graph.layers:
             other = self._pairs.get(layer.name)
@@ -145,7 +163,12 @@ class _Verification:
         return found
 
     def _one(
-        self, inference: int, theirs: dict[str, Array], ours: Mapping[str, Array], studies: Mapping[str, LayerStudy]
+        self,
+        inference: int,
+        theirs: dict[str, Array],
+        ours: Mapping[str, Array],
+        studies: Mapping[str, LayerStudy],
+        plain: Mapping[str, Array],
     ) -> Iterator[str]:
         """Every layer of one inference; a tensor that the oracle does not show is the machine's, from the oracle's inputs."""
         graph = self._machine.graph
@@ -154,7 +177,7 @@ class _Verification:
             sources = [known[name] for name in layer.inputs]
             if layer.output in theirs and layer.name in studies:
                 study, oracle = studies[layer.name], theirs[layer.output]
-                study.forced(inference, sources, oracle)
+                study.forced(inference, sources, oracle, plain.get(layer.output))
                 study.chained(oracle, ours[layer.output])
                 yield layer.name
             elif layer.output not in known:

@@ -10,8 +10,8 @@ import numpy as np
 from accelsim.graph import Graph, Layer, MacLayer, Reshape
 from accelsim.numerics import Requant
 from accelsim.verification import names
-from accelsim.verification.ladder import same
 from accelsim.verification.records import Finding
+from accelsim.verification.steps import same
 
 
 def paired(reference: Graph, mine: Graph) -> dict[str, Layer]:

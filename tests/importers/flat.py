@@ -44,6 +44,7 @@ TABLES = {
 }
 DTYPES = {
     "FLOAT32": np.float32,
+    "FLOAT16": np.float16,
     "INT32": np.int32,
     "INT64": np.int64,
     "INT16": np.int16,

@@ -1,4 +1,4 @@
-"""Fake quantization against the frameworks themselves: torch, Brevitas and qonnx (another environment), ONNX, ORT, LiteRT."""
+"""Fake quantization against the frameworks themselves: torch, Brevitas, qonnx and AIMET (other environments), ONNX, ORT, LiteRT."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from accelsim.quant import FAKE_QUANT_RULES, codes_as, dequantize, fake_quant_as
 from tests.importers.flat import Op, T, tflite_bytes
 
 PYTHON = os.environ.get("ACCELSIM_TORCH_PYTHON", "")
+AIMET = os.environ.get("ACCELSIM_AIMET_PYTHON", "")
 ROWS, VALUES = 8, 2048
 Case = dict[str, Any]
 
@@ -55,9 +56,13 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, NDArray[Any]]:
     """What the frameworks of the other environment make of every case."""
     if not Path(PYTHON).is_file():
         pytest.skip("ACCELSIM_TORCH_PYTHON names no Python with torch, brevitas and qonnx")
-    folder = tmp_path_factory.mktemp("frameworks")
+    return made_by(PYTHON, "run_frameworks.py", tmp_path_factory.mktemp("frameworks"))
+
+
+def made_by(python: str, script: str, folder: Path) -> dict[str, NDArray[Any]]:
+    """What ``script`` makes of every case."""
     np.savez(folder / "cases.npz", **{f"{name}_{i}": v for i, one in enumerate(CASES) for name, v in one.items()})
-    command = [PYTHON, str(Path(__file__).with_name("run_frameworks.py")), str(folder / "cases.npz")]
+    command = [python, str(Path(__file__).with_name(script)), str(folder / "cases.npz")]
     done = subprocess.run([*command, str(folder / "out.npz")], capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     with np.load(folder / "out.npz") as held:
@@ -85,6 +90,25 @@ def test_no_number_differs_from_the_framework(theirs: dict[str, Any], name: str,
         compared += ours.size
     assert (wrong, compared) == (0, (len(CASES) - skipped) * ROWS * VALUES)
     assert skipped <= 4
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", ["tensor", "channels"])
+def test_no_number_differs_from_aimet(name: str, aimet: dict[str, Any]) -> None:
+    """aimet-onnx's C++ quantizer, which computes in float32 whatever it is given."""
+    wrong = 0
+    for i, one in enumerate(CASES):
+        ours = fake_quant_as(one["x"].astype(np.float32), framework="aimet-onnx", **columns(one))
+        wrong += int((ours != aimet[f"{name}_{i}"]).sum())
+    assert (wrong, len(CASES) * ROWS * VALUES) == (0, 1_310_720)
+
+
+@pytest.fixture(scope="module")
+def aimet(tmp_path_factory: pytest.TempPathFactory) -> dict[str, NDArray[Any]]:
+    """What AIMET makes of every case."""
+    if not Path(AIMET).is_file():
+        pytest.skip("ACCELSIM_AIMET_PYTHON names no Python with aimet-onnx")
+    return made_by(AIMET, "run_aimet.py", tmp_path_factory.mktemp("aimet"))
 
 
 @pytest.mark.oracle

@@ -122,12 +122,9 @@ def test_files_are_kept_apart(network: Path, calib: Path, tmp_path: Path) -> Non
     assert "ends in .onnx" in cli("quantize", network, "--calib", calib, "-o", tmp_path / "q.tflite").stderr
     unlabelled = cli("quantize", network, "--calib", calib, "--test", calib, "-o", tmp_path / "q.onnx")
     assert "has no 'labels'" in unlabelled.stderr
-    tflite = tmp_path / "a.tflite"
-    tflite.write_bytes(b"TFL3")
-    assert (
-        "float .tflite and other formats are not read"
-        in cli("quantize", tflite, "--calib", calib, "-o", tmp_path / "q.onnx").stderr
-    )
+    other = tmp_path / "a.pb"
+    other.write_bytes(b"")
+    assert "a.pb: expected" in cli("quantize", other, "--calib", calib, "-o", tmp_path / "q.onnx").stderr
 
 
 def test_an_evaluator_that_cannot_is_named(calib: Path, tmp_path: Path) -> None:
@@ -148,12 +145,7 @@ def test_a_float_network_says_how_to_run_it(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_row_of_the_table_is_what_is_measured() -> None:
     """The docs' 4-bit row, by the script that wrote it; an image more or less where another processor sums in another order."""
-    spec = importlib.util.spec_from_file_location("make_quantize", DOCS / "make_quantize.py")
-    assert spec is not None
-    assert spec.loader is not None
-    maker = importlib.util.module_from_spec(spec)
-    sys.modules["make_quantize"] = maker
-    spec.loader.exec_module(maker)
+    maker = docs_maker()
     row = maker.row(4)
     written = next(cells for cells in table_rows() if cells[0] == "4")
     made = maker.table([row]).splitlines()[-1]
@@ -162,9 +154,21 @@ def test_a_row_of_the_table_is_what_is_measured() -> None:
     assert row.codes["finn"] <= 10, "one image's logits"
 
 
-def table_rows() -> list[list[str]]:
-    """Numbers of each row of the page's table."""
+def docs_maker() -> Any:
+    """The script that writes the page's tables."""
+    spec = importlib.util.spec_from_file_location("make_quantize", DOCS / "make_quantize.py")
+    assert spec is not None
+    assert spec.loader is not None
+    maker = importlib.util.module_from_spec(spec)
+    sys.modules["make_quantize"] = maker
+    spec.loader.exec_module(maker)
+    return maker
+
+
+def table_rows(name: str = "table") -> list[list[str]]:
+    """Numbers of each row of a table of the page."""
     text = (DOCS / "quantize.md").read_text(encoding="utf-8")
+    text = text.split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0]
     return [re.findall(r"\d[\d.,]*", line) for line in text.splitlines() if re.match(r"\| \d \|", line)]
 
 

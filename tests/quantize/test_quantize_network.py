@@ -158,7 +158,11 @@ def test_what_cannot_be_quantized_is_named(tmp_path: Path) -> None:
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
-    for name, text in (("a.tflite", "float .tflite"), ("a.onnx", "malformed|expected")):
+    for name, text in (
+        ("a.tflite", "not a .tflite file"),
+        ("a.onnx", "malformed|expected"),
+        ("a.pb", "float .onnx or .tflite file"),
+    ):
         path = tmp_path / name
         path.write_bytes(b"no model")
         with pytest.raises(ModelError, match=text):
@@ -187,8 +191,10 @@ def test_calibration_data_that_does_not_fit(given: dict[str, Any], text: str, tm
 def test_calibration_that_overflows_is_located(tmp_path: Path) -> None:
     net = Net(1, SHAPE)
     y = net.node("Conv", "x", net.constant(np.full((2, 3, 1, 1), 3e38)))
-    with np.errstate(all="ignore"), pytest.raises(InputError, match="inference 0 makes tensor 't0' infinite or NaN"):
-        refused(net, y, tmp_path)
+    for equalize in (False, True):
+        text = "inference 0 makes tensor 't0' infinite or NaN"
+        with np.errstate(all="ignore"), pytest.raises(InputError, match=text):
+            refused(net, y, tmp_path, equalize=equalize)
 
 
 @pytest.mark.parametrize("form", ["conv", "grouped", "gemm", "matmul"])
@@ -276,3 +282,12 @@ def test_widths_that_qdq_has_not(tmp_path: Path) -> None:
         quantize_network(path, {"x": images(1, 2)}, settings=Settings(acts=5), dialect="qdq")
     with pytest.raises(ConfigError, match="evaluator 'torch'"):
         quantize_network(path, {"x": images(1, 2)}, evaluator="torch")
+
+
+def test_a_rectifier_behind_what_only_moves_stands_alone(tmp_path: Path) -> None:
+    net = Net(1, SHAPE)
+    y = net.node("Concat", "x", net.node("Conv", "x", net.normal(2, 3, 1, 1)), axis=1)
+    path = save(net.model(net.node("Relu", y)), tmp_path)
+    made = quantize_network(path, {"x": images(1, 3)})
+    assert made.acts["t1"] == made.acts["x"]
+    assert made.acts["t2"].low == 0 > made.acts["t1"].low

@@ -98,7 +98,7 @@ def bound_of(
     kh, kw, v, u = space.taps[t]
     oc, ic, groups = space.channels[c]
     return evaluate(
-        array_of(bits, arch), _limits(layer, bits, arch, kept), _energies(layer, graph, arch, table, kept),
+        array_of(bits, arch), _limits(layer, bits, arch, kept), _energies(layer, graph, arch, table),
         _shape(layer, graph, arch), oh, ow, oc, ic, kh, kw, groups, n, order, space.rows[0, y, v], space.columns[0, x, u], space.rows[2, y, v],
         space.columns[2, x, u], n * space.rows[1, y, v] * space.columns[1, x, u],
     )  # fmt: skip

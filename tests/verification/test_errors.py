@@ -13,6 +13,8 @@ from click.testing import CliRunner, Result
 import accelsim
 from accelsim.cli import main
 from accelsim.errors import AccelsimError, ConfigError, GraphError, InputError
+from tests.importers.onnx.models import Net
+from tests.importers.onnx.runtime import save
 from tests.verification.networks import chain, digits, images
 
 
@@ -138,9 +140,14 @@ def test_command_that_cannot_run(arguments: tuple[str, ...], tmp_path: Path) -> 
     assert not target.exists()
 
 
-def test_layers_without_a_floating_point_reading_are_not_called_a_match() -> None:
-    """Thresholds hold no scales: the machine would be compared with itself."""
-    done = cli("digits_w4a4", "--arch", "edge_16x16", "--arithmetic", "finn", "--count", 1)
+def test_layers_without_a_floating_point_reading_are_not_called_a_match(tmp_path: Path) -> None:
+    """A table of a function that the reading does not know: the machine would be compared with itself."""
+    net = Net(np.random.default_rng(0), qdq=True)
+    net.unary("Elu", net.input((1, 16)))
+    feed = tmp_path / "feed.npz"
+    np.savez(feed, **net.random_feeds()[0])
+    path = save(net.model(), tmp_path)
+    done = cli(path, "--arch", "edge_16x16", "--arithmetic", "onnxruntime", "--inputs", feed)
     assert done.exit_code == 2
     assert "could not be compared" in done.stderr
     assert "INCOMPLETE" in done.stdout

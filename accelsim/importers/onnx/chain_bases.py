@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.graph import BinaryLut, Dense, Lut, MacGeometry, MacLayer
+from accelsim.graph import BinaryLut, Dense, Lut, MacGeometry, MacLayer, RealFunction
 from accelsim.importers.onnx.chains import Chained, Final
 from accelsim.importers.onnx.formulas import Floats, dequantize
 from accelsim.importers.onnx.network import Codes, Shape, view
@@ -21,13 +21,22 @@ from accelsim.numerics import INT32, IntFormat, Requantization, Thresholds
 from accelsim.quant import requantization_from_scales
 from accelsim.quant.thresholds import thresholds_of
 
+
+class Folded(TypedDict, total=False):
+    """Labels of a layer for the host."""
+
+    scales: Floats
+    real_bias: Floats | None
+
+
 Integers = NDArray[np.int64]
 MAX_TABLE_BITS = 8
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Sums:
-    """Sums of the array: ``weights`` (oc, kh, kw, ic/groups) over codes of ``image``; a sum is worth ``unit``, (1,) or (oc,).
+    """Sums of the array: ``weights`` (oc, kh, kw, ic/groups) over codes of ``image``; a sum is worth ``unit``, (1,) or (oc,),
+    which is the image's scale times ``scales``.
 
     ``divisor`` is the number of cells that an average pool divides by, in float32, after scaling.
     """
@@ -42,6 +51,7 @@ class Sums:
     weights: NDArray[Any]
     weight_format: IntFormat
     unit: NDArray[np.float64]
+    scales: Floats
     divisor: int = 1
 
     @property
@@ -58,7 +68,10 @@ class Sums:
 
     def real(self, sums: Integers) -> Floats:
         """What the float graph holds for sums (C, n): exact where scales are powers of two."""
-        real: Floats = (sums * self.unit[:, None]).astype(np.float32)
+        real: Floats = self._divided((sums * self.unit[:, None]).astype(np.float32))
+        return real
+
+    def _divided(self, real: Any) -> Any:
         return real if self.divisor == 1 else real / np.float32(self.divisor)
 
     def probes(self) -> Floats:
@@ -69,12 +82,16 @@ class Sums:
         """The layer with thresholds, or with the multiplier and bias nearest to the chain."""
         scheme = self.site.rules.scheme(self.operator)
         self.need_int32()
-        if scheme == Thresholds.scheme:
-            requant, bias = self._thresholds(chain, final), None
-        else:
-            requant, bias = self._scaled(scheme, chain, final)
         made = Codes(name, self.shape, final.quantization.format, final.quantization)
-        self.emit(made, requant, bias)
+        if scheme == Thresholds.scheme:
+            self.emit(
+                made,
+                self._thresholds(chain, final),
+                scales=self.scales,
+                function=lambda real: final.codes(chain.function(self._divided(real))),
+            )
+        else:
+            self.emit(made, *self._scaled(scheme, chain, final), **self._folded(chain, final))
 
     def need_int32(self) -> None:
         """RefusalError for sums that 32 bits may not hold."""
@@ -113,6 +130,16 @@ class Sums:
         )  # fmt: skip
         return requant, bias.astype(np.int64) if bias.any() else None
 
+    def _folded(self, chain: Chained, final: Final) -> Folded:
+        """Labels of the layer with the chain folded into real weights and a real bias, where ties go to the even code."""
+        line = chain.line
+        assert line is not None
+        if not isinstance(final, Quantizer) or final.rounding not in ("ROUND", "HALF_EVEN"):
+            return {}
+        scales = self.unit / self.image.known.scale / self.divisor * line.gain
+        bias = np.broadcast_to(line.offset, (self.geometry.oc,)).astype(np.float32)
+        return {"scales": scales.astype(np.float32), "real_bias": bias if bias.any() else None}
+
     def _say(self, gain: NDArray[np.float64], bias: NDArray[np.float64], final: Quantizer) -> None:
 
         def say(sentence: str) -> None:
@@ -130,14 +157,24 @@ class Sums:
         base, taken = self.site.layer_name, {layer.name for layer in self.site.net.layers}
         return next(name for i in count(1) if (name := base if i == 1 else f"{base} {i}") not in taken)
 
-    def emit(self, made: Codes, requant: Requantization, bias: Integers | None = None) -> None:
-        """Make the layer that writes ``made``."""
+    def emit(
+        self,
+        made: Codes,
+        requant: Requantization,
+        bias: Integers | None = None,
+        *,
+        scales: Floats | None = None,
+        real_bias: Floats | None = None,
+        function: RealFunction | None = None,
+    ) -> None:
+        """Make the layer that writes ``made``, labelled with the scales of its weights and the chain behind its sums."""
 
         def layer(output: str) -> MacLayer:
             return self.kind(
                 name=self._layer_name(), inputs=(self.source,), output=output, geometry=self.geometry,
                 weights=self.weights, weight_format=self.weight_format, bias=bias,
                 input_zero_point=self.image.known.zero_point, requant=requant,
+                weight_scales=scales, real_bias=real_bias, real_function=function,
             )  # fmt: skip
 
         if self.kind is Dense:
@@ -169,6 +206,7 @@ class OneTensor:
         common: dict[str, Any] = {
             "name": self.site.layer_name, "inputs": (self.source.tensor,), "output": name, "shapes": (shape,),
             "shape": shape, "source_operator": self.site.node.op.upper(),
+            "real_function": lambda real: final.codes(chain.function(real)),
         }  # fmt: skip
         low = self.source.format.min
         if len(columns) == 1:
@@ -209,6 +247,7 @@ class TwoTensors:
                 shape=np.broadcast_shapes(*shapes), source_operator=self.site.node.op.upper(),
                 table=codes.reshape(len(self.left.known.codes), -1), left_min=self.left.format.min,
                 right_min=self.right.format.min,
+                real_function=lambda a, b: final.codes(chain.function(self.operator(a, b))),
             )
         )  # fmt: skip
 

@@ -19,11 +19,11 @@ TANH_GELU = math.sqrt(2 / math.pi), 0.044715
 
 
 def wide(function: Callable[[Doubles], Doubles]) -> Function:
-    """``function`` of float32 numbers, computed in float64."""
+    """``function`` of float32 numbers, computed in float64; float64 numbers stay what they are."""
 
     def narrow(x: Floats) -> Floats:
         with np.errstate(all="ignore"):
-            return function(x.astype(np.float64)).astype(np.float32)
+            return function(x.astype(np.float64)).astype(_kind(x))
 
     return narrow
 
@@ -86,13 +86,17 @@ UNARY: Mapping[str, Function] = MappingProxyType(
 
 
 def _of_two(function: Callable[[Any, Any], Any]) -> FunctionOfTwo:
-    """``function`` in float32."""
+    """``function`` in float32, or in float64 where an operand is."""
 
     def quiet(a: Floats, b: Floats) -> Floats:
         with np.errstate(all="ignore"):
-            return np.asarray(function(a, b), np.float32)
+            return np.asarray(function(a, b), _kind(a, b))
 
     return quiet
+
+
+def _kind(*operands: NDArray[Any]) -> Any:
+    return np.float64 if np.float64 in [x.dtype for x in operands] else np.float32
 
 
 BINARY: Mapping[str, FunctionOfTwo] = MappingProxyType(

@@ -93,6 +93,7 @@ def _sums(site: Site, form: Form, image: Codes, operands: Operands) -> None:
     base = Sums(
         site=site, kind=form.kind, operator=form.operator, image=image, source=form.source, shape=form.shape,
         geometry=form.geometry, weights=operands.weights, weight_format=operands.format, unit=np.ones(1),
+        scales=np.ones(1, np.float32),
     )  # fmt: skip
     chained = chain(base, form.shape, f"a {site.node.op}", is_product=site.node.op == "MatMulInteger")
     name, model = site.output_name, site.net.model

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from accelsim.graph import HostPort, Lut
@@ -119,11 +121,12 @@ def _from_host(site: Site, value: HostReal, to: Quantizer) -> None:
 
 def _clamped(site: Site, source: Codes, to: Quantizer) -> Codes:
     name, shape = site.output_name, view(source.stored)
+    whole = replace(to, rounding="ROUND")  # the host has rounded; a quotient may be off its whole number by one ulp
     table = np.clip(source.known.codes, to.low, to.high).astype(to.format.dtype)
     site.net.layers.append(
         Lut(
             name=site.layer_name, inputs=(source.tensor,), output=name, shapes=(shape,), shape=shape,
-            source_operator="QUANT", table=table, input_min=source.format.min,
+            source_operator="QUANT", table=table, input_min=source.format.min, real_function=whole.codes,
         )
     )  # fmt: skip
     return site.net.make(name, source.shape, source.format, source.quantization)

@@ -43,7 +43,7 @@ def _sums(
     return Sums(
         site=site, kind=form.kind, operator=form.operator, image=image, source=form.source, shape=form.shape,
         geometry=form.geometry, weights=np.ascontiguousarray(weights), weight_format=fmt, unit=_unit(image, scales),
-        divisor=divisor,
+        scales=scales, divisor=divisor,
     )  # fmt: skip
 
 
@@ -64,6 +64,7 @@ def lower_product(site: Site) -> None:
         site=site, kind=Dense, operator="FULLY_CONNECTED", image=image, source=site.net.plain(image),
         shape=(*image.shape[:-1], units), geometry=MacGeometry(n=1, ih=rows, iw=1, ic=k, oh=rows, ow=1, oc=units),
         weights=np.ascontiguousarray(matrix.reshape(units, 1, 1, k)), weight_format=fmt, unit=_unit(image, scales),
+        scales=scales,
     )  # fmt: skip
     _with_bias(site, chain(sums, sums.shape, f"a {site.node.op}", is_product=True))
 

@@ -32,7 +32,7 @@ def sums_port(net: Network, name: str) -> HostPort:
         base.site.approximate("its float result is rounded once, as s_in * s_w times the integer sum")
     known = Quantization(float(np.float32(base.unit[0])), 0, INT32)
     made = net.make(name, value.shape, INT32, known)
-    base.emit(made, IDENTITY, bias)
+    base.emit(made, IDENTITY, bias, scales=base.scales)
     net.values[name] = Real(made)
     return HostPort(made.tensor, name, real=True, rounding=Rounding.HALF_EVEN)
 

@@ -24,8 +24,8 @@ from accelsim.numerics import Rounding
 
 FLOAT = "FLOAT32"
 REMEDY = (
-    "convert with full-integer post-training quantization: TFLiteConverter with optimizations=[DEFAULT], a "
-    "representative_dataset and target_spec.supported_ops=[TFLITE_BUILTINS_INT8]"
+    "quantize it with accelsim quantize, or convert with full-integer post-training quantization: TFLiteConverter with "
+    "optimizations=[DEFAULT], a representative_dataset and target_spec.supported_ops=[TFLITE_BUILTINS_INT8]"
 )
 
 

@@ -8,7 +8,7 @@ from accelsim.arch import Arithmetic
 from accelsim.errors import ConfigError
 from accelsim.graph import Graph
 from accelsim.importers import load_graph
-from accelsim.verification.oracles.base import Codes, Oracle
+from accelsim.verification.oracles.base import Codes, Oracle, RewritingOracle
 
 FAKE_QUANT = "fake-quant"
 FAKE_QUANT_64 = "fake-quant-float64"
@@ -62,4 +62,4 @@ def _runtime(name: str, path: Path) -> Oracle:
     return OnnxRuntime(path) if name == "onnxruntime" else OnnxReference(path)
 
 
-__all__ = ["FAKE_QUANT", "FAKE_QUANT_64", "ORACLES", "Codes", "Oracle", "is_float", "make_oracle"]
+__all__ = ["FAKE_QUANT", "FAKE_QUANT_64", "ORACLES", "Codes", "Oracle", "RewritingOracle", "is_float", "make_oracle"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -24,6 +24,20 @@ class Oracle(Protocol):
     def graph(self) -> Graph: ...
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> Codes: ...
+
+
+@runtime_checkable
+class RewritingOracle(Oracle, Protocol):
+    """An oracle that changes the model before it runs it: ``plain`` gives every tensor as the file says it, each from the
+    ``codes`` that :meth:`run` gave before it; ``rewriting_of`` names the operators behind one tensor, ``rewriting`` all.
+    """
+
+    @property
+    def rewriting(self) -> str: ...
+
+    def rewriting_of(self, tensor: str) -> str: ...
+
+    def plain(self, inputs: Mapping[str, NDArray[Any]], codes: Codes) -> Codes: ...
 
 
 def package(module: str, *, oracle: str, install: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from accelsim.graph import Graph
 from accelsim.importers import load_graph
 from accelsim.quant import dequantize
 from accelsim.verification.oracles.base import Codes, graph_codes, needs_suffix, package
+from accelsim.verification.oracles.rewriting import CUT_TYPES, cut_model, optimized_model, rewriting
 
 RUNTIME = "onnxruntime"
 REFERENCE = "onnx-ref"
@@ -28,9 +30,9 @@ def reference_rules() -> Arithmetic:
 class _Evaluator:
     """``session`` runs the model file with every tensor of codes among its outputs; ``graph`` is that model under its rules."""
 
-    def __init__(self, path: Path, graph: Graph, start: Callable[[bytes], Any]) -> None:
+    def __init__(self, graph: Graph, blob: bytes, names: list[str], start: Callable[[bytes], Any]) -> None:
         self.graph = graph
-        blob, self._names = exposed(path, graph)
+        self._names = names
         self._session = start(blob)
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> Codes:
@@ -40,18 +42,69 @@ class _Evaluator:
 
 
 class OnnxRuntime(_Evaluator):
-    """One session on the CPU, one thread, integer operators for signed activations too."""
+    """One session on the CPU as it comes, one thread, integer operators for signed activations too.
+
+    Tensors that its optimizer does away with are not shown: to ask for them would keep it from doing so.
+    """
 
     def __init__(self, path: Path) -> None:
         needs_suffix(str(path), ".onnx", oracle=RUNTIME)
-        module = package("onnxruntime", oracle=RUNTIME, install="onnxruntime")
-        graph = load_graph(path, arithmetic=RUNTIME)
-        options = module.SessionOptions()
+        self._module = package("onnxruntime", oracle=RUNTIME, install="onnxruntime")
+        onnx = package("onnx", oracle=RUNTIME, install="onnx")
+        graph, model = load_graph(path, arithmetic=RUNTIME), onnx.load(str(path))
+        codes = code_names(model, graph)
+        self._rewriting = rewriting(model, optimized_model(onnx, self._extended, model.SerializeToString()), codes)
+        blob, names = exposed(model, [name for name in codes if name not in self._rewriting.vanished])
+        super().__init__(graph, blob, names, lambda blob: self._start(blob, self._options()))
+        self._cut, self._made = cut_model(onnx, model, self._types())
+
+    @property
+    def rewriting(self) -> str:
+        """What the optimizer puts in whose place; nothing where it leaves the model alone."""
+        return str(self._rewriting) if self._rewriting.is_one else ""
+
+    def rewriting_of(self, tensor: str) -> str:
+        """Operators of the file and of the graph that runs, behind one tensor."""
+        return self._rewriting.of(tensor)
+
+    def plain(self, inputs: Mapping[str, NDArray[Any]], codes: Codes) -> Codes:
+        """Each tensor as the file says it, without any optimization, from the ``codes`` before it; none where some are missing."""
+        if not self._made or not codes.keys() >= self._made.keys():
+            return {}
+        feeds = {name: self.graph.tensors[name].to_host(codes[name]) for name in self._made}
+        theirs = self._unoptimized.run(list(self._made.values()), {**host_feeds(self.graph, inputs), **feeds})
+        return graph_codes(self.graph, dict(zip(self._made, theirs, strict=True)))
+
+    @cached_property
+    def _unoptimized(self) -> Any:
+        options = self._options()
+        options.graph_optimization_level = self._module.GraphOptimizationLevel.ORT_DISABLE_ALL
+        return self._start(self._cut, options)
+
+    def _types(self) -> dict[str, tuple[str, Any]]:
+        """Element type and shape of each tensor that :meth:`run` gives and that numpy can hold as it is."""
+        shown = {
+            o.name: (o.type.removeprefix("tensor(").removesuffix(")").upper(), o.shape)
+            for o in self._session.get_outputs()
+        }
+        return {name: shown[name] for name in self._names if shown[name][0] in CUT_TYPES}
+
+    def _options(self) -> Any:
+        options = self._module.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
         options.add_session_config_entry("session.qdqisint8allowed", "1")
-        providers = ["CPUExecutionProvider"]
-        super().__init__(path, graph, lambda blob: module.InferenceSession(blob, options, providers=providers))
+        return options
+
+    def _start(self, blob: bytes, options: Any) -> Any:
+        return self._module.InferenceSession(blob, options, providers=["CPUExecutionProvider"])
+
+    def _extended(self, blob: bytes, path: str) -> None:
+        """Write the graph that runs, before operators and tensors get the names of layouts for this CPU."""
+        options = self._options()
+        options.graph_optimization_level = self._module.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        options.optimized_model_filepath = path
+        self._start(blob, options)
 
 
 class OnnxReference(_Evaluator):
@@ -64,26 +117,32 @@ class OnnxReference(_Evaluator):
         model = onnx.load(str(path))
         qlinear = any(node.op_type.startswith("QLinear") for node in model.graph.node)
         graph = load_graph(path, arithmetic=reference_rules() if qlinear else arithmetic_named(RUNTIME))
-        super().__init__(path, graph, lambda blob: module.ReferenceEvaluator(onnx.load_from_string(blob)))
+        blob, names = exposed(model, code_names(model, graph))
+        super().__init__(graph, blob, names, lambda blob: module.ReferenceEvaluator(onnx.load_from_string(blob)))
 
 
-def exposed(path: Path, graph: Graph) -> tuple[bytes, list[str]]:
-    """The model with each of the Graph's computed tensors that it names among its outputs, and their names."""
-    onnx = package("onnx", oracle=RUNTIME, install="onnx")
-    model = onnx.load(str(path))
+def code_names(model: Any, graph: Graph) -> list[str]:
+    """Tensors of the file that layers of the Graph compute."""
     made = {name for node in model.graph.node for name in node.output}
-    wanted = [layer.output for layer in graph.layers if layer.output in made]
-    outputs = {output.name for output in model.graph.output}
+    return [layer.output for layer in graph.layers if layer.output in made]
+
+
+def exposed(model: Any, wanted: list[str]) -> tuple[bytes, list[str]]:
+    """The model with each tensor of ``wanted`` among its outputs, and their names."""
+    onnx = package("onnx", oracle=RUNTIME, install="onnx")
+    shown = onnx.ModelProto()
+    shown.CopyFrom(model)
+    outputs = {output.name for output in shown.graph.output}
     for name in wanted:
         if name not in outputs:
             # Type and shape are left to inference.
-            model.graph.output.append(onnx.ValueInfoProto(name=name))
-    inferred = onnx.shape_inference.infer_shapes(model)
+            shown.graph.output.append(onnx.ValueInfoProto(name=name))
+    inferred = onnx.shape_inference.infer_shapes(shown)
     types = {info.name: info for info in inferred.graph.value_info}
-    for output in model.graph.output:
+    for output in shown.graph.output:
         if output.name in types:
             output.CopyFrom(types[output.name])
-    return model.SerializeToString(), wanted
+    return shown.SerializeToString(), wanted
 
 
 def host_feeds(graph: Graph, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
