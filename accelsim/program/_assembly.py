@@ -43,9 +43,10 @@ def compressed_rows(first: Any, base: Any, source: Any, rows: Any, on: Any, coun
             if on[k] >= 0:
                 start[base[part] + rows[k] + 1] += 1
                 sources[base[part] + rows[k]] += source[part]
+    read, other = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
     for i in range(count):
         start[i + 1] += start[i]
-    read, other = start[:-1].copy(), start[:-1] + sources
+        read[i], other[i] = start[i], start[i] + sources[i]
     dependencies = np.empty(start[count], dtype=np.int32)
     for part in range(len(base)):
         at = read if source[part] else other

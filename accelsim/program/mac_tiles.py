@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -14,6 +16,12 @@ from accelsim.program.mapping import MacMapping
 
 Index = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+
+
+_ORDERS: Mapping[str, tuple[int, ...]] = {"weights_outer": (3, 0, 1, 2), "activations_outer": (0, 1, 2, 3)}
+"""Axes of the output view from the outermost loop in."""
+_INNERMOST_FIRST = {"weights_outer": (5, 4, 3, 2, 1, 0, 6), "activations_outer": (5, 4, 3, 6, 2, 1, 0)}
+"""Axes of :mod:`accelsim.program._tiles` from the innermost loop out."""
 
 
 def cuts(size: int, tile: int) -> tuple[Index, Index]:
@@ -137,18 +145,21 @@ def enumerate_tiles(g: MacGeometry, m: MacMapping) -> MacTiles:
     """The loop nest of ``m`` over ``g``, flattened; the reduction (kernel rows, columns, channels) is innermost."""
     from accelsim.program._tiles import loop_nest
 
-    channels, outer = _channel_blocks(g, m), m.order == "weights_outer"
-    size, tile = (g.n, g.oh, g.ow, g.kh, g.kw, g.ic_per_group), (m.n, m.oh, m.ow, m.kh, m.kw, m.ic)
+    channels, order = np.stack(_channel_blocks(g, m)), _ORDERS[m.order]
+    sizes, steps = (g.n, g.oh, g.ow, g.kh, g.kw, g.ic_per_group), (m.n, m.oh, m.ow, m.kh, m.kw, m.ic)
+    counts = *(-(-size // step) for size, step in zip(sizes, steps, strict=True)), channels.shape[1]
     windows = (
-        (g.stride_h, g.dilation_h, g.pad_top, g.upsample_h),
-        (g.stride_w, g.dilation_w, g.pad_left, g.upsample_w),
+        (g.stride_h, g.dilation_h, g.pad_top, g.upsample_h, g.ih),
+        (g.stride_w, g.dilation_w, g.pad_left, g.upsample_w, g.iw),
     )
-    sizes, steps, window, shape = (np.array(part, dtype=np.int64) for part in (size, tile, windows, g.input_shape))
-    boxes, groups, flags = loop_nest(sizes, steps, np.stack(channels), window, shape, g.ic_per_group, outer)
+    nest, count, size, tile, window = (
+        np.array(part, dtype=np.int64) for part in (_INNERMOST_FIRST[m.order], counts, sizes, steps, windows)
+    )
+    boxes, flags = loop_nest(math.prod(counts), nest, count, size, tile, channels, g.ic_per_group, window)
     output, weights, inputs = (Boxes(lo, hi) for lo, hi in boxes)
     first_step, last_step, new_weights, new_inputs = flags
-    stops = (*(cuts(size, tile)[1] for size, tile in ((g.n, m.n), (g.oh, m.oh), (g.ow, m.ow))), channels[1])
-    order = (3, 0, 1, 2) if outer else (0, 1, 2, 3)
+    groups = (weights.hi[:, 0] - weights.lo[:, 0] + g.oc_per_group - 1) // g.oc_per_group
+    stops = (*(cuts(size, step)[1] for size, step in zip(sizes[:3], steps[:3], strict=True)), channels[1])
     return MacTiles(
         output, weights, inputs, groups, first_step, last_step, new_weights, new_inputs, stops=stops, order=order
     )
