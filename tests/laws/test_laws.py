@@ -34,13 +34,18 @@ def assert_same(values: dict[str, np.ndarray], expected: dict[str, np.ndarray]) 
         np.testing.assert_array_equal(values[name], expected[name], err_msg=name)
 
 
-@many
-@given(seeds)
-def test_law_1_simpy_schedule_equals_numba_schedule(seed: int) -> None:
-    program = random_program(seed)
+def agreed(program: Program) -> Timeline:
+    """The Timeline of both schedulers."""
     fast, observable = schedule(program), schedule_simpy(program)
     np.testing.assert_array_equal(fast.start, observable.start)
     np.testing.assert_array_equal(fast.finish, observable.finish)
+    return fast
+
+
+@many
+@given(seeds)
+def test_law_1_simpy_schedule_equals_numba_schedule(seed: int) -> None:
+    agreed(random_program(seed))
 
 
 @relaxed
@@ -142,8 +147,11 @@ def non_source_edges(program: Program) -> np.ndarray:
 @relaxed
 @given(seeds)
 def test_a_forgotten_dependency_is_found_by_the_checker_or_changes_nothing(seed: int) -> None:
+    check_a_forgotten_dependency(random_program(seed, most_layers=3), seed)
+
+
+def check_a_forgotten_dependency(program: Program, seed: int) -> None:
     """Whatever dependency is dropped: if some latencies make the tiled reader fail, the checker must have said so."""
-    program = random_program(seed, most_layers=3)
     edges = non_source_edges(program)
     if not len(edges):
         return
