@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from accelsim.errors import HazardError, ProgramError
 from accelsim.graph import Graph
 from accelsim.program.footprint import slot_capacity
-from accelsim.program.fusion import Fused, fused_layers, window_bytes
+from accelsim.program.fusion import Fused, window_bytes
 from accelsim.program.kinds import DRAM_ENGINES, WRITE_BACK, Engine, Memory
 from accelsim.program.program import Program
 from accelsim.program.residency import overlap, shared_memory, tensor_bytes
@@ -35,7 +35,7 @@ def kept_places(program: Program) -> dict[int, Place]:
     """The place of every kept tensor, by the layer that makes it."""
     keeps = np.flatnonzero(program.of_engine(Engine.KEEP))
     layers, first = np.unique(program.layer[keeps], return_index=True)
-    fused = {pair.maker: pair for pair in fused_layers(program.graph, program.mappings)}
+    fused = {pair.maker: pair for pair in program.fused}
     places = (
         _place(program, int(layer), int(keeps[at]), fused.get(int(layer)))
         for layer, at in zip(layers, first, strict=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from accelsim.arch import Arch
 from accelsim.graph import Graph
 from accelsim.program.array_model import pipelines_tiles
+from accelsim.program.fusion import Fused, fused_layers
 from accelsim.program.kinds import DMA_QUEUES, Engine, Memory
 from accelsim.program.mapping import Mapping
 
@@ -118,6 +119,11 @@ class Program:
         kept = ~(compute[waiting] & compute[on] & (self.core[waiting] == self.core[on]))
         start = np.concatenate([[0], np.cumsum(np.bincount(waiting[kept], minlength=len(self)))]).astype(np.int64)
         return start, on[kept]
+
+    @cached_property
+    def fused(self) -> tuple[Fused, ...]:
+        """The pairs of layers that are computed in step."""
+        return fused_layers(self.graph, self.mappings)
 
     @cached_property
     def macs(self) -> int:

@@ -9,6 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.program import Engine, Program
+from accelsim.program.fusion import Fused
+
+_ARRAY = (Engine.COMPUTE,)
+_WORK = (Engine.COMPUTE, Engine.VECTOR)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,5 +42,19 @@ class Timeline:
 
     @cached_property
     def layer_cycles(self) -> NDArray[np.int64]:
-        """How far each layer moves the finish of the network; the entries add up to ``total_cycles``."""
-        return np.diff(self.layer_finish, prepend=0)
+        """How far each layer moves the finish of the network; the entries add up to ``total_cycles``.
+
+        Two layers in step move it together. Each is given its array cycles, and the rest in proportion to what array and vector unit do.
+        """
+        cycles = np.diff(self.layer_finish, prepend=0)
+        for pair in self.program.fused:
+            array, work = (self._busy(pair, engines) for engines in (_ARRAY, _WORK))
+            both = cycles[pair.maker] + cycles[pair.reader]
+            mine = np.clip(both * work[0] // work.sum(), min(array[0], both), max(both - array[1], 0))
+            cycles[pair.maker], cycles[pair.reader] = mine, both - mine
+        return cycles
+
+    def _busy(self, pair: Fused, engines: tuple[Engine, ...]) -> NDArray[np.int64]:
+        """Cycles of ``engines`` for the maker and for the reader of a pair."""
+        works, layers = np.isin(self.program.engine, engines), (pair.maker, pair.reader)
+        return np.array([self.program.cycles[works & (self.program.layer == layer)].sum() for layer in layers])

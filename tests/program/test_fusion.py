@@ -226,6 +226,17 @@ def test_the_two_layers_overlap_and_a_slow_dram_is_spared() -> None:
     assert together.total_cycles < apart.total_cycles
 
 
+@pytest.mark.parametrize("kinds", [("conv", "conv"), ("conv", "pool"), ("pool", "conv")])
+def test_the_cycles_of_a_pair_are_shared_by_its_work(kinds: tuple[str, str]) -> None:
+    """Each has its array cycles at least; the sum is how far both move the finish of the network."""
+    timeline = schedule(built(images(*kinds, size=16), {1: 2}, machine()))
+    program = timeline.program
+    array = [int(program.cycles[program.of_engine(Engine.COMPUTE) & (program.layer == i)].sum()) for i in (0, 1)]
+    assert timeline.layer_cycles.sum() == timeline.total_cycles
+    assert (timeline.layer_cycles >= array).all()
+    assert (timeline.layer_cycles > 0).all()
+
+
 @pytest.mark.parametrize(
     ("graph", "reader", "reason"),
     [
