@@ -45,6 +45,8 @@ SETS = [
     pytest.param((32, 8, 8, 20), marks=pytest.mark.slow),
 ]
 Widths = tuple[int, int, int, int]
+TILES = 60
+"""Of each kind; a quarter of them on 32x32 processing elements, whose simulation takes that many times longer."""
 
 
 def design(module: str, folder: Path, widths: Widths, **more: int) -> Design:
@@ -137,8 +139,8 @@ def test_weight_stationary_sums_and_cycles(widths: Widths, tmp_path: Path) -> No
     side, accumulator = widths[0], widths[3]
     rng = np.random.default_rng(side)
     array = design("array_ws", tmp_path, widths, ADDR_BITS=10)
-    tiles = [random_tile(rng, widths) for _ in range(60)]
-    tiles += [random_tile(rng, widths, overlapped=True) for _ in range(60)]
+    tiles = [random_tile(rng, widths) for _ in range(TILES if side <= 16 else TILES // 4)]
+    tiles += [random_tile(rng, widths, overlapped=True) for _ in range(TILES if side <= 16 else TILES // 4)]
     outcomes = play_ws(array, tiles)
     check_sums(tiles, outcomes, accumulator, per_add=side)
     for tile, outcome in zip(tiles, outcomes, strict=True):

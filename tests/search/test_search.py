@@ -265,7 +265,8 @@ def check_best(objective: str, cores: tuple[int, str], edits: dict[str, object],
     """Every tiling that fits, scheduled one by one."""
     arch = load_arch("tiny_8x8").with_({"weight_buffer.size_bytes": 128, "activation_buffer.size_bytes": 128})
     arch = arch.with_({"cores.count": cores[0], "cores.split": cores[1], **edits})
-    layer, graph = layer_of(SMALL if cores[0] == 1 else replace(SMALL, iw=2, ow=2, kw=1, pad_left=0, ic=2))
+    whole = cores[0] == 1 and kept == THROUGH_DRAM
+    layer, graph = layer_of(SMALL if whole else replace(SMALL, iw=2, ow=2, kw=1, pad_left=0, ic=2))
     found = search_mapping(layer, graph=graph, arch=arch, objective=objective, table=TABLE, kept=kept)
     space = space_on(arch, *shares_of(layer, graph, arch))
     least, legal = np.inf, 0
