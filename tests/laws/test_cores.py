@@ -29,7 +29,7 @@ EDGE = load_arch("edge_16x16")
 FAST = EDGE.with_({"dram.bandwidth_bytes_per_s": 10**15, "dram.latency_ns": 0.0})
 """The port is never what a layer waits for: each transfer takes a cycle."""
 seeds = st.integers(0, 2**32 - 1)
-relaxed = settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+relaxed = settings(deadline=None, max_examples=45, suppress_health_check=list(HealthCheck))
 
 
 def several(seed: int, *, most_layers: int = 5) -> Program:

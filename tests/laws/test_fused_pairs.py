@@ -17,7 +17,7 @@ from tests.laws.test_laws import agreed, assert_same, check_a_forgotten_dependen
 from tests.program.test_fusion import images
 
 seeds = st.integers(0, 2**32 - 1)
-relaxed = settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
+relaxed = settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
 
 
 def in_step(seed: int) -> Program:

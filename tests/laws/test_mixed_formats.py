@@ -22,7 +22,7 @@ from tests.mixed_formats import mixed_arch, mixed_graph, mixed_input, mixed_prog
 from tests.networks import conv
 
 seeds = st.integers(0, 2**32 - 1)
-relaxed = settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
+relaxed = settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
 
 
 def assert_same(values: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:

@@ -39,7 +39,6 @@ SETS = [
     (4, 16, 8, 24),
     (8, 8, 8, 16),
     (8, 4, 8, 16),
-    (16, 8, 8, 20),
     pytest.param((8, 16, 16, 32), marks=pytest.mark.slow),
     pytest.param((16, 8, 16, 24), marks=pytest.mark.slow),
     pytest.param((32, 8, 8, 20), marks=pytest.mark.slow),
