@@ -15,15 +15,17 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from accelsim.display import View, register
 from accelsim.errors import AccelsimError
 
 if TYPE_CHECKING:
     from accelsim.arch import Arch, load_arch, preset_names
+    from accelsim.builder import build_program
     from accelsim.graph import Graph
     from accelsim.importers import load_graph, supported_operators
     from accelsim.mapper import map_graph
     from accelsim.numerics import IntFormat
-    from accelsim.program import Program, build_program, check_program
+    from accelsim.program import Program, check_program
     from accelsim.report import compare
     from accelsim.result import Result
     from accelsim.simulation import Simulation, read_inputs, run, simulate
@@ -41,7 +43,7 @@ _HOME = {
     "Simulation": "accelsim.simulation",
     "Timeline": "accelsim.timing",
     "VerificationReport": "accelsim.verification",
-    "build_program": "accelsim.program",
+    "build_program": "accelsim.builder",
     "check_program": "accelsim.program",
     "compare": "accelsim.report",
     "load_arch": "accelsim.arch",
@@ -83,6 +85,15 @@ __all__ = [
     "supported_operators",
     "verify",
 ]
+
+
+def _view(function: str) -> View:
+    """A view of :mod:`accelsim.report`, which is imported when something is first printed."""
+    return lambda record: getattr(import_module("accelsim.report"), function)(record)
+
+
+register("Result", text=_view("summary_text"), html=_view("summary_html"))
+register("VerificationReport", text=_view("report_text"), html=_view("report_html"))
 
 
 def __getattr__(name: str) -> Any:

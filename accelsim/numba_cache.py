@@ -22,7 +22,19 @@ _config: Any = numba.config
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-COMPILED = ("arch", "graph", "kernels", "mapper", "numerics", "program", "quant", "search", "timing")
+COMPILED = (
+    "activity",
+    "arch",
+    "builder",
+    "graph",
+    "hardware",
+    "kernels",
+    "mapper",
+    "numerics",
+    "program",
+    "quant",
+    "timing",
+)
 """Packages with compiled functions, and all that those import; modules beside them at the top level count as well."""
 DIGEST_LENGTH = 16
 """Hexadecimal digits of the digest in the directory's name; 64 bits, as good as unique."""

@@ -11,18 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.arch import Arch, load_arch
+from accelsim.builder import build_program
 from accelsim.energy import table_of
 from accelsim.errors import GraphError, InputError
 from accelsim.graph import Graph, Reshape
 from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import map_graph
 from accelsim.program import Mapping as TileMapping
-from accelsim.program import Program, build_program, check_program
+from accelsim.program import Program, check_program
 from accelsim.result import Result, ValueSummary, summarize
 from accelsim.timing import Timeline, schedule, schedule_simpy
 
 if TYPE_CHECKING:
-    from accelsim.values import Values
+    from accelsim.execute import Values
 
 GREEDY = "greedy"
 """The mapper that takes milliseconds."""
@@ -66,7 +67,7 @@ def run(
     floats are accepted where the model itself begins with a float tensor. ``arithmetic`` overrides the machine's own.
     The values of the first ``check_inputs`` inferences (None: all) are also computed through the Program's tiles and
     buffers, in timeline order, and must agree. ``mapping`` says who cuts the layers into tiles: ``greedy``; ``cycles``, ``energy``
-    or ``edp`` for a search that minimises that layer by layer; or a YAML file (:func:`accelsim.search.read_mappings`), whose
+    or ``edp`` for a search that minimises that layer by layer; or a YAML file (:func:`accelsim.mapper.read_mappings`), whose
     gaps the greedy mapper fills, layer by layer. Raises an AccelsimError subclass that names the place.
     """
     machine = arch if isinstance(arch, Arch) else load_arch(arch)
@@ -78,7 +79,7 @@ def run(
     timeline = schedule(program) if scheduler == "numba" else schedule_simpy(program)
     values = None
     if inputs is not None:
-        from accelsim.values import compute_values
+        from accelsim.execute import compute_values
 
         values = compute_values(
             timeline, inputs, labels=labels, keep=keep, check_inputs=check_inputs, progress=progress
@@ -89,7 +90,7 @@ def run(
 def _mappings(graph: Graph, arch: Arch, how: str | Path) -> Sequence[TileMapping | None]:
     if how == GREEDY:
         return map_graph(graph, arch=arch)
-    from accelsim.search import OBJECTIVES, read_mappings, search_graph
+    from accelsim.mapper import OBJECTIVES, read_mappings, search_graph
 
     for objective in OBJECTIVES:
         if how == objective:

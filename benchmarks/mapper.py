@@ -17,13 +17,12 @@ import numpy as np
 from accelsim.arch import load_arch
 from accelsim.energy import load_table
 from accelsim.graph import MacLayer
+from accelsim.hardware.footprint import operand_bits
 from accelsim.importers import load_graph, resolve_model
-from accelsim.mapper import map_layer
-from accelsim.program.footprint import operand_bits
-from accelsim.search import search_mapping
-from accelsim.search._bounds import CYCLES, search
-from accelsim.search.search import FINALISTS, _energies, _limits, _shape, array_of
-from accelsim.search.space import space_of
+from accelsim.mapper import map_layer, search_mapping
+from accelsim.mapper._bounds import CYCLES, search
+from accelsim.mapper.search import FINALISTS, _energies, _limits, _shape, array_of
+from accelsim.mapper.space import space_of
 
 
 def main() -> None:

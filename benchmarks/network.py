@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import Any
 
 from accelsim.arch import Arch, load_arch
+from accelsim.builder import build_program
 from accelsim.energy import load_table
 from accelsim.graph import Graph, MacLayer
 from accelsim.importers import load_graph, resolve_model
-from accelsim.mapper import map_graph
-from accelsim.program import build_program, check_program
+from accelsim.mapper import map_graph, search_graph
+from accelsim.program import check_program
 from accelsim.result import summarize
-from accelsim.search import search_graph
 from accelsim.timing import schedule
 
 ROUNDS = 5

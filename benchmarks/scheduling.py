@@ -10,9 +10,10 @@ import sys
 import time
 
 from accelsim.arch import load_arch
+from accelsim.builder import build_program
 from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import map_graph
-from accelsim.program import build_program, check_program
+from accelsim.program import check_program
 from accelsim.timing import schedule, schedule_simpy
 
 

@@ -18,9 +18,9 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 
 from accelsim.importers import resolve_model  # noqa: E402
-from accelsim.quantize import Settings, evaluate_model, parse_layers, quantize_network  # noqa: E402
+from accelsim.ptq import Settings, evaluate_model, parse_layers, quantize_network  # noqa: E402
 from accelsim.simulation import read_inputs, run  # noqa: E402
-from tests.quantize.test_quantize_tflite import litert, noise, samples  # noqa: E402
+from tests.ptq.test_quantize_tflite import litert, noise, samples  # noqa: E402
 from tests.shared_models import SHARED  # noqa: E402
 
 PAGE = Path(__file__).with_name("quantize.md")

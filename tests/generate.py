@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from accelsim.arch import Arch, load_arch
+from accelsim.builder import build_program
 from accelsim.graph import (
     Add,
     AveragePool2D,
@@ -39,7 +40,7 @@ from accelsim.graph import (
 )
 from accelsim.mapper import map_graph
 from accelsim.numerics import INT8, Requant, Requantization, Thresholds
-from accelsim.program import MacMapping, Mapping, Program, VectorMapping, build_program
+from accelsim.program import MacMapping, Mapping, Program, VectorMapping
 from accelsim.program.fusion import fuse, obstacle, row_axis, window_bytes
 
 Rng = np.random.Generator

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from accelsim.arch import Arch
+from accelsim.builder import build_program
 from accelsim.execute import accumulator_formats
 from accelsim.execute.proof import prove
 from accelsim.graph import Graph, MacGeometry, MacLayer, Reshape, StridedSlice, Tensor, Transpose
 from accelsim.mapper import map_graph
 from accelsim.numerics import BIPOLAR, INT64, IntFormat, Overflow, Requant, Requantization, Thresholds, requantize_int
-from accelsim.program import MacMapping, Program, build_program
+from accelsim.program import MacMapping, Program
 from tests.generate import Builder, random_arch, random_mapping
 from tests.kernels.layers import random_codes, sums_by_definition
 

@@ -355,7 +355,7 @@ def test_interrupted_process_leaves_no_half_file(tmp_path: Path) -> None:
         "import signal, time\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from accelsim.cli import main\n"
-        "import accelsim.report.trace as trace\n"
+        "import accelsim.report.files as trace\n"
         "def slow(timeline, stream):\n"
         "    stream.write('half')\n"
         "    print('writing', flush=True)\n"

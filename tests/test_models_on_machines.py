@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from accelsim.arch import load_arch, preset_names
+from accelsim.builder import build_program
 from accelsim.execute import WholeReader, run_program
 from accelsim.graph import Graph
+from accelsim.hardware import Engine
 from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import map_graph
-from accelsim.program import Engine, Program, build_program, check_program
+from accelsim.program import Program, check_program
 from accelsim.timing import schedule, schedule_simpy
 from tests.shared_models import INT8_MODELS, model_path
 

@@ -127,7 +127,7 @@ NEEDS: dict[str, dict[str, Any]] = {
 }
 """What a parameter needs to matter: operands narrower or wider than the ports, sums that depend on their order, a slow DRAM."""
 ELSEWHERE = {"dma.zero_run_bits"}
-"""Matters for sparse weights only: tests/program/test_compression.py."""
+"""Matters for sparse weights only: tests/hardware/test_compression.py."""
 LABELS_ONLY = {"name", "description", "source"}
 
 

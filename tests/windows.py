@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from accelsim.graph import MacLayer
-from accelsim.program import Engine, Memory, Program
+from accelsim.hardware import Engine, Memory
+from accelsim.program import Program
 
 
 class Matrix(NamedTuple):

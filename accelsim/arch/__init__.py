@@ -1,7 +1,6 @@
 """The machine: a validated value, YAML in, JSON schema out, edits by dotted path."""
 
-from __future__ import annotations
-
+from accelsim.arch._suggest import did_you_mean, listing
 from accelsim.arch.arithmetic import ARITHMETICS, Arithmetic, arithmetic_named
 from accelsim.arch.compute import (
     AccumulatorConfig,
@@ -11,10 +10,12 @@ from accelsim.arch.compute import (
     TechConfig,
     VectorConfig,
 )
+from accelsim.arch.document import Document, read_document
 from accelsim.arch.load import load_arch, preset_names, presets_dir
 from accelsim.arch.memory import ActivationBufferConfig, BufferConfig, DmaConfig, DramConfig
 from accelsim.arch.model import Arch
 from accelsim.arch.schema import json_schema
+from accelsim.arch.validate import short
 
 __all__ = [
     "ARITHMETICS",
@@ -26,13 +27,18 @@ __all__ = [
     "BufferConfig",
     "CoresConfig",
     "DmaConfig",
+    "Document",
     "DramConfig",
     "RequantizerConfig",
     "TechConfig",
     "VectorConfig",
     "arithmetic_named",
+    "did_you_mean",
     "json_schema",
+    "listing",
     "load_arch",
     "preset_names",
     "presets_dir",
+    "read_document",
+    "short",
 ]

@@ -39,7 +39,7 @@ def accumulators_command(
 ) -> None:
     """Bound the partial sums of MODEL layer by layer, and print the smallest safe accumulators."""
     from accelsim.execute import accumulator_report
-    from accelsim.report.accumulators import NATURAL_WIDTH, accumulator_table
+    from accelsim.report import NATURAL_WIDTH, accumulator_table
 
     arch = _machine(machine, edits, arithmetic)
     graph = _graph(model, arch, arithmetic)
@@ -72,8 +72,8 @@ def _graph(model: str, arch: Arch | None, arithmetic: str | None) -> Graph:
 def _inputs(model: str, graph: Graph, path: str | None) -> Mapping[str, NDArray[Any]] | None:
     """Batches of codes by tensor, from ``path`` or from the inputs that ship with a packaged workload; None without any."""
     from accelsim.cli.inputs import given_or_shipped
+    from accelsim.execute import gather_inputs
     from accelsim.simulation import read_inputs
-    from accelsim.values import gather_inputs
 
     source = given_or_shipped(model, path, option="--input")
     return None if source is None else gather_inputs(graph, read_inputs(source)[0])

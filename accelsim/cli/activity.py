@@ -39,15 +39,13 @@ def activity_command(
     gated: bool,
 ) -> None:
     """Count zero operands and toggled bits of one inference of MODEL, and let its energy follow them."""
+    from accelsim.activity import activity_energy, measure_activity
     from accelsim.arch import load_arch
     from accelsim.cli.inputs import needed_inputs
     from accelsim.energy import table_of
-    from accelsim.energy.activity import activity_energy
-    from accelsim.execute.activity import measure_activity
-    from accelsim.report.activity import activity_page
-    from accelsim.report.table import list_table
+    from accelsim.execute import gather_inputs
+    from accelsim.report import activity_page, list_table
     from accelsim.simulation import read_inputs, run
-    from accelsim.values import gather_inputs
 
     source = needed_inputs(model, input_path, option="--input")
     done = run(model, arch=load_arch(machine, edits=parse_edits(edits)), arithmetic=arithmetic, mapping=mapping)

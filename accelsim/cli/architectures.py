@@ -14,7 +14,7 @@ from accelsim.cli.options import parse_edits, set_option
 def archs() -> None:
     """List the machines that ship with accelsim."""
     from accelsim.arch import load_arch, preset_names
-    from accelsim.report.table import list_table
+    from accelsim.report import list_table
 
     rows = [(name, load_arch(name).description) for name in preset_names()]
     show(list_table(("machine", "description"), rows), natural=200)

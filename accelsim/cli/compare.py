@@ -23,8 +23,7 @@ from accelsim.cli.options import arithmetic_option, parse_edits, set_option
 def compare_command(model: str, machines: tuple[str, ...], edits: tuple[str, ...], arithmetic: str | None) -> None:
     """Totals of MODEL on several machines side by side; --set edits all of them."""
     from accelsim.arch import load_arch
-    from accelsim.report.compare import compare
-    from accelsim.report.table import comparison_table
+    from accelsim.report import compare, comparison_table
     from accelsim.simulation import simulate
 
     loaded = [load_arch(machine, edits=parse_edits(edits)) for machine in machines]

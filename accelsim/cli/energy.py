@@ -11,7 +11,7 @@ from accelsim.cli.options import arithmetic_option, mapping_option, parse_edits,
 from accelsim.errors import ConfigError
 
 if TYPE_CHECKING:
-    from accelsim.report.energy import Page
+    from accelsim.report import Page
 
 _WIDE = 200
 
@@ -25,8 +25,7 @@ def energy() -> None:
 def list_tables() -> None:
     """List the energy tables that ship with accelsim."""
     from accelsim.energy import load_table, table_names
-    from accelsim.report.energy import list_rows
-    from accelsim.report.table import list_table
+    from accelsim.report import list_rows, list_table
 
     rows = list_rows([load_table(name) for name in table_names()])
     show(list_table(("table", "node", "voltage", "entries", "source"), rows), natural=_WIDE)
@@ -37,7 +36,7 @@ def list_tables() -> None:
 def show_table(table: str) -> None:
     """Print every entry of TABLE (a name or a YAML file): value, size law, range, source; and what fills its gaps."""
     from accelsim.energy import load_table
-    from accelsim.report.energy import table_page
+    from accelsim.report import table_page
 
     found = load_table(table)
     _show(table_page(found))
@@ -56,8 +55,7 @@ def show_table(table: str) -> None:
 def check_table(file: str) -> None:
     """Check the energy table in FILE: units, actions, laws, ranges, one technology; says what a machine would still lack."""
     from accelsim.arch import load_arch
-    from accelsim.energy import Costs, area_um2, load_table
-    from accelsim.energy.machine import part_sizes
+    from accelsim.energy import Costs, area_um2, load_table, part_sizes
 
     table = load_table(file)
     costs = Costs(table)
@@ -95,8 +93,7 @@ _SIZES: dict[str, float] = {
 )
 def import_ert(file: str, node_nm: float, voltage_v: float, source: str, words: tuple[str, ...]) -> None:
     """Turn Accelergy's energy reference table FILE into an energy table, on stdout."""
-    from accelsim.energy import read_ert
-    from accelsim.energy.ert import to_yaml
+    from accelsim.energy import read_ert, to_yaml
 
     widths = {}
     for text in words:
@@ -116,10 +113,7 @@ def import_ert(file: str, node_nm: float, voltage_v: float, source: str, words: 
 def report(model: str, machine: str, edits: tuple[str, ...], arithmetic: str | None, mapping: str) -> None:
     """Energy of MODEL in full: by layer and component, layer and tensor, entry of the table with its range; areas."""
     from accelsim.arch import load_arch
-    from accelsim.report.energy import energy_pages
-    from accelsim.report.table import fact_table
-    from accelsim.result.cells import left_out, made_with
-    from accelsim.result.energy_cells import energy_facts
+    from accelsim.report import energy_facts, energy_pages, fact_table, left_out, made_with
     from accelsim.simulation import simulate
 
     result = simulate(model, arch=load_arch(machine, edits=parse_edits(edits)), arithmetic=arithmetic, mapping=mapping)
@@ -132,7 +126,7 @@ def report(model: str, machine: str, edits: tuple[str, ...], arithmetic: str | N
 
 
 def _show(page: Page) -> None:
-    from accelsim.report.table import list_table
+    from accelsim.report import list_table
 
     click.echo(page.title)
     show(list_table(page.columns, page.rows), natural=_WIDE)

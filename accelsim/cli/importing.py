@@ -14,7 +14,7 @@ from accelsim.cli.options import arithmetic_option
 def import_command(model: str, arithmetic: str | None) -> None:
     """Read MODEL and print operator by operator what becomes of it, and every approximation made."""
     from accelsim.importers import load_graph, resolve_model
-    from accelsim.report.imported import import_table, import_width
+    from accelsim.report import import_table, import_width
 
     path = resolve_model(model)
     graph = load_graph(path, arithmetic=arithmetic)

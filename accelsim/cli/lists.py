@@ -17,7 +17,7 @@ UNBROKEN = 200
 def ops() -> None:
     """List the operators that a model may hold, and what each becomes."""
     from accelsim.importers import supported_operators
-    from accelsim.report.table import list_table
+    from accelsim.report import list_table
 
     rows = [(op.operator, op.source, op.formats, op.layer, op.notes) for op in supported_operators()]
     show(list_table(("operator", "file", "numbers", "layer", "notes"), rows), natural=UNBROKEN)
@@ -27,7 +27,7 @@ def ops() -> None:
 def models() -> None:
     """List the workloads that ship with accelsim."""
     from accelsim.importers import packaged_models
-    from accelsim.report.table import list_table
+    from accelsim.report import list_table
 
     rows = [(name, path.name, _what(path)) for name, path in sorted(packaged_models().items())]
     show(list_table(("model", "file", "what it holds"), rows), natural=UNBROKEN)

@@ -30,8 +30,8 @@ def map_command(
     from accelsim.arch import load_arch
     from accelsim.graph import MacLayer
     from accelsim.importers import load_graph, resolve_model
-    from accelsim.report.mappings import found_table
-    from accelsim.search import OBJECTIVES, search_layers, write_mappings
+    from accelsim.mapper import OBJECTIVES, search_layers, write_mappings
+    from accelsim.report import found_table
 
     arch = load_arch(machine, edits=parse_edits(edits))
     arch = arch if arithmetic is None else arch.with_({"arithmetic": arithmetic})

@@ -16,7 +16,7 @@ from accelsim.errors import AccelsimError, InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from accelsim.quantize import Quantized
+    from accelsim.ptq import Quantized
 
 TABLE_WIDTH = 170
 
@@ -78,8 +78,7 @@ def quantize_command(
         raise AccelsimError(f"--out {out}: expected a file name that ends in .onnx")
     check_outputs([("--out", out)], inputs=(model, calib, test))
     from accelsim.importers import resolve_model
-    from accelsim.quantize import Settings, parse_layers, quantize_network
-    from accelsim.quantize.quantization import check_dialect
+    from accelsim.ptq import Settings, check_dialect, parse_layers, quantize_network
 
     path = resolve_model(model)
     settings = Settings(
@@ -115,7 +114,7 @@ def _calibration(model: Path, given: str | None) -> Mapping[str, NDArray[Any]]:
 
 def _accuracies(made: Quantized, test: str, evaluator: str) -> tuple[float, float, int]:
     """Share of labels met by the float and by the fake-quantized network, and their number."""
-    from accelsim.quantize import accuracies
+    from accelsim.ptq import accuracies
     from accelsim.simulation import read_inputs
 
     arrays, labels = read_inputs(inputs_file(test))
@@ -125,7 +124,7 @@ def _accuracies(made: Quantized, test: str, evaluator: str) -> tuple[float, floa
 
 
 def _tell(made: Quantized, out: str, scores: tuple[float, float, int] | None) -> None:
-    from accelsim.report.quantized import quantized_table
+    from accelsim.report import quantized_table
 
     show(quantized_table(made), natural=TABLE_WIDTH)
     click.echo(f"{made.dialect.upper()}, ranges from {made.calibration_inputs} inputs, written to {out}")

@@ -35,7 +35,7 @@ class Outputs:
         if STDOUT in (self.tensors, self.trace):
             raise AccelsimError("'-' for stdout is for --json and --csv; name a file for --tensors and --trace")
         if self.plot is not None:
-            from accelsim.report.plot import plot_format
+            from accelsim.report.pictures import plot_format
 
             plot_format(self.plot)
         check_outputs([(f"--{name}", path) for name, path in vars(self).items()], inputs=inputs)
@@ -130,7 +130,7 @@ def _inputs(model: str, path: str | None) -> tuple[Mapping[str, NDArray[Any]] | 
 
 def show_result(simulation: Simulation) -> None:
     """Print the table."""
-    from accelsim.report.table import natural_width, result_table
+    from accelsim.report import natural_width, result_table
 
     show(result_table(simulation.result, width=page_width()), natural=natural_width(simulation.result))
 
@@ -141,25 +141,25 @@ def write_outputs(simulation: Simulation, outputs: Outputs) -> None:
     if outputs.json is not None:
         write_text(outputs.json, lambda stream: stream.write(result.to_json()))
     if outputs.csv is not None:
-        from accelsim.report.csv_file import write_csv
+        from accelsim.report.files import write_csv
 
         write_text(outputs.csv, lambda stream: write_csv(result, stream))
     if outputs.tensors is not None:
-        from accelsim.report.tensors import write_tensors
+        from accelsim.report.files import write_tensors
 
         tensors = simulation.tensors or {}
         write_bytes(outputs.tensors, lambda stream: write_tensors(tensors, stream))
     if outputs.trace is not None:
         _write_trace(simulation, outputs.trace)
     if outputs.plot is not None:
-        from accelsim.report.plot import plot_format, write_plot
+        from accelsim.report.pictures import plot_format, write_plot
 
         picture = outputs.plot
         write_bytes(picture, lambda stream: write_plot(simulation, stream, format=plot_format(picture)))
 
 
 def _write_trace(simulation: Simulation, path: str) -> None:
-    from accelsim.report.trace import write_trace
+    from accelsim.report.files import write_trace
 
     shown: list[int] = []
     write_text(path, lambda stream: shown.append(write_trace(simulation.timeline, stream)))

@@ -107,7 +107,7 @@ def _check_files(files: Mapping[str, str | None], *, inputs: tuple[str | None, .
     if STDOUT in (files["html"], files["plot"]):
         raise AccelsimError("'-' for stdout is for --json; name a file for --html and --plot")
     if files["plot"] is not None:
-        from accelsim.report.plot import plot_format
+        from accelsim.report.pictures import plot_format
 
         plot_format(files["plot"])
     check_outputs([(f"--{name}", path) for name, path in files.items()], inputs=inputs)
@@ -130,11 +130,10 @@ def _write(report: VerificationReport, *, json: str | None, html: str | None, pl
     if json is not None:
         write_text(json, lambda stream: stream.write(report.to_json()))
     if html is not None:
-        from accelsim.verification.page import document
+        from accelsim.report import document
 
         write_text(html, lambda stream: stream.write(document(report)))
     if plot is not None:
-        from accelsim.report.plot import plot_format
-        from accelsim.report.verification_plot import write_verification_plot
+        from accelsim.report.pictures import plot_format, write_verification_plot
 
         write_bytes(plot, lambda stream: write_verification_plot(report, stream, format=plot_format(plot)))

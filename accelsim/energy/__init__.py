@@ -2,9 +2,11 @@
 
 from accelsim.energy.costs import Costs
 from accelsim.energy.counts import STATIONARY, ActionCounts, count_actions
-from accelsim.energy.ert import read_ert
-from accelsim.energy.machine import area_um2
+from accelsim.energy.ert import read_ert, to_yaml
+from accelsim.energy.laws import Term
+from accelsim.energy.machine import area_um2, part_sizes
 from accelsim.energy.model import (
+    COMPONENT_OF,
     COMPONENTS,
     TENSORS,
     EnergySplit,
@@ -15,12 +17,13 @@ from accelsim.energy.model import (
 )
 from accelsim.energy.power import operation_energy, peak_power_w
 from accelsim.energy.read import load_table, table_names
-from accelsim.energy.table import EnergyEntry, EnergyTable
+from accelsim.energy.table import EnergyEntry, EnergyTable, quantity_of
 from accelsim.energy.tech import table_of, technology_notes
 from accelsim.energy.uncertainty import Interval, draws, interval, ratio_interval
 
 __all__ = [
     "COMPONENTS",
+    "COMPONENT_OF",
     "STATIONARY",
     "TENSORS",
     "ActionCounts",
@@ -29,6 +32,7 @@ __all__ = [
     "EnergySplit",
     "EnergyTable",
     "Interval",
+    "Term",
     "action_charges",
     "action_energies",
     "area_um2",
@@ -39,10 +43,13 @@ __all__ = [
     "layer_energy",
     "load_table",
     "operation_energy",
+    "part_sizes",
     "peak_power_w",
+    "quantity_of",
     "ratio_interval",
     "read_ert",
     "table_names",
     "table_of",
     "technology_notes",
+    "to_yaml",
 ]

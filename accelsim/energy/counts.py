@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import MacLayer
-from accelsim.program import DRAM_ENGINES, Engine, Memory, Program
+from accelsim.hardware import DRAM_ENGINES, Engine, Memory
+from accelsim.program import Program
 
 Counts = NDArray[np.int64]
 _ALL = slice(None)

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from accelsim.arch._suggest import listing
-from accelsim.arch.document import Document, read_document
+from accelsim.arch import Document, listing, read_document
 from accelsim.energy.laws import Term
 from accelsim.energy.table import ACTIONS, EnergyEntry, EnergyTable
 from accelsim.errors import ConfigError

@@ -8,8 +8,8 @@ from accelsim.arch import Arch
 from accelsim.energy.costs import Charges, Costs
 from accelsim.energy.table import AREA, LEAK
 from accelsim.graph import Graph, Layer, MacLayer
+from accelsim.hardware import accumulator_words
 from accelsim.numerics import SCHEMES, Family, Requant, Requantization, RequantScheme, Thresholds
-from accelsim.program.footprint import accumulator_words
 
 BUFFERS = ("weight_buffer", "activation_buffer", "output_buffer")
 FLOAT32_SIGNIFICAND, FLOAT64_SIGNIFICAND = 24, 53

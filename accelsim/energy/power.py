@@ -13,7 +13,8 @@ from accelsim.energy.machine import idle_charges
 from accelsim.energy.model import layer_charges
 from accelsim.energy.table import EnergyTable
 from accelsim.graph import MacLayer, VectorLayer
-from accelsim.program import Engine, Memory, Program
+from accelsim.hardware import Engine, Memory
+from accelsim.program import Program
 
 Energies = NDArray[np.float64]
 

@@ -11,9 +11,7 @@ from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
-from accelsim.arch._suggest import did_you_mean, listing
-from accelsim.arch.document import Document, read_document
-from accelsim.arch.validate import short
+from accelsim.arch import Document, did_you_mean, listing, read_document, short
 from accelsim.energy.fill import filled
 from accelsim.energy.laws import Term, is_size, terms_of
 from accelsim.energy.schema import CompoundFile, EntryFile, FillFile, TableFile, TermFile, UncertaintyFile

@@ -13,8 +13,7 @@ from accelsim.execute.proof import accumulator_formats, prove
 from accelsim.execute.tape import TapeWriter
 from accelsim.execute.whole import WholeReader
 from accelsim.graph import Graph, MacLayer, MatMul
-from accelsim.kernels.mac import centred
-from accelsim.kernels.peaks import partial_sum_peaks
+from accelsim.kernels import centred, partial_sum_peaks
 from accelsim.mapper import map_layer
 from accelsim.numerics import IntFormat
 from accelsim.program import MacMapping

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import MacGeometry, MacLayer
+from accelsim.hardware import IMPLICIT, Engine, Memory, sources
 from accelsim.numerics import BIPOLAR, IntFormat
-from accelsim.program import Engine, Memory, Program
-from accelsim.program.im2col import IMPLICIT, sources
+from accelsim.program import Program
 
 Array = NDArray[Any]
 Ranges = tuple[tuple[int, int], ...]

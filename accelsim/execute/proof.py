@@ -8,8 +8,8 @@ import numpy as np
 
 from accelsim.arch import Arch
 from accelsim.graph import Graph, MacLayer
+from accelsim.hardware import accumulator_bits
 from accelsim.numerics import IntFormat
-from accelsim.program.footprint import accumulator_bits
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from accelsim.errors import HazardError
 from accelsim.execute.memory import BUSY, NEVER, pack, unpack
+from accelsim.hardware import Engine, Memory, slot_capacity
 from accelsim.numerics import IntFormat
-from accelsim.program import Engine, Memory, Program
-from accelsim.program.footprint import slot_capacity
-from accelsim.program.places import Place, kept_places, makers
+from accelsim.program import Place, Program, kept_places, makers
 
 
 class _Part(NamedTuple):

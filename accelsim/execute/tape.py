@@ -28,9 +28,8 @@ from accelsim.graph import (
     Sub,
 )
 from accelsim.kernels import _tape as tape
-from accelsim.kernels._tile import LANES
-from accelsim.kernels.shift_form import shift_form
-from accelsim.kernels.vector import evaluate
+from accelsim.kernels import evaluate, shift_form
+from accelsim.kernels.compiled import LANES
 from accelsim.numerics import INT16, INT32, IntFormat, Requant, Requantization, Thresholds
 
 Array = NDArray[Any]

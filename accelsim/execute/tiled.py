@@ -19,12 +19,10 @@ from accelsim.execute.memory import Bytes, Dram, pack, unpack
 from accelsim.execute.proof import accumulator_formats
 from accelsim.execute.resident import Resident
 from accelsim.graph import MacLayer, MatMul, Reshape, VectorLayer
-from accelsim.kernels.mac import accumulate_block, centred
-from accelsim.kernels.vector import evaluate
+from accelsim.hardware import Engine, Memory, accumulator_words, pipelines_tiles, slot_capacity, slots
+from accelsim.kernels import accumulate_block, centred, evaluate
 from accelsim.numerics import IntFormat, Overflow, requantize
-from accelsim.program import Engine, Memory, Program
-from accelsim.program.array_model import pipelines_tiles
-from accelsim.program.footprint import accumulator_words, slot_capacity, slots
+from accelsim.program import Program
 
 
 class Times(Protocol):

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from accelsim.errors import GraphError, InputError
 from accelsim.execute.tape import TapeWriter
 from accelsim.graph import Graph, Layer, MacLayer, MatMul, Reshape, Tensor, VectorLayer
-from accelsim.kernels._tape import play
-from accelsim.kernels.mac import accumulate_with, centred
-from accelsim.kernels.vector import Box, evaluate
+from accelsim.kernels import Box, accumulate_with, centred, evaluate
+from accelsim.kernels.compiled import play
 from accelsim.numerics import INT64, IntFormat, Overflow, fit_array, requantize
 
 Array = NDArray[Any]

@@ -13,8 +13,7 @@ from accelsim.graph.mac_layers import MacLayer
 from accelsim.graph.moving_layers import Concat, Pad, Reshape, ResizeNearest, StridedSlice, Transpose
 from accelsim.graph.tensor import Tensor
 from accelsim.graph.window_layers import MaxPool2D, ReduceMax, ReduceMin
-from accelsim.numerics import BIPOLAR, Requantization, Thresholds
-from accelsim.numerics.thresholds import NEVER
+from accelsim.numerics import BIPOLAR, NEVER, Requantization, Thresholds
 
 _CHOOSING = (Concat, Pad, Reshape, ResizeNearest, StridedSlice, Transpose, MaxPool2D, ReduceMax, ReduceMin)
 """Layers whose every output is one of their inputs."""

@@ -9,6 +9,8 @@ from pathlib import Path
 from accelsim.arch import Arithmetic, arithmetic_named
 from accelsim.errors import ConfigError, ModelError, ModelFileError
 from accelsim.graph import Graph
+from accelsim.importers.account import layer_base
+from accelsim.importers.files import one_line
 from accelsim.resources import resource_path
 
 EXTENSIONS = (".tflite", ".onnx", ".csv")
@@ -49,8 +51,8 @@ def load_graph(path: str | Path, *, arithmetic: str | Arithmetic | None = None) 
 
         return load_onnx(file, arithmetic=rules)
     if suffix == ".csv":
-        from accelsim.importers.scalesim import is_topology, load_topology
-        from accelsim.importers.table import load_table
+        from accelsim.importers.tables.scalesim import is_topology, load_topology
+        from accelsim.importers.tables.table import load_table
 
         return load_topology(file) if is_topology(file) else load_table(file)
     raise ModelError(
@@ -92,9 +94,9 @@ def resolve_model(name_or_path: str | Path) -> Path:
 
 def supported_operators() -> tuple[OperatorSupport, ...]:
     """Every operator that is accepted, from the importers' own tables."""
-    from accelsim.importers.onnx.qonnx_registry import QONNX_LOWERINGS
     from accelsim.importers.onnx.registry import LOWERINGS as ONNX_LOWERINGS
-    from accelsim.importers.table import OPERATIONS
+    from accelsim.importers.qonnx.registry import QONNX_LOWERINGS
+    from accelsim.importers.tables.table import OPERATIONS
     from accelsim.importers.tflite.registry import BOUNDARY, LOWERINGS
 
     tflite = [
@@ -120,7 +122,9 @@ __all__ = [
     "DEFAULT_ARITHMETIC",
     "EXTENSIONS",
     "OperatorSupport",
+    "layer_base",
     "load_graph",
+    "one_line",
     "packaged_models",
     "resolve_model",
     "supported_operators",

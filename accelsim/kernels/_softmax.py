@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from accelsim.numba_cache import njit
-from accelsim.numerics._kernels import (
+from accelsim.numerics.compiled import (
     multiply_by_quantized_multiplier,
     rounding_divide_by_pot,
     saturating_rounding_doubling_high_mul,

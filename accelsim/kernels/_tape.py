@@ -14,7 +14,7 @@ import numpy as np
 from accelsim.kernels._softmax import gemmlowp
 from accelsim.kernels._tile import LANES, channels_tile1, channels_tile4, pairs_tile1, pairs_tile4, pairs_tile6
 from accelsim.numba_cache import njit
-from accelsim.numerics._kernels import float32_half_even_rows, float64_half_away_rows, threshold_rows
+from accelsim.numerics.compiled import float32_half_even_rows, float64_half_away_rows, threshold_rows
 
 SHIFT, FLOAT32, FLOAT64, LEVELS = range(4)
 """Ways to requantize; every integer scheme but one (ties to even) is a shift with the right constants."""

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from accelsim.errors import AccumulatorOverflowError
 from accelsim.graph import MacGeometry, MacLayer
 from accelsim.kernels import _mac, _mac_groups
-from accelsim.numerics import INT16, INT32, INT64, IntFormat, Overflow, fit_array
-from accelsim.numerics.overflow import lowest
+from accelsim.numerics import INT16, INT32, INT64, IntFormat, Overflow, fit_array, lowest
 
 Sums = NDArray[np.int64]
 Integers = NDArray[Any]

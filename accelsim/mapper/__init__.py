@@ -1,5 +1,18 @@
-"""Choosing tiles that fit: from a layer and a machine to a Mapping."""
+"""Choosing tiles that fit: the default mapper, the search of every tiling, and mapping files."""
 
 from accelsim.mapper.greedy import map_graph, map_layer
+from accelsim.mapper.mapping_file import read_mappings, write_mappings
+from accelsim.mapper.search import OBJECTIVES, Found, Objective, search_graph, search_layers, search_mapping
 
-__all__ = ["map_graph", "map_layer"]
+__all__ = [
+    "OBJECTIVES",
+    "Found",
+    "Objective",
+    "map_graph",
+    "map_layer",
+    "read_mappings",
+    "search_graph",
+    "search_layers",
+    "search_mapping",
+    "write_mappings",
+]

@@ -6,16 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.mapper._traffic import box_bytes, windows_bytes
+from accelsim.hardware.compiled import box_bytes, parts, tile_cost, windows_bytes
 from accelsim.numba_cache import njit
-from accelsim.program._array_cycles import parts, tile_cost
 
 ORDERS = 2
 WEIGHTS_OUTER = 0
 """Loop order code: the spatial tiles run inside the channel tiles."""
 NOTHING_FITS = -1
 IMPLICIT, IN_DRAM = 0, 2
-"""Places in :data:`accelsim.program.im2col.MODES`."""
+"""Places in :data:`accelsim.hardware.im2col.MODES`."""
 MACHINE = 24
 (WEIGHT_CAPACITY, ACTIVATION_CAPACITY, ACCUMULATOR_CAPACITY, OUTPUT_CAPACITY) = range(4)
 (WEIGHT_BITS, ACTIVATION_BITS, OUTPUT_BITS, WORDS) = range(4, 8)

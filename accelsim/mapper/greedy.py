@@ -9,14 +9,11 @@ from __future__ import annotations
 from accelsim.arch import Arch
 from accelsim.errors import MappingError
 from accelsim.graph import Graph, Layer, MacLayer, Reshape, VectorLayer
-from accelsim.mapper.mac_search import Kept, Tiling, best_mac_mapping
+from accelsim.hardware import accumulator_words, coded_share, operand_bits
+from accelsim.mapper.mac_tiling import Kept, Tiling, best_mac_mapping
 from accelsim.mapper.pairs import in_bands
-from accelsim.mapper.vector_search import vector_mapping
-from accelsim.program import Mapping
-from accelsim.program.compression import coded_share
-from accelsim.program.footprint import accumulator_words, operand_bits
-from accelsim.program.residency import likely_kept
-from accelsim.program.split import mac_shares
+from accelsim.mapper.vector_tiling import vector_mapping
+from accelsim.program import Mapping, likely_kept, mac_shares
 
 
 def map_graph(graph: Graph, *, arch: Arch) -> tuple[Mapping | None, ...]:

@@ -10,21 +10,33 @@ from typing import NamedTuple
 from accelsim.arch import Arch
 from accelsim.errors import MappingError
 from accelsim.graph import Graph, Layer, MacGeometry, MacLayer, VectorLayer
-from accelsim.mapper.mac_search import CYCLE_SLACK, Kept, Tiling, best_mac_mapping
-from accelsim.program import Mapping, Memory
-from accelsim.program.compression import coded_share
-from accelsim.program.footprint import (
+from accelsim.hardware import (
+    Memory,
     accumulator_words,
     ceil_div,
+    coded_share,
     depth,
     operand_bits,
     packed_bytes,
     slot_capacity,
     slots,
 )
-from accelsim.program.fusion import Fused, band_share, fuse, obstacle, row_axis
-from accelsim.program.residency import first_fit, in_whole_bytes, lives, shared_memory, tensor_bytes, windows
-from accelsim.program.split import MacShare
+from accelsim.mapper.mac_tiling import CYCLE_SLACK, Kept, Tiling, best_mac_mapping
+from accelsim.program import (
+    Fused,
+    MacShare,
+    Mapping,
+    band_share,
+    first_fit,
+    fuse,
+    in_whole_bytes,
+    lives,
+    obstacle,
+    row_axis,
+    shared_memory,
+    tensor_bytes,
+    windows,
+)
 
 
 class Load(NamedTuple):

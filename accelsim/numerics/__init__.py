@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from accelsim.numerics.intformat import BIPOLAR, INT4, INT8, INT16, INT32, INT64, UINT8, IntFormat
-from accelsim.numerics.overflow import Overflow, fit, fit_array
+from accelsim.numerics.overflow import Overflow, fit, fit_array, lowest
 from accelsim.numerics.requant import Requant, Requantization, multiply, requantize, requantize_int
 from accelsim.numerics.rounding import Rounding, round_divide, round_divide_array, round_shift, round_shift_array
 from accelsim.numerics.schemes import ALIAS_REASONS, ALIASES, SCHEMES, Family, RequantScheme, scheme_named
-from accelsim.numerics.thresholds import Thresholds
+from accelsim.numerics.thresholds import NEVER, Thresholds
 from accelsim.numerics.twins import mbqm_int, rdbpot_int, reduced_multiplier16, srdhm_int
 
 _COMPILED = frozenset(
@@ -43,6 +43,7 @@ __all__ = [
     "INT16",
     "INT32",
     "INT64",
+    "NEVER",
     "SCHEMES",
     "UINT8",
     "Family",
@@ -55,6 +56,7 @@ __all__ = [
     "Thresholds",
     "fit",
     "fit_array",
+    "lowest",
     "mbqm_int",
     "multiply",
     "rdbpot_int",

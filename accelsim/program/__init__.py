@@ -1,21 +1,60 @@
 """How a Graph runs on a machine: tile operations with engines, regions and dependencies, as plain arrays."""
 
-from accelsim.program.build import build_program
 from accelsim.program.check import check_program
-from accelsim.program.kinds import DRAM_ENGINES, WRITE_BACK, Engine, Memory
-from accelsim.program.mapping import LoopOrder, MacMapping, Mapping, VectorMapping
-from accelsim.program.program import Program
+from accelsim.program.fusion import Fused, band_share, fuse, obstacle, row_axis
+from accelsim.program.mapping import (
+    LOOP_ORDERS,
+    LoopOrder,
+    MacMapping,
+    Mapping,
+    VectorMapping,
+    check_mapping,
+    tile_limits,
+)
+from accelsim.program.places import Place, kept_places, makers, recalls
+from accelsim.program.program import MAX_RANK, Program
+from accelsim.program.residency import (
+    Residency,
+    first_fit,
+    in_whole_bytes,
+    likely_kept,
+    lives,
+    shared_memory,
+    tensor_bytes,
+    windows,
+)
+from accelsim.program.split import MacShare, VectorShare, mac_shares, vector_shares
 
 __all__ = [
-    "DRAM_ENGINES",
-    "WRITE_BACK",
-    "Engine",
+    "LOOP_ORDERS",
+    "MAX_RANK",
+    "Fused",
     "LoopOrder",
     "MacMapping",
+    "MacShare",
     "Mapping",
-    "Memory",
+    "Place",
     "Program",
+    "Residency",
     "VectorMapping",
-    "build_program",
+    "VectorShare",
+    "band_share",
+    "check_mapping",
     "check_program",
+    "first_fit",
+    "fuse",
+    "in_whole_bytes",
+    "kept_places",
+    "likely_kept",
+    "lives",
+    "mac_shares",
+    "makers",
+    "obstacle",
+    "recalls",
+    "row_axis",
+    "shared_memory",
+    "tensor_bytes",
+    "tile_limits",
+    "vector_shares",
+    "windows",
 ]

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from accelsim.hardware import Engine
 from accelsim.numba_cache import njit
-from accelsim.program.kinds import Engine
 
 ENGINES = len(Engine)
 LIVE = 512

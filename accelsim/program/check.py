@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from accelsim.errors import HazardError, ProgramError
 from accelsim.graph import Reshape
-from accelsim.program.footprint import depth, slot_capacity, slots
-from accelsim.program.kinds import WRITE_BACK, Engine, Memory
+from accelsim.hardware import WRITE_BACK, Engine, Memory, depth, slot_capacity, slots
 from accelsim.program.places import check_places, last_recalls_of_places, makers
 from accelsim.program.program import Program
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from accelsim.errors import MappingError
 from accelsim.graph import Boxes, Graph, Layer, MacGeometry, MacLayer, Reshape, VectorLayer
-from accelsim.program.footprint import packed_bytes
+from accelsim.hardware import packed_bytes
 from accelsim.program.mapping import Mapping
 from accelsim.program.split import MacShare, VectorShare
 

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from accelsim.errors import HazardError, ProgramError
 from accelsim.graph import Graph
-from accelsim.program.footprint import slot_capacity
+from accelsim.hardware import DRAM_ENGINES, WRITE_BACK, Engine, Memory, slot_capacity
 from accelsim.program.fusion import Fused, window_bytes
-from accelsim.program.kinds import DRAM_ENGINES, WRITE_BACK, Engine, Memory
 from accelsim.program.program import Program
 from accelsim.program.residency import overlap, shared_memory, tensor_bytes
 

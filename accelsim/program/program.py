@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arch
 from accelsim.graph import Graph
-from accelsim.program.array_model import pipelines_tiles
+from accelsim.hardware import DMA_QUEUES, Engine, Memory, pipelines_tiles
 from accelsim.program.fusion import Fused, fused_layers
-from accelsim.program.kinds import DMA_QUEUES, Engine, Memory
 from accelsim.program.mapping import Mapping
 
 MAX_RANK = 8

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from accelsim.arch import Arch
 from accelsim.errors import MappingError
 from accelsim.graph import Boxes, Graph, Layer, MacLayer, Reshape
-from accelsim.program.footprint import packed_bytes, slot_capacity
+from accelsim.hardware import Memory, packed_bytes, slot_capacity
 from accelsim.program.fusion import Fused, fused_layers, window_bytes
-from accelsim.program.kinds import Memory
 from accelsim.program.mapping import MacMapping, Mapping, VectorMapping
 
 Index = NDArray[np.int64]

@@ -8,10 +8,7 @@ import numpy as np
 
 from accelsim.arch import Arch
 from accelsim.graph import MacGeometry, VectorLayer
-from accelsim.program.array_model import ComputeTiles, array_cost
-from accelsim.program.cost import dma_cycles
-from accelsim.program.footprint import OperandBits, input_span, packed_bytes
-from accelsim.program.im2col import DRAM
+from accelsim.hardware import DRAM, ComputeTiles, OperandBits, array_cost, dma_cycles, input_span, packed_bytes
 
 _CHANNELS, _ROWS = "channels", "rows"
 

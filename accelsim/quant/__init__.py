@@ -1,9 +1,7 @@
 """The only crossing between real numbers and integers: quantizers, ranges, and scale ratios as multipliers."""
 
-from __future__ import annotations
-
 from accelsim.quant.affine import dequantize, fake_quant, quantize
-from accelsim.quant.entropy import entropy_range
+from accelsim.quant.entropy import BINS, entropy_range
 from accelsim.quant.frameworks import FAKE_QUANT_RULES, FakeQuantRule, codes_as, fake_quant_as
 from accelsim.quant.multiplier import (
     convolution_multipliers,
@@ -31,6 +29,7 @@ from accelsim.quant.ranges import (
 from accelsim.quant.thresholds import requantization_from_scales, thresholds_of
 
 __all__ = [
+    "BINS",
     "FAKE_QUANT_RULES",
     "FakeQuantRule",
     "QuantParameters",

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from accelsim.errors import ModelError
-from accelsim.numerics import INT32, Requantization, Thresholds
-from accelsim.numerics.thresholds import NEVER
+from accelsim.numerics import INT32, NEVER, Requantization, Thresholds
 from accelsim.quant.multiplier import convolution_multipliers, requant_from_scales
 
 if TYPE_CHECKING:

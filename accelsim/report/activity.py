@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from accelsim.energy.activity import ActivityEnergy
-from accelsim.program.activity import Activity
+from accelsim.activity import Activity, ActivityEnergy
+from accelsim.report.cells import NONE, energy, share
 from accelsim.report.energy import Page
-from accelsim.result.cells import NONE, energy, share
 
 _RATES = ("activation_register", "weight_register", "partial_sum", "accumulator", "dram_bus")
 COLUMNS = (

@@ -9,9 +9,9 @@ from typing import Any
 
 from accelsim.energy import Interval, ratio_interval
 from accelsim.errors import AccelsimError
+from accelsim.report.cells import NONE, count, energy, femtojoules, power, seconds, share, size
+from accelsim.report.text import align
 from accelsim.result import Result
-from accelsim.result.cells import NONE, count, energy, femtojoules, power, seconds, share, size
-from accelsim.result.text import align
 
 TITLES = ("model", "machine", "cycles", "×", "latency", "util.", "DRAM", "energy", "×", "per MAC", "power", "accuracy")
 RIGHT = (False, False, *[True] * (len(TITLES) - 2))

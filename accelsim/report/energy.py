@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from accelsim.energy.laws import Term
-from accelsim.energy.table import EnergyEntry, EnergyTable, quantity_of
+from accelsim.energy import EnergyEntry, EnergyTable, Term, quantity_of
+from accelsim.report.cells import NONE, component_name, energy, share
 from accelsim.result import Result
-from accelsim.result.cells import NONE, component_name, energy, share
 
 Rows = list[tuple[str, ...]]
 

@@ -8,8 +8,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from accelsim.graph import Fate, Graph, Layer, MacLayer, SourceOperator, Tensor
+from accelsim.report.cells import NONE, count, size
 from accelsim.report.table import fact_table, plain_table
-from accelsim.result.cells import NONE, count, size
 
 TITLES = ("", "operator", "becomes", "reads", "weights", "gives", "requantization", "MACs")
 DITTO = ""

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from accelsim.mapper import Found
 from accelsim.program import MacMapping
+from accelsim.report.cells import count, energy
 from accelsim.report.table import fact_table, plain_table
-from accelsim.result.cells import count, energy
-from accelsim.search import Found
 
 TITLES = ("layer", "tile", "order", "cycles", "energy", "from the bound", "proved", "tilings", "scheduled")
 LEGEND = (

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from accelsim.quantize.operators import PRODUCTS
+from accelsim.ptq.network import PRODUCTS
 from accelsim.report.table import list_table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from accelsim.quantize import Quantized
-    from accelsim.quantize.parameters import WeightQuant
+    from accelsim.ptq import Quantized, WeightQuant
 
 COLUMNS = ("layer", "operator", "weights", "scales", "SQNR dB", "output", "range", "scale", "zero point")
 

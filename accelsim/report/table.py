@@ -9,9 +9,7 @@ from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from accelsim.report.compare import RIGHT, TITLES, Comparison
-from accelsim.result import LayerResult, Result
-from accelsim.result.cells import (
+from accelsim.report.cells import (
     NONE,
     Column,
     energy_parts,
@@ -25,7 +23,9 @@ from accelsim.result.cells import (
     total_facts,
     value_facts,
 )
-from accelsim.result.energy_cells import energy_facts
+from accelsim.report.compare import RIGHT, TITLES, Comparison
+from accelsim.report.energy_cells import energy_facts
+from accelsim.result import LayerResult, Result
 
 GAP = 2
 _BAR = 28

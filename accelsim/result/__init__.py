@@ -1,6 +1,15 @@
 """The record of one simulation: frozen, versioned, serialisable."""
 
-from accelsim.result.record import BOUNDS, LayerResult, Result, Total, ValueSummary
+from accelsim.result.record import BOUNDS, EnergySummary, LayerResult, Result, Total, ValueSummary
 from accelsim.result.summary import NOT_KEPT, summarize
 
-__all__ = ["BOUNDS", "NOT_KEPT", "LayerResult", "Result", "Total", "ValueSummary", "summarize"]
+__all__ = [
+    "BOUNDS",
+    "NOT_KEPT",
+    "EnergySummary",
+    "LayerResult",
+    "Result",
+    "Total",
+    "ValueSummary",
+    "summarize",
+]

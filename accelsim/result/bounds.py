@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import Layer, MacLayer
-from accelsim.program import Engine, Program
-from accelsim.program.cost import dma_cycles
-from accelsim.program.footprint import packed_bytes, passes
+from accelsim.hardware import Engine, dma_cycles, packed_bytes, passes
+from accelsim.program import Program
 
 Cycles = NDArray[np.int64]
 _LOADS = (Engine.LOAD_WEIGHTS, Engine.LOAD_ACTIVATIONS)

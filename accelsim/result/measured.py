@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.program import DRAM_ENGINES, WRITE_BACK, Engine, Program
+from accelsim.hardware import DRAM_ENGINES, WRITE_BACK, Engine
+from accelsim.program import Program
 from accelsim.result.bounds import compute_bounds, traffic_bounds
 from accelsim.timing import Timeline
 

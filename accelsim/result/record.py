@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from accelsim.display import as_html, as_text
 from accelsim.errors import AccelsimError
 
 if TYPE_CHECKING:
@@ -199,16 +200,12 @@ class Result(_Record):
         return [_flat(layer.model_dump()) for layer in self.layers]
 
     def __repr__(self) -> str:
-        from accelsim.result.text import summary_text
-
-        return summary_text(self)
+        return as_text(self)
 
     __str__ = __repr__
 
     def _repr_html_(self) -> str:
-        from accelsim.result.html import summary_html
-
-        return summary_html(self)
+        return as_html(self)
 
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:

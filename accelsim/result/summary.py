@@ -8,8 +8,8 @@ from typing import Any
 
 from accelsim.energy import COMPONENTS, Costs, EnergySplit, EnergyTable, count_actions, layer_energy
 from accelsim.graph import MacLayer
-from accelsim.program import Engine, MacMapping, Mapping, Program
-from accelsim.program.array_model import pipelines_tiles
+from accelsim.hardware import Engine, pipelines_tiles
+from accelsim.program import MacMapping, Mapping, Program
 from accelsim.result.bounds import array_work
 from accelsim.result.energy import energy_summary, not_held
 from accelsim.result.measured import Cycles, Measured, busy_cycles, measured

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import ProgramError
-from accelsim.program import DRAM_ENGINES, Engine, Program
+from accelsim.hardware import DRAM_ENGINES, Engine
+from accelsim.program import Program
 from accelsim.timing.timeline import Timeline
 
 MAX_CYCLES = 2**62

@@ -11,7 +11,8 @@ import simpy
 from simpy.events import EventPriority
 
 from accelsim.errors import ProgramError
-from accelsim.program import Engine, Program
+from accelsim.hardware import Engine
+from accelsim.program import Program
 from accelsim.timing.schedule import check_horizon, ports, queues
 from accelsim.timing.timeline import Timeline
 

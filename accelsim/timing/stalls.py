@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import ProgramError
-from accelsim.program import DRAM_ENGINES, Engine
+from accelsim.hardware import DRAM_ENGINES, Engine
 from accelsim.timing.schedule import queues
 from accelsim.timing.timeline import Timeline
 

@@ -8,8 +8,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.program import Engine, Program
-from accelsim.program.fusion import Fused
+from accelsim.hardware import Engine
+from accelsim.program import Fused, Program
 
 _ARRAY = (Engine.COMPUTE,)
 _WORK = (Engine.COMPUTE, Engine.VECTOR)

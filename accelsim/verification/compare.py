@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from accelsim.verification import names
 from accelsim.verification.records import Cause, Comparison
-from accelsim.verification.steps import Step
+from accelsim.verification.steps.step import Step
 
 Array = NDArray[Any]
 

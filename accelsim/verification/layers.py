@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from accelsim.verification import names
 from accelsim.verification.compare import CauseTally, Tally
-from accelsim.verification.exact import ExactRequant, decimal
-from accelsim.verification.ladder import ladder, sums_and_reading, unrewritten
+from accelsim.verification.readings.exact import ExactRequant, decimal
 from accelsim.verification.records import Finding, FirstDifference, LayerReport
-from accelsim.verification.steps import Pair
+from accelsim.verification.steps.ablation import ladder, sums_and_reading, unrewritten
+from accelsim.verification.steps.step import Pair
 from accelsim.verification.tolerance import Tolerance
 
 Array = NDArray[Any]

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from accelsim.display import as_html, as_text
 from accelsim.verification.records import Finding, LayerReport, OutputEffect
 
 SCHEMA = "accelsim.verify/1"
@@ -120,14 +121,10 @@ class VerificationReport:
         return json.dumps({"schema": SCHEMA, **sums, **asdict(self)}, indent=1, ensure_ascii=False) + "\n"
 
     def __str__(self) -> str:
-        from accelsim.verification.text import report_text
-
-        return report_text(self)
+        return as_text(self)
 
     def _repr_html_(self) -> str:
-        from accelsim.verification.page import report_html
-
-        return report_html(self)
+        return as_html(self)
 
 
 def _layer_row(layer: LayerReport) -> Row:

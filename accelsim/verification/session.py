@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arch, load_arch
 from accelsim.errors import GraphError, InputError
+from accelsim.execute import gather_inputs
 from accelsim.graph import Graph, Layer
 from accelsim.importers import load_graph, resolve_model
-from accelsim.values import gather_inputs
 from accelsim.verification import names
 from accelsim.verification.effect import output_effect
 from accelsim.verification.layers import LayerStudy
-from accelsim.verification.machine import MOVING, Machine
 from accelsim.verification.oracles import FAKE_QUANT, Oracle, RewritingOracle, is_float, make_oracle
+from accelsim.verification.readings.machine import MOVING, Machine
 from accelsim.verification.records import Finding
 from accelsim.verification.report import VerificationReport
-from accelsim.verification.steps import Pair
+from accelsim.verification.steps.step import Pair
 from accelsim.verification.structure import findings, paired
 from accelsim.verification.tolerance import Tolerance
 from accelsim.verification.widths import study_widths

@@ -11,7 +11,7 @@ from accelsim.graph import Graph, Layer, MacLayer, Reshape
 from accelsim.numerics import Requant
 from accelsim.verification import names
 from accelsim.verification.records import Finding
-from accelsim.verification.steps import same
+from accelsim.verification.steps.step import same
 
 
 def paired(reference: Graph, mine: Graph) -> dict[str, Layer]:

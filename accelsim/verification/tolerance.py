@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import ConfigError
-from accelsim.verification.exact import ExactRequant
+from accelsim.verification.readings.exact import ExactRequant
 
 Array = NDArray[Any]
 TOSA_UNIT = 2.0**-24

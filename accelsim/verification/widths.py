@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from accelsim.errors import AccumulatorOverflowError, ConfigError
 from accelsim.execute import prove_graph
-from accelsim.verification.machine import Machine
+from accelsim.verification.readings.machine import Machine
 from accelsim.verification.report import WidthRow, WidthStudy
 
 Array = NDArray[Any]

@@ -8,19 +8,20 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from accelsim.activity.energy import REFERENCE_RATE, WIRE_OF, WORST, activity_energy, activity_factors
+from accelsim.activity.measure import measure_activity
+from accelsim.activity.record import Activity, WireActivity
 from accelsim.arch import load_arch
+from accelsim.builder import build_program
 from accelsim.cli import main
 from accelsim.cli.inputs import shipped_inputs
 from accelsim.energy import count_actions, layer_energy, load_table
-from accelsim.energy.activity import REFERENCE_RATE, WIRE_OF, WORST, activity_energy, activity_factors
 from accelsim.errors import InputError
-from accelsim.execute.activity import measure_activity
+from accelsim.execute.values import gather_inputs
 from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import map_graph
-from accelsim.program import Program, build_program
-from accelsim.program.activity import Activity, WireActivity
+from accelsim.program import Program
 from accelsim.simulation import read_inputs
-from accelsim.values import gather_inputs
 
 TABLE = load_table("horowitz_45nm")
 WIRES = (*dict.fromkeys(WIRE_OF.values()), "activation_register", "weight_register", "partial_sum")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accelsim.kernels.toggles import WIRES, ToggleArray, significant_bits, stream_toggles, tile_toggles, zero_products
+from accelsim.activity.toggles import WIRES, ToggleArray, significant_bits, stream_toggles, tile_toggles, zero_products
 from tests.activity.registers import operand_bits, output_stationary, stationary
 
 DATAFLOWS = ("weight_stationary", "output_stationary", "input_stationary")

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accelsim.arch import Arch, load_arch
+from accelsim.builder import build_program
 from accelsim.energy import (
     Costs,
     action_charges,
@@ -26,8 +27,9 @@ from accelsim.energy.costs import Charges
 from accelsim.energy.counts import ActionCounts
 from accelsim.energy.machine import multiplier_bits, requant_charges
 from accelsim.graph import Conv2D, Graph, HostPort, MacGeometry, Tensor
+from accelsim.hardware import Engine
 from accelsim.numerics import INT8, IntFormat, Requant
-from accelsim.program import Engine, MacMapping, Program, build_program
+from accelsim.program import MacMapping, Program
 from accelsim.result import summarize
 from accelsim.timing import schedule
 from tests.generate import random_program

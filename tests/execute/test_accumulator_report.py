@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accelsim.arch import Arch, load_arch
+from accelsim.builder import build_program
 from accelsim.cli import main
 from accelsim.errors import AccumulatorOverflowError
 from accelsim.execute import WholeReader, accumulator_formats, accumulator_report, prove_graph, run_program
@@ -30,7 +31,6 @@ from accelsim.graph import Dense, MacGeometry, MacLayer
 from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import map_graph
 from accelsim.numerics import IntFormat, Requant
-from accelsim.program import build_program
 from tests.generate import random_arch, random_graph, random_input
 from tests.networks import conv, dense
 

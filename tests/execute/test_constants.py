@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from accelsim.arch import load_arch
+from accelsim.builder import build_program
 from accelsim.execute import WholeReader, run_program
 from accelsim.graph import Concat, Graph, HostPort, Tensor
+from accelsim.hardware import Engine
 from accelsim.mapper import map_graph
 from accelsim.numerics import INT8
-from accelsim.program import Engine, build_program, check_program
+from accelsim.program import check_program
 from accelsim.timing import schedule
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from accelsim.arch import load_arch
+from accelsim.builder import build_program
 from accelsim.execute import WholeReader
 from accelsim.execute.tape import TapeWriter
 from accelsim.graph import Graph
 from accelsim.mapper import map_graph
 from accelsim.numerics import BIPOLAR, INT8, IntFormat, Thresholds
-from accelsim.program import build_program
 from accelsim.simulation import run
 from tests.mixed_formats import codes_of, mixed_input, sign, values_by_definition
 from tests.networks import conv, dense

@@ -8,18 +8,20 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from accelsim.activity.measure import measure_activity
 from accelsim.arch import load_arch
+from accelsim.builder import build_program
 from accelsim.execute import run_program
-from accelsim.execute.activity import measure_activity
 from accelsim.execute.memory import pack
 from accelsim.execute.tiled import _TiledReader
 from accelsim.graph import Graph, MacLayer, Tensor
+from accelsim.hardware import Engine, Memory
+from accelsim.hardware.im2col import MODES
 from accelsim.mapper import map_graph
 from accelsim.numerics import BIPOLAR, INT8, IntFormat
-from accelsim.program import Engine, Memory, Program, build_program, check_program
-from accelsim.program.im2col import MODES
+from accelsim.program import Program, check_program
+from tests.hardware.test_im2col import GEOMETRIES
 from tests.networks import single
-from tests.program.test_im2col import GEOMETRIES
 from tests.windows import matrix_loads, matrix_of
 
 FORMATS = {"int8": (INT8, 7), "uint4": (IntFormat(4, signed=False), 9), "bipolar1": (BIPOLAR, 0)}

@@ -10,14 +10,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accelsim.arch import Arch, load_arch
+from accelsim.builder import build_program
 from accelsim.energy import count_actions, load_table
 from accelsim.errors import AccumulatorOverflowError, GraphError, InputError
 from accelsim.execute import WholeReader, accumulator_formats, accumulator_report, prove_graph, run_program
 from accelsim.execute.accumulators import IN_ORDER, WIDE, WRAPPED, formats_bound
 from accelsim.graph import Graph, HostPort, MacGeometry, MatMul, Tensor
+from accelsim.hardware import Engine
 from accelsim.mapper import map_graph
 from accelsim.numerics import INT4, INT8, INT16, INT32, UINT8, IntFormat, Overflow, Requant, fit, requantize_int
-from accelsim.program import Engine, Program, build_program, check_program
+from accelsim.program import Program, check_program
 from accelsim.result import summarize
 from accelsim.timing import schedule, schedule_simpy
 from tests.generate import random_arch

@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accelsim.arch import load_arch
+from accelsim.builder import build_program
 from accelsim.errors import HazardError, InputError
 from accelsim.execute import run_program
 from accelsim.execute.memory import Bytes, Dram, pack, unpack
+from accelsim.hardware import Engine
 from accelsim.mapper import map_graph
 from accelsim.numerics import BIPOLAR, IntFormat
-from accelsim.program import Engine, MacMapping, Program, build_program
+from accelsim.program import MacMapping, Program
 from tests.networks import conv
 
 

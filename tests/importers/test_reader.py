@@ -9,8 +9,8 @@ import pytest
 
 from accelsim.errors import ModelError, ModelFileError
 from accelsim.importers import load_graph
-from accelsim.importers.tflite.reader import read_tflite, unpack_int4
-from accelsim.importers.tflite.records import TfliteModel
+from accelsim.importers.tflite.file.reader import read_tflite, unpack_int4
+from accelsim.importers.tflite.file.records import TfliteModel
 from tests.importers.flat import Op, T, tflite_bytes
 
 X = T("x", (1, 4), scale=0.5, zero=3)

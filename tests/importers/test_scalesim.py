@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from accelsim.errors import ModelError, ModelFileError
 from accelsim.graph import Conv2D, Dense, Graph, MacLayer
 from accelsim.importers import load_graph
-from accelsim.importers.scalesim import is_topology
-from accelsim.importers.table import COLUMNS
+from accelsim.importers.tables.scalesim import is_topology
+from accelsim.importers.tables.table import COLUMNS
 from accelsim.numerics import IntFormat
 from accelsim.simulation import simulate
 

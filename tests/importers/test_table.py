@@ -23,7 +23,7 @@ from accelsim.graph import (
     Softmax,
 )
 from accelsim.importers import load_graph, packaged_models, resolve_model
-from accelsim.importers.table import COLUMNS
+from accelsim.importers.tables.table import COLUMNS
 from accelsim.numerics import IntFormat
 from accelsim.resources import resource_path
 

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from accelsim.arch import load_arch
+from accelsim.builder import build_program
 from accelsim.errors import ModelError
 from accelsim.graph import Graph
+from accelsim.hardware import Engine
 from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import map_graph
-from accelsim.program import Engine, build_program, check_program
+from accelsim.program import check_program
 
 HEADER = "name,op,h,w,c,oc,inputs\n"
 WORKLOADS = sorted(path.stem for path in (Path(__file__).parents[2] / "workloads").glob("*.csv"))

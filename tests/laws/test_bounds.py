@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 
 from accelsim.arch import load_arch
+from accelsim.builder import build_program
 from accelsim.graph import Graph
-from accelsim.program import DRAM_ENGINES, Engine, MacMapping, build_program
+from accelsim.hardware import DRAM_ENGINES, Engine
+from accelsim.program import MacMapping
 from accelsim.result.bounds import compute_bounds, traffic_bounds
 from accelsim.simulation import simulate
 from accelsim.timing import schedule

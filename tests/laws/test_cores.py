@@ -10,13 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accelsim.arch import Arch, load_arch
+from accelsim.builder import build_program
 from accelsim.energy import count_actions, load_table
 from accelsim.errors import HazardError, ProgramError
 from accelsim.execute import run_program
 from accelsim.graph import Graph, Reshape
+from accelsim.hardware import Engine
 from accelsim.importers import load_graph
 from accelsim.mapper import map_graph
-from accelsim.program import Engine, MacMapping, Program, build_program, check_program
+from accelsim.program import MacMapping, Program, check_program
 from accelsim.result import summarize
 from accelsim.simulation import run
 from accelsim.timing import schedule, schedule_simpy, stalls

@@ -6,10 +6,11 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from accelsim.builder import build_program
 from accelsim.energy import count_actions
 from accelsim.execute import run_program
 from accelsim.mapper import map_graph
-from accelsim.program import Program, build_program, check_program
+from accelsim.program import Program, check_program
 from accelsim.program.fusion import fused_layers
 from accelsim.timing import schedule
 from tests.generate import random_arch, random_mapping, roomy, with_bands

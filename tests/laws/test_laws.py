@@ -11,7 +11,8 @@ from accelsim.energy import count_actions, layer_energy, load_table
 from accelsim.errors import HazardError
 from accelsim.execute import WholeReader, accumulator_formats, run_program
 from accelsim.graph import MacLayer
-from accelsim.program import Engine, Memory, Program, check_program
+from accelsim.hardware import Engine, Memory
+from accelsim.program import Program, check_program
 from accelsim.result import summarize
 from accelsim.timing import Timeline, schedule, schedule_simpy
 from tests.generate import random_input, random_program

@@ -9,13 +9,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from accelsim.builder import build_program
 from accelsim.errors import ProgramError
 from accelsim.execute import WholeReader, accumulator_formats, run_program
 from accelsim.execute.tape import TapeWriter
 from accelsim.graph import MacLayer
+from accelsim.hardware import Engine
 from accelsim.mapper import map_graph
 from accelsim.numerics import BIPOLAR, IntFormat
-from accelsim.program import Engine, build_program, check_program
+from accelsim.program import check_program
 from accelsim.simulation import run
 from accelsim.timing import schedule
 from tests.mixed_formats import mixed_arch, mixed_graph, mixed_input, mixed_program, values_by_definition
@@ -67,7 +69,7 @@ def test_bytes_follow_the_widths(seed: int) -> None:
         }
         fmt = formats[Engine(program.engine[i])]
         if isinstance(layer, MacLayer) and program.engine[i] == Engine.LOAD_ACTIVATIONS and fetches_windows:
-            continue  # tests/program/test_im2col.py
+            continue  # tests/hardware/test_im2col.py
         packed = -(-int(volume[i]) * fmt.bits // 8)
         if program.engine[i] == Engine.LOAD_WEIGHTS and program.arch.dma.weight_compression is not None:
             assert (program.extent[i], program.amount[i] <= packed + 1) == (

@@ -6,12 +6,14 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from accelsim.builder import build_program
 from accelsim.energy import count_actions
 from accelsim.errors import HazardError, ProgramError
 from accelsim.execute import run_program
 from accelsim.graph import MacLayer, Reshape
-from accelsim.program import DRAM_ENGINES, WRITE_BACK, Engine, Program, build_program, check_program
-from accelsim.program.footprint import packed_bytes
+from accelsim.hardware import DRAM_ENGINES, WRITE_BACK, Engine
+from accelsim.hardware.footprint import packed_bytes
+from accelsim.program import Program, check_program
 from accelsim.program.places import kept_places, makers
 from accelsim.timing import schedule
 from tests.generate import random_program
@@ -79,7 +81,7 @@ def test_law_4_every_element_is_stored_once_somewhere_and_read_from_there(seed: 
             engines = set(program.engine[loads].tolist())
             assert engines <= ({Engine.RECALL} if at.get(name) in places else set(DRAM_ENGINES))
             if isinstance(layer, MacLayer) and number == 0 and program.arch.activation_buffer.im2col == "dram":
-                continue  # fetched window by window: tests/program/test_im2col.py
+                continue  # fetched window by window: tests/hardware/test_im2col.py
             volume = np.array([np.prod(np.subtract(*program.box(i)[::-1])) for i in np.flatnonzero(loads)])
             bits = program.graph.tensors[name].format.bits
             np.testing.assert_array_equal(program.amount[loads], packed_bytes(volume.astype(np.int64), bits))

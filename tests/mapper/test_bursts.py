@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accelsim.arch import load_arch
+from accelsim.builder import build_program
+from accelsim.hardware._bus_estimates import box_bytes, windows_bytes
 from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import map_graph
-from accelsim.mapper._traffic import box_bytes, windows_bytes
-from accelsim.program import build_program
 from accelsim.timing import schedule
 
 TENSOR = (5, 6, 16)

@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accelsim.arch import load_arch
+from accelsim.builder import build_program
 from accelsim.errors import MappingError
 from accelsim.graph import Graph, HostPort, MacGeometry, Softmax, Tensor
 from accelsim.mapper import map_graph
 from accelsim.numerics import INT8
-from accelsim.program import MacMapping, build_program, check_program
+from accelsim.program import MacMapping, check_program
 from tests.networks import Conv2D, conv, dense, single
 
 SMALLEST = {

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from accelsim.execute import WholeReader
 from accelsim.graph import Fate
 from accelsim.importers import load_graph
-from accelsim.importers.tflite.reader import read_tflite
+from accelsim.importers.tflite.file.reader import read_tflite
 
 Tensors = dict[str, NDArray[Any]]
 Feeds = Mapping[str, NDArray[Any]]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from accelsim.execute import WholeReader
 from accelsim.importers import load_graph
-from accelsim.importers.tflite.reader import read_tflite
+from accelsim.importers.tflite.file.reader import read_tflite
 from tests.oracles.runtimes import RUNTIMES, differences
 from tests.shared_models import SHARED
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from accelsim.execute import WholeReader
 from accelsim.importers import load_graph, resolve_model
-from accelsim.importers.tflite.reader import read_tflite
+from accelsim.importers.tflite.file.reader import read_tflite
 from accelsim.numerics import INT8
 from accelsim.quant import quantize
 from tests.oracles.runtimes import RUNTIMES, differences

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from accelsim.arch import load_arch
+from accelsim.builder import build_program
 from accelsim.errors import HazardError, MappingError, ProgramError
+from accelsim.hardware import Engine, Memory
 from accelsim.mapper import map_graph
-from accelsim.program import Engine, MacMapping, Memory, Program, VectorMapping, build_program, check_program
+from accelsim.program import MacMapping, Program, VectorMapping, check_program
 from tests.networks import conv, dense
 
 

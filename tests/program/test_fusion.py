@@ -11,25 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accelsim.arch import Arch, load_arch
+from accelsim.builder import build_program
 from accelsim.energy import count_actions
 from accelsim.errors import HazardError, MappingError
 from accelsim.execute import run_program
 from accelsim.graph import Conv2D, Graph, HostPort, Layer, MacGeometry, MacLayer, MatMul, MaxPool2D, Reshape, Tensor
+from accelsim.hardware import Engine, Memory
 from accelsim.numerics import INT8
-from accelsim.program import (
-    Engine,
-    MacMapping,
-    Mapping,
-    Memory,
-    Program,
-    VectorMapping,
-    build_program,
-    check_program,
-)
+from accelsim.program import MacMapping, Mapping, Program, VectorMapping, check_program
 from accelsim.program.fusion import Fused, fuse, fused_layers, obstacle, rows_read, window_bytes
 from accelsim.program.mapping import tile_limits
 from accelsim.program.places import kept_places
-from accelsim.report.occupancy import memory_fill
+from accelsim.report.files.occupancy import memory_fill
 from accelsim.timing import schedule
 from tests.generate import random_input, random_program
 from tests.networks import chain, requant, skip_connection

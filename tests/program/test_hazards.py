@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from accelsim.program import Engine
+from accelsim.hardware import Engine
 from accelsim.program._hazards import find_hazard
 
 LOAD, RECALL, VECTOR = Engine.LOAD_ACTIVATIONS, Engine.RECALL, Engine.VECTOR

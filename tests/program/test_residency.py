@@ -8,13 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accelsim.arch import load_arch
+from accelsim.builder import build_program
 from accelsim.energy import count_actions
 from accelsim.errors import HazardError, ProgramError
 from accelsim.execute import WholeReader, run_program
 from accelsim.graph import Dense, Graph, HostPort, MacGeometry, MatMul, Tensor
+from accelsim.hardware import Engine, Memory
+from accelsim.hardware.footprint import slot_capacity
 from accelsim.numerics import INT8, IntFormat
-from accelsim.program import Engine, MacMapping, Memory, Program, build_program, check_program
-from accelsim.program.footprint import slot_capacity
+from accelsim.program import MacMapping, Program, check_program
 from accelsim.program.places import kept_places
 from accelsim.program.residency import Life, first_fit, in_whole_bytes, lives
 from accelsim.result import NOT_KEPT

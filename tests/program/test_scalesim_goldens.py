@@ -7,9 +7,9 @@ import csv
 import pytest
 
 from accelsim.arch import load_arch
+from accelsim.builder import build_program
 from accelsim.energy import load_table
 from accelsim.mapper import map_graph
-from accelsim.program import build_program
 from accelsim.result import summarize
 from accelsim.timing import schedule
 from tests.networks import dense

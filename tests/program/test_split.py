@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accelsim.arch import Arch, load_arch
+from accelsim.builder.mac_layer import _placed
+from accelsim.builder.mac_tiles import MacTiles, enumerate_tiles
 from accelsim.graph import Concat, MacGeometry, VectorLayer
 from accelsim.graph.row_layers import LayerNorm
-from accelsim.program.footprint import OperandBits
-from accelsim.program.mac_layer import _placed
-from accelsim.program.mac_tiles import MacTiles, enumerate_tiles
+from accelsim.hardware.footprint import OperandBits
 from accelsim.program.mapping import MacMapping
 from accelsim.program.split import mac_shares, vector_shares
 

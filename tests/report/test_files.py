@@ -11,8 +11,8 @@ import pytest
 from accelsim.errors import AccelsimError
 from accelsim.report import compare
 from accelsim.report.compare import TITLES
-from accelsim.report.csv_file import write_csv
-from accelsim.report.tensors import write_tensors
+from accelsim.report.files.csv_file import write_csv
+from accelsim.report.files.tensors import write_tensors
 from accelsim.result import Result
 from accelsim.simulation import Simulation, simulate
 

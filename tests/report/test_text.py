@@ -9,9 +9,7 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console
 
-from accelsim.report.table import natural_width, result_table
-from accelsim.result import LayerResult, Result, ValueSummary
-from accelsim.result.cells import (
+from accelsim.report.cells import (
     NONE,
     energy,
     femtojoules,
@@ -23,8 +21,10 @@ from accelsim.result.cells import (
     short_name,
     size,
 )
-from accelsim.result.html import summary_html
-from accelsim.result.text import align, summary_text
+from accelsim.report.html import summary_html
+from accelsim.report.table import natural_width, result_table
+from accelsim.report.text import align, summary_text
+from accelsim.result import LayerResult, Result, ValueSummary
 from accelsim.simulation import Simulation
 
 

@@ -75,7 +75,7 @@ class Tile:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """What :class:`~accelsim.program.array_model.ComputeTiles` wants to know."""
+        """What :class:`~accelsim.hardware.array.ComputeTiles` wants to know."""
         groups, pixels, reduction = self.x.shape
         return {"pixels": pixels, "reduction": reduction, "channels": self.w.shape[2], "groups": groups}
 

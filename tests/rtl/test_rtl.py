@@ -19,9 +19,9 @@ import pytest
 
 from accelsim.arch import load_arch
 from accelsim.graph import MacGeometry
+from accelsim.hardware.array import ArrayCost, ComputeTiles, array_cost
 from accelsim.kernels.mac import accumulate_block
 from accelsim.numerics import IntFormat, Overflow
-from accelsim.program.array_model import ArrayCost, ComputeTiles, array_cost
 from tests.rtl.bench import Design, Outcome, Tile, play_os, play_tree, play_ws
 
 pytestmark = [

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from accelsim.kernels.toggles import WIRES, ToggleArray, tile_toggles
+from accelsim.activity.toggles import WIRES, ToggleArray, tile_toggles
 from tests.rtl.bench import Design, Tile
 from tests.rtl.test_rtl import Widths, codes, design
 

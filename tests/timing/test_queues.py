@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from accelsim.arch import load_arch
+from accelsim.builder import build_program
 from accelsim.errors import ConfigError
+from accelsim.hardware import DRAM_ENGINES, Engine
 from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import map_graph
-from accelsim.program import DRAM_ENGINES, Engine, MacMapping, Program, build_program, check_program
+from accelsim.program import MacMapping, Program, check_program
 from accelsim.timing import Timeline, schedule, schedule_simpy, stalls
 from tests.generate import random_program
 from tests.networks import conv

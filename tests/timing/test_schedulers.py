@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from accelsim.arch import load_arch
+from accelsim.builder import build_program
 from accelsim.errors import ProgramError
-from accelsim.program import Engine, MacMapping, Program, build_program
+from accelsim.hardware import Engine
+from accelsim.program import MacMapping, Program
 from accelsim.timing import Timeline, schedule, schedule_simpy, stalls
 from tests.generate import random_program
 from tests.networks import dense

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accelsim.errors import ProgramError
-from accelsim.program import Engine, Program
+from accelsim.hardware import Engine
+from accelsim.program import Program
 from accelsim.timing import Timeline, schedule, stalls
 from tests.generate import random_program
 from tests.timing.test_schedulers import A, C, S, W, program_of

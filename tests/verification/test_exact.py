@@ -13,7 +13,7 @@ from accelsim.errors import ConfigError
 from accelsim.numerics import Rounding, requantize, round_divide
 from accelsim.quant import requant_from_scales
 from accelsim.verification import Tolerance
-from accelsim.verification.exact import ExactRequant, decimal, double_rounding_rate, multipliers_of, tie_rule
+from accelsim.verification.readings.exact import ExactRequant, decimal, double_rounding_rate, multipliers_of, tie_rule
 
 SUMS = st.lists(st.integers(-(2**31), 2**31 - 1) | st.integers(-4000, 4000), min_size=1, max_size=20)
 RATIOS = st.fractions(Fraction(1, 5000), 2, max_denominator=2**20) | st.integers(1, 16).map(lambda s: Fraction(1, 2**s))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from accelsim.graph import Dense, Graph, Lut
 from accelsim.numerics import UINT8, Requant
 from accelsim.verification import VerificationReport, names, verify
-from accelsim.verification.saturation import pair_saturation
+from accelsim.verification.steps.saturation import pair_saturation
 from accelsim.verification.structure import findings, paired
 from tests.importers.onnx.models import Act, Net
 from tests.importers.onnx.runtime import save

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from accelsim.arch import Arithmetic, arithmetic_named
 from accelsim.graph import Graph
+from accelsim.importers.onnx.network import CHANNELS_FIRST, CHANNELS_LAST
+
+__all__ = ["CHANNELS_FIRST", "CHANNELS_LAST", "load_onnx"]
 
 
 def load_onnx(path: Path, *, arithmetic: Arithmetic | None = None) -> Graph:
@@ -18,8 +21,8 @@ def load_onnx(path: Path, *, arithmetic: Arithmetic | None = None) -> Graph:
     None stands for ONNX Runtime's rules, and for those of FINN where the file is in the QONNX dialect.
     """
     from accelsim.importers.onnx.build import build_graph
-    from accelsim.importers.onnx.reader import read_onnx
-    from accelsim.importers.onnx.tensors import ONNX
+    from accelsim.importers.onnx.file.reader import read_onnx
+    from accelsim.importers.onnx.file.tensors import ONNX
 
     model = read_onnx(path)
     with ONNX.guard(path):

@@ -9,8 +9,8 @@ import numpy as np
 
 from accelsim.graph import Fate, SourceOperator
 from accelsim.importers.account import layer_base, own_layers
+from accelsim.importers.onnx.file.records import OnnxNode
 from accelsim.importers.onnx.network import Network, Pending, Real, Weights
-from accelsim.importers.onnx.records import OnnxNode
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.importers.onnx.file.sub_byte import width
 from accelsim.importers.onnx.formulas import MAX_BITS, format_of
 from accelsim.importers.onnx.network import Weights
 from accelsim.importers.onnx.refusal import RefusalError
 from accelsim.importers.onnx.site import Site
-from accelsim.importers.onnx.sub_byte import width
 
 ACCEPTED = "scales that are one number per output channel times powers of two"
 

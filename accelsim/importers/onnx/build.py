@@ -11,14 +11,14 @@ from accelsim.arch import Arithmetic
 from accelsim.errors import ConfigError, GraphError, InputError, ModelError, UnsupportedOperatorError
 from accelsim.graph import Graph, HostPort, Tensor
 from accelsim.importers.onnx.account import Turn, account
+from accelsim.importers.onnx.file.records import FORMAT_TYPES, OnnxModel, OnnxNode
 from accelsim.importers.onnx.network import Codes, HostReal, Network, Real
-from accelsim.importers.onnx.qonnx_outputs import sums_port
-from accelsim.importers.onnx.qonnx_registry import QONNX_LOWERINGS
-from accelsim.importers.onnx.records import FORMAT_TYPES, OnnxModel, OnnxNode
 from accelsim.importers.onnx.refusal import RefusalError
 from accelsim.importers.onnx.registry import LOWERINGS, REFUSED
 from accelsim.importers.onnx.rules import Rules
 from accelsim.importers.onnx.site import Site
+from accelsim.importers.qonnx.outputs import sums_port
+from accelsim.importers.qonnx.registry import QONNX_LOWERINGS
 from accelsim.numerics import IntFormat, Rounding
 
 REMEDY = "quantize it with accelsim quantize, or onnxruntime.quantization.quantize_static (QDQ or QOperator format, int8 or uint8)"

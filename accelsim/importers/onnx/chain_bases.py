@@ -14,12 +14,11 @@ from accelsim.graph import BinaryLut, Dense, Lut, MacGeometry, MacLayer, RealFun
 from accelsim.importers.onnx.chains import Chained, Final
 from accelsim.importers.onnx.formulas import Floats, dequantize
 from accelsim.importers.onnx.network import Codes, Shape, view
-from accelsim.importers.onnx.qonnx_quantizer import Quantizer
 from accelsim.importers.onnx.refusal import RefusalError
 from accelsim.importers.onnx.site import Site
+from accelsim.importers.qonnx.quantizer import Quantizer
 from accelsim.numerics import INT32, IntFormat, Requantization, Thresholds
-from accelsim.quant import requantization_from_scales
-from accelsim.quant.thresholds import thresholds_of
+from accelsim.quant import requantization_from_scales, thresholds_of
 
 
 class Folded(TypedDict, total=False):

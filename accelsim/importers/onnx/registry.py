@@ -32,9 +32,9 @@ from accelsim.graph import (
     TransposeConv2D,
 )
 from accelsim.importers.onnx.functions import UNARY
-from accelsim.importers.onnx.lower_binary import lower_float_binary
-from accelsim.importers.onnx.lower_boundary import lower_dequantize_linear, lower_identity, lower_quantize_linear
-from accelsim.importers.onnx.lower_elementwise import (
+from accelsim.importers.onnx.lower.binary import lower_float_binary
+from accelsim.importers.onnx.lower.boundary import lower_dequantize_linear, lower_identity, lower_quantize_linear
+from accelsim.importers.onnx.lower.elementwise import (
     lower_add,
     lower_clip,
     lower_mul,
@@ -44,24 +44,24 @@ from accelsim.importers.onnx.lower_elementwise import (
     lower_relu,
     lower_unary,
 )
-from accelsim.importers.onnx.lower_integer import (
+from accelsim.importers.onnx.lower.integer import (
     behind_sums,
     lower_cast,
     lower_conv_integer,
     lower_matmul_integer,
     quantize_sums,
 )
-from accelsim.importers.onnx.lower_mac import (
+from accelsim.importers.onnx.lower.mac import (
     lower_conv,
     lower_gemm,
     lower_qgemm,
     lower_qlinear_conv,
 )
-from accelsim.importers.onnx.lower_matmul import lower_matmul, lower_qlinear_matmul
-from accelsim.importers.onnx.lower_norm import lower_layer_normalization
-from accelsim.importers.onnx.lower_reduce import lower_reduce_extreme, lower_reduce_mean
-from accelsim.importers.onnx.lower_resize import lower_resize
-from accelsim.importers.onnx.lower_shape import (
+from accelsim.importers.onnx.lower.matmul import lower_matmul, lower_qlinear_matmul
+from accelsim.importers.onnx.lower.norm import lower_layer_normalization
+from accelsim.importers.onnx.lower.reduce import lower_reduce_extreme, lower_reduce_mean
+from accelsim.importers.onnx.lower.resize import lower_resize
+from accelsim.importers.onnx.lower.shape import (
     lower_concat,
     lower_dropout,
     lower_flatten,
@@ -74,9 +74,9 @@ from accelsim.importers.onnx.lower_shape import (
     lower_transpose,
     lower_unsqueeze,
 )
-from accelsim.importers.onnx.lower_softmax import lower_qlinear_softmax, lower_softmax
-from accelsim.importers.onnx.lower_transpose_conv import lower_conv_transpose
-from accelsim.importers.onnx.lower_window import (
+from accelsim.importers.onnx.lower.softmax import lower_qlinear_softmax, lower_softmax
+from accelsim.importers.onnx.lower.transpose_conv import lower_conv_transpose
+from accelsim.importers.onnx.lower.window import (
     lower_average_pool,
     lower_global_average_pool,
     lower_global_max_pool,
@@ -84,8 +84,8 @@ from accelsim.importers.onnx.lower_window import (
     lower_qlinear_average_pool,
     lower_qlinear_global_average_pool,
 )
-from accelsim.importers.onnx.qonnx_operators import lower_arithmetic, lower_rectifier
 from accelsim.importers.onnx.site import Site
+from accelsim.importers.qonnx.operators import lower_arithmetic, lower_rectifier
 
 INTEGER = "int8, uint8 to int32"
 QOPERATOR, QDQ, CODES = "int8, uint8 (QOperator)", "2, 4, 8, 16 bits (QDQ)", "2, 4, 8, 16 bits (codes or QDQ)"

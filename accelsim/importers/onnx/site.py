@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.importers.account import layer_base
+from accelsim.importers.onnx.file.records import FORMAT_TYPES, OnnxNode, type_name
 from accelsim.importers.onnx.formulas import ACCEPTED, MAX_BITS, Quantization, dequantize, format_of, quantize
 from accelsim.importers.onnx.network import Codes, Network, Pending, Real, Target, Value, Weights
-from accelsim.importers.onnx.records import FORMAT_TYPES, OnnxNode, type_name
 from accelsim.importers.onnx.refusal import RefusalError
 from accelsim.importers.onnx.rules import Rules
 from accelsim.numerics import IntFormat

@@ -6,12 +6,16 @@ from pathlib import Path
 
 from accelsim.arch import Arithmetic
 from accelsim.graph import Graph
+from accelsim.importers.tflite.refusal import RefusalError
+from accelsim.importers.tflite.window import window_axis
+
+__all__ = ["RefusalError", "load_tflite", "window_axis"]
 
 
 def load_tflite(path: Path, *, arithmetic: Arithmetic) -> Graph:
     """The Graph of the file at ``path`` with the integer rules of ``arithmetic``; ModelError where it cannot be had."""
     from accelsim.importers.tflite.build import build_graph
-    from accelsim.importers.tflite.reader import TFLITE, read_tflite
+    from accelsim.importers.tflite.file.reader import TFLITE, read_tflite
 
     model = read_tflite(path)
     with TFLITE.guard(path):

@@ -15,7 +15,7 @@ from accelsim.arch import Arithmetic
 from accelsim.errors import ConfigError, GraphError, ModelError, UnsupportedOperatorError
 from accelsim.graph import Fate, Graph, HostPort, Layer, SourceOperator, Tensor
 from accelsim.importers.account import layer_base, own_layers
-from accelsim.importers.tflite.records import TfliteModel, TfliteOperator, TfliteTensor
+from accelsim.importers.tflite.file.records import TfliteModel, TfliteOperator, TfliteTensor
 from accelsim.importers.tflite.refusal import RefusalError
 from accelsim.importers.tflite.registry import LOWERINGS
 from accelsim.importers.tflite.rules import Rules

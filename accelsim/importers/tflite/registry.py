@@ -31,7 +31,7 @@ from accelsim.graph import (
     Transpose,
     TransposeConv2D,
 )
-from accelsim.importers.tflite.lower_elementwise import (
+from accelsim.importers.tflite.lower.elementwise import (
     lower_add,
     lower_leaky_relu,
     lower_mul,
@@ -39,23 +39,23 @@ from accelsim.importers.tflite.lower_elementwise import (
     lower_relu,
     lower_sub,
 )
-from accelsim.importers.tflite.lower_lut import lower_hard_swish, lower_logistic_or_tanh, lower_softmax
-from accelsim.importers.tflite.lower_mac import (
+from accelsim.importers.tflite.lower.lut import lower_hard_swish, lower_logistic_or_tanh, lower_softmax
+from accelsim.importers.tflite.lower.mac import (
     lower_conv2d,
     lower_depthwise_conv2d,
     lower_fully_connected,
     lower_transpose_conv,
 )
-from accelsim.importers.tflite.lower_matmul import lower_batch_matmul
-from accelsim.importers.tflite.lower_resize import lower_resize_nearest_neighbor
-from accelsim.importers.tflite.lower_shape import (
+from accelsim.importers.tflite.lower.matmul import lower_batch_matmul
+from accelsim.importers.tflite.lower.resize import lower_resize_nearest_neighbor
+from accelsim.importers.tflite.lower.shape import (
     lower_concatenation,
     lower_pad,
     lower_reshape,
     lower_strided_slice,
     lower_transpose,
 )
-from accelsim.importers.tflite.lower_window import lower_average_pool, lower_max_pool, lower_mean
+from accelsim.importers.tflite.lower.window import lower_average_pool, lower_max_pool, lower_mean
 from accelsim.importers.tflite.site import Made, Site
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from accelsim.graph import Layer
 from accelsim.importers.account import layer_base
-from accelsim.importers.tflite.options import ACTIVATION_NAMES, NONE, RELU, RELU6, RELU_N1_TO_1
-from accelsim.importers.tflite.records import TfliteModel, TfliteOperator, TfliteTensor
+from accelsim.importers.tflite.file.options import ACTIVATION_NAMES, NONE, RELU, RELU6, RELU_N1_TO_1
+from accelsim.importers.tflite.file.records import TfliteModel, TfliteOperator, TfliteTensor
 from accelsim.importers.tflite.refusal import RefusalError
 from accelsim.importers.tflite.rules import Rules
 from accelsim.numerics import INT4, INT8, INT16, INT32, INT64, UINT8

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from accelsim.importers.tflite.options import SAME, VALID
+from accelsim.importers.tflite.file.options import SAME, VALID
 from accelsim.importers.tflite.refusal import RefusalError
 from accelsim.importers.tflite.site import Site
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import Graph, Layer
-from accelsim.verification.fake_quant import Float, fake_quantized, has_float_reading
-from accelsim.verification.machine import MOVING, Machine
 from accelsim.verification.oracles.base import Codes
+from accelsim.verification.readings.fake_quant import Float, fake_quantized, has_float_reading
+from accelsim.verification.readings.machine import MOVING, Machine
 
 
 class FakeQuant:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from accelsim.graph import Graph
 from accelsim.importers import load_graph
-from accelsim.importers.tflite.reader import read_tflite
+from accelsim.importers.tflite.file import read_tflite
 from accelsim.verification.oracles.base import Codes, graph_codes, needs_suffix, package
 
 RESOLVERS = {

@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from accelsim.importers import load_graph
-from accelsim.importers.tflite.reader import read_tflite
+from accelsim.importers.tflite.file import read_tflite
 from accelsim.verification.oracles.base import needs_suffix, package
 from accelsim.verification.oracles.litert import TfliteInterpreter
 

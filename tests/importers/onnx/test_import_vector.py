@@ -13,7 +13,7 @@ from onnx import helper
 from accelsim.errors import ModelError
 from accelsim.graph import BinaryLut, FloatTableSoftmax, LayerNorm, Lut, Mean, ReduceMax, Reshape, Transpose
 from accelsim.importers import load_graph
-from accelsim.importers.onnx.lower_softmax import exp_table
+from accelsim.importers.onnx.lower.softmax import exp_table
 from tests.importers.onnx.models import Act, Net
 from tests.importers.onnx.runtime import save
 from tests.importers.onnx.vector_models import net_of, normalization, operator, reduction, resize, softmax, split

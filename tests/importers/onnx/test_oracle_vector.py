@@ -9,7 +9,7 @@ import pytest
 
 from accelsim.graph import FloatTableSoftmax, LayerNorm, Lut, ReduceMax, StridedSlice
 from accelsim.importers import load_graph
-from accelsim.importers.onnx.lower_resize import NEAREST, PLACES
+from accelsim.importers.onnx.lower.resize import NEAREST, PLACES
 from tests.importers.onnx.models import Act, Net
 from tests.importers.onnx.runtime import run_graph, runtime, save
 from tests.importers.onnx.vector_models import (

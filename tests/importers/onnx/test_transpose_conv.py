@@ -11,7 +11,7 @@ import pytest
 from accelsim.errors import ModelError
 from accelsim.graph import TransposeConv2D
 from accelsim.importers import load_graph
-from accelsim.importers.onnx.lower_reduce import APPROXIMATION
+from accelsim.importers.onnx.lower.reduce import APPROXIMATION
 from tests.importers.onnx.integer_models import IntegerNet
 from tests.importers.onnx.runtime import differences, run_graph, runtime, save
 

@@ -13,8 +13,8 @@ from onnx import TensorProto, helper
 from accelsim.errors import ModelError
 from accelsim.graph import MacLayer
 from accelsim.importers import load_graph, supported_operators
-from accelsim.importers.onnx.qonnx_quantizer import ROUNDINGS
-from accelsim.importers.onnx.qonnx_registry import QONNX_LOWERINGS
+from accelsim.importers.qonnx.quantizer import ROUNDINGS
+from accelsim.importers.qonnx.registry import QONNX_LOWERINGS
 from accelsim.numerics import INT32, IntFormat
 from tests.importers.onnx.runtime import save
 from tests.importers.qonnx.models import Net

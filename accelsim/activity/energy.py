@@ -1,0 +1,93 @@
+"""Energy that follows the data: each component's table energy, scaled by how many bits its wires toggle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from accelsim.activity.record import Activity
+from accelsim.energy import COMPONENT_OF, EnergyTable, action_energies, count_actions
+from accelsim.graph import MacLayer
+from accelsim.program import Program
+
+REFERENCE_RATE = 0.5
+"""Toggled bits per bit and transition at which a table's energies are taken to hold: random data. A named assumption: Horowitz
+(ISSCC 2014) and the synthesis results of the other tables state no activity."""
+WORST = 1 / REFERENCE_RATE
+"""Factor of data of which every bit toggles each time."""
+WIRE_OF: Mapping[str, str] = {
+    "weight_buffer_read": "weight_bus",
+    "activation_buffer_read": "activation_bus",
+    "accumulator_read": "accumulator",
+    "accumulator_write": "accumulator",
+    "array_load": "stationary_register",
+    "dma_transfer": "dram_bus",
+    "dram_read": "dram_bus",
+    "dram_write": "dram_bus",
+}
+"""The wire whose toggling an action's energy follows; ``array_mac`` follows :data:`MAC_WIRES`, the others keep the table's value."""
+MAC_WIRES = ("activation_register", "weight_register", "partial_sum")
+"""What switches inside a MAC: both operands and the sum that it passes on; in proportion to their bits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivityEnergy:
+    """Picojoules of one MAC layer: by the table, as its data has it, and if every followed bit toggled each time; by component."""
+
+    layer: str
+    table_pj: Mapping[str, float]
+    data_pj: Mapping[str, float]
+    worst_pj: Mapping[str, float]
+
+    @property
+    def ratio(self) -> float:
+        """Energy of the data over the table's."""
+        return sum(self.data_pj.values()) / sum(self.table_pj.values())
+
+
+def activity_factors(activity: Activity, *, gated: bool = False) -> dict[str, float]:
+    """Factor on the table's energy of each action that follows the data: ``toggle rate / REFERENCE_RATE``, 0 to :data:`WORST`.
+
+    With ``gated`` operands of products with a zero are held, so that those MACs cost nothing: ``array_mac`` is also multiplied by
+    the density. A wire that carries no two words in a tile toggles nothing.
+    """
+    factors = {action: _rate(activity, (wire,)) / REFERENCE_RATE for action, wire in WIRE_OF.items()}
+    density = activity.density if gated else 1.0
+    return factors | {"array_mac": density * _rate(activity, MAC_WIRES) / REFERENCE_RATE}
+
+
+def activity_energy(
+    program: Program, activities: Sequence[Activity], table: EnergyTable, *, gated: bool = False
+) -> tuple[ActivityEnergy, ...]:
+    """Energy of each measured layer; ``data_pj <= worst_pj`` component by component, all-zero data costs only what is not followed."""
+    counts, by_name = count_actions(program), {activity.layer: activity for activity in activities}
+    found = []
+    for index, layer in enumerate(program.graph.layers):
+        if not isinstance(layer, MacLayer) or layer.name not in by_name:
+            continue
+        prices = action_energies(layer, graph=program.graph, arch=program.arch, table=table)
+        spent = {action: counts.of_layer(index)[action] * pj for action, pj in prices.items()}
+        factors = activity_factors(by_name[layer.name], gated=gated)
+        found.append(
+            ActivityEnergy(
+                layer=layer.name,
+                table_pj=_by_component(spent, {}),
+                data_pj=_by_component(spent, factors),
+                worst_pj=_by_component(spent, dict.fromkeys(factors, WORST)),
+            )
+        )
+    return tuple(found)
+
+
+def _rate(activity: Activity, wires: Sequence[str]) -> float:
+    """Toggled bits of several wires over the bits that passed them."""
+    passed = sum(activity.wires[wire].transitions * activity.wires[wire].bits for wire in wires)
+    return sum(activity.wires[wire].toggled_bits for wire in wires) / passed if passed else 0.0
+
+
+def _by_component(spent: Mapping[str, float], factors: Mapping[str, float]) -> dict[str, float]:
+    total: dict[str, float] = {}
+    for action, pj in spent.items():
+        component = COMPONENT_OF[action]
+        total[component] = total.get(component, 0.0) + pj * factors.get(action, 1.0)
+    return total

@@ -1,0 +1,190 @@
+"""The activity reader: the Program's compute tiles on real data, counted register by register or from sampled tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.activity.record import Activity, WireActivity
+from accelsim.activity.toggles import WIRES, ToggleArray, significant_bits, stream_toggles, tile_toggles, zero_products
+from accelsim.arch import Arch
+from accelsim.errors import InputError
+from accelsim.execute import Matrices, Operands, WholeReader, accumulator_formats, pack, prove_graph
+from accelsim.graph import Graph, MacLayer, MatMul
+from accelsim.hardware import DRAM, Engine
+from accelsim.numerics import IntFormat
+from accelsim.program import Program
+
+Array = NDArray[Any]
+Column = NDArray[np.float64]
+BUS_BITS = 64
+"""Width of the DRAM bus: the data width of a DDR4 DIMM (JEDEC Standard 79-4), a named assumption for other machines."""
+_ZEROS, _WEIGHT_BITS, _ACTIVATION_BITS = range(3)
+_OWN = 3
+
+
+def measure_activity(
+    program: Program, inputs: Mapping[str, Array], *, sample: int | None = None, seed: int = 0
+) -> tuple[Activity, ...]:
+    """Activity of every MAC layer over one inference; ``inputs`` are integer tensors by name in their Graph shapes.
+
+    ``sample`` counts that many compute tiles per layer (simple random sampling without replacement, seeded) and scales up:
+    total = N mean(y), standard error N sqrt((1 - n/N) var(y) / n) (Cochran, Sampling Techniques, 1977, chapter 2). DRAM
+    transfers are always counted in full. InputError for a graph of shapes only, or fewer than 2 sampled tiles.
+    """
+    _refuse(program)
+    if sample is not None and sample < 2:
+        raise InputError(f"activity: sample must be at least 2 compute tiles, got {sample}; an error needs two")
+    accumulators = accumulator_formats(program.graph, program.arch)
+    tensors = WholeReader(program.graph, accumulators=accumulators).run(inputs, keep="all")
+    compute = program.of_engine(Engine.COMPUTE)
+    rng, measured = np.random.default_rng(seed), []
+    for index, layer in enumerate(program.graph.layers):
+        if isinstance(layer, MacLayer):
+            tiles = np.flatnonzero(compute & (program.layer == index))
+            chosen = tiles if sample is None or sample >= len(tiles) else np.sort(rng.choice(tiles, sample, False))
+            array = toggle_array(layer, graph=program.graph, arch=program.arch)
+            figures = _count(program, Operands(layer, program=program, tensors=tensors), chosen.tolist(), array)
+            bus = _dram_bus(program, index, tensors)
+            measured.append(_activity(layer, figures, len(tiles), array, bus))
+    return tuple(measured)
+
+
+def _refuse(program: Program) -> None:
+    """InputError for machines whose registers are not described here."""
+    graph, arch = program.graph, program.arch
+    if graph.shape_only:
+        raise InputError(f"activity: {graph.name!r} holds shapes only; give a model with weights")
+    if arch.array.dataflow == "adder_tree":
+        raise InputError(
+            "activity: array.dataflow adder_tree has no registers between its MACs to count; choose a systolic one"
+        )
+    unsafe = [proof.layer for proof in prove_graph(graph, arch) if not proof.safe]
+    if unsafe and arch.accumulator.overflow != "wrap":
+        raise InputError(
+            f"activity: the accumulators of layer {unsafe[0]!r} may overflow and do not wrap, so that their words are not known; "
+            "widen accumulator.bits"
+        )
+
+
+def toggle_array(layer: MacLayer, *, graph: Graph, arch: Arch) -> ToggleArray:
+    """The registers of ``arch`` while ``layer`` runs: operands with their zero point subtracted need one bit more."""
+    fmt = graph.tensors[layer.inputs[0]].format
+    right_zero = layer.right_zero_point if isinstance(layer, MatMul) else 0
+    return ToggleArray(
+        dataflow=arch.array.dataflow,
+        rows=arch.array.rows,
+        cols=arch.array.cols,
+        products=arch.array.products(layer.weight_format.bits, fmt.bits),
+        activation_bits=_operand_bits(fmt, layer.input_zero_point),
+        weight_bits=_operand_bits(layer.weight_format, right_zero),
+        accumulator_bits=accumulator_formats(graph, arch)[layer.name].bits,
+    )
+
+
+def _operand_bits(fmt: IntFormat, zero_point: int) -> int:
+    """-1, +1 and the 0 of padding take two bits."""
+    return fmt.bits + (zero_point != 0 or fmt.bipolar)
+
+
+def _count(program: Program, operands: Operands, chosen: list[int], array: ToggleArray) -> Column:
+    """Figures of each chosen tile: (tiles, 3 + 2 wires)."""
+    figures = np.zeros((len(chosen), _OWN + 2 * len(WIRES)))
+    row_of = {operation: row for row, operation in enumerate(chosen)}
+    for operation, x, w, start in _with_starts(program, operands, chosen):
+        if operation not in row_of or not w.shape[1]:
+            continue
+        weight, activation = significant_bits(x, w)[::-1]
+        kept = bool(program.weight_reads[operation] == 0)
+        wires = tile_toggles(x, w, start, array=array, kept=kept)
+        figures[row_of[operation]] = [zero_products(x, w), weight, activation, *wires.ravel()]
+    return figures
+
+
+def _with_starts(program: Program, operands: Operands, chosen: list[int]) -> Iterator[tuple[int, Array, Array, Array]]:
+    """The chosen tiles and those whose partial sums they continue: (operation, x, w, sums before), in program order."""
+    needed, continued = set(chosen), set()
+    for operation in chosen:
+        while (before := _before(program, operation)) is not None and before not in continued:
+            continued.add(before)
+            operation = before
+    sums: dict[int, Array] = {}
+    for operation in sorted(needed | continued):
+        x, w = operands.of(operation)
+        before = _before(program, operation)
+        start = operands.bias(operation, x.shape[:2]) if before is None else sums.pop(before)
+        yield operation, x, w, start
+        if operation in continued:
+            sums[operation] = start + operands.product(x, w)
+
+
+def _before(program: Program, operation: int) -> int | None:
+    """The compute operation whose sums ``operation`` continues."""
+    sources = program.operands(operation)
+    return int(sources[2]) if len(sources) == 3 else None
+
+
+def _dram_bus(program: Program, index: int, tensors: Mapping[str, Array]) -> WireActivity:
+    """Words of BUS_BITS of each transfer of a layer, packed as the DMA moves them."""
+    layer = program.graph.layers[index]
+    toggled = transitions = 0
+    matrices = Matrices(program)
+    engines = (Engine.LOAD_WEIGHTS, Engine.LOAD_ACTIVATIONS, Engine.STORE)
+    for i in np.flatnonzero((program.layer == index) & np.isin(program.engine, engines)).tolist():
+        values, fmt = _moved(program, layer, i, tensors)
+        if program.arch.activation_buffer.im2col == DRAM and matrices.expands(i):
+            values = matrices.fetched(i, values)
+        data = pack(values, fmt)
+        words = np.pad(data, (0, -len(data) % (BUS_BITS // 8))).view(np.uint64)
+        toggled, transitions = toggled + stream_toggles(words), transitions + max(0, len(words) - 1)
+    return WireActivity(bits=BUS_BITS, transitions=transitions, toggled_bits=toggled)
+
+
+def _moved(program: Program, layer: Any, i: int, tensors: Mapping[str, Array]) -> tuple[Array, IntFormat]:
+    """Codes that transfer ``i`` moves, and their format."""
+    lo, hi = program.box(i)
+    box, engine = tuple(slice(a, b) for a, b in zip(lo, hi, strict=True)), program.engine[i]
+    if engine == Engine.LOAD_WEIGHTS and layer.weights is not None:
+        return layer.weights.reshape(layer.geometry.weight_shape)[box], layer.weight_format
+    number = int(program.operand[i])
+    if engine == Engine.STORE:
+        name, view = layer.output, layer.output_shape
+    else:
+        name, view = layer.inputs[number], layer.input_shapes[number]
+    return tensors[name].reshape(view)[box], program.graph.tensors[name].format
+
+
+def _activity(layer: MacLayer, figures: Column, tiles: int, array: ToggleArray, bus: WireActivity) -> Activity:
+    totals, errors = _estimate(figures, tiles)
+    wires = {
+        wire: WireActivity(
+            bits=array.bits(wire),
+            transitions=float(totals[_OWN + 2 * k + 1]),
+            toggled_bits=float(totals[_OWN + 2 * k]),
+            error=float(errors[_OWN + 2 * k]),
+        )
+        for k, wire in enumerate(WIRES)
+    }
+    return Activity(
+        layer=layer.name,
+        macs=layer.macs,
+        zero_macs=float(totals[_ZEROS]),
+        zero_macs_error=float(errors[_ZEROS]),
+        weight_significant_bits=float(totals[_WEIGHT_BITS]) / layer.macs,
+        activation_significant_bits=float(totals[_ACTIVATION_BITS]) / layer.macs,
+        tiles=tiles,
+        sampled_tiles=len(figures),
+        wires=wires | {"dram_bus": bus},
+    )
+
+
+def _estimate(figures: Column, tiles: int) -> tuple[Column, Column]:
+    """Totals over all tiles and their standard errors."""
+    count = len(figures)
+    if count == tiles:
+        return figures.sum(axis=0), np.zeros(figures.shape[1])
+    variance = figures.var(axis=0, ddof=1)
+    return tiles * figures.mean(axis=0), tiles * np.sqrt((1 - count / tiles) * variance / count)

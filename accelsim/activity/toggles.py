@@ -1,0 +1,145 @@
+"""What changes, and what is zero, while one compute tile runs on the array: definitions in ``docs/activity.md``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.activity import _toggles
+
+Integers = NDArray[Any]
+Counts = NDArray[np.int64]
+WIRES = (
+    "activation_register",
+    "activation_bus",
+    "weight_register",
+    "weight_bus",
+    "stationary_register",
+    "partial_sum",
+    "accumulator",
+)
+"""Rows of the counts that :func:`tile_toggles` gives."""
+_TURNED = [2, 3, 0, 1, 4, 5, 6]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToggleArray:
+    """The array as its registers are wide; ``products`` narrow products per MAC are slots side by side in its registers."""
+
+    dataflow: str
+    rows: int
+    cols: int
+    products: int
+    activation_bits: int
+    weight_bits: int
+    accumulator_bits: int
+
+    @property
+    def partial_sum_bits(self) -> int:
+        """Width that no sum of a column leaves: both operands, log2 of the products in a column, one sign."""
+        return self.activation_bits + self.weight_bits + (self.rows * self.products - 1).bit_length() + 1
+
+    def bits(self, wire: str) -> int:
+        """Width of one word on ``wire``."""
+        operand = self.activation_bits if self.dataflow == "input_stationary" else self.weight_bits
+        widths = {
+            "partial_sum": self.partial_sum_bits,
+            "accumulator": self.accumulator_bits,
+            "stationary_register": operand,
+        }
+        return widths.get(wire, self.activation_bits if wire.startswith("activation") else self.weight_bits)
+
+
+def tile_toggles(x: Integers, w: Integers, sums: Integers, *, array: ToggleArray, kept: bool = False) -> Counts:
+    """Toggled bits and transitions by wire, int64 (len(WIRES), 2), of ``sums`` += ``x`` @ ``w``, group by group.
+
+    ``x`` is (groups, pixels, reduction), ``w`` (groups, reduction, channels), ``sums`` (groups, pixels, channels), all of at least
+    one element; ``kept``: weights of a single fold that stand in the array already. ``sums`` is not changed.
+    """
+    counts, state = np.zeros((_toggles.WIRES, 2), dtype=np.int64), _fresh(array)
+    products, rows, cols = array.products, array.rows, array.cols
+    x, w = _slots(x, 2, products), _slots(w, 1, products)
+    turned = array.dataflow == "input_stationary"
+    widths = array.activation_bits, array.weight_bits
+    masks = _masks(*(widths[::-1] if turned else widths), array.partial_sum_bits, array.accumulator_bits)
+    if array.dataflow == "output_stationary":
+        for one, other, start in zip(x, w, sums, strict=True):
+            total = start.astype(np.int64)
+            _toggles.output_stationary(counts, one, other, total, rows, cols, products, masks, state)
+        return counts
+    if turned:
+        x, w, sums = w.transpose(0, 2, 1), x.transpose(0, 2, 1), sums.transpose(0, 2, 1)
+    single = kept and _folds(w.shape, array) == 1
+    for one, other, total in _packs(x, w, sums, array):
+        _toggles.stationary(counts, one, other, total, rows, cols, products, masks, single, state)
+    return counts[_TURNED] if turned else counts
+
+
+def zero_products(x: Integers, w: Integers) -> int:
+    """Products with a zero operand: per reduction element, zero activations x channels + zero weights x pixels - both."""
+    zero_x, zero_w = (x == 0).sum(axis=1), (w == 0).sum(axis=2)
+    return int((zero_x * w.shape[2] + zero_w * x.shape[1] - zero_x * zero_w).sum())
+
+
+def significant_bits(x: Integers, w: Integers) -> tuple[int, int]:
+    """Bits of the magnitude (0 for 0) of activations and of weights, summed over all products of the tile."""
+    return int(_lengths(x).sum()) * w.shape[2], int(_lengths(w).sum()) * x.shape[1]
+
+
+def stream_toggles(words: NDArray[np.uint64]) -> int:
+    """Bits that change between consecutive words."""
+    return int(np.bitwise_count(words[1:] ^ words[:-1]).sum()) if len(words) > 1 else 0
+
+
+def _lengths(values: Integers) -> Counts:
+    """``int.bit_length`` of each magnitude below 2^53 (the exponent that frexp gives is exact there)."""
+    lengths: Counts = np.frexp(np.abs(values.astype(np.int64)).astype(np.float64))[1].astype(np.int64)
+    return lengths
+
+
+def _slots(block: Integers, axis: int, products: int) -> Counts:
+    """The reduction as whole MACs: unused slots of the last carry zeros."""
+    missing = -block.shape[axis] % products
+    widths = [(0, missing if i == axis else 0) for i in range(block.ndim)]
+    return np.ascontiguousarray(np.pad(block.astype(np.int64), widths))
+
+
+def _masks(*bits: int) -> Counts:
+    return np.array([-1 if b >= 64 else (1 << b) - 1 for b in bits], dtype=np.int64)
+
+
+def _fresh(array: ToggleArray) -> Counts:
+    """Last words of the registers, and whether any has passed."""
+    side = max(array.rows, array.cols)
+    return np.zeros((8, side * array.products, side), dtype=np.int64)
+
+
+def _packing(shape: tuple[int, ...], array: ToggleArray) -> int:
+    """Groups that share a fold as a block diagonal, as in :mod:`accelsim.hardware.array`."""
+    return max(1, min(array.rows // (shape[1] // array.products), array.cols // shape[2]))
+
+
+def _folds(shape: tuple[int, ...], array: ToggleArray) -> int:
+    parts = (shape[0], _packing(shape, array)), (shape[1] // array.products, array.rows), (shape[2], array.cols)
+    return int(np.prod([-(-size // unit) for size, unit in parts]))
+
+
+def _packs(x: Counts, w: Counts, sums: Integers, array: ToggleArray) -> list[tuple[Counts, Counts, Counts]]:
+    """(x, w, sums) of groups side by side, weights as a block diagonal."""
+    size, out = _packing(w.shape, array), []
+    for start in range(0, len(x), size):
+        part = slice(start, start + size)
+        blocks = np.concatenate(list(x[part]), axis=1), _diagonal(w[part]), np.concatenate(list(sums[part]), axis=1)
+        out.append(tuple(np.ascontiguousarray(block, dtype=np.int64) for block in blocks))
+    return out  # type: ignore[return-value]
+
+
+def _diagonal(blocks: Counts) -> Counts:
+    """(n, a, b) as a block-diagonal (n a, n b)."""
+    n, a, b = blocks.shape
+    whole = np.zeros((n, a, n, b), dtype=np.int64)
+    whole[np.arange(n), :, np.arange(n), :] = blocks
+    return whole.reshape(n * a, n * b)

@@ -1,0 +1,9 @@
+"""From a Graph, a machine and one mapping per layer to a Program."""
+
+from accelsim.builder.build import build_program
+from accelsim.builder.vector_layer import share_boxes
+
+__all__ = [
+    "build_program",
+    "share_boxes",
+]

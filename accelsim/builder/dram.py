@@ -1,0 +1,148 @@
+"""What a transfer costs at the DRAM: bytes on the bus, cycles at the port, activated rows.
+
+Tensors stand in DRAM packed and row-major: the weights of each layer, then each tensor, all from the start of a row of every bank
+group on (of a burst, without row buffers); tensors that only reshape another share its place. A box of a tensor is as many runs of
+consecutive addresses as its outer axes have positions; inner axes that it spans whole are one run. Every run is rounded out to
+whole, aligned bursts. With ``dram.standard`` a transfer then takes the longer of
+
+    bytes on the bus x clock / bandwidth    and    clocks of its commands x nREFI / (nREFI - nRFC)
+
+behind ``dma.setup_cycles``, the second in the standard's command clock, by the commands of :mod:`accelsim.hardware._dram`. Against a
+real controller that is pessimistic between transfers (each finds and leaves all banks closed) and optimistic within one (the
+rows ahead are known, and the command bus is never the bottleneck). A refresh takes its share of every transfer.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.arch import Arch
+from accelsim.graph import Boxes, Graph, MacLayer
+from accelsim.hardware import Packets, Windows, dma_cycles, dram_latency_cycles, scaled_up, sources
+from accelsim.program import shared_memory
+
+Index = NDArray[np.int64]
+
+
+class Transfer(NamedTuple):
+    """Per transfer: bytes asked for, cycles at the port, bytes on the DRAM's bus, rows activated; int64 arrays of one shape."""
+
+    amount: Index
+    cycles: Index
+    bus_bytes: Index
+    activates: Index
+
+
+class Dram:
+    """The DRAM of a machine with the tensors of a graph laid out in it."""
+
+    def __init__(self, graph: Graph, arch: Arch) -> None:
+        self._arch = arch
+        self.latency_cycles = dram_latency_cycles(arch)
+        self._record = dram_record(arch)
+        self._weights, self._tensors = layout(graph, alignment(arch))
+        self._plain: dict[tuple[Boxes, int], Transfer] = {}
+
+    def weights(self, layer: int, boxes: Boxes, shape: tuple[int, ...], bits: int, size: Index) -> Transfer:
+        """Loads of boxes of the weights of layer number ``layer``; ``size``: the bytes asked for."""
+        return self._moved(self._weights[layer], boxes, shape, bits, size, write=False)
+
+    def tensor(
+        self, name: str, boxes: Boxes, shape: tuple[int, ...], bits: int, size: Index, *, write: bool
+    ) -> Transfer:
+        """Loads or stores of boxes of a tensor seen as ``shape``."""
+        return self._moved(self._tensors[name], boxes, shape, bits, size, write=write)
+
+    def packets(self, layer: int, packets: Packets) -> Transfer:
+        """Loads of coded tiles of the weights of a layer."""
+        lo, size = packets.start.reshape(-1, 1), packets.size
+        span = int((packets.start + size).max(initial=1))
+        return self._moved(self._weights[layer], Boxes(lo, lo + size.reshape(-1, 1)), (span,), 8, size, write=False)
+
+    def windows(self, name: str, windows: Windows, bits: int, size: Index) -> Transfer:
+        """Loads of a tensor window by window."""
+        if self._record is None:
+            return Transfer(size, dma_cycles(size, self._arch), size, np.zeros_like(size))
+        from accelsim.hardware.compiled import gathers
+
+        g = windows.geometry
+        shape, tables = np.array(g.input_shape, dtype=np.int64), (sources(g, "h"), sources(g, "w"))
+        found = gathers(self._record, 8 * self._tensors[name], bits, shape, *tables, windows.ranges)
+        return self._transfer(size, *found)
+
+    def _moved(
+        self, address: int, boxes: Boxes, shape: tuple[int, ...], bits: int, size: Index, *, write: bool
+    ) -> Transfer:
+        if self._record is None:
+            return self._anywhere(boxes, bits, size)
+        from accelsim.hardware.compiled import transfers
+
+        base = np.full(len(boxes), 8 * address, dtype=np.int64)
+        lo, hi = (np.ascontiguousarray(corner, dtype=np.int64) for corner in (boxes.lo, boxes.hi))
+        found = transfers(self._record, write, base, bits, lo, hi, np.array(shape, dtype=np.int64).reshape(-1))
+        return self._transfer(size, *found)
+
+    def _transfer(self, size: Index, bursts: Index, clocks: Index, activates: Index) -> Transfer:
+        bus = bursts * self._arch.dram.bytes_per_burst
+        return Transfer(size, _cycles(bus, clocks, self._arch), bus, activates)
+
+    def _anywhere(self, boxes: Boxes, bits: int, size: Index) -> Transfer:
+        """Transfers that cost the same wherever they stand in DRAM: worked out once for layers that share their boxes."""
+        if (boxes, bits) not in self._plain:
+            self._plain[boxes, bits] = Transfer(size, dma_cycles(size, self._arch), size, np.zeros_like(size))
+        return self._plain[boxes, bits]
+
+
+def alignment(arch: Arch) -> int:
+    """Bytes to a multiple of which tensors are aligned: a row of every bank group, or a burst."""
+    standard = arch.dram.channel
+    row = 1 if standard is None else standard.row_bytes * standard.bank_groups
+    return max(row, arch.dram.bytes_per_burst)
+
+
+def dram_record(arch: Arch) -> Index | None:
+    """The DRAM as :mod:`accelsim.hardware._dram` reads it; None where no run is rounded out and no row counts."""
+    burst, channel = arch.dram.bytes_per_burst, arch.dram.channel
+    if channel is None:
+        return None if burst == 1 else np.array([8 * burst, 0, *[1] * 14], dtype=np.int64)
+    t, length = channel.timing, channel.burst_clocks
+    return np.array(
+        [
+            8 * burst, burst // channel.burst_bytes, channel.bank_groups, channel.banks_per_group,
+            channel.row_bytes // channel.burst_bytes, length, t.nRCD, t.nRP, t.nRAS, t.nRTP, t.nCWL + length + t.nWR,
+            t.nCCDS, t.nCCDL, t.nRRDS, t.nRRDL, t.nFAW,
+        ],
+        dtype=np.int64,
+    )  # fmt: skip
+
+
+def _cycles(bus: Index, clocks: Index, arch: Arch) -> Index:
+    plain, channel = dma_cycles(bus, arch), arch.dram.channel
+    if channel is None:
+        return plain
+    t = channel.timing
+    refreshed = Fraction(t.nREFI, t.nREFI - t.nRFC)
+    rows = arch.dma.setup_cycles + scaled_up(clocks, refreshed * Fraction(arch.clock_hz, channel.clock_hz))
+    cycles: Index = np.maximum(plain, rows)
+    return cycles
+
+
+def layout(graph: Graph, align: int) -> tuple[dict[int, int], dict[str, int]]:
+    """First byte of the weights of each layer, by number, and of each tensor, by name."""
+    weights: dict[int, int] = {}
+    end = 0
+    for index, layer in enumerate(graph.layers):
+        if isinstance(layer, MacLayer) and len(layer.inputs) == 1:
+            weights[index] = end
+            size = layer.geometry.oc * layer.geometry.reduction * layer.weight_format.bits
+            end = -(-(end + -(-size // 8)) // align) * align
+    home, tensors = shared_memory(graph), dict[str, int]()
+    for name, tensor in graph.tensors.items():
+        if home.get(name, name) == name:
+            tensors[name] = end
+            end = -(-(end + tensor.bytes) // align) * align
+    return weights, tensors | {name: tensors[of] for name, of in home.items() if of in tensors}

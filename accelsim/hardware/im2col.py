@@ -1,0 +1,85 @@
+"""Windows unrolled into a matrix (im2col, Chellapilla et al. 2006): what a tile of activations holds, and what is fetched for it.
+
+The matrix of a tile has a row per pixel (image, row, column) and a column per product of its sums (kernel row, kernel column,
+channel). Taps on padding and on inserted zeros take their place in it, as the code of zero (the zero point; -1 for bipolar codes,
+which have none: the array, which knows those taps, leaves them out), but are fetched from nowhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.arch import Arch
+from accelsim.graph import Boxes, MacGeometry
+from accelsim.hardware.footprint import ceil_div
+
+Index = NDArray[np.int64]
+IMPLICIT, BUFFER, DRAM = "implicit", "buffer", "dram"
+MODES = (IMPLICIT, BUFFER, DRAM)
+"""Values of ``activation_buffer.im2col``; the compiled mappers know them by their place."""
+
+
+def sources(g: MacGeometry, axis: str) -> Index:
+    """Input row (``axis`` "h") or column ("w") under each output and tap, (outputs, taps); -1 on padding and inserted zeros."""
+    size, stride, dilation, upsample = (
+        getattr(g, f"{name}{axis}") for name in ("i", "stride_", "dilation_", "upsample_")
+    )
+    outputs, taps = (np.arange(getattr(g, f"{name}{axis}"), dtype=np.int64) for name in ("o", "k"))
+    spread = outputs[:, None] * stride - (g.pad_top if axis == "h" else g.pad_left) + taps * dilation
+    inside = (spread >= 0) & (spread % upsample == 0) & (spread < size * upsample)
+    return np.where(inside, spread // upsample, -1)
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """The windows under compute tiles: ``pixels`` boxes of the output view, ``taps`` of the weight view, ``inputs`` of the input view."""
+
+    geometry: MacGeometry
+    pixels: Boxes
+    taps: Boxes
+    inputs: Boxes
+
+    @property
+    def elements(self) -> Index:
+        """Of each tile's matrix: pixels x reduction, the channels of all its groups side by side."""
+        outputs, taps = self.pixels.hi - self.pixels.lo, self.taps.hi - self.taps.lo
+        sizes: Index = outputs[:, 0] * outputs[:, 1] * outputs[:, 2] * taps[:, 1] * taps[:, 2] * self._channels
+        return sizes
+
+    @property
+    def fetched(self) -> Index:
+        """Those of them that stand in the image."""
+        images = self.pixels.hi[:, 0] - self.pixels.lo[:, 0]
+        rows, columns = (self._inside(sources(self.geometry, axis) >= 0, k) for k, axis in ((1, "h"), (2, "w")))
+        return images * rows * columns * self._channels
+
+    @property
+    def ranges(self) -> Index:
+        """(tiles, 12): first and last + 1 of image, row, column, kernel row, kernel column, channel of the input."""
+        parts = (self.pixels, 0), (self.pixels, 1), (self.pixels, 2), (self.taps, 1), (self.taps, 2), (self.inputs, 3)
+        return np.stack([side for boxes, k in parts for side in (boxes.lo[:, k], boxes.hi[:, k])], axis=1)
+
+    @property
+    def _channels(self) -> Index:
+        channels: Index = self.inputs.hi[:, 3] - self.inputs.lo[:, 3]
+        return channels
+
+    def _inside(self, valid: NDArray[np.bool_], axis: int) -> Index:
+        """Pairs of output and tap along ``axis`` of each tile that meet the image."""
+        total = np.zeros((valid.shape[0] + 1, valid.shape[1] + 1), dtype=np.int64)
+        total[1:, 1:] = valid.cumsum(axis=0).cumsum(axis=1)
+        (a, b), (c, d) = ((boxes.lo[:, axis], boxes.hi[:, axis]) for boxes in (self.pixels, self.taps))
+        pairs: Index = total[b, d] - total[a, d] - total[b, c] + total[a, c]
+        return pairs
+
+
+def fill_cycles(cycles: Any, asked: Any, held: Any, arch: Arch) -> Any:
+    """``cycles`` of loads that fill ``held`` bytes with ``asked`` ones: a matrix is written no faster than the memory is wide."""
+    width = arch.activation_buffer.bytes_per_cycle
+    if width is None:
+        return cycles
+    return np.where(held > asked, np.maximum(cycles, ceil_div(held, width)), cycles)

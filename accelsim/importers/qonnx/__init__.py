@@ -1,0 +1,1 @@
+"""QONNX: networks of narrow integers as Brevitas exports them."""

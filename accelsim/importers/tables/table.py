@@ -1,0 +1,322 @@
+"""A layer table in CSV becomes a shape-only Graph: every row is one layer that can be timed, not executed."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from accelsim.errors import GraphError, ModelError, ModelFileError
+from accelsim.graph import (
+    Add,
+    AveragePool2D,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Graph,
+    HostPort,
+    Layer,
+    Lut,
+    MacGeometry,
+    MatMul,
+    MaxPool2D,
+    Mean,
+    Mul,
+    Softmax,
+    Tensor,
+)
+from accelsim.importers.tables.wiring import Made, wired
+from accelsim.numerics import IntFormat
+
+COLUMNS = (
+    "name", "op", "n", "h", "w", "c", "kh", "kw", "oc", "stride", "dilation", "padding", "groups", "weight_bits",
+    "activation_bits", "inputs",
+)  # fmt: skip
+REQUIRED = ("name", "op", "h", "w", "c")
+DEFAULTS = MappingProxyType(
+    {"n": 1, "kh": 1, "kw": 1, "stride": 1, "dilation": 1, "groups": 1, "weight_bits": 8, "activation_bits": 8}
+)
+"""What an empty cell means; ``oc`` is the input's ``c``, ``padding`` is valid."""
+NO_ARITHMETIC = "none"
+"""A shape-only graph holds no numbers, so no arithmetic either."""
+MAX_SIZE = 2**31 - 1
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; ``where`` is file:line, ``defaults`` what empty cells mean."""
+
+    where: str
+    cells: Mapping[str, str]
+    defaults: Mapping[str, int]
+
+    def fail(self, column: str, expected: str) -> ModelError:
+        got = self.cells.get(column, "")
+        return ModelError(f"{self.where}: column {column!r}: expected {expected}, got {got!r}", column=column)
+
+    def integer(self, column: str, *, least: int = 1, most: int = MAX_SIZE, default: int | None = None) -> int:
+        """The cell as an integer of ``least`` to ``most``; an empty one is ``default``."""
+        text = self.cells.get(column, "")
+        fallback = self.defaults.get(column, default)
+        if not text and fallback is not None:
+            return fallback
+        if not (text.isascii() and text.removeprefix("-").isdigit() and len(text) < 12 and least <= int(text) <= most):
+            raise self.fail(column, f"an integer of {least} to {most}")
+        return int(text)
+
+    @property
+    def name(self) -> str:
+        """The layer's name."""
+        if not self.cells["name"]:
+            raise self.fail("name", "a layer name")
+        return self.cells["name"]
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(n, h, w, c) of the input."""
+        return self.integer("n"), self.integer("h"), self.integer("w"), self.integer("c")
+
+    def window(self, size: int, kernel: int) -> tuple[int, int]:
+        """Output size and padding in front of one axis."""
+        stride, extent = self.integer("stride"), (kernel - 1) * self.integer("dilation") + 1
+        padding = self.cells.get("padding", "").lower() or "valid"
+        if padding == "same":
+            out = -(-size // stride)
+            return out, max((out - 1) * stride + extent - size, 0) // 2
+        if padding != "valid" and not padding.isdecimal():
+            raise self.fail("padding", "'same', 'valid' or a number of cells on every side")
+        before = 0 if padding == "valid" else self.integer("padding", least=0)
+        out = (size + 2 * before - extent) // stride + 1
+        if out < 1:
+            raise ModelError(
+                f"{self.where}: a kernel of extent {extent} does not fit {size} cells with padding {before}"
+            )
+        return out, before
+
+
+def load_table(path: Path) -> Graph:
+    """The shape-only Graph of a layer table; ModelFileError or ModelError with file:line and column."""
+    return shape_only_graph(path, wired((row.where, row.cells.get("inputs", ""), _located(row)) for row in _rows(path)))
+
+
+def _located(row: Row) -> Made:
+    try:
+        return _layer(row)
+    except GraphError as error:
+        raise ModelError(f"{row.where}: {error}") from error
+
+
+def read_records(path: Path, expected: str) -> list[tuple[str, list[str]]]:
+    """(file:line, cells) of every line; blank lines and those that begin with ``#`` are left out.
+
+    Raises ModelFileError for a file that cannot be read or holds no line; ``expected`` says what its header should be.
+    """
+    lines = enumerate(_lines(path), 1)
+    table = [(number, line) for number, line in lines if line.strip() and not line.lstrip().startswith("#")]
+    if not table:
+        raise ModelFileError(f"{path}: no header line; expected the columns {expected}")
+    try:
+        records = list(csv.reader((line for _, line in table), strict=True))
+    except csv.Error as error:
+        raise ModelFileError(f"{path}: not a CSV file: {error}") from error
+    if len(records) != len(table):
+        raise ModelFileError(f"{path}: a quoted cell runs over the end of its line; expected one row per line")
+    if len(records) == 1:
+        raise ModelFileError(f"{path}: the table has a header but no layers")
+    return [
+        (f"{path}:{number}", [cell.strip() for cell in record])
+        for (number, _), record in zip(table, records, strict=True)
+    ]
+
+
+def shape_only_graph(path: Path, layers: Iterable[tuple[str, Made]]) -> Graph:
+    """The Graph of (file:line, layer and its tensors); ModelError where two layers have one name."""
+    made, places = list(layers), dict[str, str]()
+    read = {name for _, (layer, _) in made for name in layer.inputs}
+    outputs = {layer.output for _, (layer, _) in made}
+    for where, (layer, _) in made:
+        if places.setdefault(layer.name, where) != where:
+            raise ModelError(
+                f"{where}: column 'name': {layer.name!r} already stands at {places[layer.name]}; names must be unique"
+            )
+    try:
+        return Graph(
+            name=path.stem,
+            arithmetic=NO_ARITHMETIC,
+            tensors={tensor.name: tensor for _, (_, tensors) in made for tensor in tensors},
+            layers=tuple(layer for _, (layer, _) in made),
+            inputs=tuple(
+                HostPort(name, name) for _, (layer, _) in made for name in layer.inputs if name not in outputs
+            ),
+            outputs=tuple(HostPort(layer.output, layer.output) for _, (layer, _) in made if layer.output not in read),
+            shape_only=True,
+        )
+    except GraphError as error:
+        raise ModelError(f"{path}: {error}") from error
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    (where, header), *records = read_records(path, ",".join(COLUMNS))
+    header = [cell.lower() for cell in header]
+    _check_header(where, header)
+    for place, record in records:
+        if len(record) != len(header):
+            raise ModelError(f"{place}: {len(record)} cells under {len(header)} columns; expected one cell per column")
+        yield Row(place, dict(zip(header, record, strict=True)), DEFAULTS)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ModelFileError(
+            f"{path}: expected a layer table in CSV, but it cannot be read: {reason}", path=str(path)
+        ) from error
+
+
+def _check_header(where: str, header: list[str]) -> None:
+    missing = [column for column in REQUIRED if column not in header]
+    unknown = [column for column in header if column not in COLUMNS]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], COLUMNS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ModelError(f"{where}: unknown column {unknown[0]!r}; expected {', '.join(COLUMNS)}{hint}")
+    if missing or len(set(header)) != len(header):
+        what = f"missing columns {missing}" if missing else "a column stands twice"
+        raise ModelError(f"{where}: {what}; expected {', '.join(COLUMNS)}")
+
+
+def _layer(row: Row) -> Made:
+    operation = row.cells["op"].lower()
+    if operation not in OPERATIONS:
+        near = difflib.get_close_matches(operation, OPERATIONS, n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise row.fail("op", f"one of {', '.join(OPERATIONS)}{hint}")
+    kind, build = OPERATIONS[operation]
+    return build(row, kind)
+
+
+def make_layer(
+    kind: type[Layer], name: str, inputs: Sequence[Shape], output: Shape, fmt: IntFormat, **fields: Any
+) -> Made:
+    """A layer of ``kind`` with tensors of its own: ``name.in`` (or ``.left`` and ``.right``) and ``name.out``."""
+    suffixes = [".in"] if len(inputs) == 1 else [".left", ".right"]
+    names = tuple(f"{name}{suffix}" for suffix in suffixes)
+    tensors = [Tensor(tensor, shape, fmt) for tensor, shape in zip(names, inputs, strict=True)]
+    tensors.append(Tensor(f"{name}.out", output, fmt))
+    return kind(name=name, inputs=names, output=f"{name}.out", **fields), tuple(tensors)
+
+
+def _make(row: Row, kind: type[Layer], inputs: Sequence[Shape], output: Shape, **fields: Any) -> Made:
+    """The layer and the tensors that belong to this row alone."""
+    fmt = IntFormat(row.integer("activation_bits", least=2, most=32))
+    return make_layer(kind, row.name, inputs, output, fmt, **fields)
+
+
+def _mac(row: Row, kind: type[Layer], geometry: MacGeometry) -> Made:
+    shapes = (geometry.input_shape, geometry.weight_shape) if kind is MatMul else (geometry.input_shape,)
+    fmt = IntFormat(row.integer("weight_bits", least=1, most=32))
+    return _make(row, kind, shapes, geometry.output_shape, geometry=geometry, weights=None, weight_format=fmt)
+
+
+def _convolution(row: Row, kind: type[Layer], groups: int) -> Made:
+    n, h, w, c = row.shape
+    kh, kw, stride, dilation = (row.integer(column) for column in ("kh", "kw", "stride", "dilation"))
+    (oh, top), (ow, left) = row.window(h, kh), row.window(w, kw)
+    geometry = MacGeometry(
+        n=n, ih=h, iw=w, ic=c, oh=oh, ow=ow, oc=row.integer("oc", default=c), kh=kh, kw=kw, stride_h=stride,
+        stride_w=stride, dilation_h=dilation, dilation_w=dilation, pad_top=top, pad_left=left, groups=groups,
+    )  # fmt: skip
+    return _mac(row, kind, geometry)
+
+
+def _conv2d(row: Row, kind: type[Layer]) -> Made:
+    return _convolution(row, kind, row.integer("groups"))
+
+
+def _depthwise(row: Row, kind: type[Layer]) -> Made:
+    channels = row.shape[3]
+    if row.cells.get("groups", "") not in ("", "1", str(channels)):
+        raise row.fail("groups", f"{channels}, the input channels, or nothing")
+    return _convolution(row, kind, channels)
+
+
+def _rows_only(row: Row) -> tuple[int, int]:
+    """Rows and row length of a matrix: ``h`` and ``c``; ``n`` and ``w`` are 1."""
+    n, h, w, c = row.shape
+    for column, value in (("n", n), ("w", w)):
+        if value != 1:
+            raise row.fail(column, "1, the matrix having h rows of c values")
+    return h, c
+
+
+def _matrix(row: Row, kind: type[Layer], groups: int) -> Made:
+    rows, c = _rows_only(row)
+    oc = row.integer("oc", default=c)
+    return _mac(row, kind, MacGeometry(n=1, ih=rows, iw=1, ic=c, oh=rows, ow=1, oc=oc, groups=groups))
+
+
+def _dense(row: Row, kind: type[Layer]) -> Made:
+    return _matrix(row, kind, 1)
+
+
+def _matmul(row: Row, kind: type[Layer]) -> Made:
+    return _matrix(row, kind, row.integer("groups"))
+
+
+def _pair(row: Row, kind: type[Layer]) -> Made:
+    return _make(row, kind, (row.shape, row.shape), row.shape, shapes=(row.shape, row.shape), shape=row.shape)
+
+
+def _scale(row: Row, kind: type[Layer]) -> Made:
+    factors = (row.shape[0], 1, 1, row.shape[3])
+    return _make(row, kind, (row.shape, factors), row.shape, shapes=(row.shape, factors), shape=row.shape)
+
+
+def _pool(row: Row, kind: type[Layer]) -> Made:
+    n, h, w, c = row.shape
+    kernel, stride = (row.integer("kh"), row.integer("kw")), row.integer("stride")
+    (oh, top), (ow, left) = row.window(h, kernel[0]), row.window(w, kernel[1])
+    shape = (n, oh, ow, c)
+    fields = {"kernel": kernel, "stride": (stride, stride), "pad": (top, left)}
+    return _make(row, kind, (row.shape,), shape, shapes=(row.shape,), shape=shape, **fields)
+
+
+def _mean(row: Row, kind: type[Layer]) -> Made:
+    shape = (row.shape[0], 1, 1, row.shape[3])
+    return _make(row, kind, (row.shape,), shape, shapes=(row.shape,), shape=shape, axes=(1, 2))
+
+
+def _softmax(row: Row, kind: type[Layer]) -> Made:
+    n, h, w, c = row.shape
+    view = (n * h * w, c)
+    return _make(row, kind, (view,), view, shapes=(view,), shape=view)
+
+
+def _lut(row: Row, kind: type[Layer]) -> Made:
+    return _make(row, kind, (row.shape,), row.shape, shapes=(row.shape,), shape=row.shape)
+
+
+OPERATIONS: Mapping[str, tuple[type[Layer], Callable[[Row, type[Layer]], Made]]] = MappingProxyType(
+    {
+        "conv2d": (Conv2D, _conv2d),
+        "depthwise_conv2d": (DepthwiseConv2D, _depthwise),
+        "dense": (Dense, _dense),
+        "matmul": (MatMul, _matmul),
+        "add": (Add, _pair),
+        "mul": (Mul, _pair),
+        "scale": (Mul, _scale),
+        "max_pool": (MaxPool2D, _pool),
+        "average_pool": (AveragePool2D, _pool),
+        "mean": (Mean, _mean),
+        "softmax": (Softmax, _softmax),
+        "lut": (Lut, _lut),
+    }
+)
+"""``op`` -> the layer it becomes and how a row becomes one."""

@@ -1,0 +1,1 @@
+"""Lowering functions: one TFLite operator each, or a family of them, to layers."""

@@ -1,0 +1,122 @@
+"""Mappings given by hand: a YAML file with the tiles of some layers, or what a search found written as one."""
+
+from __future__ import annotations
+
+import difflib
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from accelsim.arch import Document, read_document
+from accelsim.errors import ConfigError, MappingError
+from accelsim.graph import Graph, Layer, MacLayer, Reshape
+from accelsim.program import LOOP_ORDERS, MacMapping, Mapping, VectorMapping, check_mapping, fuse, tile_limits
+
+EXPECTED = "a mapping file: layer names and their tiles under the key layers"
+LARGEST_FILE = 16 * 1024 * 1024
+"""Bytes; a network of 1,000 layers takes 100 KiB."""
+MAC_KEYS = tuple(field.name for field in fields(MacMapping))
+
+
+def read_mappings(path: Path, *, graph: Graph) -> dict[str, Mapping]:
+    """The mappings in the YAML file at ``path`` by layer name; ConfigError names file, line, entry and remedy.
+
+    ``layers: {conv_2d_0: {oh: 8, oc: 16, order: weights_outer, band: 4}, softmax_8: {tile: [1, 10]}}``. Axes that are left out
+    are not cut, and layers without a ``band`` not fused with the one before; layers that are left out are the caller's to map.
+    """
+    document = read_document(_text(path), name=str(path), expected=EXPECTED)
+    if document.problems:
+        problem = document.problems[0]
+        raise _wrong(path, document, problem.path, problem.message)
+    unknown = next((key for key in document.data if key != "layers"), None)
+    layers = document.data.get("layers")
+    if unknown is not None or not isinstance(layers, dict):
+        what = "missing" if unknown is None else "unknown key"
+        raise _wrong(path, document, (unknown or "layers",), f"{what}; expected {EXPECTED}")
+    known = {layer.name: layer for layer in graph.layers}
+    made: dict[str, Mapping] = {}
+    for name, entry in layers.items():
+        where = ("layers", name)
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise _wrong(path, document, where, f"the network has no such layer{hint}")
+        try:
+            made[name] = _mapping(known[name], entry)
+            check_mapping(known[name], made[name])
+            if made[name].band:
+                fuse(graph, graph.layers.index(known[name]), made[name].band)
+        except MappingError as error:
+            raise _wrong(path, document, where, str(error)) from error
+    return made
+
+
+def write_mappings(mappings: Sequence[Mapping | None], *, graph: Graph) -> str:
+    """YAML that :func:`read_mappings` reads back."""
+    from ruamel.yaml import YAML
+
+    layers = {layer.name: _entry(m) for layer, m in zip(graph.layers, mappings, strict=True) if m is not None}
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style, yaml.width = None, 10_000
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # ruamel annotates None
+    stream = io.StringIO()
+    yaml.dump({"layers": layers}, stream)
+    return stream.getvalue()
+
+
+def _entry(mapping: Mapping) -> dict[str, Any]:
+    entry = asdict(mapping) if isinstance(mapping, MacMapping) else {"tile": list(mapping.tile), "band": mapping.band}
+    return {key: value for key, value in entry.items() if key != "band" or value}
+
+
+def _mapping(layer: Layer, entry: Any) -> Mapping:
+    """The mapping that ``entry`` describes; MappingError where it describes none."""
+    if isinstance(layer, Reshape):
+        raise MappingError("a reshaped tensor is not tiled; leave the layer out")
+    allowed = MAC_KEYS if isinstance(layer, MacLayer) else ("tile", "band")
+    if not isinstance(entry, dict):
+        raise MappingError(f"expected a mapping with {', '.join(allowed)}, got {entry!r}")
+    for key in entry:
+        if key not in allowed:
+            near = difflib.get_close_matches(key, allowed, n=1)
+            raise MappingError(
+                f"unknown key {key!r}; expected {', '.join(allowed)}" + (f", {near[0]}?" if near else "")
+            )
+    band = _size("band", entry.get("band", 0))
+    if not isinstance(layer, MacLayer):
+        return VectorMapping(tile=tuple(_size("tile", n) for n in _listed(entry.get("tile"))), band=band)
+    order = entry.get("order", LOOP_ORDERS[0])
+    if order not in LOOP_ORDERS:
+        raise MappingError(f"order: expected {' or '.join(LOOP_ORDERS)}, got {order!r}")
+    limits = tile_limits(layer.geometry) | {"groups": 1, "n": 1}
+    sizes = {key: _size(key, entry.get(key, limit)) for key, limit in limits.items()}
+    return MacMapping(**sizes, order=order, band=band)
+
+
+def _listed(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise MappingError(f"tile: expected a list of sizes, got {value!r}")
+    return value
+
+
+def _size(key: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise MappingError(f"{key}: expected a whole number, got {value!r}")
+    return value
+
+
+def _wrong(path: Path, document: Document, where: tuple[str, ...], message: str) -> ConfigError:
+    return ConfigError(f"{path}:{document.line(where)}: {'.'.join(where)}: {message}", file=str(path))
+
+
+def _text(path: Path) -> str:
+    try:
+        size = path.stat().st_size
+        if path.is_file() and size <= LARGEST_FILE:
+            return path.read_text(encoding="utf-8-sig")
+        reason = f"is {size} bytes long" if path.is_file() else "is no file"
+    except (OSError, ValueError) as error:
+        reason = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+    raise ConfigError(f"{path}: {reason}; expected {EXPECTED}, or one of greedy, cycles, energy, edp", file=str(path))

@@ -1,0 +1,62 @@
+"""What rounding the weights shifts the mean of every output by, taken off its bias."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.importers.onnx.file import OnnxModel, OnnxNode
+from accelsim.ptq.network.operators import PRODUCTS
+
+Doubles = NDArray[np.float64]
+Tensors = dict[str, NDArray[np.float32]]
+
+
+@dataclass(eq=False)
+class Watch:
+    """Shapes of all tensors, and channel means of what products read, over the inferences that passed by."""
+
+    network: OnnxModel
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    means: dict[str, Doubles] = field(default_factory=dict)
+    _count: int = 0
+
+    def over(self, inferences: Iterator[Tensors]) -> Iterator[Tensors]:
+        """The same inferences."""
+        for made in inferences:
+            self._count += 1
+            self.shapes.update({name: values.shape for name, values in made.items()})
+            for node in self.network.nodes:
+                if node.op in PRODUCTS:
+                    self._add(node.outputs[0], _channel_means(made[node.inputs[0]], 1 if node.op == "Conv" else -1))
+            yield made
+
+    def _add(self, name: str, means: Doubles) -> None:
+        before = self.means.get(name, np.zeros_like(means))
+        self.means[name] = before + (means - before) / self._count
+
+
+def _channel_means(values: NDArray[np.float32], axis: int) -> Doubles:
+    rows = np.moveaxis(values, axis, 0)
+    means: Doubles = rows.reshape(len(rows), -1).mean(axis=1, dtype=np.float64)
+    return means
+
+
+def output_shift(node: OnnxNode, error: Doubles, means: Mapping[str, Doubles]) -> Doubles:
+    """``E[dw * x] = sum of dw * E[x]`` per output channel for weight errors ``dw`` (Nagel 1906.04721, section 4.2).
+
+    The zeros of a padded border are left out.
+    """
+    mean = means[node.outputs[0]]
+    if node.op == "MatMul":
+        return mean @ error
+    if node.op == "Gemm":
+        return error @ mean
+    kernels = error.sum(axis=tuple(range(2, error.ndim)))
+    channels, depth = kernels.shape
+    group = np.arange(channels) * (len(mean) // depth) // channels
+    shift: Doubles = (kernels * mean.reshape(-1, depth)[group]).sum(axis=1)
+    return shift

@@ -1,0 +1,224 @@
+"""Channels of consecutive layers under like ranges, without a change of what the network computes.
+
+Cross-layer equalization (Nagel 1906.04721, section 4.1): a rectifier passes a positive factor on, ``f(s * x) = s * f(x)``, so that
+what channel ``i`` of one layer is divided by, the next layer's weights of that channel can be multiplied with.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.importers.onnx.file import OnnxModel, OnnxNode
+from accelsim.ptq.calibrate import check_finite
+from accelsim.ptq.evaluate import evaluate
+from accelsim.ptq.network.float_network import channel_axis, fused_rectifier
+from accelsim.ptq.network.operators import PRODUCTS
+from accelsim.ptq.network.proto import Names
+
+Doubles = NDArray[np.float64]
+Shapes = Mapping[str, tuple[int, ...]]
+
+HOMOGENEOUS = ("Relu", "LeakyRelu")
+"""``f(s * x) = s * f(x)`` for s > 0; Clip is not among them, whose upper bound would have to differ by channel."""
+WINDOWS = ("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Pad")
+"""So are they, and each channel stays where it is: axis 1 of images."""
+RESHAPES = ("Flatten", "Reshape", "Squeeze", "Unsqueeze")
+TOLERANCE = 2.0**-17
+"""Rounds end when no factor is further than this from 1: less than half a step of 16-bit weights, the widest there are."""
+MOST_ROUNDS = 1000
+"""Rounds over all pairs; a bound on time, far above what networks need."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Two products; channel ``i`` that ``first`` makes is input channel ``i`` of ``second``."""
+
+    first: OnnxNode
+    second: OnnxNode
+
+
+@dataclass(eq=False)
+class Reach:
+    """Shapes of all activations, and the largest magnitude of every channel behind each product, over inferences."""
+
+    model: OnnxModel
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    channels: dict[str, Doubles] = field(default_factory=dict)
+
+    def add(self, made: Mapping[str, NDArray[np.float32]]) -> None:
+        """One more inference. A rectifier fused into a product is part of it."""
+        self.shapes.update({name: values.shape for name, values in made.items()})
+        for node in self.model.nodes:
+            if node.op in PRODUCTS:
+                name = node.outputs[0]
+                values = made[(fused_rectifier(self.model, node) or node).outputs[0]]
+                rows = np.moveaxis(values, 1 if node.op == "Conv" else -1, 0)
+                largest = np.abs(rows.reshape(len(rows), -1).astype(np.float64)).max(axis=1)
+                self.channels[name] = np.maximum(self.channels.get(name, 0.0), largest)
+
+    def least_factors(self, name: str, bias: Doubles | None) -> Doubles:
+        """Factors under which no channel of product ``name``, and none of its biases, comes to exceed the largest of now."""
+        parts = [self.channels[name]] if bias is None else [self.channels[name], np.abs(bias)]
+        least: Doubles = np.max([part / (part.max() or 1.0) for part in parts], axis=0)
+        return least
+
+
+def reach_of(model: OnnxModel, inputs: Mapping[str, NDArray[Any]], *, evaluator: str = "onnx") -> Reach:
+    """Over all inferences of ``inputs``."""
+    reach = Reach(model)
+    for i, made in enumerate(evaluate(model, inputs, evaluator=evaluator)):
+        check_finite(made, i)
+        reach.add(made)
+    return reach
+
+
+def equalized(model: OnnxModel, reach: Reach) -> OnnxModel:
+    """``model`` with factors moved between all pairs of layers until none is left to move.
+
+    For ranges r1, r2 of channel i's weights in the two layers, ``s = sqrt(r1 * r2) / r2`` (equation 11): the first layer's weights
+    and bias are divided by s, the second's weights multiplied, and both ranges become ``sqrt(r1 * r2)``. Not below
+    ``reach.least_factors``: a channel of tiny weights and a large bias, as batch normalization leaves dead ones, would stretch the
+    ranges of activation and bias. (The paper absorbs such biases into the next layer, which at padded borders is not exact.)
+    """
+    pairs = pairs_of(model, reach.shapes)
+    held = _Parameters(model, pairs, reach)
+    for _ in range(MOST_ROUNDS):
+        moved = [held.equalize(pair) for pair in pairs]
+        if not any(moved):
+            break
+    return held.written()
+
+
+def pairs_of(model: OnnxModel, shapes: Shapes) -> tuple[Pair, ...]:
+    """Products with nothing but homogeneous operators between them, each the only reader of what is before it."""
+    found = ((node, _next(model, node, shapes)) for node in model.nodes if node.op in PRODUCTS)
+    return tuple(Pair(first, second) for first, second in found if second is not None)
+
+
+def channel_ranges(pair: Pair, constants: Mapping[str, NDArray[Any]]) -> tuple[Doubles, Doubles]:
+    """Largest magnitude of each channel's weights in the first and the second layer."""
+    outer = _by_output(constants[pair.first.inputs[1]], pair.first)
+    inner = _by_input(constants[pair.second.inputs[1]], pair.second)
+    return np.abs(outer).max(axis=(1, 2)), np.abs(inner).max(axis=(1, 2))
+
+
+def _next(model: OnnxModel, node: OnnxNode, shapes: Shapes) -> OnnxNode | None:
+    """The product that reads the channels of ``node``, and nobody else does."""
+    name = node.outputs[0]
+    axis = 1 if node.op == "Conv" else len(shapes[name]) - 1
+    while True:
+        readers = model.consumers(name)
+        if len(readers) != 1 or name in model.outputs or readers[0].inputs[0] != name or name in readers[0].inputs[1:]:
+            return None
+        reader, source = readers[0], shapes[name]
+        if reader.op in PRODUCTS:
+            return reader if axis == (1 if reader.op == "Conv" else len(source) - 1) else None
+        moved = _axis_after(reader, axis, source, shapes[reader.outputs[0]])
+        if moved is None:
+            return None
+        name, axis = reader.outputs[0], moved
+
+
+def _axis_after(node: OnnxNode, axis: int, source: tuple[int, ...], target: tuple[int, ...]) -> int | None:
+    """Where the channels are behind ``node``; None where a factor per channel does not pass."""
+    if node.op in HOMOGENEOUS:
+        return axis
+    if node.op in WINDOWS:
+        return axis if axis == 1 and len(source) == 4 and source[1] == target[1] else None
+    channels = source[axis]
+    if node.op in RESHAPES and math.prod(source) == channels and channels in target:
+        return target.index(channels)
+    return None
+
+
+def _by_output(weights: NDArray[Any], node: OnnxNode) -> NDArray[Any]:
+    """A view (output channels, 1, others)."""
+    rows = np.moveaxis(weights, channel_axis(node), 0)
+    return rows.reshape(len(rows), 1, -1)
+
+
+def _by_input(weights: NDArray[Any], node: OnnxNode) -> NDArray[Any]:
+    """(Input channels, outputs that read them, others): a convolution's groups read channels of their own."""
+    if node.op != "Conv":
+        rows = np.moveaxis(weights, 1 - channel_axis(node), 0)
+        return rows.reshape(len(rows), -1, 1)
+    groups, (units, depth) = _groups(node), weights.shape[:2]
+    kernels = weights.reshape(groups, units // groups, depth, -1).transpose(0, 2, 1, 3)
+    return kernels.reshape(groups * depth, units // groups, -1)
+
+
+def _groups(node: OnnxNode) -> int:
+    groups = node.attributes.get("group", 1)
+    assert isinstance(groups, int)
+    return groups
+
+
+class _Parameters:
+    """Weights and biases of the layers that take part, in float64."""
+
+    def __init__(self, model: OnnxModel, pairs: tuple[Pair, ...], reach: Reach) -> None:
+        self.model = model
+        nodes = {node.outputs[0]: node for pair in pairs for node in (pair.first, pair.second)}
+        self.nodes = nodes
+        self.weights = {name: self._constant(node, 1) for name, node in nodes.items()}
+        self.biases = {name: self._constant(n, 2) for name, n in nodes.items() if len(n.inputs) > 2 and n.inputs[2]}
+        firsts = [pair.first.outputs[0] for pair in pairs]
+        self.least = {name: reach.least_factors(name, self.biases.get(name)) for name in firsts}
+
+    def _constant(self, node: OnnxNode, position: int) -> Doubles:
+        return self.model.constants[node.inputs[position]].astype(np.float64)
+
+    def equalize(self, pair: Pair) -> bool:
+        """Whether a factor was moved. Channels that one of the two does not use keep theirs."""
+        first, second = pair.first.outputs[0], pair.second.outputs[0]
+        r1 = np.abs(_by_output(self.weights[first], pair.first)).max(axis=(1, 2))
+        r2 = np.abs(_by_input(self.weights[second], pair.second)).max(axis=(1, 2))
+        used = (r1 > 0) & (r2 > 0)
+        s = np.ones_like(r1)
+        s[used] = np.maximum(np.sqrt(r1[used] * r2[used]) / r2[used], self.least[first][used])
+        self.least[first] = self.least[first] / s
+        self.weights[first] = self.weights[first] / _along(s, channel_axis(pair.first), self.weights[first].ndim)
+        if first in self.biases:
+            self.biases[first] = self.biases[first] / s
+        self.weights[second] = self.weights[second] * _input_factors(s, self.weights[second], pair.second)
+        return bool(np.abs(s - 1).max() > TOLERANCE)
+
+    def written(self) -> OnnxModel:
+        """The network with these parameters under names of their own: a constant may have other readers."""
+        names, constants = Names(self.model), dict(self.model.constants)
+
+        def constant(name: str, what: str, values: Doubles) -> str:
+            fresh = names.fresh(f"{name}/equalized_{what}")
+            constants[fresh] = values.astype(np.float32)
+            return fresh
+
+        def edited(node: OnnxNode) -> OnnxNode:
+            name = node.outputs[0]
+            if name not in self.nodes:
+                return node
+            inputs = [node.inputs[0], constant(name, "weights", self.weights[name])]
+            if name in self.biases:
+                inputs.append(constant(name, "bias", self.biases[name]))
+            return replace(node, inputs=tuple(inputs))
+
+        nodes = tuple(edited(node) for node in self.model.nodes)
+        return replace(self.model, nodes=nodes, constants=constants)
+
+
+def _along(values: Doubles, axis: int, rank: int) -> Doubles:
+    return values.reshape([-1 if i == axis else 1 for i in range(rank)])
+
+
+def _input_factors(s: Doubles, weights: Doubles, node: OnnxNode) -> Doubles:
+    """``s`` per input channel in a shape that multiplies the weights."""
+    if node.op != "Conv":
+        return _along(s, 1 - channel_axis(node), weights.ndim)
+    groups, (units, depth) = _groups(node), weights.shape[:2]
+    rows = np.repeat(s.reshape(groups, depth), units // groups, axis=0)
+    return rows.reshape(units, depth, 1, 1)

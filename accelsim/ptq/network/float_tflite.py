@@ -1,0 +1,99 @@
+"""A float .tflite file as the records of an ONNX network, so that what quantizes one quantizes the other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from accelsim.errors import ModelError, UnsupportedOperatorError
+from accelsim.importers.onnx.file import OnnxModel
+from accelsim.importers.tflite import RefusalError
+from accelsim.importers.tflite.file import TfliteModel, TfliteOperator, read_tflite
+from accelsim.ptq.network.tflite_network import Call, Translation
+from accelsim.ptq.network.tflite_operators import TRANSLATIONS
+
+CODES = ("INT4", "INT8", "INT16", "UINT8")
+"""Types of quantized tensors."""
+
+
+def read_float_tflite(path: Path) -> OnnxModel:
+    """The float network in the .tflite file at ``path``; inputs and outputs keep their names, shapes and order of axes.
+
+    Raises ModelError for a network that is quantized, wholly or in its weights, UnsupportedOperatorError that names the operator.
+    """
+    model = _without_float16(read_tflite(path))
+    _check(model)
+    to = Translation(model)
+    for operator in model.operators:
+        _translate(to, operator)
+    return to.finished()
+
+
+def _without_float16(model: TfliteModel) -> TfliteModel:
+    """Constants that the file holds as float16 under a DEQUANTIZE, in float32."""
+    tensors, operators = list(model.tensors), []
+    for operator in model.operators:
+        source = tensors[operator.inputs[0]] if operator.name == "DEQUANTIZE" and operator.inputs else None
+        if source is None or source.data is None or source.type != "FLOAT16":
+            operators.append(operator)
+            continue
+        (target,) = operator.outputs
+        tensors[target] = replace(tensors[target], data=source.data.astype(np.float32))
+    return replace(model, tensors=tuple(tensors), operators=tuple(operators))
+
+
+def _check(model: TfliteModel) -> None:
+    tensors = model.tensors
+    computed = {i for operator in model.operators for i in operator.outputs} | set(model.inputs)
+    coded = next((tensors[i] for i in sorted(computed) if tensors[i].type in CODES), None)
+    if coded is not None:
+        raise ModelError(
+            f"{model.path}: the network is quantized already (tensor {coded.name!r} is {coded.type}); accelsim run reads it as it "
+            "is; for other widths give the float one",
+            path=model.path,
+        )
+    for operator in model.operators:
+        weights = next((tensors[i] for i in operator.inputs if i >= 0 and tensors[i].type in CODES), None)
+        if weights is not None:
+            raise ModelError(
+                f"{model.path}: operator {operator.index} {operator.name}: its weights {weights.name!r} are {weights.type} while its "
+                "activations are float (dynamic-range quantization); convert the network without optimizations, as float32",
+                path=model.path,
+            )
+    for index in model.outputs:
+        if index in model.inputs or tensors[index].is_constant:
+            raise ModelError(
+                f"{model.path}: graph output {tensors[index].name!r} is a graph input or a constant; expected outputs of operators",
+                path=model.path,
+            )
+    for index in model.inputs:
+        if tensors[index].type != "FLOAT32":
+            raise ModelError(
+                f"{model.path}: graph input {tensors[index].name!r} is {tensors[index].type}; expected FLOAT32",
+                path=model.path,
+            )
+    for tensor in tensors:
+        if tensor.data is not None and tensor.data.dtype.kind == "f" and not np.isfinite(tensor.data).all():
+            raise ModelError(
+                f"{model.path}: constant {tensor.name!r} holds NaN or infinities; expected finite numbers",
+                path=model.path,
+            )
+
+
+def _translate(to: Translation, operator: TfliteOperator) -> None:
+    """Every refusal names the file, the operator, its index and its output."""
+    try:
+        if operator.name not in TRANSLATIONS:
+            raise RefusalError("the operator cannot be quantized", ", ".join(TRANSLATIONS))
+        TRANSLATIONS[operator.name](Call(to, operator))
+    except RefusalError as refusal:
+        outputs = [to.model.tensors[i].name for i in operator.outputs]
+        target = f" (output {outputs[0]!r})" if outputs else ""
+        raise UnsupportedOperatorError(
+            f"{to.model.path}: operator {operator.index} {operator.name}{target}: {refusal.reason}; accepted: {refusal.accepted}",
+            operator=operator.name,
+            index=operator.index,
+            output=outputs[0] if outputs else None,
+        ) from refusal

@@ -1,0 +1,79 @@
+"""Records of a network back to a ModelProto."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import chain, count
+from typing import Any
+
+import numpy as np
+
+from accelsim.importers.onnx.file import OnnxModel, OnnxNode
+
+IR_VERSION = 10
+"""Version of the file format: the first with 4-bit integers (onnx.proto), and one that ONNX Runtime 1.20 reads."""
+PRODUCER = "accelsim quantize"
+
+
+class Names:
+    """Names that neither the network nor this factory has used."""
+
+    def __init__(self, model: OnnxModel) -> None:
+        tensors = (name for node in model.nodes for name in (*node.inputs, *node.outputs))
+        self.taken = {*tensors, *model.constants, *model.outputs, *(value.name for value in model.inputs)}
+
+    def fresh(self, base: str) -> str:
+        """``base``, or ``base`` with the first number that makes it new."""
+        name = next(n for n in chain((base,), (f"{base}_{i}" for i in count(1))) if n not in self.taken)
+        self.taken.add(name)
+        return name
+
+
+def make_node(
+    op: str, inputs: Iterable[str], output: str, attributes: Mapping[str, Any] | None = None, *, domain: str = ""
+) -> Any:
+    """A NodeProto named after its output; arrays among the attributes become tensors."""
+    from onnx import helper, numpy_helper
+
+    held = {k: numpy_helper.from_array(v) if isinstance(v, np.ndarray) else v for k, v in (attributes or {}).items()}
+    return helper.make_node(op, list(inputs), [output], name=output, domain=domain, **held)
+
+
+def nodes_of(node: OnnxNode, inputs: Iterable[str], output: str) -> list[Any]:
+    """``node`` on tensors of other names; the bias that a MatMul took over becomes an Add again."""
+    names = list(inputs)
+    while names and not names[-1]:
+        names.pop()
+    if node.op == "MatMul" and len(names) == 3:
+        product = f"{output}/product"
+        return [make_node("MatMul", names[:2], product), make_node("Add", [product, names[2]], output)]
+    return [make_node(node.op, names, output, node.attributes)]
+
+
+def make_model(
+    model: OnnxModel, nodes: Iterable[Any], constants: Mapping[str, Any], *, domains: Iterable[tuple[str, int]]
+) -> Any:
+    """The ModelProto of ``nodes`` with the ports of ``model``; ``constants`` are arrays or TensorProtos, those read are kept."""
+    from onnx import TensorProto, helper
+
+    listed = list(nodes)
+    read = {name for node in listed for name in node.input}
+    kept = [_tensor(name, values) for name, values in constants.items() if name in read]
+    inputs = [helper.make_tensor_value_info(v.name, TensorProto.FLOAT, v.shape) for v in model.inputs]
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in model.outputs]
+    graph = helper.make_graph(listed, "quantized", inputs, outputs, kept)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid(*domain) for domain in domains])
+    made.ir_version, made.producer_name = IR_VERSION, PRODUCER
+    return made
+
+
+def _tensor(name: str, values: Any) -> Any:
+    from onnx import numpy_helper
+
+    return numpy_helper.from_array(np.asarray(values), name) if isinstance(values, np.ndarray | np.generic) else values
+
+
+def float_proto(model: OnnxModel) -> Any:
+    """The float network itself."""
+    nodes = [made for node in model.nodes for made in nodes_of(node, node.inputs, node.outputs[0])]
+    return make_model(model, nodes, model.constants, domains=[("", model.opset)])

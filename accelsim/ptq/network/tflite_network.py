@@ -1,0 +1,195 @@
+"""Operators of ONNX as they grow out of those of a .tflite file, and the order of axes in which each tensor is held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, count
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.importers import layer_base
+from accelsim.importers.onnx import CHANNELS_FIRST, CHANNELS_LAST
+from accelsim.importers.onnx.file import Attribute, OnnxInput, OnnxModel, OnnxNode
+from accelsim.importers.tflite import RefusalError
+from accelsim.importers.tflite.file import (
+    ACTIVATION_NAMES,
+    NONE,
+    RELU,
+    RELU6,
+    RELU_N1_TO_1,
+    Option,
+    TfliteModel,
+    TfliteOperator,
+    TfliteTensor,
+)
+
+OPSET = 17
+"""Operator set of the nodes made: HardSwish needs 14, and none of them changed up to 21, in which QDQ is written."""
+IMAGE_RANK = 4
+BOUNDS = {RELU6: (0.0, 6.0), RELU_N1_TO_1: (-1.0, 1.0)}
+"""Fused activations with two bounds."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One ONNX operator; the first input of every step but the first of a chain is the step before it."""
+
+    op: str
+    inputs: tuple[str, ...] = ()
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+
+
+class Translation:
+    """Nodes and constants made so far.
+
+    A tensor of 4 axes is held channels last, as TFLite has it, channels first, as ONNX's convolutions and pools make it, or both:
+    the second by a Transpose where something reads it.
+    """
+
+    def __init__(self, model: TfliteModel) -> None:
+        self.model = model
+        self.nodes: list[OnnxNode] = []
+        self.constants: dict[str, NDArray[Any]] = {}
+        self._taken = {tensor.name for tensor in model.tensors if not tensor.is_constant}
+        self._held = {(index, False): model.tensors[index].name for index in model.inputs}
+
+    def fresh(self, base: str) -> str:
+        """``base``, or ``base`` with the first number that makes it new."""
+        name = next(n for n in chain((base,), (f"{base}_{i}" for i in count(1))) if n not in self._taken)
+        self._taken.add(name)
+        return name
+
+    def constant(self, base: str, values: Any) -> str:
+        """A constant under a name like ``base``."""
+        name = self.fresh(base)
+        self.constants[name] = np.ascontiguousarray(values)
+        return name
+
+    def is_first(self, tensor: TfliteTensor) -> bool:
+        """Whether the tensor is held channels first already."""
+        return (tensor.index, True) in self._held
+
+    def read(self, tensor: TfliteTensor, *, first: bool = False, at: int = 0) -> str:
+        """The name of an activation, channels ``first`` or last, for operator ``at``."""
+        wanted = (tensor.index, first)
+        if wanted not in self._held and (tensor.index, not first) not in self._held:
+            raise RefusalError(f"tensor {tensor.name!r} is a constant", "an activation")
+        if wanted not in self._held:
+            source = self._held[tensor.index, not first]
+            is_output = not first and tensor.index in self.model.outputs
+            name = tensor.name if is_output else self.fresh(f"{tensor.name}/channels_{'first' if first else 'last'}")
+            permutation = CHANNELS_FIRST if first else CHANNELS_LAST
+            self._node("Transpose", at, (source,), name, {"perm": permutation}, "")
+            self._held[wanted] = name
+        return self._held[wanted]
+
+    def write(self, tensor: TfliteTensor, steps: Sequence[Step], operator: TfliteOperator, *, first: bool) -> None:
+        """``tensor``, channels ``first`` or last, as what ``steps`` make, one after the other."""
+        is_turned = first and tensor.index in self.model.outputs
+        name = self.fresh(f"{tensor.name}/channels_first") if is_turned else tensor.name
+        source: tuple[str, ...] = ()
+        for i, step in enumerate(steps):
+            target = name if i == len(steps) - 1 else self.fresh(f"{tensor.name}/{step.op.lower()}")
+            label = layer_base(operator.name, operator.index) if i == 0 else ""
+            self._node(step.op, operator.index, (*source, *step.inputs), target, step.attributes, label)
+            source = (target,)
+        self._held[tensor.index, first] = name
+
+    def _node(
+        self, op: str, index: int, inputs: tuple[str, ...], output: str, attributes: Mapping[str, Attribute], name: str
+    ) -> None:
+        self.nodes.append(
+            OnnxNode(index=index, op=op, inputs=inputs, outputs=(output,), attributes=dict(attributes), name=name)
+        )
+
+    def finished(self) -> OnnxModel:
+        """The network; its inputs and outputs have the names, shapes and order of axes of the .tflite file."""
+        tensors, last = self.model.tensors, self.model.operators[-1].index
+        outputs = tuple(self.read(tensors[index], at=last) for index in self.model.outputs)
+        inputs = tuple(
+            OnnxInput(name=tensors[index].name, shape=tensors[index].shape, type="FLOAT") for index in self.model.inputs
+        )
+        return OnnxModel(
+            path=self.model.path, opset=OPSET, nodes=tuple(self.nodes), constants=self.constants, inputs=inputs, outputs=outputs
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One operator of the file, as the functions see it that translate it."""
+
+    to: Translation
+    operator: TfliteOperator
+
+    def need(self, condition: bool, reason: str, accepted: str) -> None:
+        """Raise RefusalError unless ``condition``."""
+        if not condition:
+            raise RefusalError(reason, accepted)
+
+    def option(self, name: str) -> Option:
+        """An option of the operator."""
+        return self.operator.options[name]
+
+    @property
+    def output(self) -> TfliteTensor:
+        """The only output."""
+        count = len(self.operator.outputs)
+        self.need(count == 1, f"it has {count} outputs", "1 output")
+        return self.to.model.tensors[self.operator.outputs[0]]
+
+    def optional(self, position: int) -> TfliteTensor | None:
+        """Input ``position``, or None where it is absent."""
+        inputs = self.operator.inputs
+        index = inputs[position] if position < len(inputs) else -1
+        return None if index < 0 else self.to.model.tensors[index]
+
+    def input(self, position: int) -> TfliteTensor:
+        """Input ``position``, which must be there."""
+        tensor = self.optional(position)
+        if tensor is None:
+            raise RefusalError(f"input {position} is absent", f"a tensor as input {position}")
+        return tensor
+
+    def image(self) -> TfliteTensor:
+        """Input 0 with rows, columns and channels."""
+        tensor = self.input(0)
+        self.need(len(tensor.shape) == IMAGE_RANK, f"its input has shape {list(tensor.shape)}", "4 axes")
+        return tensor
+
+    def values(self, position: int, what: str) -> NDArray[Any]:
+        """Input ``position`` as a constant array."""
+        data = self.input(position).data
+        if data is None:
+            raise RefusalError(f"its {what} (input {position}) are computed at run time", f"constant {what}")
+        return data
+
+    def parameter(self, position: int, values: NDArray[Any]) -> str:
+        """A constant made of input ``position``, by its name."""
+        return self.to.constant(self.input(position).name, values.astype(np.float32))
+
+    def read(self, tensor: TfliteTensor, *, first: bool = False) -> str:
+        """The name of an activation, channels ``first`` or last."""
+        return self.to.read(tensor, first=first, at=self.operator.index)
+
+    def write(self, *steps: Step, first: bool = False) -> None:
+        """The output, as what ``steps`` and the fused activation make."""
+        self.to.write(self.output, steps, self.operator, first=first)
+
+    def reshape(self, shape: Iterable[int]) -> Step:
+        """A Reshape to constant sizes."""
+        return Step("Reshape", (self.to.constant(f"{self.output.name}/shape", np.array([*shape], np.int64)),))
+
+    def rectifier(self, kind: Option | None = None) -> tuple[Step, ...]:
+        """The fused activation, or the one of ``kind``, as operators."""
+        fused = int(self.option("fused_activation") if kind is None else kind)
+        if fused in (NONE, RELU):
+            return (Step("Relu"),) if fused == RELU else ()
+        if fused not in BOUNDS:
+            raise RefusalError(
+                f"its fused activation is {ACTIVATION_NAMES.get(fused, fused)}", "NONE, RELU, RELU6, RELU_N1_TO_1"
+            )
+        bounds = zip(("min", "max"), BOUNDS[fused], strict=True)
+        return (Step("Clip", tuple(self.to.constant(f"{self.output.name}/{n}", np.float32(v)) for n, v in bounds)),)

@@ -1,0 +1,149 @@
+"""Weights, biases and activations of one network as codes and scales."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.importers.onnx.file import OnnxModel, OnnxNode
+from accelsim.numerics import BIPOLAR, IntFormat
+from accelsim.ptq.bias_correction import output_shift
+from accelsim.ptq.calibrate import Floats, group_range
+from accelsim.ptq.network.float_network import channel_axis
+from accelsim.ptq.network.operators import PRODUCTS
+from accelsim.ptq.plan import Plan
+from accelsim.ptq.settings import Settings
+from accelsim.quant import bipolar_scales, channel_scales, codes_as, minmax_range, quantize_bias
+
+BIAS_REACH = 2.0**30
+"""Largest bias in units of s_in * s_w: half of what 32 bits hold, so that room is left for the sum."""
+
+
+@dataclass(frozen=True)
+class ActQuant:
+    """Codes of an activation, and the range they were made for."""
+
+    format: IntFormat
+    scale: float
+    zero_point: int
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, eq=False)
+class WeightQuant:
+    """Codes of a layer's weights with scales (1,) or one per index of ``axis``, bias in units of s_in * s_w or None.
+
+    ``sqnr_db`` is the ratio of the weights' power to that of their quantization error, infinite where there is none.
+    """
+
+    codes: NDArray[np.int64]
+    scales: Floats
+    axis: int | None
+    format: IntFormat
+    bias: NDArray[np.int64] | None
+    sqnr_db: float
+
+    @property
+    def real(self) -> Floats:
+        """What the codes stand for, float32 of their shape."""
+        column = along(self.scales, self.axis, self.codes.ndim)
+        real: Floats = (self.codes.astype(np.float32) * column).astype(np.float32)
+        return real
+
+
+def along(values: NDArray[Any], axis: int | None, rank: int) -> NDArray[Any]:
+    """``values`` (1,) or (n,) in a shape that broadcasts along ``axis`` of an array of ``rank`` axes."""
+    return values.reshape(()) if axis is None else values.reshape([-1 if i == axis else 1 for i in range(rank)])
+
+
+def act_parameters(plan: Plan, seen: Mapping[str, list[Floats]], settings: Settings) -> dict[str, ActQuant]:
+    """Codes of every quantized tensor; those of one group have the same."""
+    made: dict[str, ActQuant] = {}
+    for group in plan.groups:
+        low, high = group_range(group, seen, settings)
+        quantizer = settings.act_quantizer(group.bits)
+        if group.signed_as in made:
+            quantizer = replace(quantizer, signed=made[group.signed_as].format.signed)
+        known = quantizer.parameters(low, high)
+        quant = ActQuant(quantizer.format(low), known.scale, known.zero_point, low, high)
+        made |= dict.fromkeys(group.tensors, quant)
+    return made
+
+
+def weight_parameters(
+    model: OnnxModel,
+    plan: Plan,
+    acts: Mapping[str, ActQuant],
+    settings: Settings,
+    *,
+    means: Mapping[str, NDArray[np.float64]],
+) -> dict[str, WeightQuant]:
+    """Codes of the weights of every product, by its output; ``means`` of its input's channels correct its bias."""
+    return {
+        node.outputs[0]: _weights(
+            model, node, plan.weight_bits[node.outputs[0]], acts[node.inputs[0]].scale, settings, means
+        )
+        for node in model.nodes
+        if node.op in PRODUCTS
+    }
+
+
+def _weights(
+    model: OnnxModel,
+    node: OnnxNode,
+    bits: int,
+    s_in: float,
+    settings: Settings,
+    means: Mapping[str, NDArray[np.float64]],
+) -> WeightQuant:
+    real = model.constants[node.inputs[1]].astype(np.float32)
+    bias = model.constants[node.inputs[2]] if len(node.inputs) > 2 and node.inputs[2] else None
+    axis = channel_axis(node) if settings.per_channel else None
+    scales = _wide_enough(_scales(real, axis, bits, settings), real, axis, bias, s_in)
+    if settings.power_of_two:
+        scales = np.exp2(np.ceil(np.log2(scales))).astype(np.float32)
+    column = along(scales, axis, real.ndim)
+    fmt = BIPOLAR if bits == 1 else IntFormat(bits)
+    codes = _codes(real, column, fmt)
+    error = codes.astype(np.float64) * column.astype(np.float64) - real.astype(np.float64)
+    if settings.bias_correction:
+        bias = (0 if bias is None else bias.reshape(-1)) - output_shift(node, error, means)
+    whole = None if bias is None else quantize_bias(bias, s_in=s_in, s_w=scales)
+    return WeightQuant(codes, scales, axis, fmt, whole, _decibels(real, error))
+
+
+def _codes(real: Floats, column: Floats, fmt: IntFormat) -> NDArray[np.int64]:
+    if fmt.bipolar:
+        return np.where(real >= 0, 1, -1).astype(np.int64)
+    return codes_as(real, framework="onnx", scale=column, zero_point=0, fmt=fmt)
+
+
+def _scales(real: Floats, axis: int | None, bits: int, settings: Settings) -> Floats:
+    """Min-max, or the least square error where ranges are set that way; mean magnitudes for 1 bit."""
+    if bits == 1:
+        return bipolar_scales(real, axis=axis)
+    quantizer = settings.weight_quantizer(bits)
+    range_of = quantizer.least_error_range if settings.range == "mse" else minmax_range
+    return channel_scales(real, axis=axis, quantizer=quantizer, range_of=range_of)
+
+
+def _wide_enough(scales: Floats, real: Floats, axis: int | None, bias: NDArray[Any] | None, s_in: float) -> Floats:
+    """Channels of zeros under the largest scale of the others, and none so fine that the bias leaves 32 bits."""
+    rows = real.reshape(1, -1) if axis is None else np.moveaxis(real, axis, 0).reshape(real.shape[axis], -1)
+    used = rows.any(axis=1)
+    scales = np.where(used, scales, scales[used].max(initial=0) or np.float32(1))
+    if bias is not None:
+        reach = np.abs(bias.astype(np.float64)).reshape(-1) / (s_in * BIAS_REACH)
+        scales = np.maximum(scales, reach if axis is not None else reach.max())
+    return scales.astype(np.float32)
+
+
+def _decibels(real: Floats, error: NDArray[Any]) -> float:
+    power, noise = float(np.square(real, dtype=np.float64).sum()), float(np.square(error).sum())
+    return 10 * math.log10(power / noise) if power and noise else math.inf

@@ -1,0 +1,75 @@
+"""A Result as plain text, for ``repr`` and for pages without colour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from accelsim.report.cells import (
+    Column,
+    energy_parts,
+    fit_columns,
+    heading,
+    left_out,
+    made_with,
+    share,
+    total_cell,
+    total_facts,
+    value_facts,
+)
+from accelsim.report.energy_cells import energy_facts
+from accelsim.result import Result
+
+GAP = 2
+
+
+def summary_text(result: Result, *, width: int | None = None) -> str:
+    """The layer table, totals, energy, values and what is not modelled; ``width`` in characters (None: as needed)."""
+    columns, hidden = fit_columns(result, width, gap=GAP)
+    lines = [heading(result), "", *layer_lines(result, columns)]
+    if hidden:
+        lines.append(f"(not shown for lack of width: {', '.join(hidden)})")
+    lines += [
+        "",
+        *fact_lines([*total_facts(result), *energy_facts(result)]),
+        "",
+        *energy_lines(result),
+        "",
+        *fact_lines(value_facts(result)),
+        "",
+    ]
+    return "\n".join([*lines, made_with(result), left_out(result)])
+
+
+def layer_lines(result: Result, columns: Sequence[Column]) -> list[str]:
+    """The layer table: title, rule, one line per layer, rule, total."""
+    body = [[column.cell(layer) for column in columns] for layer in result.layers]
+    lines = align(
+        [[c.title for c in columns], *body, [total_cell(result, c) for c in columns]], right=[c.right for c in columns]
+    )
+    rule = "─" * max(map(len, lines))
+    return [lines[0], rule, *lines[1:-1], rule, lines[-1]]
+
+
+def align(rows: Sequence[Sequence[str]], *, right: Sequence[bool]) -> list[str]:
+    """Lines in which each column is as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        (" " * GAP)
+        .join(f"{cell:>{w}}" if r else f"{cell:<{w}}" for cell, w, r in zip(row, widths, right, strict=True))
+        .rstrip()
+        for row in rows
+    ]
+
+
+def fact_lines(facts: Sequence[tuple[str, str]]) -> list[str]:
+    """Names in one column, values in the next."""
+    return align(facts, right=[False, False])
+
+
+def energy_lines(result: Result) -> list[str]:
+    """The energy split, largest part first."""
+    rows = [
+        ("energy by component", "", ""),
+        *((name, value, share(part)) for name, value, part in energy_parts(result)),
+    ]
+    return align(rows, right=[False, True, True])

@@ -1,0 +1,1 @@
+"""Readings of a layer: in floating point, by exact multipliers, in the machine's integers."""

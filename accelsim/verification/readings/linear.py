@@ -1,0 +1,76 @@
+"""Layers that are integer sums followed by one requantization: their sums, and the exact real factor of their scales."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any, TypeGuard
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.graph import Layer, MacLayer, MatMul, Mean, Mul, Rescale, Tensor
+from accelsim.kernels import accumulate_with, centred
+from accelsim.numerics import Requant, Thresholds
+from accelsim.verification.readings.exact import REMEMBERED, product
+
+Array = NDArray[Any]
+Linear = MacLayer | Mul | Mean | Rescale
+
+
+def is_linear(layer: Layer) -> TypeGuard[Linear]:
+    """Whether ``layer`` is a sum and a requantization by a multiplier."""
+    return isinstance(layer, Linear) and isinstance(layer.requant, Requant)
+
+
+def has_thresholds(layer: Layer) -> TypeGuard[MacLayer]:
+    """Whether ``layer`` is a sum that is compared with thresholds."""
+    return isinstance(layer, MacLayer) and isinstance(layer.requant, Thresholds)
+
+
+def sums_of(layer: Layer, inputs: Sequence[Array]) -> Array:
+    """Exact int64 sums in the output view, from input codes in any shape."""
+    views = [x.reshape(view) for x, view in zip(inputs, layer.input_shapes, strict=True)]
+    if isinstance(layer, MatMul):
+        return accumulate_with(layer, views[0], centred(views[1], layer.right_zero_point))
+    if isinstance(layer, MacLayer):
+        assert layer.weights is not None
+        return accumulate_with(layer, views[0], layer.weights)
+    wide = [x.astype(np.int64) for x in views]
+    if isinstance(layer, Mul):
+        return np.asarray((wide[0] - layer.left_zero_point) * (wide[1] - layer.right_zero_point))
+    assert isinstance(layer, Mean | Rescale)
+    if isinstance(layer, Mean):
+        total = wide[0].sum(axis=layer.axes, dtype=np.int64, keepdims=True) - layer.count * layer.input_zero_point
+        return np.asarray(total).reshape(layer.shape)
+    return wide[0] - layer.input_zero_point
+
+
+def real_multipliers(layer: Layer, tensors: Mapping[str, Tensor]) -> tuple[Fraction, ...] | None:
+    """``s_in * s_w / s_out`` (or the operator's own ratio), exactly; None where a scale is unknown."""
+    scales = [tensors[name].scale for name in (*layer.inputs, layer.output)]
+    known = tuple(scale for scale in scales if scale is not None)
+    if len(known) < len(scales) or (isinstance(layer, MacLayer) and not _has_scales(layer)):
+        return None
+    return _ratios(layer, known)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _ratios(layer: Layer, known: tuple[float, ...]) -> tuple[Fraction, ...]:
+    ratio = product(*known[:-1]) / Fraction(known[-1])
+    if isinstance(layer, MacLayer) and layer.weight_scales is not None:
+        return tuple(ratio * Fraction(float(scale)) for scale in layer.weight_scales)
+    if isinstance(layer, Mean) and layer.source_operator in ("MEAN", "REDUCEMEAN", "GLOBALAVERAGEPOOL"):
+        return (ratio / layer.count,)
+    return (ratio,)
+
+
+def _has_scales(layer: MacLayer) -> bool:
+    return isinstance(layer, MatMul) or layer.weight_scales is not None
+
+
+def output_elements(layer: Layer) -> int:
+    """Elements of the output view."""
+    return math.prod(layer.output_shape)

@@ -1,0 +1,116 @@
+"""One layer at a time, or all, in the integers of the machine: its accumulators, its overflow, its requantization."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.arch import Arch
+from accelsim.builder import build_program
+from accelsim.execute import accumulator_formats, prove_graph, run_program
+from accelsim.graph import (
+    Concat,
+    Graph,
+    HostPort,
+    Layer,
+    MacLayer,
+    MaxPool2D,
+    Pad,
+    ReduceMax,
+    ReduceMin,
+    Reshape,
+    ResizeNearest,
+    StridedSlice,
+    Transpose,
+    VectorLayer,
+)
+from accelsim.kernels import Box, evaluate
+from accelsim.mapper import map_graph
+from accelsim.numerics import INT64, IntFormat, Overflow, fit_array, requantize
+from accelsim.verification.readings.linear import sums_of
+
+Array = NDArray[Any]
+MOVING = (Concat, MaxPool2D, Pad, ReduceMax, ReduceMin, Reshape, ResizeNearest, StridedSlice, Transpose)
+"""Layers whose every output is one of their inputs, or a constant: real numbers and codes tell the same story."""
+
+
+@dataclass(frozen=True, eq=False)
+class Machine:
+    """``graph`` on ``arch``; without an arch the sums are exact."""
+
+    graph: Graph
+    arch: Arch | None = None
+
+    @cached_property
+    def formats(self) -> Mapping[str, IntFormat]:
+        """Accumulator of each MAC layer."""
+        macs = [layer.name for layer in self.graph.layers if isinstance(layer, MacLayer)]
+        return dict.fromkeys(macs, INT64) if self.arch is None else accumulator_formats(self.graph, self.arch)
+
+    @cached_property
+    def unproved(self) -> frozenset[str]:
+        """Layers whose sums may leave their accumulator."""
+        if self.arch is None:
+            return frozenset()
+        return frozenset(proof.layer for proof in prove_graph(self.graph, self.arch) if not proof.safe)
+
+    def layer(self, layer: Layer, inputs: Sequence[Array]) -> Array:
+        """Codes of ``layer`` in its output view."""
+        if isinstance(layer, VectorLayer):
+            return vector_codes(layer, inputs)
+        assert isinstance(layer, MacLayer)
+        assert layer.requant is not None
+        if layer.name not in self.unproved:
+            return requantize(sums_of(layer, inputs), layer.requant)
+        if self.arch is not None and self.arch.accumulator.overflow == "wrap":
+            sums = fit_array(sums_of(layer, inputs), self.formats[layer.name], Overflow.WRAP)
+            return requantize(sums, layer.requant)
+        return self._through_program(layer, inputs)
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Every tensor of one inference by Graph name, from inputs in their Graph shapes."""
+        values = {**self.graph.constants, **inputs}
+        for layer in self.graph.layers:
+            tensor = self.graph.tensors[layer.output]
+            made = self.layer(layer, [values[name] for name in layer.inputs])
+            values[layer.output] = made.reshape(tensor.shape).astype(tensor.format.dtype)
+        return values
+
+    def _through_program(self, layer: MacLayer, inputs: Sequence[Array]) -> Array:
+        """Where the order of sums matters: the layer's own Program, tile by tile."""
+        assert self.arch is not None
+        single = alone(self.graph, layer)
+        program = build_program(single, arch=self.arch, mappings=map_graph(single, arch=self.arch))
+        feeds = {
+            name: np.asarray(x, dtype=single.tensors[name].format.dtype).reshape(single.tensors[name].shape)
+            for name, x in zip(layer.inputs, inputs, strict=True)
+        }
+        return run_program(program, feeds)[layer.output].reshape(layer.output_shape)
+
+
+def alone(graph: Graph, layer: Layer) -> Graph:
+    """The graph that has ``layer`` and nothing else."""
+    names = (*layer.inputs, layer.output)
+    return replace(
+        graph,
+        layers=(layer,),
+        tensors={name: graph.tensors[name] for name in names},
+        inputs=tuple(HostPort(name, name) for name in dict.fromkeys(layer.inputs)),
+        outputs=(HostPort(layer.output, layer.output),),
+        constants={},
+        unread_inputs=(),
+        approximations={},
+        source=(),
+    )
+
+
+def vector_codes(layer: VectorLayer, inputs: Sequence[Array]) -> Array:
+    """Codes of a vector layer in its output view."""
+    views = [x.reshape(view) for x, view in zip(inputs, layer.input_shapes, strict=True)]
+    boxes: list[Box] = [((0,) * len(view), view) for view in layer.input_shapes]
+    return evaluate(layer, views, boxes, ((0,) * len(layer.output_shape), layer.output_shape))

@@ -1,0 +1,172 @@
+"""The compiled loop nest against loops written out, and the compiled sorting of dependencies against numpy's stable sort."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from accelsim.arch import load_arch
+from accelsim.builder import build_program
+from accelsim.builder._assembly import compressed_rows, part_of
+from accelsim.builder.mac_tiles import MacTiles, enumerate_tiles
+from accelsim.graph import MacGeometry, MacLayer
+from accelsim.hardware import Engine
+from accelsim.importers import load_graph, resolve_model
+from accelsim.mapper import map_graph
+from accelsim.program import MacMapping
+
+seeds = st.integers(0, 2**32 - 1)
+relaxed = settings(deadline=None, max_examples=150)
+Range = tuple[int, int]
+
+
+def random_layer(rng: np.random.Generator) -> tuple[MacGeometry, MacMapping]:
+    groups = int(rng.choice([1, 1, 2, 3]))
+    kh, kw = (int(rng.integers(1, 4)) for _ in range(2))
+    g = MacGeometry(
+        n=int(rng.integers(1, 3)), ih=int(rng.integers(1, 9)), iw=int(rng.integers(1, 9)),
+        ic=groups * int(rng.integers(1, 5)), oh=int(rng.integers(1, 7)), ow=int(rng.integers(1, 7)),
+        oc=groups * int(rng.integers(1, 5)), kh=kh, kw=kw, groups=groups, stride_h=int(rng.integers(1, 3)),
+        stride_w=int(rng.integers(1, 3)), dilation_h=int(rng.integers(1, 3)), dilation_w=int(rng.integers(1, 3)),
+        pad_top=int(rng.integers(-1, 4)), pad_left=int(rng.integers(-1, 4)), upsample_h=int(rng.integers(1, 4)),
+        upsample_w=int(rng.integers(1, 4)),
+    )  # fmt: skip
+    whole = groups > 1 and bool(rng.integers(2))
+    part = {name: int(rng.integers(1, getattr(g, name) + 1)) for name in ("n", "oh", "ow", "kh", "kw")}
+    oc, ic = (size if whole else int(rng.integers(1, size + 1)) for size in (g.oc_per_group, g.ic_per_group))
+    order = str(rng.choice(["weights_outer", "activations_outer"]))
+    return g, MacMapping(oc=oc, ic=ic, groups=int(rng.integers(2, groups + 1)) if whole else 1, order=order, **part)
+
+
+def pieces(size: int, tile: int) -> list[Range]:
+    return [(lo, min(lo + tile, size)) for lo in range(0, size, tile)]
+
+
+def channel_tiles(g: MacGeometry, m: MacMapping) -> list[tuple[Range, Range]]:
+    """(output channels, groups) of each channel tile."""
+    if m.groups > 1:
+        each = g.oc_per_group
+        return [((a * each, b * each), (a, b)) for a, b in pieces(g.groups, m.groups)]
+    return [
+        ((group * g.oc_per_group + lo, group * g.oc_per_group + hi), (group, group + 1))
+        for group in range(g.groups)
+        for lo, hi in pieces(g.oc_per_group, m.oc)
+    ]
+
+
+def loops(g: MacGeometry, m: MacMapping) -> Iterator[tuple[Range, ...]]:
+    """(images, rows, columns, channels, groups, kernel rows, kernel columns, input channels of a group) of every tile."""
+    spatial = [(n, y, x) for n in pieces(g.n, m.n) for y in pieces(g.oh, m.oh) for x in pieces(g.ow, m.ow)]
+    channels = channel_tiles(g, m)
+    outer = (
+        [(s, c) for c in channels for s in spatial]
+        if m.order == "weights_outer"
+        else [(s, c) for s in spatial for c in channels]
+    )
+    for place, (c, groups) in outer:
+        for ky in pieces(g.kh, m.kh):
+            for kx in pieces(g.kw, m.kw):
+                for i in pieces(g.ic_per_group, m.ic):
+                    yield (*place, c, groups, ky, kx, i)
+
+
+def seen(out: Range, taps: Range, size: int, stride: int, dilation: int, pad: int, upsample: int) -> list[int]:
+    """Input rows (columns) from the first to the last position of the spread input under the outputs and taps, inside the image."""
+    first = out[0] * stride - pad + taps[0] * dilation
+    last = (out[1] - 1) * stride - pad + (taps[1] - 1) * dilation
+    return [row for row in range(size) if first <= row * upsample <= last]
+
+
+def rows(tiles: MacTiles, name: str, t: int) -> list[Range]:
+    boxes = getattr(tiles, name)
+    return list(zip(boxes.lo[t].tolist(), boxes.hi[t].tolist(), strict=True))
+
+
+@relaxed
+@given(seeds)
+def test_tiles_are_those_of_loops_written_out(seed: int) -> None:
+    g, m = random_layer(np.random.default_rng(seed))
+    tiles, expected = enumerate_tiles(g, m), list(loops(g, m))
+    assert len(tiles.output) == len(expected)
+    for t, (n, y, x, c, groups, ky, kx, i) in enumerate(expected):
+        assert rows(tiles, "output", t) == [n, y, x, c]
+        assert rows(tiles, "weights", t) == [c, ky, kx, i]
+        assert tiles.groups[t] == groups[1] - groups[0]
+        images, height, width, channels = rows(tiles, "inputs", t)
+        assert images == n
+        first = groups[0] * g.ic_per_group + i[0]
+        assert channels == (first, (groups[1] - 1) * g.ic_per_group + i[1])
+        inside_h = seen(y, ky, g.ih, g.stride_h, g.dilation_h, g.pad_top, g.upsample_h)
+        inside_w = seen(x, kx, g.iw, g.stride_w, g.dilation_w, g.pad_left, g.upsample_w)
+        assert list(range(*height)) == inside_h
+        assert list(range(*width)) == inside_w
+
+
+@relaxed
+@given(seeds)
+def test_loads_are_where_the_operands_change(seed: int) -> None:
+    g, m = random_layer(np.random.default_rng(seed))
+    tiles, before = enumerate_tiles(g, m), None
+    weight_load = input_load = -1
+    for t, (n, y, x, c, groups, ky, kx, i) in enumerate(loops(g, m)):
+        weights, inputs = (c, ky, kx, i), (n, y, x, groups[0], ky, kx, i)
+        new_weights, new_inputs = before is None or weights != before[0], before is None or inputs != before[1]
+        assert (tiles.new_weights[t], tiles.new_inputs[t]) == (new_weights, new_inputs)
+        weight_load, input_load = weight_load + new_weights, input_load + new_inputs
+        assert (tiles.weight_loads.load_of[t], tiles.input_loads.load_of[t]) == (weight_load, input_load)
+        assert tiles.weight_loads.first[weight_load] <= t <= tiles.weight_loads.last[weight_load]
+        before = weights, inputs
+    assert tiles.rows.total == len(tiles.output) + weight_load + 1 + input_load + 1 + 2 * int(tiles.last_step.sum())
+
+
+@relaxed
+@given(seeds)
+def test_dependencies_are_sorted_stably_sources_first(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    count, sizes = int(rng.integers(1, 30)), rng.integers(0, 12, int(rng.integers(1, 8)))
+    first = np.cumsum([0, *sizes])
+    base, source = rng.integers(0, count, len(sizes)), rng.integers(0, 2, len(sizes))
+    each = np.repeat(np.arange(len(sizes)), sizes)
+    waiting, on = rng.integers(0, count, len(each)), rng.integers(-1, 100, len(each))
+    start, dependencies, sources = compressed_rows(first, base, source, waiting - base[each], on, count)
+    real = on >= 0
+    order = np.lexsort((1 - source[each][real], waiting[real]))
+    np.testing.assert_array_equal(dependencies, on[real][order])
+    np.testing.assert_array_equal(np.diff(start), np.bincount(waiting[real], minlength=count))
+    np.testing.assert_array_equal(sources, np.bincount(waiting[real & (source[each] == 1)], minlength=count))
+
+
+def test_rows_know_their_part() -> None:
+    found = part_of(np.array([2, 0, 3, 1]), np.array([0, 1, 1, 4]), 4)
+    assert found.tolist() == [2, 2, 0, 2]
+
+
+def test_requantization_of_four_bit_layers_takes_its_lanes() -> None:
+    """What layers share is kept by what it is: cycles of lanes are not bytes of 4-bit codes."""
+    arch = load_arch("edge_16x16")
+    graph = load_graph(resolve_model("digits_w4a4"), arithmetic=arch.rules())
+    program = build_program(graph, arch=arch, mappings=map_graph(graph, arch=arch))
+    mine = program.of_engine(Engine.REQUANTIZE)
+    np.testing.assert_array_equal(program.cycles[mine], -(-program.amount[mine] // arch.requantizer.lanes))
+
+
+def test_equal_layers_have_equal_operations() -> None:
+    arch = load_arch("edge_16x16")
+    graph = load_graph(resolve_model("resnet50"))
+    mappings = map_graph(graph, arch=arch)
+    program = build_program(graph, arch=arch, mappings=mappings)
+    first: dict[object, int] = {}
+    shared = 0
+    for index, layer in enumerate(graph.layers):
+        assert program.of_layer(index).tolist() == np.flatnonzero(program.layer == index).tolist()
+        if not isinstance(layer, MacLayer):
+            continue
+        other = first.setdefault((layer.geometry, mappings[index]), index)
+        shared += other != index
+        for name in ("engine", "amount", "cycles", "bus_bytes", "extent", "lo", "hi", "accumulator_writes"):
+            column = getattr(program, name)
+            np.testing.assert_array_equal(column[program.layer == index], column[program.layer == other], err_msg=name)
+    assert shared > 20

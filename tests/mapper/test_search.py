@@ -1,0 +1,342 @@
+"""The mapping search: its bounds hold for every tiling, its best is the best, and narrowing the machine is noticed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from accelsim.arch import Arch, load_arch
+from accelsim.builder import build_program
+from accelsim.energy import EnergyTable, idle_energy, load_table
+from accelsim.errors import MappingError
+from accelsim.graph import Conv2D, Graph, HostPort, MacGeometry, MacLayer, Tensor
+from accelsim.hardware import Memory
+from accelsim.hardware.array import ComputeTiles, array_cost
+from accelsim.hardware.footprint import operand_bits, slot_capacity
+from accelsim.importers import load_graph, resolve_model
+from accelsim.mapper import OBJECTIVES, map_layer, search_graph, search_layers, search_mapping
+from accelsim.mapper._bounds import CYCLES, evaluate, search
+from accelsim.mapper.mac_tiling import Kept
+from accelsim.mapper.search import (
+    THROUGH_DRAM,
+    _alone,
+    _energies,
+    _limits,
+    _mapping,
+    _scheduled,
+    _shape,
+    array_of,
+    shares_of,
+)
+from accelsim.mapper.space import Space, sizes, space_of
+from accelsim.numerics import INT8, IntFormat
+from accelsim.program import check_program
+from accelsim.program.residency import likely_kept
+from accelsim.timing import schedule
+from tests.generate import random_arch
+
+TABLE = load_table("horowitz_45nm")
+REGISTERS, LEAKING = load_table("aladdin_40nm"), load_table("bitfusion_45nm")
+KEPT = [THROUGH_DRAM, Kept(True, False), Kept(False, True), Kept(True, True)]
+relaxed = settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
+
+
+def layer_of(geometry: MacGeometry, weight_bits: int = 8, activation: IntFormat = INT8) -> tuple[Conv2D, Graph]:
+    """A graph of shapes with one layer of ``geometry``."""
+    layer = Conv2D(
+        name="layer", inputs=("x",), output="y", geometry=geometry, weights=None, weight_format=IntFormat(weight_bits)
+    )
+    tensors = {
+        "x": Tensor("x", geometry.input_shape, activation),
+        "y": Tensor("y", geometry.output_shape, INT8),
+    }
+    ports = {"inputs": (HostPort("x", "x"),), "outputs": (HostPort("y", "y"),)}
+    return layer, Graph(name="one", arithmetic="-", tensors=tensors, layers=(layer,), shape_only=True, **ports)
+
+
+def space_on(arch: Arch, *shares: MacGeometry) -> Space:
+    """The space as the search walks it on ``arch``."""
+    return space_of(*shares, gathered=arch.activation_buffer.im2col == "dram")
+
+
+@st.composite
+def geometries(draw: st.DrawFn) -> MacGeometry:
+    groups, kh, kw = draw(st.sampled_from([1, 1, 1, 3])), draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    sh, sw, dh, dw = (draw(st.integers(1, 2)) for _ in range(4))
+    oh, ow, top, left = (
+        draw(st.integers(1, 7)),
+        draw(st.integers(1, 7)),
+        draw(st.integers(0, 1)),
+        draw(st.integers(0, 1)),
+    )
+    ih = max(1, (oh - 1) * sh + (kh - 1) * dh + 1 - top - draw(st.integers(0, 1)))
+    iw = max(1, (ow - 1) * sw + (kw - 1) * dw + 1 - left)
+    return MacGeometry(
+        n=draw(st.integers(1, 2)), ih=ih, iw=iw, ic=groups * draw(st.integers(1, 6)), oh=oh, ow=ow,
+        oc=groups * draw(st.integers(1, 9)), kh=kh, kw=kw, stride_h=sh, stride_w=sw, dilation_h=dh, dilation_w=dw,
+        pad_top=top, pad_left=left, groups=groups,
+    )  # fmt: skip
+
+
+def bound_of(
+    layer: MacLayer,
+    graph: Graph,
+    arch: Arch,
+    p: int,
+    t: int,
+    c: int,
+    order: int,
+    table: EnergyTable = TABLE,
+    kept: Kept = THROUGH_DRAM,
+) -> tuple[float, float, bool]:
+    """Bound and energy of one tiling of the space, and whether the bound claims to be the schedule."""
+    space, bits = space_on(arch, *shares_of(layer, graph, arch)), operand_bits(layer, graph)
+    oh, ow, y, x, n = space.pixels[p]
+    kh, kw, v, u = space.taps[t]
+    oc, ic, groups = space.channels[c]
+    return evaluate(
+        array_of(bits, arch), _limits(layer, bits, arch, kept), _energies(layer, graph, arch, table),
+        _shape(layer, graph, arch), oh, ow, oc, ic, kh, kw, groups, n, order, space.rows[0, y, v], space.columns[0, x, u], space.rows[2, y, v],
+        space.columns[2, x, u], n * space.rows[1, y, v] * space.columns[1, x, u],
+    )  # fmt: skip
+
+
+@relaxed
+@given(
+    geometries(),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([8, 8, 4, 16]),
+    st.sampled_from([TABLE, REGISTERS, LEAKING]),
+)
+def test_no_schedule_is_shorter_than_its_bound_and_energy_is_exact(
+    g: MacGeometry, seed: int, weight_bits: int, table: EnergyTable
+) -> None:
+    """Of random tilings on random machines; the packing of 4-bit weights may round each tile up to a byte.
+
+    Leakage takes the bound's cycles for the schedule's, and so is least.
+    """
+    rng = np.random.default_rng(seed)
+    layer, graph = layer_of(g, weight_bits)
+    arch = random_arch(rng)
+    shares = shares_of(layer, graph, arch)
+    space = space_on(arch, *shares)
+    kept = THROUGH_DRAM if len(shares) > 1 else KEPT[seed % 4]
+    for _ in range(6):
+        p, t, c, order = (int(rng.integers(n)) for n in (len(space.pixels), len(space.taps), len(space.channels), 2))
+        row = np.array(
+            [
+                *space.pixels[p, :2],
+                *space.channels[c, :2],
+                *space.taps[t, :2],
+                space.channels[c, 2],
+                space.pixels[p, 4],
+                order,
+            ]
+        )
+        cycles, energy = _scheduled(_alone(layer, graph), _mapping(row), arch, table, kept)
+        least, exact, _ = bound_of(layer, graph, arch, p, t, c, order, table, kept)
+        assert least <= cycles
+        assert exact <= energy * (1 + 1e-12)
+        if weight_bits % 8 == 0 and len(shares) == 1 and arch.dram.bytes_per_burst == 1:
+            assert energy == pytest.approx(exact + (cycles - least) * idle_energy(arch, table), rel=1e-12)
+
+
+def quick(arch: Arch, rng: np.random.Generator) -> Arch:
+    """``arch`` with a DRAM that seldom holds it up, and mostly two slots in each memory."""
+    memories = ("weight_buffer", "activation_buffer", "output_buffer", "accumulator")
+    twice = {f"{memory}.double_buffered": bool(rng.integers(8)) for memory in memories}
+    port = {"dram.bandwidth_bytes_per_s": 10 ** int(rng.integers(9, 14)), "dram.latency_ns": float(rng.integers(4))}
+    port |= {"dram.standard": None, "dram.burst_bytes": 1 if rng.integers(8) else 16}
+    port |= {f"{memory}.banks": 2 for memory in memories[:3] if rng.integers(8)}
+    width = {
+        "output_buffer.bytes_per_cycle": None if rng.integers(8) else 1,
+        "requantizer.lanes": int(rng.integers(1, 64)),
+    }
+    rows = int(rng.integers(1, 30))
+    adds = {"accumulator.products_per_add": rows if arch.array.dataflow == "adder_tree" else 1}
+    return arch.with_(twice | port | width | adds | {"array.rows": rows, "accumulator.count": 4096})
+
+
+def test_analytic_cycles_are_scheduled_cycles_where_they_claim_to_be() -> None:
+    """Random tilings on random machines, DRAM fast and slow; the claim is made often, and for layers of many tiles."""
+    claimed, of_many_tiles = 0, 0
+    for seed in range(500):
+        rng = np.random.default_rng(seed)
+        k, stride, groups = int(rng.integers(1, 4)), int(rng.integers(1, 3)), int(rng.choice([1, 1, 3]))
+        oh, ow = rng.integers(1, 9, 2).tolist()
+        g = MacGeometry(
+            n=int(rng.integers(1, 4)), ih=(oh - 1) * stride + k, iw=(ow - 1) * stride + k, ic=groups * int(rng.integers(1, 9)), oh=oh, ow=ow,
+            oc=groups * int(rng.integers(1, 9)), kh=k, kw=k, stride_h=stride, stride_w=stride, groups=groups,
+        )  # fmt: skip
+        layer, graph = layer_of(g)
+        arch = quick(random_arch(rng), rng).with_({"cores.count": 1})
+        space = space_on(arch, g)
+        for _ in range(8):
+            p, t, c, order = (
+                int(rng.integers(n)) for n in (len(space.pixels), len(space.taps), len(space.channels), 2)
+            )
+            row = np.array(
+                [
+                    *space.pixels[p, :2],
+                    *space.channels[c, :2],
+                    *space.taps[t, :2],
+                    space.channels[c, 2],
+                    space.pixels[p, 4],
+                    order,
+                ]
+            )
+            least, _, exact = bound_of(layer, graph, arch, p, t, c, order)
+            if exact:
+                program = build_program(_alone(layer, graph), arch=arch, mappings=(_mapping(row),))
+                assert least == schedule(program).total_cycles
+                claimed, of_many_tiles = claimed + 1, of_many_tiles + (len(program) > 20)
+    assert claimed > 300
+    assert of_many_tiles > 100
+
+
+@relaxed
+@given(geometries(), st.integers(0, 2**32 - 1))
+def test_array_cycles_of_all_tiles_are_the_programs(g: MacGeometry, seed: int) -> None:
+    """The compiled equations and their sums over full and remaining tiles, against the array model tile by tile."""
+    from accelsim.hardware._array import tile_cost
+
+    rng = np.random.default_rng(seed)
+    layer, graph = layer_of(g)
+    arch = random_arch(rng)
+    pixels, reduction, channels, groups = (rng.integers(1, 40, 20) for _ in range(4))
+    kept = rng.integers(0, 2, 20).astype(bool)
+    record = array_of(operand_bits(layer, graph), arch)
+    tiles = ComputeTiles(
+        pixels=pixels, reduction=reduction, channels=channels, groups=groups, passes=int(record[4]),
+        products=int(record[5]), weights_kept=kept, weight_bits=8, activation_bits=8,
+    )  # fmt: skip
+    cost = array_cost(tiles, arch)
+    columns = (
+        cost.cycles,
+        cost.stream_cycles,
+        cost.weight_reads,
+        cost.activation_reads,
+        cost.accumulator_writes,
+        cost.latency,
+    )
+    expected = np.stack(np.broadcast_arrays(*columns), axis=1)
+    sizes_ = zip(pixels, reduction, channels, groups, kept, strict=True)
+    assert [tile_cost(record, *map(int, size)) for size in sizes_] == [tuple(row) for row in expected.tolist()]
+
+
+SMALL = MacGeometry(n=2, ih=3, iw=4, ic=4, oh=3, ow=4, oc=4, kh=3, kw=3, pad_top=1, pad_left=1)
+
+
+@pytest.mark.parametrize("cores", [(1, "auto"), (2, "rows"), (4, "channels")])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_proved_best_is_the_best_of_all(objective: str, cores: tuple[int, str]) -> None:
+    check_best(objective, cores, {})
+
+
+@pytest.mark.parametrize("mode", ["buffer", "dram"])
+def test_a_proved_best_is_the_best_of_all_unrolled(mode: str) -> None:
+    check_best("energy", (2, "rows"), {"activation_buffer.im2col": mode})
+
+
+@pytest.mark.parametrize("kept", [Kept(True, False), Kept(False, True), Kept(True, True)])
+def test_a_proved_best_is_the_best_of_all_beside_kept_tensors(kept: Kept) -> None:
+    check_best("cycles", (1, "auto"), {"activation_buffer.bytes_per_cycle": 2}, kept)
+
+
+def test_the_search_of_a_network_knows_what_is_kept() -> None:
+    """Of a network whose tensors fit on chip: fewer cycles and less energy than the same search of single layers gives."""
+    graph = load_graph(resolve_model("digits_cnn"))
+    sizes = {"activation_buffer.size_bytes": "64 KiB", "activation_buffer.resident_bytes": "48 KiB"}
+    arch = load_arch("edge_16x16").with_(sizes)
+    stay = likely_kept(graph, arch)
+    _, found = search_layers(graph, arch=arch, table=TABLE)
+    between = [layer for layer in graph.layers if layer.name in found and layer.inputs[0] in stay]
+    assert len(between) > 2
+    for layer in between:
+        alone = search_mapping(layer, graph=graph, arch=arch, table=TABLE)
+        assert found[layer.name].cycles < alone.cycles
+        assert found[layer.name].energy_pj < alone.energy_pj
+
+
+def check_best(objective: str, cores: tuple[int, str], edits: dict[str, object], kept: Kept = THROUGH_DRAM) -> None:
+    """Every tiling that fits, scheduled one by one."""
+    arch = load_arch("tiny_8x8").with_({"weight_buffer.size_bytes": 128, "activation_buffer.size_bytes": 128})
+    arch = arch.with_({"cores.count": cores[0], "cores.split": cores[1], **edits})
+    whole = cores[0] == 1 and kept == THROUGH_DRAM
+    layer, graph = layer_of(SMALL if whole else replace(SMALL, iw=2, ow=2, kw=1, pad_left=0, ic=2))
+    found = search_mapping(layer, graph=graph, arch=arch, objective=objective, table=TABLE, kept=kept)
+    space = space_on(arch, *shares_of(layer, graph, arch))
+    least, legal = np.inf, 0
+    for oh, ow, _, _, n in space.pixels:
+        for kh, kw, *_ in space.taps:
+            for oc, ic, groups in space.channels:
+                for order in (0, 1):
+                    mapping = _mapping(np.array([oh, ow, oc, ic, kh, kw, groups, n, order]))
+                    program = build_program(_alone(layer, graph), arch=arch, mappings=(mapping,))  # the same buffers
+                    if any(
+                        program.extent[i] > slot_capacity(Memory(m), arch)
+                        for i, m in enumerate(program.memory)
+                        if m >= 0
+                    ):
+                        continue
+                    check_program(program)
+                    legal += 1
+                    cycles, energy = _scheduled(_alone(layer, graph), mapping, arch, TABLE, kept)
+                    least = min(least, {"cycles": cycles, "energy": energy, "edp": cycles * energy}[objective])
+    assert found.fitting == legal
+    assert found.visited == space.size
+    assert found.proved
+    assert found.value == pytest.approx(least, rel=1e-12)
+    assert found.bound <= found.value
+
+
+def test_search_is_never_worse_than_greedy() -> None:
+    arch, graph = load_arch("edge_16x16"), load_graph(resolve_model("digits_cnn"))
+    for layer in graph.layers:
+        if isinstance(layer, MacLayer):
+            found = search_mapping(layer, graph=graph, arch=arch, table=TABLE)
+            greedy = map_layer(layer, graph=graph, arch=arch)
+            assert found.cycles <= _scheduled(_alone(layer, graph), greedy, arch, TABLE)[0]
+
+
+def test_whole_networks_get_a_mapping_per_layer() -> None:
+    arch, graph = load_arch("edge_16x16"), load_graph(resolve_model("digits_cnn"))
+    mappings = search_graph(graph, arch=arch, objective="edp")
+    check_program(build_program(graph, arch=arch, mappings=mappings))
+
+
+def test_what_fits_nowhere_is_named() -> None:
+    arch = load_arch("tiny_8x8").with_({"accumulator.count": 1, "accumulator.double_buffered": False})
+    layer, graph = layer_of(SMALL, activation=IntFormat(16))
+    with pytest.raises(MappingError, match="accumulators"):
+        search_mapping(layer, graph=graph, arch=arch)
+
+
+def test_tile_sizes_are_those_that_change_the_number_of_tiles() -> None:
+    assert sizes(1) == [1]
+    assert sizes(7) == [1, 2, 3, 4, 7]
+    for size in range(1, 60):
+        counts = [-(-size // tile) for tile in sizes(size)]
+        assert counts == sorted(set(counts), reverse=True)
+        assert len(counts) == len({-(-size // tile) for tile in range(1, size + 1)})
+
+
+def test_the_kernel_keeps_the_least_values() -> None:
+    """With room for three of all tilings, the three least are kept."""
+    arch = load_arch("tiny_8x8")
+    layer, graph = layer_of(SMALL)
+    bits, space = operand_bits(layer, graph), space_of(SMALL)
+
+    def least(room: int) -> list[float]:
+        values, best = np.full(room, np.inf), np.zeros((room, 10), np.int64)
+        search(
+            array_of(bits, arch), _limits(layer, bits, arch), _energies(layer, graph, arch, TABLE), _shape(layer, graph, arch),
+            space.pixels, space.taps, space.channels, space.rows, space.columns, CYCLES, values, best,
+        )  # fmt: skip
+        return sorted(values.tolist())
+
+    assert least(3) == least(2000)[:3]
