@@ -16,6 +16,7 @@ from accelsim.hardware import (
     DRAM,
     IMPLICIT,
     Loops,
+    Machine,
     OperandBits,
     accumulator_words,
     loops_of,
@@ -81,21 +82,11 @@ def search_mapping(
     from accelsim.mapper._bounds import Tiles, search
 
     energies = table or table_of(arch)
-    bits = operand_bits(layer, graph)
     space = space_of(*shares_of(layer, graph, arch), gathered=arch.activation_buffer.im2col == DRAM)
     values, best = np.full(FINALISTS, np.inf), np.zeros((FINALISTS, 10), dtype=np.int64)
     tiles = Tiles(space.pixels, space.taps, space.channels, space.rows, space.columns)
-    case, energy_of = case_of(layer, bits, arch, kept), energies_of(layer, graph, arch, energies)
-    visited, fitting = search(
-        machine_of(bits, arch),
-        case,
-        energy_of,
-        share_loops(layer, graph, arch),
-        tiles,
-        OBJECTIVES.index(objective),
-        values,
-        best,
-    )
+    problem = problem_of(layer, graph, arch, energies, kept)
+    visited, fitting = search(*problem, tiles, OBJECTIVES.index(objective), values, best)
     if not fitting:
         map_layer(layer, graph=graph, arch=arch)  # which tells what is too small
         raise MappingError(f"layer {layer.name!r}: no tile fits all buffers at once", layer=layer.name)
@@ -174,7 +165,16 @@ def shares_of(layer: MacLayer, graph: Graph, arch: Arch) -> list[MacGeometry]:
     return [share.geometry for share in mac_shares(layer.geometry, bits=operand_bits(layer, graph), arch=arch)]
 
 
-def case_of(layer: MacLayer, bits: OperandBits, arch: Arch, kept: Kept = THROUGH_DRAM) -> Case:
+def problem_of(
+    layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable, kept: Kept = THROUGH_DRAM
+) -> tuple[Machine, Case, Energies, Loops]:
+    """What the kernel of the search bounds tilings by: of the layer, or of the smallest share of it where there are several cores."""
+    bits = operand_bits(layer, graph)
+    case, energies = _case(layer, bits, arch, kept), _energies(layer, graph, arch, table)
+    return machine_of(bits, arch), case, energies, loops_of(shares_of(layer, graph, arch)[-1])
+
+
+def _case(layer: MacLayer, bits: OperandBits, arch: Arch, kept: Kept) -> Case:
     """What the bounds know of ``layer`` beside its loops."""
     from accelsim.mapper._bounds import Case
 
@@ -208,7 +208,7 @@ def _nonzero(layer: MacLayer, bits: OperandBits, arch: Arch) -> int:
     return int(min(counts))
 
 
-def energies_of(layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable) -> Energies:
+def _energies(layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable) -> Energies:
     """Picojoules per action, all but what is fixed and the cycle as often as there are shares, of which the kernel sees the smallest."""
     from accelsim.mapper._bounds import Energies
 
@@ -232,11 +232,6 @@ def energies_of(layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable) -
         kept_byte=shares * (8 * pj["activation_buffer_write"]),
         cycle=idle_energy(arch, table),
     )
-
-
-def share_loops(layer: MacLayer, graph: Graph, arch: Arch) -> Loops:
-    """The layer, or the smallest share of it where there are several cores."""
-    return loops_of(shares_of(layer, graph, arch)[-1])
 
 
 def _mapping(row: Integers) -> MacMapping:
