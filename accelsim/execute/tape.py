@@ -29,9 +29,18 @@ from accelsim.graph import (
 )
 from accelsim.kernels import _tape as tape
 from accelsim.kernels._tile import LANES
-from accelsim.kernels.shift_form import shift_form
 from accelsim.kernels.vector import evaluate
-from accelsim.numerics import INT16, INT32, IntFormat, Requant, Requantization, Thresholds
+from accelsim.numerics import (
+    INT16,
+    INT32,
+    IntFormat,
+    Requant,
+    Requantization,
+    Thresholds,
+    float32_half_even_rows,
+    float64_half_away_rows,
+    shift_form,
+)
 
 Array = NDArray[Any]
 Fields = dict[int, int]
@@ -129,9 +138,10 @@ class TapeWriter:
         }
 
     def _rule(self, requant: Requant, bound: int) -> Fields | None:
-        if requant.scheme == "float32_half_even":
+        loop = requant.rule.kernel
+        if loop is float32_half_even_rows:
             return {tape.RULE: tape.FLOAT32, tape.PARAMETERS: self.floats.put(requant.multiplier)}
-        if requant.scheme == "float64_half_away":
+        if loop is float64_half_away_rows:
             return {tape.RULE: tape.FLOAT64, tape.PARAMETERS: self.scales.put(requant.multiplier)}
         form = shift_form(requant, bound=bound)
         if form is None:

@@ -13,7 +13,7 @@ from accelsim.errors import ConfigError
 from accelsim.numerics import Rounding, requantize, round_divide
 from accelsim.quant import requant_from_scales
 from accelsim.verification import Tolerance
-from accelsim.verification.exact import ExactRequant, decimal, double_rounding_rate, multipliers_of, tie_rule
+from accelsim.verification.exact import ExactRequant, decimal, double_rounding_rate, multipliers_of
 
 SUMS = st.lists(st.integers(-(2**31), 2**31 - 1) | st.integers(-4000, 4000), min_size=1, max_size=20)
 RATIOS = st.fractions(Fraction(1, 5000), 2, max_denominator=2**20) | st.integers(1, 16).map(lambda s: Fraction(1, 2**s))
@@ -46,7 +46,7 @@ def test_schemes_of_one_rounding_are_their_exact_reading(scheme: str, sums: list
     pot = scheme.startswith("shift")
     scale = 2.0**-s if pot or not odd else float(np.float32(2.0**-s * 0.7331))
     requant = requant_from_scales(scheme, s_in=1.0, s_w=scale, s_out=1.0, zero_point=3, clamp_min=-128, clamp_max=127)
-    reading = ExactRequant(multipliers_of(requant), tie_rule(requant), 3, -128, 127, parity=scheme == "onnx_reference")
+    reading = ExactRequant(multipliers_of(requant), requant.rule.tie, 3, -128, 127, parity=requant.rule.parity)
     acc = np.array(sums, dtype=np.int64)[:, None]
     assert reading.codes(acc).tolist() == requantize(acc, requant).tolist()
 
