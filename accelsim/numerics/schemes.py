@@ -11,7 +11,7 @@ from accelsim.errors import ConfigError
 from accelsim.numerics import twins
 from accelsim.numerics.intformat import INT16, INT32
 from accelsim.numerics.rounding import MAX_SHIFT, Rounding, round_shift
-from accelsim.numerics.scheme_facts import Encoder, Folding, Parameters, RequantScheme, ShiftForms, Twin
+from accelsim.numerics.scheme_facts import Encoder, Folding, Parameters, RequantScheme, Twin
 from accelsim.numerics.shift_form import shifted_once, shifted_twice
 
 
@@ -64,179 +64,110 @@ _TO_EVEN = "ties to even depend on the quotient"
 _INNER_WIDTH = "it keeps fewer bits than an accumulator has before the clamp"
 
 
-def _tflite(
-    name: str, *, description: str, source: str, roundings: tuple[Rounding, ...], shift_form: ShiftForms, twin: Twin
-) -> RequantScheme:
-    """A rule of TFLite's 32-bit significands and exponents."""
-    return RequantScheme(
-        name=name,
-        description=description,
-        source=source,
-        wide=32,
-        encoder=Encoder.TFLITE,
-        exponents=(-31, 30),
-        multipliers=_ANY_INT32,
-        roundings=roundings,
-        parity=False,
-        is_whole=False,
-        shift_form=shift_form,
-        folding=Folding.DIVIDED,
-        twin=twin,
-        loop=f"{name}_rows",
-    )
-
-
-def _power_of_two(
-    name: str, *, description: str, source: str, rounding: Rounding, shift_form: ShiftForms
-) -> RequantScheme:
-    """A right shift alone."""
-    return RequantScheme(
-        name=name,
-        description=description,
-        source=source,
-        wide=64,
-        encoder=Encoder.POWER_OF_TWO,
-        exponents=(-31, MAX_SHIFT),
-        multipliers=_ANY_INT32,
-        roundings=(rounding,),
-        parity=False,
-        is_whole=False,
-        shift_form=shift_form,
-        folding=Folding.NONE,
-        twin=_shift(rounding),
-        loop=f"{name}_rows",
-    )
-
-
 def _single_n(bits: int) -> RequantScheme:
     """The member of the family ``single_N`` with multipliers of ``bits`` bits, sign included."""
     return RequantScheme(
         name=f"single_{bits}",
         description=f"(acc * m + 2**(s-1)) >> s: one rounding, half up; {bits}-bit signed multiplier m, right shift s",
         source="TOSA apply_scale_16 for 16 bits; the same rule for every other width",
-        wide=WIDE_BITS if bits <= INT16.bits else 32,
-        encoder=Encoder.FIXED_POINT,
-        exponents=(2, 62),
+        wide=WIDE_BITS if bits <= INT16.bits else 32, encoder=Encoder.FIXED_POINT, exponents=(2, 62),
         multipliers=(0, (1 << (bits - 1)) - 1),
-        roundings=(Rounding.HALF_UP,),
-        parity=False,
-        is_whole=False,
-        shift_form=shifted_once(Rounding.HALF_UP),
-        folding=Folding.NONE,
-        twin=_fixed(Rounding.HALF_UP),
-        loop="fixed_half_up_rows",
-    )
+        roundings=(Rounding.HALF_UP,), parity=False, is_whole=False,
+        shift_form=shifted_once(Rounding.HALF_UP), folding=Folding.NONE,
+        twin=_fixed(Rounding.HALF_UP), loop="fixed_half_up_rows",
+    )  # fmt: skip
 
 
 _ALL = (
-    _tflite(
-        "tflite_double",
+    RequantScheme(
+        name="tflite_double",
         description="two roundings, half up then half away from zero; 32-bit multiplier; int32 wrap on left shifts",
         source="gemmlowp fixedpoint.h; LiteRT MultiplyByQuantizedMultiplier; CMSIS-NN arm_nn_requantize",
-        roundings=(Rounding.HALF_UP, Rounding.HALF_AWAY),
-        shift_form=shifted_twice(Rounding.HALF_AWAY),
-        twin=_integer(twins.mbqm_int),
+        wide=32, encoder=Encoder.TFLITE, exponents=(-31, 30), multipliers=_ANY_INT32,
+        roundings=(Rounding.HALF_UP, Rounding.HALF_AWAY), parity=False, is_whole=False,
+        shift_form=shifted_twice(Rounding.HALF_AWAY), folding=Folding.DIVIDED,
+        twin=_integer(twins.mbqm_int), loop="tflite_double_rows",
     ),
-    _tflite(
-        "single",
+    RequantScheme(
+        name="single",
         description="one rounding, half up, of the exact product; 32-bit multiplier",
         source="LiteRT TFLITE_SINGLE_ROUNDING; TOSA RESCALE SINGLE_ROUND; Ethos-U NATURAL",
-        roundings=(Rounding.HALF_UP,),
-        shift_form=shifted_once(Rounding.HALF_UP),
-        twin=_integer(twins.single_int),
+        wide=32, encoder=Encoder.TFLITE, exponents=(-31, 30), multipliers=_ANY_INT32,
+        roundings=(Rounding.HALF_UP,), parity=False, is_whole=False,
+        shift_form=shifted_once(Rounding.HALF_UP), folding=Folding.DIVIDED,
+        twin=_integer(twins.single_int), loop="single_rows",
     ),
-    _tflite(
-        "half_up_twice",
+    RequantScheme(
+        name="half_up_twice",
         description="two roundings, both half up; 32-bit multiplier; int32 wrap on left shifts",
         source="LiteRT optimized kernels (ruy, x86 and NEON): VQRDMULH then VRSHL",
-        roundings=(Rounding.HALF_UP, Rounding.HALF_UP),
-        shift_form=shifted_twice(Rounding.HALF_UP),
-        twin=_integer(twins.half_up_twice_int),
+        wide=32, encoder=Encoder.TFLITE, exponents=(-31, 30), multipliers=_ANY_INT32,
+        roundings=(Rounding.HALF_UP, Rounding.HALF_UP), parity=False, is_whole=False,
+        shift_form=shifted_twice(Rounding.HALF_UP), folding=Folding.DIVIDED,
+        twin=_integer(twins.half_up_twice_int), loop="half_up_twice_rows",
     ),
     RequantScheme(
         name="tflite_int16",
         description="one rounding, half up, with a 16-bit multiplier, of accumulators below 2**47",
         source="LiteRT internal/common.cc MultiplyByQuantizedMultiplier(int64_t), 16x8 kernels",
-        wide=48,
-        encoder=Encoder.TFLITE_16BIT,
-        exponents=(-31, 7),
-        multipliers=_ANY_INT32,
-        roundings=(Rounding.HALF_UP,),
-        parity=False,
-        is_whole=False,
-        shift_form=shifted_once(Rounding.HALF_UP),
-        folding=Folding.DIVIDED,
-        twin=_integer(twins.int16_int),
-        loop="tflite_int16_rows",
+        wide=48, encoder=Encoder.TFLITE_16BIT, exponents=(-31, 7), multipliers=_ANY_INT32,
+        roundings=(Rounding.HALF_UP,), parity=False, is_whole=False,
+        shift_form=shifted_once(Rounding.HALF_UP), folding=Folding.DIVIDED,
+        twin=_integer(twins.int16_int), loop="tflite_int16_rows",
     ),
     RequantScheme(
         name="float32_half_even",
         description="float32(acc) * float32 multiplier, rounded half to even",
         source="XNNPACK requantization.h; ONNX Runtime MLAS quantize.cpp; Gemmini acc_scale",
-        wide=64,
-        encoder=Encoder.FLOAT32,
-        exponents=_NO_SHIFT,
-        multipliers=_ANY_INT32,
-        roundings=(Rounding.HALF_EVEN,),
-        parity=False,
-        is_whole=False,
-        shift_form=_IN_FLOATS,
-        folding=Folding.FLOAT32,
-        twin=_float32_twin,
-        loop="float32_half_even_rows",
+        wide=64, encoder=Encoder.FLOAT32, exponents=_NO_SHIFT, multipliers=_ANY_INT32,
+        roundings=(Rounding.HALF_EVEN,), parity=False, is_whole=False,
+        shift_form=_IN_FLOATS, folding=Folding.FLOAT32,
+        twin=_float32_twin, loop="float32_half_even_rows",
     ),
     RequantScheme(
         name="float64_half_away",
         description="double(acc) * s_in * s_w / s_out from left to right, rounded half away from zero",
         source="LiteRT reference integer_ops/fully_connected.h",
-        wide=64,
-        encoder=Encoder.SCALES,
-        exponents=_NO_SHIFT,
-        multipliers=_ANY_INT32,
-        roundings=(Rounding.HALF_AWAY,),
-        parity=False,
-        is_whole=False,
-        shift_form=_IN_FLOATS,
-        folding=Folding.NONE,
-        twin=_float64_twin,
-        loop="float64_half_away_rows",
+        wide=64, encoder=Encoder.SCALES, exponents=_NO_SHIFT, multipliers=_ANY_INT32,
+        roundings=(Rounding.HALF_AWAY,), parity=False, is_whole=False,
+        shift_form=_IN_FLOATS, folding=Folding.NONE,
+        twin=_float64_twin, loop="float64_half_away_rows",
     ),
-    _power_of_two(
-        "shift_half_up",
+    RequantScheme(
+        name="shift_half_up",
         description="power-of-two scale: (acc + 2**(s-1)) >> s",
         source="CMSIS-NN legacy q7 kernels; VTA compiled code (adds 2**(s-1), then SHR)",
-        rounding=Rounding.HALF_UP,
-        shift_form=shifted_once(Rounding.HALF_UP),
+        wide=64, encoder=Encoder.POWER_OF_TWO, exponents=(-31, MAX_SHIFT), multipliers=_ANY_INT32,
+        roundings=(Rounding.HALF_UP,), parity=False, is_whole=False,
+        shift_form=shifted_once(Rounding.HALF_UP), folding=Folding.NONE,
+        twin=_shift(Rounding.HALF_UP), loop="shift_half_up_rows",
     ),
-    _power_of_two(
-        "shift_half_even",
+    RequantScheme(
+        name="shift_half_even",
         description="power-of-two scale, rounded half to even",
         source="Gemmini Arithmetic.scala, operator >> of SInt (RISC-V vxrm rne)",
-        rounding=Rounding.HALF_EVEN,
-        shift_form=_TO_EVEN,
+        wide=64, encoder=Encoder.POWER_OF_TWO, exponents=(-31, MAX_SHIFT), multipliers=_ANY_INT32,
+        roundings=(Rounding.HALF_EVEN,), parity=False, is_whole=False,
+        shift_form=_TO_EVEN, folding=Folding.NONE,
+        twin=_shift(Rounding.HALF_EVEN), loop="shift_half_even_rows",
     ),
-    _power_of_two(
-        "shift_floor",
+    RequantScheme(
+        name="shift_floor",
         description="power-of-two scale, low bits dropped: acc >> s",
         source="VTA SHR; hls4ml AP_TRN",
-        rounding=Rounding.FLOOR,
-        shift_form=shifted_once(Rounding.FLOOR),
+        wide=64, encoder=Encoder.POWER_OF_TWO, exponents=(-31, MAX_SHIFT), multipliers=_ANY_INT32,
+        roundings=(Rounding.FLOOR,), parity=False, is_whole=False,
+        shift_form=shifted_once(Rounding.FLOOR), folding=Folding.NONE,
+        twin=_shift(Rounding.FLOOR), loop="shift_floor_rows",
     ),
     RequantScheme(
         name="xnnpack_rndnu",
         description="(acc * m + 2**(s-1)) >> s: one rounding, half up; m is the 24-bit mantissa of a float32 scale",
         source="XNNPACK requantization.h, rndnu (ARM kernels); scale from 2**-32 up to 256",
-        wide=32,
-        encoder=Encoder.MANTISSA,
-        exponents=(16, 55),
-        multipliers=(1 << 23, (1 << 24) - 1),
-        roundings=(Rounding.HALF_UP,),
-        parity=False,
-        is_whole=False,
-        shift_form=shifted_once(Rounding.HALF_UP),
-        folding=Folding.NONE,
-        twin=_fixed(Rounding.HALF_UP),
-        loop="fixed_half_up_rows",
+        wide=32, encoder=Encoder.MANTISSA, exponents=(16, 55), multipliers=(1 << 23, (1 << 24) - 1),
+        roundings=(Rounding.HALF_UP,), parity=False, is_whole=False,
+        shift_form=shifted_once(Rounding.HALF_UP), folding=Folding.NONE,
+        twin=_fixed(Rounding.HALF_UP), loop="fixed_half_up_rows",
     ),
     RequantScheme(
         name="nvdla_cvt",
@@ -245,33 +176,19 @@ _ALL = (
             "the converter's input offset belongs to the bias, the hardware has no output zero point"
         ),
         source="nvdla/hw cmod/hls/sdp/sdp_c.cpp, output converter",
-        wide=32,
-        encoder=Encoder.SHARED_SHIFT,
-        exponents=(0, 63),
-        multipliers=(INT16.min, INT16.max),
-        roundings=(Rounding.HALF_AWAY,),
-        parity=False,
-        is_whole=False,
-        shift_form=_INNER_WIDTH,
-        folding=Folding.NONE,
-        twin=_integer(twins.nvdla_cvt_int),
-        loop="nvdla_cvt_rows",
+        wide=32, encoder=Encoder.SHARED_SHIFT, exponents=(0, 63), multipliers=(INT16.min, INT16.max),
+        roundings=(Rounding.HALF_AWAY,), parity=False, is_whole=False,
+        shift_form=_INNER_WIDTH, folding=Folding.NONE,
+        twin=_integer(twins.nvdla_cvt_int), loop="nvdla_cvt_rows",
     ),
     RequantScheme(
         name="ethosu_truncate",
         description="acc * m / 2**s toward zero; 32-bit m, right shift s",
         source="Ethos-U NpuRoundingMode TRUNCATE (Vela api.py, scaling.py)",
-        wide=32,
-        encoder=Encoder.FIXED_POINT,
-        exponents=(0, 62),
-        multipliers=(0, INT32.max),
-        roundings=(Rounding.TRUNC,),
-        parity=False,
-        is_whole=False,
-        shift_form=shifted_once(Rounding.TRUNC),
-        folding=Folding.NONE,
-        twin=_fixed(Rounding.TRUNC),
-        loop="ethosu_truncate_rows",
+        wide=32, encoder=Encoder.FIXED_POINT, exponents=(0, 62), multipliers=(0, INT32.max),
+        roundings=(Rounding.TRUNC,), parity=False, is_whole=False,
+        shift_form=shifted_once(Rounding.TRUNC), folding=Folding.NONE,
+        twin=_fixed(Rounding.TRUNC), loop="ethosu_truncate_rows",
     ),
     RequantScheme(
         name="vta_shift",
@@ -280,36 +197,22 @@ _ALL = (
             "MAX or MIN come first where the clamp is narrower than int8"
         ),
         source="apache/tvm-vta vta.cc, sim_driver.cc: ALU SHR, ADD, MAX, MIN, store",
-        wide=32,
-        encoder=Encoder.POWER_OF_TWO,
-        exponents=(0, 31),
-        multipliers=_ANY_INT32,
-        roundings=(Rounding.FLOOR,),
-        parity=False,
-        is_whole=True,
-        shift_form=_INNER_WIDTH,
-        folding=Folding.NONE,
-        twin=_vta_twin,
-        loop="vta_shift_rows",
+        wide=32, encoder=Encoder.POWER_OF_TWO, exponents=(0, 31), multipliers=_ANY_INT32,
+        roundings=(Rounding.FLOOR,), parity=False, is_whole=True,
+        shift_form=_INNER_WIDTH, folding=Folding.NONE,
+        twin=_vta_twin, loop="vta_shift_rows",
     ),
     RequantScheme(
         name="onnx_reference",
         description="double(acc) * float32 scale + zero point, then rounded half to even: ties go to the even code",
         source="onnx/reference/ops/op_qlinear_conv.py",
-        wide=32,
-        encoder=Encoder.FLOAT64,
-        exponents=_NO_SHIFT,
-        multipliers=_ANY_INT32,
-        roundings=(Rounding.HALF_EVEN,),
-        parity=True,
-        is_whole=True,
-        shift_form=_IN_FLOATS,
-        folding=Folding.NONE,
-        twin=_onnx_twin,
-        loop="onnx_reference_rows",
+        wide=32, encoder=Encoder.FLOAT64, exponents=_NO_SHIFT, multipliers=_ANY_INT32,
+        roundings=(Rounding.HALF_EVEN,), parity=True, is_whole=True,
+        shift_form=_IN_FLOATS, folding=Folding.NONE,
+        twin=_onnx_twin, loop="onnx_reference_rows",
     ),
     *map(_single_n, WIDTHS),
-)
+)  # fmt: skip
 
 SCHEMES: Mapping[str, RequantScheme] = MappingProxyType({scheme.name: scheme for scheme in _ALL})
 """Every scheme by name, in the order of their documentation."""
