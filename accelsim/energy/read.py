@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -266,8 +267,9 @@ class _Reader:
 
     def check_part(self, part: PartFile, file: TableFile, path: tuple[str, ...]) -> None:
         """Refuse a part that neither the machine nor the file itself knows."""
-        own = {entry.component for entry in file.entries} | {compound.component for compound in file.compounds}
-        self.check_name(part.component, {*file.components, *own}, path)
+        said = (entry.component for entry in file.entries), (rule.component for rule in file.fill)
+        own = {*file.components, *chain(*said), *(compound.component for compound in file.compounds)}
+        self.check_name(part.component, own, path)
 
     def check_name(self, component: str, own: set[str], path: tuple[str, ...]) -> None:
         choices = (*BY_NAME, *sorted(own))

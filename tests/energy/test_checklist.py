@@ -22,7 +22,7 @@ from tests.networks import skip_connection
 PRIMITIVES = {"multiplier", "adder", "register", "wire", "shifter", "sram", "dram", "dma", "clock"}
 """Only tables say what these cost."""
 MACHINE_YAML = "accelsim/energy/machine.yaml"
-HOROWITZ = load_table("horowitz_45nm")
+ALADDIN = load_table("aladdin_40nm")
 GRAPH = skip_connection()
 
 
@@ -42,7 +42,7 @@ def test_each_action_is_a_primitive_or_has_a_compound(component: Component) -> N
 @pytest.mark.parametrize("part", PARTS)
 def test_each_part_has_a_size_and_an_area(part: str) -> None:
     assert sizes_of_part(part, load_arch("edge_16x16")), f"{part}: accelsim/energy/machine.py, part_sizes"
-    assert compound_of(HOROWITZ, part, "area"), f"{part}.area: {MACHINE_YAML} lacks a compound"
+    assert compound_of(ALADDIN, part, "area"), f"{part}.area: {MACHINE_YAML} lacks a compound"
     assert part in COMPONENTS
 
 
@@ -52,11 +52,11 @@ def test_each_charge_is_counted_priced_and_serves_a_tensor(charge: Charge) -> No
     columns = [field.name for field in fields(ActionCounts)]
     assert charge.count in columns, f"{charge.key}: accelsim/energy/counts.py has no column {charge.count}"
     assert charge.layers in (MAC_LAYERS, VECTOR_LAYERS, ALL_LAYERS)
-    costs, arch = Costs(HOROWITZ), load_arch("edge_16x16")
+    costs, arch = Costs(ALADDIN), load_arch("edge_16x16")
     for layer in GRAPH.layers:
         found = charges_of(charge, layer, graph=GRAPH, arch=arch, costs=costs)
         pays = charge.layers in (ALL_LAYERS, MAC_LAYERS if layer.macs else VECTOR_LAYERS)
-        assert bool(found) == pays or charge.optional, f"{charge.key}: {HOROWITZ.name} and {MACHINE_YAML} give no price"
+        assert bool(found) == pays or charge.optional, f"{charge.key}: {ALADDIN.name} and {MACHINE_YAML} give no price"
     shares = _by_tensor(charge, dict.fromkeys(columns, 1), "weights")  # type: ignore[arg-type]
     assert {tensor for tensor, _ in shares} <= set(TENSORS), charge.key
 
