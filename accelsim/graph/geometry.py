@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.display import Brief
 from accelsim.errors import GraphError
 
 Index = NDArray[np.int64]
@@ -74,7 +75,7 @@ def same_window(size: int, taps: int, stride: int, dilation: int = 1) -> tuple[i
 
 
 @dataclass(frozen=True, kw_only=True)
-class MacGeometry:
+class MacGeometry(Brief):
     """Shape of a grouped 2-D convolution; a dense layer and a matrix product are its 1x1 case.
 
     Input view (n, ih, iw, ic), weights (oc, kh, kw, ic/groups), output view (n, oh, ow, oc). Which input row and column an
