@@ -24,9 +24,10 @@ from accelsim.hardware import (
     Windows,
     accumulator_words,
     array_cost,
-    lane_cycles,
+    array_of,
     packed_bytes,
-    passes,
+    requantizer_of,
+    unit_cycles,
 )
 from accelsim.numerics import IntFormat
 from accelsim.program import MacMapping, MacShare
@@ -125,13 +126,9 @@ def _tile_costs(layer: MacLayer, tiles: MacTiles, bits: int, arch: Arch) -> Arra
         reduction=tiles.reduction,
         channels=extent[:, 0] // tiles.groups,
         groups=tiles.groups,
-        passes=passes(layer, bits, arch),
-        products=arch.array.products(layer.weight_format.bits, bits),
         weights_kept=~tiles.new_weights,
-        weight_bits=layer.weight_format.bits,
-        activation_bits=bits,
     )
-    return array_cost(sizes, arch)
+    return array_cost(sizes, array_of(arch, weight_bits=layer.weight_format.bits, activation_bits=bits))
 
 
 def _compute(block: LayerBlock, layer: MacLayer, tiles: MacTiles, cost: ArrayCost, rows: Index, site: Site) -> None:
@@ -171,7 +168,7 @@ def _requantize_and_store(block: LayerBlock, layer: MacLayer, tiles: MacTiles, c
     size = site.packed_bytes(boxes, site.bits(layer.output))
     requantize, store = compute + 1, compute + 2
     offset, free = site.rings[Memory.OUTPUTS].fill(store + block.base)
-    lanes = site.once(("requantize", boxes), lambda: lane_cycles(boxes.volume, site.arch.requantizer.lanes))
+    lanes = site.once(("requantize", boxes), lambda: unit_cycles(requantizer_of(site.arch), boxes.volume, 0))
     block.put(
         requantize,
         Engine.REQUANTIZE,

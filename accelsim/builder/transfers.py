@@ -16,8 +16,10 @@ from accelsim.hardware import (
     Engine,
     Memory,
     Windows,
-    ceil_div,
     fill_cycles,
+    im2col_of,
+    moved_no_faster,
+    output_of,
     packed_bytes,
     packed_tiles,
     resident_cycles,
@@ -104,7 +106,7 @@ def _expanded(windows: Windows, held: Index, source: Operand, site: Site) -> Tra
         moved = site.dram.tensor(source.tensor, windows.inputs, source.view, bits, asked, write=False)
     else:
         moved = site.dram.windows(source.tensor, windows, bits, asked)
-    return moved._replace(cycles=fill_cycles(moved.cycles, asked, held, site.arch))
+    return moved._replace(cycles=fill_cycles(im2col_of(site.arch), moved.cycles, asked, held))
 
 
 def _recalled(size: Index, site: Site) -> Transfer:
@@ -122,9 +124,7 @@ def put_stores(
     else:
         moved, latency, engine = _recalled(size, site), 0, Engine.KEEP
         block.wait(rows, site.residency.freed(layer.output, boxes))
-    cycles, width = moved.cycles, site.arch.output_buffer.bytes_per_cycle
-    if width is not None:
-        cycles = np.maximum(cycles, ceil_div(size, width))
+    cycles = moved_no_faster(output_of(site.arch), moved.cycles, size)
     memory = Memory.DRAM if place is None else Memory.RESIDENT
     block.put(
         rows,

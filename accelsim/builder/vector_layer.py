@@ -11,7 +11,7 @@ from accelsim.builder.site import Site
 from accelsim.builder.stores import StoreGrid
 from accelsim.builder.transfers import Slots, operand, put_loads, put_stores
 from accelsim.graph import Boxes, VectorLayer
-from accelsim.hardware import Engine, Memory, ceil_div, lane_cycles, packed_bytes
+from accelsim.hardware import Engine, Memory, packed_bytes, unit_cycles, vector_of
 from accelsim.program import VectorMapping, VectorShare
 
 Index = NDArray[np.int64]
@@ -68,15 +68,10 @@ def build_vector_layer(
 
 
 def _vector_cycles(work: Index, reads: tuple[Boxes, ...], layer: VectorLayer, site: Site) -> Index:
-    cycles = lane_cycles(work, site.arch.vector.lanes)
-    width = site.arch.activation_buffer.bytes_per_cycle
-    if width is None:
-        return cycles
-    read_bytes = sum(
-        packed_bytes(boxes.volume, site.bits(name)) for boxes, name in zip(reads, layer.inputs, strict=True)
-    )
-    slowed: Index = np.maximum(cycles, ceil_div(read_bytes, width))
-    return slowed
+    inputs = zip(reads, layer.inputs, strict=True)
+    read_bytes = sum(packed_bytes(boxes.volume, site.bits(name)) for boxes, name in inputs)
+    cycles: Index = unit_cycles(vector_of(site.arch), work, read_bytes)
+    return cycles
 
 
 def _load_operands(

@@ -2,7 +2,7 @@
 
 from accelsim.energy.components import CATALOGUE, CHARGES, COMPONENTS, LACKING, PARTS
 from accelsim.energy.costs import Costs
-from accelsim.energy.counts import STATIONARY, ActionCounts, count_actions
+from accelsim.energy.counts import ActionCounts, count_actions
 from accelsim.energy.ert import read_ert, to_yaml
 from accelsim.energy.laws import Term
 from accelsim.energy.machine import area_um2, part_sizes
@@ -26,7 +26,6 @@ __all__ = [
     "COMPONENTS",
     "LACKING",
     "PARTS",
-    "STATIONARY",
     "TENSORS",
     "ActionCounts",
     "Costs",

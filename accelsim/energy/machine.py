@@ -21,14 +21,14 @@ DEFAULT_MULTIPLIER = 32
 
 def array_name(arch: Arch) -> str:
     """The array as a component: ``fusible_array`` where MACs are composed of bricks, ``tree_array`` of adder trees."""
-    if arch.array.dataflow == "adder_tree":
+    if arch.array.flow.broadcast:
         return "tree_array"
     return "array" if arch.array.brick_bits is None else "fusible_array"
 
 
 def load_steps(arch: Arch) -> float:
     """Registers that each bit of a stationary operand is written to: half of the rows of a systolic array on average, or one."""
-    return 1.0 if arch.array.dataflow == "adder_tree" else (arch.array.rows + 1) / 2
+    return 1.0 if arch.array.flow.broadcast else (arch.array.rows + 1) / 2
 
 
 def product_sizes(arch: Arch, *, weight_bits: int, activation_bits: int, costs: Costs) -> dict[str, float]:
@@ -42,9 +42,8 @@ def product_sizes(arch: Arch, *, weight_bits: int, activation_bits: int, costs: 
     left = array.weight_bits if full else min(weight_bits, array.weight_bits)
     right = array.activation_bits if full else min(activation_bits, array.activation_bits)
     total = arch.accumulator.bits * accumulator_words(activation_bits, arch)
-    moved = {"input_stationary": left, "output_stationary": left + right}.get(array.dataflow, right)
-    stays = array.dataflow in ("output_stationary", "adder_tree")
-    tree = array.dataflow == "adder_tree"
+    moved = sum({"weights": left, "activations": right}[operand] for operand in array.flow.passing)
+    stays, tree = not array.flow.sums_move, array.flow.broadcast
     sizes: dict[str, float] = {
         "left_bits": left, "right_bits": right, "sum_bits": total, "hop_bits": moved if stays else moved + total,
         "register_bits": right / array.cols if tree else moved + total,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from accelsim.arch import Arch
 from accelsim.errors import MappingError
 from accelsim.graph import Graph, Layer, MacLayer, Reshape, VectorLayer
-from accelsim.hardware import accumulator_words, coded_share, operand_bits
+from accelsim.hardware import coded_share, operand_bits
 from accelsim.mapper.mac_tiling import Kept, Tiling, best_mac_mapping
 from accelsim.mapper.pairs import in_bands
 from accelsim.mapper.vector_tiling import vector_mapping
@@ -50,7 +50,6 @@ def map_layer(layer: Layer, *, graph: Graph, arch: Arch) -> Mapping | None:
 
 def _map_mac(layer: MacLayer, graph: Graph, kept: Kept, coded: float, arch: Arch) -> Tiling:
     bits = operand_bits(layer, graph)
-    words = accumulator_words(bits.activation, arch)
     shares = mac_shares(layer.geometry, bits=bits, arch=arch)
     largest = shares[0].geometry
     return best_mac_mapping(
@@ -59,7 +58,6 @@ def _map_mac(layer: MacLayer, graph: Graph, kept: Kept, coded: float, arch: Arch
         whole=layer.geometry,
         bits=bits,
         kept=kept,
-        words=words,
         arch=arch,
         shares=len(shares),
         coded=coded,

@@ -12,7 +12,6 @@ from accelsim.errors import MappingError
 from accelsim.graph import Graph, Layer, MacGeometry, MacLayer, VectorLayer
 from accelsim.hardware import (
     Memory,
-    accumulator_words,
     ceil_div,
     coded_share,
     depth,
@@ -221,7 +220,6 @@ class _Estimate:
             self.placement.keeps(name) or (inside and name == self.pair.tensor)
             for name in (layer.inputs[0], layer.output)
         )
-        words = accumulator_words(bits.activation, self.arch)
         kept = Kept(inputs, output, weights_stay)
         return best_mac_mapping(
             layer.name,
@@ -229,7 +227,6 @@ class _Estimate:
             whole=layer.geometry,
             bits=bits,
             kept=kept,
-            words=words,
             arch=self.arch,
             coded=coded_share(layer, self.arch),
         )

@@ -11,8 +11,7 @@ from accelsim.energy import count_actions
 from accelsim.errors import HazardError, ProgramError
 from accelsim.execute import run_program
 from accelsim.graph import MacLayer, Reshape
-from accelsim.hardware import DRAM_ENGINES, WRITE_BACK, Engine
-from accelsim.hardware.footprint import packed_bytes
+from accelsim.hardware import DRAM_ENGINES, WRITE_BACK, Engine, packed_bytes
 from accelsim.program import Program, check_program
 from accelsim.program.places import kept_places, makers
 from accelsim.timing import schedule

@@ -13,8 +13,7 @@ from accelsim.energy import count_actions
 from accelsim.errors import HazardError, ProgramError
 from accelsim.execute import WholeReader, run_program
 from accelsim.graph import Dense, Graph, HostPort, MacGeometry, MatMul, Tensor
-from accelsim.hardware import Engine, Memory
-from accelsim.hardware.footprint import slot_capacity
+from accelsim.hardware import Engine, Memory, slot_capacity
 from accelsim.numerics import INT8, IntFormat
 from accelsim.program import MacMapping, Program, check_program
 from accelsim.program.places import kept_places
