@@ -10,11 +10,9 @@ from accelsim.energy.components import ALL_LAYERS, AREA, LEAK, MAC_LAYERS, PARTS
 from accelsim.energy.costs import Charges, Costs
 from accelsim.graph import Graph, Layer, MacLayer
 from accelsim.hardware import accumulator_words
-from accelsim.numerics import SCHEMES, Family, Requant, Requantization, RequantScheme, Thresholds
+from accelsim.numerics import SCHEMES, Family, Requant, Requantization, Thresholds
 
 BUFFERS = ("weight_buffer", "activation_buffer", "output_buffer")
-FLOAT32_SIGNIFICAND, FLOAT64_SIGNIFICAND = 24, 53
-"""Bits of the multiplier of a scheme that multiplies in floating point (IEEE 754), its exponent hardware not counted."""
 DEFAULT_MULTIPLIER = 32
 """Bits of the requantization multiplier of layers known by their shapes only (TFLite's quantized_multiplier)."""
 
@@ -143,16 +141,7 @@ def _code_sizes(layer: Layer, graph: Graph, arch: Arch) -> dict[str, float]:
 
 def multiplier_bits(rule: Requantization | None) -> int:
     """Width of the multiplier that a requantization needs, sign included."""
-    return scheme_bits(rule.rule) if isinstance(rule, Requant) else DEFAULT_MULTIPLIER
-
-
-def scheme_bits(scheme: RequantScheme) -> int:
-    """Width of the multiplier of a scheme, sign included; a float's significand."""
-    if scheme.family is Family.FLOAT32:
-        return FLOAT32_SIGNIFICAND
-    if scheme.family.is_float:
-        return FLOAT64_SIGNIFICAND
-    return scheme.significand_bits + 1
+    return rule.rule.multiplier_bits if isinstance(rule, Requant) else DEFAULT_MULTIPLIER
 
 
 def requantizer_name(arch: Arch) -> str:
@@ -175,7 +164,7 @@ def part_sizes(part: str, arch: Arch) -> dict[str, float]:
         return _port_sizes(arch) | {"pes": arch.array.rows * arch.array.cols}
     if part == "requantizer":
         scheme = SCHEMES.get(arch.rules().schemes.get("CONV_2D", ""))
-        width = DEFAULT_MULTIPLIER if scheme is None else scheme_bits(scheme)
+        width = DEFAULT_MULTIPLIER if scheme is None else scheme.multiplier_bits
         return {"lanes": arch.requantizer.lanes, "multiplier_bits": width, "sum_bits": arch.accumulator.bits}
     if part == "vector":
         return {"lanes": arch.vector.lanes}

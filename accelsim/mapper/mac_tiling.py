@@ -33,7 +33,7 @@ CYCLE_SLACK = 0.02
 """Estimated cycles that the mapper gives up for less DRAM traffic, as a fraction."""
 
 
-class Kept(NamedTuple):
+class OnChip(NamedTuple):
     """Whether a layer's input, its output, and its weights are on chip, where they cost the DRAM port nothing."""
 
     inputs: bool
@@ -55,7 +55,7 @@ def best_mac_mapping(
     *,
     whole: MacGeometry,
     bits: OperandBits,
-    kept: Kept,
+    kept: OnChip,
     arch: Arch,
     shares: int = 1,
     coded: float = 0.0,

@@ -24,7 +24,7 @@ from accelsim.hardware import (
     operand_bits,
 )
 from accelsim.mapper.greedy import map_layer
-from accelsim.mapper.mac_tiling import Kept
+from accelsim.mapper.mac_tiling import OnChip
 from accelsim.mapper.space import Integers, space_of
 from accelsim.program import LOOP_ORDERS, MacMapping, Mapping, likely_kept, mac_shares
 from accelsim.timing import schedule
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 Objective = Literal["cycles", "energy", "edp"]
 OBJECTIVES: tuple[Objective, ...] = ("cycles", "energy", "edp")
-THROUGH_DRAM = Kept(inputs=False, outputs=False)
+THROUGH_DRAM = OnChip(inputs=False, outputs=False)
 FINALISTS = 512
 """Tilings of least bound that are kept; the search is proved to have found the best unless all of them had to be scheduled."""
 
@@ -69,7 +69,7 @@ def search_mapping(
     arch: Arch,
     objective: Objective = "cycles",
     table: EnergyTable | None = None,
-    kept: Kept = THROUGH_DRAM,
+    kept: OnChip = THROUGH_DRAM,
 ) -> Found:
     """The tiling of ``layer`` with the least ``objective``; MappingError where none fits.
 
@@ -114,7 +114,7 @@ def search_mapping(
 
 
 def _no_worse_than_greedy(
-    found: Found, layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable, kept: Kept
+    found: Found, layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable, kept: OnChip
 ) -> Found:
     """``found``, or what the greedy mapper chooses where that is better: bounds far below the schedules rank tilings badly."""
     mapping = map_layer(layer, graph=graph, arch=arch)
@@ -151,7 +151,7 @@ def search_layers(
         if not isinstance(layer, MacLayer):
             mappings.append(map_layer(layer, graph=graph, arch=arch))
             continue
-        kept = Kept(layer.inputs[0] in stay and layer.inputs[0] not in layer.inputs[1:], layer.output in stay)
+        kept = OnChip(layer.inputs[0] in stay and layer.inputs[0] not in layer.inputs[1:], layer.output in stay)
         key = (layer.geometry, operand_bits(layer, graph), kept, layer.name if _coded(layer, arch) else "")
         if key not in known:
             known[key] = search_mapping(layer, graph=graph, arch=arch, objective=objective, table=table, kept=kept)
@@ -166,7 +166,7 @@ def shares_of(layer: MacLayer, graph: Graph, arch: Arch) -> list[MacGeometry]:
 
 
 def problem_of(
-    layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable, kept: Kept = THROUGH_DRAM
+    layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable, kept: OnChip = THROUGH_DRAM
 ) -> tuple[Machine, Case, Energies, Loops]:
     """What the kernel of the search bounds tilings by: of the layer, or of the smallest share of it where there are several cores."""
     bits = operand_bits(layer, graph)
@@ -174,7 +174,7 @@ def problem_of(
     return machine_of(bits, arch), case, energies, loops_of(shares_of(layer, graph, arch)[-1])
 
 
-def _case(layer: MacLayer, bits: OperandBits, arch: Arch, kept: Kept) -> Case:
+def _case(layer: MacLayer, bits: OperandBits, arch: Arch, kept: OnChip) -> Case:
     """What the bounds know of ``layer`` beside its loops."""
     from accelsim.mapper._bounds import Case
 
@@ -250,7 +250,7 @@ def _alone(layer: MacLayer, graph: Graph) -> Graph:
 
 
 def _scheduled(
-    alone: Graph, mapping: MacMapping, arch: Arch, table: EnergyTable, kept: Kept = THROUGH_DRAM
+    alone: Graph, mapping: MacMapping, arch: Arch, table: EnergyTable, kept: OnChip = THROUGH_DRAM
 ) -> tuple[int, float]:
     (layer,) = alone.layers
     on_chip = [name for name, stays in ((layer.inputs[0], kept.inputs), (layer.output, kept.outputs)) if stays]

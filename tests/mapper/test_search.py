@@ -19,7 +19,7 @@ from accelsim.hardware.array import ComputeTiles, array_cost
 from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import OBJECTIVES, map_layer, search_graph, search_layers, search_mapping
 from accelsim.mapper._bounds import CYCLES, Seen, Tiles, evaluate, search
-from accelsim.mapper.mac_tiling import Kept
+from accelsim.mapper.mac_tiling import OnChip
 from accelsim.mapper.search import (
     THROUGH_DRAM,
     _alone,
@@ -37,7 +37,7 @@ from tests.generate import random_arch
 
 TABLE = load_table("horowitz_45nm")
 REGISTERS, LEAKING = load_table("aladdin_40nm"), load_table("bitfusion_45nm")
-KEPT = [THROUGH_DRAM, Kept(True, False), Kept(False, True), Kept(True, True)]
+KEPT = [THROUGH_DRAM, OnChip(True, False), OnChip(False, True), OnChip(True, True)]
 relaxed = settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
 
 
@@ -87,7 +87,7 @@ def bound_of(
     c: int,
     order: int,
     table: EnergyTable = TABLE,
-    kept: Kept = THROUGH_DRAM,
+    kept: OnChip = THROUGH_DRAM,
 ) -> tuple[float, float, bool]:
     """Bound and energy of one tiling of the space, and whether the bound claims to be the schedule."""
     space = space_on(arch, *shares_of(layer, graph, arch))
@@ -237,8 +237,8 @@ def test_a_proved_best_is_the_best_of_all_unrolled(mode: str) -> None:
     check_best("energy", (2, "rows"), {"activation_buffer.im2col": mode})
 
 
-@pytest.mark.parametrize("kept", [Kept(True, False), Kept(False, True), Kept(True, True)])
-def test_a_proved_best_is_the_best_of_all_beside_kept_tensors(kept: Kept) -> None:
+@pytest.mark.parametrize("kept", [OnChip(True, False), OnChip(False, True), OnChip(True, True)])
+def test_a_proved_best_is_the_best_of_all_beside_kept_tensors(kept: OnChip) -> None:
     check_best("cycles", (1, "auto"), {"activation_buffer.bytes_per_cycle": 2}, kept)
 
 
@@ -257,7 +257,7 @@ def test_the_search_of_a_network_knows_what_is_kept() -> None:
         assert found[layer.name].energy_pj < alone.energy_pj
 
 
-def check_best(objective: str, cores: tuple[int, str], edits: dict[str, object], kept: Kept = THROUGH_DRAM) -> None:
+def check_best(objective: str, cores: tuple[int, str], edits: dict[str, object], kept: OnChip = THROUGH_DRAM) -> None:
     """Every tiling that fits, scheduled one by one."""
     arch = load_arch("tiny_8x8").with_({"weight_buffer.size_bytes": 128, "activation_buffer.size_bytes": 128})
     arch = arch.with_({"cores.count": cores[0], "cores.split": cores[1], **edits})
