@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
+from typing import Literal
 
 LEAK, AREA = "leak", "area"
 """Watts as long as the machine is on; square micrometres. Any component may have them."""
@@ -26,7 +27,7 @@ class Charge:
     component: str
     action: str
     count: str
-    sizes: str
+    sizes: Literal["product", "memory", "bit", "code", "none"]
     tensor: str = ""
     optional: bool = False
     layers: str = ALL_LAYERS
@@ -77,49 +78,33 @@ CATALOGUE = (
     Component("register", ("write",), ("bits",), lacking="registers of processing elements"),
     Component("wire", ("move",), ("bits", "length_um"), lacking="wires between processing elements"),
     Component("shifter", ("shift",), ("bits",), lacking="requantization shifters"),
-    Component(
-        "array",
-        ("mac", "load"),
-        (*_OPERANDS, "bits", "length_um"),
-        (
-            Charge("array", "mac", "array_mac", "product", "arithmetic", layers=MAC_LAYERS),
-            Charge("array", "load", "array_load", "bit", optional=True),
-        ),
-    ),
+    Component("array", ("mac", "load"), (*_OPERANDS, "bits", "length_um"), (
+        Charge("array", "mac", "array_mac", "product", "arithmetic", layers=MAC_LAYERS),
+        Charge("array", "load", "array_load", "bit", optional=True),
+    )),
     Component("fusible_array", ("mac",), (*_OPERANDS, "length_um")),
     Component("tree_array", ("mac",), (*_OPERANDS, "length_um")),
     _memory("weight_buffer", ("weights", "weights")),
     _memory("activation_buffer", ("", "")),
     _memory("accumulator", ("partial_sums", "partial_sums")),
     _memory("output_buffer", ("outputs", "outputs")),
-    Component(
-        "requantizer",
-        ("requant", "threshold", "shift"),
-        charges=(Charge("requantizer", "requant", "requantizer_requant", "code", "arithmetic", layers=MAC_LAYERS),),
-    ),
+    Component("requantizer", ("requant", "threshold", "shift"), charges=(
+        Charge("requantizer", "requant", "requantizer_requant", "code", "arithmetic", layers=MAC_LAYERS),
+    )),
     Component("shift_requantizer"),
     Component("threshold_requantizer"),
-    Component(
-        "vector",
-        ("step",),
-        charges=(Charge("vector", "step", "vector_step", "none", "arithmetic", layers=VECTOR_LAYERS),),
-    ),
-    Component(
-        "dma",
-        ("transfer",),
-        ("bits",),
-        (Charge("dma", "transfer", "dma_transfer", "bit", optional=True),),
-        lacking="DMA engines",
-    ),
-    Component(
-        "dram",
-        ("read", "write"),
-        ("bits",),
-        (Charge("dram", "read", "dram_read", "bit"), Charge("dram", "write", "dram_write", "bit", "outputs")),
-        off_chip=True,
-    ),
+    Component("vector", ("step",), charges=(
+        Charge("vector", "step", "vector_step", "none", "arithmetic", layers=VECTOR_LAYERS),
+    )),
+    Component("dma", ("transfer",), ("bits",), (
+        Charge("dma", "transfer", "dma_transfer", "bit", optional=True),
+    ), lacking="DMA engines"),
+    Component("dram", ("read", "write"), ("bits",), (
+        Charge("dram", "read", "dram_read", "bit"),
+        Charge("dram", "write", "dram_write", "bit", "outputs"),
+    ), off_chip=True),
     Component("clock", ("tick",), _OPERANDS, lacking="clock tree"),
-)
+)  # fmt: skip
 """Primitives, then the machine's parts in the order of the energy split."""
 PARTS = ("array", "weight_buffer", "activation_buffer", "output_buffer", "accumulator", "requantizer", "vector")
 """Parts of the machine whose area and leakage are asked for, in the order of reports."""
