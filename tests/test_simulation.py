@@ -34,7 +34,7 @@ def test_accuracy_of_the_bit_exact_datapath() -> None:
         443,
     )  # as LiteRT and tflite-micro classify them (tests/test_workloads.py)
     assert values.accuracy == pytest.approx(443 / 450)
-    assert (values.consumer, values.program_checked, values.accumulators_proved) == ("layers", 1, True)
+    assert (values.reader, values.program_checked, values.accumulators_proved) == ("layers", 1, True)
 
 
 def test_layers_add_up_to_the_total() -> None:
@@ -198,7 +198,7 @@ def test_saturation_runs_through_the_program_and_differs_from_wrapping() -> None
         for policy in ("wrap", "saturate")
     }
     assert runs["saturate"].result.values is not None
-    assert runs["saturate"].result.values.consumer == "program"
+    assert runs["saturate"].result.values.reader == "program"
     output = MODEL_OUTPUT = runs["wrap"].graph.outputs[0].tensor
     assert runs["wrap"].tensors is not None
     assert runs["saturate"].tensors is not None

@@ -233,7 +233,7 @@ def test_the_cycles_of_a_pair_are_shared_by_its_work(kinds: tuple[str, str]) -> 
 
 
 @pytest.mark.parametrize(
-    ("graph", "reader", "reason"),
+    ("graph", "consumer", "reason"),
     [
         (images("conv", "conv"), 0, "there is none"),
         (chain(reshape=True), 2, "a reshape"),
