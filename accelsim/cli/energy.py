@@ -55,28 +55,23 @@ def show_table(table: str) -> None:
 def check_table(file: str) -> None:
     """Check the energy table in FILE: units, actions, laws, ranges, one technology; says what a machine would still lack."""
     from accelsim.arch import load_arch
-    from accelsim.energy import Costs, area_um2, load_table, part_sizes
+    from accelsim.energy import CHARGES, Costs, area_um2, load_table, part_sizes
 
     table = load_table(file)
     costs = Costs(table)
     arch = load_arch("edge_16x16")
-    for component, action in _NEEDED:
+    asked = [(charge.component, charge.action) for charge in CHARGES.values() if not charge.optional]
+    for component, action in asked:
         costs.maybe(component, action, _SIZES)
     costs.maybe("clock", "tick", part_sizes("array", arch))
     area_um2(arch, costs)
     click.echo(f"{file}: {len(table.entries)} entries, all well formed")
     lacking = sorted(key for key in costs.missing)
-    needed = [f"{c}.{a}" for c, a in _NEEDED if f"{c}.{a}" in costs.missing]
+    needed = [f"{c}.{a}" for c, a in asked if f"{c}.{a}" in costs.missing]
     click.echo(f"needed and not held: {', '.join(needed) or 'nothing'}")
     click.echo(f"not modelled without: {', '.join(key for key in lacking if key not in needed) or 'nothing'}")
 
 
-_NEEDED = (
-    ("array", "mac"), ("weight_buffer", "read"), ("weight_buffer", "write"), ("activation_buffer", "read"),
-    ("activation_buffer", "write"), ("output_buffer", "read"), ("output_buffer", "write"), ("accumulator", "read"),
-    ("accumulator", "write"), ("requantizer", "requant"), ("vector", "step"), ("dram", "read"), ("dram", "write"),
-)  # fmt: skip
-"""Without these no run has an energy."""
 _SIZES: dict[str, float] = {
     "left_bits": 8, "right_bits": 8, "sum_bits": 32, "register_bits": 48, "hop_bits": 40, "length_um": 20, "bits": 8,
     "capacity_bytes": 65_536, "multiplier_bits": 32, "output_bits": 8,

@@ -1,13 +1,12 @@
 """Action counts of a Program, and what they cost in picojoules by a sourced table."""
 
+from accelsim.energy.components import CATALOGUE, CHARGES, COMPONENTS, LACKING, PARTS
 from accelsim.energy.costs import Costs
 from accelsim.energy.counts import ActionCounts, count_actions
 from accelsim.energy.ert import read_ert, to_yaml
 from accelsim.energy.laws import Term
 from accelsim.energy.machine import area_um2, part_sizes
 from accelsim.energy.model import (
-    COMPONENT_OF,
-    COMPONENTS,
     TENSORS,
     EnergySplit,
     action_charges,
@@ -22,8 +21,11 @@ from accelsim.energy.tech import table_of, technology_notes
 from accelsim.energy.uncertainty import Interval, draws, interval, ratio_interval
 
 __all__ = [
+    "CATALOGUE",
+    "CHARGES",
     "COMPONENTS",
-    "COMPONENT_OF",
+    "LACKING",
+    "PARTS",
     "TENSORS",
     "ActionCounts",
     "Costs",

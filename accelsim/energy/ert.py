@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from accelsim.arch import Document, listing, read_document
+from accelsim.energy.components import ACTIONS, is_known
 from accelsim.energy.laws import Term
-from accelsim.energy.table import ACTIONS, EnergyEntry, EnergyTable
+from accelsim.energy.table import EnergyEntry, EnergyTable
 from accelsim.errors import ConfigError
 
 _EXPECTED = "an Accelergy energy reference table: ERT: {version: ..., tables: [{name: ..., actions: [...]}]}"
@@ -133,6 +134,8 @@ def to_yaml(table: EnergyTable) -> str:
         for entry in table.entries
     ]
     head = {key: getattr(table, key) for key in ("name", "version", "source", "node_nm", "voltage_v")}
+    own = dict.fromkeys(entry.component for entry in table.entries if not is_known(entry.component, entry.action))
+    head |= {"components": list(own)} if own else {}
     stream = io.StringIO()
     yaml = YAML()
     yaml.representer.add_representer(type(None), lambda r, _: r.represent_scalar("tag:yaml.org,2002:null", "null"))

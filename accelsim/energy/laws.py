@@ -6,10 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from accelsim.energy.components import SIZES
 from accelsim.errors import ConfigError
 
-SIZES = ("left_bits", "right_bits", "bits", "capacity_bytes", "length_um")
-"""Sizes that entries may depend on; ``log2_`` before one, or ``log2_capacity_bits``, is its logarithm."""
 _BITS_PER_BYTE = 8
 
 
@@ -34,16 +33,20 @@ class Term:
 
 def size_of(name: str, sizes: Mapping[str, float]) -> float:
     """A size, or the logarithm to base 2 of one (``log2_bits``, ``log2_capacity_bits``)."""
+    size = sizes[plain_size(name)]
     if name == "log2_capacity_bits":
-        return math.log2(sizes["capacity_bytes"] * _BITS_PER_BYTE)
-    if name.startswith("log2_"):
-        return math.log2(sizes[name.removeprefix("log2_")])
-    return sizes[name]
+        return math.log2(size * _BITS_PER_BYTE)
+    return math.log2(size) if name.startswith("log2_") else size
+
+
+def plain_size(name: str) -> str:
+    """The size that ``name`` is, or is the logarithm of."""
+    return "capacity_bytes" if name == "log2_capacity_bits" else name.removeprefix("log2_")
 
 
 def is_size(name: str) -> bool:
     """Whether entries may depend on ``name``."""
-    return name == "log2_capacity_bits" or name.removeprefix("log2_") in SIZES
+    return plain_size(name) in SIZES
 
 
 def terms_of(law: str, value: float, at: Mapping[str, float], exponents: Mapping[str, float]) -> tuple[Term, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 
 from accelsim.arch import Arch
+from accelsim.energy.components import ALL_LAYERS, AREA, LEAK, MAC_LAYERS, PARTS, VECTOR_LAYERS, Charge
 from accelsim.energy.costs import Charges, Costs
-from accelsim.energy.table import AREA, LEAK
 from accelsim.graph import Graph, Layer, MacLayer
 from accelsim.hardware import accumulator_words
 from accelsim.numerics import SCHEMES, Family, Requant, Requantization, Thresholds
@@ -14,7 +15,6 @@ from accelsim.numerics import SCHEMES, Family, Requant, Requantization, Threshol
 BUFFERS = ("weight_buffer", "activation_buffer", "output_buffer")
 DEFAULT_MULTIPLIER = 32
 """Bits of the requantization multiplier of layers known by their shapes only (TFLite's quantized_multiplier)."""
-_STATIC_PARTS = ("array", *BUFFERS, "accumulator", "requantizer", "vector")
 
 
 def array_name(arch: Arch) -> str:
@@ -88,16 +88,55 @@ def multiply_charges(layer: MacLayer, *, graph: Graph, arch: Arch, costs: Costs)
 def requant_charges(layer: Layer, *, graph: Graph, arch: Arch, costs: Costs) -> Charges:
     """What the requantization of one sum draws on, by the layer's scheme: a product, a shift, or comparisons."""
     rule: Requantization | None = getattr(layer, "requant", None)
-    activation = graph.tensors[layer.inputs[0]].format.bits
-    sizes: dict[str, float] = {
-        "sum_bits": arch.accumulator.bits * accumulator_words(activation, arch),
-        "output_bits": graph.tensors[layer.output].format.bits,
-        "multiplier_bits": multiplier_bits(rule),
-    }
+    sizes = _code_sizes(layer, graph, arch)
     if isinstance(rule, Thresholds):
         return costs.charges("requantizer", "threshold", sizes)
     shifts = isinstance(rule, Requant) and rule.rule.family is Family.POWER_OF_TWO
     return costs.charges("requantizer", "shift" if shifts else "requant", sizes)
+
+
+def _load_charges(layer: Layer, *, graph: Graph, arch: Arch, costs: Costs) -> Charges:
+    """What one bit of a stationary operand draws on, on its way into the array."""
+    moved = costs.maybe("array", "load", {"bits": 1.0}) or {}
+    return {key: pj * load_steps(arch) for key, pj in moved.items()}
+
+
+_BY_LAYER: Mapping[str, Callable[..., Charges]] = {
+    "array_mac": multiply_charges,
+    "array_load": _load_charges,
+    "requantizer_requant": requant_charges,
+}
+"""Charges whose component, action or number follows the layer and the machine."""
+
+
+def charges_of(charge: Charge, layer: Layer, *, graph: Graph, arch: Arch, costs: Costs) -> Charges:
+    """What one action draws on while ``layer`` runs; nothing for a layer that does not pay for it."""
+    if charge.layers not in (ALL_LAYERS, MAC_LAYERS if isinstance(layer, MacLayer) else VECTOR_LAYERS):
+        return {}
+    if charge.key in _BY_LAYER:
+        return _BY_LAYER[charge.key](layer, graph=graph, arch=arch, costs=costs)
+    sizes = layer_sizes(charge, layer, graph, arch)
+    if charge.optional:
+        return costs.maybe(charge.component, charge.action, sizes) or {}
+    return costs.charges(charge.component, charge.action, sizes)
+
+
+def layer_sizes(charge: Charge, layer: Layer, graph: Graph, arch: Arch) -> dict[str, float]:
+    """The sizes at which a charge is asked for: of one bit, of a word in its memory, of one output code, or none."""
+    if charge.sizes == "memory":
+        word = float(arch.accumulator.bits) if charge.component == "accumulator" else 1.0
+        return {"bits": word, "capacity_bytes": float(memory_bytes(arch)[charge.component])}
+    if charge.sizes == "code":
+        return _code_sizes(layer, graph, arch)
+    return {"bits": 1.0} if charge.sizes == "bit" else {}
+
+
+def _code_sizes(layer: Layer, graph: Graph, arch: Arch) -> dict[str, float]:
+    return {
+        "sum_bits": arch.accumulator.bits * accumulator_words(graph.tensors[layer.inputs[0]].format.bits, arch),
+        "output_bits": graph.tensors[layer.output].format.bits,
+        "multiplier_bits": multiplier_bits(getattr(layer, "requant", None)),
+    }
 
 
 def multiplier_bits(rule: Requantization | None) -> int:
@@ -139,7 +178,7 @@ def part_name(part: str, arch: Arch) -> str:
 
 def area_um2(arch: Arch, costs: Costs) -> dict[str, float | None]:
     """Square micrometres of each part of the machine, all cores together; None where the table does not hold all of it."""
-    found = {part: costs.maybe(part_name(part, arch), AREA, part_sizes(part, arch)) for part in _STATIC_PARTS}
+    found = {part: costs.maybe(part_name(part, arch), AREA, part_sizes(part, arch)) for part in PARTS}
     cores = arch.cores.count
     return {part: None if charges is None else cores * sum(charges.values()) for part, charges in found.items()}
 
@@ -151,7 +190,7 @@ def idle_charges(arch: Arch, costs: Costs) -> dict[str, Charges]:
     """
     leakage: Charges = {}
     cores = arch.cores.count
-    for part in _STATIC_PARTS:
+    for part in PARTS:
         found = costs.maybe(part_name(part, arch), LEAK, part_sizes(part, arch)) or {}
         for key, watts in found.items():
             leakage[key] = leakage.get(key, 0.0) + cores * watts * 1e12 / arch.clock_hz

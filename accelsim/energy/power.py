@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from accelsim.energy.costs import Costs
 from accelsim.energy.machine import idle_charges
-from accelsim.energy.model import layer_charges
+from accelsim.energy.model import layer_charges, prices
 from accelsim.energy.table import EnergyTable
 from accelsim.graph import MacLayer, VectorLayer
 from accelsim.hardware import Engine, Memory
@@ -23,13 +23,13 @@ def operation_energy(program: Program, table: EnergyTable, *, costs: Costs | Non
 
     A load or recall into the activation memory of a vector layer also pays for the one read of what it brought.
     """
-    prices = _prices(program, costs or Costs(table))
+    each = _prices(program, costs or Costs(table))
     energy: Energies = np.zeros(len(program))
     for engine, spent in _SPENT.items():
         mine = np.flatnonzero(program.of_engine(engine))
         if len(mine):
-            energy[mine] = spent(_Operations(program, prices, mine))
-    written = _Operations(program, prices, np.flatnonzero(program.memory == Memory.OUTPUTS))
+            energy[mine] = spent(_Operations(program, each, mine))
+    written = _Operations(program, each, np.flatnonzero(program.memory == Memory.OUTPUTS))
     if len(written.rows):
         energy[written.rows] += written.held * written.pj("output_buffer_write")
     return energy
@@ -38,8 +38,8 @@ def operation_energy(program: Program, table: EnergyTable, *, costs: Costs | Non
 def _prices(program: Program, costs: Costs) -> dict[str, Energies]:
     """Picojoules of each action in every layer."""
     charges = layer_charges(program.graph, arch=program.arch, costs=costs)
-    sums = {id(kind): {action: float(sum(parts.values())) for action, parts in kind.items()} for kind in charges}
-    actions = charges[0] if charges else {}
+    sums = {id(kind): prices(kind) for kind in charges}
+    actions = sums[id(charges[0])] if charges else {}
     return {action: np.array([sums[id(kind)][action] for kind in charges]) for action in actions}
 
 

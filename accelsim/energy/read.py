@@ -6,16 +6,18 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
 from accelsim.arch import Document, did_you_mean, listing, read_document, short
-from accelsim.energy.fill import filled
-from accelsim.energy.laws import Term, is_size, terms_of
-from accelsim.energy.schema import CompoundFile, EntryFile, FillFile, TableFile, TermFile, UncertaintyFile
-from accelsim.energy.table import ACTIONS, Compound, EnergyEntry, EnergyTable, Part, quantity_of
+from accelsim.energy.components import ACTIONS, BY_NAME, SIZES, is_known
+from accelsim.energy.laws import Term, is_size, plain_size, terms_of
+from accelsim.energy.scaling import filled
+from accelsim.energy.schema import CompoundFile, EntryFile, FillFile, PartFile, TableFile, TermFile, UncertaintyFile
+from accelsim.energy.table import Compound, EnergyEntry, EnergyTable, Part, quantity_of
 from accelsim.errors import ConfigError, QuantityError
 from accelsim.units import Quantity, parse_quantity
 
@@ -112,6 +114,7 @@ class _Reader:
         )  # fmt: skip
         for i, rule in enumerate(file.fill):
             made = self.filled(made, rule, ("fill", str(i)), depth)
+            self.check_component(rule.component, None, file, ("fill", str(i)))
         return made
 
     def filled(self, table: EnergyTable, rule: FillFile, path: tuple[str, ...], depth: int) -> EnergyTable:
@@ -127,22 +130,46 @@ class _Reader:
         found: dict[str, EnergyEntry] = {}
         for i, entry in enumerate(file.entries):
             path = ("entries", str(i))
-            self.check_action(entry.action, path)
+            self.check_action(entry, path)
+            self.check_component(entry.component, entry.action, file, path)
             self.check_place(entry, file, path)
             low, high = self.factors(entry, path)
             made = EnergyEntry(
                 component=entry.component, action=entry.action, law=entry.law, terms=self.terms(entry, path),
                 source=entry.source, node_nm=file.node_nm, voltage_v=file.voltage_v, low=low, high=high,
             )  # fmt: skip
+            self.check_law(made, file, path)
             if made.key in found:
                 self.refuse(path, f"entry {made.key} stands twice; keep one of them")
             found[made.key] = made
         return tuple(found.values())
 
-    def check_action(self, action: str, path: tuple[str, ...]) -> None:
-        if action not in ACTIONS:
-            near = did_you_mean(action, ACTIONS) or f"; expected one of {listing(ACTIONS)}"
-            self.refuse((*path, "action"), f"unknown action {action!r}{near}")
+    def check_action(self, use: EntryFile | CompoundFile | PartFile, path: tuple[str, ...]) -> None:
+        if use.action not in ACTIONS:
+            near = did_you_mean(use.action, ACTIONS) or f"; expected one of {listing(ACTIONS)}"
+            self.refuse((*path, "action"), f"unknown action {use.action!r}{near}")
+
+    def check_component(self, name: str, action: str | None, file: TableFile, path: tuple[str, ...]) -> None:
+        """Refuse a component, or an ``action`` of it, that neither the machine nor a compound of the file asks for."""
+        asked = {(part.component, part.action) for compound in file.compounds for part in compound.parts}
+        self.check_name(name, {*file.components, *(component for component, _ in asked)}, path)
+        if action is None or name in file.components or is_known(name, action) or (name, action) in asked:
+            return
+        actions = BY_NAME[name].known if name in BY_NAME else sorted(a for component, a in asked if component == name)
+        self.refuse((*path, "action"), f"{name} has no action {action!r}; expected one of {listing(actions)}")
+
+    def check_law(self, entry: EnergyEntry, file: TableFile, path: tuple[str, ...]) -> None:
+        """Refuse an entry whose law goes by a size at which nothing asks for it."""
+        uses = [
+            p for c in file.compounds for p in c.parts if (p.component, p.action) == (entry.component, entry.action)
+        ]
+        if uses or entry.component not in BY_NAME or entry.component in file.components:
+            return
+        sizes = BY_NAME[entry.component].sizes
+        for name in (plain_size(name) for term in entry.terms for name, _ in term.exponents):
+            if name not in sizes:
+                wanted = f"expected {listing(sizes)}" if sizes else "expected the law constant"
+                self.refuse((*path, "law"), f"{entry.key} is asked for at no {name}; {wanted}")
 
     def check_place(self, entry: EntryFile, file: TableFile, path: tuple[str, ...]) -> None:
         """Refuse an entry that was measured at another node or voltage than the file says."""
@@ -189,7 +216,7 @@ class _Reader:
         if not is_size(name):
             self.refuse(
                 path,
-                f"unknown size {name!r}; expected left_bits, right_bits, bits, capacity_bytes, length_um, or log2_ of one",
+                f"unknown size {name!r}; expected {listing(SIZES)}, or log2_ of one",
             )
 
     def quantity(self, value: object, quantity: Quantity, path: tuple[str, ...]) -> float:
@@ -231,10 +258,27 @@ class _Reader:
     def compounds(self, file: TableFile) -> Iterator[Compound]:
         for i, compound in enumerate(file.compounds):
             path = ("compounds", str(i))
-            self.check_action(compound.action, path)
+            self.check_action(compound, path)
+            self.check_component(compound.component, compound.action, file, path)
             for j, part in enumerate(compound.parts):
-                self.check_action(part.action, (*path, "parts", str(j)))
+                self.check_action(part, (*path, "parts", str(j)))
+                self.check_part(part, file, (*path, "parts", str(j)))
             yield _compound(compound)
+
+    def check_part(self, part: PartFile, file: TableFile, path: tuple[str, ...]) -> None:
+        """Refuse a part that neither the machine nor the file itself knows."""
+        said = (entry.component for entry in file.entries), (rule.component for rule in file.fill)
+        own = {*file.components, *chain(*said), *(compound.component for compound in file.compounds)}
+        self.check_name(part.component, own, path)
+
+    def check_name(self, component: str, own: set[str], path: tuple[str, ...]) -> None:
+        choices = (*BY_NAME, *sorted(own))
+        if component not in choices:
+            near = did_you_mean(component, choices) or f"; expected one of {listing(choices)}"
+            self.refuse(
+                (*path, "component"),
+                f"unknown component {component!r}{near}; a name of the table's own stands in components: [{component}]",
+            )
 
     def refuse(self, path: tuple[str, ...], message: str) -> NoReturn:
         line = self.document.line(path)

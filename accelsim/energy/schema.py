@@ -85,13 +85,14 @@ class FrequencyFile(_Section):
 
 
 class TableFile(_Section):
-    """A whole table."""
+    """A whole table; ``components`` are names of its own, which no machine asks for."""
 
     name: Text
     version: StrictInt
     source: Text
     node_nm: Annotated[Number, Field(gt=0)] | None
     voltage_v: Annotated[Number, Field(gt=0)] | None
+    components: list[Text] = Field(default_factory=list)
     entries: list[EntryFile] = Field(default_factory=list)
     compounds: list[CompoundFile] = Field(default_factory=list)
     fill: list[FillFile] = Field(default_factory=list)

@@ -6,19 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from accelsim.energy.components import AREA, LEAK
 from accelsim.energy.laws import Term
 from accelsim.errors import ConfigError
 from accelsim.units import PICOJOULES, SQUARE_MICROMETRES, WATTS, Quantity
-
-ENERGY_ACTIONS = (
-    "multiply", "add", "mac", "load", "read", "write", "requant", "threshold", "shift", "step", "move", "transfer", "tick",
-)  # fmt: skip
-"""Actions that cost picojoules each time."""
-LEAK, AREA = "leak", "area"
-"""Watts as long as the machine is on; square micrometres."""
-ACTIONS = (*ENERGY_ACTIONS, LEAK, AREA)
-OFF_CHIP = ("dram",)
-"""Components that another process makes: node and voltage of the machine do not scale them."""
 
 
 def quantity_of(action: str) -> Quantity:

@@ -6,10 +6,10 @@ from dataclasses import replace
 from functools import lru_cache
 
 from accelsim.arch import Arch
-from accelsim.energy.fill import scale_of
+from accelsim.energy.components import OFF_CHIP
 from accelsim.energy.read import load_table
-from accelsim.energy.scaling import clock_scale
-from accelsim.energy.table import OFF_CHIP, EnergyEntry, EnergyTable
+from accelsim.energy.scaling import clock_scale, scale_of
+from accelsim.energy.table import EnergyEntry, EnergyTable
 from accelsim.errors import ConfigError
 
 DRAM_TABLE = "dram_standards"

@@ -151,9 +151,7 @@ class TapeWriter:
 
 def padded_size(g: MacGeometry) -> tuple[int, int]:
     """Rows and columns that the windows of all outputs reach."""
-    rows = (g.oh - 1) * g.stride_h + (g.kh - 1) * g.dilation_h + 1
-    columns = (g.ow - 1) * g.stride_w + (g.kw - 1) * g.dilation_w + 1
-    return rows, columns
+    return g.axis("h").reach, g.axis("w").reach
 
 
 def _mac(writer: TapeWriter, layer: MacLayer) -> Fields | None:

@@ -67,22 +67,12 @@ class Operands:
     def _window(self, lo: tuple[int, ...], hi: tuple[int, ...], taps: tuple[tuple[int, int], ...]) -> Array:
         """(pixels, kernel rows, kernel columns, all channels)."""
         g = self._g
-        rows, in_rows = _source(lo[1], hi[1], taps[0], g.stride_h, g.dilation_h, g.pad_top, g.upsample_h, g.ih)
-        columns, in_columns = _source(lo[2], hi[2], taps[1], g.stride_w, g.dilation_w, g.pad_left, g.upsample_w, g.iw)
+        rows = g.axis("h").input_index(np.arange(lo[1], hi[1])[:, None], np.arange(*taps[0]))
+        columns = g.axis("w").input_index(np.arange(lo[2], hi[2])[:, None], np.arange(*taps[1]))
         at = np.ix_(np.arange(lo[0], hi[0]), rows.ravel(), columns.ravel())
-        inside = in_rows.ravel()[:, None] & in_columns.ravel()
+        inside = (rows >= 0).ravel()[:, None] & (columns >= 0).ravel()
         window = self._x[at] * inside[:, :, None]
         shape = (hi[0] - lo[0], *rows.shape, *columns.shape, g.ic)
         window = window.reshape(shape).transpose(0, 1, 3, 2, 4, 5)
         pixels = shape[0] * shape[1] * shape[3]
         return np.ascontiguousarray(window).reshape(pixels, *window.shape[3:])
-
-
-def _source(
-    lo: int, hi: int, taps: tuple[int, int], stride: int, dilation: int, pad: int, upsample: int, size: int
-) -> tuple[Array, NDArray[np.bool_]]:
-    """Input row of (output row, tap), and whether there is one: as :func:`accelsim.kernels._mac.input_row`."""
-    spread = np.arange(lo, hi)[:, None] * stride - pad + np.arange(*taps) * dilation
-    row = spread // upsample
-    inside = (spread >= 0) & (spread % upsample == 0) & (row < size)
-    return np.where(inside, row, 0), inside

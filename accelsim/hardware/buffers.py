@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from accelsim.arch import Arch
 from accelsim.graph import MacGeometry, MacLayer
 from accelsim.hardware.kinds import Memory
@@ -14,10 +12,7 @@ from accelsim.hardware.laws import ceil_div
 
 def input_span(geometry: MacGeometry, axis: str, outputs: Any, taps: Any) -> Any:
     """Largest number of input rows (``axis`` "h") or columns ("w") under ``outputs`` output rows and ``taps`` kernel rows."""
-    size, stride = getattr(geometry, f"i{axis}"), getattr(geometry, f"stride_{axis}")
-    dilation, upsample = getattr(geometry, f"dilation_{axis}"), getattr(geometry, f"upsample_{axis}")
-    spread = (outputs - 1) * stride + (taps - 1) * dilation + 1
-    return np.minimum(size, ceil_div(spread, upsample))
+    return geometry.axis(axis).span(outputs, taps)
 
 
 def passes(layer: MacLayer, activation_bits: int, arch: Arch) -> int:

@@ -22,13 +22,7 @@ MODES = (IMPLICIT, BUFFER, DRAM)
 
 def sources(g: MacGeometry, axis: str) -> Index:
     """Input row (``axis`` "h") or column ("w") under each output and tap, (outputs, taps); -1 on padding and inserted zeros."""
-    size, stride, dilation, upsample = (
-        getattr(g, f"{name}{axis}") for name in ("i", "stride_", "dilation_", "upsample_")
-    )
-    outputs, taps = (np.arange(getattr(g, f"{name}{axis}"), dtype=np.int64) for name in ("o", "k"))
-    spread = outputs[:, None] * stride - (g.pad_top if axis == "h" else g.pad_left) + taps * dilation
-    inside = (spread >= 0) & (spread % upsample == 0) & (spread < size * upsample)
-    return np.where(inside, spread // upsample, -1)
+    return g.axis(axis).sources
 
 
 @dataclass(frozen=True, eq=False)

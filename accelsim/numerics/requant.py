@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from accelsim.display import Brief
 from accelsim.errors import AccumulatorOverflowError, ConfigError, GraphError, InputError
 from accelsim.numerics.intformat import INT32, INT64, IntFormat
 from accelsim.numerics.scheme_facts import Family, RequantScheme
@@ -21,7 +22,7 @@ _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, eq=False)
-class Requant:
+class Requant(Brief):
     """``clamp(scale(acc) + zero_point, clamp_min, clamp_max)``, one set of parameters per output channel or for all.
 
     ``multiplier`` has shape (C,) or (1,): int32 significands m (integer schemes), float32 factors

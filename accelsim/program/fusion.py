@@ -140,9 +140,7 @@ def _mac_rows(g: MacGeometry, axis: int, lo: Index, hi: Index) -> tuple[Index, I
     """Input images, or rows, under output images or rows ``lo`` to ``hi``."""
     if axis == 0:
         return lo, hi
-    first = lo * g.stride_h - g.pad_top
-    last = (hi - 1) * g.stride_h - g.pad_top + (g.kh - 1) * g.dilation_h
-    return np.maximum(0, -(-first // g.upsample_h)), np.minimum(g.ih, last // g.upsample_h + 1)
+    return g.axis("h").rows_under((lo, hi), (0, g.kh))
 
 
 def _bands(shape: tuple[int, ...], axis: int, lo: Index, hi: Index) -> Boxes:
@@ -159,7 +157,7 @@ def band_share(layer: Layer, axis: int, rows: Rows) -> MacShare | VectorShare:
         g = layer.geometry
         if axis == 0:
             return MacShare(core=0, geometry=replace(g, n=hi - lo), image=lo)
-        return MacShare(core=0, geometry=replace(g, oh=hi - lo, pad_top=g.pad_top - lo * g.stride_h), row=lo)
+        return MacShare(core=0, geometry=g.output_rows(lo, hi), row=lo)
     shape = layer.output_shape
     begin = tuple(lo if i == axis else 0 for i in range(len(shape)))
     return VectorShare(core=0, begin=begin, shape=tuple(hi - lo if i == axis else n for i, n in enumerate(shape)))

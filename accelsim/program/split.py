@@ -98,7 +98,7 @@ def _pieces(size: int, parts: int) -> list[tuple[int, int]]:
 
 def _by_rows(g: MacGeometry, cores: int) -> tuple[MacShare, ...]:
     return tuple(
-        MacShare(core=core, geometry=replace(g, oh=hi - lo, pad_top=g.pad_top - lo * g.stride_h), row=lo)
+        MacShare(core=core, geometry=g.output_rows(lo, hi), row=lo)
         for core, (lo, hi) in enumerate(_pieces(g.oh, cores))
     )
 

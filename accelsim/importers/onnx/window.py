@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from accelsim.graph import same_window, window_extent
 from accelsim.importers.onnx.refusal import RefusalError
 from accelsim.importers.onnx.site import Site
 
@@ -43,15 +44,13 @@ def window(site: Site, image: tuple[int, int], kernel: tuple[int, int]) -> tuple
 
 
 def _axis(auto: object, ceil: bool, size: int, kernel: int, stride: int, dilation: int, pads: tuple[int, int]) -> Axis:
-    extent = (kernel - 1) * dilation + 1
     if auto in ("SAME_UPPER", "SAME_LOWER"):
-        out = -(-size // stride)
-        total = max((out - 1) * stride + extent - size, 0)
+        out, total = same_window(size, kernel, stride, dilation)
         return Axis(out, (total + (auto == "SAME_LOWER")) // 2, stride, dilation)
     if auto not in ("NOTSET", "VALID", ""):
         raise RefusalError(f"its auto_pad is {auto!r}", "NOTSET, VALID, SAME_UPPER, SAME_LOWER")
     before, after = pads if auto != "VALID" else (0, 0)
-    room = size + before + after - extent
+    room = size + before + after - window_extent(kernel, dilation)
     if room < 0:
         return Axis(0, before, stride, dilation)
     out = (-(-room // stride) if ceil else room // stride) + 1

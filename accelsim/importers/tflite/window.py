@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from accelsim.graph import same_window, window_extent
 from accelsim.importers.tflite.file.options import SAME, VALID
 from accelsim.importers.tflite.refusal import RefusalError
 from accelsim.importers.tflite.site import Site
@@ -19,9 +20,10 @@ class Axis:
 
 def window_axis(padding: int, size: int, kernel: int, stride: int, dilation: int = 1) -> Axis:
     """SAME: ``ceil(size / stride)`` outputs, half the padding in front; VALID: ``ceil((size - extent + 1) / stride)``."""
-    extent = (kernel - 1) * dilation + 1
-    out = -(-size // stride) if padding == SAME else -(-(size - extent + 1) // stride)
-    return Axis(out, max((out - 1) * stride + extent - size, 0) // 2)
+    if padding == SAME:
+        out, total = same_window(size, kernel, stride, dilation)
+        return Axis(out, total // 2)
+    return Axis(-(-(size - window_extent(kernel, dilation) + 1) // stride), 0)
 
 
 def window(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.graph import same_window
 from accelsim.importers.onnx import CHANNELS_FIRST, CHANNELS_LAST
 from accelsim.importers.onnx.file import Attribute
 from accelsim.importers.tflite import window_axis
@@ -74,8 +75,7 @@ def _window(call: Call, kernel: Pair, dilation: Pair = (1, 1)) -> dict[str, Attr
 
 def _pads(padding: int, size: int, kernel: int, stride: int, dilation: int) -> Pair:
     axis = window_axis(padding, size, kernel, stride, dilation)
-    extent = (kernel - 1) * dilation + 1
-    return axis.before, max((axis.size - 1) * stride + extent - size - axis.before, 0) if padding == SAME else 0
+    return axis.before, same_window(size, kernel, stride, dilation)[1] - axis.before if padding == SAME else 0
 
 
 def fully_connected(call: Call) -> None:

@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.energy import COMPONENTS
 from accelsim.errors import AccelsimError
 from accelsim.hardware import Engine
 from accelsim.report.cells import NONE, component_name, energy, seconds, short_name
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from accelsim.simulation import Simulation
 
 FORMATS = ("png", "svg", "pdf")
-COMPONENT_COLORS = {
+_COLORS = {
     "array": "#0072b2",
     "weight_buffer": "#e69f00",
     "activation_buffer": "#f0e442",
@@ -36,7 +37,8 @@ COMPONENT_COLORS = {
     "clock": "#bbbbbb",
     "leakage": "#dddddd",
 }
-"""Okabe and Ito's palette (2008), told apart with any colour vision, and greys."""
+COMPONENT_COLORS = {component: _COLORS.get(component, "#882255") for component in COMPONENTS}
+"""Okabe and Ito's palette (2008), told apart with any colour vision, and greys; wine for what has no colour yet."""
 
 _LEGEND: dict[str, Any] = {
     "fontsize": 7,

@@ -209,18 +209,13 @@ def _mac(layer: MacLayer, views: Sequence[Array], tensors: Mapping[str, Tensor],
 
 def convolve(x: Array, weights: Array, g: MacGeometry) -> Array:
     """Grouped, strided, dilated convolution of floats: x (n, ih, iw, ic), weights (oc, kh, kw, ic/groups) to (n, oh, ow, oc)."""
-    rows, columns = (_reach(g, axis) for axis in (0, 1))
-    padded = np.zeros((g.n, rows, columns, g.ic), dtype=x.dtype)
-    spread = padded[:, max(g.pad_top, 0) :: g.upsample_h, max(g.pad_left, 0) :: g.upsample_w]
-    image = x[:, max(-g.pad_top, 0) :, max(-g.pad_left, 0) :][:, : spread.shape[1], : spread.shape[2]]
-    spread[:, : image.shape[1], : image.shape[2]] = image
+    rows, columns = g.axis("h").sources, g.axis("w").sources
+    framed = np.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0)))  # place -1 is padding
     out = np.zeros((g.n, g.oh, g.ow, g.groups, g.oc_per_group), dtype=x.dtype)
     taps = weights.reshape(g.groups, g.oc_per_group, g.kh, g.kw, g.ic_per_group)
     for ky in range(g.kh):
         for kx in range(g.kw):
-            top, left = ky * g.dilation_h, kx * g.dilation_w
-            part = padded[:, top : top + (g.oh - 1) * g.stride_h + 1 : g.stride_h]
-            part = part[:, :, left : left + (g.ow - 1) * g.stride_w + 1 : g.stride_w]
+            part = framed.take(rows[:, ky], axis=1).take(columns[:, kx], axis=2)
             out += _products(part, taps[:, :, ky, kx], g)
     return out.reshape(g.output_shape)
 
@@ -235,25 +230,13 @@ def _products(part: Array, taps: Array, g: MacGeometry) -> Array:
     return np.asarray(np.einsum("nhwgi,goi->nhwgo", split, taps))
 
 
-def _reach(g: MacGeometry, axis: int) -> int:
-    size, stride, kernel, dilation, out, before, upsample = (
-        (g.ih, g.stride_h, g.kh, g.dilation_h, g.oh, g.pad_top, g.upsample_h),
-        (g.iw, g.stride_w, g.kw, g.dilation_w, g.ow, g.pad_left, g.upsample_w),
-    )[axis]
-    return max((out - 1) * stride + (kernel - 1) * dilation + 1, (size - 1) * upsample + 1 + max(before, 0))
-
-
 def _average(layer: AveragePool2D | FloatAveragePool2D, x: Array, kind: Float) -> Array:
-    n, h, w, c = layer.shape
-    (kh, kw), (sh, sw), (top, left) = layer.kernel, layer.stride, layer.pad
-    low, right = max((h - 1) * sh + kh - top - x.shape[1], 0), max((w - 1) * sw + kw - left - x.shape[2], 0)
-    edge = ((0, 0), (top, low), (left, right), (0, 0))
-    padded, inside = np.pad(x, edge), np.pad(np.ones(x.shape[1:3], dtype=kind), edge[1:3])
-    total, count = np.zeros((n, h, w, c), dtype=kind), np.zeros((h, w), dtype=kind)
-    for ky, kx in np.ndindex(kh, kw):
-        window = slice(ky, ky + (h - 1) * sh + 1, sh), slice(kx, kx + (w - 1) * sw + 1, sw)
-        total += padded[:, window[0], window[1]]
-        count += inside[window]
+    rows, columns = (axis.sources for axis in layer.windows)
+    framed = np.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0)))
+    total, count = np.zeros(layer.shape, dtype=kind), np.zeros(layer.shape[1:3], dtype=kind)
+    for ky, kx in np.ndindex(*layer.kernel):
+        total += framed.take(rows[:, ky], axis=1).take(columns[:, kx], axis=2)
+        count += np.outer(rows[:, ky] >= 0, columns[:, kx] >= 0)
     include = isinstance(layer, FloatAveragePool2D) and layer.count_include_pad
     divisor = np.full_like(count, math.prod(layer.kernel)) if include else count
     return np.asarray(total / divisor[None, :, :, None])
