@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 
 from accelsim.arch import Arch
-from accelsim.energy.components import ALL_LAYERS, AREA, LEAK, MAC_LAYERS, PARTS, VECTOR_LAYERS, Charge
 from accelsim.energy.costs import Charges, Costs
+from accelsim.energy.table.components import ALL_LAYERS, AREA, LEAK, MAC_LAYERS, PARTS, VECTOR_LAYERS, Charge
 from accelsim.graph import Graph, Layer, MacLayer
 from accelsim.hardware import accumulator_words
 from accelsim.numerics import SCHEMES, Family, Requant, Requantization, Thresholds

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.arch import Arch
-from accelsim.energy.components import CHARGES, COMPONENTS, Charge
 from accelsim.energy.costs import Charges, Costs
 from accelsim.energy.counts import ActionCounts
 from accelsim.energy.machine import charges_of, idle_charges
-from accelsim.energy.table import EnergyTable
+from accelsim.energy.table.components import CHARGES, COMPONENTS, Charge
+from accelsim.energy.table.entries import EnergyTable
 from accelsim.graph import Graph, Layer, MacLayer
 from accelsim.program import Program
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from accelsim.energy.costs import Costs
 from accelsim.energy.machine import idle_charges
 from accelsim.energy.model import layer_charges, prices
-from accelsim.energy.table import EnergyTable
+from accelsim.energy.table.entries import EnergyTable
 from accelsim.graph import MacLayer, VectorLayer
 from accelsim.hardware import Engine, Memory
 from accelsim.program import Program

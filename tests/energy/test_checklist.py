@@ -12,11 +12,20 @@ import accelsim.energy
 from accelsim.arch import load_arch
 from accelsim.energy import CATALOGUE, CHARGES, COMPONENTS, PARTS, TENSORS, ActionCounts, Costs, load_table, table_names
 from accelsim.energy import part_sizes as sizes_of_part
-from accelsim.energy.components import ACTIONS, ALL_LAYERS, LEAK, MAC_LAYERS, SIZES, VECTOR_LAYERS, Charge, Component
 from accelsim.energy.costs import compound_of
 from accelsim.energy.machine import charges_of
 from accelsim.energy.model import _by_tensor
-from accelsim.energy.read import machine_compounds
+from accelsim.energy.table.components import (
+    ACTIONS,
+    ALL_LAYERS,
+    LEAK,
+    MAC_LAYERS,
+    SIZES,
+    VECTOR_LAYERS,
+    Charge,
+    Component,
+)
+from accelsim.energy.table.read import machine_compounds
 from tests.networks import skip_connection
 
 MACHINE_YAML = "accelsim/energy/machine.yaml"

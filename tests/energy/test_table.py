@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from accelsim.cli import main
 from accelsim.energy import EnergyTable, load_table, table_names
-from accelsim.energy.laws import evaluate
+from accelsim.energy.table.laws import evaluate
 from accelsim.errors import ConfigError
 
 HOROWITZ = load_table("horowitz_45nm")

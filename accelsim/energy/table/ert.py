@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from accelsim.arch import Document, listing, read_document
-from accelsim.energy.components import ACTIONS, is_known
-from accelsim.energy.laws import Term
-from accelsim.energy.table import EnergyEntry, EnergyTable
+from accelsim.energy.table.components import ACTIONS, is_known
+from accelsim.energy.table.entries import EnergyEntry, EnergyTable
+from accelsim.energy.table.laws import Term
 from accelsim.errors import ConfigError
 
 _EXPECTED = "an Accelergy energy reference table: ERT: {version: ..., tables: [{name: ..., actions: [...]}]}"

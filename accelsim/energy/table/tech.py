@@ -6,10 +6,10 @@ from dataclasses import replace
 from functools import lru_cache
 
 from accelsim.arch import Arch
-from accelsim.energy.components import OFF_CHIP
-from accelsim.energy.read import load_table
-from accelsim.energy.scaling import clock_scale, scale_of
-from accelsim.energy.table import EnergyEntry, EnergyTable
+from accelsim.energy.table.components import OFF_CHIP
+from accelsim.energy.table.entries import EnergyEntry, EnergyTable
+from accelsim.energy.table.read import load_table
+from accelsim.energy.table.scaling import clock_scale, scale_of
 from accelsim.errors import ConfigError
 
 DRAM_TABLE = "dram_standards"

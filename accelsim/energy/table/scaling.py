@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from accelsim.energy.components import AREA, LEAK
-from accelsim.energy.table import EnergyEntry, EnergyTable
+from accelsim.energy.table.components import AREA, LEAK
+from accelsim.energy.table.entries import EnergyEntry, EnergyTable
 from accelsim.errors import ConfigError
 
 SAME_NODE, STILLMAKER_BAAS, OFF_CHIP_RULE = "same_node", "stillmaker_baas", "off_chip"

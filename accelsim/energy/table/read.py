@@ -13,11 +13,19 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 from accelsim.arch import Document, did_you_mean, listing, read_document, short
-from accelsim.energy.components import ACTIONS, BY_NAME, SIZES, is_known
-from accelsim.energy.laws import Term, is_size, plain_size, terms_of
-from accelsim.energy.scaling import filled
-from accelsim.energy.schema import CompoundFile, EntryFile, FillFile, PartFile, TableFile, TermFile, UncertaintyFile
-from accelsim.energy.table import Compound, EnergyEntry, EnergyTable, Part, quantity_of
+from accelsim.energy.table.components import ACTIONS, BY_NAME, SIZES, is_known
+from accelsim.energy.table.entries import Compound, EnergyEntry, EnergyTable, Part, quantity_of
+from accelsim.energy.table.laws import Term, is_size, plain_size, terms_of
+from accelsim.energy.table.scaling import filled
+from accelsim.energy.table.schema import (
+    CompoundFile,
+    EntryFile,
+    FillFile,
+    PartFile,
+    TableFile,
+    TermFile,
+    UncertaintyFile,
+)
 from accelsim.errors import ConfigError, QuantityError
 from accelsim.units import Quantity, parse_quantity
 
@@ -34,7 +42,7 @@ _ERT_ONLY = (
 
 def tables_dir() -> Path:
     """Folder of the tables that ship with the package."""
-    return Path(__file__).parent / "tables"
+    return Path(__file__).parent.parent / "tables"
 
 
 def table_names() -> tuple[str, ...]:
@@ -73,7 +81,7 @@ def machine_compounds() -> tuple[Compound, ...]:
 
 @lru_cache(maxsize=1)
 def _machine() -> EnergyTable:
-    path = Path(__file__).parent / "machine.yaml"
+    path = Path(__file__).parent.parent / "machine.yaml"
     return _Reader(read_document(_text(path), name=path.name, expected=_EXPECTED), path.name).table(0)
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from accelsim.energy.components import SIZES
+from accelsim.energy.table.components import SIZES
 from accelsim.errors import ConfigError
 
 _BITS_PER_BYTE = 8

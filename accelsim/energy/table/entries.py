@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from accelsim.energy.components import AREA, LEAK
-from accelsim.energy.laws import Term
+from accelsim.energy.table.components import AREA, LEAK
+from accelsim.energy.table.laws import Term
 from accelsim.errors import ConfigError
 from accelsim.units import PICOJOULES, SQUARE_MICROMETRES, WATTS, Quantity
 
