@@ -12,7 +12,7 @@ from accelsim.verification import names
 from accelsim.verification.compare import CauseTally, Tally
 from accelsim.verification.readings.exact import ExactRequant, decimal
 from accelsim.verification.records import Finding, FirstDifference, LayerReport
-from accelsim.verification.steps.ablation import ladder, sums_and_reading, unrewritten
+from accelsim.verification.steps.ablation import ablation, sums_and_reading, unrewritten
 from accelsim.verification.steps.step import Pair
 from accelsim.verification.tolerance import Tolerance
 
@@ -35,7 +35,7 @@ class LayerStudy:
         pair = self._pair
         exact = sums_and_reading(pair, inputs)
         inside = None if exact is None else _inside(*exact)
-        steps = list(ladder(pair, inputs))
+        steps = list(ablation(pair, inputs))
         if plain is not None:
             steps.insert(0, unrewritten(oracle, plain, steps, self._rewriting))
             self._rewritten += int((oracle != plain).sum())

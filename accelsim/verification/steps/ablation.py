@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.graph import Layer, MacLayer, Mean, Mul, Rescale
+from accelsim.graph import Layer, MacLayer, Mean
 from accelsim.numerics import Requant, Rounding, requantize
 from accelsim.quant import encode_multiplier
 from accelsim.verification import names
@@ -29,7 +29,7 @@ FOLDING = ("tflite_double", "half_up_twice", "single")
 """Schemes with which a mean's multiplier is divided by its count (LiteRT reference/reduce.h, QuantizedMeanOrSum)."""
 
 
-def ladder(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
+def ablation(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
     """Steps in order; the last one's codes are the machine's. The oracle's own codes come before the first."""
     if pair.is_linear:
         yield from _linear(pair, inputs)
@@ -176,7 +176,7 @@ def _changed_sums(reference: Layer, mine: Layer) -> Iterator[tuple[str, dict[str
 def sums_and_reading(pair: Pair, inputs: Sequence[Array]) -> tuple[Array, ExactRequant] | None:
     """The machine's exact sums and their exact reading, by real scales where they are known; None where there are none."""
     layer = pair.mine
-    if not (is_linear(layer) and isinstance(layer, MacLayer | Mul | Mean | Rescale)):
+    if not is_linear(layer):
         return None
     requant = layer.requant
     assert isinstance(requant, Requant)
