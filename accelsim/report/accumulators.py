@@ -8,8 +8,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from accelsim.execute import AccumulatorRecord, AccumulatorReport
-from accelsim.report.cells import NONE, count, short_name
-from accelsim.report.table import fact_table, plain_table
+from accelsim.report.numbers import NONE, count, short_name
+from accelsim.report.terminal import fact_table, plain_table
 
 NATURAL_WIDTH = 170
 """Characters that the table may take where the page has no width of its own."""

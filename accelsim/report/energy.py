@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from accelsim.energy import EnergyEntry, EnergyTable, Term, quantity_of
-from accelsim.report.cells import NONE, component_name, energy, share
+from accelsim.report.numbers import NONE, component_name, energy, share
 from accelsim.result import Result
 
 Rows = list[tuple[str, ...]]

@@ -8,8 +8,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from accelsim.graph import Fate, Graph, Layer, MacLayer, SourceOperator, Tensor
-from accelsim.report.cells import NONE, count, size
-from accelsim.report.table import fact_table, plain_table
+from accelsim.report.numbers import NONE, count, size
+from accelsim.report.terminal import fact_table, text_table
 
 TITLES = ("", "operator", "becomes", "reads", "weights", "gives", "requantization", "MACs")
 DITTO = ""
@@ -20,11 +20,8 @@ Row = tuple[str, ...]
 
 def import_table(graph: Graph, *, heading: str) -> RenderableType:
     """One row per operator of the file and per further layer it became, then ports, totals and every approximation."""
-    table = plain_table()
-    for title in TITLES:
-        table.add_column(title, justify="right" if title in ("", "MACs") else "left", overflow="fold")
-    for row in import_rows(graph):
-        table.add_row(*map(Text, row))
+    right = [title in ("", "MACs") for title in TITLES]
+    table = text_table(TITLES, import_rows(graph), right=right, overflow="fold")
     return Group(Text(heading, style="bold"), Text(), table, Text(), fact_table(import_facts(graph)))
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import accelsim
 from accelsim.energy import draws, interval, ratio_interval
-from accelsim.report.compare import compare, energy_ratio
+from accelsim.report.comparison import compare, energy_ratio
 
 keys = st.sampled_from("abcde")
 charges = st.dictionaries(keys, st.floats(0, 1e6), min_size=1)

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 import accelsim
 from accelsim.cli import main
-from accelsim.report.pictures.verification_plot import verification_plot
+from accelsim.report.pictures.verification import verification_plot
 from accelsim.verification import names
 from tests.verification.networks import images
 

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from accelsim.report.cells import (
+from accelsim.report.lines import GAP, align, ruled
+from accelsim.report.numbers import share
+from accelsim.report.result.cells import (
     Column,
     energy_parts,
     fit_columns,
     heading,
     left_out,
     made_with,
-    share,
     total_cell,
     total_facts,
     value_facts,
 )
-from accelsim.report.energy_cells import energy_facts
+from accelsim.report.result.energy import energy_facts
 from accelsim.result import Result
-
-GAP = 2
 
 
 def summary_text(result: Result, *, width: int | None = None) -> str:
@@ -43,22 +42,9 @@ def summary_text(result: Result, *, width: int | None = None) -> str:
 def layer_lines(result: Result, columns: Sequence[Column]) -> list[str]:
     """The layer table: title, rule, one line per layer, rule, total."""
     body = [[column.cell(layer) for column in columns] for layer in result.layers]
-    lines = align(
-        [[c.title for c in columns], *body, [total_cell(result, c) for c in columns]], right=[c.right for c in columns]
-    )
-    rule = "─" * max(map(len, lines))
-    return [lines[0], rule, *lines[1:-1], rule, lines[-1]]
-
-
-def align(rows: Sequence[Sequence[str]], *, right: Sequence[bool]) -> list[str]:
-    """Lines in which each column is as wide as its widest cell."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        (" " * GAP)
-        .join(f"{cell:>{w}}" if r else f"{cell:<{w}}" for cell, w, r in zip(row, widths, right, strict=True))
-        .rstrip()
-        for row in rows
-    ]
+    rows = [[c.title for c in columns], *body, [total_cell(result, c) for c in columns]]
+    title, rule, *rest, total = ruled(rows, right=[c.right for c in columns])
+    return [title, rule, *rest, rule, total]
 
 
 def fact_lines(facts: Sequence[tuple[str, str]]) -> list[str]:

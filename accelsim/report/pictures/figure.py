@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from accelsim.errors import AccelsimError
 from accelsim.hardware import Engine
-from accelsim.report.cells import NONE, component_name, energy, seconds, short_name
+from accelsim.report.numbers import NONE, component_name, energy, seconds, short_name
 from accelsim.report.pictures.roofline import GRID, draw_roofline, label_points
 from accelsim.timing import Timeline
 from accelsim.units import format_hertz

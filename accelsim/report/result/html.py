@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from html import escape
 
-from accelsim.report.cells import (
+from accelsim.report.lines import html_row
+from accelsim.report.numbers import share
+from accelsim.report.result.cells import (
     energy_parts,
     heading,
     layer_columns,
     left_out,
     made_with,
-    share,
     total_cell,
     total_facts,
     value_facts,
 )
-from accelsim.report.energy_cells import energy_facts
+from accelsim.report.result.energy import energy_facts
 from accelsim.result import Result
-
-_RIGHT = ' style="text-align:right"'
-_LEFT = ' style="text-align:left"'
 
 
 def summary_html(result: Result) -> str:
@@ -40,22 +38,19 @@ def summary_html(result: Result) -> str:
 def _layers(result: Result) -> str:
     columns = layer_columns()
     right = [column.right for column in columns]
-    body = "\n".join(_row([column.cell(layer) for column in columns], right) for layer in result.layers)
-    head = _row([column.title for column in columns], right, tag="th")
-    foot = _row([total_cell(result, column) for column in columns], right, tag="th")
+    body = "\n".join(html_row([column.cell(layer) for column in columns], right) for layer in result.layers)
+    head = html_row([column.title for column in columns], right, tag="th")
+    foot = html_row([total_cell(result, column) for column in columns], right, tag="th")
     return f"<table><thead>{head}</thead>\n<tbody>{body}</tbody>\n<tfoot>{foot}</tfoot></table>"
 
 
 def _facts(facts: Iterable[tuple[str, str]]) -> str:
-    return "<table>" + "".join(_row(fact, (False, False)) for fact in facts) + "</table>"
+    return "<table>" + "".join(html_row(fact, (False, False)) for fact in facts) + "</table>"
 
 
 def _energy(result: Result) -> str:
-    head = _row(("energy by component", "", ""), (False, True, True), tag="th")
-    rows = "".join(_row((name, value, share(part)), (False, True, True)) for name, value, part in energy_parts(result))
+    head = html_row(("energy by component", "", ""), (False, True, True), tag="th")
+    rows = "".join(
+        html_row((name, value, share(part)), (False, True, True)) for name, value, part in energy_parts(result)
+    )
     return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
-
-
-def _row(cells: Sequence[str], right: Sequence[bool], *, tag: str = "td") -> str:
-    filled = (f"<{tag}{_RIGHT if r else _LEFT}>{escape(cell)}</{tag}>" for cell, r in zip(cells, right, strict=True))
-    return f"<tr>{''.join(filled)}</tr>"

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from accelsim.report.cells import (
-    NONE,
+from accelsim.report.lines import GAP
+from accelsim.report.numbers import NONE, share
+from accelsim.report.result.cells import (
     Column,
     energy_parts,
     fit_columns,
     heading,
     left_out,
     made_with,
-    share,
     table_width,
     total_cell,
     total_facts,
     value_facts,
 )
-from accelsim.report.compare import RIGHT, TITLES, Comparison
-from accelsim.report.energy_cells import energy_facts
+from accelsim.report.result.energy import energy_facts
+from accelsim.report.terminal import fact_table, plain_table
 from accelsim.result import LayerResult, Result
 
-GAP = 2
 _BAR = 28
 _BOUND_STYLE = {
     "compute": "green",
@@ -81,16 +79,6 @@ def layer_table(result: Result, columns: Sequence[Column]) -> Table:
     return table
 
 
-def fact_table(facts: Sequence[tuple[str, str]]) -> Table:
-    """Names dimmed, values beside them."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column()
-    for name, value in facts:
-        table.add_row(Text(name), Text(value))
-    return table
-
-
 def energy_table(result: Result) -> Table:
     """Each component's energy, its share and a bar of that length."""
     table = Table.grid(padding=(0, 2))
@@ -104,39 +92,6 @@ def energy_table(result: Result) -> Table:
             Text(name), Text(value), Text(share(part)), Text("█" * round(_BAR * part) if part else "", style="cyan")
         )
     return table
-
-
-def comparison_table(comparison: Comparison) -> Table:
-    """One row per Result."""
-    table = plain_table()
-    for title, right in zip(TITLES, RIGHT, strict=True):
-        table.add_column(title, justify="right" if right else "left", no_wrap=True)
-    for row in comparison.cells():
-        table.add_row(*map(Text, row))
-    return table
-
-
-def list_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, wrap_last: bool = True) -> Table:
-    """A plain table of texts; the last column may wrap."""
-    table = plain_table()
-    for i, title in enumerate(titles):
-        table.add_column(title, no_wrap=not (wrap_last and i == len(titles) - 1), overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    return table
-
-
-def plain_table(*, show_footer: bool = False) -> Table:
-    """An empty table in the house style: a rule below the titles, nothing else."""
-    return Table(
-        box=box.SIMPLE,
-        padding=(0, 1),
-        collapse_padding=True,
-        pad_edge=False,
-        show_edge=False,
-        show_footer=show_footer,
-        header_style="bold",
-    )
 
 
 def _side_by_side(left: RenderableType, right: RenderableType) -> Table:
