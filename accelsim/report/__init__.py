@@ -14,7 +14,7 @@ from accelsim.report.result.table import natural_width, result_table
 from accelsim.report.result.text import summary_text
 from accelsim.report.terminal import fact_table, list_table
 from accelsim.report.verification.page import document, report_html
-from accelsim.report.verification.text import report_text
+from accelsim.report.verification.text import cause_text, report_text
 
 __all__ = [
     "NATURAL_WIDTH",
@@ -22,6 +22,7 @@ __all__ = [
     "Page",
     "accumulator_table",
     "activity_page",
+    "cause_text",
     "compare",
     "comparison_table",
     "document",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from accelsim.report.lines import align
 from accelsim.report.numbers import NONE
-from accelsim.verification import Comparison, LayerReport, VerificationReport
+from accelsim.verification import Cause, Comparison, LayerReport, VerificationReport
 
 HEAD = ("layer", "operator", "codes", "differ", "max", "SQNR dB", "end to end", "max", "beyond")
 RIGHT = (False, False, *[True] * (len(HEAD) - 2))
@@ -62,6 +62,17 @@ def _sqnr(comparison: Comparison) -> str:
 def cause_lines(report: VerificationReport) -> list[str]:
     """Each layer's causes."""
     return [f"{layer.layer}: {cause}" for layer in report.layers for cause in layer.causes]
+
+
+def cause_text(cause: Cause) -> str:
+    """How many codes, why, and the rate that a law of the rule expects, where there is one."""
+    of = "" if cause.free == cause.elements else f" of the {_short(cause.free)} that are not clamped"
+    law = "" if cause.expected is None else f" (expected rate {cause.expected:.2%}{of}, seen {cause.seen:.2%})"
+    return f"{cause.count:,} of {_short(cause.elements)} codes: {cause.text}{law}"
+
+
+def _short(count: int) -> str:
+    return f"{count / 1e6:.2f} M" if count >= 1_000_000 else f"{count:,}"
 
 
 def first_lines(report: VerificationReport) -> list[str]:
