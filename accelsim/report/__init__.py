@@ -3,7 +3,7 @@
 from accelsim.report.accumulators import NATURAL_WIDTH, accumulator_table
 from accelsim.report.activity import activity_page
 from accelsim.report.comparison import Comparison, compare, comparison_table
-from accelsim.report.energy import Page, energy_pages, list_rows, table_page
+from accelsim.report.energy import Page, energy_pages, list_rows, table_notes, table_page
 from accelsim.report.imported import import_table, import_width
 from accelsim.report.mappings import found_table
 from accelsim.report.quantized import quantized_table
@@ -43,5 +43,6 @@ __all__ = [
     "result_table",
     "summary_html",
     "summary_text",
+    "table_notes",
     "table_page",
 ]

@@ -71,6 +71,15 @@ def table_page(table: EnergyTable) -> Page:
     )
 
 
+def table_notes(table: EnergyTable) -> list[str]:
+    """What fills a table's gaps, its notes, and what its compound actions are made of, a line each."""
+    lines = [*(f"filled: {text}" for text in table.fills), *(f"note: {text}" for text in table.notes)]
+    for made in table.compounds:
+        parts = " + ".join(f"{part.times} x {part.component}.{part.action}" for part in made.parts)
+        lines.append(f"compound: {made.component}.{made.action} = {parts or 'nothing of its own'}")
+    return lines
+
+
 def law_text(entry: EnergyEntry) -> str:
     """Value and law in one phrase: ``0.2 pJ x left_bits/8 x right_bits/8``."""
     unit = quantity_of(entry.action).base

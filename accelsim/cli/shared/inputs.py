@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from accelsim.cli.console import note
+from accelsim.cli.shared.console import note
 from accelsim.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Arrays = dict[str, NDArray[Any]]
 
 
 def shipped_inputs(model: str) -> Path | None:
@@ -41,6 +47,21 @@ def needed_inputs(model: str, given: str | None, *, option: str) -> str:
     if source is None:
         raise InputError(f"{model}: no inputs; give {option} FILE, an .npz with the key 'input' or tensor names")
     return source
+
+
+def optional_arrays(model: str, given: str | None, *, option: str) -> tuple[Arrays | None, NDArray[Any] | None]:
+    """Arrays and labels of the file that :func:`given_or_shipped` names; None without any."""
+    from accelsim.simulation import read_inputs
+
+    source = given_or_shipped(model, given, option=option)
+    return (None, None) if source is None else read_inputs(source)
+
+
+def needed_arrays(model: str, given: str | None, *, option: str) -> tuple[Arrays, NDArray[Any] | None]:
+    """Arrays and labels of the file that :func:`needed_inputs` names."""
+    from accelsim.simulation import read_inputs
+
+    return read_inputs(needed_inputs(model, given, option=option))
 
 
 def inputs_file(given: str) -> str:

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from accelsim.errors import ConfigError
 
+if TYPE_CHECKING:
+    from accelsim.arch import Arch
+
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def machine_options() -> Decorator:
+    """``--arch ARCH`` and the edits of it."""
+    named = click.option(
+        "--arch", "machine", required=True, metavar="ARCH", help="A preset (see: accelsim archs) or a YAML file."
+    )
+    return lambda command: named(set_option()(command))
 
 
 def set_option() -> Decorator:
@@ -55,6 +66,14 @@ def parse_edits(edits: Sequence[str]) -> dict[str, str]:
             raise ConfigError(f"--set {path}: given twice ({parsed[path]!r} and {value!r}); give it once")
         parsed[path] = value
     return parsed
+
+
+def arch_of(machine: str, edits: Sequence[str], arithmetic: str | None = None) -> Arch:
+    """The machine called ``machine``, edited, with the rules of ``arithmetic`` where one is given."""
+    from accelsim.arch import load_arch
+
+    arch = load_arch(machine, edits=parse_edits(edits))
+    return arch if arithmetic is None else arch.with_({"arithmetic": arithmetic})
 
 
 class InputCount(click.ParamType[int | None]):
