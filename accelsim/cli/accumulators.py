@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     metavar="ARCH",
     help="A preset or a YAML file; without it, the source arithmetic's accumulators.",
 )
-@set_option()
+@set_option
 @click.option(
     "--input",
     "input_path",
     metavar="FILE",
     help="Inputs as .npz, to observe partial sums: key 'input' or tensor names.",
 )
-@arithmetic_option()
+@arithmetic_option
 def accumulators_command(
     model: str, machine: str | None, edits: tuple[str, ...], input_path: str | None, arithmetic: str | None
 ) -> None:

@@ -12,9 +12,9 @@ from accelsim.cli.shared.options import arch_of, arithmetic_option, machine_opti
 
 @main.command("activity")
 @click.argument("model")
-@machine_options()
-@arithmetic_option()
-@mapping_option()
+@machine_options
+@arithmetic_option
+@mapping_option
 @click.option(
     "--input",
     "input_path",

@@ -28,7 +28,7 @@ def arch() -> None:
 
 @arch.command("show")
 @click.argument("name")
-@set_option()
+@set_option
 def show_arch(name: str, edits: tuple[str, ...]) -> None:
     """Print the machine NAME (a preset or a YAML file) as YAML, every default filled in."""
     click.echo(arch_of(name, edits).to_yaml(), nl=False)

@@ -19,8 +19,8 @@ from accelsim.cli.shared.options import arch_of, arithmetic_option, set_option
     metavar="ARCH",
     help="A preset or a YAML file; give it for each machine.",
 )
-@set_option()
-@arithmetic_option()
+@set_option
+@arithmetic_option
 def compare_command(model: str, machines: tuple[str, ...], edits: tuple[str, ...], arithmetic: str | None) -> None:
     """Totals of MODEL on several machines side by side; --set edits all of them."""
     from accelsim.report import compare, comparison_table

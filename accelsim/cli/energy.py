@@ -95,9 +95,9 @@ def import_ert(file: str, node_nm: float, voltage_v: float, source: str, words: 
 @energy.command("report")
 @click.argument("model")
 @click.option("--arch", "machine", required=True, metavar="ARCH", help="A preset or a YAML file.")
-@set_option()
-@arithmetic_option()
-@mapping_option()
+@set_option
+@arithmetic_option
+@mapping_option
 def report(model: str, machine: str, edits: tuple[str, ...], arithmetic: str | None, mapping: str) -> None:
     """Energy of MODEL in full: by layer and component, layer and tensor, entry of the table with its range; areas."""
     from accelsim.report import energy_facts, energy_pages, fact_table, left_out, made_with

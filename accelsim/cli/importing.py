@@ -11,7 +11,7 @@ from accelsim.cli.shared.options import arithmetic_option
 
 @main.command("import")
 @click.argument("model")
-@arithmetic_option()
+@arithmetic_option
 def import_command(model: str, arithmetic: str | None) -> None:
     """Read MODEL and print operator by operator what becomes of it, and every approximation made."""
     from accelsim.importers import load_graph, resolve_model

@@ -12,8 +12,8 @@ from accelsim.cli.shared.options import arch_of, arithmetic_option, machine_opti
 
 @main.command("map")
 @click.argument("model")
-@machine_options()
-@arithmetic_option()
+@machine_options
+@arithmetic_option
 @click.option(
     "--objective",
     type=click.Choice(["cycles", "energy", "edp"]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -41,15 +41,15 @@ class Outputs:
 
 @main.command("run")
 @click.argument("model")
-@machine_options()
+@machine_options
 @click.option(
     "--input",
     "input_path",
     metavar="FILE",
     help="Inputs as .npz: key 'input' or tensor names; 'labels' for accuracy. Or a packaged workload, for its own.",
 )
-@arithmetic_option()
-@mapping_option()
+@arithmetic_option
+@mapping_option
 @click.option(
     "--tensors", metavar="FILE", help="Write every tensor of every inference as .npz, by its name in the model."
 )
@@ -66,6 +66,7 @@ class Outputs:
 )
 @click.option(
     "--program-inputs",
+    "check_inputs",
     type=InputCount(),
     metavar="N|all",
     default="1",
@@ -78,14 +79,10 @@ def run_command(
     machine: str,
     edits: tuple[str, ...],
     input_path: str | None,
-    arithmetic: str | None,
-    mapping: str,
-    scheduler: Literal["numba", "simpy"],
-    program_inputs: int | None,
-    **files: Any,
+    **options: Any,
 ) -> None:
     """Simulate MODEL: a .tflite or .onnx file, a .csv layer table, or a packaged workload (see: accelsim models)."""
-    outputs = Outputs(**files)
+    outputs = Outputs(**{field.name: options.pop(field.name) for field in fields(Outputs)})
     outputs.check(inputs=(model, machine, input_path))
     arrays, labels = optional_arrays(model, input_path, option="--input")
     if outputs.tensors is not None and arrays is None:
@@ -94,18 +91,8 @@ def run_command(
 
     arch = arch_of(machine, edits)
     with progress_bar("mapping and scheduling") as progress:
-        simulation = run(
-            model,
-            arch=arch,
-            inputs=arrays,
-            labels=labels,
-            arithmetic=arithmetic,
-            keep="outputs" if outputs.tensors is None else "all",
-            check_inputs=program_inputs,
-            scheduler=scheduler,
-            mapping=mapping,
-            progress=progress,
-        )
+        keep: Literal["outputs", "all"] = "outputs" if outputs.tensors is None else "all"
+        simulation = run(model, arch=arch, inputs=arrays, labels=labels, keep=keep, progress=progress, **options)
     write_outputs(simulation, outputs)
     if not outputs.to_stdout:
         show_result(simulation)

@@ -24,10 +24,10 @@ CANNOT_RUN = 2
 
 @main.command("verify")
 @click.argument("model")
-@machine_options()
+@machine_options
 @click.option("--inputs", "--input", "input_path", metavar="FILE", help="Inputs as .npz, as for: accelsim run.")
 @click.option("--count", type=InputCount(), metavar="N|all", default="all", help="Take only the first N inputs.")
-@arithmetic_option()
+@arithmetic_option
 @click.option(
     "--oracle",
     metavar="NAME",
@@ -75,30 +75,19 @@ def _verified(
     edits: tuple[str, ...],
     input_path: str | None,
     count: int | None,
-    arithmetic: str | None,
-    oracle: str,
-    reference: str | None,
-    tolerance: str,
-    **files: str | None,
+    json: str | None,
+    html: str | None,
+    plot: str | None,
+    **choices: Any,
 ) -> VerificationReport:
-    inputs = model, machine, input_path, reference
+    files, inputs = {"json": json, "html": html, "plot": plot}, (model, machine, input_path, choices["reference"])
     check_files(files, inputs=inputs, streams=("json",), named=("html", "plot"))
     arrays, labels = _inputs(model, input_path, count)
     from accelsim.verification import verify
 
     arch = arch_of(machine, edits)
     with progress_bar("verifying") as progress:
-        report = verify(
-            model,
-            arch=arch,
-            inputs=arrays,
-            labels=labels,
-            oracle=oracle,
-            reference=reference,
-            arithmetic=arithmetic,
-            tolerance=tolerance,
-            progress=progress,
-        )
+        report = verify(model, arch=arch, inputs=arrays, labels=labels, progress=progress, **choices)
     _write(report, **files)
     return report
 

@@ -8,12 +8,12 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from accelsim.graph import Fate, Graph, Layer, MacLayer, SourceOperator, Tensor
+from accelsim.report.lines import GAP, width_of
 from accelsim.report.numbers import NONE, count, size
 from accelsim.report.terminal import fact_table, text_table
 
 TITLES = ("", "operator", "becomes", "reads", "weights", "gives", "requantization", "MACs")
 DITTO = ""
-GAP = 2
 
 Row = tuple[str, ...]
 
@@ -27,8 +27,7 @@ def import_table(graph: Graph, *, heading: str) -> RenderableType:
 
 def import_width(graph: Graph) -> int:
     """Characters that the whole table takes."""
-    columns = zip(TITLES, *import_rows(graph), strict=True)
-    return sum(max(map(len, column)) + GAP for column in columns)
+    return width_of(zip(TITLES, *import_rows(graph), strict=True)) + GAP
 
 
 def import_rows(graph: Graph) -> Iterator[Row]:

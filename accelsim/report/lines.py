@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 
 GAP = 2
@@ -18,6 +18,11 @@ def align(rows: Sequence[Sequence[str]], *, right: Sequence[bool]) -> list[str]:
         .rstrip()
         for row in rows
     ]
+
+
+def width_of(columns: Iterable[Sequence[str]]) -> int:
+    """Characters that a table of ``columns`` takes."""
+    return sum(max(map(len, column)) + GAP for column in columns) - GAP
 
 
 def ruled(rows: Sequence[Sequence[str]], *, right: Sequence[bool]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -102,8 +102,3 @@ def _inside(sums: Array, exact: ExactRequant) -> Array:
 def _rule(layer: object) -> str:
     scheme = getattr(getattr(layer, "requant", None), "scheme", None)
     return str(scheme) if scheme else "—"
-
-
-def ordered(values: Mapping[str, Array], names: Sequence[str]) -> list[Array]:
-    """Arrays by name."""
-    return [values[name] for name in names]

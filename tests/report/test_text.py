@@ -120,7 +120,7 @@ def test_a_narrow_page_hides_columns_by_name_and_cuts_no_figure(
     which: str, width: int, request: pytest.FixtureRequest
 ) -> None:
     result = request.getfixturevalue(which).result
-    columns, hidden = fit_columns(result, width, gap=2)
+    columns, hidden = fit_columns(result, width)
     text = plain(result, width=width)
     assert {"layer", "MACs", "cycles", "util.", "bound", "energy"} <= {column.title for column in columns}
     assert len(columns) + len(hidden) == len(layer_columns())

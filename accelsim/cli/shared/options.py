@@ -12,46 +12,34 @@ from accelsim.errors import ConfigError
 if TYPE_CHECKING:
     from accelsim.arch import Arch
 
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+set_option = click.option(
+    "--set",
+    "edits",
+    multiple=True,
+    metavar="PATH=VALUE",
+    help="Edit the machine by dotted path, e.g. array.rows=32; repeatable.",
+)
+arithmetic_option = click.option(
+    "--arithmetic",
+    metavar="NAME",
+    help="Per-operator rules of a runtime or chip; default: the machine's, without one the file's own.",
+)
+mapping_option = click.option(
+    "--mapping",
+    metavar="HOW",
+    default="greedy",
+    show_default=True,
+    help="Who cuts layers into tiles: greedy, a search for cycles, energy or edp, or a YAML file (see: accelsim map).",
+)
+_arch_option = click.option(
+    "--arch", "machine", required=True, metavar="ARCH", help="A preset (see: accelsim archs) or a YAML file."
+)
 
 
-def machine_options() -> Decorator:
+def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--arch ARCH`` and the edits of it."""
-    named = click.option(
-        "--arch", "machine", required=True, metavar="ARCH", help="A preset (see: accelsim archs) or a YAML file."
-    )
-    return lambda command: named(set_option()(command))
-
-
-def set_option() -> Decorator:
-    """``--set path=value``, any number of times."""
-    return click.option(
-        "--set",
-        "edits",
-        multiple=True,
-        metavar="PATH=VALUE",
-        help="Edit the machine by dotted path, e.g. array.rows=32; repeatable.",
-    )
-
-
-def arithmetic_option() -> Decorator:
-    """``--arithmetic NAME``."""
-    return click.option(
-        "--arithmetic",
-        metavar="NAME",
-        help="Per-operator rules of a runtime or chip; default: the machine's, without one the file's own.",
-    )
-
-
-def mapping_option() -> Decorator:
-    """``--mapping HOW``."""
-    return click.option(
-        "--mapping",
-        metavar="HOW",
-        default="greedy",
-        show_default=True,
-        help="Who cuts layers into tiles: greedy, a search for cycles, energy or edp, or a YAML file (see: accelsim map).",
-    )
+    return _arch_option(set_option(command))
 
 
 def parse_edits(edits: Sequence[str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from accelsim.errors import AccelsimError
 from accelsim.hardware import Engine
+from accelsim.report.files import KEEPING, TRACKS
 from accelsim.report.numbers import NONE, component_name, energy, seconds, short_name
 from accelsim.report.pictures.roofline import GRID, draw_roofline, label_points
 from accelsim.timing import Timeline
@@ -24,40 +25,17 @@ if TYPE_CHECKING:
 
 FORMATS = ("png", "svg", "pdf")
 COMPONENT_COLORS = {
-    "array": "#0072b2",
-    "weight_buffer": "#e69f00",
-    "activation_buffer": "#f0e442",
-    "accumulator": "#56b4e9",
-    "output_buffer": "#cc79a7",
-    "requantizer": "#7f7f7f",
-    "vector": "#009e73",
-    "dma": "#000000",
-    "dram": "#d55e00",
-    "clock": "#bbbbbb",
-    "leakage": "#dddddd",
-}
+    "array": "#0072b2", "weight_buffer": "#e69f00", "activation_buffer": "#f0e442", "accumulator": "#56b4e9",
+    "output_buffer": "#cc79a7", "requantizer": "#7f7f7f", "vector": "#009e73", "dma": "#000000", "dram": "#d55e00",
+    "clock": "#bbbbbb", "leakage": "#dddddd",
+}  # fmt: skip
 """Okabe and Ito's palette (2008), told apart with any colour vision, and greys."""
 
 _LEGEND: dict[str, Any] = {
-    "fontsize": 7,
-    "handlelength": 1.0,
-    "labelspacing": 0.2,
-    "columnspacing": 1.0,
-    "borderaxespad": 0.2,
-    "frameon": False,
-}
+    "fontsize": 7, "handlelength": 1.0, "labelspacing": 0.2, "columnspacing": 1.0, "borderaxespad": 0.2, "frameon": False,
+}  # fmt: skip
 _NAMED_LAYERS = 18
 _SEGMENTS = 3000
-_TRACKS = (
-    Engine.LOAD_WEIGHTS,
-    Engine.LOAD_ACTIVATIONS,
-    Engine.COMPUTE,
-    Engine.REQUANTIZE,
-    Engine.VECTOR,
-    Engine.STORE,
-)
-_KEPT = (Engine.KEEP, Engine.RECALL)
-"""Tracks of machines that keep tensors on chip."""
 
 
 def plot_format(path: str | Path) -> str:
@@ -206,7 +184,7 @@ def draw_timeline(axes: Axes, timeline: Timeline, colors: NDArray[np.float64]) -
 
 
 def _tracks(timeline: Timeline) -> tuple[Engine, ...]:
-    return _TRACKS + tuple(engine for engine in _KEPT if timeline.busy_cycles(engine))
+    return tuple(engine for engine in TRACKS if engine not in KEEPING or timeline.busy_cycles(engine))
 
 
 def _layer_band(axes: Axes, timeline: Timeline, colors: NDArray[np.float64], total: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from accelsim.report.lines import width_of
 from accelsim.report.numbers import (
     NAME_WIDTH,
     NONE,
@@ -61,28 +62,24 @@ def layer_columns(name_width: int = NAME_WIDTH) -> tuple[Column, ...]:
     )
 
 
-def fit_columns(result: Result, width: int | None, *, gap: int) -> tuple[tuple[Column, ...], tuple[str, ...]]:
-    """The columns that fit into ``width`` characters with ``gap`` between them (None: all), and the titles left out."""
+def fit_columns(result: Result, width: int | None) -> tuple[tuple[Column, ...], tuple[str, ...]]:
+    """The columns that fit into ``width`` characters (None: all), and the titles left out."""
     if width is None:
         return layer_columns(), ()
     for name_width in _NAME_WIDTHS:
         columns = layer_columns(name_width)
-        if table_width(result, columns, gap=gap) <= width:
+        if table_width(result, columns) <= width:
             return columns, ()
     for least in (3, 2, 1):
         kept = tuple(column for column in columns if column.priority < least)
-        if table_width(result, kept, gap=gap) <= width:
+        if table_width(result, kept) <= width:
             break
     return kept, tuple(column.title for column in columns if column.priority >= least)
 
 
-def table_width(result: Result, columns: Sequence[Column], *, gap: int) -> int:
+def table_width(result: Result, columns: Sequence[Column]) -> int:
     """Characters that ``columns`` take, the total row included."""
-    cells = [
-        [column.title, *(column.cell(layer) for layer in result.layers), total_cell(result, column)]
-        for column in columns
-    ]
-    return sum(max(map(len, column)) + gap for column in cells) - gap
+    return width_of([c.title, *map(c.cell, result.layers), total_cell(result, c)] for c in columns)
 
 
 def total_cell(result: Result, column: Column) -> str:

@@ -7,16 +7,7 @@ from html import escape
 
 from accelsim.report.lines import html_row
 from accelsim.report.numbers import share
-from accelsim.report.result.cells import (
-    energy_parts,
-    heading,
-    layer_columns,
-    left_out,
-    made_with,
-    total_cell,
-    total_facts,
-    value_facts,
-)
+from accelsim.report.result import cells
 from accelsim.report.result.energy import energy_facts
 from accelsim.result import Result
 
@@ -24,23 +15,23 @@ from accelsim.result import Result
 def summary_html(result: Result) -> str:
     """Layer table, totals and energy split; every text from the model is escaped."""
     parts = [
-        f"<p><b>{escape(heading(result))}</b></p>",
+        f"<p><b>{escape(cells.heading(result))}</b></p>",
         _layers(result),
         '<div style="display:flex;gap:3em;flex-wrap:wrap">',
-        _facts([*total_facts(result), *energy_facts(result), *value_facts(result)]),
+        _facts([*cells.total_facts(result), *energy_facts(result), *cells.value_facts(result)]),
         _energy(result),
         "</div>",
-        f"<p><small>{escape(made_with(result))}.<br>{escape(left_out(result))}.</small></p>",
+        f"<p><small>{escape(cells.made_with(result))}.<br>{escape(cells.left_out(result))}.</small></p>",
     ]
     return '<div class="accelsim-result">' + "\n".join(parts) + "</div>"
 
 
 def _layers(result: Result) -> str:
-    columns = layer_columns()
+    columns = cells.layer_columns()
     right = [column.right for column in columns]
     body = "\n".join(html_row([column.cell(layer) for column in columns], right) for layer in result.layers)
     head = html_row([column.title for column in columns], right, tag="th")
-    foot = html_row([total_cell(result, column) for column in columns], right, tag="th")
+    foot = html_row([cells.total_cell(result, column) for column in columns], right, tag="th")
     return f"<table><thead>{head}</thead>\n<tbody>{body}</tbody>\n<tfoot>{foot}</tfoot></table>"
 
 
@@ -51,6 +42,6 @@ def _facts(facts: Iterable[tuple[str, str]]) -> str:
 def _energy(result: Result) -> str:
     head = html_row(("energy by component", "", ""), (False, True, True), tag="th")
     rows = "".join(
-        html_row((name, value, share(part)), (False, True, True)) for name, value, part in energy_parts(result)
+        html_row((name, value, share(part)), (False, True, True)) for name, value, part in cells.energy_parts(result)
     )
     return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"

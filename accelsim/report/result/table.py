@@ -8,71 +8,51 @@ from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from accelsim.report.lines import GAP
 from accelsim.report.numbers import NONE, share
-from accelsim.report.result.cells import (
-    Column,
-    energy_parts,
-    fit_columns,
-    heading,
-    left_out,
-    made_with,
-    table_width,
-    total_cell,
-    total_facts,
-    value_facts,
-)
+from accelsim.report.result import cells
 from accelsim.report.result.energy import energy_facts
 from accelsim.report.terminal import fact_table, plain_table
 from accelsim.result import LayerResult, Result
 
 _BAR = 28
 _BOUND_STYLE = {
-    "compute": "green",
-    "fill/drain": "yellow",
-    "weight load": "magenta",
-    "activation load": "cyan",
-    "store": "blue",
-    "requantize": "yellow",
-    "vector": "yellow",
-    "keep": "blue",
-    "recall": "cyan",
-    "none": "dim",
-}
+    "compute": "green", "fill/drain": "yellow", "weight load": "magenta", "activation load": "cyan", "store": "blue",
+    "requantize": "yellow", "vector": "yellow", "keep": "blue", "recall": "cyan", "none": "dim",
+}  # fmt: skip
 
 
 def natural_width(result: Result) -> int:
     """Characters that the whole layer table takes."""
-    return table_width(result, fit_columns(result, None, gap=GAP)[0], gap=GAP)
+    return cells.table_width(result, cells.fit_columns(result, None)[0])
 
 
 def result_table(result: Result, *, width: int | None = None) -> RenderableType:
     """Layer table, totals, energy, values, and what is not modelled; columns without room in ``width`` are named."""
-    columns, hidden = fit_columns(result, width, gap=GAP)
-    parts: list[RenderableType] = [Text(heading(result), style="bold"), Text(), layer_table(result, columns)]
+    columns, hidden = cells.fit_columns(result, width)
+    parts: list[RenderableType] = [Text(cells.heading(result), style="bold"), Text(), layer_table(result, columns)]
     if hidden:
         parts.append(
             Text(f"not shown for lack of width: {', '.join(hidden)} (they are in --csv and --json)", style="dim")
         )
-    totals, split = fact_table([*total_facts(result), *energy_facts(result)]), energy_table(result)
+    totals, split = fact_table([*cells.total_facts(result), *energy_facts(result)]), energy_table(result)
     wide = width is None or width >= 100
     parts += [Text(), _side_by_side(totals, split) if wide else Group(totals, Text(), split), Text()]
     parts += [
-        fact_table(value_facts(result)),
+        fact_table(cells.value_facts(result)),
         Text(),
-        Text(made_with(result), style="dim"),
-        Text(left_out(result), style="dim"),
+        Text(cells.made_with(result), style="dim"),
+        Text(cells.left_out(result), style="dim"),
     ]
     return Group(*parts)
 
 
-def layer_table(result: Result, columns: Sequence[Column]) -> Table:
+def layer_table(result: Result, columns: Sequence[cells.Column]) -> Table:
     """One row per layer and a footer with the totals."""
     table = plain_table(show_footer=True)
     for column in columns:
         justify: JustifyMethod = "right" if column.right else "left"
         table.add_column(
-            column.title, Text(total_cell(result, column)), justify=justify, no_wrap=True, footer_style="bold"
+            column.title, Text(cells.total_cell(result, column)), justify=justify, no_wrap=True, footer_style="bold"
         )
     for layer in result.layers:
         table.add_row(*(Text(column.cell(layer), style=_style(column, layer)) for column in columns))
@@ -87,7 +67,7 @@ def energy_table(result: Result) -> Table:
     table.add_column(justify="right", no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_row(Text("energy by component", style="dim"))
-    for name, value, part in energy_parts(result):
+    for name, value, part in cells.energy_parts(result):
         table.add_row(
             Text(name), Text(value), Text(share(part)), Text("█" * round(_BAR * part) if part else "", style="cyan")
         )
@@ -100,7 +80,7 @@ def _side_by_side(left: RenderableType, right: RenderableType) -> Table:
     return grid
 
 
-def _style(column: Column, layer: LayerResult) -> str:
+def _style(column: cells.Column, layer: LayerResult) -> str:
     if column.title == "bound":
         return _BOUND_STYLE[layer.bound]
     if column.title == "" or column.cell(layer) == NONE:

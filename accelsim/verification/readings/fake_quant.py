@@ -267,9 +267,7 @@ def _leaky_relu(layer: kinds.LeakyRelu, views: Sequence[Array], tensors: Tensors
     return np.where(views[0] >= 0, views[0], views[0] * kind(alpha))
 
 
-def _unary(
-    layer: kinds.Rescale | kinds.Lut | kinds.InterpolatedLut, views: Sequence[Array], tensors: Tensors, kind: Float
-) -> Array:
+def _unary(layer: Any, views: Sequence[Array], tensors: Tensors, kind: Float) -> Array:
     return _UNARY.get(layer.source_operator, _UNARY["QUANTIZE"])(views[0])
 
 
@@ -293,10 +291,7 @@ def _always(layer: Layer, tensors: Tensors) -> bool:
     return True
 
 
-_RAW_MEAN = (
-    SingleRounding(names.PARITY, raw=True),
-    SingleRounding(names.TIE, Rounding.HALF_AWAY, raw=True),
-)
+_RAW_MEAN = SingleRounding(names.PARITY, raw=True), SingleRounding(names.TIE, Rounding.HALF_AWAY, raw=True)
 _ZERO_POINT_FIRST = (SingleRounding(names.PARITY, parity=True),)
 _TIES_AWAY = (SingleRounding(names.TIE, Rounding.HALF_AWAY, detail="half_even against half_away"),)
 _TABLE = Reading(_unary, _has_function, _TIES_AWAY, names.TABLE)
@@ -323,9 +318,7 @@ READINGS: dict[type[Layer], Reading | NoReading] = {
     FloatAveragePool2D: Reading(_pool, _always, _ZERO_POINT_FIRST, names.ORDER),
     kinds.Softmax: Reading(_softmax, _always, _TIES_AWAY, names.EXPONENTIAL),
     kinds.FloatTableSoftmax: Reading(_softmax, _always, (), names.TABLE),
-    kinds.LayerNorm: NoReading(
-        "gamma, beta and epsilon are held as integers alone, with a proved bound of their error"
-    ),
+    kinds.LayerNorm: NoReading("gamma, beta and epsilon are integers alone; their error has a proved bound"),
     **dict.fromkeys(_MOVING, MOVES),
 }
 """Every kind of layer: its floating-point reading, or why it has none."""
