@@ -20,7 +20,7 @@ Array = NDArray[Any]
 
 
 class LayerStudy:
-    """Collects what is known about one layer; ``pair`` None where the reference has no such layer."""
+    """Collects what is known about one layer."""
 
     def __init__(self, pair: Pair, tolerance: Tolerance, rewriting: str = "") -> None:
         self._pair = pair

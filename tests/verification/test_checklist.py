@@ -8,7 +8,7 @@ import pytest
 
 from accelsim.graph import Layer
 from accelsim.verification import names
-from accelsim.verification.readings.fake_quant import READINGS, NoReading, Reading, reading_of
+from accelsim.verification.readings.fake_quant import READINGS, FloatReading, NoReading, reading_of
 from accelsim.verification.readings.linear import SUMS
 from accelsim.verification.steps.rules import BY_PARTS
 
@@ -37,7 +37,7 @@ def test_every_kind_has_a_reading_or_a_reason(kind: type[Layer]) -> None:
 def test_every_reading_has_its_steps(kind: type[Layer]) -> None:
     """Sums and one requantization, parts, or single roundings with a cause for what is left."""
     reading = READINGS.get(kind)
-    if isinstance(reading, Reading) and kind not in SUMS and kind not in BY_PARTS:
+    if isinstance(reading, FloatReading) and kind not in SUMS and kind not in BY_PARTS:
         found = [rule.key for rule in reading.roundings] + [reading.last]
         assert set(found) <= set(names.STEPS), f"{kind.__name__}: an ablation has no such cause: {found}"
         assert reading.last != names.OPERATOR or reading.roundings, (

@@ -47,7 +47,7 @@ class SingleRounding(NamedTuple):
     detail: str = ""
 
 
-class Reading(NamedTuple):
+class FloatReading(NamedTuple):
     """What a kind computes in real numbers: ``real(layer, operands, tensors, kind)``, where ``known(layer, tensors)`` holds.
 
     An ablation of its integers takes ``roundings`` one after the other; what is then left stands under ``last`` (a cause of
@@ -69,7 +69,7 @@ class NoReading(NamedTuple):
 MOVES = NoReading("every output is an input, or a constant: real numbers and codes tell the same story")
 
 
-def reading_of(layer: Layer) -> Reading | NoReading:
+def reading_of(layer: Layer) -> FloatReading | NoReading:
     """The entry of the layer's kind; KeyError for one that states neither a reading nor why it has none."""
     try:
         return READINGS[type(layer)]
@@ -87,7 +87,7 @@ def has_float_reading(layer: Layer, tensors: Tensors) -> bool:
     if any(tensors[name].scale is None for name in (*layer.inputs, layer.output)):
         return False
     reading = reading_of(layer)
-    return isinstance(reading, Reading) and reading.known(layer, tensors)
+    return isinstance(reading, FloatReading) and reading.known(layer, tensors)
 
 
 def fake_quantized(layer: Layer, inputs: Sequence[Array], tensors: Tensors, kind: Float = np.float32) -> Array:
@@ -170,7 +170,7 @@ def _clamp(layer: Layer, target: Tensor) -> tuple[int, int]:
 
 def _real(layer: Layer, views: Sequence[Array], tensors: Tensors, kind: Float) -> Array:
     reading = reading_of(layer)
-    assert isinstance(reading, Reading)
+    assert isinstance(reading, FloatReading)
     return np.asarray(reading.real(layer, views, tensors, kind))
 
 
@@ -294,30 +294,30 @@ def _always(layer: Layer, tensors: Tensors) -> bool:
 _RAW_MEAN = SingleRounding(names.PARITY, raw=True), SingleRounding(names.TIE, Rounding.HALF_AWAY, raw=True)
 _ZERO_POINT_FIRST = (SingleRounding(names.PARITY, parity=True),)
 _TIES_AWAY = (SingleRounding(names.TIE, Rounding.HALF_AWAY, detail="half_even against half_away"),)
-_TABLE = Reading(_unary, _has_function, _TIES_AWAY, names.TABLE)
+_TABLE = FloatReading(_unary, _has_function, _TIES_AWAY, names.TABLE)
 _WEIGHTED = (kinds.Conv2D, kinds.DepthwiseConv2D, kinds.Dense, kinds.TransposeConv2D)
 _MOVING = (
     kinds.Concat, kinds.MaxPool2D, kinds.Pad, kinds.ReduceMax, kinds.ReduceMin, kinds.Reshape, kinds.ResizeNearest,
     kinds.StridedSlice, kinds.Transpose,
 )  # fmt: skip
-READINGS: dict[type[Layer], Reading | NoReading] = {
-    **dict.fromkeys(_WEIGHTED, Reading(_weighted, _has_multipliers)),
-    kinds.MatMul: Reading(lambda layer, views, *_: convolve(views[0], views[1], layer.geometry), _has_multipliers),
-    kinds.Add: Reading(lambda layer, views, *_: views[0] + views[1], _always),
-    kinds.Sub: Reading(lambda layer, views, *_: views[0] - views[1], _always),
-    kinds.Mul: Reading(lambda layer, views, *_: views[0] * views[1], _has_multipliers),
-    kinds.Mean: Reading(_mean, _has_multipliers),
-    kinds.Rescale: Reading(_unary, _has_multipliers),
-    kinds.LeakyRelu: Reading(_leaky_relu, _has_slopes),
+READINGS: dict[type[Layer], FloatReading | NoReading] = {
+    **dict.fromkeys(_WEIGHTED, FloatReading(_weighted, _has_multipliers)),
+    kinds.MatMul: FloatReading(lambda layer, views, *_: convolve(views[0], views[1], layer.geometry), _has_multipliers),
+    kinds.Add: FloatReading(lambda layer, views, *_: views[0] + views[1], _always),
+    kinds.Sub: FloatReading(lambda layer, views, *_: views[0] - views[1], _always),
+    kinds.Mul: FloatReading(lambda layer, views, *_: views[0] * views[1], _has_multipliers),
+    kinds.Mean: FloatReading(_mean, _has_multipliers),
+    kinds.Rescale: FloatReading(_unary, _has_multipliers),
+    kinds.LeakyRelu: FloatReading(_leaky_relu, _has_slopes),
     kinds.Lut: _TABLE,
     kinds.InterpolatedLut: _TABLE,
-    kinds.BinaryLut: Reading(
+    kinds.BinaryLut: FloatReading(
         lambda layer, views, *_: _BINARY[layer.source_operator](*views), _has_function, _ZERO_POINT_FIRST, names.ORDER
     ),
-    AveragePool2D: Reading(_pool, _always, _RAW_MEAN),
-    FloatAveragePool2D: Reading(_pool, _always, _ZERO_POINT_FIRST, names.ORDER),
-    kinds.Softmax: Reading(_softmax, _always, _TIES_AWAY, names.EXPONENTIAL),
-    kinds.FloatTableSoftmax: Reading(_softmax, _always, (), names.TABLE),
+    AveragePool2D: FloatReading(_pool, _always, _RAW_MEAN),
+    FloatAveragePool2D: FloatReading(_pool, _always, _ZERO_POINT_FIRST, names.ORDER),
+    kinds.Softmax: FloatReading(_softmax, _always, _TIES_AWAY, names.EXPONENTIAL),
+    kinds.FloatTableSoftmax: FloatReading(_softmax, _always, (), names.TABLE),
     kinds.LayerNorm: NoReading("gamma, beta and epsilon are integers alone; their error has a proved bound"),
     **dict.fromkeys(_MOVING, MOVES),
 }

@@ -20,7 +20,7 @@ from accelsim.kernels import scaled_operand
 from accelsim.numerics import Requant, Rounding
 from accelsim.verification import names
 from accelsim.verification.readings.exact import ExactRequant, multipliers_of
-from accelsim.verification.readings.fake_quant import Reading, exactly_read, reading_of, real_function
+from accelsim.verification.readings.fake_quant import FloatReading, exactly_read, reading_of, real_function
 from accelsim.verification.readings.machine import vector_codes
 from accelsim.verification.steps.requantization import from_exact
 from accelsim.verification.steps.step import Array, Step, Tensors
@@ -44,7 +44,7 @@ def _step(key: str, codes: Array, layer: Layer | None = None) -> Step:
 def _single_roundings(layer: VectorLayer, inputs: Sequence[Array], tensors: Tensors) -> Iterator[Step]:
     """Zero point and ties, where the rule is known to round once, then the layer's own integers."""
     reading = reading_of(layer)
-    assert isinstance(reading, Reading)
+    assert isinstance(reading, FloatReading)
     for rule in reading.roundings:
         known = _raw(layer, tensors) if rule.raw else tensors
         codes = exactly_read(layer, inputs, known, rounding=rule.rounding, parity=rule.parity)
