@@ -25,10 +25,18 @@ if TYPE_CHECKING:
 
 FORMATS = ("png", "svg", "pdf")
 COMPONENT_COLORS = {
-    "array": "#0072b2", "weight_buffer": "#e69f00", "activation_buffer": "#f0e442", "accumulator": "#56b4e9",
-    "output_buffer": "#cc79a7", "requantizer": "#7f7f7f", "vector": "#009e73", "dma": "#000000", "dram": "#d55e00",
-    "clock": "#bbbbbb", "leakage": "#dddddd",
-}  # fmt: skip
+    "array": "#0072b2",
+    "weight_buffer": "#e69f00",
+    "activation_buffer": "#f0e442",
+    "accumulator": "#56b4e9",
+    "output_buffer": "#cc79a7",
+    "requantizer": "#7f7f7f",
+    "vector": "#009e73",
+    "dma": "#000000",
+    "dram": "#d55e00",
+    "clock": "#bbbbbb",
+    "leakage": "#dddddd",
+}
 """Okabe and Ito's palette (2008), told apart with any colour vision, and greys."""
 
 _LEGEND: dict[str, Any] = {
