@@ -67,7 +67,7 @@ def _refuse(program: Program) -> None:
     graph, arch = program.graph, program.arch
     if graph.shape_only:
         raise InputError(f"activity: {graph.name!r} holds shapes only; give a model with weights")
-    if arch.array.dataflow == "adder_tree":
+    if arch.array.flow.broadcast:
         raise InputError(
             "activity: array.dataflow adder_tree has no registers between its MACs to count; choose a systolic one"
         )

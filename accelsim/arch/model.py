@@ -54,7 +54,7 @@ class Arch(Section):
 
     @model_validator(mode="after")
     def _tree_adds_its_rows(self) -> Self:
-        if self.array.dataflow != "adder_tree":
+        if not self.array.flow.broadcast:
             return self
         if self.accumulator.products_per_add != self.array.rows:
             raise ValueError(

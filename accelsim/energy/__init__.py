@@ -1,7 +1,7 @@
 """Action counts of a Program, and what they cost in picojoules by a sourced table."""
 
 from accelsim.energy.costs import Costs
-from accelsim.energy.counts import STATIONARY, ActionCounts, count_actions
+from accelsim.energy.counts import ActionCounts, count_actions
 from accelsim.energy.ert import read_ert, to_yaml
 from accelsim.energy.laws import Term
 from accelsim.energy.machine import area_um2, part_sizes
@@ -24,7 +24,6 @@ from accelsim.energy.uncertainty import Interval, draws, interval, ratio_interva
 __all__ = [
     "COMPONENTS",
     "COMPONENT_OF",
-    "STATIONARY",
     "TENSORS",
     "ActionCounts",
     "Costs",

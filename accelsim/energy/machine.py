@@ -9,11 +9,9 @@ from accelsim.energy.costs import Charges, Costs
 from accelsim.energy.table import AREA, LEAK
 from accelsim.graph import Graph, Layer, MacLayer
 from accelsim.hardware import accumulator_words
-from accelsim.numerics import SCHEMES, Family, Requant, Requantization, RequantScheme, Thresholds
+from accelsim.numerics import SCHEMES, Family, Requant, Requantization, Thresholds
 
 BUFFERS = ("weight_buffer", "activation_buffer", "output_buffer")
-FLOAT32_SIGNIFICAND, FLOAT64_SIGNIFICAND = 24, 53
-"""Bits of the multiplier of a scheme that multiplies in floating point (IEEE 754), its exponent hardware not counted."""
 DEFAULT_MULTIPLIER = 32
 """Bits of the requantization multiplier of layers known by their shapes only (TFLite's quantized_multiplier)."""
 _STATIC_PARTS = ("array", *BUFFERS, "accumulator", "requantizer", "vector")
@@ -21,14 +19,14 @@ _STATIC_PARTS = ("array", *BUFFERS, "accumulator", "requantizer", "vector")
 
 def array_name(arch: Arch) -> str:
     """The array as a component: ``fusible_array`` where MACs are composed of bricks, ``tree_array`` of adder trees."""
-    if arch.array.dataflow == "adder_tree":
+    if arch.array.flow.broadcast:
         return "tree_array"
     return "array" if arch.array.brick_bits is None else "fusible_array"
 
 
 def load_steps(arch: Arch) -> float:
     """Registers that each bit of a stationary operand is written to: half of the rows of a systolic array on average, or one."""
-    return 1.0 if arch.array.dataflow == "adder_tree" else (arch.array.rows + 1) / 2
+    return 1.0 if arch.array.flow.broadcast else (arch.array.rows + 1) / 2
 
 
 def product_sizes(arch: Arch, *, weight_bits: int, activation_bits: int, costs: Costs) -> dict[str, float]:
@@ -42,9 +40,8 @@ def product_sizes(arch: Arch, *, weight_bits: int, activation_bits: int, costs: 
     left = array.weight_bits if full else min(weight_bits, array.weight_bits)
     right = array.activation_bits if full else min(activation_bits, array.activation_bits)
     total = arch.accumulator.bits * accumulator_words(activation_bits, arch)
-    moved = {"input_stationary": left, "output_stationary": left + right}.get(array.dataflow, right)
-    stays = array.dataflow in ("output_stationary", "adder_tree")
-    tree = array.dataflow == "adder_tree"
+    moved = sum({"weights": left, "activations": right}[operand] for operand in array.flow.passing)
+    stays, tree = not array.flow.sums_move, array.flow.broadcast
     sizes: dict[str, float] = {
         "left_bits": left, "right_bits": right, "sum_bits": total, "hop_bits": moved if stays else moved + total,
         "register_bits": right / array.cols if tree else moved + total,
@@ -105,16 +102,7 @@ def requant_charges(layer: Layer, *, graph: Graph, arch: Arch, costs: Costs) -> 
 
 def multiplier_bits(rule: Requantization | None) -> int:
     """Width of the multiplier that a requantization needs, sign included."""
-    return scheme_bits(rule.rule) if isinstance(rule, Requant) else DEFAULT_MULTIPLIER
-
-
-def scheme_bits(scheme: RequantScheme) -> int:
-    """Width of the multiplier of a scheme, sign included; a float's significand."""
-    if scheme.family is Family.FLOAT32:
-        return FLOAT32_SIGNIFICAND
-    if scheme.family.is_float:
-        return FLOAT64_SIGNIFICAND
-    return scheme.significand_bits + 1
+    return rule.rule.multiplier_bits if isinstance(rule, Requant) else DEFAULT_MULTIPLIER
 
 
 def requantizer_name(arch: Arch) -> str:
@@ -137,7 +125,7 @@ def part_sizes(part: str, arch: Arch) -> dict[str, float]:
         return _port_sizes(arch) | {"pes": arch.array.rows * arch.array.cols}
     if part == "requantizer":
         scheme = SCHEMES.get(arch.rules().schemes.get("CONV_2D", ""))
-        width = DEFAULT_MULTIPLIER if scheme is None else scheme_bits(scheme)
+        width = DEFAULT_MULTIPLIER if scheme is None else scheme.multiplier_bits
         return {"lanes": arch.requantizer.lanes, "multiplier_bits": width, "sum_bits": arch.accumulator.bits}
     if part == "vector":
         return {"lanes": arch.vector.lanes}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arch
 from accelsim.energy.costs import Charges, Costs
-from accelsim.energy.counts import STATIONARY, ActionCounts
+from accelsim.energy.counts import ActionCounts
 from accelsim.energy.machine import BUFFERS, idle_charges, load_steps, memory_bytes, multiply_charges, requant_charges
 from accelsim.energy.table import EnergyTable
 from accelsim.graph import Graph, Layer, MacLayer
@@ -93,7 +93,7 @@ def layer_energy(
         mine = {name: column[alike] for name, column in counts.columns().items()}
         time = np.zeros(len(alike), dtype=np.int64) if cycles is None else cycles[alike]
         drawn = {name: {key: pj * time for key, pj in parts.items()} for name, parts in idle.items()}
-        split = _split(mine, charges[alike[0]], drawn, stationary=STATIONARY[program.arch.array.dataflow])
+        split = _split(mine, charges[alike[0]], drawn, stationary=program.arch.array.flow.stationary)
         splits |= zip(alike, split, strict=True)
     return tuple(splits[i] for i in range(len(charges)))
 

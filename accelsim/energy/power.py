@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.energy.costs import Costs
-from accelsim.energy.counts import STATIONARY
 from accelsim.energy.machine import idle_charges
 from accelsim.energy.model import layer_charges
 from accelsim.energy.table import EnergyTable
@@ -111,7 +110,7 @@ def _compute(x: _Operations) -> Energies:
     widths = [layer.weight_format.bits if isinstance(layer, MacLayer) else 0 for layer in graph.layers]
     weights = x.column("weight_reads") * x.by_layer(widths)
     inputs = x.column("activation_reads") * x.by_layer([graph.tensors[y.inputs[0]].format.bits for y in graph.layers])
-    stays = {"weights": weights, "inputs": inputs}.get(STATIONARY[x.program.arch.array.dataflow], 0.0 * weights)
+    stays = {"weights": weights, "inputs": inputs}.get(x.program.arch.array.flow.stationary, 0.0 * weights)
     words = x.column("accumulator_writes") * (x.pj("accumulator_read") + x.pj("accumulator_write"))
     moved = weights * x.pj("weight_buffer_read") + inputs * x.pj("activation_buffer_read") + stays * x.pj("array_load")
     return np.asarray(x.column("amount") * x.pj("array_mac") + moved + words)

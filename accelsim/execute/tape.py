@@ -28,9 +28,18 @@ from accelsim.graph import (
     Sub,
 )
 from accelsim.kernels import _tape as tape
-from accelsim.kernels import evaluate, shift_form
+from accelsim.kernels import evaluate
 from accelsim.kernels.compiled import LANES
-from accelsim.numerics import INT16, INT32, IntFormat, Requant, Requantization, Thresholds
+from accelsim.numerics import (
+    INT16,
+    INT32,
+    IntFormat,
+    Requant,
+    Requantization,
+    Thresholds,
+    shift_form,
+)
+from accelsim.numerics.compiled import float32_half_even_rows, float64_half_away_rows
 
 Array = NDArray[Any]
 Fields = dict[int, int]
@@ -128,9 +137,10 @@ class TapeWriter:
         }
 
     def _rule(self, requant: Requant, bound: int) -> Fields | None:
-        if requant.scheme == "float32_half_even":
+        loop = requant.rule.kernel
+        if loop is float32_half_even_rows:
             return {tape.RULE: tape.FLOAT32, tape.PARAMETERS: self.floats.put(requant.multiplier)}
-        if requant.scheme == "float64_half_away":
+        if loop is float64_half_away_rows:
             return {tape.RULE: tape.FLOAT64, tape.PARAMETERS: self.scales.put(requant.multiplier)}
         form = shift_form(requant, bound=bound)
         if form is None:

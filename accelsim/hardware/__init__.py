@@ -1,24 +1,43 @@
 """What each part of the machine holds and takes: the one home of capacities, cycles and bytes."""
 
-from accelsim.hardware.array import ArrayCost, ComputeTiles, array_cost, array_record, pipelines_tiles
-from accelsim.hardware.cycles import dma_cycles, dram_latency_cycles, lane_cycles, resident_cycles, scaled_up
-from accelsim.hardware.footprint import (
-    OperandBits,
-    TileSizes,
+from accelsim.hardware.array import ArrayCost, ComputeTiles, array_cost, array_of
+from accelsim.hardware.buffers import (
     accumulator_bits,
     accumulator_words,
-    ceil_div,
     depth,
     input_span,
-    mac_footprint,
-    operand_bits,
-    packed_bytes,
     passes,
     slot_capacity,
     slots,
 )
-from accelsim.hardware.im2col import DRAM, IMPLICIT, MODES, Windows, fill_cycles, sources
+from accelsim.hardware.dram import bursts_of, bus_cycles, dram_of
+from accelsim.hardware.im2col import DRAM, IMPLICIT, MODES, Windows, sources
 from accelsim.hardware.kinds import DMA_QUEUES, DRAM_ENGINES, WRITE_BACK, Engine, Memory
+from accelsim.hardware.laws import (
+    Footprint,
+    ceil_div,
+    fill_cycles,
+    footprint,
+    moved_no_faster,
+    packed_bytes,
+    transfer_cycles,
+    unit_cycles,
+)
+from accelsim.hardware.machine import (
+    OperandBits,
+    dma_cycles,
+    dma_of,
+    dram_latency_cycles,
+    im2col_of,
+    loops_of,
+    machine_of,
+    operand_bits,
+    output_of,
+    requantizer_of,
+    resident_cycles,
+    vector_of,
+)
+from accelsim.hardware.parts import Array, Bursts, Dma, Im2col, Loops, Machine, PerMemory, Unit
 from accelsim.hardware.weight_coding import Packets, coded_share, packed_tiles
 
 __all__ = [
@@ -28,35 +47,53 @@ __all__ = [
     "IMPLICIT",
     "MODES",
     "WRITE_BACK",
+    "Array",
     "ArrayCost",
+    "Bursts",
     "ComputeTiles",
+    "Dma",
     "Engine",
+    "Footprint",
+    "Im2col",
+    "Loops",
+    "Machine",
     "Memory",
     "OperandBits",
     "Packets",
-    "TileSizes",
+    "PerMemory",
+    "Unit",
     "Windows",
     "accumulator_bits",
     "accumulator_words",
     "array_cost",
-    "array_record",
+    "array_of",
+    "bursts_of",
+    "bus_cycles",
     "ceil_div",
     "coded_share",
     "depth",
     "dma_cycles",
+    "dma_of",
     "dram_latency_cycles",
+    "dram_of",
     "fill_cycles",
+    "footprint",
+    "im2col_of",
     "input_span",
-    "lane_cycles",
-    "mac_footprint",
+    "loops_of",
+    "machine_of",
+    "moved_no_faster",
     "operand_bits",
+    "output_of",
     "packed_bytes",
     "packed_tiles",
     "passes",
-    "pipelines_tiles",
+    "requantizer_of",
     "resident_cycles",
-    "scaled_up",
     "slot_capacity",
     "slots",
     "sources",
+    "transfer_cycles",
+    "unit_cycles",
+    "vector_of",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 
 from accelsim.energy import COMPONENTS, Costs, EnergySplit, EnergyTable, count_actions, layer_energy
 from accelsim.graph import MacLayer
-from accelsim.hardware import Engine, pipelines_tiles
+from accelsim.hardware import Engine
 from accelsim.program import MacMapping, Mapping, Program
 from accelsim.result.bounds import array_work
 from accelsim.result.energy import energy_summary, not_held
@@ -173,7 +173,7 @@ def _mapping_text(mapping: Mapping | None) -> str:
 
 def _array_cycles(timeline: Timeline, waits: Stalls) -> dict[str, int]:
     stream, busy = int(timeline.program.stream_cycles.sum()), timeline.busy_cycles(Engine.COMPUTE)
-    rest = "weight_shift" if pipelines_tiles(timeline.program.arch) else "fill_drain"
+    rest = "weight_shift" if timeline.program.arch.array.pipelines_tiles else "fill_drain"
     causes = {_key(cause): cycles for cause, cycles in waits.by_cause().items() if cycles}
     return {"stream": stream, rest: busy - stream, **causes}
 

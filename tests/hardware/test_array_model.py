@@ -11,7 +11,7 @@ from accelsim.arch import Arch, load_arch
 from accelsim.builder import build_program
 from accelsim.energy import count_actions, load_table
 from accelsim.graph import Conv2D, DepthwiseConv2D, MacGeometry
-from accelsim.hardware.array import ComputeTiles, array_cost
+from accelsim.hardware.array import ComputeTiles, array_cost, array_of
 from accelsim.mapper import map_graph
 from accelsim.program import check_program
 from accelsim.result import Result, summarize
@@ -96,12 +96,9 @@ def test_closed_form_equals_a_walk_over_folds(
     tiles = ComputeTiles(
         **{key: value * one for key, value in t.items()},
         groups=one,
-        passes=1,
         weights_kept=np.zeros(1, dtype=bool),
-        weight_bits=8,
-        activation_bits=8,
     )
-    cost = array_cost(tiles, arch)
+    cost = array_cost(tiles, array_of(arch, weight_bits=8, activation_bits=8))
     assert cost.cycles[0] + cost.latency[0] == brute_force(t, rows, cols, dataflow, stages)
     assert cost.stream_cycles[0] <= cost.cycles[0]
     assert cost.activation_reads[0] >= t["pixels"] * t["reduction"]

@@ -195,16 +195,16 @@ def _flows(timeline: Timeline, clock: _Clock, shown: int) -> Iterator[Event]:
         ("kept on chip", tensor_edges(program, Engine.KEEP)),
     )
     number = 0
-    for category, (reader, source) in edges:
-        inside = reader < shown
-        for end, begin in zip(reader[inside].tolist(), source[inside].tolist(), strict=True):
+    for category, (consumer, source) in edges:
+        inside = consumer < shown
+        for end, begin in zip(consumer[inside].tolist(), source[inside].tolist(), strict=True):
             yield _flow("s", category, number, begin, timeline, clock)
             yield _flow("f", category, number, end, timeline, clock) | {"bp": "e"}
             number += 1
 
 
 def _flow(phase: str, category: str, number: int, i: int, timeline: Timeline, clock: _Clock) -> Event:
-    """A flow binds to the slice around its timestamp: the maker's middle (its start if short), the reader's start."""
+    """A flow binds to the slice around its timestamp: the producer's middle (its start if short), the consumer's start."""
     program = timeline.program
     into = int(program.cycles[i]) // 2 if phase == "s" else 0
     at = clock.us(int(timeline.start[i]) + into)

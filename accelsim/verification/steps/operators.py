@@ -84,7 +84,8 @@ def _swapped(layer: Layer, mine: Layer, name: str, codes: Callable[[Layer], Arra
                 yield Step(key, names.text(key, rule=mine_value.scheme), codes(_with(layer, name, value)))
         return
     key = _KEYS.get(name, names.ROUNDING if name == "scheme" else names.OPERATOR)
-    yield Step(key, names.text(key, operator=mine.operator), codes(_with(layer, name, mine_value)))
+    text = names.text(key, rule=mine_value if key == names.ROUNDING else "", operator=mine.operator)
+    yield Step(key, text, codes(_with(layer, name, mine_value)))
 
 
 def _with(layer: Layer, name: str, value: Any) -> Layer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,8 @@ from accelsim.importers.onnx.lower.shape import moved
 from accelsim.importers.onnx.network import Codes, Pending, Target
 from accelsim.importers.onnx.site import Site
 from accelsim.importers.onnx.window import window
-from accelsim.numerics import Requant
-from accelsim.quant import encode_multiplier
+from accelsim.numerics import Folding, Requant, scheme_named
+from accelsim.quant import divided_multiplier
 
 
 def lower_max_pool(site: Site) -> None:
@@ -143,8 +142,6 @@ def mean_requant(scheme: str, source: Quantization, target: Target, count: int) 
     """One float32 multiplier, or ``s_in / s_out`` encoded and divided by ``count`` (LiteRT reduce.h)."""
     to, shift = target.quantization, 0
     multiplier: Any = np.float32(source.scale) / (np.float32(to.scale) * np.float32(count))
-    if scheme != "float32_half_even":
-        significand, exponent = encode_multiplier(source.scale / to.scale)
-        folds = min(int(math.log2(count)), 32, 31 + exponent)
-        multiplier, shift = (significand << folds) // count, exponent - folds
+    if scheme_named(scheme).folding is Folding.DIVIDED:
+        multiplier, shift = divided_multiplier(source.scale / to.scale, count)
     return Requant(scheme, np.array([multiplier]), np.array([shift], np.int32), to.zero_point, target.low, target.high)

@@ -12,8 +12,8 @@ from accelsim.graph import AveragePool2D, MaxPool2D, Mean
 from accelsim.importers.tflite.file.records import TfliteTensor
 from accelsim.importers.tflite.site import FORMATS, Site, round_half_away, scale_of, view, zero_point_of
 from accelsim.importers.tflite.window import window
-from accelsim.numerics import Requant
-from accelsim.quant import encode_multiplier
+from accelsim.numerics import Folding, Requant, scheme_named
+from accelsim.quant import divided_multiplier, encode_multiplier
 
 LARGEST_CENTRED_SUM = 510
 """Twice the largest |code - zero point| of 8 bits: a tie needs a denominator no larger than this times the count."""
@@ -89,7 +89,7 @@ def _mean_rule(site: Site, axes: tuple[int, ...], count: int) -> tuple[int, Requ
     if over_image and site.rules.has_image_mean(source.type):
         return 0, _image_mean(site, count)
     scheme = site.rules.scheme("MEAN", source.type)
-    if scheme == "float32_half_even":
+    if scheme_named(scheme).folding is Folding.FLOAT32:
         return zero_point_of(source), _float_mean(site, count, scheme)
     return zero_point_of(source), _folded_mean(site, count, scheme)
 
@@ -101,9 +101,8 @@ def _mean_requant(site: Site, scheme: str, multiplier: Any, shift: int, zero_poi
 
 def _folded_mean(site: Site, count: int, scheme: str) -> Requant:
     """``s_in / s_out`` encoded first, then divided by ``count``, truncating."""
-    multiplier, exponent = encode_multiplier(scale_of(site.input(0)) / scale_of(site.output))
-    folds = min(count.bit_length() - 1, 32, 31 + exponent)
-    return _mean_requant(site, scheme, (multiplier << folds) // count, exponent - folds, zero_point_of(site.output))
+    multiplier, exponent = divided_multiplier(scale_of(site.input(0)) / scale_of(site.output), count)
+    return _mean_requant(site, scheme, multiplier, exponent, zero_point_of(site.output))
 
 
 def _image_mean(site: Site, count: int) -> Requant:

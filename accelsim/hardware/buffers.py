@@ -1,25 +1,15 @@
-"""Bytes and words that one tile occupies; every function works on ints and on arrays of candidates alike."""
+"""What the memories beside the array hold: slots, their capacity, and the words of a sum."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from accelsim.arch import Arch
-from accelsim.graph import Graph, MacGeometry, MacLayer
+from accelsim.graph import MacGeometry, MacLayer
 from accelsim.hardware.kinds import Memory
-
-
-def ceil_div(a: Any, b: Any) -> Any:
-    """Quotient rounded up, for non-negative ints or arrays."""
-    return -(-a // b)
-
-
-def packed_bytes(elements: Any, bits: Any) -> Any:
-    """Bytes of ``elements`` packed at ``bits`` each."""
-    return ceil_div(elements * bits, 8)
+from accelsim.hardware.laws import ceil_div
 
 
 def input_span(geometry: MacGeometry, axis: str, outputs: Any, taps: Any) -> Any:
@@ -92,52 +82,3 @@ def _buffer(memory: Memory, arch: Arch) -> Any:
         Memory.ACTIVATIONS: arch.activation_buffer,
         Memory.OUTPUTS: arch.output_buffer,
     }[memory]
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class TileSizes:
-    """Tile sizes of a MAC layer as in :class:`MacMapping`, each an int or an array of candidates."""
-
-    oh: Any
-    ow: Any
-    oc: Any
-    ic: Any
-    kh: Any
-    kw: Any
-    groups: Any
-    n: Any
-
-
-@dataclass(frozen=True, kw_only=True)
-class OperandBits:
-    """Widths of a MAC layer's operands and result, in bits."""
-
-    weight: int
-    activation: int
-    output: int
-
-
-def operand_bits(layer: MacLayer, graph: Graph) -> OperandBits:
-    """Widths of a MAC layer's weights, activations and output."""
-    activation, output = (graph.tensors[name].format.bits for name in (layer.inputs[0], layer.output))
-    return OperandBits(weight=layer.weight_format.bits, activation=activation, output=output)
-
-
-def mac_footprint(
-    geometry: MacGeometry, tile: TileSizes, bits: OperandBits, words: int, *, expanded: bool = False
-) -> dict[Memory, Any]:
-    """Occupied bytes of each buffer and words of the accumulators for one tile (or per candidate).
-
-    ``expanded``: the activation memory holds the matrix of the tile's windows, pixels x reduction, instead of the image under them.
-    """
-    pixels = tile.n * tile.oh * tile.ow
-    channels = tile.groups * tile.oc
-    rows = input_span(geometry, "h", tile.oh, tile.kh)
-    columns = input_span(geometry, "w", tile.ow, tile.kw)
-    positions = pixels * tile.kh * tile.kw if expanded else tile.n * rows * columns
-    return {
-        Memory.WEIGHTS: packed_bytes(channels * tile.kh * tile.kw * tile.ic, bits.weight),
-        Memory.ACTIVATIONS: packed_bytes(positions * tile.groups * tile.ic, bits.activation),
-        Memory.ACCUMULATORS: pixels * channels * words,
-        Memory.OUTPUTS: packed_bytes(pixels * channels, bits.output),
-    }

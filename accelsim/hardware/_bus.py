@@ -1,9 +1,14 @@
-"""Bytes that a tile moves on the DRAM's bus, as the greedy mapper estimates them before it knows where tiles begin."""
+"""Bytes on the DRAM's bus before it is known where tiles begin: what they are on average, and the least that they can be.
+
+On average a run that does not begin with a burst rounds out to (length - 1) / burst + 1 bursts. At least it takes ceil(length / burst),
+if no two runs share one: where the gap between runs is a burst or more.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from accelsim.hardware._array import parts
 from accelsim.numba_cache import njit
 
 
@@ -41,3 +46,24 @@ def windows_bytes(burst: float, bits: float, pixels: float, taps: Any, channels:
     size, whole = bits / 8, channels == tensor[2]
     length = channels * size * (taps[1] if whole else 1)
     return pixels * taps[0] * (1 if whole else taps[1]) * runs_bytes(burst, 1.0, 0.0, length)
+
+
+@njit
+def cut_bits(burst: int, positions: int, size: int, tile: int, bits: int) -> Any:
+    """Of ``positions`` x an axis of ``size`` cut into tiles of ``tile`` elements of ``bits`` each, every tile a run of its own."""
+    bursts = size // tile * parts(tile * bits, burst) + parts(size % tile * bits, burst)
+    return positions * bursts * burst
+
+
+@njit
+def channel_bits(
+    burst: int, positions: int, groups: int, in_group: int, tile_groups: int, tile: int, whole: int, bits: int
+) -> Any:
+    """Of ``positions`` pixels x ``groups`` of ``in_group`` channels each, in tiles of ``tile_groups`` whole groups or of ``tile``
+    channels of one; ``whole``: channels of the tensor."""
+    asked, widest = positions * groups * in_group * bits, tile_groups * tile
+    if burst <= 8 or (whole - widest) * bits < burst:
+        return asked
+    if tile_groups > 1:
+        return cut_bits(burst, positions, groups, tile_groups, in_group * bits)
+    return cut_bits(burst, positions * groups, in_group, tile, bits)

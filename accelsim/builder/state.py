@@ -20,7 +20,7 @@ Index = NDArray[np.int64]
 Made = TypeVar("Made")
 
 
-class Site:
+class BuildState:
     """Where a Program is built, layer after layer and, within a layer, core after core: ``core`` is the one at work."""
 
     def __init__(
