@@ -24,44 +24,31 @@ def shipped_inputs(model: str) -> Path | None:
     return None if found is None else inputs_beside(found)
 
 
-def given_or_shipped(model: str, given: str | None, *, option: str) -> str | None:
-    """The file of inputs to read: the one given (or a packaged workload's, by name), else what ships with ``model``, said on stderr.
+def optional_arrays(model: str, given: str | None, *, option: str) -> tuple[Arrays | None, NDArray[Any] | None]:
+    """Arrays and labels of the file given (or of a packaged workload's, by name), else of what ships with ``model``, said on stderr.
 
     None where neither exists.
     """
-    if given is not None:
-        return inputs_file(given)
-    shipped = shipped_inputs(model)
-    if shipped is None:
-        return None
-    note(f"inputs are the workload's own {shipped.name}; choose others with {option}")
-    return str(shipped)
-
-
-def needed_inputs(model: str, given: str | None, *, option: str) -> str:
-    """As :func:`given_or_shipped`; ModelFileError where there is no such model, InputError where it has no inputs."""
-    from accelsim.importers import resolve_model
-
-    resolve_model(model)
-    source = given_or_shipped(model, given, option=option)
-    if source is None:
-        raise InputError(f"{model}: no inputs; give {option} FILE, an .npz with the key 'input' or tensor names")
-    return source
-
-
-def optional_arrays(model: str, given: str | None, *, option: str) -> tuple[Arrays | None, NDArray[Any] | None]:
-    """Arrays and labels of the file that :func:`given_or_shipped` names; None without any."""
     from accelsim.simulation import read_inputs
 
-    source = given_or_shipped(model, given, option=option)
-    return (None, None) if source is None else read_inputs(source)
+    if given is not None:
+        return read_inputs(inputs_file(given))
+    shipped = shipped_inputs(model)
+    if shipped is None:
+        return None, None
+    note(f"inputs are the workload's own {shipped.name}; choose others with {option}")
+    return read_inputs(shipped)
 
 
 def needed_arrays(model: str, given: str | None, *, option: str) -> tuple[Arrays, NDArray[Any] | None]:
-    """Arrays and labels of the file that :func:`needed_inputs` names."""
-    from accelsim.simulation import read_inputs
+    """As :func:`optional_arrays`; ModelFileError where there is no such model, InputError where it has no inputs."""
+    from accelsim.importers import resolve_model
 
-    return read_inputs(needed_inputs(model, given, option=option))
+    resolve_model(model)
+    arrays, labels = optional_arrays(model, given, option=option)
+    if arrays is None:
+        raise InputError(f"{model}: no inputs; give {option} FILE, an .npz with the key 'input' or tensor names")
+    return arrays, labels
 
 
 def inputs_file(given: str) -> str:
