@@ -1,18 +1,17 @@
 """The command line: one file a command, which adds itself to the group where it is imported here."""
+# ruff: noqa: F401
 
-from accelsim.cli import (  # noqa: F401
-    accumulators,
-    activity,
-    architectures,
-    compare,
-    energy,
-    importing,
-    lists,
-    mapping,
-    quantizing,
-    run,
-    verify,
-)
+import accelsim.cli.accumulators
+import accelsim.cli.activity
+import accelsim.cli.architectures
+import accelsim.cli.compare
+import accelsim.cli.energy
+import accelsim.cli.importing
+import accelsim.cli.lists
+import accelsim.cli.mapping
+import accelsim.cli.quantizing
+import accelsim.cli.run
+import accelsim.cli.verify
 from accelsim.cli.shared.group import main
 
 __all__ = ["main"]
