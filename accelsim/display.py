@@ -13,9 +13,11 @@ View = Callable[[object], str]
 _VIEWS: dict[tuple[str, str], View] = {}
 
 
-def register(kind: str, *, text: View, html: View) -> None:
-    """Records whose class is called ``kind`` are drawn by ``text`` and ``html``."""
-    _VIEWS[kind, "text"], _VIEWS[kind, "html"] = text, html
+def register(kind: str, *, text: View, html: View | None = None) -> None:
+    """Records whose class is called ``kind`` are drawn by ``text`` and, where they are drawn as such, ``html``."""
+    _VIEWS[kind, "text"] = text
+    if html is not None:
+        _VIEWS[kind, "html"] = html
 
 
 def as_text(record: object) -> str:

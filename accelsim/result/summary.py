@@ -26,14 +26,9 @@ BLIND = "compression of weights of which only the shape is known"
 NOT_KEPT = "activations kept on chip between layers"
 """Modelled by machines that set ``activation_buffer.resident_bytes`` aside."""
 _SUMS = (
-    "compute_cycles",
-    "compute_bound_cycles",
-    "traffic_bound_cycles",
-    "dram_read_bytes",
-    "dram_write_bytes",
-    "buffer_read_bytes",
-    "buffer_write_bytes",
-)
+    "compute_cycles", "compute_bound_cycles", "traffic_bound_cycles", "dram_read_bytes", "dram_write_bytes",
+    "buffer_read_bytes", "buffer_write_bytes",
+)  # fmt: skip
 _ENGINES = tuple(engine.name.lower() for engine in Engine)
 _BUFFERS = ("weight_buffer", "activation_buffer", "output_buffer")
 

@@ -14,6 +14,11 @@ from accelsim.timing import Timeline
 
 Cycles = NDArray[np.int64]
 ON_CHIP = (Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS, Memory.RESIDENT)
+KEEPING = (Engine.KEEP, Engine.RECALL)
+TRACKS = (
+    Engine.LOAD_WEIGHTS, Engine.LOAD_ACTIVATIONS, Engine.COMPUTE, Engine.REQUANTIZE, Engine.VECTOR, Engine.STORE, *KEEPING,
+)  # fmt: skip
+"""Engines in the order of the data; those of ``KEEPING`` work on machines that keep tensors on chip."""
 
 
 @dataclass(frozen=True, eq=False)

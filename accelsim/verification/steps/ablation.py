@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.graph import Layer, MacLayer, Mean, Mul, Rescale
+from accelsim.graph import Layer, MacLayer, Mean
 from accelsim.numerics import Folding, Requant, Rounding, requantize
 from accelsim.quant import encode_multiplier
 from accelsim.verification import names
@@ -26,7 +26,7 @@ from accelsim.verification.steps.saturation import pair_saturation
 from accelsim.verification.steps.step import Array, Pair, Step, Tensors, same
 
 
-def ladder(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
+def ablation(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
     """Steps in order; the last one's codes are the machine's. The oracle's own codes come before the first."""
     if pair.is_linear:
         yield from _linear(pair, inputs)
@@ -174,7 +174,7 @@ def _changed_sums(reference: Layer, mine: Layer) -> Iterator[tuple[str, dict[str
 def sums_and_reading(pair: Pair, inputs: Sequence[Array]) -> tuple[Array, ExactRequant] | None:
     """The machine's exact sums and their exact reading, by real scales where they are known; None where there are none."""
     layer = pair.mine
-    if not (is_linear(layer) and isinstance(layer, MacLayer | Mul | Mean | Rescale)):
+    if not is_linear(layer):
         return None
     requant = layer.requant
     assert isinstance(requant, Requant)

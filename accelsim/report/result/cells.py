@@ -6,13 +6,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from accelsim.report.lines import width_of
+from accelsim.report.numbers import (
+    NAME_WIDTH,
+    NONE,
+    component_name,
+    count,
+    energy,
+    femtojoules,
+    power,
+    seconds,
+    share,
+    short_name,
+    size,
+)
 from accelsim.result import LayerResult, Result, Total, ValueSummary
 from accelsim.units import format_hertz
 
-NONE = "—"
-"""What is not modelled, or does not exist; never 0."""
-
-_NAME_WIDTHS = (30, 22, 16)
+_NAME_WIDTHS = (NAME_WIDTH, 22, 16)
 
 
 @dataclass(frozen=True)
@@ -25,68 +36,12 @@ class Column:
     priority: int = 0
 
 
-def short_name(name: str, width: int = _NAME_WIDTHS[0]) -> str:
-    """``name`` in at most ``width`` characters: a fused layer's names after the first ``;`` go, then the middle."""
-    name = "".join(letter if letter.isprintable() else "?" for letter in name.split(";")[0].strip() or name)
-    if len(name) <= width:
-        return name
-    tail = (width - 1) * 2 // 3
-    return f"{name[: width - 1 - tail]}…{name[-tail:]}"
-
-
-def count(value: int) -> str:
-    """A count with thousands separated."""
-    return f"{value:,}"
-
-
-def share(value: float | None) -> str:
-    """A fraction in percent."""
-    return NONE if value is None else f"{value * 100:.1f} %"
-
-
-_BYTES = ((2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"))
-_SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
-_JOULES = ((1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"), (1e-9, "nJ"), (1e-12, "pJ"))
-_WATTS = ((1.0, "W"), (1e-3, "mW"), (1e-6, "µW"), (1e-9, "nW"))
-
-
-def scaled(value: float, units: Sequence[tuple[float, str]]) -> str:
-    """``value`` with one decimal in the largest unit that it reaches (the last one where it reaches none)."""
-    scale, unit = next(((s, u) for s, u in units if round(value / s, 1) >= 1), units[-1])
-    return f"{value / scale:,.1f} {unit}"
-
-
-def size(value_bytes: int) -> str:
-    """Bytes, scaled by 1024."""
-    return scaled(value_bytes, _BYTES) if value_bytes >= 1024 else f"{value_bytes} B"
-
-
-def energy(value_pj: float) -> str:
-    """An energy given in picojoules."""
-    return scaled(value_pj * 1e-12, _JOULES)
-
-
-def seconds(value_s: float) -> str:
-    """A time."""
-    return scaled(value_s, _SECONDS)
-
-
-def power(value_w: float) -> str:
-    """A power; NONE where no time passed."""
-    return scaled(value_w, _WATTS) if value_w else NONE
-
-
-def femtojoules(value_fj: float | None) -> str:
-    """An energy per MAC; NONE where there are no MACs."""
-    return NONE if value_fj is None else f"{value_fj:,.{0 if value_fj >= 100 else 2}f} fJ"
-
-
 def _where_it_runs(cell: Callable[[LayerResult], str]) -> Callable[[LayerResult], str]:
     """``cell``, or NONE for a layer that only renames memory."""
     return lambda layer: cell(layer) if layer.tiles else NONE
 
 
-def layer_columns(name_width: int = _NAME_WIDTHS[0]) -> tuple[Column, ...]:
+def layer_columns(name_width: int = NAME_WIDTH) -> tuple[Column, ...]:
     """All columns of the layer table, layer names in at most ``name_width`` characters."""
     return (
         Column("", lambda layer: str(layer.index)),
@@ -107,28 +62,24 @@ def layer_columns(name_width: int = _NAME_WIDTHS[0]) -> tuple[Column, ...]:
     )
 
 
-def fit_columns(result: Result, width: int | None, *, gap: int) -> tuple[tuple[Column, ...], tuple[str, ...]]:
-    """The columns that fit into ``width`` characters with ``gap`` between them (None: all), and the titles left out."""
+def fit_columns(result: Result, width: int | None) -> tuple[tuple[Column, ...], tuple[str, ...]]:
+    """The columns that fit into ``width`` characters (None: all), and the titles left out."""
     if width is None:
         return layer_columns(), ()
     for name_width in _NAME_WIDTHS:
         columns = layer_columns(name_width)
-        if table_width(result, columns, gap=gap) <= width:
+        if table_width(result, columns) <= width:
             return columns, ()
     for least in (3, 2, 1):
         kept = tuple(column for column in columns if column.priority < least)
-        if table_width(result, kept, gap=gap) <= width:
+        if table_width(result, kept) <= width:
             break
     return kept, tuple(column.title for column in columns if column.priority >= least)
 
 
-def table_width(result: Result, columns: Sequence[Column], *, gap: int) -> int:
+def table_width(result: Result, columns: Sequence[Column]) -> int:
     """Characters that ``columns`` take, the total row included."""
-    cells = [
-        [column.title, *(column.cell(layer) for layer in result.layers), total_cell(result, column)]
-        for column in columns
-    ]
-    return sum(max(map(len, column)) + gap for column in cells) - gap
+    return width_of([c.title, *map(c.cell, result.layers), total_cell(result, c)] for c in columns)
 
 
 def total_cell(result: Result, column: Column) -> str:
@@ -219,11 +170,6 @@ def _rate(per_second: float) -> str:
     if not per_second:
         return NONE
     return f"{per_second:,.{0 if per_second >= 100 else 3}f} inferences/s"
-
-
-def component_name(component: str) -> str:
-    """A component of the energy split for people."""
-    return component.upper() if component in ("dram", "dma") else component.replace("_", " ")
 
 
 def energy_parts(result: Result) -> list[tuple[str, str, float | None]]:

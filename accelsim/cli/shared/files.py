@@ -7,7 +7,7 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -15,6 +15,24 @@ from typing import IO, Any
 from accelsim.errors import AccelsimError
 
 STDOUT = "-"
+
+
+def check_files(
+    files: Mapping[str, str | None],
+    *,
+    inputs: Sequence[str | Path | None],
+    streams: Sequence[str],
+    named: Sequence[str],
+) -> None:
+    """AccelsimError on a path (by option, ``plot`` a picture) that cannot be written; only ``streams`` may go to stdout."""
+    if STDOUT in (files[name] for name in named):
+        to_stdout, to_files = (" and ".join(f"--{name}" for name in names) for names in (streams, named))
+        raise AccelsimError(f"'-' for stdout is for {to_stdout}; name a file for {to_files}")
+    if files["plot"] is not None:
+        from accelsim.report.pictures import plot_format
+
+        plot_format(files["plot"])
+    check_outputs([(f"--{name}", path) for name, path in files.items()], inputs=inputs)
 
 
 def check_outputs(outputs: Sequence[tuple[str, str | None]], *, inputs: Sequence[str | Path | None] = ()) -> None:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from accelsim.energy import COMPONENTS
 from accelsim.errors import AccelsimError
 from accelsim.hardware import Engine
-from accelsim.report.cells import NONE, component_name, energy, seconds, short_name
+from accelsim.report.files import KEEPING, TRACKS
+from accelsim.report.numbers import NONE, component_name, energy, seconds, short_name
 from accelsim.report.pictures.roofline import GRID, draw_roofline, label_points
 from accelsim.timing import Timeline
 from accelsim.units import format_hertz
@@ -41,25 +42,10 @@ COMPONENT_COLORS = {component: _COLORS.get(component, "#882255") for component i
 """Okabe and Ito's palette (2008), told apart with any colour vision, and greys; wine for what has no colour yet."""
 
 _LEGEND: dict[str, Any] = {
-    "fontsize": 7,
-    "handlelength": 1.0,
-    "labelspacing": 0.2,
-    "columnspacing": 1.0,
-    "borderaxespad": 0.2,
-    "frameon": False,
-}
+    "fontsize": 7, "handlelength": 1.0, "labelspacing": 0.2, "columnspacing": 1.0, "borderaxespad": 0.2, "frameon": False,
+}  # fmt: skip
 _NAMED_LAYERS = 18
 _SEGMENTS = 3000
-_TRACKS = (
-    Engine.LOAD_WEIGHTS,
-    Engine.LOAD_ACTIVATIONS,
-    Engine.COMPUTE,
-    Engine.REQUANTIZE,
-    Engine.VECTOR,
-    Engine.STORE,
-)
-_KEPT = (Engine.KEEP, Engine.RECALL)
-"""Tracks of machines that keep tensors on chip."""
 
 
 def plot_format(path: str | Path) -> str:
@@ -208,7 +194,7 @@ def draw_timeline(axes: Axes, timeline: Timeline, colors: NDArray[np.float64]) -
 
 
 def _tracks(timeline: Timeline) -> tuple[Engine, ...]:
-    return _TRACKS + tuple(engine for engine in _KEPT if timeline.busy_cycles(engine))
+    return tuple(engine for engine in TRACKS if engine not in KEEPING or timeline.busy_cycles(engine))
 
 
 def _layer_band(axes: Axes, timeline: Timeline, colors: NDArray[np.float64], total: int) -> None:

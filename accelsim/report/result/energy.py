@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from accelsim.report.cells import NONE, energy, power, share
+from accelsim.report.numbers import NONE, energy, power, share
 from accelsim.result import EnergySummary, Result
 
 

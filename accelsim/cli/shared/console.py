@@ -14,7 +14,11 @@ import click
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from accelsim.report import Page
+
 PLAIN_WIDTH = 120
+WIDE = 200
+"""Characters that a list may take where the page has no width of its own."""
 
 
 def page_width() -> int | None:
@@ -35,6 +39,14 @@ def show(renderable: RenderableType, *, natural: int = PLAIN_WIDTH) -> None:
     with console.capture() as text:
         console.print(renderable)
     click.echo("\n".join(line.rstrip() for line in text.get().rstrip().split("\n")))
+
+
+def show_page(page: Page) -> None:
+    """Print one table of a report under its title, which stays on one line."""
+    from accelsim.report import list_table
+
+    click.echo(page.title)
+    show(list_table(page.columns, page.rows), natural=WIDE)
 
 
 def _columns() -> int | None:

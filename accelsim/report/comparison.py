@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from rich.table import Table
+
 from accelsim.energy import Interval, ratio_interval
 from accelsim.errors import AccelsimError
-from accelsim.report.cells import NONE, count, energy, femtojoules, power, seconds, share, size
-from accelsim.report.text import align
+from accelsim.report.lines import ruled
+from accelsim.report.numbers import NONE, count, energy, femtojoules, power, seconds, share, size
+from accelsim.report.terminal import text_table
 from accelsim.result import Result
 
 TITLES = ("model", "machine", "cycles", "×", "latency", "util.", "DRAM", "energy", "×", "per MAC", "power", "accuracy")
@@ -36,8 +39,7 @@ class Comparison:
         return [_cells(result, self.results[0]) for result in self.results]
 
     def __repr__(self) -> str:
-        lines = align([TITLES, *self.cells()], right=RIGHT)
-        return "\n".join([lines[0], "─" * max(map(len, lines)), *lines[1:]])
+        return "\n".join(ruled([TITLES, *self.cells()], right=RIGHT))
 
     __str__ = __repr__
 
@@ -101,3 +103,8 @@ def _energy_ratio(result: Result, first: Result) -> str:
 
 def _ratio(value: float, reference: float) -> str:
     return f"{value / reference:.2f}" if reference else NONE
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """One row per Result, for the terminal."""
+    return text_table(TITLES, comparison.cells(), right=RIGHT, no_wrap=True)

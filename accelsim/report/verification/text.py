@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from accelsim.report.lines import align
+from accelsim.report.numbers import NONE
+from accelsim.verification import Cause, Comparison, LayerReport, VerificationReport
 
-from accelsim.verification import Comparison, LayerReport, VerificationReport
-
-NONE = "—"
 HEAD = ("layer", "operator", "codes", "differ", "max", "SQNR dB", "end to end", "max", "beyond")
+RIGHT = (False, False, *[True] * (len(HEAD) - 2))
 
 
 def report_text(report: VerificationReport) -> str:
@@ -16,7 +16,7 @@ def report_text(report: VerificationReport) -> str:
         [
             heading(report),
             "",
-            *table_lines(report),
+            *align([HEAD, *map(cells, report.layers)], right=RIGHT),
             *_section("causes", cause_lines(report)),
             *_section("first difference", first_lines(report)),
             *_section("parameters that differ", [f"{f.layer}: {f.kind}: {f.text}" for f in report.findings]),
@@ -59,19 +59,20 @@ def _sqnr(comparison: Comparison) -> str:
     return NONE if comparison.sqnr_db is None else f"{comparison.sqnr_db:.1f}"
 
 
-def table_lines(report: VerificationReport) -> Iterator[str]:
-    """The layer table, columns aligned."""
-    rows = [HEAD, *(cells(layer) for layer in report.layers)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(HEAD))]
-    for row in rows:
-        left = (f"{cell:<{width}}" for cell, width in zip(row[:2], widths[:2], strict=True))
-        right = (f"{cell:>{width}}" for cell, width in zip(row[2:], widths[2:], strict=True))
-        yield "  ".join([*left, *right]).rstrip()
-
-
 def cause_lines(report: VerificationReport) -> list[str]:
     """Each layer's causes."""
     return [f"{layer.layer}: {cause}" for layer in report.layers for cause in layer.causes]
+
+
+def cause_text(cause: Cause) -> str:
+    """How many codes, why, and the rate that a law of the rule expects, where there is one."""
+    of = "" if cause.free == cause.elements else f" of the {_short(cause.free)} that are not clamped"
+    law = "" if cause.expected is None else f" (expected rate {cause.expected:.2%}{of}, seen {cause.seen:.2%})"
+    return f"{cause.count:,} of {_short(cause.elements)} codes: {cause.text}{law}"
+
+
+def _short(count: int) -> str:
+    return f"{count / 1e6:.2f} M" if count >= 1_000_000 else f"{count:,}"
 
 
 def first_lines(report: VerificationReport) -> list[str]:

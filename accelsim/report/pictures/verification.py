@@ -6,7 +6,7 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from accelsim.report.pictures.plot import COMPONENT_COLORS
+from accelsim.report.pictures.figure import COMPONENT_COLORS
 from accelsim.report.pictures.roofline import GRID
 from accelsim.verification import VerificationReport
 

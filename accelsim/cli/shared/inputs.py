@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from accelsim.cli.console import note
+from accelsim.cli.shared.console import note
 from accelsim.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Arrays = dict[str, NDArray[Any]]
 
 
 def shipped_inputs(model: str) -> Path | None:
@@ -18,29 +24,31 @@ def shipped_inputs(model: str) -> Path | None:
     return None if found is None else inputs_beside(found)
 
 
-def given_or_shipped(model: str, given: str | None, *, option: str) -> str | None:
-    """The file of inputs to read: the one given (or a packaged workload's, by name), else what ships with ``model``, said on stderr.
+def optional_arrays(model: str, given: str | None, *, option: str) -> tuple[Arrays | None, NDArray[Any] | None]:
+    """Arrays and labels of the file given (or of a packaged workload's, by name), else of what ships with ``model``, said on stderr.
 
     None where neither exists.
     """
+    from accelsim.simulation import read_inputs
+
     if given is not None:
-        return inputs_file(given)
+        return read_inputs(inputs_file(given))
     shipped = shipped_inputs(model)
     if shipped is None:
-        return None
+        return None, None
     note(f"inputs are the workload's own {shipped.name}; choose others with {option}")
-    return str(shipped)
+    return read_inputs(shipped)
 
 
-def needed_inputs(model: str, given: str | None, *, option: str) -> str:
-    """As :func:`given_or_shipped`; ModelFileError where there is no such model, InputError where it has no inputs."""
+def needed_arrays(model: str, given: str | None, *, option: str) -> tuple[Arrays, NDArray[Any] | None]:
+    """As :func:`optional_arrays`; ModelFileError where there is no such model, InputError where it has no inputs."""
     from accelsim.importers import resolve_model
 
     resolve_model(model)
-    source = given_or_shipped(model, given, option=option)
-    if source is None:
+    arrays, labels = optional_arrays(model, given, option=option)
+    if arrays is None:
         raise InputError(f"{model}: no inputs; give {option} FILE, an .npz with the key 'input' or tensor names")
-    return source
+    return arrays, labels
 
 
 def inputs_file(given: str) -> str:

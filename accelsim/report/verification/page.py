@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from html import escape
 
-from accelsim.report.verification_text import (
+from accelsim.report.lines import html_row
+from accelsim.report.verification.text import (
     HEAD,
+    RIGHT,
     cause_lines,
     cells,
     first_lines,
@@ -20,10 +22,10 @@ from accelsim.verification import VerificationReport
 
 def report_html(report: VerificationReport) -> str:
     """A fragment; every text from the model is escaped."""
-    body = "".join(_row(cells(layer)) for layer in report.layers)
+    body = "".join(html_row(cells(layer), RIGHT) for layer in report.layers)
     parts = [
         f"<p><b>{escape(heading(report))}</b><br>{escape(verdict(report))}</p>",
-        f"<table><thead>{_row(HEAD, tag='th')}</thead><tbody>{body}</tbody></table>",
+        f"<table><thead>{html_row(HEAD, RIGHT, tag='th')}</thead><tbody>{body}</tbody></table>",
         _list("Causes", cause_lines(report)),
         _list("First difference", first_lines(report)),
         _list("Parameters that differ", [f"{f.layer}: {f.kind}: {f.text}" for f in report.findings]),
@@ -38,14 +40,6 @@ def document(report: VerificationReport) -> str:
     title = escape(f"{report.model}: verification")
     head = f'<head><meta charset="utf-8"><title>{title}</title></head>'
     return f"<!doctype html>\n<html>{head}<body>{report_html(report)}</body></html>\n"
-
-
-def _row(texts: Sequence[str], *, tag: str = "td") -> str:
-    made = (
-        f'<{tag} style="text-align:{"left" if i < 2 else "right"}">{escape(text)}</{tag}>'
-        for i, text in enumerate(texts)
-    )
-    return f"<tr>{''.join(made)}</tr>"
 
 
 def _list(title: str, lines: Iterable[str]) -> str:
