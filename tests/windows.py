@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accelsim.graph import MacLayer
+from accelsim.graph import Boxes, MacLayer
 from accelsim.hardware import Engine, Memory
 from accelsim.program import Program
 
