@@ -15,7 +15,7 @@ from accelsim.graph import HostPort, Layer, Reshape, Tensor, Transpose
 from accelsim.importers.matmul import keeps_order
 from accelsim.importers.onnx.file.records import OnnxModel
 from accelsim.importers.onnx.formulas import Quantization
-from accelsim.importers.onnx.refusal import RefusalError
+from accelsim.importers.refusal import RefusalError
 from accelsim.numerics import IntFormat
 
 Shape = tuple[int, ...]

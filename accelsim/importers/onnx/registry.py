@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from accelsim.graph import (
@@ -15,7 +14,6 @@ from accelsim.graph import (
     DepthwiseConv2D,
     FloatAveragePool2D,
     FloatTableSoftmax,
-    Layer,
     LayerNorm,
     Lut,
     MatMul,
@@ -31,9 +29,11 @@ from accelsim.graph import (
     Transpose,
     TransposeConv2D,
 )
+from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.functions import UNARY
 from accelsim.importers.onnx.lower.binary import lower_float_binary
 from accelsim.importers.onnx.lower.boundary import lower_dequantize_linear, lower_identity, lower_quantize_linear
+from accelsim.importers.onnx.lower.chain import lower_arithmetic, lower_rectifier
 from accelsim.importers.onnx.lower.elementwise import (
     lower_add,
     lower_clip,
@@ -84,22 +84,13 @@ from accelsim.importers.onnx.lower.window import (
     lower_qlinear_average_pool,
     lower_qlinear_global_average_pool,
 )
-from accelsim.importers.onnx.site import Site
-from accelsim.importers.qonnx.operators import lower_arithmetic, lower_rectifier
+from accelsim.importers.registry import Lowering
 
 INTEGER = "int8, uint8 to int32"
 QOPERATOR, QDQ, CODES = "int8, uint8 (QOperator)", "2, 4, 8, 16 bits (QDQ)", "2, 4, 8, 16 bits (codes or QDQ)"
 
 
-@dataclass(frozen=True)
-class Lowering:
-    """The function that lowers an operator, the layers it makes, and what to know about it."""
-
-    function: Callable[[Site], None]
-    layers: tuple[type[Layer], ...]
-    formats: str = QDQ
-    notes: str = ""
-
+Lowerings = Mapping[str, Lowering[Callable[[NodeContext], None]]]
 
 _CONV_NOTES = "2-D; weights per tensor or per output channel; auto_pad, dilations, groups"
 _TRANSPOSED_NOTES = (
@@ -118,7 +109,7 @@ _ROWS = "with the arithmetic onnxruntime; any axis"
 _SUMS_NOTES = "constant weights; int32 codes, or folded into the layer: Cast, then Mul, Add ... with constants, then QuantizeLinear"
 _MEAN_NOTES = "constant axes; an integer sum, where ONNX Runtime has a float one: approximate"
 
-LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
+LOWERINGS: Lowerings = MappingProxyType(
     {
         "QLinearConv": Lowering(lower_qlinear_conv, (Conv2D, DepthwiseConv2D), QOPERATOR, _CONV_NOTES),
         "QLinearMatMul": Lowering(lower_qlinear_matmul, (Dense, MatMul, Transpose), QOPERATOR, _PRODUCT_NOTES),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from accelsim.importers.onnx.refusal import RefusalError
-from accelsim.importers.onnx.site import Site
+from accelsim.importers.onnx.context import NodeContext
+from accelsim.importers.refusal import RefusalError
 
 
 @dataclass(frozen=True)
@@ -18,13 +18,13 @@ class Axis:
     dilation: int
 
 
-def window(site: Site, image: tuple[int, int], kernel: tuple[int, int]) -> tuple[Axis, Axis]:
+def window(node: NodeContext, image: tuple[int, int], kernel: tuple[int, int]) -> tuple[Axis, Axis]:
     """Rows and columns of the node's window over ``image``; RefusalError where no output is left."""
-    strides, dilations = site.ints("strides", (1, 1)), site.ints("dilations", (1, 1))
-    pads = site.ints("pads", (0, 0, 0, 0))
-    auto = site.node.attributes.get("auto_pad", "NOTSET")
-    ceil = bool(site.integer("ceil_mode", 0))
-    site.need(
+    strides, dilations = node.ints("strides", (1, 1)), node.ints("dilations", (1, 1))
+    pads = node.ints("pads", (0, 0, 0, 0))
+    auto = node.attributes.get("auto_pad", "NOTSET")
+    ceil = bool(node.integer("ceil_mode", 0))
+    node.need(
         min(*kernel, *strides, *dilations) >= 1
         and min(pads) >= 0
         and max(*kernel, *strides, *dilations, *pads) < 2**20,
@@ -34,7 +34,7 @@ def window(site: Site, image: tuple[int, int], kernel: tuple[int, int]) -> tuple
     rows, columns = (
         _axis(auto, ceil, image[i], kernel[i], strides[i], dilations[i], (pads[i], pads[i + 2])) for i in (0, 1)
     )
-    site.need(
+    node.need(
         min(rows.size, columns.size) >= 1,
         f"its window {kernel} does not fit its input {image}",
         "an output that is not empty",

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import MappingProxyType
 
 from accelsim.graph import BinaryLut, Concat, Conv2D, Dense, DepthwiseConv2D, Layer, Lut, Transpose
 from accelsim.importers.onnx.functions import UNARY
-from accelsim.importers.onnx.registry import LOWERINGS, Lowering
-from accelsim.importers.qonnx.lower import lower_bipolar_quant, lower_quant, lower_trunc
+from accelsim.importers.onnx.lower.chain import lower_arithmetic, lower_rectifier
+from accelsim.importers.onnx.registry import LOWERINGS, Lowerings
 from accelsim.importers.qonnx.operators import (
-    lower_arithmetic,
     lower_average_pool,
     lower_batch_normalization,
     lower_concat,
@@ -18,9 +16,10 @@ from accelsim.importers.qonnx.operators import (
     lower_function,
     lower_global_average_pool,
     lower_product,
-    lower_rectifier,
     lower_turn,
 )
+from accelsim.importers.qonnx.quant import lower_bipolar_quant, lower_quant, lower_trunc
+from accelsim.importers.registry import Lowering
 
 _FORMATS = "1 to 16 bits (QONNX)"
 _CONVOLUTIONS: tuple[type[Layer], ...] = (Conv2D, DepthwiseConv2D)
@@ -28,7 +27,7 @@ _CHAIN = "in float32, folded into the layer before it, or a table"
 _MOVING = ("MaxPool", "GlobalMaxPool", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Pad", "Slice", "Split", "Dropout")
 _OTHERS = ("Identity", "Resize", "ReduceMax", "ReduceMin", "Softmax")
 
-QONNX_LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
+QONNX_LOWERINGS: Lowerings = MappingProxyType(
     {
         **{op: LOWERINGS[op] for op in (*_MOVING, *_OTHERS) if op in LOWERINGS},
         "Quant": Lowering(lower_quant, (Lut,), _FORMATS, "every rounding mode; one scale for activations"),

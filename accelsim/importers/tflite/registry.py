@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from accelsim.graph import (
@@ -31,6 +30,8 @@ from accelsim.graph import (
     Transpose,
     TransposeConv2D,
 )
+from accelsim.importers.registry import Lowering, OperatorSupport
+from accelsim.importers.tflite.context import Made, NodeContext
 from accelsim.importers.tflite.lower.elementwise import (
     lower_add,
     lower_leaky_relu,
@@ -56,24 +57,13 @@ from accelsim.importers.tflite.lower.shape import (
     lower_transpose,
 )
 from accelsim.importers.tflite.lower.window import lower_average_pool, lower_max_pool, lower_mean
-from accelsim.importers.tflite.site import Made, Site
-
-
-@dataclass(frozen=True)
-class Lowering:
-    """How an operator becomes a layer; ``formats`` and ``notes`` are for people."""
-
-    function: Callable[[Site], Layer | Made]
-    layers: tuple[type[Layer], ...]
-    formats: str = "int8, int16"
-    notes: str = ""
-
 
 _WEIGHTS = "int8 or int4 weights, per tensor or per channel; SAME or VALID"
+_CODES = "int8, int16"
 _MOVED = "int8, int16, int32"
 _SAME_SCALE = "input and output share scale and zero point"
 
-LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
+LOWERINGS: Mapping[str, Lowering[Callable[[NodeContext], Layer | Made]]] = MappingProxyType(
     {
         "CONV_2D": Lowering(lower_conv2d, (Conv2D,), "int8, int16x8", f"{_WEIGHTS}; stride, dilation, groups"),
         "DEPTHWISE_CONV_2D": Lowering(
@@ -91,16 +81,17 @@ LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
         "BATCH_MATMUL": Lowering(
             lower_batch_matmul,
             (MatMul, Transpose),
-            notes="equal leading axes or one right matrix; adj_x, adj_y; an operand may be constant",
+            _CODES,
+            "equal leading axes or one right matrix; adj_x, adj_y; an operand may be constant",
         ),
-        "ADD": Lowering(lower_add, (Add,), notes="broadcasting; an operand may be constant"),
-        "SUB": Lowering(lower_sub, (Sub,), notes="broadcasting; an operand may be constant"),
-        "MUL": Lowering(lower_mul, (Mul,), notes="broadcasting; an operand may be constant"),
-        "AVERAGE_POOL_2D": Lowering(lower_average_pool, (AveragePool2D,), notes=_SAME_SCALE),
-        "MAX_POOL_2D": Lowering(lower_max_pool, (MaxPool2D,), notes=_SAME_SCALE),
-        "MEAN": Lowering(lower_mean, (Mean,), notes="any constant axes, keep_dims or not"),
-        "PAD": Lowering(lower_pad, (Pad,), notes="constant paddings"),
-        "PADV2": Lowering(lower_pad, (Pad,), notes="constant paddings and fill value"),
+        "ADD": Lowering(lower_add, (Add,), _CODES, "broadcasting; an operand may be constant"),
+        "SUB": Lowering(lower_sub, (Sub,), _CODES, "broadcasting; an operand may be constant"),
+        "MUL": Lowering(lower_mul, (Mul,), _CODES, "broadcasting; an operand may be constant"),
+        "AVERAGE_POOL_2D": Lowering(lower_average_pool, (AveragePool2D,), _CODES, _SAME_SCALE),
+        "MAX_POOL_2D": Lowering(lower_max_pool, (MaxPool2D,), _CODES, _SAME_SCALE),
+        "MEAN": Lowering(lower_mean, (Mean,), _CODES, "any constant axes, keep_dims or not"),
+        "PAD": Lowering(lower_pad, (Pad,), _CODES, "constant paddings"),
+        "PADV2": Lowering(lower_pad, (Pad,), _CODES, "constant paddings and fill value"),
         "RESHAPE": Lowering(lower_reshape, (Reshape,), _MOVED, "moves nothing"),
         "SQUEEZE": Lowering(lower_reshape, (Reshape,), _MOVED, "moves nothing"),
         "EXPAND_DIMS": Lowering(lower_reshape, (Reshape,), _MOVED, "moves nothing"),
@@ -113,22 +104,22 @@ LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
             "constant bounds; begin, end and shrink masks; negative strides",
         ),
         "RESIZE_NEAREST_NEIGHBOR": Lowering(
-            lower_resize_nearest_neighbor, (ResizeNearest,), notes="constant size; align_corners, half_pixel_centers"
+            lower_resize_nearest_neighbor, (ResizeNearest,), _CODES, "constant size; align_corners, half_pixel_centers"
         ),
-        "SOFTMAX": Lowering(lower_softmax, (Softmax,), notes="over the last axis"),
-        "LOGISTIC": Lowering(lower_logistic_or_tanh, (Lut, InterpolatedLut)),
-        "TANH": Lowering(lower_logistic_or_tanh, (Lut, InterpolatedLut)),
+        "SOFTMAX": Lowering(lower_softmax, (Softmax,), _CODES, "over the last axis"),
+        "LOGISTIC": Lowering(lower_logistic_or_tanh, (Lut, InterpolatedLut), _CODES),
+        "TANH": Lowering(lower_logistic_or_tanh, (Lut, InterpolatedLut), _CODES),
         "HARD_SWISH": Lowering(lower_hard_swish, (Lut,), "int8"),
-        "RELU": Lowering(lower_relu, (Rescale,)),
-        "RELU6": Lowering(lower_relu, (Rescale,)),
-        "RELU_N1_TO_1": Lowering(lower_relu, (Rescale,)),
-        "LEAKY_RELU": Lowering(lower_leaky_relu, (LeakyRelu,)),
+        "RELU": Lowering(lower_relu, (Rescale,), _CODES),
+        "RELU6": Lowering(lower_relu, (Rescale,), _CODES),
+        "RELU_N1_TO_1": Lowering(lower_relu, (Rescale,), _CODES),
+        "LEAKY_RELU": Lowering(lower_leaky_relu, (LeakyRelu,), _CODES),
         "QUANTIZE": Lowering(lower_quantize, (Rescale,), _MOVED, "from float only at graph inputs, on the host"),
     }
 )
 """Operator name as TFLite spells it -> its lowering."""
 
-BOUNDARY: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {"DEQUANTIZE": ("int8, int16 to float32", "only at graph outputs; done by the host")}
+BOUNDARY = OperatorSupport(
+    "DEQUANTIZE", ".tflite", "int8, int16 to float32", "host", "only at graph outputs; done by the host"
 )
-"""Operators that the host carries out: formats and notes."""
+"""What the host carries out and no lowering sees."""

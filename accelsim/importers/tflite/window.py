@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from accelsim.importers.refusal import RefusalError
+from accelsim.importers.tflite.context import NodeContext
 from accelsim.importers.tflite.file.options import SAME, VALID
-from accelsim.importers.tflite.refusal import RefusalError
-from accelsim.importers.tflite.site import Site
 
 
 @dataclass(frozen=True)
@@ -25,18 +25,18 @@ def window_axis(padding: int, size: int, kernel: int, stride: int, dilation: int
 
 
 def window(
-    site: Site, image: tuple[int, int], kernel: tuple[int, int], dilation: tuple[int, int] = (1, 1)
+    node: NodeContext, image: tuple[int, int], kernel: tuple[int, int], dilation: tuple[int, int] = (1, 1)
 ) -> tuple[Axis, Axis, tuple[int, int]]:
     """Both axes of the operator's window over ``image``, and its strides; RefusalError where no output is left."""
-    strides = site.option("stride_h"), site.option("stride_w")
-    padding = site.option("padding")
-    site.need(padding in (SAME, VALID), f"its padding is {padding}", "SAME (0) or VALID (1)")
+    strides = node.option("stride_h"), node.option("stride_w")
+    padding = node.option("padding")
+    node.need(padding in (SAME, VALID), f"its padding is {padding}", "SAME (0) or VALID (1)")
     if min(*strides, *kernel, *dilation) < 1:
         raise RefusalError(
             f"its strides are {strides}, its kernel {kernel}, its dilation {dilation}", "values of at least 1"
         )
     rows, columns = (window_axis(padding, *values) for values in zip(image, kernel, strides, dilation, strict=True))
-    site.need(
+    node.need(
         min(rows.size, columns.size) >= 1,
         f"its window {kernel} does not fit its input {image}",
         "at least one output row and column",

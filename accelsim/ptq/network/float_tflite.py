@@ -9,7 +9,7 @@ import numpy as np
 
 from accelsim.errors import ModelError, UnsupportedOperatorError
 from accelsim.importers.onnx.file import OnnxModel
-from accelsim.importers.tflite import RefusalError
+from accelsim.importers.refusal import RefusalError
 from accelsim.importers.tflite.file import TfliteModel, TfliteOperator, read_tflite
 from accelsim.ptq.network.tflite_network import Call, Translation
 from accelsim.ptq.network.tflite_operators import TRANSLATIONS
@@ -35,7 +35,7 @@ def _without_float16(model: TfliteModel) -> TfliteModel:
     """Constants that the file holds as float16 under a DEQUANTIZE, in float32."""
     tensors, operators = list(model.tensors), []
     for operator in model.operators:
-        source = tensors[operator.inputs[0]] if operator.name == "DEQUANTIZE" and operator.inputs else None
+        source = tensors[operator.inputs[0]] if operator.op == "DEQUANTIZE" and operator.inputs else None
         if source is None or source.data is None or source.type != "FLOAT16":
             operators.append(operator)
             continue
@@ -58,7 +58,7 @@ def _check(model: TfliteModel) -> None:
         weights = next((tensors[i] for i in operator.inputs if i >= 0 and tensors[i].type in CODES), None)
         if weights is not None:
             raise ModelError(
-                f"{model.path}: operator {operator.index} {operator.name}: its weights {weights.name!r} are {weights.type} while its "
+                f"{model.path}: operator {operator.index} {operator.op}: its weights {weights.name!r} are {weights.type} while its "
                 "activations are float (dynamic-range quantization); convert the network without optimizations, as float32",
                 path=model.path,
             )
@@ -85,15 +85,15 @@ def _check(model: TfliteModel) -> None:
 def _translate(to: Translation, operator: TfliteOperator) -> None:
     """Every refusal names the file, the operator, its index and its output."""
     try:
-        if operator.name not in TRANSLATIONS:
+        if operator.op not in TRANSLATIONS:
             raise RefusalError("the operator cannot be quantized", ", ".join(TRANSLATIONS))
-        TRANSLATIONS[operator.name](Call(to, operator))
+        TRANSLATIONS[operator.op](Call(to, operator))
     except RefusalError as refusal:
         outputs = [to.model.tensors[i].name for i in operator.outputs]
         target = f" (output {outputs[0]!r})" if outputs else ""
         raise UnsupportedOperatorError(
-            f"{to.model.path}: operator {operator.index} {operator.name}{target}: {refusal.reason}; accepted: {refusal.accepted}",
-            operator=operator.name,
+            f"{to.model.path}: operator {operator.index} {operator.op}{target}: {refusal.reason}; accepted: {refusal.accepted}",
+            operator=operator.op,
             index=operator.index,
             output=outputs[0] if outputs else None,
         ) from refusal

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from accelsim.importers import layer_base
 from accelsim.importers.onnx import CHANNELS_FIRST, CHANNELS_LAST
 from accelsim.importers.onnx.file import Attribute, OnnxInput, OnnxModel, OnnxNode
-from accelsim.importers.tflite import RefusalError
+from accelsim.importers.refusal import RefusalError
 from accelsim.importers.tflite.file import (
     ACTIVATION_NAMES,
     NONE,
@@ -93,7 +93,7 @@ class Translation:
         source: tuple[str, ...] = ()
         for i, step in enumerate(steps):
             target = name if i == len(steps) - 1 else self.fresh(f"{tensor.name}/{step.op.lower()}")
-            label = layer_base(operator.name, operator.index) if i == 0 else ""
+            label = layer_base(operator.op, operator.index) if i == 0 else ""
             self._node(step.op, operator.index, (*source, *step.inputs), target, step.attributes, label)
             source = (target,)
         self._held[tensor.index, first] = name

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import Layer
-from accelsim.importers.account import layer_base
+from accelsim.importers.context import BaseContext
+from accelsim.importers.refusal import RefusalError
 from accelsim.importers.tflite.file.options import ACTIVATION_NAMES, NONE, RELU, RELU6, RELU_N1_TO_1
 from accelsim.importers.tflite.file.records import TfliteModel, TfliteOperator, TfliteTensor
-from accelsim.importers.tflite.refusal import RefusalError
 from accelsim.importers.tflite.rules import Rules
 from accelsim.numerics import INT4, INT8, INT16, INT32, INT64, UINT8
 
@@ -39,17 +39,12 @@ class Made:
 
 
 @dataclass(frozen=True, eq=False)
-class Site:
+class NodeContext(BaseContext):
     """An operator, the model around it, and the rules of the arithmetic that is imported for."""
 
     model: TfliteModel
-    operator: TfliteOperator
+    record: TfliteOperator
     rules: Rules
-
-    @property
-    def layer_name(self) -> str:
-        """Readable and unique: operator and its index in the file."""
-        return layer_base(self.operator.name, self.operator.index)
 
     @property
     def names(self) -> dict[str, Any]:
@@ -67,25 +62,22 @@ class Site:
             name += "_"
         return name
 
-    def need(self, condition: bool, reason: str, accepted: str) -> None:
-        """Raise :class:`RefusalError` unless ``condition``."""
-        if not condition:
-            raise RefusalError(reason, accepted)
-
     def option(self, name: str) -> int:
         """An integer or boolean option."""
-        return int(self.operator.options[name])
+        return int(self.record.options[name])
+
+    def real_option(self, name: str) -> float:
+        """A real option."""
+        return float(self.record.options[name])
 
     @property
     def output(self) -> TfliteTensor:
         """The only output."""
-        count = len(self.operator.outputs)
-        self.need(count == 1, f"it has {count} outputs", "1 output")
-        return self.model.tensors[self.operator.outputs[0]]
+        return self.model.tensors[self.only(self.record.outputs)]
 
     def optional(self, position: int) -> TfliteTensor | None:
         """Input ``position``, or None where it is absent."""
-        inputs = self.operator.inputs
+        inputs = self.record.inputs
         index = inputs[position] if position < len(inputs) else -1
         return None if index < 0 else self.model.tensors[index]
 
@@ -93,7 +85,7 @@ class Site:
         """Input ``position``, which must be there."""
         tensor = self.optional(position)
         if tensor is None:
-            raise RefusalError(f"input {position} is absent", f"a tensor as input {position}")
+            raise self.absent(position)
         return tensor
 
     def activation(self, position: int, types: Collection[str] = ACTIVATION_TYPES) -> TfliteTensor:
