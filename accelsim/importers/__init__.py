@@ -12,6 +12,7 @@ from accelsim.errors import ConfigError, ModelError, ModelFileError
 from accelsim.graph import Graph
 from accelsim.importers.account import layer_base
 from accelsim.importers.files import one_line
+from accelsim.importers.refusal import RefusalError
 from accelsim.importers.registry import OperatorSupport
 from accelsim.resources import resource_path
 
@@ -91,6 +92,7 @@ def supported_operators() -> tuple[OperatorSupport, ...]:
 
 __all__ = [
     "OperatorSupport",
+    "RefusalError",
     "layer_base",
     "load_graph",
     "one_line",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
 
+from accelsim.errors import ConfigError, GraphError, InputError, ModelError, UnsupportedOperatorError
 from accelsim.importers.account import layer_base
 from accelsim.importers.refusal import RefusalError
 
@@ -36,6 +39,32 @@ class BaseContext:
     def layer_name(self) -> str:
         """Readable and unique: operator and its index in the file."""
         return layer_base(self.record.op, self.record.index)
+
+    @property
+    def where(self) -> str:
+        """The file, the operator and its place there, as errors begin."""
+        raise NotImplementedError
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the outputs."""
+        raise NotImplementedError
+
+    @contextmanager
+    def located(self) -> Iterator[None]:
+        """Every error about the operator names the file, the operator, its index and its output."""
+        output = next(iter(self.output_names), None)
+        where = self.where if output is None else f"{self.where} (output {output!r})"
+        known: dict[str, Any] = {"operator": self.op, "index": self.record.index}
+        try:
+            yield
+        except RefusalError as refusal:
+            text = f"{where}: {refusal.reason}; accepted: {refusal.accepted}"
+            raise UnsupportedOperatorError(text, **known, output=output) from refusal
+        except UnsupportedOperatorError:
+            raise
+        except (ModelError, GraphError, ConfigError, InputError) as error:
+            raise ModelError(f"{where}: {error}", **known) from error
 
     def need(self, condition: bool, reason: str, accepted: str) -> None:
         """Raise :class:`RefusalError` unless ``condition``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from accelsim.errors import ConfigError, GraphError, InputError, ModelError, UnsupportedOperatorError
+from accelsim.errors import GraphError, ModelError
 
 
 class RefusalError(Exception):
@@ -14,21 +14,6 @@ class RefusalError(Exception):
     def __init__(self, reason: str, accepted: str) -> None:
         super().__init__(reason)
         self.reason, self.accepted = reason, accepted
-
-
-@contextmanager
-def located(where: str, *, operator: str, index: int, output: str | None) -> Iterator[None]:
-    """Every error about an operator says ``where`` it is: the file, the operator, its ``index`` and its ``output``."""
-    try:
-        yield
-    except RefusalError as refusal:
-        raise UnsupportedOperatorError(
-            f"{where}: {refusal.reason}; accepted: {refusal.accepted}", operator=operator, index=index, output=output
-        ) from refusal
-    except UnsupportedOperatorError:
-        raise
-    except (ModelError, GraphError, ConfigError, InputError) as error:
-        raise ModelError(f"{where}: {error}", operator=operator, index=index) from error
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 from accelsim.arch import Arithmetic
@@ -11,11 +10,11 @@ from accelsim.errors import ModelError
 from accelsim.graph import Graph, HostPort, Tensor
 from accelsim.importers.onnx.account import Lowered, account
 from accelsim.importers.onnx.context import NodeContext
-from accelsim.importers.onnx.file.records import FORMAT_TYPES, QONNX_OPERATORS, OnnxModel, OnnxNode
+from accelsim.importers.onnx.file.records import FORMAT_TYPES, QONNX_OPERATORS, OnnxModel
 from accelsim.importers.onnx.network import Codes, HostReal, Network, Real
 from accelsim.importers.onnx.registry import LOWERINGS, REFUSED, Lowerings
 from accelsim.importers.onnx.rules import Rules
-from accelsim.importers.refusal import RefusalError, in_file, located
+from accelsim.importers.refusal import RefusalError, in_file
 from accelsim.importers.registry import lowering_of
 from accelsim.numerics import IntFormat, Rounding
 
@@ -50,11 +49,11 @@ def build_graph(
     with in_file(model.path, "its graph inputs"):
         _read_inputs(net)
     rules, turns = Rules(arithmetic), []
-    for node in model.nodes:
-        with _located(model, node):
-            before = len(net.layers)
-            lowering_of(node.op, lowerings, REFUSED).function(NodeContext(node, net, rules))
-            turns.append(Lowered(node, tuple(layer.name for layer in net.layers[before:])))
+    for record in model.nodes:
+        node, before = NodeContext(record, net, rules), len(net.layers)
+        with node.located():
+            lowering_of(node.op, lowerings, REFUSED).function(node)
+            turns.append(Lowered(record, tuple(layer.name for layer in net.layers[before:])))
     outputs = [_output_port(net, name, float_output) for name in model.outputs]
     read = {name for layer in net.layers for name in layer.inputs} | {port.tensor for port in outputs}
     if not net.layers:
@@ -120,9 +119,3 @@ def _output_port(net: Network, name: str, float_output: FloatOutput) -> HostPort
 def _used(net: Network, read: set[str]) -> dict[str, Tensor]:
     used = read | {layer.output for layer in net.layers}
     return {name: tensor for name, tensor in net.tensors.items() if name in used}
-
-
-def _located(model: OnnxModel, node: OnnxNode) -> AbstractContextManager[None]:
-    """Every error about a node names the file, the node, its index and its output."""
-    where = f"{model.path}: node {node.index} {node.op} (output {node.outputs[0]!r})"
-    return located(where, operator=node.op, index=node.index, output=node.outputs[0])

@@ -28,6 +28,16 @@ class NodeContext(BaseContext):
     rules: Rules
 
     @property
+    def where(self) -> str:
+        """File, node and its place."""
+        return f"{self.net.model.path}: node {self.record.index} {self.op}"
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Of all outputs."""
+        return self.outputs
+
+    @property
     def inputs(self) -> tuple[str, ...]:
         """Names of the operands, empty where one is left out."""
         return self.record.inputs

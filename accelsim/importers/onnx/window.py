@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.refusal import RefusalError
-
-
-@dataclass(frozen=True)
-class Axis:
-    """One axis of a window: output size, padding in front of it, stride and dilation."""
-
-    size: int
-    before: int
-    stride: int
-    dilation: int
+from accelsim.importers.window import Axis, explicit, extent, same
 
 
 def window(node: NodeContext, image: tuple[int, int], kernel: tuple[int, int]) -> tuple[Axis, Axis]:
@@ -43,17 +34,14 @@ def window(node: NodeContext, image: tuple[int, int], kernel: tuple[int, int]) -
 
 
 def _axis(auto: object, ceil: bool, size: int, kernel: int, stride: int, dilation: int, pads: tuple[int, int]) -> Axis:
-    extent = (kernel - 1) * dilation + 1
     if auto in ("SAME_UPPER", "SAME_LOWER"):
-        out = -(-size // stride)
-        total = max((out - 1) * stride + extent - size, 0)
-        return Axis(out, (total + (auto == "SAME_LOWER")) // 2, stride, dilation)
+        return same(size, kernel, stride, dilation, odd_in_front=auto == "SAME_LOWER")
     if auto not in ("NOTSET", "VALID", ""):
         raise RefusalError(f"its auto_pad is {auto!r}", "NOTSET, VALID, SAME_UPPER, SAME_LOWER")
     before, after = pads if auto != "VALID" else (0, 0)
-    room = size + before + after - extent
-    if room < 0:
-        return Axis(0, before, stride, dilation)
-    out = (-(-room // stride) if ceil else room // stride) + 1
+    axis = explicit(size, kernel, stride, dilation, (before, after))
+    if not ceil or not axis.size:
+        return axis
+    out = axis.size + ((size + before + after - extent(kernel, dilation)) % stride > 0)
     # A window that would start behind the image and its front padding does not count.
-    return Axis(out - (ceil and (out - 1) * stride >= size + before), before, stride, dilation)
+    return replace(axis, size=out - ((out - 1) * stride >= size + before))

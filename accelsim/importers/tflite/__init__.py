@@ -7,9 +7,10 @@ from pathlib import Path
 from accelsim.arch import Arithmetic, arithmetic_named
 from accelsim.graph import Graph
 from accelsim.importers.registry import OperatorSupport, supported
-from accelsim.importers.tflite.window import window_axis
+from accelsim.importers.tflite.context import FileContext
+from accelsim.importers.tflite.window import window
 
-__all__ = ["load", "supported_operators", "window_axis"]
+__all__ = ["FileContext", "load", "supported_operators", "window"]
 
 
 def load(path: Path, *, arithmetic: Arithmetic | None = None) -> Graph:

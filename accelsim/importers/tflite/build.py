@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,9 @@ from accelsim.arch import Arithmetic
 from accelsim.errors import ModelError
 from accelsim.graph import Fate, Graph, HostPort, Layer, SourceOperator, Tensor
 from accelsim.importers.account import layer_base, own_layers
-from accelsim.importers.refusal import RefusalError, in_file, located
+from accelsim.importers.refusal import RefusalError, in_file
 from accelsim.importers.registry import lowering_of
-from accelsim.importers.tflite.context import FORMATS, Made, NodeContext, scale_of, zero_point_of
+from accelsim.importers.tflite.context import FORMATS, FileContext, Made, NodeContext, scale_of, zero_point_of
 from accelsim.importers.tflite.file.records import TfliteModel, TfliteOperator, TfliteTensor
 from accelsim.importers.tflite.registry import LOWERINGS
 from accelsim.importers.tflite.rules import Rules
@@ -37,8 +36,9 @@ def build_graph(model: TfliteModel, arithmetic: Arithmetic) -> Graph:
     layers: list[Layer] = []
     between: list[TfliteTensor] = []
     for operator in inner:
-        with _located(model, operator):
-            made = _lower(NodeContext(model, operator, rules))
+        node = NodeContext(model, operator, rules)
+        with node.located():
+            made = _lower(node)
             layers += made.layers
             between += made.tensors
     model = replace(model, tensors=(*model.tensors, *between))
@@ -102,7 +102,7 @@ def _crossing(model: TfliteModel, operator: TfliteOperator) -> Crossing | None:
     real, coded = (source, target) if operator.op == "QUANTIZE" else (target, source)
     if real.type != FLOAT:
         return None
-    with _located(model, operator):
+    with FileContext(model, operator).located():
         _check_crossing(model, operator, real, coded)
     return source, target
 
@@ -184,11 +184,3 @@ def _source(model: TfliteModel, layers: Iterable[Layer]) -> tuple[SourceOperator
             )
         )
     return tuple(made)
-
-
-def _located(model: TfliteModel, operator: TfliteOperator) -> AbstractContextManager[None]:
-    """Every error about an operator names the file, the operator, its index and its output."""
-    outputs = [model.tensors[i].name for i in operator.outputs]
-    target = f" (output {outputs[0]!r})" if outputs else ""
-    where = f"{model.path}: operator {operator.index} {operator.op}{target}"
-    return located(where, operator=operator.op, index=operator.index, output=outputs[0] if outputs else None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,11 @@ from accelsim.numerics import INT4, INT8, INT16, INT32, INT64, UINT8
 FORMATS = {"INT4": INT4, "INT8": INT8, "INT16": INT16, "INT32": INT32, "INT64": INT64, "UINT8": UINT8}
 """Graph formats of the TFLite tensor types."""
 ACTIVATION_TYPES = ("INT8", "INT16")
+MOVED_TYPES = (*ACTIVATION_TYPES, "INT32")
+BOUNDS: Mapping[int, tuple[float | None, float | None]] = {
+    NONE: (None, None), RELU: (0.0, None), RELU6: (0.0, 6.0), RELU_N1_TO_1: (-1.0, 1.0),
+}  # fmt: skip
+"""Real bounds of the fused activations."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,28 +44,21 @@ class Made:
 
 
 @dataclass(frozen=True, eq=False)
-class NodeContext(BaseContext):
-    """An operator, the model around it, and the rules of the arithmetic that is imported for."""
+class FileContext(BaseContext):
+    """An operator and the model around it, quantized or not."""
 
     model: TfliteModel
     record: TfliteOperator
-    rules: Rules
 
     @property
-    def names(self) -> dict[str, Any]:
-        """``name``, ``inputs`` and ``output`` of a layer whose only operand is input 0."""
-        return self.names_of(self.input(0))
+    def where(self) -> str:
+        """File, operator and its place."""
+        return f"{self.model.path}: operator {self.record.index} {self.op}"
 
-    def names_of(self, *operands: TfliteTensor) -> dict[str, Any]:
-        """``name``, ``inputs`` and ``output`` of a layer that reads ``operands``."""
-        return {"name": self.layer_name, "inputs": tuple(t.name for t in operands), "output": self.output.name}
-
-    def fresh(self, part: str) -> str:
-        """A name for a tensor that the file does not have."""
-        name, taken = f"{self.layer_name}/{part}", {tensor.name for tensor in self.model.tensors}
-        while name in taken:
-            name += "_"
-        return name
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Of all outputs."""
+        return tuple(self.model.tensors[i].name for i in self.record.outputs)
 
     def option(self, name: str) -> int:
         """An integer or boolean option."""
@@ -88,6 +86,36 @@ class NodeContext(BaseContext):
             raise self.absent(position)
         return tensor
 
+    def bounds(self, activation: int) -> tuple[float | None, float | None]:
+        """The least and the largest real number that a fused ``activation`` lets through; None where there is no bound."""
+        if activation not in BOUNDS:
+            name = ACTIVATION_NAMES.get(activation, str(activation))
+            raise RefusalError(f"its fused activation is {name}", "NONE, RELU, RELU6, RELU_N1_TO_1")
+        return BOUNDS[activation]
+
+
+@dataclass(frozen=True, eq=False)
+class NodeContext(FileContext):
+    """An operator of a quantized model, and the rules of the arithmetic that is imported for."""
+
+    rules: Rules
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """``name``, ``inputs`` and ``output`` of a layer whose only operand is input 0."""
+        return self.names_of(self.input(0))
+
+    def names_of(self, *operands: TfliteTensor) -> dict[str, Any]:
+        """``name``, ``inputs`` and ``output`` of a layer that reads ``operands``."""
+        return {"name": self.layer_name, "inputs": tuple(t.name for t in operands), "output": self.output.name}
+
+    def fresh(self, part: str) -> str:
+        """A name for a tensor that the file does not have."""
+        name, taken = f"{self.layer_name}/{part}", {tensor.name for tensor in self.model.tensors}
+        while name in taken:
+            name += "_"
+        return name
+
     def activation(self, position: int, types: Collection[str] = ACTIVATION_TYPES) -> TfliteTensor:
         """Input ``position``, computed at run time, of one of ``types``."""
         tensor = self.input(position)
@@ -97,6 +125,20 @@ class NodeContext(BaseContext):
             "an operand that is computed at run time",
         )
         return self.typed(tensor, types)
+
+    def elementwise(self) -> TfliteTensor:
+        """Input 0, computed at run time, of the output's type and shape."""
+        source = self.activation(0)
+        self.need(self.result().type == source.type, "its input and output differ in type", "one integer type")
+        self.output_shape_is(source.shape)
+        return source
+
+    def moved(self, types: Collection[str] = MOVED_TYPES) -> TfliteTensor:
+        """Input 0, computed at run time, whose codes become the output's as they are."""
+        source = self.activation(0, types)
+        self.result((source.type,))
+        self.same_quantization(source)
+        return source
 
     def operand(self, position: int, types: Collection[str] = ACTIVATION_TYPES) -> TfliteTensor:
         """Input ``position``, computed at run time or constant, of one of ``types``."""
@@ -166,11 +208,7 @@ class NodeContext(BaseContext):
 
     def clamp_for(self, activation: int) -> tuple[int, int]:
         """Output codes between the real bounds of ``activation``, within the output's type."""
-        bounds = {NONE: (None, None), RELU: (0.0, None), RELU6: (0.0, 6.0), RELU_N1_TO_1: (-1.0, 1.0)}
-        if activation not in bounds:
-            name = ACTIVATION_NAMES.get(activation, str(activation))
-            raise RefusalError(f"its fused activation is {name}", "NONE, RELU, RELU6, RELU_N1_TO_1")
-        least, most = bounds[activation]
+        least, most = self.bounds(activation)
         fmt = FORMATS[self.output.type]
         low = fmt.min if least is None else max(fmt.min, self._code(least))
         high = fmt.max if most is None else min(fmt.max, self._code(most))

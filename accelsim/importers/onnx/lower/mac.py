@@ -17,6 +17,7 @@ from accelsim.importers.onnx.network import Codes, Pending, Shape, Target, Weigh
 from accelsim.importers.onnx.rules import ONNXRUNTIME
 from accelsim.importers.onnx.window import window
 from accelsim.importers.refusal import RefusalError
+from accelsim.importers.window import convolution
 from accelsim.numerics import INT32, IntFormat
 from accelsim.quant import requantization_from_scales
 
@@ -99,11 +100,7 @@ def window_form(node: NodeContext, image: Codes, kernel: Shape, groups: int) -> 
     n, ic, ih, iw = image.shape
     oc, depth, kh, kw = kernel
     rows, columns = window(node, (ih, iw), (kh, kw))
-    geometry = MacGeometry(
-        n=n, ih=ih, iw=iw, ic=ic, oh=rows.size, ow=columns.size, oc=oc, kh=kh, kw=kw, stride_h=rows.stride,
-        stride_w=columns.stride, dilation_h=rows.dilation, dilation_w=columns.dilation, pad_top=rows.before,
-        pad_left=columns.before, groups=groups,
-    )  # fmt: skip
+    geometry = convolution((n, ih, iw, ic), oc, (kh, kw), (rows, columns), groups)
     depthwise = depth == 1 and groups == ic and groups > 1
     kind, operator = (DepthwiseConv2D, "DEPTHWISE_CONV_2D") if depthwise else (Conv2D, "CONV_2D")
     return Form(kind, operator, image.tensor, geometry, (n, oc, rows.size, columns.size))

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from accelsim.graph import MacGeometry, TransposeConv2D
+from accelsim.graph import TransposeConv2D
 from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.lower.mac import Form, dequantized_bias, dequantized_weights, mac, operands_of
 from accelsim.importers.onnx.lower.reduce import APPROXIMATION
 from accelsim.importers.onnx.network import Codes, Weights
 from accelsim.importers.refusal import RefusalError
+from accelsim.importers.window import Axis, transposed
 
 LARGEST = 2**20
 """Bound on strides and pads."""
-
-
-@dataclass(frozen=True)
-class _Axis:
-    """One axis: output size, rows cut off in front of it, stride."""
-
-    size: int
-    before: int
-    stride: int
 
 
 def lower_conv_transpose(node: NodeContext) -> None:
@@ -66,15 +58,13 @@ def _form(node: NodeContext, image: Codes, weights: Weights, groups: int) -> For
     oc, kh, kw, _ = weights.codes.shape
     node.need(node.ints("kernel_shape", (kh, kw)) == (kh, kw), "its kernel_shape is not its weights'", f"{(kh, kw)}")
     rows, columns = _axes(node, (ih, iw), (kh, kw))
-    geometry = MacGeometry(
-        n=n, ih=ih, iw=iw, ic=ic, oh=rows.size, ow=columns.size, oc=oc, kh=kh, kw=kw, upsample_h=rows.stride,
-        upsample_w=columns.stride, pad_top=kh - 1 - rows.before, pad_left=kw - 1 - columns.before, groups=groups,
-    )  # fmt: skip
+    output = n, rows.size, columns.size, oc
+    geometry = transposed((n, ih, iw, ic), output, (kh, kw), (rows, columns), groups)
     shape = (n, oc, rows.size, columns.size)
     return Form(TransposeConv2D, TransposeConv2D.operator, image.tensor, geometry, shape)
 
 
-def _axes(node: NodeContext, image: tuple[int, int], kernel: tuple[int, int]) -> tuple[_Axis, _Axis]:
+def _axes(node: NodeContext, image: tuple[int, int], kernel: tuple[int, int]) -> tuple[Axis, Axis]:
     strides, extra = node.ints("strides", (1, 1)), node.ints("output_padding", (0, 0))
     pads, dilations = node.ints("pads", (0, 0, 0, 0)), node.ints("dilations", (1, 1))
     node.need(dilations == (1, 1), f"its dilations are {dilations}", "dilations of 1")
@@ -93,7 +83,7 @@ def _axes(node: NodeContext, image: tuple[int, int], kernel: tuple[int, int]) ->
     return first, second
 
 
-def _axis(node: NodeContext, axis: int, full: int, same: int, stride: int, pads: tuple[int, int]) -> _Axis:
+def _axis(node: NodeContext, axis: int, full: int, same: int, stride: int, pads: tuple[int, int]) -> Axis:
     """``full`` rows of output before any are cut off; ``same`` is the size that SAME asks for (Operators.md, ConvTranspose)."""
     auto = node.attributes.get("auto_pad", "NOTSET")
     if auto not in ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER", ""):
@@ -110,4 +100,4 @@ def _axis(node: NodeContext, axis: int, full: int, same: int, stride: int, pads:
         )
         before = (full - size) // 2 if auto == "SAME_UPPER" else full - size - (full - size) // 2
     node.need(size >= 1, f"its pads leave an output of {size}", "an output that is not empty")
-    return _Axis(size, before, stride)
+    return Axis(size, before, stride)

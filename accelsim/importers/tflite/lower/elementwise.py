@@ -141,13 +141,13 @@ def lower_quantize(node: NodeContext) -> Rescale:
     """From one integer format to another: ``requant(x - z_in)`` with ``s_in / s_out`` (LiteRT kernels/quantize.cc)."""
     source = node.activation(0, QUANTIZE_TYPES)
     fmt = FORMATS[node.result(QUANTIZE_TYPES).type]
+    node.output_shape_is(source.shape)
     return _rescale(node, source, (fmt.min, fmt.max), scale_of(source) / scale_of(node.output))
 
 
 def lower_relu(node: NodeContext) -> Rescale:
     """RELU, RELU6, RELU_N1_TO_1 on their own: a rescaling that ends in their clamp (LiteRT kernels/activations.cc)."""
-    source = node.activation(0)
-    node.need(node.result().type == source.type, "its input and output differ in type", "one integer type")
+    source = node.elementwise()
     if node.rules.is_micro and node.op == "RELU6":
         # tflite-micro compares raw codes with the input's 0 and 6 (activations_common.cc).
         node.need(
@@ -160,7 +160,6 @@ def lower_relu(node: NodeContext) -> Rescale:
 
 
 def _rescale(node: NodeContext, source: TfliteTensor, clamp: tuple[int, int], ratio: float) -> Rescale:
-    node.output_shape_is(source.shape)
     shape = view(source.shape)
     return Rescale(
         **node.names,
@@ -187,9 +186,7 @@ def _ratio_requant(node: NodeContext, source: TfliteTensor, ratio: float, clamp:
 
 def lower_leaky_relu(node: NodeContext) -> LeakyRelu:
     """Two ratios: ``s_in / s_out`` and ``s_in * alpha / s_out`` (LiteRT kernels/activations.cc)."""
-    source = node.activation(0)
-    node.need(node.result().type == source.type, "its input and output differ in type", "one integer type")
-    node.output_shape_is(source.shape)
+    source = node.elementwise()
     s_in, s_out = scale_of(source), scale_of(node.output)
     alpha = node.real_option("alpha")
     node.need(math.isfinite(alpha), f"its alpha is {alpha}", "a finite alpha")

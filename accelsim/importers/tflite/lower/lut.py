@@ -27,9 +27,7 @@ DIFF_INTEGER_BITS = 5
 
 def lower_logistic_or_tanh(node: NodeContext) -> Lut | InterpolatedLut:
     """LOGISTIC and TANH: a full table for 8 bits, an interpolated one for 16."""
-    source = node.activation(0)
-    node.need(node.result().type == source.type, "its input and output differ in type", "one integer type")
-    node.output_shape_is(source.shape)
+    source = node.elementwise()
     _check_output(node, OUTPUT[node.op][source.type])
     return _full_table(node, source) if source.type == "INT8" else _interpolated(node, source)
 
@@ -116,9 +114,7 @@ def lower_hard_swish(node: NodeContext) -> Lut:
 
 def lower_softmax(node: NodeContext) -> Softmax:
     """Softmax over the last axis; 8 bits in gemmlowp fixed point, 16 bits with two tables."""
-    source = node.activation(0)
-    node.need(node.result().type == source.type, "its input and output differ in type", "one integer type")
-    node.output_shape_is(source.shape)
+    source = node.elementwise()
     node.need(
         len(source.shape) > 0 and source.elements > 0, f"its input has shape {list(source.shape)}", "at least one class"
     )

@@ -14,6 +14,7 @@ from accelsim.importers.refusal import RefusalError
 from accelsim.importers.tflite.context import FORMATS, NodeContext, scale_of, zero_point_of
 from accelsim.importers.tflite.file.records import TfliteTensor
 from accelsim.importers.tflite.window import window
+from accelsim.importers.window import convolution, transposed
 from accelsim.numerics import INT8, INT32, INT64, IntFormat, Requantization
 from accelsim.quant import requantization_from_scales
 
@@ -31,11 +32,8 @@ def lower_conv2d(node: NodeContext) -> Conv2D:
         raise RefusalError(
             f"its filter has {depth} channels and {oc} outputs, its input {ic} channels", "channels that divide evenly"
         )
-    rows, columns, strides = window(node, (ih, iw), (kh, kw), _dilation(node))
-    geometry = MacGeometry(
-        n=n, ih=ih, iw=iw, ic=ic, oh=rows.size, ow=columns.size, oc=oc, kh=kh, kw=kw, stride_h=strides[0],
-        stride_w=strides[1], pad_top=rows.before, pad_left=columns.before, groups=ic // depth, **_dilation_fields(node),
-    )  # fmt: skip
+    axes = window(node, (ih, iw), (kh, kw), _dilation(node))
+    geometry = convolution((n, ih, iw, ic), oc, (kh, kw), axes, ic // depth)
     node.output_shape_is(geometry.output_shape)
     operands = _Operands(kernel, 0, node.optional(2), grouped=depth != ic)
     return Conv2D(geometry=geometry, **_mac_fields(node, image, operands, _codes(kernel)))
@@ -51,11 +49,8 @@ def lower_depthwise_conv2d(node: NodeContext) -> DepthwiseConv2D:
             f"its filter is {list(kernel.shape)} over {ic} input channels",
             "(1, kh, kw, a multiple of the input channels)",
         )
-    rows, columns, strides = window(node, (ih, iw), (kh, kw), _dilation(node))
-    geometry = MacGeometry(
-        n=n, ih=ih, iw=iw, ic=ic, oh=rows.size, ow=columns.size, oc=oc, kh=kh, kw=kw, stride_h=strides[0],
-        stride_w=strides[1], pad_top=rows.before, pad_left=columns.before, groups=ic, **_dilation_fields(node),
-    )  # fmt: skip
+    axes = window(node, (ih, iw), (kh, kw), _dilation(node))
+    geometry = convolution((n, ih, iw, ic), oc, (kh, kw), axes, ic)
     node.output_shape_is(geometry.output_shape)
     weights = np.ascontiguousarray(np.moveaxis(_codes(kernel), 3, 0)).reshape(oc, kh, kw, 1)
     return DepthwiseConv2D(
@@ -89,17 +84,14 @@ def lower_transpose_conv(node: NodeContext) -> TransposeConv2D:
     node.need(depth == ic, f"its filter has {depth} channels, its input {ic}", "equal channels")
     if node.input(0).is_constant:
         node.output_shape_is(tuple(node.integers(0, "output sizes")))
-    out_n, oh, ow, out_c = _rank4(node, node.output)
-    rows, columns, strides = window(node, (oh, ow), (kh, kw))
+    output = out_n, oh, ow, out_c = _rank4(node, node.output)
+    rows, columns = window(node, (oh, ow), (kh, kw))
     node.need(
         (rows.size, columns.size, out_n, out_c) == (ih, iw, n, oc),
         f"an output of {list(node.output.shape)} does not shrink to its input of {list(image.shape)} under its strides",
         "an output size that the forward convolution maps to the input",
     )
-    geometry = MacGeometry(
-        n=n, ih=ih, iw=iw, ic=ic, oh=oh, ow=ow, oc=oc, kh=kh, kw=kw, upsample_h=strides[0], upsample_w=strides[1],
-        pad_top=kh - 1 - rows.before, pad_left=kw - 1 - columns.before,
-    )  # fmt: skip
+    geometry = transposed((n, ih, iw, ic), output, (kh, kw), (rows, columns))
     weights = np.ascontiguousarray(_codes(kernel)[:, ::-1, ::-1, :])
     return TransposeConv2D(
         geometry=geometry, **_mac_fields(node, image, _Operands(kernel, 0, node.optional(3)), weights)
@@ -248,7 +240,3 @@ def _rank4(node: NodeContext, tensor: TfliteTensor) -> tuple[int, int, int, int]
 
 def _dilation(node: NodeContext) -> tuple[int, int]:
     return node.option("dilation_h"), node.option("dilation_w")
-
-
-def _dilation_fields(node: NodeContext) -> dict[str, int]:
-    return {"dilation_h": node.option("dilation_h"), "dilation_w": node.option("dilation_w")}

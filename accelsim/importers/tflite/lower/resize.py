@@ -6,16 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import ResizeNearest
-from accelsim.importers.tflite.context import NodeContext
+from accelsim.importers.tflite.context import ACTIVATION_TYPES, NodeContext
 
 FRACTION_BITS = 16
 
 
 def lower_resize_nearest_neighbor(node: NodeContext) -> ResizeNearest:
     """Rows and columns of input 1, a constant."""
-    source = node.activation(0)
-    node.result((source.type,))
-    node.same_quantization(source)
+    source = node.moved(ACTIVATION_TYPES)
     size = node.integers(1, "size")
     fine = len(source.shape) == 4 and len(size) == 2 and min(*source.shape, *size) > 0
     node.need(fine, f"it resizes shape {list(source.shape)} to {size}", "an image and two sizes of at least 1")

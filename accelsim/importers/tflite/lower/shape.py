@@ -6,17 +6,13 @@ import math
 
 from accelsim.graph import Concat, Pad, Reshape, StridedSlice, Transpose
 from accelsim.importers.refusal import RefusalError
-from accelsim.importers.tflite.context import FORMATS, NodeContext, view, zero_point_of
+from accelsim.importers.tflite.context import ACTIVATION_TYPES, FORMATS, MOVED_TYPES, NodeContext, view, zero_point_of
 from accelsim.importers.tflite.file.options import NONE
-
-MOVED_TYPES = ("INT8", "INT16", "INT32")
 
 
 def lower_reshape(node: NodeContext) -> Reshape:
     """RESHAPE, SQUEEZE, EXPAND_DIMS: the output's shape in the file counts, the same codes in the same order."""
-    source = node.activation(0, MOVED_TYPES)
-    node.result((source.type,))
-    node.same_quantization(source)
+    source = node.moved()
     node.need(
         source.elements == node.output.elements,
         f"it turns shape {list(source.shape)} into {list(node.output.shape)}, another number of elements",
@@ -27,9 +23,7 @@ def lower_reshape(node: NodeContext) -> Reshape:
 
 def lower_transpose(node: NodeContext) -> Transpose:
     """Output axis i is input axis permutation[i]."""
-    source = node.activation(0, MOVED_TYPES)
-    node.result((source.type,))
-    node.same_quantization(source)
+    source = node.moved()
     rank = len(source.shape)
     given = node.integers(1, "permutation")
     permutation = tuple(axis + rank if axis < 0 else axis for axis in given)
@@ -67,9 +61,7 @@ def lower_concatenation(node: NodeContext) -> Concat:
 
 def lower_pad(node: NodeContext) -> Pad:
     """PAD fills with the zero point, PADV2 with the constant code of input 2."""
-    source = node.activation(0)
-    node.result((source.type,))
-    node.same_quantization(source)
+    source = node.moved(ACTIVATION_TYPES)
     rank = len(source.shape)
     amounts = node.integers(1, "paddings")
     node.need(
@@ -96,9 +88,7 @@ def _fill(node: NodeContext) -> int:
 
 def lower_strided_slice(node: NodeContext) -> StridedSlice:
     """``begin:end:stride`` on every axis; masks open ends and drop axes (LiteRT strided_slice.h)."""
-    source = node.activation(0, MOVED_TYPES)
-    node.result((source.type,))
-    node.same_quantization(source)
+    source = node.moved()
     begin, end, strides = (node.integers(i, what) for i, what in ((1, "begins"), (2, "ends"), (3, "strides")))
     for name in ("ellipsis_mask", "new_axis_mask", "offset"):
         node.need(not node.option(name), f"its {name} is {node.option(name)}", f"{name} 0")

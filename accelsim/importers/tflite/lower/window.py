@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from accelsim.graph import AveragePool2D, MaxPool2D, Mean
-from accelsim.importers.tflite.context import FORMATS, NodeContext, round_half_away, scale_of, view, zero_point_of
+from accelsim.importers.tflite.context import (
+    ACTIVATION_TYPES,
+    FORMATS,
+    NodeContext,
+    round_half_away,
+    scale_of,
+    view,
+    zero_point_of,
+)
 from accelsim.importers.tflite.file.records import TfliteTensor
 from accelsim.importers.tflite.window import window
 from accelsim.numerics import Requant
@@ -30,9 +38,7 @@ def lower_max_pool(node: NodeContext) -> MaxPool2D:
 
 
 def _pool_fields(node: NodeContext) -> dict[str, Any]:
-    source = node.activation(0)
-    node.result((source.type,))
-    node.same_quantization(source)
+    source = node.moved(ACTIVATION_TYPES)
     node.need(
         len(source.shape) == 4 and min(source.shape) > 0,
         f"its input has shape {list(source.shape)}",
@@ -40,7 +46,7 @@ def _pool_fields(node: NodeContext) -> dict[str, Any]:
     )
     n, h, w, c = source.shape
     kernel = node.option("filter_h"), node.option("filter_w")
-    rows, columns, strides = window(node, (h, w), kernel)
+    rows, columns = window(node, (h, w), kernel)
     low, high = node.clamp()
     node.output_shape_is((n, rows.size, columns.size, c))
     return {
@@ -48,7 +54,7 @@ def _pool_fields(node: NodeContext) -> dict[str, Any]:
         "shapes": (source.shape,),
         "shape": node.output.shape,
         "kernel": kernel,
-        "stride": strides,
+        "stride": (rows.stride, columns.stride),
         "pad": (rows.before, columns.before),
         "clamp_min": low,
         "clamp_max": high,
