@@ -10,7 +10,7 @@ from typing import Protocol
 from accelsim.arch import Arithmetic, arithmetic_named
 from accelsim.errors import ConfigError, ModelError, ModelFileError
 from accelsim.graph import Graph
-from accelsim.importers.account import layer_base
+from accelsim.importers.account import fresh_name, layer_base
 from accelsim.importers.files import one_line
 from accelsim.importers.refusal import RefusalError
 from accelsim.importers.registry import OperatorSupport
@@ -93,6 +93,7 @@ def supported_operators() -> tuple[OperatorSupport, ...]:
 __all__ = [
     "OperatorSupport",
     "RefusalError",
+    "fresh_name",
     "layer_base",
     "load_graph",
     "one_line",

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
+
 from accelsim.errors import ConfigError, GraphError, InputError, ModelError, UnsupportedOperatorError
 from accelsim.importers.account import layer_base
 from accelsim.importers.refusal import RefusalError
@@ -75,6 +77,15 @@ class BaseContext:
         """The one of ``outputs``."""
         self.need(len(outputs) == 1, f"it has {len(outputs)} outputs", "1 output")
         return outputs[0]
+
+    def broadcast(self, left: tuple[int, ...], right: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of the result of two operands."""
+        try:
+            return np.broadcast_shapes(left, right)
+        except ValueError:
+            raise RefusalError(
+                f"shapes {list(left)} and {list(right)} do not broadcast", "shapes that broadcast"
+            ) from None
 
     def absent(self, position: int) -> RefusalError:
         """What is raised where there is no input ``position``."""

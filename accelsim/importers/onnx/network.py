@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from itertools import chain, count
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import HostPort, Layer, Reshape, Tensor, Transpose
+from accelsim.importers.account import fresh_name
 from accelsim.importers.matmul import keeps_order
 from accelsim.importers.onnx.file.records import OnnxModel
 from accelsim.importers.onnx.formulas import Quantization
@@ -148,9 +148,7 @@ class Network:
 
     def fresh(self, base: str) -> str:
         """A name that neither the model nor the Graph uses."""
-        name = next(n for n in chain((base,), (f"{base}_{i}" for i in count(1))) if n not in self._taken)
-        self._taken.add(name)
-        return name
+        return fresh_name(base, self._taken)
 
     def make(self, name: str, shape: Shape, fmt: IntFormat, quantization: Quantization | None) -> Codes:
         """A tensor of ONNX shape ``shape``."""

@@ -15,7 +15,7 @@ from accelsim.importers.onnx.formulas import Floats
 from accelsim.importers.onnx.lower.chain import chain_of
 from accelsim.importers.onnx.lower.elementwise import function_of
 from accelsim.importers.onnx.lower.mac import Form, convolution_form, window_form
-from accelsim.importers.onnx.lower.shape import concat_layer, concat_shape, lower_transpose, moved
+from accelsim.importers.onnx.lower.shape import join, lower_transpose
 from accelsim.importers.onnx.network import Codes, Real
 from accelsim.importers.qonnx.quantizer import QuantizedWeights
 from accelsim.importers.refusal import RefusalError
@@ -122,9 +122,7 @@ def lower_concat(node: NodeContext) -> None:
     parts = [node.codes(i) for i in range(len(node.inputs))]
     same = {(part.format, part.quantization) for part in parts}
     node.need(len(same) == 1, "its operands differ in scale or bit-width", "one quantization for all of them")
-    shape, axis = concat_shape(node, parts)
-    out = moved(node, parts[0], shape)
-    node.net.layers.append(concat_layer(node, parts, [p.tensor for p in parts], out.tensor, shape, axis))
+    join(node, parts)
 
 
 def lower_turn(node: NodeContext) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, count
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.importers import RefusalError, layer_base
+from accelsim.importers import RefusalError, fresh_name, layer_base
 from accelsim.importers.onnx import CHANNELS_FIRST, CHANNELS_LAST
 from accelsim.importers.onnx.file import Attribute, OnnxInput, OnnxModel, OnnxNode
 from accelsim.importers.tflite import FileContext
@@ -46,9 +45,7 @@ class Translation:
 
     def fresh(self, base: str) -> str:
         """``base``, or ``base`` with the first number that makes it new."""
-        name = next(n for n in chain((base,), (f"{base}_{i}" for i in count(1))) if n not in self._taken)
-        self._taken.add(name)
-        return name
+        return fresh_name(base, self._taken)
 
     def constant(self, base: str, values: Any) -> str:
         """A constant under a name like ``base``."""

@@ -66,12 +66,18 @@ def broadcast_shape(node: NodeContext, left: Codes, right: Codes) -> Shape:
         f"its operands have {ranks[0]} and {ranks[1]} axes",
         "as many axes on both sides",
     )
-    try:
-        return np.broadcast_shapes(left.shape, right.shape)
-    except ValueError:
-        raise RefusalError(
-            f"shapes {list(left.shape)} and {list(right.shape)} do not broadcast", "shapes that broadcast"
-        ) from None
+    return node.broadcast(left.shape, right.shape)
+
+
+def padded_shape(node: NodeContext, source: Codes, given: Shape) -> Shape:
+    """The shape of a constant operand under as many axes as ``source`` has; RefusalError where it would widen that."""
+    padded = (1,) * (len(source.shape) - len(given)) + given
+    node.need(
+        len(padded) == len(source.shape) and all(b in (1, a) for a, b in zip(source.shape, padded, strict=True)),
+        f"its constant operand has shape {list(given)}, the other {list(source.shape)}",
+        "a constant that broadcasts to the other operand",
+    )
+    return padded
 
 
 def _of_codes(node: NodeContext, left: Codes, right: Codes, target: Target) -> None:
@@ -95,13 +101,7 @@ def _codes(node: NodeContext, left: Floats, right: Floats, target: Target) -> ND
 
 def _with_numbers(node: NodeContext, source: Codes, numbers: Floats, *, numbers_first: bool) -> Pending:
     """A constant number leaves a function of one code; a constant tensor one function per distinct number."""
-    rank, given = len(source.shape), numbers.shape
-    padded = (1,) * (rank - len(given)) + given
-    node.need(
-        len(given) <= rank and all(b in (1, a) for a, b in zip(source.shape, padded, strict=True)),
-        f"its constant operand has shape {list(given)}, the other {list(source.shape)}",
-        "a constant that broadcasts to the other operand",
-    )
+    padded = padded_shape(node, source, numbers.shape)
     # Told apart by their bits: 0 and -0 differ as divisors.
     bits, places = np.unique(np.ascontiguousarray(numbers).view(np.uint32), return_inverse=True)
     node.need(len(bits) <= MOST_NUMBERS, f"its constant has {len(bits)} distinct numbers", f"at most {MOST_NUMBERS}")

@@ -10,20 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.graph import Add, BinaryLut, Lut, Mul, OperandScale
+from accelsim.graph import Add, BinaryLut, Lut, Mul
+from accelsim.importers.integer_rules import LEFT_SHIFT, LEFT_SHIFT_16, scaled_sum
 from accelsim.importers.onnx import formulas, functions
 from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.formulas import Function, Quantization
-from accelsim.importers.onnx.lower.binary import broadcast_shape, float_binary, has_plain_operand
+from accelsim.importers.onnx.lower.binary import broadcast_shape, float_binary, has_plain_operand, padded_shape
 from accelsim.importers.onnx.lower.shape import table_layer
 from accelsim.importers.onnx.network import CHANNELS_LAST, Codes, Pending, Real, Shape, Target, Value, Weights, view
 from accelsim.importers.refusal import RefusalError
-from accelsim.numerics import IntFormat, Requant
-from accelsim.quant import encode_multiplier, requant_from_scales
+from accelsim.numerics import IntFormat
+from accelsim.quant import requant_from_scales
 
 Table = Callable[[Quantization, Quantization, Quantization], formulas.Codes]
-LEFT_SHIFT, LEFT_SHIFT_16 = 20, 15
-"""Bits by which TFLite scales the operands of a sum up first, 8- and 16-bit ones (LiteRT kernels/add.cc)."""
 
 
 def lower_relu(node: NodeContext) -> None:
@@ -242,13 +241,7 @@ def _with_constant(
         "codes of 8 bits at most with one scale",
     )
     _need_table(node, source)
-    rank, given = len(source.shape), constant.codes.shape
-    padded = (1,) * (rank - len(given)) + given
-    node.need(
-        len(given) <= rank and all(b in (1, a) for a, b in zip(source.shape, padded, strict=True)),
-        f"its constant operand has shape {list(given)}, the other {list(source.shape)}",
-        "a constant that broadcasts to the other operand",
-    )
+    padded = padded_shape(node, source, constant.codes.shape)
     fixed = Quantization(float(constant.scales[0]), int(constant.zero_points[0]), format_held(constant.codes))
 
     def emit(target: Target) -> None:
@@ -296,21 +289,7 @@ def _integer_layer(node: NodeContext, left: Codes, right: Codes, target: Target,
             clamp_max=target.high,
         )  # fmt: skip
         return Mul(**common, left_zero_point=a.zero_point, right_zero_point=b.zero_point, requant=requant)
-    twice = 2.0 * max(a.scale, b.scale)
-    shift = LEFT_SHIFT if to.format.bits <= formulas.TABLE_BITS else LEFT_SHIFT_16
-    multiplier, exponent = encode_multiplier(twice / (2.0**shift * to.scale))
-    requant = Requant(
-        scheme, np.array([multiplier]), np.array([exponent], np.int32), to.zero_point, target.low, target.high
-    )
-    return Add(
-        **common,
-        left=_operand(a, twice, shift),
-        right=_operand(b, twice, shift),
-        scheme=requant.scheme,
-        requant=requant,
-    )
-
-
-def _operand(known: Quantization, twice: float, shift: int) -> OperandScale:
-    multiplier, exponent = encode_multiplier(known.scale / twice)
-    return OperandScale(zero_point=known.zero_point, multiplier=multiplier, exponent=exponent, left_shift=shift)
+    clamp, shift = (target.low, target.high), LEFT_SHIFT if to.format.bits <= formulas.TABLE_BITS else LEFT_SHIFT_16
+    operands = (a.scale, a.zero_point), (b.scale, b.zero_point)
+    scales, requant = scaled_sum(scheme, operands, (to.scale, to.zero_point), clamp, shift)
+    return Add(**common, left=scales[0], right=scales[1], scheme=requant.scheme, requant=requant)

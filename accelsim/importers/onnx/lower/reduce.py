@@ -20,10 +20,8 @@ APPROXIMATION = (
 
 def lower_reduce_mean(node: NodeContext) -> None:
     """DequantizeLinear -> ReduceMean or ReduceSum -> QuantizeLinear."""
-    source = node.codes(0)
-    axes = _axes(node, len(source.shape))
+    source, axes = node.codes(0), _axes(node)
     if not axes:
-        node.result(node.value(0))
         return
     node.approximate(APPROXIMATION)
     kept, shape = _shapes(node, source, axes)
@@ -43,24 +41,28 @@ def lower_reduce_mean(node: NodeContext) -> None:
 
 def lower_reduce_extreme(node: NodeContext) -> None:
     """ReduceMax or ReduceMin of codes: order is kept by every positive scale."""
-    source = node.codes(0)
-    axes = _axes(node, len(source.shape))
+    source, axes = node.codes(0), _axes(node)
     if not axes:
-        node.result(node.value(0))
         return
     kept, shape = _shapes(node, source, axes)
     kind = ReduceMax if node.op == "ReduceMax" else ReduceMin
     _reduced(node, source, axes, moved(node, source, shape), kept, lambda fields: kind(**fields))
 
 
-def _axes(node: NodeContext, rank: int) -> tuple[int, ...]:
-    """From input 1, or the attribute of older opsets; none given means all, or none if ``noop_with_empty_axes``."""
+def _axes(node: NodeContext) -> tuple[int, ...]:
+    """From input 1, or the attribute of older opsets; none given means all, or none if ``noop_with_empty_axes``.
+
+    Without axes, the result is the operand.
+    """
+    rank = len(node.codes(0).shape)
     given = node.integers(1, "axes") if node.optional(1) is not None else node.attributes.get("axes", ())
     node.need(isinstance(given, tuple), f"its axes are {given!r}", "a list of axes")
     assert isinstance(given, tuple)
     axes = tuple(sorted({int(axis) % rank for axis in given if -rank <= axis < rank}))
     node.need(len(axes) == len(given), f"its axes are {given} for {rank} axes", "each axis once")
     every = () if node.integer("noop_with_empty_axes", 0) else tuple(range(rank))
+    if not (axes or every):
+        node.result(node.value(0))
     return axes or every
 
 

@@ -265,23 +265,28 @@ def lower_concat(node: NodeContext) -> None:
         return
     same = {(part.format, part.quantization) for part in parts}
     node.need(len(same) == 1, "its operands differ in type, scale or zero point", "equal ones, or QLinearConcat")
-    shape, axis = concat_shape(node, parts)
+    join(node, parts)
+
+
+def join(node: NodeContext, parts: list[Codes]) -> None:
+    """Codes of one quantization side by side."""
+    shape, axis = _concat_shape(node, parts)
     out = moved(node, parts[0], shape)
-    node.net.layers.append(concat_layer(node, parts, [p.tensor for p in parts], out.tensor, shape, axis))
+    node.net.layers.append(_concat_layer(node, parts, [p.tensor for p in parts], out.tensor, shape, axis))
 
 
 def _concatenation(node: NodeContext, parts: list[Codes]) -> Pending:
     """Operands of another scale pass a table first (ONNX Runtime qlinear_concat.cc)."""
-    shape, axis = concat_shape(node, parts)
+    shape, axis = _concat_shape(node, parts)
 
     def emit(target: Target) -> None:
         names = [_rescaled(node, part, i, target) for i, part in enumerate(parts)]
-        node.net.layers.append(concat_layer(node, parts, names, target.name, shape, axis))
+        node.net.layers.append(_concat_layer(node, parts, names, target.name, shape, axis))
 
     return Pending(shape, emit, "a concatenation")
 
 
-def concat_shape(node: NodeContext, parts: list[Codes]) -> tuple[Shape, int]:
+def _concat_shape(node: NodeContext, parts: list[Codes]) -> tuple[Shape, int]:
     """Shape of the concatenation in ONNX's order, and its axis; RefusalError where other axes differ."""
     first = parts[0].shape
     axis = node.axis(len(first), 0) if first else 0
@@ -295,7 +300,7 @@ def concat_shape(node: NodeContext, parts: list[Codes]) -> tuple[Shape, int]:
     return (*first[:axis], sum(p.shape[axis] for p in parts), *first[axis + 1 :]), axis
 
 
-def concat_layer(
+def _concat_layer(
     node: NodeContext, parts: list[Codes], names: list[str], output: str, shape: Shape, axis: int
 ) -> Concat:
     """The layer that joins tensors ``names``, whose ONNX shapes are those of ``parts``, into ``output``."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from accelsim.graph import FloatAveragePool2D, MaxPool2D, Mean
+from accelsim.importers.integer_rules import folded_mean
 from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.formulas import Quantization
 from accelsim.importers.onnx.lower.shape import moved
 from accelsim.importers.onnx.network import Codes, Pending, Target
 from accelsim.importers.onnx.window import window
 from accelsim.numerics import Requant
-from accelsim.quant import encode_multiplier
 
 
 def lower_max_pool(node: NodeContext) -> None:
@@ -144,7 +143,5 @@ def mean_requant(scheme: str, source: Quantization, target: Target, count: int) 
     to, shift = target.quantization, 0
     multiplier: Any = np.float32(source.scale) / (np.float32(to.scale) * np.float32(count))
     if scheme != "float32_half_even":
-        significand, exponent = encode_multiplier(source.scale / to.scale)
-        folds = min(int(math.log2(count)), 32, 31 + exponent)
-        multiplier, shift = (significand << folds) // count, exponent - folds
+        multiplier, shift = folded_mean(source.scale / to.scale, count)
     return Requant(scheme, np.array([multiplier]), np.array([shift], np.int32), to.zero_point, target.low, target.high)

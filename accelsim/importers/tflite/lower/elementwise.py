@@ -8,16 +8,14 @@ from typing import Any
 import numpy as np
 
 from accelsim.graph import Add, LeakyRelu, Mul, OperandScale, Rescale, Sub
-from accelsim.importers.refusal import RefusalError
+from accelsim.importers.integer_rules import LEFT_SHIFT, LEFT_SHIFT_16, Sum, encoded, scaled_sum
 from accelsim.importers.tflite.context import FORMATS, NodeContext, scale_of, view, zero_point_of
 from accelsim.importers.tflite.file.options import RELU, RELU6, RELU_N1_TO_1
 from accelsim.importers.tflite.file.records import TfliteTensor
 from accelsim.importers.tflite.rules import XNNPACK_8BIT_FRACTION, XNNPACK_ADD
 from accelsim.numerics import Requant
-from accelsim.quant import encode_multiplier, requant_from_scales
+from accelsim.quant import requant_from_scales
 
-LEFT_SHIFT = {"INT8": 20, "INT16": 15}
-"""Bits by which operands of a sum are scaled up first (LiteRT kernels/add.cc)."""
 XNNPACK_FRACTION_BITS = 8
 """Fractional bits of the multiplier of XNNPACK's qs8 conversions and leaky rectifiers (XNNPACK microparams-init.c)."""
 XNNPACK_ADD_BITS = 21
@@ -59,35 +57,16 @@ def _operands(node: NodeContext) -> tuple[TfliteTensor, TfliteTensor]:
     node.need(
         left.type == right.type == node.result().type, "its operands and output differ in type", "one integer type"
     )
-    try:
-        shape = np.broadcast_shapes(left.shape, right.shape)
-    except ValueError:
-        raise RefusalError(
-            f"shapes {list(left.shape)} and {list(right.shape)} do not broadcast", "shapes that broadcast"
-        ) from None
-    node.output_shape_is(shape)
+    node.output_shape_is(node.broadcast(left.shape, right.shape))
     if left.type == "INT16":
         zeros = [zero_point_of(tensor) for tensor in (left, right, node.output)]
         node.need(not any(zeros), f"16-bit operands have zero points {zeros}", "symmetric 16-bit operands")
     return left, right
 
 
-Sum = tuple[tuple[OperandScale, OperandScale], Requant]
-
-
 def _tflite_sum(node: NodeContext, left: TfliteTensor, right: TfliteTensor, scheme: str) -> Sum:
-    shift = LEFT_SHIFT[left.type]
-    twice = 2.0 * max(scale_of(left), scale_of(right))
-    low, high = node.clamp()
-    multiplier, exponent = encode_multiplier(twice / (2.0**shift * scale_of(node.output)))
-    one = np.array([multiplier], np.int32), np.array([exponent], np.int32)
-    requant = Requant(scheme, *one, zero_point_of(node.output), low, high)
-    return (_operand(left, twice, shift), _operand(right, twice, shift)), requant
-
-
-def _operand(tensor: TfliteTensor, twice: float, shift: int) -> OperandScale:
-    multiplier, exponent = encode_multiplier(scale_of(tensor) / twice)
-    return OperandScale(zero_point=zero_point_of(tensor), multiplier=multiplier, exponent=exponent, left_shift=shift)
+    first, second, to = ((scale_of(t), zero_point_of(t)) for t in (left, right, node.output))
+    return scaled_sum(scheme, (first, second), to, node.clamp(), LEFT_SHIFT if left.type == "INT8" else LEFT_SHIFT_16)
 
 
 def _xnnpack_sum(node: NodeContext, left: TfliteTensor, right: TfliteTensor) -> Sum:
@@ -180,8 +159,7 @@ def _ratio_requant(node: NodeContext, source: TfliteTensor, ratio: float, clamp:
         return Requant(
             "single", np.array([factor], np.int32), np.array([31 - XNNPACK_FRACTION_BITS], np.int32), zero, *clamp
         )
-    multiplier, exponent = encode_multiplier(ratio)
-    return Requant(scheme, np.array([multiplier], np.int32), np.array([exponent], np.int32), zero, *clamp)
+    return encoded(scheme, ratio, zero, clamp)
 
 
 def lower_leaky_relu(node: NodeContext) -> LeakyRelu:

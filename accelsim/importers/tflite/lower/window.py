@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from accelsim.graph import AveragePool2D, MaxPool2D, Mean
+from accelsim.importers.integer_rules import folded_mean
 from accelsim.importers.tflite.context import (
     ACTIVATION_TYPES,
     FORMATS,
@@ -107,9 +108,8 @@ def _mean_requant(node: NodeContext, scheme: str, multiplier: Any, shift: int, z
 
 def _folded_mean(node: NodeContext, count: int, scheme: str) -> Requant:
     """``s_in / s_out`` encoded first, then divided by ``count``, truncating."""
-    multiplier, exponent = encode_multiplier(scale_of(node.input(0)) / scale_of(node.output))
-    folds = min(count.bit_length() - 1, 32, 31 + exponent)
-    return _mean_requant(node, scheme, (multiplier << folds) // count, exponent - folds, zero_point_of(node.output))
+    encoded = folded_mean(scale_of(node.input(0)) / scale_of(node.output), count)
+    return _mean_requant(node, scheme, *encoded, zero_point_of(node.output))
 
 
 def _image_mean(node: NodeContext, count: int) -> Requant:
