@@ -64,6 +64,17 @@ class NodeContext(BaseContext):
         if sentence not in known:
             self.net.approximations[name] = (*known, sentence)
 
+    def fields(self, source: Codes, out: Codes) -> dict[str, Any]:
+        """The fields that all layers share which read ``source`` alone and write ``out``."""
+        names = {"name": self.layer_name, "inputs": (source.tensor,), "output": out.tensor}
+        return {**names, "shapes": (source.stored,), "shape": out.stored}
+
+    def image(self, source: Codes) -> tuple[int, int, int, int]:
+        """The shape of ``source``: images, channels, rows, columns."""
+        self.need(len(source.shape) == 4, f"its input has shape {list(source.shape)}", "4 dimensions")
+        n, c, h, w = source.shape
+        return n, c, h, w
+
     def result(self, value: Value) -> None:
         """What the node's output stands for."""
         self.net.values[self.output_name] = value

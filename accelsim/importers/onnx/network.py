@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.graph import HostPort, Layer, Reshape, Tensor, Transpose
+from accelsim.graph import HostPort, Layer, Reshape, Tensor
 from accelsim.importers.account import fresh_name
-from accelsim.importers.matmul import keeps_order
+from accelsim.importers.matmul import keeps_order, transposition
 from accelsim.importers.onnx.file.records import OnnxModel
 from accelsim.importers.onnx.formulas import Quantization
 from accelsim.importers.refusal import RefusalError
@@ -186,7 +186,7 @@ class Network:
         if key not in self._ordered:
             name = self.fresh(f"{codes.tensor}/{what}")
             self.tensors[name] = self._tensor(name, tuple(codes.shape[axis] for axis in order), codes, None)
-            self.layers.append(_transpose(f"transpose to {name}", codes.tensor, name, codes.stored, permutation))
+            self.layers.append(transposition(f"transpose to {name}", codes.tensor, name, codes.stored, permutation))
             self._ordered[key] = name
         return self._ordered[key]
 
@@ -201,7 +201,7 @@ class Network:
         self.tensors[name] = self._tensor(name, shape, codes, None)
         self.layers.append(make_layer(name))
         back = tuple(permutation.index(axis) for axis in range(len(order)))
-        self.layers.append(_transpose(f"transpose from {name}", name, codes.tensor, shape, back))
+        self.layers.append(transposition(f"transpose from {name}", name, codes.tensor, shape, back))
 
     def reshaped(self, layer: str, source: Codes, target: Codes, operator: str) -> None:
         """``source`` under the shape of ``target``, element for element in ONNX's order."""
@@ -211,8 +211,3 @@ class Network:
             target,
             lambda name: Reshape(name=layer, inputs=(plain,), output=name, source_operator=operator, **shapes),
         )
-
-
-def _transpose(layer: str, source: str, target: str, shape: Shape, permutation: Shape) -> Transpose:
-    out = tuple(shape[axis] for axis in permutation)
-    return Transpose(name=layer, inputs=(source,), output=target, shapes=(shape,), shape=out, permutation=permutation)

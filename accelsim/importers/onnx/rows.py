@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from accelsim.graph import Layer, Tensor, Transpose
+from accelsim.graph import Layer, Tensor
+from accelsim.importers.matmul import transposition
 from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.formulas import Quantization
 from accelsim.importers.onnx.network import Codes, Shape, Target, stored_axis
@@ -27,9 +28,9 @@ def along_axis(node: NodeContext, source: Codes, target: Target, axis: int, make
     before = _tensor(node, f"{target.name}/rows", moved, source.known)
     after = _tensor(node, f"{target.name}/by rows", moved, target.quantization)
     back = tuple(order.index(i) for i in range(rank))
-    node.net.layers.append(_transpose(f"{node.layer_name} to rows", source.tensor, before, stored, order))
+    node.net.layers.append(transposition(f"{node.layer_name} to rows", source.tensor, before, stored, order))
     node.net.layers.append(make(before, after, view))
-    node.net.layers.append(_transpose(f"{node.layer_name} from rows", after, target.name, moved, back))
+    node.net.layers.append(transposition(f"{node.layer_name} from rows", after, target.name, moved, back))
 
 
 def from_axis(node: NodeContext, source: Codes, target: Target, axis: int, make: RowMaker) -> None:
@@ -45,8 +46,3 @@ def _tensor(node: NodeContext, base: str, stored: Shape, known: Quantization) ->
     name = node.net.fresh(base)
     node.net.tensors[name] = Tensor(name, stored, known.format, known.zero_point, known.scale)
     return name
-
-
-def _transpose(name: str, source: str, target: str, shape: Shape, permutation: Shape) -> Transpose:
-    out = tuple(shape[axis] for axis in permutation)
-    return Transpose(name=name, inputs=(source,), output=target, shapes=(shape,), shape=out, permutation=permutation)

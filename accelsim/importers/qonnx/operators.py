@@ -76,15 +76,12 @@ def lower_average_pool(node: NodeContext) -> None:
 
 def lower_global_average_pool(node: NodeContext) -> None:
     """The same over all rows and columns."""
-    shape = _activation(node).shape
-    node.need(len(shape) == 4, f"its input has shape {list(shape)}", "4 dimensions")
-    _pool(node, (shape[2], shape[3]))
+    _pool(node, node.image(_activation(node))[2:])
 
 
 def _pool(node: NodeContext, kernel: tuple[int, ...]) -> None:
     image = _activation(node)
-    node.need(len(image.shape) == 4, f"its input has shape {list(image.shape)}", "4 dimensions")
-    channels, cells = image.shape[1], math.prod(kernel)
+    channels, cells = node.image(image)[1], math.prod(kernel)
     ones = np.ones((channels, *kernel, 1), np.uint8)
     form = window_form(node, image, (channels, 1, *kernel), channels)
     sums = _sums(node, image, form, ones, IntFormat(1, signed=False), np.ones(1, np.float32), cells)

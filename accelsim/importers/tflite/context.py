@@ -109,6 +109,11 @@ class NodeContext(FileContext):
         """``name``, ``inputs`` and ``output`` of a layer that reads ``operands``."""
         return {"name": self.layer_name, "inputs": tuple(t.name for t in operands), "output": self.output.name}
 
+    def fields(self, *operands: TfliteTensor) -> dict[str, Any]:
+        """The fields that all layers share which read ``operands`` and write the output as the file has them."""
+        shapes = tuple(view(operand.shape) for operand in operands)
+        return {**self.names_of(*operands), "shapes": shapes, "shape": view(self.output.shape)}
+
     def fresh(self, part: str) -> str:
         """A name for a tensor that the file does not have."""
         name, taken = f"{self.layer_name}/{part}", {tensor.name for tensor in self.model.tensors}

@@ -7,13 +7,14 @@ from accelsim.importers.tflite.context import FileContext
 from accelsim.importers.tflite.file.options import SAME, VALID
 from accelsim.importers.window import Axis, explicit, same
 
+Pair = tuple[int, int]
 
-def window(
-    node: FileContext, image: tuple[int, int], kernel: tuple[int, int], dilation: tuple[int, int] = (1, 1)
-) -> tuple[Axis, Axis]:
+
+def window(node: FileContext, image: Pair, kernel: Pair) -> tuple[Axis, Axis]:
     """Both axes of the operator's window over ``image``; RefusalError where no output is left."""
     strides = node.option("stride_h"), node.option("stride_w")
-    padding = node.option("padding")
+    padding, given = node.option("padding"), node.record.options
+    dilation = int(given.get("dilation_h", 1)), int(given.get("dilation_w", 1))
     node.need(padding in (SAME, VALID), f"its padding is {padding}", "SAME (0) or VALID (1)")
     if min(*strides, *kernel, *dilation) < 1:
         raise RefusalError(

@@ -47,9 +47,8 @@ def _convolution(call: Call, kernels: NDArray[Any], *, groups: int | None = None
         f"its weights, {units} x {depth}, do not fit {channels} channels",
         "groups of channels",
     )
-    dilation = call.option("dilation_h"), call.option("dilation_w")
-    attributes = _window(call, (kernels.shape[2], kernels.shape[3]), dilation)
-    attributes |= {"group": groups, "dilations": dilation}
+    attributes = _window(call, (kernels.shape[2], kernels.shape[3]))
+    attributes |= {"group": groups, "dilations": (call.option("dilation_h"), call.option("dilation_w"))}
     inputs = (call.read(image, first=True), call.parameter(1, kernels), *_bias(call))
     call.write(Step("Conv", inputs, attributes), *call.rectifier(), first=True)
 
@@ -58,10 +57,10 @@ def _bias(call: Call) -> tuple[str, ...]:
     return () if call.optional(2) is None else (call.parameter(2, call.values(2, "biases").reshape(-1)),)
 
 
-def _window(call: Call, kernel: Pair, dilation: Pair = (1, 1)) -> dict[str, Attribute]:
+def _window(call: Call, kernel: Pair) -> dict[str, Attribute]:
     """Kernel, strides and pads: TFLite's SAME puts the odd row and column at the end."""
     _, *image, _ = call.image().shape
-    rows, columns = window(call, (image[0], image[1]), kernel, dilation)
+    rows, columns = window(call, (image[0], image[1]), kernel)
     pads = rows.before, columns.before, rows.after(image[0], kernel[0]), columns.after(image[1], kernel[1])
     return {"kernel_shape": kernel, "strides": (rows.stride, columns.stride), "pads": pads}
 

@@ -80,13 +80,20 @@ def padded_shape(node: NodeContext, source: Codes, given: Shape) -> Shape:
     return padded
 
 
+def pair_fields(node: NodeContext, left: Codes, right: Codes, output: str) -> dict[str, Any]:
+    """What all layers of two operands share."""
+    shapes = view(left.stored), view(right.stored)
+    return {
+        "name": node.layer_name, "inputs": (left.tensor, right.tensor), "output": output, "shapes": shapes,
+        "shape": np.broadcast_shapes(*shapes),
+    }  # fmt: skip
+
+
 def _of_codes(node: NodeContext, left: Codes, right: Codes, target: Target) -> None:
     a, b = (formulas.dequantize(side.known.codes, side.known) for side in (left, right))
-    shapes = view(left.stored), view(right.stored)
     node.net.layers.append(
         BinaryLut(
-            name=node.layer_name, inputs=(left.tensor, right.tensor), output=target.name, shapes=shapes,
-            shape=np.broadcast_shapes(*shapes), source_operator=node.op.upper(),
+            **pair_fields(node, left, right, target.name), source_operator=node.op.upper(),
             table=_codes(node, a[:, None], b[None, :], target), left_min=left.format.min, right_min=right.format.min,
         )
     )  # fmt: skip

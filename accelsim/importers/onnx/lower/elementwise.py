@@ -15,7 +15,13 @@ from accelsim.importers.integer_rules import LEFT_SHIFT, LEFT_SHIFT_16, scaled_s
 from accelsim.importers.onnx import formulas, functions
 from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.formulas import Function, Quantization
-from accelsim.importers.onnx.lower.binary import broadcast_shape, float_binary, has_plain_operand, padded_shape
+from accelsim.importers.onnx.lower.binary import (
+    broadcast_shape,
+    float_binary,
+    has_plain_operand,
+    padded_shape,
+    pair_fields,
+)
 from accelsim.importers.onnx.lower.shape import table_layer
 from accelsim.importers.onnx.network import CHANNELS_LAST, Codes, Pending, Real, Shape, Target, Value, Weights, view
 from accelsim.importers.refusal import RefusalError
@@ -183,10 +189,8 @@ def _binary(node: NodeContext, left: Operand, right: Operand, operator: str) -> 
 def _float_layer(node: NodeContext, left: Codes, right: Codes, target: Target, operator: str) -> BinaryLut:
     """ONNX Runtime's own float32 formula for every pair of codes."""
     table = _table(left.known, right.known, target, operator, swapped=_is_spread(left.shape, right.shape))
-    shapes = view(left.stored), view(right.stored)
     return BinaryLut(
-        name=node.layer_name, inputs=(left.tensor, right.tensor), output=target.name, shapes=shapes,
-        shape=np.broadcast_shapes(*shapes), source_operator=operator, table=table, left_min=left.format.min,
+        **pair_fields(node, left, right, target.name), source_operator=operator, table=table, left_min=left.format.min,
         right_min=right.format.min,
     )  # fmt: skip
 
@@ -278,11 +282,7 @@ def _integer_layer(node: NodeContext, left: Codes, right: Codes, target: Target,
     """The integer rule of an arithmetic of the TFLite family."""
     a, b, to = left.known, right.known, target.quantization
     scheme = node.rules.scheme(operator)
-    shapes = view(left.stored), view(right.stored)
-    common: dict[str, Any] = {
-        "name": node.layer_name, "inputs": (left.tensor, right.tensor), "output": target.name, "shapes": shapes,
-        "shape": np.broadcast_shapes(*shapes),
-    }  # fmt: skip
+    common = pair_fields(node, left, right, target.name)
     if operator == "MUL":
         requant = requant_from_scales(
             scheme, s_in=a.scale, s_w=b.scale, s_out=to.scale, zero_point=to.zero_point, clamp_min=target.low,

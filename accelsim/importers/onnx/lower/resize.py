@@ -25,7 +25,7 @@ HALF_WIDTH = 1e-6
 def lower_resize(node: NodeContext) -> None:
     """X, roi, scales, sizes: constant scales or sizes that leave batch and channels alone."""
     source = node.codes(0)
-    node.need(len(source.shape) == 4, f"its input has shape {list(source.shape)}", "4 dimensions")
+    node.image(source)
     mode = node.attributes.get("mode", "nearest")
     node.need(mode == "nearest", f"its mode is {mode!r}", "nearest")
     policy = node.attributes.get("keep_aspect_ratio_policy", "stretch")
@@ -40,12 +40,7 @@ def lower_resize(node: NodeContext) -> None:
         scales = (np.float32(1),) * 4
     rows, columns = (_index(node, source.shape[i], shape[i], scales[i]) for i in (2, 3))
     out = moved(node, source, shape)
-    node.net.layers.append(
-        ResizeNearest(
-            name=node.layer_name, inputs=(source.tensor,), output=out.tensor, shapes=(source.stored,), shape=out.stored,
-            rows=rows, columns=columns,
-        )
-    )  # fmt: skip
+    node.net.layers.append(ResizeNearest(**node.fields(source, out), rows=rows, columns=columns))
 
 
 def _factors(node: NodeContext, source: Codes) -> tuple[Shape, tuple[np.float32, ...]]:

@@ -133,9 +133,7 @@ def lower_transpose(node: NodeContext) -> None:
     out = moved(node, source, tuple(source.shape[axis] for axis in permutation))
     order = CHANNELS_LAST if rank == 4 else tuple(range(rank))
     stored = tuple(stored_axis(permutation[axis], rank) for axis in order)
-    node.net.layers.append(
-        Transpose(**_names(node, source, out), shapes=(source.stored,), shape=out.stored, permutation=stored)
-    )
+    node.net.layers.append(Transpose(**node.fields(source, out), permutation=stored))
 
 
 def lower_pad(node: NodeContext) -> None:
@@ -161,9 +159,7 @@ def lower_pad(node: NodeContext) -> None:
     value = _fill(node, source)
     out = moved(node, source, shape)
     stored = tuple(before[axis] for axis in CHANNELS_LAST) if rank == 4 else tuple(before)
-    node.net.layers.append(
-        Pad(**_names(node, source, out), shapes=(source.stored,), shape=out.stored, before=stored, value=value)
-    )
+    node.net.layers.append(Pad(**node.fields(source, out), before=stored, value=value))
 
 
 def _fill(node: NodeContext, source: Codes) -> int:
@@ -184,9 +180,8 @@ def lower_split(node: NodeContext) -> None:
     for i, (output, size) in enumerate(zip(outputs, _pieces(node, source.shape[axis], len(outputs)), strict=True)):
         out = moved_to(node, source, (*source.shape[:axis], size, *source.shape[axis + 1 :]), output)
         begin = tuple(start if at == stored_axis(axis, rank) else 0 for at in range(rank))
-        names = {**_names(node, source, out), "name": f"{node.layer_name} piece {i}"}
-        shapes: dict[str, Any] = {"shapes": (source.stored,), "shape": out.stored}
-        node.net.layers.append(StridedSlice(**names, **shapes, begin=begin, strides=(1,) * rank))
+        fields = {**node.fields(source, out), "name": f"{node.layer_name} piece {i}"}
+        node.net.layers.append(StridedSlice(**fields, begin=begin, strides=(1,) * rank))
         start += size
 
 
@@ -233,15 +228,7 @@ def lower_slice(node: NodeContext) -> None:
     out = moved(node, source, tuple(len(r) for r in ranges))
     ordered = [ranges[axis] for axis in CHANNELS_LAST] if rank == 4 else ranges
     begin, strides = tuple(r.start for r in ordered), tuple(r.step for r in ordered)
-    node.net.layers.append(
-        StridedSlice(
-            **_names(node, source, out), shapes=(source.stored,), shape=out.stored, begin=begin, strides=strides
-        )
-    )
-
-
-def _names(node: NodeContext, source: Codes, out: Codes) -> dict[str, Any]:
-    return {"name": node.layer_name, "inputs": (source.tensor,), "output": out.tensor}
+    node.net.layers.append(StridedSlice(**node.fields(source, out), begin=begin, strides=strides))
 
 
 def lower_qlinear_concat(node: NodeContext) -> None:

@@ -30,15 +30,11 @@ def lower_max_pool(node: NodeContext) -> None:
 def lower_global_max_pool(node: NodeContext) -> None:
     """Largest code of every channel."""
     source = node.codes(0)
-    node.need(len(source.shape) == 4, f"its input has shape {list(source.shape)}", "4 dimensions")
-    n, c, h, w = source.shape
+    n, c, h, w = node.image(source)
     out, fmt = moved(node, source, (n, c, 1, 1)), source.format
     node.net.layers.append(
-        MaxPool2D(
-            name=node.layer_name, inputs=(source.tensor,), output=out.tensor, shapes=(source.stored,), shape=out.stored,
-            kernel=(h, w), stride=(1, 1), clamp_min=fmt.min, clamp_max=fmt.max,
-        )
-    )  # fmt: skip
+        MaxPool2D(**node.fields(source, out), kernel=(h, w), stride=(1, 1), clamp_min=fmt.min, clamp_max=fmt.max)
+    )
 
 
 def lower_qlinear_average_pool(node: NodeContext) -> None:
@@ -117,8 +113,7 @@ def _channels_first(node: NodeContext) -> None:
 
 def _global_average(node: NodeContext, source: Codes) -> Pending:
     """Integer sum, then one multiplier (MLAS qlgavgpool.cpp: ``s_in / (s_out * count)`` in float32)."""
-    node.need(len(source.shape) == 4, f"its input has shape {list(source.shape)}", "4 dimensions")
-    n, c, h, w = source.shape
+    n, c, h, w = node.image(source)
     known, scheme = source.known, node.rules.scheme("MEAN")
 
     def emit(target: Target) -> None:

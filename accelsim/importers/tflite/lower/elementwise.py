@@ -9,7 +9,7 @@ import numpy as np
 
 from accelsim.graph import Add, LeakyRelu, Mul, OperandScale, Rescale, Sub
 from accelsim.importers.integer_rules import LEFT_SHIFT, LEFT_SHIFT_16, Sum, encoded, scaled_sum
-from accelsim.importers.tflite.context import FORMATS, NodeContext, scale_of, view, zero_point_of
+from accelsim.importers.tflite.context import FORMATS, NodeContext, scale_of, zero_point_of
 from accelsim.importers.tflite.file.options import RELU, RELU6, RELU_N1_TO_1
 from accelsim.importers.tflite.file.records import TfliteTensor
 from accelsim.importers.tflite.rules import XNNPACK_8BIT_FRACTION, XNNPACK_ADD
@@ -42,9 +42,7 @@ def _sum_fields(node: NodeContext) -> dict[str, Any]:
     else:
         scales, requant = _tflite_sum(node, left, right, scheme)
     return {
-        **node.names_of(left, right),
-        "shapes": (view(left.shape), view(right.shape)),
-        "shape": view(node.output.shape),
+        **node.fields(left, right),
         "left": scales[0],
         "right": scales[1],
         "scheme": requant.scheme,
@@ -107,9 +105,7 @@ def lower_mul(node: NodeContext) -> Mul:
         real=node.rules.ratio(s1, s2, over=s_out),
     )
     return Mul(
-        **node.names_of(left, right),
-        shapes=(view(left.shape), view(right.shape)),
-        shape=view(node.output.shape),
+        **node.fields(left, right),
         left_zero_point=zero_point_of(left),
         right_zero_point=zero_point_of(right),
         requant=requant,
@@ -139,11 +135,8 @@ def lower_relu(node: NodeContext) -> Rescale:
 
 
 def _rescale(node: NodeContext, source: TfliteTensor, clamp: tuple[int, int], ratio: float) -> Rescale:
-    shape = view(source.shape)
     return Rescale(
-        **node.names,
-        shapes=(shape,),
-        shape=shape,
+        **node.fields(source),
         source_operator=node.op,
         input_zero_point=zero_point_of(source),
         requant=_ratio_requant(node, source, ratio, clamp),
@@ -171,12 +164,6 @@ def lower_leaky_relu(node: NodeContext) -> LeakyRelu:
     fmt = FORMATS[source.type]
     ratios = node.rules.ratio(s_in, over=s_out), node.rules.ratio(s_in, alpha, over=s_out)
     positive, negative = (_ratio_requant(node, source, ratio, (fmt.min, fmt.max)) for ratio in ratios)
-    shape = view(source.shape)
     return LeakyRelu(
-        **node.names,
-        shapes=(shape,),
-        shape=shape,
-        input_zero_point=zero_point_of(source),
-        positive=positive,
-        negative=negative,
+        **node.fields(source), input_zero_point=zero_point_of(source), positive=positive, negative=negative
     )

@@ -10,7 +10,7 @@ import numpy as np
 from accelsim.graph import InterpolatedLut, Lut, Softmax
 from accelsim.importers.refusal import RefusalError
 from accelsim.importers.tflite import gemmlowp, tables
-from accelsim.importers.tflite.context import FORMATS, NodeContext, scale_of, view, zero_point_of
+from accelsim.importers.tflite.context import FORMATS, NodeContext, scale_of, zero_point_of
 from accelsim.importers.tflite.file.records import TfliteTensor
 from accelsim.quant import encode_multiplier
 
@@ -47,8 +47,7 @@ def _full_table(node: NodeContext, source: TfliteTensor) -> Lut:
         table = tables.fixed_point_table(FIXED_POINT[node.op], scale_of(source), zero_point_of(source))
     else:
         table = tables.int8_table(FUNCTIONS[node.op], **_scales(node, source))
-    shape = view(source.shape)
-    return Lut(**node.names, shapes=(shape,), shape=shape, source_operator=node.op, table=table)
+    return Lut(**node.fields(source), source_operator=node.op, table=table)
 
 
 def _scales(node: NodeContext, source: TfliteTensor) -> dict[str, Any]:
@@ -71,11 +70,8 @@ def _interpolated(node: NodeContext, source: TfliteTensor) -> InterpolatedLut:
     )
     name: Literal["logistic", "tanh"] = "logistic" if node.op == "LOGISTIC" else "tanh"
     multiplier, shift = _table_step(scale_of(source), largest_exponent=-12 if name == "logistic" else -11)
-    shape = view(source.shape)
     return InterpolatedLut(
-        **node.names,
-        shapes=(shape,),
-        shape=shape,
+        **node.fields(source),
         source_operator=node.op,
         function=name,
         table=tables.sigmoid_table(),
@@ -107,9 +103,8 @@ def lower_hard_swish(node: NodeContext) -> Lut:
         "its output scale is below 1/128 of its input scale",
         "as TFLite requires",
     )
-    shape = view(source.shape)
     table = tables.hard_swish_table(**_scales(node, source))
-    return Lut(**node.names, shapes=(shape,), shape=shape, source_operator="HARD_SWISH", table=table)
+    return Lut(**node.fields(source), source_operator="HARD_SWISH", table=table)
 
 
 def lower_softmax(node: NodeContext) -> Softmax:

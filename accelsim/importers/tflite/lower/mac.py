@@ -32,7 +32,7 @@ def lower_conv2d(node: NodeContext) -> Conv2D:
         raise RefusalError(
             f"its filter has {depth} channels and {oc} outputs, its input {ic} channels", "channels that divide evenly"
         )
-    axes = window(node, (ih, iw), (kh, kw), _dilation(node))
+    axes = window(node, (ih, iw), (kh, kw))
     geometry = convolution((n, ih, iw, ic), oc, (kh, kw), axes, ic // depth)
     node.output_shape_is(geometry.output_shape)
     operands = _Operands(kernel, 0, node.optional(2), grouped=depth != ic)
@@ -49,7 +49,7 @@ def lower_depthwise_conv2d(node: NodeContext) -> DepthwiseConv2D:
             f"its filter is {list(kernel.shape)} over {ic} input channels",
             "(1, kh, kw, a multiple of the input channels)",
         )
-    axes = window(node, (ih, iw), (kh, kw), _dilation(node))
+    axes = window(node, (ih, iw), (kh, kw))
     geometry = convolution((n, ih, iw, ic), oc, (kh, kw), axes, ic)
     node.output_shape_is(geometry.output_shape)
     weights = np.ascontiguousarray(np.moveaxis(_codes(kernel), 3, 0)).reshape(oc, kh, kw, 1)
@@ -236,7 +236,3 @@ def _rank4(node: NodeContext, tensor: TfliteTensor) -> tuple[int, int, int, int]
     )
     n, h, w, c = tensor.shape
     return n, h, w, c
-
-
-def _dilation(node: NodeContext) -> tuple[int, int]:
-    return node.option("dilation_h"), node.option("dilation_w")

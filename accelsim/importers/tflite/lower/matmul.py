@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from accelsim.graph import MatMul, Transpose
-from accelsim.importers.matmul import ACCEPTED, Shape, keeps_order, product_of
+from accelsim.graph import MatMul
+from accelsim.importers.matmul import ACCEPTED, Shape, keeps_order, product_of, transposition
 from accelsim.importers.refusal import RefusalError
 from accelsim.importers.tflite.context import FORMATS, Made, NodeContext, scale_of, zero_point_of
 from accelsim.importers.tflite.file.records import TfliteTensor
@@ -78,10 +78,7 @@ def _ordered(node: NodeContext, made: Made, operand: TfliteTensor, order: Shape,
     moved = replace(operand, name=name, shape=shape)
     if operand.data is not None:
         return made.holding(replace(moved, data=np.ascontiguousarray(operand.data.transpose(order)))), name
-    layer = Transpose(
-        name=f"{node.layer_name} {part}", inputs=(operand.name,), output=name, shapes=(operand.shape,), shape=shape,
-        permutation=order,
-    )  # fmt: skip
+    layer = transposition(f"{node.layer_name} {part}", operand.name, name, operand.shape, order)
     return made.holding(moved).then(layer), name
 
 
@@ -89,8 +86,6 @@ def _restored(node: NodeContext, made: Made, result: str, order: Shape) -> Made:
     """The output, from ``result`` whose axis ``i`` is its axis ``order[i]``."""
     output = node.output
     shape = tuple(output.shape[axis] for axis in order)
-    back = Transpose(
-        name=f"{node.layer_name} output", inputs=(result,), output=output.name, shapes=(shape,), shape=output.shape,
-        permutation=tuple(order.index(axis) for axis in range(len(order))),
-    )  # fmt: skip
-    return made.holding(replace(output, name=result, shape=shape)).then(back)
+    back = tuple(order.index(axis) for axis in range(len(order)))
+    layer = transposition(f"{node.layer_name} output", result, output.name, shape, back)
+    return made.holding(replace(output, name=result, shape=shape)).then(layer)

@@ -27,7 +27,7 @@ def lower_resize_nearest_neighbor(node: NodeContext) -> ResizeNearest:
         else _index(source.shape[i + 1], size[i], align=align, half=half)
         for i in (0, 1)
     )
-    return ResizeNearest(**node.names, shapes=(source.shape,), shape=node.output.shape, rows=rows, columns=columns)
+    return ResizeNearest(**node.fields(source), rows=rows, columns=columns)
 
 
 def _index(size: int, out: int, *, align: bool, half: bool) -> NDArray[np.int64]:

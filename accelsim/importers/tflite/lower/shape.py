@@ -6,7 +6,7 @@ import math
 
 from accelsim.graph import Concat, Pad, Reshape, StridedSlice, Transpose
 from accelsim.importers.refusal import RefusalError
-from accelsim.importers.tflite.context import ACTIVATION_TYPES, FORMATS, MOVED_TYPES, NodeContext, view, zero_point_of
+from accelsim.importers.tflite.context import ACTIVATION_TYPES, FORMATS, MOVED_TYPES, NodeContext, zero_point_of
 from accelsim.importers.tflite.file.options import NONE
 
 
@@ -18,7 +18,7 @@ def lower_reshape(node: NodeContext) -> Reshape:
         f"it turns shape {list(source.shape)} into {list(node.output.shape)}, another number of elements",
         "shapes with as many elements",
     )
-    return Reshape(**node.names, shapes=(view(source.shape),), shape=view(node.output.shape), source_operator=node.op)
+    return Reshape(**node.fields(source), source_operator=node.op)
 
 
 def lower_transpose(node: NodeContext) -> Transpose:
@@ -33,7 +33,7 @@ def lower_transpose(node: NodeContext) -> Transpose:
         "each axis once",
     )
     node.output_shape_is(tuple(source.shape[axis] for axis in permutation))
-    return Transpose(**node.names, shapes=(source.shape,), shape=node.output.shape, permutation=permutation)
+    return Transpose(**node.fields(source), permutation=permutation)
 
 
 def lower_concatenation(node: NodeContext) -> Concat:
@@ -54,9 +54,7 @@ def lower_concatenation(node: NodeContext) -> Concat:
     )
     total = sum(part.shape[axis] for part in parts)
     node.output_shape_is((*parts[0].shape[:axis], total, *parts[0].shape[axis + 1 :]))
-    return Concat(
-        **node.names_of(*parts), shapes=tuple(part.shape for part in parts), shape=node.output.shape, axis=axis
-    )
+    return Concat(**node.fields(*parts), axis=axis)
 
 
 def lower_pad(node: NodeContext) -> Pad:
@@ -71,7 +69,7 @@ def lower_pad(node: NodeContext) -> Pad:
     )
     before, after = tuple(amounts[::2]), tuple(amounts[1::2])
     node.output_shape_is(tuple(b + size + a for b, size, a in zip(before, source.shape, after, strict=True)))
-    return Pad(**node.names, shapes=(source.shape,), shape=node.output.shape, before=before, value=_fill(node))
+    return Pad(**node.fields(source), before=before, value=_fill(node))
 
 
 def _fill(node: NodeContext) -> int:

@@ -51,9 +51,7 @@ def _pool_fields(node: NodeContext) -> dict[str, Any]:
     low, high = node.clamp()
     node.output_shape_is((n, rows.size, columns.size, c))
     return {
-        **node.names,
-        "shapes": (source.shape,),
-        "shape": node.output.shape,
+        **node.fields(source),
         "kernel": kernel,
         "stride": (rows.stride, columns.stride),
         "pad": (rows.before, columns.before),
