@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
@@ -42,21 +42,11 @@ class BaseContext:
         """Readable and unique: operator and its index in the file."""
         return layer_base(self.record.op, self.record.index)
 
-    @property
-    def where(self) -> str:
-        """The file, the operator and its place there, as errors begin."""
-        raise NotImplementedError
-
-    @property
-    def output_names(self) -> tuple[str, ...]:
-        """Names of the outputs."""
-        raise NotImplementedError
-
     @contextmanager
-    def located(self) -> Iterator[None]:
-        """Every error about the operator names the file, the operator, its index and its output."""
-        output = next(iter(self.output_names), None)
-        where = self.where if output is None else f"{self.where} (output {output!r})"
+    def naming(self, kind: str, outputs: Sequence[str]) -> Iterator[None]:
+        """Every error begins with ``kind`` (file and kind of record), and names the operator, its index and its output."""
+        output = outputs[0] if outputs else None
+        where = f"{kind} {self.record.index} {self.op}" + ("" if output is None else f" (output {output!r})")
         known: dict[str, Any] = {"operator": self.op, "index": self.record.index}
         try:
             yield

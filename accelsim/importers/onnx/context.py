@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,15 +28,9 @@ class NodeContext(BaseContext):
     net: Network
     rules: Rules
 
-    @property
-    def where(self) -> str:
-        """File, node and its place."""
-        return f"{self.net.model.path}: node {self.record.index} {self.op}"
-
-    @property
-    def output_names(self) -> tuple[str, ...]:
-        """Of all outputs."""
-        return self.outputs
+    def located(self) -> AbstractContextManager[None]:
+        """Every error about the node names the file, the node, its index and its output."""
+        return self.naming(f"{self.net.model.path}: node", self.outputs)
 
     @property
     def inputs(self) -> tuple[str, ...]:

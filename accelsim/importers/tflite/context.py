@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -50,15 +51,10 @@ class FileContext(BaseContext):
     model: TfliteModel
     record: TfliteOperator
 
-    @property
-    def where(self) -> str:
-        """File, operator and its place."""
-        return f"{self.model.path}: operator {self.record.index} {self.op}"
-
-    @property
-    def output_names(self) -> tuple[str, ...]:
-        """Of all outputs."""
-        return tuple(self.model.tensors[i].name for i in self.record.outputs)
+    def located(self) -> AbstractContextManager[None]:
+        """Every error about the operator names the file, the operator, its index and its output."""
+        outputs = [self.model.tensors[i].name for i in self.record.outputs]
+        return self.naming(f"{self.model.path}: operator", outputs)
 
     def option(self, name: str) -> int:
         """An integer or boolean option."""
