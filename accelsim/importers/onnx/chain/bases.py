@@ -1,4 +1,4 @@
-"""What a float chain of a QONNX graph starts from: integer sums, the codes of one tensor, or those of two."""
+"""What a float chain starts from: integer sums, the codes of one tensor, or those of two."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import BinaryLut, Dense, Lut, MacGeometry, MacLayer, RealFunction
-from accelsim.importers.onnx.chains import Chained, Final
+from accelsim.importers.onnx.chain.chained import Chained, Final
+from accelsim.importers.onnx.chain.quantizer import Quantizer
+from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.formulas import Floats, dequantize
 from accelsim.importers.onnx.network import Codes, Shape, view
-from accelsim.importers.onnx.refusal import RefusalError
-from accelsim.importers.onnx.site import Site
-from accelsim.importers.qonnx.quantizer import Quantizer
+from accelsim.importers.refusal import RefusalError
 from accelsim.numerics import INT32, IntFormat, Requantization, Thresholds
 from accelsim.quant import requantization_from_scales, thresholds_of
 
@@ -40,7 +40,7 @@ class Sums:
     ``divisor`` is the number of cells that an average pool divides by, in float32, after scaling.
     """
 
-    site: Site
+    node: NodeContext
     kind: type[MacLayer]
     operator: str
     image: Codes
@@ -79,7 +79,7 @@ class Sums:
 
     def settle(self, chain: Chained, final: Final, name: str) -> None:
         """The layer with thresholds, or with the multiplier and bias nearest to the chain."""
-        scheme = self.site.rules.scheme(self.operator)
+        scheme = self.node.rules.scheme(self.operator)
         self.need_int32()
         made = Codes(name, self.shape, final.quantization.format, final.quantization)
         if scheme == Thresholds.scheme:
@@ -94,7 +94,7 @@ class Sums:
 
     def need_int32(self) -> None:
         """RefusalError for sums that 32 bits may not hold."""
-        self.site.need(
+        self.node.need(
             self.reach <= INT32.max,
             f"its sums reach {self.reach}",
             "sums of at most 32 bits: narrower codes or weights",
@@ -102,7 +102,7 @@ class Sums:
 
     def _thresholds(self, chain: Chained, final: Final) -> Requantization:
         def codes(sums: Integers) -> Integers:
-            return coded(self.site, final, chain.function(self.real(sums)))
+            return coded(self.node, final, chain.function(self.real(sums)))
 
         channels = self.geometry.oc if chain.channels > 1 else 1
         return thresholds_of(codes, channels=channels, sums=(-self.reach, self.reach))
@@ -117,7 +117,7 @@ class Sums:
         to = final.quantization
         unit = self.unit / self.divisor * line.gain
         bias = np.rint(np.broadcast_to(line.offset / unit, (self.geometry.oc,)))
-        self.site.need(
+        self.node.need(
             bool((np.abs(bias) <= INT32.max).all()), f"its bias reaches {np.abs(bias).max():.3g}", f"a bias of {INT32}"
         )
         self._say(line.gain, line.offset / unit, final)
@@ -142,7 +142,7 @@ class Sums:
     def _say(self, gain: NDArray[np.float64], bias: NDArray[np.float64], final: Quantizer) -> None:
 
         def say(sentence: str) -> None:
-            self.site.approximate(sentence, layer=self._layer_name())
+            self.node.approximate(sentence, layer=self._layer_name())
 
         if (bias != np.rint(bias)).any():
             say("its floating-point bias is rounded to a multiple of s_in * s_w")
@@ -153,7 +153,7 @@ class Sums:
 
     def _layer_name(self) -> str:
         """Numbered from the second on: sums that end in several quantizers are summed once for each."""
-        base, taken = self.site.layer_name, {layer.name for layer in self.site.net.layers}
+        base, taken = self.node.layer_name, {layer.name for layer in self.node.net.layers}
         return next(name for i in count(1) if (name := base if i == 1 else f"{base} {i}") not in taken)
 
     def emit(
@@ -177,51 +177,51 @@ class Sums:
             )  # fmt: skip
 
         if self.kind is Dense:
-            self.site.net.from_plain(made, layer)
+            self.node.net.from_plain(made, layer)
         else:
-            self.site.net.layers.append(layer(made.tensor))
+            self.node.net.layers.append(layer(made.tensor))
 
 
 @dataclass(frozen=True, eq=False)
 class OneTensor:
     """Dequantized codes of one tensor of at most 8 bits: the chain becomes a table, or one per channel."""
 
-    site: Site
+    node: NodeContext
     source: Codes
     channels: int = 1
 
     def probes(self) -> Floats:
         """Every code."""
-        need_narrow(self.site, self.source)
+        need_narrow(self.node, self.source)
         return _reals(self.source)[None, :]
 
     def settle(self, chain: Chained, final: Final, name: str) -> None:
         """A Lut, or a BinaryLut whose constant operand picks the channel's column."""
-        given = coded(self.site, final, chain.function(self.probes()))
+        given = coded(self.node, final, chain.function(self.probes()))
         codes = np.atleast_2d(given).astype(final.quantization.format.dtype)
         columns, places = np.unique(codes, axis=0, return_inverse=True)
-        self.site.need(len(columns) <= 256, f"its channels need {len(columns)} tables", "at most 256 different ones")
+        self.node.need(len(columns) <= 256, f"its channels need {len(columns)} tables", "at most 256 different ones")
         shape = view(self.source.stored)
         common: dict[str, Any] = {
-            "name": self.site.layer_name, "inputs": (self.source.tensor,), "output": name, "shapes": (shape,),
-            "shape": shape, "source_operator": self.site.node.op.upper(),
+            "name": self.node.layer_name, "inputs": (self.source.tensor,), "output": name, "shapes": (shape,),
+            "shape": shape, "source_operator": self.node.op.upper(),
             "real_function": lambda real: final.codes(chain.function(real)),
         }  # fmt: skip
         low = self.source.format.min
         if len(columns) == 1:
-            self.site.net.layers.append(Lut(**common, table=columns[0].copy(), input_min=low))
+            self.node.net.layers.append(Lut(**common, table=columns[0].copy(), input_min=low))
             return
         # Both images (channels last) and everything else have their channels on the last stored axis.
         constant = places.reshape((1,) * (len(shape) - 1) + (-1,)).astype(np.uint8)
         table = np.ascontiguousarray(columns.T)
-        self.site.net.layers.append(BinaryLut(**common, table=table, left_min=low, constant=constant))
+        self.node.net.layers.append(BinaryLut(**common, table=table, left_min=low, constant=constant))
 
 
 @dataclass(frozen=True, eq=False)
 class TwoTensors:
     """``operator`` of two tensors of at most 8 bits each: the chain becomes a table of pairs."""
 
-    site: Site
+    node: NodeContext
     left: Codes
     right: Codes
     operator: Callable[[Floats, Floats], Floats]
@@ -230,20 +230,20 @@ class TwoTensors:
     def probes(self) -> Floats:
         """Every pair of codes."""
         for side in (self.left, self.right):
-            need_narrow(self.site, side)
+            need_narrow(self.node, side)
         a, b = _reals(self.left), _reals(self.right)
         return self.operator(a[:, None], b[None, :]).reshape(1, -1)
 
     def settle(self, chain: Chained, final: Final, name: str) -> None:
         """A BinaryLut."""
-        self.site.need(chain.channels == 1, "constants after it differ by channel", "one number for all channels")
-        given = coded(self.site, final, chain.function(self.probes()))
+        self.node.need(chain.channels == 1, "constants after it differ by channel", "one number for all channels")
+        given = coded(self.node, final, chain.function(self.probes()))
         codes = given.astype(final.quantization.format.dtype)
         shapes = view(self.left.stored), view(self.right.stored)
-        self.site.net.layers.append(
+        self.node.net.layers.append(
             BinaryLut(
-                name=self.site.layer_name, inputs=(self.left.tensor, self.right.tensor), output=name, shapes=shapes,
-                shape=np.broadcast_shapes(*shapes), source_operator=self.site.node.op.upper(),
+                name=self.node.layer_name, inputs=(self.left.tensor, self.right.tensor), output=name, shapes=shapes,
+                shape=np.broadcast_shapes(*shapes), source_operator=self.node.op.upper(),
                 table=codes.reshape(len(self.left.known.codes), -1), left_min=self.left.format.min,
                 right_min=self.right.format.min,
                 real_function=lambda a, b: final.codes(chain.function(self.operator(a, b))),
@@ -251,9 +251,9 @@ class TwoTensors:
         )  # fmt: skip
 
 
-def coded(site: Site, final: Final, real: Floats) -> Integers:
+def coded(node: NodeContext, final: Final, real: Floats) -> Integers:
     """Codes of what a chain makes; RefusalError where that is no number, as 0 / 0."""
-    site.need(
+    node.need(
         not bool(np.isnan(real).any()),
         "the float operators before its quantizer make NaN of some codes",
         "operators that are defined at every code of their input",
@@ -267,20 +267,20 @@ def _reals(source: Codes) -> Floats:
     return dequantize(np.where(codes == 0, 1, codes) if source.format.bipolar else codes, source.known)
 
 
-def need_narrow(site: Site, source: Codes) -> None:
+def need_narrow(node: NodeContext, source: Codes) -> None:
     """RefusalError for codes of which there are too many for a table."""
     bits = source.format.bits
-    site.need(bits <= MAX_TABLE_BITS, f"tensor {source.tensor!r} has {bits} bits", f"at most {MAX_TABLE_BITS}")
+    node.need(bits <= MAX_TABLE_BITS, f"tensor {source.tensor!r} has {bits} bits", f"at most {MAX_TABLE_BITS}")
 
 
-def per_channel(site: Site, given: Floats, before: Chained) -> Floats:
+def per_channel(node: NodeContext, given: Floats, before: Chained) -> Floats:
     """A constant operand as a column (C, 1) or (1, 1), where it differs by channel alone."""
     if given.size == 1:
         return given.reshape(1, 1)
     axis, shape = before.axis, before.shape
     padded = (1,) * (len(shape) - given.ndim) + given.shape
     wanted = tuple(size if i == axis else 1 for i, size in enumerate(shape))
-    site.need(
+    node.need(
         padded == wanted,
         f"its constant operand has shape {list(given.shape)}, the other {list(shape)}",
         "one number, or one per channel",

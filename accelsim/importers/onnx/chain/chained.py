@@ -1,8 +1,8 @@
-"""Float32 operators between a quantized layer and the Quant node after it, kept as one function per channel.
+"""Float32 operators between a quantized layer and the quantizer after it, kept as one function per channel.
 
-A QONNX graph is executed node by node in float32 (qonnx/core/onnx_exec.py), and so is the chain. From integer sums to codes
-it is a function of one number; the layer gets that function as multi-thresholds, a table, or, under an arithmetic without
-thresholds, as one multiplier and an integer bias.
+A QONNX graph is executed node by node in float32 (qonnx/core/onnx_exec.py), as ONNX Runtime executes what follows its integer
+operators, and so is the chain. From integer sums to codes it is a function of one number; the layer gets that function as
+multi-thresholds, a table, or, under an arithmetic without thresholds, as one multiplier and an integer bias.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from accelsim.importers.onnx.formulas import Codes as CodeArray
 from accelsim.importers.onnx.formulas import Floats, Quantization
 from accelsim.importers.onnx.network import Pending, Shape, Target
-from accelsim.importers.onnx.refusal import RefusalError
+from accelsim.importers.refusal import RefusalError
 
 Function = Callable[[Floats], Floats]
 Doubles = NDArray[np.float64]

@@ -3,50 +3,54 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.importers.account import layer_base
-from accelsim.importers.onnx.file.records import FORMAT_TYPES, OnnxNode, type_name
-from accelsim.importers.onnx.formulas import ACCEPTED, MAX_BITS, Quantization, dequantize, format_of, quantize
+from accelsim.importers.context import BaseContext
+from accelsim.importers.onnx.file.records import FORMAT_TYPES, Attribute, OnnxNode, type_name
+from accelsim.importers.onnx.formulas import ACCEPTED, MAX_BITS, Floats, Quantization, dequantize, format_of, quantize
 from accelsim.importers.onnx.network import Codes, Network, Pending, Real, Target, Value, Weights
-from accelsim.importers.onnx.refusal import RefusalError
 from accelsim.importers.onnx.rules import Rules
+from accelsim.importers.refusal import RefusalError
 from accelsim.numerics import IntFormat
 
 
 @dataclass(frozen=True, eq=False)
-class Site:
+class NodeContext(BaseContext):
     """A node, the network made so far, and the rules of the arithmetic that is imported for."""
 
-    node: OnnxNode
+    record: OnnxNode
     net: Network
     rules: Rules
 
+    def located(self) -> AbstractContextManager[None]:
+        """Every error about the node names the file, the node, its index and its output."""
+        return self.naming(f"{self.net.model.path}: node", self.outputs)
+
     @property
-    def layer_name(self) -> str:
-        """Readable and unique: operator and its index in the file."""
-        return layer_base(self.node.op, self.node.index)
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the operands, empty where one is left out."""
+        return self.record.inputs
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the results, empty where one is left out."""
+        return self.record.outputs
+
+    @property
+    def attributes(self) -> Mapping[str, Attribute]:
+        """As the file has them."""
+        return self.record.attributes
 
     @property
     def output_name(self) -> str:
         """Name of the only output."""
-        self.need(len(self.node.outputs) == 1, f"it has {len(self.node.outputs)} outputs", "1 output")
-        return self.node.outputs[0]
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """Names of all outputs; none may be left out."""
-        self.need(all(self.node.outputs), "one of its outputs has no name", "outputs that all have names")
-        return self.node.outputs
-
-    def need(self, condition: bool, reason: str, accepted: str) -> None:
-        """Raise :class:`RefusalError` unless ``condition``."""
-        if not condition:
-            raise RefusalError(reason, accepted)
+        return self.only(self.outputs)
 
     def approximate(self, sentence: str, *, layer: str = "") -> None:
         """Record that a layer, the node's own unless named, is not what its runtime computes bit for bit, and how it differs."""
@@ -55,20 +59,31 @@ class Site:
         if sentence not in known:
             self.net.approximations[name] = (*known, sentence)
 
+    def fields(self, source: Codes, out: Codes) -> dict[str, Any]:
+        """The fields that all layers share which read ``source`` alone and write ``out``."""
+        names = {"name": self.layer_name, "inputs": (source.tensor,), "output": out.tensor}
+        return {**names, "shapes": (source.stored,), "shape": out.stored}
+
+    def image(self, source: Codes) -> tuple[int, int, int, int]:
+        """The shape of ``source``: images, channels, rows, columns."""
+        self.need(len(source.shape) == 4, f"its input has shape {list(source.shape)}", "4 dimensions")
+        n, c, h, w = source.shape
+        return n, c, h, w
+
     def result(self, value: Value) -> None:
         """What the node's output stands for."""
         self.net.values[self.output_name] = value
 
     def optional(self, position: int) -> Value | None:
         """Input ``position``, or None where it is absent."""
-        name = self.node.inputs[position] if position < len(self.node.inputs) else ""
+        name = self.inputs[position] if position < len(self.inputs) else ""
         return self.net.values[name] if name else None
 
     def value(self, position: int) -> Value:
         """Input ``position``, which must be there."""
         value = self.optional(position)
         if value is None:
-            raise RefusalError(f"input {position} is absent", f"a tensor as input {position}")
+            raise self.absent(position)
         return value
 
     def codes(self, position: int) -> Codes:
@@ -78,16 +93,14 @@ class Site:
             return value.codes
         if isinstance(value, Codes):
             return value
-        raise RefusalError(
-            f"input {position}, {self.node.inputs[position]!r}, is {_kind(value)}", "quantized activations"
-        )
+        raise RefusalError(f"input {position}, {self.inputs[position]!r}, is {_kind(value)}", "quantized activations")
 
     def scaled(self, position: int, scale: int, zero_point: int) -> Codes:
         """Input ``position`` of a QLinear operator, with the scale and zero point among the other inputs."""
         value = self.value(position)
         if not isinstance(value, Codes):
             raise RefusalError(
-                f"input {position}, {self.node.inputs[position]!r}, is {_kind(value)}",
+                f"input {position}, {self.inputs[position]!r}, is {_kind(value)}",
                 "codes that are computed at run time",
             )
         given = self.quantization(scale, zero_point, value.format)
@@ -165,21 +178,21 @@ class Site:
 
     def integer(self, name: str, default: int) -> int:
         """An integer attribute."""
-        value = self.node.attributes.get(name, default)
+        value = self.attributes.get(name, default)
         self.need(isinstance(value, int), f"its attribute {name} is {value!r}", "an integer")
         assert isinstance(value, int)
         return value
 
     def number(self, name: str, default: float) -> float:
         """A real attribute."""
-        value = self.node.attributes.get(name, default)
+        value = self.attributes.get(name, default)
         self.need(isinstance(value, float) and math.isfinite(value), f"its attribute {name} is {value!r}", "a number")
         assert isinstance(value, float)
         return value
 
     def ints(self, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
         """An attribute that is a list of as many integers as ``default``, which stands for it where it is absent."""
-        value = self.node.attributes.get(name, default)
+        value = self.attributes.get(name, default)
         fine = isinstance(value, tuple) and len(value) == len(default) and all(isinstance(i, int) for i in value)
         self.need(fine, f"its attribute {name} is {value!r}", f"{len(default)} integers")
         assert isinstance(value, tuple)
@@ -196,13 +209,13 @@ class Site:
         self.result(settle(self, pending, self.output_name, quantization))
 
 
-def settle(site: Site, pending: Pending, name: str, to: Quantization) -> Codes:
+def settle(node: NodeContext, pending: Pending, name: str, to: Quantization) -> Codes:
     """Make the layer of ``pending`` with its codes in tensor ``name``."""
     bounds = np.array([pending.least, pending.most], dtype=np.float32)
     low, high = (int(code) for code in quantize(bounds, to))
     real = dequantize(np.array([to.format.min, to.format.max]), to)
     pending.emit(Target(name, to, low, high, bool(pending.least > real[0] or pending.most < real[1])))
-    return site.net.make(name, pending.shape, to.format, to)
+    return node.net.make(name, pending.shape, to.format, to)
 
 
 def dequantized(weights: Weights) -> NDArray[np.float32]:
@@ -213,6 +226,15 @@ def dequantized(weights: Weights) -> NDArray[np.float32]:
     scales, zeros = (v if v.size == 1 else v.reshape(shape) for v in (weights.scales, weights.zero_points))
     real: NDArray[np.float32] = scales.astype(np.float32) * (weights.codes.astype(np.int64) - zeros).astype(np.float32)
     return real.reshape(weights.codes.shape)
+
+
+def numbers(node: NodeContext, position: int, what: str) -> Floats:
+    """A constant input as float32 numbers."""
+    value = node.value(position)
+    real = dequantized(value) if isinstance(value, Weights) else node.array(position, what)
+    fine = real.dtype.kind in "fiu" and real.size > 0 and bool(np.isfinite(real).all())
+    node.need(fine, f"its {what} is {real.dtype} of shape {list(real.shape)}", "finite numbers")
+    return np.asarray(real, np.float32)
 
 
 def _kind(value: Value) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,16 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import Layer
-from accelsim.importers.account import layer_base
+from accelsim.importers.context import BaseContext
+from accelsim.importers.refusal import RefusalError
 from accelsim.importers.tflite.file.options import ACTIVATION_NAMES, NONE, RELU, RELU6, RELU_N1_TO_1
 from accelsim.importers.tflite.file.records import TfliteModel, TfliteOperator, TfliteTensor
-from accelsim.importers.tflite.refusal import RefusalError
 from accelsim.importers.tflite.rules import Rules
 from accelsim.numerics import INT4, INT8, INT16, INT32, INT64, UINT8
 
 FORMATS = {"INT4": INT4, "INT8": INT8, "INT16": INT16, "INT32": INT32, "INT64": INT64, "UINT8": UINT8}
 """Graph formats of the TFLite tensor types."""
 ACTIVATION_TYPES = ("INT8", "INT16")
+MOVED_TYPES = (*ACTIVATION_TYPES, "INT32")
+BOUNDS: Mapping[int, tuple[float | None, float | None]] = {
+    NONE: (None, None), RELU: (0.0, None), RELU6: (0.0, 6.0), RELU_N1_TO_1: (-1.0, 1.0),
+}  # fmt: skip
+"""Real bounds of the fused activations."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,17 +45,56 @@ class Made:
 
 
 @dataclass(frozen=True, eq=False)
-class Site:
-    """An operator, the model around it, and the rules of the arithmetic that is imported for."""
+class FileContext(BaseContext):
+    """An operator and the model around it, quantized or not."""
 
     model: TfliteModel
-    operator: TfliteOperator
-    rules: Rules
+    record: TfliteOperator
+
+    def located(self) -> AbstractContextManager[None]:
+        """Every error about the operator names the file, the operator, its index and its output."""
+        outputs = [self.model.tensors[i].name for i in self.record.outputs]
+        return self.naming(f"{self.model.path}: operator", outputs)
+
+    def option(self, name: str) -> int:
+        """An integer or boolean option."""
+        return int(self.record.options[name])
+
+    def real_option(self, name: str) -> float:
+        """A real option."""
+        return float(self.record.options[name])
 
     @property
-    def layer_name(self) -> str:
-        """Readable and unique: operator and its index in the file."""
-        return layer_base(self.operator.name, self.operator.index)
+    def output(self) -> TfliteTensor:
+        """The only output."""
+        return self.model.tensors[self.only(self.record.outputs)]
+
+    def optional(self, position: int) -> TfliteTensor | None:
+        """Input ``position``, or None where it is absent."""
+        inputs = self.record.inputs
+        index = inputs[position] if position < len(inputs) else -1
+        return None if index < 0 else self.model.tensors[index]
+
+    def input(self, position: int) -> TfliteTensor:
+        """Input ``position``, which must be there."""
+        tensor = self.optional(position)
+        if tensor is None:
+            raise self.absent(position)
+        return tensor
+
+    def bounds(self, activation: int) -> tuple[float | None, float | None]:
+        """The least and the largest real number that a fused ``activation`` lets through; None where there is no bound."""
+        if activation not in BOUNDS:
+            name = ACTIVATION_NAMES.get(activation, str(activation))
+            raise RefusalError(f"its fused activation is {name}", "NONE, RELU, RELU6, RELU_N1_TO_1")
+        return BOUNDS[activation]
+
+
+@dataclass(frozen=True, eq=False)
+class NodeContext(FileContext):
+    """An operator of a quantized model, and the rules of the arithmetic that is imported for."""
+
+    rules: Rules
 
     @property
     def names(self) -> dict[str, Any]:
@@ -60,41 +105,17 @@ class Site:
         """``name``, ``inputs`` and ``output`` of a layer that reads ``operands``."""
         return {"name": self.layer_name, "inputs": tuple(t.name for t in operands), "output": self.output.name}
 
+    def fields(self, *operands: TfliteTensor) -> dict[str, Any]:
+        """The fields that all layers share which read ``operands`` and write the output as the file has them."""
+        shapes = tuple(view(operand.shape) for operand in operands)
+        return {**self.names_of(*operands), "shapes": shapes, "shape": view(self.output.shape)}
+
     def fresh(self, part: str) -> str:
         """A name for a tensor that the file does not have."""
         name, taken = f"{self.layer_name}/{part}", {tensor.name for tensor in self.model.tensors}
         while name in taken:
             name += "_"
         return name
-
-    def need(self, condition: bool, reason: str, accepted: str) -> None:
-        """Raise :class:`RefusalError` unless ``condition``."""
-        if not condition:
-            raise RefusalError(reason, accepted)
-
-    def option(self, name: str) -> int:
-        """An integer or boolean option."""
-        return int(self.operator.options[name])
-
-    @property
-    def output(self) -> TfliteTensor:
-        """The only output."""
-        count = len(self.operator.outputs)
-        self.need(count == 1, f"it has {count} outputs", "1 output")
-        return self.model.tensors[self.operator.outputs[0]]
-
-    def optional(self, position: int) -> TfliteTensor | None:
-        """Input ``position``, or None where it is absent."""
-        inputs = self.operator.inputs
-        index = inputs[position] if position < len(inputs) else -1
-        return None if index < 0 else self.model.tensors[index]
-
-    def input(self, position: int) -> TfliteTensor:
-        """Input ``position``, which must be there."""
-        tensor = self.optional(position)
-        if tensor is None:
-            raise RefusalError(f"input {position} is absent", f"a tensor as input {position}")
-        return tensor
 
     def activation(self, position: int, types: Collection[str] = ACTIVATION_TYPES) -> TfliteTensor:
         """Input ``position``, computed at run time, of one of ``types``."""
@@ -105,6 +126,20 @@ class Site:
             "an operand that is computed at run time",
         )
         return self.typed(tensor, types)
+
+    def elementwise(self) -> TfliteTensor:
+        """Input 0, computed at run time, of the output's type and shape."""
+        source = self.activation(0)
+        self.need(self.result().type == source.type, "its input and output differ in type", "one integer type")
+        self.output_shape_is(source.shape)
+        return source
+
+    def moved(self, types: Collection[str] = MOVED_TYPES) -> TfliteTensor:
+        """Input 0, computed at run time, whose codes become the output's as they are."""
+        source = self.activation(0, types)
+        self.result((source.type,))
+        self.same_quantization(source)
+        return source
 
     def operand(self, position: int, types: Collection[str] = ACTIVATION_TYPES) -> TfliteTensor:
         """Input ``position``, computed at run time or constant, of one of ``types``."""
@@ -174,11 +209,7 @@ class Site:
 
     def clamp_for(self, activation: int) -> tuple[int, int]:
         """Output codes between the real bounds of ``activation``, within the output's type."""
-        bounds = {NONE: (None, None), RELU: (0.0, None), RELU6: (0.0, 6.0), RELU_N1_TO_1: (-1.0, 1.0)}
-        if activation not in bounds:
-            name = ACTIVATION_NAMES.get(activation, str(activation))
-            raise RefusalError(f"its fused activation is {name}", "NONE, RELU, RELU6, RELU_N1_TO_1")
-        least, most = bounds[activation]
+        least, most = self.bounds(activation)
         fmt = FORMATS[self.output.type]
         low = fmt.min if least is None else max(fmt.min, self._code(least))
         high = fmt.max if most is None else min(fmt.max, self._code(most))
