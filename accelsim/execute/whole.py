@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from accelsim.errors import GraphError, InputError
 from accelsim.execute.tape import TapeWriter
 from accelsim.graph import Graph, Layer, MacLayer, MatMul, Reshape, Tensor, VectorLayer
-from accelsim.kernels._tape import play
+from accelsim.kernels._products import Scratch
+from accelsim.kernels._tape import Constants, play
 from accelsim.kernels.mac import accumulate_with, centred
+from accelsim.kernels.products import Multiplier, Packed
 from accelsim.kernels.vector import Box, evaluate
 from accelsim.numerics import INT64, IntFormat, Overflow, fit_array, requantize
 
@@ -82,33 +84,45 @@ class WholeReader:
         # Compiled for 16-bit memory only: wider tensors are rare and not worth a second compilation.
         fits = self._memory.dtype == np.int16
         records = [(layer, writer.record(layer) if fits else None) for layer in layers]
-        arrays = writer.arrays()
+        constants, scratch = writer.arrays()
         for on_tape, run in groupby(records, key=lambda pair: pair[1] is not None):
             if on_tape:
-                yield self._tape(np.stack([record for _, record in run if record is not None]), arrays)
+                yield self._tape(np.stack([record for _, record in run if record is not None]), constants, scratch)
             else:
-                yield from (self._single(layer, writer.accumulators) for layer, _ in run)
+                yield from (self._single(layer, writer) for layer, _ in run)
 
-    def _tape(self, records: Array, arrays: tuple[Array, ...]) -> Step:
+    def _tape(self, records: Array, constants: Constants, scratch: Scratch) -> Step:
         memory = self._memory
-        return lambda: play(records, memory, arrays)
+        return lambda: play(records, memory, constants, scratch)
 
-    def _single(self, layer: Layer, accumulators: Mapping[str, IntFormat] | None) -> Step:
+    def _single(self, layer: Layer, writer: TapeWriter) -> Step:
         if isinstance(layer, MacLayer):
-            return self._mac(layer, INT64 if accumulators is None else accumulators[layer.name])
+            found = writer.packed(layer) if self._memory.dtype == np.int16 else None
+            if found is not None:
+                return self._products(layer, found[0])
+            return self._mac(layer, INT64 if writer.accumulators is None else writer.accumulators[layer.name])
         if isinstance(layer, VectorLayer):
             return self._vector(layer)
         raise GraphError(f"layer {layer.name!r}: no reader for {type(layer).__name__}", layer=layer.name)
+
+    def _products(self, layer: MacLayer, packed: Packed) -> Step:
+        """A layer by register tiles, with a requantization that no tape has."""
+        source, target, requant = self._views[layer.inputs[0]], self._views[layer.output], layer.requant
+        multiplier, sums = Multiplier(packed), np.empty(layer.geometry.output_shape, dtype=np.int32)
+        if requant is None:
+            raise _unfinished(layer)
+
+        def step() -> None:
+            target[...] = requantize(multiplier(source, sums), requant).reshape(target.shape)
+
+        return step
 
     def _mac(self, layer: MacLayer, accumulator: IntFormat) -> Step:
         source, target, requant = self._views[layer.inputs[0]], self._views[layer.output], layer.requant
         view, kind = source.reshape(layer.geometry.input_shape), self._graph.tensors[layer.inputs[0]].format.dtype
         weights = self._weights(layer)
         if requant is None or weights is None:
-            raise GraphError(
-                f"layer {layer.name!r} has neither constant weights nor a second operand; only such layers can be executed",
-                layer=layer.name,
-            )
+            raise _unfinished(layer)
 
         def step() -> None:
             sums = fit_array(accumulate_with(layer, view.astype(kind), weights()), accumulator, Overflow.WRAP)
@@ -135,6 +149,13 @@ class WholeReader:
             target[...] = evaluate(layer, views, boxes, whole).reshape(target.shape)
 
         return step
+
+
+def _unfinished(layer: MacLayer) -> GraphError:
+    return GraphError(
+        f"layer {layer.name!r} has neither constant weights nor a second operand; only such layers can be executed",
+        layer=layer.name,
+    )
 
 
 def _memory_type(graph: Graph) -> np.dtype[Any]:

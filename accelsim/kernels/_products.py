@@ -1,0 +1,163 @@
+"""Sums of a multiply-accumulate layer, or of a tile of one, by register tiles: a record of integers over a flat memory of codes.
+
+The codes are copied once into an *image*, padded and spread as the windows will read them; a block of pixels then meets panel
+after panel of the weights. ``vpdpbusd`` takes unsigned by signed codes: BYTES moves codes up to begin at 0, pads with the code of
+zero, and starts every sum at minus that code times the sum of its column, which is exact modulo 2^32.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from accelsim.kernels._registers import Job, bytes_panel, channels_panel, clamped_panel, pairs_panel
+from accelsim.numba_cache import njit
+
+PAIRS, BYTES, DEPTHWISE, CLAMPED = range(4)
+"""Ways to multiply: 16-bit pairs; groups of four 8-bit codes; each channel by itself; pairs, sums clamped after every segment."""
+
+(
+    OPERATION, SOURCE, TARGET,
+    ZERO, FILL, N, IH, IW, IC, OH, OW, OC, TOP, LEFT, UP_H, UP_W, PH, PW, STEP_H, STEP_W,
+    ROW, GROUPS, GROUP_STEP, COLUMNS, SEGMENTS, SEGMENT_COUNT, STEPS, WEIGHTS, STARTS, SUM_LOW, SUM_HIGH,
+) = range(31)  # fmt: skip
+"""Slots of a record. Offsets count elements of the array they point into; an operation leaves what it does not use at 0. ``ROW`` is
+the distance of the sums of two pixels while tiles write them: the last panel may be wider than what is left of a row."""
+SLOTS = 31
+
+BLOCK_PIXELS = 48
+"""Output pixels whose sums are held at once, whole tiles of 6 and of 4: with 256 channels 48 KiB, well inside a second-level cache."""
+SLACK = 64
+"""Elements that tiles may read beyond the end of an image: the rest of a group of codes, unused lanes of a vector."""
+
+
+class Panels(NamedTuple):
+    """Weights as tiles read them (int16, or pairs of int8), offsets of segments (int64), starts of the sums (int32)."""
+
+    weights: Any
+    segments: Any
+    starts: Any
+
+
+class Scratch(NamedTuple):
+    """Room for an image (int16), for the sums of a block of pixels (int32) and for their places (int64)."""
+
+    image: Any
+    sums: Any
+    places: Any
+
+
+@njit
+def _fill(r: Any, memory: Any, image: Any) -> None:
+    """Codes of the source less ``ZERO``, spread and padded with ``FILL``, into ``image`` (n, ph, pw, ic)."""
+    source, zero, ih, iw, ic, ph, pw = r[SOURCE], r[ZERO], r[IH], r[IW], r[IC], r[PH], r[PW]
+    if ih == ph and iw == pw and r[TOP] == 0 and r[LEFT] == 0 and r[UP_H] == 1 and r[UP_W] == 1:
+        for i in range(r[N] * ih * iw * ic):
+            image[i] = memory[source + i] - zero
+        return
+    image[: r[N] * ph * pw * ic] = r[FILL]
+    # Of each row, the columns that some window can reach; they stay together unless zeros are inserted between them.
+    first = max(0, -(r[LEFT] // r[UP_W]))
+    last = min(iw, (pw - 1 - r[LEFT]) // r[UP_W] + 1)
+    run, step = (ic, r[UP_W] * ic) if r[UP_W] > 1 else ((last - first) * ic, (last - first) * ic)
+    for b in range(r[N]):
+        for y in range(ih):
+            row = r[TOP] + y * r[UP_H]
+            if row < 0 or row >= ph:
+                continue
+            at = source + ((b * ih + y) * iw + first) * ic
+            to = ((b * ph + row) * pw + r[LEFT] + first * r[UP_W]) * ic
+            for _ in range((last - first) * ic // run if run > 0 else 0):
+                for i in range(run):
+                    image[to + i] = memory[at + i] - zero
+                at += run
+                to += step
+
+
+@njit
+def fill_image(r: Any, memory: Any, scratch: Any) -> None:
+    """The image of a record, in codes of 8 or of 16 bits."""
+    if r[OPERATION] == BYTES:
+        _fill(r, memory, scratch.image.view(np.uint8))
+    else:
+        _fill(r, memory, scratch.image)
+
+
+@njit
+def _find_places(r: Any, first: int, count: int, places: Any) -> None:
+    """Where in the image the windows of output pixels ``first`` to ``first + count`` begin."""
+    ox, rest = first % r[OW], first // r[OW]
+    oy, b = rest % r[OH], rest // r[OH]
+    for i in range(count):
+        places[i] = b * r[PH] * r[PW] * r[IC] + oy * r[STEP_H] + ox * r[STEP_W]
+        ox += 1
+        if ox == r[OW]:
+            ox = 0
+            oy += 1
+            if oy == r[OH]:
+                oy = 0
+                b += 1
+
+
+@njit
+def block_sums(r: Any, panels: Any, first: int, count: int, scratch: Any) -> None:
+    """Sums (count, oc) of the output pixels from ``first`` on, to the front of ``scratch.sums``."""
+    operation, columns, oc, sums = r[OPERATION], r[COLUMNS], r[OC], scratch.sums
+    _find_places(r, first, count, scratch.places)
+    per_group, row = oc // r[GROUPS], r[ROW]
+    blocks = (per_group + columns - 1) // columns
+    panel_size = r[SEGMENT_COUNT] * r[STEPS] * columns * (1 if operation == DEPTHWISE else 2)
+    code_bytes = 1 if operation == BYTES else 2
+    # Panels ascend, so that what one writes beyond its own columns is overwritten by the next.
+    for panel in range(r[GROUPS] * blocks):
+        group, block = panel // blocks, panel % blocks
+        channel = block * columns if operation == DEPTHWISE else group * r[GROUP_STEP]
+        out = np.int64(sums.ctypes.data + 4 * (group * per_group + block * columns))
+        start, start_row = np.int64(panels.starts[r[STARTS] + panel * columns :].ctypes.data), 0
+        if operation == CLAMPED:  # these go on from what stands there
+            start, start_row = out, 4 * row
+        job = Job(
+            np.int64(scratch.image.ctypes.data) + code_bytes * channel,
+            np.int64(scratch.places.ctypes.data),
+            np.int64(count),
+            np.int64(panels.segments[r[SEGMENTS] :].ctypes.data),
+            r[SEGMENT_COUNT],
+            r[STEPS],
+            np.int64(panels.weights[r[WEIGHTS] + panel * panel_size :].ctypes.data),
+            start,
+            start_row,
+            out,
+            4 * row,
+            r[SUM_LOW],
+            r[SUM_HIGH],
+        )
+        if operation == PAIRS:
+            pairs_panel(job)
+        elif operation == BYTES:
+            bytes_panel(job)
+        elif operation == DEPTHWISE:
+            channels_panel(job)
+        else:
+            clamped_panel(job)
+    if row > oc:
+        for m in range(1, count):
+            for c in range(oc):
+                sums[m * oc + c] = sums[m * row + c]
+
+
+@njit
+def multiply(r: Any, memory: Any, panels: Any, scratch: Any, out: Any) -> None:
+    """Sums of all pixels, int32 (pixels, oc), to ``out``; a clamped record goes on from the sums that stand there."""
+    fill_image(r, memory, scratch)
+    (pixels, channels), row = out.shape, r[ROW]
+    for first in range(0, pixels, BLOCK_PIXELS):
+        count = min(BLOCK_PIXELS, pixels - first)
+        if r[OPERATION] == CLAMPED:
+            for m in range(count):
+                for c in range(channels):
+                    scratch.sums[m * row + c] = min(max(np.int64(out[first + m, c]), r[SUM_LOW]), r[SUM_HIGH])
+        block_sums(r, panels, first, count, scratch)
+        for m in range(count):
+            for c in range(channels):
+                out[first + m, c] = scratch.sums[m * channels + c]
