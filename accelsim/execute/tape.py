@@ -19,6 +19,7 @@ from accelsim.graph import (
     LeakyRelu,
     Lut,
     MacLayer,
+    MatMul,
     MaxPool2D,
     Mean,
     OperandScale,
@@ -29,7 +30,7 @@ from accelsim.graph import (
 from accelsim.kernels import _tape as tape
 from accelsim.kernels import _products as products
 from accelsim.kernels.mac import tile_plan
-from accelsim.kernels.products import Codes, Packed, new_scratch, pack
+from accelsim.kernels.products import Codes, Layout, layout_of, new_scratch
 from accelsim.kernels.shift_form import shift_form
 from accelsim.kernels.vector import evaluate
 from accelsim.numerics import INT16, INT32, IntFormat, Requant, Requantization, Thresholds
@@ -99,15 +100,15 @@ class TapeWriter:
         pools = (self.weights, self.segments, self.tables, self.integers, self.shifts, self.floats, self.scales)
         return tape.Constants(*(pool.joined() for pool in pools)), new_scratch(self.image_size, self.scratch_size)
 
-    def packed(self, layer: MacLayer) -> tuple[Packed, int] | None:
-        """The layer's products for register tiles, and a bound of its sums; None where that does not fit 32 bits or the accumulator."""
-        bound, fmt = _bound(self, layer), self.format_of(layer.inputs[0])
-        if bound is None or layer.weights is None:
+    def layout(self, layer: MacLayer) -> tuple[Layout, int] | None:
+        """The layer by register tiles, and a bound of its sums; None where that does not fit 32 bits or the accumulator."""
+        bound, fmt, g = _bound(self, layer), self.format_of(layer.inputs[0]), layer.geometry
+        if bound is None:
             return None
-        g, origin, codes = layer.geometry, (0,) * 4, Codes(fmt.min, fmt.max, layer.input_zero_point)
-        plan = tile_plan(g, origin, origin, origin)
-        packed = pack(layer.weights, plan, g.output_shape, g.input_shape, codes=codes, bias=layer.bias)
-        return None if packed is None else (packed, bound)
+        factors = _factors(layer)
+        codes = Codes(fmt.min, fmt.max, layer.input_zero_point)
+        layout = layout_of(tile_plan(g), g.output_shape, g.input_shape, g.weight_shape, codes=codes, factors=factors)
+        return None if layout is None else (layout, bound)
 
     def format_of(self, tensor: str) -> IntFormat:
         """Format of a tensor."""
@@ -149,18 +150,19 @@ class TapeWriter:
 
 
 def _mac(writer: TapeWriter, layer: MacLayer) -> Fields | None:
-    found = writer.packed(layer)
-    if found is None or layer.requant is None:
+    found = writer.layout(layer)
+    if found is None or layer.weights is None or layer.requant is None:
         return None
-    packed, bound = found
+    layout, bound = found
     requant = writer.requant(layer.requant, writer.format_of(layer.output), bound)
     if requant is None:
         return None
-    writer.image_size = max(writer.image_size, packed.image_size)
-    writer.scratch_size = max(writer.scratch_size, packed.sums_size)
+    writer.image_size = max(writer.image_size, layout.image_size)
+    writer.scratch_size = max(writer.scratch_size, layout.sums_size)
+    packed = layout.pack(layer.weights, layer.bias)
     return {
-        **dict(enumerate(packed.record.tolist())),
-        products.SEGMENTS: writer.segments.put(packed.segments),
+        **dict(enumerate(layout.record.tolist())),
+        products.SEGMENTS: writer.segments.put(layout.segments),
         products.WEIGHTS: writer.weights.put(packed.weights),
         products.STARTS: writer.tables.put(packed.starts),
         **requant,
@@ -175,11 +177,19 @@ def _bound(writer: TapeWriter, layer: MacLayer) -> int | None:
     """Bound of all sums where operands are 16-bit and sums fit 32 bits and the accumulator in every order; None elsewhere."""
     fmt, zero = writer.format_of(layer.inputs[0]), layer.input_zero_point
     narrow = INT16.contains(fmt.min - zero) and INT16.contains(fmt.max - zero)
-    if layer.weights is None or not narrow or layer.weight_format.max > INT16.max:
+    if not narrow or layer.weight_format.max > INT16.max or (layer.weights is None and layer.weight_reach > INT16.max):
         return None
     accumulator = INT32 if writer.accumulators is None else min(INT32, writer.accumulators[layer.name])
     proof = prove(layer, input_format=fmt, accumulator=accumulator)
     return proof.bound if proof.safe else None
+
+
+def _factors(layer: MacLayer) -> Codes:
+    """Range of the weights, or of a second operand less its zero point."""
+    if layer.weights is not None:
+        return Codes(int(layer.weights.min()), int(layer.weights.max()))
+    fmt, zero = layer.weight_format, layer.right_zero_point if isinstance(layer, MatMul) else 0
+    return Codes(fmt.min - zero, fmt.max - zero)
 
 
 def _codes(fmt: IntFormat) -> NDArray[np.int64]:

@@ -15,7 +15,7 @@ from accelsim.graph import Graph, Layer, MacLayer, MatMul, Reshape, Tensor, Vect
 from accelsim.kernels._products import Scratch
 from accelsim.kernels._tape import Constants, play
 from accelsim.kernels.mac import accumulate_with, centred
-from accelsim.kernels.products import Multiplier, Packed
+from accelsim.kernels.products import Layout, multiply
 from accelsim.kernels.vector import Box, evaluate
 from accelsim.numerics import INT64, IntFormat, Overflow, fit_array, requantize
 
@@ -97,7 +97,7 @@ class WholeReader:
 
     def _single(self, layer: Layer, writer: TapeWriter) -> Step:
         if isinstance(layer, MacLayer):
-            found = writer.packed(layer) if self._memory.dtype == np.int16 else None
+            found = writer.layout(layer) if self._memory.dtype == np.int16 else None
             if found is not None:
                 return self._products(layer, found[0])
             return self._mac(layer, INT64 if writer.accumulators is None else writer.accumulators[layer.name])
@@ -105,20 +105,25 @@ class WholeReader:
             return self._vector(layer)
         raise GraphError(f"layer {layer.name!r}: no reader for {type(layer).__name__}", layer=layer.name)
 
-    def _products(self, layer: MacLayer, packed: Packed) -> Step:
-        """A layer by register tiles, with a requantization that no tape has."""
-        source, target, requant = self._views[layer.inputs[0]], self._views[layer.output], layer.requant
-        multiplier, sums = Multiplier(packed), np.empty(layer.geometry.output_shape, dtype=np.int32)
-        if requant is None:
+    def _products(self, layer: MacLayer, layout: Layout) -> Step:
+        """A layer by register tiles, with a requantization or a second operand that no tape has."""
+        source, target, requant, weights = *self._ends(layer), layer.requant, self._weights(layer)
+        if requant is None or weights is None:
             raise _unfinished(layer)
+        scratch, sums = layout.scratch(), np.empty(layer.geometry.output_shape, dtype=np.int32)
+        fixed = None if layer.weights is None else layout.pack(layer.weights, layer.bias)
 
         def step() -> None:
-            target[...] = requantize(multiplier(source, sums), requant).reshape(target.shape)
+            packed = layout.pack(weights()) if fixed is None else fixed
+            target[...] = requantize(multiply(packed, source, sums, scratch), requant).reshape(target.shape)
 
         return step
 
+    def _ends(self, layer: Layer) -> tuple[Array, Array]:
+        return self._views[layer.inputs[0]], self._views[layer.output]
+
     def _mac(self, layer: MacLayer, accumulator: IntFormat) -> Step:
-        source, target, requant = self._views[layer.inputs[0]], self._views[layer.output], layer.requant
+        source, target, requant = *self._ends(layer), layer.requant
         view, kind = source.reshape(layer.geometry.input_shape), self._graph.tensors[layer.inputs[0]].format.dtype
         weights = self._weights(layer)
         if requant is None or weights is None:
@@ -135,7 +140,7 @@ class WholeReader:
         if isinstance(layer, MatMul):
             view = self._views[layer.inputs[1]].reshape(layer.geometry.weight_shape)
             kind, zero = layer.weight_format.dtype, layer.right_zero_point
-            return lambda: centred(view.astype(kind), zero)
+            return (lambda: centred(view.astype(kind), zero)) if zero or kind.itemsize > view.itemsize else lambda: view
         weights = layer.weights
         return None if weights is None else lambda: weights
 

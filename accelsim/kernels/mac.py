@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache, cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -12,12 +13,13 @@ from accelsim.errors import AccumulatorOverflowError
 from accelsim.graph import MacGeometry, MacLayer
 from accelsim.kernels import _mac, _mac_groups
 from accelsim.kernels._mac import Plan
-from accelsim.kernels.products import Clamp, Codes, Multiplier, Packed, pack
-from accelsim.numerics import INT16, INT32, INT64, IntFormat, Overflow, fit_array
+from accelsim.kernels.products import Clamp, Codes, Packed, layout_of, multiply
+from accelsim.numerics import INT8, INT16, INT32, INT64, IntFormat, Overflow, fit_array
 from accelsim.numerics.overflow import lowest
 
 Sums = NDArray[np.int64]
 Integers = NDArray[Any]
+ORIGIN, NO_CLAMP = (0, 0, 0, 0), Clamp(1, 0, 0)
 ProductsPerAdd = int | Literal["tile"]
 
 
@@ -51,8 +53,8 @@ def accumulate_block(
         # Nothing but padding: a bias that does not fit must still be fitted.
         x, weights = np.zeros((sums.shape[0], 1, 1, 1), np.int8), np.zeros((sums.shape[3], 0, 0, 0), np.int8)
     low, high, size = lowest(accumulator, overflow), accumulator.max, group_size(products_per_add, weights[0].size)
-    plan = tile_plan(geometry, output_origin, input_origin, weight_origin)._replace(group=size, low=low, high=high)
-    tile = _Tile(sums, centred(x, input_zero_point), _narrowed(weights), plan)
+    plan = tile_plan(geometry, output_origin, input_origin, weight_origin, Clamp(size, low, high))
+    tile = _Tile(sums, x, input_zero_point, weights, plan)
     if overflow is Overflow.WRAP or tile.stays_inside():
         tile.add()
         if overflow is Overflow.WRAP and accumulator != INT64:
@@ -65,40 +67,56 @@ def accumulate_block(
 
 
 class _Tile:
-    """Products of centred ``codes`` and ``weights``, 16-bit or 64-bit, to be added to ``sums``."""
+    """Products of the codes ``x`` less their zero point and ``weights``, to be added to ``sums``."""
 
-    def __init__(self, sums: Sums, codes: Integers, weights: Integers, plan: Plan) -> None:
-        self._sums, self._codes, self._weights, self._plan = sums, codes, weights, plan
-        self._range = Codes(min(int(codes.min()), 0), max(int(codes.max()), 0))
-        self._product = _reach(self._range) * (_reach((weights.min(), weights.max())) if weights.size else 0)
-        self._bound = self._product * weights[0].size
-        self._narrow = codes.dtype == weights.dtype == np.int16
+    def __init__(self, sums: Sums, x: Integers, zero: int, weights: Integers, plan: Plan) -> None:
+        self._sums, self._plan, self._codes = sums, plan, centred(x, zero)
+        low, high = _ends(x.dtype)
+        self._range = Codes(low - zero, high - zero)
+        self._weights, self._types = _narrowed(weights), Codes(*_ends(weights.dtype))
+        self._narrow = self._codes.dtype == self._weights.dtype == np.int16
+        self._size = weights[0].size
+
+    @cached_property
+    def _product(self) -> int:
+        """Bound of one product."""
+        return _reach(self._codes.min(), self._codes.max()) * _reach(*self._factors[:2])
+
+    @cached_property
+    def _factors(self) -> Codes:
+        """Range of the weights."""
+        return Codes(int(self._weights.min()), int(self._weights.max())) if self._weights.size else Codes(0, 0)
+
+    @cached_property
+    def _fits32(self) -> bool:
+        """Whether operands are 16-bit and the products of one sum fit 32 bits; where types prove it, no value is looked at."""
+        widest = _reach(*self._range[:2]) * _reach(*self._types[:2])
+        return self._narrow and self._size * (widest if widest * self._size <= INT32.max else self._product) <= INT32.max
 
     def stays_inside(self) -> bool:
         """Whether the sums cannot leave [low, high] on the way."""
-        low, high = self._plan.low, self._plan.high
-        return int(self._sums.min()) - self._bound >= low and int(self._sums.max()) + self._bound <= high
+        low, high, bound = self._plan.low, self._plan.high, self._product * self._size
+        return int(self._sums.min()) - bound >= low and int(self._sums.max()) + bound <= high
 
     def add(self) -> None:
         """All products in any order, modulo 2^64."""
-        narrow = self._narrow and self._bound <= INT32.max
-        packed = self._packed(None) if narrow else None
+        packed = self._packed(None) if self._fits32 else None
         if packed is None:
-            row = np.empty(self._sums.shape[3], dtype=np.int32 if narrow else np.int64)
+            row = np.empty(self._sums.shape[3], dtype=np.int32 if self._fits32 else np.int64)
             _mac.accumulate(self._sums, self._codes, self._taps(), self._plan, row)
         else:
-            self._sums += Multiplier(packed)(self._codes, np.empty(self._sums.shape, dtype=np.int32))
+            self._sums += multiply(packed, self._codes, np.empty(self._sums.shape, dtype=np.int32))
 
     def add_clamped(self) -> None:
         """Group after group of products, sums clamped after each."""
         size, low, high = self._plan.group, self._plan.low, self._plan.high
         narrow = self._narrow and max(-low, high) + size * self._product <= INT32.max
-        if narrow and size == self._weights[0].size:
+        if narrow and size == self._size:
             self._sums.clip(low, high, out=self._sums)
             self.add()
             self._sums.clip(low, high, out=self._sums)
         elif narrow and (packed := self._packed(Clamp(size, low, high))):
-            self._sums[...] = Multiplier(packed)(self._codes, self._sums.clip(low, high).astype(np.int32))
+            self._sums[...] = multiply(packed, self._codes, self._sums.clip(low, high).astype(np.int32))
         else:
             self._add_by_steps(np.int32 if narrow else np.int64)
 
@@ -117,8 +135,10 @@ class _Tile:
     def _packed(self, clamp: Clamp | None) -> Packed | None:
         if not self._weights.size:
             return None
-        output, source = self._sums.shape, self._codes.shape
-        return pack(self._weights, self._plan, output, source, codes=self._range, clamp=clamp)
+        shapes = self._sums.shape, self._codes.shape, self._weights.shape
+        factors = self._types if self._types.high <= INT8.max else self._factors
+        layout = layout_of(self._plan, *shapes, codes=self._range, factors=factors, clamp=clamp)
+        return None if layout is None else layout.pack(self._weights)
 
     def _taps(self) -> Integers:
         """Weights as the loops read them, (kh, kw, ic, oc)."""
@@ -145,15 +165,14 @@ def accumulate_with(layer: MacLayer, x: Integers, weights: Integers) -> Sums:
     sums = np.zeros(layer.geometry.output_shape, dtype=np.int64)
     if layer.bias is not None:
         sums += layer.bias
-    origin = (0, 0, 0, 0)
     accumulate_block(
         sums,
         x,
         weights,
         geometry=layer.geometry,
-        output_origin=origin,
-        input_origin=origin,
-        weight_origin=origin,
+        output_origin=ORIGIN,
+        input_origin=ORIGIN,
+        weight_origin=ORIGIN,
         input_zero_point=layer.input_zero_point,
         accumulator=INT64,
         overflow=Overflow.WRAP,
@@ -162,21 +181,26 @@ def accumulate_with(layer: MacLayer, x: Integers, weights: Integers) -> Sums:
     return sums
 
 
-def tile_plan(g: MacGeometry, output: Sequence[int], source: Sequence[int], weight: Sequence[int]) -> Plan:
+def tile_plan(
+    g: MacGeometry,
+    output: Sequence[int] = ORIGIN,
+    source: Sequence[int] = ORIGIN,
+    weight: Sequence[int] = ORIGIN,
+    clamp: Clamp = NO_CLAMP,
+) -> Plan:
     """Geometry and origins as the loops read them; origins are (n, y, x, channel), (oc, ky, kx, channel in group) for weights."""
     return Plan(
         *(g.stride_h, g.stride_w, g.dilation_h, g.dilation_w, g.pad_top, g.pad_left, g.upsample_h, g.upsample_w),
         *(g.ih, g.iw, g.oc_per_group, g.ic_per_group),
-        *(*output[1:], *source[1:], *weight[1:]),
+        *(*output[1:], *source[1:], *weight[1:], 0, *clamp),
     )
 
 
 def centred(x: Integers, zero_point: int) -> Integers:
     """Codes ``x - zero_point``, contiguous; int16 where every value of the type of ``x`` fits, int64 otherwise."""
-    if x.dtype.itemsize <= 2:
-        kind = np.iinfo(x.dtype)
-        if INT16.contains(int(kind.min) - zero_point) and INT16.contains(int(kind.max) - zero_point):
-            return np.ascontiguousarray(x.astype(np.int16) - np.int16(zero_point))
+    low, high = _ends(x.dtype)
+    if INT16.contains(low - zero_point) and INT16.contains(high - zero_point):
+        return np.ascontiguousarray(x.astype(np.int16) - np.int16(zero_point))
     return np.ascontiguousarray(x.astype(np.int64) - zero_point)
 
 
@@ -186,9 +210,16 @@ def _narrowed(weights: Integers) -> Integers:
     return np.ascontiguousarray(weights, dtype=kind)
 
 
-def _reach(ends: Sequence[int]) -> int:
-    """Largest magnitude of a range, by its first two numbers."""
-    return max(abs(int(ends[0])), abs(int(ends[1])))
+@cache
+def _ends(kind: np.dtype[Any]) -> tuple[int, int]:
+    """Least and largest value of an integer type."""
+    info = np.iinfo(kind)
+    return int(info.min), int(info.max)
+
+
+def _reach(low: int, high: int) -> int:
+    """Largest magnitude of a range."""
+    return max(-int(low), int(high))
 
 
 def _trap(index: int, shape: tuple[int, ...], origin: Sequence[int], accumulator: IntFormat, where: str) -> None:
