@@ -41,22 +41,36 @@ class Panels(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Room for an image (int16), for the sums of a block of pixels (int32) and for their places (int64)."""
+    """Room for an image (int16; uint8), for the sums of a block of pixels (int32) and for their places (int64)."""
 
     image: Any
+    bytes: Any
     sums: Any
     places: Any
+
+
+@njit
+def _copy(source: Any, zero: int, target: Any) -> None:
+    """``source - zero``, by arrays of their own: an index that may be negative, as numpy allows, is a loop without vectors."""
+    for i in range(target.size):
+        target[i] = source[i] - zero
+
+
+@njit
+def fill_image(r: Any, memory: Any, scratch: Any) -> None:
+    """The image of a record, in codes of 16 bits and, where they are multiplied as such, of 8."""
+    _fill(r, memory, scratch.image)
+    if r[OPERATION] == BYTES:
+        size = r[N] * r[PH] * r[PW] * r[IC]
+        _copy(scratch.image[:size], 0, scratch.bytes[:size])
 
 
 @njit
 def _fill(r: Any, memory: Any, image: Any) -> None:
     """Codes of the source less ``ZERO``, spread and padded with ``FILL``, into ``image`` (n, ph, pw, ic)."""
     source, zero, ih, iw, ic, ph, pw = r[SOURCE], r[ZERO], r[IH], r[IW], r[IC], r[PH], r[PW]
-    if ih == ph and iw == pw and r[TOP] == 0 and r[LEFT] == 0 and r[UP_H] == 1 and r[UP_W] == 1:
-        for i in range(r[N] * ih * iw * ic):
-            image[i] = memory[source + i] - zero
-        return
-    image[: r[N] * ph * pw * ic] = r[FILL]
+    if r[UP_H] * r[UP_W] > 1 or r[TOP] > 0 or r[LEFT] > 0 or r[TOP] + ih < ph or r[LEFT] + iw < pw:
+        image[: r[N] * ph * pw * ic] = r[FILL]
     # Of each row, the columns that some window can reach; they stay together unless zeros are inserted between them.
     first = max(0, -(r[LEFT] // r[UP_W]))
     last = min(iw, (pw - 1 - r[LEFT]) // r[UP_W] + 1)
@@ -69,19 +83,9 @@ def _fill(r: Any, memory: Any, image: Any) -> None:
             at = source + ((b * ih + y) * iw + first) * ic
             to = ((b * ph + row) * pw + r[LEFT] + first * r[UP_W]) * ic
             for _ in range((last - first) * ic // run if run > 0 else 0):
-                for i in range(run):
-                    image[to + i] = memory[at + i] - zero
+                _copy(memory[at : at + run], zero, image[to : to + run])
                 at += run
                 to += step
-
-
-@njit
-def fill_image(r: Any, memory: Any, scratch: Any) -> None:
-    """The image of a record, in codes of 8 or of 16 bits."""
-    if r[OPERATION] == BYTES:
-        _fill(r, memory, scratch.image.view(np.uint8))
-    else:
-        _fill(r, memory, scratch.image)
 
 
 @njit
@@ -108,7 +112,9 @@ def block_sums(r: Any, panels: Any, first: int, count: int, scratch: Any) -> Non
     per_group, row = oc // r[GROUPS], r[ROW]
     blocks = (per_group + columns - 1) // columns
     panel_size = r[SEGMENT_COUNT] * r[STEPS] * columns * (1 if operation == DEPTHWISE else 2)
-    code_bytes = 1 if operation == BYTES else 2
+    image, code_bytes = np.int64(scratch.image.ctypes.data), 2
+    if operation == BYTES:
+        image, code_bytes = np.int64(scratch.bytes.ctypes.data), 1
     # Panels ascend, so that what one writes beyond its own columns is overwritten by the next.
     for panel in range(r[GROUPS] * blocks):
         group, block = panel // blocks, panel % blocks
@@ -118,7 +124,7 @@ def block_sums(r: Any, panels: Any, first: int, count: int, scratch: Any) -> Non
         if operation == CLAMPED:  # these go on from what stands there
             start, start_row = out, 4 * row
         job = Job(
-            np.int64(scratch.image.ctypes.data) + code_bytes * channel,
+            image + code_bytes * channel,
             np.int64(scratch.places.ctypes.data),
             np.int64(count),
             np.int64(panels.segments[r[SEGMENTS] :].ctypes.data),
@@ -140,24 +146,21 @@ def block_sums(r: Any, panels: Any, first: int, count: int, scratch: Any) -> Non
             channels_panel(job)
         else:
             clamped_panel(job)
-    if row > oc:
-        for m in range(1, count):
-            for c in range(oc):
-                sums[m * oc + c] = sums[m * row + c]
+    for m in range(1, count if row > oc else 0):
+        _copy(sums[m * row : m * row + oc], 0, sums[m * oc : m * oc + oc])
 
 
 @njit
 def multiply(r: Any, memory: Any, panels: Any, scratch: Any, out: Any) -> None:
-    """Sums of all pixels, int32 (pixels, oc), to ``out``; a clamped record goes on from the sums that stand there."""
+    """Sums of all pixels, int32 (flat), to ``out``; a clamped record goes on from the sums within bounds that stand there."""
     fill_image(r, memory, scratch)
-    (pixels, channels), row = out.shape, r[ROW]
+    pixels, channels, row = r[N] * r[OH] * r[OW], r[OC], r[ROW]
     for first in range(0, pixels, BLOCK_PIXELS):
         count = min(BLOCK_PIXELS, pixels - first)
         if r[OPERATION] == CLAMPED:
             for m in range(count):
-                for c in range(channels):
-                    scratch.sums[m * row + c] = min(max(np.int64(out[first + m, c]), r[SUM_LOW]), r[SUM_HIGH])
+                begin = (first + m) * channels
+                _copy(out[begin : begin + channels], 0, scratch.sums[m * row : m * row + channels])
         block_sums(r, panels, first, count, scratch)
-        for m in range(count):
-            for c in range(channels):
-                out[first + m, c] = scratch.sums[m * channels + c]
+        end = first * channels + count * channels
+        _copy(scratch.sums[: count * channels], 0, out[first * channels : end])

@@ -102,17 +102,17 @@ class Packed(NamedTuple):
 
 def new_scratch(image_size: int, sums_size: int) -> loops.Scratch:
     """Room for images and for the sums of a block of pixels of these sizes."""
-    image, sums = np.empty(image_size, dtype=np.int16), np.empty(sums_size, dtype=np.int32)
-    return loops.Scratch(image, sums, np.empty(loops.BLOCK_PIXELS, dtype=np.int64))
+    image, small = np.empty(image_size, dtype=np.int16), np.empty(image_size, dtype=np.uint8)
+    return loops.Scratch(image, small, np.empty(sums_size, np.int32), np.empty(loops.BLOCK_PIXELS, np.int64))
 
 
 def multiply(
     packed: Packed, x: Integers, sums: NDArray[np.int32], scratch: loops.Scratch | None = None
 ) -> NDArray[np.int32]:
-    """``sums`` (n, oh, ow, oc) of the codes ``x`` (n, ih, iw, ic), int16; clamped ones go on from what stands there."""
+    """``sums`` (n, oh, ow, oc) of the codes ``x`` (n, ih, iw, ic), int16; clamped ones go on from what stands there, in bounds."""
     panels = loops.Panels(packed.weights, packed.layout.segments, packed.starts)
     room = packed.layout.scratch() if scratch is None else scratch
-    loops.multiply(packed.layout.record, x.reshape(-1), panels, room, sums.reshape(-1, sums.shape[-1]))
+    loops.multiply(packed.layout.record, x.reshape(-1), panels, room, sums.reshape(-1))
     return sums
 
 
@@ -226,7 +226,7 @@ def _fastest(codes: Codes, factors: Codes, columns: int) -> int:
     work = [-(-columns // width) * width for width in (tile.columns, registers.PAIRS.columns)]
     narrow = codes.high - codes.low <= UINT8.max and INT8.contains(factors.low) and INT8.contains(factors.high)
     reachable = 0 <= codes.zero - codes.low <= UINT8.max
-    fast = tile.features and work[0] <= BYTES_SPEED * work[1] and narrow and reachable
+    fast = tile.features and work[0] < BYTES_SPEED * work[1] and narrow and reachable
     return loops.BYTES if fast and is_exact() else loops.PAIRS
 
 
