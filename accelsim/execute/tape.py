@@ -27,8 +27,8 @@ from accelsim.graph import (
     Softmax,
     Sub,
 )
-from accelsim.kernels import _tape as tape
 from accelsim.kernels import _products as products
+from accelsim.kernels import _tape as tape
 from accelsim.kernels.mac import tile_plan
 from accelsim.kernels.products import Codes, Layout, layout_of, new_scratch
 from accelsim.kernels.shift_form import shift_form

@@ -92,7 +92,9 @@ def _column(plan: Any, ox: int, kx: int, size: int) -> int:
 @njit
 def _first_channel(plan: Any, c: int) -> Any:
     """Channel of the input block that meets the first weight of output channel ``c`` of the tile."""
-    return (plan.output_channel + c) // plan.oc_per_group * plan.ic_per_group + plan.weight_channel - plan.source_channel
+    return (
+        (plan.output_channel + c) // plan.oc_per_group * plan.ic_per_group + plan.weight_channel - plan.source_channel
+    )
 
 
 @njit

@@ -20,11 +20,12 @@ PAIRS, BYTES, DEPTHWISE, CLAMPED = range(4)
 (
     OPERATION, SOURCE, TARGET,
     ZERO, FILL, N, IH, IW, IC, OH, OW, OC, TOP, LEFT, UP_H, UP_W, PH, PW, STEP_H, STEP_W,
-    ROW, GROUPS, GROUP_STEP, COLUMNS, SEGMENTS, SEGMENT_COUNT, STEPS, WEIGHTS, STARTS, SUM_LOW, SUM_HIGH,
-) = range(31)  # fmt: skip
-"""Slots of a record. Offsets count elements of the array they point into; an operation leaves what it does not use at 0. ``ROW`` is
-the distance of the sums of two pixels while tiles write them: the last panel may be wider than what is left of a row."""
-SLOTS = 31
+    PLAIN, ROW, GROUPS, GROUP_STEP, COLUMNS, SEGMENTS, SEGMENT_COUNT, STEPS, WEIGHTS, STARTS, SUM_LOW, SUM_HIGH,
+) = range(32)  # fmt: skip
+"""Slots of a record. Offsets count elements of the array they point into; an operation leaves what it does not use at 0. ``PLAIN``: one tap,
+and an input pixel for each output pixel. ``ROW`` is the distance of the sums of two pixels while tiles write them: the last panel
+may be wider than what is left of a row."""
+SLOTS = 32
 
 BLOCK_PIXELS = 48
 """Output pixels whose sums are held at once, whole tiles of 6 and of 4: with 256 channels 48 KiB, well inside a second-level cache."""
@@ -58,11 +59,25 @@ def _copy(source: Any, zero: int, target: Any) -> None:
 
 @njit
 def fill_image(r: Any, memory: Any, scratch: Any) -> None:
-    """The image of a record, in codes of 16 bits and, where they are multiplied as such, of 8."""
-    _fill(r, memory, scratch.image)
+    """The image of a record, in codes of 16 bits and, where they are multiplied as such, of 8; nothing yet of a plain one."""
+    if not r[PLAIN]:
+        _fill(r, memory, scratch.image)
+        if r[OPERATION] == BYTES:
+            size = r[N] * r[PH] * r[PW] * r[IC]
+            _copy(scratch.image[:size], 0, scratch.bytes[:size])
+
+
+@njit
+def _fill_block(r: Any, memory: Any, first: int, count: int, scratch: Any) -> None:
+    """The pixels of one block of a plain image, to its front: they stay in a near cache until they are multiplied."""
+    ic = r[IC]
+    source, size = memory[r[SOURCE] + first * ic :], count * ic
     if r[OPERATION] == BYTES:
-        size = r[N] * r[PH] * r[PW] * r[IC]
-        _copy(scratch.image[:size], 0, scratch.bytes[:size])
+        _copy(source, r[ZERO], scratch.bytes[:size])
+    else:
+        _copy(source, r[ZERO], scratch.image[:size])
+    for i in range(count):
+        scratch.places[i] = i * ic
 
 
 @njit
@@ -105,10 +120,13 @@ def _find_places(r: Any, first: int, count: int, places: Any) -> None:
 
 
 @njit
-def block_sums(r: Any, panels: Any, first: int, count: int, scratch: Any) -> None:
+def block_sums(r: Any, memory: Any, panels: Any, first: int, count: int, scratch: Any) -> None:
     """Sums (count, oc) of the output pixels from ``first`` on, to the front of ``scratch.sums``."""
     operation, columns, oc, sums = r[OPERATION], r[COLUMNS], r[OC], scratch.sums
-    _find_places(r, first, count, scratch.places)
+    if r[PLAIN]:
+        _fill_block(r, memory, first, count, scratch)
+    else:
+        _find_places(r, first, count, scratch.places)
     per_group, row = oc // r[GROUPS], r[ROW]
     blocks = (per_group + columns - 1) // columns
     panel_size = r[SEGMENT_COUNT] * r[STEPS] * columns * (1 if operation == DEPTHWISE else 2)
@@ -161,6 +179,6 @@ def multiply(r: Any, memory: Any, panels: Any, scratch: Any, out: Any) -> None:
             for m in range(count):
                 begin = (first + m) * channels
                 _copy(out[begin : begin + channels], 0, scratch.sums[m * row : m * row + channels])
-        block_sums(r, panels, first, count, scratch)
+        block_sums(r, memory, panels, first, count, scratch)
         end = first * channels + count * channels
         _copy(scratch.sums[: count * channels], 0, out[first * channels : end])

@@ -38,19 +38,19 @@ class Job(NamedTuple):
     segments of ``steps`` groups. Sums begin at ``start``, rows ``start_row`` bytes apart, and end at ``out``, ``out_row`` apart.
     """
 
-    x: int
-    places: int
-    pixels: int
-    segments: int
-    segment_count: int
-    steps: int
-    weights: int
-    start: int
-    start_row: int
-    out: int
-    out_row: int
-    low: int
-    high: int
+    x: Any
+    places: Any
+    pixels: Any
+    segments: Any
+    segment_count: Any
+    steps: Any
+    weights: Any
+    start: Any
+    start_row: Any
+    out: Any
+    out_row: Any
+    low: Any
+    high: Any
 
 
 @dataclass(frozen=True)

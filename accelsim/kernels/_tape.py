@@ -192,7 +192,7 @@ def play(records: Any, memory: Any, constants: Any, scratch: Any) -> None:
             pixels, oc = r[N] * r[OH] * r[OW], r[OC]
             for first in range(0, pixels, BLOCK_PIXELS):
                 count = min(BLOCK_PIXELS, pixels - first)
-                block_sums(r, panels, first, count, scratch)
+                block_sums(r, memory, panels, first, count, scratch)
                 _requantize(r, sums[: count * oc], constants, memory, target + first * oc)
         elif operation == SUM:
             for first in range(0, size, BLOCK_ELEMENTS):

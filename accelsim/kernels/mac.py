@@ -74,8 +74,8 @@ class _Tile:
         low, high = _ends(x.dtype)
         self._range = Codes(low - zero, high - zero)
         self._weights, self._types = _narrowed(weights), Codes(*_ends(weights.dtype))
-        self._narrow = self._codes.dtype == self._weights.dtype == np.int16
-        self._size = weights[0].size
+        self._narrow = bool(self._codes.dtype == self._weights.dtype == np.int16)
+        self._size: int = weights[0].size
 
     @cached_property
     def _product(self) -> int:
@@ -91,7 +91,7 @@ class _Tile:
     def _fits32(self) -> bool:
         """Whether operands are 16-bit and the products of one sum fit 32 bits; where types prove it, no value is looked at."""
         widest = _reach(*self._range[:2]) * _reach(*self._types[:2])
-        return self._narrow and self._size * (widest if widest * self._size <= INT32.max else self._product) <= INT32.max
+        return self._narrow and (self._size * widest <= INT32.max or self._size * self._product <= INT32.max)
 
     def stays_inside(self) -> bool:
         """Whether the sums cannot leave [low, high] on the way."""

@@ -156,7 +156,9 @@ def _layout(
 ) -> Layout | None:
     """One of the few that the tiles of a layer need: all of one size whose windows reach as far beyond their input share one."""
     groups = 1 if way == loops.DEPTHWISE else window.groups
-    rows, columns, offsets, length = _segments(window, output, source[3], weights, groups == 1 and way != loops.DEPTHWISE)
+    rows, columns, offsets, length = _segments(
+        window, output, source[3], weights, groups == 1 and way != loops.DEPTHWISE
+    )
     if clamp:
         if length % clamp.group:
             return None
@@ -164,12 +166,14 @@ def _layout(
     tile, per_group, low = tile_of(way), output[3] // groups, codes.low if way == loops.BYTES else codes.zero
     row = (groups - 1) * per_group + -(-per_group // tile.columns) * tile.columns
     _, sum_low, sum_high = clamp or (0, 0, 0)
+    plain = weights[1:3] == window[:2] == window[4:6] == (1, 1) and window[6:8] == (0, 0) and output[:3] == source[:3]
     slots = {
         loops.OPERATION: way, loops.ZERO: low, loops.FILL: codes.zero - low,
         **dict(zip((loops.N, loops.IH, loops.IW, loops.IC), source, strict=True)),
         **dict(zip((loops.OH, loops.OW, loops.OC), output[1:], strict=True)),
         loops.TOP: window.top, loops.LEFT: window.left, loops.UP_H: window.upsample_h, loops.UP_W: window.upsample_w,
         loops.PH: rows, loops.PW: columns,
+        loops.PLAIN: plain,
         loops.STEP_H: window.stride_h * columns * source[3], loops.STEP_W: window.stride_w * source[3],
         loops.ROW: row, loops.GROUPS: groups, loops.GROUP_STEP: window.group_step, loops.COLUMNS: tile.columns,
         loops.SEGMENT_COUNT: len(offsets), loops.STEPS: -(-length // tile.group),
@@ -177,9 +181,11 @@ def _layout(
     }  # fmt: skip
     record = np.zeros(loops.SLOTS, dtype=np.int64)
     record[list(slots)] = list(slots.values())
-    seen, image = (groups, per_group, len(offsets), length), source[0] * rows * columns * source[3] + loops.SLACK
-    sums = row * loops.BLOCK_PIXELS
-    return Layout(record, offsets + window.channel, tile, seen, codes.zero - low, image, sums)
+    pixels = loops.BLOCK_PIXELS if plain else source[0] * rows * columns
+    sizes = pixels * source[3] + loops.SLACK, row * loops.BLOCK_PIXELS
+    return Layout(
+        record, offsets + window.channel, tile, (groups, per_group, len(offsets), length), codes.zero - low, *sizes
+    )
 
 
 def _segments(
@@ -196,7 +202,7 @@ def _segments(
 
 
 def panels_of(w: Integers, tile: registers.Tile) -> NDArray[np.int16]:
-    """Weights (groups, columns, segments, codes) as ``tile`` reads them: a row per panel, in it (segment, step, column, group), zeros beyond their ends."""
+    """Weights (groups, columns, segments, codes) as ``tile`` reads them: a row per panel of (segment, step, column, group)."""
     groups, columns, segments, length = w.shape
     blocks, steps = -(-columns // tile.columns), -(-length // tile.group)
     kind = np.int8 if tile.code_bytes == 1 else np.int16
