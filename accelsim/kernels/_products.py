@@ -20,12 +20,12 @@ PAIRS, BYTES, DEPTHWISE, CLAMPED = range(4)
 (
     OPERATION, SOURCE, TARGET,
     ZERO, FILL, N, IH, IW, IC, OH, OW, OC, TOP, LEFT, UP_H, UP_W, PH, PW, STEP_H, STEP_W,
-    PLAIN, ROW, GROUPS, GROUP_STEP, COLUMNS, SEGMENTS, SEGMENT_COUNT, STEPS, WEIGHTS, STARTS, SUM_LOW, SUM_HIGH,
-) = range(32)  # fmt: skip
+    PLAIN, ROW, GROUPS, GROUP_STEP, COLUMNS, PANELS, SEGMENTS, SEGMENT_COUNT, STEPS, WEIGHTS, STARTS, SUM_LOW, SUM_HIGH,
+) = range(33)  # fmt: skip
 """Slots of a record. Offsets count elements of the array they point into; an operation leaves what it does not use at 0. ``PLAIN``: one tap,
 and an input pixel for each output pixel. ``ROW`` is the distance of the sums of two pixels while tiles write them: the last panel
 may be wider than what is left of a row."""
-SLOTS = 32
+SLOTS = 33
 
 BLOCK_PIXELS = 48
 """Output pixels whose sums are held at once, whole tiles of 6 and of 4: with 256 channels 48 KiB, well inside a second-level cache."""
@@ -120,42 +120,49 @@ def _find_places(r: Any, first: int, count: int, places: Any) -> None:
 
 
 @njit
+def _job(r: Any, panels: Any, scratch: Any, panel: int, count: int) -> Any:
+    """One panel of columns against the pixels of a block."""
+    operation, columns, row_bytes = r[OPERATION], r[COLUMNS], 4 * r[ROW]
+    per_group = r[OC] // r[GROUPS]
+    blocks = (per_group + columns - 1) // columns
+    group, block = panel // blocks, panel % blocks
+    image, code_bytes = np.int64(scratch.image.ctypes.data), 2
+    if operation == BYTES:
+        image, code_bytes = np.int64(scratch.bytes.ctypes.data), 1
+    channel = block * columns if operation == DEPTHWISE else group * r[GROUP_STEP]
+    size = r[SEGMENT_COUNT] * r[STEPS] * columns * (1 if operation == DEPTHWISE else 2)
+    out = np.int64(scratch.sums.ctypes.data + 4 * (group * per_group + block * columns))
+    start, start_row = np.int64(panels.starts[r[STARTS] + panel * columns :].ctypes.data), 0
+    if operation == CLAMPED:  # these go on from what stands there
+        start, start_row = out, row_bytes
+    return Job(
+        image + code_bytes * channel,
+        np.int64(scratch.places.ctypes.data),
+        np.int64(count),
+        np.int64(panels.segments[r[SEGMENTS] :].ctypes.data),
+        r[SEGMENT_COUNT],
+        r[STEPS],
+        np.int64(panels.weights[r[WEIGHTS] + panel * size :].ctypes.data),
+        start,
+        start_row,
+        out,
+        row_bytes,
+        r[SUM_LOW],
+        r[SUM_HIGH],
+    )
+
+
+@njit
 def block_sums(r: Any, memory: Any, panels: Any, first: int, count: int, scratch: Any) -> None:
     """Sums (count, oc) of the output pixels from ``first`` on, to the front of ``scratch.sums``."""
-    operation, columns, oc, sums = r[OPERATION], r[COLUMNS], r[OC], scratch.sums
+    operation, oc, row = r[OPERATION], r[OC], r[ROW]
     if r[PLAIN]:
         _fill_block(r, memory, first, count, scratch)
     else:
         _find_places(r, first, count, scratch.places)
-    per_group, row = oc // r[GROUPS], r[ROW]
-    blocks = (per_group + columns - 1) // columns
-    panel_size = r[SEGMENT_COUNT] * r[STEPS] * columns * (1 if operation == DEPTHWISE else 2)
-    image, code_bytes = np.int64(scratch.image.ctypes.data), 2
-    if operation == BYTES:
-        image, code_bytes = np.int64(scratch.bytes.ctypes.data), 1
     # Panels ascend, so that what one writes beyond its own columns is overwritten by the next.
-    for panel in range(r[GROUPS] * blocks):
-        group, block = panel // blocks, panel % blocks
-        channel = block * columns if operation == DEPTHWISE else group * r[GROUP_STEP]
-        out = np.int64(sums.ctypes.data + 4 * (group * per_group + block * columns))
-        start, start_row = np.int64(panels.starts[r[STARTS] + panel * columns :].ctypes.data), 0
-        if operation == CLAMPED:  # these go on from what stands there
-            start, start_row = out, 4 * row
-        job = Job(
-            image + code_bytes * channel,
-            np.int64(scratch.places.ctypes.data),
-            np.int64(count),
-            np.int64(panels.segments[r[SEGMENTS] :].ctypes.data),
-            r[SEGMENT_COUNT],
-            r[STEPS],
-            np.int64(panels.weights[r[WEIGHTS] + panel * panel_size :].ctypes.data),
-            start,
-            start_row,
-            out,
-            4 * row,
-            r[SUM_LOW],
-            r[SUM_HIGH],
-        )
+    for panel in range(r[PANELS]):
+        job = _job(r, panels, scratch, panel, count)
         if operation == PAIRS:
             pairs_panel(job)
         elif operation == BYTES:
@@ -165,7 +172,7 @@ def block_sums(r: Any, memory: Any, panels: Any, first: int, count: int, scratch
         else:
             clamped_panel(job)
     for m in range(1, count if row > oc else 0):
-        _copy(sums[m * row : m * row + oc], 0, sums[m * oc : m * oc + oc])
+        _copy(scratch.sums[m * row : m * row + oc], 0, scratch.sums[m * oc : m * oc + oc])
 
 
 @njit

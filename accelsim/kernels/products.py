@@ -164,7 +164,8 @@ def _layout(
             return None
         offsets, length = (offsets[:, None] + np.arange(0, length, clamp.group)).reshape(-1), clamp.group
     tile, per_group, low = tile_of(way), output[3] // groups, codes.low if way == loops.BYTES else codes.zero
-    row = (groups - 1) * per_group + -(-per_group // tile.columns) * tile.columns
+    blocks = -(-per_group // tile.columns)
+    row = (groups - 1) * per_group + blocks * tile.columns
     _, sum_low, sum_high = clamp or (0, 0, 0)
     plain = weights[1:3] == window[:2] == window[4:6] == (1, 1) and window[6:8] == (0, 0) and output[:3] == source[:3]
     slots = {
@@ -175,7 +176,7 @@ def _layout(
         loops.PH: rows, loops.PW: columns,
         loops.PLAIN: plain,
         loops.STEP_H: window.stride_h * columns * source[3], loops.STEP_W: window.stride_w * source[3],
-        loops.ROW: row, loops.GROUPS: groups, loops.GROUP_STEP: window.group_step, loops.COLUMNS: tile.columns,
+        loops.ROW: row, loops.GROUPS: groups, loops.GROUP_STEP: window.group_step, loops.COLUMNS: tile.columns, loops.PANELS: groups * blocks,
         loops.SEGMENT_COUNT: len(offsets), loops.STEPS: -(-length // tile.group),
         loops.SUM_LOW: sum_low, loops.SUM_HIGH: sum_high,
     }  # fmt: skip
