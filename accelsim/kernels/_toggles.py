@@ -6,7 +6,7 @@ bits and transitions (pairs of consecutive words). A register that no word has p
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,20 @@ MOVING, MOVING_BUS, FIXED, FIXED_BUS, HELD, PARTIAL, TOTAL = range(7)
 """Registers that the moving operand passes, its lanes at the array's edge; the same two of the operand that is shifted in (in an
 output-stationary array: of the weights, which move too); stationary registers; sums between MACs; accumulators."""
 WIRES = 7
+FIXED_WORD, HELD_WORD, MOVING_WORD, SUM_WORD, FIXED_SEEN, HELD_SEEN, MOVING_SEEN, SUM_SEEN = range(STATES := 8)
+"""Of a state, int64 (STATES, max(rows, cols) * products, max(rows, cols)): the last words of the registers, and whether any has passed."""
+
+
+class Grid(NamedTuple):
+    """Shape of the array, and masks of the widths of its moving, fixed, partial-sum and accumulator words."""
+
+    rows: int
+    cols: int
+    products: int
+    moving: int
+    fixed: int
+    partial: int
+    total: int
 
 
 @njit
@@ -101,15 +115,12 @@ def _add(counts: Any, sums: Any, more: Any, mask: int) -> None:
 
 
 @njit
-def stationary(
-    counts: Any, x: Any, w: Any, sums: Any, rows: int, cols: int, products: int, masks: Any, kept: bool, state: Any
-) -> None:
+def stationary(counts: Any, x: Any, w: Any, sums: Any, grid: Any, kept: bool, state: Any) -> None:
     """``sums`` += ``x`` (time, elements) @ ``w`` (elements, columns): ``w`` stands, column folds outside, row folds inside.
 
-    ``elements`` is a multiple of ``products``; ``masks`` = (moving, fixed, partial sum, accumulator); ``kept``: ``w`` stands already.
-    ``state`` = int64 (4, max(rows, cols) * products, max(rows, cols)) last words and as many flags (0 or 1) behind them.
+    ``elements`` is a multiple of the grid's products; ``kept``: ``w`` stands already.
     """
-    elements, columns = w.shape
+    (elements, columns), (rows, cols, products) = w.shape, grid[:3]
     step = rows * products
     for c in range(0, columns, cols):
         for r in range(0, elements, step):
@@ -122,21 +133,21 @@ def stationary(
                 for row in range(used):
                     for slot in range(products):
                         shifted[row, slot::products] = fold[row * products + slot]
-                _sequence(counts, FIXED, FIXED_BUS, shifted, masks[1], used, state[0], state[4])
-                _held(counts, fold, masks[1], state[1], state[5])
-            _sequence(counts, MOVING, MOVING_BUS, vectors, masks[0], fold.shape[1], state[2], state[6])
+                _sequence(counts, FIXED, FIXED_BUS, shifted, grid.fixed, used, state[FIXED_WORD], state[FIXED_SEEN])
+                _held(counts, fold, grid.fixed, state[HELD_WORD], state[HELD_SEEN])
+            _sequence(
+                counts, MOVING, MOVING_BUS, vectors, grid.moving, fold.shape[1], state[MOVING_WORD], state[MOVING_SEEN]
+            )
             prefix = np.empty((x.shape[0], fold.shape[1]), dtype=np.int64)
-            _partial_sums(counts, vectors, fold, products, masks[2], state[3], state[7], prefix)
-            _add(counts, sums[:, c : c + cols], prefix, masks[3])
+            _partial_sums(counts, vectors, fold, products, grid.partial, state[SUM_WORD], state[SUM_SEEN], prefix)
+            _add(counts, sums[:, c : c + cols], prefix, grid.total)
 
 
 @njit
-def output_stationary(
-    counts: Any, x: Any, w: Any, sums: Any, rows: int, cols: int, products: int, masks: Any, state: Any
-) -> None:
-    """As :func:`stationary`, pixels over rows, columns over columns; sums stand in the MACs and are masked by ``masks[3]``."""
-    elements = w.shape[0]
-    steps = elements // products
+def output_stationary(counts: Any, x: Any, w: Any, sums: Any, grid: Any, state: Any) -> None:
+    """As :func:`stationary`, pixels over rows, columns over columns; sums stand in the MACs, as wide as an accumulator."""
+    rows, cols, products = grid[:3]
+    steps = w.shape[0] // products
     for p in range(0, x.shape[0], rows):
         for c in range(0, w.shape[1], cols):
             high, wide = min(rows, x.shape[0] - p), min(cols, w.shape[1] - c)
@@ -146,11 +157,10 @@ def output_stationary(
                 for s in range(products):
                     left[t, s::products] = x[p : p + high, t * products + s]
                     top[t, s::products] = w[t * products + s, c : c + wide]
-            _sequence(counts, MOVING, MOVING_BUS, left, masks[0], wide, state[2], state[6])
-            _sequence(counts, FIXED, FIXED_BUS, top, masks[1], high, state[0], state[4])
-            _standing_sums(
-                counts, x[p : p + high], w[:, c : c + wide], sums[p : p + high, c : c + wide], products, masks[3], state
-            )
+            _sequence(counts, MOVING, MOVING_BUS, left, grid.moving, wide, state[MOVING_WORD], state[MOVING_SEEN])
+            _sequence(counts, FIXED, FIXED_BUS, top, grid.fixed, high, state[FIXED_WORD], state[FIXED_SEEN])
+            part = sums[p : p + high, c : c + wide]
+            _standing_sums(counts, x[p : p + high], w[:, c : c + wide], part, products, grid.total, state)
 
 
 @njit
@@ -158,7 +168,7 @@ def _standing_sums(counts: Any, x: Any, w: Any, sums: Any, products: int, mask: 
     """The accumulator of each MAC after each step; what stood in it from the fold before is its first word."""
     for i in range(sums.shape[0]):
         for j in range(sums.shape[1]):
-            before = state[3, i, j] if state[7, i, j] else sums[i, j]
+            before = state[SUM_WORD, i, j] if state[SUM_SEEN, i, j] else sums[i, j]
             total = sums[i, j]
             for t in range(0, w.shape[0], products):
                 for e in range(t, t + products):
@@ -167,4 +177,4 @@ def _standing_sums(counts: Any, x: Any, w: Any, sums: Any, products: int, mask: 
                 before = total
             counts[TOTAL, 1] += w.shape[0] // products
             sums[i, j] = total
-            state[3, i, j], state[7, i, j] = total, 1
+            state[SUM_WORD, i, j], state[SUM_SEEN, i, j] = total, 1

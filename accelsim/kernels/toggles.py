@@ -60,21 +60,21 @@ def tile_toggles(x: Integers, w: Integers, sums: Integers, *, array: ToggleArray
     one element; ``kept``: weights of a single fold that stand in the array already. ``sums`` is not changed.
     """
     counts, state = np.zeros((_toggles.WIRES, 2), dtype=np.int64), _fresh(array)
-    products, rows, cols = array.products, array.rows, array.cols
-    x, w = _slots(x, 2, products), _slots(w, 1, products)
+    x, w = _slots(x, 2, array.products), _slots(w, 1, array.products)
     turned = array.dataflow == "input_stationary"
     widths = array.activation_bits, array.weight_bits
     masks = _masks(*(widths[::-1] if turned else widths), array.partial_sum_bits, array.accumulator_bits)
+    grid = _toggles.Grid(array.rows, array.cols, array.products, *masks)
     if array.dataflow == "output_stationary":
         for one, other, start in zip(x, w, sums, strict=True):
             total = start.astype(np.int64)
-            _toggles.output_stationary(counts, one, other, total, rows, cols, products, masks, state)
+            _toggles.output_stationary(counts, one, other, total, grid, state)
         return counts
     if turned:
         x, w, sums = w.transpose(0, 2, 1), x.transpose(0, 2, 1), sums.transpose(0, 2, 1)
     single = kept and _folds(w.shape, array) == 1
     for one, other, total in _packs(x, w, sums, array):
-        _toggles.stationary(counts, one, other, total, rows, cols, products, masks, single, state)
+        _toggles.stationary(counts, one, other, total, grid, single, state)
     return counts[_TURNED] if turned else counts
 
 
@@ -107,14 +107,14 @@ def _slots(block: Integers, axis: int, products: int) -> Counts:
     return np.ascontiguousarray(np.pad(block.astype(np.int64), widths))
 
 
-def _masks(*bits: int) -> Counts:
-    return np.array([-1 if b >= 64 else (1 << b) - 1 for b in bits], dtype=np.int64)
+def _masks(*bits: int) -> list[int]:
+    return [-1 if b >= 64 else (1 << b) - 1 for b in bits]
 
 
 def _fresh(array: ToggleArray) -> Counts:
     """Last words of the registers, and whether any has passed."""
     side = max(array.rows, array.cols)
-    return np.zeros((8, side * array.products, side), dtype=np.int64)
+    return np.zeros((_toggles.STATES, side * array.products, side), dtype=np.int64)
 
 
 def _packing(shape: tuple[int, ...], array: ToggleArray) -> int:
