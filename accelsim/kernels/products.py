@@ -144,18 +144,20 @@ def layout_of(
         plan.source_y * plan.upsample_h - top, plan.source_x * plan.upsample_w - left,
         first * plan.ic_per_group + plan.weight_channel - plan.source_channel, groups, plan.ic_per_group,
     )  # fmt: skip
-    if way is None:
-        alone = groups > 1 and plan.oc_per_group == plan.ic_per_group == 1
-        way = loops.CLAMPED if clamp else loops.DEPTHWISE if alone else _fastest(codes, factors, output[3] // groups)
-    return _layout(window, output, source, weights, codes, clamp, way)
+    if clamp or (way is None and groups > 1 and plan.oc_per_group == plan.ic_per_group == 1):
+        way = loops.CLAMPED if clamp else loops.DEPTHWISE
+    small = INT8.min <= factors.low and factors.high <= INT8.max
+    return _layout(window, (output, source, weights), codes, small, clamp, way)
 
 
 @lru_cache(maxsize=REMEMBERED)
 def _layout(
-    window: Window, output: Shape, source: Shape, weights: Shape, codes: Codes, clamp: Clamp | None, way: int
+    window: Window, shapes: tuple[Shape, Shape, Shape], codes: Codes, small: bool, clamp: Clamp | None, way: int | None
 ) -> Layout | None:
     """One of the few that the tiles of a layer need: all of one size whose windows reach as far beyond their input share one."""
+    output, source, weights = shapes
     groups = 1 if way == loops.DEPTHWISE else window.groups
+    way = _fastest(codes, small, output[3] // groups) if way is None else way
     rows, columns, offsets, length = _segments(
         window, output, source[3], weights, groups == 1 and way != loops.DEPTHWISE
     )
@@ -227,13 +229,12 @@ def _bytes_tile() -> registers.Tile:
     return registers.bytes_tile(registers.features_of(cpu_target.target_context.codegen()))
 
 
-def _fastest(codes: Codes, factors: Codes, columns: int) -> int:
-    """BYTES where this CPU has an instruction for it that is exact, everything fits 8 bits, and few columns of its panels stay empty."""
+def _fastest(codes: Codes, small: bool, columns: int) -> int:
+    """BYTES where this CPU has an instruction for it that is exact, codes and factors fit 8 bits, and few columns of its panels stay empty."""
     tile = tile_of(loops.BYTES)
     work = [-(-columns // width) * width for width in (tile.columns, registers.PAIRS.columns)]
-    narrow = codes.high - codes.low <= UINT8.max and INT8.contains(factors.low) and INT8.contains(factors.high)
-    reachable = 0 <= codes.zero - codes.low <= UINT8.max
-    fast = tile.features and work[0] < BYTES_SPEED * work[1] and narrow and reachable
+    narrow = small and codes.high - codes.low <= UINT8.max and 0 <= codes.zero - codes.low <= UINT8.max
+    fast = tile.features and narrow and work[0] < BYTES_SPEED * work[1]
     return loops.BYTES if fast and is_exact() else loops.PAIRS
 
 
