@@ -18,8 +18,8 @@ from accelsim.graph import (
     Layer,
     LeakyRelu,
     Lut,
-    MacGeometry,
     MacLayer,
+    MatMul,
     MaxPool2D,
     Mean,
     OperandScale,
@@ -27,27 +27,18 @@ from accelsim.graph import (
     Softmax,
     Sub,
 )
-from accelsim.kernels import _tape as tape
-from accelsim.kernels import evaluate
-from accelsim.kernels.compiled import LANES
-from accelsim.numerics import (
-    INT16,
-    INT32,
-    IntFormat,
-    Requant,
-    Requantization,
-    Thresholds,
-    shift_form,
-)
+from accelsim.kernels import Codes, Layout, evaluate, layout_of, new_scratch, tile_plan
+from accelsim.kernels.compiled import products, tape
+from accelsim.numerics import INT16, INT32, IntFormat, Requant, Requantization, Thresholds, shift_form
 from accelsim.numerics.compiled import float32_half_even_rows, float64_half_away_rows
 
 Array = NDArray[Any]
 Fields = dict[int, int]
 
-_IMAGE = (tape.N, tape.IH, tape.IW, tape.IC)
-_OUTPUT = (tape.OH, tape.OW)
+_IMAGE = (products.N, products.IH, products.IW, products.IC)
+_OUTPUT = (products.OH, products.OW)
 _WINDOW = (tape.KH, tape.KW, tape.STRIDE_H, tape.STRIDE_W)
-_PADDING = (tape.TOP, tape.LEFT)
+_PADDING = (products.TOP, products.LEFT)
 
 TABLE_BITS = 8
 """Widest codes for which a function is turned into a table of all its values."""
@@ -96,18 +87,25 @@ class TapeWriter:
         fields = write(self, layer) if write else None
         if fields is None:
             return None
-        fields |= {tape.SOURCE: self.offsets[layer.inputs[0]], tape.TARGET: self.offsets[layer.output]}
+        fields |= {products.SOURCE: self.offsets[layer.inputs[0]], products.TARGET: self.offsets[layer.output]}
         row = np.zeros(tape.COLUMNS, dtype=np.int64)
         row[list(fields)] = list(fields.values())
         return row
 
-    def arrays(self) -> tuple[Array, ...]:
+    def arrays(self) -> tuple[tape.Constants, products.Scratch]:
         """The constants and scratch of ``play``."""
         pools = (self.weights, self.segments, self.tables, self.integers, self.shifts, self.floats, self.scales)
-        image = np.zeros(self.image_size + tape.SLACK, dtype=np.int16)
-        scratch = np.zeros(self.scratch_size + tape.SLACK, dtype=np.int32)
-        places = np.zeros(tape.BLOCK_PIXELS, dtype=np.int64)
-        return (*(pool.joined() for pool in pools), image, scratch, places)
+        return tape.Constants(*(pool.joined() for pool in pools)), new_scratch(self.image_size, self.scratch_size)
+
+    def layout(self, layer: MacLayer) -> tuple[Layout, int] | None:
+        """The layer by register tiles, and a bound of its sums; None where that does not fit 32 bits or the accumulator."""
+        bound, fmt, g = _bound(self, layer), self.format_of(layer.inputs[0]), layer.geometry
+        if bound is None:
+            return None
+        factors = _factors(layer)
+        codes = Codes(fmt.min, fmt.max, layer.input_zero_point)
+        layout = layout_of(tile_plan(g), g.output_shape, g.input_shape, g.weight_shape, codes=codes, factors=factors)
+        return None if layout is None else (layout, bound)
 
     def format_of(self, tensor: str) -> IntFormat:
         """Format of a tensor."""
@@ -149,31 +147,22 @@ class TapeWriter:
         return {tape.RULE: tape.SHIFT, tape.PARAMETERS: self.integers.put(form.factor)}
 
 
-def padded_size(g: MacGeometry) -> tuple[int, int]:
-    """Rows and columns that the windows of all outputs reach."""
-    return g.axis("h").reach, g.axis("w").reach
-
-
 def _mac(writer: TapeWriter, layer: MacLayer) -> Fields | None:
-    bound = _bound(writer, layer)
-    if bound is None or layer.requant is None:
+    found = writer.layout(layer)
+    if found is None or layer.weights is None or layer.requant is None:
         return None
+    layout, bound = found
     requant = writer.requant(layer.requant, writer.format_of(layer.output), bound)
     if requant is None:
         return None
-    g = layer.geometry
-    ph, pw = padded_size(g)
-    writer.image_size = max(writer.image_size, g.n * ph * pw * g.ic)
-    writer.scratch_size = max(writer.scratch_size, tape.BLOCK_PIXELS * g.oc)
-    packed = _depthwise(writer, layer, pw) if g.groups == g.ic == g.oc else _grouped(writer, layer, pw)
+    writer.image_size = max(writer.image_size, layout.image_size)
+    writer.scratch_size = max(writer.scratch_size, layout.sums_size)
+    packed = layout.pack(layer.weights, layer.bias)
     return {
-        **_columns(_IMAGE, *g.input_shape),
-        **_columns((*_OUTPUT, tape.OC), g.oh, g.ow, g.oc),
-        **_columns((*_PADDING, tape.UP_H, tape.UP_W), g.pad_top, g.pad_left, g.upsample_h, g.upsample_w),
-        **_columns((tape.PH, tape.PW), ph, pw),
-        **_columns((tape.STEP_H, tape.STEP_W), g.stride_h * pw * g.ic, g.stride_w * g.ic),
-        tape.ZERO: layer.input_zero_point,
-        **packed,
+        **dict(enumerate(layout.record.tolist())),
+        products.SEGMENTS: writer.segments.put(layout.segments),
+        products.WEIGHTS: writer.weights.put(packed.weights),
+        products.STARTS: writer.tables.put(packed.starts),
         **requant,
     }
 
@@ -186,65 +175,19 @@ def _bound(writer: TapeWriter, layer: MacLayer) -> int | None:
     """Bound of all sums where operands are 16-bit and sums fit 32 bits and the accumulator in every order; None elsewhere."""
     fmt, zero = writer.format_of(layer.inputs[0]), layer.input_zero_point
     narrow = INT16.contains(fmt.min - zero) and INT16.contains(fmt.max - zero)
-    if layer.weights is None or not narrow or layer.weight_format.max > INT16.max:
+    if not narrow or layer.weight_format.max > INT16.max or (layer.weights is None and layer.weight_reach > INT16.max):
         return None
     accumulator = INT32 if writer.accumulators is None else min(INT32, writer.accumulators[layer.name])
     proof = prove(layer, input_format=fmt, accumulator=accumulator)
     return proof.bound if proof.safe else None
 
 
-def _taps(g: MacGeometry, pw: int) -> Array:
-    """Offset of every kernel tap in the padded image, shape (kh, kw)."""
-    rows = np.arange(g.kh)[:, None] * (g.dilation_h * pw * g.ic)
-    offsets: Array = rows + np.arange(g.kw) * (g.dilation_w * g.ic)
-    return offsets
-
-
-def _depthwise(writer: TapeWriter, layer: MacLayer, pw: int) -> Fields:
-    """Weights as (blocks of 16 channels, taps, 16)."""
-    g, offsets = layer.geometry, _taps(layer.geometry, pw).reshape(-1)
-    assert layer.weights is not None
-    blocks = -(-g.oc // LANES)
-    packed = np.zeros((blocks * LANES, len(offsets)), dtype=np.int16)
-    packed[: g.oc] = layer.weights.reshape(g.oc, -1)
-    return {
-        tape.OPERATION: tape.DEPTHWISE,
-        tape.GROUPS: 1,
-        tape.SEGMENTS: writer.segments.put(offsets),
-        tape.SEGMENT_COUNT: len(offsets),
-        tape.STEPS: 1,
-        tape.WEIGHTS: writer.weights.put(packed.reshape(blocks, LANES, -1).transpose(0, 2, 1).reshape(-1)),
-        tape.BIAS: writer.tables.put(_padded_bias(layer, 1, blocks)),
-    }
-
-
-def _grouped(writer: TapeWriter, layer: MacLayer, pw: int) -> Fields:
-    """Weights as (groups, blocks of 16 channels, segments, pairs, 16, 2); a segment lies in one piece in the image."""
-    g, offsets = layer.geometry, _taps(layer.geometry, pw)
-    assert layer.weights is not None
-    whole_rows = g.dilation_w == 1 and g.groups == 1
-    offsets = offsets[:, 0] if whole_rows else offsets.reshape(-1)
-    length = g.reduction // len(offsets)
-    pairs, blocks = -(-length // 2), -(-g.oc_per_group // LANES)
-    packed = np.zeros((g.groups, blocks * LANES, len(offsets), 2 * pairs), dtype=np.int16)
-    packed[:, : g.oc_per_group, :, :length] = layer.weights.reshape(g.groups, g.oc_per_group, len(offsets), length)
-    order = packed.reshape(g.groups, blocks, LANES, len(offsets), pairs, 2).transpose(0, 1, 3, 4, 2, 5)
-    return {
-        tape.OPERATION: tape.CONVOLUTION,
-        tape.GROUPS: g.groups,
-        tape.SEGMENTS: writer.segments.put(offsets),
-        tape.SEGMENT_COUNT: len(offsets),
-        tape.STEPS: pairs,
-        tape.WEIGHTS: writer.weights.put(order.reshape(-1)),
-        tape.BIAS: writer.tables.put(_padded_bias(layer, g.groups, blocks)),
-    }
-
-
-def _padded_bias(layer: MacLayer, groups: int, blocks: int) -> Array:
-    padded = np.zeros((groups, blocks * LANES), dtype=np.int32)
-    if layer.bias is not None:
-        padded[:, : layer.geometry.oc // groups] = layer.bias.reshape(groups, -1)
-    return padded.reshape(-1)
+def _factors(layer: MacLayer) -> Codes:
+    """Range of the weights, or of a second operand less its zero point."""
+    if layer.weights is not None:
+        return Codes(int(layer.weights.min()), int(layer.weights.max()))
+    fmt, zero = layer.weight_format, layer.right_zero_point if isinstance(layer, MatMul) else 0
+    return Codes(fmt.min - zero, fmt.max - zero)
 
 
 def _codes(fmt: IntFormat) -> NDArray[np.int64]:
@@ -266,7 +209,7 @@ def _sum(writer: TapeWriter, layer: Add) -> Fields | None:
     if isinstance(layer, Sub):
         tables[1] = -tables[1]
     return {
-        tape.OPERATION: tape.SUM,
+        products.OPERATION: tape.SUM,
         tape.SIZE: int(np.prod(layer.shape)),
         tape.SOURCE2: writer.offsets[layer.inputs[1]],
         **_columns((tape.TABLE1, tape.TABLE2), *(writer.tables.put(table) for table in tables)),
@@ -293,7 +236,7 @@ def _table(writer: TapeWriter, layer: Rescale | LeakyRelu | Lut) -> Fields | Non
     codes = _codes(fmt)
     box = (0,), codes.shape
     return {
-        tape.OPERATION: tape.TABLE,
+        products.OPERATION: tape.TABLE,
         tape.SIZE: int(np.prod(layer.shape)),
         tape.TABLE1: writer.tables.put(evaluate(layer, [codes], [box], box)),
         tape.CODE1: fmt.min,
@@ -310,7 +253,7 @@ def _table_of_two(writer: TapeWriter, layer: BinaryLut) -> Fields | None:
     if not (fits and lowest and all(fmt.bits == TABLE_BITS for fmt in formats)):
         return None
     return {
-        tape.OPERATION: tape.TABLE_OF_TWO,
+        products.OPERATION: tape.TABLE_OF_TWO,
         tape.SIZE: int(np.prod(layer.shape)),
         tape.SOURCE2: writer.offsets[layer.inputs[1]],
         tape.TABLE1: writer.tables.put(layer.table.ravel()),
@@ -329,7 +272,7 @@ def _pool(writer: TapeWriter, layer: AveragePool2D | MaxPool2D) -> Fields | None
         return None
     writer.scratch_size = max(writer.scratch_size, channels)
     return {
-        tape.OPERATION: tape.AVERAGE_POOL if isinstance(layer, AveragePool2D) else tape.MAX_POOL,
+        products.OPERATION: tape.AVERAGE_POOL if isinstance(layer, AveragePool2D) else tape.MAX_POOL,
         **_columns(_IMAGE, *layer.shapes[0]),
         **_columns((*_OUTPUT, *_PADDING), oh, ow, *layer.pad),
         **_columns(_WINDOW, *layer.kernel, *layer.stride),
@@ -349,9 +292,9 @@ def _mean(writer: TapeWriter, layer: Mean) -> Fields | None:
     size = int(np.prod(layer.shape))
     writer.scratch_size = max(writer.scratch_size, size)
     return {
-        tape.OPERATION: tape.MEAN,
+        products.OPERATION: tape.MEAN,
         tape.SIZE: size,
-        tape.ZERO: layer.input_zero_point,
+        products.ZERO: layer.input_zero_point,
         **_columns(_IMAGE, *layer.shapes[0]),
         **requant,
     }
@@ -363,8 +306,8 @@ def _softmax(writer: TapeWriter, layer: Softmax) -> Fields | None:
     rows, classes = layer.shape
     narrow = layer.output_max - layer.output_min < 1 << 8
     return {
-        tape.OPERATION: tape.SOFTMAX,
-        **_columns((tape.SIZE, tape.IC), rows * classes, classes),
+        products.OPERATION: tape.SOFTMAX,
+        **_columns((tape.SIZE, products.IC), rows * classes, classes),
         **_columns((tape.MULTIPLIER, tape.LEFT_SHIFT), layer.multiplier, layer.left_shift),
         **_columns((tape.DIFF_MIN, tape.BITS), layer.diff_min, 8 if narrow else 16),
         **_columns((tape.LOW, tape.HIGH), layer.output_min, layer.output_max),

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from accelsim.errors import GraphError, InputError
 from accelsim.execute.tape import TapeWriter
 from accelsim.graph import Graph, Layer, MacLayer, MatMul, Reshape, Tensor, VectorLayer
-from accelsim.kernels import Box, accumulate_with, centred, evaluate
-from accelsim.kernels.compiled import play
+from accelsim.kernels import Box, Layout, accumulate_with, centred, evaluate, multiply
+from accelsim.kernels.compiled import Constants, Scratch, play
 from accelsim.numerics import INT64, IntFormat, Overflow, fit_array, requantize
 
 Array = NDArray[Any]
@@ -81,33 +81,50 @@ class WholeReader:
         # Compiled for 16-bit memory only: wider tensors are rare and not worth a second compilation.
         fits = self._memory.dtype == np.int16
         records = [(layer, writer.record(layer) if fits else None) for layer in layers]
-        arrays = writer.arrays()
+        constants, scratch = writer.arrays()
         for on_tape, run in groupby(records, key=lambda pair: pair[1] is not None):
             if on_tape:
-                yield self._tape(np.stack([record for _, record in run if record is not None]), arrays)
+                yield self._tape(np.stack([record for _, record in run if record is not None]), constants, scratch)
             else:
-                yield from (self._single(layer, writer.accumulators) for layer, _ in run)
+                yield from (self._single(layer, writer) for layer, _ in run)
 
-    def _tape(self, records: Array, arrays: tuple[Array, ...]) -> Step:
+    def _tape(self, records: Array, constants: Constants, scratch: Scratch) -> Step:
         memory = self._memory
-        return lambda: play(records, memory, arrays)
+        return lambda: play(records, memory, constants, scratch)
 
-    def _single(self, layer: Layer, accumulators: Mapping[str, IntFormat] | None) -> Step:
+    def _single(self, layer: Layer, writer: TapeWriter) -> Step:
         if isinstance(layer, MacLayer):
-            return self._mac(layer, INT64 if accumulators is None else accumulators[layer.name])
+            found = writer.layout(layer) if self._memory.dtype == np.int16 else None
+            if found is not None:
+                return self._products(layer, found[0])
+            return self._mac(layer, INT64 if writer.accumulators is None else writer.accumulators[layer.name])
         if isinstance(layer, VectorLayer):
             return self._vector(layer)
         raise GraphError(f"layer {layer.name!r}: no reader for {type(layer).__name__}", layer=layer.name)
 
+    def _products(self, layer: MacLayer, layout: Layout) -> Step:
+        """A layer by register tiles, with a requantization or a second operand that no tape has."""
+        source, target, requant, weights = *self._ends(layer), layer.requant, self._weights(layer)
+        if requant is None or weights is None:
+            raise _unfinished(layer)
+        scratch, sums = layout.scratch(), np.empty(layer.geometry.output_shape, dtype=np.int32)
+        fixed = None if layer.weights is None else layout.pack(layer.weights, layer.bias)
+
+        def step() -> None:
+            packed = layout.pack(weights()) if fixed is None else fixed
+            target[...] = requantize(multiply(packed, source, sums, scratch), requant).reshape(target.shape)
+
+        return step
+
+    def _ends(self, layer: Layer) -> tuple[Array, Array]:
+        return self._views[layer.inputs[0]], self._views[layer.output]
+
     def _mac(self, layer: MacLayer, accumulator: IntFormat) -> Step:
-        source, target, requant = self._views[layer.inputs[0]], self._views[layer.output], layer.requant
+        source, target, requant = *self._ends(layer), layer.requant
         view, kind = source.reshape(layer.geometry.input_shape), self._graph.tensors[layer.inputs[0]].format.dtype
         weights = self._weights(layer)
         if requant is None or weights is None:
-            raise GraphError(
-                f"layer {layer.name!r} has neither constant weights nor a second operand; only such layers can be executed",
-                layer=layer.name,
-            )
+            raise _unfinished(layer)
 
         def step() -> None:
             sums = fit_array(accumulate_with(layer, view.astype(kind), weights()), accumulator, Overflow.WRAP)
@@ -120,7 +137,7 @@ class WholeReader:
         if isinstance(layer, MatMul):
             view = self._views[layer.inputs[1]].reshape(layer.geometry.weight_shape)
             kind, zero = layer.weight_format.dtype, layer.right_zero_point
-            return lambda: centred(view.astype(kind), zero)
+            return (lambda: centred(view.astype(kind), zero)) if zero or kind.itemsize > view.itemsize else lambda: view
         weights = layer.weights
         return None if weights is None else lambda: weights
 
@@ -134,6 +151,13 @@ class WholeReader:
             target[...] = evaluate(layer, views, boxes, whole).reshape(target.shape)
 
         return step
+
+
+def _unfinished(layer: MacLayer) -> GraphError:
+    return GraphError(
+        f"layer {layer.name!r} has neither constant weights nor a second operand; only such layers can be executed",
+        layer=layer.name,
+    )
 
 
 def _memory_type(graph: Graph) -> np.dtype[Any]:

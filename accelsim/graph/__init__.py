@@ -16,7 +16,7 @@ from accelsim.graph.elementwise_layers import (
     Rescale,
     Sub,
 )
-from accelsim.graph.geometry import Axis, MacGeometry, same_window, window_extent
+from accelsim.graph.geometry import Axis, MacGeometry, same_window, window_extent, window_place
 from accelsim.graph.graph import Graph, HostPort
 from accelsim.graph.layer import Layer, RealFunction, VectorLayer
 from accelsim.graph.mac_layers import Conv2D, Dense, DepthwiseConv2D, MacLayer, MatMul, TransposeConv2D
@@ -71,4 +71,5 @@ __all__ = [
     "full_box",
     "same_window",
     "window_extent",
+    "window_place",
 ]

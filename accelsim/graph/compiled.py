@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from accelsim.graph.geometry import window_place
 from accelsim.numba_cache import njit
+
+_place = njit(window_place)
 
 
 @njit
 def input_row(out: int, tap: int, stride: int, dilation: int, pad: int, upsample: int, size: int) -> int:
     """Input row under output row ``out`` and kernel row ``tap``; -1 on padding and on inserted zeros."""
-    spread = out * stride - pad + tap * dilation
+    spread = _place(out, tap, stride, dilation, pad)
     if spread < 0 or spread % upsample != 0:
         return -1
     row = spread // upsample
@@ -20,7 +23,7 @@ def input_row(out: int, tap: int, stride: int, dilation: int, pad: int, upsample
 @njit
 def rows_under(axis: Any, out_lo: int, out_hi: int, tap_lo: int, tap_hi: int) -> tuple[int, int]:
     """First input, and last + 1, under outputs and taps ``lo`` to ``hi - 1`` of an :class:`accelsim.graph.Axis`."""
-    first = out_lo * axis.stride - axis.pad + tap_lo * axis.dilation
-    last = (out_hi - 1) * axis.stride - axis.pad + (tap_hi - 1) * axis.dilation
+    first = _place(out_lo, tap_lo, axis.stride, axis.dilation, axis.pad)
+    last = _place(out_hi - 1, tap_hi - 1, axis.stride, axis.dilation, axis.pad)
     lo = min(max(-(-first // axis.upsample), 0), axis.size)
     return lo, max(min(last // axis.upsample + 1, axis.size), lo)

@@ -43,7 +43,7 @@ class Axis(NamedTuple):
 
     def spread(self, out: Any, tap: Any) -> Any:
         """Place of output ``out`` and ``tap`` in the image whose inputs stand ``upsample`` apart."""
-        return out * self.stride - self.pad + tap * self.dilation
+        return window_place(out, tap, self.stride, self.dilation, self.pad)
 
     def input_index(self, out: Any, tap: Any) -> Index:
         """Input under ``out`` and ``tap``, which are broadcast; -1 on padding and inserted zeros."""
@@ -61,6 +61,11 @@ class Axis(NamedTuple):
         """Most inputs that lie under any ``outputs`` neighbouring outputs and ``taps`` neighbouring taps."""
         spread = (outputs - 1) * self.stride + window_extent(taps, self.dilation)
         return np.minimum(self.size, -(-spread // self.upsample))
+
+
+def window_place(out: Any, tap: Any, stride: Any, dilation: Any, pad: Any) -> Any:
+    """Place of output ``out`` and ``tap`` in an image whose inputs may stand apart; negative on padding in front of it."""
+    return out * stride - pad + tap * dilation
 
 
 def window_extent(taps: Any, dilation: Any) -> Any:

@@ -60,11 +60,10 @@ def _gather(part: Any, x: Any, first: Any, w: Any) -> None:
 
 
 @njit
-def _pixel(
-    row: Any, part: Any, x: Any, oy: int, ox: int, first: Any, w: Any, plan: Any, size: int, low: int, high: int
-) -> None:
+def _pixel(row: Any, part: Any, x: Any, oy: int, ox: int, first: Any, w: Any, plan: Any) -> None:
     """All groups of one pixel into ``row``; a group of nothing but padding changes nothing."""
-    narrow, channels, p, end = row.itemsize == 4, w.shape[2], 0, 0
+    narrow, channels, size, low, high = row.itemsize == 4, w.shape[2], plan.group, plan.low, plan.high
+    p, end = 0, 0  # the next product, and the first of the next group
     for ky in range(w.shape[0]):
         y = _row(plan, oy, ky, x.shape[0])
         for kx in range(w.shape[1]):
@@ -94,15 +93,13 @@ def _pixel(
 
 
 @njit
-def accumulate_groups(
-    sums: Any, x: Any, w: Any, plan: Any, row: Any, part: Any, size: int, low: int, high: int
-) -> None:
-    """Add the tile to ``sums`` (n, oh, ow, oc) in groups of ``size`` products, clamped to [low, high] after each.
+def accumulate_groups(sums: Any, x: Any, w: Any, plan: Any, row: Any, part: Any) -> None:
+    """Add the tile to ``sums`` (n, oh, ow, oc) in groups of products, clamped to [low, high] after each.
 
     ``row`` (oc) and ``part`` (2, oc) are scratch: of int32 where a clamped sum and a group always fit it together (then
     ``part[1]`` is not used), else of int64.
     """
-    channels = sums.shape[3]
+    channels, low, high = sums.shape[3], plan.low, plan.high
     first = np.empty(channels, dtype=np.int64)
     for c in range(channels):
         first[c] = _first_channel(plan, c)
@@ -113,31 +110,30 @@ def accumulate_groups(
                 out = sums[n, oy, ox]
                 for c in range(channels):
                     row[c] = min(max(out[c], low), high)
-                _pixel(row, part, x[n], oy, ox, first, w, plan, size, low, high)
+                _pixel(row, part, x[n], oy, ox, first, w, plan)
                 for c in range(channels):
                     out[c] = row[c]
 
 
 @njit
-def first_outside(sums: Any, x: Any, w: Any, plan: Any, size: int, low: int, high: int) -> int:
+def first_outside(sums: Any, x: Any, w: Any, plan: Any) -> int:
     """Flat index of the first sum that lies outside [low, high] at its start or after an addition, or -1."""
     index = 0
     for n in range(sums.shape[0]):
         for oy in range(sums.shape[1]):
             for ox in range(sums.shape[2]):
                 for c in range(sums.shape[3]):
-                    first = _first_channel(plan, c)
-                    if _leaves(sums[n, oy, ox, c], x[n], w[:, :, :, c], oy, ox, first, plan, size, low, high):
+                    channels = x[n, :, :, _first_channel(plan, c) :]
+                    if _leaves(sums[n, oy, ox, c], channels, w[:, :, :, c], oy, ox, plan):
                         return index
                     index += 1
     return -1
 
 
 @njit
-def _leaves(
-    total: Any, x: Any, w: Any, oy: int, ox: int, first: int, plan: Any, size: int, low: int, high: int
-) -> bool:
-    """Whether one sum leaves [low, high] at its start or after the addition of any group."""
+def _leaves(total: Any, x: Any, w: Any, oy: int, ox: int, plan: Any) -> bool:
+    """Whether one sum leaves [low, high] at its start or after the addition of any group; ``x`` begins with its first channel."""
+    size, low, high = plan.group, plan.low, plan.high
     if total < low or total > high:
         return True
     low_part, high_part, p, end = np.int64(0), np.int64(0), 0, size
@@ -154,7 +150,7 @@ def _leaves(
                     if over or total < low or total > high:
                         return True
                     low_part, high_part, end = np.int64(0), np.int64(0), (p // size + 1) * size
-                product = np.int64(x[y, column, first + i]) * np.int64(w[ky, kx, i])
+                product = np.int64(x[y, column, i]) * np.int64(w[ky, kx, i])
                 low_part += product & LOW_BITS
                 high_part += product >> 32
                 p += 1

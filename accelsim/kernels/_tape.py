@@ -7,83 +7,68 @@ bound that proves this exact are put on a tape.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from accelsim.kernels._products import (
+    BLOCK_PIXELS,
+    CLAMPED,
+    IC,
+    IH,
+    IW,
+    LEFT,
+    OC,
+    OH,
+    OPERATION,
+    OW,
+    SLOTS,
+    SOURCE,
+    TARGET,
+    TOP,
+    ZERO,
+    N,
+    Panels,
+    block_sums,
+    fill_image,
+)
 from accelsim.kernels._softmax import gemmlowp
-from accelsim.kernels._tile import LANES, channels_tile1, channels_tile4, pairs_tile1, pairs_tile4, pairs_tile6
 from accelsim.numba_cache import njit
 from accelsim.numerics.compiled import float32_half_even_rows, float64_half_away_rows, threshold_rows
 
 SHIFT, FLOAT32, FLOAT64, LEVELS = range(4)
 """Ways to requantize; every integer scheme but one (ties to even) is a shift with the right constants."""
 
-CONVOLUTION, DEPTHWISE, SUM, TABLE, TABLE_OF_TWO, AVERAGE_POOL, MAX_POOL, MEAN, SOFTMAX = range(9)
-"""What a record does."""
+SUM, TABLE, TABLE_OF_TWO, AVERAGE_POOL, MAX_POOL, MEAN, SOFTMAX = range(CLAMPED, CLAMPED + 7)
+"""What a record does besides the ways to multiply; no clamped sums are put on a tape."""
 
 (
-    OPERATION, SOURCE, TARGET, SIZE,
+    SIZE,
     RULE, PARAMETERS, CHANNELS, OUT_ZERO, LOW, HIGH,
-    ZERO, N, IH, IW, IC, OH, OW, OC, TOP, LEFT, UP_H, UP_W, PH, PW, STEP_H, STEP_W,
-    GROUPS, SEGMENTS, SEGMENT_COUNT, STEPS, WEIGHTS, BIAS,
     KH, KW, STRIDE_H, STRIDE_W,
     SOURCE2, TABLE1, TABLE2, CODE1, CODE2,
     MULTIPLIER, LEFT_SHIFT, DIFF_MIN, BITS, LEVEL_COUNT,
-) = range(46)  # fmt: skip
-"""Columns of a record. Offsets count elements of the array they point into; an operation leaves what it does not use at 0."""
-COLUMNS = 46
+) = range(SLOTS, SLOTS + 21)  # fmt: skip
+"""Columns of a record beside those of :mod:`accelsim.kernels._products`, which pools and means share where they have the same."""
+COLUMNS = SLOTS + 21
 
 TABLE_SIDE = 256
 """Rows and columns of a table of two 8-bit codes."""
-BLOCK_PIXELS = 64
-"""Output pixels whose sums are held at once: with 256 channels they fill 64 KiB, well inside a second-level cache."""
 BLOCK_ELEMENTS = 4096
 """Elements of an element-wise sum that are held at once: 16 KiB."""
-SLACK = 64
-"""Elements that tiles may read or write beyond the end of an array: unused lanes of a vector."""
 
 
-@njit
-def _image(r: Any, memory: Any, image: Any) -> None:
-    """Codes of the source less their zero point, spread and padded, into ``image`` (n, ph, pw, ic)."""
-    source, zero, ih, iw, ic, ph, pw = r[SOURCE], r[ZERO], r[IH], r[IW], r[IC], r[PH], r[PW]
-    if ih == ph and iw == pw and r[TOP] == 0 and r[LEFT] == 0 and r[UP_H] == 1 and r[UP_W] == 1:
-        for i in range(r[N] * ih * iw * ic):
-            image[i] = memory[source + i] - zero
-        return
-    image[: r[N] * ph * pw * ic] = 0
-    first = max(0, -(r[LEFT] // r[UP_W]))
-    last = min(iw, (pw - 1 - r[LEFT]) // r[UP_W] + 1)
-    run, step = (ic, r[UP_W] * ic) if r[UP_W] > 1 else ((last - first) * ic, (last - first) * ic)
-    for b in range(r[N]):
-        for y in range(ih):
-            row = r[TOP] + y * r[UP_H]
-            if row < 0 or row >= ph:
-                continue
-            at = source + ((b * ih + y) * iw + first) * ic
-            to = ((b * ph + row) * pw + r[LEFT] + first * r[UP_W]) * ic
-            for _ in range((last - first) * ic // run if run > 0 else 0):
-                for i in range(run):
-                    image[to + i] = memory[at + i] - zero
-                at += run
-                to += step
+class Constants(NamedTuple):
+    """What records point into: weights (int16), segment offsets and levels (int64), starts of sums and code tables (int32), factors
+    (int32) and shifts (int64) of the shift rule, factors of the float32 and float64 rules."""
 
-
-@njit
-def _places(r: Any, first: int, count: int, places: Any) -> None:
-    """Where in the image the windows of output pixels ``first`` to ``first + count`` begin."""
-    ox, rest = first % r[OW], first // r[OW]
-    oy, b = rest % r[OH], rest // r[OH]
-    for i in range(count):
-        places[i] = b * r[PH] * r[PW] * r[IC] + oy * r[STEP_H] + ox * r[STEP_W]
-        ox += 1
-        if ox == r[OW]:
-            ox = 0
-            oy += 1
-            if oy == r[OH]:
-                oy = 0
-                b += 1
+    weights: Any
+    segments: Any
+    tables: Any
+    integers: Any
+    shifts: Any
+    floats: Any
+    scales: Any
 
 
 @njit
@@ -115,15 +100,14 @@ def _shift_rows(acc: Any, factors: Any, shifts: Any, zero: int, low: int, high: 
 
 
 @njit
-def _requantize(
-    r: Any, acc: Any, integers: Any, shifts: Any, floats: Any, scales: Any, levels: Any, memory: Any, target: int
-) -> None:
+def _requantize(r: Any, acc: Any, constants: Any, memory: Any, target: int) -> None:
     """Codes of the sums ``acc``, channels innermost, by the record's rule, to ``memory`` from ``target`` on."""
+    integers, levels = constants.integers, constants.segments
     zero, low, high, channels = r[OUT_ZERO], r[LOW], r[HIGH], r[CHANNELS]
     a, b = r[PARAMETERS], r[PARAMETERS] + channels
     out = memory[target : target + acc.size]
     if r[RULE] == SHIFT:
-        _shift_rows(acc, integers[a:b], shifts[3 * a : 3 * b], zero, low, high, out)
+        _shift_rows(acc, integers[a:b], constants.shifts[3 * a : 3 * b], zero, low, high, out)
         return
     width = acc.size if channels == 1 else channels
     sums, codes = acc.reshape(acc.size // width, width), out.reshape(acc.size // width, width)
@@ -133,80 +117,9 @@ def _requantize(
         threshold_rows(sums, rows, levels[ends : ends + channels], levels[ends + channels : ends + 2 * channels], codes)
         return
     if r[RULE] == FLOAT32:
-        float32_half_even_rows(sums, floats[a:b], integers[:0], zero, low, high, codes)
+        float32_half_even_rows(sums, constants.floats[a:b], integers[:0], zero, low, high, codes)
     else:
-        float64_half_away_rows(sums, scales[a:b], integers[:0], zero, low, high, codes)
-
-
-@njit
-def _block_of_channels(
-    depthwise: bool,
-    x: int,
-    w: int,
-    segments: int,
-    count: int,
-    steps: int,
-    bias: int,
-    sums: int,
-    places: Any,
-    pixels: int,
-    row: int,
-) -> None:
-    """16 channels of a block of pixels, six or four pixels at a time; rows of sums are ``row`` apart and ascend."""
-    m = 0
-    while m + 6 <= pixels and not depthwise:
-        p0, p1, p2, p3, p4, p5 = places[m], places[m + 1], places[m + 2], places[m + 3], places[m + 4], places[m + 5]
-        r0, r3 = m * row, (m + 3) * row
-        r1, r2, r4, r5 = r0 + row, r0 + 2 * row, r3 + row, r3 + 2 * row
-        pairs_tile6(x, w, segments, count, steps, bias, sums, p0, p1, p2, p3, p4, p5, r0, r1, r2, r3, r4, r5)
-        m += 6
-    while m + 4 <= pixels:
-        p0, p1, p2, p3 = places[m], places[m + 1], places[m + 2], places[m + 3]
-        r0 = m * row
-        if depthwise:
-            channels_tile4(
-                x, w, segments, count, steps, bias, sums, p0, p1, p2, p3, r0, r0 + row, r0 + 2 * row, r0 + 3 * row
-            )
-        else:
-            pairs_tile4(
-                x, w, segments, count, steps, bias, sums, p0, p1, p2, p3, r0, r0 + row, r0 + 2 * row, r0 + 3 * row
-            )
-        m += 4
-    while m < pixels:
-        if depthwise:
-            channels_tile1(x, w, segments, count, steps, bias, sums, places[m], m * row)
-        else:
-            pairs_tile1(x, w, segments, count, steps, bias, sums, places[m], m * row)
-        m += 1
-
-
-@njit
-def _sums(r: Any, image: Any, weights: Any, segments: Any, biases: Any, places: Any, pixels: int, sums: Any) -> None:
-    """Sums (pixels, oc) of one block. A tile writes 16 channels; lanes past the last channel land where a later tile writes."""
-    oc, groups = r[OC], r[GROUPS]
-    depthwise = r[OPERATION] == DEPTHWISE
-    per_group = oc // groups
-    blocks = (per_group + LANES - 1) // LANES
-    per_block = r[SEGMENT_COUNT] * r[STEPS] * LANES * (1 if depthwise else 2)
-    x, segment_address = image.ctypes.data, segments[r[SEGMENTS] :].ctypes.data
-    count, steps = r[SEGMENT_COUNT], r[STEPS]
-    if groups == 1:
-        for b in range(blocks - 1, -1, -1):
-            w = weights[r[WEIGHTS] + b * per_block :].ctypes.data
-            bias = biases[r[BIAS] + b * LANES :].ctypes.data
-            source = x + 2 * b * LANES if depthwise else x
-            out = sums.ctypes.data + 4 * b * LANES
-            _block_of_channels(depthwise, source, w, segment_address, count, steps, bias, out, places, pixels, oc)
-        return
-    for m in range(pixels):
-        for group in range(groups):
-            for b in range(blocks):
-                index = group * blocks + b
-                w = weights[r[WEIGHTS] + index * per_block :].ctypes.data
-                bias = biases[r[BIAS] + index * LANES :].ctypes.data
-                column = m * oc + group * per_group + b * LANES
-                place = places[m] + group * (r[IC] // groups)
-                pairs_tile1(x, w, segment_address, count, steps, bias, sums.ctypes.data, place, column)
+        float64_half_away_rows(sums, constants.scales[a:b], integers[:0], zero, low, high, codes)
 
 
 @njit
@@ -268,43 +181,36 @@ def _pool(r: Any, memory: Any, sums: Any) -> None:
 
 
 @njit
-def play(records: Any, memory: Any, arrays: Any) -> None:
-    """Carry out ``records`` in order on ``memory`` (int16, flat).
-
-    ``arrays`` = weights (int16), segment offsets and levels (int64), biases and code tables (int32), factors (int32) and shifts (int64) of
-    the shift rule, factors of the float32 and float64 rules; then scratch: image (int16), sums (int32), pixel offsets (int64).
-    """
-    weights, segments, tables, integers, shifts, floats, scales, image, scratch, places = arrays
+def play(records: Any, memory: Any, constants: Any, scratch: Any) -> None:
+    """Carry out ``records`` in order on ``memory`` (int16, flat), with :class:`Constants` and the scratch of products."""
+    panels, sums = Panels(constants.weights, constants.segments, constants.tables), scratch.sums
     for k in range(records.shape[0]):
         r = records[k]
         operation, size, target = r[OPERATION], r[SIZE], r[TARGET]
-        if operation <= DEPTHWISE:
-            _image(r, memory, image)
+        if operation < CLAMPED:
+            fill_image(r, memory, scratch)
             pixels, oc = r[N] * r[OH] * r[OW], r[OC]
             for first in range(0, pixels, BLOCK_PIXELS):
                 count = min(BLOCK_PIXELS, pixels - first)
-                _places(r, first, count, places)
-                _sums(r, image, weights, segments, tables, places, count, scratch)
-                _requantize(
-                    r, scratch[: count * oc], integers, shifts, floats, scales, segments, memory, target + first * oc
-                )
+                block_sums(r, memory, panels, first, count, scratch)
+                _requantize(r, sums[: count * oc], constants, memory, target + first * oc)
         elif operation == SUM:
             for first in range(0, size, BLOCK_ELEMENTS):
-                sums = scratch[: min(BLOCK_ELEMENTS, size - first)]
-                _sum_of_two(r, first, memory, tables, sums)
-                _requantize(r, sums, integers, shifts, floats, scales, segments, memory, target + first)
+                block = sums[: min(BLOCK_ELEMENTS, size - first)]
+                _sum_of_two(r, first, memory, constants.tables, block)
+                _requantize(r, block, constants, memory, target + first)
         elif operation == TABLE:
             for i in range(size):
-                memory[target + i] = tables[r[TABLE1] - r[CODE1] + memory[r[SOURCE] + i]]
+                memory[target + i] = constants.tables[r[TABLE1] - r[CODE1] + memory[r[SOURCE] + i]]
         elif operation == TABLE_OF_TWO:
-            _table_of_two(r, memory, tables)
+            _table_of_two(r, memory, constants.tables)
         elif operation == MEAN:
-            _mean(r, memory, scratch[:size])
-            _requantize(r, scratch[:size], integers, shifts, floats, scales, segments, memory, target)
+            _mean(r, memory, sums[:size])
+            _requantize(r, sums[:size], constants, memory, target)
         elif operation == SOFTMAX:
             classes = r[IC]
             x = memory[r[SOURCE] : r[SOURCE] + size].reshape(size // classes, classes)
             out = memory[target : target + size].reshape(size // classes, classes)
             gemmlowp(x, r[MULTIPLIER], r[LEFT_SHIFT], r[DIFF_MIN], r[BITS], r[LOW], r[HIGH], out)
         else:
-            _pool(r, memory, scratch)
+            _pool(r, memory, sums)

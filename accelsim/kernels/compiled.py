@@ -1,9 +1,14 @@
-"""The loops that play a network from a tape."""
+"""The loops that play a network from a tape, and the columns of its records."""
 
-from accelsim.kernels._tape import play
-from accelsim.kernels._tile import LANES
+from accelsim.kernels import _products as products
+from accelsim.kernels import _tape as tape
+from accelsim.kernels._products import Scratch
+from accelsim.kernels._tape import Constants, play
 
 __all__ = [
-    "LANES",
+    "Constants",
+    "Scratch",
     "play",
+    "products",
+    "tape",
 ]

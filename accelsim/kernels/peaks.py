@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import MacLayer
-from accelsim.kernels._peaks import prefix_peaks
-from accelsim.kernels.mac import ProductsPerAdd, group_size
+from accelsim.kernels._peaks import Tiles, prefix_peaks
+from accelsim.kernels.mac import ProductsPerAdd, group_size, tile_plan
+from accelsim.kernels.products import Clamp
 
 
 def partial_sum_peaks(
@@ -32,11 +33,15 @@ def partial_sum_peaks(
     assert factors is not None
     g = layer.geometry
     tile = (g.kh, g.kw, g.ic_per_group) if reduction_tile is None else reduction_tile
-    window = (g.stride_h, g.stride_w, g.dilation_h, g.dilation_w, g.pad_top, g.pad_left, g.upsample_h, g.upsample_w)
-    plan = np.array(
-        [*window, g.oh, g.ow, g.oc_per_group, *tile, group_size(products_per_add, math.prod(tile))], dtype=np.int64
-    )
+    plan = tile_plan(g, clamp=Clamp(group_size(products_per_add, math.prod(tile)), 0, 0))
     bias = np.zeros(g.oc, dtype=np.int64) if layer.bias is None else layer.bias.astype(np.int64)
     peaks = np.array([bias.min(), bias.max()], dtype=np.int64)
-    prefix_peaks(x.astype(np.int64) - layer.input_zero_point, factors.astype(np.int64), bias, plan, peaks)
+    prefix_peaks(
+        x.astype(np.int64) - layer.input_zero_point,
+        factors.astype(np.int64),
+        bias,
+        plan,
+        Tiles(g.oh, g.ow, *tile),
+        peaks,
+    )
     return int(peaks[0]), int(peaks[1])

@@ -12,7 +12,19 @@ from hypothesis import strategies as st
 from accelsim.errors import AccumulatorOverflowError, InputError
 from accelsim.execute import WholeReader
 from accelsim.execute.tape import TapeWriter
-from accelsim.graph import Add, Conv2D, Graph, HostPort, Layer, MacGeometry, MacLayer, Rescale, Tensor, VectorLayer
+from accelsim.graph import (
+    Add,
+    Conv2D,
+    Graph,
+    HostPort,
+    Layer,
+    MacGeometry,
+    MacLayer,
+    MatMul,
+    Rescale,
+    Tensor,
+    VectorLayer,
+)
 from accelsim.kernels.mac import accumulate, accumulate_with
 from accelsim.kernels.vector import evaluate
 from accelsim.numerics import (
@@ -338,3 +350,28 @@ def test_codes_outside_a_narrow_format_are_named() -> None:
 def test_a_shape_only_network_has_no_values() -> None:
     with pytest.raises(InputError, match="carries shapes only"):
         WholeReader(conv(shape_only=True))
+
+
+@pytest.mark.parametrize("scheme", ["nvdla_cvt", "onnx_reference"])
+@pytest.mark.parametrize("zero", [0, -7])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_wide_layers_off_the_tape_equal_products_in_64_bits(scheme: str, zero: int, groups: int) -> None:
+    rng, (m, k, n) = np.random.default_rng(groups), (53, 71, 70)
+    multiplier, shift = ([3], [11]) if scheme == "nvdla_cvt" else ([0.001], [0])
+    requant = Requant(scheme, np.array(multiplier), np.array(shift), 0, -128, 127)
+    g = MacGeometry(n=1, ih=m, iw=1, ic=k * groups, oh=m, ow=1, oc=n * groups, groups=groups)
+    x, w = random_codes(rng, g.input_shape, INT8), random_codes(rng, g.weight_shape, INT8)
+    common: dict[str, Any] = {"name": "l", "output": "y", "geometry": g, "weight_format": INT8, "requant": requant}
+    layers = (
+        Conv2D(inputs=("x",), weights=w, bias=rng.integers(-999, 999, g.oc), input_zero_point=zero, **common),
+        MatMul(inputs=("x", "w"), weights=None, input_zero_point=zero, right_zero_point=zero, **common),
+    )
+    for layer in layers:
+        graph = graph_of(layer)
+        right = (w if layer.weights is not None else w.astype(np.int64) - zero).reshape(groups, n, k).astype(np.int64)
+        left = (x.astype(np.int64) - zero).reshape(m, groups, k)
+        sums = np.einsum("mgk,gnk->mgn", left, right).reshape(g.output_shape)
+        codes = requantize(sums + (0 if layer.bias is None else layer.bias), requant)
+        assert not on_tape(graph)
+        inputs = {"x": x, "w": w} if isinstance(layer, MatMul) else {"x": x}
+        np.testing.assert_array_equal(WholeReader(graph).run(inputs)["y"], codes)
