@@ -1,6 +1,6 @@
 """What each part of the machine holds and takes: the one home of capacities, cycles and bytes."""
 
-from accelsim.hardware.array import ArrayCost, ComputeTiles, array_cost, array_record, pipelines_tiles
+from accelsim.hardware.array import DATAFLOWS, ArrayCost, ComputeTiles, array_cost, array_record, pipelines_tiles
 from accelsim.hardware.cycles import dma_cycles, dram_latency_cycles, lane_cycles, resident_cycles, scaled_up
 from accelsim.hardware.footprint import (
     OperandBits,
@@ -22,6 +22,7 @@ from accelsim.hardware.kinds import DMA_QUEUES, DRAM_ENGINES, WRITE_BACK, Engine
 from accelsim.hardware.weight_coding import Packets, coded_share, packed_tiles
 
 __all__ = [
+    "DATAFLOWS",
     "DMA_QUEUES",
     "DRAM",
     "DRAM_ENGINES",
