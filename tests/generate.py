@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
-from accelsim.arch import ARITHMETICS
+from accelsim.arch import ARITHMETICS, Arch, arithmetic_named
 from accelsim.arch.arithmetic import usable_schemes
+from accelsim.builder import build_program
+from accelsim.errors import ModelError
 from accelsim.graph import (
     Add,
     AveragePool2D,
@@ -24,9 +27,12 @@ from accelsim.graph import (
     LeakyRelu,
     Lut,
     MacGeometry,
+    MacLayer,
     MatMul,
+    MaxPool2D,
     Mean,
     Mul,
+    OperandScale,
     Pad,
     ReduceMax,
     ReduceMin,
@@ -38,18 +44,12 @@ from accelsim.graph import (
     Sub,
     Tensor,
     Transpose,
+    TransposeConv2D,
 )
-from accelsim.numerics import INT8, INT16, IntFormat
-from accelsim.program import Program
-from accelsim.testing.machines import (
-    random_arch,
-    random_array,
-    random_mapping,
-    random_mappings,
-    roomy,
-    with_bands,
-)
-from accelsim.testing.machines import random_program as program_of
+from accelsim.numerics import INT8, INT16, IntFormat, Requant, Requantization, Thresholds
+from accelsim.program import Program, fuse, in_whole_bytes, obstacle, row_axis, window_bytes
+from accelsim.quant import requant_from_scales
+from accelsim.testing.machines import Mappings, random_arch, random_mapping, random_mappings, roomy
 from accelsim.testing.networks import COMMON, Drawer, NetworkBuilder, Rng, random_codes, random_input
 
 UINT8, INT4, UINT4 = IntFormat(8, signed=False), IntFormat(4), IntFormat(4, signed=False)
@@ -62,31 +62,114 @@ MOST_OPERATIONS = 3000
 """Of a Program: the one in thirty that has more takes half of the time of all, and shows nothing that the others do not."""
 
 
+SPECIAL = {
+    "xnnpack_add": "shift_half_up",
+    "xnnpack_8bit_fraction": "single",
+    "onnxruntime_float32": "float32_half_even",
+}
+"""The scheme that stands behind an operator's special rule once it has become integers."""
+
+
 class Builder(NetworkBuilder):
     """Every kind of layer."""
 
     def __init__(
         self, rng: Rng, *, arithmetic: str | None = None, formats: tuple[IntFormat, ...] | None = None
     ) -> None:
-        chosen = arithmetic or str(rng.choice(list(ARITHMETICS)))
-        super().__init__(rng, arithmetic=chosen, formats=formats or FORMATS[int(rng.integers(len(FORMATS)))])
+        self.rules = arithmetic_named(arithmetic or str(rng.choice(list(ARITHMETICS))))
         if arithmetic is None and rng.random() < 0.3:
-            operators = [str(name) for name in rng.choice(list(self.arithmetic.schemes), 3, replace=False)]
-            self.arithmetic = self.arithmetic.with_overrides({name: self.any_scheme(name) for name in operators})
+            operators = [str(name) for name in rng.choice(list(self.rules.schemes), 3, replace=False)]
+            self.rules = self.rules.with_overrides({x: str(rng.choice(usable_schemes(x))) for x in operators})
+        self.arithmetic = self.rules.name
+        self.formats = formats or FORMATS[int(rng.integers(len(FORMATS)))]
+        super().__init__(rng)
+
+    def format(self) -> IntFormat:
+        return self.formats[int(self.rng.integers(len(self.formats)))]
 
     def kind(self, drawn: type[Layer]) -> type[Layer]:
         """What this arithmetic has in place of ``drawn``: ONNX Runtime's element-wise operators are tables."""
-        rule = self.arithmetic.schemes.get(drawn.operator)
+        rule = self.rules.schemes.get(drawn.operator)
         tabulated = rule == "onnxruntime_float32"
         return (BinaryLut if issubclass(drawn, Add | Mul) else Lut) if tabulated else drawn
-
-    def any_scheme(self, operator: str) -> str:
-        """Another scheme for ``operator``."""
-        return str(self.rng.choice(usable_schemes(operator)))
 
     def weight_format(self, x: IntFormat) -> IntFormat:
         wide = MAC_FORMATS[16 if x.bits > 8 else 8 if x.bits > 4 else 4]
         return wide[int(self.rng.integers(len(wide)))]
+
+    def scheme(self, operator: str, bits: int = 8) -> str:
+        """By the arithmetic."""
+        scheme = self.rules.scheme(operator, activation_bits=bits)
+        return SPECIAL.get(scheme, scheme)
+
+    def requant(self, operator: str, fmt: IntFormat, *, gain: float, channels: int = 1, bits: int = 8) -> Requant:
+        """Takes sums to codes of ``fmt``: each channel's ratio is drawn from ``gain / 2`` to ``gain``."""
+        scheme = self.scheme(operator, bits)
+        if scheme == "vta_shift" and fmt != INT8:
+            scheme = "shift_floor"  # VTA stores bytes
+        ratio = min(gain, 64.0) * self.rng.uniform(0.5, 1, channels)  # no scheme takes much more
+        fixed = {"zero_point": self.zero(fmt, 20), "clamp_min": fmt.min, "clamp_max": fmt.max}
+        try:
+            return requant_from_scales(scheme, s_in=1, s_w=ratio, s_out=1, **fixed)
+        except ModelError:  # a scheme of shifts takes powers of two
+            return requant_from_scales(scheme, s_in=1, s_w=np.exp2(np.ceil(np.log2(ratio))), s_out=1, **fixed)
+
+    def thresholds(self, fmt: IntFormat, channels: int, *, spread: float) -> Thresholds:
+        """Up to 40 levels within about ``spread`` of 0, some equal, codes that rise or fall; all stay in ``fmt``."""
+        rng, most = self.rng, min(40, (fmt.max - fmt.min) // 2)
+        levels = np.sort(rng.normal(0, spread, (channels, int(rng.integers(0, most + 1)))).astype(np.int64), axis=1)
+        start = rng.integers(max(fmt.min, -120) + most, min(fmt.max, 120) - most, channels, endpoint=True)
+        return Thresholds(levels=levels, start=start, step=rng.choice([-1, 1], channels))
+
+    def ending(
+        self, kind: type[MacLayer], x: IntFormat, fmt: IntFormat, *, channels: int, gain: float
+    ) -> Requantization:
+        """What a layer of weights ends in: a multiplier, or, one time in five, thresholds; per channel or for all."""
+        count = channels if self.rng.random() < 0.7 else 1
+        if self.scheme(kind.operator, x.bits) == Thresholds.scheme or self.rng.random() < 0.2:
+            return self.thresholds(fmt, count, spread=min(2.0**29, (fmt.max - fmt.min) / (4 * gain)))
+        return self.requant(kind.operator, fmt, gain=gain, channels=count, bits=x.bits)
+
+    def sum(self, kind: type[Add], operands: tuple[Tensor, Tensor], fmt: IntFormat) -> Tensor:
+        """Of two tensors that broadcast to the first."""
+        operator, bits = kind.operator, max(x.format.bits for x in operands)
+        if self.rules.scheme(operator, activation_bits=bits) == "xnnpack_add":
+            scale, up = {"multiplier": 2**19 + 12345}, 20
+        else:
+            up = 28 - bits if bits <= 8 else 15
+            scale = {"multiplier": 2**30 + 12345, "exponent": 0, "left_shift": up}
+        left, right = (OperandScale(zero_point=self.zero(x.format), **scale) for x in operands)
+        gain = 2.0 ** (fmt.bits - bits - up)
+        requant = self.requant(operator, fmt, gain=min(gain, 0.5), bits=bits)
+        return self.vector(
+            kind, operands, operands[0].shape, fmt, left=left, right=right, scheme=requant.scheme, requant=requant
+        )
+
+    def add(self) -> Tensor:
+        """An image and another of its shape."""
+        x = self.image()
+        others = [y for y in self.images if y.shape == x.shape]
+        return self.sum(Add, (x, others[int(self.rng.integers(len(others)))]), self.format())
+
+    def max_pool(self, kind: type[Any] = MaxPool2D, fmt: IntFormat | None = None, **fields: Any) -> Tensor:
+        """Windows of 2 x 3 at steps of 1 and 2, padded above or not."""
+        x = self.image()
+        n, h, w, c = x.shape
+        kernel, stride = (min(h, 2), min(w, 3)), (1, 2)
+        top, target = int(self.rng.integers(0, kernel[0])), fmt or x.format
+        shape = (n, h + 2 * top - kernel[0] + 1, (w - kernel[1]) // stride[1] + 1, c)
+        clamp = {"clamp_min": target.min, "clamp_max": target.max}
+        return self.vector(kind, (x,), shape, target, kernel=kernel, stride=stride, pad=(top, 0), **clamp, **fields)
+
+    def transpose(self) -> Tensor:
+        """Axes in any order."""
+        x = self.image()
+        order = tuple(int(i) for i in self.rng.permutation(4))
+        return self.vector(Transpose, (x,), tuple(x.shape[i] for i in order), permutation=order)
+
+    def mac(self, kind: type[MacLayer], x: Tensor, geometry: MacGeometry) -> Tensor:
+        self.weights = self.weight_format(x.format)
+        return super().mac(kind, x, geometry)
 
     def narrow(self) -> Tensor:
         """An image of at most 8 bits; one that is wider is rescaled."""
@@ -274,6 +357,10 @@ class Builder(NetworkBuilder):
 
 DRAWERS: Mapping[type[Layer], Drawer] = {
     **COMMON,
+    Add: Builder.add,
+    MaxPool2D: Builder.max_pool,
+    TransposeConv2D: lambda b: b.convolution(TransposeConv2D),
+    Transpose: Builder.transpose,
     MatMul: Builder.matmul,
     Sub: Builder.sub,
     Mul: Builder.mul,
@@ -308,10 +395,31 @@ def random_graph(rng: Rng, *, most_layers: int = 5) -> Graph:
     return builder.graph() if builder.layers else random_graph(rng, most_layers=most_layers)
 
 
+def with_bands(rng: Rng, graph: Graph, mappings: Mappings, arch: Arch) -> Mappings:
+    """The same tiles, with random bands for random pairs of layers that may be computed in step."""
+    made = [mapping and replace(mapping, band=0) for mapping in mappings]
+    for reader in range(1, len(made)):
+        mapping, before = made[reader], made[reader - 1]
+        if mapping is None or before is None or before.band or obstacle(graph, reader) or rng.random() < 0.3:
+            continue
+        view = graph.layers[reader].output_shape
+        pair = fuse(graph, reader, int(rng.integers(1, 1 + max(1, view[row_axis(view)] // 2))))
+        fits = window_bytes(graph, pair) <= arch.activation_buffer.resident_bytes
+        if fits and in_whole_bytes(graph, pair.tensor, made[pair.maker]):
+            made[reader] = replace(mapping, band=pair.computed[0])
+    return tuple(made)
+
+
 @lru_cache(maxsize=512)
 def random_program(seed: int, *, most_layers: int = 5, bands: bool = True) -> Program:
     """A network, a machine, for each layer either the mapper's tiles or worse ones, and some pairs of layers in ``bands``."""
-    program = program_of(seed, draw=partial(random_graph, most_layers=most_layers), bands=bands)
+    rng = np.random.default_rng(seed)
+    graph = random_graph(rng, most_layers=most_layers)
+    arch = roomy(random_arch(rng), graph)
+    mappings = random_mappings(rng, graph, arch)
+    if bands and rng.random() < 0.7:
+        mappings = with_bands(rng, graph, mappings, arch)
+    program = build_program(graph, arch=arch, mappings=mappings)
     if len(program) <= MOST_OPERATIONS:
         return program
     return random_program(seed + 2**32, most_layers=most_layers, bands=bands)
@@ -322,7 +430,6 @@ __all__ = [
     "DRAWERS",
     "Builder",
     "random_arch",
-    "random_array",
     "random_codes",
     "random_graph",
     "random_input",

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.arch import arithmetic_named
-from accelsim.errors import ModelError
 from accelsim.graph import (
     Add,
     Conv2D,
@@ -24,23 +22,15 @@ from accelsim.graph import (
     OperandScale,
     Reshape,
     Tensor,
-    Transpose,
     TransposeConv2D,
     VectorLayer,
 )
-from accelsim.numerics import INT8, IntFormat, Requant, Requantization, Thresholds
+from accelsim.numerics import INT8, IntFormat, Requant, Requantization
 from accelsim.quant import requant_from_scales
 
 Rng = np.random.Generator
 Shape = tuple[int, ...]
 Codes = NDArray[Any]
-
-SPECIAL = {
-    "xnnpack_add": "shift_half_up",
-    "xnnpack_8bit_fraction": "single",
-    "onnxruntime_float32": "float32_half_even",
-}
-"""The scheme that stands behind an operator's special rule once it has become integers."""
 
 
 def random_codes(rng: Rng, shape: Shape, fmt: IntFormat) -> Codes:
@@ -61,11 +51,14 @@ def random_input(rng: Rng, graph: Graph) -> dict[str, Codes]:
 class NetworkBuilder:
     """A network under construction: a drawer appends a random layer that reads one of the newest images, (n, h, w, c).
 
-    ``arithmetic`` gives each layer its scheme, ``formats`` the widths of what layers compute.
+    Codes and weights of 8 bits, in tflite-micro's arithmetic, unless a subclass says otherwise.
     """
 
-    def __init__(self, rng: Rng, *, arithmetic: str = "tflite-micro", formats: tuple[IntFormat, ...] = (INT8,)) -> None:
-        self.rng, self.arithmetic, self.formats = rng, arithmetic_named(arithmetic), formats
+    weights: IntFormat = INT8
+    arithmetic: str = "tflite-micro"
+
+    def __init__(self, rng: Rng) -> None:
+        self.rng = rng
         self.tensors: dict[str, Tensor] = {}
         self.layers: list[Layer] = []
         self.images: list[Tensor] = []
@@ -75,7 +68,7 @@ class NetworkBuilder:
 
     def format(self) -> IntFormat:
         """Of the next tensor that a layer computes."""
-        return self.formats[int(self.rng.integers(len(self.formats)))]
+        return INT8
 
     def zero(self, fmt: IntFormat, reach: int = 10) -> int:
         """A zero point; that of codes wider than 8 bits, and of bipolar ones, is 0."""
@@ -115,52 +108,27 @@ class NetworkBuilder:
         views = {"shapes": tuple(x.shape for x in inputs), "shape": shape} | fields
         return self.layer(kind, inputs, shape, fmt or inputs[0].format, **views)
 
-    def scheme(self, operator: str, bits: int = 8) -> str:
-        """By the arithmetic."""
-        scheme = self.arithmetic.scheme(operator, activation_bits=bits)
-        return SPECIAL.get(scheme, scheme)
-
-    def requant(self, operator: str, fmt: IntFormat, *, gain: float, channels: int = 1, bits: int = 8) -> Requant:
-        """Takes sums to codes of ``fmt``: each channel's ratio is drawn from ``gain / 2`` to ``gain``."""
-        scheme = self.scheme(operator, bits)
-        if scheme == "vta_shift" and fmt != INT8:
-            scheme = "shift_floor"  # VTA stores bytes
-        ratio = min(gain, 64.0) * self.rng.uniform(0.5, 1, channels)  # no scheme takes much more
-        fixed = {"zero_point": self.zero(fmt, 20), "clamp_min": fmt.min, "clamp_max": fmt.max}
-        try:
-            return requant_from_scales(scheme, s_in=1, s_w=ratio, s_out=1, **fixed)
-        except ModelError:  # a scheme of shifts takes powers of two
-            return requant_from_scales(scheme, s_in=1, s_w=np.exp2(np.ceil(np.log2(ratio))), s_out=1, **fixed)
-
-    def thresholds(self, fmt: IntFormat, channels: int, *, spread: float) -> Thresholds:
-        """Up to 40 levels within about ``spread`` of 0, some equal, codes that rise or fall; all stay in ``fmt``."""
-        rng, most = self.rng, min(40, (fmt.max - fmt.min) // 2)
-        levels = np.sort(rng.normal(0, spread, (channels, int(rng.integers(0, most + 1)))).astype(np.int64), axis=1)
-        start = rng.integers(max(fmt.min, -120) + most, min(fmt.max, 120) - most, channels, endpoint=True)
-        return Thresholds(levels=levels, start=start, step=rng.choice([-1, 1], channels))
-
     def ending(
         self, kind: type[MacLayer], x: IntFormat, fmt: IntFormat, *, channels: int, gain: float
     ) -> Requantization:
-        """What a layer of weights ends in: a multiplier, or, one time in five, thresholds; per channel or for all."""
-        count = channels if self.rng.random() < 0.7 else 1
-        if self.scheme(kind.operator, x.bits) == Thresholds.scheme or self.rng.random() < 0.2:
-            return self.thresholds(fmt, count, spread=min(2.0**29, (fmt.max - fmt.min) / (4 * gain)))
-        return self.requant(kind.operator, fmt, gain=gain, channels=count, bits=x.bits)
+        """What takes the sums of a layer of weights to codes, a ratio of ``gain / 2`` to ``gain`` for each channel."""
+        return self.requant(kind.operator, fmt, gain=gain, channels=channels)
 
-    def weight_format(self, x: IntFormat) -> IntFormat:
-        """Of a layer that reads codes of ``x``."""
-        return INT8
+    def requant(self, operator: str, fmt: IntFormat, *, gain: float, channels: int = 1, bits: int = 8) -> Requant:
+        """Takes sums to codes of ``fmt``."""
+        ratio, zero = gain * self.rng.uniform(0.5, 1, channels), self.zero(fmt, 20)
+        clamp = {"zero_point": zero, "clamp_min": fmt.min, "clamp_max": fmt.max}
+        return requant_from_scales("tflite_double", s_in=1, s_w=ratio, s_out=1, **clamp)
 
     def mac(self, kind: type[MacLayer], x: Tensor, geometry: MacGeometry) -> Tensor:
         """A layer with weights, whose codes fill their format."""
-        weights, fmt = self.weight_format(x.format), self.format()
-        reach = 2.0 ** (weights.bits + x.format.bits)
+        weights, fmt = self.weights, self.format()
+        reach = 1 << (weights.bits + x.format.bits)
         gain = 3 * (fmt.max - fmt.min) / (reach * np.sqrt(geometry.reduction))
         return self.layer(
             kind, (x,), geometry.output_shape, fmt, geometry=geometry, weight_format=weights,
             weights=random_codes(self.rng, geometry.weight_shape, weights), input_zero_point=x.zero_point,
-            bias=self.rng.integers(-reach / 8 - 1, reach / 8 + 1, geometry.oc).astype(np.int64),
+            bias=self.rng.integers(-reach // 8 - 1, reach // 8 + 1, geometry.oc).astype(np.int64),
             requant=self.ending(kind, x.format, fmt, channels=geometry.oc, gain=gain),
         )  # fmt: skip
 
@@ -191,49 +159,29 @@ class NetworkBuilder:
         geometry = MacGeometry(n=1, ih=rows, iw=1, ic=k, oh=rows, ow=1, oc=int(self.rng.integers(1, 30)))
         return self.mac(Dense, flat, geometry)
 
-    def sum(self, kind: type[Add], operands: tuple[Tensor, Tensor], fmt: IntFormat) -> Tensor:
-        """Of two tensors that broadcast to the first."""
-        operator, bits = kind.operator, max(x.format.bits for x in operands)
-        if self.arithmetic.scheme(operator, activation_bits=bits) == "xnnpack_add":
-            scale, up = {"multiplier": 2**19 + 12345}, 20
-        else:
-            up = 28 - bits if bits <= 8 else 15
-            scale = {"multiplier": 2**30 + 12345, "exponent": 0, "left_shift": up}
-        left, right = (OperandScale(zero_point=self.zero(x.format), **scale) for x in operands)
-        gain = 2.0 ** (fmt.bits - bits - up)
-        requant = self.requant(operator, fmt, gain=min(gain, 0.5), bits=bits)
-        return self.vector(
-            kind, operands, operands[0].shape, fmt, left=left, right=right, scheme=requant.scheme, requant=requant
-        )
-
     def add(self) -> Tensor:
         """An image and another of its shape."""
         x = self.image()
         others = [y for y in self.images if y.shape == x.shape]
-        return self.sum(Add, (x, others[int(self.rng.integers(len(others)))]), self.format())
+        scale = OperandScale(zero_point=3, multiplier=2**30 + 12345, exponent=0, left_shift=20)
+        operands = (x, others[int(self.rng.integers(len(others)))])
+        requant = self.requant("ADD", INT8, gain=2.0**-19)
+        return self.vector(Add, operands, x.shape, left=scale, right=scale, requant=requant)
 
-    def max_pool(self, kind: type[Any] = MaxPool2D, fmt: IntFormat | None = None, **fields: Any) -> Tensor:
-        """Windows of 2 x 3 at steps of 1 and 2, padded above or not."""
+    def max_pool(self) -> Tensor:
+        """Windows of 2 x 2."""
         x = self.image()
         n, h, w, c = x.shape
-        kernel, stride = (min(h, 2), min(w, 3)), (1, 2)
-        top, target = int(self.rng.integers(0, kernel[0])), fmt or x.format
-        shape = (n, h + 2 * top - kernel[0] + 1, (w - kernel[1]) // stride[1] + 1, c)
-        clamp = {"clamp_min": target.min, "clamp_max": target.max}
-        return self.vector(kind, (x,), shape, target, kernel=kernel, stride=stride, pad=(top, 0), **clamp, **fields)
-
-    def transpose(self) -> Tensor:
-        """Axes in any order."""
-        x = self.image()
-        order = tuple(int(i) for i in self.rng.permutation(4))
-        return self.vector(Transpose, (x,), tuple(x.shape[i] for i in order), permutation=order)
+        kernel, clamp = (min(h, 2), min(w, 2)), {"clamp_min": x.format.min, "clamp_max": x.format.max}
+        shape = (n, h - kernel[0] + 1, w - kernel[1] + 1, c)
+        return self.vector(MaxPool2D, (x,), shape, kernel=kernel, stride=(1, 1), **clamp)
 
     def graph(self) -> Graph:
         """All layers so far; what none of them reads is an output."""
         read = {name for layer in self.layers for name in layer.inputs}
         outputs = [layer.output for layer in self.layers if layer.output not in read]
         return Graph(
-            name="generated", arithmetic=self.arithmetic.name, tensors=self.tensors, layers=tuple(self.layers),
+            name="generated", arithmetic=self.arithmetic, tensors=self.tensors, layers=tuple(self.layers),
             inputs=(HostPort("x", "x"),), outputs=tuple(HostPort(name, name) for name in outputs),
         )  # fmt: skip
 
@@ -242,11 +190,9 @@ Drawer = Callable[[Any], object]
 COMMON: Mapping[type[Layer], Drawer] = {
     Conv2D: lambda b: b.convolution(Conv2D),
     DepthwiseConv2D: lambda b: b.convolution(DepthwiseConv2D),
-    TransposeConv2D: lambda b: b.convolution(TransposeConv2D),
     Dense: NetworkBuilder.dense,
     Add: NetworkBuilder.add,
     MaxPool2D: NetworkBuilder.max_pool,
-    Transpose: NetworkBuilder.transpose,
 }
 """Kinds of layer that every mapper meets, each with what draws one."""
 
