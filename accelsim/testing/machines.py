@@ -41,7 +41,7 @@ def random_arch(rng: Rng, *, dataflow: str | None = None) -> Arch:
     An adder tree adds the products of all its rows at once and preloads nothing. One machine of three keeps no tensors on chip; most
     of those have several cores.
     """
-    resident = int(rng.choice([0, rng.integers(1, 400), rng.integers(400, 6000)]))
+    resident = int(rng.choice([0, int(rng.integers(1, 400)), int(rng.integers(400, 6000))]))
     chosen, rows = dataflow or list(DATAFLOWS)[int(rng.integers(len(DATAFLOWS)))], int(rng.integers(1, 20))
     tree = chosen == "adder_tree"
     edits: dict[str, Any] = {name: int(rng.integers(*ends)) for name, ends in _RANGES.items()}
