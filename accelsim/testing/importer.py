@@ -32,12 +32,14 @@ class ImporterContract(Contract):
         return ()
 
     def test_every_operator_has_one_fate_and_every_layer_one_operator(self) -> None:
-        """The account of the file, in its order; a Graph that was made has verified itself."""
+        """The account of the file, in its order; a table of shapes has none. A Graph that was made has verified itself."""
         for path in self.accepted():
             graph = self.load(path)
             names = [layer.name for layer in graph.layers]
             indices = [operator.index for operator in graph.source]
             self.expect(names, f"{path.name}: no layers")
+            if graph.shape_only and not graph.source:
+                continue
             self.expect(indices == list(range(len(indices))), f"{path.name}: operators {indices} leave some out")
             owned = [name for x in graph.source if x.fate is Fate.LAYER for name in x.layers]
             self.expect(
