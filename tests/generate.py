@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from accelsim.arch import ARITHMETICS, Arch, arithmetic_named
-from accelsim.arch.arithmetic import usable_schemes
+from accelsim.arch.arithmetic import SPECIAL_SCHEMES, usable_schemes
 from accelsim.builder import build_program
 from accelsim.errors import ModelError
 from accelsim.graph import (
@@ -46,7 +46,7 @@ from accelsim.graph import (
     Transpose,
     TransposeConv2D,
 )
-from accelsim.numerics import INT8, INT16, IntFormat, Requant, Requantization, Thresholds
+from accelsim.numerics import INT8, INT16, IntFormat, Thresholds
 from accelsim.program import Program, fuse, in_whole_bytes, obstacle, row_axis, window_bytes
 from accelsim.quant import requant_from_scales
 from accelsim.testing.machines import Mappings, random_arch, random_mapping, random_mappings, roomy
@@ -102,8 +102,12 @@ class Builder(NetworkBuilder):
         scheme = self.rules.scheme(operator, activation_bits=bits)
         return SPECIAL.get(scheme, scheme)
 
-    def requant(self, operator: str, fmt: IntFormat, *, gain: float, channels: int = 1, bits: int = 8) -> Requant:
-        """Takes sums to codes of ``fmt``: each channel's ratio is drawn from ``gain / 2`` to ``gain``."""
+    def requant(self, operator: str, fmt: IntFormat, *, gain: float, channels: int = 1, bits: int = 8) -> Any:
+        """Ratios from ``gain / 2`` to ``gain``, per channel or one for all; or, behind the array one time in five, thresholds."""
+        channels = channels if self.rng.random() < 0.7 else 1
+        finn = self.scheme(operator, bits) == Thresholds.scheme
+        if finn or (operator in SPECIAL_SCHEMES["finn_thresholds"] and self.rng.random() < 0.2):
+            return self.thresholds(fmt, channels, spread=min(2.0**29, (fmt.max - fmt.min) / (4 * gain)))
         scheme = self.scheme(operator, bits)
         if scheme == "vta_shift" and fmt != INT8:
             scheme = "shift_floor"  # VTA stores bytes
@@ -120,15 +124,6 @@ class Builder(NetworkBuilder):
         levels = np.sort(rng.normal(0, spread, (channels, int(rng.integers(0, most + 1)))).astype(np.int64), axis=1)
         start = rng.integers(max(fmt.min, -120) + most, min(fmt.max, 120) - most, channels, endpoint=True)
         return Thresholds(levels=levels, start=start, step=rng.choice([-1, 1], channels))
-
-    def ending(
-        self, kind: type[MacLayer], x: IntFormat, fmt: IntFormat, *, channels: int, gain: float
-    ) -> Requantization:
-        """What a layer of weights ends in: a multiplier, or, one time in five, thresholds; per channel or for all."""
-        count = channels if self.rng.random() < 0.7 else 1
-        if self.scheme(kind.operator, x.bits) == Thresholds.scheme or self.rng.random() < 0.2:
-            return self.thresholds(fmt, count, spread=min(2.0**29, (fmt.max - fmt.min) / (4 * gain)))
-        return self.requant(kind.operator, fmt, gain=gain, channels=count, bits=x.bits)
 
     def sum(self, kind: type[Add], operands: tuple[Tensor, Tensor], fmt: IntFormat) -> Tensor:
         """Of two tensors that broadcast to the first."""
@@ -212,12 +207,7 @@ class Builder(NetworkBuilder):
         geometry = MacGeometry(n=1, ih=m, iw=1, ic=c, oh=m, ow=1, oc=groups * n, groups=groups)
         bits, fmt = left.format.bits + right.format.bits, self.format()
         gain = 2 * (fmt.max - fmt.min) / (2.0**bits * np.sqrt(geometry.reduction))
-        thresholded = self.scheme("BATCH_MATMUL") == "finn_thresholds"
-        rule = (
-            self.thresholds(fmt, 1, spread=2.0 ** (bits - 4))
-            if thresholded
-            else self.requant("BATCH_MATMUL", fmt, gain=gain, bits=left.format.bits)
-        )
+        rule = self.requant("BATCH_MATMUL", fmt, gain=gain, bits=left.format.bits)
         self.layer(
             MatMul, (left, right), geometry.output_shape, fmt, geometry=geometry, weights=None,
             weight_format=right.format, input_zero_point=self.zero(left.format, 128),

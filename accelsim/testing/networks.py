@@ -18,19 +18,19 @@ from accelsim.graph import (
     Layer,
     MacGeometry,
     MacLayer,
-    MaxPool2D,
     OperandScale,
     Reshape,
     Tensor,
     TransposeConv2D,
     VectorLayer,
 )
-from accelsim.numerics import INT8, IntFormat, Requant, Requantization
+from accelsim.numerics import INT8, IntFormat
 from accelsim.quant import requant_from_scales
 
 Rng = np.random.Generator
 Shape = tuple[int, ...]
 Codes = NDArray[Any]
+Inputs = tuple[Tensor, ...]
 
 
 def random_codes(rng: Rng, shape: Shape, fmt: IntFormat) -> Codes:
@@ -86,9 +86,7 @@ class NetworkBuilder:
         """One of the two newest."""
         return self.images[-1 - int(self.rng.integers(min(2, len(self.images))))]
 
-    def layer(
-        self, kind: type[Layer], inputs: tuple[Tensor, ...], shape: Shape, fmt: IntFormat, /, **fields: Any
-    ) -> Tensor:
+    def layer(self, kind: type[Layer], inputs: Inputs, shape: Shape, fmt: IntFormat, /, **fields: Any) -> Tensor:
         """Append a layer and give its output."""
         output = self.tensor(f"t{len(self.tensors)}", shape, fmt)
         name = f"{kind.__name__}_{len(self.layers)}"
@@ -96,26 +94,14 @@ class NetworkBuilder:
         return output
 
     def vector(
-        self,
-        kind: type[VectorLayer],
-        inputs: tuple[Tensor, ...],
-        shape: Shape,
-        fmt: IntFormat | None = None,
-        /,
-        **fields: Any,
+        self, kind: type[VectorLayer], inputs: Inputs, shape: Shape, fmt: IntFormat | None = None, /, **fields: Any
     ) -> Tensor:
         """Append a layer of the vector unit; its codes have the first input's format unless told."""
         views = {"shapes": tuple(x.shape for x in inputs), "shape": shape} | fields
         return self.layer(kind, inputs, shape, fmt or inputs[0].format, **views)
 
-    def ending(
-        self, kind: type[MacLayer], x: IntFormat, fmt: IntFormat, *, channels: int, gain: float
-    ) -> Requantization:
-        """What takes the sums of a layer of weights to codes, a ratio of ``gain / 2`` to ``gain`` for each channel."""
-        return self.requant(kind.operator, fmt, gain=gain, channels=channels)
-
-    def requant(self, operator: str, fmt: IntFormat, *, gain: float, channels: int = 1, bits: int = 8) -> Requant:
-        """Takes sums to codes of ``fmt``."""
+    def requant(self, operator: str, fmt: IntFormat, *, gain: float, channels: int = 1, bits: int = 8) -> Any:
+        """What takes sums to codes of ``fmt``, each channel's ratio drawn from ``gain / 2`` to ``gain``."""
         ratio, zero = gain * self.rng.uniform(0.5, 1, channels), self.zero(fmt, 20)
         clamp = {"zero_point": zero, "clamp_min": fmt.min, "clamp_max": fmt.max}
         return requant_from_scales("tflite_double", s_in=1, s_w=ratio, s_out=1, **clamp)
@@ -129,7 +115,7 @@ class NetworkBuilder:
             kind, (x,), geometry.output_shape, fmt, geometry=geometry, weight_format=weights,
             weights=random_codes(self.rng, geometry.weight_shape, weights), input_zero_point=x.zero_point,
             bias=self.rng.integers(-reach // 8 - 1, reach // 8 + 1, geometry.oc).astype(np.int64),
-            requant=self.ending(kind, x.format, fmt, channels=geometry.oc, gain=gain),
+            requant=self.requant(kind.operator, fmt, gain=gain, channels=geometry.oc, bits=x.format.bits),
         )  # fmt: skip
 
     def convolution(self, kind: type[MacLayer]) -> Tensor:
@@ -168,14 +154,6 @@ class NetworkBuilder:
         requant = self.requant("ADD", INT8, gain=2.0**-19)
         return self.vector(Add, operands, x.shape, left=scale, right=scale, requant=requant)
 
-    def max_pool(self) -> Tensor:
-        """Windows of 2 x 2."""
-        x = self.image()
-        n, h, w, c = x.shape
-        kernel, clamp = (min(h, 2), min(w, 2)), {"clamp_min": x.format.min, "clamp_max": x.format.max}
-        shape = (n, h - kernel[0] + 1, w - kernel[1] + 1, c)
-        return self.vector(MaxPool2D, (x,), shape, kernel=kernel, stride=(1, 1), **clamp)
-
     def graph(self) -> Graph:
         """All layers so far; what none of them reads is an output."""
         read = {name for layer in self.layers for name in layer.inputs}
@@ -192,7 +170,6 @@ COMMON: Mapping[type[Layer], Drawer] = {
     DepthwiseConv2D: lambda b: b.convolution(DepthwiseConv2D),
     Dense: NetworkBuilder.dense,
     Add: NetworkBuilder.add,
-    MaxPool2D: NetworkBuilder.max_pool,
 }
 """Kinds of layer that every mapper meets, each with what draws one."""
 

@@ -220,9 +220,9 @@ def test_a_missing_double_buffer_dependency_is_caught_both_ways() -> None:
 
 def test_generated_programs_are_split_and_varied() -> None:
     """The generator does its work: all engines, several tiles per layer, wide and narrow machines."""
-    programs = [random_program(seed) for seed in range(60)]
+    programs = [random_program(seed) for seed in range(600)]
     engines = set(np.concatenate([p.engine for p in programs]).tolist())
     assert engines == {int(e) for e in Engine}
-    assert {len(set(p.core.tolist())) for p in programs} == {1, 2, 3, 4, 5}
+    assert {len(set(p.core.tolist())) for p in programs if len(p)} == {1, 2, 3, 4, 5}
     assert np.median([len(p) / len(p.graph.layers) for p in programs]) > 10
     assert isinstance(schedule(programs[0]), Timeline)
