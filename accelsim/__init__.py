@@ -93,6 +93,7 @@ def _view(function: str) -> View:
 
 
 register("Result", text=_view("summary_text"), html=_view("summary_html"))
+register("Cause", text=_view("cause_text"))
 register("VerificationReport", text=_view("report_text"), html=_view("report_html"))
 
 

@@ -1,16 +1,23 @@
-"""How a record prints itself without knowing who draws it: the package names a view for each kind, the record asks for it."""
+"""How a record prints itself: arrays by type and shape alone, and whole pages without knowing who draws them.
+
+The package names a view for each kind of page, the record asks for it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from typing import Any
 
 View = Callable[[object], str]
 _VIEWS: dict[tuple[str, str], View] = {}
 
 
-def register(kind: str, *, text: View, html: View) -> None:
-    """Records whose class is called ``kind`` are drawn by ``text`` and ``html``."""
-    _VIEWS[kind, "text"], _VIEWS[kind, "html"] = text, html
+def register(kind: str, *, text: View, html: View | None = None) -> None:
+    """Records whose class is called ``kind`` are drawn by ``text`` and, where they are drawn as such, ``html``."""
+    _VIEWS[kind, "text"] = text
+    if html is not None:
+        _VIEWS[kind, "html"] = html
 
 
 def as_text(record: object) -> str:
@@ -21,3 +28,30 @@ def as_text(record: object) -> str:
 def as_html(record: object) -> str:
     """The record as HTML, for notebooks."""
     return _VIEWS[type(record).__name__, "html"](record)
+
+
+class Brief:
+    """A dataclass that prints arrays as ``int8[16, 3, 3, 3]``, and leaves out what is at its default."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__repr__" not in vars(cls):  # dataclass() writes one of its own where a class itself has none
+            cls.__repr__ = _brief  # type: ignore[method-assign]
+
+
+def _brief(record: Any) -> str:
+    given = ((field, getattr(record, field.name)) for field in fields(record) if field.repr)
+    texts = [f"{field.name}={_text(value)}" for field, value in given if _is_array(value) or value != field.default]
+    return f"{type(record).__name__}({', '.join(texts)})"
+
+
+def _is_array(value: Any) -> bool:
+    return bool(getattr(value, "shape", ())) and hasattr(value, "dtype")
+
+
+def _text(value: Any) -> str:
+    if _is_array(value):
+        return f"{value.dtype}{list(value.shape)}"
+    if is_dataclass(value) and "__str__" in vars(type(value)):
+        return str(value)
+    return getattr(value, "__name__", type(value).__name__) if callable(value) else repr(value)

@@ -65,8 +65,6 @@ BANDWIDTH = Quantity(
     "bandwidth", "bytes/s", _scaled({f"{u}/s": f for u, f in (_BYTES | _BITS).items()}), ("34 GB/s", "12.8 Gbit/s")
 )
 """Bytes per second."""
-SECONDS = Quantity("time", "s", _scaled({f"{p}s": f for p, f in _SMALLER.items()}), ("100 ns", "1.5 ms"))
-"""Seconds."""
 NANOSECONDS = Quantity("time", "ns", _scaled({f"{p}s": f * 10**9 for p, f in _SMALLER.items()}), ("100 ns", "1.5 us"))
 """Nanoseconds."""
 PICOJOULES = Quantity("energy", "pJ", _scaled({f"{p}J": f * 10**12 for p, f in _SMALLER.items()}), ("3.2 pJ", "1.3 nJ"))
@@ -92,19 +90,9 @@ def parse_bandwidth(value: object) -> int:
     return _whole(value, BANDWIDTH)
 
 
-def parse_seconds(value: object) -> float:
-    """Seconds of ``"100 ns"`` or of a plain number of seconds."""
-    return float(_exact(value, SECONDS))
-
-
 def parse_nanoseconds(value: object) -> float:
     """Nanoseconds of ``"100 ns"`` or of a plain number of nanoseconds."""
     return float(_exact(value, NANOSECONDS))
-
-
-def parse_picojoules(value: object) -> float:
-    """Picojoules of ``"3.2 pJ"`` or of a plain number of picojoules."""
-    return float(_exact(value, PICOJOULES))
 
 
 def parse_quantity(value: object, quantity: Quantity) -> float:
@@ -170,35 +158,9 @@ def _short(value: object) -> str:
     return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 1]}…"
 
 
-def format_bytes(count: float, *, binary: bool = False) -> str:
-    """Bytes with three digits, decimal (``1.23 MB``) or ``binary`` (``1.18 MiB``)."""
-    prefixes = {"": 1, **_BINARY} if binary else _DECIMAL
-    return _format(count, [(float(factor), f"{prefix}B") for prefix, factor in prefixes.items()])
-
-
 def format_hertz(hz: float) -> str:
     """A frequency with three digits: ``500 MHz``."""
     return _format(hz, [(float(factor), f"{prefix}Hz") for prefix, factor in _DECIMAL.items()])
-
-
-def format_time(seconds: float) -> str:
-    """A time with three digits: ``1.5 ms``."""
-    return _format(seconds, _ascending("s"))
-
-
-def format_energy(pj: float) -> str:
-    """An energy, given in picojoules, with three digits: ``4.5 uJ``."""
-    return _format(pj * 1e-12, _ascending("J"))
-
-
-def format_count(count: float) -> str:
-    """A count with three digits: ``1.23 M``."""
-    return _format(count, [(float(factor), prefix) for prefix, factor in _DECIMAL.items()])
-
-
-def format_cycles(cycles: int) -> str:
-    """All digits, thousands separated: ``112,283 cycles``."""
-    return f"{cycles:,} cycle{'' if cycles == 1 else 's'}"
 
 
 def exact_text(value: int, quantity: Quantity) -> str | int:
@@ -208,10 +170,6 @@ def exact_text(value: int, quantity: Quantity) -> str | int:
         return value
     factor, unit = max(fitting)
     return f"{value // factor} {unit}"
-
-
-def _ascending(base: str) -> list[tuple[float, str]]:
-    return [(float(factor), f"{prefix}{base}") for prefix, factor in reversed(_SMALLER.items())]
 
 
 def _format(value: float, units: Sequence[tuple[float, str]]) -> str:

@@ -32,8 +32,7 @@ from accelsim.importers import load_graph
 from accelsim.kernels._clamped import clamped_gemm, pack_saturating, pack_steps, saturating_gemm
 from accelsim.kernels._tape import _shift_rows
 from accelsim.kernels.gemm import available_paths, gemm, pack_weights
-from accelsim.kernels.shift_form import shift_form
-from accelsim.numerics import Requant, requantize
+from accelsim.numerics import Requant, requantize, shift_form
 
 ROUNDS = 9
 SLICE = 0.01

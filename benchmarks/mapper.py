@@ -17,11 +17,11 @@ import numpy as np
 from accelsim.arch import load_arch
 from accelsim.energy import load_table
 from accelsim.graph import MacLayer
-from accelsim.hardware.footprint import operand_bits
+from accelsim.hardware import operand_bits
 from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import map_layer, search_mapping
-from accelsim.mapper._bounds import CYCLES, search
-from accelsim.mapper.search import FINALISTS, _energies, _limits, _shape, array_of
+from accelsim.mapper._bounds import CYCLES, Tiles, search
+from accelsim.mapper.search import FINALISTS, problem_of
 from accelsim.mapper.space import space_of
 
 
@@ -38,15 +38,12 @@ def main() -> None:
     visited = fitting = proved = 0
     kernel = whole = greedy = 0.0
     for layer in layers.values():
-        space, bits = space_of(layer.geometry), operand_bits(layer, graph)
+        space = space_of(layer.geometry)
         values, best = np.empty(FINALISTS), np.zeros((FINALISTS, 10), np.int64)
-        record, limits = array_of(bits, arch), _limits(layer, bits, arch)
-        energies, shape = _energies(layer, graph, arch, table), _shape(layer, graph, arch)
+        problem = problem_of(layer, graph, arch, table)
+        tiles = Tiles(space.pixels, space.taps, space.channels, space.rows, space.columns)
         begin = time.process_time()
-        seen, legal = search(
-            record, limits, energies, shape, space.pixels, space.taps, space.channels, space.rows, space.columns,
-            CYCLES, values, best,
-        )  # fmt: skip
+        seen, legal = search(*problem, tiles, CYCLES, values, best)
         kernel += time.process_time() - begin
         begin = time.process_time()
         found = search_mapping(layer, graph=graph, arch=arch, table=table)

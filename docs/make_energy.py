@@ -18,7 +18,7 @@ import numpy as np  # noqa: E402
 
 from accelsim.arch import load_arch  # noqa: E402
 from accelsim.energy import load_table, table_names  # noqa: E402
-from accelsim.report.energy import list_rows  # noqa: E402
+from accelsim.report import list_rows  # noqa: E402
 from docs.pages import replaced  # noqa: E402
 from tests.energy import test_synthesis as synthesis  # noqa: E402
 

@@ -122,7 +122,7 @@ import io
 
 from IPython.display import Image
 
-from accelsim.report.pictures.verification_plot import verification_plot
+from accelsim.report.pictures import verification_plot
 
 narrow = machine.with_({"accumulator.bits": 12, "accumulator.overflow": "wrap"})
 widths = accelsim.verify(quantized(8, "tflite_double"), arch=narrow, inputs=test[:100, None], labels=test_labels[:100])

@@ -50,7 +50,7 @@ frame[["op", "macs", "cycles", "utilization", "bound", "dram_read_bytes", "energ
 
 # %%
 # %matplotlib inline
-from accelsim.report.pictures.plot import plot
+from accelsim.report.pictures import plot
 
 plot(simulation)
 

@@ -395,7 +395,7 @@ def with_bands(rng: Rng, graph: Graph, mappings: Mappings, arch: Arch) -> Mappin
         view = graph.layers[reader].output_shape
         pair = fuse(graph, reader, int(rng.integers(1, 1 + max(1, view[row_axis(view)] // 2))))
         fits = window_bytes(graph, pair) <= arch.activation_buffer.resident_bytes
-        if fits and in_whole_bytes(graph, pair.tensor, made[pair.maker]):
+        if fits and in_whole_bytes(graph, pair.tensor, made[pair.producer]):
             made[reader] = replace(mapping, band=pair.computed[0])
     return tuple(made)
 

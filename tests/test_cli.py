@@ -19,8 +19,8 @@ from click.testing import Result as CliResult
 
 import accelsim
 from accelsim.cli import main
-from accelsim.cli.files import check_outputs, write_bytes, write_text
-from accelsim.cli.options import parse_edits
+from accelsim.cli.shared.files import check_outputs, write_bytes, write_text
+from accelsim.cli.shared.options import parse_edits
 from accelsim.errors import AccelsimError, ConfigError
 from accelsim.importers import packaged_models
 

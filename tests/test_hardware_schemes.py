@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from accelsim.arch import Arch, load_arch
-from accelsim.cli.inputs import shipped_inputs
+from accelsim.cli.shared.inputs import shipped_inputs
 from accelsim.errors import ModelError
 from accelsim.graph import MacLayer
 from accelsim.kernels.mac import accumulate

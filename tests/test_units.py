@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -13,21 +12,20 @@ from hypothesis import strategies as st
 from accelsim import units
 from accelsim.errors import AccelsimError, QuantityError
 from accelsim.units import (
-    format_bytes,
-    format_count,
-    format_cycles,
-    format_energy,
     format_hertz,
-    format_time,
     parse_bandwidth,
     parse_bytes,
     parse_hertz,
     parse_nanoseconds,
-    parse_picojoules,
-    parse_seconds,
+    parse_quantity,
 )
 
-PARSERS = (parse_bytes, parse_hertz, parse_bandwidth, parse_seconds, parse_nanoseconds, parse_picojoules)
+
+def parse_picojoules(value: object) -> float:
+    return parse_quantity(value, units.PICOJOULES)
+
+
+PARSERS = (parse_bytes, parse_hertz, parse_bandwidth, parse_nanoseconds, parse_picojoules)
 
 
 @pytest.mark.parametrize(
@@ -93,11 +91,10 @@ def test_bandwidth(text: object, expected: int) -> None:
 )
 def test_times(text: str, nanoseconds: float) -> None:
     assert parse_nanoseconds(text) == nanoseconds
-    assert parse_seconds(text) == float(Fraction(nanoseconds) / 10**9)
 
 
 def test_plain_numbers_are_in_the_base_unit() -> None:
-    assert (parse_seconds(2), parse_nanoseconds("2"), parse_picojoules(0.3)) == (2.0, 2.0, 0.3)
+    assert (parse_nanoseconds("2"), parse_picojoules(0.3)) == (2.0, 0.3)
 
 
 @pytest.mark.parametrize(
@@ -242,43 +239,19 @@ def test_exact_text_takes_the_largest_unit_that_divides(value: int, expected: st
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (format_bytes(0), "0 B"),
-        (format_bytes(999), "999 B"),
-        (format_bytes(999.6), "1 kB"),
-        (format_bytes(1_234_567), "1.23 MB"),
-        (format_bytes(999_600), "1 MB"),
-        (format_bytes(5 * 10**15), "5,000 TB"),
-        (format_bytes(65_536, binary=True), "64 KiB"),
-        (format_bytes(1_234_567, binary=True), "1.18 MiB"),
         (format_hertz(500_000_000), "500 MHz"),
         (format_hertz(1_250_000_000), "1.25 GHz"),
-        (format_time(14e-6), "14 us"),
-        (format_time(0), "0 s"),
-        (format_time(7200), "7,200 s"),
-        (format_time(1.5e-3), "1.5 ms"),
-        (format_time(3e-16), "0.3 fs"),
-        (format_energy(4_500_000), "4.5 uJ"),
-        (format_energy(0.2), "200 fJ"),
-        (format_energy(0), "0 J"),
-        (format_energy(-3.2), "-3.2 pJ"),
-        (format_energy(math.inf), "inf J"),
-        (format_count(1_234_567), "1.23 M"),
-        (format_count(12), "12"),
-        (format_cycles(112_283), "112,283 cycles"),
-        (format_cycles(1), "1 cycle"),
+        (format_hertz(0), "0 Hz"),
+        (format_hertz(999.6), "1 kHz"),
+        (format_hertz(5 * 10**15), "5,000 THz"),
+        (format_hertz(math.inf), "inf Hz"),
     ],
 )
 def test_three_digits_for_people(text: str, expected: str) -> None:
     assert text == expected
 
 
-@given(st.integers(1, 999 * 10**12))
-def test_formatted_bytes_are_within_half_a_percent(count: int) -> None:
-    value = float(Fraction(format_bytes(count).split()[0])) * float(units.BYTES.units[format_bytes(count).split()[1]])
-    assert value == pytest.approx(count, rel=0.005)
-
-
 @given(st.integers(1, 10**12))
 def test_formatted_hertz_read_back_within_half_a_percent(hz: int) -> None:
-    assert parse_seconds(format_hertz(hz).replace("Hz", "").split()[0]) < 1000
+    assert float(format_hertz(hz).split()[0]) < 1000
     assert parse_hertz(format_hertz(hz)) == pytest.approx(hz, rel=0.005)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accelsim.graph import MacLayer
+from accelsim.graph import Boxes, MacLayer
 from accelsim.hardware import Engine, Memory
 from accelsim.program import Program
 
@@ -52,3 +52,8 @@ def matrix_of(program: Program, compute: int) -> Matrix:
                         pixel = ((n * g.ih + row) * g.iw + column) * g.ic
                         entries += [pixel + c if inside else None for c in channels]
     return Matrix(entries)
+
+
+def slices(boxes: Boxes, i: int) -> tuple[slice, ...]:
+    """Box ``i`` as an index into an array of the tensor's shape."""
+    return tuple(slice(int(a), int(b)) for a, b in zip(boxes.lo[i], boxes.hi[i], strict=True))

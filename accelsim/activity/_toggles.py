@@ -6,7 +6,7 @@ bits and transitions (pairs of consecutive words). A register that no word has p
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,39 @@ MOVING, MOVING_BUS, FIXED, FIXED_BUS, HELD, PARTIAL, TOTAL = range(7)
 """Registers that the moving operand passes, its lanes at the array's edge; the same two of the operand that is shifted in (in an
 output-stationary array: of the weights, which move too); stationary registers; sums between MACs; accumulators."""
 WIRES = 7
+TOGGLED, TRANSITIONS = range(2)
+"""Columns of the counts."""
+
+
+class Systolic(NamedTuple):
+    """The array, and the masks that cut its words to their widths (-1 for 64 bits)."""
+
+    rows: int
+    cols: int
+    products: int
+    moving: int
+    fixed: int
+    partial: int
+    total: int
+
+
+class Registers(NamedTuple):
+    """Last words of one kind of register, int64, and whether any has passed, 0 or 1."""
+
+    words: Any
+    passed: Any
+
+
+class Words(NamedTuple):
+    """The registers of an array, (max(rows, cols) * products, max(rows, cols)) each.
+
+    ``sums`` are partial sums between MACs, in an output-stationary array the accumulators in them.
+    """
+
+    fixed: Registers
+    held: Registers
+    moving: Registers
+    sums: Registers
 
 
 @njit
@@ -29,42 +62,42 @@ def ones(word: int) -> Any:
 
 
 @njit
-def _sequence(counts: Any, register: int, bus: int, words: Any, mask: int, hops: int, lanes: Any, passed: Any) -> None:
-    """``words`` (time, lanes) pass ``hops`` registers each, whose last words are ``lanes`` (lanes, hops) where ``passed``."""
+def _sequence(counts: Any, register: int, bus: int, words: Any, mask: int, hops: int, lanes: Any) -> None:
+    """``words`` (time, lanes) pass ``hops`` registers each; ``lanes`` are those of (lane, hop)."""
     for lane in range(words.shape[1]):
         inside = 0
         for t in range(1, words.shape[0]):
             inside += ones((words[t, lane] ^ words[t - 1, lane]) & mask)
-        counts[register, 0] += inside * hops
-        counts[register, 1] += (words.shape[0] - 1) * hops
-        counts[bus, 0] += inside
-        counts[bus, 1] += words.shape[0] - 1
+        counts[register, TOGGLED] += inside * hops
+        counts[register, TRANSITIONS] += (words.shape[0] - 1) * hops
+        counts[bus, TOGGLED] += inside
+        counts[bus, TRANSITIONS] += words.shape[0] - 1
         for hop in range(hops):
-            if passed[lane, hop]:
-                change = ones((words[0, lane] ^ lanes[lane, hop]) & mask)
-                counts[register, 0] += change
-                counts[register, 1] += 1
+            if lanes.passed[lane, hop]:
+                change = ones((words[0, lane] ^ lanes.words[lane, hop]) & mask)
+                counts[register, TOGGLED] += change
+                counts[register, TRANSITIONS] += 1
                 if hop == 0:
-                    counts[bus, 0] += change
-                    counts[bus, 1] += 1
-            lanes[lane, hop] = words[-1, lane]
-            passed[lane, hop] = True
+                    counts[bus, TOGGLED] += change
+                    counts[bus, TRANSITIONS] += 1
+            lanes.words[lane, hop] = words[-1, lane]
+            lanes.passed[lane, hop] = True
 
 
 @njit
-def _held(counts: Any, words: Any, mask: int, held: Any, passed: Any) -> None:
+def _held(counts: Any, words: Any, mask: int, held: Any) -> None:
     """``words`` (lanes, columns) replace those in the stationary registers."""
     for k in range(words.shape[0]):
         for j in range(words.shape[1]):
-            if passed[k, j]:
-                counts[HELD, 0] += ones((words[k, j] ^ held[k, j]) & mask)
-                counts[HELD, 1] += 1
-            held[k, j] = words[k, j]
-            passed[k, j] = True
+            if held.passed[k, j]:
+                counts[HELD, TOGGLED] += ones((words[k, j] ^ held.words[k, j]) & mask)
+                counts[HELD, TRANSITIONS] += 1
+            held.words[k, j] = words[k, j]
+            held.passed[k, j] = True
 
 
 @njit
-def _partial_sums(counts: Any, x: Any, w: Any, products: int, mask: int, last: Any, passed: Any, prefix: Any) -> None:
+def _partial_sums(counts: Any, x: Any, w: Any, products: int, mask: int, last: Any, prefix: Any) -> None:
     """Sums of ``x`` (time, elements) @ ``w`` (elements, columns) after each row of MACs; ``prefix`` becomes the product."""
     prefix[...] = 0
     pixels, columns = prefix.shape
@@ -79,14 +112,14 @@ def _partial_sums(counts: Any, x: Any, w: Any, products: int, mask: int, last: A
             if p > 0:
                 for j in range(columns):
                     toggled += ones((prefix[p, j] ^ prefix[p - 1, j]) & mask)
-        counts[PARTIAL, 1] += (pixels - 1) * columns
+        counts[PARTIAL, TRANSITIONS] += (pixels - 1) * columns
         for j in range(columns):
-            if passed[row, j]:
-                toggled += ones((prefix[0, j] ^ last[row, j]) & mask)
-                counts[PARTIAL, 1] += 1
-            last[row, j] = prefix[pixels - 1, j]
-            passed[row, j] = True
-    counts[PARTIAL, 0] += toggled
+            if last.passed[row, j]:
+                toggled += ones((prefix[0, j] ^ last.words[row, j]) & mask)
+                counts[PARTIAL, TRANSITIONS] += 1
+            last.words[row, j] = prefix[pixels - 1, j]
+            last.passed[row, j] = True
+    counts[PARTIAL, TOGGLED] += toggled
 
 
 @njit
@@ -95,25 +128,22 @@ def _add(counts: Any, sums: Any, more: Any, mask: int) -> None:
     for p in range(sums.shape[0]):
         for j in range(sums.shape[1]):
             after = sums[p, j] + more[p, j]
-            counts[TOTAL, 0] += ones((sums[p, j] ^ after) & mask)
+            counts[TOTAL, TOGGLED] += ones((sums[p, j] ^ after) & mask)
             sums[p, j] = after
-    counts[TOTAL, 1] += sums.size
+    counts[TOTAL, TRANSITIONS] += sums.size
 
 
 @njit
-def stationary(
-    counts: Any, x: Any, w: Any, sums: Any, rows: int, cols: int, products: int, masks: Any, kept: bool, state: Any
-) -> None:
+def stationary(counts: Any, x: Any, w: Any, sums: Any, array: Systolic, kept: bool, last: Words) -> None:
     """``sums`` += ``x`` (time, elements) @ ``w`` (elements, columns): ``w`` stands, column folds outside, row folds inside.
 
-    ``elements`` is a multiple of ``products``; ``masks`` = (moving, fixed, partial sum, accumulator); ``kept``: ``w`` stands already.
-    ``state`` = int64 (4, max(rows, cols) * products, max(rows, cols)) last words and as many flags (0 or 1) behind them.
+    ``elements`` is a multiple of ``array.products``; ``kept``: ``w`` stands already.
     """
     elements, columns = w.shape
-    step = rows * products
-    for c in range(0, columns, cols):
+    products, step = array.products, array.rows * array.products
+    for c in range(0, columns, array.cols):
         for r in range(0, elements, step):
-            fold = np.ascontiguousarray(w[r : r + step, c : c + cols])
+            fold = np.ascontiguousarray(w[r : r + step, c : c + array.cols])
             vectors = np.ascontiguousarray(x[:, r : r + step])
             used = fold.shape[0] // products
             if not kept:
@@ -122,49 +152,46 @@ def stationary(
                 for row in range(used):
                     for slot in range(products):
                         shifted[row, slot::products] = fold[row * products + slot]
-                _sequence(counts, FIXED, FIXED_BUS, shifted, masks[1], used, state[0], state[4])
-                _held(counts, fold, masks[1], state[1], state[5])
-            _sequence(counts, MOVING, MOVING_BUS, vectors, masks[0], fold.shape[1], state[2], state[6])
+                _sequence(counts, FIXED, FIXED_BUS, shifted, array.fixed, used, last.fixed)
+                _held(counts, fold, array.fixed, last.held)
+            _sequence(counts, MOVING, MOVING_BUS, vectors, array.moving, fold.shape[1], last.moving)
             prefix = np.empty((x.shape[0], fold.shape[1]), dtype=np.int64)
-            _partial_sums(counts, vectors, fold, products, masks[2], state[3], state[7], prefix)
-            _add(counts, sums[:, c : c + cols], prefix, masks[3])
+            _partial_sums(counts, vectors, fold, products, array.partial, last.sums, prefix)
+            _add(counts, sums[:, c : c + array.cols], prefix, array.total)
 
 
 @njit
-def output_stationary(
-    counts: Any, x: Any, w: Any, sums: Any, rows: int, cols: int, products: int, masks: Any, state: Any
-) -> None:
-    """As :func:`stationary`, pixels over rows, columns over columns; sums stand in the MACs and are masked by ``masks[3]``."""
-    elements = w.shape[0]
+def output_stationary(counts: Any, x: Any, w: Any, sums: Any, array: Systolic, last: Words) -> None:
+    """As :func:`stationary`, pixels over rows, columns over columns; sums stand in the MACs."""
+    elements, products = w.shape[0], array.products
     steps = elements // products
-    for p in range(0, x.shape[0], rows):
-        for c in range(0, w.shape[1], cols):
-            high, wide = min(rows, x.shape[0] - p), min(cols, w.shape[1] - c)
+    for p in range(0, x.shape[0], array.rows):
+        for c in range(0, w.shape[1], array.cols):
+            high, wide = min(array.rows, x.shape[0] - p), min(array.cols, w.shape[1] - c)
             left = np.empty((steps, high * products), dtype=np.int64)
             top = np.empty((steps, wide * products), dtype=np.int64)
             for t in range(steps):
                 for s in range(products):
                     left[t, s::products] = x[p : p + high, t * products + s]
                     top[t, s::products] = w[t * products + s, c : c + wide]
-            _sequence(counts, MOVING, MOVING_BUS, left, masks[0], wide, state[2], state[6])
-            _sequence(counts, FIXED, FIXED_BUS, top, masks[1], high, state[0], state[4])
-            _standing_sums(
-                counts, x[p : p + high], w[:, c : c + wide], sums[p : p + high, c : c + wide], products, masks[3], state
-            )
+            _sequence(counts, MOVING, MOVING_BUS, left, array.moving, wide, last.moving)
+            _sequence(counts, FIXED, FIXED_BUS, top, array.fixed, high, last.fixed)
+            folded = sums[p : p + high, c : c + wide]
+            _standing_sums(counts, x[p : p + high], w[:, c : c + wide], folded, products, array.total, last.sums)
 
 
 @njit
-def _standing_sums(counts: Any, x: Any, w: Any, sums: Any, products: int, mask: int, state: Any) -> None:
+def _standing_sums(counts: Any, x: Any, w: Any, sums: Any, products: int, mask: int, last: Registers) -> None:
     """The accumulator of each MAC after each step; what stood in it from the fold before is its first word."""
     for i in range(sums.shape[0]):
         for j in range(sums.shape[1]):
-            before = state[3, i, j] if state[7, i, j] else sums[i, j]
+            before = last.words[i, j] if last.passed[i, j] else sums[i, j]
             total = sums[i, j]
             for t in range(0, w.shape[0], products):
                 for e in range(t, t + products):
                     total += x[i, e] * w[e, j]
-                counts[TOTAL, 0] += ones((before ^ total) & mask)
+                counts[TOTAL, TOGGLED] += ones((before ^ total) & mask)
                 before = total
-            counts[TOTAL, 1] += w.shape[0] // products
+            counts[TOTAL, TRANSITIONS] += w.shape[0] // products
             sums[i, j] = total
-            state[3, i, j], state[7, i, j] = total, 1
+            last.words[i, j], last.passed[i, j] = total, 1

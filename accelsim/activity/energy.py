@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from accelsim.activity.record import Activity
-from accelsim.energy import COMPONENT_OF, EnergyTable, action_energies, count_actions
+from accelsim.energy import CHARGES, Costs, EnergyTable, action_charges, count_actions
 from accelsim.graph import MacLayer
 from accelsim.program import Program
 
@@ -60,13 +60,14 @@ def activity_energy(
     program: Program, activities: Sequence[Activity], table: EnergyTable, *, gated: bool = False
 ) -> tuple[ActivityEnergy, ...]:
     """Energy of each measured layer; ``data_pj <= worst_pj`` component by component, all-zero data costs only what is not followed."""
-    counts, by_name = count_actions(program), {activity.layer: activity for activity in activities}
+    costs, counts, by_name = Costs(table), count_actions(program), {activity.layer: activity for activity in activities}
     found = []
     for index, layer in enumerate(program.graph.layers):
         if not isinstance(layer, MacLayer) or layer.name not in by_name:
             continue
-        prices = action_energies(layer, graph=program.graph, arch=program.arch, table=table)
-        spent = {action: counts.of_layer(index)[action] * pj for action, pj in prices.items()}
+        charges = action_charges(layer, graph=program.graph, arch=program.arch, costs=costs)
+        times = counts.of_layer(index)
+        spent = {name: times[CHARGES[name].count] * sum(parts.values()) for name, parts in charges.items()}
         factors = activity_factors(by_name[layer.name], gated=gated)
         found.append(
             ActivityEnergy(
@@ -88,6 +89,6 @@ def _rate(activity: Activity, wires: Sequence[str]) -> float:
 def _by_component(spent: Mapping[str, float], factors: Mapping[str, float]) -> dict[str, float]:
     total: dict[str, float] = {}
     for action, pj in spent.items():
-        component = COMPONENT_OF[action]
+        component = CHARGES[action].component
         total[component] = total.get(component, 0.0) + pj * factors.get(action, 1.0)
     return total

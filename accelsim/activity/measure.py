@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.activity.operands import Operands
 from accelsim.activity.record import Activity, WireActivity
 from accelsim.activity.toggles import WIRES, ToggleArray, significant_bits, stream_toggles, tile_toggles, zero_products
 from accelsim.arch import Arch
 from accelsim.errors import InputError
-from accelsim.execute import Matrices, Operands, WholeReader, accumulator_formats, pack, prove_graph
+from accelsim.execute import Transfers, WholeReader, accumulator_formats, prove_graph
 from accelsim.graph import Graph, MacLayer, MatMul
-from accelsim.hardware import DRAM, Engine
+from accelsim.hardware import Engine
 from accelsim.numerics import IntFormat
 from accelsim.program import Program
 
@@ -22,8 +23,16 @@ Array = NDArray[Any]
 Column = NDArray[np.float64]
 BUS_BITS = 64
 """Width of the DRAM bus: the data width of a DDR4 DIMM (JEDEC Standard 79-4), a named assumption for other machines."""
-_ZEROS, _WEIGHT_BITS, _ACTIVATION_BITS = range(3)
-_OWN = 3
+_TRANSFERS = (Engine.LOAD_WEIGHTS, Engine.LOAD_ACTIVATIONS, Engine.STORE)
+
+
+class Figures(NamedTuple):
+    """Of each counted tile: products with a zero operand, significant bits of both operands over all products, counts by wire."""
+
+    zeros: Column
+    weight_bits: Column
+    activation_bits: Column
+    wires: Column
 
 
 def measure_activity(
@@ -40,7 +49,7 @@ def measure_activity(
         raise InputError(f"activity: sample must be at least 2 compute tiles, got {sample}; an error needs two")
     accumulators = accumulator_formats(program.graph, program.arch)
     tensors = WholeReader(program.graph, accumulators=accumulators).run(inputs, keep="all")
-    compute = program.of_engine(Engine.COMPUTE)
+    compute, transfers = program.of_engine(Engine.COMPUTE), Transfers(program, tensors)
     rng, measured = np.random.default_rng(seed), []
     for index, layer in enumerate(program.graph.layers):
         if isinstance(layer, MacLayer):
@@ -48,7 +57,7 @@ def measure_activity(
             chosen = tiles if sample is None or sample >= len(tiles) else np.sort(rng.choice(tiles, sample, False))
             array = toggle_array(layer, graph=program.graph, arch=program.arch)
             figures = _count(program, Operands(layer, program=program, tensors=tensors), chosen.tolist(), array)
-            bus = _dram_bus(program, index, tensors)
+            bus = _dram_bus(program, index, transfers)
             measured.append(_activity(layer, figures, len(tiles), array, bus))
     return tuple(measured)
 
@@ -58,7 +67,7 @@ def _refuse(program: Program) -> None:
     graph, arch = program.graph, program.arch
     if graph.shape_only:
         raise InputError(f"activity: {graph.name!r} holds shapes only; give a model with weights")
-    if arch.array.dataflow == "adder_tree":
+    if arch.array.flow.broadcast:
         raise InputError(
             "activity: array.dataflow adder_tree has no registers between its MACs to count; choose a systolic one"
         )
@@ -90,18 +99,17 @@ def _operand_bits(fmt: IntFormat, zero_point: int) -> int:
     return fmt.bits + (zero_point != 0 or fmt.bipolar)
 
 
-def _count(program: Program, operands: Operands, chosen: list[int], array: ToggleArray) -> Column:
-    """Figures of each chosen tile: (tiles, 3 + 2 wires)."""
-    figures = np.zeros((len(chosen), _OWN + 2 * len(WIRES)))
+def _count(program: Program, operands: Operands, chosen: list[int], array: ToggleArray) -> Figures:
+    """Figures of each chosen tile; zeros for one without channels."""
+    zeros, bits = np.zeros(len(chosen)), np.zeros((2, len(chosen)))
+    wires = np.zeros((len(chosen), len(WIRES), 2))
     row_of = {operation: row for row, operation in enumerate(chosen)}
     for operation, x, w, start in _with_starts(program, operands, chosen):
-        if operation not in row_of or not w.shape[1]:
-            continue
-        weight, activation = significant_bits(x, w)[::-1]
-        kept = bool(program.weight_reads[operation] == 0)
-        wires = tile_toggles(x, w, start, array=array, kept=kept)
-        figures[row_of[operation]] = [zero_products(x, w), weight, activation, *wires.ravel()]
-    return figures
+        if operation in row_of and w.shape[1]:
+            row, kept = row_of[operation], bool(program.weight_reads[operation] == 0)
+            zeros[row], bits[:, row] = zero_products(x, w), significant_bits(x, w)
+            wires[row] = tile_toggles(x, w, start, array=array, kept=kept)
+    return Figures(zeros=zeros, activation_bits=bits[0], weight_bits=bits[1], wires=wires)
 
 
 def _with_starts(program: Program, operands: Operands, chosen: list[int]) -> Iterator[tuple[int, Array, Array, Array]]:
@@ -127,64 +135,47 @@ def _before(program: Program, operation: int) -> int | None:
     return int(sources[2]) if len(sources) == 3 else None
 
 
-def _dram_bus(program: Program, index: int, tensors: Mapping[str, Array]) -> WireActivity:
+def _dram_bus(program: Program, index: int, transfers: Transfers) -> WireActivity:
     """Words of BUS_BITS of each transfer of a layer, packed as the DMA moves them."""
-    layer = program.graph.layers[index]
     toggled = transitions = 0
-    matrices = Matrices(program)
-    engines = (Engine.LOAD_WEIGHTS, Engine.LOAD_ACTIVATIONS, Engine.STORE)
-    for i in np.flatnonzero((program.layer == index) & np.isin(program.engine, engines)).tolist():
-        values, fmt = _moved(program, layer, i, tensors)
-        if program.arch.activation_buffer.im2col == DRAM and matrices.expands(i):
-            values = matrices.fetched(i, values)
-        data = pack(values, fmt)
+    for i in np.flatnonzero((program.layer == index) & np.isin(program.engine, _TRANSFERS)).tolist():
+        data = transfers.packed(i)
         words = np.pad(data, (0, -len(data) % (BUS_BITS // 8))).view(np.uint64)
         toggled, transitions = toggled + stream_toggles(words), transitions + max(0, len(words) - 1)
     return WireActivity(bits=BUS_BITS, transitions=transitions, toggled_bits=toggled)
 
 
-def _moved(program: Program, layer: Any, i: int, tensors: Mapping[str, Array]) -> tuple[Array, IntFormat]:
-    """Codes that transfer ``i`` moves, and their format."""
-    lo, hi = program.box(i)
-    box, engine = tuple(slice(a, b) for a, b in zip(lo, hi, strict=True)), program.engine[i]
-    if engine == Engine.LOAD_WEIGHTS and layer.weights is not None:
-        return layer.weights.reshape(layer.geometry.weight_shape)[box], layer.weight_format
-    number = int(program.operand[i])
-    if engine == Engine.STORE:
-        name, view = layer.output, layer.output_shape
-    else:
-        name, view = layer.inputs[number], layer.input_shapes[number]
-    return tensors[name].reshape(view)[box], program.graph.tensors[name].format
-
-
-def _activity(layer: MacLayer, figures: Column, tiles: int, array: ToggleArray, bus: WireActivity) -> Activity:
-    totals, errors = _estimate(figures, tiles)
+def _activity(layer: MacLayer, figures: Figures, tiles: int, array: ToggleArray, bus: WireActivity) -> Activity:
+    zeros, weight_bits, activation_bits, counts = (_estimate(column, tiles) for column in figures)
     wires = {
         wire: WireActivity(
-            bits=array.bits(wire),
-            transitions=float(totals[_OWN + 2 * k + 1]),
-            toggled_bits=float(totals[_OWN + 2 * k]),
-            error=float(errors[_OWN + 2 * k]),
+            bits=array.bits(wire), transitions=float(passed), toggled_bits=float(toggled), error=float(error)
         )
-        for k, wire in enumerate(WIRES)
+        for wire, (toggled, passed), (error, _) in zip(WIRES, counts.total, counts.error, strict=True)
     }
     return Activity(
         layer=layer.name,
         macs=layer.macs,
-        zero_macs=float(totals[_ZEROS]),
-        zero_macs_error=float(errors[_ZEROS]),
-        weight_significant_bits=float(totals[_WEIGHT_BITS]) / layer.macs,
-        activation_significant_bits=float(totals[_ACTIVATION_BITS]) / layer.macs,
+        zero_macs=float(zeros.total),
+        zero_macs_error=float(zeros.error),
+        weight_significant_bits=float(weight_bits.total) / layer.macs,
+        activation_significant_bits=float(activation_bits.total) / layer.macs,
         tiles=tiles,
-        sampled_tiles=len(figures),
+        sampled_tiles=len(figures.zeros),
         wires=wires | {"dram_bus": bus},
     )
 
 
-def _estimate(figures: Column, tiles: int) -> tuple[Column, Column]:
-    """Totals over all tiles and their standard errors."""
-    count = len(figures)
+class Estimate(NamedTuple):
+    """Total over all tiles, and its standard error."""
+
+    total: Column
+    error: Column
+
+
+def _estimate(column: Column, tiles: int) -> Estimate:
+    count, total = len(column), column.sum(axis=0)
     if count == tiles:
-        return figures.sum(axis=0), np.zeros(figures.shape[1])
-    variance = figures.var(axis=0, ddof=1)
-    return tiles * figures.mean(axis=0), tiles * np.sqrt((1 - count / tiles) * variance / count)
+        return Estimate(total, np.zeros_like(total))
+    variance = column.var(axis=0, ddof=1)
+    return Estimate(tiles * column.mean(axis=0), tiles * np.sqrt((1 - count / tiles) * variance / count))

@@ -59,22 +59,19 @@ def tile_toggles(x: Integers, w: Integers, sums: Integers, *, array: ToggleArray
     ``x`` is (groups, pixels, reduction), ``w`` (groups, reduction, channels), ``sums`` (groups, pixels, channels), all of at least
     one element; ``kept``: weights of a single fold that stand in the array already. ``sums`` is not changed.
     """
-    counts, state = np.zeros((_toggles.WIRES, 2), dtype=np.int64), _fresh(array)
-    products, rows, cols = array.products, array.rows, array.cols
-    x, w = _slots(x, 2, products), _slots(w, 1, products)
+    counts, last = np.zeros((_toggles.WIRES, 2), dtype=np.int64), _fresh(array)
     turned = array.dataflow == "input_stationary"
-    widths = array.activation_bits, array.weight_bits
-    masks = _masks(*(widths[::-1] if turned else widths), array.partial_sum_bits, array.accumulator_bits)
+    systolic = _systolic(array, turned=turned)
+    x, w = _slots(x, 2, array.products), _slots(w, 1, array.products)
     if array.dataflow == "output_stationary":
         for one, other, start in zip(x, w, sums, strict=True):
-            total = start.astype(np.int64)
-            _toggles.output_stationary(counts, one, other, total, rows, cols, products, masks, state)
+            _toggles.output_stationary(counts, one, other, start.astype(np.int64), systolic, last)
         return counts
     if turned:
         x, w, sums = w.transpose(0, 2, 1), x.transpose(0, 2, 1), sums.transpose(0, 2, 1)
     single = kept and _folds(w.shape, array) == 1
     for one, other, total in _packs(x, w, sums, array):
-        _toggles.stationary(counts, one, other, total, rows, cols, products, masks, single, state)
+        _toggles.stationary(counts, one, other, total, systolic, single, last)
     return counts[_TURNED] if turned else counts
 
 
@@ -107,14 +104,18 @@ def _slots(block: Integers, axis: int, products: int) -> Counts:
     return np.ascontiguousarray(np.pad(block.astype(np.int64), widths))
 
 
-def _masks(*bits: int) -> Counts:
-    return np.array([-1 if b >= 64 else (1 << b) - 1 for b in bits], dtype=np.int64)
+def _systolic(array: ToggleArray, *, turned: bool) -> _toggles.Systolic:
+    moving, fixed = array.activation_bits, array.weight_bits
+    widths = (fixed, moving) if turned else (moving, fixed)
+    masks = (-1 if b >= 64 else (1 << b) - 1 for b in (*widths, array.partial_sum_bits, array.accumulator_bits))
+    return _toggles.Systolic(array.rows, array.cols, array.products, *masks)
 
 
-def _fresh(array: ToggleArray) -> Counts:
-    """Last words of the registers, and whether any has passed."""
+def _fresh(array: ToggleArray) -> _toggles.Words:
+    """Registers that no word has passed."""
     side = max(array.rows, array.cols)
-    return np.zeros((8, side * array.products, side), dtype=np.int64)
+    words, passed = np.zeros((2, 4, side * array.products, side), dtype=np.int64)
+    return _toggles.Words(*map(_toggles.Registers, words, passed))
 
 
 def _packing(shape: tuple[int, ...], array: ToggleArray) -> int:

@@ -10,6 +10,7 @@ from accelsim.arch.compute import (
     TechConfig,
     VectorConfig,
 )
+from accelsim.arch.dataflows import DATAFLOWS, Dataflow
 from accelsim.arch.document import Document, read_document
 from accelsim.arch.load import load_arch, preset_names, presets_dir
 from accelsim.arch.memory import ActivationBufferConfig, BufferConfig, DmaConfig, DramConfig
@@ -19,6 +20,7 @@ from accelsim.arch.validate import short
 
 __all__ = [
     "ARITHMETICS",
+    "DATAFLOWS",
     "AccumulatorConfig",
     "ActivationBufferConfig",
     "Arch",
@@ -26,6 +28,7 @@ __all__ = [
     "ArrayConfig",
     "BufferConfig",
     "CoresConfig",
+    "Dataflow",
     "DmaConfig",
     "Document",
     "DramConfig",

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from accelsim.arch._suggest import did_you_mean, listing
 from accelsim.errors import ConfigError
-from accelsim.numerics import ALIASES, SCHEMES, Family
+from accelsim.numerics import ALIASES, SCHEMES, Family, Folding
 
 OPERATORS = (
     "CONV_2D",
@@ -125,8 +125,9 @@ def usable_schemes(operator: str) -> tuple[str, ...]:
     special = tuple(name for name, operators in SPECIAL_SCHEMES.items() if operator in operators)
     if operator in _ANY_SCHEME:
         return (*SCHEMES, *special)
-    integer = tuple(name for name, scheme in SCHEMES.items() if scheme.family is Family.INTEGER)
-    return (*integer, "float32_half_even") if operator == "MEAN" else (*integer, *special)
+    if operator == "MEAN":
+        return tuple(name for name, scheme in SCHEMES.items() if scheme.folding is not Folding.NONE)
+    return (*(name for name, scheme in SCHEMES.items() if scheme.family is Family.INTEGER), *special)
 
 
 def _check_operator(operator: str) -> None:

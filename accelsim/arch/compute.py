@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, StrictBool, model_validator
 
 from accelsim.arch import fields
+from accelsim.arch.dataflows import DATAFLOWS, Dataflow, DataflowName
 from accelsim.arch.section import Section
 
 
@@ -16,7 +17,7 @@ class ArrayConfig(Section):
     rows: Annotated[fields.Side, Field(description="rows of MACs")]
     cols: Annotated[fields.Side, Field(description="columns of MACs")]
     dataflow: Annotated[
-        fields.Dataflow,
+        DataflowName,
         Field(
             description="which operand stays in a systolic array while the others pass; adder_tree: activations are broadcast to "
             "all columns, each of which sums its products over the rows at once"
@@ -61,6 +62,16 @@ class ArrayConfig(Section):
                         f"brick_bits of {self.brick_bits} with {name} of {bits}: expected ports of 2, 4, 8, 16 or 32 bits"
                     )
         return self
+
+    @property
+    def flow(self) -> Dataflow:
+        """What is true of the dataflow."""
+        return DATAFLOWS[self.dataflow]
+
+    @property
+    def pipelines_tiles(self) -> bool:
+        """Whether a compute tile enters the array while the one before drains."""
+        return self.flow.pipelines_tiles(self.weight_preload)
 
     def passes(self, weight_bits: int, activation_bits: int) -> int:
         """Array passes per product: operands wider than the ports are fed in slices (8x16 half rate, 16x16 quarter)."""

@@ -1,4 +1,4 @@
-"""An Arch as YAML, quantities with units wherever that loses nothing."""
+"""A machine as YAML, quantities with units wherever that loses nothing."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import io
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from accelsim.arch.model import Arch
 from accelsim.units import BANDWIDTH, BYTES, HERTZ, exact_text
 
 _WRITERS: Mapping[str, Callable[[Any], object]] = {
@@ -21,17 +21,18 @@ _LINE_WIDTH = 120
 _UNFOLDED = 1_000_000
 
 
-def yaml_text(arch: Arch) -> str:
-    """YAML of ``arch`` that reads back to an equal machine."""
+def yaml_text(machine: BaseModel) -> str:
+    """YAML of ``machine`` that reads back to an equal one."""
+    data = machine.model_dump()
     stream = io.StringIO()
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
     # YAML folds Unicode's own line breaks (U+0085, U+2028, U+2029); escapes keep them.
-    yaml.allow_unicode = all(text.isprintable() for text in (arch.name, arch.description, arch.source))
+    yaml.allow_unicode = all(text.isprintable() for text in data.values() if isinstance(text, str))
     # Folding a text of escapes beyond the Basic Multilingual Plane puts a space into it (ruamel.yaml 0.18).
     yaml.width = _LINE_WIDTH if yaml.allow_unicode else _UNFOLDED
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # ruamel annotates None
-    yaml.dump(_written(arch.model_dump()), stream)
+    yaml.dump(_written(data), stream)
     return stream.getvalue()
 
 

@@ -190,7 +190,6 @@ Overrides = Annotated[
     ),
 ]
 CycleNumber = Annotated[Literal[0, 1], BeforeValidator(_no_truth_value)]
-Dataflow = Literal["weight_stationary", "output_stationary", "input_stationary", "adder_tree"]
 Split = Literal["auto", "channels", "rows"]
 Preload = Literal["serial", "overlapped"]
 OverflowPolicy = Literal["wrap", "saturate", "saturate_symmetric", "trap"]

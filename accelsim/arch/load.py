@@ -46,7 +46,7 @@ def _preset(name: str) -> Arch:
 def _read(path: Path) -> Arch:
     document = read_document(_text(path), name=str(path))
     return validated(
-        document.data, place=lambda where: f"{path}:{document.line(where)}: ", found=tuple(document.problems)
+        Arch, document.data, place=lambda where: f"{path}:{document.line(where)}: ", found=tuple(document.problems)
     )
 
 

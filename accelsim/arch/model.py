@@ -17,8 +17,11 @@ from accelsim.arch.compute import (
     TechConfig,
     VectorConfig,
 )
+from accelsim.arch.dump import yaml_text
 from accelsim.arch.memory import ActivationBufferConfig, BufferConfig, DmaConfig, DramConfig
+from accelsim.arch.paths import edited, leaves, value_at
 from accelsim.arch.section import Section
+from accelsim.arch.validate import validated
 
 
 class Arch(Section):
@@ -54,7 +57,7 @@ class Arch(Section):
 
     @model_validator(mode="after")
     def _tree_adds_its_rows(self) -> Self:
-        if self.array.dataflow != "adder_tree":
+        if not self.array.flow.broadcast:
             return self
         if self.accumulator.products_per_add != self.array.rows:
             raise ValueError(
@@ -108,9 +111,7 @@ class Arch(Section):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Arch:
         """The machine in a nested mapping, unit strings included; ConfigError names every wrong entry by its path."""
-        from accelsim.arch.validate import validated
-
-        return validated(data)
+        return validated(cls, data)
 
     def with_(self, edits: Mapping[str, object]) -> Arch:
         """The machine with some dotted paths changed, validated again.
@@ -118,24 +119,16 @@ class Arch(Section):
         Texts are read as on a command line: ``"32"``, ``"true"``, ``"none"``, ``"64 KiB"``. ``overrides.ADD`` sets the
         scheme of one operator, and None removes it. ConfigError for unknown paths and wrong values.
         """
-        from accelsim.arch.paths import edited
-
         return edited(self, edits)
 
     def get(self, path: str) -> Any:
         """The value at a dotted path; ConfigError that suggests the nearest path."""
-        from accelsim.arch.paths import value_at
-
         return value_at(self, path)
 
     def paths(self) -> tuple[str, ...]:
         """Every dotted path, in the order of the schema, then the operators that are overridden."""
-        from accelsim.arch.paths import LEAF_PATHS
-
-        return (*LEAF_PATHS, *(f"overrides.{operator}" for operator in self.overrides))
+        return (*leaves(type(self)), *(f"overrides.{operator}" for operator in self.overrides))
 
     def to_yaml(self) -> str:
         """YAML that :func:`load_arch` reads back to an equal machine, every default filled in."""
-        from accelsim.arch.dump import yaml_text
-
         return yaml_text(self)

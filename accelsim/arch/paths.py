@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from os import PathLike, fspath
 from typing import Any
 
@@ -13,8 +14,7 @@ from pydantic.fields import FieldInfo
 
 from accelsim.arch._suggest import did_you_mean
 from accelsim.arch.arithmetic import checked_scheme
-from accelsim.arch.model import Arch
-from accelsim.arch.validate import validated
+from accelsim.arch.validate import Record, validated
 from accelsim.errors import ConfigError
 
 _WHOLE = re.compile(r"[+-]?[0-9][0-9_]*")
@@ -38,52 +38,52 @@ def _leaves(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Fie
             yield from _leaves(section, f"{prefix}{name}.")
 
 
-LEAVES: Mapping[str, FieldInfo] = dict(_leaves(Arch))
-"""Field of every dotted path."""
-LEAF_PATHS = tuple(LEAVES)
-"""Every dotted path, in the order of the schema."""
+@lru_cache(maxsize=1)
+def leaves(root: type[BaseModel]) -> Mapping[str, FieldInfo]:
+    """Field of every dotted path of the machine, in the order of the schema."""
+    return dict(_leaves(root))
 
 
-def value_at(arch: Arch, path: str) -> Any:
-    """The value at ``path``, None for an operator that is not overridden; ConfigError for unknown paths."""
-    _check_path(path)
+def value_at(machine: BaseModel, path: str) -> Any:
+    """The value at ``path`` of a machine, None for an operator that is not overridden; ConfigError for unknown paths."""
+    _check_path(path, leaves(type(machine)))
     head, _, rest = path.partition(".")
     if head == _OVERRIDES and rest:
-        return arch.overrides.get(rest)
-    value: Any = arch
+        return getattr(machine, _OVERRIDES).get(rest)
+    value: Any = machine
     for part in path.split("."):
         value = getattr(value, part)
     return value
 
 
-def edited(arch: Arch, edits: Mapping[str, object]) -> Arch:
-    """``arch`` with the values of ``edits`` at its dotted paths."""
-    data = arch.model_dump()
+def edited(machine: Record, edits: Mapping[str, object]) -> Record:
+    """``machine`` with the values of ``edits`` at its dotted paths."""
+    data, known = machine.model_dump(), leaves(type(machine))
     for path, value in edits.items():
-        _check_path(path)
+        _check_path(path, known)
         *sections, last = path.split(".")
         section = data
         for name in sections:
             section = section[name]
-        section[last] = _plain(path, value)
+        section[last] = _plain(path, value, known)
         if sections == [_OVERRIDES] and section[last] is None:
             del section[last]  # taken back
-    return validated(data)
+    return validated(type(machine), data)
 
 
-def _check_path(path: str) -> None:
+def _check_path(path: str, known: Mapping[str, FieldInfo]) -> None:
     """Raise ConfigError unless ``path`` leads to one parameter."""
     head, _, operator = str(path).partition(".")
-    if path in LEAVES:
+    if path in known:
         return
     if head == _OVERRIDES and operator:
         _check_operator(path, operator)
         return
-    inside = [leaf for leaf in LEAVES if leaf.startswith(f"{path}.")]
+    inside = [leaf for leaf in known if leaf.startswith(f"{path}.")]
     if inside:
         raise ConfigError(f"{path}: is a section; expected one of its entries: {', '.join(inside)}", path=path)
-    hint = _nearest_path(str(path))
-    remedy = hint or f"; expected one of {', '.join(LEAVES)}"
+    hint = _nearest_path(str(path), known)
+    remedy = hint or f"; expected one of {', '.join(known)}"
     raise ConfigError(f"{path or repr(path)}: unknown path{remedy}", path=path)
 
 
@@ -94,22 +94,22 @@ def _check_operator(path: str, operator: str) -> None:
         raise ConfigError(f"{path}: {error}", path=path) from error
 
 
-def _nearest_path(path: str) -> str:
+def _nearest_path(path: str, known: Mapping[str, FieldInfo]) -> str:
     tail = path.rpartition(".")[2]
-    same_name = [leaf for leaf in LEAVES if leaf.rpartition(".")[2] == tail]
+    same_name = [leaf for leaf in known if leaf.rpartition(".")[2] == tail]
     near = did_you_mean(path, same_name) if path != tail else ""
     if same_name and not near:
         return f"; did you mean {' or '.join(map(repr, same_name))}?"
-    return near or did_you_mean(path, LEAVES)
+    return near or did_you_mean(path, known)
 
 
-def _plain(path: str, value: object) -> object:
+def _plain(path: str, value: object, known: Mapping[str, FieldInfo]) -> object:
     """``value`` as YAML would have given it: numbers of numpy unwrapped, texts read unless the parameter is a text."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, PathLike):
         return fspath(value)
-    if not isinstance(value, str) or _is_text(path):
+    if not isinstance(value, str) or (path in known and known[path].annotation is str):
         return value
     text = value.strip()
     if text.lower() in _WORDS:
@@ -119,7 +119,3 @@ def _plain(path: str, value: object) -> object:
     if _WHOLE.fullmatch(text):
         return int(text.replace("_", ""))
     return float(text) if _REAL.fullmatch(text) else text
-
-
-def _is_text(path: str) -> bool:
-    return path in LEAVES and LEAVES[path].annotation is str

@@ -1,18 +1,18 @@
-"""From nested data to an Arch, or to one message that names every wrong entry by its path and place."""
+"""From nested data to a record such as the machine, or to one message that names every wrong entry by its path and place."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from accelsim.arch._suggest import did_you_mean, listing
-from accelsim.arch.model import Arch
 from accelsim.errors import ConfigError
 
 Path = tuple[str, ...]
+Record = TypeVar("Record", bound=BaseModel)
 _LONGEST_VALUE = 60  # characters of a value in a message
 _MOST_PROBLEMS = 10  # in one message
 _YAML_WORDS = {None: "null", True: "true", False: "false"}
@@ -30,23 +30,27 @@ class Problem:
 
 
 def validated(
-    data: Mapping[str, Any], *, place: Callable[[Path], str] = lambda _: "", found: Sequence[Problem] = ()
-) -> Arch:
-    """The Arch of ``data``.
+    kind: type[Record],
+    data: Mapping[str, Any],
+    *,
+    place: Callable[[Path], str] = lambda _: "",
+    found: Sequence[Problem] = (),
+) -> Record:
+    """The record of that ``kind`` in ``data``.
 
     ``place`` gives the text before a message, from a path (``file.yaml:12: ``); ``found`` are problems known already.
     ConfigError joins the first problems and carries all of them in ``data["problems"]``.
     """
     problems = list(found)
     try:
-        arch = Arch.model_validate(_plain_dicts(data))
+        record = kind.model_validate(_plain_dicts(data))
     except ValidationError as error:
-        problems.extend(_problems(error))
+        problems.extend(_problems(kind, error))
     if problems:
         text = "; ".join(f"{place(problem.path)}{problem}" for problem in problems[:_MOST_PROBLEMS])
         text += f"; and {len(problems) - _MOST_PROBLEMS} more" if len(problems) > _MOST_PROBLEMS else ""
         raise ConfigError(text, problems=[(".".join(p.path), p.message) for p in problems])
-    return arch
+    return record
 
 
 def short(value: object) -> str:
@@ -62,36 +66,35 @@ def _plain_dicts(data: object, depth: int = 0) -> Any:
     return data
 
 
-def _problems(error: ValidationError) -> Iterator[Problem]:
+def _problems(root: type[BaseModel], error: ValidationError) -> Iterator[Problem]:
     details = error.errors(include_url=False)
-    unknown = [_unknown_key(d["loc"]) for d in details if d["type"] == "extra_forbidden"]
+    unknown = [_unknown_key(root, d["loc"]) for d in details if d["type"] == "extra_forbidden"]
     explained = {meant for _, meant in unknown if meant}
     yield from (problem for problem, _ in unknown)
     for detail in details:
         path = tuple(map(str, detail["loc"]))
         if detail["type"] == "extra_forbidden" or (detail["type"] == "missing" and path in explained):
             continue
-        yield Problem(path, _message(detail, path))
+        yield Problem(path, _message(root, detail, path))
 
 
-def _unknown_key(loc: Sequence[int | str]) -> tuple[Problem, Path | None]:
+def _unknown_key(root: type[BaseModel], loc: Sequence[int | str]) -> tuple[Problem, Path | None]:
     """The problem, and the path of the sibling that was probably meant."""
     *parents, key = map(str, loc)
-    siblings = _section_at(tuple(parents)).model_fields
+    siblings = _section_at(root, tuple(parents)).model_fields
     near = did_you_mean(key, siblings)
     meant = next(((*parents, name) for name in siblings if near.endswith(f"{name!r}?")), None)
-    remedy = near or _elsewhere(key) or f"; expected one of {listing(siblings)}"
+    remedy = near or _elsewhere(root, key) or f"; expected one of {listing(siblings)}"
     return Problem((*parents, key), f"unknown key{remedy}"), meant
 
 
-def _elsewhere(key: str) -> str:
+def _elsewhere(root: type[BaseModel], key: str) -> str:
     """A suggestion where another section has ``key``."""
-    homes = [name for name in Arch.model_fields if key in _section_at((name,)).model_fields]
+    homes = [name for name in root.model_fields if key in _section_at(root, (name,)).model_fields]
     return f"; did you mean {f'{homes[0]}.{key}'!r}?" if homes else ""
 
 
-def _section_at(path: Path) -> type[BaseModel]:
-    model: type[BaseModel] = Arch
+def _section_at(model: type[BaseModel], path: Path) -> type[BaseModel]:
     for name in path:
         kind = model.model_fields[name].annotation
         if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
@@ -122,14 +125,14 @@ _EXPECTED = {
 }
 
 
-def _message(detail: Any, path: Path) -> str:
+def _message(root: type[BaseModel], detail: Any, path: Path) -> str:
     kind, context, value = detail["type"], detail.get("ctx", {}), detail["input"]
     if kind == "value_error":
         return str(context["error"])
     if kind == "missing":
-        return f"missing; expected {_wanted(path)}"
+        return f"missing; expected {_wanted(root, path)}"
     if kind in ("model_type", "model_attributes_type"):
-        return f"expected {_wanted(path)}, got {short(value)}"
+        return f"expected {_wanted(root, path)}, got {short(value)}"
     expected = _EXPECTED[kind].format(**_whole_numbers(context)) if kind in _EXPECTED else detail["msg"]
     hint = ""
     if kind == "literal_error" and isinstance(value, str):
@@ -143,9 +146,9 @@ def _whole_numbers(context: Mapping[str, Any]) -> dict[str, Any]:
     return {key: int(v) if isinstance(v, float) and v.is_integer() else v for key, v in context.items()}
 
 
-def _wanted(path: Path) -> str:
+def _wanted(root: type[BaseModel], path: Path) -> str:
     """What belongs at ``path``, in words."""
-    section = _section_at(path)
+    section = _section_at(root, path)
     if section is not BaseModel:
         return f"a section with {_required(section)}" if path else f"a mapping with {_required(section)}"
-    return _section_at(path[:-1]).model_fields[path[-1]].description or "a value"
+    return _section_at(root, path[:-1]).model_fields[path[-1]].description or "a value"

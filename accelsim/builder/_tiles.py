@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from accelsim.graph.compiled import rows_under
 from accelsim.numba_cache import njit
 
 (IMAGES, ROWS, COLUMNS, KERNEL_ROWS, KERNEL_COLUMNS, INPUT_CHANNELS, CHANNELS) = range(7)
 """Axes of the loop nest; the first three are axes 0 to 2 of the output, the next three axes 1 to 3 of the weights."""
-(STRIDE, DILATION, PAD, UPSAMPLE, SIZE) = range(5)
-"""Of the window along rows, or columns, of an input of so many."""
 (OUTPUT, WEIGHTS, INPUTS) = range(3)
 (FIRST_STEP, LAST_STEP, NEW_WEIGHTS, NEW_INPUTS) = range(4)
 
@@ -45,8 +44,11 @@ def loop_nest(
             boxes[INPUTS, side, t, 0] = boxes[OUTPUT, side, t, 0]
             group = channels[2, c] if side == 0 else channels[3, c] - 1
             boxes[INPUTS, side, t, 3] = group * group_inputs + boxes[WEIGHTS, side, t, 3]
-        _window(boxes, t, 1, window)
-        _window(boxes, t, 2, window)
+        for axis in (1, 2):
+            boxes[INPUTS, 0, t, axis], boxes[INPUTS, 1, t, axis] = rows_under(
+                window[axis - 1], boxes[OUTPUT, 0, t, axis], boxes[OUTPUT, 1, t, axis],
+                boxes[WEIGHTS, 0, t, axis], boxes[WEIGHTS, 1, t, axis],
+            )  # fmt: skip
         flags[FIRST_STEP, t], flags[LAST_STEP, t] = t % steps == 0, t % steps == steps - 1
         moved = t == 0 or channels[2, c] != channels[2, at[t - 1, CHANNELS]]
         for axis in range(CHANNELS):
@@ -56,19 +58,3 @@ def loop_nest(
         flags[NEW_INPUTS, t] |= moved
         flags[NEW_WEIGHTS, t] |= t == 0 or c != at[t - 1, CHANNELS]
     return boxes, flags
-
-
-@njit
-def _window(boxes: Any, t: int, axis: int, window: Any) -> None:
-    """Write what tile ``t`` sees of the input along ``axis``, 1 rows or 2 columns.
-
-    Outputs [a, b) and taps [c, d) see ``[ceil(f / u), floor(l / u)]`` of an input whose elements stand u apart, where
-    ``f = a stride - pad + c dilation`` and ``l = (b - 1) stride - pad + (d - 1) dilation``, the padding left out.
-    """
-    w = axis - 1
-    start, upsample, size = -window[w, PAD], window[w, UPSAMPLE], window[w, SIZE]
-    first = boxes[OUTPUT, 0, t, axis] * window[w, STRIDE] + boxes[WEIGHTS, 0, t, axis] * window[w, DILATION]
-    last = (boxes[OUTPUT, 1, t, axis] - 1) * window[w, STRIDE] + (boxes[WEIGHTS, 1, t, axis] - 1) * window[w, DILATION]
-    low = min(max(-(-(start + first) // upsample), 0), size)
-    boxes[INPUTS, 0, t, axis] = low
-    boxes[INPUTS, 1, t, axis] = max(min((start + last) // upsample + 1, size), low)

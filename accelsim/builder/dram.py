@@ -14,7 +14,6 @@ rows ahead are known, and the command bus is never the bottleneck). A refresh ta
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arch
 from accelsim.graph import Boxes, Graph, MacLayer
-from accelsim.hardware import Packets, Windows, dma_cycles, dram_latency_cycles, scaled_up, sources
+from accelsim.hardware import Packets, Windows, bus_cycles, dma_cycles, dram_latency_cycles, dram_of, sources
 from accelsim.program import shared_memory
 
 Index = NDArray[np.int64]
@@ -43,7 +42,7 @@ class Dram:
     def __init__(self, graph: Graph, arch: Arch) -> None:
         self._arch = arch
         self.latency_cycles = dram_latency_cycles(arch)
-        self._record = dram_record(arch)
+        self._record = dram_of(arch)
         self._weights, self._tensors = layout(graph, alignment(arch))
         self._plain: dict[tuple[Boxes, int], Transfer] = {}
 
@@ -88,7 +87,7 @@ class Dram:
 
     def _transfer(self, size: Index, bursts: Index, clocks: Index, activates: Index) -> Transfer:
         bus = bursts * self._arch.dram.bytes_per_burst
-        return Transfer(size, _cycles(bus, clocks, self._arch), bus, activates)
+        return Transfer(size, bus_cycles(bus, clocks, self._arch), bus, activates)
 
     def _anywhere(self, boxes: Boxes, bits: int, size: Index) -> Transfer:
         """Transfers that cost the same wherever they stand in DRAM: worked out once for layers that share their boxes."""
@@ -102,33 +101,6 @@ def alignment(arch: Arch) -> int:
     standard = arch.dram.channel
     row = 1 if standard is None else standard.row_bytes * standard.bank_groups
     return max(row, arch.dram.bytes_per_burst)
-
-
-def dram_record(arch: Arch) -> Index | None:
-    """The DRAM as :mod:`accelsim.hardware._dram` reads it; None where no run is rounded out and no row counts."""
-    burst, channel = arch.dram.bytes_per_burst, arch.dram.channel
-    if channel is None:
-        return None if burst == 1 else np.array([8 * burst, 0, *[1] * 14], dtype=np.int64)
-    t, length = channel.timing, channel.burst_clocks
-    return np.array(
-        [
-            8 * burst, burst // channel.burst_bytes, channel.bank_groups, channel.banks_per_group,
-            channel.row_bytes // channel.burst_bytes, length, t.nRCD, t.nRP, t.nRAS, t.nRTP, t.nCWL + length + t.nWR,
-            t.nCCDS, t.nCCDL, t.nRRDS, t.nRRDL, t.nFAW,
-        ],
-        dtype=np.int64,
-    )  # fmt: skip
-
-
-def _cycles(bus: Index, clocks: Index, arch: Arch) -> Index:
-    plain, channel = dma_cycles(bus, arch), arch.dram.channel
-    if channel is None:
-        return plain
-    t = channel.timing
-    refreshed = Fraction(t.nREFI, t.nREFI - t.nRFC)
-    rows = arch.dma.setup_cycles + scaled_up(clocks, refreshed * Fraction(arch.clock_hz, channel.clock_hz))
-    cycles: Index = np.maximum(plain, rows)
-    return cycles
 
 
 def layout(graph: Graph, align: int) -> tuple[dict[int, int], dict[str, int]]:

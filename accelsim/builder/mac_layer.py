@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from accelsim.arch import Arch
 from accelsim.builder.columns import LayerBlock
 from accelsim.builder.mac_tiles import MacTiles, enumerate_tiles
-from accelsim.builder.site import Site
+from accelsim.builder.state import BuildState
 from accelsim.builder.stores import StoreGrid
 from accelsim.builder.transfers import Slots, operand, put_loads, put_stores
 from accelsim.errors import ProgramError
@@ -24,9 +24,10 @@ from accelsim.hardware import (
     Windows,
     accumulator_words,
     array_cost,
-    lane_cycles,
+    array_of,
     packed_bytes,
-    passes,
+    requantizer_of,
+    unit_cycles,
 )
 from accelsim.numerics import IntFormat
 from accelsim.program import MacMapping, MacShare
@@ -34,22 +35,22 @@ from accelsim.program import MacMapping, MacShare
 Index = NDArray[np.int64]
 
 
-def build_mac_layer(index: int, layer: MacLayer, mapping: MacMapping, site: Site, share: MacShare) -> LayerBlock:
-    """All operations of one core's ``share`` of ``layer``, linked to its memories and to the stores of ``site``."""
-    _check_bias(layer, site.arch)
+def build_mac_layer(index: int, layer: MacLayer, mapping: MacMapping, state: BuildState, share: MacShare) -> LayerBlock:
+    """All operations of one core's ``share`` of ``layer``, linked to its memories and to the stores of ``state``."""
+    _check_bias(layer, state.arch)
     g = share.geometry
-    tiles = _placed(site.once((g, mapping), lambda: enumerate_tiles(g, mapping)), share)
-    standing = site.rings[Memory.WEIGHTS].standing(_only_weights(index, tiles))
+    tiles = _placed(state.once((g, mapping), lambda: enumerate_tiles(g, mapping)), share)
+    standing = state.rings[Memory.WEIGHTS].standing(_only_weights(index, tiles))
     rows = tiles.rows if standing < 0 else tiles.rows_with_weights
-    block = LayerBlock(index, site.count, rows.total, share.core)
+    block = LayerBlock(index, state.count, rows.total, share.core)
     weights = rows.weights[tiles.weight_loads.first]
     weights = weights + block.base if standing < 0 else np.full_like(weights, standing)
     inputs = rows.inputs[tiles.input_loads.first]
-    _load_weights(block, layer, tiles, weights, rows.computes, site)
-    _load_inputs(block, layer, tiles, inputs, rows.computes, site)
-    cost = _cost(layer, tiles, site, (g, mapping))
-    _compute(block, layer, tiles, cost, rows.computes, site)
-    _requantize_and_store(block, layer, tiles, rows.computes[tiles.last_steps], site)
+    _load_weights(block, layer, tiles, weights, rows.computes, state)
+    _load_inputs(block, layer, tiles, inputs, rows.computes, state)
+    cost = _cost(layer, tiles, state, (g, mapping))
+    _compute(block, layer, tiles, cost, rows.computes, state)
+    _requantize_and_store(block, layer, tiles, rows.computes[tiles.last_steps], state)
     _link_compute(block, tiles, weights, inputs + block.base, rows.computes)
     return block
 
@@ -89,33 +90,37 @@ def _check_bias(layer: MacLayer, arch: Arch) -> None:
         )
 
 
-def _load_weights(block: LayerBlock, layer: MacLayer, tiles: MacTiles, loads: Index, users: Index, site: Site) -> None:
+def _load_weights(
+    block: LayerBlock, layer: MacLayer, tiles: MacTiles, loads: Index, users: Index, state: BuildState
+) -> None:
     """Loads of new weights; where an earlier band's still stand (``loads`` before the block), their slot has new readers only."""
-    ring, (boxes, _, last, _) = site.rings[Memory.WEIGHTS], tiles.weight_loads
+    ring, (boxes, _, last, _) = state.rings[Memory.WEIGHTS], tiles.weight_loads
     offset, free = ring.fill(users[last] + block.base)
     ring.put(_only_weights(block.layer, tiles), int(loads[0]))
     if loads[0] < block.base:
         return
-    size = site.packed_bytes(boxes, layer.weight_format.bits)
+    size = state.packed_bytes(boxes, layer.weight_format.bits)
     source = operand(layer, 1) if len(layer.inputs) > 1 else None
-    put_loads(block, loads - block.base, boxes, Slots(Memory.WEIGHTS, offset, size, free), source, site)
+    put_loads(block, loads - block.base, boxes, Slots(Memory.WEIGHTS, offset, size, free), source, state)
 
 
-def _load_inputs(block: LayerBlock, layer: MacLayer, tiles: MacTiles, loads: Index, users: Index, site: Site) -> None:
-    (boxes, first, last, _), bits = tiles.input_loads, site.bits(layer.inputs[0])
+def _load_inputs(
+    block: LayerBlock, layer: MacLayer, tiles: MacTiles, loads: Index, users: Index, state: BuildState
+) -> None:
+    (boxes, first, last, _), bits = tiles.input_loads, state.bits(layer.inputs[0])
     windows = None
-    if site.arch.activation_buffer.im2col != IMPLICIT:
+    if state.arch.activation_buffer.im2col != IMPLICIT:
         pixels, taps = (Boxes(part.lo[first], part.hi[first]) for part in (tiles.output, tiles.weights))
         windows = Windows(layer.geometry, pixels, taps, boxes)
-    size = site.packed_bytes(boxes, bits) if windows is None else packed_bytes(windows.elements, bits)
-    offset, free = site.rings[Memory.ACTIVATIONS].fill(users[last] + block.base)
-    put_loads(block, loads, boxes, Slots(Memory.ACTIVATIONS, offset, size, free, windows), operand(layer, 0), site)
+    size = state.packed_bytes(boxes, bits) if windows is None else packed_bytes(windows.elements, bits)
+    offset, free = state.rings[Memory.ACTIVATIONS].fill(users[last] + block.base)
+    put_loads(block, loads, boxes, Slots(Memory.ACTIVATIONS, offset, size, free, windows), operand(layer, 0), state)
 
 
-def _cost(layer: MacLayer, tiles: MacTiles, site: Site, key: tuple[MacGeometry, MacMapping]) -> ArrayCost:
+def _cost(layer: MacLayer, tiles: MacTiles, state: BuildState, key: tuple[MacGeometry, MacMapping]) -> ArrayCost:
     """Of each compute tile; equal for layers of equal geometry, mapping and widths."""
-    bits = site.bits(layer.inputs[0])
-    return site.once((*key, layer.weight_format.bits, bits), lambda: _tile_costs(layer, tiles, bits, site.arch))
+    bits = state.bits(layer.inputs[0])
+    return state.once((*key, layer.weight_format.bits, bits), lambda: _tile_costs(layer, tiles, bits, state.arch))
 
 
 def _tile_costs(layer: MacLayer, tiles: MacTiles, bits: int, arch: Arch) -> ArrayCost:
@@ -125,20 +130,18 @@ def _tile_costs(layer: MacLayer, tiles: MacTiles, bits: int, arch: Arch) -> Arra
         reduction=tiles.reduction,
         channels=extent[:, 0] // tiles.groups,
         groups=tiles.groups,
-        passes=passes(layer, bits, arch),
-        products=arch.array.products(layer.weight_format.bits, bits),
         weights_kept=~tiles.new_weights,
-        weight_bits=layer.weight_format.bits,
-        activation_bits=bits,
     )
-    return array_cost(sizes, arch)
+    return array_cost(sizes, array_of(arch, weight_bits=layer.weight_format.bits, activation_bits=bits))
 
 
-def _compute(block: LayerBlock, layer: MacLayer, tiles: MacTiles, cost: ArrayCost, rows: Index, site: Site) -> None:
+def _compute(
+    block: LayerBlock, layer: MacLayer, tiles: MacTiles, cost: ArrayCost, rows: Index, state: BuildState
+) -> None:
     volume = tiles.output.volume
-    words = accumulator_words(site.bits(layer.inputs[0]), site.arch)
+    words = accumulator_words(state.bits(layer.inputs[0]), state.arch)
     requantize = rows[tiles.last_steps] + 1 + block.base
-    offset, free = site.rings[Memory.ACCUMULATORS].fill(requantize)
+    offset, free = state.rings[Memory.ACCUMULATORS].fill(requantize)
     block.put(
         rows,
         Engine.COMPUTE,
@@ -165,13 +168,15 @@ def _link_compute(block: LayerBlock, tiles: MacTiles, weights: Index, inputs: In
     block.wait(compute_row[later], compute_row[later - 1] + block.base, source=True)
 
 
-def _requantize_and_store(block: LayerBlock, layer: MacLayer, tiles: MacTiles, compute: Index, site: Site) -> None:
+def _requantize_and_store(
+    block: LayerBlock, layer: MacLayer, tiles: MacTiles, compute: Index, state: BuildState
+) -> None:
     """``compute``: the last steps of the sums."""
     boxes = tiles.finished
-    size = site.packed_bytes(boxes, site.bits(layer.output))
+    size = state.packed_bytes(boxes, state.bits(layer.output))
     requantize, store = compute + 1, compute + 2
-    offset, free = site.rings[Memory.OUTPUTS].fill(store + block.base)
-    lanes = site.once(("requantize", boxes), lambda: lane_cycles(boxes.volume, site.arch.requantizer.lanes))
+    offset, free = state.rings[Memory.OUTPUTS].fill(store + block.base)
+    lanes = state.once(("requantize", boxes), lambda: unit_cycles(requantizer_of(state.arch), boxes.volume, 0))
     block.put(
         requantize,
         Engine.REQUANTIZE,
@@ -184,8 +189,8 @@ def _requantize_and_store(block: LayerBlock, layer: MacLayer, tiles: MacTiles, c
     )
     block.wait(requantize, compute + block.base, source=True)
     block.wait(requantize, free)
-    put_stores(block, store, boxes, size, requantize, layer, site)
-    site.stored(
+    put_stores(block, store, boxes, size, requantize, layer, state)
+    state.stored(
         layer.output,
         StoreGrid(
             view=layer.output_shape,

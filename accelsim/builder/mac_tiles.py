@@ -148,13 +148,10 @@ def enumerate_tiles(g: MacGeometry, m: MacMapping) -> MacTiles:
     channels, order = np.stack(_channel_blocks(g, m)), _ORDERS[m.order]
     sizes, steps = (g.n, g.oh, g.ow, g.kh, g.kw, g.ic_per_group), (m.n, m.oh, m.ow, m.kh, m.kw, m.ic)
     counts = *(-(-size // step) for size, step in zip(sizes, steps, strict=True)), channels.shape[1]
-    windows = (
-        (g.stride_h, g.dilation_h, g.pad_top, g.upsample_h, g.ih),
-        (g.stride_w, g.dilation_w, g.pad_left, g.upsample_w, g.iw),
+    nest, count, size, tile = (
+        np.array(part, dtype=np.int64) for part in (_INNERMOST_FIRST[m.order], counts, sizes, steps)
     )
-    nest, count, size, tile, window = (
-        np.array(part, dtype=np.int64) for part in (_INNERMOST_FIRST[m.order], counts, sizes, steps, windows)
-    )
+    window = g.axis("h"), g.axis("w")
     boxes, flags = loop_nest(math.prod(counts), nest, count, size, tile, channels, g.ic_per_group, window)
     output, weights, inputs = (Boxes(lo, hi) for lo, hi in boxes)
     first_step, last_step, new_weights, new_inputs = flags

@@ -9,15 +9,17 @@ from numpy.typing import NDArray
 
 from accelsim.builder.columns import LayerBlock
 from accelsim.builder.dram import Transfer
-from accelsim.builder.site import Site
+from accelsim.builder.state import BuildState
 from accelsim.graph import Boxes, Layer, MacLayer
 from accelsim.hardware import (
     DRAM,
     Engine,
     Memory,
     Windows,
-    ceil_div,
     fill_cycles,
+    im2col_of,
+    moved_no_faster,
+    output_of,
     packed_bytes,
     packed_tiles,
     resident_cycles,
@@ -53,13 +55,15 @@ class Slots(NamedTuple):
     windows: Windows | None = None
 
 
-def put_loads(block: LayerBlock, rows: Index, boxes: Boxes, slots: Slots, source: Operand | None, site: Site) -> None:
+def put_loads(
+    block: LayerBlock, rows: Index, boxes: Boxes, slots: Slots, source: Operand | None, state: BuildState
+) -> None:
     """Loads of ``boxes`` of an operand, from DRAM or from its place on chip; of the layer's weights where ``source`` is None."""
-    kept = source is not None and site.residency.offset(source.tensor) is not None
+    kept = source is not None and state.residency.offset(source.tensor) is not None
     if source is not None and slots.windows is not None:
-        moved = _expanded(slots.windows, slots.size, source, site)
+        moved = _expanded(slots.windows, slots.size, source, state)
     else:
-        moved = _recalled(slots.size, site) if kept else _loaded(block, boxes, slots.size, source, site)
+        moved = _recalled(slots.size, state) if kept else _loaded(block, boxes, slots.size, source, state)
     block.put(
         rows,
         Engine.RECALL if kept else _LOADS[slots.memory],
@@ -69,62 +73,60 @@ def put_loads(block: LayerBlock, rows: Index, boxes: Boxes, slots: Slots, source
         cycles=moved.cycles,
         bus_bytes=moved.bus_bytes,
         activates=moved.activates,
-        latency=0 if kept else site.dram.latency_cycles,
+        latency=0 if kept else state.dram.latency_cycles,
         offset=slots.offset,
         extent=slots.size,
         operand=-1 if source is None else source.number,
     )
     block.wait(rows, slots.free)
     if source is not None:
-        for stores in site.written(source.tensor, boxes, source.view):
+        for stores in state.written(source.tensor, boxes, source.view):
             block.wait(rows, stores)
-        site.residency.recalled(source.tensor, rows + block.base, boxes)
+        state.residency.recalled(source.tensor, rows + block.base, boxes)
 
 
-def _loaded(block: LayerBlock, boxes: Boxes, size: Index, source: Operand | None, site: Site) -> Transfer:
+def _loaded(block: LayerBlock, boxes: Boxes, size: Index, source: Operand | None, state: BuildState) -> Transfer:
     if source is not None:
-        return site.dram.tensor(source.tensor, boxes, source.view, site.bits(source.tensor), size, write=False)
-    layer = site.graph.layers[block.layer]
+        return state.dram.tensor(source.tensor, boxes, source.view, state.bits(source.tensor), size, write=False)
+    layer = state.graph.layers[block.layer]
     assert isinstance(layer, MacLayer)
-    dma, bits = site.arch.dma, layer.weight_format.bits
+    dma, bits = state.arch.dma, layer.weight_format.bits
     if dma.weight_compression is not None and layer.weights is not None:
-        align = site.arch.dram.bytes_per_burst
+        align = state.arch.dram.bytes_per_burst
         tiles = packed_tiles(layer.weights, boxes, bits=bits, run_bits=dma.zero_run_bits, align=align)
-        return site.dram.packets(block.layer, tiles)
-    return site.dram.weights(block.layer, boxes, layer.geometry.weight_shape, bits, size)
+        return state.dram.packets(block.layer, tiles)
+    return state.dram.weights(block.layer, boxes, layer.geometry.weight_shape, bits, size)
 
 
-def _expanded(windows: Windows, held: Index, source: Operand, site: Site) -> Transfer:
+def _expanded(windows: Windows, held: Index, source: Operand, state: BuildState) -> Transfer:
     """Loads that leave the matrix of their windows on chip, ``held`` bytes of it: each pixel fetched once, or once per window."""
-    bits, once = site.bits(source.tensor), site.arch.activation_buffer.im2col != DRAM
+    bits, once = state.bits(source.tensor), state.arch.activation_buffer.im2col != DRAM
     asked = packed_bytes(windows.inputs.volume if once else windows.fetched, bits)
-    if site.residency.offset(source.tensor) is not None:
-        return _recalled(np.maximum(asked, held), site)._replace(amount=asked)
+    if state.residency.offset(source.tensor) is not None:
+        return _recalled(np.maximum(asked, held), state)._replace(amount=asked)
     if once:
-        moved = site.dram.tensor(source.tensor, windows.inputs, source.view, bits, asked, write=False)
+        moved = state.dram.tensor(source.tensor, windows.inputs, source.view, bits, asked, write=False)
     else:
-        moved = site.dram.windows(source.tensor, windows, bits, asked)
-    return moved._replace(cycles=fill_cycles(moved.cycles, asked, held, site.arch))
+        moved = state.dram.windows(source.tensor, windows, bits, asked)
+    return moved._replace(cycles=fill_cycles(im2col_of(state.arch), moved.cycles, asked, held))
 
 
-def _recalled(size: Index, site: Site) -> Transfer:
-    return Transfer(size, resident_cycles(size, site.arch), np.zeros_like(size), np.zeros_like(size))
+def _recalled(size: Index, state: BuildState) -> Transfer:
+    return Transfer(size, resident_cycles(size, state.arch), np.zeros_like(size), np.zeros_like(size))
 
 
 def put_stores(
-    block: LayerBlock, rows: Index, boxes: Boxes, size: Index, producer: Index, layer: Layer, site: Site
+    block: LayerBlock, rows: Index, boxes: Boxes, size: Index, producer: Index, layer: Layer, state: BuildState
 ) -> None:
     """Stores of finished tiles of ``layer``, to DRAM or to its output's place; no faster than the output buffer can be read."""
-    place = site.residency.offset(layer.output)
+    place = state.residency.offset(layer.output)
     if place is None:
-        bits, latency, engine = site.bits(layer.output), site.dram.latency_cycles, Engine.STORE
-        moved = site.dram.tensor(layer.output, boxes, layer.output_shape, bits, size, write=True)
+        bits, latency, engine = state.bits(layer.output), state.dram.latency_cycles, Engine.STORE
+        moved = state.dram.tensor(layer.output, boxes, layer.output_shape, bits, size, write=True)
     else:
-        moved, latency, engine = _recalled(size, site), 0, Engine.KEEP
-        block.wait(rows, site.residency.freed(layer.output, boxes))
-    cycles, width = moved.cycles, site.arch.output_buffer.bytes_per_cycle
-    if width is not None:
-        cycles = np.maximum(cycles, ceil_div(size, width))
+        moved, latency, engine = _recalled(size, state), 0, Engine.KEEP
+        block.wait(rows, state.residency.freed(layer.output, boxes))
+    cycles = moved_no_faster(output_of(state.arch), moved.cycles, size)
     memory = Memory.DRAM if place is None else Memory.RESIDENT
     block.put(
         rows,

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from accelsim.builder.columns import LayerBlock
 from accelsim.builder.mac_tiles import cuts
-from accelsim.builder.site import Site
+from accelsim.builder.state import BuildState
 from accelsim.builder.stores import StoreGrid
 from accelsim.builder.transfers import Slots, operand, put_loads, put_stores
 from accelsim.graph import Boxes, VectorLayer
-from accelsim.hardware import Engine, Memory, ceil_div, lane_cycles, packed_bytes
+from accelsim.hardware import Engine, Memory, packed_bytes, unit_cycles, vector_of
 from accelsim.program import VectorMapping, VectorShare
 
 Index = NDArray[np.int64]
@@ -42,41 +42,36 @@ def share_boxes(share: VectorShare, tile: tuple[int, ...]) -> tuple[Boxes, tuple
 
 
 def build_vector_layer(
-    index: int, layer: VectorLayer, mapping: VectorMapping, site: Site, share: VectorShare
+    index: int, layer: VectorLayer, mapping: VectorMapping, state: BuildState, share: VectorShare
 ) -> LayerBlock:
-    """All operations of one core's ``share`` of ``layer``, linked to its memories and to the stores of ``site``."""
-    tiles, stops = site.once((share, mapping), lambda: share_boxes(share, mapping.tile))
+    """All operations of one core's ``share`` of ``layer``, linked to its memories and to the stores of ``state``."""
+    tiles, stops = state.once((share, mapping), lambda: share_boxes(share, mapping.tile))
     reads = layer.reads(tiles)
     needed = np.stack([boxes.volume > 0 for boxes in reads], axis=1)
     per_tile = needed.sum(axis=1) + 2
     begin = np.cumsum(per_tile) - per_tile
-    block = LayerBlock(index, site.count, int(per_tile.sum()), share.core)
+    block = LayerBlock(index, state.count, int(per_tile.sum()), share.core)
     vector = begin + per_tile - 2
-    _load_operands(block, layer, reads, needed, begin, vector, site)
-    size = site.packed_bytes(tiles, site.bits(layer.output))
-    offset, free = site.rings[Memory.OUTPUTS].fill(vector + 1 + block.base)
+    _load_operands(block, layer, reads, needed, begin, vector, state)
+    size = state.packed_bytes(tiles, state.bits(layer.output))
+    offset, free = state.rings[Memory.OUTPUTS].fill(vector + 1 + block.base)
     work = tiles.volume * layer.steps_per_output
-    cycles = _vector_cycles(work, reads, layer, site)
+    cycles = _vector_cycles(work, reads, layer, state)
     block.put(vector, Engine.VECTOR, Memory.OUTPUTS, tiles, amount=work, cycles=cycles, offset=offset, extent=size)
     block.wait(vector, free)
-    put_stores(block, vector + 1, tiles, size, vector, layer, site)
+    put_stores(block, vector + 1, tiles, size, vector, layer, state)
     order = tuple(range(len(stops)))
     stores = vector + 1 + block.base
     view = layer.output_shape
-    site.stored(layer.output, StoreGrid(view=view, stops=stops, order=order, operations=stores, begin=share.begin))
+    state.stored(layer.output, StoreGrid(view=view, stops=stops, order=order, operations=stores, begin=share.begin))
     return block
 
 
-def _vector_cycles(work: Index, reads: tuple[Boxes, ...], layer: VectorLayer, site: Site) -> Index:
-    cycles = lane_cycles(work, site.arch.vector.lanes)
-    width = site.arch.activation_buffer.bytes_per_cycle
-    if width is None:
-        return cycles
-    read_bytes = sum(
-        packed_bytes(boxes.volume, site.bits(name)) for boxes, name in zip(reads, layer.inputs, strict=True)
-    )
-    slowed: Index = np.maximum(cycles, ceil_div(read_bytes, width))
-    return slowed
+def _vector_cycles(work: Index, reads: tuple[Boxes, ...], layer: VectorLayer, state: BuildState) -> Index:
+    inputs = zip(reads, layer.inputs, strict=True)
+    read_bytes = sum(packed_bytes(boxes.volume, state.bits(name)) for boxes, name in inputs)
+    cycles: Index = unit_cycles(vector_of(state.arch), work, read_bytes)
+    return cycles
 
 
 def _load_operands(
@@ -86,21 +81,21 @@ def _load_operands(
     needed: NDArray[np.bool_],
     begin: Index,
     vector: Index,
-    site: Site,
+    state: BuildState,
 ) -> None:
     """Operands stand side by side in one slot of the activation buffer, in input order.
 
     A tile that reads nothing (all padding) still takes its turn of the slot, and waits for it itself.
     """
-    start, free = site.rings[Memory.ACTIVATIONS].fill(vector + block.base)
+    start, free = state.rings[Memory.ACTIVATIONS].fill(vector + block.base)
     nothing = ~needed.any(axis=1)
     block.wait(vector[nothing], free[nothing])
     for k, (name, boxes) in enumerate(zip(layer.inputs, reads, strict=True)):
         use = needed[:, k]
-        size = site.packed_bytes(boxes, site.bits(name))
+        size = state.packed_bytes(boxes, state.bits(name))
         rows = (begin + needed[:, :k].sum(axis=1))[use]
         part = boxes if use.all() else Boxes(boxes.lo[use], boxes.hi[use])
         slots = Slots(Memory.ACTIVATIONS, start[use], size[use], free[use])
-        put_loads(block, rows, part, slots, operand(layer, k), site)
+        put_loads(block, rows, part, slots, operand(layer, k), state)
         block.wait(vector[use], rows + block.base, source=True)
         start = start + size

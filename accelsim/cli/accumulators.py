@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from accelsim.cli.console import page_width, show
-from accelsim.cli.options import arithmetic_option, parse_edits, set_option
+from accelsim.cli.shared.console import page_width, show
+from accelsim.cli.shared.group import main
+from accelsim.cli.shared.inputs import optional_arrays
+from accelsim.cli.shared.options import arch_of, arithmetic_option, set_option
 from accelsim.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from accelsim.graph import Graph
 
 
-@click.command("accumulators")
+@main.command("accumulators")
 @click.argument("model")
 @click.option(
     "--arch",
@@ -26,14 +28,14 @@ if TYPE_CHECKING:
     metavar="ARCH",
     help="A preset or a YAML file; without it, the source arithmetic's accumulators.",
 )
-@set_option()
+@set_option
 @click.option(
     "--input",
     "input_path",
     metavar="FILE",
     help="Inputs as .npz, to observe partial sums: key 'input' or tensor names.",
 )
-@arithmetic_option()
+@arithmetic_option
 def accumulators_command(
     model: str, machine: str | None, edits: tuple[str, ...], input_path: str | None, arithmetic: str | None
 ) -> None:
@@ -54,10 +56,7 @@ def _machine(machine: str | None, edits: tuple[str, ...], arithmetic: str | None
         if edits:
             raise ConfigError("--set edits a machine; give --arch ARCH as well")
         return None
-    from accelsim.arch import load_arch
-
-    arch = load_arch(machine, edits=parse_edits(edits))
-    return arch if arithmetic is None else arch.with_({"arithmetic": arithmetic})
+    return arch_of(machine, edits, arithmetic)
 
 
 def _graph(model: str, arch: Arch | None, arithmetic: str | None) -> Graph:
@@ -71,9 +70,7 @@ def _graph(model: str, arch: Arch | None, arithmetic: str | None) -> Graph:
 
 def _inputs(model: str, graph: Graph, path: str | None) -> Mapping[str, NDArray[Any]] | None:
     """Batches of codes by tensor, from ``path`` or from the inputs that ship with a packaged workload; None without any."""
-    from accelsim.cli.inputs import given_or_shipped
     from accelsim.execute import gather_inputs
-    from accelsim.simulation import read_inputs
 
-    source = given_or_shipped(model, path, option="--input")
-    return None if source is None else gather_inputs(graph, read_inputs(source)[0])
+    arrays, _ = optional_arrays(model, path, option="--input")
+    return None if arrays is None else gather_inputs(graph, arrays)

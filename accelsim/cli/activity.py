@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import click
 
-from accelsim.cli.console import show
-from accelsim.cli.options import arithmetic_option, mapping_option, parse_edits, set_option
+from accelsim.cli.shared.console import show_page
+from accelsim.cli.shared.group import main
+from accelsim.cli.shared.inputs import needed_arrays
+from accelsim.cli.shared.options import arch_of, arithmetic_option, machine_options, mapping_option
 
-_WIDE = 200
 
-
-@click.command("activity")
+@main.command("activity")
 @click.argument("model")
-@click.option("--arch", "machine", required=True, metavar="ARCH", help="A preset (see: accelsim archs) or a YAML file.")
-@set_option()
-@arithmetic_option()
-@mapping_option()
+@machine_options
+@arithmetic_option
+@mapping_option
 @click.option(
     "--input",
     "input_path",
@@ -29,6 +28,7 @@ _WIDE = 200
 @click.option("--gated", is_flag=True, help="A MAC with a zero operand holds its inputs and costs nothing.")
 def activity_command(
     model: str,
+    *,
     machine: str,
     edits: tuple[str, ...],
     arithmetic: str | None,
@@ -40,19 +40,13 @@ def activity_command(
 ) -> None:
     """Count zero operands and toggled bits of one inference of MODEL, and let its energy follow them."""
     from accelsim.activity import activity_energy, measure_activity
-    from accelsim.arch import load_arch
-    from accelsim.cli.inputs import needed_inputs
     from accelsim.energy import table_of
     from accelsim.execute import gather_inputs
-    from accelsim.report import activity_page, list_table
-    from accelsim.simulation import read_inputs, run
+    from accelsim.report import activity_page
+    from accelsim.simulation import run
 
-    source = needed_inputs(model, input_path, option="--input")
-    done = run(model, arch=load_arch(machine, edits=parse_edits(edits)), arithmetic=arithmetic, mapping=mapping)
-    batches = gather_inputs(done.graph, read_inputs(source)[0])
-    first = {name: values[0] for name, values in batches.items()}
+    arrays, _ = needed_arrays(model, input_path, option="--input")
+    done = run(model, arch=arch_of(machine, edits), arithmetic=arithmetic, mapping=mapping)
+    first = {name: values[0] for name, values in gather_inputs(done.graph, arrays).items()}
     activities = measure_activity(done.program, first, sample=sample, seed=seed)
-    energies = activity_energy(done.program, activities, table_of(done.arch), gated=gated)
-    page = activity_page(activities, energies)
-    click.echo(page.title)
-    show(list_table(page.columns, page.rows), natural=_WIDE)
+    show_page(activity_page(activities, activity_energy(done.program, activities, table_of(done.arch), gated=gated)))

@@ -6,33 +6,32 @@ import json
 
 import click
 
-from accelsim.cli.console import show
-from accelsim.cli.options import parse_edits, set_option
+from accelsim.cli.shared.console import WIDE, show
+from accelsim.cli.shared.group import main
+from accelsim.cli.shared.options import arch_of, set_option
 
 
-@click.command("archs")
+@main.command("archs")
 def archs() -> None:
     """List the machines that ship with accelsim."""
     from accelsim.arch import load_arch, preset_names
     from accelsim.report import list_table
 
     rows = [(name, load_arch(name).description) for name in preset_names()]
-    show(list_table(("machine", "description"), rows), natural=200)
+    show(list_table(("machine", "description"), rows), natural=WIDE)
 
 
-@click.group("arch")
+@main.group("arch")
 def arch() -> None:
     """Look at a machine description, or at the schema of all."""
 
 
 @arch.command("show")
 @click.argument("name")
-@set_option()
+@set_option
 def show_arch(name: str, edits: tuple[str, ...]) -> None:
     """Print the machine NAME (a preset or a YAML file) as YAML, every default filled in."""
-    from accelsim.arch import load_arch
-
-    click.echo(load_arch(name, edits=parse_edits(edits)).to_yaml(), nl=False)
+    click.echo(arch_of(name, edits).to_yaml(), nl=False)
 
 
 @arch.command("schema")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
-from accelsim.cli.console import progress_bar, show
-from accelsim.cli.options import arithmetic_option, parse_edits, set_option
+from accelsim.cli.shared.console import WIDE, progress_bar, show
+from accelsim.cli.shared.group import main
+from accelsim.cli.shared.options import arch_of, arithmetic_option, set_option
 
 
-@click.command("compare")
+@main.command("compare")
 @click.argument("model")
 @click.option(
     "--arch",
@@ -18,19 +19,18 @@ from accelsim.cli.options import arithmetic_option, parse_edits, set_option
     metavar="ARCH",
     help="A preset or a YAML file; give it for each machine.",
 )
-@set_option()
-@arithmetic_option()
+@set_option
+@arithmetic_option
 def compare_command(model: str, machines: tuple[str, ...], edits: tuple[str, ...], arithmetic: str | None) -> None:
     """Totals of MODEL on several machines side by side; --set edits all of them."""
-    from accelsim.arch import load_arch
     from accelsim.report import compare, comparison_table
     from accelsim.simulation import simulate
 
-    loaded = [load_arch(machine, edits=parse_edits(edits)) for machine in machines]
+    loaded = [arch_of(machine, edits) for machine in machines]
     results = []
     with progress_bar("machines") as progress:
         for done, arch in enumerate(loaded, start=1):
             results.append(simulate(model, arch=arch, arithmetic=arithmetic))
             if progress is not None:
                 progress("machines", done, len(loaded))
-    show(comparison_table(compare(results)), natural=200)
+    show(comparison_table(compare(results)), natural=WIDE)

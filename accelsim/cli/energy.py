@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from accelsim.cli.console import show
-from accelsim.cli.options import arithmetic_option, mapping_option, parse_edits, set_option
+from accelsim.cli.shared.console import WIDE, show, show_page
+from accelsim.cli.shared.group import main
+from accelsim.cli.shared.options import arch_of, arithmetic_option, mapping_option, set_option
 from accelsim.errors import ConfigError
 
-if TYPE_CHECKING:
-    from accelsim.report import Page
 
-_WIDE = 200
-
-
-@click.group("energy")
+@main.group("energy")
 def energy() -> None:
     """Look at energy tables, check your own, split a run's energy in full."""
 
@@ -28,7 +22,7 @@ def list_tables() -> None:
     from accelsim.report import list_rows, list_table
 
     rows = list_rows([load_table(name) for name in table_names()])
-    show(list_table(("table", "node", "voltage", "entries", "source"), rows), natural=_WIDE)
+    show(list_table(("table", "node", "voltage", "entries", "source"), rows), natural=WIDE)
 
 
 @energy.command("show")
@@ -36,18 +30,12 @@ def list_tables() -> None:
 def show_table(table: str) -> None:
     """Print every entry of TABLE (a name or a YAML file): value, size law, range, source; and what fills its gaps."""
     from accelsim.energy import load_table
-    from accelsim.report import table_page
+    from accelsim.report import table_notes, table_page
 
     found = load_table(table)
-    _show(table_page(found))
-    for text in (*(f"filled: {text}" for text in found.fills), *(f"note: {text}" for text in found.notes)):
-        click.echo(text)
-    for compound in found.compounds:
-        parts = (
-            " + ".join(f"{part.times} x {part.component}.{part.action}" for part in compound.parts)
-            or "nothing of its own"
-        )
-        click.echo(f"compound: {compound.component}.{compound.action} = {parts}")
+    show_page(table_page(found))
+    for line in table_notes(found):
+        click.echo(line)
 
 
 @energy.command("check")
@@ -55,28 +43,23 @@ def show_table(table: str) -> None:
 def check_table(file: str) -> None:
     """Check the energy table in FILE: units, actions, laws, ranges, one technology; says what a machine would still lack."""
     from accelsim.arch import load_arch
-    from accelsim.energy import Costs, area_um2, load_table, part_sizes
+    from accelsim.energy import CHARGES, Costs, area_um2, load_table, part_sizes
 
     table = load_table(file)
     costs = Costs(table)
     arch = load_arch("edge_16x16")
-    for component, action in _NEEDED:
+    asked = [(charge.component, charge.action) for charge in CHARGES.values() if not charge.optional]
+    for component, action in asked:
         costs.maybe(component, action, _SIZES)
     costs.maybe("clock", "tick", part_sizes("array", arch))
     area_um2(arch, costs)
     click.echo(f"{file}: {len(table.entries)} entries, all well formed")
     lacking = sorted(key for key in costs.missing)
-    needed = [f"{c}.{a}" for c, a in _NEEDED if f"{c}.{a}" in costs.missing]
+    needed = [f"{c}.{a}" for c, a in asked if f"{c}.{a}" in costs.missing]
     click.echo(f"needed and not held: {', '.join(needed) or 'nothing'}")
     click.echo(f"not modelled without: {', '.join(key for key in lacking if key not in needed) or 'nothing'}")
 
 
-_NEEDED = (
-    ("array", "mac"), ("weight_buffer", "read"), ("weight_buffer", "write"), ("activation_buffer", "read"),
-    ("activation_buffer", "write"), ("output_buffer", "read"), ("output_buffer", "write"), ("accumulator", "read"),
-    ("accumulator", "write"), ("requantizer", "requant"), ("vector", "step"), ("dram", "read"), ("dram", "write"),
-)  # fmt: skip
-"""Without these no run has an energy."""
 _SIZES: dict[str, float] = {
     "left_bits": 8, "right_bits": 8, "sum_bits": 32, "register_bits": 48, "hop_bits": 40, "length_um": 20, "bits": 8,
     "capacity_bytes": 65_536, "multiplier_bits": 32, "output_bits": 8,
@@ -107,26 +90,18 @@ def import_ert(file: str, node_nm: float, voltage_v: float, source: str, words: 
 @energy.command("report")
 @click.argument("model")
 @click.option("--arch", "machine", required=True, metavar="ARCH", help="A preset or a YAML file.")
-@set_option()
-@arithmetic_option()
-@mapping_option()
+@set_option
+@arithmetic_option
+@mapping_option
 def report(model: str, machine: str, edits: tuple[str, ...], arithmetic: str | None, mapping: str) -> None:
     """Energy of MODEL in full: by layer and component, layer and tensor, entry of the table with its range; areas."""
-    from accelsim.arch import load_arch
     from accelsim.report import energy_facts, energy_pages, fact_table, left_out, made_with
     from accelsim.simulation import simulate
 
-    result = simulate(model, arch=load_arch(machine, edits=parse_edits(edits)), arithmetic=arithmetic, mapping=mapping)
+    result = simulate(model, arch=arch_of(machine, edits), arithmetic=arithmetic, mapping=mapping)
     for page in energy_pages(result):
-        _show(page)
+        show_page(page)
         click.echo()
-    show(fact_table(energy_facts(result)), natural=_WIDE)
+    show(fact_table(energy_facts(result)), natural=WIDE)
     click.echo(made_with(result))
     click.echo(left_out(result))
-
-
-def _show(page: Page) -> None:
-    from accelsim.report import list_table
-
-    click.echo(page.title)
-    show(list_table(page.columns, page.rows), natural=_WIDE)

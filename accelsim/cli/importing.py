@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
-from accelsim.cli.console import show
-from accelsim.cli.options import arithmetic_option
+from accelsim.cli.shared.console import show
+from accelsim.cli.shared.group import main
+from accelsim.cli.shared.options import arithmetic_option
 
 
-@click.command("import")
+@main.command("import")
 @click.argument("model")
-@arithmetic_option()
+@arithmetic_option
 def import_command(model: str, arithmetic: str | None) -> None:
     """Read MODEL and print operator by operator what becomes of it, and every approximation made."""
     from accelsim.importers import load_graph, resolve_model

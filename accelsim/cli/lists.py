@@ -4,33 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
-from accelsim.cli.console import show
-from accelsim.cli.inputs import inputs_beside
-
-UNBROKEN = 200
-"""Characters that a list may take where the page has no width of its own."""
+from accelsim.cli.shared.console import WIDE, show
+from accelsim.cli.shared.group import main
+from accelsim.cli.shared.inputs import inputs_beside
 
 
-@click.command("ops")
+@main.command("ops")
 def ops() -> None:
     """List the operators that a model may hold, and what each becomes."""
     from accelsim.importers import supported_operators
     from accelsim.report import list_table
 
     rows = [(op.operator, op.source, op.formats, op.layer, op.notes) for op in supported_operators()]
-    show(list_table(("operator", "file", "numbers", "layer", "notes"), rows), natural=UNBROKEN)
+    show(list_table(("operator", "file", "numbers", "layer", "notes"), rows), natural=WIDE)
 
 
-@click.command("models")
+@main.command("models")
 def models() -> None:
     """List the workloads that ship with accelsim."""
     from accelsim.importers import packaged_models
     from accelsim.report import list_table
 
     rows = [(name, path.name, _what(path)) for name, path in sorted(packaged_models().items())]
-    show(list_table(("model", "file", "what it holds"), rows), natural=UNBROKEN)
+    show(list_table(("model", "file", "what it holds"), rows), natural=WIDE)
 
 
 def _what(path: Path) -> str:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import click
 
-from accelsim.cli.console import show
-from accelsim.cli.files import check_outputs, write_text
-from accelsim.cli.options import arithmetic_option, parse_edits, set_option
+from accelsim.cli.shared.console import show
+from accelsim.cli.shared.files import check_outputs, write_text
+from accelsim.cli.shared.group import main
+from accelsim.cli.shared.options import arch_of, arithmetic_option, machine_options
 
 
-@click.command("map")
+@main.command("map")
 @click.argument("model")
-@click.option("--arch", "machine", required=True, metavar="ARCH", help="A preset (see: accelsim archs) or a YAML file.")
-@set_option()
-@arithmetic_option()
+@machine_options
+@arithmetic_option
 @click.option(
     "--objective",
     type=click.Choice(["cycles", "energy", "edp"]),
@@ -27,14 +27,12 @@ def map_command(
 ) -> None:
     """Search every tiling of every MAC layer of MODEL for the best one, and say how far it is from a bound."""
     check_outputs([("--out", out)], inputs=(model, machine))
-    from accelsim.arch import load_arch
     from accelsim.graph import MacLayer
     from accelsim.importers import load_graph, resolve_model
     from accelsim.mapper import OBJECTIVES, search_layers, write_mappings
     from accelsim.report import found_table
 
-    arch = load_arch(machine, edits=parse_edits(edits))
-    arch = arch if arithmetic is None else arch.with_({"arithmetic": arithmetic})
+    arch = arch_of(machine, edits, arithmetic)
     graph = load_graph(resolve_model(model), arithmetic=arch.rules())
     chosen = OBJECTIVES[OBJECTIVES.index(objective)]
     mappings, found = search_layers(graph, arch=arch, objective=chosen)

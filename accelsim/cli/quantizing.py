@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from accelsim.cli.console import note, show
-from accelsim.cli.files import check_outputs, write_bytes
-from accelsim.cli.inputs import inputs_file
+from accelsim.cli.shared.console import note, show
+from accelsim.cli.shared.files import check_outputs, write_bytes
+from accelsim.cli.shared.group import main
+from accelsim.cli.shared.inputs import inputs_file
 from accelsim.errors import AccelsimError, InputError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 TABLE_WIDTH = 170
 
 
-@click.command("quantize")
+@main.command("quantize")
 @click.argument("model")
 @click.option("--calib", metavar="FILE", help="Calibration inputs as .npz, real numbers: key 'input' or input names.")
 @click.option("--weights", type=int, default=8, show_default=True, metavar="BITS", help="Bits of the weights, 1 to 16.")
@@ -62,6 +63,7 @@ TABLE_WIDTH = 170
 @click.option("-o", "--out", required=True, metavar="FILE", help="The quantized .onnx file.")
 def quantize_command(
     model: str,
+    *,
     calib: str | None,
     weights: int,
     acts: int,

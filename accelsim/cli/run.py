@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from accelsim.cli.console import note, page_width, progress_bar, show
-from accelsim.cli.files import STDOUT, check_outputs, write_bytes, write_text
-from accelsim.cli.options import InputCount, arithmetic_option, mapping_option, parse_edits, set_option
-from accelsim.errors import AccelsimError, InputError
+from accelsim.cli.shared.console import note, page_width, progress_bar, show
+from accelsim.cli.shared.files import STDOUT, check_files, write_bytes, write_text
+from accelsim.cli.shared.group import main
+from accelsim.cli.shared.inputs import optional_arrays
+from accelsim.cli.shared.options import InputCount, arch_of, arithmetic_option, machine_options, mapping_option
+from accelsim.errors import InputError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from accelsim.simulation import Simulation
 
 
@@ -32,13 +31,7 @@ class Outputs:
 
     def check(self, *, inputs: tuple[str | Path | None, ...]) -> None:
         """Raise AccelsimError on a path that cannot be written, before any long work."""
-        if STDOUT in (self.tensors, self.trace):
-            raise AccelsimError("'-' for stdout is for --json and --csv; name a file for --tensors and --trace")
-        if self.plot is not None:
-            from accelsim.report.pictures import plot_format
-
-            plot_format(self.plot)
-        check_outputs([(f"--{name}", path) for name, path in vars(self).items()], inputs=inputs)
+        check_files(vars(self), inputs=inputs, streams=("json", "csv"), named=("tensors", "trace"))
 
     @property
     def to_stdout(self) -> bool:
@@ -46,18 +39,17 @@ class Outputs:
         return STDOUT in (self.json, self.csv)
 
 
-@click.command("run")
+@main.command("run")
 @click.argument("model")
-@click.option("--arch", "machine", required=True, metavar="ARCH", help="A preset (see: accelsim archs) or a YAML file.")
-@set_option()
+@machine_options
 @click.option(
     "--input",
     "input_path",
     metavar="FILE",
     help="Inputs as .npz: key 'input' or tensor names; 'labels' for accuracy. Or a packaged workload, for its own.",
 )
-@arithmetic_option()
-@mapping_option()
+@arithmetic_option
+@mapping_option
 @click.option(
     "--tensors", metavar="FILE", help="Write every tensor of every inference as .npz, by its name in the model."
 )
@@ -74,6 +66,7 @@ class Outputs:
 )
 @click.option(
     "--program-inputs",
+    "check_inputs",
     type=InputCount(),
     metavar="N|all",
     default="1",
@@ -82,50 +75,27 @@ class Outputs:
 )
 def run_command(
     model: str,
+    *,
     machine: str,
     edits: tuple[str, ...],
     input_path: str | None,
-    arithmetic: str | None,
-    mapping: str,
-    scheduler: Literal["numba", "simpy"],
-    program_inputs: int | None,
-    **files: Any,
+    **options: Any,
 ) -> None:
     """Simulate MODEL: a .tflite or .onnx file, a .csv layer table, or a packaged workload (see: accelsim models)."""
-    outputs = Outputs(**files)
+    outputs = Outputs(**{field.name: options.pop(field.name) for field in fields(Outputs)})
     outputs.check(inputs=(model, machine, input_path))
-    arrays, labels = _inputs(model, input_path)
+    arrays, labels = optional_arrays(model, input_path, option="--input")
     if outputs.tensors is not None and arrays is None:
         raise InputError(f"--tensors {outputs.tensors}: there are no values without inputs; give --input FILE")
-    from accelsim.arch import load_arch
     from accelsim.simulation import run
 
-    arch = load_arch(machine, edits=parse_edits(edits))
+    arch = arch_of(machine, edits)
     with progress_bar("mapping and scheduling") as progress:
-        simulation = run(
-            model,
-            arch=arch,
-            inputs=arrays,
-            labels=labels,
-            arithmetic=arithmetic,
-            keep="outputs" if outputs.tensors is None else "all",
-            check_inputs=program_inputs,
-            scheduler=scheduler,
-            mapping=mapping,
-            progress=progress,
-        )
+        keep: Literal["outputs", "all"] = "outputs" if outputs.tensors is None else "all"
+        simulation = run(model, arch=arch, inputs=arrays, labels=labels, keep=keep, progress=progress, **options)
     write_outputs(simulation, outputs)
     if not outputs.to_stdout:
         show_result(simulation)
-
-
-def _inputs(model: str, path: str | None) -> tuple[Mapping[str, NDArray[Any]] | None, NDArray[Any] | None]:
-    """Arrays and labels of ``path``, or of the test inputs that ship with a packaged workload; None without any."""
-    from accelsim.cli.inputs import given_or_shipped
-    from accelsim.simulation import read_inputs
-
-    source = given_or_shipped(model, path, option="--input")
-    return (None, None) if source is None else read_inputs(source)
 
 
 def show_result(simulation: Simulation) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from accelsim.cli.console import progress_bar
-from accelsim.cli.files import STDOUT, check_outputs, write_bytes, write_text
-from accelsim.cli.options import InputCount, arithmetic_option, parse_edits, set_option
+from accelsim.cli.shared.console import progress_bar
+from accelsim.cli.shared.files import STDOUT, check_files, write_bytes, write_text
+from accelsim.cli.shared.group import main
+from accelsim.cli.shared.inputs import needed_arrays
+from accelsim.cli.shared.options import InputCount, arch_of, arithmetic_option, machine_options
 from accelsim.errors import AccelsimError, InputError
 
 if TYPE_CHECKING:
@@ -21,13 +22,12 @@ MISMATCH = 1
 CANNOT_RUN = 2
 
 
-@click.command("verify")
+@main.command("verify")
 @click.argument("model")
-@click.option("--arch", "machine", required=True, metavar="ARCH", help="A preset (see: accelsim archs) or a YAML file.")
-@set_option()
+@machine_options
 @click.option("--inputs", "--input", "input_path", metavar="FILE", help="Inputs as .npz, as for: accelsim run.")
 @click.option("--count", type=InputCount(), metavar="N|all", default="all", help="Take only the first N inputs.")
-@arithmetic_option()
+@arithmetic_option
 @click.option(
     "--oracle",
     metavar="NAME",
@@ -75,50 +75,26 @@ def _verified(
     edits: tuple[str, ...],
     input_path: str | None,
     count: int | None,
-    arithmetic: str | None,
-    oracle: str,
-    reference: str | None,
-    tolerance: str,
-    **files: str | None,
+    json: str | None,
+    html: str | None,
+    plot: str | None,
+    **choices: Any,
 ) -> VerificationReport:
-    _check_files(files, inputs=(model, machine, input_path, reference))
+    files, inputs = {"json": json, "html": html, "plot": plot}, (model, machine, input_path, choices["reference"])
+    check_files(files, inputs=inputs, streams=("json",), named=("html", "plot"))
     arrays, labels = _inputs(model, input_path, count)
-    from accelsim.arch import load_arch
     from accelsim.verification import verify
 
-    arch = load_arch(machine, edits=parse_edits(edits))
+    arch = arch_of(machine, edits)
     with progress_bar("verifying") as progress:
-        report = verify(
-            model,
-            arch=arch,
-            inputs=arrays,
-            labels=labels,
-            oracle=oracle,
-            reference=reference,
-            arithmetic=arithmetic,
-            tolerance=tolerance,
-            progress=progress,
-        )
+        report = verify(model, arch=arch, inputs=arrays, labels=labels, progress=progress, **choices)
     _write(report, **files)
     return report
 
 
-def _check_files(files: Mapping[str, str | None], *, inputs: tuple[str | None, ...]) -> None:
-    if STDOUT in (files["html"], files["plot"]):
-        raise AccelsimError("'-' for stdout is for --json; name a file for --html and --plot")
-    if files["plot"] is not None:
-        from accelsim.report.pictures import plot_format
-
-        plot_format(files["plot"])
-    check_outputs([(f"--{name}", path) for name, path in files.items()], inputs=inputs)
-
-
 def _inputs(model: str, path: str | None, count: int | None) -> tuple[dict[str, NDArray[Any]], NDArray[Any] | None]:
     """Arrays and labels of ``path``, or those that ship with a packaged workload; InputError without any."""
-    from accelsim.cli.inputs import needed_inputs
-    from accelsim.simulation import read_inputs
-
-    arrays, labels = read_inputs(needed_inputs(model, path, option="--inputs"))
+    arrays, labels = needed_arrays(model, path, option="--inputs")
     if count is None:
         return arrays, labels
     if count == 0:

@@ -1,13 +1,9 @@
 """Action counts of a Program, and what they cost in picojoules by a sourced table."""
 
 from accelsim.energy.costs import Costs
-from accelsim.energy.counts import STATIONARY, ActionCounts, count_actions
-from accelsim.energy.ert import read_ert, to_yaml
-from accelsim.energy.laws import Term
+from accelsim.energy.counts import ActionCounts, count_actions
 from accelsim.energy.machine import area_um2, part_sizes
 from accelsim.energy.model import (
-    COMPONENT_OF,
-    COMPONENTS,
     TENSORS,
     EnergySplit,
     action_charges,
@@ -16,15 +12,20 @@ from accelsim.energy.model import (
     layer_energy,
 )
 from accelsim.energy.power import operation_energy, peak_power_w
-from accelsim.energy.read import load_table, table_names
-from accelsim.energy.table import EnergyEntry, EnergyTable, quantity_of
-from accelsim.energy.tech import table_of, technology_notes
-from accelsim.energy.uncertainty import Interval, draws, interval, ratio_interval
+from accelsim.energy.table.components import CATALOGUE, CHARGES, COMPONENTS, LACKING, PARTS
+from accelsim.energy.table.entries import EnergyEntry, EnergyTable, quantity_of
+from accelsim.energy.table.ert import read_ert, to_yaml
+from accelsim.energy.table.laws import Term
+from accelsim.energy.table.read import load_table, table_names
+from accelsim.energy.table.tech import table_of, technology_notes
+from accelsim.energy.table.uncertainty import Interval, draws, interval, ratio_interval
 
 __all__ = [
+    "CATALOGUE",
+    "CHARGES",
     "COMPONENTS",
-    "COMPONENT_OF",
-    "STATIONARY",
+    "LACKING",
+    "PARTS",
     "TENSORS",
     "ActionCounts",
     "Costs",

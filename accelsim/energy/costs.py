@@ -6,9 +6,9 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from accelsim.energy.laws import evaluate
-from accelsim.energy.read import machine_compounds
-from accelsim.energy.table import Compound, EnergyTable, Part, missing_entry
+from accelsim.energy.table.entries import Compound, EnergyTable, Part, missing_entry
+from accelsim.energy.table.laws import evaluate
+from accelsim.energy.table.read import machine_compounds
 from accelsim.errors import ConfigError
 
 Charges = dict[str, float]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -14,13 +13,6 @@ from accelsim.program import Program
 
 Counts = NDArray[np.int64]
 _ALL = slice(None)
-STATIONARY: Mapping[str, str] = {
-    "weight_stationary": "weights",
-    "input_stationary": "inputs",
-    "output_stationary": "",
-    "adder_tree": "weights",
-}
-"""The operand that each dataflow loads into the array before it computes."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -97,7 +89,7 @@ def count_actions(program: Program) -> ActionCounts:
     is_vector = np.bincount(program.layer[program.of_engine(Engine.VECTOR)], minlength=len(program.graph.layers)) > 0
     return ActionCounts(
         array_mac=amount[Engine.COMPUTE],
-        array_load=stays.get(STATIONARY[program.arch.array.dataflow], np.zeros_like(weight_reads)),
+        array_load=stays.get(program.arch.array.flow.stationary, np.zeros_like(weight_reads)),
         weight_buffer_read=weight_reads,
         weight_buffer_write=filled_w + recalled_w,
         activation_buffer_read=np.where(is_vector, filled_a, array_reads) + recalled,

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 
 from accelsim.arch import Arch
 from accelsim.energy.costs import Charges, Costs
-from accelsim.energy.table import AREA, LEAK
+from accelsim.energy.table.components import ALL_LAYERS, AREA, LEAK, MAC_LAYERS, PARTS, VECTOR_LAYERS, Charge
 from accelsim.graph import Graph, Layer, MacLayer
 from accelsim.hardware import accumulator_words
-from accelsim.numerics import SCHEMES, Family, Requant, Requantization, RequantScheme, Thresholds
+from accelsim.numerics import SCHEMES, Family, Requant, Requantization, Thresholds
 
 BUFFERS = ("weight_buffer", "activation_buffer", "output_buffer")
-FLOAT32_SIGNIFICAND, FLOAT64_SIGNIFICAND = 24, 53
-"""Bits of the multiplier of a scheme that multiplies in floating point (IEEE 754), its exponent hardware not counted."""
 DEFAULT_MULTIPLIER = 32
 """Bits of the requantization multiplier of layers known by their shapes only (TFLite's quantized_multiplier)."""
-_STATIC_PARTS = ("array", *BUFFERS, "accumulator", "requantizer", "vector")
 
 
 def array_name(arch: Arch) -> str:
     """The array as a component: ``fusible_array`` where MACs are composed of bricks, ``tree_array`` of adder trees."""
-    if arch.array.dataflow == "adder_tree":
+    if arch.array.flow.broadcast:
         return "tree_array"
     return "array" if arch.array.brick_bits is None else "fusible_array"
 
 
 def load_steps(arch: Arch) -> float:
     """Registers that each bit of a stationary operand is written to: half of the rows of a systolic array on average, or one."""
-    return 1.0 if arch.array.dataflow == "adder_tree" else (arch.array.rows + 1) / 2
+    return 1.0 if arch.array.flow.broadcast else (arch.array.rows + 1) / 2
 
 
 def product_sizes(arch: Arch, *, weight_bits: int, activation_bits: int, costs: Costs) -> dict[str, float]:
@@ -42,9 +40,8 @@ def product_sizes(arch: Arch, *, weight_bits: int, activation_bits: int, costs: 
     left = array.weight_bits if full else min(weight_bits, array.weight_bits)
     right = array.activation_bits if full else min(activation_bits, array.activation_bits)
     total = arch.accumulator.bits * accumulator_words(activation_bits, arch)
-    moved = {"input_stationary": left, "output_stationary": left + right}.get(array.dataflow, right)
-    stays = array.dataflow in ("output_stationary", "adder_tree")
-    tree = array.dataflow == "adder_tree"
+    moved = sum({"weights": left, "activations": right}[operand] for operand in array.flow.passing)
+    stays, tree = not array.flow.sums_move, array.flow.broadcast
     sizes: dict[str, float] = {
         "left_bits": left, "right_bits": right, "sum_bits": total, "hop_bits": moved if stays else moved + total,
         "register_bits": right / array.cols if tree else moved + total,
@@ -91,30 +88,60 @@ def multiply_charges(layer: MacLayer, *, graph: Graph, arch: Arch, costs: Costs)
 def requant_charges(layer: Layer, *, graph: Graph, arch: Arch, costs: Costs) -> Charges:
     """What the requantization of one sum draws on, by the layer's scheme: a product, a shift, or comparisons."""
     rule: Requantization | None = getattr(layer, "requant", None)
-    activation = graph.tensors[layer.inputs[0]].format.bits
-    sizes: dict[str, float] = {
-        "sum_bits": arch.accumulator.bits * accumulator_words(activation, arch),
-        "output_bits": graph.tensors[layer.output].format.bits,
-        "multiplier_bits": multiplier_bits(rule),
-    }
+    sizes = _code_sizes(layer, graph, arch)
     if isinstance(rule, Thresholds):
         return costs.charges("requantizer", "threshold", sizes)
     shifts = isinstance(rule, Requant) and rule.rule.family is Family.POWER_OF_TWO
     return costs.charges("requantizer", "shift" if shifts else "requant", sizes)
 
 
+def _load_charges(layer: Layer, *, graph: Graph, arch: Arch, costs: Costs) -> Charges:
+    """What one bit of a stationary operand draws on, on its way into the array."""
+    moved = costs.maybe("array", "load", {"bits": 1.0}) or {}
+    return {key: pj * load_steps(arch) for key, pj in moved.items()}
+
+
+_BY_LAYER: Mapping[str, Callable[..., Charges]] = {
+    "array_mac": multiply_charges,
+    "array_load": _load_charges,
+    "requantizer_requant": requant_charges,
+}
+"""Charges whose component, action or number follows the layer and the machine."""
+
+
+def charges_of(charge: Charge, layer: Layer, *, graph: Graph, arch: Arch, costs: Costs) -> Charges:
+    """What one action draws on while ``layer`` runs; nothing for a layer that does not pay for it."""
+    if charge.layers not in (ALL_LAYERS, MAC_LAYERS if isinstance(layer, MacLayer) else VECTOR_LAYERS):
+        return {}
+    if charge.key in _BY_LAYER:
+        return _BY_LAYER[charge.key](layer, graph=graph, arch=arch, costs=costs)
+    sizes = layer_sizes(charge, layer, graph, arch)
+    if charge.optional:
+        return costs.maybe(charge.component, charge.action, sizes) or {}
+    return costs.charges(charge.component, charge.action, sizes)
+
+
+def layer_sizes(charge: Charge, layer: Layer, graph: Graph, arch: Arch) -> dict[str, float]:
+    """The sizes at which a charge is asked for: of one bit, of a word in its memory, of one output code, or none."""
+    if charge.sizes == "memory":
+        word = float(arch.accumulator.bits) if charge.component == "accumulator" else 1.0
+        return {"bits": word, "capacity_bytes": float(memory_bytes(arch)[charge.component])}
+    if charge.sizes == "code":
+        return _code_sizes(layer, graph, arch)
+    return {"bits": 1.0} if charge.sizes == "bit" else {}
+
+
+def _code_sizes(layer: Layer, graph: Graph, arch: Arch) -> dict[str, float]:
+    return {
+        "sum_bits": arch.accumulator.bits * accumulator_words(graph.tensors[layer.inputs[0]].format.bits, arch),
+        "output_bits": graph.tensors[layer.output].format.bits,
+        "multiplier_bits": multiplier_bits(getattr(layer, "requant", None)),
+    }
+
+
 def multiplier_bits(rule: Requantization | None) -> int:
     """Width of the multiplier that a requantization needs, sign included."""
-    return scheme_bits(rule.rule) if isinstance(rule, Requant) else DEFAULT_MULTIPLIER
-
-
-def scheme_bits(scheme: RequantScheme) -> int:
-    """Width of the multiplier of a scheme, sign included; a float's significand."""
-    if scheme.family is Family.FLOAT32:
-        return FLOAT32_SIGNIFICAND
-    if scheme.family.is_float:
-        return FLOAT64_SIGNIFICAND
-    return scheme.significand_bits + 1
+    return rule.rule.multiplier_bits if isinstance(rule, Requant) else DEFAULT_MULTIPLIER
 
 
 def requantizer_name(arch: Arch) -> str:
@@ -137,7 +164,7 @@ def part_sizes(part: str, arch: Arch) -> dict[str, float]:
         return _port_sizes(arch) | {"pes": arch.array.rows * arch.array.cols}
     if part == "requantizer":
         scheme = SCHEMES.get(arch.rules().schemes.get("CONV_2D", ""))
-        width = DEFAULT_MULTIPLIER if scheme is None else scheme_bits(scheme)
+        width = DEFAULT_MULTIPLIER if scheme is None else scheme.multiplier_bits
         return {"lanes": arch.requantizer.lanes, "multiplier_bits": width, "sum_bits": arch.accumulator.bits}
     if part == "vector":
         return {"lanes": arch.vector.lanes}
@@ -151,7 +178,7 @@ def part_name(part: str, arch: Arch) -> str:
 
 def area_um2(arch: Arch, costs: Costs) -> dict[str, float | None]:
     """Square micrometres of each part of the machine, all cores together; None where the table does not hold all of it."""
-    found = {part: costs.maybe(part_name(part, arch), AREA, part_sizes(part, arch)) for part in _STATIC_PARTS}
+    found = {part: costs.maybe(part_name(part, arch), AREA, part_sizes(part, arch)) for part in PARTS}
     cores = arch.cores.count
     return {part: None if charges is None else cores * sum(charges.values()) for part, charges in found.items()}
 
@@ -163,7 +190,7 @@ def idle_charges(arch: Arch, costs: Costs) -> dict[str, Charges]:
     """
     leakage: Charges = {}
     cores = arch.cores.count
-    for part in _STATIC_PARTS:
+    for part in PARTS:
         found = costs.maybe(part_name(part, arch), LEAK, part_sizes(part, arch)) or {}
         for key, watts in found.items():
             leakage[key] = leakage.get(key, 0.0) + cores * watts * 1e12 / arch.clock_hz

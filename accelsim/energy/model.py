@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arch
 from accelsim.energy.costs import Charges, Costs
-from accelsim.energy.counts import STATIONARY, ActionCounts
-from accelsim.energy.machine import BUFFERS, idle_charges, load_steps, memory_bytes, multiply_charges, requant_charges
-from accelsim.energy.table import EnergyTable
+from accelsim.energy.counts import ActionCounts
+from accelsim.energy.machine import charges_of, idle_charges
+from accelsim.energy.table.components import CHARGES, COMPONENTS, Charge
+from accelsim.energy.table.entries import EnergyTable
 from accelsim.graph import Graph, Layer, MacLayer
 from accelsim.program import Program
 
@@ -21,19 +22,6 @@ Counts = NDArray[np.int64]
 Amounts = dict[str, Any]
 """A value, or an array of one per layer, by name."""
 
-COMPONENTS = (
-    "array",
-    "weight_buffer",
-    "activation_buffer",
-    "accumulator",
-    "output_buffer",
-    "requantizer",
-    "vector",
-    "dma",
-    "dram",
-    "clock",
-    "leakage",
-)
 TENSORS = ("weights", "inputs", "partial_sums", "outputs", "arithmetic", "idle")
 """What energy is spent on: moving one of four tensors, computing, or being on."""
 
@@ -50,26 +38,6 @@ class EnergySplit:
     def total(self) -> float:
         """Sum over components."""
         return float(sum(self.components.values()))
-
-
-COMPONENT_OF = {
-    "array_mac": "array",
-    "array_load": "array",
-    "weight_buffer_read": "weight_buffer",
-    "weight_buffer_write": "weight_buffer",
-    "activation_buffer_read": "activation_buffer",
-    "activation_buffer_write": "activation_buffer",
-    "accumulator_read": "accumulator",
-    "accumulator_write": "accumulator",
-    "output_buffer_read": "output_buffer",
-    "output_buffer_write": "output_buffer",
-    "requantizer_requant": "requantizer",
-    "vector_step": "vector",
-    "dma_transfer": "dma",
-    "dram_read": "dram",
-    "dram_write": "dram",
-}
-"""Component in which each action of :class:`~accelsim.energy.ActionCounts` spends its energy."""
 
 
 def layer_energy(
@@ -93,7 +61,7 @@ def layer_energy(
         mine = {name: column[alike] for name, column in counts.columns().items()}
         time = np.zeros(len(alike), dtype=np.int64) if cycles is None else cycles[alike]
         drawn = {name: {key: pj * time for key, pj in parts.items()} for name, parts in idle.items()}
-        split = _split(mine, charges[alike[0]], drawn, stationary=STATIONARY[program.arch.array.dataflow])
+        split = _split(mine, charges[alike[0]], drawn, stationary=program.arch.array.flow.stationary)
         splits |= zip(alike, split, strict=True)
     return tuple(splits[i] for i in range(len(charges)))
 
@@ -113,12 +81,12 @@ def _split(
     components: Amounts = dict.fromkeys(COMPONENTS, 0.0)
     tensors: Amounts = dict.fromkeys(TENSORS, 0.0)
     entries: Amounts = {}
-    for action, component in COMPONENT_OF.items():
-        pj = float(sum(charges[action].values()))
-        components[component] = components[component] + counts[action] * pj
-        for key, part in charges[action].items():
-            entries[key] = entries.get(key, 0.0) + counts[action] * part
-        for tensor, number in _by_tensor(action, counts, stationary):
+    for name, charge in CHARGES.items():
+        pj, times = float(sum(charges[name].values())), counts[charge.count]
+        components[charge.component] = components[charge.component] + times * pj
+        for key, part in charges[name].items():
+            entries[key] = entries.get(key, 0.0) + times * part
+        for tensor, number in _by_tensor(charge, counts, stationary):
             tensors[tensor] = tensors[tensor] + number * pj
     for component, parts in idle.items():
         drawn = sum(parts.values())
@@ -137,24 +105,11 @@ def _rows(amounts: Amounts, count: int) -> list[dict[str, float]]:
     return [dict(zip(amounts, row, strict=True)) for row in zip(*columns, strict=True)] if columns else [{}] * count
 
 
-_WHOLE = {
-    "array_mac": "arithmetic",
-    "requantizer_requant": "arithmetic",
-    "vector_step": "arithmetic",
-    "weight_buffer_read": "weights",
-    "weight_buffer_write": "weights",
-    "accumulator_read": "partial_sums",
-    "accumulator_write": "partial_sums",
-    "output_buffer_read": "outputs",
-    "output_buffer_write": "outputs",
-    "dram_write": "outputs",
-}
-
-
-def _by_tensor(action: str, counts: Mapping[str, Counts], stationary: str) -> tuple[tuple[str, Counts], ...]:
+def _by_tensor(charge: Charge, counts: Mapping[str, Counts], stationary: str) -> tuple[tuple[str, Counts], ...]:
     """How many of an action serve which tensor."""
-    if action in _WHOLE:
-        return ((_WHOLE[action], counts[action]),)
+    action = charge.count
+    if charge.tensor:
+        return ((charge.tensor, counts[action]),)
     if action == "array_load":
         return ((stationary or "weights", counts[action]),)
     if action == "activation_buffer_write":
@@ -167,7 +122,7 @@ def _by_tensor(action: str, counts: Mapping[str, Counts], stationary: str) -> tu
 
 
 def action_charges(layer: Layer, *, graph: Graph, arch: Arch, costs: Costs) -> dict[str, Charges]:
-    """What one action of each kind (one bit, one accumulator word) draws on while ``layer`` runs: picojoules by entry.
+    """What one of :data:`CHARGES` (one bit, one accumulator word) draws on while ``layer`` runs: picojoules by entry, by charge.
 
     Reads and writes of memories cost per bit by the capacity of the memory. Layers that do not differ in kind, widths and scheme
     share one result.
@@ -189,36 +144,24 @@ def _known_charges(
         widths = (graph.tensors[name].format.bits for name in (layer.inputs[0], layer.output))
         kind = layer.weight_format.bits, *widths, type(layer.requant), getattr(layer.requant, "scheme", None)
     if kind not in known:
-        known[kind] = _charges(layer, graph, arch, costs)
+        known[kind] = {
+            name: charges_of(charge, layer, graph=graph, arch=arch, costs=costs) for name, charge in CHARGES.items()
+        }
     return known[kind]
 
 
-def _charges(layer: Layer, graph: Graph, arch: Arch, costs: Costs) -> dict[str, Charges]:
-    word, sizes = arch.accumulator.bits, memory_bytes(arch)
-    charges: dict[str, Charges] = {}
-    for memory in (*BUFFERS, "accumulator"):
-        bits = word if memory == "accumulator" else 1
-        for action in ("read", "write"):
-            size = {"bits": float(bits), "capacity_bytes": float(sizes[memory])}
-            charges[f"{memory}_{action}"] = costs.charges(memory, action, size)
-    moved = costs.maybe("array", "load", {"bits": 1.0}) or {}
-    charges["array_load"] = {key: pj * load_steps(arch) for key, pj in moved.items()}
-    charges |= {action: {} for action in ("array_mac", "requantizer_requant", "vector_step")}
-    if isinstance(layer, MacLayer):
-        charges["array_mac"] = multiply_charges(layer, graph=graph, arch=arch, costs=costs)
-        charges["requantizer_requant"] = requant_charges(layer, graph=graph, arch=arch, costs=costs)
-    else:
-        charges["vector_step"] = costs.charges("vector", "step", {})
-    charges["dma_transfer"] = costs.maybe("dma", "transfer", {"bits": 1.0}) or {}
-    charges["dram_read"] = costs.charges("dram", "read", {"bits": 1.0})
-    charges["dram_write"] = costs.charges("dram", "write", {"bits": 1.0})
-    return charges
-
-
 def action_energies(layer: Layer, *, graph: Graph, arch: Arch, table: EnergyTable) -> dict[str, float]:
-    """Picojoules of one action of each kind: the sums of :func:`action_charges`."""
-    charges = action_charges(layer, graph=graph, arch=arch, costs=Costs(table))
-    return {action: float(sum(parts.values())) for action, parts in charges.items()}
+    """Picojoules of one action of each kind that is counted: the sums of :func:`action_charges`."""
+    return prices(action_charges(layer, graph=graph, arch=arch, costs=Costs(table)))
+
+
+def prices(charges: Mapping[str, Charges]) -> dict[str, float]:
+    """Picojoules of one action by the name of its count, of all that is charged for it."""
+    found: dict[str, float] = {}
+    for name, parts in charges.items():
+        count = CHARGES[name].count
+        found[count] = found.get(count, 0.0) + float(sum(parts.values()))
+    return found
 
 
 def idle_energy(arch: Arch, table: EnergyTable) -> float:

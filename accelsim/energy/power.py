@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.energy.costs import Costs
-from accelsim.energy.counts import STATIONARY
 from accelsim.energy.machine import idle_charges
-from accelsim.energy.model import layer_charges
-from accelsim.energy.table import EnergyTable
+from accelsim.energy.model import layer_charges, prices
+from accelsim.energy.table.entries import EnergyTable
 from accelsim.graph import MacLayer, VectorLayer
 from accelsim.hardware import Engine, Memory
 from accelsim.program import Program
@@ -24,13 +23,13 @@ def operation_energy(program: Program, table: EnergyTable, *, costs: Costs | Non
 
     A load or recall into the activation memory of a vector layer also pays for the one read of what it brought.
     """
-    prices = _prices(program, costs or Costs(table))
+    each = _prices(program, costs or Costs(table))
     energy: Energies = np.zeros(len(program))
     for engine, spent in _SPENT.items():
         mine = np.flatnonzero(program.of_engine(engine))
         if len(mine):
-            energy[mine] = spent(_Operations(program, prices, mine))
-    written = _Operations(program, prices, np.flatnonzero(program.memory == Memory.OUTPUTS))
+            energy[mine] = spent(_Operations(program, each, mine))
+    written = _Operations(program, each, np.flatnonzero(program.memory == Memory.OUTPUTS))
     if len(written.rows):
         energy[written.rows] += written.held * written.pj("output_buffer_write")
     return energy
@@ -39,8 +38,8 @@ def operation_energy(program: Program, table: EnergyTable, *, costs: Costs | Non
 def _prices(program: Program, costs: Costs) -> dict[str, Energies]:
     """Picojoules of each action in every layer."""
     charges = layer_charges(program.graph, arch=program.arch, costs=costs)
-    sums = {id(kind): {action: float(sum(parts.values())) for action, parts in kind.items()} for kind in charges}
-    actions = charges[0] if charges else {}
+    sums = {id(kind): prices(kind) for kind in charges}
+    actions = sums[id(charges[0])] if charges else {}
     return {action: np.array([sums[id(kind)][action] for kind in charges]) for action in actions}
 
 
@@ -111,7 +110,7 @@ def _compute(x: _Operations) -> Energies:
     widths = [layer.weight_format.bits if isinstance(layer, MacLayer) else 0 for layer in graph.layers]
     weights = x.column("weight_reads") * x.by_layer(widths)
     inputs = x.column("activation_reads") * x.by_layer([graph.tensors[y.inputs[0]].format.bits for y in graph.layers])
-    stays = {"weights": weights, "inputs": inputs}.get(STATIONARY[x.program.arch.array.dataflow], 0.0 * weights)
+    stays = {"weights": weights, "inputs": inputs}.get(x.program.arch.array.flow.stationary, 0.0 * weights)
     words = x.column("accumulator_writes") * (x.pj("accumulator_read") + x.pj("accumulator_write"))
     moved = weights * x.pj("weight_buffer_read") + inputs * x.pj("activation_buffer_read") + stays * x.pj("array_load")
     return np.asarray(x.column("amount") * x.pj("array_mac") + moved + words)

@@ -1,11 +1,9 @@
 """The values reader: integers through the Program's buffers, or through whole layers where that is proved to be the same."""
 
 from accelsim.execute.accumulators import AccumulatorRecord, AccumulatorReport, accumulator_report
-from accelsim.execute.im2col import Matrices
-from accelsim.execute.memory import pack
 from accelsim.execute.proof import AccumulatorProof, accumulator_formats, prove, prove_graph
-from accelsim.execute.tile_operands import Operands
 from accelsim.execute.tiled import run_program
+from accelsim.execute.transfers import Transfers
 from accelsim.execute.values import Values, compute_values, gather_inputs
 from accelsim.execute.whole import WholeReader
 
@@ -13,15 +11,13 @@ __all__ = [
     "AccumulatorProof",
     "AccumulatorRecord",
     "AccumulatorReport",
-    "Matrices",
-    "Operands",
+    "Transfers",
     "Values",
     "WholeReader",
     "accumulator_formats",
     "accumulator_report",
     "compute_values",
     "gather_inputs",
-    "pack",
     "prove",
     "prove_graph",
     "run_program",

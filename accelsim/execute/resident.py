@@ -11,7 +11,7 @@ from accelsim.errors import HazardError
 from accelsim.execute.memory import BUSY, NEVER, pack, unpack
 from accelsim.hardware import Engine, Memory, slot_capacity
 from accelsim.numerics import IntFormat
-from accelsim.program import Place, Program, kept_places, makers
+from accelsim.program import Place, Program, kept_places, producers
 
 
 class _Part(NamedTuple):
@@ -37,7 +37,7 @@ class Resident:
 
     def __init__(self, program: Program) -> None:
         size = slot_capacity(Memory.RESIDENT, program.arch)
-        self._program, self._makers, self._places = program, makers(program.graph), kept_places(program)
+        self._program, self._makers, self._places = program, producers(program.graph), kept_places(program)
         self._data: NDArray[np.uint8] = np.zeros(size, dtype=np.uint8)
         self._tags: NDArray[np.int32] = np.zeros(size, dtype=np.int32)
 

@@ -41,9 +41,18 @@ from accelsim.graph import (
     Transpose,
 )
 from accelsim.kernels import _tape as tape
-from accelsim.kernels import evaluate, shift_form
+from accelsim.kernels import evaluate
 from accelsim.kernels.compiled import LANES
-from accelsim.numerics import INT16, INT32, IntFormat, Requant, Requantization, Thresholds
+from accelsim.numerics import (
+    INT16,
+    INT32,
+    IntFormat,
+    Requant,
+    Requantization,
+    Thresholds,
+    shift_form,
+)
+from accelsim.numerics.compiled import float32_half_even_rows, float64_half_away_rows
 
 Array = NDArray[Any]
 Fields = dict[int, int]
@@ -141,9 +150,10 @@ class TapeWriter:
         }
 
     def _rule(self, requant: Requant, bound: int) -> Fields | None:
-        if requant.scheme == "float32_half_even":
+        loop = requant.rule.kernel
+        if loop is float32_half_even_rows:
             return {tape.RULE: tape.FLOAT32, tape.PARAMETERS: self.floats.put(requant.multiplier)}
-        if requant.scheme == "float64_half_away":
+        if loop is float64_half_away_rows:
             return {tape.RULE: tape.FLOAT64, tape.PARAMETERS: self.scales.put(requant.multiplier)}
         form = shift_form(requant, bound=bound)
         if form is None:
@@ -154,9 +164,7 @@ class TapeWriter:
 
 def padded_size(g: MacGeometry) -> tuple[int, int]:
     """Rows and columns that the windows of all outputs reach."""
-    rows = (g.oh - 1) * g.stride_h + (g.kh - 1) * g.dilation_h + 1
-    columns = (g.ow - 1) * g.stride_w + (g.kw - 1) * g.dilation_w + 1
-    return rows, columns
+    return g.axis("h").reach, g.axis("w").reach
 
 
 def _mac(writer: TapeWriter, layer: MacLayer) -> Fields | None:

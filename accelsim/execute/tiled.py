@@ -19,7 +19,7 @@ from accelsim.execute.memory import Bytes, Dram, pack, unpack
 from accelsim.execute.proof import accumulator_formats
 from accelsim.execute.resident import Resident
 from accelsim.graph import MacLayer, MatMul, Reshape, VectorLayer
-from accelsim.hardware import Engine, Memory, accumulator_words, pipelines_tiles, slot_capacity, slots
+from accelsim.hardware import Engine, Memory, accumulator_words, slot_capacity, slots
 from accelsim.kernels import accumulate_block, centred, evaluate
 from accelsim.numerics import IntFormat, Overflow, requantize
 from accelsim.program import Program
@@ -126,7 +126,7 @@ class _TiledReader:
         pipelines tiles they need not be written yet.
         """
         continues_a_sum = self._program.engine[i] == Engine.COMPUTE and self._program.sources[i] == 3
-        follows = continues_a_sum and pipelines_tiles(self._program.arch)
+        follows = continues_a_sum and self._program.arch.array.pipelines_tiles
         for source in self._program.operands(i)[: 2 if follows else None].tolist():
             self._memory_of(source).check(self._program, i, source)
         if self._program.engine[i] == Engine.RECALL:

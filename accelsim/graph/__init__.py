@@ -16,7 +16,7 @@ from accelsim.graph.elementwise_layers import (
     Rescale,
     Sub,
 )
-from accelsim.graph.geometry import MacGeometry
+from accelsim.graph.geometry import Axis, MacGeometry, same_window, window_extent
 from accelsim.graph.graph import Graph, HostPort
 from accelsim.graph.layer import Layer, RealFunction, VectorLayer
 from accelsim.graph.mac_layers import Conv2D, Dense, DepthwiseConv2D, MacLayer, MatMul, TransposeConv2D
@@ -29,6 +29,7 @@ from accelsim.graph.window_layers import AveragePool2D, FloatAveragePool2D, MaxP
 __all__ = [
     "Add",
     "AveragePool2D",
+    "Axis",
     "BinaryLut",
     "Boxes",
     "Concat",
@@ -68,4 +69,6 @@ __all__ = [
     "TransposeConv2D",
     "VectorLayer",
     "full_box",
+    "same_window",
+    "window_extent",
 ]

@@ -41,10 +41,6 @@ class Boxes:
     def __len__(self) -> int:
         return len(self.lo)
 
-    def slices(self, i: int) -> tuple[slice, ...]:
-        """Box ``i`` as an index into an array of the tensor's shape."""
-        return tuple(slice(int(a), int(b)) for a, b in zip(self.lo[i], self.hi[i], strict=True))
-
 
 def full_box(shape: tuple[int, ...]) -> Boxes:
     """One box that covers a whole tensor of ``shape``."""

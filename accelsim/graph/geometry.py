@@ -1,20 +1,86 @@
-"""The loop nest that every multiply-accumulate layer shares."""
+"""The loop nest that every multiply-accumulate layer shares, and the window rule along each axis of an image."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.display import Brief
 from accelsim.errors import GraphError
+
+Index = NDArray[np.int64]
+
+
+class Axis(NamedTuple):
+    """Rows, or columns, of a window over an image of ``size``: ``out`` outputs of ``taps`` each.
+
+    The window rule: output ``y`` and tap ``k`` meet input ``(y*stride - pad + k*dilation) / upsample``, where that is a whole
+    number from 0 to size - 1; elsewhere there is padding, or a zero inserted between inputs that were spread ``upsample`` apart.
+    Methods take ints or int64 arrays alike; :mod:`accelsim.graph.compiled` has the same rule for compiled code, which reads this
+    record by the names of its fields.
+    """
+
+    size: int
+    out: int
+    taps: int
+    stride: int = 1
+    dilation: int = 1
+    pad: int = 0
+    upsample: int = 1
+
+    @property
+    def reach(self) -> int:
+        """Places that the windows of all outputs cover, from the first padding on, inserted zeros included."""
+        return int(self.spread(self.out - 1, self.taps - 1)) + self.pad + 1
+
+    @property
+    def sources(self) -> Index:
+        """:meth:`input_index` under each output and tap, (out, taps)."""
+        return self.input_index(np.arange(self.out, dtype=np.int64)[:, None], np.arange(self.taps, dtype=np.int64))
+
+    def spread(self, out: Any, tap: Any) -> Any:
+        """Place of output ``out`` and ``tap`` in the image whose inputs stand ``upsample`` apart."""
+        return out * self.stride - self.pad + tap * self.dilation
+
+    def input_index(self, out: Any, tap: Any) -> Index:
+        """Input under ``out`` and ``tap``, which are broadcast; -1 on padding and inserted zeros."""
+        spread = self.spread(out, tap)
+        inside = (spread >= 0) & (spread % self.upsample == 0) & (spread < self.size * self.upsample)
+        return np.where(inside, spread // self.upsample, -1)
+
+    def rows_under(self, outs: tuple[Any, Any], taps: tuple[Any, Any]) -> tuple[Any, Any]:
+        """First input, and last + 1, between those under outputs and taps ``lo`` to ``hi - 1``; equal where there is none."""
+        first, last = self.spread(outs[0], taps[0]), self.spread(outs[1] - 1, taps[1] - 1)
+        lo = np.clip(-(-first // self.upsample), 0, self.size)
+        return lo, np.maximum(np.minimum(last // self.upsample + 1, self.size), lo)
+
+    def span(self, outputs: Any, taps: Any) -> Any:
+        """Most inputs that lie under any ``outputs`` neighbouring outputs and ``taps`` neighbouring taps."""
+        spread = (outputs - 1) * self.stride + window_extent(taps, self.dilation)
+        return np.minimum(self.size, -(-spread // self.upsample))
+
+
+def window_extent(taps: Any, dilation: Any) -> Any:
+    """Places from the first tap of a window to its last, both included."""
+    return (taps - 1) * dilation + 1
+
+
+def same_window(size: int, taps: int, stride: int, dilation: int = 1) -> tuple[int, int]:
+    """Outputs, ``ceil(size / stride)``, and cells of padding on both sides together, of what TFLite and ONNX call SAME."""
+    out = -(-size // stride)
+    return out, max((out - 1) * stride + window_extent(taps, dilation) - size, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class MacGeometry:
+class MacGeometry(Brief):
     """Shape of a grouped 2-D convolution; a dense layer and a matrix product are its 1x1 case.
 
-    Input view (n, ih, iw, ic), weights (oc, kh, kw, ic/groups), output view (n, oh, ow, oc). Output row ``y`` and kernel
-    row ``k`` meet input row ``y*stride_h - pad_top + k*dilation_h``, in an input whose rows were first spread
-    ``upsample_h`` apart with zeros between (``upsample`` > 1 only for transposed convolution; output channel ``o``
-    belongs to group ``o // (oc/groups)``).
+    Input view (n, ih, iw, ic), weights (oc, kh, kw, ic/groups), output view (n, oh, ow, oc). Which input row and column an
+    output and a tap meet, :class:`Axis` says (``upsample`` > 1 only for transposed convolution); output channel ``o`` belongs to
+    group ``o // (oc/groups)``.
     """
 
     n: int
@@ -45,6 +111,16 @@ class MacGeometry:
             raise GraphError(
                 f"layer geometry: input channels {self.ic} and output channels {self.oc} must be multiples of groups {self.groups}"
             )
+
+    def axis(self, name: str) -> Axis:
+        """The windows along rows (``h``) or columns (``w``)."""
+        if name == "h":
+            return Axis(self.ih, self.oh, self.kh, self.stride_h, self.dilation_h, self.pad_top, self.upsample_h)
+        return Axis(self.iw, self.ow, self.kw, self.stride_w, self.dilation_w, self.pad_left, self.upsample_w)
+
+    def output_rows(self, lo: int, hi: int) -> MacGeometry:
+        """The part of the layer that makes output rows ``lo`` to ``hi - 1`` of the same image."""
+        return replace(self, oh=hi - lo, pad_top=self.pad_top - lo * self.stride_h)
 
     @property
     def ic_per_group(self) -> int:

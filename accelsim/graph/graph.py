@@ -67,6 +67,16 @@ class Graph:
         )
         verify_constants(self.tensors, self.constants)
 
+    def __repr__(self) -> str:
+        """One line, and one for each layer."""
+        rows = [
+            f"  {layer.name}: {layer.operator} {', '.join(map(str, layer.input_shapes))} -> {layer.output_shape}"
+            for layer in self.layers
+        ]
+        return "\n".join(
+            [f"Graph {self.name}: {len(rows)} layers, {self.macs:,} MACs, {self.weight_bytes:,} weight bytes", *rows]
+        )
+
     @property
     def macs(self) -> int:
         """Multiply-accumulates of one inference."""

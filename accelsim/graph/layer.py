@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
+from accelsim.display import Brief
 from accelsim.graph.boxes import Boxes
 
 RealFunction = Callable[..., NDArray[Any]]
@@ -17,7 +18,7 @@ numbers, in float32 or float64, to int64 codes of that shape. A label for the ho
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Layer:
+class Layer(Brief):
     """One operation of a Graph; ``inputs`` and ``output`` are tensor names.
 
     ``input_shapes`` and ``output_shape`` are *views*: the shapes in which the layer sees its tensors (same elements, same

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from accelsim.graph.boxes import Boxes
+from accelsim.graph.geometry import Axis
 from accelsim.graph.layer import VectorLayer
 from accelsim.numerics import Requant
 
@@ -22,15 +23,23 @@ class Pool2D(VectorLayer):
     clamp_max: int = 2**31 - 1
 
     @property
+    def windows(self) -> tuple[Axis, Axis]:
+        """The windows along rows and columns."""
+        rows, columns = (
+            Axis(self.shapes[0][i + 1], self.shape[i + 1], self.kernel[i], self.stride[i], pad=self.pad[i])
+            for i in (0, 1)
+        )
+        return rows, columns
+
+    @property
     def steps_per_output(self) -> int:
         return math.prod(self.kernel)
 
     def reads(self, tiles: Boxes) -> tuple[Boxes, ...]:
         lo, hi = tiles.lo.copy(), tiles.hi.copy()
-        for axis in (1, 2):
-            stride, pad, kernel = self.stride[axis - 1], self.pad[axis - 1], self.kernel[axis - 1]
-            lo[:, axis] = tiles.lo[:, axis] * stride - pad
-            hi[:, axis] = (tiles.hi[:, axis] - 1) * stride - pad + kernel
+        for place, axis in enumerate(self.windows, start=1):
+            outs = tiles.lo[:, place], tiles.hi[:, place]
+            lo[:, place], hi[:, place] = axis.rows_under(outs, (0, axis.taps))
         return (Boxes(lo, hi).clipped(self.shapes[0]),)
 
 

@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from accelsim.arch import DATAFLOWS
+from accelsim.errors import ConfigError
+from accelsim.hardware.parts import Array
 from accelsim.numba_cache import njit
 
-WEIGHT_STATIONARY, OUTPUT_STATIONARY, INPUT_STATIONARY, ADDER_TREE = range(4)
-"""Dataflow codes."""
-FIGURES = 6
-"""Of one tile: cycles, streaming cycles, weight reads, activation reads, accumulator writes, latency."""
+WEIGHT_STATIONARY, OUTPUT_STATIONARY, INPUT_STATIONARY, ADDER_TREE = (
+    tuple(DATAFLOWS).index(name)
+    for name in ("weight_stationary", "output_stationary", "input_stationary", "adder_tree")
+)
+"""Codes of the dataflows."""
+
+
+class Tile(NamedTuple):
+    """A compute tile: ``groups`` products (pixels x reduction) @ (reduction x channels); ``kept``: the weights stand there already."""
+
+    pixels: int
+    reduction: int
+    channels: int
+    groups: int
+    kept: bool
+
+
+class TileCost(NamedTuple):
+    """Cycles on the array, those that stream, element accesses, and the latency behind the cycles."""
+
+    cycles: int
+    stream_cycles: int
+    weight_reads: int
+    activation_reads: int
+    accumulator_writes: int
+    latency: int
+
+
+FIGURES = len(TileCost._fields)
 
 
 @njit
@@ -21,105 +49,102 @@ def parts(size: int, unit: int) -> int:
 
 
 @njit
-def weight_stationary(
-    rows: int,
-    cols: int,
-    stages: int,
-    overlapped: bool,
-    passes: int,
-    products: int,
-    pixels: int,
-    reduction: int,
-    channels: int,
-    groups: int,
-    kept: bool,
-) -> Any:
-    """(cycles, streaming cycles, weight reads, activation reads, accumulator writes, latency)."""
-    held = parts(reduction, products)
-    row_folds, col_folds = parts(held, rows), parts(channels, cols)
-    packed = max(1, min(rows // held, cols // channels))
-    folds = parts(groups, packed) * row_folds * col_folds
-    stream = pixels * passes
-    stays = kept and folds == 1
+def weight_stationary(array: Array, tile: Tile) -> TileCost:
+    """Reduction over rows, channels over columns."""
+    rows, cols = array.rows, array.cols
+    held = parts(tile.reduction, array.products)
+    row_folds, col_folds = parts(held, rows), parts(tile.channels, cols)
+    packed = max(1, min(rows // held, cols // tile.channels))
+    folds = parts(tile.groups, packed) * row_folds * col_folds
+    stream = tile.pixels * array.passes
+    stays = tile.kept and folds == 1
+    drain = rows + cols - 2 + array.stages
     latency = 0
-    if overlapped:  # as if all shift in: a kept tile follows the one before through the array
+    if array.overlapped:  # as if all shift in: a kept tile follows the one before through the array
         cycles = stream if stays else folds * max(stream, rows)
-        alone = rows + (folds - 1) * max(stream, rows) + stream + rows + cols - 2 + stages
-        latency = alone - cycles
+        latency = rows + (folds - 1) * max(stream, rows) + stream + drain - cycles
     else:
-        cycles = folds * (rows + stream + rows + cols - 2 + stages)
-        cycles -= rows if stays else 0
-    weights = 0 if stays else groups * reduction * channels
-    reads = groups * pixels * reduction * col_folds
-    return cycles, folds * stream, weights, reads, groups * pixels * channels * row_folds, latency
+        cycles = folds * (rows + stream + drain) - (rows if stays else 0)
+    weights = 0 if stays else tile.groups * tile.reduction * tile.channels
+    reads = tile.groups * tile.pixels * tile.reduction * col_folds
+    writes = tile.groups * tile.pixels * tile.channels * row_folds
+    return TileCost(cycles, folds * stream, weights, reads, writes, latency)
 
 
 @njit
-def output_stationary(
-    rows: int,
-    cols: int,
-    stages: int,
-    passes: int,
-    products: int,
-    pixels: int,
-    reduction: int,
-    channels: int,
-    groups: int,
-) -> Any:
-    """(cycles, streaming cycles, weight reads, activation reads, accumulator writes, latency)."""
-    row_folds, col_folds = parts(pixels, rows), parts(channels, cols)
-    folds = groups * row_folds * col_folds
-    stream = parts(reduction, products) * passes
-    weights = groups * reduction * channels * row_folds
-    reads = groups * pixels * reduction * col_folds
-    return folds * (stream + rows + cols - 2 + stages), folds * stream, weights, reads, groups * pixels * channels, 0
+def input_stationary(array: Array, tile: Tile) -> TileCost:
+    """Weight-stationary with the operands exchanged; every tile shifts its inputs in anew."""
+    turned = weight_stationary(array, Tile(tile.channels, tile.reduction, tile.pixels, tile.groups, False))
+    return TileCost(
+        turned.cycles,
+        turned.stream_cycles,
+        turned.activation_reads,
+        turned.weight_reads,
+        turned.accumulator_writes,
+        turned.latency,
+    )
 
 
 @njit
-def adder_tree(
-    rows: int, cols: int, stages: int, passes: int, pixels: int, reduction: int, channels: int, groups: int, kept: bool
-) -> Any:
-    """(cycles, streaming cycles, weight reads, activation reads, accumulator writes, latency)."""
-    row_folds, col_folds = parts(reduction, rows), parts(channels, cols)
-    folds = groups * row_folds * col_folds
-    weights = 0 if kept and folds == 1 else groups * reduction * channels
-    reads = groups * pixels * reduction * col_folds
-    stream = folds * pixels * passes
-    return stream, stream, weights, reads, groups * pixels * channels * row_folds, stages
+def output_stationary(array: Array, tile: Tile) -> TileCost:
+    """Pixels over rows, channels over columns."""
+    row_folds, col_folds = parts(tile.pixels, array.rows), parts(tile.channels, array.cols)
+    folds = tile.groups * row_folds * col_folds
+    stream = parts(tile.reduction, array.products) * array.passes
+    cycles = folds * (stream + array.rows + array.cols - 2 + array.stages)
+    weights = tile.groups * tile.reduction * tile.channels * row_folds
+    reads = tile.groups * tile.pixels * tile.reduction * col_folds
+    return TileCost(cycles, folds * stream, weights, reads, tile.groups * tile.pixels * tile.channels, 0)
 
 
 @njit
-def tile_cost(array: Any, pixels: int, reduction: int, channels: int, groups: int, kept: bool) -> Any:
-    """Of one tile on ``array``: (dataflow, rows, cols, overlapped, passes, products, weight bits, bits of the weight buffer per
-    cycle or 0, activation bits, bits of the activation buffer per cycle or 0, pipeline stages)."""
-    rows, cols, passes, products, stages = array[1], array[2], array[4], array[5], array[10]
-    if array[0] == WEIGHT_STATIONARY:
-        cost = weight_stationary(
-            rows, cols, stages, array[3] != 0, passes, products, pixels, reduction, channels, groups, kept
-        )
-    elif array[0] == INPUT_STATIONARY:
-        turned = weight_stationary(
-            rows, cols, stages, array[3] != 0, passes, products, channels, reduction, pixels, groups, False
-        )
-        cost = turned[0], turned[1], turned[3], turned[2], turned[4], turned[5]
-    elif array[0] == ADDER_TREE:
-        cost = adder_tree(rows, cols, stages, passes, pixels, reduction, channels, groups, kept)
+def adder_tree(array: Array, tile: Tile) -> TileCost:
+    """Reduction over the rows of each column's tree, channels over columns; groups share no fold."""
+    row_folds, col_folds = parts(tile.reduction, array.rows), parts(tile.channels, array.cols)
+    folds = tile.groups * row_folds * col_folds
+    weights = 0 if tile.kept and folds == 1 else tile.groups * tile.reduction * tile.channels
+    reads = tile.groups * tile.pixels * tile.reduction * col_folds
+    writes = tile.groups * tile.pixels * tile.channels * row_folds
+    stream = folds * tile.pixels * array.passes
+    return TileCost(stream, stream, weights, reads, writes, array.stages)
+
+
+@njit
+def tile_cost(array: Array, tile: Tile) -> TileCost:
+    """Of one tile on ``array``, no faster than the buffers deliver its operands."""
+    if array.dataflow == WEIGHT_STATIONARY:
+        cost = weight_stationary(array, tile)
+    elif array.dataflow == INPUT_STATIONARY:
+        cost = input_stationary(array, tile)
+    elif array.dataflow == ADDER_TREE:
+        cost = adder_tree(array, tile)
+    elif array.dataflow == OUTPUT_STATIONARY:
+        cost = output_stationary(array, tile)
     else:
-        cost = output_stationary(rows, cols, stages, passes, products, pixels, reduction, channels, groups)
-    cycles = cost[0]
-    if array[7] > 0:
-        cycles = max(cycles, parts(cost[2] * array[6], array[7]))
-    if array[9] > 0:
-        cycles = max(cycles, parts(cost[3] * array[8], array[9]))
-    return cycles, cost[1], cost[2], cost[3], cost[4], cost[5]
+        raise ValueError("a dataflow without a branch in tile_cost")
+    cycles = cost.cycles
+    if array.weight_port > 0:
+        cycles = max(cycles, parts(cost.weight_reads * array.weight_bits, array.weight_port))
+    if array.activation_port > 0:
+        cycles = max(cycles, parts(cost.activation_reads * array.activation_bits, array.activation_port))
+    return TileCost(
+        cycles, cost.stream_cycles, cost.weight_reads, cost.activation_reads, cost.accumulator_writes, cost.latency
+    )
 
 
 @njit
-def tile_costs(array: Any, sizes: Any) -> Any:
-    """:func:`tile_cost` of every column of ``sizes`` (pixels, reduction, channels, groups, kept), int64 (FIGURES, tiles)."""
-    costs = np.empty((FIGURES, sizes.shape[1]), dtype=np.int64)
-    for i in range(sizes.shape[1]):
-        cost = tile_cost(array, sizes[0, i], sizes[1, i], sizes[2, i], sizes[3, i], sizes[4, i] != 0)
-        for k in range(FIGURES):
-            costs[k, i] = cost[k]
+def tile_costs(array: Array, sizes: Any) -> Any:
+    """:func:`tile_cost` of every column of ``sizes`` (the fields of :class:`Tile`), int64 (FIGURES, tiles)."""
+    pixels, reduction, channels, groups, kept = sizes
+    costs = np.empty((FIGURES, pixels.size), dtype=np.int64)
+    for i in range(pixels.size):
+        cost = tile_cost(array, Tile(pixels[i], reduction[i], channels[i], groups[i], kept[i] != 0))
+        costs[0, i], costs[1, i], costs[2, i] = cost.cycles, cost.stream_cycles, cost.weight_reads
+        costs[3, i], costs[4, i], costs[5, i] = cost.activation_reads, cost.accumulator_writes, cost.latency
     return costs
+
+
+if missing := [name for name in DATAFLOWS if name not in globals()]:
+    raise ConfigError(
+        f"no equations for dataflow {missing[0]!r}; write {missing[0]}(array, tile) in {__name__} and its branch in tile_cost"
+    )

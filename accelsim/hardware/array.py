@@ -36,18 +36,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.arch import Arch
+from accelsim.arch import DATAFLOWS, Arch
+from accelsim.hardware.parts import Array
 
 Counts = NDArray[np.int64]
-DATAFLOWS = ("weight_stationary", "output_stationary", "input_stationary", "adder_tree")
-"""In the order of the codes of :mod:`accelsim.hardware._array`."""
-
-
-def pipelines_tiles(arch: Arch) -> bool:
-    """Whether a compute tile enters the array while the one before drains: overlapped preload, adder trees."""
-    array = arch.array
-    stationary = array.dataflow in ("weight_stationary", "input_stationary")
-    return array.dataflow == "adder_tree" or (stationary and array.weight_preload == "overlapped")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -58,11 +50,7 @@ class ComputeTiles:
     reduction: Counts
     channels: Counts
     groups: Counts
-    passes: int
-    products: int = 1
     weights_kept: NDArray[np.bool_]
-    weight_bits: int
-    activation_bits: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,27 +69,32 @@ class ArrayCost:
     latency: Counts
 
 
-def array_cost(tiles: ComputeTiles, arch: Arch) -> ArrayCost:
-    """Cycles and accesses of each compute tile on ``arch``."""
+def array_of(arch: Arch, *, weight_bits: int, activation_bits: int) -> Array:
+    """The array of ``arch`` for operands of these widths."""
+    array = arch.array
+    weight_port, activation_port = (
+        8 * (buffer.bytes_per_cycle or 0) for buffer in (arch.weight_buffer, arch.activation_buffer)
+    )
+    return Array(
+        dataflow=tuple(DATAFLOWS).index(array.dataflow),
+        rows=array.rows,
+        cols=array.cols,
+        stages=array.pipeline_stages,
+        overlapped=array.weight_preload == "overlapped",
+        passes=array.passes(weight_bits, activation_bits),
+        products=array.products(weight_bits, activation_bits),
+        weight_bits=weight_bits,
+        weight_port=weight_port,
+        activation_bits=activation_bits,
+        activation_port=activation_port,
+    )
+
+
+def array_cost(tiles: ComputeTiles, array: Array) -> ArrayCost:
+    """Cycles and accesses of each compute tile on ``array``."""
     from accelsim.hardware._array import tile_costs
 
     sizes = (tiles.pixels, tiles.reduction, tiles.channels, tiles.groups, tiles.weights_kept)
     columns = np.stack(np.broadcast_arrays(*sizes)).astype(np.int64)
-    bits = tiles.weight_bits, tiles.activation_bits
-    record = array_record(arch, bits=bits, passes=tiles.passes, products=tiles.products)
-    costs = tile_costs(record, columns.reshape(len(columns), -1))
+    costs = tile_costs(array, columns.reshape(len(columns), -1))
     return ArrayCost(*(cost.reshape(columns.shape[1:]) for cost in costs))
-
-
-def array_record(arch: Arch, *, bits: tuple[int, int], passes: int, products: int) -> Counts:
-    """The array as :func:`accelsim.hardware._array.tile_cost` reads it, for operands of ``bits`` (weight, activation)."""
-    array = arch.array
-    widths = (buffer.bytes_per_cycle or 0 for buffer in (arch.weight_buffer, arch.activation_buffer))
-    (weight_bits, activation_bits), (weight_width, activation_width) = bits, widths
-    return np.array(
-        [
-            DATAFLOWS.index(array.dataflow), array.rows, array.cols, array.weight_preload == "overlapped", passes, products,
-            weight_bits, 8 * weight_width, activation_bits, 8 * activation_width, array.pipeline_stages,
-        ],
-        dtype=np.int64,
-    )  # fmt: skip

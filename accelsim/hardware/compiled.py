@@ -1,17 +1,34 @@
-"""The laws of the parts as compiled code calls them."""
+"""The laws of the parts for compiled loops: those of :mod:`accelsim.hardware.laws` compiled as they stand, and those with branches."""
 
-from accelsim.hardware._array import parts, tile_cost
-from accelsim.hardware._bus_bounds import channel_bits
-from accelsim.hardware._bus_estimates import box_bytes, windows_bytes
-from accelsim.hardware._dram import transfers
-from accelsim.hardware._gather import gathers
+from accelsim.hardware import laws
+from accelsim.hardware._array import Tile, TileCost, parts, tile_cost
+from accelsim.hardware._bus import box_bytes, channel_bits, windows_bytes
+from accelsim.hardware._dram import gathers, transfers
+from accelsim.numba_cache import njit
+
+footprint = njit(laws.footprint)
+fits = njit(laws.fits)
+packed_bytes = njit(laws.packed_bytes)
+transfer_cycles = njit(laws.transfer_cycles)
+unit_cycles = njit(laws.unit_cycles)
+moved_no_faster = njit(laws.moved_no_faster)
+fill_cycles = njit(laws.fill_cycles)
 
 __all__ = [
+    "Tile",
+    "TileCost",
     "box_bytes",
     "channel_bits",
+    "fill_cycles",
+    "fits",
+    "footprint",
     "gathers",
+    "moved_no_faster",
+    "packed_bytes",
     "parts",
     "tile_cost",
+    "transfer_cycles",
     "transfers",
+    "unit_cycles",
     "windows_bytes",
 ]

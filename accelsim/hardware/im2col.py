@@ -8,14 +8,11 @@ which have none: the array, which knows those taps, leaves them out), but are fe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.arch import Arch
 from accelsim.graph import Boxes, MacGeometry
-from accelsim.hardware.footprint import ceil_div
 
 Index = NDArray[np.int64]
 IMPLICIT, BUFFER, DRAM = "implicit", "buffer", "dram"
@@ -25,13 +22,7 @@ MODES = (IMPLICIT, BUFFER, DRAM)
 
 def sources(g: MacGeometry, axis: str) -> Index:
     """Input row (``axis`` "h") or column ("w") under each output and tap, (outputs, taps); -1 on padding and inserted zeros."""
-    size, stride, dilation, upsample = (
-        getattr(g, f"{name}{axis}") for name in ("i", "stride_", "dilation_", "upsample_")
-    )
-    outputs, taps = (np.arange(getattr(g, f"{name}{axis}"), dtype=np.int64) for name in ("o", "k"))
-    spread = outputs[:, None] * stride - (g.pad_top if axis == "h" else g.pad_left) + taps * dilation
-    inside = (spread >= 0) & (spread % upsample == 0) & (spread < size * upsample)
-    return np.where(inside, spread // upsample, -1)
+    return g.axis(axis).sources
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +66,3 @@ class Windows:
         (a, b), (c, d) = ((boxes.lo[:, axis], boxes.hi[:, axis]) for boxes in (self.pixels, self.taps))
         pairs: Index = total[b, d] - total[a, d] - total[b, c] + total[a, c]
         return pairs
-
-
-def fill_cycles(cycles: Any, asked: Any, held: Any, arch: Arch) -> Any:
-    """``cycles`` of loads that fill ``held`` bytes with ``asked`` ones: a matrix is written no faster than the memory is wide."""
-    width = arch.activation_buffer.bytes_per_cycle
-    if width is None:
-        return cycles
-    return np.where(held > asked, np.maximum(cycles, ceil_div(held, width)), cycles)

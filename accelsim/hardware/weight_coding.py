@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arch
 from accelsim.graph import Boxes, MacLayer
-from accelsim.hardware.footprint import ceil_div, packed_bytes
+from accelsim.hardware.laws import ceil_div, packed_bytes
 
 Index = NDArray[np.int64]
 

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 from accelsim.arch import Arithmetic, arithmetic_named
 from accelsim.errors import ConfigError, ModelError, ModelFileError
 from accelsim.graph import Graph
-from accelsim.importers.account import layer_base
+from accelsim.importers.account import fresh_name, layer_base
 from accelsim.importers.files import one_line
+from accelsim.importers.refusal import RefusalError
+from accelsim.importers.registry import OperatorSupport
 from accelsim.resources import resource_path
 
-EXTENSIONS = (".tflite", ".onnx", ".csv")
-"""Formats by file extension."""
-DEFAULT_ARITHMETIC = "tflite-micro"
-"""Arithmetic of a .tflite file where none is named."""
+
+class Format(Protocol):
+    """What the folder of a format offers to the others."""
+
+    def load(self, path: Path, *, arithmetic: Arithmetic | None = None) -> Graph:
+        """The Graph of the file at ``path``; without an ``arithmetic``, under the integer rules of the file's own runtime."""
+
+    def supported_operators(self) -> tuple[OperatorSupport, ...]:
+        """Every operator that the format may hold."""
 
 
-@dataclass(frozen=True)
-class OperatorSupport:
-    """One operator that a format may hold: where it comes from, which formats of numbers, which layers it becomes."""
+def _formats() -> Mapping[str, Format]:
+    """By the end of the file name; imported where they are needed."""
+    from accelsim.importers import qonnx, tables, tflite
 
-    operator: str
-    source: str
-    formats: str
-    layer: str
-    notes: str
+    return {".tflite": tflite, ".onnx": qonnx, ".csv": tables}
 
 
 def load_graph(path: str | Path, *, arithmetic: str | Arithmetic | None = None) -> Graph:
@@ -39,26 +43,15 @@ def load_graph(path: str | Path, *, arithmetic: str | Arithmetic | None = None) 
     a file that cannot be read, UnsupportedOperatorError for an operator that is not accepted, ModelError for every
     other reason, ConfigError for an unknown arithmetic.
     """
-    file = Path(path)
+    file, formats = Path(path), _formats()
     rules = arithmetic_named(arithmetic) if isinstance(arithmetic, str) else arithmetic
     suffix = file.suffix.lower()
-    if suffix == ".tflite":
-        from accelsim.importers.tflite import load_tflite
-
-        return load_tflite(file, arithmetic=rules or arithmetic_named(DEFAULT_ARITHMETIC))
-    if suffix == ".onnx":
-        from accelsim.importers.onnx import load_onnx
-
-        return load_onnx(file, arithmetic=rules)
-    if suffix == ".csv":
-        from accelsim.importers.tables.scalesim import is_topology, load_topology
-        from accelsim.importers.tables.table import load_table
-
-        return load_topology(file) if is_topology(file) else load_table(file)
-    raise ModelError(
-        f"{file}: unknown model format {suffix!r}; expected a file that ends in {' or '.join(EXTENSIONS)}",
-        path=str(file),
-    )
+    if suffix not in formats:
+        raise ModelError(
+            f"{file}: unknown model format {suffix!r}; expected a file that ends in {' or '.join(formats)}",
+            path=str(file),
+        )
+    return formats[suffix].load(file, arithmetic=rules)
 
 
 def packaged_models() -> dict[str, Path]:
@@ -94,34 +87,13 @@ def resolve_model(name_or_path: str | Path) -> Path:
 
 def supported_operators() -> tuple[OperatorSupport, ...]:
     """Every operator that is accepted, from the importers' own tables."""
-    from accelsim.importers.onnx.registry import LOWERINGS as ONNX_LOWERINGS
-    from accelsim.importers.qonnx.registry import QONNX_LOWERINGS
-    from accelsim.importers.tables.table import OPERATIONS
-    from accelsim.importers.tflite.registry import BOUNDARY, LOWERINGS
-
-    tflite = [
-        OperatorSupport(name, ".tflite", rule.formats, " or ".join(layer.__name__ for layer in rule.layers), rule.notes)
-        for name, rule in LOWERINGS.items()
-    ]
-    boundary = [OperatorSupport(name, ".tflite", formats, "host", notes) for name, (formats, notes) in BOUNDARY.items()]
-    onnx = [
-        OperatorSupport(
-            name, source, rule.formats, " or ".join(layer.__name__ for layer in rule.layers) or "host", rule.notes
-        )
-        for source, lowerings in ((".onnx", ONNX_LOWERINGS), (".onnx (QONNX)", QONNX_LOWERINGS))
-        for name, rule in lowerings.items()
-    ]
-    table = [
-        OperatorSupport(name, ".csv", "2 to 32 bits", layer.__name__, "shapes only: timing and energy, no values")
-        for name, (layer, _) in OPERATIONS.items()
-    ]
-    return (*tflite, *boundary, *onnx, *table)
+    return tuple(operator for face in _formats().values() for operator in face.supported_operators())
 
 
 __all__ = [
-    "DEFAULT_ARITHMETIC",
-    "EXTENSIONS",
     "OperatorSupport",
+    "RefusalError",
+    "fresh_name",
     "layer_base",
     "load_graph",
     "one_line",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from accelsim.graph import MacGeometry
+from accelsim.graph import MacGeometry, Transpose
 
 Shape = tuple[int, ...]
 MAX_AXES = 8
@@ -58,6 +58,12 @@ def keeps_order(shape: Shape, permutation: Shape) -> bool:
     """Whether permuting the axes of ``shape`` leaves the elements where they are: axes longer than 1 stay in order."""
     moved = [axis for axis in permutation if shape[axis] > 1]
     return moved == sorted(moved)
+
+
+def transposition(name: str, source: str, target: str, shape: Shape, permutation: Shape) -> Transpose:
+    """The layer whose output axis ``i`` is axis ``permutation[i]`` of ``source``, which has ``shape``."""
+    out = tuple(shape[axis] for axis in permutation)
+    return Transpose(name=name, inputs=(source,), output=target, shapes=(shape,), shape=out, permutation=permutation)
 
 
 def _last_two(rank: int, turned: bool) -> Shape:

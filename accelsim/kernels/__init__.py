@@ -2,7 +2,6 @@
 
 from accelsim.kernels.mac import accumulate_block, accumulate_with, centred
 from accelsim.kernels.peaks import partial_sum_peaks
-from accelsim.kernels.shift_form import shift_form
 from accelsim.kernels.vector import Box, evaluate, scaled_operand
 
 __all__ = [
@@ -13,5 +12,4 @@ __all__ = [
     "evaluate",
     "partial_sum_peaks",
     "scaled_operand",
-    "shift_form",
 ]

@@ -10,19 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from accelsim.graph.compiled import input_row
 from accelsim.numba_cache import njit
 
 INT64_MAX = 2**63 - 1
-
-
-@njit
-def input_row(out: int, tap: int, stride: int, dilation: int, pad: int, upsample: int, size: int) -> int:
-    """Input row under output row ``out`` and kernel row ``tap``; -1 on padding and on inserted zeros."""
-    spread = out * stride - pad + tap * dilation
-    if spread < 0 or spread % upsample != 0:
-        return -1
-    row = spread // upsample
-    return row if row < size else -1
 
 
 @njit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from accelsim.kernels._mac import input_row
+from accelsim.graph.compiled import input_row
 from accelsim.numba_cache import njit
 
 

@@ -177,10 +177,9 @@ def _float_average_pool(
     count = np.zeros(total.shape[1:3], dtype=np.int64)
     for cell in np.ndindex(*layer.kernel):
         rows, columns = (
-            np.arange(lo[axis], hi[axis]) * layer.stride[axis - 1] - layer.pad[axis - 1] + cell[axis - 1]
-            for axis in (1, 2)
+            axis.input_index(np.arange(lo[i], hi[i]), cell[i - 1]) for i, axis in enumerate(layer.windows, start=1)
         )
-        inside = np.outer((rows >= 0) & (rows < layer.shapes[0][1]), (columns >= 0) & (columns < layer.shapes[0][2]))
+        inside = np.outer(rows >= 0, columns >= 0)
         rows = np.clip(rows, source_lo[1], source_hi[1] - 1) - source_lo[1]
         columns = np.clip(columns, source_lo[2], source_hi[2] - 1) - source_lo[2]
         total += np.where(inside[None, :, :, None], real[:, rows][:, :, columns], np.float32(0))

@@ -1,172 +1,196 @@
-"""Numba kernel of the greedy mapper: cycles and DRAM traffic of every candidate tiling of a MAC layer, and the best one."""
+"""Numba kernel of the greedy mapper: cycles and DRAM traffic of every candidate tiling of a MAC layer, and the best one.
+
+What a tile holds, moves and takes is asked of :mod:`accelsim.hardware.compiled`; here it is put together.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from accelsim.hardware.compiled import box_bytes, parts, tile_cost, windows_bytes
+from accelsim.hardware import Bursts, Footprint, Loops, Machine
+from accelsim.hardware.compiled import (
+    Tile,
+    TileCost,
+    box_bytes,
+    fill_cycles,
+    fits,
+    footprint,
+    tile_cost,
+    transfer_cycles,
+    windows_bytes,
+)
 from accelsim.numba_cache import njit
+from accelsim.program.compiled import ORDERS, Nest, nest_of
 
-ORDERS = 2
-WEIGHTS_OUTER = 0
-"""Loop order code: the spatial tiles run inside the channel tiles."""
 NOTHING_FITS = -1
-IMPLICIT, IN_DRAM = 0, 2
-"""Places in :data:`accelsim.hardware.im2col.MODES`."""
-MACHINE = 24
-(WEIGHT_CAPACITY, ACTIVATION_CAPACITY, ACCUMULATOR_CAPACITY, OUTPUT_CAPACITY) = range(4)
-(WEIGHT_BITS, ACTIVATION_BITS, OUTPUT_BITS, WORDS) = range(4, 8)
-(SETUP, CLOCK, BANDWIDTH, LATENCY, DEPTH, INPUTS_KEPT, OUTPUTS_KEPT, WEIGHTS_KEPT) = range(8, 16)
-(IM2COL, FILL_WIDTH, QUEUES, BURST, READ_CLOCKS, WRITE_CLOCKS, BURST_CLOCKS, CODED) = range(16, MACHINE)
-"""Places of what the estimate needs of the machine and the operands, in one float64 record."""
+IN_DRAM = 2
+"""Place in :data:`accelsim.hardware.im2col.MODES`: windows are unrolled as they are fetched."""
+
+
+class Candidates(NamedTuple):
+    """``pixels`` (P, 3): oh, ow, n; ``taps`` (T, 2): kh, kw; ``channels`` (C, 3): oc, ic, groups; ``rows``, ``columns`` (P, T):
+    extents of the input under a tile."""
+
+    pixels: Any
+    taps: Any
+    channels: Any
+    rows: Any
+    columns: Any
+
+
+class DramSide(NamedTuple):
+    """What an estimate needs of the DRAM: its bursts, the inner three sizes of the tensors as they stand there, what is kept on
+    chip instead, and the size of coded weights over their own (0: they are not coded)."""
+
+    bursts: Bursts
+    weights: Any
+    inputs: Any
+    outputs: Any
+    inputs_kept: bool
+    outputs_kept: bool
+    weights_kept: bool
+    coded: float
+
+
+class Moves(NamedTuple):
+    """Bytes on the bus of one load of weights, one of inputs and one store, and the cycles that each takes; 0 where it is kept."""
+
+    weights: float
+    inputs: float
+    outputs: float
+    weight_cycles: float
+    input_cycles: float
+    output_cycles: float
 
 
 @njit
-def _packed(elements: int, bits: float) -> Any:
-    """Bytes of ``elements`` of so many bits each."""
-    return np.ceil(elements * bits / 8)
-
-
-@njit
-def _port(machine: Any, size: float, commands: float) -> Any:
-    """Cycles that a transfer of ``size`` bytes on the bus holds the DRAM port, beside ``commands`` those that any transfer takes."""
-    moved = np.ceil(size * machine[CLOCK] / machine[BANDWIDTH])
-    return max(1.0, machine[SETUP] + max(moved, commands + size / machine[BURST] * machine[BURST_CLOCKS]))
-
-
-@njit
-def _bus(machine: Any, tensors: Any, pixels: Any, taps: Any, channels: Any, weight_tile: float) -> Any:
-    """Bytes of whole bursts of a tile's weights, inputs and outputs; ``pixels`` = (n, oh, ow, rows, columns), ``channels`` =
-    (groups, oc, ic), ``weight_tile`` bytes of weights."""
-    burst, (n, oh, ow, rows, columns), (groups, oc, ic) = machine[BURST], pixels, channels
-    if machine[CODED] > 0:
-        weights = np.ceil(weight_tile * machine[CODED] / burst) * burst
+def _bus(machine: Machine, dram: DramSide, tile: Loops, rows: int, columns: int, held: Footprint) -> Any:
+    """Bytes of whole bursts of a tile's weights, inputs and outputs."""
+    burst, bits, g = dram.bursts.size, machine.operands, tile
+    if dram.coded > 0:
+        weights = np.ceil(held.weights * dram.coded / burst) * burst
     else:
-        weights = box_bytes(burst, machine[WEIGHT_BITS], (groups * oc, *taps, ic), tensors[0])
-    if machine[IM2COL] == IN_DRAM and oh * ow * taps[0] * taps[1] > rows * columns:
-        inputs = windows_bytes(burst, machine[ACTIVATION_BITS], n * oh * ow, taps, groups * ic, tensors[1])
+        weights = box_bytes(burst, bits.weight_bits, (g.groups * g.oc, g.kh, g.kw, g.ic), dram.weights)
+    if machine.im2col.mode == IN_DRAM and g.oh * g.ow * g.kh * g.kw > rows * columns:
+        taps, pixels = (g.kh, g.kw), g.n * g.oh * g.ow
+        inputs = windows_bytes(burst, bits.activation_bits, pixels, taps, g.groups * g.ic, dram.inputs)
     else:
-        inputs = box_bytes(burst, machine[ACTIVATION_BITS], (n, rows, columns, groups * ic), tensors[1])
-    return weights, inputs, box_bytes(burst, machine[OUTPUT_BITS], (n, oh, ow, groups * oc), tensors[2])
+        inputs = box_bytes(burst, bits.activation_bits, (g.n, rows, columns, g.groups * g.ic), dram.inputs)
+    return weights, inputs, box_bytes(burst, bits.output_bits, (g.n, g.oh, g.ow, g.groups * g.oc), dram.outputs)
 
 
 @njit
-def loads(order: int, spatial: int, channel: int, group_tiles: int, steps: int) -> Any:
-    """(weight loads, activation loads) of a layer in so many tiles."""
-    computes = spatial * channel * steps
-    if steps > 1:
-        return computes, computes
-    if order == WEIGHTS_OUTER:
-        return channel, group_tiles if spatial == 1 else computes
-    return 1 if channel == 1 else computes, spatial * group_tiles
+def _port(machine: Machine, bursts: Bursts, size: float, commands: float) -> float:
+    """Cycles of one transfer at the port: its bytes, or the mean of its commands."""
+    return float(transfer_cycles(machine.dma, 1, size, commands + size / bursts.size * bursts.each))
+
+
+@njit
+def _moves(machine: Machine, dram: DramSide, tile: Loops, rows: int, columns: int, held: Footprint) -> Moves:
+    """What one load and one store of a tile move."""
+    weights, inputs, outputs = float(held.weights), float(held.inputs), float(held.outputs)
+    if dram.bursts.size > 1:
+        weights, inputs, outputs = _bus(machine, dram, tile, rows, columns, held)
+    elif dram.coded > 0:
+        weights = np.ceil(weights * dram.coded)
+    weight_cycles = input_cycles = output_cycles = 0.0
+    if dram.weights_kept:
+        weights = 0.0
+    else:
+        weight_cycles = _port(machine, dram.bursts, weights, dram.bursts.read)
+    if dram.inputs_kept:
+        inputs = 0.0
+    else:
+        loaded = _port(machine, dram.bursts, inputs, dram.bursts.read)
+        input_cycles = float(fill_cycles(machine.im2col, loaded, inputs, float(held.held)))
+    if dram.outputs_kept:
+        outputs = 0.0
+    elif outputs > 0:
+        output_cycles = _port(machine, dram.bursts, outputs, dram.bursts.write)
+    return Moves(weights, inputs, outputs, weight_cycles, input_cycles, output_cycles)
+
+
+@njit
+def _cycles(machine: Machine, nest: Nest, moves: Moves, cost: TileCost) -> float:
+    """The longest of the DRAM port, the array, and the round trip of a buffer slot (load, latency, compute, free again), plus the
+    first load, which nothing hides; where one queue moves everything, the first load, the work and the store of each tile of the
+    output in turn."""
+    moved, stores = moves.weight_cycles + moves.input_cycles, nest.spatial * nest.channels
+    load = moved + machine.dma.latency_cycles + cost.latency
+    stored = stores * moves.output_cycles
+    loads = nest.weight_loads * moves.weight_cycles + nest.input_loads * moves.input_cycles
+    depth = min(machine.depth.weights, machine.depth.activations)
+    trips = max(nest.weight_loads, nest.input_loads) * (load + cost.cycles) // depth
+    if machine.dma.queues == 1 and moves.input_cycles > 0 and stored > 0:
+        first = load if nest.steps > 1 else load - moved + loads / stores
+        beside = max(float(nest.steps) * cost.cycles, max((nest.steps - 1) * moved, trips / stores))
+        return stores * (first + beside) + stored
+    return max(loads + stored, max(float(nest.computes) * cost.cycles, trips)) + load
 
 
 @njit
 def best_tiling(
-    array: Any,
-    machine: Any,
-    shape: Any,
-    tensors: Any,
-    pixels: Any,
-    taps: Any,
-    channels: Any,
-    rows: Any,
-    columns: Any,
-    slack: float,
+    machine: Machine, dram: DramSide, layer: Loops, candidates: Candidates, slack: float
 ) -> tuple[int, float, float]:
     """(index, DRAM bytes, array cycles) of the best tiling; the index is NOTHING_FITS where none fits.
 
-    The index is ``(order * pixels + pixel) * taps + tap) * channels + channel``.
-    ``shape`` = (n, oh, ow, oc per group, ic per group, kh, kw, groups); ``tensors`` (3, 3): the inner three sizes of weights, inputs
-    and outputs as they stand in DRAM; ``pixels`` (P, 3): oh, ow, n; ``taps`` (T, 2): kh, kw;
-    ``channels`` (C, 3): oc, ic, groups; ``rows``, ``columns`` (P, T): extents of the input under a tile. Every tile is taken at
-    full size. Cycles are the longest of the DRAM port, the array, and the round trip of a buffer slot (load, latency, compute,
-    free again), plus the first load, which nothing hides; where one queue moves everything, the first load, the work and the store
-    of each tile of the output in turn. Padding that im2col leaves out of a fetch is taken to be fetched.
-    Of the tilings within ``slack`` (a fraction) of the fewest cycles, the one of least traffic, then array cycles, then tiles.
-    Where the weights are kept from part to part of a layer only tilings with all of them in one tile count, which cost the port
-    nothing.
+    The index is ``(order * pixels + pixel) * taps + tap) * channels + channel``. Every tile is taken at full size; padding that im2col
+    leaves out of a fetch is taken to be fetched. Of the tilings within ``slack`` (a fraction) of the fewest cycles, the one of least
+    traffic, then array cycles, then tiles. Where the weights are kept from part to part of a layer only tilings with all of them in
+    one tile count, which cost the port nothing.
     """
+    pixels, taps, channels = candidates.pixels, candidates.taps, candidates.channels
     combinations = len(pixels) * len(taps) * len(channels)
     cycles = np.full(ORDERS * combinations, np.inf)
     traffic, work, tiles = np.empty_like(cycles), np.empty_like(cycles), np.empty_like(cycles)
     at = -1
     for p in range(len(pixels)):
-        oh, ow, n = pixels[p, 0], pixels[p, 1], pixels[p, 2]
-        spatial = parts(shape[0], n) * parts(shape[1], oh) * parts(shape[2], ow)
         for t in range(len(taps)):
-            kh, kw = taps[t, 0], taps[t, 1]
-            tap_steps, area = parts(shape[5], kh) * parts(shape[6], kw), n * rows[p, t] * columns[p, t]
+            rows, columns = candidates.rows[p, t], candidates.columns[p, t]
             for c in range(len(channels)):
                 at += 1
-                oc, ic, groups = channels[c, 0], channels[c, 1], channels[c, 2]
-                weight_tile = _packed(groups * oc * kh * kw * ic, machine[WEIGHT_BITS])
-                input_tile = held = _packed(area * groups * ic, machine[ACTIVATION_BITS])
-                if machine[IM2COL] != IMPLICIT:
-                    held = _packed(n * oh * ow * kh * kw * groups * ic, machine[ACTIVATION_BITS])
-                if machine[IM2COL] == IN_DRAM:
-                    input_tile = held
-                outputs = n * oh * ow * groups * oc
-                output_tile = _packed(outputs, machine[OUTPUT_BITS])
-                if (
-                    weight_tile > machine[WEIGHT_CAPACITY]
-                    or held > machine[ACTIVATION_CAPACITY]
-                    or outputs * machine[WORDS] > machine[ACCUMULATOR_CAPACITY]
-                    or output_tile > machine[OUTPUT_CAPACITY]
-                ):
+                tile = tile_at(pixels[p], taps[t], channels[c])
+                held = footprint(machine.operands, machine.im2col, tile, tile.n * rows * columns)
+                if not fits(machine.capacity, held):
                     continue
-                group_tiles = parts(shape[7], groups)
-                channel = group_tiles * parts(shape[3], oc)
-                steps = tap_steps * parts(shape[4], ic)
-                stores, computes = spatial * channel, spatial * channel * steps
-                if machine[WEIGHTS_KEPT] and channel * steps > 1:
+                nest = nest_of(0, layer, tile)
+                if dram.weights_kept and nest.channels * nest.steps > 1:
                     continue
-                cost = tile_cost(array, n * oh * ow, kh * kw * ic, oc, groups, False)
-                compute = cost[0]
-                if machine[BURST] > 1:
-                    weight_tile, input_tile, output_tile = _bus(
-                        machine,
-                        tensors,
-                        (n, oh, ow, rows[p, t], columns[p, t]),
-                        (kh, kw),
-                        (groups, oc, ic),
-                        weight_tile,
-                    )
-                elif machine[CODED] > 0:
-                    weight_tile = np.ceil(weight_tile * machine[CODED])
-                weight_cycles, input_cycles = 0.0, 0.0
-                if machine[WEIGHTS_KEPT]:
-                    weight_tile = 0.0
-                else:
-                    weight_cycles = _port(machine, weight_tile, machine[READ_CLOCKS])
-                if machine[INPUTS_KEPT]:
-                    input_tile = 0.0
-                else:
-                    input_cycles = _port(machine, input_tile, machine[READ_CLOCKS])
-                    if held > input_tile and machine[FILL_WIDTH]:
-                        input_cycles = max(input_cycles, np.ceil(held / machine[FILL_WIDTH]))
-                if machine[OUTPUTS_KEPT]:
-                    output_tile = 0.0
-                output_cycles = stores * _port(machine, output_tile, machine[WRITE_CLOCKS]) if output_tile else 0.0
-                in_turn = machine[QUEUES] == 1 and input_cycles > 0 and output_cycles > 0
-                load = weight_cycles + input_cycles + machine[LATENCY] + cost[5]
+                size = Tile(tile.n * tile.oh * tile.ow, tile.kh * tile.kw * tile.ic, tile.oc, tile.groups, False)
+                cost = tile_cost(machine.array, size)
+                moves = _moves(machine, dram, tile, rows, columns, held)
+                # Both loop orders make the same tiles: only how often operands are loaded differs.
                 for order in range(ORDERS):
-                    weight_loads, input_loads = loads(order, spatial, channel, group_tiles, steps)
-                    port = weight_loads * weight_cycles + input_loads * input_cycles + output_cycles
-                    trips = max(weight_loads, input_loads) * (load + compute) // machine[DEPTH]
-                    i = order * combinations + at
-                    cycles[i] = max(port, max(float(computes) * compute, trips)) + load
-                    if in_turn:
-                        moved = weight_cycles + input_cycles
-                        first = load if steps > 1 else load - moved + (port - output_cycles) / stores
-                        beside = max(float(steps) * compute, max((steps - 1) * moved, trips / stores))
-                        cycles[i] = stores * (first + beside) + output_cycles
-                    traffic[i] = weight_loads * weight_tile + input_loads * input_tile + stores * output_tile
-                    work[i], tiles[i] = float(computes) * compute, computes
+                    nest, i = nest_of(order, layer, tile), order * combinations + at
+                    cycles[i] = _cycles(machine, nest, moves, cost)
+                    loaded = nest.weight_loads * moves.weights + nest.input_loads * moves.inputs
+                    traffic[i] = loaded + nest.spatial * nest.channels * moves.outputs
+                    work[i], tiles[i] = float(nest.computes) * cost.cycles, nest.computes
     best = _least(cycles, traffic, work, tiles, slack)
     return best, traffic[best], work[best]
+
+
+@njit
+def tile_at(pixels: Any, taps: Any, channels: Any) -> Loops:
+    """The tile of one candidate of each kind."""
+    return Loops(pixels[2], pixels[0], pixels[1], channels[0], channels[1], taps[0], taps[1], channels[2])
+
+
+@njit
+def smallest(machine: Machine, candidates: Candidates) -> Any:
+    """The least that any candidate asks of each memory, int64 (weights, activations, accumulators, outputs)."""
+    least = np.full(4, 2**62, dtype=np.int64)
+    for p in range(len(candidates.pixels)):
+        for t in range(len(candidates.taps)):
+            for c in range(len(candidates.channels)):
+                tile = tile_at(candidates.pixels[p], candidates.taps[t], candidates.channels[c])
+                area = tile.n * candidates.rows[p, t] * candidates.columns[p, t]
+                held = footprint(machine.operands, machine.im2col, tile, area)
+                for k, size in enumerate((held.weights, held.held, held.sums, held.outputs)):
+                    least[k] = min(least[k], size)
+    return least
 
 
 @njit

@@ -9,8 +9,8 @@ from __future__ import annotations
 from accelsim.arch import Arch
 from accelsim.errors import MappingError
 from accelsim.graph import Graph, Layer, MacLayer, Reshape, VectorLayer
-from accelsim.hardware import accumulator_words, coded_share, operand_bits
-from accelsim.mapper.mac_tiling import Kept, Tiling, best_mac_mapping
+from accelsim.hardware import coded_share, operand_bits
+from accelsim.mapper.mac_tiling import OnChip, Tiling, best_mac_mapping
 from accelsim.mapper.pairs import in_bands
 from accelsim.mapper.vector_tiling import vector_mapping
 from accelsim.program import Mapping, likely_kept, mac_shares
@@ -23,7 +23,7 @@ def map_graph(graph: Graph, *, arch: Arch) -> tuple[Mapping | None, ...]:
     mappings: list[Mapping | None] = []
     for layer in graph.layers:
         if isinstance(layer, MacLayer):
-            stays = Kept(layer.inputs[0] in kept, layer.output in kept)
+            stays = OnChip(layer.inputs[0] in kept, layer.output in kept)
             coded = coded_share(layer, arch)
             key = (layer.geometry, operand_bits(layer, graph), stays, coded)
             if key not in known:
@@ -39,7 +39,7 @@ def map_layer(layer: Layer, *, graph: Graph, arch: Arch) -> Mapping | None:
     if isinstance(layer, Reshape):
         return None
     if isinstance(layer, MacLayer):
-        return _map_mac(layer, graph, Kept(False, False), coded_share(layer, arch), arch).mapping
+        return _map_mac(layer, graph, OnChip(False, False), coded_share(layer, arch), arch).mapping
     if isinstance(layer, VectorLayer):
         widths = [graph.tensors[name].format.bits for name in layer.inputs]
         return vector_mapping(layer, input_bits=widths, output_bits=graph.tensors[layer.output].format.bits, arch=arch)
@@ -48,9 +48,8 @@ def map_layer(layer: Layer, *, graph: Graph, arch: Arch) -> Mapping | None:
     )
 
 
-def _map_mac(layer: MacLayer, graph: Graph, kept: Kept, coded: float, arch: Arch) -> Tiling:
+def _map_mac(layer: MacLayer, graph: Graph, kept: OnChip, coded: float, arch: Arch) -> Tiling:
     bits = operand_bits(layer, graph)
-    words = accumulator_words(bits.activation, arch)
     shares = mac_shares(layer.geometry, bits=bits, arch=arch)
     largest = shares[0].geometry
     return best_mac_mapping(
@@ -59,7 +58,6 @@ def _map_mac(layer: MacLayer, graph: Graph, kept: Kept, coded: float, arch: Arch
         whole=layer.geometry,
         bits=bits,
         kept=kept,
-        words=words,
         arch=arch,
         shares=len(shares),
         coded=coded,

@@ -12,16 +12,19 @@ from accelsim.errors import MappingError
 from accelsim.graph import Graph, Layer, MacGeometry, MacLayer, VectorLayer
 from accelsim.hardware import (
     Memory,
-    accumulator_words,
     ceil_div,
     coded_share,
     depth,
+    dma_of,
     operand_bits,
     packed_bytes,
     slot_capacity,
     slots,
+    transfer_cycles,
+    unit_cycles,
+    vector_of,
 )
-from accelsim.mapper.mac_tiling import CYCLE_SLACK, Kept, Tiling, best_mac_mapping
+from accelsim.mapper.mac_tiling import CYCLE_SLACK, OnChip, Tiling, best_mac_mapping
 from accelsim.program import (
     Fused,
     MacShare,
@@ -30,7 +33,7 @@ from accelsim.program import (
     first_fit,
     fuse,
     in_whole_bytes,
-    lives,
+    lifetimes,
     obstacle,
     row_axis,
     shared_memory,
@@ -52,7 +55,7 @@ class Load(NamedTuple):
 
     def cycles(self, arch: Arch) -> float:
         """Of the busiest part."""
-        return max(self.array, self.vector, self.traffic * arch.clock_hz / arch.dram.bandwidth_bytes_per_s)
+        return max(self.array, self.vector, float(transfer_cycles(dma_of(arch), 0, self.traffic, 0)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,14 +74,14 @@ def in_bands(graph: Graph, mappings: Sequence[Mapping | None], *, arch: Arch) ->
     all of which still are, and by an estimate no more cycles are needed, give or take CYCLE_SLACK.
     """
     placement = Placement(graph, arch)
-    candidates = [_candidate(graph, mappings, reader, placement, arch) for reader in range(len(graph.layers))]
+    candidates = [_candidate(graph, mappings, consumer, placement, arch) for consumer in range(len(graph.layers))]
     chosen: list[Candidate] = []
     for candidate in _best_disjoint(candidates):
         if placement.allows([c.pair for c in (*chosen, candidate)]):
             chosen.append(candidate)
     made = list(mappings)
     for candidate in chosen:
-        made[candidate.pair.maker], made[candidate.pair.reader] = candidate.mappings
+        made[candidate.pair.producer], made[candidate.pair.consumer] = candidate.mappings
     return tuple(made)
 
 
@@ -87,7 +90,7 @@ class Placement:
 
     def __init__(self, graph: Graph, arch: Arch) -> None:
         self._graph, self._capacity = graph, slot_capacity(Memory.RESIDENT, arch)
-        self._kept = set(first_fit(lives(graph), self._capacity))
+        self._kept = set(first_fit(lifetimes(graph), self._capacity))
         self._home = shared_memory(graph)
 
     def keeps(self, tensor: str) -> bool:
@@ -99,11 +102,11 @@ class Placement:
         taken = windows(self._graph, pairs, self._capacity)
         if any(offset < 0 for _, offset in taken):
             return False
-        return self._kept <= set(first_fit(lives(self._graph, pairs), self._capacity, taken))
+        return self._kept <= set(first_fit(lifetimes(self._graph, pairs), self._capacity, taken))
 
 
 def _best_disjoint(candidates: Sequence[Candidate | None]) -> list[Candidate]:
-    """Of the candidates, one per reader, those that save most where no layer is in two pairs (dynamic programming)."""
+    """Of the candidates, one per consumer, those that save most where no layer is in two pairs (dynamic programming)."""
     best: list[tuple[float, list[Candidate]]] = [(0.0, []), (0.0, [])]
     for candidate in candidates:
         with_it = best[-2][0] + (candidate.saved if candidate else 0.0)
@@ -115,19 +118,19 @@ def _best_disjoint(candidates: Sequence[Candidate | None]) -> list[Candidate]:
 
 
 def _candidate(
-    graph: Graph, mappings: Sequence[Mapping | None], reader: int, placement: Placement, arch: Arch
+    graph: Graph, mappings: Sequence[Mapping | None], consumer: int, placement: Placement, arch: Arch
 ) -> Candidate | None:
-    """Layer ``reader`` fused with the one before it in the largest bands that fit; None where that gains nothing."""
-    if obstacle(graph, reader) is not None or placement.keeps(graph.layers[reader - 1].output):
+    """Layer ``consumer`` fused with the one before it in the largest bands that fit; None where that gains nothing."""
+    if obstacle(graph, consumer) is not None or placement.keeps(graph.layers[consumer - 1].output):
         return None
-    pair = _largest(graph, reader, placement)
+    pair = _largest(graph, consumer, placement)
     if pair is None:
         return None
     estimate = _Estimate(graph, placement, arch, pair)
     apart = estimate.apart()
     best: Candidate | None = None
     for weights_stay in (True, False):
-        tried = estimate.together((mappings[pair.maker], mappings[pair.reader]), weights_stay=weights_stay)
+        tried = estimate.together((mappings[pair.producer], mappings[pair.consumer]), weights_stay=weights_stay)
         if tried is None:
             continue
         made, load = tried
@@ -138,15 +141,15 @@ def _candidate(
     return best
 
 
-def _largest(graph: Graph, reader: int, placement: Placement) -> Fused | None:
+def _largest(graph: Graph, consumer: int, placement: Placement) -> Fused | None:
     """The pair in the fewest bands, of equal height but for the last, whose window finds room."""
-    view = graph.layers[reader].output_shape
+    view = graph.layers[consumer].output_shape
     rows = view[row_axis(view)]
     for bands in range(2, rows + 1):
         band = ceil_div(rows, bands)
         if band == ceil_div(rows, bands - 1):
             continue
-        pair = fuse(graph, reader, band)
+        pair = fuse(graph, consumer, band)
         if placement.allows([pair]):
             return pair
     return None
@@ -163,7 +166,7 @@ class _Estimate:
 
     def apart(self) -> list[Load]:
         """Of each layer by itself."""
-        return [self._whole(self.graph.layers[index]) for index in (self.pair.maker, self.pair.reader)]
+        return [self._whole(self.graph.layers[index]) for index in (self.pair.producer, self.pair.consumer)]
 
     def _whole(self, layer: Layer) -> Load:
         if not isinstance(layer, MacLayer):
@@ -180,23 +183,23 @@ class _Estimate:
         """
         made, loads = [], []
         try:
-            for index, mapping in zip((self.pair.maker, self.pair.reader), mappings, strict=True):
+            for index, mapping in zip((self.pair.producer, self.pair.consumer), mappings, strict=True):
                 assert mapping is not None
                 tiled, load = self._in_bands(index, mapping, weights_stay)
                 made.append(tiled)
                 loads.append(load)
         except MappingError:
             return None
-        maker, reader = made
-        if not in_whole_bytes(self.graph, self.pair.tensor, maker):
+        producer, consumer = made
+        if not in_whole_bytes(self.graph, self.pair.tensor, producer):
             return None
-        return (maker, replace(reader, band=self.pair.computed[0])), loads[0] + loads[1]
+        return (producer, replace(consumer, band=self.pair.computed[0])), loads[0] + loads[1]
 
     def _in_bands(self, index: int, mapping: Mapping, weights_stay: bool) -> tuple[Mapping, Load]:
         layer = self.graph.layers[index]
         if not isinstance(layer, MacLayer):
             return mapping, self._vector(layer, fused=True)
-        heights = [band[index - self.pair.maker] for band in self.pair.bands()]
+        heights = [band[index - self.pair.producer] for band in self.pair.bands()]
         tallest = max(heights, key=lambda rows: rows[1] - rows[0])
         share = band_share(layer, self.pair.axis, tallest)
         assert isinstance(share, MacShare)
@@ -208,7 +211,7 @@ class _Estimate:
 
     def _weight_loads(self) -> int:
         """How often a layer's only tile of weights is loaded; MappingError where it does not stay."""
-        macs = sum(isinstance(self.graph.layers[i], MacLayer) for i in (self.pair.maker, self.pair.reader))
+        macs = sum(isinstance(self.graph.layers[i], MacLayer) for i in (self.pair.producer, self.pair.consumer))
         available = slots(Memory.WEIGHTS, self.arch)
         if available < macs or depth(Memory.WEIGHTS, self.arch) < available:
             raise MappingError("the weights of a pair of layers do not stay in the weight buffer")
@@ -221,15 +224,13 @@ class _Estimate:
             self.placement.keeps(name) or (inside and name == self.pair.tensor)
             for name in (layer.inputs[0], layer.output)
         )
-        words = accumulator_words(bits.activation, self.arch)
-        kept = Kept(inputs, output, weights_stay)
+        kept = OnChip(inputs, output, weights_stay)
         return best_mac_mapping(
             layer.name,
             geometry,
             whole=layer.geometry,
             bits=bits,
             kept=kept,
-            words=words,
             arch=self.arch,
             coded=coded_share(layer, self.arch),
         )
@@ -242,4 +243,4 @@ class _Estimate:
             for name in (*layer.inputs, layer.output)
             if not self.placement.keeps(name) and not (fused and name == self.pair.tensor)
         ]
-        return Load(0, work / self.arch.vector.lanes, sum(moved))
+        return Load(0, float(unit_cycles(vector_of(self.arch), work, 0)), sum(moved))

@@ -3,38 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from accelsim.arch import Arch
 from accelsim.builder import build_program
-from accelsim.energy import STATIONARY, EnergyTable, action_energies, count_actions, idle_energy, layer_energy, table_of
+from accelsim.energy import EnergyTable, action_energies, count_actions, idle_energy, layer_energy, table_of
 from accelsim.errors import MappingError
 from accelsim.graph import Graph, HostPort, MacGeometry, MacLayer
 from accelsim.hardware import (
     DRAM,
     IMPLICIT,
-    MODES,
-    Memory,
+    Loops,
+    Machine,
     OperandBits,
     accumulator_words,
-    array_record,
-    depth,
-    dram_latency_cycles,
+    loops_of,
+    machine_of,
     operand_bits,
-    slot_capacity,
 )
 from accelsim.mapper.greedy import map_layer
-from accelsim.mapper.mac_tiling import Kept
+from accelsim.mapper.mac_tiling import OnChip
 from accelsim.mapper.space import Integers, space_of
 from accelsim.program import LOOP_ORDERS, MacMapping, Mapping, likely_kept, mac_shares
 from accelsim.timing import schedule
 
+if TYPE_CHECKING:
+    from accelsim.mapper._bounds import Case, Energies
+
 Objective = Literal["cycles", "energy", "edp"]
 OBJECTIVES: tuple[Objective, ...] = ("cycles", "energy", "edp")
-THROUGH_DRAM = Kept(inputs=False, outputs=False)
+THROUGH_DRAM = OnChip(inputs=False, outputs=False)
 FINALISTS = 512
 """Tilings of least bound that are kept; the search is proved to have found the best unless all of them had to be scheduled."""
 
@@ -69,7 +69,7 @@ def search_mapping(
     arch: Arch,
     objective: Objective = "cycles",
     table: EnergyTable | None = None,
-    kept: Kept = THROUGH_DRAM,
+    kept: OnChip = THROUGH_DRAM,
 ) -> Found:
     """The tiling of ``layer`` with the least ``objective``; MappingError where none fits.
 
@@ -79,18 +79,14 @@ def search_mapping(
     of narrow operands); those of least bound are scheduled in turn until the next bound is no better than the best schedule. Where
     FINALISTS of them do not get there, the greedy mapper's choice is scheduled as well.
     """
-    from accelsim.mapper._bounds import LIMITS, search
+    from accelsim.mapper._bounds import Tiles, search
 
     energies = table or table_of(arch)
-    bits = operand_bits(layer, graph)
     space = space_of(*shares_of(layer, graph, arch), gathered=arch.activation_buffer.im2col == DRAM)
     values, best = np.full(FINALISTS, np.inf), np.zeros((FINALISTS, 10), dtype=np.int64)
-    limits = _limits(layer, bits, arch, kept)
-    assert len(limits) == LIMITS
-    visited, fitting = search(
-        array_of(bits, arch), limits, _energies(layer, graph, arch, energies), _shape(layer, graph, arch), space.pixels,
-        space.taps, space.channels, space.rows, space.columns, OBJECTIVES.index(objective), values, best,
-    )  # fmt: skip
+    tiles = Tiles(space.pixels, space.taps, space.channels, space.rows, space.columns)
+    problem = problem_of(layer, graph, arch, energies, kept)
+    visited, fitting = search(*problem, tiles, OBJECTIVES.index(objective), values, best)
     if not fitting:
         map_layer(layer, graph=graph, arch=arch)  # which tells what is too small
         raise MappingError(f"layer {layer.name!r}: no tile fits all buffers at once", layer=layer.name)
@@ -118,7 +114,7 @@ def search_mapping(
 
 
 def _no_worse_than_greedy(
-    found: Found, layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable, kept: Kept
+    found: Found, layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable, kept: OnChip
 ) -> Found:
     """``found``, or what the greedy mapper chooses where that is better: bounds far below the schedules rank tilings badly."""
     mapping = map_layer(layer, graph=graph, arch=arch)
@@ -155,7 +151,7 @@ def search_layers(
         if not isinstance(layer, MacLayer):
             mappings.append(map_layer(layer, graph=graph, arch=arch))
             continue
-        kept = Kept(layer.inputs[0] in stay and layer.inputs[0] not in layer.inputs[1:], layer.output in stay)
+        kept = OnChip(layer.inputs[0] in stay and layer.inputs[0] not in layer.inputs[1:], layer.output in stay)
         key = (layer.geometry, operand_bits(layer, graph), kept, layer.name if _coded(layer, arch) else "")
         if key not in known:
             known[key] = search_mapping(layer, graph=graph, arch=arch, objective=objective, table=table, kept=kept)
@@ -164,38 +160,39 @@ def search_layers(
     return tuple(mappings), found
 
 
-def array_of(bits: OperandBits, arch: Arch) -> Integers:
-    """The array as the kernel reads it, for operands of ``bits``."""
-    widths = bits.weight, bits.activation
-    return array_record(arch, bits=widths, passes=arch.array.passes(*widths), products=arch.array.products(*widths))
-
-
 def shares_of(layer: MacLayer, graph: Graph, arch: Arch) -> list[MacGeometry]:
     """What each core computes of ``layer``, largest first."""
     return [share.geometry for share in mac_shares(layer.geometry, bits=operand_bits(layer, graph), arch=arch)]
 
 
-def _limits(layer: MacLayer, bits: OperandBits, arch: Arch, kept: Kept = THROUGH_DRAM) -> Integers:
-    memories = Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS
-    capacities = [slot_capacity(memory, arch) for memory in memories]
-    single = [depth(memory, arch) == 1 for memory in memories]
-    words = accumulator_words(bits.activation, arch)
-    port = [arch.dma.setup_cycles, arch.clock_hz, arch.dram.bandwidth_bytes_per_s, dram_latency_cycles(arch)]
-    matrix, width = arch.activation_buffer.im2col, arch.activation_buffer.bytes_per_cycle
+def problem_of(
+    layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable, kept: OnChip = THROUGH_DRAM
+) -> tuple[Machine, Case, Energies, Loops]:
+    """What the kernel of the search bounds tilings by: of the layer, or of the smallest share of it where there are several cores."""
+    bits = operand_bits(layer, graph)
+    case, energies = _case(layer, bits, arch, kept), _energies(layer, graph, arch, table)
+    return machine_of(bits, arch), case, energies, loops_of(shares_of(layer, graph, arch)[-1])
+
+
+def _case(layer: MacLayer, bits: OperandBits, arch: Arch, kept: OnChip) -> Case:
+    """What the bounds know of ``layer`` beside its loops."""
+    from accelsim.mapper._bounds import Case
+
+    buffer, coded, g = arch.activation_buffer, _coded(layer, arch), layer.geometry
     as_bound = arch.output_buffer.bytes_per_cycle is None and arch.dram.bytes_per_burst == 1
-    coded = _coded(layer, arch)
-    as_bound = as_bound and (matrix == IMPLICIT or width is None) and not coded
-    g = layer.geometry
-    shares = mac_shares(layer.geometry, bits=bits, arch=arch)
-    return np.array(
-        [
-            *capacities, bits.weight, bits.activation, bits.output, words, *port, arch.requantizer.lanes, as_bound,
-            shares[-1].geometry.ic, *single, len(shares), MODES.index(matrix), arch.dma.queues,
-            8 * arch.dram.bytes_per_burst, g.ic, g.oc, _nonzero(layer, bits, arch) if coded else -1,
-            kept.inputs, kept.outputs, width or 0,
-        ],
-        dtype=np.int64,
-    )  # fmt: skip
+    as_bound = as_bound and (buffer.im2col == IMPLICIT or buffer.bytes_per_cycle is None) and not coded
+    shares = mac_shares(g, bits=bits, arch=arch)
+    return Case(
+        as_bound=as_bound,
+        shares=len(shares),
+        input_channels=shares[-1].geometry.ic,
+        tensor_inputs=g.ic,
+        tensor_outputs=g.oc,
+        burst=8 * arch.dram.bytes_per_burst,
+        nonzero=_nonzero(layer, bits, arch) if coded else -1,
+        inputs_kept=kept.inputs,
+        outputs_kept=kept.outputs,
+    )
 
 
 def _coded(layer: MacLayer, arch: Arch) -> bool:
@@ -211,41 +208,30 @@ def _nonzero(layer: MacLayer, bits: OperandBits, arch: Arch) -> int:
     return int(min(counts))
 
 
-def _energies(layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable) -> NDArray[np.float64]:
-    """Picojoules: of what no tiling changes, then per weight read, activation read, accumulator write, byte of weights, of
-    activations, of outputs in their buffers, byte read from DRAM, byte written there, byte recalled, byte kept, and cycle.
+def _energies(layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable) -> Energies:
+    """Picojoules per action, all but what is fixed and the cycle as often as there are shares, of which the kernel sees the smallest."""
+    from accelsim.mapper._bounds import Energies
 
-    All but the first and the last as often as there are shares, of which the kernel sees the smallest.
-    """
     pj = action_energies(layer, graph=graph, arch=arch, table=table)
     bits, words = operand_bits(layer, graph), accumulator_words(graph.tensors[layer.inputs[0]].format.bits, arch)
-    outputs = int(np.prod(layer.output_shape))
     load_weights, load_inputs = (
-        pj["array_load"] if STATIONARY[arch.array.dataflow] == operand else 0.0 for operand in ("weights", "inputs")
+        pj["array_load"] if arch.array.flow.stationary == operand else 0.0 for operand in ("weights", "inputs")
     )
-    per_share = np.array(
-        [
-            bits.weight * (pj["weight_buffer_read"] + load_weights),
-            bits.activation * (pj["activation_buffer_read"] + load_inputs),
-            words * (pj["accumulator_read"] + pj["accumulator_write"]),
-            8 * pj["weight_buffer_write"],
-            8 * pj["activation_buffer_write"],
-            8 * (pj["output_buffer_write"] + pj["output_buffer_read"]),
-            8 * (pj["dram_read"] + pj["dma_transfer"]),
-            8 * (pj["dram_write"] + pj["dma_transfer"]),
-            8 * pj["activation_buffer_read"],
-            8 * pj["activation_buffer_write"],
-        ]
+    shares = len(shares_of(layer, graph, arch))
+    return Energies(
+        fixed=layer.macs * pj["array_mac"] + int(np.prod(layer.output_shape)) * pj["requantizer_requant"],
+        weight_read=shares * (bits.weight * (pj["weight_buffer_read"] + load_weights)),
+        activation_read=shares * (bits.activation * (pj["activation_buffer_read"] + load_inputs)),
+        accumulator_write=shares * (words * (pj["accumulator_read"] + pj["accumulator_write"])),
+        weight_byte=shares * (8 * pj["weight_buffer_write"]),
+        activation_byte=shares * (8 * pj["activation_buffer_write"]),
+        output_byte=shares * (8 * (pj["output_buffer_write"] + pj["output_buffer_read"])),
+        dram_read_byte=shares * (8 * (pj["dram_read"] + pj["dma_transfer"])),
+        dram_write_byte=shares * (8 * (pj["dram_write"] + pj["dma_transfer"])),
+        recalled_byte=shares * (8 * pj["activation_buffer_read"]),
+        kept_byte=shares * (8 * pj["activation_buffer_write"]),
+        cycle=idle_energy(arch, table),
     )
-    fixed = layer.macs * pj["array_mac"] + outputs * pj["requantizer_requant"]
-    shared = len(shares_of(layer, graph, arch)) * per_share
-    return np.array([fixed, *shared, idle_energy(arch, table)])
-
-
-def _shape(layer: MacLayer, graph: Graph, arch: Arch) -> Integers:
-    """The layer, or the smallest share of it where there are several cores."""
-    g = shares_of(layer, graph, arch)[-1]
-    return np.array([g.n, g.oh, g.ow, g.oc_per_group, g.ic_per_group, g.kh, g.kw, g.groups], dtype=np.int64)
 
 
 def _mapping(row: Integers) -> MacMapping:
@@ -264,7 +250,7 @@ def _alone(layer: MacLayer, graph: Graph) -> Graph:
 
 
 def _scheduled(
-    alone: Graph, mapping: MacMapping, arch: Arch, table: EnergyTable, kept: Kept = THROUGH_DRAM
+    alone: Graph, mapping: MacMapping, arch: Arch, table: EnergyTable, kept: OnChip = THROUGH_DRAM
 ) -> tuple[int, float]:
     (layer,) = alone.layers
     on_chip = [name for name, stays in ((layer.inputs[0], kept.inputs), (layer.output, kept.outputs)) if stays]

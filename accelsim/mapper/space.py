@@ -88,12 +88,8 @@ def _fetched(g: MacGeometry, axis: str, outs: Integers, taps: Integers) -> Integ
 
 def _rows_under(g: MacGeometry, axis: str, outs: Integers, taps: Integers, tile: int, tap: int) -> Integers:
     """Input rows that each tile of outputs and taps reads, clipped to the image, shape (outs, taps)."""
-    out, kernel, size = (g.oh, g.kh, g.ih) if axis == "h" else (g.ow, g.kw, g.iw)
-    stride, dilation = getattr(g, f"stride_{axis}"), getattr(g, f"dilation_{axis}")
-    pad, upsample = (g.pad_top if axis == "h" else g.pad_left), getattr(g, f"upsample_{axis}")
-    last_out, last_tap = np.minimum(outs + tile, out) - 1, np.minimum(taps + tap, kernel) - 1
-    lo = ceil_div(outs[:, None] * stride - pad + taps[None, :] * dilation, upsample)
-    hi = (last_out[:, None] * stride - pad + last_tap[None, :] * dilation) // upsample + 1
-    lo, hi = np.clip(lo, 0, size), np.clip(hi, 0, size)
-    rows: Integers = np.maximum(hi - lo, 0)
+    under = g.axis(axis)
+    last_outs, last_taps = np.minimum(outs + tile, under.out), np.minimum(taps + tap, under.taps)
+    lo, hi = under.rows_under((outs[:, None], last_outs[:, None]), (taps, last_taps))
+    rows: Integers = hi - lo
     return rows

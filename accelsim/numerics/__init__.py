@@ -1,7 +1,6 @@
 """What an n-bit integer is: formats, rounding, overflow and requantization; every rule has a pure-``int`` twin.
 
-The compiled scalars ``saturating_rounding_doubling_high_mul``, ``rounding_divide_by_pot`` and
-``multiply_by_quantized_multiplier`` are importable from here as well; asking for one imports numba.
+Compiled functions that others call by name (``_COMPILED``) are importable from here as well; asking for one imports numba.
 """
 
 from __future__ import annotations
@@ -10,9 +9,12 @@ from typing import Any
 
 from accelsim.numerics.intformat import BIPOLAR, INT4, INT8, INT16, INT32, INT64, UINT8, IntFormat
 from accelsim.numerics.overflow import Overflow, fit, fit_array, lowest
-from accelsim.numerics.requant import Requant, Requantization, multiply, requantize, requantize_int
-from accelsim.numerics.rounding import Rounding, round_divide, round_divide_array, round_shift, round_shift_array
-from accelsim.numerics.schemes import ALIAS_REASONS, ALIASES, SCHEMES, Family, RequantScheme, scheme_named
+from accelsim.numerics.requant import Requant, Requantization, multiply, requantize, requantize_int, shift_form
+from accelsim.numerics.rounding import Rounding, round_divide, round_shift
+from accelsim.numerics.rounding_arrays import round_divide_array, round_shift_array
+from accelsim.numerics.scheme_facts import Encoder, Family, Folding, RequantScheme
+from accelsim.numerics.schemes import ALIAS_REASONS, ALIASES, SCHEMES, scheme_named
+from accelsim.numerics.shift_form import ShiftForm
 from accelsim.numerics.thresholds import NEVER, Thresholds
 from accelsim.numerics.twins import mbqm_int, rdbpot_int, reduced_multiplier16, srdhm_int
 
@@ -46,13 +48,16 @@ __all__ = [
     "NEVER",
     "SCHEMES",
     "UINT8",
+    "Encoder",
     "Family",
+    "Folding",
     "IntFormat",
     "Overflow",
     "Requant",
     "RequantScheme",
     "Requantization",
     "Rounding",
+    "ShiftForm",
     "Thresholds",
     "fit",
     "fit_array",
@@ -68,5 +73,6 @@ __all__ = [
     "round_shift",
     "round_shift_array",
     "scheme_named",
+    "shift_form",
     "srdhm_int",
 ]

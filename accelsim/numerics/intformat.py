@@ -57,11 +57,6 @@ class IntFormat:
         holder = next(width for width in (8, 16, 32, 64) if width >= self.bits)
         return np.dtype(f"{'' if self.signed else 'u'}int{holder}")
 
-    @property
-    def storage_bits(self) -> int:
-        """Bits per value in a packed buffer."""
-        return self.bits
-
     def contains(self, value: int) -> bool:
         """Whether ``value`` is representable."""
         return self.min <= value <= self.max and not (self.bipolar and value == 0)

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from accelsim.display import Brief
 from accelsim.errors import AccumulatorOverflowError, ConfigError, GraphError, InputError
 from accelsim.numerics.intformat import INT32, INT64, IntFormat
-from accelsim.numerics.schemes import Family, RequantScheme, scheme_named
+from accelsim.numerics.scheme_facts import Family, RequantScheme
+from accelsim.numerics.schemes import scheme_named
+from accelsim.numerics.shift_form import ShiftForm
 from accelsim.numerics.thresholds import Thresholds, threshold_block, threshold_int
 
 if TYPE_CHECKING:
@@ -19,7 +22,7 @@ _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, eq=False)
-class Requant:
+class Requant(Brief):
     """``clamp(scale(acc) + zero_point, clamp_min, clamp_max)``, one set of parameters per output channel or for all.
 
     ``multiplier`` has shape (C,) or (1,): int32 significands m (integer schemes), float32 factors
@@ -124,6 +127,17 @@ def _block(values: NDArray[Any], requant: Requantization, out: NDArray[Any]) -> 
         return
     low, high, zero = requant.clamp_min, requant.clamp_max, requant.zero_point
     requant.rule.kernel(values, requant.multiplier, requant.shift, zero, low, high, out)
+
+
+def shift_form(requant: Requant, *, bound: int) -> ShiftForm | None:
+    """One product and one shift for accumulators of magnitude ``bound`` at most (below 2^31), or None where there is none."""
+    rule = requant.rule
+    if isinstance(rule.shift_form, str) or bound > INT32.max:
+        return None
+    multiplier, shift = requant.multiplier.astype(np.int64), requant.shift.astype(np.int64)
+    form = rule.shift_form(*rule.encoder.integers(multiplier, shift))
+    wraps = rule.is_doubled and bound << max(int(shift.max()), 0) > INT32.max
+    return None if wraps or int(np.abs(form.factor).max()) > INT32.max else form
 
 
 def multiply(values: ArrayLike, m: int, e: int, scheme: str) -> NDArray[np.int64]:

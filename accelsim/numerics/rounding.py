@@ -1,4 +1,4 @@
-"""Eight ways to take a quotient to an integer; the pure-int functions define them, the array functions must agree.
+"""Eight ways to take a quotient to an integer; the functions on ``int`` define them.
 
 Names clash between projects. Here ``UP`` and ``DOWN`` are directions on the number line. QONNX calls "half away from
 zero" ``HALF_UP``, "half toward zero" ``HALF_DOWN``, "away from zero" ``UP`` and "toward zero" ``DOWN``
@@ -8,14 +8,6 @@ zero" ``HALF_UP``, "half toward zero" ``HALF_DOWN``, "away from zero" ``UP`` and
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-
-from accelsim.errors import ConfigError
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
 
 MAX_SHIFT = 62
 
@@ -44,6 +36,11 @@ class Rounding(StrEnum):
     def code(self) -> int:
         """Position in the enumeration: how compiled kernels name the mode."""
         return _CODES[self]
+
+    @property
+    def is_nearest(self) -> bool:
+        """Whether it takes the nearest integer and has ties; the others go in one direction."""
+        return self.startswith("half_")
 
 
 _CODES = {mode: code for code, mode in enumerate(Rounding)}
@@ -76,40 +73,3 @@ def round_shift(value: int, shift: int, rounding: Rounding) -> int:
     if shift < 0:
         return value << -shift
     return round_divide(value, 1 << shift, rounding)
-
-
-def round_shift_array(values: ArrayLike, shift: ArrayLike, rounding: Rounding) -> NDArray[np.int64]:
-    """Element-wise :func:`round_shift` in int64; ``shift`` is 0 to 62 and broadcasts. No value overflows.
-
-    Raises :class:`ConfigError` for a shift outside 0 to 62.
-    """
-    from accelsim.numerics import _kernels
-
-    shifts = np.asarray(shift, dtype=np.int64)
-    if shifts.size and not 0 <= shifts.min() <= shifts.max() <= MAX_SHIFT:
-        raise ConfigError(f"right shift: expected 0 to {MAX_SHIFT}, got {shifts.min()} to {shifts.max()}")
-    return _elementwise(_kernels.round_shift_flat, values, shifts, rounding)
-
-
-def round_divide_array(numerators: ArrayLike, denominator: ArrayLike, rounding: Rounding) -> NDArray[np.int64]:
-    """Element-wise :func:`round_divide` in int64; ``denominator`` is positive and broadcasts.
-
-    Raises :class:`ConfigError` for a denominator below 1.
-    """
-    from accelsim.numerics import _kernels
-
-    denominators = np.asarray(denominator, dtype=np.int64)
-    if denominators.size and denominators.min() < 1:
-        raise ConfigError(f"rounding division: expected denominators of 1 or more, got {denominators.min()}")
-    return _elementwise(_kernels.round_divide_flat, numerators, denominators, rounding)
-
-
-def _elementwise(kernel: Any, values: ArrayLike, second: NDArray[np.int64], rounding: Rounding) -> NDArray[np.int64]:
-    """Broadcast the second operand over ``values`` and run a flat kernel; a one-element operand is not materialised."""
-    first = np.asarray(values, dtype=np.int64)
-    shape = np.broadcast_shapes(first.shape, second.shape)
-    if second.size != 1:
-        second = np.broadcast_to(second, shape)
-    out = np.empty(shape, dtype=np.int64)
-    kernel(np.broadcast_to(first, shape).ravel(), second.ravel(), Rounding(rounding).code, out.reshape(-1))
-    return out

@@ -4,117 +4,49 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from fractions import Fraction
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from accelsim.errors import ConfigError
 from accelsim.numerics import twins
 from accelsim.numerics.intformat import INT16, INT32
 from accelsim.numerics.rounding import MAX_SHIFT, Rounding, round_shift
-
-if TYPE_CHECKING:
-    from accelsim.numerics.requant import Requant
-
-
-class Family(StrEnum):
-    """What the parameter arrays of a scheme hold."""
-
-    INTEGER = "integer"
-    """``multiplier`` int32 significands, ``shift`` exponents of TFLite's encoding."""
-    FLOAT32 = "float32"
-    """``multiplier`` float32 factors; ``shift`` zeros."""
-    SCALES = "scales"
-    """``multiplier`` float64 columns s_in, s_w, s_out; ``shift`` zeros."""
-    POWER_OF_TWO = "power_of_two"
-    """``shift`` right shifts; ``multiplier`` ones, unused."""
-    FIXED_POINT = "fixed_point"
-    """``multiplier`` significands as wide as the hardware's, ``shift`` right shifts s: ``M = multiplier * 2**-s``."""
-    FLOAT64 = "float64"
-    """``multiplier`` float64 factors; ``shift`` zeros."""
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Element type of ``multiplier``."""
-        floats = {Family.FLOAT32: np.float32, Family.FLOAT64: np.float64, Family.SCALES: np.float64}
-        return np.dtype(floats.get(self, np.int32))
-
-    @property
-    def is_float(self) -> bool:
-        """Whether the scheme multiplies in floating point."""
-        return self in (Family.FLOAT32, Family.FLOAT64, Family.SCALES)
+from accelsim.numerics.scheme_facts import Encoder, Folding, Parameters, RequantScheme, Twin
+from accelsim.numerics.shift_form import shifted_once, shifted_twice
 
 
-@dataclass(frozen=True)
-class RequantScheme:
-    """A named rule from accumulator to scaled integer; zero point and clamp follow.
-
-    ``wide`` is the widest accumulator it takes, in bits; ``exponents`` the inclusive range of ``Requant.shift``;
-    ``multipliers`` that of ``Requant.multiplier`` where it holds integers; ``twin`` maps (accumulator, Requant, channel)
-    to the scaled integer and defines the scheme. A rule that ``is_whole`` puts zero point and clamp elsewhere: its twin
-    gives the output code. ``loop`` names the compiled loop where several schemes share one.
-    """
-
-    name: str
-    description: str
-    source: str
-    wide: int
-    family: Family
-    exponents: tuple[int, int]
-    twin: Callable[[int, Requant, int], int]
-    multipliers: tuple[int, int] = (INT32.min, INT32.max)
-    is_whole: bool = False
-    loop: str = ""
-
-    @property
-    def significand_bits(self) -> int:
-        """Bits of the largest multiplier, its sign not counted."""
-        return self.multipliers[1].bit_length()
-
-    @property
-    def kernel(self) -> Any:
-        """The compiled block kernel; the first access imports numba."""
-        from accelsim.numerics import _kernels
-
-        return getattr(_kernels, f"{self.loop or self.name}_rows")
-
-
-def _integer(function: Callable[[int, int, int], int]) -> Callable[[int, Requant, int], int]:
-    def twin(acc: int, requant: Requant, channel: int) -> int:
+def _integer(function: Callable[[int, int, int], int]) -> Twin:
+    def twin(acc: int, requant: Parameters, channel: int) -> int:
         return function(acc, int(requant.multiplier[channel]), int(requant.shift[channel]))
 
     return twin
 
 
-def _shift(rounding: Rounding) -> Callable[[int, Requant, int], int]:
-    def twin(acc: int, requant: Requant, channel: int) -> int:
+def _shift(rounding: Rounding) -> Twin:
+    def twin(acc: int, requant: Parameters, channel: int) -> int:
         return round_shift(acc, int(requant.shift[channel]), rounding)
 
     return twin
 
 
-def _float32_twin(acc: int, requant: Requant, channel: int) -> int:
+def _float32_twin(acc: int, requant: Parameters, channel: int) -> int:
     return twins.float32_half_even_int(acc, Fraction(float(requant.multiplier[channel])))
 
 
-def _float64_twin(acc: int, requant: Requant, channel: int) -> int:
+def _float64_twin(acc: int, requant: Parameters, channel: int) -> int:
     return twins.float64_half_away_int(acc, *(Fraction(float(scale)) for scale in requant.multiplier[channel]))
 
 
-def _fixed(rounding: Rounding) -> Callable[[int, Requant, int], int]:
+def _fixed(rounding: Rounding) -> Twin:
     return _integer(lambda acc, m, s: twins.fixed_point_int(acc, m, s, rounding))
 
 
-def _vta_twin(acc: int, requant: Requant, channel: int) -> int:
+def _vta_twin(acc: int, requant: Parameters, channel: int) -> int:
     zero, low, high = requant.zero_point, requant.clamp_min, requant.clamp_max
     return twins.vta_code_int(acc, int(requant.shift[channel]), zero, low, high)
 
 
-def _onnx_twin(acc: int, requant: Requant, channel: int) -> int:
+def _onnx_twin(acc: int, requant: Parameters, channel: int) -> int:
     code = twins.onnx_reference_int(acc, Fraction(float(requant.multiplier[channel])), requant.zero_point)
     return min(max(code, requant.clamp_min), requant.clamp_max)
 
@@ -125,6 +57,12 @@ WIDTHS = range(8, 32)
 WIDE_BITS = 48
 """Widest value that TOSA scales by a 16-bit multiplier (tosa-specification apply_scale_16)."""
 
+_ANY_INT32 = (INT32.min, INT32.max)
+_NO_SHIFT = (0, 0)
+_IN_FLOATS = "it multiplies in floating point"
+_TO_EVEN = "ties to even depend on the quotient"
+_INNER_WIDTH = "it keeps fewer bits than an accumulator has before the clamp"
+
 
 def _single_n(bits: int) -> RequantScheme:
     """The member of the family ``single_N`` with multipliers of ``bits`` bits, sign included."""
@@ -132,13 +70,12 @@ def _single_n(bits: int) -> RequantScheme:
         name=f"single_{bits}",
         description=f"(acc * m + 2**(s-1)) >> s: one rounding, half up; {bits}-bit signed multiplier m, right shift s",
         source="TOSA apply_scale_16 for 16 bits; the same rule for every other width",
-        wide=WIDE_BITS if bits <= INT16.bits else 32,
-        family=Family.FIXED_POINT,
-        exponents=(2, 62),
-        twin=_fixed(Rounding.HALF_UP),
+        wide=WIDE_BITS if bits <= INT16.bits else 32, encoder=Encoder.FIXED_POINT, exponents=(2, 62),
         multipliers=(0, (1 << (bits - 1)) - 1),
-        loop="fixed_half_up",
-    )
+        roundings=(Rounding.HALF_UP,), parity=False, is_whole=False,
+        shift_form=shifted_once(Rounding.HALF_UP), folding=Folding.NONE,
+        twin=_fixed(Rounding.HALF_UP), loop="fixed_half_up_rows",
+    )  # fmt: skip
 
 
 _ALL = (
@@ -146,93 +83,91 @@ _ALL = (
         name="tflite_double",
         description="two roundings, half up then half away from zero; 32-bit multiplier; int32 wrap on left shifts",
         source="gemmlowp fixedpoint.h; LiteRT MultiplyByQuantizedMultiplier; CMSIS-NN arm_nn_requantize",
-        wide=32,
-        family=Family.INTEGER,
-        exponents=(-31, 30),
-        twin=_integer(twins.mbqm_int),
+        wide=32, encoder=Encoder.TFLITE, exponents=(-31, 30), multipliers=_ANY_INT32,
+        roundings=(Rounding.HALF_UP, Rounding.HALF_AWAY), parity=False, is_whole=False,
+        shift_form=shifted_twice(Rounding.HALF_AWAY), folding=Folding.DIVIDED,
+        twin=_integer(twins.mbqm_int), loop="tflite_double_rows",
     ),
     RequantScheme(
         name="single",
         description="one rounding, half up, of the exact product; 32-bit multiplier",
         source="LiteRT TFLITE_SINGLE_ROUNDING; TOSA RESCALE SINGLE_ROUND; Ethos-U NATURAL",
-        wide=32,
-        family=Family.INTEGER,
-        exponents=(-31, 30),
-        twin=_integer(twins.single_int),
+        wide=32, encoder=Encoder.TFLITE, exponents=(-31, 30), multipliers=_ANY_INT32,
+        roundings=(Rounding.HALF_UP,), parity=False, is_whole=False,
+        shift_form=shifted_once(Rounding.HALF_UP), folding=Folding.DIVIDED,
+        twin=_integer(twins.single_int), loop="single_rows",
     ),
     RequantScheme(
         name="half_up_twice",
         description="two roundings, both half up; 32-bit multiplier; int32 wrap on left shifts",
         source="LiteRT optimized kernels (ruy, x86 and NEON): VQRDMULH then VRSHL",
-        wide=32,
-        family=Family.INTEGER,
-        exponents=(-31, 30),
-        twin=_integer(twins.half_up_twice_int),
+        wide=32, encoder=Encoder.TFLITE, exponents=(-31, 30), multipliers=_ANY_INT32,
+        roundings=(Rounding.HALF_UP, Rounding.HALF_UP), parity=False, is_whole=False,
+        shift_form=shifted_twice(Rounding.HALF_UP), folding=Folding.DIVIDED,
+        twin=_integer(twins.half_up_twice_int), loop="half_up_twice_rows",
     ),
     RequantScheme(
         name="tflite_int16",
         description="one rounding, half up, with a 16-bit multiplier, of accumulators below 2**47",
         source="LiteRT internal/common.cc MultiplyByQuantizedMultiplier(int64_t), 16x8 kernels",
-        wide=48,
-        family=Family.INTEGER,
-        exponents=(-31, 7),
-        twin=_integer(twins.int16_int),
+        wide=48, encoder=Encoder.TFLITE_16BIT, exponents=(-31, 7), multipliers=_ANY_INT32,
+        roundings=(Rounding.HALF_UP,), parity=False, is_whole=False,
+        shift_form=shifted_once(Rounding.HALF_UP), folding=Folding.DIVIDED,
+        twin=_integer(twins.int16_int), loop="tflite_int16_rows",
     ),
     RequantScheme(
         name="float32_half_even",
         description="float32(acc) * float32 multiplier, rounded half to even",
         source="XNNPACK requantization.h; ONNX Runtime MLAS quantize.cpp; Gemmini acc_scale",
-        wide=64,
-        family=Family.FLOAT32,
-        exponents=(0, 0),
-        twin=_float32_twin,
+        wide=64, encoder=Encoder.FLOAT32, exponents=_NO_SHIFT, multipliers=_ANY_INT32,
+        roundings=(Rounding.HALF_EVEN,), parity=False, is_whole=False,
+        shift_form=_IN_FLOATS, folding=Folding.FLOAT32,
+        twin=_float32_twin, loop="float32_half_even_rows",
     ),
     RequantScheme(
         name="float64_half_away",
         description="double(acc) * s_in * s_w / s_out from left to right, rounded half away from zero",
         source="LiteRT reference integer_ops/fully_connected.h",
-        wide=64,
-        family=Family.SCALES,
-        exponents=(0, 0),
-        twin=_float64_twin,
+        wide=64, encoder=Encoder.SCALES, exponents=_NO_SHIFT, multipliers=_ANY_INT32,
+        roundings=(Rounding.HALF_AWAY,), parity=False, is_whole=False,
+        shift_form=_IN_FLOATS, folding=Folding.NONE,
+        twin=_float64_twin, loop="float64_half_away_rows",
     ),
     RequantScheme(
         name="shift_half_up",
         description="power-of-two scale: (acc + 2**(s-1)) >> s",
         source="CMSIS-NN legacy q7 kernels; VTA compiled code (adds 2**(s-1), then SHR)",
-        wide=64,
-        family=Family.POWER_OF_TWO,
-        exponents=(-31, MAX_SHIFT),
-        twin=_shift(Rounding.HALF_UP),
+        wide=64, encoder=Encoder.POWER_OF_TWO, exponents=(-31, MAX_SHIFT), multipliers=_ANY_INT32,
+        roundings=(Rounding.HALF_UP,), parity=False, is_whole=False,
+        shift_form=shifted_once(Rounding.HALF_UP), folding=Folding.NONE,
+        twin=_shift(Rounding.HALF_UP), loop="shift_half_up_rows",
     ),
     RequantScheme(
         name="shift_half_even",
         description="power-of-two scale, rounded half to even",
         source="Gemmini Arithmetic.scala, operator >> of SInt (RISC-V vxrm rne)",
-        wide=64,
-        family=Family.POWER_OF_TWO,
-        exponents=(-31, MAX_SHIFT),
-        twin=_shift(Rounding.HALF_EVEN),
+        wide=64, encoder=Encoder.POWER_OF_TWO, exponents=(-31, MAX_SHIFT), multipliers=_ANY_INT32,
+        roundings=(Rounding.HALF_EVEN,), parity=False, is_whole=False,
+        shift_form=_TO_EVEN, folding=Folding.NONE,
+        twin=_shift(Rounding.HALF_EVEN), loop="shift_half_even_rows",
     ),
     RequantScheme(
         name="shift_floor",
         description="power-of-two scale, low bits dropped: acc >> s",
         source="VTA SHR; hls4ml AP_TRN",
-        wide=64,
-        family=Family.POWER_OF_TWO,
-        exponents=(-31, MAX_SHIFT),
-        twin=_shift(Rounding.FLOOR),
+        wide=64, encoder=Encoder.POWER_OF_TWO, exponents=(-31, MAX_SHIFT), multipliers=_ANY_INT32,
+        roundings=(Rounding.FLOOR,), parity=False, is_whole=False,
+        shift_form=shifted_once(Rounding.FLOOR), folding=Folding.NONE,
+        twin=_shift(Rounding.FLOOR), loop="shift_floor_rows",
     ),
     RequantScheme(
         name="xnnpack_rndnu",
         description="(acc * m + 2**(s-1)) >> s: one rounding, half up; m is the 24-bit mantissa of a float32 scale",
         source="XNNPACK requantization.h, rndnu (ARM kernels); scale from 2**-32 up to 256",
-        wide=32,
-        family=Family.FIXED_POINT,
-        exponents=(16, 55),
-        twin=_fixed(Rounding.HALF_UP),
-        multipliers=(1 << 23, (1 << 24) - 1),
-        loop="fixed_half_up",
+        wide=32, encoder=Encoder.MANTISSA, exponents=(16, 55), multipliers=(1 << 23, (1 << 24) - 1),
+        roundings=(Rounding.HALF_UP,), parity=False, is_whole=False,
+        shift_form=shifted_once(Rounding.HALF_UP), folding=Folding.NONE,
+        twin=_fixed(Rounding.HALF_UP), loop="fixed_half_up_rows",
     ),
     RequantScheme(
         name="nvdla_cvt",
@@ -241,21 +176,19 @@ _ALL = (
             "the converter's input offset belongs to the bias, the hardware has no output zero point"
         ),
         source="nvdla/hw cmod/hls/sdp/sdp_c.cpp, output converter",
-        wide=32,
-        family=Family.FIXED_POINT,
-        exponents=(0, 63),
-        twin=_integer(twins.nvdla_cvt_int),
-        multipliers=(INT16.min, INT16.max),
+        wide=32, encoder=Encoder.SHARED_SHIFT, exponents=(0, 63), multipliers=(INT16.min, INT16.max),
+        roundings=(Rounding.HALF_AWAY,), parity=False, is_whole=False,
+        shift_form=_INNER_WIDTH, folding=Folding.NONE,
+        twin=_integer(twins.nvdla_cvt_int), loop="nvdla_cvt_rows",
     ),
     RequantScheme(
         name="ethosu_truncate",
         description="acc * m / 2**s toward zero; 32-bit m, right shift s",
         source="Ethos-U NpuRoundingMode TRUNCATE (Vela api.py, scaling.py)",
-        wide=32,
-        family=Family.FIXED_POINT,
-        exponents=(0, 62),
-        twin=_fixed(Rounding.TRUNC),
-        multipliers=(0, INT32.max),
+        wide=32, encoder=Encoder.FIXED_POINT, exponents=(0, 62), multipliers=(0, INT32.max),
+        roundings=(Rounding.TRUNC,), parity=False, is_whole=False,
+        shift_form=shifted_once(Rounding.TRUNC), folding=Folding.NONE,
+        twin=_fixed(Rounding.TRUNC), loop="ethosu_truncate_rows",
     ),
     RequantScheme(
         name="vta_shift",
@@ -264,24 +197,22 @@ _ALL = (
             "MAX or MIN come first where the clamp is narrower than int8"
         ),
         source="apache/tvm-vta vta.cc, sim_driver.cc: ALU SHR, ADD, MAX, MIN, store",
-        wide=32,
-        family=Family.POWER_OF_TWO,
-        exponents=(0, 31),
-        twin=_vta_twin,
-        is_whole=True,
+        wide=32, encoder=Encoder.POWER_OF_TWO, exponents=(0, 31), multipliers=_ANY_INT32,
+        roundings=(Rounding.FLOOR,), parity=False, is_whole=True,
+        shift_form=_INNER_WIDTH, folding=Folding.NONE,
+        twin=_vta_twin, loop="vta_shift_rows",
     ),
     RequantScheme(
         name="onnx_reference",
         description="double(acc) * float32 scale + zero point, then rounded half to even: ties go to the even code",
         source="onnx/reference/ops/op_qlinear_conv.py",
-        wide=32,
-        family=Family.FLOAT64,
-        exponents=(0, 0),
-        twin=_onnx_twin,
-        is_whole=True,
+        wide=32, encoder=Encoder.FLOAT64, exponents=_NO_SHIFT, multipliers=_ANY_INT32,
+        roundings=(Rounding.HALF_EVEN,), parity=True, is_whole=True,
+        shift_form=_IN_FLOATS, folding=Folding.NONE,
+        twin=_onnx_twin, loop="onnx_reference_rows",
     ),
     *map(_single_n, WIDTHS),
-)
+)  # fmt: skip
 
 SCHEMES: Mapping[str, RequantScheme] = MappingProxyType({scheme.name: scheme for scheme in _ALL})
 """Every scheme by name, in the order of their documentation."""

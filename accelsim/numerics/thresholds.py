@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from accelsim.display import Brief
 from accelsim.errors import GraphError
 from accelsim.numerics.intformat import INT32, INT64
 
@@ -18,7 +19,7 @@ NEVER = INT64.max
 
 
 @dataclass(frozen=True, eq=False)
-class Thresholds:
+class Thresholds(Brief):
     """``start + step * #{t in levels : acc >= t}``, one row of levels per output channel or one for all.
 
     ``levels`` is int64 of shape (C, T) or (1, T), ascending along each row; ``start`` (C,) or (1,) the code below all levels;

@@ -11,14 +11,14 @@ from accelsim.program.mapping import (
     check_mapping,
     tile_limits,
 )
-from accelsim.program.places import Place, kept_places, makers, recalls
+from accelsim.program.places import Place, kept_places, producers, recalls
 from accelsim.program.program import MAX_RANK, Program
 from accelsim.program.residency import (
     Residency,
     first_fit,
     in_whole_bytes,
+    lifetimes,
     likely_kept,
-    lives,
     shared_memory,
     tensor_bytes,
     windows,
@@ -45,11 +45,11 @@ __all__ = [
     "fuse",
     "in_whole_bytes",
     "kept_places",
+    "lifetimes",
     "likely_kept",
-    "lives",
     "mac_shares",
-    "makers",
     "obstacle",
+    "producers",
     "recalls",
     "row_axis",
     "shared_memory",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from accelsim.errors import HazardError, ProgramError
 from accelsim.graph import Reshape
 from accelsim.hardware import WRITE_BACK, Engine, Memory, depth, slot_capacity, slots
-from accelsim.program.places import check_places, last_recalls_of_places, makers
+from accelsim.program.places import check_places, last_recalls_of_places, producers
 from accelsim.program.program import Program
 
 _ON_CHIP = (Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS)
@@ -166,19 +166,19 @@ def _stores_needed(program: Program) -> NDArray[np.int32]:
     from accelsim.program._hazards import last_overlapping
 
     needed = np.full((program.arch.cores.count, len(program)), -1, dtype=np.int32)
-    made_by = makers(program.graph)
+    made_by = producers(program.graph)
     stores = np.isin(program.engine, WRITE_BACK)
     for index, layer in enumerate(program.graph.layers):
         for operand, (tensor, view) in enumerate(zip(layer.inputs, layer.input_shapes, strict=True)):
             if tensor not in made_by or isinstance(layer, Reshape):
                 continue
-            mine, maker = program.of_layer(index), made_by[tensor]
+            mine, producer = program.of_layer(index), made_by[tensor]
             loads = mine[program.operand[mine] == operand]
-            written = program.of_layer(maker)
+            written = program.of_layer(producer)
             written = written[stores[written]]
             for core, last in enumerate(needed):
                 mine = written if len(needed) == 1 else written[program.core[written] == core]
-                if program.graph.layers[maker].output_shape == view:
+                if program.graph.layers[producer].output_shape == view:
                     last_overlapping(last, loads, mine, program.lo, program.hi, len(view))
                 elif len(mine):
                     last[loads] = mine[-1]

@@ -25,15 +25,15 @@ Rows = tuple[int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Fused:
-    """Layer ``maker`` makes ``tensor`` for layer ``reader``, the next one, in step with it.
+    """Layer ``producer`` makes ``tensor`` for layer ``consumer``, the next one, in step with it.
 
     Rows lie along ``axis`` of their views: 0, images, where there are several, else 1. ``made[b]`` is how many rows of the tensor
-    are there before band ``b`` is computed, ``computed[b]`` how many of the reader's output after it. Row ``y`` stands at row
+    are there before band ``b`` is computed, ``computed[b]`` how many of the consumer's output after it. Row ``y`` stands at row
     ``y % window`` of the tensor's place, which holds what two successive bands read: one is made while the other is read.
     """
 
-    maker: int
-    reader: int
+    producer: int
+    consumer: int
     tensor: str
     axis: int
     window: int
@@ -51,8 +51,8 @@ def fused_layers(graph: Graph, mappings: Sequence[Mapping | None]) -> tuple[Fuse
     """The pairs that ``mappings`` ask for by their ``band``; MappingError where two layers cannot be a pair."""
     pairs = [fuse(graph, i, m.band) for i, m in enumerate(mappings) if m is not None and m.band]
     for first, second in pairwise(pairs):
-        if first.reader == second.maker:
-            layer = graph.layers[first.reader]
+        if first.consumer == second.producer:
+            layer = graph.layers[first.consumer]
             raise MappingError(
                 f"layer {layer.name!r} is computed in bands with the layer before, so that the layer after it cannot be; "
                 "leave one band out",
@@ -61,29 +61,29 @@ def fused_layers(graph: Graph, mappings: Sequence[Mapping | None]) -> tuple[Fuse
     return tuple(pairs)
 
 
-def fuse(graph: Graph, reader: int, band: int) -> Fused:
-    """Layer ``reader`` computed ``band`` rows at a time in step with the layer before it; MappingError says what forbids it."""
-    layer = graph.layers[reader]
-    reason = obstacle(graph, reader)
+def fuse(graph: Graph, consumer: int, band: int) -> Fused:
+    """Layer ``consumer`` computed ``band`` rows at a time in step with the layer before it; MappingError says what forbids it."""
+    layer = graph.layers[consumer]
+    reason = obstacle(graph, consumer)
     if reason is not None:
         raise MappingError(f"layer {layer.name!r}: band of {band}: {reason}; leave band out", layer=layer.name)
     axis = row_axis(layer.output_shape)
     size = layer.output_shape[axis]
     if not 1 <= band <= size:
         raise MappingError(f"layer {layer.name!r}: band must be 1 to {size} rows, got {band}", layer=layer.name)
-    maker = graph.layers[reader - 1]
-    rows = maker.output_shape[axis]
+    producer = graph.layers[consumer - 1]
+    rows = producer.output_shape[axis]
     starts = np.arange(0, size, band, dtype=np.int64)
     stops = np.minimum(starts + band, size)
-    first, last = rows_read(layer, maker.output, axis, starts, stops)
+    first, last = rows_read(layer, producer.output, axis, starts, stops)
     made = np.maximum.accumulate(last)
     made[-1] = rows
     in_use = np.minimum.accumulate(np.minimum(first, np.append(0, made[:-1]))[::-1])[::-1]
     window = int((np.append(made[1:], rows) - in_use).max())
     return Fused(
-        maker=reader - 1,
-        reader=reader,
-        tensor=maker.output,
+        producer=consumer - 1,
+        consumer=consumer,
+        tensor=producer.output,
         axis=axis,
         window=window,
         made=tuple(made.tolist()),
@@ -96,27 +96,27 @@ def row_axis(view: tuple[int, ...]) -> int:
     return 0 if view[0] > 1 else 1
 
 
-def obstacle(graph: Graph, reader: int) -> str | None:
-    """Why layer ``reader`` and the one before it cannot be computed band by band; None where they can."""
-    layer, maker = graph.layers[reader], graph.layers[reader - 1] if reader else None
-    if maker is None or isinstance(maker, Reshape) or isinstance(layer, Reshape):
+def obstacle(graph: Graph, consumer: int) -> str | None:
+    """Why layer ``consumer`` and the one before it cannot be computed band by band; None where they can."""
+    layer, producer = graph.layers[consumer], graph.layers[consumer - 1] if consumer else None
+    if producer is None or isinstance(producer, Reshape) or isinstance(layer, Reshape):
         return "the layer before it is a reshape, or there is none"
-    readers = [other for other in graph.layers if maker.output in other.inputs]
-    if readers != [layer] or any(port.tensor == maker.output for port in graph.outputs):
-        return f"it must be the only reader of {maker.output!r}, which the layer before it makes"
-    views = [view for name, view in zip(layer.inputs, layer.input_shapes, strict=True) if name == maker.output]
-    if any(view != maker.output_shape for view in views) or len(maker.output_shape) < 2:
-        return f"it sees {maker.output!r} under another shape than the layer that makes it"
-    if isinstance(layer, MacLayer) and maker.output in layer.inputs[1:]:
-        return f"each of its rows reads all of {maker.output!r}"
-    return _no_common_rows(layer, maker)
+    consumers = [other for other in graph.layers if producer.output in other.inputs]
+    if consumers != [layer] or any(port.tensor == producer.output for port in graph.outputs):
+        return f"it must be the only reader of {producer.output!r}, which the layer before it makes"
+    views = [view for name, view in zip(layer.inputs, layer.input_shapes, strict=True) if name == producer.output]
+    if any(view != producer.output_shape for view in views) or len(producer.output_shape) < 2:
+        return f"it sees {producer.output!r} under another shape than the layer that makes it"
+    if isinstance(layer, MacLayer) and producer.output in layer.inputs[1:]:
+        return f"each of its rows reads all of {producer.output!r}"
+    return _no_common_rows(layer, producer)
 
 
-def _no_common_rows(layer: Layer, maker: Layer) -> str | None:
-    if len(layer.output_shape) < 2 or row_axis(layer.output_shape) != row_axis(maker.output_shape):
+def _no_common_rows(layer: Layer, producer: Layer) -> str | None:
+    if len(layer.output_shape) < 2 or row_axis(layer.output_shape) != row_axis(producer.output_shape):
         return "its rows and those of the layer before it lie along different axes"
     axis = row_axis(layer.output_shape)
-    for one in (layer, maker):
+    for one in (layer, producer):
         if isinstance(one, VectorLayer) and axis in one.whole_axes:
             return f"layer {one.name!r} must compute axis {axis} whole"
     return None
@@ -140,9 +140,7 @@ def _mac_rows(g: MacGeometry, axis: int, lo: Index, hi: Index) -> tuple[Index, I
     """Input images, or rows, under output images or rows ``lo`` to ``hi``."""
     if axis == 0:
         return lo, hi
-    first = lo * g.stride_h - g.pad_top
-    last = (hi - 1) * g.stride_h - g.pad_top + (g.kh - 1) * g.dilation_h
-    return np.maximum(0, -(-first // g.upsample_h)), np.minimum(g.ih, last // g.upsample_h + 1)
+    return g.axis("h").rows_under((lo, hi), (0, g.kh))
 
 
 def _bands(shape: tuple[int, ...], axis: int, lo: Index, hi: Index) -> Boxes:
@@ -159,7 +157,7 @@ def band_share(layer: Layer, axis: int, rows: Rows) -> MacShare | VectorShare:
         g = layer.geometry
         if axis == 0:
             return MacShare(core=0, geometry=replace(g, n=hi - lo), image=lo)
-        return MacShare(core=0, geometry=replace(g, oh=hi - lo, pad_top=g.pad_top - lo * g.stride_h), row=lo)
+        return MacShare(core=0, geometry=g.output_rows(lo, hi), row=lo)
     shape = layer.output_shape
     begin = tuple(lo if i == axis else 0 for i in range(len(shape)))
     return VectorShare(core=0, begin=begin, shape=tuple(hi - lo if i == axis else n for i, n in enumerate(shape)))
@@ -167,6 +165,6 @@ def band_share(layer: Layer, axis: int, rows: Rows) -> MacShare | VectorShare:
 
 def window_bytes(graph: Graph, fused: Fused) -> int:
     """Bytes of the place that the rows of a fused tensor take in turn."""
-    view = graph.layers[fused.maker].output_shape
+    view = graph.layers[fused.producer].output_shape
     rows = int(np.prod(view[fused.axis + 1 :], dtype=np.int64)) * fused.window
     return int(packed_bytes(rows, graph.tensors[fused.tensor].format.bits))

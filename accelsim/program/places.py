@@ -34,7 +34,7 @@ def kept_places(program: Program) -> dict[int, Place]:
     """The place of every kept tensor, by the layer that makes it."""
     keeps = np.flatnonzero(program.of_engine(Engine.KEEP))
     layers, first = np.unique(program.layer[keeps], return_index=True)
-    fused = {pair.maker: pair for pair in program.fused}
+    fused = {pair.producer: pair for pair in program.fused}
     places = (
         _place(program, int(layer), int(keeps[at]), fused.get(int(layer)))
         for layer, at in zip(layers, first, strict=True)
@@ -48,14 +48,14 @@ def _place(program: Program, layer: int, first_keep: int, fused: Fused | None) -
     return Place(layer, start, start + size, first_keep, fused)
 
 
-def makers(graph: Graph) -> dict[str, int]:
+def producers(graph: Graph) -> dict[str, int]:
     """The layer that makes each computed tensor; a Reshape passes on what it was given."""
     home = shared_memory(graph)
     return {name: graph.producer[of] for name, of in home.items() if of in graph.producer}
 
 
 def check_places(program: Program) -> None:
-    """Every tensor is in DRAM or in one place on chip, is read from where it is, and stands there until its last reader.
+    """Every tensor is in DRAM or in one place on chip, is read from where it is, and stands there until its last consumer.
 
     ProgramError or HazardError, naming the operations. That a place is free before it is taken is a matter of dependencies:
     :func:`last_recalls_of_places` says what each KEEP must wait for.
@@ -72,7 +72,7 @@ def check_places(program: Program) -> None:
 
 def _check_one_home(program: Program, places: dict[int, Place]) -> None:
     """Outputs of the network in DRAM; each kept tensor whole, in one place inside the memory."""
-    capacity, at = slot_capacity(Memory.RESIDENT, program.arch), makers(program.graph)
+    capacity, at = slot_capacity(Memory.RESIDENT, program.arch), producers(program.graph)
     outputs = {at.get(port.tensor): port.tensor for port in program.graph.outputs}
     for layer, place in places.items():
         name = program.graph.layers[layer].name
@@ -95,7 +95,7 @@ def _check_one_home(program: Program, places: dict[int, Place]) -> None:
 
 def _check_readers(program: Program, places: dict[int, Place]) -> None:
     """Kept tensors are recalled, all others are loaded."""
-    at, through_dram = makers(program.graph), np.isin(program.engine, DRAM_ENGINES)
+    at, through_dram = producers(program.graph), np.isin(program.engine, DRAM_ENGINES)
     recalling = program.of_engine(Engine.RECALL)
     for index, layer in enumerate(program.graph.layers):
         mine = program.of_layer(index)
@@ -123,7 +123,7 @@ def _check_survival(program: Program, place: Place, reads: Index, places: dict[i
 
 def _check_window(program: Program, fused: Fused, reads: Index) -> None:
     """Each row of a fused tensor is read before another takes its place in the window, in program order."""
-    keeps = _keeps(program, fused.maker)
+    keeps = _keeps(program, fused.producer)
     newest = np.maximum.accumulate(np.append(0, program.hi[keeps, fused.axis]))[np.searchsorted(keeps, reads)]
     late = np.flatnonzero(program.lo[reads, fused.axis] < newest - fused.window)
     if len(late):
@@ -147,7 +147,7 @@ def _neighbours(place: Place, places: dict[int, Place]) -> list[Place]:
 
 def recalls(program: Program, places: dict[int, Place]) -> dict[int, Index]:
     """Operations, in program order, that recall what each of ``places`` holds, by the layer that makes it."""
-    at = makers(program.graph)
+    at = producers(program.graph)
     found: dict[int, list[Index]] = {layer: [] for layer in places}
     recalling = np.flatnonzero(program.of_engine(Engine.RECALL))
     for index, layer in enumerate(program.graph.layers):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arch
 from accelsim.graph import Graph
-from accelsim.hardware import DMA_QUEUES, Engine, Memory, pipelines_tiles
+from accelsim.hardware import DMA_QUEUES, Engine, Memory
 from accelsim.program.fusion import Fused, fused_layers
 from accelsim.program.mapping import Mapping
 
@@ -111,7 +111,7 @@ class Program:
         In an array that pipelines tiles the next step of a sum enters behind the step before, and meets its sums at the
         accumulators in the same order: it follows, but does not wait until they are finished.
         """
-        if not pipelines_tiles(self.arch):
+        if not self.arch.array.pipelines_tiles:
             return self.dependency_start, self.dependencies
         waiting = np.repeat(np.arange(len(self)), np.diff(self.dependency_start))
         on, compute = self.dependencies, self.of_engine(Engine.COMPUTE)

@@ -19,8 +19,8 @@ Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Life:
-    """A computed tensor of ``size`` bytes, from layer ``first``, which makes it, to layer ``last``, its last reader.
+class Lifetime:
+    """A computed tensor of ``size`` bytes, from layer ``first``, which makes it, to layer ``last``, its last consumer.
 
     A fused pair of layers is at work from the first's beginning to the second's end.
     """
@@ -40,13 +40,13 @@ def shared_memory(graph: Graph) -> dict[str, str]:
     return home
 
 
-def lives(graph: Graph, fused: Sequence[Fused] = ()) -> tuple[Life, ...]:
+def lifetimes(graph: Graph, fused: Sequence[Fused] = ()) -> tuple[Lifetime, ...]:
     """The computed tensors that only layers of the network read, in layer order; the host needs outputs in DRAM.
 
     Those inside ``fused`` pairs are left out: :func:`windows` has them.
     """
     home = shared_memory(graph)
-    begin, end = {pair.reader: pair.maker for pair in fused}, {pair.maker: pair.reader for pair in fused}
+    begin, end = {pair.consumer: pair.producer for pair in fused}, {pair.producer: pair.consumer for pair in fused}
     inside = {pair.tensor for pair in fused}
     outputs = {home.get(port.tensor, port.tensor) for port in graph.outputs}
     last = {
@@ -56,7 +56,7 @@ def lives(graph: Graph, fused: Sequence[Fused] = ()) -> tuple[Life, ...]:
         for name in layer.inputs
     }
     return tuple(
-        Life(
+        Lifetime(
             tensor=layer.output,
             first=begin.get(index, index),
             last=end.get(last[layer.output], last[layer.output]),
@@ -67,12 +67,13 @@ def lives(graph: Graph, fused: Sequence[Fused] = ()) -> tuple[Life, ...]:
     )
 
 
-def windows(graph: Graph, fused: Sequence[Fused], capacity: int) -> tuple[tuple[Life, int], ...]:
+def windows(graph: Graph, fused: Sequence[Fused], capacity: int) -> tuple[tuple[Lifetime, int], ...]:
     """The windows of ``fused`` pairs, each at the top of the ``capacity`` bytes; no two pairs are at work at once."""
     made = (
-        Life(tensor=pair.tensor, first=pair.maker, last=pair.reader, size=window_bytes(graph, pair)) for pair in fused
+        Lifetime(tensor=pair.tensor, first=pair.producer, last=pair.consumer, size=window_bytes(graph, pair))
+        for pair in fused
     )
-    return tuple((life, capacity - life.size) for life in made)
+    return tuple((lifetime, capacity - lifetime.size) for lifetime in made)
 
 
 def likely_kept(graph: Graph, arch: Arch) -> frozenset[str]:
@@ -83,7 +84,7 @@ def likely_kept(graph: Graph, arch: Arch) -> frozenset[str]:
     capacity = slot_capacity(Memory.RESIDENT, arch)
     if not capacity:
         return frozenset()
-    placed, home = first_fit(lives(graph), capacity), shared_memory(graph)
+    placed, home = first_fit(lifetimes(graph), capacity), shared_memory(graph)
     return frozenset(name for name, of in home.items() if of in placed)
 
 
@@ -92,28 +93,28 @@ def tensor_bytes(graph: Graph, tensor: str) -> int:
     return int(packed_bytes(graph.tensors[tensor].elements, graph.tensors[tensor].format.bits))
 
 
-def first_fit(wanted: Sequence[Life], capacity: int, taken: Sequence[tuple[Life, int]] = ()) -> dict[str, int]:
-    """The lowest offset for each tensor in turn beside what is ``taken``; one that fits nowhere during its life is left out."""
+def first_fit(wanted: Sequence[Lifetime], capacity: int, taken: Sequence[tuple[Lifetime, int]] = ()) -> dict[str, int]:
+    """The lowest offset for each tensor in turn beside what is ``taken``; one that fits nowhere during its lifetime is left out."""
     placed = list(taken)
-    for life in wanted:
+    for lifetime in wanted:
         offset = 0
-        for start, stop in _occupied(life, placed):
-            if offset + life.size <= start:
+        for start, stop in _occupied(lifetime, placed):
+            if offset + lifetime.size <= start:
                 break
             offset = max(offset, stop)
-        if offset + life.size <= capacity:
-            placed.append((life, offset))
-    return {life.tensor: offset for life, offset in placed[len(taken) :]}
+        if offset + lifetime.size <= capacity:
+            placed.append((lifetime, offset))
+    return {lifetime.tensor: offset for lifetime, offset in placed[len(taken) :]}
 
 
-def _occupied(life: Life, placed: Sequence[tuple[Life, int]]) -> list[tuple[int, int]]:
-    """Ranges, by offset, of the tensors that live at some time during ``life``; a layer's input and output both do."""
-    meets = [(other, at) for other, at in placed if other.first <= life.last and life.first <= other.last]
+def _occupied(lifetime: Lifetime, placed: Sequence[tuple[Lifetime, int]]) -> list[tuple[int, int]]:
+    """Ranges, by offset, of the tensors that live at some time during ``lifetime``; a layer's input and output both do."""
+    meets = [(other, at) for other, at in placed if other.first <= lifetime.last and lifetime.first <= other.last]
     return sorted((at, at + other.size) for other, at in meets)
 
 
 def in_whole_bytes(graph: Graph, tensor: str, mapping: Mapping | None) -> bool:
-    """Whether every tile row of the layer that makes ``tensor``, and every row that a reader sees, fills whole bytes.
+    """Whether every tile row of the layer that makes ``tensor``, and every row that a consumer sees, fills whole bytes.
 
     Codes narrower than a byte are packed along the innermost axis; two tiles must never share a byte of a tensor's place.
     """
@@ -122,8 +123,8 @@ def in_whole_bytes(graph: Graph, tensor: str, mapping: Mapping | None) -> bool:
         return True
     home, layer = shared_memory(graph), graph.layers[graph.producer[tensor]]
     views = [layer.output_shape]
-    for reader in graph.layers:
-        seen = zip(reader.inputs, reader.input_shapes, strict=True)
+    for consumer in graph.layers:
+        seen = zip(consumer.inputs, consumer.input_shapes, strict=True)
         views += [view for name, view in seen if home.get(name, name) == tensor]
     rows = [_row(view) for view in views]
     return all(bits * length % 8 == 0 for length in [*rows, *_row_tiles(layer, mapping)])
@@ -154,11 +155,17 @@ class Residency:
         self.fused = fused_layers(graph, mappings)
         capacity = slot_capacity(Memory.RESIDENT, arch)
         for pair in self.fused:
-            _check_window(graph, pair, mappings[pair.maker], capacity)
+            _check_window(graph, pair, mappings[pair.producer], capacity)
         taken = windows(graph, self.fused, capacity)
-        wanted = [life for life in lives(graph, self.fused) if in_whole_bytes(graph, life.tensor, mappings[life.first])]
+        wanted = [
+            lifetime
+            for lifetime in lifetimes(graph, self.fused)
+            if in_whole_bytes(graph, lifetime.tensor, mappings[lifetime.first])
+        ]
         self._windows = {pair.tensor: pair for pair in self.fused}
-        self._offsets = first_fit(wanted if capacity else [], capacity, taken) | {life.tensor: at for life, at in taken}
+        self._offsets = first_fit(wanted if capacity else [], capacity, taken) | {
+            lifetime.tensor: at for lifetime, at in taken
+        }
         for name in resident:
             self._offsets[name] = max((self._range(other)[1] for other in self._offsets), default=0)
         self._recalls: dict[str, list[tuple[Index, Index]]] = {}
@@ -203,7 +210,7 @@ class Residency:
 
 def _check_window(graph: Graph, pair: Fused, mapping: Mapping | None, capacity: int) -> None:
     """MappingError where the window of a fused pair has no room."""
-    layer, size = graph.layers[pair.reader], window_bytes(graph, pair)
+    layer, size = graph.layers[pair.consumer], window_bytes(graph, pair)
     if size > capacity:
         raise MappingError(
             f"layer {layer.name!r}: band of {pair.computed[0]}: {pair.window} rows of {pair.tensor!r} take {size} bytes, "
@@ -213,7 +220,7 @@ def _check_window(graph: Graph, pair: Fused, mapping: Mapping | None, capacity: 
     if not in_whole_bytes(graph, pair.tensor, mapping):
         raise MappingError(
             f"layer {layer.name!r}: band of {pair.computed[0]}: tile rows of {pair.tensor!r} end inside a byte; "
-            f"cut the channels of layer {graph.layers[pair.maker].name!r} elsewhere, or leave band out",
+            f"cut the channels of layer {graph.layers[pair.producer].name!r} elsewhere, or leave band out",
             layer=layer.name,
         )
 

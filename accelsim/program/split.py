@@ -8,7 +8,18 @@ import numpy as np
 
 from accelsim.arch import Arch
 from accelsim.graph import MacGeometry, VectorLayer
-from accelsim.hardware import DRAM, ComputeTiles, OperandBits, array_cost, dma_cycles, input_span, packed_bytes
+from accelsim.hardware import (
+    ComputeTiles,
+    Loops,
+    Machine,
+    OperandBits,
+    array_cost,
+    dma_cycles,
+    footprint,
+    input_span,
+    loops_of,
+    machine_of,
+)
 
 _CHANNELS, _ROWS = "channels", "rows"
 
@@ -87,7 +98,7 @@ def _pieces(size: int, parts: int) -> list[tuple[int, int]]:
 
 def _by_rows(g: MacGeometry, cores: int) -> tuple[MacShare, ...]:
     return tuple(
-        MacShare(core=core, geometry=replace(g, oh=hi - lo, pad_top=g.pad_top - lo * g.stride_h), row=lo)
+        MacShare(core=core, geometry=g.output_rows(lo, hi), row=lo)
         for core, (lo, hi) in enumerate(_pieces(g.oh, cores))
     )
 
@@ -111,32 +122,27 @@ def _by_channels(g: MacGeometry, cores: int) -> tuple[MacShare, ...]:
 
 def _estimate(shares: tuple[MacShare, ...], bits: OperandBits, arch: Arch) -> tuple[int, int]:
     """(cycles, cycles at the DRAM port) of a split."""
-    traffic = np.array([_traffic(share.geometry, bits, arch) for share in shares], dtype=np.int64)
+    machine = machine_of(bits, arch)
+    traffic = np.array([_traffic(share.geometry, machine) for share in shares], dtype=np.int64)
     port = sum(dma_cycles(traffic, arch).tolist())
-    return max(port, _array_cycles(shares[0].geometry, bits, arch)), port
+    return max(port, _array_cycles(loops_of(shares[0].geometry), machine)), port
 
 
-def _traffic(g: MacGeometry, bits: OperandBits, arch: Arch) -> int:
+def _traffic(g: MacGeometry, machine: Machine) -> int:
     """Bytes of weights, inputs and outputs, each moved once; inputs once per window that they are in, where those are fetched."""
-    inputs = g.n * int(input_span(g, "h", g.oh, g.kh)) * int(input_span(g, "w", g.ow, g.kw)) * g.ic
-    if arch.activation_buffer.im2col == DRAM:
-        inputs = g.n * g.oh * g.ow * g.kh * g.kw * g.ic
-    moved = (g.oc * g.reduction, bits.weight), (inputs, bits.activation), (g.n * g.oh * g.ow * g.oc, bits.output)
-    return sum(int(packed_bytes(elements, width)) for elements, width in moved)
+    area = g.n * int(input_span(g, "h", g.oh, g.kh)) * int(input_span(g, "w", g.ow, g.kw))
+    moved = footprint(machine.operands, machine.im2col, loops_of(g), area)
+    return int(moved.weights + moved.inputs + moved.outputs)
 
 
-def _array_cycles(g: MacGeometry, bits: OperandBits, arch: Arch) -> int:
+def _array_cycles(layer: Loops, machine: Machine) -> int:
     """Cycles of a share on the array, as one tile."""
     one = np.ones(1, dtype=np.int64)
     tile = ComputeTiles(
-        pixels=one * g.n * g.oh * g.ow,
-        reduction=one * g.reduction,
-        channels=one * g.oc_per_group,
-        groups=one * g.groups,
-        passes=arch.array.passes(bits.weight, bits.activation),
-        products=arch.array.products(bits.weight, bits.activation),
+        pixels=one * layer.n * layer.oh * layer.ow,
+        reduction=one * layer.kh * layer.kw * layer.ic,
+        channels=one * layer.oc,
+        groups=one * layer.groups,
         weights_kept=one < 0,
-        weight_bits=bits.weight,
-        activation_bits=bits.activation,
     )
-    return int(array_cost(tile, arch).cycles[0])
+    return int(array_cost(tile, machine.array).cycles[0])

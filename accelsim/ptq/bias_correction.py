@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.importers.onnx.file import OnnxModel, OnnxNode
-from accelsim.ptq.network.operators import PRODUCTS
+from accelsim.ptq.network.operators import PRODUCTS, output_axis
 
 Doubles = NDArray[np.float64]
 Tensors = dict[str, NDArray[np.float32]]
@@ -31,7 +31,8 @@ class Watch:
             self.shapes.update({name: values.shape for name, values in made.items()})
             for node in self.network.nodes:
                 if node.op in PRODUCTS:
-                    self._add(node.outputs[0], _channel_means(made[node.inputs[0]], 1 if node.op == "Conv" else -1))
+                    read = made[node.inputs[0]]
+                    self._add(node.outputs[0], _channel_means(read, output_axis(node.op, read.ndim)))
             yield made
 
     def _add(self, name: str, means: Doubles) -> None:

@@ -18,7 +18,7 @@ from accelsim.importers.onnx.file import OnnxModel, OnnxNode
 from accelsim.ptq.calibrate import check_finite
 from accelsim.ptq.evaluate import evaluate
 from accelsim.ptq.network.float_network import channel_axis, fused_rectifier
-from accelsim.ptq.network.operators import PRODUCTS
+from accelsim.ptq.network.operators import PRODUCTS, output_axis
 from accelsim.ptq.network.proto import Names
 
 Doubles = NDArray[np.float64]
@@ -58,7 +58,7 @@ class Reach:
             if node.op in PRODUCTS:
                 name = node.outputs[0]
                 values = made[(fused_rectifier(self.model, node) or node).outputs[0]]
-                rows = np.moveaxis(values, 1 if node.op == "Conv" else -1, 0)
+                rows = np.moveaxis(values, output_axis(node.op, values.ndim), 0)
                 largest = np.abs(rows.reshape(len(rows), -1).astype(np.float64)).max(axis=1)
                 self.channels[name] = np.maximum(self.channels.get(name, 0.0), largest)
 
@@ -111,14 +111,14 @@ def channel_ranges(pair: Pair, constants: Mapping[str, NDArray[Any]]) -> tuple[D
 def _next(model: OnnxModel, node: OnnxNode, shapes: Shapes) -> OnnxNode | None:
     """The product that reads the channels of ``node``, and nobody else does."""
     name = node.outputs[0]
-    axis = 1 if node.op == "Conv" else len(shapes[name]) - 1
+    axis = output_axis(node.op, len(shapes[name]))
     while True:
         readers = model.consumers(name)
         if len(readers) != 1 or name in model.outputs or readers[0].inputs[0] != name or name in readers[0].inputs[1:]:
             return None
         reader, source = readers[0], shapes[name]
         if reader.op in PRODUCTS:
-            return reader if axis == (1 if reader.op == "Conv" else len(source) - 1) else None
+            return reader if axis == output_axis(reader.op, len(source)) else None
         moved = _axis_after(reader, axis, source, shapes[reader.outputs[0]])
         if moved is None:
             return None

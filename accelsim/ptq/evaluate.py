@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 
 from accelsim.errors import AccelsimError, ConfigError, InputError, ModelError
 from accelsim.importers import one_line
-from accelsim.importers.onnx.file import OnnxModel
+from accelsim.importers.onnx.file import QONNX_DOMAIN, OnnxModel
 from accelsim.numerics import IntFormat
 from accelsim.ptq.network.proto import float_proto
 from accelsim.quant import fake_quant_as
 
 EVALUATORS = ("onnx", "onnxruntime")
 """onnx's reference evaluator, and ONNX Runtime."""
-QONNX_DOMAIN = "qonnx.custom_op.general"
 Arrays = Mapping[str, NDArray[Any]]
 
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.importers.onnx.file import OnnxModel, OnnxNode
+from accelsim.importers.onnx.file import QONNX_DOMAIN, OnnxModel, OnnxNode
 from accelsim.numerics import IntFormat
-from accelsim.ptq.evaluate import QONNX_DOMAIN
 from accelsim.ptq.network.operators import MOVING, PRODUCTS
 from accelsim.ptq.network.proto import Names, make_model, make_node, nodes_of
 from accelsim.ptq.parameters import ActQuant, WeightQuant, along

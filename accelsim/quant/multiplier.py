@@ -6,12 +6,12 @@ Scales are float32 values, as model files store them; other values are rounded t
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
 
 from accelsim.errors import ModelError
-from accelsim.numerics import Family, Requant, RequantScheme, reduced_multiplier16, scheme_named
+from accelsim.numerics import Encoder, Requant, RequantScheme, reduced_multiplier16, scheme_named
 from accelsim.quant.fixed_point import encode_fixed_points, encode_mantissas, encode_shared_shift
 
 if TYPE_CHECKING:
@@ -31,6 +31,13 @@ def encode_multiplier(real: float) -> tuple[int, int]:
     """
     significands, exponents = encode_multipliers([real])
     return int(significands[0]), int(exponents[0])
+
+
+def divided_multiplier(real: float, count: int) -> tuple[int, int]:
+    """``(m, e)`` of ``real / count``: ``real`` encoded, then its significand divided, truncating (LiteRT reference/reduce.h)."""
+    significand, exponent = encode_multiplier(real)
+    folds = min(count.bit_length() - 1, 32, 31 + exponent)
+    return (significand << folds) // count, exponent - folds
 
 
 def encode_multipliers(reals: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -115,61 +122,36 @@ def requant_from_scales(
     ratio = (
         convolution_multipliers(s_in, s_w, s_out) if real is None else np.atleast_1d(np.asarray(real, dtype=np.float64))
     )
-    rule = scheme_named(scheme)
-    if rule.family is Family.FIXED_POINT:
-        multiplier, shift = _encode_fixed_point(rule, s_in, s_w, s_out, ratio)
-    else:
-        multiplier, shift = _ENCODERS[rule.family](s_in, s_w, s_out, ratio)
+    multiplier, shift = _encoded(scheme_named(scheme), s_in, s_w, s_out, ratio)
     return Requant(scheme, multiplier, shift, zero_point, clamp_min, clamp_max)
 
 
-def _encode_integer(
-    s_in: float, s_w: ArrayLike, s_out: float, ratio: NDArray[Any]
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    return encode_multipliers(ratio)
-
-
-def _encode_shift(s_in: float, s_w: ArrayLike, s_out: float, ratio: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    return np.ones(len(ratio), np.int32), np.array([power_of_two_shift(float(real)) for real in ratio], np.int32)
-
-
-def _encode_float32(
-    s_in: float, s_w: ArrayLike, s_out: float, ratio: NDArray[Any]
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    factor = float32_multiplier(s_in, s_w, s_out)
-    return factor, np.zeros(len(factor), np.int32)
-
-
-def _encode_float64(
-    s_in: float, s_w: ArrayLike, s_out: float, ratio: NDArray[Any]
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """float32 factors as doubles (onnx/reference/ops/op_qlinear_conv.py: a float32 product times int32 is a double)."""
-    factor, shift = _encode_float32(s_in, s_w, s_out, ratio)
-    return factor.astype(np.float64), shift
-
-
-def _encode_fixed_point(
+def _encoded(
     rule: RequantScheme, s_in: float, s_w: ArrayLike, s_out: float, ratio: NDArray[Any]
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Mantissas of float32 factors (rndnu), one shift for all (nvdla_cvt), or a shift for each."""
-    if rule.name == "xnnpack_rndnu":
-        return encode_mantissas(float32_multiplier(s_in, s_w, s_out), rule=rule)
-    encode = encode_shared_shift if rule.name == "nvdla_cvt" else encode_fixed_points
-    return encode(ratio, bits=rule.significand_bits, shifts=rule.exponents)
-
-
-def _encode_scales(s_in: float, s_w: ArrayLike, s_out: float, ratio: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    columns = np.broadcast_arrays(_scale(s_in, "s_in"), np.atleast_1d(_scale(s_w, "s_w")), _scale(s_out, "s_out"))
-    return np.stack(columns, axis=1).astype(np.float64), np.zeros(len(columns[1]), np.int32)
-
-
-_ENCODERS = {
-    Family.INTEGER: _encode_integer,
-    Family.POWER_OF_TWO: _encode_shift,
-    Family.FLOAT32: _encode_float32,
-    Family.FLOAT64: _encode_float64,
-    Family.SCALES: _encode_scales,
-}
+    """``multiplier`` and ``shift`` as the scheme's encoder makes them of the scales, or of their ratio in double precision."""
+    match rule.encoder:
+        case Encoder.TFLITE | Encoder.TFLITE_16BIT:
+            return encode_multipliers(ratio)
+        case Encoder.POWER_OF_TWO:
+            return np.ones(len(ratio), np.int32), np.array(
+                [power_of_two_shift(float(real)) for real in ratio], np.int32
+            )
+        case Encoder.FIXED_POINT:
+            return encode_fixed_points(ratio, bits=rule.significand_bits, shifts=rule.exponents)
+        case Encoder.SHARED_SHIFT:
+            return encode_shared_shift(ratio, bits=rule.significand_bits, shifts=rule.exponents)
+        case Encoder.MANTISSA:
+            return encode_mantissas(float32_multiplier(s_in, s_w, s_out), rule=rule)
+        case Encoder.FLOAT32 | Encoder.FLOAT64:
+            # onnx/reference/ops/op_qlinear_conv.py: a float32 product times int32 is a double.
+            factor = float32_multiplier(s_in, s_w, s_out).astype(rule.family.dtype)
+            return factor, np.zeros(len(factor), np.int32)
+        case Encoder.SCALES:
+            scales = _scale(s_in, "s_in"), np.atleast_1d(_scale(s_w, "s_w")), _scale(s_out, "s_out")
+            columns = np.stack(np.broadcast_arrays(*scales), axis=1).astype(np.float64)
+            return columns, np.zeros(len(columns), np.int32)
+    assert_never(rule.encoder)
 
 
 def _scale(value: ArrayLike, name: str) -> Any:
@@ -185,6 +167,7 @@ def _scale(value: ArrayLike, name: str) -> Any:
 __all__ = [
     "convolution_multipliers",
     "dense_multiplier_per_tensor",
+    "divided_multiplier",
     "encode_multiplier",
     "encode_multipliers",
     "float32_multiplier",

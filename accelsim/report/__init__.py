@@ -2,18 +2,19 @@
 
 from accelsim.report.accumulators import NATURAL_WIDTH, accumulator_table
 from accelsim.report.activity import activity_page
-from accelsim.report.cells import left_out, made_with
-from accelsim.report.compare import Comparison, compare
-from accelsim.report.energy import Page, energy_pages, list_rows, table_page
-from accelsim.report.energy_cells import energy_facts
-from accelsim.report.html import summary_html
+from accelsim.report.comparison import Comparison, compare, comparison_table
+from accelsim.report.energy import Page, energy_pages, list_rows, table_notes, table_page
 from accelsim.report.imported import import_table, import_width
 from accelsim.report.mappings import found_table
 from accelsim.report.quantized import quantized_table
-from accelsim.report.table import comparison_table, fact_table, list_table, natural_width, result_table
-from accelsim.report.text import summary_text
-from accelsim.report.verification_page import document, report_html
-from accelsim.report.verification_text import report_text
+from accelsim.report.result.cells import left_out, made_with
+from accelsim.report.result.energy import energy_facts
+from accelsim.report.result.html import summary_html
+from accelsim.report.result.table import natural_width, result_table
+from accelsim.report.result.text import summary_text
+from accelsim.report.terminal import fact_table, list_table
+from accelsim.report.verification.page import document, report_html
+from accelsim.report.verification.text import cause_text, report_text
 
 __all__ = [
     "NATURAL_WIDTH",
@@ -21,6 +22,7 @@ __all__ = [
     "Page",
     "accumulator_table",
     "activity_page",
+    "cause_text",
     "compare",
     "comparison_table",
     "document",
@@ -41,5 +43,6 @@ __all__ = [
     "result_table",
     "summary_html",
     "summary_text",
+    "table_notes",
     "table_page",
 ]

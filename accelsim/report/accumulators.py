@@ -8,8 +8,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from accelsim.execute import AccumulatorRecord, AccumulatorReport
-from accelsim.report.cells import NONE, count, short_name
-from accelsim.report.table import fact_table, plain_table
+from accelsim.report.lines import width_of
+from accelsim.report.numbers import NONE, count, short_name
+from accelsim.report.terminal import fact_table, plain_table
 
 NATURAL_WIDTH = 170
 """Characters that the table may take where the page has no width of its own."""
@@ -19,8 +20,6 @@ _LEGEND = (
     ("these weights", "the same for the model's weights and any inputs"),
     ("observed", "largest partial sum over the given inputs; no promise for others"),
 )
-
-_GAP = 2
 
 
 def _value(value: int | None) -> str:
@@ -80,8 +79,7 @@ def _fitting(report: AccumulatorReport, width: int | None) -> tuple[list[_Column
 
 
 def _width(report: AccumulatorReport, columns: Sequence[_Column]) -> int:
-    cells = [[title, *(cell(record) for record in report.records)] for title, cell, _ in columns]
-    return sum(max(map(len, column)) + _GAP for column in cells) - _GAP
+    return width_of([title, *map(cell, report.records)] for title, cell, _ in columns)
 
 
 def accumulator_facts(report: AccumulatorReport) -> list[tuple[str, str]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from accelsim.activity import Activity, ActivityEnergy
-from accelsim.report.cells import NONE, energy, share
 from accelsim.report.energy import Page
+from accelsim.report.numbers import NONE, energy, share
 
 _RATES = ("activation_register", "weight_register", "partial_sum", "accumulator", "dram_bus")
 COLUMNS = (

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from accelsim.energy import EnergyEntry, EnergyTable, Term, quantity_of
-from accelsim.report.cells import NONE, component_name, energy, share
+from accelsim.report.numbers import NONE, component_name, energy, share
 from accelsim.result import Result
 
 Rows = list[tuple[str, ...]]
@@ -69,6 +69,15 @@ def table_page(table: EnergyTable) -> Page:
         ("entry", "value", "range", "source"),
         rows,
     )
+
+
+def table_notes(table: EnergyTable) -> list[str]:
+    """What fills a table's gaps, its notes, and what its compound actions are made of, a line each."""
+    lines = [*(f"filled: {text}" for text in table.fills), *(f"note: {text}" for text in table.notes)]
+    for made in table.compounds:
+        parts = " + ".join(f"{part.times} x {part.component}.{part.action}" for part in made.parts)
+        lines.append(f"compound: {made.component}.{made.action} = {parts or 'nothing of its own'}")
+    return lines
 
 
 def law_text(entry: EnergyEntry) -> str:

@@ -8,30 +8,26 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from accelsim.graph import Fate, Graph, Layer, MacLayer, SourceOperator, Tensor
-from accelsim.report.cells import NONE, count, size
-from accelsim.report.table import fact_table, plain_table
+from accelsim.report.lines import GAP, width_of
+from accelsim.report.numbers import NONE, count, size
+from accelsim.report.terminal import fact_table, text_table
 
 TITLES = ("", "operator", "becomes", "reads", "weights", "gives", "requantization", "MACs")
 DITTO = ""
-GAP = 2
 
 Row = tuple[str, ...]
 
 
 def import_table(graph: Graph, *, heading: str) -> RenderableType:
     """One row per operator of the file and per further layer it became, then ports, totals and every approximation."""
-    table = plain_table()
-    for title in TITLES:
-        table.add_column(title, justify="right" if title in ("", "MACs") else "left", overflow="fold")
-    for row in import_rows(graph):
-        table.add_row(*map(Text, row))
+    right = [title in ("", "MACs") for title in TITLES]
+    table = text_table(TITLES, import_rows(graph), right=right, overflow="fold")
     return Group(Text(heading, style="bold"), Text(), table, Text(), fact_table(import_facts(graph)))
 
 
 def import_width(graph: Graph) -> int:
     """Characters that the whole table takes."""
-    columns = zip(TITLES, *import_rows(graph), strict=True)
-    return sum(max(map(len, column)) + GAP for column in columns)
+    return width_of(zip(TITLES, *import_rows(graph), strict=True)) + GAP
 
 
 def import_rows(graph: Graph) -> Iterator[Row]:

@@ -9,8 +9,8 @@ from rich.text import Text
 
 from accelsim.mapper import Found
 from accelsim.program import MacMapping
-from accelsim.report.cells import count, energy
-from accelsim.report.table import fact_table, plain_table
+from accelsim.report.numbers import count, energy
+from accelsim.report.terminal import fact_table, text_table
 
 TITLES = ("layer", "tile", "order", "cycles", "energy", "from the bound", "proved", "tilings", "scheduled")
 LEGEND = (
@@ -22,11 +22,8 @@ LEGEND = (
 
 def found_table(found: Sequence[tuple[str, Found]], *, heading: str) -> RenderableType:
     """One row per MAC layer."""
-    table = plain_table()
-    for title in TITLES:
-        table.add_column(title, justify="left" if title in ("layer", "tile", "order", "proved") else "right")
-    for name, one in found:
-        table.add_row(*map(Text, (name, *_cells(one))))
+    right = [title not in ("layer", "tile", "order", "proved") for title in TITLES]
+    table = text_table(TITLES, ((name, *_cells(one)) for name, one in found), right=right)
     return Group(Text(heading, style="bold"), Text(), table, Text(), fact_table(LEGEND))
 
 

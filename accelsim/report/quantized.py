@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from accelsim.ptq.network import PRODUCTS
-from accelsim.report.table import list_table
+from accelsim.report.terminal import list_table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

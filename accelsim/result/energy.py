@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from accelsim.energy import (
+    LACKING,
+    PARTS,
     TENSORS,
     Costs,
     EnergySplit,
@@ -21,16 +23,7 @@ from accelsim.result.record import EnergySummary
 from accelsim.timing import Timeline
 
 PERCENTILES = (5, 50, 95)
-STATIC_PARTS = 7
-"""Parts of a machine that leak."""
 _OPERATIONS_PER_MAC = 2
-_NAMES: Mapping[str, str] = {
-    "register.write": "registers of processing elements",
-    "wire.move": "wires between processing elements",
-    "shifter.shift": "requantization shifters",
-    "dma.transfer": "DMA engines",
-    "clock.tick": "clock tree",
-}
 
 
 def energy_summary(
@@ -74,6 +67,6 @@ def _sums(parts: Iterable[Mapping[str, float]]) -> dict[str, float]:
 def not_held(costs: Costs) -> tuple[str, ...]:
     """What the table does not hold of what costs energy, in words."""
     leaks = sorted(key.partition(".")[0].replace("_", " ") for key in costs.missing if key.endswith(".leak"))
-    named = [text for key, text in _NAMES.items() if key in costs.missing]
-    some = f" of {', '.join(leaks)}" if len(leaks) < STATIC_PARTS else ""
+    named = [text for key, text in LACKING.items() if key in costs.missing]
+    some = f" of {', '.join(leaks)}" if len(leaks) < len(PARTS) else ""
     return (*named, *((f"leakage{some}",) if leaks else ()))

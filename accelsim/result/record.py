@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -18,18 +18,7 @@ SCHEMA_VERSION = 3
 Bound = Literal[
     "compute", "fill/drain", "weight load", "activation load", "store", "requantize", "vector", "keep", "recall", "none"
 ]
-BOUNDS: tuple[Bound, ...] = (
-    "compute",
-    "fill/drain",
-    "weight load",
-    "activation load",
-    "store",
-    "requantize",
-    "vector",
-    "keep",
-    "recall",
-    "none",
-)
+BOUNDS: tuple[Bound, ...] = get_args(Bound)
 
 
 class _Record(BaseModel):

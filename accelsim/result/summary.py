@@ -8,7 +8,7 @@ from typing import Any
 
 from accelsim.energy import COMPONENTS, Costs, EnergySplit, EnergyTable, count_actions, layer_energy
 from accelsim.graph import MacLayer
-from accelsim.hardware import Engine, pipelines_tiles
+from accelsim.hardware import Engine
 from accelsim.program import MacMapping, Mapping, Program
 from accelsim.result.bounds import array_work
 from accelsim.result.energy import energy_summary, not_held
@@ -26,14 +26,9 @@ BLIND = "compression of weights of which only the shape is known"
 NOT_KEPT = "activations kept on chip between layers"
 """Modelled by machines that set ``activation_buffer.resident_bytes`` aside."""
 _SUMS = (
-    "compute_cycles",
-    "compute_bound_cycles",
-    "traffic_bound_cycles",
-    "dram_read_bytes",
-    "dram_write_bytes",
-    "buffer_read_bytes",
-    "buffer_write_bytes",
-)
+    "compute_cycles", "compute_bound_cycles", "traffic_bound_cycles", "dram_read_bytes", "dram_write_bytes",
+    "buffer_read_bytes", "buffer_write_bytes",
+)  # fmt: skip
 _ENGINES = tuple(engine.name.lower() for engine in Engine)
 _BUFFERS = ("weight_buffer", "activation_buffer", "output_buffer")
 
@@ -178,7 +173,7 @@ def _mapping_text(mapping: Mapping | None) -> str:
 
 def _array_cycles(timeline: Timeline, waits: Stalls) -> dict[str, int]:
     stream, busy = int(timeline.program.stream_cycles.sum()), timeline.busy_cycles(Engine.COMPUTE)
-    rest = "weight_shift" if pipelines_tiles(timeline.program.arch) else "fill_drain"
+    rest = "weight_shift" if timeline.program.arch.array.pipelines_tiles else "fill_drain"
     causes = {_key(cause): cycles for cause, cycles in waits.by_cause().items() if cycles}
     return {"stream": stream, rest: busy - stream, **causes}
 

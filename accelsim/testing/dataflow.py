@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from accelsim.arch import Arch
-from accelsim.hardware import ArrayCost, ComputeTiles, array_cost
+from accelsim.hardware import Array, ArrayCost, ComputeTiles, array_cost, array_of
 from accelsim.testing.contract import Contract
 from accelsim.testing.machines import random_arch, random_program
 from accelsim.testing.mapper import assert_same_values
@@ -32,9 +32,12 @@ class DataflowContract(Contract):
         """Random arrays, ports of any width, each with random compute tiles."""
         for seed, rng in self.draws():
             sizes: dict[str, Any] = {name: rng.integers(1, 5 if name == "groups" else 50, TILES) for name in SIZES}
-            sizes |= {"weights_kept": rng.random(TILES) < 0.5, "weight_bits": 8, "activation_bits": 8}
-            tiles = ComputeTiles(**sizes, passes=int(rng.integers(1, 3)))
+            tiles = ComputeTiles(**sizes, weights_kept=rng.random(TILES) < 0.5)
             yield f"seed {seed}: ", random_arch(rng, dataflow=self.dataflow), tiles
+
+    def array(self, arch: Arch) -> Array:
+        """For operands of 8 bits."""
+        return array_of(arch, weight_bits=8, activation_bits=8)
 
     def at_most(self, less: ArrayCost, more: ArrayCost, message: str) -> None:
         """``less`` takes no more cycles, held or until the last sum, than ``more``."""
@@ -44,8 +47,8 @@ class DataflowContract(Contract):
     def test_no_array_is_faster_than_its_macs(self) -> None:
         """Cycles >= products / (rows x columns); streaming is a part of them."""
         for where, arch, tiles in self.machines():
-            cost, size = array_cost(tiles, arch), arch.array.rows * arch.array.cols
-            work = tiles.pixels * tiles.reduction * tiles.channels * tiles.groups * tiles.passes
+            cost, size = array_cost(tiles, self.array(arch)), arch.array.rows * arch.array.cols
+            work = tiles.pixels * tiles.reduction * tiles.channels * tiles.groups * self.array(arch).passes
             self.expect((cost.cycles * size >= work).all(), f"{where}fewer cycles than {size} MACs need")
             self.expect((cost.stream_cycles <= cost.cycles).all(), f"{where}streams longer than it holds the array")
             self.expect((cost.latency >= 0).all() and (cost.cycles >= 1).all(), f"{where}no time")
@@ -53,7 +56,7 @@ class DataflowContract(Contract):
     def test_every_operand_is_read(self) -> None:
         """At least once, unless its weights were kept; and every sum is written."""
         for where, arch, tiles in self.machines():
-            cost, products = array_cost(tiles, arch), tiles.groups * tiles.reduction
+            cost, products = array_cost(tiles, self.array(arch)), tiles.groups * tiles.reduction
             weights = np.where(tiles.weights_kept, 0, products * tiles.channels)
             self.expect((cost.weight_reads >= weights).all(), f"{where}reads fewer weights than a tile has")
             self.expect((cost.activation_reads >= products * tiles.pixels).all(), f"{where}reads fewer activations")
@@ -65,12 +68,18 @@ class DataflowContract(Contract):
         for where, arch, tiles in self.machines():
             for name in SIZES:
                 larger = replace(tiles, **{name: getattr(tiles, name) + 1})
-                self.at_most(array_cost(tiles, arch), array_cost(larger, arch), f"{where}a tile with less {name}")
+                self.at_most(
+                    array_cost(tiles, self.array(arch)),
+                    array_cost(larger, self.array(arch)),
+                    f"{where}a tile with less {name}",
+                )
 
     def test_kept_weights_never_cost_more(self) -> None:
         """Those of the tile before."""
         for where, arch, tiles in self.machines():
-            kept, fresh = (array_cost(replace(tiles, weights_kept=np.full(TILES, k)), arch) for k in (True, False))
+            kept, fresh = (
+                array_cost(replace(tiles, weights_kept=np.full(TILES, k)), self.array(arch)) for k in (True, False)
+            )
             self.at_most(kept, fresh, f"{where}a tile whose weights were kept")
             self.expect((kept.weight_reads <= fresh.weight_reads).all(), f"{where}kept weights are read more often")
 
@@ -78,9 +87,12 @@ class DataflowContract(Contract):
         """Where :meth:`walk` gives a second definition."""
         for where, drawn, tiles in self.machines():
             ports = {f"{name}_buffer.bytes_per_cycle": None for name in ("weight", "activation")}
-            arch, one = drawn.with_({**ports, "array.weight_preload": "serial"}), np.ones_like(tiles.groups)
-            alone = replace(tiles, passes=1, groups=one, weights_kept=np.zeros(TILES, dtype=bool))
-            cost = array_cost(alone, arch)
+            arch, one = (
+                drawn.with_({**ports, "array.weight_preload": "serial", "array.activation_bits": 8}),
+                np.ones_like(tiles.groups),
+            )
+            alone = replace(tiles, groups=one, weights_kept=np.zeros(TILES, dtype=bool))
+            cost = array_cost(alone, self.array(arch))
             for i, taken in enumerate((cost.cycles + cost.latency).tolist()):
                 sizes = {name: int(getattr(alone, name)[i]) for name in SIZES[:3]}
                 counted = self.walk(arch, **sizes)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
 
 import numpy as np
 
-from accelsim.energy import COMPONENT_OF, EnergySplit, EnergyTable, count_actions, layer_energy, quantity_of
+from accelsim.energy import CHARGES, EnergySplit, EnergyTable, count_actions, layer_energy, quantity_of
 from accelsim.program import Program
 from accelsim.testing.contract import Contract
 from accelsim.testing.machines import random_program
@@ -15,9 +14,7 @@ from accelsim.units import SQUARE_MICROMETRES
 
 
 class EnergyTableContract(Contract):
-    """Of what ``table`` gives; components that are ``unpriced`` cost nothing on purpose."""
-
-    unpriced: ClassVar[tuple[str, ...]] = ("dma",)
+    """Of what ``table`` gives."""
 
     def table(self) -> EnergyTable:
         """The table under test, for instance ``load_table("mine.yaml")``."""
@@ -38,12 +35,13 @@ class EnergyTableContract(Contract):
             self.expect(0 < low <= 1 <= high, f"entry {entry.key}: its range {low}..{high} does not hold its value")
 
     def test_no_component_is_missing(self) -> None:
-        """What a machine does costs something in every component but the ``unpriced`` ones."""
+        """What a machine does costs something, but for the charges that a table may leave out."""
         for where, program, splits in self.charged():
-            for action, column in count_actions(program).columns().items():
-                component = COMPONENT_OF.get(action, self.unpriced[0])
-                paid = all(splits[i].components.get(component, 0) > 0 for i in np.flatnonzero(column))
-                self.expect(paid or component in self.unpriced, f"{where}{action} costs nothing")
+            columns = count_actions(program).columns()
+            for name, charge in CHARGES.items():
+                busy = np.flatnonzero(columns[charge.count])
+                paid = all(splits[i].components.get(charge.component, 0) > 0 for i in busy)
+                self.expect(charge.optional or paid, f"{where}{name} costs nothing")
 
     def test_energy_is_linear_in_the_table(self) -> None:
         """Twice the picojoules, twice the energy (law 6); areas, which lengthen wires, stay."""

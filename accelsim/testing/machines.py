@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.arch import Arch, load_arch
+from accelsim.arch import DATAFLOWS, Arch, load_arch
 from accelsim.builder import build_program
 from accelsim.graph import Graph, Layer, VectorLayer
-from accelsim.hardware import DATAFLOWS, packed_bytes
+from accelsim.hardware import packed_bytes
 from accelsim.mapper import map_graph
 from accelsim.program import LOOP_ORDERS, MacMapping, Mapping, Program, VectorMapping
 from accelsim.testing.networks import Rng, random_graph

@@ -49,12 +49,12 @@ class Timeline:
         cycles = np.diff(self.layer_finish, prepend=0)
         for pair in self.program.fused:
             array, work = (self._busy(pair, engines) for engines in (_ARRAY, _WORK))
-            both = cycles[pair.maker] + cycles[pair.reader]
+            both = cycles[pair.producer] + cycles[pair.consumer]
             mine = np.clip(both * work[0] // work.sum(), min(array[0], both), max(both - array[1], 0))
-            cycles[pair.maker], cycles[pair.reader] = mine, both - mine
+            cycles[pair.producer], cycles[pair.consumer] = mine, both - mine
         return cycles
 
     def _busy(self, pair: Fused, engines: tuple[Engine, ...]) -> NDArray[np.int64]:
-        """Cycles of ``engines`` for the maker and for the reader of a pair."""
-        works, layers = np.isin(self.program.engine, engines), (pair.maker, pair.reader)
+        """Cycles of ``engines`` for the producer and for the consumer of a pair."""
+        works, layers = np.isin(self.program.engine, engines), (pair.producer, pair.consumer)
         return np.array([self.program.cycles[works & (self.program.layer == layer)].sum() for layer in layers])

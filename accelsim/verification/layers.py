@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from accelsim.verification import names
 from accelsim.verification.compare import CauseTally, Tally
 from accelsim.verification.readings.exact import ExactRequant, decimal
 from accelsim.verification.records import Finding, FirstDifference, LayerReport
-from accelsim.verification.steps.ablation import ladder, sums_and_reading, unrewritten
+from accelsim.verification.steps.ablation import ablation, sums_and_reading, unrewritten
 from accelsim.verification.steps.step import Pair
 from accelsim.verification.tolerance import Tolerance
 
@@ -20,7 +20,7 @@ Array = NDArray[Any]
 
 
 class LayerStudy:
-    """Collects what is known about one layer; ``pair`` None where the reference has no such layer."""
+    """Collects what is known about one layer."""
 
     def __init__(self, pair: Pair, tolerance: Tolerance, rewriting: str = "") -> None:
         self._pair = pair
@@ -35,7 +35,7 @@ class LayerStudy:
         pair = self._pair
         exact = sums_and_reading(pair, inputs)
         inside = None if exact is None else _inside(*exact)
-        steps = list(ladder(pair, inputs))
+        steps = list(ablation(pair, inputs))
         if plain is not None:
             steps.insert(0, unrewritten(oracle, plain, steps, self._rewriting))
             self._rewritten += int((oracle != plain).sum())
@@ -102,8 +102,3 @@ def _inside(sums: Array, exact: ExactRequant) -> Array:
 def _rule(layer: object) -> str:
     scheme = getattr(getattr(layer, "requant", None), "scheme", None)
     return str(scheme) if scheme else "—"
-
-
-def ordered(values: Mapping[str, Array], names: Sequence[str]) -> list[Array]:
-    """Arrays by name."""
-    return [values[name] for name in names]

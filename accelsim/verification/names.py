@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
+from accelsim.numerics import RequantScheme, scheme_named
+
 FLOAT = "float accumulate"
 KERNEL = "runtime kernel"
 WEIGHTS = "weights"
@@ -74,20 +76,23 @@ _TEXTS = {
     OPERATOR: "rule of its own for {operator}",
     ACCUMULATOR: "accumulator width and order of sums",
 }
-_RULES = {
-    "tflite_double": "double rounding",
-    "half_up_twice": "double rounding, half up twice",
-    "float32_half_even": "requantization in float32",
-    "float64_half_away": "requantization in float64",
-    "onnx_reference": "requantization in float64",
-}
 
 
 def text(key: str, *, rule: str = "", operator: str = "", bits: int = 0, detail: str = "") -> str:
     """One phrase about the cause."""
-    what = _RULES.get(rule, f"rounding of {rule}") if key == ROUNDING else rule
+    what = _roundings(scheme_named(rule)) if key == ROUNDING else rule
     phrase = _TEXTS[key].format(rule=what, operator=operator, bits=bits)
     return f"{phrase} ({detail})" if detail else phrase
+
+
+def _roundings(scheme: RequantScheme) -> str:
+    """What a report calls the roundings of a scheme."""
+    if scheme.family.is_float:
+        return f"requantization in {scheme.family.dtype}"
+    if not scheme.is_doubled:
+        return f"rounding of {scheme.name}"
+    twice = scheme.roundings[0] is scheme.tie
+    return f"double rounding, {scheme.tie.replace('_', ' ')} twice" if twice else "double rounding"
 
 
 OBSERVER_RATIOS = tuple(Fraction(*r) for r in ((255, 256), (256, 255), (254, 255), (255, 254)))

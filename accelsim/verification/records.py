@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from accelsim.display import as_text
+
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
@@ -41,9 +43,7 @@ class Cause:
         return self.moved / self.free if self.free else 0.0
 
     def __str__(self) -> str:
-        of = "" if self.free == self.elements else f" of the {_short(self.free)} that are not clamped"
-        law = "" if self.expected is None else f" (expected rate {self.expected:.2%}{of}, seen {self.seen:.2%})"
-        return f"{self.count:,} of {_short(self.elements)} codes: {self.text}{law}"
+        return as_text(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,3 @@ class OutputEffect:
     top5_changed: int
     oracle_accuracy: float | None = None
     machine_accuracy: float | None = None
-
-
-def _short(count: int) -> str:
-    return f"{count / 1e6:.2f} M" if count >= 1_000_000 else f"{count:,}"

@@ -18,7 +18,8 @@ from accelsim.verification import names
 from accelsim.verification.effect import output_effect
 from accelsim.verification.layers import LayerStudy
 from accelsim.verification.oracles import FAKE_QUANT, Oracle, RewritingOracle, is_float, make_oracle
-from accelsim.verification.readings.machine import MOVING, Machine
+from accelsim.verification.readings.fake_quant import moves_codes
+from accelsim.verification.readings.machine import Machine
 from accelsim.verification.records import Finding
 from accelsim.verification.report import VerificationReport
 from accelsim.verification.steps.step import Pair
@@ -123,7 +124,7 @@ class _Verification:
             shown = layer.name in seen or (layer.output in covered and not is_float(self._name))
             if shown:
                 covered.update(layer.inputs)
-            elif not isinstance(layer, MOVING):
+            elif not moves_codes(layer):
                 missing.append(layer.name)
         return tuple(reversed(missing))
 

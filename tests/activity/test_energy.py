@@ -14,7 +14,7 @@ from accelsim.activity.record import Activity, WireActivity
 from accelsim.arch import load_arch
 from accelsim.builder import build_program
 from accelsim.cli import main
-from accelsim.cli.inputs import shipped_inputs
+from accelsim.cli.shared.inputs import shipped_inputs
 from accelsim.energy import count_actions, layer_energy, load_table
 from accelsim.errors import InputError
 from accelsim.execute.values import gather_inputs

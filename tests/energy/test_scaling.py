@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import accelsim
 from accelsim.arch import load_arch
 from accelsim.energy import load_table, table_of, technology_notes
-from accelsim.energy.scaling import ENERGY_COEFFICIENTS, area_factor, clock_scale, dynamic_scale, energy_factor
+from accelsim.energy.table.scaling import ENERGY_COEFFICIENTS, area_factor, clock_scale, dynamic_scale, energy_factor
 from accelsim.errors import ConfigError
 
 EDGE = load_arch("edge_16x16")

@@ -10,7 +10,7 @@ import pytest
 
 from accelsim.arch import load_arch
 from accelsim.energy import Costs, action_energies, area_um2, load_table, table_of
-from accelsim.energy.table import EnergyTable
+from accelsim.energy.table.entries import EnergyTable
 from accelsim.graph import Conv2D, Graph, HostPort, MacGeometry, Tensor
 from accelsim.numerics import IntFormat
 from tests.shared_models import SHARED

@@ -7,11 +7,13 @@ import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accelsim.cli import main
 from accelsim.energy import EnergyTable, load_table, table_names
-from accelsim.energy.laws import evaluate
+from accelsim.energy.table.laws import evaluate
 from accelsim.errors import ConfigError
 
 HOROWITZ = load_table("horowitz_45nm")
@@ -150,6 +152,11 @@ def test_laws(tmp_path: Path, law: str, expected: float) -> None:
         ("value: 0.1 pJ", "value: -0.1 pJ", 9, "is negative"),
         ("action: add", "action: ad", 8, r"unknown action 'ad'; did you mean '(add|load|read)'"),
         ("action: add", "action: levitate", 8, "unknown action 'levitate'; expected one of multiply, add, mac"),
+        ("component: adder", "component: ader", 7, r"unknown component 'ader'; did you mean 'adder'\?; a name of the table's own"),
+        ("component: adder", "component: warp_core", 7, "unknown component 'warp_core'; expected one of multiplier, adder, pe, "),
+        ("action: add", "action: read", 8, "adder has no action 'read'; expected one of add, leak, area"),
+        ("at: {bits: 32}", "at: {capacity_bytes: 32}", 10, r"adder\.add is asked for at no capacity_bytes; expected bits"),
+        ("adder\n    action: add", "clock\n    action: tick", 10, r"clock\.tick is asked for at no bits; expected left_bits"),
         ("source: somewhere", "source: somewhere\n    node_nm: 40", 14, "40 nm in a table of 45 nm; a file holds one technology"),
         ("source: somewhere", "source: somewhere\n    voltage_v: 1.1", 14, "1.1 V in a table of 0.9 V"),
         ("law: linear", "law: cubic", 10, "input should be 'constant', 'linear'"),
@@ -161,6 +168,10 @@ def test_laws(tmp_path: Path, law: str, expected: float) -> None:
         ("{factor: 1.5}", "{factor: 0.5}", 12, "the value must lie inside its range"),
         ("{factor: 1.5}", "{range: [0.2 pJ, 0.3 pJ]}", 12, "the value must lie inside its range"),
         ("{factor: 1.5}", "{factor: 1.5, low: 0.5}", 12, "expected one of factor, low and high, or range"),
+        ("{factor: 1.5}", "{range: [0.05 pJ, 0.2]}", 12, "missing unit: expected an energy such as '3.2 pJ', got 0.2"),
+        ("{factor: 1.5}", "{range: [0.05 pJ]}", 12, r"entries\.0\.uncertainty: range needs a least and a greatest value"),
+        ("value: 0.1 pJ", "value: 0.1\n    uncertainty: {range: [1 pJ, 2 pJ]}", 13, "duplicate key; the first is in line 10"),
+        ("law: linear", "law: polynomial", 10, r"entries\.0\.law: law polynomial needs terms, each with value and powers, and"),
         ("node_nm: 45", "node: 45", 4, r"node: unknown key; did you mean 'node_nm'"),
         ("node_nm: 45", "node_nm: -1", 4, "input should be greater than 0, got -1"),
         ("name: t", "name: [", 3, "not YAML"),
@@ -174,6 +185,59 @@ def test_bad_tables_are_refused_with_file_and_line(tmp_path: Path, old: str, new
     found = re.match(r".*t\.yaml:(\d+): ", str(caught.value))
     assert found is not None, str(caught.value)
     assert int(found[1]) == line, str(caught.value)
+
+
+def test_a_range_needs_a_value_with_a_unit(tmp_path: Path) -> None:
+    """The error names the line of the value, not that of the range around it."""
+    text = TABLE.replace("{factor: 1.5}", "{range: [0.05 pJ, 0.2 pJ]}").replace("0.1 pJ", "0.1")
+    with pytest.raises(ConfigError, match=r"t\.yaml:9: entries\.0\.value: missing unit"):
+        load(tmp_path, text)
+
+
+def test_nothing_may_cost_nothing(tmp_path: Path) -> None:
+    """0 pJ is a value, with or without a range around it."""
+    free = load(tmp_path, TABLE.replace("0.1 pJ", "0 pJ")).entry("adder", "add")
+    assert (free.value(bits=32), free.value(bits=0)) == (0, 0)
+    free = load(tmp_path, TABLE.replace("0.1 pJ", "0 pJ").replace("{factor: 1.5}", "{range: [0 pJ, 1 pJ]}"))
+    assert free.entry("adder", "add").range == (1, 1)
+
+
+COMPOUND = """compounds:
+  - component: pe
+    action: mac
+    parts: [{component: adder, action: add, size: {bits: sum_bits}}]
+"""
+
+
+def test_a_table_may_have_components_of_its_own(tmp_path: Path) -> None:
+    """What a compound is made of, and what the table lists, is known; a part of which the table says nothing is not."""
+    lookup = TABLE.replace("adder", "lookup").replace("action: add", "action: read")
+    made_of = COMPOUND.replace("adder", "lookup").replace("action: add", "action: read")
+    assert load(tmp_path, lookup + made_of).find("lookup", "read") is not None
+    assert load(tmp_path, lookup + "components: [lookup]\n").find("lookup", "read") is not None
+    for text, message in {
+        lookup + COMPOUND: r"t\.yaml:7: entries\.0\.component: unknown component 'lookup'; expected one of multiplier",
+        lookup + "components: [look]\n": "unknown component 'lookup'; did you mean 'look'",
+        TABLE + made_of: r"t\.yaml:17: compounds\.0\.parts\.0\.component: unknown component 'lookup'",
+        TABLE + COMPOUND.replace("pe", "pee"): r"t\.yaml:15: compounds\.0\.component: unknown component 'pee'; did you mean 'pe'",
+        TABLE + COMPOUND.replace("mac", "step"): r"t\.yaml:16: compounds\.0\.action: pe has no action 'step'; expected one of mac",
+        TABLE + "fill:\n  - {component: cache, from: horowitz_45nm, entry: sram, rule: same_node}\n":
+            r"t\.yaml:15: fill\.0\.component: unknown component 'cache'",
+    }.items():  # fmt: skip
+        with pytest.raises(ConfigError, match=message):
+            load(tmp_path, text)
+
+
+def test_a_misspelt_component_ends_a_run(tmp_path: Path) -> None:
+    """It would hide what the part costs: nine tenths of the energy where the registers are meant."""
+    path = tmp_path / "typo.yaml"
+    path.write_text(TABLE.replace("adder", "regster").replace("action: add", "action: write"))
+    done = CliRunner().invoke(
+        main, ["energy", "report", "digits_cnn", "--arch", "edge_16x16", "--set", f"tech.energy_table={path}"]
+    )
+    assert done.exit_code == 1
+    assert "unknown component 'regster'; did you mean 'register'?" in done.output
+    assert done.output.count("\n") == 1
 
 
 def test_an_entry_twice(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 import accelsim
 from accelsim.energy import draws, interval, ratio_interval
-from accelsim.report.compare import compare, energy_ratio
+from accelsim.graph import Graph, HostPort, MaxPool2D, Tensor
+from accelsim.numerics import INT8
+from accelsim.report.comparison import compare, energy_ratio
 
 keys = st.sampled_from("abcde")
 charges = st.dictionaries(keys, st.floats(0, 1e6), min_size=1)
@@ -132,6 +134,23 @@ def test_the_summary_says_the_same_as_the_totals() -> None:
     assert found.energy_delay_js == pytest.approx(total.energy_pj * 1e-12 * total.latency_s)
     assert found.peak_power_w >= total.average_power_w
     assert found.tensors_pj["idle"] == 0
+
+
+def test_pools_alone_have_an_energy_and_no_efficiency() -> None:
+    """Nothing is multiplied: operations per joule do not exist, and print as such."""
+    image, half = Tensor("x", (1, 8, 8, 3), INT8), Tensor("y", (1, 4, 4, 3), INT8)
+    pool = MaxPool2D(
+        name="pool", inputs=("x",), output="y", shapes=(image.shape,), shape=half.shape, kernel=(2, 2), stride=(2, 2)
+    )
+    graph = Graph(
+        name="pools", arithmetic="tflite-micro", tensors={"x": image, "y": half}, layers=(pool,),
+        inputs=(HostPort("x", "x"),), outputs=(HostPort("y", "y"),),
+    )  # fmt: skip
+    result = accelsim.simulate(graph, arch="edge_16x16")
+    assert result.energy is not None
+    assert result.total.energy_pj > 0
+    assert result.energy.tops_per_w is None
+    assert ["efficiency", "—"] in [line.split() for line in str(result).splitlines()]
 
 
 def test_records_of_before_are_read() -> None:

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accelsim.errors import GraphError
-from accelsim.graph import Add, Boxes, Graph, HostPort, MacGeometry, Tensor, full_box
-from accelsim.numerics import INT8
+from accelsim.graph import Add, Boxes, Conv2D, Graph, HostPort, MacGeometry, Tensor, full_box
+from accelsim.numerics import INT8, Thresholds
+from tests.generate import random_program
 from tests.networks import conv, dense
 
 GOOD = conv()
@@ -107,3 +108,36 @@ def test_a_constant_operand_is_an_input_that_is_there_from_the_start() -> None:
     assert Graph(**fields, constants={"c": np.ones((2, 2), np.int8)}).producer == {"y": 0}
     with pytest.raises(GraphError, match=r"reads \['c'\] before"):
         Graph(**fields)
+
+
+def test_layers_print_shapes_and_no_arrays() -> None:
+    """Arrays by type and shape, formats by name, nothing at its default."""
+    layer = GOOD.layers[0]
+    assert isinstance(layer, Conv2D)
+    assert layer.requant is not None
+    text = repr(layer)
+    assert text.startswith(
+        "Conv2D(name='layer', inputs=('x',), output='y', geometry=MacGeometry(n=1, ih=8, iw=8, ic=4, "
+    )
+    assert ", kh=3, kw=3), weights=int8[8, 3, 3, 4], weight_format=int8, bias=int64[8], " in text
+    assert f"requant={layer.requant!r}" in text
+    assert repr(layer.requant).startswith(
+        "Requant(scheme='tflite_double', multiplier=int32[8], shift=int32[8], zero_point="
+    )
+    levels = Thresholds(levels=np.arange(6).reshape(2, 3), start=np.zeros(2, int), step=np.ones(2, int))
+    assert repr(levels) == "Thresholds(levels=int64[2, 3], start=int64[2], step=int64[2])"
+    assert repr(replace(layer, weights=None, bias=None, requant=None)).endswith("weights=None, weight_format=int8)")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_layer_of_any_kind_prints_an_array(seed: int) -> None:
+    graph = random_program(seed).graph
+    for layer in graph.layers:
+        assert "array(" not in repr(layer)
+        assert len(repr(layer)) < 1000
+    lines = repr(graph).splitlines()
+    assert (
+        lines[0]
+        == f"Graph {graph.name}: {len(graph.layers)} layers, {graph.macs:,} MACs, {graph.weight_bytes:,} weight bytes"
+    )
+    assert [line.split(":")[0].strip() for line in lines[1:]] == [layer.name for layer in graph.layers]

@@ -13,8 +13,8 @@ from accelsim.arch import Arch, load_arch
 from accelsim.builder import build_program
 from accelsim.energy import count_actions, layer_energy, load_table
 from accelsim.graph import Conv2D, DepthwiseConv2D, Graph, MacGeometry
-from accelsim.hardware.array import ComputeTiles, array_cost
-from accelsim.hardware.footprint import accumulator_bits, accumulator_words
+from accelsim.hardware import accumulator_bits, accumulator_words
+from accelsim.hardware.array import ComputeTiles, array_cost, array_of
 from accelsim.mapper import map_graph
 from accelsim.numerics import BIPOLAR, IntFormat
 from accelsim.program import MacMapping
@@ -73,13 +73,9 @@ def test_composed_products_equal_a_walk_over_folds(
     tiles = ComputeTiles(
         **{key: value * one for key, value in t.items()},
         groups=one,
-        passes=1,
-        products=products,
         weights_kept=np.zeros(1, dtype=bool),
-        weight_bits=8,
-        activation_bits=8,
     )
-    cost = array_cost(tiles, arch)
+    cost = array_cost(tiles, array_of(arch, weight_bits=8, activation_bits=8)._replace(products=products))
     assert cost.cycles[0] == walk(t, rows, cols, products, dataflow)
     assert cost.stream_cycles[0] * rows * cols * products >= t["pixels"] * t["reduction"] * t["channels"]
     assert cost.weight_reads[0] >= t["reduction"] * t["channels"]

@@ -10,8 +10,7 @@ import pytest
 from accelsim.arch import load_arch
 from accelsim.builder import build_program
 from accelsim.errors import ConfigError
-from accelsim.hardware import Engine, Memory
-from accelsim.hardware.footprint import depth
+from accelsim.hardware import Engine, Memory, depth
 from accelsim.mapper import map_graph
 from accelsim.program import MacMapping, Program, check_program
 from accelsim.timing import Timeline, schedule, schedule_simpy

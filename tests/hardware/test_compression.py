@@ -24,6 +24,7 @@ from accelsim.result.summary import BLIND
 from accelsim.simulation import simulate
 from accelsim.timing import schedule
 from tests.networks import chain, conv
+from tests.windows import slices
 
 CODED = {"dma.weight_compression": "zero_run_length"}
 EDGE = load_arch("edge_16x16")
@@ -77,7 +78,7 @@ def test_lengths_are_those_of_a_code_that_can_be_read_back(
     boxes = Boxes(*(np.array(c + c[:1], dtype=np.int64) for c in corners))
     packets = packed_tiles(weights, boxes, bits=bits, run_bits=run_bits, align=16)
     for i, (start, size) in enumerate(zip(packets.start.tolist(), packets.size.tolist(), strict=True)):
-        values = weights[boxes.slices(i)].ravel().tolist()
+        values = weights[slices(boxes, i)].ravel().tolist()
         text = encode(values, bits=bits, run_bits=run_bits)
         assert decode(text, len(values), bits=bits, run_bits=run_bits) == values
         assert size == -(-len(text) // 8)

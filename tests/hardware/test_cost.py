@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from accelsim.arch import load_arch
-from accelsim.hardware.cycles import dma_cycles, dram_latency_cycles, lane_cycles
+from accelsim.hardware import Unit, dma_cycles, dram_latency_cycles, unit_cycles
 
 ARCH = load_arch("edge_16x16")  # 500 MHz, 3.2 GB/s: 6.4 bytes per cycle
 
@@ -30,4 +30,4 @@ def test_no_machine_wraps_the_cycle_count() -> None:
 
 def test_latency_and_lanes_round_up() -> None:
     assert dram_latency_cycles(ARCH.with_({"dram.latency_ns": 3.0})) == 2
-    assert lane_cycles(np.array([0, 1, 16, 17]), 16).tolist() == [1, 1, 1, 2]
+    assert unit_cycles(Unit(lanes=16, width=0), np.array([0, 1, 16, 17]), 0).tolist() == [1, 1, 1, 2]

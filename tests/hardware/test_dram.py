@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from accelsim.arch import Arch, json_schema, load_arch
 from accelsim.arch.dram import DramStandard, dram_standards
 from accelsim.builder import build_program
-from accelsim.builder.dram import Dram, alignment, dram_record, layout
+from accelsim.builder.dram import Dram, alignment, layout
 from accelsim.energy import count_actions
 from accelsim.errors import ConfigError
 from accelsim.graph import Boxes
-from accelsim.hardware import DRAM_ENGINES
-from accelsim.hardware._dram import transfers
+from accelsim.hardware import DRAM_ENGINES, dram_of
+from accelsim.hardware.compiled import transfers
 from accelsim.mapper import map_graph
 from accelsim.program import Program
 from accelsim.result.summary import NO_ROWS
@@ -55,7 +55,7 @@ def boxes(draw: st.DrawFn) -> Box:
 def moved(
     arch: Arch, shape: tuple[int, ...], lo: list[int], hi: list[int], *, bits: int, base: int, write: bool
 ) -> list[int]:
-    record = dram_record(arch)
+    record = dram_of(arch)
     corners = (np.array([corner], dtype=np.int64).reshape(1, len(shape)) for corner in (lo, hi))
     found = transfers(record, write, np.array([base]), bits, *corners, np.array(shape, dtype=np.int64).reshape(-1))
     return [int(n) for n in found[:, 0]]

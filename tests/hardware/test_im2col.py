@@ -14,8 +14,7 @@ from accelsim.builder.dram import layout
 from accelsim.energy import count_actions
 from accelsim.errors import ConfigError
 from accelsim.graph import Conv2D, DepthwiseConv2D, Graph, MacGeometry, MacLayer, TransposeConv2D
-from accelsim.hardware import Engine, Memory
-from accelsim.hardware.footprint import OperandBits, TileSizes, mac_footprint, slot_capacity
+from accelsim.hardware import Engine, Loops, Memory, OperandBits, footprint, input_span, machine_of, slot_capacity
 from accelsim.hardware.im2col import MODES, sources
 from accelsim.mapper import map_graph
 from accelsim.program import MacMapping, Program, check_program
@@ -186,9 +185,10 @@ def test_footprint_is_that_of_the_largest_tile(name: str) -> None:
     sizes = {"oh": 2, "ow": 2, "oc": 1 if whole else g.oc_per_group, "ic": 1 if whole else g.ic_per_group, "kh": 1}
     sizes |= {"kw": min(2, g.kw), "groups": 1 if whole else g.groups, "n": 1}
     program = built(single(kind, g), "buffer", MacMapping(**sizes))
-    footprint = mac_footprint(g, TileSizes(**sizes), OperandBits(weight=8, activation=8, output=8), 1, expanded=True)
+    machine = machine_of(OperandBits(weight=8, activation=8, output=8), program.arch)
+    area = int(input_span(g, "h", 2, 1)) * int(input_span(g, "w", 2, sizes["kw"]))
     held = program.extent[program.memory == Memory.ACTIVATIONS]
-    assert footprint[Memory.ACTIVATIONS] == held.max()
+    assert footprint(machine.operands, machine.im2col, Loops(**sizes), area).held == held.max()
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -15,25 +15,13 @@ MOST_FILES, MOST_FLOORS, MOST_PARAMETERS, MOST_UNNAMED = 15, 6, 8, 4
 ALLOWED: dict[str, frozenset[str]] = {
     "slots": frozenset(
         {
-            "accelsim.activity._toggles.stationary(state)",
-            "accelsim.hardware._array.tile_cost(array)",
-            "accelsim.hardware._array.tile_costs(sizes)",
             "accelsim.kernels._mac._column(plan)",
             "accelsim.kernels._mac._first_channel(plan)",
             "accelsim.kernels._mac._row(plan)",
-            "accelsim.mapper._bounds._array_totals(shape)",
-            "accelsim.mapper._bounds.evaluate(energies)",
-            "accelsim.mapper._bounds.evaluate(shape)",
-            "accelsim.mapper._estimate.best_tiling(shape)",
         }
     ),
     "arguments": frozenset(
         {
-            "accelsim.activity._toggles.output_stationary",
-            "accelsim.activity._toggles.stationary",
-            "accelsim.hardware._array.adder_tree",
-            "accelsim.hardware._array.output_stationary",
-            "accelsim.hardware._array.weight_stationary",
             "accelsim.kernels._mac._pixel",
             "accelsim.kernels._mac_groups._leaves",
             "accelsim.kernels._mac_groups._pixel",
@@ -41,11 +29,6 @@ ALLOWED: dict[str, frozenset[str]] = {
             "accelsim.kernels._tape._block_of_channels",
             "accelsim.kernels._tape._requantize",
             "accelsim.kernels.gemm._job",
-            "accelsim.mapper._bounds._array_never_waits",
-            "accelsim.mapper._bounds._array_totals",
-            "accelsim.mapper._bounds.evaluate",
-            "accelsim.mapper._bounds.search",
-            "accelsim.mapper._estimate.best_tiling",
             "accelsim.program._hazards._claim",
             "accelsim.program._hazards.find_hazard",
             "accelsim.timing._stalls.attribute",
@@ -53,31 +36,12 @@ ALLOWED: dict[str, frozenset[str]] = {
     ),
     "scalars": frozenset(
         {
-            "accelsim.hardware._array.adder_tree",
-            "accelsim.hardware._array.output_stationary",
-            "accelsim.hardware._array.weight_stationary",
             "accelsim.kernels._tape._block_of_channels",
-            "accelsim.mapper._bounds._array_never_waits",
-            "accelsim.mapper._bounds._array_totals",
-            "accelsim.mapper._bounds.evaluate",
-        }
-    ),
-    "circles": frozenset(
-        {
-            "accelsim.arch.dump accelsim.arch.model accelsim.arch.paths accelsim.arch.validate",
-            "accelsim.numerics._kernels accelsim.numerics.rounding",
-            "accelsim.numerics.requant accelsim.numerics.schemes",
         }
     ),
     "files": frozenset(
         {
             "accelsim.kernels",
-        }
-    ),
-    "floors": frozenset(
-        {
-            "accelsim.arch",
-            "accelsim.energy",
         }
     ),
     "faces": frozenset(

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from accelsim.arch import ARITHMETICS
+from accelsim.arch import ARITHMETICS, DATAFLOWS
 from accelsim.execute.tape import _WRITERS, NOT_ON_TAPE
 from accelsim.graph import Layer, MacLayer, VectorLayer
-from accelsim.hardware import DATAFLOWS
 from accelsim.kernels.vector import _RULES
+from accelsim.verification.readings.fake_quant import READINGS
 from tests.generate import DRAWERS, random_program
-
-PACKAGE = Path(__file__).parents[2] / "accelsim"
-NO_FLOAT_READING = {
-    "MaxPool2D": "its codes are those of its inputs",
-    "ReduceMax": "its codes are those of its inputs",
-    "ReduceMin": "its codes are those of its inputs",
-    "Concat": "moves codes",
-    "Pad": "moves codes",
-    "Reshape": "moves codes",
-    "Transpose": "moves codes",
-    "StridedSlice": "moves codes",
-    "ResizeNearest": "moves codes",
-    "LayerNorm": "gamma and beta stand in the layer as integers only, whose real values no file gives",
-}
-"""Kinds that real numbers do not say differently from codes, and why."""
 
 
 def kinds(base: type[Layer] = Layer) -> Iterator[type[Layer]]:
@@ -89,31 +72,11 @@ def test_it_has_a_tape_writer_or_a_reason_for_none(kind: type[Layer]) -> None:
 
 @every_kind
 def test_it_has_a_floating_point_reading_or_a_reason_for_none(kind: type[Layer]) -> None:
-    read = any(base.__name__ in float_readings() for base in kind.__mro__)
-    assert read != (kind.__name__ in NO_FLOAT_READING), (
-        f"{kind.__name__}: accelsim/verification/readings needs a floating-point reading, or NO_FLOAT_READING a reason; "
-        f"it has {'both' if read else 'neither'}"
+    assert kind in READINGS, (
+        f"{kind.__name__}: state its reading, or why it has none, in verification/readings/fake_quant.py"
     )
 
 
-def float_readings() -> set[str]:
-    """Kinds that the readings name where they compute: second arguments of isinstance in fake_quant.py."""
-    tree = ast.parse((PACKAGE / "verification" / "readings" / "fake_quant.py").read_text(encoding="utf-8"))
-    real = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "_real")
-    return {
-        name.id
-        for call in ast.walk(real)
-        if is_isinstance(call)
-        for name in ast.walk(call.args[1])
-        if isinstance(name, ast.Name)
-    }
-
-
-def is_isinstance(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance"
-
-
 def test_reasons_name_kinds_that_exist() -> None:
-    names = {kind.__name__ for kind in KINDS}
-    assert NO_FLOAT_READING.keys() <= names
+    assert set(NOT_ON_TAPE) <= set(KINDS)
     assert set(DRAWERS) <= set(KINDS)

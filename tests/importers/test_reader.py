@@ -40,7 +40,7 @@ def test_records_of_a_small_model(tmp_path: Path) -> None:
     model = read(tmp_path, tflite_bytes([X, w, y], [op], ["x"], ["y"]))
     assert (model.inputs, model.outputs) == ((0,), (2,))
     (operator,) = model.operators
-    assert (operator.index, operator.name, operator.inputs, operator.outputs) == (
+    assert (operator.index, operator.op, operator.inputs, operator.outputs) == (
         0,
         "FULLY_CONNECTED",
         (0, 1, -1),

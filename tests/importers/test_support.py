@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from accelsim.errors import ModelError, ModelFileError
-from accelsim.importers import DEFAULT_ARITHMETIC, load_graph, packaged_models, resolve_model, supported_operators
+from accelsim.importers import load_graph, packaged_models, resolve_model, supported_operators
 from accelsim.importers.tflite.registry import LOWERINGS
 from tests.importers.flat import CODES
 
@@ -18,7 +18,7 @@ def test_the_packaged_network_by_name() -> None:
     path = resolve_model("digits_cnn")
     assert path.name == "digits_cnn_int8.tflite"
     graph = load_graph(path)
-    assert (graph.name, graph.arithmetic) == ("digits_cnn_int8", DEFAULT_ARITHMETIC)
+    assert (graph.name, graph.arithmetic) == ("digits_cnn_int8", "tflite-micro")
     assert graph.macs == 198976
     assert resolve_model("digits_cnn_int16x8").name == "digits_cnn_int16x8.tflite"
 

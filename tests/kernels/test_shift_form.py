@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accelsim.kernels._tape import _shift_rows
-from accelsim.kernels.shift_form import ShiftForm, shift_form
-from accelsim.numerics import INT32, SCHEMES, Family, Requant, requantize_int
+from accelsim.numerics import INT32, SCHEMES, Family, Requant, ShiftForm, requantize_int, shift_form
 
 WITH_FORM = (
     "tflite_double",

@@ -37,6 +37,7 @@ from accelsim.graph import (
 from accelsim.kernels.vector import evaluate
 from accelsim.numerics import INT8, INT16, Requant, mbqm_int, requantize_int
 from tests.kernels.layers import cut, random_codes
+from tests.windows import slices
 
 Rng = np.random.Generator
 seeds = st.integers(0, 2**32 - 1)
@@ -46,7 +47,7 @@ relaxed = settings(deadline=None, max_examples=60)
 def evaluate_box(layer: VectorLayer, inputs: list[np.ndarray], lo: tuple[int, ...], hi: tuple[int, ...]) -> np.ndarray:
     """One tile, fed with exactly what ``reads`` asks for."""
     boxes = layer.reads(Boxes(np.array([lo]), np.array([hi])))
-    blocks = [x[box.slices(0)] for x, box in zip(inputs, boxes, strict=True)]
+    blocks = [x[slices(box, 0)] for x, box in zip(inputs, boxes, strict=True)]
     places = [(tuple(int(i) for i in box.lo[0]), tuple(int(i) for i in box.hi[0])) for box in boxes]
     return evaluate(layer, blocks, places, (lo, hi))
 

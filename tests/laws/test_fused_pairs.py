@@ -62,7 +62,7 @@ def test_most_of_these_programs_have_windows_smaller_than_their_tensors() -> Non
     for seed in range(60):
         program = in_step(seed)
         pairs = fused_layers(program.graph, program.mappings)
-        smaller += any(pair.window < program.graph.layers[pair.maker].output_shape[1] for pair in pairs)
+        smaller += any(pair.window < program.graph.layers[pair.producer].output_shape[1] for pair in pairs)
     assert smaller > 30
 
 

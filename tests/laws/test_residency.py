@@ -11,10 +11,9 @@ from accelsim.energy import count_actions
 from accelsim.errors import HazardError, ProgramError
 from accelsim.execute import run_program
 from accelsim.graph import MacLayer, Reshape
-from accelsim.hardware import DRAM_ENGINES, WRITE_BACK, Engine
-from accelsim.hardware.footprint import packed_bytes
+from accelsim.hardware import DRAM_ENGINES, WRITE_BACK, Engine, packed_bytes
 from accelsim.program import Program, check_program
-from accelsim.program.places import kept_places, makers
+from accelsim.program.places import kept_places, producers
 from accelsim.timing import schedule
 from tests.generate import random_program
 from tests.laws.test_laws import assert_same, reference
@@ -65,7 +64,7 @@ def test_residency_takes_from_dram_exactly_what_it_keeps_and_recalls(seed: int) 
 @given(seeds)
 def test_law_4_every_element_is_stored_once_somewhere_and_read_from_there(seed: int) -> None:
     program = random_program(seed)
-    places, at = kept_places(program), makers(program.graph)
+    places, at = kept_places(program), producers(program.graph)
     outputs = {at.get(port.tensor) for port in program.graph.outputs}
     for index, layer in enumerate(program.graph.layers):
         if isinstance(layer, Reshape):
@@ -121,7 +120,7 @@ def displaced(program: Program, rng: np.random.Generator) -> Program | None:
 @relaxed
 @given(seeds)
 def test_a_wrong_place_is_found_by_the_checker_or_changes_nothing(seed: int) -> None:
-    """Wherever a tensor is put: if some latencies make the tiled reader fail, the checker must have said so."""
+    """Wherever a tensor is put: if some latencies make the tiled consumer fail, the checker must have said so."""
     program = random_program(seed, most_layers=8)
     rng = np.random.default_rng(seed)
     broken = displaced(program, rng)
@@ -156,15 +155,15 @@ def test_wrong_places_are_caught_both_ways() -> None:
 
 
 def test_generated_programs_keep_tensors_and_reuse_places() -> None:
-    """The generator does its work: tensors kept, several at once, places taken again after their readers."""
+    """The generator does its work: tensors kept, several at once, places taken again after their consumers."""
     programs = [random_program(seed, most_layers=8) for seed in range(120)]
     kept = [kept_places(p) for p in programs]
     assert sum(len(places) > 0 for places in kept) > 20
     assert sum(len(places) > 2 for places in kept) > 10
     waits = 0
     for program in programs:
-        reader = np.repeat(np.arange(len(program)), np.diff(program.dependency_start))
-        pairs = program.engine[reader], program.engine[program.dependencies]
+        consumer = np.repeat(np.arange(len(program)), np.diff(program.dependency_start))
+        pairs = program.engine[consumer], program.engine[program.dependencies]
         waits += bool(((pairs[0] == Engine.KEEP) & (pairs[1] == Engine.RECALL)).any())
     assert waits > 5
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from accelsim.arch import load_arch
 from accelsim.builder import build_program
 from accelsim.graph import MacGeometry
-from accelsim.hardware._bus_bounds import channel_bits
-from accelsim.hardware.footprint import operand_bits
+from accelsim.hardware import operand_bits
+from accelsim.hardware.compiled import channel_bits
 from accelsim.mapper import Objective, map_layer, search_layers, search_mapping
 from accelsim.mapper.search import _alone, _mapping, _scheduled, shares_of
 from tests.generate import random_arch

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from accelsim.arch import load_arch
 from accelsim.builder import build_program
-from accelsim.hardware._bus_estimates import box_bytes, windows_bytes
+from accelsim.hardware.compiled import box_bytes, windows_bytes
 from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import map_graph
 from accelsim.timing import schedule

@@ -68,7 +68,7 @@ def test_bands_are_written_and_read_back(tmp_path: Path) -> None:
     )
     assert read_mappings(file_of(tmp_path, write_mappings(mappings, graph=GRAPH)), graph=GRAPH).items() >= given.items()
     pairs = fused_layers(GRAPH, run("digits_cnn", arch=KEEPING, mapping=path).program.mappings)
-    assert [(pair.maker, pair.reader) for pair in pairs] == [(0, 1), (2, 3)]
+    assert [(pair.producer, pair.consumer) for pair in pairs] == [(0, 1), (2, 3)]
 
 
 def test_the_search_of_a_machine_that_fuses_keeps_to_the_file(tmp_path: Path) -> None:

@@ -14,22 +14,18 @@ from accelsim.builder import build_program
 from accelsim.energy import EnergyTable, idle_energy, load_table
 from accelsim.errors import MappingError
 from accelsim.graph import Conv2D, Graph, HostPort, MacGeometry, MacLayer, Tensor
-from accelsim.hardware import Memory
+from accelsim.hardware import Loops, Memory, machine_of, operand_bits, slot_capacity
 from accelsim.hardware.array import ComputeTiles, array_cost
-from accelsim.hardware.footprint import operand_bits, slot_capacity
 from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import OBJECTIVES, map_layer, search_graph, search_layers, search_mapping
-from accelsim.mapper._bounds import CYCLES, evaluate, search
-from accelsim.mapper.mac_tiling import Kept
+from accelsim.mapper._bounds import CYCLES, Seen, Tiles, evaluate, search
+from accelsim.mapper.mac_tiling import OnChip
 from accelsim.mapper.search import (
     THROUGH_DRAM,
     _alone,
-    _energies,
-    _limits,
     _mapping,
     _scheduled,
-    _shape,
-    array_of,
+    problem_of,
     shares_of,
 )
 from accelsim.mapper.space import Space, sizes, space_of
@@ -41,7 +37,7 @@ from tests.generate import random_arch
 
 TABLE = load_table("horowitz_45nm")
 REGISTERS, LEAKING = load_table("aladdin_40nm"), load_table("bitfusion_45nm")
-KEPT = [THROUGH_DRAM, Kept(True, False), Kept(False, True), Kept(True, True)]
+KEPT = [THROUGH_DRAM, OnChip(True, False), OnChip(False, True), OnChip(True, True)]
 relaxed = settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
 
 
@@ -91,18 +87,16 @@ def bound_of(
     c: int,
     order: int,
     table: EnergyTable = TABLE,
-    kept: Kept = THROUGH_DRAM,
+    kept: OnChip = THROUGH_DRAM,
 ) -> tuple[float, float, bool]:
     """Bound and energy of one tiling of the space, and whether the bound claims to be the schedule."""
-    space, bits = space_on(arch, *shares_of(layer, graph, arch)), operand_bits(layer, graph)
+    space = space_on(arch, *shares_of(layer, graph, arch))
     oh, ow, y, x, n = space.pixels[p]
     kh, kw, v, u = space.taps[t]
     oc, ic, groups = space.channels[c]
-    return evaluate(
-        array_of(bits, arch), _limits(layer, bits, arch, kept), _energies(layer, graph, arch, table),
-        _shape(layer, graph, arch), oh, ow, oc, ic, kh, kw, groups, n, order, space.rows[0, y, v], space.columns[0, x, u], space.rows[2, y, v],
-        space.columns[2, x, u], n * space.rows[1, y, v] * space.columns[1, x, u],
-    )  # fmt: skip
+    rows, columns = space.rows[:, y, v], space.columns[:, x, u]
+    seen = Seen(rows[0], columns[0], rows[2], columns[2], n * rows[1] * columns[1])
+    return evaluate(*problem_of(layer, graph, arch, table, kept), Loops(n, oh, ow, oc, ic, kh, kw, groups), order, seen)
 
 
 @relaxed
@@ -202,19 +196,16 @@ def test_analytic_cycles_are_scheduled_cycles_where_they_claim_to_be() -> None:
 @given(geometries(), st.integers(0, 2**32 - 1))
 def test_array_cycles_of_all_tiles_are_the_programs(g: MacGeometry, seed: int) -> None:
     """The compiled equations and their sums over full and remaining tiles, against the array model tile by tile."""
-    from accelsim.hardware._array import tile_cost
+    from accelsim.hardware.compiled import Tile, tile_cost
 
     rng = np.random.default_rng(seed)
     layer, graph = layer_of(g)
     arch = random_arch(rng)
     pixels, reduction, channels, groups = (rng.integers(1, 40, 20) for _ in range(4))
     kept = rng.integers(0, 2, 20).astype(bool)
-    record = array_of(operand_bits(layer, graph), arch)
-    tiles = ComputeTiles(
-        pixels=pixels, reduction=reduction, channels=channels, groups=groups, passes=int(record[4]),
-        products=int(record[5]), weights_kept=kept, weight_bits=8, activation_bits=8,
-    )  # fmt: skip
-    cost = array_cost(tiles, arch)
+    array = machine_of(operand_bits(layer, graph), arch).array
+    tiles = ComputeTiles(pixels=pixels, reduction=reduction, channels=channels, groups=groups, weights_kept=kept)
+    cost = array_cost(tiles, array)
     columns = (
         cost.cycles,
         cost.stream_cycles,
@@ -225,7 +216,11 @@ def test_array_cycles_of_all_tiles_are_the_programs(g: MacGeometry, seed: int) -
     )
     expected = np.stack(np.broadcast_arrays(*columns), axis=1)
     sizes_ = zip(pixels, reduction, channels, groups, kept, strict=True)
-    assert [tile_cost(record, *map(int, size)) for size in sizes_] == [tuple(row) for row in expected.tolist()]
+    found = [tile_cost(array, Tile(int(p), int(r), int(c), int(g), bool(k))) for p, r, c, g, k in sizes_]
+    figures = [
+        (c.cycles, c.stream_cycles, c.weight_reads, c.activation_reads, c.accumulator_writes, c.latency) for c in found
+    ]
+    assert figures == [tuple(row) for row in expected.tolist()]
 
 
 SMALL = MacGeometry(n=2, ih=3, iw=4, ic=4, oh=3, ow=4, oc=4, kh=3, kw=3, pad_top=1, pad_left=1)
@@ -242,8 +237,8 @@ def test_a_proved_best_is_the_best_of_all_unrolled(mode: str) -> None:
     check_best("energy", (2, "rows"), {"activation_buffer.im2col": mode})
 
 
-@pytest.mark.parametrize("kept", [Kept(True, False), Kept(False, True), Kept(True, True)])
-def test_a_proved_best_is_the_best_of_all_beside_kept_tensors(kept: Kept) -> None:
+@pytest.mark.parametrize("kept", [OnChip(True, False), OnChip(False, True), OnChip(True, True)])
+def test_a_proved_best_is_the_best_of_all_beside_kept_tensors(kept: OnChip) -> None:
     check_best("cycles", (1, "auto"), {"activation_buffer.bytes_per_cycle": 2}, kept)
 
 
@@ -262,7 +257,7 @@ def test_the_search_of_a_network_knows_what_is_kept() -> None:
         assert found[layer.name].energy_pj < alone.energy_pj
 
 
-def check_best(objective: str, cores: tuple[int, str], edits: dict[str, object], kept: Kept = THROUGH_DRAM) -> None:
+def check_best(objective: str, cores: tuple[int, str], edits: dict[str, object], kept: OnChip = THROUGH_DRAM) -> None:
     """Every tiling that fits, scheduled one by one."""
     arch = load_arch("tiny_8x8").with_({"weight_buffer.size_bytes": 128, "activation_buffer.size_bytes": 128})
     arch = arch.with_({"cores.count": cores[0], "cores.split": cores[1], **edits})
@@ -329,14 +324,12 @@ def test_the_kernel_keeps_the_least_values() -> None:
     """With room for three of all tilings, the three least are kept."""
     arch = load_arch("tiny_8x8")
     layer, graph = layer_of(SMALL)
-    bits, space = operand_bits(layer, graph), space_of(SMALL)
+    space = space_of(SMALL)
 
     def least(room: int) -> list[float]:
         values, best = np.full(room, np.inf), np.zeros((room, 10), np.int64)
-        search(
-            array_of(bits, arch), _limits(layer, bits, arch), _energies(layer, graph, arch, TABLE), _shape(layer, graph, arch),
-            space.pixels, space.taps, space.channels, space.rows, space.columns, CYCLES, values, best,
-        )  # fmt: skip
+        tiles = Tiles(space.pixels, space.taps, space.channels, space.rows, space.columns)
+        search(*problem_of(layer, graph, arch, TABLE), tiles, CYCLES, values, best)
         return sorted(values.tolist())
 
     assert least(3) == least(2000)[:3]

@@ -98,7 +98,9 @@ def test_a_pair_worked_out_by_hand() -> None:
     When rows 5 and 6 (the third band's) are made, band 1 still reads rows 1 to 4: six rows at once.
     """
     pair = fuse(images("conv", "conv"), 1, 2)
-    assert pair == Fused(maker=0, reader=1, tensor="t1", axis=1, window=6, made=(3, 5, 7, 8), computed=(2, 4, 6, 8))
+    assert pair == Fused(
+        producer=0, consumer=1, tensor="t1", axis=1, window=6, made=(3, 5, 7, 8), computed=(2, 4, 6, 8)
+    )
     assert list(pair.bands()) == [((0, 3), (0, 2)), ((3, 5), (2, 4)), ((5, 7), (4, 6)), ((7, 8), (6, 8))]
     assert window_bytes(images("conv", "conv"), pair) == 6 * 8 * 4
 
@@ -143,16 +145,16 @@ def test_every_row_stands_in_the_window_when_it_is_read(seed: int) -> None:
     program = random_program(seed)
     for pair in fused_layers(program.graph, program.mappings):
         bands = list(pair.bands())
-        reader = program.graph.layers[pair.reader]
+        consumer = program.graph.layers[pair.consumer]
         places: dict[int, int] = {}
         for band, (_, rows) in enumerate(bands):
             for begin, end in (made for made, _ in bands[: band + 2]):
                 places |= {
                     row % pair.window: row for row in range(begin, end) if places.get(row % pair.window, -1) < row
                 }
-            lo, hi = rows_read(reader, pair.tensor, pair.axis, *(np.array([r]) for r in rows))
+            lo, hi = rows_read(consumer, pair.tensor, pair.axis, *(np.array([r]) for r in rows))
             assert all(places[row % pair.window] == row for row in range(int(lo[0]), int(hi[0])))
-        size = program.graph.layers[pair.maker].output_shape[pair.axis]
+        size = program.graph.layers[pair.producer].output_shape[pair.axis]
         assert pair.window <= size
         assert pair.made[-1] == size
         assert all(a <= b for a, b in pairwise(pair.made))
@@ -162,10 +164,10 @@ def test_generated_programs_have_pairs_of_all_sorts() -> None:
     programs = [random_program(seed) for seed in range(500)]
     pairs = [(p.graph, pair) for p in programs for pair in fused_layers(p.graph, p.mappings)]
     assert len(pairs) > 40
-    kinds = {tuple(hasattr(g.layers[i], "geometry") for i in (pair.maker, pair.reader)) for g, pair in pairs}
+    kinds = {tuple(hasattr(g.layers[i], "geometry") for i in (pair.producer, pair.consumer)) for g, pair in pairs}
     assert len(kinds) == 4
     assert {pair.axis for _, pair in pairs} == {0, 1}
-    assert sum(pair.window < g.layers[pair.maker].output_shape[pair.axis] for g, pair in pairs) > 15
+    assert sum(pair.window < g.layers[pair.producer].output_shape[pair.axis] for g, pair in pairs) > 15
 
 
 def test_nothing_of_the_tensor_between_goes_through_dram() -> None:
@@ -231,7 +233,7 @@ def test_the_cycles_of_a_pair_are_shared_by_its_work(kinds: tuple[str, str]) -> 
 
 
 @pytest.mark.parametrize(
-    ("graph", "reader", "reason"),
+    ("graph", "consumer", "reason"),
     [
         (images("conv", "conv"), 0, "there is none"),
         (chain(reshape=True), 2, "a reshape"),
@@ -240,12 +242,12 @@ def test_the_cycles_of_a_pair_are_shared_by_its_work(kinds: tuple[str, str]) -> 
         (images("conv", "pool"), 1, None),
     ],
 )
-def test_what_cannot_be_a_pair_is_told(graph: Graph, reader: int, reason: str | None) -> None:
-    found = obstacle(graph, reader)
+def test_what_cannot_be_a_pair_is_told(graph: Graph, consumer: int, reason: str | None) -> None:
+    found = obstacle(graph, consumer)
     assert found is None if reason is None else reason in str(found)
     if reason:
         with pytest.raises(MappingError, match=reason):
-            fuse(graph, reader, 1)
+            fuse(graph, consumer, 1)
 
 
 def test_a_product_with_all_of_a_tensor_cannot_be_a_pair() -> None:

@@ -13,12 +13,11 @@ from accelsim.energy import count_actions
 from accelsim.errors import HazardError, ProgramError
 from accelsim.execute import WholeReader, run_program
 from accelsim.graph import Dense, Graph, HostPort, MacGeometry, MatMul, Tensor
-from accelsim.hardware import Engine, Memory
-from accelsim.hardware.footprint import slot_capacity
+from accelsim.hardware import Engine, Memory, slot_capacity
 from accelsim.numerics import INT8, IntFormat
 from accelsim.program import MacMapping, Program, check_program
 from accelsim.program.places import kept_places
-from accelsim.program.residency import Life, first_fit, in_whole_bytes, lives
+from accelsim.program.residency import Lifetime, first_fit, in_whole_bytes, lifetimes
 from accelsim.result import NOT_KEPT
 from accelsim.simulation import run
 from accelsim.timing import schedule, schedule_simpy, stalls
@@ -28,41 +27,41 @@ PLAIN = {"dram.bandwidth_bytes_per_s": 500_000_000, "dram.latency_ns": 20.0, "ac
 """At 500 MHz: one byte of DRAM and two of the activation memory per cycle, ten cycles of latency."""
 
 
-def life(tensor: str, first: int, last: int, size: int) -> Life:
-    return Life(tensor=tensor, first=first, last=last, size=size)
+def lifetime(tensor: str, first: int, last: int, size: int) -> Lifetime:
+    return Lifetime(tensor=tensor, first=first, last=last, size=size)
 
 
 def test_lives_run_from_the_maker_to_the_last_reader() -> None:
     graph = skip_connection()
-    assert lives(graph) == (life("a", 0, 3, 8), life("b", 1, 2, 8), life("c", 2, 3, 8))
+    assert lifetimes(graph) == (lifetime("a", 0, 3, 8), lifetime("b", 1, 2, 8), lifetime("c", 2, 3, 8))
 
 
 def test_a_reshape_shares_the_place_and_prolongs_the_life() -> None:
     graph = chain(reshape=True)
     assert [layer.operator for layer in graph.layers] == ["FULLY_CONNECTED", "RESHAPE", "FULLY_CONNECTED"]
-    assert lives(graph) == (life("t", 0, 2, 8),)
+    assert lifetimes(graph) == (lifetime("t", 0, 2, 8),)
 
 
 def test_outputs_are_not_kept_even_under_another_name() -> None:
     graph = chain(reshape=True, outputs=("y", "t2"))
-    assert lives(graph) == ()
+    assert lifetimes(graph) == ()
 
 
 def test_first_fit_takes_the_lowest_gap() -> None:
-    a, b, c, d = life("a", 0, 1, 4), life("b", 0, 5, 4), life("c", 2, 5, 3), life("d", 2, 5, 2)
+    a, b, c, d = lifetime("a", 0, 1, 4), lifetime("b", 0, 5, 4), lifetime("c", 2, 5, 3), lifetime("d", 2, 5, 2)
     assert first_fit((a, b, c, d), 10) == {"a": 0, "b": 4, "c": 0, "d": 8}
     assert first_fit((a, b, c, d), 9) == {"a": 0, "b": 4, "c": 0}
     assert first_fit((a, b, c, d), 3) == {"c": 0}
 
 
 def test_a_layer_does_not_write_over_what_it_reads() -> None:
-    assert first_fit((life("in", 0, 1, 4), life("out", 1, 2, 4)), 8) == {"in": 0, "out": 4}
-    assert first_fit((life("in", 0, 1, 4), life("late", 2, 3, 4)), 8) == {"in": 0, "late": 0}
+    assert first_fit((lifetime("in", 0, 1, 4), lifetime("out", 1, 2, 4)), 8) == {"in": 0, "out": 4}
+    assert first_fit((lifetime("in", 0, 1, 4), lifetime("late", 2, 3, 4)), 8) == {"in": 0, "late": 0}
 
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 5), st.integers(1, 40)), max_size=14), st.integers(1, 100))
 def test_no_two_tensors_that_live_together_share_a_byte(spans: list[tuple[int, int, int]], capacity: int) -> None:
-    wanted = [life(f"t{i}", first, first + length, size) for i, (first, length, size) in enumerate(sorted(spans))]
+    wanted = [lifetime(f"t{i}", first, first + length, size) for i, (first, length, size) in enumerate(sorted(spans))]
     places = first_fit(wanted, capacity)
     kept = [w for w in wanted if w.tensor in places]
     assert all(0 <= places[w.tensor] <= capacity - w.size for w in kept)
@@ -169,7 +168,7 @@ def moved(program: Program, layer: int, to: int) -> Program:
 
 @pytest.mark.parametrize(("layer", "onto"), [(1, 0), (2, 0), (2, 8), (1, 4)])
 def test_an_overlap_is_caught_by_the_checker_and_by_the_bytes_themselves(layer: int, onto: int) -> None:
-    """Layers 1 and 2 keep their outputs while ``a`` (0..8) and ``b`` (8..16) have readers to come."""
+    """Layers 1 and 2 keep their outputs while ``a`` (0..8) and ``b`` (8..16) have consumers to come."""
     program = tiled_skip()
     check_program(program)
     broken = moved(program, layer, onto)

@@ -14,7 +14,7 @@ from accelsim.builder.mac_layer import _placed
 from accelsim.builder.mac_tiles import MacTiles, enumerate_tiles
 from accelsim.graph import Concat, MacGeometry, VectorLayer
 from accelsim.graph.row_layers import LayerNorm
-from accelsim.hardware.footprint import OperandBits
+from accelsim.hardware import OperandBits
 from accelsim.program.mapping import MacMapping
 from accelsim.program.split import mac_shares, vector_shares
 

@@ -284,7 +284,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "strides": (
         lambda: _built(lambda n: n.op("CONV_2D", ["x", n.normal(2, 1, 1, 6)], (1, 9, 8, 2))),
-        r"CONV_2D .*its strides \(0, 0\)",
+        r"CONV_2D .*its strides are \(0, 0\)",
     ),
     "absent": (lambda: _built(lambda n: n.op("ADD", ["x", None], IMAGE)), "ADD .*input 1 is absent"),
 }  # fmt: skip

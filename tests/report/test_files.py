@@ -10,7 +10,7 @@ import pytest
 
 from accelsim.errors import AccelsimError
 from accelsim.report import compare
-from accelsim.report.compare import TITLES
+from accelsim.report.comparison import TITLES
 from accelsim.report.files.csv_file import write_csv
 from accelsim.report.files.tensors import write_tensors
 from accelsim.result import Result

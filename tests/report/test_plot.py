@@ -14,7 +14,7 @@ import pytest
 from accelsim.arch import load_arch
 from accelsim.errors import AccelsimError
 from accelsim.hardware import Engine
-from accelsim.report.pictures.plot import COMPONENT_COLORS, busy_segments, layer_colors, plot, plot_format, write_plot
+from accelsim.report.pictures.figure import COMPONENT_COLORS, busy_segments, layer_colors, plot, plot_format, write_plot
 from accelsim.report.pictures.roofline import roofline_points, roofs
 from accelsim.simulation import Simulation, run
 
@@ -41,7 +41,7 @@ def test_drawing_touches_no_global_state() -> None:
         "def state(): return {key: matplotlib.rcParams[key] for key in matplotlib.rcParams if key != 'backend'}\n"
         "before = state()\n"
         "from accelsim.simulation import run\n"
-        "from accelsim.report.pictures.plot import plot\n"
+        "from accelsim.report.pictures.figure import plot\n"
         "from tests.report.networks import separable_network\n"
         "plot(run(separable_network(1), arch='edge_16x16'))\n"
         "assert state() == before\n"

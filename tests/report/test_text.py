@@ -9,21 +9,12 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console
 
-from accelsim.report.cells import (
-    NONE,
-    energy,
-    femtojoules,
-    fit_columns,
-    layer_columns,
-    power,
-    scaled,
-    seconds,
-    short_name,
-    size,
-)
-from accelsim.report.html import summary_html
-from accelsim.report.table import natural_width, result_table
-from accelsim.report.text import align, summary_text
+from accelsim.report.lines import align
+from accelsim.report.numbers import NONE, energy, femtojoules, power, scaled, seconds, short_name, size
+from accelsim.report.result.cells import fit_columns, layer_columns
+from accelsim.report.result.html import summary_html
+from accelsim.report.result.table import natural_width, result_table
+from accelsim.report.result.text import summary_text
 from accelsim.result import LayerResult, Result, ValueSummary
 from accelsim.simulation import Simulation
 
@@ -129,7 +120,7 @@ def test_a_narrow_page_hides_columns_by_name_and_cuts_no_figure(
     which: str, width: int, request: pytest.FixtureRequest
 ) -> None:
     result = request.getfixturevalue(which).result
-    columns, hidden = fit_columns(result, width, gap=2)
+    columns, hidden = fit_columns(result, width)
     text = plain(result, width=width)
     assert {"layer", "MACs", "cycles", "util.", "bound", "energy"} <= {column.title for column in columns}
     assert len(columns) + len(hidden) == len(layer_columns())

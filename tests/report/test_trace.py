@@ -15,8 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accelsim.arch import load_arch
-from accelsim.hardware import Engine, Memory
-from accelsim.hardware.footprint import slot_capacity, slots
+from accelsim.hardware import Engine, Memory, slot_capacity, slots
 from accelsim.program.places import kept_places
 from accelsim.report.files.occupancy import ON_CHIP, dram_rate, memory_fill, region_release, source_edges
 from accelsim.report.files.trace import MAX_OPERATIONS, trace_events, write_trace

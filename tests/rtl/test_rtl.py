@@ -19,7 +19,7 @@ import pytest
 
 from accelsim.arch import load_arch
 from accelsim.graph import MacGeometry
-from accelsim.hardware.array import ArrayCost, ComputeTiles, array_cost
+from accelsim.hardware.array import ArrayCost, ComputeTiles, array_cost, array_of
 from accelsim.kernels.mac import accumulate_block
 from accelsim.numerics import IntFormat, Overflow
 from tests.rtl.bench import Design, Outcome, Tile, play_os, play_tree, play_ws
@@ -113,7 +113,7 @@ def model_cost(tile: Tile, rows: int, cols: int, dataflow: str, stages: int = 0)
     one = np.ones(1, dtype=np.int64)
     sizes = {key: value * one for key, value in tile.sizes.items()}
     kept = np.array([tile.kept])
-    return array_cost(ComputeTiles(**sizes, passes=1, weights_kept=kept, weight_bits=8, activation_bits=8), arch)
+    return array_cost(ComputeTiles(**sizes, weights_kept=kept), array_of(arch, weight_bits=8, activation_bits=8))
 
 
 def model_cycles(tile: Tile, rows: int, cols: int, dataflow: str, stages: int = 0) -> int:

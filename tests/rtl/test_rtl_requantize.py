@@ -7,9 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from accelsim.numerics import Requant, requantize
-from accelsim.numerics.requant import requantize_int
-from accelsim.numerics.schemes import SCHEMES, Family, RequantScheme
+from accelsim.numerics import SCHEMES, Family, Requant, RequantScheme, requantize, requantize_int
 from tests.rtl.bench import Design
 
 pytestmark = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,8 @@ from click.testing import CliRunner, Result
 
 import accelsim
 from accelsim.cli import main
-from accelsim.report.pictures.verification_plot import verification_plot
-from accelsim.verification import names
+from accelsim.report.pictures.verification import verification_plot
+from accelsim.verification import Comparison, LayerReport, names
 from tests.verification.networks import images
 
 ARCH = ("--arch", "edge_16x16")
@@ -105,3 +106,26 @@ def test_width_study_is_drawn() -> None:
     wide = accelsim.verify("digits_cnn", arch="edge_16x16", inputs=x)
     assert wide.widths is None
     assert len(verification_plot(wide).axes) == 1
+
+
+def test_the_table_prints_what_was_counted() -> None:
+    """Every cell of the text's table and of the page's, from the report's own figures; 0 and NONE where nothing differs."""
+    report = accelsim.verify("digits_cnn", arch="edge_16x16", inputs=images(3)[0])
+    printed = [line.split() for line in str(report).splitlines()]
+    page = report._repr_html_()
+    differing = 0
+    for layer in report.layers:
+        row = next(line for line in printed if line[:1] == [layer.layer])
+        forced, chained = ([f"{c.differing:,}", f"{c.max_lsb}" if c.differing else "—"] for c in compared(layer))
+        sqnr = "—" if layer.forced.sqnr_db is None else f"{layer.forced.sqnr_db:.1f}"
+        beyond = f"{layer.beyond:,}" if layer.beyond else "—"
+        expected = [layer.layer, layer.operator, f"{layer.forced.elements:,}", *forced, sqnr, *chained, beyond]
+        assert row == expected
+        assert "".join(f">{cell}</td>" for cell in expected) in re.sub(r'<td style="[a-z:-]*"', "", page)
+        differing += layer.forced.differing
+    assert differing == report.differing > 0
+    assert any(not layer.forced.differing for layer in report.layers)
+
+
+def compared(layer: LayerReport) -> tuple[Comparison, Comparison]:
+    return layer.forced, layer.end_to_end

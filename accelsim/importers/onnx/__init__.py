@@ -6,24 +6,14 @@ axes, and results come back to the host in that order, under the names of the fi
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from accelsim.arch import Arithmetic, arithmetic_named
-from accelsim.graph import Graph
 from accelsim.importers.onnx.network import CHANNELS_FIRST, CHANNELS_LAST
+from accelsim.importers.registry import OperatorSupport, supported
 
-__all__ = ["CHANNELS_FIRST", "CHANNELS_LAST", "load_onnx"]
+__all__ = ["CHANNELS_FIRST", "CHANNELS_LAST", "supported_operators"]
 
 
-def load_onnx(path: Path, *, arithmetic: Arithmetic | None = None) -> Graph:
-    """The Graph of the file at ``path`` with the integer rules of ``arithmetic``; ModelError where it cannot be had.
+def supported_operators() -> tuple[OperatorSupport, ...]:
+    """Every operator that is accepted."""
+    from accelsim.importers.onnx.registry import LOWERINGS
 
-    None stands for ONNX Runtime's rules, and for those of FINN where the file is in the QONNX dialect.
-    """
-    from accelsim.importers.onnx.build import build_graph
-    from accelsim.importers.onnx.file.reader import read_onnx
-    from accelsim.importers.onnx.file.tensors import ONNX
-
-    model = read_onnx(path)
-    with ONNX.guard(path):
-        return build_graph(model, arithmetic or arithmetic_named("finn" if model.is_qonnx else "onnxruntime"))
+    return supported(".onnx", LOWERINGS)

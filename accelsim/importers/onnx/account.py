@@ -14,20 +14,20 @@ from accelsim.importers.onnx.network import Network, Pending, Real, Weights
 
 
 @dataclass(frozen=True)
-class Turn:
-    """The lowering of ``node`` made these layers."""
+class Lowered:
+    """A ``node`` and the layers that its lowering made."""
 
     node: OnnxNode
     layers: tuple[str, ...]
 
 
-def account(net: Network, turns: Sequence[Turn]) -> tuple[SourceOperator, ...]:
+def account(net: Network, turns: Sequence[Lowered]) -> tuple[SourceOperator, ...]:
     """One record per node, in the order of the file."""
     owner = _owners(net, turns)
     return tuple(_record(net, turn, turns, owner) for turn in sorted(turns, key=lambda turn: turn.node.index))
 
 
-def _owners(net: Network, turns: Sequence[Turn]) -> Mapping[str, int]:
+def _owners(net: Network, turns: Sequence[Lowered]) -> Mapping[str, int]:
     """Index of the node that each layer belongs to: the one it is named after, else the one whose turn made it."""
     made_by = {name: turn.node.index for turn in turns for name in turn.layers}
     names = [layer.name for layer in net.layers]
@@ -39,14 +39,14 @@ def _base(node: OnnxNode) -> str:
     return layer_base(node.op, node.index)
 
 
-def _record(net: Network, turn: Turn, turns: Sequence[Turn], owner: Mapping[str, int]) -> SourceOperator:
+def _record(net: Network, turn: Lowered, turns: Sequence[Lowered], owner: Mapping[str, int]) -> SourceOperator:
     node = turn.node
     own = tuple(layer.name for layer in net.layers if owner.get(layer.name) == node.index)
     fate, layers = (Fate.LAYER, own) if own else _fate(net, turn, turns)
     return SourceOperator(index=node.index, operator=node.op, output=node.outputs[0], fate=fate, layers=layers)
 
 
-def _fate(net: Network, turn: Turn, turns: Sequence[Turn]) -> tuple[Fate, tuple[str, ...]]:
+def _fate(net: Network, turn: Lowered, turns: Sequence[Lowered]) -> tuple[Fate, tuple[str, ...]]:
     """Of a node without layers of its own."""
     name = turn.node.outputs[0]
     value = net.values.get(name)
@@ -61,7 +61,7 @@ def _fate(net: Network, turn: Turn, turns: Sequence[Turn]) -> tuple[Fate, tuple[
     return (Fate.HOST if at_input or at_output else Fate.NOTHING), ()
 
 
-def _finished(net: Network, name: str, turns: Sequence[Turn]) -> tuple[str, ...]:
+def _finished(net: Network, name: str, turns: Sequence[Lowered]) -> tuple[str, ...]:
     """Layers made in the turn that settles the pending result ``name``."""
     for turn in turns:
         if name in turn.node.inputs:

@@ -2,49 +2,65 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from accelsim.arch import Arithmetic
-from accelsim.errors import ConfigError, GraphError, InputError, ModelError, UnsupportedOperatorError
+from accelsim.errors import ModelError
 from accelsim.graph import Graph, HostPort, Tensor
-from accelsim.importers.onnx.account import Turn, account
-from accelsim.importers.onnx.file.records import FORMAT_TYPES, OnnxModel, OnnxNode
+from accelsim.importers.onnx.account import Lowered, account
+from accelsim.importers.onnx.context import NodeContext
+from accelsim.importers.onnx.file.records import FORMAT_TYPES, QONNX_OPERATORS, OnnxModel
 from accelsim.importers.onnx.network import Codes, HostReal, Network, Real
-from accelsim.importers.onnx.refusal import RefusalError
-from accelsim.importers.onnx.registry import LOWERINGS, REFUSED
+from accelsim.importers.onnx.registry import LOWERINGS, REFUSED, Lowerings
 from accelsim.importers.onnx.rules import Rules
-from accelsim.importers.onnx.site import Site
-from accelsim.importers.qonnx.outputs import sums_port
-from accelsim.importers.qonnx.registry import QONNX_LOWERINGS
+from accelsim.importers.refusal import RefusalError, in_file
+from accelsim.importers.registry import lowering_of
 from accelsim.numerics import IntFormat, Rounding
 
 REMEDY = "quantize it with accelsim quantize, or onnxruntime.quantization.quantize_static (QDQ or QOperator format, int8 or uint8)"
 
+FloatOutput = Callable[[Network, str], HostPort]
+"""The host port of a graph output, by name, that is neither codes nor dequantized; RefusalError or ModelError for none."""
 
-def build_graph(model: OnnxModel, arithmetic: Arithmetic) -> Graph:
-    """The Graph of ``model`` under ``arithmetic``; ModelError or UnsupportedOperatorError where there is none."""
+
+def not_quantized(net: Network, name: str) -> HostPort:
+    """The ``float_output`` of ONNX itself, which knows none."""
+    raise ModelError(
+        f"{net.model.path}: graph output {name!r} is not quantized; expected integer codes, or a DequantizeLinear before it; "
+        f"{REMEDY}"
+    )
+
+
+def build_graph(
+    model: OnnxModel,
+    arithmetic: Arithmetic,
+    *,
+    lowerings: Lowerings = LOWERINGS,
+    float_output: FloatOutput = not_quantized,
+) -> Graph:
+    """The Graph of ``model`` under ``arithmetic``; ModelError or UnsupportedOperatorError where there is none.
+
+    A dialect of ONNX has ``lowerings`` of its own, and may make a port of a graph output that is not quantized.
+    """
     _require_quantized(model)
     net = Network(model)
     net.values.update(model.constants)
-    with _refused(model, "its graph inputs"):
+    with in_file(model.path, "its graph inputs"):
         _read_inputs(net)
-    rules = Rules(arithmetic)
-    turns = []
-    for node in model.nodes:
-        with _located(model, node):
-            before = len(net.layers)
-            _lower(Site(node, net, rules))
-            turns.append(Turn(node, tuple(layer.name for layer in net.layers[before:])))
-    outputs = [_output_port(net, name) for name in model.outputs]
+    rules, turns = Rules(arithmetic), []
+    for record in model.nodes:
+        node, before = NodeContext(record, net, rules), len(net.layers)
+        with node.located():
+            lowering_of(node.op, lowerings, REFUSED).function(node)
+            turns.append(Lowered(record, tuple(layer.name for layer in net.layers[before:])))
+    outputs = [_output_port(net, name, float_output) for name in model.outputs]
     read = {name for layer in net.layers for name in layer.inputs} | {port.tensor for port in outputs}
     if not net.layers:
         raise ModelError(
             f"{model.path}: the model computes nothing on integers; expected at least one quantized operator"
         )
-    with _refused(model, "its graph"):
+    with in_file(model.path):
         return Graph(
             name=Path(model.path).stem,
             arithmetic=arithmetic.name,
@@ -59,9 +75,9 @@ def build_graph(model: OnnxModel, arithmetic: Arithmetic) -> Graph:
 
 def _require_quantized(model: OnnxModel) -> None:
     ops = {node.op for node in model.nodes}
-    if model.is_qonnx or any(value.type in FORMAT_TYPES for value in model.inputs):
+    if any(value.type in FORMAT_TYPES for value in model.inputs):
         return
-    quantizing = {"QuantizeLinear", "DequantizeLinear", *REFUSED}
+    quantizing = {"QuantizeLinear", "DequantizeLinear", *QONNX_OPERATORS, *REFUSED}
     if not any(op.startswith(("QLinear", "QGemm")) for op in ops) and not quantizing & ops:
         raise ModelError(
             f"{model.path}: the model is not quantized (it has no QLinear operators, no QuantizeLinear and no "
@@ -83,29 +99,14 @@ def _read_inputs(net: Network) -> None:
         net.inputs.append(HostPort(value.name, value.name))
 
 
-def _lower(site: Site) -> None:
-    lowerings = QONNX_LOWERINGS if site.net.model.is_qonnx else LOWERINGS
-    lowering = lowerings.get(site.node.op)
-    if lowering is None and site.node.op in REFUSED:
-        raise RefusalError(*REFUSED[site.node.op])
-    if lowering is None:
-        near = difflib.get_close_matches(site.node.op, lowerings, n=1)
-        raise RefusalError(
-            "the operator is not supported", ", ".join(lowerings) + (f" (nearest: {near[0]})" if near else "")
-        )
-    lowering.function(site)
-
-
-def _output_port(net: Network, name: str) -> HostPort:
+def _output_port(net: Network, name: str, float_output: FloatOutput) -> HostPort:
     value = net.values[name]
     if isinstance(value, Codes):
         return HostPort(value.tensor, name)
-    if net.model.is_qonnx and not isinstance(value, Real):
-        with _refused(net.model, "its graph outputs"):
-            return sums_port(net, name)
-    where = f"{net.model.path}: graph output {name!r}"
     if not isinstance(value, Real):
-        raise ModelError(f"{where} is not quantized; expected integer codes, or a DequantizeLinear before it; {REMEDY}")
+        with in_file(net.model.path, "its graph outputs"):
+            return float_output(net, name)
+    where = f"{net.model.path}: graph output {name!r}"
     known, label = value.codes.known, net.tensors[value.codes.tensor]
     if (known.scale, known.zero_point) != (label.scale, label.zero_point):
         raise ModelError(
@@ -118,32 +119,3 @@ def _output_port(net: Network, name: str) -> HostPort:
 def _used(net: Network, read: set[str]) -> dict[str, Tensor]:
     used = read | {layer.output for layer in net.layers}
     return {name: tensor for name, tensor in net.tensors.items() if name in used}
-
-
-@contextmanager
-def _located(model: OnnxModel, node: OnnxNode) -> Iterator[None]:
-    """Every error about a node names the file, the node, its index and its output."""
-    where = f"{model.path}: node {node.index} {node.op} (output {node.outputs[0]!r})"
-    try:
-        yield
-    except RefusalError as refusal:
-        raise UnsupportedOperatorError(
-            f"{where}: {refusal.reason}; accepted: {refusal.accepted}",
-            operator=node.op,
-            index=node.index,
-            output=node.outputs[0],
-        ) from refusal
-    except UnsupportedOperatorError:
-        raise
-    except (ModelError, GraphError, ConfigError, InputError) as error:
-        raise ModelError(f"{where}: {error}", operator=node.op, index=node.index) from error
-
-
-@contextmanager
-def _refused(model: OnnxModel, what: str) -> Iterator[None]:
-    try:
-        yield
-    except RefusalError as refusal:
-        raise ModelError(f"{model.path}: {what}: {refusal.reason}; accepted: {refusal.accepted}") from refusal
-    except GraphError as error:
-        raise ModelError(f"{model.path}: {error}", path=model.path) from error

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from itertools import chain, count
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.graph import HostPort, Layer, Reshape, Tensor, Transpose
-from accelsim.importers.matmul import keeps_order
+from accelsim.graph import HostPort, Layer, Reshape, Tensor
+from accelsim.importers.account import fresh_name
+from accelsim.importers.matmul import keeps_order, transposition
 from accelsim.importers.onnx.file.records import OnnxModel
 from accelsim.importers.onnx.formulas import Quantization
-from accelsim.importers.onnx.refusal import RefusalError
+from accelsim.importers.refusal import RefusalError
 from accelsim.numerics import IntFormat
 
 Shape = tuple[int, ...]
@@ -148,9 +148,7 @@ class Network:
 
     def fresh(self, base: str) -> str:
         """A name that neither the model nor the Graph uses."""
-        name = next(n for n in chain((base,), (f"{base}_{i}" for i in count(1))) if n not in self._taken)
-        self._taken.add(name)
-        return name
+        return fresh_name(base, self._taken)
 
     def make(self, name: str, shape: Shape, fmt: IntFormat, quantization: Quantization | None) -> Codes:
         """A tensor of ONNX shape ``shape``."""
@@ -188,7 +186,7 @@ class Network:
         if key not in self._ordered:
             name = self.fresh(f"{codes.tensor}/{what}")
             self.tensors[name] = self._tensor(name, tuple(codes.shape[axis] for axis in order), codes, None)
-            self.layers.append(_transpose(f"transpose to {name}", codes.tensor, name, codes.stored, permutation))
+            self.layers.append(transposition(f"transpose to {name}", codes.tensor, name, codes.stored, permutation))
             self._ordered[key] = name
         return self._ordered[key]
 
@@ -203,7 +201,7 @@ class Network:
         self.tensors[name] = self._tensor(name, shape, codes, None)
         self.layers.append(make_layer(name))
         back = tuple(permutation.index(axis) for axis in range(len(order)))
-        self.layers.append(_transpose(f"transpose from {name}", name, codes.tensor, shape, back))
+        self.layers.append(transposition(f"transpose from {name}", name, codes.tensor, shape, back))
 
     def reshaped(self, layer: str, source: Codes, target: Codes, operator: str) -> None:
         """``source`` under the shape of ``target``, element for element in ONNX's order."""
@@ -213,8 +211,3 @@ class Network:
             target,
             lambda name: Reshape(name=layer, inputs=(plain,), output=name, source_operator=operator, **shapes),
         )
-
-
-def _transpose(layer: str, source: str, target: str, shape: Shape, permutation: Shape) -> Transpose:
-    out = tuple(shape[axis] for axis in permutation)
-    return Transpose(name=layer, inputs=(source,), output=target, shapes=(shape,), shape=out, permutation=permutation)

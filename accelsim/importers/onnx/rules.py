@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from accelsim.arch import Arithmetic
-from accelsim.importers.onnx.refusal import RefusalError
+from accelsim.importers.refusal import RefusalError
 
 ONNXRUNTIME, FINN = "onnxruntime", "finn"
 FLOAT32 = "onnxruntime_float32"

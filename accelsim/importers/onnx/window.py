@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
-from accelsim.importers.onnx.refusal import RefusalError
-from accelsim.importers.onnx.site import Site
-
-
-@dataclass(frozen=True)
-class Axis:
-    """One axis of a window: output size, padding in front of it, stride and dilation."""
-
-    size: int
-    before: int
-    stride: int
-    dilation: int
+from accelsim.graph import window_extent
+from accelsim.importers.onnx.context import NodeContext
+from accelsim.importers.refusal import RefusalError
+from accelsim.importers.window import Axis, explicit, same
 
 
-def window(site: Site, image: tuple[int, int], kernel: tuple[int, int]) -> tuple[Axis, Axis]:
+def window(node: NodeContext, image: tuple[int, int], kernel: tuple[int, int]) -> tuple[Axis, Axis]:
     """Rows and columns of the node's window over ``image``; RefusalError where no output is left."""
-    strides, dilations = site.ints("strides", (1, 1)), site.ints("dilations", (1, 1))
-    pads = site.ints("pads", (0, 0, 0, 0))
-    auto = site.node.attributes.get("auto_pad", "NOTSET")
-    ceil = bool(site.integer("ceil_mode", 0))
-    site.need(
+    strides, dilations = node.ints("strides", (1, 1)), node.ints("dilations", (1, 1))
+    pads = node.ints("pads", (0, 0, 0, 0))
+    auto = node.attributes.get("auto_pad", "NOTSET")
+    ceil = bool(node.integer("ceil_mode", 0))
+    node.need(
         min(*kernel, *strides, *dilations) >= 1
         and min(pads) >= 0
         and max(*kernel, *strides, *dilations, *pads) < 2**20,
@@ -34,7 +26,7 @@ def window(site: Site, image: tuple[int, int], kernel: tuple[int, int]) -> tuple
     rows, columns = (
         _axis(auto, ceil, image[i], kernel[i], strides[i], dilations[i], (pads[i], pads[i + 2])) for i in (0, 1)
     )
-    site.need(
+    node.need(
         min(rows.size, columns.size) >= 1,
         f"its window {kernel} does not fit its input {image}",
         "an output that is not empty",
@@ -43,17 +35,14 @@ def window(site: Site, image: tuple[int, int], kernel: tuple[int, int]) -> tuple
 
 
 def _axis(auto: object, ceil: bool, size: int, kernel: int, stride: int, dilation: int, pads: tuple[int, int]) -> Axis:
-    extent = (kernel - 1) * dilation + 1
     if auto in ("SAME_UPPER", "SAME_LOWER"):
-        out = -(-size // stride)
-        total = max((out - 1) * stride + extent - size, 0)
-        return Axis(out, (total + (auto == "SAME_LOWER")) // 2, stride, dilation)
+        return same(size, kernel, stride, dilation, odd_in_front=auto == "SAME_LOWER")
     if auto not in ("NOTSET", "VALID", ""):
         raise RefusalError(f"its auto_pad is {auto!r}", "NOTSET, VALID, SAME_UPPER, SAME_LOWER")
     before, after = pads if auto != "VALID" else (0, 0)
-    room = size + before + after - extent
-    if room < 0:
-        return Axis(0, before, stride, dilation)
-    out = (-(-room // stride) if ceil else room // stride) + 1
+    axis = explicit(size, kernel, stride, dilation, (before, after))
+    if not ceil or not axis.size:
+        return axis
+    out = axis.size + ((size + before + after - window_extent(kernel, dilation)) % stride > 0)
     # A window that would start behind the image and its front padding does not count.
-    return Axis(out - (ceil and (out - 1) * stride >= size + before), before, stride, dilation)
+    return replace(axis, size=out - ((out - 1) * stride >= size + before))

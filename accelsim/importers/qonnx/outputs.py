@@ -6,12 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import HostPort
-from accelsim.importers.onnx.chain_bases import Sums
-from accelsim.importers.onnx.chains import Chained
+from accelsim.importers.onnx.chain import Chained, Sums
 from accelsim.importers.onnx.formulas import Quantization
 from accelsim.importers.onnx.lower.integer import IDENTITY
 from accelsim.importers.onnx.network import Network, Real
-from accelsim.importers.onnx.refusal import RefusalError
+from accelsim.importers.refusal import RefusalError
 from accelsim.numerics import INT32, Rounding
 
 REMEDY = (
@@ -27,9 +26,9 @@ def sums_port(net: Network, name: str) -> HostPort:
     base, bias = value.base, _bias(value, name)
     base.need_int32()
     largest = base.reach + (0 if bias is None else int(np.abs(bias).max()))
-    base.site.need(largest <= INT32.max, f"its sums with their bias reach {largest}", "sums of at most 32 bits")
+    base.node.need(largest <= INT32.max, f"its sums with their bias reach {largest}", "sums of at most 32 bits")
     if np.frexp(base.unit[0])[0] != 0.5 or largest > 2**24:
-        base.site.approximate("its float result is rounded once, as s_in * s_w times the integer sum")
+        base.node.approximate("its float result is rounded once, as s_in * s_w times the integer sum")
     known = Quantization(float(np.float32(base.unit[0])), 0, INT32)
     made = net.make(name, value.shape, INT32, known)
     base.emit(made, IDENTITY, bias, scales=base.scales)

@@ -5,35 +5,19 @@ Definitions: Pappalardo et al., QONNX, arXiv 2206.07527, section 4; qonnx/custom
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from accelsim.importers.onnx.chains import Chained
+from accelsim.importers.onnx.chain import ROUNDINGS, Chained, Quantizer
+from accelsim.importers.onnx.context import NodeContext, numbers
 from accelsim.importers.onnx.formulas import Codes, Floats, Quantization
 from accelsim.importers.onnx.network import Weights
-from accelsim.importers.onnx.site import Site, dequantized
 from accelsim.numerics import BIPOLAR, IntFormat, Rounding
 
 MAX_BITS = 16
-
-ROUNDINGS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
-    {
-        "ROUND": np.rint,
-        "HALF_EVEN": np.rint,
-        "CEIL": np.ceil,
-        "FLOOR": np.floor,
-        "UP": lambda x: np.sign(x) * np.ceil(np.abs(x)),
-        "DOWN": np.trunc,
-        "HALF_UP": lambda x: np.sign(x) * np.floor(np.abs(x) + 0.5),
-        "HALF_DOWN": lambda x: np.sign(x) * np.ceil(np.abs(x) - 0.5),
-    }
-)
-"""Rounding modes by the names of QONNX, which calls away from zero UP and ties away from zero HALF_UP."""
 
 HOST_ROUNDINGS: Mapping[str, Rounding] = MappingProxyType(
     {
@@ -54,41 +38,6 @@ class QuantizedWeights(Weights):
     """A constant behind a Quant: codes of ``format``, which is not always a whole numpy type."""
 
     format: IntFormat
-
-
-@dataclass(frozen=True, eq=False)
-class Quantizer:
-    """Quant or BipolarQuant: scales (1,) or one per index of ``axis``, codes from ``low`` to ``high``."""
-
-    scales: Floats
-    zero_points: NDArray[np.int64]
-    axis: int | None
-    format: IntFormat
-    low: int
-    high: int
-    rounding: str
-
-    @property
-    def quantization(self) -> Quantization:
-        """Of a quantizer of one scale."""
-        return Quantization(float(self.scales[0]), int(self.zero_points[0]), self.format)
-
-    def codes(self, real: Floats) -> Codes:
-        """``round(clamp(x / scale + zero_point))`` in float32, or the sign, that of 0 being positive."""
-        scales, zeros = (self._spread(v, real.ndim) for v in (self.scales, self.zero_points.astype(np.float32)))
-        with np.errstate(over="ignore"):
-            y = real / scales + zeros
-        if self.format.bipolar:
-            return np.where(y >= 0, 1, -1).astype(np.int64)
-        codes: Codes = ROUNDINGS[self.rounding](np.clip(y, np.float32(self.low), np.float32(self.high))).astype(
-            np.int64
-        )
-        return codes
-
-    def _spread(self, values: NDArray[Any], rank: int) -> NDArray[Any]:
-        if self.axis is None:
-            return values.reshape(()) if rank == 0 else values
-        return values.reshape([-1 if i == self.axis else 1 for i in range(rank)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,75 +64,66 @@ class Truncation:
         return codes
 
 
-def quantizer_of(site: Site, shape: tuple[int, ...]) -> Quantizer:
+def quantizer_of(node: NodeContext, shape: tuple[int, ...]) -> Quantizer:
     """The quantizer that a Quant node is, for an input of ``shape``."""
-    site.need(len(site.node.inputs) == 4, f"it has {len(site.node.inputs)} inputs", "x, scale, zeropt, bitwidth")
-    bits = _bits(site, 3, "bitwidth")
-    signed, narrow = _flag(site, "signed", 1), _flag(site, "narrow", 1)
-    scales, scale_axis = _parameter(site, 1, "scale", shape)
-    _need_positive(site, scales)
-    zeros, zero_axis = _parameter(site, 2, "zeropt", shape)
-    site.need(bool((zeros == np.rint(zeros)).all()), f"its zeropt is {zeros.tolist()[:3]}", "whole numbers")
-    site.need(
+    node.need(len(node.inputs) == 4, f"it has {len(node.inputs)} inputs", "x, scale, zeropt, bitwidth")
+    bits = _bits(node, 3, "bitwidth")
+    signed, narrow = _flag(node, "signed", 1), _flag(node, "narrow", 1)
+    scales, scale_axis = _parameter(node, 1, "scale", shape)
+    _need_positive(node, scales)
+    zeros, zero_axis = _parameter(node, 2, "zeropt", shape)
+    node.need(bool((zeros == np.rint(zeros)).all()), f"its zeropt is {zeros.tolist()[:3]}", "whole numbers")
+    node.need(
         zero_axis in (None, scale_axis), "its zeropt differs along another axis than its scale", "one common axis"
     )
     fmt = BIPOLAR if bits == 1 and signed else IntFormat(bits, signed=signed)
     low = fmt.min + (narrow and signed and not fmt.bipolar)
     high = fmt.max - (narrow and not signed)
-    site.need(low <= high, f"its {bits} bits leave no code in the narrow range", "narrow 0, or more bits")
+    node.need(low <= high, f"its {bits} bits leave no code in the narrow range", "narrow 0, or more bits")
     fine = bool(((zeros >= fmt.min) & (zeros <= fmt.max)).all()) and not (fmt.bipolar and zeros.any())
-    site.need(fine, f"its zeropt {zeros.tolist()[:3]} is no {fmt}", f"a zero point that is a code of {fmt}")
-    return Quantizer(scales, zeros.astype(np.int64), scale_axis, fmt, low, high, rounding_of(site, "ROUND"))
+    node.need(fine, f"its zeropt {zeros.tolist()[:3]} is no {fmt}", f"a zero point that is a code of {fmt}")
+    return Quantizer(scales, zeros.astype(np.int64), scale_axis, fmt, low, high, rounding_of(node, "ROUND"))
 
 
-def bipolar_of(site: Site, shape: tuple[int, ...]) -> Quantizer:
+def bipolar_of(node: NodeContext, shape: tuple[int, ...]) -> Quantizer:
     """The quantizer that a BipolarQuant node is: ``-scale`` and ``+scale``."""
-    site.need(len(site.node.inputs) == 2, f"it has {len(site.node.inputs)} inputs", "x, scale")
-    scales, axis = _parameter(site, 1, "scale", shape)
-    _need_positive(site, scales)
+    node.need(len(node.inputs) == 2, f"it has {len(node.inputs)} inputs", "x, scale")
+    scales, axis = _parameter(node, 1, "scale", shape)
+    _need_positive(node, scales)
     return Quantizer(scales, np.zeros(1, np.int64), axis, BIPOLAR, -1, 1, "ROUND")
 
 
-def truncation_of(site: Site, chain: Chained) -> Truncation:
+def truncation_of(node: NodeContext, chain: Chained) -> Truncation:
     """The function that a Trunc node is, version 1 (5 inputs) or 2 (6 inputs)."""
-    count = len(site.node.inputs)
-    site.need(count in (5, 6), f"it has {count} inputs", "x, scale, zeropt, in_bitwidth, [out_scale,] out_bitwidth")
-    scale, zero = _one(site, 1, "scale"), _one(site, 2, "zeropt")
-    site.need(scale > 0 and zero == int(zero), f"its scale is {scale}, its zeropt {zero}", "scale > 0, whole zeropt")
-    before, after = _bits(site, 3, "in_bitwidth", most=32), _bits(site, count - 1, "out_bitwidth")
-    rounding = rounding_of(site, "FLOOR")
+    count = len(node.inputs)
+    node.need(count in (5, 6), f"it has {count} inputs", "x, scale, zeropt, in_bitwidth, [out_scale,] out_bitwidth")
+    scale, zero = _one(node, 1, "scale"), _one(node, 2, "zeropt")
+    node.need(scale > 0 and zero == int(zero), f"its scale is {scale}, its zeropt {zero}", "scale > 0, whole zeropt")
+    before, after = _bits(node, 3, "in_bitwidth", most=32), _bits(node, count - 1, "out_bitwidth")
+    rounding = rounding_of(node, "FLOOR")
     source = Quantization(scale, int(zero), IntFormat(32))
     if count == 5:
-        site.need(before >= after, f"it widens {before} bits to {after}", "fewer bits out than in")
+        node.need(before >= after, f"it widens {before} bits to {after}", "fewer bits out than in")
         made = Truncation(source, source, 2.0 ** (before - after), rounding, None)
         codes = made.codes(chain.function(chain.base.probes()))
         fmt = _holding(after, int(codes.min()), int(codes.max()))
         return Truncation(source, Quantization(scale, int(zero), fmt), made.divisor, rounding, None)
-    out_scale = _one(site, 4, "out_scale")
-    site.need(out_scale > 0, f"its out_scale is {out_scale}", "a positive scale")
+    out_scale = _one(node, 4, "out_scale")
+    node.need(out_scale > 0, f"its out_scale is {out_scale}", "a positive scale")
     divisor = 2.0 ** float(np.rint(np.log2(np.float32(out_scale) / np.float32(scale))))
-    site.need(zero / divisor == int(zero / divisor), f"its zeropt {zero} is no multiple of {divisor}", "one that is")
-    signed = _flag(site, "signed", 1)
-    narrow, fmt = _flag(site, "narrow", 0), IntFormat(after, signed=signed)
+    node.need(zero / divisor == int(zero / divisor), f"its zeropt {zero} is no multiple of {divisor}", "one that is")
+    signed = _flag(node, "signed", 1)
+    narrow, fmt = _flag(node, "narrow", 0), IntFormat(after, signed=signed)
     bounds = fmt.min + (narrow and signed), fmt.max - (narrow and not signed)
     return Truncation(source, Quantization(out_scale, int(zero / divisor), fmt), divisor, rounding, bounds)
 
 
-def rounding_of(site: Site, default: str) -> str:
+def rounding_of(node: NodeContext, default: str) -> str:
     """Attribute ``rounding_mode``, in capitals."""
-    given = site.node.attributes.get("rounding_mode", default)
+    given = node.attributes.get("rounding_mode", default)
     name = given.upper() if isinstance(given, str) else ""
-    site.need(name in ROUNDINGS, f"its rounding_mode is {given!r}", ", ".join(ROUNDINGS))
+    node.need(name in ROUNDINGS, f"its rounding_mode is {given!r}", ", ".join(ROUNDINGS))
     return name
-
-
-def numbers(site: Site, position: int, what: str) -> Floats:
-    """A constant input as float32 numbers."""
-    value = site.value(position)
-    real = dequantized(value) if isinstance(value, Weights) else site.array(position, what)
-    fine = real.dtype.kind in "fiu" and real.size > 0 and bool(np.isfinite(real).all())
-    site.need(fine, f"its {what} is {real.dtype} of shape {list(real.shape)}", "finite numbers")
-    return np.asarray(real, np.float32)
 
 
 def _holding(bits: int, low: int, high: int) -> IntFormat:
@@ -192,36 +132,36 @@ def _holding(bits: int, low: int, high: int) -> IntFormat:
     return next(fmt for fmt in formats if fmt.min <= low and high <= fmt.max)
 
 
-def _flag(site: Site, name: str, default: int) -> bool:
-    value = site.integer(name, default)
-    site.need(value in (0, 1), f"its attribute {name} is {value}", "0 or 1")
+def _flag(node: NodeContext, name: str, default: int) -> bool:
+    value = node.integer(name, default)
+    node.need(value in (0, 1), f"its attribute {name} is {value}", "0 or 1")
     return bool(value)
 
 
-def _one(site: Site, position: int, what: str) -> float:
-    given = numbers(site, position, what)
-    site.need(given.size == 1, f"its {what} has shape {list(given.shape)}", "one number per tensor")
+def _one(node: NodeContext, position: int, what: str) -> float:
+    given = numbers(node, position, what)
+    node.need(given.size == 1, f"its {what} has shape {list(given.shape)}", "one number per tensor")
     return float(given.reshape(-1)[0])
 
 
-def _bits(site: Site, position: int, what: str, most: int = MAX_BITS) -> int:
-    given = _one(site, position, what)
-    site.need(given == int(given) and 1 <= given <= most, f"its {what} is {given:g}", f"a whole number, 1 to {most}")
+def _bits(node: NodeContext, position: int, what: str, most: int = MAX_BITS) -> int:
+    given = _one(node, position, what)
+    node.need(given == int(given) and 1 <= given <= most, f"its {what} is {given:g}", f"a whole number, 1 to {most}")
     return int(given)
 
 
-def _need_positive(site: Site, scales: Floats) -> None:
-    site.need(bool((scales > 0).all()), f"its scale is {scales.tolist()[:3]}", "positive scales")
+def _need_positive(node: NodeContext, scales: Floats) -> None:
+    node.need(bool((scales > 0).all()), f"its scale is {scales.tolist()[:3]}", "positive scales")
 
 
-def _parameter(site: Site, position: int, what: str, shape: tuple[int, ...]) -> tuple[Floats, int | None]:
+def _parameter(node: NodeContext, position: int, what: str, shape: tuple[int, ...]) -> tuple[Floats, int | None]:
     """Values (1,) or (n,), and the axis of ``shape`` along which they differ."""
-    given = numbers(site, position, what)
+    given = numbers(node, position, what)
     if given.size == 1 or ((given == given.reshape(-1)[0]).all() and given.ndim <= len(shape)):
         return given.reshape(-1)[:1], None
     padded = (1,) * (len(shape) - given.ndim) + given.shape
     axes = [i for i, size in enumerate(padded) if size > 1]
-    site.need(
+    node.need(
         len(padded) == len(shape) and len(axes) == 1 and padded[axes[0]] == shape[axes[0]],
         f"its {what} has shape {list(given.shape)} for an input of shape {list(shape)}",
         "one per tensor, or one per index of one axis",

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import MappingProxyType
 
 from accelsim.graph import BinaryLut, Concat, Conv2D, Dense, DepthwiseConv2D, Layer, Lut, Transpose
 from accelsim.importers.onnx.functions import UNARY
-from accelsim.importers.onnx.registry import LOWERINGS, Lowering
-from accelsim.importers.qonnx.lower import lower_bipolar_quant, lower_quant, lower_trunc
-from accelsim.importers.qonnx.operators import (
-    lower_arithmetic,
-    lower_average_pool,
-    lower_batch_normalization,
-    lower_concat,
-    lower_conv,
-    lower_function,
-    lower_global_average_pool,
-    lower_product,
-    lower_rectifier,
-    lower_turn,
-)
+from accelsim.importers.onnx.lower import chain
+from accelsim.importers.onnx.registry import LOWERINGS, Lowerings
+from accelsim.importers.qonnx import operators, quant
+from accelsim.importers.registry import Lowering
 
 _FORMATS = "1 to 16 bits (QONNX)"
 _CONVOLUTIONS: tuple[type[Layer], ...] = (Conv2D, DepthwiseConv2D)
@@ -28,25 +17,29 @@ _CHAIN = "in float32, folded into the layer before it, or a table"
 _MOVING = ("MaxPool", "GlobalMaxPool", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Pad", "Slice", "Split", "Dropout")
 _OTHERS = ("Identity", "Resize", "ReduceMax", "ReduceMin", "Softmax")
 
-QONNX_LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
+QONNX_LOWERINGS: Lowerings = MappingProxyType(
     {
         **{op: LOWERINGS[op] for op in (*_MOVING, *_OTHERS) if op in LOWERINGS},
-        "Quant": Lowering(lower_quant, (Lut,), _FORMATS, "every rounding mode; one scale for activations"),
-        "BipolarQuant": Lowering(lower_bipolar_quant, (Lut,), "bipolar1 (QONNX)", "one scale for activations"),
-        "Trunc": Lowering(lower_trunc, (Lut,), _FORMATS, "versions 1 and 2"),
-        "Conv": Lowering(lower_conv, _CONVOLUTIONS, _FORMATS, "2-D; bias float or quantized"),
-        **dict.fromkeys(("MatMul", "Gemm"), Lowering(lower_product, (Dense,), _FORMATS, "constant weights")),
-        "AveragePool": Lowering(lower_average_pool, _CONVOLUTIONS, _FORMATS, "2-D; a sum on the array"),
-        "GlobalAveragePool": Lowering(lower_global_average_pool, _CONVOLUTIONS, _FORMATS, "2-D; a sum on the array"),
-        **dict.fromkeys(("Add", "Sub", "Mul", "Div"), Lowering(lower_arithmetic, (BinaryLut, Lut), _FORMATS, _CHAIN)),
-        "BatchNormalization": Lowering(lower_batch_normalization, (BinaryLut, Lut), _FORMATS, _CHAIN),
-        **dict.fromkeys(("Relu", "Clip"), Lowering(lower_rectifier, (Lut,), _FORMATS, _CHAIN)),
+        "Quant": Lowering(quant.lower_quant, (Lut,), _FORMATS, "every rounding mode; one scale for activations"),
+        "BipolarQuant": Lowering(quant.lower_bipolar_quant, (Lut,), "bipolar1 (QONNX)", "one scale for activations"),
+        "Trunc": Lowering(quant.lower_trunc, (Lut,), _FORMATS, "versions 1 and 2"),
+        "Conv": Lowering(operators.lower_conv, _CONVOLUTIONS, _FORMATS, "2-D; bias float or quantized"),
+        **dict.fromkeys(("MatMul", "Gemm"), Lowering(operators.lower_product, (Dense,), _FORMATS, "constant weights")),
+        "AveragePool": Lowering(operators.lower_average_pool, _CONVOLUTIONS, _FORMATS, "2-D; a sum on the array"),
+        "GlobalAveragePool": Lowering(
+            operators.lower_global_average_pool, _CONVOLUTIONS, _FORMATS, "2-D; a sum on the array"
+        ),
+        **dict.fromkeys(
+            ("Add", "Sub", "Mul", "Div"), Lowering(chain.lower_arithmetic, (BinaryLut, Lut), _FORMATS, _CHAIN)
+        ),
+        "BatchNormalization": Lowering(operators.lower_batch_normalization, (BinaryLut, Lut), _FORMATS, _CHAIN),
+        **dict.fromkeys(("Relu", "Clip"), Lowering(chain.lower_rectifier, (Lut,), _FORMATS, _CHAIN)),
         **dict.fromkeys(
             ("Sigmoid", "Tanh", "HardSwish", "LeakyRelu", "HardSigmoid", *UNARY),
-            Lowering(lower_function, (Lut,), _FORMATS, _CHAIN),
+            Lowering(operators.lower_function, (Lut,), _FORMATS, _CHAIN),
         ),
-        "Concat": Lowering(lower_concat, (Concat,), _FORMATS, "operands of one quantization"),
-        "Transpose": Lowering(lower_turn, (Transpose,), _FORMATS),
+        "Concat": Lowering(operators.lower_concat, (Concat,), _FORMATS, "operands of one quantization"),
+        "Transpose": Lowering(operators.lower_turn, (Transpose,), _FORMATS),
     }
 )
 """Operator name -> its lowering in the QONNX dialect."""

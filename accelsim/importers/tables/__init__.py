@@ -1,1 +1,29 @@
-"""Layer tables in CSV, of our own columns or SCALE-Sim's: shapes without values."""
+"""Tables of layer shapes in CSV: the own format and SCALE-Sim's topologies, which differ in their header."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from accelsim.arch import Arithmetic
+from accelsim.graph import Graph
+from accelsim.importers.registry import OperatorSupport
+
+__all__ = ["load", "supported_operators"]
+
+
+def load(path: Path, *, arithmetic: Arithmetic | None = None) -> Graph:
+    """The shape-only Graph of the table at ``path``, which has no integer rules; ModelError where it cannot be had."""
+    from accelsim.importers.tables.scalesim import is_topology, load_topology
+    from accelsim.importers.tables.table import load_table
+
+    return load_topology(path) if is_topology(path) else load_table(path)
+
+
+def supported_operators() -> tuple[OperatorSupport, ...]:
+    """Every operation that a row may name."""
+    from accelsim.importers.tables.table import OPERATIONS
+
+    notes = "shapes only: timing and energy, no values"
+    return tuple(
+        OperatorSupport(op, ".csv", "2 to 32 bits", kind.__name__, notes) for op, (kind, _) in OPERATIONS.items()
+    )

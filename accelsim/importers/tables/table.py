@@ -28,6 +28,8 @@ from accelsim.graph import (
     Mul,
     Softmax,
     Tensor,
+    same_window,
+    window_extent,
 )
 from accelsim.importers.tables.wiring import Made, wired
 from accelsim.numerics import IntFormat
@@ -83,14 +85,15 @@ class Row:
 
     def window(self, size: int, kernel: int) -> tuple[int, int]:
         """Output size and padding in front of one axis."""
-        stride, extent = self.integer("stride"), (kernel - 1) * self.integer("dilation") + 1
+        stride, dilation = self.integer("stride"), self.integer("dilation")
         padding = self.cells.get("padding", "").lower() or "valid"
         if padding == "same":
-            out = -(-size // stride)
-            return out, max((out - 1) * stride + extent - size, 0) // 2
+            out, total = same_window(size, kernel, stride, dilation)
+            return out, total // 2
         if padding != "valid" and not padding.isdecimal():
             raise self.fail("padding", "'same', 'valid' or a number of cells on every side")
         before = 0 if padding == "valid" else self.integer("padding", least=0)
+        extent = window_extent(kernel, dilation)
         out = (size + 2 * before - extent) // stride + 1
         if out < 1:
             raise ModelError(

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from accelsim.arch import Arithmetic
+from accelsim.arch import Arithmetic, arithmetic_named
 from accelsim.graph import Graph
-from accelsim.importers.tflite.refusal import RefusalError
-from accelsim.importers.tflite.window import window_axis
+from accelsim.importers.registry import OperatorSupport, supported
+from accelsim.importers.tflite.context import FileContext
+from accelsim.importers.tflite.window import window
 
-__all__ = ["RefusalError", "load_tflite", "window_axis"]
+__all__ = ["FileContext", "load", "supported_operators", "window"]
 
 
-def load_tflite(path: Path, *, arithmetic: Arithmetic) -> Graph:
-    """The Graph of the file at ``path`` with the integer rules of ``arithmetic``; ModelError where it cannot be had."""
+def load(path: Path, *, arithmetic: Arithmetic | None = None) -> Graph:
+    """The Graph of the file at ``path`` with the integer rules of ``arithmetic``, by default those of TensorFlow Lite Micro.
+
+    ModelError where it cannot be had.
+    """
     from accelsim.importers.tflite.build import build_graph
     from accelsim.importers.tflite.file.reader import TFLITE, read_tflite
 
     model = read_tflite(path)
     with TFLITE.guard(path):
-        return build_graph(model, arithmetic)
+        return build_graph(model, arithmetic or arithmetic_named("tflite-micro"))
+
+
+def supported_operators() -> tuple[OperatorSupport, ...]:
+    """Every operator that is accepted."""
+    from accelsim.importers.tflite.registry import BOUNDARY, LOWERINGS
+
+    return (*supported(".tflite", LOWERINGS), BOUNDARY)

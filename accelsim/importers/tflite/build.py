@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +10,15 @@ from typing import Any
 from numpy.typing import NDArray
 
 from accelsim.arch import Arithmetic
-from accelsim.errors import ConfigError, GraphError, ModelError, UnsupportedOperatorError
+from accelsim.errors import ModelError
 from accelsim.graph import Fate, Graph, HostPort, Layer, SourceOperator, Tensor
 from accelsim.importers.account import layer_base, own_layers
+from accelsim.importers.refusal import RefusalError, in_file
+from accelsim.importers.registry import lowering_of
+from accelsim.importers.tflite.context import FORMATS, FileContext, Made, NodeContext, scale_of, zero_point_of
 from accelsim.importers.tflite.file.records import TfliteModel, TfliteOperator, TfliteTensor
-from accelsim.importers.tflite.refusal import RefusalError
 from accelsim.importers.tflite.registry import LOWERINGS
 from accelsim.importers.tflite.rules import Rules
-from accelsim.importers.tflite.site import FORMATS, Made, Site, scale_of, zero_point_of
 from accelsim.numerics import Rounding
 
 FLOAT = "FLOAT32"
@@ -37,15 +36,16 @@ def build_graph(model: TfliteModel, arithmetic: Arithmetic) -> Graph:
     layers: list[Layer] = []
     between: list[TfliteTensor] = []
     for operator in inner:
-        with _located(model, operator):
-            made = _lower(Site(model, operator, rules))
+        node = NodeContext(model, operator, rules)
+        with node.located():
+            made = _lower(node)
             layers += made.layers
             between += made.tensors
     model = replace(model, tensors=(*model.tensors, *between))
     outputs = _output_ports(model, exits)
     read = {name for layer in layers for name in layer.inputs} | {port.tensor for port in outputs}
     inputs = _input_ports(model, entries, read, rules.host_rounding)
-    with _graph_errors(model.path):
+    with in_file(model.path):
         return Graph(
             name=Path(model.path).stem,
             arithmetic=arithmetic.name,
@@ -69,14 +69,8 @@ def _require_quantized(model: TfliteModel) -> None:
         )
 
 
-def _lower(site: Site) -> Made:
-    lowering = LOWERINGS.get(site.operator.name)
-    if lowering is None:
-        near = difflib.get_close_matches(site.operator.name, LOWERINGS, n=1)
-        raise RefusalError(
-            "the operator is not supported", ", ".join(LOWERINGS) + (f" (nearest: {near[0]})" if near else "")
-        )
-    made = lowering.function(site)
+def _lower(node: NodeContext) -> Made:
+    made = lowering_of(node.op, LOWERINGS).function(node)
     return made if isinstance(made, Made) else Made((made,))
 
 
@@ -93,31 +87,31 @@ def _split_boundary(model: TfliteModel) -> tuple[list[Crossing], list[Crossing],
         if crossing is None:
             inner.append(operator)
         else:
-            (entries if operator.name == "QUANTIZE" else exits).append(crossing)
+            (entries if operator.op == "QUANTIZE" else exits).append(crossing)
     return entries, exits, inner
 
 
 def _crossing(model: TfliteModel, operator: TfliteOperator) -> Crossing | None:
     """Source and target of a conversion that the host makes; None for every other operator."""
-    if operator.name not in ("QUANTIZE", "DEQUANTIZE") or len(operator.inputs) != 1 or len(operator.outputs) != 1:
+    if operator.op not in ("QUANTIZE", "DEQUANTIZE") or len(operator.inputs) != 1 or len(operator.outputs) != 1:
         return None
     (source_index,), (target_index,) = operator.inputs, operator.outputs
     if source_index < 0:
         return None
     source, target = model.tensors[source_index], model.tensors[target_index]
-    real, coded = (source, target) if operator.name == "QUANTIZE" else (target, source)
+    real, coded = (source, target) if operator.op == "QUANTIZE" else (target, source)
     if real.type != FLOAT:
         return None
-    with _located(model, operator):
+    with FileContext(model, operator).located():
         _check_crossing(model, operator, real, coded)
     return source, target
 
 
 def _check_crossing(model: TfliteModel, operator: TfliteOperator, real: TfliteTensor, coded: TfliteTensor) -> None:
-    ports = model.inputs if operator.name == "QUANTIZE" else model.outputs
-    place = "a graph input" if operator.name == "QUANTIZE" else "a graph output"
+    ports = model.inputs if operator.op == "QUANTIZE" else model.outputs
+    place = "a graph input" if operator.op == "QUANTIZE" else "a graph output"
     if real.index not in ports or coded.is_constant:
-        raise RefusalError(f"its float tensor {real.name!r} is not {place}", f"{operator.name} only at {place}s")
+        raise RefusalError(f"its float tensor {real.name!r} is not {place}", f"{operator.op} only at {place}s")
     if coded.type not in ("INT8", "INT16"):
         raise RefusalError(f"its integer tensor {coded.name!r} is {coded.type}", "INT8 or INT16")
     if coded.shape != real.shape:
@@ -178,44 +172,15 @@ def _source(model: TfliteModel, layers: Iterable[Layer]) -> tuple[SourceOperator
     names = [layer.name for layer in layers]
     made = []
     for operator in model.operators:
-        own = own_layers(layer_base(operator.name, operator.index), names)
+        own = own_layers(layer_base(operator.op, operator.index), names)
         outputs = [model.tensors[i].name for i in operator.outputs]
         made.append(
             SourceOperator(
                 index=operator.index,
-                operator=operator.name,
+                operator=operator.op,
                 output=outputs[0] if outputs else "",
                 fate=Fate.LAYER if own else Fate.HOST,
                 layers=own,
             )
         )
     return tuple(made)
-
-
-@contextmanager
-def _located(model: TfliteModel, operator: TfliteOperator) -> Iterator[None]:
-    """Every error about an operator names the file, the operator, its index and its output."""
-    outputs = [model.tensors[i].name for i in operator.outputs]
-    target = f" (output {outputs[0]!r})" if outputs else ""
-    where = f"{model.path}: operator {operator.index} {operator.name}{target}"
-    try:
-        yield
-    except RefusalError as refusal:
-        raise UnsupportedOperatorError(
-            f"{where}: {refusal.reason}; accepted: {refusal.accepted}",
-            operator=operator.name,
-            index=operator.index,
-            output=outputs[0] if outputs else None,
-        ) from refusal
-    except UnsupportedOperatorError:
-        raise
-    except (ModelError, GraphError, ConfigError) as error:
-        raise ModelError(f"{where}: {error}", operator=operator.name, index=operator.index) from error
-
-
-@contextmanager
-def _graph_errors(path: str) -> Iterator[None]:
-    try:
-        yield
-    except GraphError as error:
-        raise ModelError(f"{path}: {error}", path=path) from error

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from accelsim.arch import Arithmetic
-from accelsim.importers.tflite.refusal import RefusalError
+from accelsim.importers.refusal import RefusalError
 from accelsim.numerics import INT64, SCHEMES, IntFormat, Rounding, Thresholds, scheme_named
 from accelsim.quant import dense_multiplier_per_tensor
 

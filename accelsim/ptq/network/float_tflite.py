@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from accelsim.errors import ModelError, UnsupportedOperatorError
+from accelsim.errors import ModelError
+from accelsim.importers import RefusalError
 from accelsim.importers.onnx.file import OnnxModel
-from accelsim.importers.tflite import RefusalError
-from accelsim.importers.tflite.file import TfliteModel, TfliteOperator, read_tflite
+from accelsim.importers.tflite.file import TfliteModel, read_tflite
 from accelsim.ptq.network.tflite_network import Call, Translation
 from accelsim.ptq.network.tflite_operators import TRANSLATIONS
 
@@ -27,7 +28,7 @@ def read_float_tflite(path: Path) -> OnnxModel:
     _check(model)
     to = Translation(model)
     for operator in model.operators:
-        _translate(to, operator)
+        _translate(Call(model, operator, to))
     return to.finished()
 
 
@@ -35,7 +36,7 @@ def _without_float16(model: TfliteModel) -> TfliteModel:
     """Constants that the file holds as float16 under a DEQUANTIZE, in float32."""
     tensors, operators = list(model.tensors), []
     for operator in model.operators:
-        source = tensors[operator.inputs[0]] if operator.name == "DEQUANTIZE" and operator.inputs else None
+        source = tensors[operator.inputs[0]] if operator.op == "DEQUANTIZE" and operator.inputs else None
         if source is None or source.data is None or source.type != "FLOAT16":
             operators.append(operator)
             continue
@@ -45,55 +46,40 @@ def _without_float16(model: TfliteModel) -> TfliteModel:
 
 
 def _check(model: TfliteModel) -> None:
+    for problem in _problems(model):
+        raise ModelError(f"{model.path}: {problem}", path=model.path)
+
+
+def _problems(model: TfliteModel) -> Iterator[str]:
+    """What keeps the network from being quantized, before any operator is looked at."""
     tensors = model.tensors
     computed = {i for operator in model.operators for i in operator.outputs} | set(model.inputs)
-    coded = next((tensors[i] for i in sorted(computed) if tensors[i].type in CODES), None)
-    if coded is not None:
-        raise ModelError(
-            f"{model.path}: the network is quantized already (tensor {coded.name!r} is {coded.type}); accelsim run reads it as it "
-            "is; for other widths give the float one",
-            path=model.path,
+    for coded in (tensors[i] for i in sorted(computed) if tensors[i].type in CODES):
+        yield (
+            f"the network is quantized already (tensor {coded.name!r} is {coded.type}); accelsim run reads it as it is; for other "
+            "widths give the float one"
         )
     for operator in model.operators:
-        weights = next((tensors[i] for i in operator.inputs if i >= 0 and tensors[i].type in CODES), None)
-        if weights is not None:
-            raise ModelError(
-                f"{model.path}: operator {operator.index} {operator.name}: its weights {weights.name!r} are {weights.type} while its "
-                "activations are float (dynamic-range quantization); convert the network without optimizations, as float32",
-                path=model.path,
+        for weights in (tensors[i] for i in operator.inputs if i >= 0 and tensors[i].type in CODES):
+            yield (
+                f"operator {operator.index} {operator.op}: its weights {weights.name!r} are {weights.type} while its activations are "
+                "float (dynamic-range quantization); convert the network without optimizations, as float32"
             )
     for index in model.outputs:
         if index in model.inputs or tensors[index].is_constant:
-            raise ModelError(
-                f"{model.path}: graph output {tensors[index].name!r} is a graph input or a constant; expected outputs of operators",
-                path=model.path,
-            )
-    for index in model.inputs:
-        if tensors[index].type != "FLOAT32":
-            raise ModelError(
-                f"{model.path}: graph input {tensors[index].name!r} is {tensors[index].type}; expected FLOAT32",
-                path=model.path,
-            )
+            name = tensors[index].name
+            yield f"graph output {name!r} is a graph input or a constant; expected outputs of operators"
+    for tensor in (tensors[index] for index in model.inputs):
+        if tensor.type != "FLOAT32":
+            yield f"graph input {tensor.name!r} is {tensor.type}; expected FLOAT32"
     for tensor in tensors:
         if tensor.data is not None and tensor.data.dtype.kind == "f" and not np.isfinite(tensor.data).all():
-            raise ModelError(
-                f"{model.path}: constant {tensor.name!r} holds NaN or infinities; expected finite numbers",
-                path=model.path,
-            )
+            yield f"constant {tensor.name!r} holds NaN or infinities; expected finite numbers"
 
 
-def _translate(to: Translation, operator: TfliteOperator) -> None:
+def _translate(call: Call) -> None:
     """Every refusal names the file, the operator, its index and its output."""
-    try:
-        if operator.name not in TRANSLATIONS:
+    with call.located():
+        if call.op not in TRANSLATIONS:
             raise RefusalError("the operator cannot be quantized", ", ".join(TRANSLATIONS))
-        TRANSLATIONS[operator.name](Call(to, operator))
-    except RefusalError as refusal:
-        outputs = [to.model.tensors[i].name for i in operator.outputs]
-        target = f" (output {outputs[0]!r})" if outputs else ""
-        raise UnsupportedOperatorError(
-            f"{to.model.path}: operator {operator.index} {operator.name}{target}: {refusal.reason}; accepted: {refusal.accepted}",
-            operator=operator.name,
-            index=operator.index,
-            output=outputs[0] if outputs else None,
-        ) from refusal
+        TRANSLATIONS[call.op](call)

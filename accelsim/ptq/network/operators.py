@@ -30,6 +30,11 @@ KNOWN_RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
 """Ranges that follow from the operator, whatever the data: (0, 1) for shares and probabilities."""
 
 
+def output_axis(op: str, rank: int) -> int:
+    """Axis of the channels in what a product reads and makes, of ``rank`` axes."""
+    return 1 if op == "Conv" else rank - 1
+
+
 def data_inputs(op: str, count: int) -> range:
     """Positions of the activations among ``count`` inputs; the others are parameters."""
     return range(count) if op in ("Concat", "Add", "Sub", "Mul") else range(min(count, 1))

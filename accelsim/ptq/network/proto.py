@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import chain, count
 from typing import Any
 
 import numpy as np
 
+from accelsim.importers import fresh_name
 from accelsim.importers.onnx.file import OnnxModel, OnnxNode
 
 IR_VERSION = 10
@@ -24,9 +24,7 @@ class Names:
 
     def fresh(self, base: str) -> str:
         """``base``, or ``base`` with the first number that makes it new."""
-        name = next(n for n in chain((base,), (f"{base}_{i}" for i in count(1))) if n not in self.taken)
-        self.taken.add(name)
-        return name
+        return fresh_name(base, self.taken)
 
 
 def make_node(

@@ -4,33 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, count
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.importers import layer_base
+from accelsim.importers import RefusalError, fresh_name, layer_base
 from accelsim.importers.onnx import CHANNELS_FIRST, CHANNELS_LAST
 from accelsim.importers.onnx.file import Attribute, OnnxInput, OnnxModel, OnnxNode
-from accelsim.importers.tflite import RefusalError
-from accelsim.importers.tflite.file import (
-    ACTIVATION_NAMES,
-    NONE,
-    RELU,
-    RELU6,
-    RELU_N1_TO_1,
-    Option,
-    TfliteModel,
-    TfliteOperator,
-    TfliteTensor,
-)
+from accelsim.importers.tflite import FileContext
+from accelsim.importers.tflite.file import TfliteModel, TfliteOperator, TfliteTensor
 
 OPSET = 17
 """Operator set of the nodes made: HardSwish needs 14, and none of them changed up to 21, in which QDQ is written."""
 IMAGE_RANK = 4
-BOUNDS = {RELU6: (0.0, 6.0), RELU_N1_TO_1: (-1.0, 1.0)}
-"""Fused activations with two bounds."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +45,7 @@ class Translation:
 
     def fresh(self, base: str) -> str:
         """``base``, or ``base`` with the first number that makes it new."""
-        name = next(n for n in chain((base,), (f"{base}_{i}" for i in count(1))) if n not in self._taken)
-        self._taken.add(name)
-        return name
+        return fresh_name(base, self._taken)
 
     def constant(self, base: str, values: Any) -> str:
         """A constant under a name like ``base``."""
@@ -93,7 +78,7 @@ class Translation:
         source: tuple[str, ...] = ()
         for i, step in enumerate(steps):
             target = name if i == len(steps) - 1 else self.fresh(f"{tensor.name}/{step.op.lower()}")
-            label = layer_base(operator.name, operator.index) if i == 0 else ""
+            label = layer_base(operator.op, operator.index) if i == 0 else ""
             self._node(step.op, operator.index, (*source, *step.inputs), target, step.attributes, label)
             source = (target,)
         self._held[tensor.index, first] = name
@@ -118,40 +103,10 @@ class Translation:
 
 
 @dataclass(frozen=True, eq=False)
-class Call:
+class Call(FileContext):
     """One operator of the file, as the functions see it that translate it."""
 
     to: Translation
-    operator: TfliteOperator
-
-    def need(self, condition: bool, reason: str, accepted: str) -> None:
-        """Raise RefusalError unless ``condition``."""
-        if not condition:
-            raise RefusalError(reason, accepted)
-
-    def option(self, name: str) -> Option:
-        """An option of the operator."""
-        return self.operator.options[name]
-
-    @property
-    def output(self) -> TfliteTensor:
-        """The only output."""
-        count = len(self.operator.outputs)
-        self.need(count == 1, f"it has {count} outputs", "1 output")
-        return self.to.model.tensors[self.operator.outputs[0]]
-
-    def optional(self, position: int) -> TfliteTensor | None:
-        """Input ``position``, or None where it is absent."""
-        inputs = self.operator.inputs
-        index = inputs[position] if position < len(inputs) else -1
-        return None if index < 0 else self.to.model.tensors[index]
-
-    def input(self, position: int) -> TfliteTensor:
-        """Input ``position``, which must be there."""
-        tensor = self.optional(position)
-        if tensor is None:
-            raise RefusalError(f"input {position} is absent", f"a tensor as input {position}")
-        return tensor
 
     def image(self) -> TfliteTensor:
         """Input 0 with rows, columns and channels."""
@@ -172,24 +127,20 @@ class Call:
 
     def read(self, tensor: TfliteTensor, *, first: bool = False) -> str:
         """The name of an activation, channels ``first`` or last."""
-        return self.to.read(tensor, first=first, at=self.operator.index)
+        return self.to.read(tensor, first=first, at=self.record.index)
 
     def write(self, *steps: Step, first: bool = False) -> None:
         """The output, as what ``steps`` and the fused activation make."""
-        self.to.write(self.output, steps, self.operator, first=first)
+        self.to.write(self.output, steps, self.record, first=first)
 
     def reshape(self, shape: Iterable[int]) -> Step:
         """A Reshape to constant sizes."""
         return Step("Reshape", (self.to.constant(f"{self.output.name}/shape", np.array([*shape], np.int64)),))
 
-    def rectifier(self, kind: Option | None = None) -> tuple[Step, ...]:
+    def rectifier(self, kind: int | None = None) -> tuple[Step, ...]:
         """The fused activation, or the one of ``kind``, as operators."""
-        fused = int(self.option("fused_activation") if kind is None else kind)
-        if fused in (NONE, RELU):
-            return (Step("Relu"),) if fused == RELU else ()
-        if fused not in BOUNDS:
-            raise RefusalError(
-                f"its fused activation is {ACTIVATION_NAMES.get(fused, fused)}", "NONE, RELU, RELU6, RELU_N1_TO_1"
-            )
-        bounds = zip(("min", "max"), BOUNDS[fused], strict=True)
-        return (Step("Clip", tuple(self.to.constant(f"{self.output.name}/{n}", np.float32(v)) for n, v in bounds)),)
+        bounds = self.bounds(self.option("fused_activation") if kind is None else kind)
+        if bounds[1] is None:
+            return () if bounds[0] is None else (Step("Relu"),)
+        named = zip(("min", "max"), bounds, strict=True)
+        return (Step("Clip", tuple(self.to.constant(f"{self.output.name}/{n}", np.float32(v)) for n, v in named)),)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from accelsim.importers.onnx import CHANNELS_FIRST, CHANNELS_LAST
 from accelsim.importers.onnx.file import Attribute
-from accelsim.importers.tflite import window_axis
-from accelsim.importers.tflite.file import RELU, RELU6, RELU_N1_TO_1, SAME, VALID, TfliteTensor
+from accelsim.importers.tflite import window
+from accelsim.importers.tflite.file import RELU, RELU6, RELU_N1_TO_1, TfliteTensor
 from accelsim.ptq.network.tflite_network import IMAGE_RANK, Call, Step
 
 Pair = tuple[int, int]
@@ -47,9 +47,8 @@ def _convolution(call: Call, kernels: NDArray[Any], *, groups: int | None = None
         f"its weights, {units} x {depth}, do not fit {channels} channels",
         "groups of channels",
     )
-    dilation = int(call.option("dilation_h")), int(call.option("dilation_w"))
-    attributes = _window(call, (kernels.shape[2], kernels.shape[3]), dilation)
-    attributes |= {"group": groups, "dilations": dilation}
+    attributes = _window(call, (kernels.shape[2], kernels.shape[3]))
+    attributes |= {"group": groups, "dilations": (call.option("dilation_h"), call.option("dilation_w"))}
     inputs = (call.read(image, first=True), call.parameter(1, kernels), *_bias(call))
     call.write(Step("Conv", inputs, attributes), *call.rectifier(), first=True)
 
@@ -58,30 +57,18 @@ def _bias(call: Call) -> tuple[str, ...]:
     return () if call.optional(2) is None else (call.parameter(2, call.values(2, "biases").reshape(-1)),)
 
 
-def _window(call: Call, kernel: Pair, dilation: Pair = (1, 1)) -> dict[str, Attribute]:
+def _window(call: Call, kernel: Pair) -> dict[str, Attribute]:
     """Kernel, strides and pads: TFLite's SAME puts the odd row and column at the end."""
-    strides, padding = (int(call.option("stride_h")), int(call.option("stride_w"))), int(call.option("padding"))
-    call.need(padding in (SAME, VALID), f"its padding is {padding}", "SAME (0) or VALID (1)")
-    call.need(
-        min(*kernel, *strides, *dilation) >= 1,
-        f"its kernel is {kernel}, its strides {strides}, its dilation {dilation}",
-        "values of at least 1",
-    )
-    pads = [_pads(padding, *values) for values in zip(call.image().shape[1:3], kernel, strides, dilation, strict=True)]
-    befores, afters = zip(*pads, strict=True)
-    return {"kernel_shape": kernel, "strides": strides, "pads": (*befores, *afters)}
-
-
-def _pads(padding: int, size: int, kernel: int, stride: int, dilation: int) -> Pair:
-    axis = window_axis(padding, size, kernel, stride, dilation)
-    extent = (kernel - 1) * dilation + 1
-    return axis.before, max((axis.size - 1) * stride + extent - size - axis.before, 0) if padding == SAME else 0
+    _, *image, _ = call.image().shape
+    rows, columns = window(call, (image[0], image[1]), kernel)
+    pads = rows.before, columns.before, rows.after(image[0], kernel[0]), columns.after(image[1], kernel[1])
+    return {"kernel_shape": kernel, "strides": (rows.stride, columns.stride), "pads": pads}
 
 
 def fully_connected(call: Call) -> None:
     """Weights (units, k) over rows of k numbers."""
     source, weights = call.input(0), call.values(1, "weights")
-    call.need(int(call.option("weights_format")) == 0, "its weights are shuffled", "weights_format DEFAULT (0)")
+    call.need(call.option("weights_format") == 0, "its weights are shuffled", "weights_format DEFAULT (0)")
     call.need(weights.ndim == 2 and weights.size > 0, f"its weights have shape {list(weights.shape)}", "a matrix")
     units, k = weights.shape
     rows = math.prod(source.shape) // k
@@ -133,7 +120,7 @@ def _constant(call: Call, position: int, rank: int, first: bool, *, negative: bo
 
 def pool(call: Call, op: str) -> None:
     """Means leave the padding out, as TFLite's do."""
-    attributes = _window(call, (int(call.option("filter_h")), int(call.option("filter_w"))))
+    attributes = _window(call, (call.option("filter_h"), call.option("filter_w")))
     if op == "AveragePool":
         attributes["count_include_pad"] = 0
     call.write(Step(op, (call.read(call.image(), first=True),), attributes), *call.rectifier(), first=True)
@@ -162,7 +149,7 @@ def rectify(call: Call, kind: int) -> None:
 
 def leaky_relu(call: Call) -> None:
     """With its slope."""
-    _elementwise(call, Step("LeakyRelu", (), {"alpha": float(call.option("alpha"))}))
+    _elementwise(call, Step("LeakyRelu", (), {"alpha": call.real_option("alpha")}))
 
 
 def _elementwise(call: Call, step: Step) -> None:
@@ -173,7 +160,7 @@ def _elementwise(call: Call, step: Step) -> None:
 
 def softmax(call: Call) -> None:
     """Over the last axis, of TFLite's order."""
-    source, beta = call.input(0), float(call.option("beta"))
+    source, beta = call.input(0), call.real_option("beta")
     call.need(beta == 1, f"its beta is {beta:g}", "beta 1")
     first = call.to.is_first(source)
     axis = 1 if first else len(source.shape) - 1
@@ -182,8 +169,8 @@ def softmax(call: Call) -> None:
 
 def concatenation(call: Call) -> None:
     """Along the axis of the file, which moves where channels come first."""
-    parts = [call.input(i) for i in range(len(call.operator.inputs))]
-    rank, axis = len(call.output.shape), int(call.option("axis"))
+    parts = [call.input(i) for i in range(len(call.record.inputs))]
+    rank, axis = len(call.output.shape), call.option("axis")
     call.need(-rank <= axis < rank, f"its axis is {axis} for {rank} axes", "an axis of its output")
     call.need(not call.rectifier(), "it has a fused activation", "none, as in LiteRT")
     first = any(call.to.is_first(part) for part in parts)

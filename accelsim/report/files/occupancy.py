@@ -14,6 +14,11 @@ from accelsim.timing import Timeline
 
 Cycles = NDArray[np.int64]
 ON_CHIP = (Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS, Memory.RESIDENT)
+KEEPING = (Engine.KEEP, Engine.RECALL)
+TRACKS = (
+    Engine.LOAD_WEIGHTS, Engine.LOAD_ACTIVATIONS, Engine.COMPUTE, Engine.REQUANTIZE, Engine.VECTOR, Engine.STORE, *KEEPING,
+)  # fmt: skip
+"""Engines in the order of the data; those of ``KEEPING`` work on machines that keep tensors on chip."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,9 +32,9 @@ class Steps:
 def memory_fill(timeline: Timeline, memory: Memory, *, core: int = 0, operations: int | None = None) -> Steps:
     """Occupied bytes of ``memory`` of ``core`` (words of the accumulators) by the first ``operations`` of the Program.
 
-    A region is occupied from the start of the operation that writes it until its last reader finishes. A compute
+    A region is occupied from the start of the operation that writes it until its last consumer finishes. A compute
     operation that adds to the partial sums of the one before takes the region over as it starts. A kept tensor fills the
-    resident memory tile by tile, and leaves it when its last reader is done; rows of a window when theirs are.
+    resident memory tile by tile, and leaves it when its last consumer is done; rows of a window when theirs are.
     """
     program = timeline.program
     writers = np.flatnonzero((program.memory[:operations] == memory) & (program.core[:operations] == core))
@@ -39,11 +44,11 @@ def memory_fill(timeline: Timeline, memory: Memory, *, core: int = 0, operations
 
 
 def region_release(timeline: Timeline) -> Cycles:
-    """Cycle at which each operation's region is free: its last reader's finish, or its own where nothing reads it."""
+    """Cycle at which each operation's region is free: its last consumer's finish, or its own where nothing reads it."""
     program = timeline.program
-    reader, source = source_edges(program)
-    takes_over = (program.memory[reader] == program.memory[source]) & (program.memory[reader] != Memory.DRAM)
-    until = np.where(takes_over, timeline.start[reader], timeline.finish[reader])
+    consumer, source = source_edges(program)
+    takes_over = (program.memory[consumer] == program.memory[source]) & (program.memory[consumer] != Memory.DRAM)
+    until = np.where(takes_over, timeline.start[consumer], timeline.finish[consumer])
     release = np.full(len(program), -1, dtype=np.int64)
     np.maximum.at(release, source, until)
     for keeps, reads, fused in _kept(program):
@@ -60,8 +65,12 @@ def region_release(timeline: Timeline) -> Cycles:
 def _kept(program: Program) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], Fused | None]]:
     """(its KEEPs, its RECALLs, its pair of layers if only a window is kept) of every tensor on chip."""
     places = kept_places(program)
-    for maker, reads in recalls(program, places).items():
-        yield np.flatnonzero(program.of_engine(Engine.KEEP) & (program.layer == maker)), reads, places[maker].fused
+    for producer, reads in recalls(program, places).items():
+        yield (
+            np.flatnonzero(program.of_engine(Engine.KEEP) & (program.layer == producer)),
+            reads,
+            places[producer].fused,
+        )
 
 
 def _same_rows(program: Program, keeps: Cycles, reads: Cycles, fused: Fused) -> NDArray[np.bool_]:
@@ -72,21 +81,21 @@ def _same_rows(program: Program, keeps: Cycles, reads: Cycles, fused: Fused) -> 
 
 
 def source_edges(program: Program) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(reader, source) of every on-chip data dependency, in program order of the reader."""
+    """(consumer, source) of every on-chip data dependency, in program order of the consumer."""
     waits = np.diff(program.dependency_start)
-    reader = np.repeat(np.arange(len(program), dtype=np.int64), waits)
-    place = np.arange(len(reader)) - program.dependency_start[reader]
-    is_source = place < program.sources[reader]
-    return reader[is_source], program.dependencies[is_source].astype(np.int64)
+    consumer = np.repeat(np.arange(len(program), dtype=np.int64), waits)
+    place = np.arange(len(consumer)) - program.dependency_start[consumer]
+    is_source = place < program.sources[consumer]
+    return consumer[is_source], program.dependencies[is_source].astype(np.int64)
 
 
 def tensor_edges(program: Program, store: Engine) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(load, store) of every load that waits for a STORE, through DRAM, or for a KEEP, on chip, to have made its tensor."""
-    reader = np.repeat(np.arange(len(program), dtype=np.int64), np.diff(program.dependency_start))
+    consumer = np.repeat(np.arange(len(program), dtype=np.int64), np.diff(program.dependency_start))
     on = program.dependencies.astype(np.int64)
-    loads = np.isin(program.engine[reader], (Engine.LOAD_ACTIVATIONS, Engine.LOAD_WEIGHTS, Engine.RECALL))
+    loads = np.isin(program.engine[consumer], (Engine.LOAD_ACTIVATIONS, Engine.LOAD_WEIGHTS, Engine.RECALL))
     through = loads & (program.engine[on] == store)
-    return reader[through], on[through]
+    return consumer[through], on[through]
 
 
 def dram_rate(timeline: Timeline, *, write: bool, operations: int | None = None) -> tuple[Cycles, NDArray[np.float64]]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.hardware import Engine, Memory, slot_capacity, slots
-from accelsim.report.files.occupancy import ON_CHIP, dram_rate, memory_fill, source_edges, tensor_edges
+from accelsim.report.files.occupancy import ON_CHIP, TRACKS, dram_rate, memory_fill, source_edges, tensor_edges
 from accelsim.timing import Timeline
 
 Event = dict[str, Any]
@@ -115,23 +115,11 @@ def _meta(kind: str, thread: int, **args: Any) -> Event:
 
 def _thread(engine: Engine, core: int) -> int:
     """Tracks in the order of the data: load weights, load activations, compute, requantize, vector, store, keep, recall."""
-    return core * len(_TRACKS) + _TRACKS.index(engine) + 1
+    return core * len(TRACKS) + TRACKS.index(engine) + 1
 
 
 def _of_core(core: int, cores: int, what: str) -> str:
     return f"core {core} {what}" if cores > 1 else what
-
-
-_TRACKS = (
-    Engine.LOAD_WEIGHTS,
-    Engine.LOAD_ACTIVATIONS,
-    Engine.COMPUTE,
-    Engine.REQUANTIZE,
-    Engine.VECTOR,
-    Engine.STORE,
-    Engine.KEEP,
-    Engine.RECALL,
-)
 
 
 def _layer_spans(timeline: Timeline, clock: _Clock) -> Iterator[Event]:
@@ -182,7 +170,7 @@ def _operations(timeline: Timeline, clock: _Clock, shown: int) -> Iterator[Event
             "name": names[layer],
             "cat": _ENGINES[engine],
             "pid": _PROCESS,
-            "tid": _THREADS[engine] + len(_TRACKS) * core,
+            "tid": _THREADS[engine] + len(TRACKS) * core,
             **span,
             "args": args,
         }
@@ -191,15 +179,10 @@ def _operations(timeline: Timeline, clock: _Clock, shown: int) -> Iterator[Event
 _MEMORIES = {int(memory): memory.label for memory in Memory}
 _ENGINES = {int(engine): engine.label for engine in Engine}
 _THREADS = {int(engine): _thread(engine, 0) for engine in Engine}
-_UNITS = {
-    int(Engine.STORE): "bytes",
-    int(Engine.LOAD_ACTIVATIONS): "bytes",
-    int(Engine.LOAD_WEIGHTS): "bytes",
+_UNITS = {int(engine): "bytes" for engine in Engine} | {
     int(Engine.COMPUTE): "macs",
     int(Engine.REQUANTIZE): "elements",
     int(Engine.VECTOR): "lane_steps",
-    int(Engine.KEEP): "bytes",
-    int(Engine.RECALL): "bytes",
 }
 
 
@@ -212,16 +195,16 @@ def _flows(timeline: Timeline, clock: _Clock, shown: int) -> Iterator[Event]:
         ("kept on chip", tensor_edges(program, Engine.KEEP)),
     )
     number = 0
-    for category, (reader, source) in edges:
-        inside = reader < shown
-        for end, begin in zip(reader[inside].tolist(), source[inside].tolist(), strict=True):
+    for category, (consumer, source) in edges:
+        inside = consumer < shown
+        for end, begin in zip(consumer[inside].tolist(), source[inside].tolist(), strict=True):
             yield _flow("s", category, number, begin, timeline, clock)
             yield _flow("f", category, number, end, timeline, clock) | {"bp": "e"}
             number += 1
 
 
 def _flow(phase: str, category: str, number: int, i: int, timeline: Timeline, clock: _Clock) -> Event:
-    """A flow binds to the slice around its timestamp: the maker's middle (its start if short), the reader's start."""
+    """A flow binds to the slice around its timestamp: the producer's middle (its start if short), the consumer's start."""
     program = timeline.program
     into = int(program.cycles[i]) // 2 if phase == "s" else 0
     at = clock.us(int(timeline.start[i]) + into)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from accelsim.graph import Graph, Layer
 from accelsim.verification.oracles.base import Codes
-from accelsim.verification.readings.fake_quant import Float, fake_quantized, has_float_reading
-from accelsim.verification.readings.machine import MOVING, Machine
+from accelsim.verification.readings.fake_quant import Float, fake_quantized, has_float_reading, moves_codes
+from accelsim.verification.readings.machine import Machine
 
 
 class FakeQuant:
@@ -38,7 +38,7 @@ class FakeQuant:
             is_read = has_float_reading(layer, graph.tensors)
             made = self._read(layer, sources) if is_read else self._integers.layer(layer, sources)
             values[layer.output] = made.reshape(tensor.shape).astype(tensor.format.dtype)
-            if is_read or (isinstance(layer, MOVING) and shown.keys() >= set(layer.inputs)):
+            if is_read or (moves_codes(layer) and shown.keys() >= set(layer.inputs)):
                 shown[layer.output] = values[layer.output]
         return shown
 

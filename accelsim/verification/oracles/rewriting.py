@@ -15,19 +15,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 OUTPUT_SCALE = {
-    "QuantizeLinear": 1,
-    "QLinearConv": 6,
-    "QLinearMatMul": 6,
-    "QLinearAdd": 6,
-    "QLinearMul": 6,
-    "QGemm": 7,
-    "QLinearConcat": 0,
-    "QLinearSigmoid": 3,
-    "QLinearLeakyRelu": 3,
-    "QLinearAveragePool": 3,
-    "QLinearGlobalAveragePool": 3,
-    "QLinearSoftmax": 3,
-}
+    "QuantizeLinear": 1, "QLinearConv": 6, "QLinearMatMul": 6, "QLinearAdd": 6, "QLinearMul": 6, "QGemm": 7, "QLinearConcat": 0,
+    "QLinearSigmoid": 3, "QLinearLeakyRelu": 3, "QLinearAveragePool": 3, "QLinearGlobalAveragePool": 3, "QLinearSoftmax": 3,
+}  # fmt: skip
 """Which input is the output's scale; the zero point is the one after it (ONNX and com.microsoft operator specifications)."""
 CUT_TYPES = ("UINT8", "INT8", "UINT16", "INT16", "INT32")
 """Element types of tensors that can be fed from numpy as they are."""

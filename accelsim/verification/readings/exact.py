@@ -11,56 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.numerics import Family, Requant, Rounding, reduced_multiplier16, round_divide
+from accelsim.numerics import Requant, Rounding, round_divide
 
 Array = NDArray[Any]
 DOUBTFUL = 2.0**-40
 """Distance to a rounding edge, relative to the value, below which double precision does not decide (its error is 2^-52)."""
 REMEMBERED = 1024
 """Layers whose exact factors are kept: every inference asks for them again."""
-_DIRECTED = (Rounding.FLOOR, Rounding.CEIL, Rounding.TRUNC, Rounding.AWAY)
-_TIES = {
-    "tflite_double": Rounding.HALF_AWAY,
-    "float64_half_away": Rounding.HALF_AWAY,
-    "nvdla_cvt": Rounding.HALF_AWAY,
-    "float32_half_even": Rounding.HALF_EVEN,
-    "shift_half_even": Rounding.HALF_EVEN,
-    "onnx_reference": Rounding.HALF_EVEN,
-    "ethosu_truncate": Rounding.TRUNC,
-    "shift_floor": Rounding.FLOOR,
-    "vta_shift": Rounding.FLOOR,
-}
-PARITY = "onnx_reference"
-"""The scheme that adds the zero point before it rounds, so that ties go to the even code."""
 
 
 @lru_cache(maxsize=REMEMBERED)
 def multipliers_of(requant: Requant) -> tuple[Fraction, ...]:
     """The real factor that each channel's parameters stand for, exactly."""
-    return tuple(
-        _multiplier(requant, row, int(shift)) for row, shift in zip(requant.multiplier, requant.shift, strict=True)
-    )
-
-
-def _multiplier(requant: Requant, row: Any, shift: int) -> Fraction:
-    family = requant.rule.family
-    if family is Family.SCALES:
-        s_in, s_w, s_out = (Fraction(float(value)) for value in row)
-        return s_in * s_w / s_out
-    if family.is_float:
-        return Fraction(float(row))
-    if family is Family.POWER_OF_TWO:
-        return Fraction(2) ** -shift
-    if family is Family.FIXED_POINT:
-        return int(row) * Fraction(2) ** -shift
-    if requant.scheme == "tflite_int16":
-        return reduced_multiplier16(int(row)) * Fraction(2) ** (shift - 15)
-    return int(row) * Fraction(2) ** (shift - 31)
-
-
-def tie_rule(requant: Requant) -> Rounding:
-    """The single rounding that a scheme comes nearest to."""
-    return _TIES.get(requant.scheme, Rounding.HALF_UP)
+    return requant.rule.encoder.reals(requant.multiplier, requant.shift)
 
 
 @dataclass(frozen=True)
@@ -106,7 +69,7 @@ def _rounded(real: Array, rounding: Rounding) -> tuple[Array, Array]:
     """Rounded values, and where double precision cannot tell."""
     low = np.floor(real)
     fraction, slack = real - low, np.maximum(np.abs(real), 1.0) * DOUBTFUL
-    if rounding in _DIRECTED:
+    if not rounding.is_nearest:
         doubtful = (fraction < slack) | (fraction > 1 - slack)
         up: Any = {Rounding.FLOOR: False, Rounding.CEIL: True, Rounding.TRUNC: real < 0, Rounding.AWAY: real > 0}[
             rounding

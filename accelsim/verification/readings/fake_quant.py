@@ -1,45 +1,29 @@
 """The floating-point reading of a quantized layer: dequantize, compute in float32 or float64, quantize (Jacob et al. 1712.05877).
 
-``round_half_even(y / s_out) + z_out``, clamped, as torch.fake_quantize and ONNX's QuantizeLinear do it.
+``round_half_even(y / s_out) + z_out``, clamped, as torch.fake_quantize and ONNX's QuantizeLinear do it. :data:`READINGS` says
+for every kind of layer what it computes in real numbers, or why it has no such reading.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.graph import (
-    Add,
-    AveragePool2D,
-    BinaryLut,
-    FloatAveragePool2D,
-    FloatTableSoftmax,
-    InterpolatedLut,
-    Layer,
-    LeakyRelu,
-    Lut,
-    MacGeometry,
-    MacLayer,
-    MatMul,
-    Mean,
-    Mul,
-    RealFunction,
-    Rescale,
-    Softmax,
-    Sub,
-    Tensor,
-)
+import accelsim.graph as kinds
+from accelsim.graph import AveragePool2D, FloatAveragePool2D, Layer, MacGeometry, MacLayer, RealFunction, Tensor
 from accelsim.numerics import Requant, Rounding, Thresholds
-from accelsim.verification.readings.exact import DOUBTFUL
+from accelsim.verification import names
+from accelsim.verification.readings.exact import DOUBTFUL, multipliers_of
 from accelsim.verification.readings.linear import has_thresholds, is_linear, real_multipliers
 
 Array = NDArray[Any]
 Float = type[Any]
 """numpy.float32 or numpy.float64."""
+Tensors = Mapping[str, Tensor]
 _UNARY: dict[str, Callable[[Array], Array]] = {
     "LOGISTIC": lambda x: 1 / (1 + np.exp(-x)),
     "SIGMOID": lambda x: 1 / (1 + np.exp(-x)),
@@ -50,28 +34,63 @@ _UNARY: dict[str, Callable[[Array], Array]] = {
     "RELU6": lambda x: np.clip(x, 0, 6),
     "QUANTIZE": lambda x: x,
 }
+_BINARY: dict[str, Callable[[Array, Array], Array]] = {"ADD": np.add, "SUB": np.subtract, "MUL": np.multiply}
 
 
-def has_float_reading(layer: Layer, tensors: Mapping[str, Tensor]) -> bool:
+class SingleRounding(NamedTuple):
+    """A rule that rounds the real value once; ``raw``: the mean of the codes as they are, zero points included."""
+
+    key: str
+    rounding: Rounding = Rounding.HALF_EVEN
+    parity: bool = False
+    raw: bool = False
+    detail: str = ""
+
+
+class FloatReading(NamedTuple):
+    """What a kind computes in real numbers: ``real(layer, operands, tensors, kind)``, where ``known(layer, tensors)`` holds.
+
+    An ablation of its integers takes ``roundings`` one after the other; what is then left stands under ``last`` (a cause of
+    :mod:`accelsim.verification.names`).
+    """
+
+    real: Callable[..., Array]
+    known: Callable[..., bool]
+    roundings: tuple[SingleRounding, ...] = ()
+    last: str = names.OPERATOR
+
+
+class NoReading(NamedTuple):
+    """A kind without a floating-point reading."""
+
+    because: str
+
+
+MOVES = NoReading("every output is an input, or a constant: real numbers and codes tell the same story")
+
+
+def reading_of(layer: Layer) -> FloatReading | NoReading:
+    """The entry of the layer's kind; KeyError for one that states neither a reading nor why it has none."""
+    try:
+        return READINGS[type(layer)]
+    except KeyError:
+        raise KeyError(f"{type(layer).__name__}: no entry in READINGS; state its reading, or why it has none") from None
+
+
+def moves_codes(layer: Layer) -> bool:
+    """Whether ``layer`` only moves codes."""
+    return reading_of(layer) is MOVES
+
+
+def has_float_reading(layer: Layer, tensors: Tensors) -> bool:
     """Whether every scale is known and the layer computes something that real numbers say differently from codes."""
     if any(tensors[name].scale is None for name in (*layer.inputs, layer.output)):
         return False
-    if real_function(layer) is not None:
-        return not isinstance(layer, MacLayer) or real_multipliers(layer, tensors) is not None
-    if is_linear(layer) or has_thresholds(layer):
-        return real_multipliers(layer, tensors) is not None
-    if isinstance(layer, Lut | InterpolatedLut):
-        return layer.source_operator in _UNARY
-    if isinstance(layer, BinaryLut):
-        return layer.constant is None and layer.source_operator in ("ADD", "SUB", "MUL")
-    if isinstance(layer, LeakyRelu):
-        return isinstance(layer.positive, Requant) and isinstance(layer.negative, Requant)
-    return isinstance(layer, Add | AveragePool2D | FloatAveragePool2D | Softmax | FloatTableSoftmax)
+    reading = reading_of(layer)
+    return isinstance(reading, FloatReading) and reading.known(layer, tensors)
 
 
-def fake_quantized(
-    layer: Layer, inputs: Sequence[Array], tensors: Mapping[str, Tensor], kind: Float = np.float32
-) -> Array:
+def fake_quantized(layer: Layer, inputs: Sequence[Array], tensors: Tensors, kind: Float = np.float32) -> Array:
     """int64 codes of ``layer`` in its output view, from input codes; ``has_float_reading`` must hold."""
     views = _views(layer, inputs, tensors, kind)
     target = tensors[layer.output]
@@ -86,7 +105,7 @@ def fake_quantized(
 def exactly_read(
     layer: Layer,
     inputs: Sequence[Array],
-    tensors: Mapping[str, Tensor],
+    tensors: Tensors,
     *,
     rounding: Rounding = Rounding.HALF_EVEN,
     parity: bool = False,
@@ -109,14 +128,14 @@ def exactly_read(
     return np.asarray(np.clip(codes, *_clamp(layer, target)).astype(np.int64).reshape(layer.output_shape))
 
 
-def _views(layer: Layer, inputs: Sequence[Array], tensors: Mapping[str, Tensor], kind: Float) -> list[Array]:
+def _views(layer: Layer, inputs: Sequence[Array], tensors: Tensors, kind: Float) -> list[Array]:
     reals = [_dequantize(x, tensors[name], kind) for x, name in zip(inputs, layer.inputs, strict=True)]
     return [x.reshape(view) for x, view in zip(reals, layer.input_shapes, strict=True)]
 
 
 def real_function(layer: Layer) -> RealFunction | None:
     """The layer's own chain of floating-point operators, where its source model has one."""
-    return layer.real_function if isinstance(layer, MacLayer | Lut | BinaryLut) else None
+    return layer.real_function if isinstance(layer, MacLayer | kinds.Lut | kinds.BinaryLut) else None
 
 
 def chained_codes(layer: Layer, reals: Sequence[Array]) -> Array:
@@ -131,12 +150,7 @@ def chained_codes(layer: Layer, reals: Sequence[Array]) -> Array:
 
 
 def _before_chain(layer: Layer, views: Sequence[Array], kind: Float) -> Sequence[Array]:
-    if not isinstance(layer, MacLayer):
-        return views
-    assert layer.weights is not None
-    assert layer.weight_scales is not None
-    scales = layer.weight_scales.astype(kind).reshape(-1, 1, 1, 1)
-    return [convolve(views[0], layer.weights.astype(kind) * scales, layer.geometry)]
+    return [_products_of(layer, views[0], kind)] if isinstance(layer, MacLayer) else views
 
 
 def _dequantize(x: Array, tensor: Tensor, kind: Float) -> Array:
@@ -146,81 +160,48 @@ def _dequantize(x: Array, tensor: Tensor, kind: Float) -> Array:
 
 
 def _clamp(layer: Layer, target: Tensor) -> tuple[int, int]:
-    if isinstance(layer, MacLayer | Mul | Mean | Rescale | Add) and isinstance(layer.requant, Requant | Thresholds):
-        return layer.requant.clamp_min, layer.requant.clamp_max
+    requant = getattr(layer, "requant", None)
+    if isinstance(requant, Requant | Thresholds):
+        return requant.clamp_min, requant.clamp_max
     if isinstance(layer, AveragePool2D | FloatAveragePool2D):
         return max(layer.clamp_min, target.format.min), min(layer.clamp_max, target.format.max)
     return target.format.min, target.format.max
 
 
-def _real(layer: Layer, views: Sequence[Array], tensors: Mapping[str, Tensor], kind: Float) -> Array:
-    if isinstance(layer, MacLayer):
-        return _mac(layer, views, tensors, kind)
-    if isinstance(layer, BinaryLut):
-        return {"ADD": np.add, "SUB": np.subtract, "MUL": np.multiply}[layer.source_operator](*views)
-    if isinstance(layer, Add):
-        return views[0] - views[1] if isinstance(layer, Sub) else views[0] + views[1]
-    if isinstance(layer, Mul):
-        return np.asarray(views[0] * views[1])
-    if isinstance(layer, Mean):
-        averaged = real_multipliers(layer, tensors) != _sum_ratio(layer, tensors)
-        total = views[0].sum(axis=layer.axes, dtype=kind, keepdims=True)
-        return np.asarray(total / kind(layer.count) if averaged else total).reshape(layer.shape)
-    if isinstance(layer, AveragePool2D | FloatAveragePool2D):
-        return _average(layer, views[0], kind)
-    if isinstance(layer, Softmax | FloatTableSoftmax):
-        powers = np.exp(views[0] - views[0].max(axis=-1, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
-    if isinstance(layer, LeakyRelu):
-        return np.where(views[0] >= 0, views[0], views[0] * kind(_slope(layer)))
-    assert isinstance(layer, Rescale | Lut | InterpolatedLut)
-    return _UNARY[layer.source_operator](views[0]) if layer.source_operator in _UNARY else views[0]
+def _real(layer: Layer, views: Sequence[Array], tensors: Tensors, kind: Float) -> Array:
+    reading = reading_of(layer)
+    assert isinstance(reading, FloatReading)
+    return np.asarray(reading.real(layer, views, tensors, kind))
 
 
-def _sum_ratio(layer: Mean, tensors: Mapping[str, Tensor]) -> Any:
-    ratio = real_multipliers(layer, tensors)
-    return None if ratio is None or layer.source_operator != "REDUCESUM" else ratio
-
-
-def _slope(layer: LeakyRelu) -> float:
-    """alpha, read from the two encoded ratios."""
-    from accelsim.verification.readings.exact import multipliers_of
-
-    assert layer.positive is not None
-    assert layer.negative is not None
-    return float(multipliers_of(layer.negative)[0] / multipliers_of(layer.positive)[0])
-
-
-def _mac(layer: MacLayer, views: Sequence[Array], tensors: Mapping[str, Tensor], kind: Float) -> Array:
-    if isinstance(layer, MatMul):
-        return convolve(views[0], views[1], layer.geometry)
+def _products_of(layer: MacLayer, x: Array, kind: Float) -> Array:
+    """Sums of products, without the bias."""
     assert layer.weights is not None
     assert layer.weight_scales is not None
     scales = layer.weight_scales.astype(kind).reshape(-1, 1, 1, 1)
-    sums = convolve(views[0], layer.weights.astype(kind) * scales, layer.geometry)
+    return convolve(x, layer.weights.astype(kind) * scales, layer.geometry)
+
+
+def _weighted(layer: MacLayer, views: Sequence[Array], tensors: Tensors, kind: Float) -> Array:
+    sums, scale = _products_of(layer, views[0], kind), tensors[layer.inputs[0]].scale
     if layer.bias is None:
         return sums
     if layer.real_bias is not None:
         return np.asarray(sums + layer.real_bias.astype(kind))
-    scale = tensors[layer.inputs[0]].scale
     assert scale is not None
+    assert layer.weight_scales is not None
     return np.asarray(sums + layer.bias.astype(kind) * (kind(scale) * layer.weight_scales.astype(kind)))
 
 
 def convolve(x: Array, weights: Array, g: MacGeometry) -> Array:
     """Grouped, strided, dilated convolution of floats: x (n, ih, iw, ic), weights (oc, kh, kw, ic/groups) to (n, oh, ow, oc)."""
-    rows, columns = (_reach(g, axis) for axis in (0, 1))
-    padded = np.zeros((g.n, rows, columns, g.ic), dtype=x.dtype)
-    spread = padded[:, max(g.pad_top, 0) :: g.upsample_h, max(g.pad_left, 0) :: g.upsample_w]
-    image = x[:, max(-g.pad_top, 0) :, max(-g.pad_left, 0) :][:, : spread.shape[1], : spread.shape[2]]
-    spread[:, : image.shape[1], : image.shape[2]] = image
+    rows, columns = g.axis("h").sources, g.axis("w").sources
+    framed = np.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0)))  # place -1 is padding
     out = np.zeros((g.n, g.oh, g.ow, g.groups, g.oc_per_group), dtype=x.dtype)
     taps = weights.reshape(g.groups, g.oc_per_group, g.kh, g.kw, g.ic_per_group)
     for ky in range(g.kh):
         for kx in range(g.kw):
-            top, left = ky * g.dilation_h, kx * g.dilation_w
-            part = padded[:, top : top + (g.oh - 1) * g.stride_h + 1 : g.stride_h]
-            part = part[:, :, left : left + (g.ow - 1) * g.stride_w + 1 : g.stride_w]
+            part = framed.take(rows[:, ky], axis=1).take(columns[:, kx], axis=2)
             out += _products(part, taps[:, :, ky, kx], g)
     return out.reshape(g.output_shape)
 
@@ -235,25 +216,92 @@ def _products(part: Array, taps: Array, g: MacGeometry) -> Array:
     return np.asarray(np.einsum("nhwgi,goi->nhwgo", split, taps))
 
 
-def _reach(g: MacGeometry, axis: int) -> int:
-    size, stride, kernel, dilation, out, before, upsample = (
-        (g.ih, g.stride_h, g.kh, g.dilation_h, g.oh, g.pad_top, g.upsample_h),
-        (g.iw, g.stride_w, g.kw, g.dilation_w, g.ow, g.pad_left, g.upsample_w),
-    )[axis]
-    return max((out - 1) * stride + (kernel - 1) * dilation + 1, (size - 1) * upsample + 1 + max(before, 0))
-
-
 def _average(layer: AveragePool2D | FloatAveragePool2D, x: Array, kind: Float) -> Array:
-    n, h, w, c = layer.shape
-    (kh, kw), (sh, sw), (top, left) = layer.kernel, layer.stride, layer.pad
-    low, right = max((h - 1) * sh + kh - top - x.shape[1], 0), max((w - 1) * sw + kw - left - x.shape[2], 0)
-    edge = ((0, 0), (top, low), (left, right), (0, 0))
-    padded, inside = np.pad(x, edge), np.pad(np.ones(x.shape[1:3], dtype=kind), edge[1:3])
-    total, count = np.zeros((n, h, w, c), dtype=kind), np.zeros((h, w), dtype=kind)
-    for ky, kx in np.ndindex(kh, kw):
-        window = slice(ky, ky + (h - 1) * sh + 1, sh), slice(kx, kx + (w - 1) * sw + 1, sw)
-        total += padded[:, window[0], window[1]]
-        count += inside[window]
+    rows, columns = (axis.sources for axis in layer.windows)
+    framed = np.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0)))
+    total, count = np.zeros(layer.shape, dtype=kind), np.zeros(layer.shape[1:3], dtype=kind)
+    for ky, kx in np.ndindex(*layer.kernel):
+        total += framed.take(rows[:, ky], axis=1).take(columns[:, kx], axis=2)
+        count += np.outer(rows[:, ky] >= 0, columns[:, kx] >= 0)
     include = isinstance(layer, FloatAveragePool2D) and layer.count_include_pad
     divisor = np.full_like(count, math.prod(layer.kernel)) if include else count
     return np.asarray(total / divisor[None, :, :, None])
+
+
+def _pool(layer: Any, views: Sequence[Array], tensors: Tensors, kind: Float) -> Array:
+    return _average(layer, views[0], kind)
+
+
+def _mean(layer: kinds.Mean, views: Sequence[Array], tensors: Tensors, kind: Float) -> Array:
+    total = views[0].sum(axis=layer.axes, dtype=kind, keepdims=True)
+    return np.asarray(total if layer.source_operator == "REDUCESUM" else total / kind(layer.count)).reshape(layer.shape)
+
+
+def _softmax(layer: Layer, views: Sequence[Array], tensors: Tensors, kind: Float) -> Array:
+    powers = np.exp(views[0] - views[0].max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+def _leaky_relu(layer: kinds.LeakyRelu, views: Sequence[Array], tensors: Tensors, kind: Float) -> Array:
+    """alpha is read from the two encoded ratios."""
+    assert layer.positive is not None
+    assert layer.negative is not None
+    alpha = float(multipliers_of(layer.negative)[0] / multipliers_of(layer.positive)[0])
+    return np.where(views[0] >= 0, views[0], views[0] * kind(alpha))
+
+
+def _unary(layer: Any, views: Sequence[Array], tensors: Tensors, kind: Float) -> Array:
+    return _UNARY.get(layer.source_operator, _UNARY["QUANTIZE"])(views[0])
+
+
+def _has_multipliers(layer: Layer, tensors: Tensors) -> bool:
+    is_sum = real_function(layer) is not None or is_linear(layer) or has_thresholds(layer)
+    return is_sum and real_multipliers(layer, tensors) is not None
+
+
+def _has_function(layer: kinds.Lut | kinds.InterpolatedLut | kinds.BinaryLut, tensors: Tensors) -> bool:
+    if real_function(layer) is not None:
+        return True
+    is_binary = isinstance(layer, kinds.BinaryLut)
+    return layer.source_operator in (_BINARY if is_binary else _UNARY) and getattr(layer, "constant", None) is None
+
+
+def _has_slopes(layer: kinds.LeakyRelu, tensors: Tensors) -> bool:
+    return isinstance(layer.positive, Requant) and isinstance(layer.negative, Requant)
+
+
+def _always(layer: Layer, tensors: Tensors) -> bool:
+    return True
+
+
+_RAW_MEAN = SingleRounding(names.PARITY, raw=True), SingleRounding(names.TIE, Rounding.HALF_AWAY, raw=True)
+_ZERO_POINT_FIRST = (SingleRounding(names.PARITY, parity=True),)
+_TIES_AWAY = (SingleRounding(names.TIE, Rounding.HALF_AWAY, detail="half_even against half_away"),)
+_TABLE = FloatReading(_unary, _has_function, _TIES_AWAY, names.TABLE)
+_WEIGHTED = (kinds.Conv2D, kinds.DepthwiseConv2D, kinds.Dense, kinds.TransposeConv2D)
+_MOVING = (
+    kinds.Concat, kinds.MaxPool2D, kinds.Pad, kinds.ReduceMax, kinds.ReduceMin, kinds.Reshape, kinds.ResizeNearest,
+    kinds.StridedSlice, kinds.Transpose,
+)  # fmt: skip
+READINGS: dict[type[Layer], FloatReading | NoReading] = {
+    **dict.fromkeys(_WEIGHTED, FloatReading(_weighted, _has_multipliers)),
+    kinds.MatMul: FloatReading(lambda layer, views, *_: convolve(views[0], views[1], layer.geometry), _has_multipliers),
+    kinds.Add: FloatReading(lambda layer, views, *_: views[0] + views[1], _always),
+    kinds.Sub: FloatReading(lambda layer, views, *_: views[0] - views[1], _always),
+    kinds.Mul: FloatReading(lambda layer, views, *_: views[0] * views[1], _has_multipliers),
+    kinds.Mean: FloatReading(_mean, _has_multipliers),
+    kinds.Rescale: FloatReading(_unary, _has_multipliers),
+    kinds.LeakyRelu: FloatReading(_leaky_relu, _has_slopes),
+    kinds.Lut: _TABLE,
+    kinds.InterpolatedLut: _TABLE,
+    kinds.BinaryLut: FloatReading(
+        lambda layer, views, *_: _BINARY[layer.source_operator](*views), _has_function, _ZERO_POINT_FIRST, names.ORDER
+    ),
+    AveragePool2D: FloatReading(_pool, _always, _RAW_MEAN),
+    FloatAveragePool2D: FloatReading(_pool, _always, _ZERO_POINT_FIRST, names.ORDER),
+    kinds.Softmax: FloatReading(_softmax, _always, _TIES_AWAY, names.EXPONENTIAL),
+    kinds.FloatTableSoftmax: FloatReading(_softmax, _always, (), names.TABLE),
+    kinds.LayerNorm: NoReading("gamma, beta and epsilon are integers alone; their error has a proved bound"),
+    **dict.fromkeys(_MOVING, MOVES),
+}
+"""Every kind of layer: its floating-point reading, or why it has none."""

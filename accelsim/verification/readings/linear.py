@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any, TypeGuard
@@ -11,6 +10,7 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
+import accelsim.graph as kinds
 from accelsim.graph import Layer, MacLayer, MatMul, Mean, Mul, Rescale, Tensor
 from accelsim.kernels import accumulate_with, centred
 from accelsim.numerics import Requant, Thresholds
@@ -33,19 +33,39 @@ def has_thresholds(layer: Layer) -> TypeGuard[MacLayer]:
 def sums_of(layer: Layer, inputs: Sequence[Array]) -> Array:
     """Exact int64 sums in the output view, from input codes in any shape."""
     views = [x.reshape(view) for x, view in zip(inputs, layer.input_shapes, strict=True)]
-    if isinstance(layer, MatMul):
-        return accumulate_with(layer, views[0], centred(views[1], layer.right_zero_point))
-    if isinstance(layer, MacLayer):
-        assert layer.weights is not None
-        return accumulate_with(layer, views[0], layer.weights)
-    wide = [x.astype(np.int64) for x in views]
-    if isinstance(layer, Mul):
-        return np.asarray((wide[0] - layer.left_zero_point) * (wide[1] - layer.right_zero_point))
-    assert isinstance(layer, Mean | Rescale)
-    if isinstance(layer, Mean):
-        total = wide[0].sum(axis=layer.axes, dtype=np.int64, keepdims=True) - layer.count * layer.input_zero_point
-        return np.asarray(total).reshape(layer.shape)
-    return wide[0] - layer.input_zero_point
+    return np.asarray(SUMS[type(layer)](layer, *views))
+
+
+def _weighted(layer: MacLayer, x: Array) -> Array:
+    assert layer.weights is not None
+    return accumulate_with(layer, x, layer.weights)
+
+
+def _matmul(layer: MatMul, left: Array, right: Array) -> Array:
+    return accumulate_with(layer, left, centred(right, layer.right_zero_point))
+
+
+def _mul(layer: Mul, left: Array, right: Array) -> Array:
+    return _centred(left, layer.left_zero_point) * _centred(right, layer.right_zero_point)
+
+
+def _mean(layer: Mean, x: Array) -> Array:
+    total = x.sum(axis=layer.axes, dtype=np.int64, keepdims=True) - layer.count * layer.input_zero_point
+    return np.asarray(total).reshape(layer.shape)
+
+
+def _centred(x: Array, zero_point: int) -> Array:
+    return np.asarray(x.astype(np.int64) - zero_point)
+
+
+SUMS: dict[type[Layer], Callable[..., Array]] = {
+    **dict.fromkeys((kinds.Conv2D, kinds.DepthwiseConv2D, kinds.Dense, kinds.TransposeConv2D), _weighted),
+    MatMul: _matmul,
+    Mul: _mul,
+    Mean: _mean,
+    Rescale: lambda layer, x: _centred(x, layer.input_zero_point),
+}
+"""Kinds that are integer sums followed by one requantization."""
 
 
 def real_multipliers(layer: Layer, tensors: Mapping[str, Tensor]) -> tuple[Fraction, ...] | None:
@@ -69,8 +89,3 @@ def _ratios(layer: Layer, known: tuple[float, ...]) -> tuple[Fraction, ...]:
 
 def _has_scales(layer: MacLayer) -> bool:
     return isinstance(layer, MatMul) or layer.weight_scales is not None
-
-
-def output_elements(layer: Layer) -> int:
-    """Elements of the output view."""
-    return math.prod(layer.output_shape)

@@ -13,30 +13,13 @@ from numpy.typing import NDArray
 from accelsim.arch import Arch
 from accelsim.builder import build_program
 from accelsim.execute import accumulator_formats, prove_graph, run_program
-from accelsim.graph import (
-    Concat,
-    Graph,
-    HostPort,
-    Layer,
-    MacLayer,
-    MaxPool2D,
-    Pad,
-    ReduceMax,
-    ReduceMin,
-    Reshape,
-    ResizeNearest,
-    StridedSlice,
-    Transpose,
-    VectorLayer,
-)
+from accelsim.graph import Graph, HostPort, Layer, MacLayer, VectorLayer
 from accelsim.kernels import Box, evaluate
 from accelsim.mapper import map_graph
 from accelsim.numerics import INT64, IntFormat, Overflow, fit_array, requantize
 from accelsim.verification.readings.linear import sums_of
 
 Array = NDArray[Any]
-MOVING = (Concat, MaxPool2D, Pad, ReduceMax, ReduceMin, Reshape, ResizeNearest, StridedSlice, Transpose)
-"""Layers whose every output is one of their inputs, or a constant: real numbers and codes tell the same story."""
 
 
 @dataclass(frozen=True, eq=False)

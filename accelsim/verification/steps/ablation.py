@@ -13,23 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.graph import Layer, MacLayer, Mean, Mul, Rescale
-from accelsim.numerics import Requant, Rounding, requantize
+from accelsim.graph import Layer, MacLayer, Mean
+from accelsim.numerics import Folding, Requant, Rounding, requantize
 from accelsim.quant import encode_multiplier
 from accelsim.verification import names
 from accelsim.verification.readings.exact import ExactRequant, multipliers_of
 from accelsim.verification.readings.fake_quant import chained_codes, fake_quantized
 from accelsim.verification.readings.linear import has_thresholds, is_linear, real_multipliers, sums_of
 from accelsim.verification.steps.operators import other_steps
-from accelsim.verification.steps.requantization import Reading, parity, requantized
+from accelsim.verification.steps.requantization import Reading, requantized
 from accelsim.verification.steps.saturation import pair_saturation
 from accelsim.verification.steps.step import Array, Pair, Step, Tensors, same
 
-FOLDING = ("tflite_double", "half_up_twice", "single")
-"""Schemes with which a mean's multiplier is divided by its count (LiteRT reference/reduce.h, QuantizedMeanOrSum)."""
 
-
-def ladder(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
+def ablation(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
     """Steps in order; the last one's codes are the machine's. The oracle's own codes come before the first."""
     if pair.is_linear:
         yield from _linear(pair, inputs)
@@ -103,7 +100,8 @@ def _whole_multiplier(layer: Mean, tensors: Tensors) -> Fraction | None:
     """The encoded ``s_in / s_out`` over the count, exactly, where the layer's multiplier is that divided and truncated."""
     requant, factor = layer.requant, real_multipliers(layer, tensors)
     assert isinstance(requant, Requant)
-    if factor is None or requant.scheme not in FOLDING or layer.input_zero_point != tensors[layer.inputs[0]].zero_point:
+    divides = requant.rule.folding is Folding.DIVIDED
+    if factor is None or not divides or layer.input_zero_point != tensors[layer.inputs[0]].zero_point:
         return None
     significand, exponent = encode_multiplier(float(factor[0] * layer.count))
     return significand * Fraction(2) ** (exponent - 31) / layer.count
@@ -176,12 +174,12 @@ def _changed_sums(reference: Layer, mine: Layer) -> Iterator[tuple[str, dict[str
 def sums_and_reading(pair: Pair, inputs: Sequence[Array]) -> tuple[Array, ExactRequant] | None:
     """The machine's exact sums and their exact reading, by real scales where they are known; None where there are none."""
     layer = pair.mine
-    if not (is_linear(layer) and isinstance(layer, MacLayer | Mul | Mean | Rescale)):
+    if not is_linear(layer):
         return None
     requant = layer.requant
     assert isinstance(requant, Requant)
     factors = real_multipliers(layer, pair.tensors) or multipliers_of(requant)
     exact = ExactRequant(
-        factors, Rounding.HALF_EVEN, requant.zero_point, requant.clamp_min, requant.clamp_max, parity(requant)
+        factors, Rounding.HALF_EVEN, requant.zero_point, requant.clamp_min, requant.clamp_max, requant.rule.parity
     )
     return sums_of(layer, inputs), exact

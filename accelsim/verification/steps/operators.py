@@ -41,43 +41,22 @@ def _form(layer: Add) -> tuple[object, ...]:
 
 
 _IDENTITY = (
-    "name",
-    "inputs",
-    "output",
-    "weight_scales",
-    "real_bias",
-    "real_function",
-    "accumulator",
-    "source_operator",
-)
-_KEYS = {
-    "weights": names.WEIGHTS,
-    "bias": names.BIAS,
-    "input_zero_point": names.INPUT_ZERO,
-    "geometry": names.PADDING,
-    "left": names.OPERANDS,
-    "right": names.OPERANDS,
-    "table": names.TABLE,
-    "exp_table": names.TABLE,
-    "reciprocal_table": names.TABLE,
-    "multiplier": names.MULTIPLIER,
-    "left_shift": names.MULTIPLIER,
-    "diff_min": names.EXPONENTIAL,
-    "algorithm": names.EXPONENTIAL,
-    "input_scale": names.SCALE,
-    "output_scale": names.SCALE,
-    "output_factor": names.SCALE,
-    "output_zero_point": names.OUTPUT_ZERO,
-    "output_min": names.CLAMP,
-    "output_max": names.CLAMP,
-    "count_include_pad": names.PADDING,
-    "kernel": names.PADDING,
-    "value": names.PADDING,
-    "before": names.PADDING,
-    "pad": names.PADDING,
-    "clamp_min": names.CLAMP,
-    "clamp_max": names.CLAMP,
+    "name", "inputs", "output", "weight_scales", "real_bias", "real_function", "accumulator", "source_operator",
+)  # fmt: skip
+_FIELDS = {
+    names.WEIGHTS: ("weights",),
+    names.BIAS: ("bias",),
+    names.INPUT_ZERO: ("input_zero_point",),
+    names.OPERANDS: ("left", "right"),
+    names.TABLE: ("table", "exp_table", "reciprocal_table"),
+    names.MULTIPLIER: ("multiplier", "left_shift"),
+    names.EXPONENTIAL: ("diff_min", "algorithm"),
+    names.SCALE: ("input_scale", "output_scale", "output_factor"),
+    names.OUTPUT_ZERO: ("output_zero_point",),
+    names.CLAMP: ("output_min", "output_max", "clamp_min", "clamp_max"),
+    names.PADDING: ("geometry", "count_include_pad", "kernel", "value", "before", "pad"),
 }
+_KEYS = {field: key for key, found in _FIELDS.items() for field in found}
 
 
 def _differing(reference: Layer, mine: Layer) -> Iterator[str]:
@@ -105,7 +84,8 @@ def _swapped(layer: Layer, mine: Layer, name: str, codes: Callable[[Layer], Arra
                 yield Step(key, names.text(key, rule=mine_value.scheme), codes(_with(layer, name, value)))
         return
     key = _KEYS.get(name, names.ROUNDING if name == "scheme" else names.OPERATOR)
-    yield Step(key, names.text(key, operator=mine.operator), codes(_with(layer, name, mine_value)))
+    text = names.text(key, rule=mine_value if key == names.ROUNDING else "", operator=mine.operator)
+    yield Step(key, text, codes(_with(layer, name, mine_value)))
 
 
 def _with(layer: Layer, name: str, value: Any) -> Layer:

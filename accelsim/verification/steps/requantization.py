@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
-from accelsim.numerics import Requant, Rounding, requantize
+from accelsim.numerics import Requant, requantize
 from accelsim.verification import names
-from accelsim.verification.readings.exact import PARITY, ExactRequant, multipliers_of, tie_rule
+from accelsim.verification.readings.exact import ExactRequant, multipliers_of
 from accelsim.verification.steps.step import Array, Step, expected_rate, same, shares_parameters
 
 Reading = ExactRequant | Requant
@@ -23,9 +23,9 @@ def requantized(
         if shares_parameters(reading, target):
             yield from _same_family(reading, target, sums, scales)
             return
-        tie = tie_rule(reading)
+        tie, parity = reading.rule.tie, reading.rule.parity
         exact = ExactRequant(
-            multipliers_of(reading), tie, reading.zero_point, reading.clamp_min, reading.clamp_max, parity(reading)
+            multipliers_of(reading), tie, reading.zero_point, reading.clamp_min, reading.clamp_max, parity
         )
         text = names.text(names.ROUNDING, rule=reading.scheme)
         yield Step(names.ROUNDING, text, exact.codes(sums), expected_rate(reading))
@@ -40,7 +40,7 @@ def _same_family(a: Requant, b: Requant, sums: Array, scales: Scales) -> Iterato
         a = replace(a, multiplier=b.multiplier, shift=b.shift)
         yield Step(key, names.text(key, detail=_ratio(scales)), requantize(sums, a))
     if a.scheme != b.scheme:
-        doubled = next((r for r in (a, b) if "double" in r.scheme or "twice" in r.scheme), b)
+        doubled = next((r for r in (a, b) if r.rule.is_doubled), b)
         a = replace(a, scheme=b.scheme)
         text = names.text(names.ROUNDING, rule=doubled.scheme)
         yield Step(names.ROUNDING, text, requantize(sums, a), expected_rate(doubled))
@@ -60,12 +60,12 @@ def from_exact(
         key = names.DIVISOR
     a = replace(a, multipliers=multipliers_of(b))
     yield Step(key, names.text(key, bits=b.rule.significand_bits + 1), a.codes(sums))
-    order, tie = parity(b), tie_rule(b)
-    if a.parity != order:
-        a = replace(a, parity=order)
+    tie = b.rule.tie
+    if a.parity != b.rule.parity:
+        a = replace(a, parity=b.rule.parity)
         yield Step(names.PARITY, names.text(names.PARITY), a.codes(sums))
     if a.rounding is not tie:
-        key = names.TRUNCATION if tie in (Rounding.FLOOR, Rounding.TRUNC) else names.TIE
+        key = names.TIE if tie.is_nearest else names.TRUNCATION
         expected = names.TRUNCATION_RATE if key == names.TRUNCATION else None
         text = names.text(key, detail=f"{a.rounding} against {tie}")
         a = replace(a, rounding=tie)
@@ -83,11 +83,6 @@ def _ends(a: Requant, b: Requant, sums: Array) -> Iterator[Step]:
     if (a.clamp_min, a.clamp_max) != (b.clamp_min, b.clamp_max):
         text = names.text(names.CLAMP, detail=f"[{a.clamp_min}, {a.clamp_max}] against [{b.clamp_min}, {b.clamp_max}]")
         yield Step(names.CLAMP, text, requantize(sums, b))
-
-
-def parity(requant: Requant) -> bool:
-    """Whether the zero point is added before rounding."""
-    return requant.scheme == PARITY
 
 
 def _ratio(scales: Scales) -> str:

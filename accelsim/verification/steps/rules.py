@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -10,16 +10,9 @@ import numpy as np
 
 from accelsim.graph import (
     Add,
-    AveragePool2D,
-    BinaryLut,
-    FloatAveragePool2D,
-    FloatTableSoftmax,
-    InterpolatedLut,
     Layer,
     LeakyRelu,
-    Lut,
     OperandScale,
-    Softmax,
     Sub,
     VectorLayer,
 )
@@ -27,64 +20,48 @@ from accelsim.kernels import scaled_operand
 from accelsim.numerics import Requant, Rounding
 from accelsim.verification import names
 from accelsim.verification.readings.exact import ExactRequant, multipliers_of
-from accelsim.verification.readings.fake_quant import exactly_read, real_function
+from accelsim.verification.readings.fake_quant import FloatReading, exactly_read, reading_of, real_function
 from accelsim.verification.readings.machine import vector_codes
 from accelsim.verification.steps.requantization import from_exact
 from accelsim.verification.steps.step import Array, Step, Tensors
 
 FARTHEST = 2**14
 """Powers of two between the operands' units: a difference of 16-bit codes, 17 bits, times a multiplier of 31, fits 63 with them."""
-_LAST: dict[type[Layer], str] = {
-    FloatAveragePool2D: names.ORDER,
-    BinaryLut: names.ORDER,
-    Lut: names.TABLE,
-    InterpolatedLut: names.TABLE,
-    FloatTableSoftmax: names.TABLE,
-    Softmax: names.EXPONENTIAL,
-}
-"""What is left when zero point and ties are as the machine has them."""
 
 
 def rule_steps(layer: Layer, inputs: Sequence[Array], tensors: Tensors) -> Iterator[Step]:
     """Exact real numbers first; the last step's codes are those of ``layer`` in integers."""
     yield _step(names.FLOAT, exactly_read(layer, inputs, tensors))
-    if isinstance(layer, Add):
-        yield from _sum(layer, inputs)
-    elif isinstance(layer, LeakyRelu):
-        yield from _two_slopes(layer, inputs, tensors)
-    elif isinstance(layer, VectorLayer):
-        yield from _ties(layer, inputs, tensors)
-        codes = vector_codes(layer, inputs)
-        last = names.ORDER if real_function(layer) is not None else _LAST.get(type(layer), names.OPERATOR)
-        yield _step(last, codes, layer)
+    if isinstance(layer, VectorLayer):
+        steps = BY_PARTS.get(type(layer), _single_roundings)
+        yield from steps(layer, inputs, tensors)
 
 
 def _step(key: str, codes: Array, layer: Layer | None = None) -> Step:
     return Step(key, names.text(key, operator="" if layer is None else layer.operator), codes)
 
 
-def _ties(layer: VectorLayer, inputs: Sequence[Array], tensors: Tensors) -> Iterator[Step]:
-    """Zero point and ties, where the rule is known to round once."""
-    if isinstance(layer, AveragePool2D):
-        for key, rounding in ((names.PARITY, Rounding.HALF_EVEN), (names.TIE, Rounding.HALF_AWAY)):
-            yield _step(key, raw_mean(layer, inputs, tensors, rounding))
-    elif isinstance(layer, FloatAveragePool2D | BinaryLut):
-        yield _step(names.PARITY, exactly_read(layer, inputs, tensors, parity=True))
-    elif isinstance(layer, Lut | InterpolatedLut | Softmax):
-        text = names.text(names.TIE, detail="half_even against half_away")
-        yield Step(names.TIE, text, exactly_read(layer, inputs, tensors, rounding=Rounding.HALF_AWAY))
+def _single_roundings(layer: VectorLayer, inputs: Sequence[Array], tensors: Tensors) -> Iterator[Step]:
+    """Zero point and ties, where the rule is known to round once, then the layer's own integers."""
+    reading = reading_of(layer)
+    assert isinstance(reading, FloatReading)
+    for rule in reading.roundings:
+        known = _raw(layer, tensors) if rule.raw else tensors
+        codes = exactly_read(layer, inputs, known, rounding=rule.rounding, parity=rule.parity)
+        yield Step(rule.key, names.text(rule.key, detail=rule.detail), codes)
+    last = names.ORDER if real_function(layer) is not None else reading.last
+    yield _step(last, vector_codes(layer, inputs), layer)
 
 
-def raw_mean(layer: AveragePool2D, inputs: Sequence[Array], tensors: Tensors, rounding: Rounding) -> Array:
-    """The mean of codes as they are, zero point included, under another rounding: ties fall by the sum's sign and the code's parity.
+def _raw(layer: VectorLayer, tensors: Tensors) -> Tensors:
+    """Tensors of codes as they are, zero point included: ties fall by the sum's sign and the code's parity.
 
     TFLite's pool has one scale and one zero point for input and output (reference_integer_ops, AveragePool).
     """
-    known = {name: replace(tensors[name], scale=1.0, zero_point=0) for name in (*layer.inputs, layer.output)}
-    return exactly_read(layer, inputs, known, rounding=rounding)
+    return {name: replace(tensors[name], scale=1.0, zero_point=0) for name in (*layer.inputs, layer.output)}
 
 
-def _sum(layer: Add, inputs: Sequence[Array]) -> Iterator[Step]:
+def _sum(layer: Add, inputs: Sequence[Array], tensors: Tensors) -> Iterator[Step]:
     """Multipliers as encoded, then operands rounded to integers, then the sum's own requantization."""
     sums, factor, requant = _operand_sums(layer, inputs)
     exact = ExactRequant((factor,), Rounding.HALF_EVEN, requant.zero_point, requant.clamp_min, requant.clamp_max)
@@ -156,3 +133,7 @@ def _two_slopes(layer: LeakyRelu, inputs: Sequence[Array], tensors: Tensors) -> 
 
 def _half_even(factor: Fraction, requant: Requant) -> ExactRequant:
     return ExactRequant((factor,), Rounding.HALF_EVEN, requant.zero_point, requant.clamp_min, requant.clamp_max)
+
+
+BY_PARTS: dict[type[Layer], Callable[..., Iterator[Step]]] = {Add: _sum, Sub: _sum, LeakyRelu: _two_slopes}
+"""Kinds whose integers are taken apart further than into single roundings of the exact value."""

@@ -65,10 +65,8 @@ def same(a: Any, b: Any) -> bool:
 
 def shares_parameters(a: Requant, b: Requant) -> bool:
     """Whether multiplier and shift mean the same in both schemes."""
-    integer = a.rule.family is Family.INTEGER and a.rule.exponents == b.rule.exponents
-    return a.scheme == b.scheme or (a.rule.family is b.rule.family and integer)
+    return a.scheme == b.scheme or (a.rule.encoder is b.rule.encoder and a.rule.family is Family.INTEGER)
 
 
 def expected_rate(requant: Requant) -> float | None:
-    doubled = requant.scheme in ("tflite_double", "half_up_twice")
-    return double_rounding_rate(requant.shift) if doubled else None
+    return double_rounding_rate(requant.shift) if requant.rule.is_doubled else None

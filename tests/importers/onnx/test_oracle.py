@@ -185,7 +185,7 @@ def test_operators_that_move_codes(qdq: bool, kind: str, tmp_path: Path) -> None
     net.move("Transpose", x, (4, 5, 6, 2))
     net.move("Reshape", x, (2, 30, 4), [net.const([0, -1, 4], np.int64)])
     net.move("Reshape", x, (4, 3, 10, 2), [net.const([4, 3, 10, 2], np.int64)])
-    net.move("Flatten", x, (12, 20), axis=2)
+    net.move("Flatten", net.move("Identity", x, (2, 6, 5, 4)), (12, 20), axis=2)
     bounds = [net.const(v, np.int64) for v in ([1, 4, -1], [99, 0, -99], [1, 2, 3], [2, -2, -1])]
     net.move("Slice", x, (2, 3, 2, 4), bounds)
     one = net.move("Unsqueeze", net.move("Flatten", x, (2, 120)), (1, 2, 120, 1), [net.const([0, -1], np.int64)])

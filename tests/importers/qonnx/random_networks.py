@@ -8,7 +8,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from accelsim.importers.qonnx.quantizer import HOST_ROUNDINGS, ROUNDINGS
+from accelsim.importers.onnx.chain import ROUNDINGS
+from accelsim.importers.qonnx.quantizer import HOST_ROUNDINGS
 from tests.importers.qonnx.models import Net
 
 IMAGE = (1, 3, 6, 5)

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 from accelsim.errors import ModelError
 from accelsim.graph import MacLayer
 from accelsim.importers import load_graph, supported_operators
-from accelsim.importers.qonnx.quantizer import ROUNDINGS
+from accelsim.importers.onnx.chain import ROUNDINGS
 from accelsim.importers.qonnx.registry import QONNX_LOWERINGS
 from accelsim.numerics import INT32, IntFormat
 from tests.importers.onnx.runtime import save

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from accelsim.errors import ModelError, ModelFileError
 from accelsim.importers.files import GARBAGE, one_line
-from accelsim.importers.onnx.file.records import Attribute, OnnxInput, OnnxModel, OnnxNode, type_name
+from accelsim.importers.onnx.file.records import QONNX_DOMAIN, Attribute, OnnxInput, OnnxModel, OnnxNode, type_name
 from accelsim.importers.onnx.file.tensors import MAX_ELEMENTS, MAX_RANK, ONNX, TensorReader
 
 FIRST_OPSET = 13
 """The first with per-channel QuantizeLinear and DequantizeLinear."""
-QONNX_DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
+QONNX_DOMAINS = (QONNX_DOMAIN, "onnx.brevitas", "finn.custom_op.general")
 """Where Quant, BipolarQuant and Trunc live, by the age of the exporter."""
 DOMAINS = ("", "ai.onnx", "com.microsoft", *QONNX_DOMAINS)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+QONNX_DOMAIN = "qonnx.custom_op.general"
 QONNX_OPERATORS = ("Quant", "BipolarQuant", "Trunc")
 """Operators that only QONNX has (Pappalardo et al. 2206.07527)."""
 

@@ -9,120 +9,127 @@ from numpy.typing import NDArray
 
 from accelsim.graph import BinaryLut, Lut
 from accelsim.importers.onnx import formulas
+from accelsim.importers.onnx.context import NodeContext, dequantized
 from accelsim.importers.onnx.formulas import Floats
 from accelsim.importers.onnx.functions import BINARY
 from accelsim.importers.onnx.network import CHANNELS_LAST, Codes, Pending, Shape, Target, Weights, view
-from accelsim.importers.onnx.refusal import RefusalError
-from accelsim.importers.onnx.site import Site, dequantized
+from accelsim.importers.refusal import RefusalError
 
 MOST_NUMBERS = 256
 """Distinct numbers of a constant operand that a table may have columns for."""
 
 
-def lower_float_binary(site: Site) -> None:
+def lower_float_binary(node: NodeContext) -> None:
     """DequantizeLinear of one or both operands -> operator -> QuantizeLinear."""
-    site.result(float_binary(site))
+    node.result(float_binary(node))
 
 
-def has_plain_operand(site: Site) -> bool:
+def has_plain_operand(node: NodeContext) -> bool:
     """Whether an operand is a constant that was never quantized."""
-    return any(isinstance(site.optional(i), np.ndarray) for i in range(len(site.node.inputs)))
+    return any(isinstance(node.optional(i), np.ndarray) for i in range(len(node.inputs)))
 
 
-def float_binary(site: Site) -> Pending:
+def float_binary(node: NodeContext) -> Pending:
     """The operator of the node, by its own name."""
-    op = site.node.op
-    site.rules.need_onnxruntime(op)
-    site.need(len(site.node.inputs) == 2, f"it has {len(site.node.inputs)} operands", "two operands")
-    left, right = (_operand(site, i) for i in (0, 1))
+    op = node.op
+    node.rules.need_onnxruntime(op)
+    node.need(len(node.inputs) == 2, f"it has {len(node.inputs)} operands", "two operands")
+    left, right = (_operand(node, i) for i in (0, 1))
     if isinstance(left, Codes) and isinstance(right, Codes):
-        shape = broadcast_shape(site, left, right)
-        return Pending(shape, lambda target: _of_codes(site, left, right, target), f"a {op}")
+        shape = broadcast_shape(node, left, right)
+        return Pending(shape, lambda target: _of_codes(node, left, right, target), f"a {op}")
     if isinstance(left, Codes) and not isinstance(right, Codes):
-        return _with_numbers(site, left, right, numbers_first=False)
+        return _with_numbers(node, left, right, numbers_first=False)
     if isinstance(right, Codes) and not isinstance(left, Codes):
-        return _with_numbers(site, right, left, numbers_first=True)
+        return _with_numbers(node, right, left, numbers_first=True)
     raise RefusalError("both of its operands are constant", "an operand that is computed at run time")
 
 
-def _operand(site: Site, position: int) -> Codes | Floats:
+def _operand(node: NodeContext, position: int) -> Codes | Floats:
     """Codes of at most 8 bits, or real numbers."""
-    value = site.value(position)
+    value = node.value(position)
     if isinstance(value, Weights):
         return dequantized(value)
     if isinstance(value, np.ndarray):
-        site.need(value.dtype == np.float32, f"its constant operand is {value.dtype}", "float32")
+        node.need(value.dtype == np.float32, f"its constant operand is {value.dtype}", "float32")
         return value
-    codes = site.codes(position)
-    site.need(codes.known.format.bits <= 8, f"input {position} has {codes.format.bits} bits", "codes of at most 8 bits")
+    codes = node.codes(position)
+    node.need(codes.known.format.bits <= 8, f"input {position} has {codes.format.bits} bits", "codes of at most 8 bits")
     return codes
 
 
-def broadcast_shape(site: Site, left: Codes, right: Codes) -> Shape:
+def broadcast_shape(node: NodeContext, left: Codes, right: Codes) -> Shape:
     """The result's shape; operands of 4 axes meet only such, because they are stored channels last."""
     ranks = len(left.shape), len(right.shape)
-    site.need(
+    node.need(
         4 not in ranks or ranks == (4, 4),
         f"its operands have {ranks[0]} and {ranks[1]} axes",
         "as many axes on both sides",
     )
-    try:
-        return np.broadcast_shapes(left.shape, right.shape)
-    except ValueError:
-        raise RefusalError(
-            f"shapes {list(left.shape)} and {list(right.shape)} do not broadcast", "shapes that broadcast"
-        ) from None
+    return node.broadcast(left.shape, right.shape)
 
 
-def _of_codes(site: Site, left: Codes, right: Codes, target: Target) -> None:
-    a, b = (formulas.dequantize(side.known.codes, side.known) for side in (left, right))
+def padded_shape(node: NodeContext, source: Codes, given: Shape) -> Shape:
+    """The shape of a constant operand under as many axes as ``source`` has; RefusalError where it would widen that."""
+    padded = (1,) * (len(source.shape) - len(given)) + given
+    node.need(
+        len(padded) == len(source.shape) and all(b in (1, a) for a, b in zip(source.shape, padded, strict=True)),
+        f"its constant operand has shape {list(given)}, the other {list(source.shape)}",
+        "a constant that broadcasts to the other operand",
+    )
+    return padded
+
+
+def pair_fields(node: NodeContext, left: Codes, right: Codes, output: str) -> dict[str, Any]:
+    """What all layers of two operands share."""
     shapes = view(left.stored), view(right.stored)
-    site.net.layers.append(
+    return {
+        "name": node.layer_name, "inputs": (left.tensor, right.tensor), "output": output, "shapes": shapes,
+        "shape": np.broadcast_shapes(*shapes),
+    }  # fmt: skip
+
+
+def _of_codes(node: NodeContext, left: Codes, right: Codes, target: Target) -> None:
+    a, b = (formulas.dequantize(side.known.codes, side.known) for side in (left, right))
+    node.net.layers.append(
         BinaryLut(
-            name=site.layer_name, inputs=(left.tensor, right.tensor), output=target.name, shapes=shapes,
-            shape=np.broadcast_shapes(*shapes), source_operator=site.node.op.upper(),
-            table=_codes(site, a[:, None], b[None, :], target), left_min=left.format.min, right_min=right.format.min,
+            **pair_fields(node, left, right, target.name), source_operator=node.op.upper(),
+            table=_codes(node, a[:, None], b[None, :], target), left_min=left.format.min, right_min=right.format.min,
         )
     )  # fmt: skip
 
 
-def _codes(site: Site, left: Floats, right: Floats, target: Target) -> NDArray[Any]:
+def _codes(node: NodeContext, left: Floats, right: Floats, target: Target) -> NDArray[Any]:
     to = target.quantization
-    codes = formulas.quantize(BINARY[site.node.op](left, right), to)
+    codes = formulas.quantize(BINARY[node.op](left, right), to)
     table: NDArray[Any] = np.clip(codes, target.low, target.high).astype(to.format.dtype)
     return table
 
 
-def _with_numbers(site: Site, source: Codes, numbers: Floats, *, numbers_first: bool) -> Pending:
+def _with_numbers(node: NodeContext, source: Codes, numbers: Floats, *, numbers_first: bool) -> Pending:
     """A constant number leaves a function of one code; a constant tensor one function per distinct number."""
-    rank, given = len(source.shape), numbers.shape
-    padded = (1,) * (rank - len(given)) + given
-    site.need(
-        len(given) <= rank and all(b in (1, a) for a, b in zip(source.shape, padded, strict=True)),
-        f"its constant operand has shape {list(given)}, the other {list(source.shape)}",
-        "a constant that broadcasts to the other operand",
-    )
+    padded = padded_shape(node, source, numbers.shape)
     # Told apart by their bits: 0 and -0 differ as divisors.
     bits, places = np.unique(np.ascontiguousarray(numbers).view(np.uint32), return_inverse=True)
-    site.need(len(bits) <= MOST_NUMBERS, f"its constant has {len(bits)} distinct numbers", f"at most {MOST_NUMBERS}")
+    node.need(len(bits) <= MOST_NUMBERS, f"its constant has {len(bits)} distinct numbers", f"at most {MOST_NUMBERS}")
     columns = bits.view(np.float32)[None, :]
     rows = formulas.dequantize(source.known.codes, source.known)[:, None]
 
     def emit(target: Target) -> None:
         pair = (columns, rows) if numbers_first else (rows, columns)
-        table = np.ascontiguousarray(_codes(site, *pair, target))
-        site.net.layers.append(_layer(site, source, target, table, places.reshape(padded)))
+        table = np.ascontiguousarray(_codes(node, *pair, target))
+        node.net.layers.append(_layer(node, source, target, table, places.reshape(padded)))
 
-    return Pending(source.shape, emit, f"a {site.node.op}")
+    return Pending(source.shape, emit, f"a {node.op}")
 
 
 def _layer(
-    site: Site, source: Codes, target: Target, table: NDArray[Any], places: NDArray[np.int64]
+    node: NodeContext, source: Codes, target: Target, table: NDArray[Any], places: NDArray[np.int64]
 ) -> Lut | BinaryLut:
     shape = view(source.stored)
     common: dict[str, Any] = {
-        "name": site.layer_name, "inputs": (source.tensor,), "output": target.name, "shapes": (shape,), "shape": shape,
-        "source_operator": site.node.op.upper(),
+        "name": node.layer_name, "inputs": (source.tensor,), "output": target.name, "shapes": (shape,), "shape": shape,
+        "source_operator": node.op.upper(),
     }  # fmt: skip
     if table.shape[1] == 1:
         return Lut(**common, table=np.ascontiguousarray(table[:, 0]), input_min=source.format.min)

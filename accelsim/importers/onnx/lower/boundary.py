@@ -8,92 +8,92 @@ import numpy as np
 
 from accelsim.graph import HostPort
 from accelsim.importers.onnx.blocked import dequantize_blocks
+from accelsim.importers.onnx.context import NodeContext, settle
 from accelsim.importers.onnx.file.sub_byte import holder_of
 from accelsim.importers.onnx.formulas import ACCEPTED, format_of, is_codes
 from accelsim.importers.onnx.lower.shape import table_layer
 from accelsim.importers.onnx.network import Codes, HostReal, Pending, Real, Target, Weights
-from accelsim.importers.onnx.refusal import RefusalError
-from accelsim.importers.onnx.site import Site, settle
+from accelsim.importers.refusal import RefusalError
 from accelsim.numerics import Rounding
 
 
-def lower_quantize_linear(site: Site) -> None:
+def lower_quantize_linear(node: NodeContext) -> None:
     """Float graph inputs become host ports, float results layers, constants codes; ties go to even."""
-    site.need(not site.integer("block_size", 0), "it quantizes in blocks", "per-tensor or per-axis scales")
-    value = site.value(0)
+    node.need(not node.integer("block_size", 0), "it quantizes in blocks", "per-tensor or per-axis scales")
+    value = node.value(0)
     if isinstance(value, np.ndarray | Weights):
-        _quantize_constant(site)
+        _quantize_constant(node)
         return
-    to = site.quantization(1, 2)
-    name = site.output_name
+    to = node.quantization(1, 2)
+    name = node.output_name
     if isinstance(value, HostReal):
-        site.result(site.net.make(name, value.shape, to.format, to))
-        site.net.inputs.append(HostPort(name, value.name, real=True, rounding=Rounding.HALF_EVEN))
+        node.result(node.net.make(name, value.shape, to.format, to))
+        node.net.inputs.append(HostPort(name, value.name, real=True, rounding=Rounding.HALF_EVEN))
     elif isinstance(value, Pending):
-        site.result(settle(site, value, name, to))
+        node.result(settle(node, value, name, to))
     elif isinstance(value, Real) and value.codes.quantization == to:
-        site.result(value.codes)
+        node.result(value.codes)
     elif isinstance(value, Real):
         target = Target(name, to, to.format.min, to.format.max)
-        site.net.layers.append(table_layer(site.layer_name, value.codes, target, "QUANTIZE"))
-        site.result(site.net.make(name, value.codes.shape, to.format, to))
+        node.net.layers.append(table_layer(node.layer_name, value.codes, target, "QUANTIZE"))
+        node.result(node.net.make(name, value.codes.shape, to.format, to))
     else:
         raise RefusalError("its input is quantized already", "a float input")
 
 
-def _quantize_constant(site: Site) -> None:
+def _quantize_constant(node: NodeContext) -> None:
     """``saturate(round_half_even(x / scale) + zero_point)``, per tensor or along ``axis``."""
-    real = site.array(0, "values")
-    site.need(
+    real = node.array(0, "values")
+    node.need(
         real.dtype == np.float32 and bool(np.isfinite(real).all()), f"its input is {real.dtype}", "finite float32"
     )
-    scales, zeros, fmt = site.parameters(1, 2)
+    scales, zeros, fmt = node.parameters(1, 2)
     if len(scales) > 1:
-        axis = site.axis(real.ndim, 1)
-        site.need(
+        axis = node.axis(real.ndim, 1)
+        node.need(
             real.shape[axis] == len(scales), f"it has {len(scales)} scales for {real.shape[axis]}", "one per index"
         )
         shape = tuple(-1 if i == axis else 1 for i in range(real.ndim))
         scales, zeros = scales.reshape(shape), (zeros.reshape(shape) if zeros.size > 1 else zeros)
     whole = np.rint(np.clip((real / scales).astype(np.float64), -(2.0**40), 2.0**40)).astype(np.int64) + zeros
     codes = np.clip(whole, fmt.min, fmt.max).reshape(real.shape)
-    site.result(codes.astype(holder_of(fmt)))
+    node.result(codes.astype(holder_of(fmt)))
 
 
-def lower_dequantize_linear(site: Site) -> None:
+def lower_dequantize_linear(node: NodeContext) -> None:
     """Constants keep their codes; codes that are computed keep them too, as what a float tensor stands for."""
-    value, block = site.value(0), site.integer("block_size", 0)
+    value, block = node.value(0), node.integer("block_size", 0)
     if isinstance(value, np.ndarray) and block:
-        site.need(is_codes(value), f"its input is {value.dtype}", ACCEPTED)
-        site.result(dequantize_blocks(site, value, block))
+        node.need(is_codes(value), f"its input is {value.dtype}", ACCEPTED)
+        node.result(dequantize_blocks(node, value, block))
     elif isinstance(value, np.ndarray):
-        _dequantize_constant(site, value)
+        _dequantize_constant(node, value)
     elif block:
         raise RefusalError("it dequantizes activations in blocks", "one scale and zero point per activation tensor")
     elif isinstance(value, Codes):
-        given = site.quantization(1, 2, value.format)
-        site.net.label(value, given)
-        site.result(Real(replace(value, quantization=given)))
+        given = node.quantization(1, 2, value.format)
+        node.net.label(value, given)
+        node.result(Real(replace(value, quantization=given)))
     else:
         raise RefusalError("its input is not quantized", "codes or a constant")
 
 
-def _dequantize_constant(site: Site, codes: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> None:
+def _dequantize_constant(node: NodeContext, codes: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> None:
     fmt = format_of(codes.dtype)
     if fmt is None:
         raise RefusalError(f"its input is {codes.dtype}", "integer codes")
-    scales, zeros, _ = site.parameters(1, 2, fmt)
+    scales, zeros, _ = node.parameters(1, 2, fmt)
     axis = None
     if max(len(scales), len(zeros)) > 1:
-        axis = site.axis(codes.ndim, 1)
-        site.need(
+        axis = node.axis(codes.ndim, 1)
+        node.need(
             codes.shape[axis] == len(scales),
             f"it has {len(scales)} scales for {codes.shape[axis]} channels",
             "one per channel",
         )
-    site.result(Weights(codes, scales, zeros, axis))
+    node.result(Weights(codes, scales, zeros, axis))
 
 
-def lower_identity(site: Site) -> None:
+def lower_identity(node: NodeContext) -> None:
     """The same tensor under another name."""
-    site.result(site.value(0))
+    node.result(node.value(0))

@@ -10,183 +10,187 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.graph import Add, BinaryLut, Lut, Mul, OperandScale
+from accelsim.graph import Add, BinaryLut, Lut, Mul
+from accelsim.importers.integer_rules import LEFT_SHIFT, LEFT_SHIFT_16, scaled_sum
 from accelsim.importers.onnx import formulas, functions
+from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.formulas import Function, Quantization
-from accelsim.importers.onnx.lower.binary import broadcast_shape, float_binary, has_plain_operand
+from accelsim.importers.onnx.lower.binary import (
+    broadcast_shape,
+    float_binary,
+    has_plain_operand,
+    padded_shape,
+    pair_fields,
+)
 from accelsim.importers.onnx.lower.shape import table_layer
 from accelsim.importers.onnx.network import CHANNELS_LAST, Codes, Pending, Real, Shape, Target, Value, Weights, view
-from accelsim.importers.onnx.refusal import RefusalError
-from accelsim.importers.onnx.site import Site
-from accelsim.numerics import IntFormat, Requant
-from accelsim.quant import encode_multiplier, requant_from_scales
+from accelsim.importers.refusal import RefusalError
+from accelsim.numerics import IntFormat
+from accelsim.quant import requant_from_scales
 
 Table = Callable[[Quantization, Quantization, Quantization], formulas.Codes]
-LEFT_SHIFT, LEFT_SHIFT_16 = 20, 15
-"""Bits by which TFLite scales the operands of a sum up first, 8- and 16-bit ones (LiteRT kernels/add.cc)."""
 
 
-def lower_relu(site: Site) -> None:
+def lower_relu(node: NodeContext) -> None:
     """A lower bound of 0."""
-    _rectify(site, 0.0, math.inf)
+    _rectify(node, 0.0, math.inf)
 
 
-def lower_clip(site: Site) -> None:
+def lower_clip(node: NodeContext) -> None:
     """Bounds from constant inputs 1 and 2."""
-    _rectify(site, site.scalar(1, -math.inf), site.scalar(2, math.inf))
+    _rectify(node, node.scalar(1, -math.inf), node.scalar(2, math.inf))
 
 
-def _rectify(site: Site, least: float, most: float) -> None:
-    value = site.value(0)
+def _rectify(node: NodeContext, least: float, most: float) -> None:
+    value = node.value(0)
     if isinstance(value, Pending):
-        site.result(value.clipped(least, most))
+        node.result(value.clipped(least, most))
     elif isinstance(value, Real):
-        site.result(_function(site, value.codes, formulas.identity).clipped(least, most))
+        node.result(_function(node, value.codes, formulas.identity).clipped(least, most))
     else:
-        _rectify_codes(site, site.codes(0), least, most)
+        _rectify_codes(node, node.codes(0), least, most)
 
 
-def _rectify_codes(site: Site, source: Codes, least: float, most: float) -> None:
+def _rectify_codes(node: NodeContext, source: Codes, least: float, most: float) -> None:
     """Bounds on the codes themselves."""
     fmt = source.format
     low, high = (int(min(max(bound, fmt.min), fmt.max)) for bound in (least, most))
-    site.need(low <= high, f"its bounds are {least} and {most}", "bounds in ascending order")
-    site.net.make(site.output_name, source.shape, fmt, source.quantization)
-    site.result(Codes(site.output_name, source.shape, fmt, source.quantization))
+    node.need(low <= high, f"its bounds are {least} and {most}", "bounds in ascending order")
+    node.net.make(node.output_name, source.shape, fmt, source.quantization)
+    node.result(Codes(node.output_name, source.shape, fmt, source.quantization))
     plain = Quantization(1.0, 0, fmt)
     known = Codes(source.tensor, source.shape, fmt, plain)
-    site.net.layers.append(
-        table_layer(site.layer_name, known, Target(site.output_name, plain, low, high), site.node.op.upper())
+    node.net.layers.append(
+        table_layer(node.layer_name, known, Target(node.output_name, plain, low, high), node.op.upper())
     )
 
 
-def lower_unary(site: Site) -> None:
+def lower_unary(node: NodeContext) -> None:
     """DequantizeLinear -> function -> QuantizeLinear as a table."""
-    site.result(_function(site, site.codes(0), _function_of(site)))
+    node.result(_function(node, node.codes(0), function_of(node)))
 
 
-def lower_qlinear_unary(site: Site) -> None:
+def lower_qlinear_unary(node: NodeContext) -> None:
     """X, s, z, s_y, z_y (com.microsoft)."""
-    site.emit(_function(site, site.scaled(0, 1, 2), _function_of(site)), site.quantization(3, 4))
+    node.emit(_function(node, node.scaled(0, 1, 2), function_of(node)), node.quantization(3, 4))
 
 
-def _function_of(site: Site) -> Function:
-    name = site.node.op.removeprefix("QLinear")
+def function_of(node: NodeContext) -> Function:
+    """The function of one number that the node is."""
+    name = node.op.removeprefix("QLinear")
     if name in functions.UNARY:
-        site.need(len(site.node.inputs) == 1, f"it has {len(site.node.inputs)} inputs", "one input, without bias")
+        node.need(len(node.inputs) == 1, f"it has {len(node.inputs)} inputs", "one input, without bias")
         return functions.UNARY[name]
-    return _WITH_ATTRIBUTES[name](site)
+    return _WITH_ATTRIBUTES[name](node)
 
 
-def _gelu(site: Site) -> Function:
-    kind = site.node.attributes.get("approximate", "none")
-    site.need(kind in ("none", "tanh"), f"its attribute approximate is {kind!r}", "none, tanh")
+def _gelu(node: NodeContext) -> Function:
+    kind = node.attributes.get("approximate", "none")
+    node.need(kind in ("none", "tanh"), f"its attribute approximate is {kind!r}", "none, tanh")
     return functions.wide(functions.tanh_gelu if kind == "tanh" else functions.gelu)
 
 
-_WITH_ATTRIBUTES: Mapping[str, Callable[[Site], Function]] = MappingProxyType(
+_WITH_ATTRIBUTES: Mapping[str, Callable[[NodeContext], Function]] = MappingProxyType(
     {
-        "Sigmoid": lambda site: formulas.sigmoid,
-        "Tanh": lambda site: formulas.tanh,
-        "HardSwish": lambda site: formulas.hard_swish,
-        "LeakyRelu": lambda site: formulas.leaky_relu(site.number("alpha", 0.01)),
-        "HardSigmoid": lambda site: formulas.hard_sigmoid(site.number("alpha", 0.2), site.number("beta", 0.5)),
+        "Sigmoid": lambda node: formulas.sigmoid,
+        "Tanh": lambda node: formulas.tanh,
+        "HardSwish": lambda node: formulas.hard_swish,
+        "LeakyRelu": lambda node: formulas.leaky_relu(node.number("alpha", 0.01)),
+        "HardSigmoid": lambda node: formulas.hard_sigmoid(node.number("alpha", 0.2), node.number("beta", 0.5)),
         "Gelu": _gelu,
-        "Elu": lambda site: functions.elu(site.number("alpha", 1.0)),
-        "Celu": lambda site: functions.celu(site.number("alpha", 1.0)),
-        "Selu": lambda site: functions.selu(
-            site.number("alpha", 1.6732632423543772), site.number("gamma", 1.0507009873554805)
+        "Elu": lambda node: functions.elu(node.number("alpha", 1.0)),
+        "Celu": lambda node: functions.celu(node.number("alpha", 1.0)),
+        "Selu": lambda node: functions.selu(
+            node.number("alpha", 1.6732632423543772), node.number("gamma", 1.0507009873554805)
         ),
     }
 )
 """Functions of one code that need more than their name; defaults as in ONNX's operator specification."""
 
 
-def _function(site: Site, source: Codes, function: Function) -> Pending:
-    known, operator = source.known, site.node.op.upper()
+def _function(node: NodeContext, source: Codes, function: Function) -> Pending:
+    known, operator = source.known, node.op.upper()
     assert known is not None
 
     def emit(target: Target) -> None:
-        site.net.layers.append(table_layer(site.layer_name, source, target, operator, function))
+        node.net.layers.append(table_layer(node.layer_name, source, target, operator, function))
 
-    return Pending(source.shape, emit, f"a {site.node.op}")
+    return Pending(source.shape, emit, f"a {node.op}")
 
 
-def lower_qlinear_add(site: Site) -> None:
+def lower_qlinear_add(node: NodeContext) -> None:
     """A, s, z, B, s, z, s_c, z_c (com.microsoft)."""
-    site.emit(_binary(site, *_qlinear_operands(site), "ADD"), site.quantization(6, 7))
+    node.emit(_binary(node, *_qlinear_operands(node), "ADD"), node.quantization(6, 7))
 
 
-def lower_qlinear_mul(site: Site) -> None:
+def lower_qlinear_mul(node: NodeContext) -> None:
     """A, s, z, B, s, z, s_c, z_c (com.microsoft)."""
-    site.emit(_binary(site, *_qlinear_operands(site), "MUL"), site.quantization(6, 7))
+    node.emit(_binary(node, *_qlinear_operands(node), "MUL"), node.quantization(6, 7))
 
 
-def lower_add(site: Site) -> None:
+def lower_add(node: NodeContext) -> None:
     """DequantizeLinear of both operands -> Add -> QuantizeLinear."""
-    site.result(_dequantized(site, "ADD"))
+    node.result(_dequantized(node, "ADD"))
 
 
-def lower_mul(site: Site) -> None:
+def lower_mul(node: NodeContext) -> None:
     """DequantizeLinear of both operands -> Mul -> QuantizeLinear."""
-    site.result(_dequantized(site, "MUL"))
+    node.result(_dequantized(node, "MUL"))
 
 
-def _dequantized(site: Site, operator: str) -> Pending:
+def _dequantized(node: NodeContext, operator: str) -> Pending:
     """A constant that was never quantized keeps ONNX Runtime from its quantized operators: plain float32 then."""
-    return float_binary(site) if has_plain_operand(site) else _binary(site, *_dequantized_operands(site), operator)
+    return float_binary(node) if has_plain_operand(node) else _binary(node, *_dequantized_operands(node), operator)
 
 
 Operand = Codes | Weights
 
 
-def _qlinear_operands(site: Site) -> tuple[Operand, Operand]:
-    left, right = (_qlinear_operand(site, i) for i in (0, 3))
+def _qlinear_operands(node: NodeContext) -> tuple[Operand, Operand]:
+    left, right = (_qlinear_operand(node, i) for i in (0, 3))
     return left, right
 
 
-def _qlinear_operand(site: Site, position: int) -> Operand:
-    if not site.is_constant(position):
-        return site.scaled(position, position + 1, position + 2)
-    codes = site.array(position, "constant operand")
-    known = site.quantization(position + 1, position + 2, formulas.format_of(codes.dtype))
+def _qlinear_operand(node: NodeContext, position: int) -> Operand:
+    if not node.is_constant(position):
+        return node.scaled(position, position + 1, position + 2)
+    codes = node.array(position, "constant operand")
+    known = node.quantization(position + 1, position + 2, formulas.format_of(codes.dtype))
     return Weights(codes, np.array([known.scale], np.float32), np.array([known.zero_point]), None)
 
 
-def _dequantized_operands(site: Site) -> tuple[Operand, Operand]:
-    left, right = (_dequantized_operand(site, i, site.value(i)) for i in (0, 1))
+def _dequantized_operands(node: NodeContext) -> tuple[Operand, Operand]:
+    left, right = (_dequantized_operand(node, i, node.value(i)) for i in (0, 1))
     return left, right
 
 
-def _dequantized_operand(site: Site, position: int, value: Value) -> Operand:
-    return value if isinstance(value, Weights) else site.codes(position)
+def _dequantized_operand(node: NodeContext, position: int, value: Value) -> Operand:
+    return value if isinstance(value, Weights) else node.codes(position)
 
 
-def _binary(site: Site, left: Operand, right: Operand, operator: str) -> Pending:
+def _binary(node: NodeContext, left: Operand, right: Operand, operator: str) -> Pending:
     if isinstance(left, Codes) and isinstance(right, Codes):
-        shape = broadcast_shape(site, left, right)
-        rule = _float_layer if site.rules.is_float(operator) else _integer_layer
-        if site.rules.is_float(operator):
-            _need_table(site, left, right)
+        shape = broadcast_shape(node, left, right)
+        rule = _float_layer if node.rules.is_float(operator) else _integer_layer
+        if node.rules.is_float(operator):
+            _need_table(node, left, right)
 
         def emit(target: Target) -> None:
-            site.net.layers.append(rule(site, left, right, target, operator))
+            node.net.layers.append(rule(node, left, right, target, operator))
 
-        return Pending(shape, emit, f"a {site.node.op}")
+        return Pending(shape, emit, f"a {node.op}")
     source = left if isinstance(left, Codes) else right
     constant = right if isinstance(left, Codes) else left
     if not isinstance(source, Codes) or not isinstance(constant, Weights):
         raise RefusalError("both of its operands are constant", "an operand that is computed at run time")
-    return _with_constant(site, source, constant, operator, constant_left=constant is left)
+    return _with_constant(node, source, constant, operator, constant_left=constant is left)
 
 
-def _float_layer(site: Site, left: Codes, right: Codes, target: Target, operator: str) -> BinaryLut:
+def _float_layer(node: NodeContext, left: Codes, right: Codes, target: Target, operator: str) -> BinaryLut:
     """ONNX Runtime's own float32 formula for every pair of codes."""
     table = _table(left.known, right.known, target, operator, swapped=_is_spread(left.shape, right.shape))
-    shapes = view(left.stored), view(right.stored)
     return BinaryLut(
-        name=site.layer_name, inputs=(left.tensor, right.tensor), output=target.name, shapes=shapes,
-        shape=np.broadcast_shapes(*shapes), source_operator=operator, table=table, left_min=left.format.min,
+        **pair_fields(node, left, right, target.name), source_operator=operator, table=table, left_min=left.format.min,
         right_min=right.format.min,
     )  # fmt: skip
 
@@ -212,9 +216,9 @@ def _is_spread(left: Shape, right: Shape) -> bool:
     return False
 
 
-def _need_table(site: Site, *operands: Codes) -> None:
+def _need_table(node: NodeContext, *operands: Codes) -> None:
     """Two codes meet in a table of all pairs; wider ones would need a rule in integers, which the runtime has not."""
-    site.need(
+    node.need(
         all(operand.format.bits <= formulas.TABLE_BITS for operand in operands),
         f"its operands are {' and '.join(str(operand.format) for operand in operands)}",
         f"codes of {formulas.TABLE_BITS} bits at most, or an arithmetic of the TFLite family",
@@ -228,24 +232,20 @@ def format_held(codes: NDArray[Any]) -> IntFormat:
     return fmt
 
 
-def _with_constant(site: Site, source: Codes, constant: Weights, operator: str, *, constant_left: bool) -> Pending:
+def _with_constant(
+    node: NodeContext, source: Codes, constant: Weights, operator: str, *, constant_left: bool
+) -> Pending:
     """A constant number leaves a function of one code; a constant tensor meets the codes place by place."""
-    if not site.rules.is_float(operator):
-        site.rules.need_onnxruntime(f"{operator} with a constant")
-    site.need(
+    if not node.rules.is_float(operator):
+        node.rules.need_onnxruntime(f"{operator} with a constant")
+    node.need(
         formulas.is_codes(constant.codes, bits=formulas.TABLE_BITS)
         and constant.scales.size == constant.zero_points.size == 1,
         f"its constant operand is {constant.codes.dtype} with {constant.scales.size} scales",
         "codes of 8 bits at most with one scale",
     )
-    _need_table(site, source)
-    rank, given = len(source.shape), constant.codes.shape
-    padded = (1,) * (rank - len(given)) + given
-    site.need(
-        len(given) <= rank and all(b in (1, a) for a, b in zip(source.shape, padded, strict=True)),
-        f"its constant operand has shape {list(given)}, the other {list(source.shape)}",
-        "a constant that broadcasts to the other operand",
-    )
+    _need_table(node, source)
+    padded = padded_shape(node, source, constant.codes.shape)
     fixed = Quantization(float(constant.scales[0]), int(constant.zero_points[0]), format_held(constant.codes))
 
     def emit(target: Target) -> None:
@@ -254,18 +254,18 @@ def _with_constant(site: Site, source: Codes, constant: Weights, operator: str, 
             table = _table(fixed, source.known, target, operator, swapped=swapped).T
         else:
             table = _table(source.known, fixed, target, operator, swapped=_is_spread(source.shape, padded))
-        site.net.layers.append(_constant_layer(site, source, constant.codes.reshape(padded), target, operator, table))
+        node.net.layers.append(_constant_layer(node, source, constant.codes.reshape(padded), target, operator, table))
 
-    return Pending(source.shape, emit, f"a {site.node.op}")
+    return Pending(source.shape, emit, f"a {node.op}")
 
 
 def _constant_layer(
-    site: Site, source: Codes, constant: NDArray[Any], target: Target, operator: str, table: formulas.Codes
+    node: NodeContext, source: Codes, constant: NDArray[Any], target: Target, operator: str, table: formulas.Codes
 ) -> Lut | BinaryLut:
     """``table`` has the codes of ``source`` along its rows."""
     shape, low = view(source.stored), format_held(constant).min
     common: dict[str, Any] = {
-        "name": site.layer_name, "inputs": (source.tensor,), "output": target.name, "shapes": (shape,), "shape": shape,
+        "name": node.layer_name, "inputs": (source.tensor,), "output": target.name, "shapes": (shape,), "shape": shape,
         "source_operator": operator,
     }  # fmt: skip
     if constant.size == 1:
@@ -278,36 +278,18 @@ def _constant_layer(
     )  # fmt: skip
 
 
-def _integer_layer(site: Site, left: Codes, right: Codes, target: Target, operator: str) -> Add | Mul:
+def _integer_layer(node: NodeContext, left: Codes, right: Codes, target: Target, operator: str) -> Add | Mul:
     """The integer rule of an arithmetic of the TFLite family."""
     a, b, to = left.known, right.known, target.quantization
-    scheme = site.rules.scheme(operator)
-    shapes = view(left.stored), view(right.stored)
-    common: dict[str, Any] = {
-        "name": site.layer_name, "inputs": (left.tensor, right.tensor), "output": target.name, "shapes": shapes,
-        "shape": np.broadcast_shapes(*shapes),
-    }  # fmt: skip
+    scheme = node.rules.scheme(operator)
+    common = pair_fields(node, left, right, target.name)
     if operator == "MUL":
         requant = requant_from_scales(
             scheme, s_in=a.scale, s_w=b.scale, s_out=to.scale, zero_point=to.zero_point, clamp_min=target.low,
             clamp_max=target.high,
         )  # fmt: skip
         return Mul(**common, left_zero_point=a.zero_point, right_zero_point=b.zero_point, requant=requant)
-    twice = 2.0 * max(a.scale, b.scale)
-    shift = LEFT_SHIFT if to.format.bits <= formulas.TABLE_BITS else LEFT_SHIFT_16
-    multiplier, exponent = encode_multiplier(twice / (2.0**shift * to.scale))
-    requant = Requant(
-        scheme, np.array([multiplier]), np.array([exponent], np.int32), to.zero_point, target.low, target.high
-    )
-    return Add(
-        **common,
-        left=_operand(a, twice, shift),
-        right=_operand(b, twice, shift),
-        scheme=requant.scheme,
-        requant=requant,
-    )
-
-
-def _operand(known: Quantization, twice: float, shift: int) -> OperandScale:
-    multiplier, exponent = encode_multiplier(known.scale / twice)
-    return OperandScale(zero_point=known.zero_point, multiplier=multiplier, exponent=exponent, left_shift=shift)
+    clamp, shift = (target.low, target.high), LEFT_SHIFT if to.format.bits <= formulas.TABLE_BITS else LEFT_SHIFT_16
+    operands = (a.scale, a.zero_point), (b.scale, b.zero_point)
+    scales, requant = scaled_sum(scheme, operands, (to.scale, to.zero_point), clamp, shift)
+    return Add(**common, left=scales[0], right=scales[1], scheme=requant.scheme, requant=requant)

@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import Conv2D, Dense, DepthwiseConv2D, MacGeometry, MacLayer
+from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.file.sub_byte import width
 from accelsim.importers.onnx.float_bias import rounded_bias
 from accelsim.importers.onnx.formulas import ACCEPTED, format_of, is_codes
 from accelsim.importers.onnx.network import Codes, Pending, Shape, Target, Weights
-from accelsim.importers.onnx.refusal import RefusalError
 from accelsim.importers.onnx.rules import ONNXRUNTIME
-from accelsim.importers.onnx.site import Site
 from accelsim.importers.onnx.window import window
+from accelsim.importers.refusal import RefusalError
+from accelsim.importers.window import convolution
 from accelsim.numerics import INT32, IntFormat
 from accelsim.quant import requantization_from_scales
 
@@ -52,137 +53,139 @@ class Form:
     shape: Shape
 
 
-def lower_qlinear_conv(site: Site) -> None:
+def lower_qlinear_conv(node: NodeContext) -> None:
     """x, s, z, w, s, z, s_y, z_y, bias (int32)."""
-    image = site.scaled(0, 1, 2)
-    weights = _weights(site, 3, 4, 5, axis=0)
-    to = site.quantization(6, 7)
-    bias = _int32_bias(site, 8, len(weights.codes))
-    site.emit(_convolution(site, image, weights, bias), to)
+    image = node.scaled(0, 1, 2)
+    weights = _weights(node, 3, 4, 5, axis=0)
+    to = node.quantization(6, 7)
+    bias = _int32_bias(node, 8, len(weights.codes))
+    node.emit(_convolution(node, image, weights, bias), to)
 
 
-def lower_conv(site: Site) -> None:
+def lower_conv(node: NodeContext) -> None:
     """DequantizeLinear -> Conv -> QuantizeLinear: bias dequantized from int32 with scale s_in * s_w."""
-    image, weights = site.codes(0), dequantized_weights(site, 1)
-    site.result(_convolution(site, image, weights, dequantized_bias(site, 2, image, weights, axis=0)))
+    image, weights = node.codes(0), dequantized_weights(node, 1)
+    node.result(_convolution(node, image, weights, dequantized_bias(node, 2, image, weights, axis=0)))
 
 
-def _convolution(site: Site, image: Codes, weights: Weights, bias: NDArray[np.int64] | None) -> Pending:
-    form = convolution_form(site, image, weights.codes.shape)
-    return mac(site, form, image, operands_of(site, weights, (0, 2, 3, 1), bias))
+def _convolution(node: NodeContext, image: Codes, weights: Weights, bias: NDArray[np.int64] | None) -> Pending:
+    form = convolution_form(node, image, weights.codes.shape)
+    return mac(node, form, image, operands_of(node, weights, (0, 2, 3, 1), bias))
 
 
-def convolution_form(site: Site, image: Codes, kernel: Shape) -> Form:
+def convolution_form(node: NodeContext, image: Codes, kernel: Shape) -> Form:
     """A convolution of ``image`` with weights of ONNX shape ``kernel``."""
-    site.need(
+    node.need(
         len(image.shape) == 4 and len(kernel) == 4,
         f"its input has shape {list(image.shape)}, its weights {list(kernel)}",
         "2-D convolution: 4 dimensions each",
     )
     ic, (oc, depth, kh, kw) = image.shape[1], kernel
-    groups = site.integer("group", 1)
-    site.need(
+    groups = node.integer("group", 1)
+    node.need(
         groups >= 1 and depth * groups == ic and oc % groups == 0 and min(kernel) > 0,
         f"its weights have shape {list(kernel)} in {groups} groups over {ic} input channels",
         "channels that divide evenly",
     )
-    site.need(
-        site.ints("kernel_shape", (kh, kw)) == (kh, kw),
+    node.need(
+        node.ints("kernel_shape", (kh, kw)) == (kh, kw),
         f"its kernel_shape is not that of its weights, {(kh, kw)}",
         "a consistent file",
     )
-    return window_form(site, image, kernel, groups)
+    return window_form(node, image, kernel, groups)
 
 
-def window_form(site: Site, image: Codes, kernel: Shape, groups: int) -> Form:
+def window_form(node: NodeContext, image: Codes, kernel: Shape, groups: int) -> Form:
     """The node's window over ``image`` as a convolution with weights of ONNX shape ``kernel`` in ``groups`` groups."""
     n, ic, ih, iw = image.shape
     oc, depth, kh, kw = kernel
-    rows, columns = window(site, (ih, iw), (kh, kw))
-    geometry = MacGeometry(
-        n=n, ih=ih, iw=iw, ic=ic, oh=rows.size, ow=columns.size, oc=oc, kh=kh, kw=kw, stride_h=rows.stride,
-        stride_w=columns.stride, dilation_h=rows.dilation, dilation_w=columns.dilation, pad_top=rows.before,
-        pad_left=columns.before, groups=groups,
-    )  # fmt: skip
+    rows, columns = window(node, (ih, iw), (kh, kw))
+    geometry = convolution((n, ih, iw, ic), oc, (kh, kw), (rows, columns), groups)
     depthwise = depth == 1 and groups == ic and groups > 1
     kind, operator = (DepthwiseConv2D, "DEPTHWISE_CONV_2D") if depthwise else (Conv2D, "CONV_2D")
     return Form(kind, operator, image.tensor, geometry, (n, oc, rows.size, columns.size))
 
 
-def lower_constant_qlinear_matmul(site: Site) -> None:
+def lower_constant_qlinear_matmul(node: NodeContext) -> None:
     """a, s, z, b, s, z, s_y, z_y; ``b`` a constant matrix, scales per tensor or per column."""
-    image, weights = site.scaled(0, 1, 2), _weights(site, 3, 4, 5, axis=1)
-    site.emit(_product(site, image, weights, None, transposed=False), site.quantization(6, 7))
+    image, weights = node.scaled(0, 1, 2), _weights(node, 3, 4, 5, axis=1)
+    node.emit(_product(node, image, weights, None, transposed=False), node.quantization(6, 7))
 
 
-def lower_constant_matmul(site: Site) -> None:
+def lower_constant_matmul(node: NodeContext) -> None:
     """DequantizeLinear -> MatMul -> QuantizeLinear with a constant matrix."""
-    site.result(_product(site, site.codes(0), dequantized_weights(site, 1), None, transposed=False))
+    node.result(_product(node, node.codes(0), dequantized_weights(node, 1), None, transposed=False))
 
 
-def lower_qgemm(site: Site) -> None:
+def lower_qgemm(node: NodeContext) -> None:
     """A, s, z, B, s, z, C (int32), s_y, z_y (com.microsoft)."""
-    image = site.scaled(0, 1, 2)
-    transposed = _gemm_form(site)
-    weights = _weights(site, 3, 4, 5, axis=0 if transposed else 1)
-    site.need(site.optional(7) is not None, "it has no output scale, so that its result is float", "a quantized output")
-    bias = _int32_bias(site, 6, weights.codes.shape[0 if transposed else 1])
-    to = site.quantization(7, 8)
-    alpha = site.number("alpha", 1.0)
-    site.emit(_product(site, image, weights, bias, transposed=transposed, alpha=alpha), to)
+    image = node.scaled(0, 1, 2)
+    transposed = _gemm_form(node)
+    weights = _weights(node, 3, 4, 5, axis=0 if transposed else 1)
+    node.need(node.optional(7) is not None, "it has no output scale, so that its result is float", "a quantized output")
+    bias = _int32_bias(node, 6, weights.codes.shape[0 if transposed else 1])
+    to = node.quantization(7, 8)
+    alpha = node.number("alpha", 1.0)
+    node.emit(_product(node, image, weights, bias, transposed=transposed, alpha=alpha), to)
 
 
-def lower_gemm(site: Site) -> None:
+def lower_gemm(node: NodeContext) -> None:
     """DequantizeLinear -> Gemm -> QuantizeLinear; alpha and beta 1."""
-    image, weights = site.codes(0), dequantized_weights(site, 1)
-    transposed = _gemm_form(site)
-    factors = site.number("alpha", 1.0), site.number("beta", 1.0)
-    site.need(factors == (1.0, 1.0), f"its alpha and beta are {factors}", "alpha 1 and beta 1")
-    site.need(weights.codes.ndim == 2, f"its weights have shape {list(weights.codes.shape)}", "a matrix")
-    bias = dequantized_bias(site, 2, image, weights, axis=0 if transposed else 1)
-    site.result(_product(site, image, weights, bias, transposed=transposed))
+    image, weights = node.codes(0), dequantized_weights(node, 1)
+    transposed = _gemm_form(node)
+    factors = node.number("alpha", 1.0), node.number("beta", 1.0)
+    node.need(factors == (1.0, 1.0), f"its alpha and beta are {factors}", "alpha 1 and beta 1")
+    node.need(weights.codes.ndim == 2, f"its weights have shape {list(weights.codes.shape)}", "a matrix")
+    bias = dequantized_bias(node, 2, image, weights, axis=0 if transposed else 1)
+    node.result(_product(node, image, weights, bias, transposed=transposed))
 
 
-def _gemm_form(site: Site) -> bool:
-    site.need(site.integer("transA", 0) == 0, "its first operand is transposed", "transA 0")
-    return bool(site.integer("transB", 0))
+def _gemm_form(node: NodeContext) -> bool:
+    node.need(node.integer("transA", 0) == 0, "its first operand is transposed", "transA 0")
+    return bool(node.integer("transB", 0))
 
 
 def _product(
-    site: Site, image: Codes, weights: Weights, bias: NDArray[np.int64] | None, *, transposed: bool, alpha: float = 1.0
+    node: NodeContext,
+    image: Codes,
+    weights: Weights,
+    bias: NDArray[np.int64] | None,
+    *,
+    transposed: bool,
+    alpha: float = 1.0,
 ) -> Pending:
-    form, turned = product_form(site, image, weights, transposed=transposed)
-    return mac(site, form, image, operands_of(site, turned, (0, 1, 2, 3), bias), alpha=alpha)
+    form, turned = product_form(node, image, weights, transposed=transposed)
+    return mac(node, form, image, operands_of(node, turned, (0, 1, 2, 3), bias), alpha=alpha)
 
 
-def product_form(site: Site, image: Codes, weights: Weights, *, transposed: bool) -> tuple[Form, Weights]:
+def product_form(node: NodeContext, image: Codes, weights: Weights, *, transposed: bool) -> tuple[Form, Weights]:
     """A product of the rows of ``image`` with a matrix (k, units), or (units, k) where ``transposed``, and that as a kernel."""
-    site.need(
+    node.need(
         weights.codes.ndim == 2 and weights.codes.size > 0 and len(image.shape) >= 1,
         f"its weights have shape {list(weights.codes.shape)}",
         "a constant matrix",
     )
     matrix = weights.codes if transposed else weights.codes.T
     units, k = matrix.shape
-    site.need(
+    node.need(
         image.shape[-1] == k, f"it multiplies {list(image.shape)} with {k} x {units} weights", "equal inner sizes"
     )
     axis = weights.axis if weights.axis is None or transposed else 1 - weights.axis
     turned = replace(weights, codes=matrix.reshape(units, 1, 1, k), axis=axis)
     rows = int(np.prod(image.shape[:-1], dtype=np.int64))
     geometry = MacGeometry(n=1, ih=rows, iw=1, ic=k, oh=rows, ow=1, oc=units)
-    source = site.net.plain(image)
+    source = node.net.plain(image)
     return Form(Dense, "FULLY_CONNECTED", source, geometry, (*image.shape[:-1], units)), turned
 
 
-def mac(site: Site, form: Form, image: Codes, operands: Operands, *, alpha: float = 1.0) -> Pending:
+def mac(node: NodeContext, form: Form, image: Codes, operands: Operands, *, alpha: float = 1.0) -> Pending:
     """The layer, once its result is quantized."""
     known = image.known
 
     def emit(target: Target) -> None:
-        _name_float_execution(site, target, {operands.bits, known.format.bits, target.quantization.format.bits})
+        _name_float_execution(node, target, {operands.bits, known.format.bits, target.quantization.format.bits})
         requant = requantization_from_scales(
-            site.rules.scheme(form.operator),
+            node.rules.scheme(form.operator),
             s_in=float(np.float32(alpha) * np.float32(known.scale)),
             s_w=operands.scales,
             s_out=target.quantization.scale,
@@ -193,40 +196,40 @@ def mac(site: Site, form: Form, image: Codes, operands: Operands, *, alpha: floa
 
         def layer(output: str) -> MacLayer:
             return form.kind(
-                name=site.layer_name, inputs=(form.source,), output=output, geometry=form.geometry, weights=operands.weights,
+                name=node.layer_name, inputs=(form.source,), output=output, geometry=form.geometry, weights=operands.weights,
                 weight_format=operands.format, bias=operands.bias, input_zero_point=known.zero_point, requant=requant,
-                weight_scales=np.float32(alpha) * operands.scales, real_bias=site.net.real_biases.get(site.layer_name),
+                weight_scales=np.float32(alpha) * operands.scales, real_bias=node.net.real_biases.get(node.layer_name),
             )  # fmt: skip
 
         if form.kind is Dense:
             made = Codes(target.name, form.shape, target.quantization.format, target.quantization)
-            site.net.from_plain(made, layer)
+            node.net.from_plain(made, layer)
         else:
-            site.net.layers.append(layer(target.name))
+            node.net.layers.append(layer(target.name))
 
-    return Pending(form.shape, emit, f"a {site.node.op}")
+    return Pending(form.shape, emit, f"a {node.op}")
 
 
-def _name_float_execution(site: Site, target: Target, widths: set[int]) -> None:
+def _name_float_execution(node: NodeContext, target: Target, widths: set[int]) -> None:
     """ONNX Runtime has integer kernels for 8-bit codes without a cut; all else it computes between the float nodes."""
-    if site.rules.arithmetic.base != ONNXRUNTIME:
+    if node.rules.arithmetic.base != ONNXRUNTIME:
         return
     if target.is_clipped:
-        site.approximate(
+        node.approximate(
             "ONNX Runtime runs it in float32, because its rectifier cuts off codes: they may differ at ties of the rounding"
         )
     elif widths != {8}:
         wide = ", ".join(map(str, sorted(widths)))
-        site.approximate(
+        node.approximate(
             f"ONNX Runtime runs it in float32, because its codes are of {wide} bits: they may differ at ties of the rounding"
         )
 
 
-def operands_of(site: Site, weights: Weights, order: Shape, bias: NDArray[np.int64] | None) -> Operands:
+def operands_of(node: NodeContext, weights: Weights, order: Shape, bias: NDArray[np.int64] | None) -> Operands:
     """Zero points subtracted along axis 0, axes brought to (oc, kh, kw, ic/groups)."""
     channels = len(weights.codes)
     for what, values in (("scales", weights.scales), ("zero points", weights.zero_points)):
-        site.need(
+        node.need(
             len(values) == 1 or (len(values) == channels and weights.axis == 0),
             f"its weights have {len(values)} {what} along axis {weights.axis} for {channels} output channels",
             "one per tensor or one per output channel",
@@ -239,18 +242,18 @@ def operands_of(site: Site, weights: Weights, order: Shape, bias: NDArray[np.int
     return replace(operands, weights=moved.astype(operands.format.dtype))
 
 
-def _weights(site: Site, position: int, scale: int, zero_point: int, *, axis: int) -> Weights:
+def _weights(node: NodeContext, position: int, scale: int, zero_point: int, *, axis: int) -> Weights:
     """A constant operand of a QLinear operator, per tensor or per output channel (``axis``)."""
-    codes = site.array(position, "weights")
-    site.need(is_codes(codes), f"its weights are {codes.dtype}", ACCEPTED)
-    scales, zeros, _ = site.parameters(scale, zero_point, format_of(codes.dtype))
+    codes = node.array(position, "weights")
+    node.need(is_codes(codes), f"its weights are {codes.dtype}", ACCEPTED)
+    scales, zeros, _ = node.parameters(scale, zero_point, format_of(codes.dtype))
     per_channel = max(len(scales), len(zeros)) > 1
     return Weights(codes, scales, zeros, axis if per_channel else None)
 
 
-def dequantized_weights(site: Site, position: int) -> Weights:
+def dequantized_weights(node: NodeContext, position: int) -> Weights:
     """A constant behind a DequantizeLinear; RefusalError for anything else."""
-    value = site.value(position)
+    value = node.value(position)
     if not isinstance(value, Weights) or not is_codes(value.codes):
         raise RefusalError(
             f"its weights (input {position}) are not dequantized from a constant",
@@ -259,14 +262,14 @@ def dequantized_weights(site: Site, position: int) -> Weights:
     return value
 
 
-def _int32_bias(site: Site, position: int, channels: int) -> NDArray[np.int64] | None:
-    if site.optional(position) is None:
+def _int32_bias(node: NodeContext, position: int, channels: int) -> NDArray[np.int64] | None:
+    if node.optional(position) is None:
         return None
-    return _bias(site, site.array(position, "bias values"), channels)
+    return _bias(node, node.array(position, "bias values"), channels)
 
 
-def _bias(site: Site, bias: NDArray[Any], channels: int) -> NDArray[np.int64]:
-    site.need(
+def _bias(node: NodeContext, bias: NDArray[Any], channels: int) -> NDArray[np.int64]:
+    node.need(
         bias.dtype == np.int32 and bias.size == channels == max(bias.shape, default=0),
         f"its bias is {bias.dtype} of shape {list(bias.shape)} for {channels} output channels",
         "int32, one per output channel",
@@ -275,28 +278,28 @@ def _bias(site: Site, bias: NDArray[Any], channels: int) -> NDArray[np.int64]:
 
 
 def dequantized_bias(
-    site: Site, position: int, image: Codes, weights: Weights, *, axis: int
+    node: NodeContext, position: int, image: Codes, weights: Weights, *, axis: int
 ) -> NDArray[np.int64] | None:
     """A bias in units of s_in * s_w, one per output channel (``axis`` of the weights); None where it is absent."""
-    value = site.optional(position)
+    value = node.optional(position)
     if value is None:
         return None
     channels = weights.codes.shape[axis]
     expected = np.float64(image.known.scale) * weights.scales.astype(np.float64)
     if isinstance(value, np.ndarray):
-        return rounded_bias(site, value, expected, channels)
+        return rounded_bias(node, value, expected, channels)
     if not isinstance(value, Weights):
         raise RefusalError(
             f"its bias (input {position}) is computed at run time",
             f"a float32 bias that is constant, or one dequantized from {INT32}",
         )
-    bias = _bias(site, value.codes, channels)
+    bias = _bias(node, value.codes, channels)
     off = (
         np.abs(value.scales.astype(np.float64) / expected - 1)
         if value.scales.size in (1, expected.size) or expected.size == 1
         else np.array([np.inf])
     )
-    site.need(
+    node.need(
         float(off.max()) <= BIAS_SCALE_TOLERANCE and not value.zero_points.any(),
         "the scale of its bias is not s_in * s_w, or it has a zero point",
         "an int32 bias with scale s_in * s_w and zero point 0",

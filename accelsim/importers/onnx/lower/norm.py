@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import LayerNorm
+from accelsim.importers.onnx.context import NodeContext, dequantized
 from accelsim.importers.onnx.network import Codes, Pending, Shape, Target, Weights
 from accelsim.importers.onnx.rows import from_axis
-from accelsim.importers.onnx.site import Site, dequantized
 
 VARIANCE_BITS = 62
 """The scaled variance with its epsilon stays below 2^62, so that its root fits 31 bits."""
@@ -27,55 +27,55 @@ APPROXIMATION = (
 )
 
 
-def lower_layer_normalization(site: Site) -> None:
+def lower_layer_normalization(node: NodeContext) -> None:
     """DequantizeLinear -> LayerNormalization -> QuantizeLinear; scale and bias are constant, plain or dequantized."""
-    site.need(not any(site.node.outputs[1:]), "its mean or deviation is an output", "the normalized tensor alone")
-    source = site.codes(0)
+    node.need(not any(node.outputs[1:]), "its mean or deviation is an output", "the normalized tensor alone")
+    source = node.codes(0)
     rank = len(source.shape)
-    site.need(rank > 0, "its input is a number", "at least one axis")
-    axis, epsilon = site.axis(rank, -1), site.number("epsilon", 1e-5)
+    node.need(rank > 0, "its input is a number", "at least one axis")
+    axis, epsilon = node.axis(rank, -1), node.number("epsilon", 1e-5)
     size = math.prod(source.shape[axis:])
-    gamma = _constant(site, 1, source.shape[axis:], "scale")
-    beta = _constant(site, 2, source.shape[axis:], "bias") if site.optional(2) is not None else np.zeros(size)
-    numbers = _variance(site, source, size, epsilon)
-    site.approximate(APPROXIMATION)
+    gamma = _constant(node, 1, source.shape[axis:], "scale")
+    beta = _constant(node, 2, source.shape[axis:], "bias") if node.optional(2) is not None else np.zeros(size)
+    numbers = _variance(node, source, size, epsilon)
+    node.approximate(APPROXIMATION)
 
     def emit(target: Target) -> None:
-        scaled = _scaled(site, gamma, beta, target)
+        scaled = _scaled(node, gamma, beta, target)
 
         def layer(inputs: str, output: str, view: Shape) -> LayerNorm:
             return LayerNorm(
-                name=site.layer_name, inputs=(inputs,), output=output, shapes=(view,), shape=view,
+                name=node.layer_name, inputs=(inputs,), output=output, shapes=(view,), shape=view,
                 output_min=target.low, output_max=target.high, **numbers, **scaled,
             )  # fmt: skip
 
-        from_axis(site, source, target, axis, layer)
+        from_axis(node, source, target, axis, layer)
 
-    site.net.values[site.node.outputs[0]] = Pending(source.shape, emit, "a layer normalization")
+    node.net.values[node.outputs[0]] = Pending(source.shape, emit, "a layer normalization")
 
 
-def _constant(site: Site, position: int, shape: Shape, what: str) -> NDArray[np.float64]:
-    value = site.value(position)
-    real = dequantized(value) if isinstance(value, Weights) else site.array(position, what)
+def _constant(node: NodeContext, position: int, shape: Shape, what: str) -> NDArray[np.float64]:
+    value = node.value(position)
+    real = dequantized(value) if isinstance(value, Weights) else node.array(position, what)
     fine = real.dtype == np.float32 and bool(np.isfinite(real).all())
-    site.need(fine, f"its {what} is {real.dtype}, or not finite", "finite float32 numbers")
+    node.need(fine, f"its {what} is {real.dtype}, or not finite", "finite float32 numbers")
     try:
         return np.broadcast_to(real, shape).astype(np.float64).reshape(-1)
     except ValueError:
-        site.need(False, f"its {what} has shape {list(real.shape)}", f"a shape that broadcasts to {list(shape)}")
+        node.need(False, f"its {what} has shape {list(real.shape)}", f"a shape that broadcasts to {list(shape)}")
         raise
 
 
-def _variance(site: Site, source: Codes, size: int, epsilon: float) -> dict[str, Any]:
+def _variance(node: NodeContext, source: Codes, size: int, epsilon: float) -> dict[str, Any]:
     """``epsilon``, in steps of size^2 * variance, and how far both are shifted: an even number of bits."""
     known = source.known
-    site.need(epsilon >= 0, f"its epsilon is {epsilon}", "0 or more")
+    node.need(epsilon >= 0, f"its epsilon is {epsilon}", "0 or more")
     reach = (known.format.max - known.format.min) ** 2
     most = size * size * reach // 4 + 1
     real = size * size * epsilon / known.scale**2
     shift = VARIANCE_BITS - 1 - math.ceil(math.log2(most + real))
     shift -= shift % 2
-    site.need(
+    node.need(
         shift >= 0 and size.bit_length() + known.format.bits <= MOST_ROW_BITS,
         f"its rows of {size} codes of {known.format.bits} bits, or its epsilon {epsilon}, need more than 62 bits",
         "shorter rows, narrower codes or a smaller epsilon",
@@ -83,12 +83,12 @@ def _variance(site: Site, source: Codes, size: int, epsilon: float) -> dict[str,
     return {"epsilon": round(real * 2.0**shift), "variance_shift": shift}
 
 
-def _scaled(site: Site, gamma: NDArray[np.float64], beta: NDArray[np.float64], target: Target) -> dict[str, Any]:
+def _scaled(node: NodeContext, gamma: NDArray[np.float64], beta: NDArray[np.float64], target: Target) -> dict[str, Any]:
     """``gamma / s_out`` and ``beta / s_out + zero point`` in fixed point, with as many fractional bits as fit."""
     to, bits = target.quantization, LayerNorm.NORMALIZED_BITS
     gain, offset = gamma / to.scale, beta / to.scale + to.zero_point
     room = min(GAIN_BITS - _exponent(gain) + bits, SUM_BITS - _exponent(offset), MOST_SHIFT)
-    site.need(room >= bits, "its scale or bias is too large for the output's scale", "a coarser output")
+    node.need(room >= bits, "its scale or bias is too large for the output's scale", "a coarser output")
     return {
         "multiplier": np.rint(gain * 2.0 ** (room - bits)).astype(np.int64),
         "bias": np.rint(offset * 2.0**room).astype(np.int64),

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import FloatTableSoftmax
+from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.network import Codes, Pending, Shape, Target
 from accelsim.importers.onnx.rows import along_axis, from_axis
-from accelsim.importers.onnx.site import Site
 
 FLAT_BEFORE = 13
 """Below that opset, a row holds all axes from ``axis`` on (the reader takes no such model; QLinearSoftmax may name one)."""
@@ -24,46 +24,46 @@ APPROXIMATION = (
 )
 
 
-def lower_softmax(site: Site) -> None:
+def lower_softmax(node: NodeContext) -> None:
     """DequantizeLinear -> Softmax -> QuantizeLinear."""
-    readers = [reader.op for reader in site.net.model.consumers(site.output_name)]
-    fused = readers == ["QuantizeLinear"] and site.output_name not in site.net.model.outputs
+    readers = [reader.op for reader in node.net.model.consumers(node.output_name)]
+    fused = readers == ["QuantizeLinear"] and node.output_name not in node.net.model.outputs
     if not fused:
-        site.approximate(APPROXIMATION)
-    site.result(_softmax(site, site.codes(0), FLAT_BEFORE, whole_factor=fused))
+        node.approximate(APPROXIMATION)
+    node.result(_softmax(node, node.codes(0), FLAT_BEFORE, whole_factor=fused))
 
 
-def lower_qlinear_softmax(site: Site) -> None:
+def lower_qlinear_softmax(node: NodeContext) -> None:
     """X, s, z, s_y, z_y (com.microsoft); attribute ``opset`` says which Softmax is meant."""
-    site.need("opset" in site.node.attributes, "it has no attribute opset", "the opset of the Softmax it stands for")
-    pending = _softmax(site, site.scaled(0, 1, 2), site.integer("opset", 0), whole_factor=True)
-    site.emit(pending, site.quantization(3, 4))
+    node.need("opset" in node.attributes, "it has no attribute opset", "the opset of the Softmax it stands for")
+    pending = _softmax(node, node.scaled(0, 1, 2), node.integer("opset", 0), whole_factor=True)
+    node.emit(pending, node.quantization(3, 4))
 
 
-def _softmax(site: Site, source: Codes, opset: int, *, whole_factor: bool) -> Pending:
+def _softmax(node: NodeContext, source: Codes, opset: int, *, whole_factor: bool) -> Pending:
     """``whole_factor``: QLinearSoftmax drops the fraction of 1 / scale."""
-    site.rules.need_onnxruntime("SOFTMAX")
+    node.rules.need_onnxruntime("SOFTMAX")
     rank = len(source.shape)
-    site.need(rank > 0, "its input is a number", "at least one axis")
-    axis = site.axis(rank, 1 if opset < FLAT_BEFORE else -1)
+    node.need(rank > 0, "its input is a number", "at least one axis")
+    axis = node.axis(rank, 1 if opset < FLAT_BEFORE else -1)
     place = from_axis if opset < FLAT_BEFORE else along_axis
-    site.need(source.known.format.bits == 8, f"its input has {source.format.bits} bits", "int8 or uint8")
+    node.need(source.known.format.bits == 8, f"its input has {source.format.bits} bits", "int8 or uint8")
 
     def emit(target: Target) -> None:
         to = target.quantization
-        site.need(to.format == source.format, f"it turns {source.format} into {to.format}", "one type of codes")
+        node.need(to.format == source.format, f"it turns {source.format} into {to.format}", "one type of codes")
         factor = np.float32(1) / np.float32(to.scale)
         factor = np.floor(factor) if whole_factor else factor
-        place(site, source, target, axis, lambda i, o, view: _layer(site, source, target, float(factor), i, o, view))
+        place(node, source, target, axis, lambda i, o, view: _layer(node, source, target, float(factor), i, o, view))
 
     return Pending(source.shape, emit, "a softmax")
 
 
 def _layer(
-    site: Site, source: Codes, target: Target, factor: float, tensor: str, output: str, view: Shape
+    node: NodeContext, source: Codes, target: Target, factor: float, tensor: str, output: str, view: Shape
 ) -> FloatTableSoftmax:
     return FloatTableSoftmax(
-        name=site.layer_name, inputs=(tensor,), output=output, shapes=(view,), shape=view,
+        name=node.layer_name, inputs=(tensor,), output=output, shapes=(view,), shape=view,
         exp_table=exp_table(source.known.scale, view[1]), output_factor=factor,
         output_zero_point=target.quantization.zero_point, output_min=target.low, output_max=target.high,
     )  # fmt: skip

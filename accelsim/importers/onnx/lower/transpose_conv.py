@@ -2,55 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from accelsim.graph import MacGeometry, TransposeConv2D
+from accelsim.graph import TransposeConv2D
+from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.lower.mac import Form, dequantized_bias, dequantized_weights, mac, operands_of
 from accelsim.importers.onnx.lower.reduce import APPROXIMATION
 from accelsim.importers.onnx.network import Codes, Weights
-from accelsim.importers.onnx.refusal import RefusalError
-from accelsim.importers.onnx.site import Site
+from accelsim.importers.refusal import RefusalError
+from accelsim.importers.window import Axis, transposed
 
 LARGEST = 2**20
 """Bound on strides and pads."""
 
 
-@dataclass(frozen=True)
-class _Axis:
-    """One axis: output size, rows cut off in front of it, stride."""
-
-    size: int
-    before: int
-    stride: int
-
-
-def lower_conv_transpose(site: Site) -> None:
+def lower_conv_transpose(node: NodeContext) -> None:
     """``out[stride*y - pad + k] += x[y]*w[k]``; weights (C_in, C_out/groups, kh, kw), scales per tensor or along axis 1."""
-    image = site.codes(0)
-    weights, groups = _turned(site, image, dequantized_weights(site, 1))
-    form = _form(site, image, weights, groups)
+    image = node.codes(0)
+    weights, groups = _turned(node, image, dequantized_weights(node, 1))
+    form = _form(node, image, weights, groups)
     if any(np.frexp(scale)[0] != 0.5 for scale in (image.known.scale, *weights.scales)):
-        site.approximate(APPROXIMATION)
-    bias = dequantized_bias(site, 2, image, weights, axis=0)
-    site.result(mac(site, form, image, operands_of(site, weights, (0, 1, 2, 3), bias)))
+        node.approximate(APPROXIMATION)
+    bias = dequantized_bias(node, 2, image, weights, axis=0)
+    node.result(mac(node, form, image, operands_of(node, weights, (0, 1, 2, 3), bias)))
 
 
-def _turned(site: Site, image: Codes, given: Weights) -> tuple[Weights, int]:
+def _turned(node: NodeContext, image: Codes, given: Weights) -> tuple[Weights, int]:
     """Weights (C_out, kh, kw, C_in/groups), flipped, and the number of groups; groups share scales along axis 1."""
-    shape, groups = given.codes.shape, site.integer("group", 1)
-    site.need(
+    shape, groups = given.codes.shape, node.integer("group", 1)
+    node.need(
         len(image.shape) == 4 and len(shape) == 4,
         f"its input has shape {list(image.shape)}, its weights {list(shape)}",
         "2-D convolution: 4 dimensions each",
     )
-    site.need(
+    node.need(
         groups >= 1 and shape[0] == image.shape[1] and shape[0] % groups == 0 and given.codes.size > 0,
         f"its weights have shape {list(shape)} in {groups} groups over {image.shape[1]} input channels",
         "channels that divide evenly",
     )
-    site.need(
+    node.need(
         given.axis in (None, 1), f"the scales of its weights differ along axis {given.axis}", "axis 1, or one scale"
     )
     ic, oc, kh, kw = shape
@@ -61,53 +53,51 @@ def _turned(site: Site, image: Codes, given: Weights) -> tuple[Weights, int]:
     return replace(given, codes=codes, scales=scales, zero_points=zeros, axis=None if given.axis is None else 0), groups
 
 
-def _form(site: Site, image: Codes, weights: Weights, groups: int) -> Form:
+def _form(node: NodeContext, image: Codes, weights: Weights, groups: int) -> Form:
     n, ic, ih, iw = image.shape
     oc, kh, kw, _ = weights.codes.shape
-    site.need(site.ints("kernel_shape", (kh, kw)) == (kh, kw), "its kernel_shape is not its weights'", f"{(kh, kw)}")
-    rows, columns = _axes(site, (ih, iw), (kh, kw))
-    geometry = MacGeometry(
-        n=n, ih=ih, iw=iw, ic=ic, oh=rows.size, ow=columns.size, oc=oc, kh=kh, kw=kw, upsample_h=rows.stride,
-        upsample_w=columns.stride, pad_top=kh - 1 - rows.before, pad_left=kw - 1 - columns.before, groups=groups,
-    )  # fmt: skip
+    node.need(node.ints("kernel_shape", (kh, kw)) == (kh, kw), "its kernel_shape is not its weights'", f"{(kh, kw)}")
+    rows, columns = _axes(node, (ih, iw), (kh, kw))
+    output = n, rows.size, columns.size, oc
+    geometry = transposed((n, ih, iw, ic), output, (kh, kw), (rows, columns), groups)
     shape = (n, oc, rows.size, columns.size)
     return Form(TransposeConv2D, TransposeConv2D.operator, image.tensor, geometry, shape)
 
 
-def _axes(site: Site, image: tuple[int, int], kernel: tuple[int, int]) -> tuple[_Axis, _Axis]:
-    strides, extra = site.ints("strides", (1, 1)), site.ints("output_padding", (0, 0))
-    pads, dilations = site.ints("pads", (0, 0, 0, 0)), site.ints("dilations", (1, 1))
-    site.need(dilations == (1, 1), f"its dilations are {dilations}", "dilations of 1")
-    site.need(
+def _axes(node: NodeContext, image: tuple[int, int], kernel: tuple[int, int]) -> tuple[Axis, Axis]:
+    strides, extra = node.ints("strides", (1, 1)), node.ints("output_padding", (0, 0))
+    pads, dilations = node.ints("pads", (0, 0, 0, 0)), node.ints("dilations", (1, 1))
+    node.need(dilations == (1, 1), f"its dilations are {dilations}", "dilations of 1")
+    node.need(
         min(strides) >= 1 and min(*pads, *extra) >= 0 and max(*strides, *pads) < LARGEST,
         f"its strides are {strides}, its pads {pads}, its output_padding {extra}",
         "strides of at least 1, pads and output_padding of at least 0",
     )
-    site.need(
+    node.need(
         all(e < s for e, s in zip(extra, strides, strict=True)),
         f"its output_padding is {extra} for strides {strides}",
         "output_padding smaller than the stride",
     )
     full = [strides[i] * (image[i] - 1) + extra[i] + kernel[i] for i in (0, 1)]
-    first, second = (_axis(site, i, full[i], image[i] * strides[i], strides[i], (pads[i], pads[i + 2])) for i in (0, 1))
+    first, second = (_axis(node, i, full[i], image[i] * strides[i], strides[i], (pads[i], pads[i + 2])) for i in (0, 1))
     return first, second
 
 
-def _axis(site: Site, axis: int, full: int, same: int, stride: int, pads: tuple[int, int]) -> _Axis:
+def _axis(node: NodeContext, axis: int, full: int, same: int, stride: int, pads: tuple[int, int]) -> Axis:
     """``full`` rows of output before any are cut off; ``same`` is the size that SAME asks for (Operators.md, ConvTranspose)."""
-    auto = site.node.attributes.get("auto_pad", "NOTSET")
+    auto = node.attributes.get("auto_pad", "NOTSET")
     if auto not in ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER", ""):
         raise RefusalError(f"its auto_pad is {auto!r}", "NOTSET, VALID, SAME_UPPER, SAME_LOWER")
-    asked = site.ints("output_shape", (0, 0))[axis] if "output_shape" in site.node.attributes else None
+    asked = node.ints("output_shape", (0, 0))[axis] if "output_shape" in node.attributes else None
     if asked is None and auto not in ("SAME_UPPER", "SAME_LOWER"):
         before, after = (0, 0) if auto == "VALID" else pads
         size = full - before - after
     else:
         size = same if asked is None else asked
         # Nothing says whether rows are added in front or behind where the kernel does not reach that size.
-        site.need(
+        node.need(
             full >= size, f"its output of {size} is more than the {full} that its input reaches", f"at most {full}"
         )
         before = (full - size) // 2 if auto == "SAME_UPPER" else full - size - (full - size) // 2
-    site.need(size >= 1, f"its pads leave an output of {size}", "an output that is not empty")
-    return _Axis(size, before, stride)
+    node.need(size >= 1, f"its pads leave an output of {size}", "an output that is not empty")
+    return Axis(size, before, stride)

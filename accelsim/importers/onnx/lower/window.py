@@ -2,66 +2,61 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from accelsim.graph import FloatAveragePool2D, MaxPool2D, Mean
+from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.formulas import Quantization
 from accelsim.importers.onnx.lower.shape import moved
 from accelsim.importers.onnx.network import Codes, Pending, Target
-from accelsim.importers.onnx.site import Site
 from accelsim.importers.onnx.window import window
-from accelsim.numerics import Requant
-from accelsim.quant import encode_multiplier
+from accelsim.numerics import Folding, Requant, scheme_named
+from accelsim.quant import divided_multiplier
 
 
-def lower_max_pool(site: Site) -> None:
+def lower_max_pool(node: NodeContext) -> None:
     """Maximum of codes: order is kept by every positive scale."""
-    source = site.codes(0)
-    fields, shape = _pool_fields(site, source)
-    out = moved(site, source, shape)
+    source = node.codes(0)
+    fields, shape = _pool_fields(node, source)
+    out = moved(node, source, shape)
     fmt = source.format
-    site.net.layers.append(
+    node.net.layers.append(
         MaxPool2D(**fields, inputs=(source.tensor,), output=out.tensor, clamp_min=fmt.min, clamp_max=fmt.max)
     )
 
 
-def lower_global_max_pool(site: Site) -> None:
+def lower_global_max_pool(node: NodeContext) -> None:
     """Largest code of every channel."""
-    source = site.codes(0)
-    site.need(len(source.shape) == 4, f"its input has shape {list(source.shape)}", "4 dimensions")
-    n, c, h, w = source.shape
-    out, fmt = moved(site, source, (n, c, 1, 1)), source.format
-    site.net.layers.append(
-        MaxPool2D(
-            name=site.layer_name, inputs=(source.tensor,), output=out.tensor, shapes=(source.stored,), shape=out.stored,
-            kernel=(h, w), stride=(1, 1), clamp_min=fmt.min, clamp_max=fmt.max,
-        )
-    )  # fmt: skip
+    source = node.codes(0)
+    n, c, h, w = node.image(source)
+    out, fmt = moved(node, source, (n, c, 1, 1)), source.format
+    node.net.layers.append(
+        MaxPool2D(**node.fields(source, out), kernel=(h, w), stride=(1, 1), clamp_min=fmt.min, clamp_max=fmt.max)
+    )
 
 
-def lower_qlinear_average_pool(site: Site) -> None:
+def lower_qlinear_average_pool(node: NodeContext) -> None:
     """X, s, z, s_y, z_y (com.microsoft)."""
-    _channels_first(site)
-    site.emit(_average(site, site.scaled(0, 1, 2)), site.quantization(3, 4))
+    _channels_first(node)
+    node.emit(_average(node, node.scaled(0, 1, 2)), node.quantization(3, 4))
 
 
-def lower_average_pool(site: Site) -> None:
+def lower_average_pool(node: NodeContext) -> None:
     """DequantizeLinear -> AveragePool -> QuantizeLinear."""
-    site.result(_average(site, site.codes(0)))
+    node.result(_average(node, node.codes(0)))
 
 
-def _average(site: Site, source: Codes) -> Pending:
-    site.rules.need_onnxruntime("AVERAGE_POOL_2D")
-    fields, shape = _pool_fields(site, source)
+def _average(node: NodeContext, source: Codes) -> Pending:
+    node.rules.need_onnxruntime("AVERAGE_POOL_2D")
+    fields, shape = _pool_fields(node, source)
     known = source.known
-    include = bool(site.integer("count_include_pad", 0))
+    include = bool(node.integer("count_include_pad", 0))
 
     def emit(target: Target) -> None:
         to = target.quantization
-        site.net.layers.append(
+        node.net.layers.append(
             FloatAveragePool2D(
                 **fields,
                 inputs=(source.tensor,),
@@ -79,53 +74,52 @@ def _average(site: Site, source: Codes) -> Pending:
     return Pending(shape, emit, "an average pool")
 
 
-def _pool_fields(site: Site, source: Codes) -> tuple[dict[str, Any], tuple[int, int, int, int]]:
+def _pool_fields(node: NodeContext, source: Codes) -> tuple[dict[str, Any], tuple[int, int, int, int]]:
     """Fields that all windows share, and the output's shape."""
-    site.need(len(source.shape) == 4, f"its input has shape {list(source.shape)}", "2-D pooling: 4 dimensions")
-    site.need(site.integer("storage_order", 0) == 0, "its storage order is column major", "storage_order 0")
+    node.need(len(source.shape) == 4, f"its input has shape {list(source.shape)}", "2-D pooling: 4 dimensions")
+    node.need(node.integer("storage_order", 0) == 0, "its storage order is column major", "storage_order 0")
     n, c, h, w = source.shape
-    site.need("kernel_shape" in site.node.attributes, "it has no kernel_shape", "a kernel_shape")
-    kh, kw = site.ints("kernel_shape", (1, 1))
-    rows, columns = window(site, (h, w), (kh, kw))
-    site.need(rows.dilation == columns.dilation == 1, "its window is dilated", "dilations of 1")
-    site.need(
+    node.need("kernel_shape" in node.attributes, "it has no kernel_shape", "a kernel_shape")
+    kh, kw = node.ints("kernel_shape", (1, 1))
+    rows, columns = window(node, (h, w), (kh, kw))
+    node.need(rows.dilation == columns.dilation == 1, "its window is dilated", "dilations of 1")
+    node.need(
         rows.before < kh and columns.before < kw,
         f"its padding {(rows.before, columns.before)} covers whole windows",
         "less",
     )
     shape = n, c, rows.size, columns.size
     fields = {
-        "name": site.layer_name, "shapes": (source.stored,), "shape": (n, rows.size, columns.size, c),
+        "name": node.layer_name, "shapes": (source.stored,), "shape": (n, rows.size, columns.size, c),
         "kernel": (kh, kw), "stride": (rows.stride, columns.stride), "pad": (rows.before, columns.before),
     }  # fmt: skip
     return fields, shape
 
 
-def lower_qlinear_global_average_pool(site: Site) -> None:
+def lower_qlinear_global_average_pool(node: NodeContext) -> None:
     """X, s, z, s_y, z_y (com.microsoft)."""
-    _channels_first(site)
-    site.emit(_global_average(site, site.scaled(0, 1, 2)), site.quantization(3, 4))
+    _channels_first(node)
+    node.emit(_global_average(node, node.scaled(0, 1, 2)), node.quantization(3, 4))
 
 
-def lower_global_average_pool(site: Site) -> None:
+def lower_global_average_pool(node: NodeContext) -> None:
     """DequantizeLinear -> GlobalAveragePool -> QuantizeLinear."""
-    site.result(_global_average(site, site.codes(0)))
+    node.result(_global_average(node, node.codes(0)))
 
 
-def _channels_first(site: Site) -> None:
-    site.need(site.integer("channels_last", 0) == 0, "its channels are last", "channels_last 0")
+def _channels_first(node: NodeContext) -> None:
+    node.need(node.integer("channels_last", 0) == 0, "its channels are last", "channels_last 0")
 
 
-def _global_average(site: Site, source: Codes) -> Pending:
+def _global_average(node: NodeContext, source: Codes) -> Pending:
     """Integer sum, then one multiplier (MLAS qlgavgpool.cpp: ``s_in / (s_out * count)`` in float32)."""
-    site.need(len(source.shape) == 4, f"its input has shape {list(source.shape)}", "4 dimensions")
-    n, c, h, w = source.shape
-    known, scheme = source.known, site.rules.scheme("MEAN")
+    n, c, h, w = node.image(source)
+    known, scheme = source.known, node.rules.scheme("MEAN")
 
     def emit(target: Target) -> None:
-        site.net.layers.append(
+        node.net.layers.append(
             Mean(
-                name=site.layer_name,
+                name=node.layer_name,
                 inputs=(source.tensor,),
                 output=target.name,
                 shapes=(source.stored,),
@@ -143,8 +137,6 @@ def mean_requant(scheme: str, source: Quantization, target: Target, count: int) 
     """One float32 multiplier, or ``s_in / s_out`` encoded and divided by ``count`` (LiteRT reduce.h)."""
     to, shift = target.quantization, 0
     multiplier: Any = np.float32(source.scale) / (np.float32(to.scale) * np.float32(count))
-    if scheme != "float32_half_even":
-        significand, exponent = encode_multiplier(source.scale / to.scale)
-        folds = min(int(math.log2(count)), 32, 31 + exponent)
-        multiplier, shift = (significand << folds) // count, exponent - folds
+    if scheme_named(scheme).folding is Folding.DIVIDED:
+        multiplier, shift = divided_multiplier(source.scale / to.scale, count)
     return Requant(scheme, np.array([multiplier]), np.array([shift], np.int32), to.zero_point, target.low, target.high)

@@ -215,7 +215,7 @@ class _Reader:
         what = f"of operator {index} {names[code]}"
         return TfliteOperator(
             index=index,
-            name=names[code],
+            op=names[code],
             options=MappingProxyType(self._options(raw, names[code])),
             inputs=self.indices(raw.InputsLength(), raw.InputsAsNumpy(), f"the input list {what}"),
             outputs=self.indices(raw.OutputsLength(), raw.OutputsAsNumpy(), f"the output list {what}"),
@@ -241,7 +241,7 @@ class _Reader:
         if produced & known or len(produced) != len(model.inputs):
             raise self.fail("a graph input is a constant or stands twice")
         for operator in model.operators:
-            what = f"operator {operator.index} {operator.name}"
+            what = f"operator {operator.index} {operator.op}"
             inputs = self._checked(operator.inputs, model, what, least=-1)
             outputs = self._checked(operator.outputs, model, what, least=0)
             late = [model.tensors[i].name for i in inputs if i >= 0 and i not in known and i not in produced]

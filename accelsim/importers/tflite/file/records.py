@@ -44,10 +44,10 @@ class TfliteTensor:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TfliteOperator:
-    """One operator: ``name`` as the schema spells it, tensor indices (-1 where an optional input is absent)."""
+    """One operator: ``op`` as the schema spells it, tensor indices (-1 where an optional input is absent)."""
 
     index: int
-    name: str
+    op: str
     options: Mapping[str, Option]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]

@@ -8,10 +8,10 @@ from typing import Any, Literal
 import numpy as np
 
 from accelsim.graph import InterpolatedLut, Lut, Softmax
+from accelsim.importers.refusal import RefusalError
 from accelsim.importers.tflite import gemmlowp, tables
+from accelsim.importers.tflite.context import FORMATS, NodeContext, scale_of, zero_point_of
 from accelsim.importers.tflite.file.records import TfliteTensor
-from accelsim.importers.tflite.refusal import RefusalError
-from accelsim.importers.tflite.site import FORMATS, Site, scale_of, view, zero_point_of
 from accelsim.quant import encode_multiplier
 
 FUNCTIONS = {"LOGISTIC": tables.logistic, "TANH": tables.tanh}
@@ -25,60 +25,54 @@ DIFF_INTEGER_BITS = 5
 """Integer bits of the scaled difference in int8 SOFTMAX (LiteRT kernels/activations.cc)."""
 
 
-def lower_logistic_or_tanh(site: Site) -> Lut | InterpolatedLut:
+def lower_logistic_or_tanh(node: NodeContext) -> Lut | InterpolatedLut:
     """LOGISTIC and TANH: a full table for 8 bits, an interpolated one for 16."""
-    source = site.activation(0)
-    site.need(site.result().type == source.type, "its input and output differ in type", "one integer type")
-    site.output_shape_is(source.shape)
-    _check_output(site, OUTPUT[site.operator.name][source.type])
-    return _full_table(site, source) if source.type == "INT8" else _interpolated(site, source)
+    source = node.elementwise()
+    _check_output(node, OUTPUT[node.op][source.type])
+    return _full_table(node, source) if source.type == "INT8" else _interpolated(node, source)
 
 
-def _check_output(site: Site, expected: tuple[float, int]) -> None:
-    scale, zero = scale_of(site.output), zero_point_of(site.output)
+def _check_output(node: NodeContext, expected: tuple[float, int]) -> None:
+    scale, zero = scale_of(node.output), zero_point_of(node.output)
     fits = math.isclose(scale, expected[0], rel_tol=1e-3) and zero == expected[1]
-    site.need(
+    node.need(
         fits,
         f"its output has scale {scale:.6g} and zero point {zero}",
         f"scale {expected[0]:.6g} and zero point {expected[1]}",
     )
 
 
-def _full_table(site: Site, source: TfliteTensor) -> Lut:
-    if site.rules.is_micro:
-        table = tables.fixed_point_table(FIXED_POINT[site.operator.name], scale_of(source), zero_point_of(source))
+def _full_table(node: NodeContext, source: TfliteTensor) -> Lut:
+    if node.rules.is_micro:
+        table = tables.fixed_point_table(FIXED_POINT[node.op], scale_of(source), zero_point_of(source))
     else:
-        table = tables.int8_table(FUNCTIONS[site.operator.name], **_scales(site, source))
-    shape = view(source.shape)
-    return Lut(**site.names, shapes=(shape,), shape=shape, source_operator=site.operator.name, table=table)
+        table = tables.int8_table(FUNCTIONS[node.op], **_scales(node, source))
+    return Lut(**node.fields(source), source_operator=node.op, table=table)
 
 
-def _scales(site: Site, source: TfliteTensor) -> dict[str, Any]:
+def _scales(node: NodeContext, source: TfliteTensor) -> dict[str, Any]:
     return {
         "s_in": scale_of(source),
         "z_in": zero_point_of(source),
-        "s_out": scale_of(site.output),
-        "z_out": zero_point_of(site.output),
+        "s_out": scale_of(node.output),
+        "z_out": zero_point_of(node.output),
     }
 
 
-def _interpolated(site: Site, source: TfliteTensor) -> InterpolatedLut:
-    site.need(
-        not site.rules.has_optimized_kernels,
-        f"the 16-bit polynomial of arithmetic {site.rules.base!r} is not modelled",
+def _interpolated(node: NodeContext, source: TfliteTensor) -> InterpolatedLut:
+    node.need(
+        not node.rules.has_optimized_kernels,
+        f"the 16-bit polynomial of arithmetic {node.rules.base!r} is not modelled",
         "arithmetic tflite-micro or litert-reference",
     )
-    site.need(
+    node.need(
         zero_point_of(source) == 0, "its 16-bit input has a zero point other than 0", "symmetric 16-bit activations"
     )
-    name: Literal["logistic", "tanh"] = "logistic" if site.operator.name == "LOGISTIC" else "tanh"
+    name: Literal["logistic", "tanh"] = "logistic" if node.op == "LOGISTIC" else "tanh"
     multiplier, shift = _table_step(scale_of(source), largest_exponent=-12 if name == "logistic" else -11)
-    shape = view(source.shape)
     return InterpolatedLut(
-        **site.names,
-        shapes=(shape,),
-        shape=shape,
-        source_operator=site.operator.name,
+        **node.fields(source),
+        source_operator=node.op,
         function=name,
         table=tables.sigmoid_table(),
         multiplier=multiplier,
@@ -99,36 +93,33 @@ def _table_step(scale: float, *, largest_exponent: int) -> tuple[int, int]:
     return int(multiplier), shift
 
 
-def lower_hard_swish(site: Site) -> Lut:
+def lower_hard_swish(node: NodeContext) -> Lut:
     """HARD_SWISH on 8 bits: the runtime's 16-bit fixed-point result for each of the 256 codes."""
-    source = site.activation(0, ("INT8",))
-    site.result(("INT8",))
-    site.output_shape_is(source.shape)
-    site.need(
-        scale_of(source) / 128 <= scale_of(site.output),
+    source = node.activation(0, ("INT8",))
+    node.result(("INT8",))
+    node.output_shape_is(source.shape)
+    node.need(
+        scale_of(source) / 128 <= scale_of(node.output),
         "its output scale is below 1/128 of its input scale",
         "as TFLite requires",
     )
-    shape = view(source.shape)
-    table = tables.hard_swish_table(**_scales(site, source))
-    return Lut(**site.names, shapes=(shape,), shape=shape, source_operator="HARD_SWISH", table=table)
+    table = tables.hard_swish_table(**_scales(node, source))
+    return Lut(**node.fields(source), source_operator="HARD_SWISH", table=table)
 
 
-def lower_softmax(site: Site) -> Softmax:
+def lower_softmax(node: NodeContext) -> Softmax:
     """Softmax over the last axis; 8 bits in gemmlowp fixed point, 16 bits with two tables."""
-    source = site.activation(0)
-    site.need(site.result().type == source.type, "its input and output differ in type", "one integer type")
-    site.output_shape_is(source.shape)
-    site.need(
+    source = node.elementwise()
+    node.need(
         len(source.shape) > 0 and source.elements > 0, f"its input has shape {list(source.shape)}", "at least one class"
     )
-    beta = float(site.operator.options["beta"])
-    site.need(math.isfinite(beta) and beta > 0, f"its beta is {beta}", "a positive beta")
-    _check_output(site, (1 / 256, -128) if source.type == "INT8" else (1 / 32768, 0))
+    beta = node.real_option("beta")
+    node.need(math.isfinite(beta) and beta > 0, f"its beta is {beta}", "a positive beta")
+    _check_output(node, (1 / 256, -128) if source.type == "INT8" else (1 / 32768, 0))
     view_shape = (source.elements // source.shape[-1], source.shape[-1])
     fmt = FORMATS[source.type]
-    common = {**site.names, "shapes": (view_shape,), "shape": view_shape, "output_min": fmt.min, "output_max": fmt.max}
-    return _softmax8(source, beta, common) if source.type == "INT8" else _softmax16(site, beta, common)
+    common = {**node.names, "shapes": (view_shape,), "shape": view_shape, "output_min": fmt.min, "output_max": fmt.max}
+    return _softmax8(source, beta, common) if source.type == "INT8" else _softmax16(node, beta, common)
 
 
 def _softmax8(source: TfliteTensor, beta: float, common: dict[str, Any]) -> Softmax:
@@ -141,10 +132,10 @@ def _softmax8(source: TfliteTensor, beta: float, common: dict[str, Any]) -> Soft
     return Softmax(**common, multiplier=multiplier, left_shift=shift, diff_min=-radius)
 
 
-def _softmax16(site: Site, beta: float, common: dict[str, Any]) -> Softmax:
+def _softmax16(node: NodeContext, beta: float, common: dict[str, Any]) -> Softmax:
     """Differences scaled so that -65535 stands for -10 (LiteRT reference/softmax.h, SoftmaxInt16)."""
-    multiplier, shift = encode_multiplier(scale_of(site.input(0)) * beta / (10.0 / 65535.0))
-    real = np.float64 if site.rules.has_double_tables else np.float32
+    multiplier, shift = encode_multiplier(scale_of(node.input(0)) * beta / (10.0 / 65535.0))
+    real = np.float64 if node.rules.has_double_tables else np.float32
     return Softmax(
         **common,
         algorithm="int16_lut",

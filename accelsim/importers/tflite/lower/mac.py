@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import Conv2D, Dense, DepthwiseConv2D, MacGeometry, TransposeConv2D
+from accelsim.importers.refusal import RefusalError
+from accelsim.importers.tflite.context import FORMATS, NodeContext, scale_of, zero_point_of
 from accelsim.importers.tflite.file.records import TfliteTensor
-from accelsim.importers.tflite.refusal import RefusalError
-from accelsim.importers.tflite.site import FORMATS, Site, scale_of, zero_point_of
 from accelsim.importers.tflite.window import window
+from accelsim.importers.window import convolution, transposed
 from accelsim.numerics import INT8, INT32, INT64, IntFormat, Requantization
 from accelsim.quant import requantization_from_scales
 
@@ -22,87 +23,78 @@ BIAS_SCALE_TOLERANCE = 0.02
 WEIGHT_TYPES = ("INT8", "INT4")
 
 
-def lower_conv2d(site: Site) -> Conv2D:
+def lower_conv2d(node: NodeContext) -> Conv2D:
     """Filter (oc, kh, kw, ic/groups); groups are as many as the filter's channels divide the input's."""
-    image, kernel = site.activation(0), _weights(site, 1)
-    n, ih, iw, ic = _rank4(site, image)
-    oc, kh, kw, depth = _rank4(site, kernel)
+    image, kernel = node.activation(0), _weights(node, 1)
+    n, ih, iw, ic = _rank4(node, image)
+    oc, kh, kw, depth = _rank4(node, kernel)
     if depth == 0 or ic % depth or oc % (ic // depth):
         raise RefusalError(
             f"its filter has {depth} channels and {oc} outputs, its input {ic} channels", "channels that divide evenly"
         )
-    rows, columns, strides = window(site, (ih, iw), (kh, kw), _dilation(site))
-    geometry = MacGeometry(
-        n=n, ih=ih, iw=iw, ic=ic, oh=rows.size, ow=columns.size, oc=oc, kh=kh, kw=kw, stride_h=strides[0],
-        stride_w=strides[1], pad_top=rows.before, pad_left=columns.before, groups=ic // depth, **_dilation_fields(site),
-    )  # fmt: skip
-    site.output_shape_is(geometry.output_shape)
-    operands = _Operands(kernel, 0, site.optional(2), grouped=depth != ic)
-    return Conv2D(geometry=geometry, **_mac_fields(site, image, operands, _codes(kernel)))
+    axes = window(node, (ih, iw), (kh, kw))
+    geometry = convolution((n, ih, iw, ic), oc, (kh, kw), axes, ic // depth)
+    node.output_shape_is(geometry.output_shape)
+    operands = _Operands(kernel, 0, node.optional(2), grouped=depth != ic)
+    return Conv2D(geometry=geometry, **_mac_fields(node, image, operands, _codes(kernel)))
 
 
-def lower_depthwise_conv2d(site: Site) -> DepthwiseConv2D:
+def lower_depthwise_conv2d(node: NodeContext) -> DepthwiseConv2D:
     """Filter (1, kh, kw, oc); output channel ``c`` reads input channel ``c // multiplier``."""
-    image, kernel = site.activation(0), _weights(site, 1)
-    n, ih, iw, ic = _rank4(site, image)
-    one, kh, kw, oc = _rank4(site, kernel)
+    image, kernel = node.activation(0), _weights(node, 1)
+    n, ih, iw, ic = _rank4(node, image)
+    one, kh, kw, oc = _rank4(node, kernel)
     if one != 1 or ic == 0 or oc % ic:
         raise RefusalError(
             f"its filter is {list(kernel.shape)} over {ic} input channels",
             "(1, kh, kw, a multiple of the input channels)",
         )
-    rows, columns, strides = window(site, (ih, iw), (kh, kw), _dilation(site))
-    geometry = MacGeometry(
-        n=n, ih=ih, iw=iw, ic=ic, oh=rows.size, ow=columns.size, oc=oc, kh=kh, kw=kw, stride_h=strides[0],
-        stride_w=strides[1], pad_top=rows.before, pad_left=columns.before, groups=ic, **_dilation_fields(site),
-    )  # fmt: skip
-    site.output_shape_is(geometry.output_shape)
+    axes = window(node, (ih, iw), (kh, kw))
+    geometry = convolution((n, ih, iw, ic), oc, (kh, kw), axes, ic)
+    node.output_shape_is(geometry.output_shape)
     weights = np.ascontiguousarray(np.moveaxis(_codes(kernel), 3, 0)).reshape(oc, kh, kw, 1)
     return DepthwiseConv2D(
-        geometry=geometry, **_mac_fields(site, image, _Operands(kernel, 3, site.optional(2)), weights)
+        geometry=geometry, **_mac_fields(node, image, _Operands(kernel, 3, node.optional(2)), weights)
     )
 
 
-def lower_fully_connected(site: Site) -> Dense:
+def lower_fully_connected(node: NodeContext) -> Dense:
     """Weights (units, k); every row of k codes of the input gives one output row."""
-    image, kernel = site.activation(0), _weights(site, 1)
-    site.need(len(kernel.shape) == 2, f"its weights have shape {list(kernel.shape)}", "(units, inputs)")
-    site.need(site.option("weights_format") == 0, "its weights are shuffled", "the default weights format")
+    image, kernel = node.activation(0), _weights(node, 1)
+    node.need(len(kernel.shape) == 2, f"its weights have shape {list(kernel.shape)}", "(units, inputs)")
+    node.need(node.option("weights_format") == 0, "its weights are shuffled", "the default weights format")
     units, k = kernel.shape
-    site.need(k > 0 and image.elements % k == 0, f"{image.elements} input elements are no rows of {k}", "whole rows")
+    node.need(k > 0 and image.elements % k == 0, f"{image.elements} input elements are no rows of {k}", "whole rows")
     rows = image.elements // k
     geometry = MacGeometry(n=1, ih=rows, iw=1, ic=k, oh=rows, ow=1, oc=units)
-    site.need(
-        site.output.elements == rows * units,
-        f"its output {list(site.output.shape)} is not {rows} x {units} elements",
+    node.need(
+        node.output.elements == rows * units,
+        f"its output {list(node.output.shape)} is not {rows} x {units} elements",
         "a consistent file",
     )
     weights = _codes(kernel).reshape(units, 1, 1, k)
-    return Dense(geometry=geometry, **_mac_fields(site, image, _Operands(kernel, 0, site.optional(2)), weights))
+    return Dense(geometry=geometry, **_mac_fields(node, image, _Operands(kernel, 0, node.optional(2)), weights))
 
 
-def lower_transpose_conv(site: Site) -> TransposeConv2D:
+def lower_transpose_conv(node: NodeContext) -> TransposeConv2D:
     """Gather form of the scatter ``out[stride*y - pad + k] += x[y]*w[k]``: input rows spread apart, kernel flipped."""
-    kernel, image = _weights(site, 1), site.activation(2)
-    n, ih, iw, ic = _rank4(site, image)
-    oc, kh, kw, depth = _rank4(site, kernel)
-    site.need(depth == ic, f"its filter has {depth} channels, its input {ic}", "equal channels")
-    if site.input(0).is_constant:
-        site.output_shape_is(tuple(site.integers(0, "output sizes")))
-    out_n, oh, ow, out_c = _rank4(site, site.output)
-    rows, columns, strides = window(site, (oh, ow), (kh, kw))
-    site.need(
+    kernel, image = _weights(node, 1), node.activation(2)
+    n, ih, iw, ic = _rank4(node, image)
+    oc, kh, kw, depth = _rank4(node, kernel)
+    node.need(depth == ic, f"its filter has {depth} channels, its input {ic}", "equal channels")
+    if node.input(0).is_constant:
+        node.output_shape_is(tuple(node.integers(0, "output sizes")))
+    output = out_n, oh, ow, out_c = _rank4(node, node.output)
+    rows, columns = window(node, (oh, ow), (kh, kw))
+    node.need(
         (rows.size, columns.size, out_n, out_c) == (ih, iw, n, oc),
-        f"an output of {list(site.output.shape)} does not shrink to its input of {list(image.shape)} under its strides",
+        f"an output of {list(node.output.shape)} does not shrink to its input of {list(image.shape)} under its strides",
         "an output size that the forward convolution maps to the input",
     )
-    geometry = MacGeometry(
-        n=n, ih=ih, iw=iw, ic=ic, oh=oh, ow=ow, oc=oc, kh=kh, kw=kw, upsample_h=strides[0], upsample_w=strides[1],
-        pad_top=kh - 1 - rows.before, pad_left=kw - 1 - columns.before,
-    )  # fmt: skip
+    geometry = transposed((n, ih, iw, ic), output, (kh, kw), (rows, columns))
     weights = np.ascontiguousarray(_codes(kernel)[:, ::-1, ::-1, :])
     return TransposeConv2D(
-        geometry=geometry, **_mac_fields(site, image, _Operands(kernel, 0, site.optional(3)), weights)
+        geometry=geometry, **_mac_fields(node, image, _Operands(kernel, 0, node.optional(3)), weights)
     )
 
 
@@ -121,38 +113,36 @@ class _Operands:
         return self.weights.shape[self.channel_axis]
 
 
-def _mac_fields(site: Site, image: TfliteTensor, operands: _Operands, weights: NDArray[Any]) -> dict[str, Any]:
+def _mac_fields(node: NodeContext, image: TfliteTensor, operands: _Operands, weights: NDArray[Any]) -> dict[str, Any]:
     """The fields that all MAC layers share."""
     if image.type == "INT16":
-        site.need(
-            zero_point_of(image) == 0 and zero_point_of(site.output) == 0,
+        node.need(
+            zero_point_of(image) == 0 and zero_point_of(node.output) == 0,
             "16-bit activations have a zero point other than 0",
             "symmetric 16-bit activations",
         )
-    scales = _weight_scales(site, operands)
-    bias, bias_format = _bias(site, image, operands, scales)
-    wide = image.type == "INT16" and site.rules.sums_in_64_bits(site.operator.name, bias_format)
-    scheme = site.rules.mac_scheme(
-        site.operator.name, image.type, wide=wide, grouped=operands.grouped, channels=operands.channels
-    )
+    scales = _weight_scales(node, operands)
+    bias, bias_format = _bias(node, image, operands, scales)
+    wide = image.type == "INT16" and node.rules.sums_in_64_bits(node.op, bias_format)
+    scheme = node.rules.mac_scheme(node.op, image.type, wide=wide, grouped=operands.grouped, channels=operands.channels)
     return {
-        **site.names_of(image),
+        **node.names_of(image),
         "weights": weights,
         "weight_format": FORMATS[operands.weights.type],
         "bias": bias,
         "bias_format": bias_format or INT32,
         "input_zero_point": zero_point_of(image),
-        "requant": _requant(site, image, scales, scheme),
+        "requant": _requant(node, image, scales, scheme),
         "accumulator": INT64 if wide else INT32,
         "weight_scales": scales,
     }
 
 
-def _requant(site: Site, image: TfliteTensor, scales: NDArray[np.float32], scheme: str) -> Requantization:
-    output = site.result((image.type,))
-    low, high = site.clamp()
+def _requant(node: NodeContext, image: TfliteTensor, scales: NDArray[np.float32], scheme: str) -> Requantization:
+    output = node.result((image.type,))
+    low, high = node.clamp()
     s_in, s_out = scale_of(image), scale_of(output)
-    per_tensor_dense = site.operator.name == "FULLY_CONNECTED" and len(scales) == 1
+    per_tensor_dense = node.op == "FULLY_CONNECTED" and len(scales) == 1
     return requantization_from_scales(
         scheme,
         s_in=s_in,
@@ -161,15 +151,15 @@ def _requant(site: Site, image: TfliteTensor, scales: NDArray[np.float32], schem
         zero_point=zero_point_of(output),
         clamp_min=low,
         clamp_max=high,
-        real=site.rules.dense_ratio(s_in, float(scales[0]), s_out) if per_tensor_dense else None,
+        real=node.rules.dense_ratio(s_in, float(scales[0]), s_out) if per_tensor_dense else None,
     )
 
 
-def _weights(site: Site, position: int) -> TfliteTensor:
-    tensor = site.input(position)
+def _weights(node: NodeContext, position: int) -> TfliteTensor:
+    tensor = node.input(position)
     if tensor.data is None:
         raise RefusalError(f"its weights {tensor.name!r} are computed at run time", "constant weights")
-    return site.typed(tensor, WEIGHT_TYPES)
+    return node.typed(tensor, WEIGHT_TYPES)
 
 
 def _codes(weights: TfliteTensor) -> NDArray[np.int8]:
@@ -177,21 +167,21 @@ def _codes(weights: TfliteTensor) -> NDArray[np.int8]:
     return np.ascontiguousarray(weights.data, dtype=INT8.dtype)
 
 
-def _weight_scales(site: Site, operands: _Operands) -> NDArray[np.float32]:
+def _weight_scales(node: NodeContext, operands: _Operands) -> NDArray[np.float32]:
     """One scale, or one per output channel; RefusalError for other axes and for zero points other than 0."""
     weights = operands.weights
-    site.need(len(weights.scales) > 0, f"its weights {weights.name!r} have no scale", "quantized weights")
-    site.need(
+    node.need(len(weights.scales) > 0, f"its weights {weights.name!r} have no scale", "quantized weights")
+    node.need(
         not weights.zero_points.any(),
         f"its weights {weights.name!r} have zero points other than 0",
         "symmetric weights",
     )
-    site.need(
+    node.need(
         bool(np.isfinite(weights.scales).all() and (weights.scales > 0).all()),
         f"its weights {weights.name!r} have scales that are not positive",
         "positive finite scales",
     )
-    site.need(
+    node.need(
         len(weights.scales) == 1 or weights.quantized_dimension == operands.channel_axis,
         f"its weights {weights.name!r} are quantized along axis {weights.quantized_dimension}",
         f"per-tensor scales, or one per output channel (axis {operands.channel_axis})",
@@ -200,7 +190,7 @@ def _weight_scales(site: Site, operands: _Operands) -> NDArray[np.float32]:
 
 
 def _bias(
-    site: Site, image: TfliteTensor, operands: _Operands, scales: NDArray[np.float32]
+    node: NodeContext, image: TfliteTensor, operands: _Operands, scales: NDArray[np.float32]
 ) -> tuple[NDArray[np.int64] | None, IntFormat | None]:
     """The bias as int64 and its format in the file; (None, None) where it is absent."""
     bias = operands.bias
@@ -209,48 +199,40 @@ def _bias(
     types = ("INT32",) if image.type == "INT8" else ("INT32", "INT64")
     if bias.data is None:
         raise RefusalError(f"its bias {bias.name!r} is computed at run time", "a constant bias")
-    site.typed(bias, types)
+    node.typed(bias, types)
     if image.type == "INT16" and bias.type == "INT32":
-        declared = int(site.operator.options.get("quantized_bias_type", 0))
-        site.need(
-            site.rules.takes_int32_bias(site.operator.name, declared),
-            f"its bias {bias.name!r} is INT32, which {site.rules.base} cannot add to 16x8 sums here",
+        declared = int(node.record.options.get("quantized_bias_type", 0))
+        node.need(
+            node.rules.takes_int32_bias(node.op, declared),
+            f"its bias {bias.name!r} is INT32, which {node.rules.base} cannot add to 16x8 sums here",
             "an INT64 bias",
         )
-    site.need(
+    node.need(
         bias.elements == operands.channels,
         f"its bias has {bias.elements} entries for {operands.channels} output channels",
         "one per channel",
     )
-    _check_bias_scale(site, scale_of(image), scales, bias)
+    _check_bias_scale(node, scale_of(image), scales, bias)
     return bias.data.reshape(-1).astype(np.int64), FORMATS[bias.type]
 
 
-def _check_bias_scale(site: Site, s_in: float, scales: NDArray[np.float32], bias: TfliteTensor) -> None:
+def _check_bias_scale(node: NodeContext, s_in: float, scales: NDArray[np.float32], bias: TfliteTensor) -> None:
     if len(bias.scales) not in (1, len(scales)):
         return
-    off = np.abs(s_in * scales.astype(np.float64) - bias.scales.astype(np.float64)) / scale_of(site.output)
+    off = np.abs(s_in * scales.astype(np.float64) - bias.scales.astype(np.float64)) / scale_of(node.output)
     worst = float(off.max(initial=0.0))
-    site.need(
+    node.need(
         math.isfinite(worst) and worst <= BIAS_SCALE_TOLERANCE,
         f"the scale of its bias {bias.name!r} is {worst:.3g} output steps away from s_in * s_w",
         f"at most {BIAS_SCALE_TOLERANCE}, as TFLite requires",
     )
 
 
-def _rank4(site: Site, tensor: TfliteTensor) -> tuple[int, int, int, int]:
-    site.need(
+def _rank4(node: NodeContext, tensor: TfliteTensor) -> tuple[int, int, int, int]:
+    node.need(
         len(tensor.shape) == 4 and min(tensor.shape) > 0,
         f"tensor {tensor.name!r} has shape {list(tensor.shape)}",
         "4 dimensions, none 0",
     )
     n, h, w, c = tensor.shape
     return n, h, w, c
-
-
-def _dilation(site: Site) -> tuple[int, int]:
-    return site.option("dilation_h"), site.option("dilation_w")
-
-
-def _dilation_fields(site: Site) -> dict[str, int]:
-    return {"dilation_h": site.option("dilation_h"), "dilation_w": site.option("dilation_w")}

@@ -6,32 +6,32 @@ from dataclasses import replace
 
 import numpy as np
 
-from accelsim.graph import MatMul, Transpose
-from accelsim.importers.matmul import ACCEPTED, Shape, keeps_order, product_of
+from accelsim.graph import MatMul
+from accelsim.importers.matmul import ACCEPTED, Shape, keeps_order, product_of, transposition
+from accelsim.importers.refusal import RefusalError
+from accelsim.importers.tflite.context import FORMATS, Made, NodeContext, scale_of, zero_point_of
 from accelsim.importers.tflite.file.records import TfliteTensor
-from accelsim.importers.tflite.refusal import RefusalError
-from accelsim.importers.tflite.site import FORMATS, Made, Site, scale_of, zero_point_of
 from accelsim.numerics import INT32, INT64, Requantization
 from accelsim.quant import requantization_from_scales
 
 
-def lower_batch_matmul(site: Site) -> Made:
+def lower_batch_matmul(node: NodeContext) -> Made:
     """``adj_x`` and ``adj_y`` exchange the last two axes of an operand (LiteRT batch_matmul.cc)."""
-    left, right, output = site.operand(0), site.operand(1), site.output
-    site.result((left.type,))
-    site.need(left.type == right.type, f"its operands are {left.type} and {right.type}", "operands of one type")
-    turned = bool(site.option("adj_x")), bool(site.option("adj_y"))
+    left, right, output = node.operand(0), node.operand(1), node.output
+    node.result((left.type,))
+    node.need(left.type == right.type, f"its operands are {left.type} and {right.type}", "operands of one type")
+    turned = bool(node.option("adj_x")), bool(node.option("adj_y"))
     product = product_of(left.shape, right.shape, turned=turned)
     if product is None:
         raise RefusalError(f"it multiplies {list(left.shape)} with {list(right.shape)}, adjoint {turned}", ACCEPTED)
-    site.output_shape_is(product.shape)
+    node.output_shape_is(product.shape)
     made = Made()
-    made, left_name = _ordered(site, made, left, product.left, "left")
-    made, right_name = _ordered(site, made, right, product.right, "right")
+    made, left_name = _ordered(node, made, left, product.left, "left")
+    made, right_name = _ordered(node, made, right, product.right, "right")
     moved = not keeps_order(output.shape, product.output)
-    result = site.fresh("output") if moved else output.name
+    result = node.fresh("output") if moved else output.name
     layer = MatMul(
-        name=site.layer_name,
+        name=node.layer_name,
         inputs=(left_name, right_name),
         output=result,
         geometry=product.geometry,
@@ -39,58 +39,53 @@ def lower_batch_matmul(site: Site) -> Made:
         weight_format=FORMATS[right.type],
         input_zero_point=zero_point_of(left),
         right_zero_point=zero_point_of(right),
-        requant=_requant(site, left, right),
+        requant=_requant(node, left, right),
         accumulator=INT64 if left.type == "INT16" else INT32,
     )
     made = made.then(layer)
-    return _restored(site, made, result, product.output) if moved else made
+    return _restored(node, made, result, product.output) if moved else made
 
 
-def _requant(site: Site, left: TfliteTensor, right: TfliteTensor) -> Requantization:
+def _requant(node: NodeContext, left: TfliteTensor, right: TfliteTensor) -> Requantization:
     """One multiplier; 16-bit operands are symmetric and summed in 64 bits (LiteRT reference batch_matmul.h)."""
-    output, zero = site.output, zero_point_of(right)
+    output, zero = node.output, zero_point_of(right)
     wide = left.type == "INT16"
     if wide:
-        site.need(
+        node.need(
             zero == zero_point_of(left) == zero_point_of(output) == 0,
             "16-bit activations have a zero point other than 0",
             "symmetric 16-bit activations",
         )
     scales, fmt = (scale_of(left), scale_of(right), scale_of(output)), FORMATS[output.type]
     return requantization_from_scales(
-        site.rules.product_scheme(left.type, wide=wide, right_zero_point=zero),
+        node.rules.product_scheme(left.type, wide=wide, right_zero_point=zero),
         s_in=scales[0],
         s_w=scales[1],
         s_out=scales[2],
         zero_point=zero_point_of(output),
         clamp_min=fmt.min,
         clamp_max=fmt.max,
-        real=site.rules.dense_ratio(*scales),
+        real=node.rules.dense_ratio(*scales),
     )
 
 
-def _ordered(site: Site, made: Made, operand: TfliteTensor, order: Shape, part: str) -> tuple[Made, str]:
+def _ordered(node: NodeContext, made: Made, operand: TfliteTensor, order: Shape, part: str) -> tuple[Made, str]:
     """``operand`` with axis ``order[i]`` as axis ``i``: the same tensor, another constant, or a Transpose's output."""
     if keeps_order(operand.shape, order):
         return made, operand.name
-    name = site.fresh(part)
+    name = node.fresh(part)
     shape = tuple(operand.shape[axis] for axis in order)
     moved = replace(operand, name=name, shape=shape)
     if operand.data is not None:
         return made.holding(replace(moved, data=np.ascontiguousarray(operand.data.transpose(order)))), name
-    layer = Transpose(
-        name=f"{site.layer_name} {part}", inputs=(operand.name,), output=name, shapes=(operand.shape,), shape=shape,
-        permutation=order,
-    )  # fmt: skip
+    layer = transposition(f"{node.layer_name} {part}", operand.name, name, operand.shape, order)
     return made.holding(moved).then(layer), name
 
 
-def _restored(site: Site, made: Made, result: str, order: Shape) -> Made:
+def _restored(node: NodeContext, made: Made, result: str, order: Shape) -> Made:
     """The output, from ``result`` whose axis ``i`` is its axis ``order[i]``."""
-    output = site.output
+    output = node.output
     shape = tuple(output.shape[axis] for axis in order)
-    back = Transpose(
-        name=f"{site.layer_name} output", inputs=(result,), output=output.name, shapes=(shape,), shape=output.shape,
-        permutation=tuple(order.index(axis) for axis in range(len(order))),
-    )  # fmt: skip
-    return made.holding(replace(output, name=result, shape=shape)).then(back)
+    back = tuple(order.index(axis) for axis in range(len(order)))
+    layer = transposition(f"{node.layer_name} output", result, output.name, shape, back)
+    return made.holding(replace(output, name=result, shape=shape)).then(layer)

@@ -6,30 +6,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import ResizeNearest
-from accelsim.importers.tflite.site import Site
+from accelsim.importers.tflite.context import ACTIVATION_TYPES, NodeContext
 
 FRACTION_BITS = 16
 
 
-def lower_resize_nearest_neighbor(site: Site) -> ResizeNearest:
+def lower_resize_nearest_neighbor(node: NodeContext) -> ResizeNearest:
     """Rows and columns of input 1, a constant."""
-    source = site.activation(0)
-    site.result((source.type,))
-    site.same_quantization(source)
-    size = site.integers(1, "size")
+    source = node.moved(ACTIVATION_TYPES)
+    size = node.integers(1, "size")
     fine = len(source.shape) == 4 and len(size) == 2 and min(*source.shape, *size) > 0
-    site.need(fine, f"it resizes shape {list(source.shape)} to {size}", "an image and two sizes of at least 1")
-    site.output_shape_is((source.shape[0], *size, source.shape[3]))
-    align, half = (bool(site.option(name)) for name in ("align_corners", "half_pixel_centers"))
-    site.need(not (align and half), "it aligns corners and centres pixels", "one of the two")
-    fixed = site.rules.has_optimized_kernels and source.type == "INT8" and not (align or half)
+    node.need(fine, f"it resizes shape {list(source.shape)} to {size}", "an image and two sizes of at least 1")
+    node.output_shape_is((source.shape[0], *size, source.shape[3]))
+    align, half = (bool(node.option(name)) for name in ("align_corners", "half_pixel_centers"))
+    node.need(not (align and half), "it aligns corners and centres pixels", "one of the two")
+    fixed = node.rules.has_optimized_kernels and source.type == "INT8" and not (align or half)
     rows, columns = (
         _fixed_index(source.shape[i + 1], size[i])
         if fixed
         else _index(source.shape[i + 1], size[i], align=align, half=half)
         for i in (0, 1)
     )
-    return ResizeNearest(**site.names, shapes=(source.shape,), shape=site.output.shape, rows=rows, columns=columns)
+    return ResizeNearest(**node.fields(source), rows=rows, columns=columns)
 
 
 def _index(size: int, out: int, *, align: bool, half: bool) -> NDArray[np.int64]:

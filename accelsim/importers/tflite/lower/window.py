@@ -9,72 +9,76 @@ from typing import Any
 import numpy as np
 
 from accelsim.graph import AveragePool2D, MaxPool2D, Mean
+from accelsim.importers.tflite.context import (
+    ACTIVATION_TYPES,
+    FORMATS,
+    NodeContext,
+    round_half_away,
+    scale_of,
+    view,
+    zero_point_of,
+)
 from accelsim.importers.tflite.file.records import TfliteTensor
-from accelsim.importers.tflite.site import FORMATS, Site, round_half_away, scale_of, view, zero_point_of
 from accelsim.importers.tflite.window import window
-from accelsim.numerics import Requant
-from accelsim.quant import encode_multiplier
+from accelsim.numerics import Folding, Requant, scheme_named
+from accelsim.quant import divided_multiplier, encode_multiplier
 
 LARGEST_CENTRED_SUM = 510
 """Twice the largest |code - zero point| of 8 bits: a tie needs a denominator no larger than this times the count."""
 
 
-def lower_average_pool(site: Site) -> AveragePool2D:
+def lower_average_pool(node: NodeContext) -> AveragePool2D:
     """Mean of raw codes, half away from zero; input and output share scale and zero point."""
-    return AveragePool2D(**_pool_fields(site))
+    return AveragePool2D(**_pool_fields(node))
 
 
-def lower_max_pool(site: Site) -> MaxPool2D:
+def lower_max_pool(node: NodeContext) -> MaxPool2D:
     """Maximum of codes; input and output share scale and zero point."""
-    return MaxPool2D(**_pool_fields(site))
+    return MaxPool2D(**_pool_fields(node))
 
 
-def _pool_fields(site: Site) -> dict[str, Any]:
-    source = site.activation(0)
-    site.result((source.type,))
-    site.same_quantization(source)
-    site.need(
+def _pool_fields(node: NodeContext) -> dict[str, Any]:
+    source = node.moved(ACTIVATION_TYPES)
+    node.need(
         len(source.shape) == 4 and min(source.shape) > 0,
         f"its input has shape {list(source.shape)}",
         "4 dimensions, none 0",
     )
     n, h, w, c = source.shape
-    kernel = site.option("filter_h"), site.option("filter_w")
-    rows, columns, strides = window(site, (h, w), kernel)
-    low, high = site.clamp()
-    site.output_shape_is((n, rows.size, columns.size, c))
+    kernel = node.option("filter_h"), node.option("filter_w")
+    rows, columns = window(node, (h, w), kernel)
+    low, high = node.clamp()
+    node.output_shape_is((n, rows.size, columns.size, c))
     return {
-        **site.names,
-        "shapes": (source.shape,),
-        "shape": site.output.shape,
+        **node.fields(source),
         "kernel": kernel,
-        "stride": strides,
+        "stride": (rows.stride, columns.stride),
         "pad": (rows.before, columns.before),
         "clamp_min": low,
         "clamp_max": high,
     }
 
 
-def lower_mean(site: Site) -> Mean:
+def lower_mean(node: NodeContext) -> Mean:
     """Sum over axes; ``1/count`` is folded into the multiplier (LiteRT reference/reduce.h, QuantizedMeanOrSum)."""
-    source = site.activation(0)
-    site.result((source.type,))
-    axes = _axes(site, source)
+    source = node.activation(0)
+    node.result((source.type,))
+    axes = _axes(node, source)
     shape = tuple(1 if axis in axes else size for axis, size in enumerate(source.shape))
     dropped = tuple(size for axis, size in enumerate(source.shape) if axis not in axes)
-    site.output_shape_is(shape if site.option("keep_dims") else dropped)
+    node.output_shape_is(shape if node.option("keep_dims") else dropped)
     count = math.prod(source.shape[axis] for axis in axes)
-    zero, requant = _mean_rule(site, axes, count)
+    zero, requant = _mean_rule(node, axes, count)
     return Mean(
-        **site.names, shapes=(view(source.shape),), shape=shape, axes=axes, input_zero_point=zero, requant=requant
+        **node.names, shapes=(view(source.shape),), shape=shape, axes=axes, input_zero_point=zero, requant=requant
     )
 
 
-def _axes(site: Site, source: TfliteTensor) -> tuple[int, ...]:
+def _axes(node: NodeContext, source: TfliteTensor) -> tuple[int, ...]:
     """The axes, from 0 up, each once."""
-    rank, given = len(source.shape), site.integers(1, "axes")
+    rank, given = len(source.shape), node.integers(1, "axes")
     axes = tuple(sorted({axis + rank if axis < 0 else axis for axis in given}))
-    site.need(
+    node.need(
         bool(axes) and all(0 <= axis < rank for axis in axes) and source.elements > 0,
         f"its axes are {given} for shape {list(source.shape)}",
         "axes of an input that is not empty",
@@ -82,53 +86,52 @@ def _axes(site: Site, source: TfliteTensor) -> tuple[int, ...]:
     return axes
 
 
-def _mean_rule(site: Site, axes: tuple[int, ...], count: int) -> tuple[int, Requant]:
+def _mean_rule(node: NodeContext, axes: tuple[int, ...], count: int) -> tuple[int, Requant]:
     """The input zero point that the layer subtracts, and its Requant."""
-    source = site.input(0)
-    over_image = len(source.shape) == 4 and axes == (1, 2) and bool(site.option("keep_dims"))
-    if over_image and site.rules.has_image_mean(source.type):
-        return 0, _image_mean(site, count)
-    scheme = site.rules.scheme("MEAN", source.type)
-    if scheme == "float32_half_even":
-        return zero_point_of(source), _float_mean(site, count, scheme)
-    return zero_point_of(source), _folded_mean(site, count, scheme)
+    source = node.input(0)
+    over_image = len(source.shape) == 4 and axes == (1, 2) and bool(node.option("keep_dims"))
+    if over_image and node.rules.has_image_mean(source.type):
+        return 0, _image_mean(node, count)
+    scheme = node.rules.scheme("MEAN", source.type)
+    if scheme_named(scheme).folding is Folding.FLOAT32:
+        return zero_point_of(source), _float_mean(node, count, scheme)
+    return zero_point_of(source), _folded_mean(node, count, scheme)
 
 
-def _mean_requant(site: Site, scheme: str, multiplier: Any, shift: int, zero_point: int) -> Requant:
-    fmt = FORMATS[site.output.type]
+def _mean_requant(node: NodeContext, scheme: str, multiplier: Any, shift: int, zero_point: int) -> Requant:
+    fmt = FORMATS[node.output.type]
     return Requant(scheme, np.array([multiplier]), np.array([shift], np.int32), zero_point, fmt.min, fmt.max)
 
 
-def _folded_mean(site: Site, count: int, scheme: str) -> Requant:
+def _folded_mean(node: NodeContext, count: int, scheme: str) -> Requant:
     """``s_in / s_out`` encoded first, then divided by ``count``, truncating."""
-    multiplier, exponent = encode_multiplier(scale_of(site.input(0)) / scale_of(site.output))
-    folds = min(count.bit_length() - 1, 32, 31 + exponent)
-    return _mean_requant(site, scheme, (multiplier << folds) // count, exponent - folds, zero_point_of(site.output))
+    encoded = divided_multiplier(scale_of(node.input(0)) / scale_of(node.output), count)
+    return _mean_requant(node, scheme, *encoded, zero_point_of(node.output))
 
 
-def _image_mean(site: Site, count: int) -> Requant:
+def _image_mean(node: NodeContext, count: int) -> Requant:
     """LiteRT's own kernel for (1, 2): raw codes times ``s_in / (count * s_out)``, the zero points in one rounded term.
 
     Source: LiteRT optimized/integer_ops/mean.h; every operation in float32.
     """
-    s_in, s_out = np.float32(scale_of(site.input(0))), np.float32(scale_of(site.output))
-    offset = round_half_away(float(np.float32(zero_point_of(site.input(0))) * s_in / s_out))
+    s_in, s_out = np.float32(scale_of(node.input(0))), np.float32(scale_of(node.output))
+    offset = round_half_away(float(np.float32(zero_point_of(node.input(0))) * s_in / s_out))
     multiplier, exponent = encode_multiplier(float(s_in / (np.float32(count) * s_out)))
-    scheme = site.rules.image_mean_scheme(site.input(0).shape[3])
-    return _mean_requant(site, scheme, multiplier, exponent, zero_point_of(site.output) - offset)
+    scheme = node.rules.image_mean_scheme(node.input(0).shape[3])
+    return _mean_requant(node, scheme, multiplier, exponent, zero_point_of(node.output) - offset)
 
 
-def _float_mean(site: Site, count: int, scheme: str) -> Requant:
+def _float_mean(node: NodeContext, count: int, scheme: str) -> Requant:
     """``(s_in / s_out) * (1 / count)`` in float32 (XNNPACK)."""
-    s_in, s_out = np.float32(scale_of(site.input(0))), np.float32(scale_of(site.output))
-    if site.rules.is_xnnpack:
+    s_in, s_out = np.float32(scale_of(node.input(0))), np.float32(scale_of(node.output))
+    if node.rules.is_xnnpack:
         # What XNNPACK does with exact ties was not found out; most ratios of scales cannot produce one.
         denominator = (Fraction(float(s_in)) / Fraction(float(s_out))).denominator
-        site.need(
+        node.need(
             denominator > LARGEST_CENTRED_SUM * count,
             "its scales have a simple ratio, so that means can lie half-way between two codes",
             "other scales, or another arithmetic than litert-xnnpack",
         )
     return _mean_requant(
-        site, scheme, s_in / s_out * (np.float32(1) / np.float32(count)), 0, zero_point_of(site.output)
+        node, scheme, s_in / s_out * (np.float32(1) / np.float32(count)), 0, zero_point_of(node.output)
     )

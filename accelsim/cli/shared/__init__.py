@@ -1,0 +1,1 @@
+"""What commands share: the group, options, inputs, output files, the console."""

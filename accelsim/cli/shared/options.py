@@ -1,0 +1,81 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from accelsim.errors import ConfigError
+
+if TYPE_CHECKING:
+    from accelsim.arch import Arch
+
+
+set_option = click.option(
+    "--set",
+    "edits",
+    multiple=True,
+    metavar="PATH=VALUE",
+    help="Edit the machine by dotted path, e.g. array.rows=32; repeatable.",
+)
+arithmetic_option = click.option(
+    "--arithmetic",
+    metavar="NAME",
+    help="Per-operator rules of a runtime or chip; default: the machine's, without one the file's own.",
+)
+mapping_option = click.option(
+    "--mapping",
+    metavar="HOW",
+    default="greedy",
+    show_default=True,
+    help="Who cuts layers into tiles: greedy, a search for cycles, energy or edp, or a YAML file (see: accelsim map).",
+)
+_arch_option = click.option(
+    "--arch", "machine", required=True, metavar="ARCH", help="A preset (see: accelsim archs) or a YAML file."
+)
+
+
+def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--arch ARCH`` and the edits of it."""
+    return _arch_option(set_option(command))
+
+
+def parse_edits(edits: Sequence[str]) -> dict[str, str]:
+    """``path=value`` texts as a dictionary; ConfigError where there is no ``=``, no path, or a path twice."""
+    parsed: dict[str, str] = {}
+    for edit in edits:
+        path, equals, value = edit.partition("=")
+        path = path.strip()
+        if not (equals and path):
+            raise ConfigError(f"--set {edit!r}: expected PATH=VALUE, for example --set array.rows=32")
+        if path in parsed:
+            raise ConfigError(f"--set {path}: given twice ({parsed[path]!r} and {value!r}); give it once")
+        parsed[path] = value
+    return parsed
+
+
+def arch_of(machine: str, edits: Sequence[str], arithmetic: str | None = None) -> Arch:
+    """The machine called ``machine``, edited, with the rules of ``arithmetic`` where one is given."""
+    from accelsim.arch import load_arch
+
+    arch = load_arch(machine, edits=parse_edits(edits))
+    return arch if arithmetic is None else arch.with_({"arithmetic": arithmetic})
+
+
+class InputCount(click.ParamType[int | None]):
+    """A number of inputs, or ``all`` (None)."""
+
+    name = "N|all"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        if value is None or value == "all":
+            return None
+        try:
+            number = int(value)
+        except ValueError:
+            number = -1
+        if number < 0:
+            self.fail(f"{value!r} is neither a number of inputs, 0 or more, nor 'all'", param, ctx)
+        return number

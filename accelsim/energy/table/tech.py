@@ -1,0 +1,106 @@
+"""The table of a machine: the one it names, for its DRAM, node and voltage."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+from accelsim.arch import Arch
+from accelsim.energy.table.components import OFF_CHIP
+from accelsim.energy.table.entries import EnergyEntry, EnergyTable
+from accelsim.energy.table.read import load_table
+from accelsim.energy.table.scaling import clock_scale, scale_of
+from accelsim.errors import ConfigError
+
+DRAM_TABLE = "dram_standards"
+
+
+def table_of(arch: Arch) -> EnergyTable:
+    """The energy table of ``arch``, scaled to ``tech.node_nm`` and ``tech.voltage_v`` and with the DRAM of ``tech.dram``.
+
+    ConfigError where the table states no node or voltage to scale from, or the DRAM is not known.
+    """
+    tech = arch.tech
+    return _table(load_table(tech.energy_table), tech.node_nm, tech.voltage_v, tech.dram)
+
+
+@lru_cache(maxsize=64)
+def _table(table: EnergyTable, node_nm: float | None, voltage_v: float | None, dram: str | None) -> EnergyTable:
+    if dram is not None:
+        table = _with_dram(table, dram)
+    if node_nm is None and voltage_v is None:
+        return table
+    return _scaled(table, node_nm, voltage_v)
+
+
+def _with_dram(table: EnergyTable, standard: str) -> EnergyTable:
+    lender = load_table(DRAM_TABLE)
+    known = sorted({entry.component for entry in lender.entries})
+    if standard not in known:
+        raise ConfigError(
+            f"tech.dram: no DRAM {standard!r}; expected one of {', '.join(known)}, or null for the table's own"
+        )
+    text = f"from {lender.name} v{lender.version}, {standard}, as tech.dram asks"
+    lent = [replace(e, component="dram", fill=text) for e in lender.entries if e.component == standard]
+    return replace(table, entries=(*(e for e in table.entries if e.component != "dram"), *lent))
+
+
+def _scaled(table: EnergyTable, node_nm: float | None, voltage_v: float | None) -> EnergyTable:
+    from_node, from_voltage = table.node_nm, table.voltage_v
+    if from_node is None or from_voltage is None:
+        field, unknown = ("node_nm", "node") if from_node is None else ("voltage_v", "voltage")
+        raise ConfigError(
+            f"tech.{field}: energy table {table.name!r} states no {unknown}, so it cannot be scaled; use another table, or null"
+        )
+    to_node, to_voltage = node_nm or from_node, voltage_v or from_voltage
+
+    def factor(entry: EnergyEntry) -> float:
+        if entry.component in OFF_CHIP:
+            return 1.0
+        return scale_of(entry, node_from=from_node, voltage_from=from_voltage, node_to=to_node, voltage_to=to_voltage)
+
+    if table.alpha is not None and table.threshold_v is not None:
+        clock_scale(
+            alpha=table.alpha, threshold_v=table.threshold_v, voltage_from=from_voltage, voltage_to=to_voltage
+        )  # refuses a voltage below the threshold
+    entries = tuple(
+        e if e.component in OFF_CHIP else replace(e, node_nm=to_node, voltage_v=to_voltage)
+        for e in table.scaled(factor).entries
+    )
+    return replace(table, entries=entries, node_nm=to_node, voltage_v=to_voltage)
+
+
+def technology_notes(arch: Arch) -> tuple[str, ...]:
+    """What was assumed to get the machine's table from the one it names: fills, scaling, attainable clock, missing ranges."""
+    table, origin = table_of(arch), load_table(arch.tech.energy_table)
+    notes = [f"filled {text}" for text in _grouped(table)]
+    if (table.node_nm, table.voltage_v) != (origin.node_nm, origin.voltage_v):
+        notes.append(_scaling_note(table, origin))
+    unsure = sorted(entry.key for entry in table.entries if entry.low is None and entry.action != "area")
+    if unsure:
+        notes.append(f"taken as exact, since the source gives no range: {', '.join(unsure)}")
+    return (*notes, *table.notes)
+
+
+def _grouped(table: EnergyTable) -> list[str]:
+    """One sentence per lender and rule, with the components that it fills."""
+    by_text: dict[str, list[str]] = {}
+    for entry in table.entries:
+        if entry.fill:
+            by_text.setdefault(entry.fill, []).append(entry.component)
+    return [f"{', '.join(dict.fromkeys(components))} {text}" for text, components in by_text.items()]
+
+
+def _scaling_note(table: EnergyTable, origin: EnergyTable) -> str:
+    text = (
+        f"scaled from {origin.node_nm:g} nm {origin.voltage_v:g} V to {table.node_nm:g} nm {table.voltage_v:g} V: energy by "
+        "Stillmaker & Baas' node factor and V^2, leakage by V, DRAM not"
+    )
+    if origin.alpha is None or origin.threshold_v is None or table.voltage_v == origin.voltage_v:
+        return text
+    assert origin.voltage_v is not None
+    assert table.voltage_v is not None
+    factor = clock_scale(
+        alpha=origin.alpha, threshold_v=origin.threshold_v, voltage_from=origin.voltage_v, voltage_to=table.voltage_v
+    )
+    return f"{text}; attainable clock x{factor:.2f} (alpha-power law), clock_hz is not changed"

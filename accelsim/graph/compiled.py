@@ -1,0 +1,26 @@
+"""The window rule of :class:`accelsim.graph.Axis` for compiled code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from accelsim.numba_cache import njit
+
+
+@njit
+def input_row(out: int, tap: int, stride: int, dilation: int, pad: int, upsample: int, size: int) -> int:
+    """Input row under output row ``out`` and kernel row ``tap``; -1 on padding and on inserted zeros."""
+    spread = out * stride - pad + tap * dilation
+    if spread < 0 or spread % upsample != 0:
+        return -1
+    row = spread // upsample
+    return row if row < size else -1
+
+
+@njit
+def rows_under(axis: Any, out_lo: int, out_hi: int, tap_lo: int, tap_hi: int) -> tuple[int, int]:
+    """First input, and last + 1, under outputs and taps ``lo`` to ``hi - 1`` of an :class:`accelsim.graph.Axis`."""
+    first = out_lo * axis.stride - axis.pad + tap_lo * axis.dilation
+    last = (out_hi - 1) * axis.stride - axis.pad + (tap_hi - 1) * axis.dilation
+    lo = min(max(-(-first // axis.upsample), 0), axis.size)
+    return lo, max(min(last // axis.upsample + 1, axis.size), lo)

@@ -1,0 +1,90 @@
+"""What a part holds and takes, one function per question.
+
+Each is arithmetic alone, so that one text serves all callers: Python's integers and numpy's arrays here, scalars in compiled loops
+(:mod:`accelsim.hardware.compiled` compiles these very functions). For that none calls another, and a condition is on a part only.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from accelsim.hardware.parts import Dma, Im2col, Loops, Operands, PerMemory, Unit
+
+
+class Footprint(NamedTuple):
+    """What one tile of a MAC layer takes: bytes of ``weights``, of ``inputs`` as they are fetched once each and as they are
+    ``held``, words of ``sums``, bytes of ``outputs``."""
+
+    weights: Any
+    inputs: Any
+    held: Any
+    sums: Any
+    outputs: Any
+
+
+def ceil_div(a: Any, b: Any) -> Any:
+    """Quotient rounded up, for non-negative numbers."""
+    return -(-a // b)
+
+
+def packed_bytes(elements: Any, bits: Any) -> Any:
+    """Bytes of ``elements`` packed at ``bits`` each."""
+    return -(-(elements * bits) // 8)
+
+
+def footprint(operands: Operands, im2col: Im2col, tile: Loops, area: Any) -> Footprint:
+    """Of a tile that sees ``area`` input pixels of all its images.
+
+    Where windows are unrolled the activation memory holds their matrix, pixels x reduction, instead of the image under them;
+    where the DMA unrolls them it fetches as much.
+    """
+    pixels, channels = tile.n * tile.oh * tile.ow, tile.groups * tile.oc
+    taps = tile.kh * tile.kw
+    held = area if im2col.mode == 0 else pixels * taps
+    fetched = held if im2col.mode == 2 else area
+    return Footprint(
+        -(-(channels * taps * tile.ic * operands.weight_bits) // 8),
+        -(-(fetched * tile.groups * tile.ic * operands.activation_bits) // 8),
+        -(-(held * tile.groups * tile.ic * operands.activation_bits) // 8),
+        pixels * channels * operands.sum_words,
+        -(-(pixels * channels * operands.output_bits) // 8),
+    )
+
+
+def fits(capacity: PerMemory, tile: Footprint) -> Any:
+    """Whether a slot of every memory holds the tile."""
+    return (
+        (tile.weights <= capacity.weights)
+        & (tile.held <= capacity.activations)
+        & (tile.sums <= capacity.accumulators)
+        & (tile.outputs <= capacity.outputs)
+    )
+
+
+def transfer_cycles(dma: Dma, transfers: Any, size: Any, commands: Any) -> Any:
+    """Fewest cycles that so many ``transfers`` of ``size`` bytes in all hold their queue and the DRAM port.
+
+    Each is set up, and takes a cycle at least; then the bytes pass at the DRAM's bandwidth, or its ``commands`` take longer.
+    """
+    moved = -(-(size * dma.clock) // dma.bandwidth)
+    return np.maximum(transfers, transfers * dma.setup_cycles + np.maximum(moved, commands))
+
+
+def unit_cycles(unit: Unit, steps: Any, read_bytes: Any) -> Any:
+    """Cycles of ``steps`` on the lanes of a unit: at least 1, and no fewer than its operands take to come."""
+    cycles = np.maximum(1, -(-steps // unit.lanes))
+    return np.maximum(cycles, -(-read_bytes // unit.width)) if unit.width > 0 else cycles
+
+
+def moved_no_faster(unit: Unit, cycles: Any, moved_bytes: Any) -> Any:
+    """``cycles`` of a transfer whose other end, a memory of some width, passes ``moved_bytes``."""
+    return np.maximum(cycles, -(-moved_bytes // unit.width)) if unit.width > 0 else cycles
+
+
+def fill_cycles(im2col: Im2col, cycles: Any, asked: Any, held: Any) -> Any:
+    """``cycles`` of loads that fill ``held`` bytes with ``asked`` ones: a matrix is written no faster than the memory is wide."""
+    if im2col.width == 0:
+        return cycles
+    return cycles + (held > asked) * np.maximum(0, -(-held // im2col.width) - cycles)

@@ -1,0 +1,115 @@
+"""A machine for the operands of one layer, as compiled code reads it; and the parts that need no more than the Arch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.arch import Arch
+from accelsim.graph import Graph, MacGeometry, MacLayer
+from accelsim.hardware.array import array_of
+from accelsim.hardware.buffers import accumulator_words, depth, slot_capacity
+from accelsim.hardware.im2col import MODES
+from accelsim.hardware.kinds import Memory
+from accelsim.hardware.laws import ceil_div, transfer_cycles, unit_cycles
+from accelsim.hardware.parts import Dma, Im2col, Loops, Machine, Operands, PerMemory, Unit
+
+Counts = NDArray[np.int64]
+_INT64_MAX = 2**63 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperandBits:
+    """Widths of a MAC layer's operands and result, in bits."""
+
+    weight: int
+    activation: int
+    output: int
+
+
+def operand_bits(layer: MacLayer, graph: Graph) -> OperandBits:
+    """Widths of a MAC layer's weights, activations and output."""
+    activation, output = (graph.tensors[name].format.bits for name in (layer.inputs[0], layer.output))
+    return OperandBits(weight=layer.weight_format.bits, activation=activation, output=output)
+
+
+def loops_of(g: MacGeometry) -> Loops:
+    """The loop nest of a whole layer."""
+    return Loops(g.n, g.oh, g.ow, g.oc_per_group, g.ic_per_group, g.kh, g.kw, g.groups)
+
+
+def machine_of(bits: OperandBits, arch: Arch) -> Machine:
+    """``arch`` for the operands of a MAC layer."""
+    memories = Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS
+    return Machine(
+        array=array_of(arch, weight_bits=bits.weight, activation_bits=bits.activation),
+        capacity=PerMemory(*(slot_capacity(memory, arch) for memory in memories)),
+        depth=PerMemory(*(depth(memory, arch) for memory in memories)),
+        operands=Operands(bits.weight, bits.activation, bits.output, accumulator_words(bits.activation, arch)),
+        dma=dma_of(arch),
+        im2col=im2col_of(arch),
+        requantizer=requantizer_of(arch),
+        resident=resident_of(arch),
+    )
+
+
+def dma_of(arch: Arch, *, turns: int = 1) -> Dma:
+    """The DMA of one core, of so many that take ``turns`` at the DRAM port."""
+    pace = Fraction(turns * arch.clock_hz, arch.dram.bandwidth_bytes_per_s)
+    setup = turns * arch.dma.setup_cycles
+    return Dma(setup, pace.numerator, pace.denominator, dram_latency_cycles(arch), arch.dma.queues)
+
+
+def im2col_of(arch: Arch) -> Im2col:
+    """The unit that unrolls windows."""
+    buffer = arch.activation_buffer
+    return Im2col(MODES.index(buffer.im2col), buffer.bytes_per_cycle or 0)
+
+
+def requantizer_of(arch: Arch) -> Unit:
+    """The requantization unit."""
+    return Unit(arch.requantizer.lanes, 0)
+
+
+def vector_of(arch: Arch) -> Unit:
+    """The vector unit, which reads its operands from the activation memory."""
+    return Unit(arch.vector.lanes, arch.activation_buffer.bytes_per_cycle or 0)
+
+
+def resident_of(arch: Arch) -> Unit:
+    """What moves bytes into and out of the resident memory, at the activation memory's width."""
+    return Unit(1, arch.activation_buffer.bytes_per_cycle or 0)
+
+
+def output_of(arch: Arch) -> Unit:
+    """The read port of the output buffer."""
+    return Unit(1, arch.output_buffer.bytes_per_cycle or 0)
+
+
+def dma_cycles(size: Counts, arch: Arch, commands: Any = 0) -> Counts:
+    """Cycles that each transfer of ``size`` bytes holds its queue and the DRAM port."""
+    dma = dma_of(arch)
+    if int(size.max(initial=0)) * dma.clock > _INT64_MAX:
+        size = size.astype(object)  # Python's integers, for the few machines where int64 could wrap
+    cycles: Counts = transfer_cycles(dma, 1, size, commands).astype(np.int64, copy=False)
+    return cycles
+
+
+def resident_cycles(size: Counts, arch: Arch) -> Counts:
+    """Cycles that moving ``size`` bytes into or out of the resident memory takes, at least 1."""
+    cycles: Counts = unit_cycles(resident_of(arch), np.ones_like(size), size)
+    return cycles
+
+
+def dram_latency_cycles(arch: Arch) -> int:
+    """Cycles from the end of a transfer at the port until its data is there: ``dram.latency_ns``, and nCL of a standard."""
+    return int(np.ceil(arch.dram.latency_ns * arch.clock_hz / 1e9)) + _column_latency(arch)
+
+
+def _column_latency(arch: Arch) -> int:
+    channel = arch.dram.channel
+    return 0 if channel is None else int(ceil_div(channel.timing.nCL * arch.clock_hz, channel.clock_hz))

@@ -1,0 +1,288 @@
+"""What a float chain starts from: integer sums, the codes of one tensor, or those of two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.graph import BinaryLut, Dense, Lut, MacGeometry, MacLayer, RealFunction
+from accelsim.importers.onnx.chain.chained import Chained, Final
+from accelsim.importers.onnx.chain.quantizer import Quantizer
+from accelsim.importers.onnx.context import NodeContext
+from accelsim.importers.onnx.formulas import Floats, dequantize
+from accelsim.importers.onnx.network import Codes, Shape, view
+from accelsim.importers.refusal import RefusalError
+from accelsim.numerics import INT32, IntFormat, Requantization, Thresholds
+from accelsim.quant import requantization_from_scales, thresholds_of
+
+
+class Folded(TypedDict, total=False):
+    """Labels of a layer for the host."""
+
+    scales: Floats
+    real_bias: Floats | None
+
+
+Integers = NDArray[np.int64]
+MAX_TABLE_BITS = 8
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Sums:
+    """Sums of the array: ``weights`` (oc, kh, kw, ic/groups) over codes of ``image``; a sum is worth ``unit``, (1,) or (oc,),
+    which is the image's scale times ``scales``.
+
+    ``divisor`` is the number of cells that an average pool divides by, in float32, after scaling.
+    """
+
+    node: NodeContext
+    kind: type[MacLayer]
+    operator: str
+    image: Codes
+    source: str
+    shape: Shape
+    geometry: MacGeometry
+    weights: NDArray[Any]
+    weight_format: IntFormat
+    unit: NDArray[np.float64]
+    scales: Floats
+    divisor: int = 1
+
+    @property
+    def channels(self) -> int:
+        """Units per channel, or one."""
+        return len(self.unit)
+
+    @property
+    def reach(self) -> int:
+        """Bound on the magnitude of every sum: ``max over channels of sum|w| * max|x - z|``."""
+        fmt, zero = self.image.format, self.image.known.zero_point
+        widest = max(fmt.max - zero, zero - fmt.min)
+        return int(np.abs(self.weights.astype(np.int64)).sum(axis=(1, 2, 3)).max()) * widest
+
+    def real(self, sums: Integers) -> Floats:
+        """What the float graph holds for sums (C, n): exact where scales are powers of two."""
+        real: Floats = self._divided((sums * self.unit[:, None]).astype(np.float32))
+        return real
+
+    def _divided(self, real: Any) -> Any:
+        return real if self.divisor == 1 else real / np.float32(self.divisor)
+
+    def probes(self) -> Floats:
+        """Values of the extreme sums and of 0."""
+        return self.real(np.array([[-self.reach, 0, self.reach]]))
+
+    def settle(self, chain: Chained, final: Final, name: str) -> None:
+        """The layer with thresholds, or with the multiplier and bias nearest to the chain."""
+        scheme = self.node.rules.scheme(self.operator)
+        self.need_int32()
+        made = Codes(name, self.shape, final.quantization.format, final.quantization)
+        if scheme == Thresholds.scheme:
+            self.emit(
+                made,
+                self._thresholds(chain, final),
+                scales=self.scales,
+                function=lambda real: final.codes(chain.function(self._divided(real))),
+            )
+        else:
+            self.emit(made, *self._scaled(scheme, chain, final), **self._folded(chain, final))
+
+    def need_int32(self) -> None:
+        """RefusalError for sums that 32 bits may not hold."""
+        self.node.need(
+            self.reach <= INT32.max,
+            f"its sums reach {self.reach}",
+            "sums of at most 32 bits: narrower codes or weights",
+        )
+
+    def _thresholds(self, chain: Chained, final: Final) -> Requantization:
+        def codes(sums: Integers) -> Integers:
+            return coded(self.node, final, chain.function(self.real(sums)))
+
+        channels = self.geometry.oc if chain.channels > 1 else 1
+        return thresholds_of(codes, channels=channels, sums=(-self.reach, self.reach))
+
+    def _scaled(self, scheme: str, chain: Chained, final: Final) -> tuple[Requantization, Integers | None]:
+        line = chain.line
+        if line is None or not isinstance(final, Quantizer) or final.format.bipolar or (line.gain <= 0).any():
+            raise RefusalError(
+                f"{chain.what} before it is not one positive multiplier and a bias",
+                "the arithmetic finn, which is exact",
+            )
+        to = final.quantization
+        unit = self.unit / self.divisor * line.gain
+        bias = np.rint(np.broadcast_to(line.offset / unit, (self.geometry.oc,)))
+        self.node.need(
+            bool((np.abs(bias) <= INT32.max).all()), f"its bias reaches {np.abs(bias).max():.3g}", f"a bias of {INT32}"
+        )
+        self._say(line.gain, line.offset / unit, final)
+        bounds = np.array([line.least, line.most], np.float32)
+        low, high = (int(code) for code in np.clip(final.codes(bounds), final.low, final.high))
+        requant = requantization_from_scales(
+            scheme, s_in=1.0, s_w=unit.astype(np.float32), s_out=to.scale, zero_point=to.zero_point, clamp_min=low,
+            clamp_max=high,
+        )  # fmt: skip
+        return requant, bias.astype(np.int64) if bias.any() else None
+
+    def _folded(self, chain: Chained, final: Final) -> Folded:
+        """Labels of the layer with the chain folded into real weights and a real bias, where ties go to the even code."""
+        line = chain.line
+        assert line is not None
+        if not isinstance(final, Quantizer) or final.rounding not in ("ROUND", "HALF_EVEN"):
+            return {}
+        scales = self.unit / self.image.known.scale / self.divisor * line.gain
+        bias = np.broadcast_to(line.offset, (self.geometry.oc,)).astype(np.float32)
+        return {"scales": scales.astype(np.float32), "real_bias": bias if bias.any() else None}
+
+    def _say(self, gain: NDArray[np.float64], bias: NDArray[np.float64], final: Quantizer) -> None:
+
+        def say(sentence: str) -> None:
+            self.node.approximate(sentence, layer=self._layer_name())
+
+        if (bias != np.rint(bias)).any():
+            say("its floating-point bias is rounded to a multiple of s_in * s_w")
+        if (np.frexp(gain)[0] != 0.5).any():
+            say("the float32 operators after it are folded into one multiplier and a bias per channel")
+        if final.rounding not in ("ROUND", "HALF_EVEN"):
+            say(f"the rounding mode {final.rounding} of its Quant is replaced by its arithmetic's own")
+
+    def _layer_name(self) -> str:
+        """Numbered from the second on: sums that end in several quantizers are summed once for each."""
+        base, taken = self.node.layer_name, {layer.name for layer in self.node.net.layers}
+        return next(name for i in count(1) if (name := base if i == 1 else f"{base} {i}") not in taken)
+
+    def emit(
+        self,
+        made: Codes,
+        requant: Requantization,
+        bias: Integers | None = None,
+        *,
+        scales: Floats | None = None,
+        real_bias: Floats | None = None,
+        function: RealFunction | None = None,
+    ) -> None:
+        """Make the layer that writes ``made``, labelled with the scales of its weights and the chain behind its sums."""
+
+        def layer(output: str) -> MacLayer:
+            return self.kind(
+                name=self._layer_name(), inputs=(self.source,), output=output, geometry=self.geometry,
+                weights=self.weights, weight_format=self.weight_format, bias=bias,
+                input_zero_point=self.image.known.zero_point, requant=requant,
+                weight_scales=scales, real_bias=real_bias, real_function=function,
+            )  # fmt: skip
+
+        if self.kind is Dense:
+            self.node.net.from_plain(made, layer)
+        else:
+            self.node.net.layers.append(layer(made.tensor))
+
+
+@dataclass(frozen=True, eq=False)
+class OneTensor:
+    """Dequantized codes of one tensor of at most 8 bits: the chain becomes a table, or one per channel."""
+
+    node: NodeContext
+    source: Codes
+    channels: int = 1
+
+    def probes(self) -> Floats:
+        """Every code."""
+        need_narrow(self.node, self.source)
+        return _reals(self.source)[None, :]
+
+    def settle(self, chain: Chained, final: Final, name: str) -> None:
+        """A Lut, or a BinaryLut whose constant operand picks the channel's column."""
+        given = coded(self.node, final, chain.function(self.probes()))
+        codes = np.atleast_2d(given).astype(final.quantization.format.dtype)
+        columns, places = np.unique(codes, axis=0, return_inverse=True)
+        self.node.need(len(columns) <= 256, f"its channels need {len(columns)} tables", "at most 256 different ones")
+        shape = view(self.source.stored)
+        common: dict[str, Any] = {
+            "name": self.node.layer_name, "inputs": (self.source.tensor,), "output": name, "shapes": (shape,),
+            "shape": shape, "source_operator": self.node.op.upper(),
+            "real_function": lambda real: final.codes(chain.function(real)),
+        }  # fmt: skip
+        low = self.source.format.min
+        if len(columns) == 1:
+            self.node.net.layers.append(Lut(**common, table=columns[0].copy(), input_min=low))
+            return
+        # Both images (channels last) and everything else have their channels on the last stored axis.
+        constant = places.reshape((1,) * (len(shape) - 1) + (-1,)).astype(np.uint8)
+        table = np.ascontiguousarray(columns.T)
+        self.node.net.layers.append(BinaryLut(**common, table=table, left_min=low, constant=constant))
+
+
+@dataclass(frozen=True, eq=False)
+class TwoTensors:
+    """``operator`` of two tensors of at most 8 bits each: the chain becomes a table of pairs."""
+
+    node: NodeContext
+    left: Codes
+    right: Codes
+    operator: Callable[[Floats, Floats], Floats]
+    channels: int = 1
+
+    def probes(self) -> Floats:
+        """Every pair of codes."""
+        for side in (self.left, self.right):
+            need_narrow(self.node, side)
+        a, b = _reals(self.left), _reals(self.right)
+        return self.operator(a[:, None], b[None, :]).reshape(1, -1)
+
+    def settle(self, chain: Chained, final: Final, name: str) -> None:
+        """A BinaryLut."""
+        self.node.need(chain.channels == 1, "constants after it differ by channel", "one number for all channels")
+        given = coded(self.node, final, chain.function(self.probes()))
+        codes = given.astype(final.quantization.format.dtype)
+        shapes = view(self.left.stored), view(self.right.stored)
+        self.node.net.layers.append(
+            BinaryLut(
+                name=self.node.layer_name, inputs=(self.left.tensor, self.right.tensor), output=name, shapes=shapes,
+                shape=np.broadcast_shapes(*shapes), source_operator=self.node.op.upper(),
+                table=codes.reshape(len(self.left.known.codes), -1), left_min=self.left.format.min,
+                right_min=self.right.format.min,
+                real_function=lambda a, b: final.codes(chain.function(self.operator(a, b))),
+            )
+        )  # fmt: skip
+
+
+def coded(node: NodeContext, final: Final, real: Floats) -> Integers:
+    """Codes of what a chain makes; RefusalError where that is no number, as 0 / 0."""
+    node.need(
+        not bool(np.isnan(real).any()),
+        "the float operators before its quantizer make NaN of some codes",
+        "operators that are defined at every code of their input",
+    )
+    return final.codes(real)
+
+
+def _reals(source: Codes) -> Floats:
+    """What every code stands for; 0, which no bipolar tensor holds, is given the number of +1."""
+    codes = source.known.codes
+    return dequantize(np.where(codes == 0, 1, codes) if source.format.bipolar else codes, source.known)
+
+
+def need_narrow(node: NodeContext, source: Codes) -> None:
+    """RefusalError for codes of which there are too many for a table."""
+    bits = source.format.bits
+    node.need(bits <= MAX_TABLE_BITS, f"tensor {source.tensor!r} has {bits} bits", f"at most {MAX_TABLE_BITS}")
+
+
+def per_channel(node: NodeContext, given: Floats, before: Chained) -> Floats:
+    """A constant operand as a column (C, 1) or (1, 1), where it differs by channel alone."""
+    if given.size == 1:
+        return given.reshape(1, 1)
+    axis, shape = before.axis, before.shape
+    padded = (1,) * (len(shape) - given.ndim) + given.shape
+    wanted = tuple(size if i == axis else 1 for i, size in enumerate(shape))
+    node.need(
+        padded == wanted,
+        f"its constant operand has shape {list(given.shape)}, the other {list(shape)}",
+        "one number, or one per channel",
+    )
+    return given.reshape(-1, 1)

@@ -1,0 +1,118 @@
+"""Float32 operators between a quantized layer and the quantizer after it, kept as one function per channel.
+
+A QONNX graph is executed node by node in float32 (qonnx/core/onnx_exec.py), as ONNX Runtime executes what follows its integer
+operators, and so is the chain. From integer sums to codes it is a function of one number; the layer gets that function as
+multi-thresholds, a table, or, under an arithmetic without thresholds, as one multiplier and an integer bias.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.importers.onnx.formulas import Codes as CodeArray
+from accelsim.importers.onnx.formulas import Floats, Quantization
+from accelsim.importers.onnx.network import Pending, Shape, Target
+from accelsim.importers.refusal import RefusalError
+
+Function = Callable[[Floats], Floats]
+Doubles = NDArray[np.float64]
+
+
+class Final(Protocol):
+    """What ends a chain: Quant, BipolarQuant or Trunc."""
+
+    @property
+    def quantization(self) -> Quantization:
+        """What the codes stand for."""
+
+    def codes(self, real: Floats) -> CodeArray:
+        """Codes of real numbers of any shape."""
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """The chain in real numbers, where it is one: ``clip(gain * x + offset, least, most)``, arrays (C or 1,)."""
+
+    gain: Doubles
+    offset: Doubles
+    least: float = -math.inf
+    most: float = math.inf
+
+    def mapped(self, gain: Any, offset: Any) -> Line | None:
+        """``gain * self + offset``; None behind a rectifier, whose bounds would differ by channel."""
+        if (self.least, self.most) != (-math.inf, math.inf):
+            return None
+        g, o = np.float64(gain), np.float64(offset)
+        return Line(np.atleast_1d(self.gain * g), np.atleast_1d(self.offset * g + o))
+
+    def clipped(self, least: float, most: float) -> Line:
+        """The same line between further bounds."""
+        return replace(self, least=max(self.least, least), most=min(self.most, most))
+
+
+class Base(Protocol):
+    """What a chain starts from; it makes the layer once the chain is complete."""
+
+    @property
+    def channels(self) -> int:
+        """1 where one function serves all output channels before any step of the chain."""
+
+    def probes(self) -> Floats:
+        """Real numbers (C or 1, n) among which the chain takes its smallest and largest value."""
+
+    def settle(self, chain: Chained, final: Final, name: str) -> None:
+        """Make the layer that writes the codes of ``final`` into tensor ``name``."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Chained(Pending):
+    """A float result that waits for its Quant: ``function`` maps real numbers (C or 1, n) of ``base``, ``line`` tells it.
+
+    A matrix product (``is_product``) has its channels on the last axis, whatever the number of its axes.
+    """
+
+    base: Base
+    function: Function
+    line: Line | None
+    channels: int
+    is_product: bool = False
+
+    @property
+    def axis(self) -> int:
+        """Axis of the channels in ONNX's order."""
+        return len(self.shape) - 1 if self.is_product else channel_axis(self.shape)
+
+    def then(self, function: Function, line: Line | None, *, channels: int = 1, what: str) -> Chained:
+        """The chain with one more operator, whose constants differ among ``channels`` channels."""
+        before = self.function
+        return replace(
+            self,
+            function=lambda x: function(before(x)),
+            line=line,
+            channels=max(self.channels, channels),
+            what=what,
+        )
+
+
+def channel_axis(shape: Shape) -> int:
+    """Axis 1 of an image, the last of everything else."""
+    return 1 if len(shape) == 4 else max(len(shape) - 1, 0)
+
+
+def chain(base: Base, shape: Shape, what: str, *, is_product: bool = False) -> Chained:
+    """The chain without operators."""
+    line = Line(np.ones(1), np.zeros(1))
+    return Chained(
+        shape=shape, emit=_refuse, what=what, base=base, function=lambda x: x, line=line, channels=base.channels,
+        is_product=is_product,
+    )  # fmt: skip
+
+
+def _refuse(target: Target) -> NoReturn:
+    raise RefusalError(f"a float chain of a QONNX graph ends in QuantizeLinear ({target.name!r})", "Quant at its end")

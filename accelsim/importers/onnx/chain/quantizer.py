@@ -1,0 +1,63 @@
+"""What ends a chain: real numbers become codes by one scale or one per channel, in one of several roundings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.importers.onnx.formulas import Codes, Floats, Quantization
+from accelsim.numerics import IntFormat
+
+ROUNDINGS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
+    {
+        "ROUND": np.rint,
+        "HALF_EVEN": np.rint,
+        "CEIL": np.ceil,
+        "FLOOR": np.floor,
+        "UP": lambda x: np.sign(x) * np.ceil(np.abs(x)),
+        "DOWN": np.trunc,
+        "HALF_UP": lambda x: np.sign(x) * np.floor(np.abs(x) + 0.5),
+        "HALF_DOWN": lambda x: np.sign(x) * np.ceil(np.abs(x) - 0.5),
+    }
+)
+"""Rounding modes by the names of QONNX, which calls away from zero UP and ties away from zero HALF_UP."""
+
+
+@dataclass(frozen=True, eq=False)
+class Quantizer:
+    """Quant or BipolarQuant: scales (1,) or one per index of ``axis``, codes from ``low`` to ``high``."""
+
+    scales: Floats
+    zero_points: NDArray[np.int64]
+    axis: int | None
+    format: IntFormat
+    low: int
+    high: int
+    rounding: str
+
+    @property
+    def quantization(self) -> Quantization:
+        """Of a quantizer of one scale."""
+        return Quantization(float(self.scales[0]), int(self.zero_points[0]), self.format)
+
+    def codes(self, real: Floats) -> Codes:
+        """``round(clamp(x / scale + zero_point))`` in float32, or the sign, that of 0 being positive."""
+        scales, zeros = (self._spread(v, real.ndim) for v in (self.scales, self.zero_points.astype(np.float32)))
+        with np.errstate(over="ignore"):
+            y = real / scales + zeros
+        if self.format.bipolar:
+            return np.where(y >= 0, 1, -1).astype(np.int64)
+        codes: Codes = ROUNDINGS[self.rounding](np.clip(y, np.float32(self.low), np.float32(self.high))).astype(
+            np.int64
+        )
+        return codes
+
+    def _spread(self, values: NDArray[Any], rank: int) -> NDArray[Any]:
+        if self.axis is None:
+            return values.reshape(()) if rank == 0 else values
+        return values.reshape([-1 if i == self.axis else 1 for i in range(rank)])

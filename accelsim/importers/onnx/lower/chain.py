@@ -1,0 +1,88 @@
+"""Sums, products and rectifiers in real numbers, as steps of a chain that ends in a quantizer."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.importers.onnx.chain import Chained, OneTensor, TwoTensors, chain, per_channel
+from accelsim.importers.onnx.context import NodeContext, numbers
+from accelsim.importers.onnx.formulas import Floats
+from accelsim.importers.onnx.functions import BINARY
+from accelsim.importers.onnx.lower.binary import broadcast_shape
+from accelsim.importers.onnx.network import Real
+from accelsim.importers.refusal import RefusalError
+
+
+def chain_of(node: NodeContext, position: int) -> Chained:
+    """Input ``position`` as a chain: what is quantized already starts one."""
+    value = node.value(position)
+    if isinstance(value, Chained):
+        return value
+    if isinstance(value, Real):
+        return chain(OneTensor(node, value.codes), value.codes.shape, f"the {node.op}")
+    node.codes(position)
+    raise RefusalError(f"input {position} is codes without a scale", "a quantized float tensor")
+
+
+def lower_arithmetic(node: NodeContext) -> None:
+    """Add, Sub, Mul, Div: with a constant they go on with a chain, of two quantized tensors they start one."""
+    node.need(len(node.inputs) == 2, f"it has {len(node.inputs)} operands", "two operands")
+    constant = [node.is_constant(i) for i in (0, 1)]
+    if all(constant):
+        node.result(BINARY[node.op](numbers(node, 0, "operand"), numbers(node, 1, "operand")))
+    elif any(constant):
+        node.result(_with_constant(node, chain_of(node, constant.index(False)), constant.index(True)))
+    else:
+        _of_two(node)
+
+
+def _of_two(node: NodeContext) -> None:
+    values = node.value(0), node.value(1)
+    if not all(isinstance(value, Real) for value in values):
+        raise RefusalError("an operand of it is not quantized", "a Quant after each of its operands")
+    left, right = node.codes(0), node.codes(1)
+    base = TwoTensors(node, left, right, BINARY[node.op])
+    node.result(chain(base, broadcast_shape(node, left, right), f"a {node.op}"))
+
+
+def _with_constant(node: NodeContext, before: Chained, position: int) -> Chained:
+    """One more step of ``before``; the constant is operand ``position``."""
+    op, first = node.op, position == 0
+    column = per_channel(node, numbers(node, position, "operand"), before)
+    node.need(op != "Div" or not first, "it divides a constant by an activation", "a constant divisor")
+    operator = BINARY[op]
+
+    def function(x: Floats) -> Floats:
+        return operator(column, x) if first else operator(x, column)
+
+    flat = column.reshape(-1).astype(np.float64)
+    gain, offset = _line(op, flat, first=first)
+    line = before.line and before.line.mapped(gain, offset)
+    return before.then(function, line, channels=len(column), what=f"the {op}")
+
+
+def _line(op: str, constant: NDArray[np.float64], *, first: bool) -> tuple[Any, Any]:
+    if op in ("Mul", "Div"):
+        with np.errstate(divide="ignore"):
+            return (constant if op == "Mul" else 1 / constant), 0.0
+    if op == "Add":
+        return 1.0, constant
+    return (-1.0, constant) if first else (1.0, -constant)
+
+
+def lower_rectifier(node: NodeContext) -> None:
+    """Relu, and Clip with constant bounds (opset 11 and later) or attributes."""
+    before = chain_of(node, 0)
+    least, most = (0.0, math.inf) if node.op == "Relu" else (node.scalar(1, -math.inf), node.scalar(2, math.inf))
+    node.need(least <= most, f"its bounds are {least} and {most}", "bounds in ascending order")
+    line = before.line and before.line.clipped(least, most)
+
+    def function(x: Floats) -> Floats:
+        bounded: Floats = np.clip(x, np.float32(least), np.float32(most))
+        return bounded
+
+    node.result(before.then(function, line, what=f"the {node.op}"))

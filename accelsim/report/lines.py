@@ -1,0 +1,38 @@
+"""Tables as plain text and as HTML, from cells that are text already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+GAP = 2
+"""Spaces between columns."""
+
+
+def align(rows: Sequence[Sequence[str]], *, right: Sequence[bool]) -> list[str]:
+    """Lines in which each column is as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        (" " * GAP)
+        .join(f"{cell:>{w}}" if r else f"{cell:<{w}}" for cell, w, r in zip(row, widths, right, strict=True))
+        .rstrip()
+        for row in rows
+    ]
+
+
+def width_of(columns: Iterable[Sequence[str]]) -> int:
+    """Characters that a table of ``columns`` takes."""
+    return sum(max(map(len, column)) + GAP for column in columns) - GAP
+
+
+def ruled(rows: Sequence[Sequence[str]], *, right: Sequence[bool]) -> list[str]:
+    """As :func:`align`, with a rule below the first row."""
+    lines = align(rows, right=right)
+    return [lines[0], "─" * max(map(len, lines)), *lines[1:]]
+
+
+def html_row(cells: Sequence[str], right: Sequence[bool], *, tag: str = "td") -> str:
+    """One row of a table; every text is escaped."""
+    sides = ("right" if r else "left" for r in right)
+    filled = (f'<{tag} style="text-align:{s}">{escape(c)}</{tag}>' for c, s in zip(cells, sides, strict=True))
+    return f"<tr>{''.join(filled)}</tr>"

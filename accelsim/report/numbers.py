@@ -1,0 +1,71 @@
+"""How figures print: counts, shares, sizes, times, energies, and short names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+NONE = "—"
+"""What is not modelled, or does not exist; never 0."""
+NAME_WIDTH = 30
+"""Characters of a layer's name, where there is room."""
+
+
+def short_name(name: str, width: int = NAME_WIDTH) -> str:
+    """``name`` in at most ``width`` characters: a fused layer's names after the first ``;`` go, then the middle."""
+    name = "".join(letter if letter.isprintable() else "?" for letter in name.split(";")[0].strip() or name)
+    if len(name) <= width:
+        return name
+    tail = (width - 1) * 2 // 3
+    return f"{name[: width - 1 - tail]}…{name[-tail:]}"
+
+
+def count(value: int) -> str:
+    """A count with thousands separated."""
+    return f"{value:,}"
+
+
+def share(value: float | None) -> str:
+    """A fraction in percent."""
+    return NONE if value is None else f"{value * 100:.1f} %"
+
+
+_BYTES = ((2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"))
+_SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+_JOULES = ((1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"), (1e-9, "nJ"), (1e-12, "pJ"))
+_WATTS = ((1.0, "W"), (1e-3, "mW"), (1e-6, "µW"), (1e-9, "nW"))
+
+
+def scaled(value: float, units: Sequence[tuple[float, str]]) -> str:
+    """``value`` with one decimal in the largest unit that it reaches (the last one where it reaches none)."""
+    scale, unit = next(((s, u) for s, u in units if round(value / s, 1) >= 1), units[-1])
+    return f"{value / scale:,.1f} {unit}"
+
+
+def size(value_bytes: int) -> str:
+    """Bytes, scaled by 1024."""
+    return scaled(value_bytes, _BYTES) if value_bytes >= 1024 else f"{value_bytes} B"
+
+
+def energy(value_pj: float) -> str:
+    """An energy given in picojoules."""
+    return scaled(value_pj * 1e-12, _JOULES)
+
+
+def seconds(value_s: float) -> str:
+    """A time."""
+    return scaled(value_s, _SECONDS)
+
+
+def power(value_w: float) -> str:
+    """A power; NONE where no time passed."""
+    return scaled(value_w, _WATTS) if value_w else NONE
+
+
+def femtojoules(value_fj: float | None) -> str:
+    """An energy per MAC; NONE where there are no MACs."""
+    return NONE if value_fj is None else f"{value_fj:,.{0 if value_fj >= 100 else 2}f} fJ"
+
+
+def component_name(component: str) -> str:
+    """A component of the energy split for people."""
+    return component.upper() if component in ("dram", "dma") else component.replace("_", " ")

@@ -1,0 +1,223 @@
+"""One picture of a Simulation: roofline, energy by layer and component, engines over time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.energy import COMPONENTS
+from accelsim.errors import AccelsimError
+from accelsim.hardware import Engine
+from accelsim.report.files import KEEPING, TRACKS
+from accelsim.report.numbers import NONE, component_name, energy, seconds, short_name
+from accelsim.report.pictures.roofline import GRID, draw_roofline, label_points
+from accelsim.timing import Timeline
+from accelsim.units import format_hertz
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from accelsim.result import Result
+    from accelsim.simulation import Simulation
+
+FORMATS = ("png", "svg", "pdf")
+_COLORS = {
+    "array": "#0072b2",
+    "weight_buffer": "#e69f00",
+    "activation_buffer": "#f0e442",
+    "accumulator": "#56b4e9",
+    "output_buffer": "#cc79a7",
+    "requantizer": "#7f7f7f",
+    "vector": "#009e73",
+    "dma": "#000000",
+    "dram": "#d55e00",
+    "clock": "#bbbbbb",
+    "leakage": "#dddddd",
+}
+COMPONENT_COLORS = {component: _COLORS.get(component, "#882255") for component in COMPONENTS}
+"""Okabe and Ito's palette (2008), told apart with any colour vision, and greys; wine for what has no colour yet."""
+
+_LEGEND: dict[str, Any] = {
+    "fontsize": 7, "handlelength": 1.0, "labelspacing": 0.2, "columnspacing": 1.0, "borderaxespad": 0.2, "frameon": False,
+}  # fmt: skip
+_NAMED_LAYERS = 18
+_SEGMENTS = 3000
+
+
+def plot_format(path: str | Path) -> str:
+    """The format that a file's suffix asks for; AccelsimError for any but png, svg and pdf."""
+    suffix = Path(path).suffix.lower().removeprefix(".")
+    if suffix not in FORMATS:
+        raise AccelsimError(
+            f"{path}: unknown picture format {suffix!r}; expected a name that ends in .png, .svg or .pdf"
+        )
+    return suffix
+
+
+def write_plot(simulation: Simulation, stream: IO[bytes], *, format: str = "png") -> None:
+    """Draw :func:`plot` into a binary stream."""
+    plot(simulation).savefig(stream, format=format, dpi=150)
+
+
+def plot(simulation: Simulation) -> Figure:
+    """A matplotlib Figure of its own (no pyplot, no global state): roofline, energy breakdown, timeline."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(13, 9), layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(2, 2, height_ratios=(1.35, 1), width_ratios=(1, 1.35))
+    roofline, split, engines = (
+        figure.add_subplot(grid[0, 0]),
+        figure.add_subplot(grid[0, 1]),
+        figure.add_subplot(grid[1, :]),
+    )
+    colors = layer_colors(len(simulation.result.layers))
+    draw_roofline(roofline, simulation.result, simulation.arch, colors)
+    draw_energy(split, simulation.result)
+    draw_timeline(engines, simulation.timeline, colors)
+    for axes in (roofline, split, engines):
+        _tidy(axes)
+    figure.suptitle(_title(simulation.result), fontsize=13, fontweight="bold", parse_math=False)
+    figure.draw_without_rendering()
+    label_points(roofline, simulation.result)
+    return figure
+
+
+def _tidy(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#555555")
+    axes.tick_params(labelsize=9)
+    axes.set_axisbelow(True)
+
+
+def _title(result: Result) -> str:
+    total = result.total
+    facts = [f"{total.cycles:,} cycles", seconds(total.latency_s), energy(total.energy_pj)]
+    return f"{result.model} on {result.arch.get('name', NONE)}:  " + ",  ".join(facts)
+
+
+def layer_colors(count: int) -> NDArray[np.float64]:
+    """One RGBA row per layer, in the order of the rainbow so that neighbours in time are neighbours in colour."""
+    from matplotlib import colormaps
+
+    return np.asarray(colormaps["turbo"](np.linspace(0.06, 0.94, max(count, 1))))
+
+
+def draw_energy(axes: Axes, result: Result) -> None:
+    """Stacked bars: energy of each layer by component; named and lying where the layers are few."""
+    layers = result.layers
+    named = len(layers) <= _NAMED_LAYERS
+    scale, unit = _energy_unit(max([layer.energy_pj for layer in layers] or [0.0]))
+    base = np.zeros(len(layers))
+    for component, color in COMPONENT_COLORS.items():
+        part = np.array([layer.energy_split_pj.get(component, 0.0) for layer in layers]) / scale
+        if part.any():
+            _bars(axes, part, base, named=named, color=color, label=component_name(component))
+        base += part
+    axes.set_title("Energy by layer", loc="left", fontsize=11)
+    _label_layers(axes, result, unit, named=named)
+    if base.any():
+        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, **_LEGEND)
+
+
+def _bars(axes: Axes, part: NDArray[np.float64], base: NDArray[np.float64], *, named: bool, **style: Any) -> None:
+    place = np.arange(len(part))
+    if named:
+        axes.barh(place, part, left=base, height=0.72, **style)
+    else:
+        axes.bar(place, part, bottom=base, width=0.85, **style)
+
+
+def _label_layers(axes: Axes, result: Result, unit: str, *, named: bool) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    if named:
+        names = [f"{layer.index}: {short_name(layer.name, 22)}" for layer in result.layers]
+        axes.set_yticks(range(len(names)), names, parse_math=False)
+        axes.set_ylim(len(result.layers) - 0.4, -0.6)
+        axes.set_xlabel(f"energy ({unit})")
+        axes.grid(axis="x", color=GRID)
+        axes.tick_params(axis="y", length=0)
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12))
+        axes.set_xlim(-0.8, len(result.layers) - 0.2)
+        axes.set_xlabel("layer number")
+        axes.set_ylabel(f"energy ({unit})")
+        axes.grid(axis="y", color=GRID)
+
+
+def _energy_unit(largest_pj: float) -> tuple[float, str]:
+    for scale, unit in ((1e12, "J"), (1e9, "mJ"), (1e6, "µJ"), (1e3, "nJ")):
+        if largest_pj >= scale:
+            return scale, unit
+    return 1.0, "pJ"
+
+
+def draw_timeline(axes: Axes, timeline: Timeline, colors: NDArray[np.float64]) -> None:
+    """Engines over cycles, coloured by layer, with each engine's busy share; a band of layer spans on top.
+
+    A track is as many strips as there are cores, the first core's on top.
+    """
+    total, cores = max(timeline.total_cycles, 1), timeline.program.arch.cores.count
+    tracks = _tracks(timeline)
+    for row, engine in enumerate(tracks):
+        for core in range(cores):
+            begin, end, layer = busy_segments(timeline, engine, core=core, tolerance=total // _SEGMENTS)
+            strip = (row + 0.12 + 0.76 * core / cores, 0.76 / cores)
+            axes.broken_barh(list(zip(begin, end - begin, strict=True)), strip, facecolors=colors[layer], linewidth=0)
+        share = timeline.busy_cycles(engine) / (total * cores)
+        axes.text(
+            1.006,
+            row + 0.5,
+            f"{share:.0%}" if share else NONE,
+            transform=axes.get_yaxis_transform(),
+            va="center",
+            fontsize=8,
+        )
+    _layer_band(axes, timeline, colors, total)
+    axes.set_yticks([-0.5, *(row + 0.5 for row in range(len(tracks)))], ["layer number", *(e.label for e in tracks)])
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(tracks), -1.1)
+    axes.set_xlim(0, total)
+    axes.xaxis.set_major_formatter(lambda cycle, _: f"{cycle:,.0f}")
+    axes.grid(axis="x", color=GRID)
+    axes.set_title(
+        "Engines over time, coloured by layer; at the right, how much of the time each is busy", loc="left", fontsize=11
+    )
+    clock_hz = timeline.program.arch.clock_hz
+    axes.set_xlabel(f"cycle  (at {format_hertz(clock_hz)}; {seconds(total / clock_hz)} in all)")
+
+
+def _tracks(timeline: Timeline) -> tuple[Engine, ...]:
+    return tuple(engine for engine in TRACKS if engine not in KEEPING or timeline.busy_cycles(engine))
+
+
+def _layer_band(axes: Axes, timeline: Timeline, colors: NDArray[np.float64], total: int) -> None:
+    finish = timeline.layer_finish.tolist()
+    for index, (start, stop) in enumerate(zip([0, *finish], finish, strict=False)):
+        axes.broken_barh(
+            [(start, stop - start)], (-0.85, 0.7), facecolors=[colors[index]], edgecolors="white", linewidth=0.6
+        )
+        if stop - start > 0.012 * len(str(index)) * total:
+            ink = "white" if np.dot(colors[index][:3], (0.299, 0.587, 0.114)) < 0.55 else "black"
+            axes.text((start + stop) / 2, -0.49, str(index), ha="center", va="center", fontsize=8, color=ink)
+
+
+def busy_segments(
+    timeline: Timeline, engine: Engine, *, core: int = 0, tolerance: int = 0
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
+    """(begin, end, layer) of each stretch of ``engine`` of ``core`` on one layer; gaps up to ``tolerance`` cycles are closed."""
+    program = timeline.program
+    mine = np.flatnonzero(program.of_engine(engine) & (program.core == core))
+    if not len(mine):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int32)
+    begin, end, layer = timeline.start[mine], timeline.start[mine] + program.cycles[mine], program.layer[mine]
+    new = np.append(True, (layer[1:] != layer[:-1]) | (begin[1:] - end[:-1] > tolerance))
+    first = np.flatnonzero(new)
+    last = np.append(first[1:], len(mine)) - 1
+    return begin[first], end[last], layer[first]

@@ -1,0 +1,60 @@
+"""Tables for the terminal, by rich: the house style, plain texts, facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+
+def plain_table(*, show_footer: bool = False) -> Table:
+    """An empty table in the house style: a rule below the titles, nothing else."""
+    return Table(
+        box=box.SIMPLE,
+        padding=(0, 1),
+        collapse_padding=True,
+        pad_edge=False,
+        show_edge=False,
+        show_footer=show_footer,
+        header_style="bold",
+    )
+
+
+def text_table(
+    titles: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    right: Sequence[bool],
+    no_wrap: bool = False,
+    overflow: Literal["ellipsis", "fold"] = "ellipsis",
+) -> Table:
+    """A plain table of texts, columns marked ``right`` aligned so."""
+    table = plain_table()
+    for title, is_right in zip(titles, right, strict=True):
+        table.add_column(title, justify="right" if is_right else "left", no_wrap=no_wrap, overflow=overflow)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def list_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, wrap_last: bool = True) -> Table:
+    """A plain table of texts; the last column may wrap."""
+    table = plain_table()
+    for i, title in enumerate(titles):
+        table.add_column(title, no_wrap=not (wrap_last and i == len(titles) - 1), overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def fact_table(facts: Sequence[tuple[str, str]]) -> Table:
+    """Names dimmed, values beside them."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    for name, value in facts:
+        table.add_row(Text(name), Text(value))
+    return table

@@ -1,0 +1,1 @@
+"""A VerificationReport as plain text and as a page."""

@@ -1,0 +1,47 @@
+"""A VerificationReport as HTML, for notebooks and files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+from accelsim.report.lines import html_row
+from accelsim.report.verification.text import (
+    HEAD,
+    RIGHT,
+    cause_lines,
+    cells,
+    first_lines,
+    heading,
+    output_line,
+    verdict,
+    width_lines,
+)
+from accelsim.verification import VerificationReport
+
+
+def report_html(report: VerificationReport) -> str:
+    """A fragment; every text from the model is escaped."""
+    body = "".join(html_row(cells(layer), RIGHT) for layer in report.layers)
+    parts = [
+        f"<p><b>{escape(heading(report))}</b><br>{escape(verdict(report))}</p>",
+        f"<table><thead>{html_row(HEAD, RIGHT, tag='th')}</thead><tbody>{body}</tbody></table>",
+        _list("Causes", cause_lines(report)),
+        _list("First difference", first_lines(report)),
+        _list("Parameters that differ", [f"{f.layer}: {f.kind}: {f.text}" for f in report.findings]),
+        _list("Accumulator width", width_lines(report)),
+        f"<p>{escape(output_line(report))}</p>",
+    ]
+    return f'<div class="accelsim-verification">{"".join(parts)}</div>'
+
+
+def document(report: VerificationReport) -> str:
+    """A whole page."""
+    title = escape(f"{report.model}: verification")
+    head = f'<head><meta charset="utf-8"><title>{title}</title></head>'
+    return f"<!doctype html>\n<html>{head}<body>{report_html(report)}</body></html>\n"
+
+
+def _list(title: str, lines: Iterable[str]) -> str:
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f"<p>{title}</p><ul>{items}</ul>" if items else ""
