@@ -8,16 +8,28 @@ from accelsim.arch import Arch
 from accelsim.builder import build_program
 from accelsim.execute import accumulator_formats
 from accelsim.execute.proof import prove
-from accelsim.graph import Graph, MacGeometry, MacLayer, Reshape, StridedSlice, Tensor, Transpose
-from accelsim.mapper import map_graph
+from accelsim.graph import (
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Graph,
+    MacGeometry,
+    MacLayer,
+    Reshape,
+    StridedSlice,
+    Tensor,
+    Transpose,
+    TransposeConv2D,
+)
 from accelsim.numerics import BIPOLAR, INT64, IntFormat, Overflow, Requant, Requantization, Thresholds, requantize_int
 from accelsim.program import MacMapping, Program
-from tests.generate import Builder, random_arch, random_mapping
-from tests.kernels.layers import random_codes, sums_by_definition
+from tests.generate import COMMON, DRAWERS, Builder, random_arch, random_codes, random_mappings
+from tests.kernels.layers import sums_by_definition
 
 Rng = np.random.Generator
 WIDEST_TABLE = 6
 """Output bits up to which a layer may end in thresholds."""
+MIXED = (Conv2D, Conv2D, DepthwiseConv2D, TransposeConv2D, Dense, Dense, Transpose, Transpose, StridedSlice)
 
 
 def random_format(rng: Rng, *, most: int = 16) -> IntFormat:
@@ -29,8 +41,6 @@ def random_format(rng: Rng, *, most: int = 16) -> IntFormat:
 
 def codes_of(rng: Rng, shape: tuple[int, ...], fmt: IntFormat) -> np.ndarray:
     """Codes over the whole format; two-bit signed ones are ternary half of the time."""
-    if fmt.bipolar:
-        return (2 * rng.integers(0, 2, shape) - 1).astype(fmt.dtype)
     if fmt == IntFormat(2) and rng.random() < 0.5:
         return rng.integers(-1, 2, shape).astype(fmt.dtype)
     return random_codes(rng, shape, fmt)
@@ -46,35 +56,27 @@ def sign(channels: int, rng: Rng, spread: int) -> Thresholds:
 class MixedBuilder(Builder):
     """Layers that multiply and layers that move, each tensor and all weights in a format of their own."""
 
-    def __init__(self, rng: Rng) -> None:
-        super().__init__(rng)
-        fmt = random_format(rng)
-        zero = 0 if fmt.bipolar else int(rng.integers(max(fmt.min, -9), min(fmt.max, 9) + 1))
-        self.tensors["x"] = Tensor("x", self.tensors["x"].shape, fmt, zero)
-        self.next_format = fmt
+    def format(self) -> IntFormat:
+        return random_format(self.rng)
 
-    def tensor(self, shape: tuple[int, ...]) -> str:
-        name = f"t{len(self.tensors)}"
-        self.tensors[name] = Tensor(name, shape, self.next_format)
-        return name
+    def zero(self, fmt: IntFormat, reach: int = 9) -> int:
+        return 0 if fmt.bipolar else int(self.rng.integers(max(fmt.min, -reach), min(fmt.max, reach) + 1))
 
-    def mac(self, kind: type[MacLayer], x: Tensor, geometry: MacGeometry) -> None:
+    def mac(self, kind: type[MacLayer], x: Tensor, geometry: MacGeometry) -> Tensor:
         fmt = random_format(self.rng)
         common = {
-            "name": f"{kind.__name__}_{len(self.layers)}",
-            "inputs": (x.name,),
             "geometry": geometry,
             "weights": codes_of(self.rng, geometry.weight_shape, fmt),
             "weight_format": fmt,
             "bias": self.rng.integers(-100, 101, geometry.oc) if self.rng.random() < 0.8 else None,
             "input_zero_point": x.zero_point,
         }
-        bound = prove(kind(**common, output="?"), input_format=x.format, accumulator=INT64).bound
-        requant, self.next_format = self.ending(geometry.oc, bound)
-        self.layers.append(kind(**common, output=self.tensor(geometry.output_shape), requant=requant))
-        self.images.append(self.layers[-1].output)
+        alone = kind(**common, name="?", inputs=(x.name,), output="?")
+        bound = prove(alone, input_format=x.format, accumulator=INT64).bound
+        requant, made = self.scaled_down(geometry.oc, bound)
+        return self.layer(kind, (x,), geometry.output_shape, made, requant=requant, **common)
 
-    def ending(self, channels: int, bound: int) -> tuple[Requantization, IntFormat]:
+    def scaled_down(self, channels: int, bound: int) -> tuple[Requantization, IntFormat]:
         """Multiplier and shift where sums fit 32 bits, else thresholds; and the format of the codes."""
         rng, spread = self.rng, max(1, bound // 8)
         wide = bound >= 2**31
@@ -89,21 +91,13 @@ class MixedBuilder(Builder):
         shift = np.full(channels, min(0, max(-30, exponent)), dtype=np.int32)
         return Requant("tflite_double", multiplier, shift, 0, fmt.min, fmt.max), fmt
 
-    def vector(self, kind: type, names: tuple[str, ...], shape: tuple[int, ...], **fields: object) -> None:
-        self.next_format = self.tensors[names[0]].format
-        super().vector(kind, names, shape, **fields)
-
-    def reshape(self, x: Tensor, shape: tuple[int, ...]) -> Tensor:
-        self.next_format = x.format
-        return super().reshape(x, shape)
-
 
 def mixed_graph(rng: Rng, *, most_layers: int = 4) -> Graph:
     """A network of a few layers of mixed widths."""
-    builder = MixedBuilder(rng)
-    kinds = ("conv", "conv", "dense", "transpose", "strided_slice")
-    for kind in ("conv", *rng.choice(kinds, int(rng.integers(0, most_layers)))):
-        getattr(builder, kind)()
+    builder = MixedBuilder(rng, arithmetic="tflite-micro")
+    kinds = rng.choice(len(MIXED), int(rng.integers(0, most_layers)))
+    for drawer in (COMMON[Conv2D], *(DRAWERS[MIXED[kind]] for kind in kinds)):
+        drawer(builder)
     return builder.graph()
 
 
@@ -145,10 +139,7 @@ def mixed_program(seed: int, **edits: object) -> Program:
     """A network of mixed widths on a machine, in the mapper's tiles or in worse ones."""
     rng = np.random.default_rng(seed)
     graph, arch = mixed_graph(rng), mixed_arch(rng, systolic=bool(edits)).with_(edits)
-    mappings = map_graph(graph, arch=arch)
-    if rng.random() < 0.5:
-        mappings = tuple(random_mapping(rng, layer, m) for layer, m in zip(graph.layers, mappings, strict=True))
-    return build_program(graph, arch=arch, mappings=mappings)
+    return build_program(graph, arch=arch, mappings=random_mappings(rng, graph, arch))
 
 
 def values_by_definition(program: Program, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

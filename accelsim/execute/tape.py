@@ -14,18 +14,31 @@ from accelsim.graph import (
     Add,
     AveragePool2D,
     BinaryLut,
+    Concat,
+    FloatAveragePool2D,
+    FloatTableSoftmax,
     Graph,
+    InterpolatedLut,
     Layer,
+    LayerNorm,
     LeakyRelu,
     Lut,
     MacLayer,
     MatMul,
     MaxPool2D,
     Mean,
+    Mul,
     OperandScale,
+    Pad,
+    ReduceMax,
+    ReduceMin,
     Rescale,
+    Reshape,
+    ResizeNearest,
     Softmax,
+    StridedSlice,
     Sub,
+    Transpose,
 )
 from accelsim.kernels import Codes, Layout, evaluate, layout_of, new_scratch, tile_plan
 from accelsim.kernels.compiled import products, tape
@@ -327,3 +340,20 @@ _WRITERS: Mapping[type, Writer] = {
     Mean: _mean,
     Softmax: _softmax,
 }
+
+NOT_ON_TAPE: Mapping[type[Layer], str] = {
+    Mul: "a product of two codes needs a table of both, which the importers make a BinaryLut where it is small",
+    InterpolatedLut: "16-bit codes, one numpy expression a layer",
+    FloatTableSoftmax: "its own compiled loop over rows",
+    LayerNorm: "its own compiled loop over rows",
+    FloatAveragePool2D: "sums in float32, in an order of its own",
+    ReduceMax: "one numpy call",
+    ReduceMin: "one numpy call",
+    Concat: "moves codes: one numpy call",
+    Pad: "moves codes: one numpy call",
+    Reshape: "moves nothing",
+    Transpose: "moves codes: one numpy call",
+    StridedSlice: "moves codes: one numpy call",
+    ResizeNearest: "moves codes: one numpy call",
+}
+"""Why a layer of each other kind is run by itself."""

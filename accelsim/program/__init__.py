@@ -1,7 +1,7 @@
 """How a Graph runs on a machine: tile operations with engines, regions and dependencies, as plain arrays."""
 
 from accelsim.program.check import check_program
-from accelsim.program.fusion import Fused, band_share, fuse, obstacle, row_axis
+from accelsim.program.fusion import Fused, band_share, fuse, obstacle, row_axis, window_bytes
 from accelsim.program.mapping import (
     LOOP_ORDERS,
     LoopOrder,
@@ -56,5 +56,6 @@ __all__ = [
     "tensor_bytes",
     "tile_limits",
     "vector_shares",
+    "window_bytes",
     "windows",
 ]

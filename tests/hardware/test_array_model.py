@@ -1,17 +1,13 @@
-"""The array's equations against published figures and against a brute-force walk over folds."""
+"""The array's equations against published figures; against a walk over folds: tests/contracts/test_dataflows.py."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from accelsim.arch import Arch, load_arch
 from accelsim.builder import build_program
 from accelsim.energy import count_actions, load_table
 from accelsim.graph import Conv2D, DepthwiseConv2D, MacGeometry
-from accelsim.hardware.array import ComputeTiles, array_cost, array_of
 from accelsim.mapper import map_graph
 from accelsim.program import check_program
 from accelsim.result import Result, summarize
@@ -54,55 +50,6 @@ def test_gemm_of_scale_sim_issue_51() -> None:
     )
     layer = result(dense(rows=256, k=768, units=256, shape_only=True), arch).layers[0]
     assert layer.stream_cycles == 12 * 256
-
-
-def brute_force(t: dict[str, int], rows: int, cols: int, dataflow: str, stages: int) -> int:
-    """Cycles fold by fold, for one group."""
-    total = 0
-    down, across, stream = {
-        "weight_stationary": ("reduction", "channels", "pixels"),
-        "output_stationary": ("pixels", "channels", "reduction"),
-        "input_stationary": ("reduction", "pixels", "channels"),
-        "adder_tree": ("reduction", "channels", "pixels"),
-    }[dataflow]
-    if dataflow == "adder_tree":
-        folds = len(range(0, t[down], rows)) * len(range(0, t[across], cols))
-        return sum(t[stream] for _ in range(folds)) + stages
-    preload = 0 if dataflow == "output_stationary" else rows
-    for _ in range(0, t[down], rows):
-        for _ in range(0, t[across], cols):
-            total += preload + t[stream] + (rows - 1) + (cols - 1) + stages
-    return total
-
-
-sizes = st.integers(1, 40)
-dataflows = st.sampled_from(["weight_stationary", "output_stationary", "input_stationary", "adder_tree"])
-
-
-@given(
-    st.fixed_dictionaries({"pixels": sizes, "reduction": sizes, "channels": sizes}),
-    sizes,
-    sizes,
-    dataflows,
-    st.integers(0, 9),
-)
-def test_closed_form_equals_a_walk_over_folds(
-    t: dict[str, int], rows: int, cols: int, dataflow: str, stages: int
-) -> None:
-    array = {"rows": rows, "cols": cols, "dataflow": dataflow, "pipeline_stages": stages}
-    adds = {"accumulator.products_per_add": rows if dataflow == "adder_tree" else 1}
-    arch = load_arch("edge_16x16").with_({f"array.{key}": value for key, value in array.items()} | adds)
-    one = np.ones(1, dtype=np.int64)
-    tiles = ComputeTiles(
-        **{key: value * one for key, value in t.items()},
-        groups=one,
-        weights_kept=np.zeros(1, dtype=bool),
-    )
-    cost = array_cost(tiles, array_of(arch, weight_bits=8, activation_bits=8))
-    assert cost.cycles[0] + cost.latency[0] == brute_force(t, rows, cols, dataflow, stages)
-    assert cost.stream_cycles[0] <= cost.cycles[0]
-    assert cost.activation_reads[0] >= t["pixels"] * t["reduction"]
-    assert cost.weight_reads[0] >= t["channels"] * t["reduction"]
 
 
 def test_wide_operands_halve_and_quarter_the_rate() -> None:

@@ -150,6 +150,14 @@ def test_window_arithmetic(
     assert net.layers[0].bias is None
 
 
+@pytest.mark.parametrize(("height", "width"), [(3, 9), (9, 3)])
+def test_a_window_taller_or_wider_than_its_image_is_refused(graph: Any, height: int, width: int) -> None:
+    options = {"Padding": VALID, "StrideH": 1, "StrideW": 1, "FilterHeight": 5, "FilterWidth": 5}
+    tensors = [act("x", 1, height, width, 2), act("y", 1, max(1, height - 4), max(1, width - 4), 2)]
+    with pytest.raises(ModelError, match=rf"its window \(5, 5\) does not fit its input \({height}, {width}\)"):
+        graph(tensors, Op("MAX_POOL_2D", ["x"], ["y"], options))
+
+
 def test_grouped_convolution(graph: Any) -> None:
     tensors = [act("x", 1, 4, 4, 6), kernel(4, 1, 1, 3), act("y", 1, 4, 4, 4)]
     assert graph(tensors, CONV).layers[0].geometry.groups == 2

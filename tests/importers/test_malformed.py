@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -54,24 +55,27 @@ def test_truncations_of_a_real_model(tmp_path: Path, digits: bytes) -> None:
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_flipped_bits_of_every_operator(tmp_path: Path, name: str) -> None:
     rng = random.Random(name)
-    path = tmp_path / "model.tflite"
+    path, outcomes = tmp_path / "model.tflite", set()
     for kind in ("INT8", "INT16"):
         blob = CASES[name](np.random.default_rng(3), kind).blob
         for _ in range(25):
             damaged = bytearray(blob)
             for _ in range(rng.choice([1, 2, 8])):
                 damaged[rng.randrange(len(blob))] ^= 1 << rng.randrange(8)
-            outcome(path, bytes(damaged))
+            outcomes.add(outcome(path, bytes(damaged)))
+    assert outcomes & {"ModelFileError", "ModelError", "UnsupportedOperatorError"}  # not all damage is accepted
 
 
 def test_extreme_words_in_a_real_model(tmp_path: Path, digits: bytes) -> None:
-    rng = random.Random(2)
+    rng, outcomes = random.Random(2), Counter()
     words = [b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\x00\x00\x00\x80", b"\x00\x00\x00\x00"]
     for _ in range(150):
         damaged = bytearray(digits)
         at = rng.choice([rng.randrange(2000), len(digits) - 4 - rng.randrange(4000)])
         damaged[at : at + 4] = rng.choice(words)
-        outcome(tmp_path / "model.tflite", bytes(damaged))
+        outcomes[outcome(tmp_path / "model.tflite", bytes(damaged))] += 1
+    assert outcomes.total() - outcomes["graph"] > 20
+    assert outcomes["ModelFileError"] > 10
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

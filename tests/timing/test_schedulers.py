@@ -93,6 +93,8 @@ def test_a_circle_is_refused(scheduler: Scheduler) -> None:
 def test_cycle_numbers_cannot_overflow(scheduler: Scheduler) -> None:
     with pytest.raises(ProgramError, match=r"more than 2\^62"):
         scheduler(program_of([C, C], [2**62, 2**62], [[], []]))
+    with pytest.raises(ProgramError, match=rf"could take {2**62 + 2} cycles, more than 2\^62"):
+        scheduler(program_of([C, C], [1, 1], [[], [0]], latency=[2**61, 2**61]))
     assert scheduler(program_of([C], [2**62], [[]])).total_cycles == 2**62
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -407,6 +408,13 @@ def blocks(n: Net) -> None:
     n.quantized("f", n.act((2, 6)))
 
 
+def output_at_another_scale(n: Net) -> None:
+    """Codes at one scale that leave as real numbers at twice that."""
+    x = n.input((1, 4))
+    y = n.unary("Sigmoid", x)
+    n.real_outputs.append(n.real(replace(y, scale=2 * y.scale)))
+
+
 REFUSED: dict[Callable[[Net], None], str] = {
     unquantized: "the model is not quantized",
     unknown_operator: "Hardmax (output 't0_u'): the operator is not supported; accepted: QLinearConv,",
@@ -430,6 +438,7 @@ REFUSED: dict[Callable[[Net], None], str] = {
     other_element_count: "it turns shape [2, 6] into [5, 2]",
     shape_at_run_time: "its sizes (input 1) are codes; accepted: sizes that are constant",
     blocks: "it dequantizes activations in blocks",
+    output_at_another_scale: "what was quantized with",
 }
 
 

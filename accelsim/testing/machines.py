@@ -1,0 +1,99 @@
+"""Random machines, tilings and Programs; everything follows from one generator of numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from accelsim.arch import DATAFLOWS, Arch, load_arch
+from accelsim.builder import build_program
+from accelsim.graph import Graph, Layer, VectorLayer
+from accelsim.hardware import packed_bytes
+from accelsim.mapper import map_graph
+from accelsim.program import LOOP_ORDERS, MacMapping, Mapping, Program, VectorMapping
+from accelsim.testing.networks import Rng, random_graph
+
+Mappings = tuple[Mapping | None, ...]
+
+
+_RANGES = {
+    "array.cols": (1, 20), "accumulator.count": (4, 200), "weight_buffer.size_bytes": (16, 400),
+    "output_buffer.size_bytes": (100, 500), "requantizer.lanes": (1, 17), "vector.lanes": (1, 17), "dma.setup_cycles": (0, 10),
+    "dma.zero_run_bits": (1, 6), "dram.bandwidth_bytes_per_s": (10**7, 10**10), "dram.latency_ns": (0, 200),
+    **{f"{name}_buffer.ports": (1, 3) for name in ("weight", "activation", "output")},
+    **{f"{name}_buffer.banks": (1, 4) for name in ("weight", "activation", "output")},
+}  # fmt: skip
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    "array.activation_bits": (4, 8), "array.pipeline_stages": (0, 0, 0, 1, 3, 8), "dma.queues": (1, 2, 3, 3),
+    "activation_buffer.bytes_per_cycle": (None, None, 1, 3, 8), "dma.weight_compression": (None, None, "zero_run_length"),
+    "activation_buffer.im2col": ("implicit", "implicit", "buffer", "dram"), "dram.burst_bytes": (1, 1, 8, 64),
+    "dram.standard": (None, None, None, None, "LPDDR5_6400", "HBM2_2000", "DDR4_3200"),
+    **{f"{name}.double_buffered": (False, True) for name in ("accumulator", "weight_buffer", "output_buffer")},
+    "activation_buffer.double_buffered": (False, True),
+}  # fmt: skip
+
+
+def random_arch(rng: Rng, *, dataflow: str | None = None) -> Arch:
+    """A machine with every knob turned at random; :func:`roomy` makes its buffers hold the smallest tiles of a network.
+
+    An adder tree adds the products of all its rows at once and preloads nothing. One machine of three keeps no tensors on chip; most
+    of those have several cores.
+    """
+    resident = int(rng.choice([0, int(rng.integers(1, 400)), int(rng.integers(400, 6000))]))
+    chosen, rows = dataflow or list(DATAFLOWS)[int(rng.integers(len(DATAFLOWS)))], int(rng.integers(1, 20))
+    tree = chosen == "adder_tree"
+    edits: dict[str, Any] = {name: int(rng.integers(*ends)) for name, ends in _RANGES.items()}
+    edits |= {name: values[int(rng.integers(len(values)))] for name, values in _CHOICES.items()}
+    edits |= {"array.dataflow": chosen, "array.rows": rows, "accumulator.products_per_add": rows if tree else 1}
+    edits["array.weight_preload"] = "serial" if tree else str(rng.choice(["serial", "overlapped"]))
+    edits["activation_buffer.size_bytes"] = resident + int(rng.integers(400, 2000))
+    edits["activation_buffer.resident_bytes"] = resident
+    edits["activation_buffer.fuse_pairs"] = resident > 0 and resident % 2 == 0
+    if not resident:
+        edits["cores.count"] = int(rng.choice([1, 2, 3, 5]))
+        edits["cores.split"] = str(rng.choice(["auto", "channels", "rows"]))
+    return load_arch("edge_16x16").with_(edits)
+
+
+def roomy(arch: Arch, graph: Graph) -> Arch:
+    """``arch`` with buffers that hold two of the longest rows that some layer of ``graph`` needs whole, and windows of wide codes."""
+    bits = max(tensor.format.bits for tensor in graph.tensors.values())
+    rows = [x.output_shape[-1] for x in graph.layers if isinstance(x, VectorLayer) and x.whole_axes]
+    longest = 2 * int(packed_bytes(max(rows, default=0), max(8, bits)))
+    slots = arch.activation_buffer.size_bytes - arch.activation_buffer.resident_bytes
+    slots *= -(-bits // 8)
+    edits = {"output_buffer.size_bytes": max(arch.output_buffer.size_bytes, longest)}
+    edits["accumulator.count"] = max(arch.accumulator.count, 8 * -(-bits // 8))
+    edits["activation_buffer.size_bytes"] = arch.activation_buffer.resident_bytes + max(slots, longest)
+    return arch.with_(edits)
+
+
+def random_mapping(rng: Rng, layer: Layer, best: Mapping | None) -> Mapping | None:
+    """A legal mapping that the mapper would not have chosen: the chosen tiles, some of them cut further."""
+    if isinstance(best, MacMapping):
+        free = ("oh", "ow", "kh", "kw", "groups", "n", *(() if best.groups > 1 else ("oc", "ic")))
+        cut: dict[str, Any] = {name: int(rng.integers(1, getattr(best, name) + 1)) for name in free}
+        return replace(best, order=LOOP_ORDERS[int(rng.integers(2))], band=0, **cut)
+    if isinstance(best, VectorMapping):
+        whole = layer.whole_axes if isinstance(layer, VectorLayer) else ()
+        cuts = [size if i in whole else int(rng.integers(1, size + 1)) for i, size in enumerate(best.tile)]
+        return VectorMapping(tile=tuple(cuts))
+    return None
+
+
+def random_mappings(rng: Rng, graph: Graph, arch: Arch) -> Mappings:
+    """The mapper's tiles, or worse ones, half of the time each."""
+    mappings: Mappings = map_graph(graph, arch=arch)
+    if rng.random() < 0.5:
+        mappings = tuple(random_mapping(rng, layer, m) for layer, m in zip(graph.layers, mappings, strict=True))
+    return mappings
+
+
+def random_program(seed: int, *, dataflow: str | None = None) -> Program:
+    """A random network on a machine that has room for it, of ``dataflow`` if named, in :func:`random_mappings`."""
+    rng = np.random.default_rng(seed)
+    graph = random_graph(rng)
+    arch = roomy(random_arch(rng, dataflow=dataflow), graph)
+    return build_program(graph, arch=arch, mappings=random_mappings(rng, graph, arch))
