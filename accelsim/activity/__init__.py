@@ -3,10 +3,3 @@
 from accelsim.activity.energy import ActivityEnergy, activity_energy
 from accelsim.activity.measure import measure_activity
 from accelsim.activity.record import Activity
-
-__all__ = [
-    "Activity",
-    "ActivityEnergy",
-    "activity_energy",
-    "measure_activity",
-]

@@ -17,31 +17,3 @@ from accelsim.arch.memory import ActivationBufferConfig, BufferConfig, DmaConfig
 from accelsim.arch.model import Arch
 from accelsim.arch.schema import json_schema
 from accelsim.arch.validate import short
-
-__all__ = [
-    "ARITHMETICS",
-    "DATAFLOWS",
-    "AccumulatorConfig",
-    "ActivationBufferConfig",
-    "Arch",
-    "Arithmetic",
-    "ArrayConfig",
-    "BufferConfig",
-    "CoresConfig",
-    "Dataflow",
-    "DmaConfig",
-    "Document",
-    "DramConfig",
-    "RequantizerConfig",
-    "TechConfig",
-    "VectorConfig",
-    "arithmetic_named",
-    "did_you_mean",
-    "json_schema",
-    "listing",
-    "load_arch",
-    "preset_names",
-    "presets_dir",
-    "read_document",
-    "short",
-]

@@ -2,8 +2,3 @@
 
 from accelsim.builder.build import build_program
 from accelsim.builder.vector_layer import share_boxes
-
-__all__ = [
-    "build_program",
-    "share_boxes",
-]

@@ -1,5 +1,4 @@
 """The command line: one file a command, which adds itself to the group where it is imported here."""
-# ruff: noqa: F401
 
 import accelsim.cli.accumulators
 import accelsim.cli.activity
@@ -13,5 +12,3 @@ import accelsim.cli.quantizing
 import accelsim.cli.run
 import accelsim.cli.verify
 from accelsim.cli.shared.group import main
-
-__all__ = ["main"]

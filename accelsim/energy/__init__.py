@@ -19,38 +19,3 @@ from accelsim.energy.table.laws import Term
 from accelsim.energy.table.read import load_table, table_names
 from accelsim.energy.table.tech import table_of, technology_notes
 from accelsim.energy.table.uncertainty import Interval, draws, interval, ratio_interval
-
-__all__ = [
-    "CATALOGUE",
-    "CHARGES",
-    "COMPONENTS",
-    "LACKING",
-    "PARTS",
-    "TENSORS",
-    "ActionCounts",
-    "Costs",
-    "EnergyEntry",
-    "EnergySplit",
-    "EnergyTable",
-    "Interval",
-    "Term",
-    "action_charges",
-    "action_energies",
-    "area_um2",
-    "count_actions",
-    "draws",
-    "idle_energy",
-    "interval",
-    "layer_energy",
-    "load_table",
-    "operation_energy",
-    "part_sizes",
-    "peak_power_w",
-    "quantity_of",
-    "ratio_interval",
-    "read_ert",
-    "table_names",
-    "table_of",
-    "technology_notes",
-    "to_yaml",
-]

@@ -6,19 +6,3 @@ from accelsim.execute.tiled import run_program
 from accelsim.execute.transfers import Transfers
 from accelsim.execute.values import Values, compute_values, gather_inputs
 from accelsim.execute.whole import WholeReader
-
-__all__ = [
-    "AccumulatorProof",
-    "AccumulatorRecord",
-    "AccumulatorReport",
-    "Transfers",
-    "Values",
-    "WholeReader",
-    "accumulator_formats",
-    "accumulator_report",
-    "compute_values",
-    "gather_inputs",
-    "prove",
-    "prove_graph",
-    "run_program",
-]

@@ -13,22 +13,3 @@ transfer_cycles = njit(laws.transfer_cycles)
 unit_cycles = njit(laws.unit_cycles)
 moved_no_faster = njit(laws.moved_no_faster)
 fill_cycles = njit(laws.fill_cycles)
-
-__all__ = [
-    "Tile",
-    "TileCost",
-    "box_bytes",
-    "channel_bits",
-    "fill_cycles",
-    "fits",
-    "footprint",
-    "gathers",
-    "moved_no_faster",
-    "packed_bytes",
-    "parts",
-    "tile_cost",
-    "transfer_cycles",
-    "transfers",
-    "unit_cycles",
-    "windows_bytes",
-]

@@ -88,16 +88,3 @@ def resolve_model(name_or_path: str | Path) -> Path:
 def supported_operators() -> tuple[OperatorSupport, ...]:
     """Every operator that is accepted, from the importers' own tables."""
     return tuple(operator for face in _formats().values() for operator in face.supported_operators())
-
-
-__all__ = [
-    "OperatorSupport",
-    "RefusalError",
-    "fresh_name",
-    "layer_base",
-    "load_graph",
-    "one_line",
-    "packaged_models",
-    "resolve_model",
-    "supported_operators",
-]

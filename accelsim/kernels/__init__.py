@@ -4,19 +4,3 @@ from accelsim.kernels.mac import accumulate_block, accumulate_with, centred, til
 from accelsim.kernels.peaks import partial_sum_peaks
 from accelsim.kernels.products import Codes, Layout, layout_of, multiply, new_scratch
 from accelsim.kernels.vector import Box, evaluate, scaled_operand
-
-__all__ = [
-    "Box",
-    "Codes",
-    "Layout",
-    "accumulate_block",
-    "accumulate_with",
-    "centred",
-    "evaluate",
-    "layout_of",
-    "multiply",
-    "new_scratch",
-    "partial_sum_peaks",
-    "scaled_operand",
-    "tile_plan",
-]

@@ -4,11 +4,3 @@ from accelsim.kernels import _products as products
 from accelsim.kernels import _tape as tape
 from accelsim.kernels._products import Scratch
 from accelsim.kernels._tape import Constants, play
-
-__all__ = [
-    "Constants",
-    "Scratch",
-    "play",
-    "products",
-    "tape",
-]

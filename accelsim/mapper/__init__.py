@@ -3,16 +3,3 @@
 from accelsim.mapper.greedy import map_graph, map_layer
 from accelsim.mapper.mapping_file import read_mappings, write_mappings
 from accelsim.mapper.search import OBJECTIVES, Found, Objective, search_graph, search_layers, search_mapping
-
-__all__ = [
-    "OBJECTIVES",
-    "Found",
-    "Objective",
-    "map_graph",
-    "map_layer",
-    "read_mappings",
-    "search_graph",
-    "search_layers",
-    "search_mapping",
-    "write_mappings",
-]

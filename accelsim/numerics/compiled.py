@@ -8,12 +8,3 @@ from accelsim.numerics._kernels import (
     saturating_rounding_doubling_high_mul,
     threshold_rows,
 )
-
-__all__ = [
-    "float32_half_even_rows",
-    "float64_half_away_rows",
-    "multiply_by_quantized_multiplier",
-    "rounding_divide_by_pot",
-    "saturating_rounding_doubling_high_mul",
-    "threshold_rows",
-]

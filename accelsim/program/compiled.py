@@ -1,5 +1,3 @@
 """The rules of a Program for compiled loops."""
 
 from accelsim.program._nest import ORDERS, WEIGHTS_OUTER, Nest, nest_of
-
-__all__ = ["ORDERS", "WEIGHTS_OUTER", "Nest", "nest_of"]

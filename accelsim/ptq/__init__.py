@@ -5,18 +5,3 @@ from accelsim.ptq.network.float_network import read_float
 from accelsim.ptq.parameters import WeightQuant
 from accelsim.ptq.quantization import Quantized, accuracies, check_dialect, quantize_network
 from accelsim.ptq.settings import RANGES, Settings, parse_layers
-
-__all__ = [
-    "EVALUATORS",
-    "RANGES",
-    "Quantized",
-    "Settings",
-    "WeightQuant",
-    "accuracies",
-    "check_dialect",
-    "evaluate",
-    "evaluate_model",
-    "parse_layers",
-    "quantize_network",
-    "read_float",
-]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 import numpy as np
 
 from accelsim.errors import ModelError
-from accelsim.numerics import Encoder, Requant, RequantScheme, reduced_multiplier16, scheme_named
+from accelsim.numerics import Encoder, Requant, RequantScheme, scheme_named
 from accelsim.quant.fixed_point import encode_fixed_points, encode_mantissas, encode_shared_shift
 
 if TYPE_CHECKING:
@@ -162,17 +162,3 @@ def _scale(value: ArrayLike, name: str) -> Any:
             f"scale {name}: expected positive finite float32 values, got {np.ravel(value).tolist()[:4]}", name=name
         )
     return scale[()]
-
-
-__all__ = [
-    "convolution_multipliers",
-    "dense_multiplier_per_tensor",
-    "divided_multiplier",
-    "encode_multiplier",
-    "encode_multipliers",
-    "float32_multiplier",
-    "power_of_two_shift",
-    "product_multiplier",
-    "reduced_multiplier16",
-    "requant_from_scales",
-]

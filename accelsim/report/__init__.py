@@ -15,34 +15,3 @@ from accelsim.report.result.text import summary_text
 from accelsim.report.terminal import fact_table, list_table
 from accelsim.report.verification.page import document, report_html
 from accelsim.report.verification.text import cause_text, report_text
-
-__all__ = [
-    "NATURAL_WIDTH",
-    "Comparison",
-    "Page",
-    "accumulator_table",
-    "activity_page",
-    "cause_text",
-    "compare",
-    "comparison_table",
-    "document",
-    "energy_facts",
-    "energy_pages",
-    "fact_table",
-    "found_table",
-    "import_table",
-    "import_width",
-    "left_out",
-    "list_rows",
-    "list_table",
-    "made_with",
-    "natural_width",
-    "quantized_table",
-    "report_html",
-    "report_text",
-    "result_table",
-    "summary_html",
-    "summary_text",
-    "table_notes",
-    "table_page",
-]

@@ -2,14 +2,3 @@
 
 from accelsim.result.record import BOUNDS, EnergySummary, LayerResult, Result, Total, ValueSummary
 from accelsim.result.summary import NOT_KEPT, summarize
-
-__all__ = [
-    "BOUNDS",
-    "NOT_KEPT",
-    "EnergySummary",
-    "LayerResult",
-    "Result",
-    "Total",
-    "ValueSummary",
-    "summarize",
-]

@@ -8,21 +8,3 @@ from accelsim.testing.machines import random_arch, random_mapping, random_mappin
 from accelsim.testing.mapper import MapperContract
 from accelsim.testing.networks import NetworkBuilder, random_codes, random_graph, random_input
 from accelsim.testing.scheme import SchemeContract
-
-__all__ = [
-    "Contract",
-    "DataflowContract",
-    "EnergyTableContract",
-    "ImporterContract",
-    "MapperContract",
-    "NetworkBuilder",
-    "SchemeContract",
-    "random_arch",
-    "random_codes",
-    "random_graph",
-    "random_input",
-    "random_mapping",
-    "random_mappings",
-    "random_program",
-    "roomy",
-]

@@ -11,5 +11,3 @@ from accelsim.timing.schedule import schedule
 from accelsim.timing.simpy_scheduler import schedule_simpy
 from accelsim.timing.stalls import Stalls, stalls
 from accelsim.timing.timeline import Timeline
-
-__all__ = ["Stalls", "Timeline", "schedule", "schedule_simpy", "stalls"]

@@ -5,20 +5,3 @@ from accelsim.verification.records import Cause, Comparison, Finding, FirstDiffe
 from accelsim.verification.report import VerificationReport, WidthRow, WidthStudy
 from accelsim.verification.session import verify
 from accelsim.verification.tolerance import Tolerance
-
-__all__ = [
-    "ORACLES",
-    "Cause",
-    "Comparison",
-    "Finding",
-    "FirstDifference",
-    "LayerReport",
-    "Oracle",
-    "OutputEffect",
-    "Tolerance",
-    "VerificationReport",
-    "WidthRow",
-    "WidthStudy",
-    "make_oracle",
-    "verify",
-]

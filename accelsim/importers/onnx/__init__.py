@@ -9,8 +9,6 @@ from __future__ import annotations
 from accelsim.importers.onnx.network import CHANNELS_FIRST, CHANNELS_LAST
 from accelsim.importers.registry import OperatorSupport, supported
 
-__all__ = ["CHANNELS_FIRST", "CHANNELS_LAST", "supported_operators"]
-
 
 def supported_operators() -> tuple[OperatorSupport, ...]:
     """Every operator that is accepted."""

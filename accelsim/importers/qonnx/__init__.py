@@ -9,8 +9,6 @@ from accelsim.graph import Graph
 from accelsim.importers import onnx
 from accelsim.importers.registry import OperatorSupport, supported
 
-__all__ = ["load", "supported_operators"]
-
 
 def load(path: Path, *, arithmetic: Arithmetic | None = None) -> Graph:
     """The Graph of the file at ``path`` with the integer rules of ``arithmetic``; ModelError where it cannot be had.

@@ -8,8 +8,6 @@ from accelsim.arch import Arithmetic
 from accelsim.graph import Graph
 from accelsim.importers.registry import OperatorSupport
 
-__all__ = ["load", "supported_operators"]
-
 
 def load(path: Path, *, arithmetic: Arithmetic | None = None) -> Graph:
     """The shape-only Graph of the table at ``path``, which has no integer rules; ModelError where it cannot be had."""

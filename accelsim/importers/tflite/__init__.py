@@ -10,8 +10,6 @@ from accelsim.importers.registry import OperatorSupport, supported
 from accelsim.importers.tflite.context import FileContext
 from accelsim.importers.tflite.window import window
 
-__all__ = ["FileContext", "load", "supported_operators", "window"]
-
 
 def load(path: Path, *, arithmetic: Arithmetic | None = None) -> Graph:
     """The Graph of the file at ``path`` with the integer rules of ``arithmetic``, by default those of TensorFlow Lite Micro.

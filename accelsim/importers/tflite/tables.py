@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.quant import encode_multiplier, reduced_multiplier16
+from accelsim.numerics import reduced_multiplier16
+from accelsim.quant import encode_multiplier
 
 Floats = NDArray[np.float32]
 CODES = np.arange(-128, 128, dtype=np.int64)

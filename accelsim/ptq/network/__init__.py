@@ -1,7 +1,3 @@
 """Float networks as records: read from .onnx or .tflite, written back as a ModelProto."""
 
 from accelsim.ptq.network.operators import PRODUCTS
-
-__all__ = [
-    "PRODUCTS",
-]

@@ -4,11 +4,3 @@ from accelsim.report.files.csv_file import write_csv
 from accelsim.report.files.occupancy import KEEPING, TRACKS
 from accelsim.report.files.tensors import write_tensors
 from accelsim.report.files.trace import write_trace
-
-__all__ = [
-    "KEEPING",
-    "TRACKS",
-    "write_csv",
-    "write_tensors",
-    "write_trace",
-]

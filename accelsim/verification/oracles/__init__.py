@@ -60,6 +60,3 @@ def _runtime(name: str, path: Path) -> Oracle:
     from accelsim.verification.oracles.onnx_models import OnnxReference, OnnxRuntime
 
     return OnnxRuntime(path) if name == "onnxruntime" else OnnxReference(path)
-
-
-__all__ = ["FAKE_QUANT", "FAKE_QUANT_64", "ORACLES", "Codes", "Oracle", "RewritingOracle", "is_float", "make_oracle"]

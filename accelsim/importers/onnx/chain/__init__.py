@@ -3,5 +3,3 @@
 from accelsim.importers.onnx.chain.bases import OneTensor, Sums, TwoTensors, per_channel
 from accelsim.importers.onnx.chain.chained import Chained, Final, chain
 from accelsim.importers.onnx.chain.quantizer import ROUNDINGS, Quantizer
-
-__all__ = ["ROUNDINGS", "Chained", "Final", "OneTensor", "Quantizer", "Sums", "TwoTensors", "chain", "per_channel"]

@@ -9,13 +9,3 @@ from accelsim.importers.onnx.file.records import (
     OnnxModel,
     OnnxNode,
 )
-
-__all__ = [
-    "QONNX_DOMAIN",
-    "QONNX_OPERATORS",
-    "Attribute",
-    "OnnxInput",
-    "OnnxModel",
-    "OnnxNode",
-    "read_onnx",
-]

@@ -3,18 +3,3 @@
 from accelsim.importers.tflite.file.options import ACTIVATION_NAMES, NONE, RELU, RELU6, RELU_N1_TO_1, SAME, VALID
 from accelsim.importers.tflite.file.reader import read_tflite
 from accelsim.importers.tflite.file.records import Option, TfliteModel, TfliteOperator, TfliteTensor
-
-__all__ = [
-    "ACTIVATION_NAMES",
-    "NONE",
-    "RELU",
-    "RELU6",
-    "RELU_N1_TO_1",
-    "SAME",
-    "VALID",
-    "Option",
-    "TfliteModel",
-    "TfliteOperator",
-    "TfliteTensor",
-    "read_tflite",
-]
