@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arch
 from accelsim.graph import Boxes, Graph, MacLayer
-from accelsim.hardware import Packets, Windows, bus_cycles, dma_cycles, dram_latency_cycles, dram_of, sources
+from accelsim.hardware import Packets, Windows, bus_cycles, dma_cycles, dram_latency_cycles, dram_of
 from accelsim.program import shared_memory
 
 Index = NDArray[np.int64]
@@ -69,7 +69,7 @@ class Dram:
         from accelsim.hardware.compiled import gathers
 
         g = windows.geometry
-        shape, tables = np.array(g.input_shape, dtype=np.int64), (sources(g, "h"), sources(g, "w"))
+        shape, tables = np.array(g.input_shape, dtype=np.int64), (g.axis("h").sources, g.axis("w").sources)
         found = gathers(self._record, 8 * self._tensors[name], bits, shape, *tables, windows.ranges)
         return self._transfer(size, *found)
 

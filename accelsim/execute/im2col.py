@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import MacGeometry, MacLayer
-from accelsim.hardware import IMPLICIT, Engine, Memory, sources
+from accelsim.hardware import IMPLICIT, Engine, Memory
 from accelsim.numerics import BIPOLAR, IntFormat
 from accelsim.program import Program
 
@@ -100,6 +100,6 @@ class Matrices:
         g, lo = self._layer(load).geometry, self._program.box(load)[0]
         rows, columns = (
             table[slice(*outputs), slice(*taps)]
-            for table, outputs, taps in ((sources(g, "h"), y, ky), (sources(g, "w"), x, kx))
+            for table, outputs, taps in ((g.axis("h").sources, y, ky), (g.axis("w").sources, x, kx))
         )
         return np.where(rows < 0, -1, rows - lo[1]), np.where(columns < 0, -1, columns - lo[2])

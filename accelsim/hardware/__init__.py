@@ -5,13 +5,12 @@ from accelsim.hardware.buffers import (
     accumulator_bits,
     accumulator_words,
     depth,
-    input_span,
     passes,
     slot_capacity,
     slots,
 )
 from accelsim.hardware.dram import bursts_of, bus_cycles, dram_of
-from accelsim.hardware.im2col import DRAM, IMPLICIT, MODES, Windows, sources
+from accelsim.hardware.im2col import DRAM, IMPLICIT, MODES, Windows
 from accelsim.hardware.kinds import DMA_QUEUES, DRAM_ENGINES, WRITE_BACK, Engine, Memory
 from accelsim.hardware.laws import (
     Footprint,
@@ -23,19 +22,21 @@ from accelsim.hardware.laws import (
     transfer_cycles,
     unit_cycles,
 )
-from accelsim.hardware.machine import (
-    OperandBits,
-    dma_cycles,
+from accelsim.hardware.machine import OperandBits, dma_cycles, loops_of, machine_of, operand_bits, resident_cycles
+from accelsim.hardware.parts import (
+    Array,
+    Bursts,
+    Dma,
+    Im2col,
+    Loops,
+    Machine,
+    PerMemory,
+    Unit,
     dma_of,
     dram_latency_cycles,
     im2col_of,
-    loops_of,
-    machine_of,
-    operand_bits,
     output_of,
     requantizer_of,
-    resident_cycles,
     vector_of,
 )
-from accelsim.hardware.parts import Array, Bursts, Dma, Im2col, Loops, Machine, PerMemory, Unit
 from accelsim.hardware.weight_coding import Packets, coded_share, packed_tiles

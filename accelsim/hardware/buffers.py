@@ -5,14 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from accelsim.arch import Arch
-from accelsim.graph import MacGeometry, MacLayer
+from accelsim.graph import MacLayer
 from accelsim.hardware.kinds import Memory
 from accelsim.hardware.laws import ceil_div
-
-
-def input_span(geometry: MacGeometry, axis: str, outputs: Any, taps: Any) -> Any:
-    """Largest number of input rows (``axis`` "h") or columns ("w") under ``outputs`` output rows and ``taps`` kernel rows."""
-    return geometry.axis(axis).span(outputs, taps)
 
 
 def passes(layer: MacLayer, activation_bits: int, arch: Arch) -> int:

@@ -20,11 +20,6 @@ MODES = (IMPLICIT, BUFFER, DRAM)
 """Values of ``activation_buffer.im2col``; the compiled mappers know them by their place."""
 
 
-def sources(g: MacGeometry, axis: str) -> Index:
-    """Input row (``axis`` "h") or column ("w") under each output and tap, (outputs, taps); -1 on padding and inserted zeros."""
-    return g.axis(axis).sources
-
-
 @dataclass(frozen=True, eq=False)
 class Windows:
     """The windows under compute tiles: ``pixels`` boxes of the output view, ``taps`` of the weight view, ``inputs`` of the input view."""
@@ -45,7 +40,7 @@ class Windows:
     def fetched(self) -> Index:
         """Those of them that stand in the image."""
         images = self.pixels.hi[:, 0] - self.pixels.lo[:, 0]
-        rows, columns = (self._inside(sources(self.geometry, axis) >= 0, k) for k, axis in ((1, "h"), (2, "w")))
+        rows, columns = (self._inside(self.geometry.axis(axis).sources >= 0, k) for k, axis in ((1, "h"), (2, "w")))
         return images * rows * columns * self._channels
 
     @property

@@ -1,9 +1,8 @@
-"""A machine for the operands of one layer, as compiled code reads it; and the parts that need no more than the Arch."""
+"""A machine for the operands of one layer, as compiled code reads it; and what transfers of arrays of sizes take on it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,18 @@ from accelsim.arch import Arch
 from accelsim.graph import Graph, MacGeometry, MacLayer
 from accelsim.hardware.array import array_of
 from accelsim.hardware.buffers import accumulator_words, depth, slot_capacity
-from accelsim.hardware.im2col import MODES
 from accelsim.hardware.kinds import Memory
-from accelsim.hardware.laws import ceil_div, transfer_cycles, unit_cycles
-from accelsim.hardware.parts import Dma, Im2col, Loops, Machine, Operands, PerMemory, Unit
+from accelsim.hardware.laws import transfer_cycles, unit_cycles
+from accelsim.hardware.parts import (
+    Loops,
+    Machine,
+    Operands,
+    PerMemory,
+    dma_of,
+    im2col_of,
+    requantizer_of,
+    resident_of,
+)
 
 Counts = NDArray[np.int64]
 _INT64_MAX = 2**63 - 1
@@ -57,39 +64,6 @@ def machine_of(bits: OperandBits, arch: Arch) -> Machine:
     )
 
 
-def dma_of(arch: Arch, *, turns: int = 1) -> Dma:
-    """The DMA of one core, of so many that take ``turns`` at the DRAM port."""
-    pace = Fraction(turns * arch.clock_hz, arch.dram.bandwidth_bytes_per_s)
-    setup = turns * arch.dma.setup_cycles
-    return Dma(setup, pace.numerator, pace.denominator, dram_latency_cycles(arch), arch.dma.queues)
-
-
-def im2col_of(arch: Arch) -> Im2col:
-    """The unit that unrolls windows."""
-    buffer = arch.activation_buffer
-    return Im2col(MODES.index(buffer.im2col), buffer.bytes_per_cycle or 0)
-
-
-def requantizer_of(arch: Arch) -> Unit:
-    """The requantization unit."""
-    return Unit(arch.requantizer.lanes, 0)
-
-
-def vector_of(arch: Arch) -> Unit:
-    """The vector unit, which reads its operands from the activation memory."""
-    return Unit(arch.vector.lanes, arch.activation_buffer.bytes_per_cycle or 0)
-
-
-def resident_of(arch: Arch) -> Unit:
-    """What moves bytes into and out of the resident memory, at the activation memory's width."""
-    return Unit(1, arch.activation_buffer.bytes_per_cycle or 0)
-
-
-def output_of(arch: Arch) -> Unit:
-    """The read port of the output buffer."""
-    return Unit(1, arch.output_buffer.bytes_per_cycle or 0)
-
-
 def dma_cycles(size: Counts, arch: Arch, commands: Any = 0) -> Counts:
     """Cycles that each transfer of ``size`` bytes holds its queue and the DRAM port."""
     dma = dma_of(arch)
@@ -103,13 +77,3 @@ def resident_cycles(size: Counts, arch: Arch) -> Counts:
     """Cycles that moving ``size`` bytes into or out of the resident memory takes, at least 1."""
     cycles: Counts = unit_cycles(resident_of(arch), np.ones_like(size), size)
     return cycles
-
-
-def dram_latency_cycles(arch: Arch) -> int:
-    """Cycles from the end of a transfer at the port until its data is there: ``dram.latency_ns``, and nCL of a standard."""
-    return int(np.ceil(arch.dram.latency_ns * arch.clock_hz / 1e9)) + _column_latency(arch)
-
-
-def _column_latency(arch: Arch) -> int:
-    channel = arch.dram.channel
-    return 0 if channel is None else int(ceil_div(channel.timing.nCL * arch.clock_hz, channel.clock_hz))

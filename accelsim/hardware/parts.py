@@ -1,4 +1,6 @@
-"""The parts of a machine as compiled code reads them: one named record a part, all of one layer's operands in a :class:`Machine`.
+"""The parts of a machine as compiled code reads them: one named record a part, and how each is made of an Arch.
+
+All that a tile of one layer asks of the machine stands in a :class:`Machine` (:mod:`accelsim.hardware.machine`).
 
 Numba passes a NamedTuple as its fields, so that naming them costs the loops nothing (measured: 1.5 us a call from Python). Every
 integer is an int64, every share or estimate a float: a field keeps its type from machine to machine, or each would compile anew.
@@ -6,7 +8,13 @@ integer is an int64, every share or estimate a float: a field keeps its type fro
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any, NamedTuple
+
+import numpy as np
+
+from accelsim.arch import Arch
+from accelsim.hardware.im2col import MODES
 
 
 class Loops(NamedTuple):
@@ -126,3 +134,46 @@ class Machine(NamedTuple):
     im2col: Im2col
     requantizer: Unit
     resident: Unit
+
+
+def dma_of(arch: Arch, *, turns: int = 1) -> Dma:
+    """The DMA of one core, of so many that take ``turns`` at the DRAM port."""
+    pace = Fraction(turns * arch.clock_hz, arch.dram.bandwidth_bytes_per_s)
+    setup = turns * arch.dma.setup_cycles
+    return Dma(setup, pace.numerator, pace.denominator, dram_latency_cycles(arch), arch.dma.queues)
+
+
+def im2col_of(arch: Arch) -> Im2col:
+    """The unit that unrolls windows."""
+    buffer = arch.activation_buffer
+    return Im2col(MODES.index(buffer.im2col), buffer.bytes_per_cycle or 0)
+
+
+def requantizer_of(arch: Arch) -> Unit:
+    """The requantization unit."""
+    return Unit(arch.requantizer.lanes, 0)
+
+
+def vector_of(arch: Arch) -> Unit:
+    """The vector unit, which reads its operands from the activation memory."""
+    return Unit(arch.vector.lanes, arch.activation_buffer.bytes_per_cycle or 0)
+
+
+def resident_of(arch: Arch) -> Unit:
+    """What moves bytes into and out of the resident memory, at the activation memory's width."""
+    return Unit(1, arch.activation_buffer.bytes_per_cycle or 0)
+
+
+def output_of(arch: Arch) -> Unit:
+    """The read port of the output buffer."""
+    return Unit(1, arch.output_buffer.bytes_per_cycle or 0)
+
+
+def dram_latency_cycles(arch: Arch) -> int:
+    """Cycles from the end of a transfer at the port until its data is there: ``dram.latency_ns``, and nCL of a standard."""
+    return int(np.ceil(arch.dram.latency_ns * arch.clock_hz / 1e9)) + _column_latency(arch)
+
+
+def _column_latency(arch: Arch) -> int:
+    channel = arch.dram.channel
+    return 0 if channel is None else -(-channel.timing.nCL * arch.clock_hz // channel.clock_hz)

@@ -18,7 +18,6 @@ from accelsim.hardware import (
     bursts_of,
     ceil_div,
     dma_of,
-    input_span,
     loops_of,
     machine_of,
     slot_capacity,
@@ -69,8 +68,8 @@ def best_mac_mapping(
 
     machine = machine_of(bits, arch)._replace(dma=dma_of(arch, turns=shares))
     pixels, taps, channels = _candidates(geometry, machine)
-    rows = input_span(geometry, "h", pixels[:, :1], taps[:, 0])
-    columns = input_span(geometry, "w", pixels[:, 1:2], taps[:, 1])
+    rows = geometry.axis("h").span(pixels[:, :1], taps[:, 0])
+    columns = geometry.axis("w").span(pixels[:, 1:2], taps[:, 1])
     candidates = Candidates(pixels, taps, channels, rows, columns)
     weights, inputs, outputs = (
         np.array(shape[1:], dtype=np.float64) for shape in (whole.weight_shape, whole.input_shape, whole.output_shape)

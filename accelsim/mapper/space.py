@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import MacGeometry
-from accelsim.hardware import ceil_div, sources
+from accelsim.hardware import ceil_div
 
 Integers = NDArray[np.int64]
 
@@ -81,7 +81,7 @@ def _extents(g: MacGeometry, axis: str, tiles: list[int], taps: list[int], gathe
 
 def _fetched(g: MacGeometry, axis: str, outs: Integers, taps: Integers) -> Integers:
     """Input rows fetched for the tiles of outputs and taps that begin at ``outs`` and ``taps``, once per window."""
-    inside = (sources(g, axis) >= 0).astype(np.int64)
+    inside = (g.axis(axis).sources >= 0).astype(np.int64)
     fetched: Integers = np.add.reduceat(np.add.reduceat(inside, outs, axis=0), taps, axis=1)
     return fetched
 

@@ -16,7 +16,6 @@ from accelsim.hardware import (
     array_cost,
     dma_cycles,
     footprint,
-    input_span,
     loops_of,
     machine_of,
 )
@@ -130,7 +129,7 @@ def _estimate(shares: tuple[MacShare, ...], bits: OperandBits, arch: Arch) -> tu
 
 def _traffic(g: MacGeometry, machine: Machine) -> int:
     """Bytes of weights, inputs and outputs, each moved once; inputs once per window that they are in, where those are fetched."""
-    area = g.n * int(input_span(g, "h", g.oh, g.kh)) * int(input_span(g, "w", g.ow, g.kw))
+    area = g.n * int(g.axis("h").span(g.oh, g.kh)) * int(g.axis("w").span(g.ow, g.kw))
     moved = footprint(machine.operands, machine.im2col, loops_of(g), area)
     return int(moved.weights + moved.inputs + moved.outputs)
 

@@ -31,7 +31,8 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "activation_buffer.im2col": ("implicit", "implicit", "buffer", "dram"), "dram.burst_bytes": (1, 1, 8, 64),
     "dram.standard": (None, None, None, None, "LPDDR5_6400", "HBM2_2000", "DDR4_3200"),
     **{f"{name}.double_buffered": (False, True) for name in ("accumulator", "weight_buffer", "output_buffer")},
-    "activation_buffer.double_buffered": (False, True),
+    "activation_buffer.double_buffered": (False, True), "weight_buffer.bytes_per_cycle": (None, 16, 16, 3),
+    "output_buffer.bytes_per_cycle": (None, None, None, 1, 4),
 }  # fmt: skip
 
 

@@ -14,8 +14,8 @@ from accelsim.builder.dram import layout
 from accelsim.energy import count_actions
 from accelsim.errors import ConfigError
 from accelsim.graph import Conv2D, DepthwiseConv2D, Graph, MacGeometry, MacLayer, TransposeConv2D
-from accelsim.hardware import Engine, Loops, Memory, OperandBits, footprint, input_span, machine_of, slot_capacity
-from accelsim.hardware.im2col import MODES, sources
+from accelsim.hardware import Engine, Loops, Memory, OperandBits, footprint, machine_of, slot_capacity
+from accelsim.hardware.im2col import MODES
 from accelsim.mapper import map_graph
 from accelsim.program import MacMapping, Program, check_program
 from tests.generate import random_program
@@ -186,7 +186,7 @@ def test_footprint_is_that_of_the_largest_tile(name: str) -> None:
     sizes |= {"kw": min(2, g.kw), "groups": 1 if whole else g.groups, "n": 1}
     program = built(single(kind, g), "buffer", MacMapping(**sizes))
     machine = machine_of(OperandBits(weight=8, activation=8, output=8), program.arch)
-    area = int(input_span(g, "h", 2, 1)) * int(input_span(g, "w", 2, sizes["kw"]))
+    area = int(g.axis("h").span(2, 1)) * int(g.axis("w").span(2, sizes["kw"]))
     held = program.extent[program.memory == Memory.ACTIVATIONS]
     assert footprint(machine.operands, machine.im2col, Loops(**sizes), area).held == held.max()
 
@@ -210,7 +210,7 @@ def test_sources_are_where_the_taps_fall() -> None:
                 getattr(g, f"{name}{axis}") for name in ("i", "stride_", "dilation_", "upsample_")
             )
             pad = g.pad_top if axis == "h" else g.pad_left
-            for (output, tap), source in np.ndenumerate(sources(g, axis)):
+            for (output, tap), source in np.ndenumerate(g.axis(axis).sources):
                 met = [i for i in range(size) if i * upsample == output * stride - pad + tap * dilation]
                 assert met == ([source] if source >= 0 else [])
 
