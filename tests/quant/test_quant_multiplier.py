@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accelsim.errors import ConfigError, ModelError
-from accelsim.numerics import SCHEMES, Family, Rounding, requantize, round_divide
+from accelsim.numerics import SCHEMES, Family, Rounding, reduced_multiplier16, requantize, round_divide
 from accelsim.quant import (
     convolution_multipliers,
     dense_multiplier_per_tensor,
@@ -18,7 +18,6 @@ from accelsim.quant import (
     float32_multiplier,
     power_of_two_shift,
     product_multiplier,
-    reduced_multiplier16,
     requant_from_scales,
 )
 
