@@ -6,7 +6,6 @@ The package names a view for each kind of page, the record asks for it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
 from typing import Any
 
 View = Callable[[object], str]
@@ -40,6 +39,8 @@ class Brief:
 
 
 def _brief(record: Any) -> str:
+    from dataclasses import fields  # which takes as long to import as all the rest of ``import accelsim``
+
     given = ((field, getattr(record, field.name)) for field in fields(record) if field.repr)
     texts = [f"{field.name}={_text(value)}" for field, value in given if _is_array(value) or value != field.default]
     return f"{type(record).__name__}({', '.join(texts)})"
@@ -52,6 +53,6 @@ def _is_array(value: Any) -> bool:
 def _text(value: Any) -> str:
     if _is_array(value):
         return f"{value.dtype}{list(value.shape)}"
-    if is_dataclass(value) and "__str__" in vars(type(value)):
+    if hasattr(value, "__dataclass_fields__") and "__str__" in vars(type(value)):
         return str(value)
     return getattr(value, "__name__", type(value).__name__) if callable(value) else repr(value)

@@ -22,6 +22,6 @@ from accelsim.graph.layer import Layer, RealFunction, VectorLayer
 from accelsim.graph.mac_layers import Conv2D, Dense, DepthwiseConv2D, MacLayer, MatMul, TransposeConv2D
 from accelsim.graph.moving_layers import Concat, Pad, Reshape, ResizeNearest, StridedSlice, Transpose
 from accelsim.graph.row_layers import FloatTableSoftmax, LayerNorm, Softmax
-from accelsim.graph.source import Fate, SourceOperator
+from accelsim.graph.source import Outcome, SourceOperator
 from accelsim.graph.tensor import Tensor
 from accelsim.graph.window_layers import AveragePool2D, FloatAveragePool2D, MaxPool2D, Mean, ReduceMax, ReduceMin

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Fate(StrEnum):
+class Outcome(StrEnum):
     """What an operator of the model file turned into."""
 
     LAYER = "layer"
@@ -28,5 +28,5 @@ class SourceOperator:
     index: int
     operator: str
     output: str
-    fate: Fate
+    outcome: Outcome
     layers: tuple[str, ...] = ()

@@ -49,15 +49,15 @@ def loops_of(g: MacGeometry) -> Loops:
     return Loops(g.n, g.oh, g.ow, g.oc_per_group, g.ic_per_group, g.kh, g.kw, g.groups)
 
 
-def machine_of(bits: OperandBits, arch: Arch) -> Machine:
-    """``arch`` for the operands of a MAC layer."""
+def machine_of(bits: OperandBits, arch: Arch, *, turns: int = 1) -> Machine:
+    """``arch`` for the operands of a MAC layer; so many cores take ``turns`` at the DRAM port."""
     memories = Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS
     return Machine(
         array=array_of(arch, weight_bits=bits.weight, activation_bits=bits.activation),
         capacity=PerMemory(*(slot_capacity(memory, arch) for memory in memories)),
         depth=PerMemory(*(depth(memory, arch) for memory in memories)),
         operands=Operands(bits.weight, bits.activation, bits.output, accumulator_words(bits.activation, arch)),
-        dma=dma_of(arch),
+        dma=dma_of(arch, turns=turns),
         im2col=im2col_of(arch),
         requantizer=requantizer_of(arch),
         resident=resident_of(arch),

@@ -1,6 +1,8 @@
 """Numba kernel of the greedy mapper: cycles and DRAM traffic of every candidate tiling of a MAC layer, and the best one.
 
 What a tile holds, moves and takes is asked of :mod:`accelsim.hardware.compiled`; here it is put together.
+
+Functions of many records are inlined: a call would copy every field of theirs, which took a third of the time.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from accelsim.hardware import Bursts, Footprint, Loops, Machine
+from accelsim.hardware import Bursts, Dma, Footprint, Loops, Machine
 from accelsim.hardware.compiled import (
     Tile,
     TileCost,
@@ -22,7 +24,7 @@ from accelsim.hardware.compiled import (
     windows_bytes,
 )
 from accelsim.numba_cache import njit
-from accelsim.program.compiled import ORDERS, Nest, nest_of
+from accelsim.program.compiled import ORDERS, Nest, loads_of, nest_of
 
 NOTHING_FITS = -1
 IN_DRAM = 2
@@ -55,79 +57,82 @@ class DramSide(NamedTuple):
 
 
 class Moves(NamedTuple):
-    """Bytes on the bus of one load of weights, one of inputs and one store, and the cycles that each takes; 0 where it is kept."""
+    """Cycles of one load of weights, of one of inputs, and of one store; 0 where it is kept."""
 
-    weights: float
-    inputs: float
-    outputs: float
     weight_cycles: float
     input_cycles: float
     output_cycles: float
 
 
 @njit
-def _bus(machine: Machine, dram: DramSide, tile: Loops, rows: int, columns: int, held: Footprint) -> Any:
-    """Bytes of whole bursts of a tile's weights, inputs and outputs."""
-    burst, bits, g = dram.bursts.size, machine.operands, tile
-    if dram.coded > 0:
-        weights = np.ceil(held.weights * dram.coded / burst) * burst
-    else:
-        weights = box_bytes(burst, bits.weight_bits, (g.groups * g.oc, g.kh, g.kw, g.ic), dram.weights)
-    if machine.im2col.mode == IN_DRAM and g.oh * g.ow * g.kh * g.kw > rows * columns:
-        taps, pixels = (g.kh, g.kw), g.n * g.oh * g.ow
-        inputs = windows_bytes(burst, bits.activation_bits, pixels, taps, g.groups * g.ic, dram.inputs)
-    else:
-        inputs = box_bytes(burst, bits.activation_bits, (g.n, rows, columns, g.groups * g.ic), dram.inputs)
-    return weights, inputs, box_bytes(burst, bits.output_bits, (g.n, g.oh, g.ow, g.groups * g.oc), dram.outputs)
-
-
-@njit
-def _port(machine: Machine, bursts: Bursts, size: float, commands: float) -> float:
+def _port(dma: Dma, bursts: Bursts, size: float, commands: float) -> float:
     """Cycles of one transfer at the port: its bytes, or the mean of its commands."""
-    return float(transfer_cycles(machine.dma, 1, size, commands + size / bursts.size * bursts.each))
+    if bursts.size == 1:  # whole bytes and no rows: divided as integers, which is several times faster
+        return float(transfer_cycles(dma, 1, int(size), 0))
+    return float(transfer_cycles(dma, 1, size, commands + size / bursts.size * bursts.each))
 
 
-@njit
-def _moves(machine: Machine, dram: DramSide, tile: Loops, rows: int, columns: int, held: Footprint) -> Moves:
-    """What one load and one store of a tile move."""
-    weights, inputs, outputs = float(held.weights), float(held.inputs), float(held.outputs)
-    if dram.bursts.size > 1:
-        weights, inputs, outputs = _bus(machine, dram, tile, rows, columns, held)
-    elif dram.coded > 0:
-        weights = np.ceil(weights * dram.coded)
-    weight_cycles = input_cycles = output_cycles = 0.0
+@njit(inline="always")
+def _weights(machine: Machine, dram: DramSide, tile: Loops, held: int) -> Any:
+    """(bytes on the bus, cycles) of one load of a tile's weights, ``held`` bytes of them on chip; nothing where they are kept."""
     if dram.weights_kept:
-        weights = 0.0
-    else:
-        weight_cycles = _port(machine, dram.bursts, weights, dram.bursts.read)
+        return 0.0, 0.0
+    burst, size = dram.bursts.size, float(held)
+    if dram.coded > 0:
+        size = np.ceil(size * dram.coded / burst) * burst
+    elif burst > 1:
+        size = box_bytes(
+            burst, machine.operands.weight_bits, (tile.groups * tile.oc, tile.kh, tile.kw, tile.ic), dram.weights
+        )
+    return size, _port(machine.dma, dram.bursts, size, dram.bursts.read)
+
+
+@njit(inline="always")
+def _inputs(machine: Machine, dram: DramSide, tile: Loops, extent: tuple[int, int], held: Footprint) -> Any:
+    """As :func:`_weights`, of its inputs, under which lie ``extent`` rows and columns of the image."""
     if dram.inputs_kept:
-        inputs = 0.0
-    else:
-        loaded = _port(machine, dram.bursts, inputs, dram.bursts.read)
-        input_cycles = float(fill_cycles(machine.im2col, loaded, inputs, float(held.held)))
+        return 0.0, 0.0
+    burst, size, (rows, columns) = dram.bursts.size, float(held.inputs), extent
+    channels, bits = tile.groups * tile.ic, machine.operands.activation_bits
+    if burst > 1 and machine.im2col.mode == IN_DRAM and tile.oh * tile.ow * tile.kh * tile.kw > rows * columns:
+        pixels = tile.n * tile.oh * tile.ow
+        size = windows_bytes(burst, bits, pixels, (tile.kh, tile.kw), channels, dram.inputs)
+    elif burst > 1:
+        size = box_bytes(burst, bits, (tile.n, rows, columns, channels), dram.inputs)
+    cycles = _port(machine.dma, dram.bursts, size, dram.bursts.read)
+    if held.held > size:  # else nothing is unrolled, and a division is saved
+        cycles = float(fill_cycles(machine.im2col, cycles, size, float(held.held)))
+    return size, cycles
+
+
+@njit(inline="always")
+def _outputs(machine: Machine, dram: DramSide, tile: Loops, held: int) -> Any:
+    """As :func:`_weights`, of one store of its outputs."""
     if dram.outputs_kept:
-        outputs = 0.0
-    elif outputs > 0:
-        output_cycles = _port(machine, dram.bursts, outputs, dram.bursts.write)
-    return Moves(weights, inputs, outputs, weight_cycles, input_cycles, output_cycles)
+        return 0.0, 0.0
+    burst, size = dram.bursts.size, float(held)
+    if burst > 1:
+        box = tile.n, tile.oh, tile.ow, tile.groups * tile.oc
+        size = box_bytes(burst, machine.operands.output_bits, box, dram.outputs)
+    return size, _port(machine.dma, dram.bursts, size, dram.bursts.write) if size > 0 else 0.0
 
 
-@njit
-def _cycles(machine: Machine, nest: Nest, moves: Moves, cost: TileCost) -> float:
+@njit(inline="always")
+def _cycles(dma: Dma, depth: int, nest: Nest, loads: tuple[int, int], moves: Moves, cost: TileCost) -> float:
     """The longest of the DRAM port, the array, and the round trip of a buffer slot (load, latency, compute, free again), plus the
     first load, which nothing hides; where one queue moves everything, the first load, the work and the store of each tile of the
     output in turn."""
+    weight_loads, input_loads = loads
     moved, stores = moves.weight_cycles + moves.input_cycles, nest.spatial * nest.channels
-    load = moved + machine.dma.latency_cycles + cost.latency
+    load = moved + dma.latency_cycles + cost.latency
     stored = stores * moves.output_cycles
-    loads = nest.weight_loads * moves.weight_cycles + nest.input_loads * moves.input_cycles
-    depth = min(machine.depth.weights, machine.depth.activations)
-    trips = max(nest.weight_loads, nest.input_loads) * (load + cost.cycles) // depth
-    if machine.dma.queues == 1 and moves.input_cycles > 0 and stored > 0:
-        first = load if nest.steps > 1 else load - moved + loads / stores
+    loaded = weight_loads * moves.weight_cycles + input_loads * moves.input_cycles
+    trips: float = np.floor(max(weight_loads, input_loads) * (load + cost.cycles) / depth)
+    if dma.queues == 1 and moves.input_cycles > 0 and stored > 0:
+        first = load if nest.steps > 1 else load - moved + loaded / stores
         beside = max(float(nest.steps) * cost.cycles, max((nest.steps - 1) * moved, trips / stores))
         return stores * (first + beside) + stored
-    return max(loads + stored, max(float(nest.computes) * cost.cycles, trips)) + load
+    return max(loaded + stored, max(float(nest.computes) * cost.cycles, trips)) + load
 
 
 @njit
@@ -145,28 +150,35 @@ def best_tiling(
     combinations = len(pixels) * len(taps) * len(channels)
     cycles = np.full(ORDERS * combinations, np.inf)
     traffic, work, tiles = np.empty_like(cycles), np.empty_like(cycles), np.empty_like(cycles)
-    at = -1
-    for p in range(len(pixels)):
-        for t in range(len(taps)):
-            rows, columns = candidates.rows[p, t], candidates.columns[p, t]
-            for c in range(len(channels)):
-                at += 1
-                tile = tile_at(pixels[p], taps[t], channels[c])
-                held = footprint(machine.operands, machine.im2col, tile, tile.n * rows * columns)
+    depth = min(machine.depth.weights, machine.depth.activations)
+    # Pixels innermost: what weights take and how often they are loaded does not depend on them.
+    for t in range(len(taps)):
+        for c in range(len(channels)):
+            some = tile_at(pixels[0], taps[t], channels[c])
+            weights, weight_cycles = _weights(
+                machine, dram, some, footprint(machine.operands, machine.im2col, some, 0).weights
+            )
+            for p in range(len(pixels)):
+                tile, extent = (
+                    tile_at(pixels[p], taps[t], channels[c]),
+                    (candidates.rows[p, t], candidates.columns[p, t]),
+                )
+                held = footprint(machine.operands, machine.im2col, tile, tile.n * extent[0] * extent[1])
                 if not fits(machine.capacity, held):
                     continue
-                nest = nest_of(0, layer, tile)
+                nest = nest_of(layer, tile)
                 if dram.weights_kept and nest.channels * nest.steps > 1:
                     continue
                 size = Tile(tile.n * tile.oh * tile.ow, tile.kh * tile.kw * tile.ic, tile.oc, tile.groups, False)
                 cost = tile_cost(machine.array, size)
-                moves = _moves(machine, dram, tile, rows, columns, held)
+                inputs, input_cycles = _inputs(machine, dram, tile, extent, held)
+                outputs, output_cycles = _outputs(machine, dram, tile, held.outputs)
+                moves = Moves(weight_cycles, input_cycles, output_cycles)
                 # Both loop orders make the same tiles: only how often operands are loaded differs.
                 for order in range(ORDERS):
-                    nest, i = nest_of(order, layer, tile), order * combinations + at
-                    cycles[i] = _cycles(machine, nest, moves, cost)
-                    loaded = nest.weight_loads * moves.weights + nest.input_loads * moves.inputs
-                    traffic[i] = loaded + nest.spatial * nest.channels * moves.outputs
+                    loads, i = loads_of(order, nest), ((order * len(pixels) + p) * len(taps) + t) * len(channels) + c
+                    cycles[i] = _cycles(machine.dma, depth, nest, loads, moves, cost)
+                    traffic[i] = loads[0] * weights + loads[1] * inputs + nest.spatial * nest.channels * outputs
                     work[i], tiles[i] = float(nest.computes) * cost.cycles, nest.computes
     best = _least(cycles, traffic, work, tiles, slack)
     return best, traffic[best], work[best]

@@ -17,7 +17,6 @@ from accelsim.hardware import (
     OperandBits,
     bursts_of,
     ceil_div,
-    dma_of,
     loops_of,
     machine_of,
     slot_capacity,
@@ -66,7 +65,7 @@ def best_mac_mapping(
     """
     from accelsim.mapper._estimate import NOTHING_FITS, Candidates, DramSide, best_tiling, tile_at
 
-    machine = machine_of(bits, arch)._replace(dma=dma_of(arch, turns=shares))
+    machine = machine_of(bits, arch, turns=shares)
     pixels, taps, channels = _candidates(geometry, machine)
     rows = geometry.axis("h").span(pixels[:, :1], taps[:, 0])
     columns = geometry.axis("w").span(pixels[:, 1:2], taps[:, 1])

@@ -14,33 +14,34 @@ WEIGHTS_OUTER = 0
 
 
 class Nest(NamedTuple):
-    """Tiles of pixels (``spatial``), of output ``channels`` (of all groups), ``steps`` of a sum; all compute tiles; loads of each operand."""
+    """Tiles of pixels (``spatial``), of groups, of output ``channels`` (of all groups), ``steps`` of a sum; all compute tiles."""
 
     spatial: int
+    groups: int
     channels: int
     steps: int
     computes: int
-    weight_loads: int
-    input_loads: int
 
 
-@njit
-def nest_of(order: int, layer: Loops, tile: Loops) -> Nest:
-    """The loop nest of ``layer`` in tiles of ``tile``.
+@njit(inline="always")
+def nest_of(layer: Loops, tile: Loops) -> Nest:
+    """The loop nest of ``layer`` in tiles of ``tile``."""
+    spatial = parts(layer.n, tile.n) * parts(layer.oh, tile.oh) * parts(layer.ow, tile.ow)
+    groups = parts(layer.groups, tile.groups)
+    channels = groups * parts(layer.oc, tile.oc)
+    steps = parts(layer.kh, tile.kh) * parts(layer.kw, tile.kw) * parts(layer.ic, tile.ic)
+    return Nest(spatial, groups, channels, steps, spatial * channels * steps)
+
+
+@njit(inline="always")
+def loads_of(order: int, nest: Nest) -> tuple[int, int]:
+    """(weight loads, activation loads) of a nest.
 
     The reduction is innermost, so that with several steps every tile loads both operands. Else the outer operand stays: the weights
     for all spatial tiles, or the activations for all channel tiles of their groups.
     """
-    spatial = parts(layer.n, tile.n) * parts(layer.oh, tile.oh) * parts(layer.ow, tile.ow)
-    group_tiles = parts(layer.groups, tile.groups)
-    channels = group_tiles * parts(layer.oc, tile.oc)
-    steps = parts(layer.kh, tile.kh) * parts(layer.kw, tile.kw) * parts(layer.ic, tile.ic)
-    computes = spatial * channels * steps
-    weight_loads = input_loads = computes
-    if steps == 1 and order == WEIGHTS_OUTER:
-        weight_loads = channels
-        input_loads = group_tiles if spatial == 1 else computes
-    elif steps == 1:
-        weight_loads = 1 if channels == 1 else computes
-        input_loads = spatial * group_tiles
-    return Nest(spatial, channels, steps, computes, weight_loads, input_loads)
+    if nest.steps > 1:
+        return nest.computes, nest.computes
+    if order == WEIGHTS_OUTER:
+        return nest.channels, nest.groups if nest.spatial == 1 else nest.computes
+    return 1 if nest.channels == 1 else nest.computes, nest.spatial * nest.groups

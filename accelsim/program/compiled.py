@@ -1,3 +1,3 @@
 """The rules of a Program for compiled loops."""
 
-from accelsim.program._nest import ORDERS, WEIGHTS_OUTER, Nest, nest_of
+from accelsim.program._nest import ORDERS, WEIGHTS_OUTER, Nest, loads_of, nest_of

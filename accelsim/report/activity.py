@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from accelsim.activity import Activity, ActivityEnergy
 from accelsim.report.energy import Page
 from accelsim.report.numbers import NONE, energy, share
+
+if TYPE_CHECKING:
+    from accelsim.activity import Activity, ActivityEnergy
 
 _RATES = ("activation_register", "weight_register", "partial_sum", "accumulator", "dram_bus")
 COLUMNS = (

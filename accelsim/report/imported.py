@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from accelsim.graph import Fate, Graph, Layer, MacLayer, SourceOperator, Tensor
+from accelsim.graph import Graph, Layer, MacLayer, Outcome, SourceOperator, Tensor
 from accelsim.report.lines import GAP, width_of
 from accelsim.report.numbers import NONE, count, size
 from accelsim.report.terminal import fact_table, text_table
@@ -33,8 +33,8 @@ def import_width(graph: Graph) -> int:
 def import_rows(graph: Graph) -> Iterator[Row]:
     """Cells under :data:`TITLES`."""
     for operator in graph.source or _rows_of_a_table(graph):
-        if operator.fate is not Fate.LAYER:
-            yield (str(operator.index), operator.operator, _fate(operator), *[NONE] * 5)
+        if operator.outcome is not Outcome.LAYER:
+            yield (str(operator.index), operator.operator, _outcome(operator), *[NONE] * 5)
             continue
         head = str(operator.index), operator.operator
         for name in operator.layers:
@@ -45,20 +45,22 @@ def import_rows(graph: Graph) -> Iterator[Row]:
 def _rows_of_a_table(graph: Graph) -> Sequence[SourceOperator]:
     """A layer table has one row per layer."""
     return [
-        SourceOperator(index=i, operator=layer.operator, output=layer.output, fate=Fate.LAYER, layers=(layer.name,))
+        SourceOperator(
+            index=i, operator=layer.operator, output=layer.output, outcome=Outcome.LAYER, layers=(layer.name,)
+        )
         for i, layer in enumerate(graph.layers)
     ]
 
 
-def _fate(operator: SourceOperator) -> str:
+def _outcome(operator: SourceOperator) -> str:
     inside = f"part of {operator.layers[-1]}" if operator.layers else "part of the layer after it"
     texts = {
-        Fate.FUSED: inside,
-        Fate.HOST: "done by the host",
-        Fate.CONSTANT: "a constant",
-        Fate.NOTHING: "nothing: the codes stay",
+        Outcome.FUSED: inside,
+        Outcome.HOST: "done by the host",
+        Outcome.CONSTANT: "a constant",
+        Outcome.NOTHING: "nothing: the codes stay",
     }
-    return texts[operator.fate]
+    return texts[operator.outcome]
 
 
 def _layer_cells(graph: Graph, layer: Layer) -> Row:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from accelsim.mapper import Found
 from accelsim.program import MacMapping
 from accelsim.report.numbers import count, energy
 from accelsim.report.terminal import fact_table, text_table
+
+if TYPE_CHECKING:
+    from accelsim.mapper import Found
 
 TITLES = ("layer", "tile", "order", "cycles", "energy", "from the bound", "proved", "tilings", "scheduled")
 LEGEND = (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from accelsim.ptq.network import PRODUCTS
 from accelsim.report.terminal import list_table
 
 if TYPE_CHECKING:
@@ -17,6 +16,8 @@ COLUMNS = ("layer", "operator", "weights", "scales", "SQNR dB", "output", "range
 
 def quantized_table(quantized: Quantized) -> RenderableType:
     """One row per graph input and per operator; what has no quantizer of its own shows none."""
+    from accelsim.ptq.network import PRODUCTS  # loaded where a network was quantized, not for every report
+
     rows = [_row(value.name, "input", None, quantized) for value in quantized.source.inputs]
     for node in quantized.source.nodes:
         name = node.outputs[0]

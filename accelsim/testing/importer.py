@@ -10,7 +10,7 @@ import numpy as np
 
 from accelsim.errors import ModelError
 from accelsim.execute import WholeReader
-from accelsim.graph import Fate, Graph
+from accelsim.graph import Graph, Outcome
 from accelsim.importers import load_graph
 from accelsim.testing.contract import Contract
 from accelsim.testing.networks import random_input
@@ -31,7 +31,7 @@ class ImporterContract(Contract):
         """Model files that are refused, each with the name of the operator that the message must hold."""
         return ()
 
-    def test_every_operator_has_one_fate_and_every_layer_one_operator(self) -> None:
+    def test_every_operator_has_one_outcome_and_every_layer_one_operator(self) -> None:
         """The account of the file, in its order; a table of shapes has none. A Graph that was made has verified itself."""
         for path in self.accepted():
             graph = self.load(path)
@@ -41,13 +41,15 @@ class ImporterContract(Contract):
             if graph.shape_only and not graph.source:
                 continue
             self.expect(indices == list(range(len(indices))), f"{path.name}: operators {indices} leave some out")
-            owned = [name for x in graph.source if x.fate is Fate.LAYER for name in x.layers]
+            owned = [name for x in graph.source if x.outcome is Outcome.LAYER for name in x.layers]
             self.expect(
                 sorted(owned) == sorted(names),
                 f"{path.name}: layers {set(owned) ^ set(names)} of no operator, or of two",
             )
             strange = [
-                x for x in graph.source if not set(x.layers) <= set(names) or (x.fate is Fate.FUSED) > bool(x.layers)
+                x
+                for x in graph.source
+                if not set(x.layers) <= set(names) or (x.outcome is Outcome.FUSED) > bool(x.layers)
             ]
             self.expect(not strange, f"{path.name}: {strange} became a part of no layer")
 

@@ -1,4 +1,4 @@
-"""What became of every operator of a model file: every layer belongs to one operator, every operator has one fate."""
+"""What became of every operator of a model file: every layer belongs to one operator, every operator has one outcome."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from accelsim.graph import Fate, Graph
+from accelsim.graph import Graph, Outcome
 from accelsim.importers import load_graph, resolve_model
 from tests.importers.onnx.networks import cnn
 
@@ -25,29 +25,33 @@ def test_every_layer_belongs_to_exactly_one_operator(tmp_path: Path, seed: int, 
     nodes = onnx.load(tmp_path / "cnn.onnx").graph.node
     assert [operator.operator for operator in graph.source] == [node.op_type for node in nodes]
     assert [operator.output for operator in graph.source] == [node.output[0] for node in nodes]
-    owned = [name for operator in graph.source if operator.fate is Fate.LAYER for name in operator.layers]
+    owned = [name for operator in graph.source if operator.outcome is Outcome.LAYER for name in operator.layers]
     assert sorted(owned) == sorted(layer.name for layer in graph.layers)
 
 
-def test_fates_of_a_qdq_network(tmp_path: Path) -> None:
+def test_outcomes_of_a_qdq_network(tmp_path: Path) -> None:
     graph = imported(tmp_path, 1, qdq=True)
     by_kind = {}
     for operator in graph.source:
         by_kind.setdefault(operator.operator, []).append(operator)
-    assert all(operator.fate is Fate.LAYER for operator in by_kind["Conv"])
-    assert by_kind["QuantizeLinear"][0].fate is Fate.HOST
-    assert {operator.fate for operator in by_kind["DequantizeLinear"]} == {Fate.CONSTANT, Fate.NOTHING}
+    assert all(operator.outcome is Outcome.LAYER for operator in by_kind["Conv"])
+    assert by_kind["QuantizeLinear"][0].outcome is Outcome.HOST
+    assert {operator.outcome for operator in by_kind["DequantizeLinear"]} == {Outcome.CONSTANT, Outcome.NOTHING}
     convolution = by_kind["Conv"][0]
     at = graph.source.index(convolution)
     rectifier, rounding = graph.source[at + 1 : at + 3]
-    assert (rectifier.operator, rectifier.fate, rectifier.layers) == ("Relu", Fate.FUSED, convolution.layers)
-    assert (rounding.operator, rounding.fate, rounding.layers) == ("QuantizeLinear", Fate.FUSED, convolution.layers)
+    assert (rectifier.operator, rectifier.outcome, rectifier.layers) == ("Relu", Outcome.FUSED, convolution.layers)
+    assert (rounding.operator, rounding.outcome, rounding.layers) == (
+        "QuantizeLinear",
+        Outcome.FUSED,
+        convolution.layers,
+    )
 
 
 def test_a_tflite_model_with_float_ports(tmp_path: Path) -> None:
     graph = load_graph(resolve_model("digits_cnn"))
     assert [operator.layers for operator in graph.source] == [(layer.name,) for layer in graph.layers]
-    assert {operator.fate for operator in graph.source} == {Fate.LAYER}
+    assert {operator.outcome for operator in graph.source} == {Outcome.LAYER}
 
 
 def test_the_arithmetic_of_a_file_is_its_runtimes_own(tmp_path: Path) -> None:

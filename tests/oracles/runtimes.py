@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from accelsim.execute import WholeReader
-from accelsim.graph import Fate
+from accelsim.graph import Outcome
 from accelsim.importers import load_graph
 from accelsim.importers.tflite.file.reader import read_tflite
 
@@ -82,7 +82,7 @@ def differences(path: Path, arithmetic: str, feeds: Sequence[Feeds]) -> dict[str
     """Differing elements of every computed tensor, summed over ``feeds``; a tensor that one side lacks is an error."""
     graph = load_graph(path, arithmetic=arithmetic)
     reader, reference = WholeReader(graph), RUNTIMES[arithmetic](path)
-    made = [operator.output for operator in graph.source if operator.fate is Fate.LAYER]
+    made = [operator.output for operator in graph.source if operator.outcome is Outcome.LAYER]
     result = dict.fromkeys(made, 0)
     for feed in feeds:
         ours = reader.run({port.tensor: feed[port.tensor] for port in graph.inputs}, keep="all")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import onnx
 
-from accelsim.graph import Fate
+from accelsim.graph import Outcome
 from accelsim.importers import load_graph, resolve_model
 from accelsim.report.imported import TITLES, import_facts, import_rows, import_width
 from tests.importers.onnx.networks import cnn
@@ -39,7 +39,7 @@ def test_operators_without_layers_say_where_they_went(tmp_path: Path) -> None:
     onnx.save(cnn(1, qdq=True).model(), path)
     graph = load_graph(path)
     rows = list(import_rows(graph))
-    assert len(rows) == len(graph.layers) + sum(operator.fate is not Fate.LAYER for operator in graph.source)
+    assert len(rows) == len(graph.layers) + sum(operator.outcome is not Outcome.LAYER for operator in graph.source)
     texts = {row[2] for row in rows}
     assert {"done by the host", "a constant", "nothing: the codes stay"} <= texts
     convolution = next(row for row in rows if row[1] == "Conv")

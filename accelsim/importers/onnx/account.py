@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from accelsim.graph import Fate, SourceOperator
+from accelsim.graph import Outcome, SourceOperator
 from accelsim.importers.account import layer_base, own_layers
 from accelsim.importers.onnx.file.records import OnnxNode
 from accelsim.importers.onnx.network import Network, Pending, Real, Weights
@@ -42,23 +42,23 @@ def _base(node: OnnxNode) -> str:
 def _record(net: Network, turn: Lowered, turns: Sequence[Lowered], owner: Mapping[str, int]) -> SourceOperator:
     node = turn.node
     own = tuple(layer.name for layer in net.layers if owner.get(layer.name) == node.index)
-    fate, layers = (Fate.LAYER, own) if own else _fate(net, turn, turns)
-    return SourceOperator(index=node.index, operator=node.op, output=node.outputs[0], fate=fate, layers=layers)
+    outcome, layers = (Outcome.LAYER, own) if own else _outcome(net, turn, turns)
+    return SourceOperator(index=node.index, operator=node.op, output=node.outputs[0], outcome=outcome, layers=layers)
 
 
-def _fate(net: Network, turn: Lowered, turns: Sequence[Lowered]) -> tuple[Fate, tuple[str, ...]]:
+def _outcome(net: Network, turn: Lowered, turns: Sequence[Lowered]) -> tuple[Outcome, tuple[str, ...]]:
     """Of a node without layers of its own."""
     name = turn.node.outputs[0]
     value = net.values.get(name)
     if isinstance(value, np.ndarray | Weights):
-        return Fate.CONSTANT, ()
+        return Outcome.CONSTANT, ()
     if turn.layers:
-        return Fate.FUSED, turn.layers
+        return Outcome.FUSED, turn.layers
     if isinstance(value, Pending):
-        return Fate.FUSED, _finished(net, name, turns)
+        return Outcome.FUSED, _finished(net, name, turns)
     at_input = any(port.tensor == name and port.real for port in net.inputs)
     at_output = isinstance(value, Real) and name in net.model.outputs
-    return (Fate.HOST if at_input or at_output else Fate.NOTHING), ()
+    return (Outcome.HOST if at_input or at_output else Outcome.NOTHING), ()
 
 
 def _finished(net: Network, name: str, turns: Sequence[Lowered]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arithmetic
 from accelsim.errors import ModelError
-from accelsim.graph import Fate, Graph, HostPort, Layer, SourceOperator, Tensor
+from accelsim.graph import Graph, HostPort, Layer, Outcome, SourceOperator, Tensor
 from accelsim.importers.account import layer_base, own_layers
 from accelsim.importers.refusal import RefusalError, in_file
 from accelsim.importers.registry import lowering_of
@@ -179,7 +179,7 @@ def _source(model: TfliteModel, layers: Iterable[Layer]) -> tuple[SourceOperator
                 index=operator.index,
                 operator=operator.op,
                 output=outputs[0] if outputs else "",
-                fate=Fate.LAYER if own else Fate.HOST,
+                outcome=Outcome.LAYER if own else Outcome.HOST,
                 layers=own,
             )
         )

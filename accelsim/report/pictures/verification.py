@@ -8,7 +8,9 @@ import numpy as np
 
 from accelsim.report.pictures.figure import COMPONENT_COLORS
 from accelsim.report.pictures.roofline import GRID
-from accelsim.verification import VerificationReport
+
+if TYPE_CHECKING:
+    from accelsim.verification import VerificationReport
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

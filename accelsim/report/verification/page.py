@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from html import escape
+from typing import TYPE_CHECKING
 
 from accelsim.report.lines import html_row
 from accelsim.report.verification.text import (
@@ -17,7 +18,9 @@ from accelsim.report.verification.text import (
     verdict,
     width_lines,
 )
-from accelsim.verification import VerificationReport
+
+if TYPE_CHECKING:
+    from accelsim.verification import VerificationReport
 
 
 def report_html(report: VerificationReport) -> str:

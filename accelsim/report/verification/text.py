@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from accelsim.report.lines import align
 from accelsim.report.numbers import NONE
-from accelsim.verification import Cause, Comparison, LayerReport, VerificationReport
+
+if TYPE_CHECKING:
+    from accelsim.verification import Cause, Comparison, LayerReport, VerificationReport
 
 HEAD = ("layer", "operator", "codes", "differ", "max", "SQNR dB", "end to end", "max", "beyond")
 RIGHT = (False, False, *[True] * (len(HEAD) - 2))

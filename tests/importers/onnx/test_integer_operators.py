@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from accelsim.errors import ModelError, UnsupportedOperatorError
-from accelsim.graph import Conv2D, Dense, DepthwiseConv2D, Fate, MacLayer
+from accelsim.graph import Conv2D, Dense, DepthwiseConv2D, MacLayer, Outcome
 from accelsim.importers import load_graph
 from accelsim.importers.onnx.registry import LOWERINGS, REFUSED
 from accelsim.simulation import run
@@ -185,9 +185,9 @@ def test_sums_that_are_also_read_as_codes(op: str, tmp_path: Path) -> None:
     graph = load_graph(save(model, tmp_path))
     base = f"{op.lower()}_0"
     assert [layer.name for layer in graph.layers] == [base, f"{base} 2", f"{base} 3"]
-    fates = [(record.operator, record.fate) for record in graph.source]
-    tail = [("Cast", Fate.FUSED), ("Mul", Fate.FUSED), ("QuantizeLinear", Fate.FUSED)]
-    assert fates == [(op, Fate.LAYER), *tail, *tail]
+    outcomes = [(record.operator, record.outcome) for record in graph.source]
+    tail = [("Cast", Outcome.FUSED), ("Mul", Outcome.FUSED), ("QuantizeLinear", Outcome.FUSED)]
+    assert outcomes == [(op, Outcome.LAYER), *tail, *tail]
 
 
 def test_four_axes(tmp_path: Path) -> None:
