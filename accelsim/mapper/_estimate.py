@@ -64,6 +64,14 @@ class Moves(NamedTuple):
     output_cycles: float
 
 
+def tile_at(pixels: Any, taps: Any, channels: Any) -> Loops:
+    """The tile of one candidate of each kind."""
+    return Loops(pixels[2], pixels[0], pixels[1], channels[0], channels[1], taps[0], taps[1], channels[2])
+
+
+_tile_at = njit(tile_at)
+
+
 @njit
 def _port(dma: Dma, bursts: Bursts, size: float, commands: float) -> float:
     """Cycles of one transfer at the port: its bytes, or the mean of its commands."""
@@ -154,13 +162,13 @@ def best_tiling(
     # Pixels innermost: what weights take and how often they are loaded does not depend on them.
     for t in range(len(taps)):
         for c in range(len(channels)):
-            some = tile_at(pixels[0], taps[t], channels[c])
+            some = _tile_at(pixels[0], taps[t], channels[c])
             weights, weight_cycles = _weights(
                 machine, dram, some, footprint(machine.operands, machine.im2col, some, 0).weights
             )
             for p in range(len(pixels)):
                 tile, extent = (
-                    tile_at(pixels[p], taps[t], channels[c]),
+                    _tile_at(pixels[p], taps[t], channels[c]),
                     (candidates.rows[p, t], candidates.columns[p, t]),
                 )
                 held = footprint(machine.operands, machine.im2col, tile, tile.n * extent[0] * extent[1])
@@ -185,19 +193,13 @@ def best_tiling(
 
 
 @njit
-def tile_at(pixels: Any, taps: Any, channels: Any) -> Loops:
-    """The tile of one candidate of each kind."""
-    return Loops(pixels[2], pixels[0], pixels[1], channels[0], channels[1], taps[0], taps[1], channels[2])
-
-
-@njit
 def smallest(machine: Machine, candidates: Candidates) -> Any:
     """The least that any candidate asks of each memory, int64 (weights, activations, accumulators, outputs)."""
     least = np.full(4, 2**62, dtype=np.int64)
     for p in range(len(candidates.pixels)):
         for t in range(len(candidates.taps)):
             for c in range(len(candidates.channels)):
-                tile = tile_at(candidates.pixels[p], candidates.taps[t], candidates.channels[c])
+                tile = _tile_at(candidates.pixels[p], candidates.taps[t], candidates.channels[c])
                 area = tile.n * candidates.rows[p, t] * candidates.columns[p, t]
                 held = footprint(machine.operands, machine.im2col, tile, area)
                 for k, size in enumerate((held.weights, held.held, held.sums, held.outputs)):
