@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.activity import _toggles
+from accelsim.arch import DATAFLOWS
 
 Integers = NDArray[Any]
 Counts = NDArray[np.int64]
@@ -44,7 +45,7 @@ class ToggleArray:
 
     def bits(self, wire: str) -> int:
         """Width of one word on ``wire``."""
-        operand = self.activation_bits if self.dataflow == "input_stationary" else self.weight_bits
+        operand = self.activation_bits if DATAFLOWS[self.dataflow].stationary == "inputs" else self.weight_bits
         widths = {
             "partial_sum": self.partial_sum_bits,
             "accumulator": self.accumulator_bits,
@@ -60,10 +61,11 @@ def tile_toggles(x: Integers, w: Integers, sums: Integers, *, array: ToggleArray
     one element; ``kept``: weights of a single fold that stand in the array already. ``sums`` is not changed.
     """
     counts, last = np.zeros((_toggles.WIRES, 2), dtype=np.int64), _fresh(array)
-    turned = array.dataflow == "input_stationary"
+    stationary = DATAFLOWS[array.dataflow].stationary
+    turned = stationary == "inputs"
     systolic = _systolic(array, turned=turned)
     x, w = _slots(x, 2, array.products), _slots(w, 1, array.products)
-    if array.dataflow == "output_stationary":
+    if not stationary:
         for one, other, start in zip(x, w, sums, strict=True):
             _toggles.output_stationary(counts, one, other, start.astype(np.int64), systolic, last)
         return counts

@@ -44,7 +44,7 @@ def random_arch(rng: Rng, *, dataflow: str | None = None) -> Arch:
     """
     resident = int(rng.choice([0, int(rng.integers(1, 400)), int(rng.integers(400, 6000))]))
     chosen, rows = dataflow or list(DATAFLOWS)[int(rng.integers(len(DATAFLOWS)))], int(rng.integers(1, 20))
-    tree = chosen == "adder_tree"
+    tree = DATAFLOWS[chosen].broadcast
     edits: dict[str, Any] = {name: int(rng.integers(*ends)) for name, ends in _RANGES.items()}
     edits |= {name: values[int(rng.integers(len(values)))] for name, values in _CHOICES.items()}
     edits |= {"array.dataflow": chosen, "array.rows": rows, "accumulator.products_per_add": rows if tree else 1}
