@@ -17,7 +17,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-_I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+_I32, _I64 = ir.IntType(32), ir.IntType(64)
 _intrinsic: Any = intrinsic
 _types: Any = types
 _cgutils: Any = cgutils

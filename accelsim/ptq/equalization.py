@@ -101,13 +101,6 @@ def pairs_of(model: OnnxModel, shapes: Shapes) -> tuple[Pair, ...]:
     return tuple(Pair(first, second) for first, second in found if second is not None)
 
 
-def channel_ranges(pair: Pair, constants: Mapping[str, NDArray[Any]]) -> tuple[Doubles, Doubles]:
-    """Largest magnitude of each channel's weights in the first and the second layer."""
-    outer = _by_output(constants[pair.first.inputs[1]], pair.first)
-    inner = _by_input(constants[pair.second.inputs[1]], pair.second)
-    return np.abs(outer).max(axis=(1, 2)), np.abs(inner).max(axis=(1, 2))
-
-
 def _next(model: OnnxModel, node: OnnxNode, shapes: Shapes) -> OnnxNode | None:
     """The product that reads the channels of ``node``, and nobody else does."""
     name = node.outputs[0]

@@ -170,9 +170,6 @@ class _Edit:
         return name
 
 
-Fold = Callable[[OnnxNode, OnnxNode, dict[str, NDArray[Any]]], OnnxNode | None]
-
-
 def _fold_all(model: OnnxModel) -> OnnxModel:
     """Each batch normalization and each constant sum folded into the product before it, until none is left."""
     nodes, constants = list(model.nodes), dict(model.constants)
