@@ -65,6 +65,8 @@ def ones(word: int) -> Any:
 def _sequence(counts: Any, register: int, bus: int, words: Any, mask: int, hops: int, lanes: Any) -> None:
     """``words`` (time, lanes) pass ``hops`` registers each; ``lanes`` are those of (lane, hop)."""
     for lane in range(words.shape[1]):
+        # Every register on the way sees the same words: their changes are counted once, times the hops. What each holds from the
+        # sequence before is its own.
         inside = 0
         for t in range(1, words.shape[0]):
             inside += ones((words[t, lane] ^ words[t - 1, lane]) & mask)
@@ -106,7 +108,7 @@ def _partial_sums(counts: Any, x: Any, w: Any, products: int, mask: int, last: A
         for p in range(pixels):
             for e in range(row * products, (row + 1) * products):
                 value = x[p, e]
-                if value != 0:
+                if value != 0:  # behind a rectifier many are
                     for j in range(columns):
                         prefix[p, j] += value * w[e, j]
             if p > 0:

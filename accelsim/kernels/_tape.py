@@ -186,6 +186,7 @@ def play(records: Any, memory: Any, constants: Any, scratch: Any) -> None:
     panels, sums = Panels(constants.weights, constants.segments, constants.tables), scratch.sums
     for k in range(records.shape[0]):
         r = records[k]
+        # Products and element-wise sums go by blocks, so that sums are still in a near cache when they are requantized.
         operation, size, target = r[OPERATION], r[SIZE], r[TARGET]
         if operation < CLAMPED:
             fill_image(r, memory, scratch)
