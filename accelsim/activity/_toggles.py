@@ -170,6 +170,7 @@ def output_stationary(counts: Any, x: Any, w: Any, sums: Any, array: Systolic, l
     for p in range(0, x.shape[0], array.rows):
         for c in range(0, w.shape[1], array.cols):
             high, wide = min(array.rows, x.shape[0] - p), min(array.cols, w.shape[1] - c)
+            # One word of `products` slots per row and step from the left, per column and step from the top.
             left = np.empty((steps, high * products), dtype=np.int64)
             top = np.empty((steps, wide * products), dtype=np.int64)
             for t in range(steps):

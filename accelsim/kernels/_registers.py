@@ -143,8 +143,9 @@ def _plus(builder: Any, address: Value, count: Value | int, size: Value | int = 
     return builder.add(address, builder.mul(count, size))
 
 
-def _load(builder: Any, address: Value, kind: Any, alignment: int = 1) -> Value:
-    return builder.load(builder.inttoptr(address, kind.as_pointer()), align=alignment)
+def _load(builder: Any, address: Value, kind: Any) -> Value:
+    # Codes begin anywhere: LLVM would take a vector to be aligned to its own size.
+    return builder.load(builder.inttoptr(address, kind.as_pointer()), align=1)
 
 
 def _loop(
