@@ -65,6 +65,8 @@ def ones(word: int) -> Any:
 def _sequence(counts: Any, register: int, bus: int, words: Any, mask: int, hops: int, lanes: Any) -> None:
     """``words`` (time, lanes) pass ``hops`` registers each; ``lanes`` are those of (lane, hop)."""
     for lane in range(words.shape[1]):
+        # Every register on the way sees the same words: their changes are counted once, times the hops. What each holds from the
+        # sequence before is its own.
         inside = 0
         for t in range(1, words.shape[0]):
             inside += ones((words[t, lane] ^ words[t - 1, lane]) & mask)
@@ -106,7 +108,7 @@ def _partial_sums(counts: Any, x: Any, w: Any, products: int, mask: int, last: A
         for p in range(pixels):
             for e in range(row * products, (row + 1) * products):
                 value = x[p, e]
-                if value != 0:
+                if value != 0:  # behind a rectifier many are
                     for j in range(columns):
                         prefix[p, j] += value * w[e, j]
             if p > 0:
@@ -168,6 +170,7 @@ def output_stationary(counts: Any, x: Any, w: Any, sums: Any, array: Systolic, l
     for p in range(0, x.shape[0], array.rows):
         for c in range(0, w.shape[1], array.cols):
             high, wide = min(array.rows, x.shape[0] - p), min(array.cols, w.shape[1] - c)
+            # One word of `products` slots per row and step from the left, per column and step from the top.
             left = np.empty((steps, high * products), dtype=np.int64)
             top = np.empty((steps, wide * products), dtype=np.int64)
             for t in range(steps):

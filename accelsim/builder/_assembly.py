@@ -36,6 +36,7 @@ def compressed_rows(first: Any, base: Any, source: Any, rows: Any, on: Any, coun
 
     -1 is none. An operation's dependencies stand in the order given, those whose data it reads (``source[part]`` 1, else 0) first.
     """
+    # Counted, summed up, then placed: two passes over the parts, and no sorting.
     sources = np.zeros(count, dtype=np.int8)
     start = np.zeros(count + 1, dtype=np.int64)
     for part in range(len(base)):

@@ -31,7 +31,7 @@ def loop_nest(
     at = np.empty((tiles, 7), dtype=np.int64)
     steps = counts[KERNEL_ROWS] * counts[KERNEL_COLUMNS] * counts[INPUT_CHANNELS]
     for t in range(tiles):
-        rest = t
+        rest = t  # in mixed radix, the innermost loop being the last digit
         for axis in nest:
             at[t, axis] = rest % counts[axis]
             rest //= counts[axis]
@@ -42,6 +42,7 @@ def loop_nest(
                 boxes[WEIGHTS, side, t, k + 1] = min((at[t, k + 3] + side) * tile[k + 3], size[k + 3])
             boxes[OUTPUT, side, t, 3] = boxes[WEIGHTS, side, t, 0] = channels[side, c]
             boxes[INPUTS, side, t, 0] = boxes[OUTPUT, side, t, 0]
+            # From the first channel of the first group to the last of the last: a tile of several groups has all their inputs.
             group = channels[2, c] if side == 0 else channels[3, c] - 1
             boxes[INPUTS, side, t, 3] = group * group_inputs + boxes[WEIGHTS, side, t, 3]
         for axis in (1, 2):
@@ -50,6 +51,7 @@ def loop_nest(
                 boxes[WEIGHTS, 0, t, axis], boxes[WEIGHTS, 1, t, axis],
             )  # fmt: skip
         flags[FIRST_STEP, t], flags[LAST_STEP, t] = t % steps == 0, t % steps == steps - 1
+        # Channel tiles of one group read the same inputs, which then stay; another group has others.
         moved = t == 0 or channels[2, c] != channels[2, at[t - 1, CHANNELS]]
         for axis in range(CHANNELS):
             changed = t == 0 or at[t, axis] != at[t - 1, axis]

@@ -93,7 +93,7 @@ def _check_bias(layer: MacLayer, arch: Arch) -> None:
 def _load_weights(
     block: LayerBlock, layer: MacLayer, tiles: MacTiles, loads: Index, users: Index, state: BuildState
 ) -> None:
-    """Loads of new weights; where an earlier band's still stand (``loads`` before the block), their slot has new readers only."""
+    """Loads of new weights; where an earlier band's still stand (``loads`` before the block), their slot has new consumers only."""
     ring, (boxes, _, last, _) = state.rings[Memory.WEIGHTS], tiles.weight_loads
     offset, free = ring.fill(users[last] + block.base)
     ring.put(_only_weights(block.layer, tiles), int(loads[0]))

@@ -12,7 +12,7 @@ Index = NDArray[np.int64]
 
 
 class Ring:
-    """The slots of one memory. Fill ``j`` takes slot ``j % slots`` once the last reader of fill ``j - depth`` has finished.
+    """The slots of one memory. Fill ``j`` takes slot ``j % slots`` once the last consumer of fill ``j - depth`` has finished.
 
     ``depth`` is ``slots``, or 1 where a tile is not filled while another is read.
     """
@@ -22,21 +22,21 @@ class Ring:
         self._count = 0
         self._turns: dict[tuple[int, int], Index] = {}
         self._standing: list[tuple[object, int]] = [(None, -1)] * self.slots
-        self._readers = np.full(depth(memory, arch), -1, dtype=np.int64)
+        self._consumers = np.full(depth(memory, arch), -1, dtype=np.int64)
 
-    def fill(self, last_readers: Index) -> tuple[Index, Index]:
-        """Take a slot for each of ``len(last_readers)`` fills; ``last_readers`` are global operation numbers.
+    def fill(self, last_consumers: Index) -> tuple[Index, Index]:
+        """Take a slot for each of ``len(last_consumers)`` fills; ``last_consumers`` are global operation numbers.
 
         Returns each fill's offset and the operation it must wait for (-1 where the slot was never used).
         """
-        count = len(last_readers)
-        readers = np.concatenate([self._readers, last_readers])
+        count = len(last_consumers)
+        consumers = np.concatenate([self._consumers, last_consumers])
         offset = self._offsets(self._count % self.slots, count)
         for fill in range(self._count, self._count + min(count, self.slots)):
             self._standing[fill % self.slots] = None, -1
         self._count += count
-        self._readers = readers[len(readers) - len(self._readers) :]
-        return offset, readers[:count]
+        self._consumers = consumers[len(consumers) - len(self._consumers) :]
+        return offset, consumers[:count]
 
     def _offsets(self, first: int, count: int) -> Index:
         """Offsets of ``count`` slots in turn, from slot number ``first`` on; nobody may change them."""
@@ -50,7 +50,7 @@ class Ring:
         Nothing stands for long in a memory that is filled and read in turns.
         """
         known, operation = self._standing[self._count % self.slots]
-        stands = what is not None and known == what and len(self._readers) == self.slots
+        stands = what is not None and known == what and len(self._consumers) == self.slots
         return operation if stands else -1
 
     def put(self, what: object, operation: int) -> None:

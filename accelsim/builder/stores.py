@@ -30,7 +30,7 @@ class StoreGrid:
     begin: tuple[int, ...]
 
     def last_writers(self, boxes: Boxes, view: tuple[int, ...]) -> Index:
-        """The last store that each box overlaps (of any box, where the reader sees the tensor under another view); -1: none."""
+        """The last store that each box overlaps (of any box, where the consumer sees the tensor under another view); -1: none."""
         if view != self.view:
             return np.full(len(boxes), self.operations[-1], dtype=np.int64)
         if not self._is_whole:

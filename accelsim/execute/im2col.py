@@ -73,7 +73,7 @@ class Matrices:
         return Unrolled(codes.transpose(0, 1, 3, 2, 4, 5).reshape(n, oh * kh, ow * kw, channels), geometry)
 
     @cached_property
-    def _readers(self) -> dict[int, int]:
+    def _consumers(self) -> dict[int, int]:
         """A compute operation that reads what each load left; all of them read the same pixels and taps."""
         program = self._program
         compute = np.flatnonzero(program.of_engine(Engine.COMPUTE))
@@ -89,7 +89,7 @@ class Matrices:
         return self._program.graph.tensors[self._layer(load).inputs[0]].format
 
     def _ranges(self, load: int) -> Ranges:
-        program, compute = self._program, self._readers[load]
+        program, compute = self._program, self._consumers[load]
         pixels, taps = (zip(*program.box(i), strict=True) for i in (compute, int(program.operands(compute)[0])))
         channels = tuple(side[3] for side in program.box(load))
         return (*list(pixels)[:3], *list(taps)[1:3], (channels[0], channels[1]))

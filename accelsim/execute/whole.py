@@ -54,20 +54,6 @@ class WholeReader:
             step()
         return {name: self._copy(name) for name in (self._views if keep == "all" else self._outputs)}
 
-    def run_batch(
-        self, inputs: Mapping[str, Array], *, keep: Literal["outputs", "all"] = "outputs"
-    ) -> dict[str, Array]:
-        """As :meth:`run`, for inputs with a leading axis of inferences, which every result has too."""
-        counts = {name: len(x) if np.ndim(x) else 0 for name, x in inputs.items()}
-        if len(set(counts.values())) != 1 or not any(counts.values()):
-            raise InputError(
-                f"inputs: expected the same number of inferences, at least 1, along the leading axis; got {counts}"
-            )
-        runs = [
-            self.run({name: x[i] for name, x in inputs.items()}, keep=keep) for i in range(next(iter(counts.values())))
-        ]
-        return {name: np.stack([run[name] for run in runs]) for name in runs[0]}
-
     def _view(self, name: str, offset: int) -> Array:
         tensor = self._graph.tensors[name]
         return self._memory[offset : offset + tensor.elements].reshape(tensor.shape)

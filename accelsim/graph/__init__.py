@@ -4,7 +4,7 @@ All values below this floor are integers. Every real scale of the source model h
 record (or another integer constant) in the importer; ``Tensor.scale`` is a label for people and for the host.
 """
 
-from accelsim.graph.boxes import Boxes, full_box
+from accelsim.graph.boxes import Boxes
 from accelsim.graph.elementwise_layers import (
     Add,
     BinaryLut,

@@ -40,9 +40,3 @@ class Boxes:
 
     def __len__(self) -> int:
         return len(self.lo)
-
-
-def full_box(shape: tuple[int, ...]) -> Boxes:
-    """One box that covers a whole tensor of ``shape``."""
-    hi = np.asarray([shape], dtype=np.int64).reshape(1, len(shape))
-    return Boxes(np.zeros_like(hi), hi)

@@ -72,7 +72,7 @@ def _burst(d: Dram, banks: Banks, b: int, close: int) -> int:
     bank, wanted, opens = g * d.banks + rest % d.banks, rest // d.banks, 0
     groups, commands = banks.groups, banks.commands
     if banks.row[bank] != wanted:
-        acts = commands[ACTS]
+        acts = commands[ACTS]  # the last WINDOW stand in a ring: the place of the next holds the fourth last
         at = max(0, groups[LAST_ACT, g] + d.rrd_l, commands[FIRST_ACT + acts % WINDOW] + d.faw)
         at = max(at, commands[FIRST_ACT + (acts - 1) % WINDOW] + d.rrd_s)
         if banks.row[bank] >= 0:
@@ -131,6 +131,7 @@ def transfers(d: Dram, write: bool, base: Any, bits: int, lo: Any, hi: Any, shap
             start = 0
             for k in range(rank):
                 start = start * shape[k] + (at[k] if k < outer else lo[i, k])
+            # Runs ascend in memory, so only the burst moved last can hold the beginning of the next run too.
             first = max(done + 1, (base[i] + start * bits) // d.burst)
             done = (base[i] + (start + run) * bits - 1) // d.burst
             found[BURSTS, i] += done + 1 - first

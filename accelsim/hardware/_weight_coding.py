@@ -22,6 +22,7 @@ def count_pairs(weights: Any, lo: Any, hi: Any, run_bits: int) -> Any:
                         if weights[o, y, x, c] == 0:
                             zeros += 1
                         else:
+                            # A run longer than its field is broken by pairs that stand for 2^run_bits zeros each.
                             pairs[i] += 1 + (zeros >> run_bits)
                             zeros = 0
     return pairs

@@ -73,6 +73,7 @@ def _pixel(row: Any, part: Any, x: Any, oy: int, ox: int, first: Any, w: Any, pl
                 if y < 0 or column < 0:
                     p = stop
                     break
+                # A group is added when the first product beyond it comes: its own end may lie in padding, which is passed over.
                 if p >= end:
                     if narrow:
                         _flush_narrow(row, part, low, high)

@@ -46,6 +46,7 @@ def prefix_peaks(x: Any, w: Any, bias: Any, plan: Any, tiles: Any, peaks: Any) -
                                             ox, kx, p.stride_w, p.dilation_w, p.pad_left, p.upsample_w, p.iw
                                         )
                                         for i in range(i0, min(i0 + tiles.ic, ic)):
+                                            # Padding adds nothing but takes its place in a group, as in the adder tree.
                                             if row >= 0 and column >= 0:
                                                 total += w[c, ky, kx, i] * x[n, row, column, first + i]
                                             left -= 1

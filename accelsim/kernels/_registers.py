@@ -17,7 +17,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-_I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+_I32, _I64 = ir.IntType(32), ir.IntType(64)
 _intrinsic: Any = intrinsic
 _types: Any = types
 _cgutils: Any = cgutils
@@ -143,8 +143,9 @@ def _plus(builder: Any, address: Value, count: Value | int, size: Value | int = 
     return builder.add(address, builder.mul(count, size))
 
 
-def _load(builder: Any, address: Value, kind: Any, alignment: int = 1) -> Value:
-    return builder.load(builder.inttoptr(address, kind.as_pointer()), align=alignment)
+def _load(builder: Any, address: Value, kind: Any) -> Value:
+    # Codes begin anywhere: LLVM would take a vector to be aligned to its own size.
+    return builder.load(builder.inttoptr(address, kind.as_pointer()), align=1)
 
 
 def _loop(

@@ -49,10 +49,12 @@ def layer_norm(x: Any, multiplier: Any, bias: Any, numbers: Any, out: Any) -> No
             value = np.int64(x[i, j])
             total += value
             squares += value * value
+        # n^2 times the variance, and n times each difference below: exact, without a rounded mean.
         spread = n * squares - total * total
         reciprocal, shift = np.int64(0), np.int64(1)
         if spread > 0:
             scaled, doublings = (spread << variance_shift) + epsilon, variance_shift >> 1
+            # By fours, whose root doubles, until the root has its 31 bits.
             while scaled < (np.int64(1) << 60):
                 scaled, doublings = scaled << 2, doublings + 1
             reciprocal = (np.int64(1) << RECIPROCAL_BITS) // integer_root(scaled)

@@ -20,6 +20,8 @@ EXP_MINUS_EIGHTH = 1895147668
 """exp(-1/8) in Q0.31."""
 ONE_THIRD = 715827883
 """1/3 in Q0.31."""
+SUM_BITS = 12
+"""Integer bits of the sum of exponentials, Q12.19, which stays below 4096 (LiteRT: kAccumulationIntegerBits)."""
 BARREL = np.array([1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242], dtype=np.int64)
 """exp(-2^k) in Q0.31, k = -2..4."""
 FORTY_EIGHT_SEVENTEENTHS = 1515870810
@@ -101,7 +103,9 @@ def gemmlowp(x: Any, multiplier: Any, left_shift: Any, diff_min: Any, bits: Any,
         for c in range(classes):
             difference = np.int64(x[r, c]) - top
             if difference >= diff_min:
-                total += rounding_divide_by_pot(_exp_on_negative(_product(difference << left_shift, multiplier)), 12)
+                power = _exp_on_negative(_product(difference << left_shift, multiplier))
+                total += rounding_divide_by_pot(power, SUM_BITS)
+        # The sum shifted to [1, 2), less 1, has a reciprocal by Newton's method; the shift comes back with the code's scale.
         zeros = _leading_zeros(total)
         scale = _one_over_one_plus((total << zeros) - (1 << 31))
         for c in range(classes):
@@ -110,7 +114,7 @@ def gemmlowp(x: Any, multiplier: Any, left_shift: Any, diff_min: Any, bits: Any,
                 out[r, c] = low
                 continue
             value = _product(scale, _exp_on_negative(_product(difference << left_shift, multiplier)))
-            code = rounding_divide_by_pot(value, 12 - zeros + 31 - bits) + low
+            code = rounding_divide_by_pot(value, SUM_BITS - zeros + 31 - bits) + low
             out[r, c] = min(max(code, low), high)
 
 
@@ -132,7 +136,7 @@ def int16_lut(x: Any, multiplier: Any, left_shift: Any, exp_table: Any, reciproc
         for c in range(classes):
             scaled = multiply_by_quantized_multiplier(np.int64(x[r, c]) - top, multiplier, left_shift)
             out[r, c] = _lookup(min(max(scaled + 32767, -32768), 32767), exp_table)
-            total += out[r, c]
+            total += out[r, c]  # the exponentials wait in the output, which saves a second look-up
         zeros = _leading_zeros(total)
         shifted = ((total << (zeros - 1)) + (1 << 13)) >> 14
         centred = shifted - ((1 << 15) + (1 << 16))

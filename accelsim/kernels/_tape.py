@@ -109,7 +109,7 @@ def _requantize(r: Any, acc: Any, constants: Any, memory: Any, target: int) -> N
     if r[RULE] == SHIFT:
         _shift_rows(acc, integers[a:b], constants.shifts[3 * a : 3 * b], zero, low, high, out)
         return
-    width = acc.size if channels == 1 else channels
+    width = acc.size if channels == 1 else channels  # one parameter for all: one long row
     sums, codes = acc.reshape(acc.size // width, width), out.reshape(acc.size // width, width)
     if r[RULE] == LEVELS:
         ends = a + channels * r[LEVEL_COUNT]
@@ -186,6 +186,7 @@ def play(records: Any, memory: Any, constants: Any, scratch: Any) -> None:
     panels, sums = Panels(constants.weights, constants.segments, constants.tables), scratch.sums
     for k in range(records.shape[0]):
         r = records[k]
+        # Products and element-wise sums go by blocks, so that sums are still in a near cache when they are requantized.
         operation, size, target = r[OPERATION], r[SIZE], r[TARGET]
         if operation < CLAMPED:
             fill_image(r, memory, scratch)

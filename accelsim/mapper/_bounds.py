@@ -139,7 +139,7 @@ def _array_totals(machine: Machine, layer: Loops, tile: Loops, keeps: bool) -> T
             spatial = image_count * row_count * column_count
             if spatial == 0:
                 continue
-            first = 1 if a == 0 and b == 0 else 0
+            first = 1 if a == 0 and b == 0 else 0  # the first spatial tile is a full one along every axis
             for c in range(4):
                 channels, channel_count = _sizes(layer.oc, tile.oc, c & 1)
                 together, group_count = _sizes(layer.groups, tile.groups, c >> 1)
@@ -263,12 +263,15 @@ def evaluate(
         cycles = max(cycles, load_inputs + input_loads * dma.latency_cycles + total.cycles + behind)
     through_dram = not (case.inputs_kept or case.outputs_kept)
     if dma.queues == 1 and through_dram:
+        # Each requantization takes a cycle at least, however few its sums.
         in_turn = store + stores * dma.latency_cycles
         in_turn += max(
             stores, unit_cycles(machine.requantizer, layer.n * layer.oh * layer.ow * layer.oc * layer.groups, 0)
         )
         in_turn += load_weights + load_inputs if nest.steps == 1 else 0
         cycles = max(cycles, total.cycles + in_turn + dma.latency_cycles)
+    # The schedule's own: transfers take what is taken here, no other core is at the port, the last tile's latency is known, and the
+    # array runs from its first tile to its last.
     exact = loads_inputs and case.as_bound and case.shares == 1 and through_dram
     exact = exact and total.least_latency == total.most_latency and (dma.queues > 1 or stores == 1)
     spare = total.shortest - total.most_latency
@@ -334,6 +337,7 @@ def search(
                     cycles, energy, exact = evaluate(machine, case, energies, layer, tile, order, seen)
                     value = float(cycles) if objective == CYCLES else energy
                     value = cycles * energy if objective == EDP else value
+                    # The K best stand unordered with their worst marked: almost every tiling ends at this comparison.
                     if value < values[worst]:
                         values[worst] = value
                         best[worst] = np.array([oh, ow, oc, ic, kh, kw, groups, n, order, int(exact)])

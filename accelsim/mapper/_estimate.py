@@ -156,7 +156,7 @@ def best_tiling(
     """
     pixels, taps, channels = candidates.pixels, candidates.taps, candidates.channels
     combinations = len(pixels) * len(taps) * len(channels)
-    cycles = np.full(ORDERS * combinations, np.inf)
+    cycles = np.full(ORDERS * combinations, np.inf)  # what does not fit stays there
     traffic, work, tiles = np.empty_like(cycles), np.empty_like(cycles), np.empty_like(cycles)
     depth = min(machine.depth.weights, machine.depth.activations)
     # Pixels innermost: what weights take and how often they are loaded does not depend on them.
@@ -177,6 +177,7 @@ def best_tiling(
                 nest = nest_of(layer, tile)
                 if dram.weights_kept and nest.channels * nest.steps > 1:
                     continue
+                # As if no tile found its weights in the array: what the loop order saves there only the search counts.
                 size = Tile(tile.n * tile.oh * tile.ow, tile.kh * tile.kw * tile.ic, tile.oc, tile.groups, False)
                 cost = tile_cost(machine.array, size)
                 inputs, input_cycles = _inputs(machine, dram, tile, extent, held)

@@ -11,7 +11,6 @@ from accelsim.numerics.intformat import BIPOLAR, INT4, INT8, INT16, INT32, INT64
 from accelsim.numerics.overflow import Overflow, fit, fit_array, lowest
 from accelsim.numerics.requant import Requant, Requantization, multiply, requantize, requantize_int, shift_form
 from accelsim.numerics.rounding import Rounding, round_divide, round_shift
-from accelsim.numerics.rounding_arrays import round_divide_array, round_shift_array
 from accelsim.numerics.scheme_facts import Encoder, Family, Folding, RequantScheme
 from accelsim.numerics.schemes import ALIAS_REASONS, ALIASES, SCHEMES, scheme_named
 from accelsim.numerics.shift_form import ShiftForm

@@ -11,15 +11,6 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from accelsim.numba_cache import njit
-from accelsim.numerics.rounding import Rounding
-
-_HALF_EVEN = Rounding.HALF_EVEN.code
-_HALF_AWAY = Rounding.HALF_AWAY.code
-_HALF_UP = Rounding.HALF_UP.code
-_HALF_DOWN = Rounding.HALF_DOWN.code
-_FLOOR = Rounding.FLOOR.code
-_TRUNC = Rounding.TRUNC.code
-_CEIL = Rounding.CEIL.code
 
 _INT32_MAX = 2**31 - 1
 _INT64_MAX = 2**63 - 1
@@ -34,54 +25,6 @@ Array: TypeAlias = Any
 """A numpy array as numba sees it; its element type is part of the specialisation, not of the signature."""
 Int: TypeAlias = Any
 """An integer as numba sees it: Python's, or a numpy scalar; arithmetic on it is in int64."""
-
-
-@njit
-def _quotient_up(quotient: Int, remainder: Int, divisor: Int, mode: Int) -> Int:
-    """Take the floor ``quotient`` to its rounded value, ``0 <= remainder < divisor``."""
-    if remainder == 0 or mode == _FLOOR:
-        return quotient
-    above = divisor - remainder
-    if mode == _HALF_UP:
-        up = remainder >= above
-    elif mode == _HALF_EVEN:
-        up = remainder > above or (remainder == above and (quotient & 1) == 1)
-    elif mode == _HALF_AWAY:
-        up = remainder > above or (remainder == above and quotient >= 0)
-    elif mode == _HALF_DOWN:
-        up = remainder > above
-    elif mode == _TRUNC:
-        up = quotient < 0
-    elif mode == _CEIL:
-        up = True
-    else:
-        up = quotient >= 0
-    return quotient + 1 if up else quotient
-
-
-@njit
-def round_shift_scalar(value: Int, shift: Int, mode: Int) -> Int:
-    """``value / 2**shift`` rounded by mode code, shift 0 to 62, over the whole int64 range."""
-    one = np.int64(1) << np.int64(shift)
-    return _quotient_up(np.int64(value) >> np.int64(shift), np.int64(value) & (one - 1), one, mode)
-
-
-@njit
-def round_shift_flat(values: Array, shifts: Array, mode: Int, out: Array) -> None:
-    """Rounding right shift of flat int64 arrays; one shift, or one per value."""
-    step = 0 if shifts.size == 1 else 1
-    for i in range(values.size):
-        out[i] = round_shift_scalar(values[i], shifts[i * step], mode)
-
-
-@njit
-def round_divide_flat(values: Array, divisors: Array, mode: Int, out: Array) -> None:
-    """Rounding division of flat int64 arrays by positive divisors; one divisor, or one per value."""
-    step = 0 if divisors.size == 1 else 1
-    for i in range(values.size):
-        divisor = divisors[i * step]
-        quotient = values[i] // divisor
-        out[i] = _quotient_up(quotient, values[i] - quotient * divisor, divisor, mode)
 
 
 @njit

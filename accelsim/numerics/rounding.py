@@ -33,17 +33,9 @@ class Rounding(StrEnum):
     """Away from zero."""
 
     @property
-    def code(self) -> int:
-        """Position in the enumeration: how compiled kernels name the mode."""
-        return _CODES[self]
-
-    @property
     def is_nearest(self) -> bool:
         """Whether it takes the nearest integer and has ties; the others go in one direction."""
         return self.startswith("half_")
-
-
-_CODES = {mode: code for code, mode in enumerate(Rounding)}
 
 
 def round_divide(numerator: int, denominator: int, rounding: Rounding) -> int:

@@ -23,6 +23,7 @@ def _clock_of(clock: Any, i: int, previous: int, queue: Any, start: Any, depende
         clock[i, e] = clock[previous, e] if previous >= 0 else -1
     for k in range(start[i], start[i + 1]):
         d = dependencies[k]
+        # A clock holds what was finished when `d` started, so that waits reach through waits; `d` itself comes on top.
         for e in range(clock.shape[1]):
             clock[i, e] = max(clock[i, e], clock[d, e])
         clock[i, queue[d]] = max(clock[i, queue[d]], d)
@@ -61,9 +62,8 @@ def find_hazard(
     previous = np.full(queues, -1, dtype=np.int64)
     pieces = np.zeros((memories, LIVE, 4), dtype=np.int64)  # what stands in each memory, in any order
     count_of = np.zeros(memories, dtype=np.int64)
-    readers = np.full(
-        (count, ENGINES), -1, dtype=np.int32
-    )  # last reader of each operation's result, per engine of its core
+    # The last consumer of each operation's result per engine of its core: queues are in order, so it speaks for those before.
+    consumers = np.full((count, ENGINES), -1, dtype=np.int32)
     for i in range(count):
         _clock_of(clock, i, previous[queue[i]], queue, wait_start, waits)
         previous[queue[i]] = i
@@ -76,17 +76,18 @@ def find_hazard(
             return 6, i, needed
         for k in range(start[i], start[i] + sources[i]):
             source = dependencies[k]
+            # An array that pipelines tiles hands sums on inside: no wait stands for that, the order of its queue does.
             follows = pipelined and queue[source] == queue[i]
             if clock[i, queue[source]] < source and not follows:
                 return 4, i, source
             at = memory[source]
             if extent[source] > 0 and not _is_whole(pieces[at], count_of[at], source):
                 return 1, i, source
-            readers[source, engine[i]] = i
+            consumers[source, engine[i]] = i
         if memory[i] < 0 or extent[i] == 0:
             continue
         at = memory[i]
-        kind, other = _claim(pieces[at], count_of, at, readers, clock, queue, offset[i], offset[i] + extent[i], i)
+        kind, other = _claim(pieces[at], count_of, at, consumers, clock, queue, offset[i], offset[i] + extent[i], i)
         if kind:
             return kind, i, other
     return 0, -1, -1
@@ -103,11 +104,11 @@ def _is_whole(pieces: Any, count: int, writer: int) -> bool:
 
 @njit
 def _claim(
-    pieces: Any, count_of: Any, at: int, readers: Any, clock: Any, queue: Any, low: int, high: int, i: int
+    pieces: Any, count_of: Any, at: int, consumers: Any, clock: Any, queue: Any, low: int, high: int, i: int
 ) -> tuple[int, int]:
-    """Make operation ``i`` the owner of ``low`` to ``high``; complain where an earlier owner or its readers may still be busy.
+    """Make operation ``i`` the owner of ``low`` to ``high``; complain where an earlier owner or its consumers may still be busy.
 
-    What an earlier owner wrote beyond that stays its own, though no longer whole: its readers may not be done with it.
+    What an earlier owner wrote beyond that stays its own, though no longer whole: its consumers may not be done with it.
     """
     p = 0
     while p < count_of[at]:
@@ -117,10 +118,12 @@ def _claim(
             continue
         if queue[owner] != queue[i] and clock[i, queue[owner]] < owner:
             return 2, owner
-        for e in range(readers.shape[1]):
-            reader = readers[owner, e]
-            if reader >= 0 and reader != i and clock[i, queue[reader]] < reader:
-                return 3, reader
+        for e in range(consumers.shape[1]):
+            consumer = consumers[owner, e]
+            # An operation may take the place of its own source: it reads before it writes, as sums that are added to.
+            if consumer >= 0 and consumer != i and clock[i, queue[consumer]] < consumer:
+                return 3, consumer
+        # The last piece moves to this place, so that there are no holes, and is looked at next.
         count_of[at] -= 1
         pieces[p] = pieces[count_of[at]]
         if first < low:

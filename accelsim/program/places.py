@@ -62,7 +62,7 @@ def check_places(program: Program) -> None:
     """
     places = kept_places(program)
     _check_one_home(program, places)
-    _check_readers(program, places)
+    _check_consumers(program, places)
     reads = recalls(program, places)
     for place in places.values():
         _check_survival(program, place, reads[place.layer], places)
@@ -93,7 +93,7 @@ def _check_one_home(program: Program, places: dict[int, Place]) -> None:
             )
 
 
-def _check_readers(program: Program, places: dict[int, Place]) -> None:
+def _check_consumers(program: Program, places: dict[int, Place]) -> None:
     """Kept tensors are recalled, all others are loaded."""
     at, through_dram = producers(program.graph), np.isin(program.engine, DRAM_ENGINES)
     recalling = program.of_engine(Engine.RECALL)

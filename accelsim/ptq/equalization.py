@@ -96,16 +96,9 @@ def equalized(model: OnnxModel, reach: Reach) -> OnnxModel:
 
 
 def pairs_of(model: OnnxModel, shapes: Shapes) -> tuple[Pair, ...]:
-    """Products with nothing but homogeneous operators between them, each the only reader of what is before it."""
+    """Products with nothing but homogeneous operators between them, each the only consumer of what is before it."""
     found = ((node, _next(model, node, shapes)) for node in model.nodes if node.op in PRODUCTS)
     return tuple(Pair(first, second) for first, second in found if second is not None)
-
-
-def channel_ranges(pair: Pair, constants: Mapping[str, NDArray[Any]]) -> tuple[Doubles, Doubles]:
-    """Largest magnitude of each channel's weights in the first and the second layer."""
-    outer = _by_output(constants[pair.first.inputs[1]], pair.first)
-    inner = _by_input(constants[pair.second.inputs[1]], pair.second)
-    return np.abs(outer).max(axis=(1, 2)), np.abs(inner).max(axis=(1, 2))
 
 
 def _next(model: OnnxModel, node: OnnxNode, shapes: Shapes) -> OnnxNode | None:
@@ -113,16 +106,18 @@ def _next(model: OnnxModel, node: OnnxNode, shapes: Shapes) -> OnnxNode | None:
     name = node.outputs[0]
     axis = output_axis(node.op, len(shapes[name]))
     while True:
-        readers = model.consumers(name)
-        if len(readers) != 1 or name in model.outputs or readers[0].inputs[0] != name or name in readers[0].inputs[1:]:
+        consumers, source = model.consumers(name), shapes[name]
+        if len(consumers) != 1 or name in model.outputs:
             return None
-        reader, source = readers[0], shapes[name]
-        if reader.op in PRODUCTS:
-            return reader if axis == output_axis(reader.op, len(source)) else None
-        moved = _axis_after(reader, axis, source, shapes[reader.outputs[0]])
+        consumer = consumers[0]
+        if consumer.inputs[0] != name or name in consumer.inputs[1:]:
+            return None
+        if consumer.op in PRODUCTS:
+            return consumer if axis == output_axis(consumer.op, len(source)) else None
+        moved = _axis_after(consumer, axis, source, shapes[consumer.outputs[0]])
         if moved is None:
             return None
-        name, axis = reader.outputs[0], moved
+        name, axis = consumer.outputs[0], moved
 
 
 def _axis_after(node: OnnxNode, axis: int, source: tuple[int, ...], target: tuple[int, ...]) -> int | None:
@@ -190,7 +185,7 @@ class _Parameters:
         return bool(np.abs(s - 1).max() > TOLERANCE)
 
     def written(self) -> OnnxModel:
-        """The network with these parameters under names of their own: a constant may have other readers."""
+        """The network with these parameters under names of their own: a constant may have other consumers."""
         names, constants = Names(self.model), dict(self.model.constants)
 
         def constant(name: str, what: str, values: Doubles) -> str:

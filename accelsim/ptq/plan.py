@@ -70,10 +70,10 @@ def _group(
         raise ConfigError(f"layers share one scale, and so their width, but are given {given} bits; give them the same")
     measured = tuple(name for name in members if name not in moved) or members
     made_by = {node.outputs[0]: node for node in model.nodes}
-    makers = [made_by[name] for name in measured if name in made_by]
+    producers = [made_by[name] for name in measured if name in made_by]
     ranges = {KNOWN_RANGES.get(made_by[name].op) if name in made_by else None for name in measured}
     known_range = ranges.pop() if len(ranges) == 1 else None
-    signed_as = next((node.inputs[0] for node in makers if node.op == "Softmax"), None)
+    signed_as = next((node.inputs[0] for node in producers if node.op == "Softmax"), None)
     return Group(members, measured, next(iter(chosen), None) or settings.acts, known_range, signed_as)
 
 

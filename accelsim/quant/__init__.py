@@ -11,7 +11,6 @@ from accelsim.quant.multiplier import (
     encode_multipliers,
     float32_multiplier,
     power_of_two_shift,
-    product_multiplier,
     requant_from_scales,
 )
 from accelsim.quant.quantizer import Quantizer, bipolar_scales, channel_scales, fold_batch_norm, quantize_bias
@@ -20,7 +19,6 @@ from accelsim.quant.ranges import (
     affine_parameters,
     minmax_range,
     moving_average_range,
-    mse_peak,
     mse_range,
     percentile_range,
     power_of_two_parameters,

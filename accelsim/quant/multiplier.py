@@ -79,11 +79,6 @@ def dense_multiplier_per_tensor(s_in: float, s_w: float, s_out: float) -> float:
     return float(np.float64(product) / np.float64(_scale(s_out, "s_out")))
 
 
-def product_multiplier(s_left: float, s_right: float, s_out: float) -> float:
-    """``double(float32(float32(s_left * s_right) / s_out))``: element-wise MUL (LiteRT kernels/mul.cc)."""
-    return float(_scale(s_left, "s_left") * _scale(s_right, "s_right") / _scale(s_out, "s_out"))
-
-
 def float32_multiplier(s_in: float, s_w: ArrayLike, s_out: float) -> NDArray[np.float32]:
     """``s_in * s_w / s_out`` from left to right in float32, shape of ``s_w`` and at least (1,).
 
@@ -117,7 +112,7 @@ def requant_from_scales(
     """The :class:`Requant` of ``s_in * s_w / s_out`` in a scheme's own encoding; ``s_w`` is a number or shape (C,).
 
     ``real`` replaces the double-precision ratio that integer and shift schemes encode, where an operator computes it
-    differently (:func:`dense_multiplier_per_tensor`, :func:`product_multiplier`).
+    differently (:func:`dense_multiplier_per_tensor`).
     """
     ratio = (
         convolution_multipliers(s_in, s_w, s_out) if real is None else np.atleast_1d(np.asarray(real, dtype=np.float64))

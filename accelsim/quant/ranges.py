@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from accelsim.numerics import IntFormat
 
 MSE_STEPS = 64
-"""Fractions of the range that :func:`mse_range` and :func:`mse_peak` try; its own choice, finer steps change little."""
+"""Fractions of the range that :func:`mse_range` tries; its own choice, finer steps change little."""
 AVERAGING = 0.01
 """Weight of a new batch in :func:`moving_average_range`, the default of torch.ao's MovingAverageMinMaxObserver."""
 
@@ -108,18 +108,6 @@ def mse_range(
         return float(np.square(faked - values, dtype=np.float64).mean())
 
     return min(ranges, key=error)
-
-
-def mse_peak(x: ArrayLike, *, fmt: IntFormat) -> float:
-    """The peak whose symmetric quantizer has the least mean square error on ``x``, among 64 fractions of max|x|."""
-    values = _finite(x)
-    peaks = float(np.abs(values).max()) * np.arange(1, MSE_STEPS + 1) / MSE_STEPS
-    return float(min(peaks, key=lambda peak: _square_error(values, float(peak), fmt)))
-
-
-def _square_error(values: NDArray[np.float64], peak: float, fmt: IntFormat) -> float:
-    scale = symmetric_parameters(peak, fmt=fmt).scale
-    return float(np.square(fake_quant(values, scale=scale, zero_point=0, fmt=fmt) - values).mean())
 
 
 def _finite(x: ArrayLike) -> NDArray[np.float64]:

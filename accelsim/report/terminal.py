@@ -40,11 +40,11 @@ def text_table(
     return table
 
 
-def list_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, wrap_last: bool = True) -> Table:
+def list_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     """A plain table of texts; the last column may wrap."""
     table = plain_table()
     for i, title in enumerate(titles):
-        table.add_column(title, no_wrap=not (wrap_last and i == len(titles) - 1), overflow="fold")
+        table.add_column(title, no_wrap=i < len(titles) - 1, overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
     return table

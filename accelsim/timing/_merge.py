@@ -55,29 +55,32 @@ def merge_schedule(
             cursor[e] = dependency_start[head[e]]
     while True:
         chosen = NONE
+        # Downwards: queues beside the port come first, and of equal requests at it the lowest queue is seen last and wins.
         e = queues - 1
         while e >= 0:
             i = head[e]
             if i != NONE:
                 stop = dependency_start[i + 1]
+                # What has finished stays so: the cursor never goes back, and each dependency is passed once in all rounds.
                 while cursor[e] < stop and finish[dependencies[cursor[e]]] != NONE:
                     ready[e] = max(ready[e], finish[dependencies[cursor[e]]])
                     cursor[e] += 1
                 if cursor[e] == stop:
-                    if e >= ports:
+                    if e >= ports:  # nothing that is still unknown can hold it up
                         chosen = e
                         break
                     first = chosen == NONE or ready[e] < ready[chosen]
                     if first or (ready[e] == ready[chosen] and (of_queue or priority[i] < priority[head[chosen]])):
                         chosen = e
             e -= 1
-        if chosen == NONE:
+        if chosen == NONE:  # the end, or dependencies in a circle: the caller counts
             return start, finish, done
         e, i = chosen, head[chosen]
         start[i] = ready[e] if e >= ports else max(ready[e], port)
         ready[e] = start[i] + cycles[i]
         if e < ports:
             port = ready[e]
+        # A queue delivers in order: what has less latency does not overtake what went before.
         last[e] = max(last[e], ready[e] + latency[i])
         finish[i] = last[e]
         done += 1

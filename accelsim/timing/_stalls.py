@@ -52,11 +52,13 @@ def attribute(
         low, t, i = gaps[g, 0], gaps[g, 1], gaps[g, 2]
         while t > low:
             cause, arrived = i, True
+            # An array that idles until `i` finishes waits for `i` itself; else, and further back, for what `i` waited for.
             if t < gaps[g, 1] or gaps[g, 3] == 0:
                 cause, arrived = _binding(i, t, finish, until, first, waits, before, at_port)
             if cause == NONE:
                 unexplained += t - low
                 break
+            # Behind the work of an engine its result is still under way, which is latency and nobody's work.
             free = until[cause] if arrived else t
             stalls[late[cause], layer[cause]] += t - max(low, min(free, t))
             stalls[engine[cause], layer[cause]] += max(0, min(free, t) - max(low, start[cause]))

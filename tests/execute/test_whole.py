@@ -297,22 +297,6 @@ def test_results_survive_the_next_run() -> None:
         np.testing.assert_array_equal(first[name], values)
 
 
-def test_a_batch_equals_its_inferences() -> None:
-    graph = conv()
-    reader = WholeReader(graph)
-    x = random_codes(np.random.default_rng(0), (3, *graph.tensors["x"].shape), INT8)
-    batch = reader.run_batch({"x": x}, keep="all")
-    assert batch["y"].shape == (3, *graph.tensors["y"].shape)
-    for i in range(3):
-        np.testing.assert_array_equal(batch["y"][i], reader.run({"x": x[i]})["y"])
-
-
-@pytest.mark.parametrize("batch", [{}, {"x": np.zeros((0, 1, 8, 8, 4), np.int8)}, {"x": np.int8(3)}])
-def test_a_batch_without_inferences_is_an_error(batch: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="number of inferences"):
-        WholeReader(conv()).run_batch(batch)
-
-
 GOOD = np.zeros((1, 8, 8, 4), np.int8)
 
 

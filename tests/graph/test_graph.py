@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accelsim.errors import GraphError
-from accelsim.graph import Add, Boxes, Conv2D, Graph, HostPort, MacGeometry, Tensor, full_box
+from accelsim.graph import Add, Boxes, Conv2D, Graph, HostPort, MacGeometry, Tensor
 from accelsim.numerics import INT8, Thresholds
 from tests.generate import random_program
 from tests.networks import conv, dense
@@ -94,9 +94,7 @@ def test_clipped_boxes_stay_inside(shape: list[int], data: st.DataObject) -> Non
     assert box.volume[0] == inside[tuple(slice(5, 5 + s) for s in shape)].sum()
 
 
-def test_full_box_covers_everything() -> None:
-    assert full_box((2, 3)).volume.tolist() == [6]
-    assert full_box(()).volume.tolist() == [1]
+def test_a_layer_of_one_product_counts_one_mac() -> None:
     assert MacGeometry(n=1, ih=1, iw=1, ic=1, oh=1, ow=1, oc=1).macs == 1
 
 

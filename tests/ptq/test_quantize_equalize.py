@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from accelsim.importers.onnx.file.records import OnnxModel
 from accelsim.ptq import Settings, evaluate, quantize_network, read_float
-from accelsim.ptq.equalization import Reach, channel_ranges, equalized, pairs_of, reach_of
+from accelsim.ptq.equalization import Pair, Reach, _by_input, _by_output, equalized, pairs_of, reach_of
 from tests.ptq.networks import SHAPE, Array, Net, float_model, images, save
 from tests.ptq.test_quantize_cli import cli, docs_maker, table_rows
 from tests.ptq.test_quantize_tflite import litert, noise, optimized, output, samples
@@ -65,6 +66,13 @@ def test_what_is_computed_stays(seed, spread, bias):
     x = images(seed, 6)
     before, after = results(model, x), results(equalized(model, reach_of(model, {"x": x})), x)
     assert np.abs(after - before).max() <= 2e-5 * np.abs(before).max()
+
+
+def channel_ranges(pair: Pair, constants: Mapping[str, NDArray[Any]]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Largest magnitude of each channel's weights in the first and the second layer."""
+    outer = _by_output(constants[pair.first.inputs[1]], pair.first)
+    inner = _by_input(constants[pair.second.inputs[1]], pair.second)
+    return np.abs(outer).max(axis=(1, 2)), np.abs(inner).max(axis=(1, 2))
 
 
 @settings(deadline=None, max_examples=25)

@@ -8,13 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accelsim.errors import InputError
-from accelsim.numerics import INT4, INT8, UINT8, IntFormat
+from accelsim.numerics import INT8, UINT8, IntFormat
 from accelsim.quant import (
     QuantParameters,
     affine_parameters,
     fake_quant,
     minmax_range,
-    mse_peak,
     percentile_range,
     power_of_two_parameters,
     symmetric_parameters,
@@ -94,23 +93,6 @@ def test_minmax_and_percentiles():
     assert 0.9 < high < 1.1
 
 
-def test_mse_gives_up_outliers_for_resolution():
-    rng = np.random.default_rng(0)
-    x = np.concatenate([rng.normal(size=4000), [40.0]])
-    peak = mse_peak(x, fmt=INT4)
-    assert 1 < peak < 40
-
-    def error(p):
-        faked = fake_quant(x, scale=symmetric_parameters(p, fmt=INT4).scale, zero_point=0, fmt=INT4)
-        return np.square(faked - x).mean()
-
-    assert error(peak) < error(40.0)
-
-
-def test_mse_of_zeros_is_zero():
-    assert mse_peak(np.zeros(4), fmt=INT8) == 0.0
-
-
 @pytest.mark.parametrize(
     "call",
     [
@@ -122,7 +104,6 @@ def test_mse_of_zeros_is_zero():
         lambda: minmax_range([]),
         lambda: minmax_range([0.0, math.nan]),
         lambda: percentile_range([1.0], percent=30),
-        lambda: mse_peak([math.inf], fmt=INT8),
     ],
 )
 def test_impossible_ranges_are_refused(call):

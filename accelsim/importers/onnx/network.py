@@ -164,7 +164,7 @@ class Network:
         return Tensor(name, shape, codes.format, zero, scale, host_axes)
 
     def label(self, codes: Codes, quantization: Quantization) -> None:
-        """Tell a tensor's scale where only its readers know it."""
+        """Tell a tensor's scale where only its consumers know it."""
         tensor = self.tensors[codes.tensor]
         if tensor.scale is None:
             self.tensors[codes.tensor] = replace(tensor, scale=quantization.scale, zero_point=quantization.zero_point)

@@ -15,7 +15,7 @@ Made = tuple[Layer, tuple[Tensor, ...]]
 
 
 def wired(rows: Iterable[tuple[str, str, Made]]) -> Iterator[tuple[str, Made]]:
-    """(file:line, layer and its own tensors) of (file:line, ``inputs``, layer and tensors), each operand at its maker's result.
+    """(file:line, layer and its own tensors) of (file:line, ``inputs``, layer and tensors), each operand at its producer's result.
 
     ModelError where a name is no earlier row's, where there are more names than operands, or where the sizes differ.
     """

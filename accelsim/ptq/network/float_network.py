@@ -170,9 +170,6 @@ class _Edit:
         return name
 
 
-Fold = Callable[[OnnxNode, OnnxNode, dict[str, NDArray[Any]]], OnnxNode | None]
-
-
 def _fold_all(model: OnnxModel) -> OnnxModel:
     """Each batch normalization and each constant sum folded into the product before it, until none is left."""
     nodes, constants = list(model.nodes), dict(model.constants)
@@ -255,10 +252,10 @@ def _with(
 
 
 def fused_rectifier(model: OnnxModel, node: OnnxNode) -> OnnxNode | None:
-    """The rectifier that is the only reader of ``node``'s output; what only moves numbers has no sum to fuse one into."""
+    """The rectifier that is the only consumer of ``node``'s output; what only moves numbers has no sum to fuse one into."""
     if node.op in MOVING:
         return None
     name = node.outputs[0]
-    readers = model.consumers(name)
-    alone = len(readers) == 1 and name not in model.outputs and readers[0].op in RECTIFIERS
-    return readers[0] if alone else None
+    consumers = model.consumers(name)
+    alone = len(consumers) == 1 and name not in model.outputs and consumers[0].op in RECTIFIERS
+    return consumers[0] if alone else None

@@ -8,7 +8,7 @@ from types import MappingProxyType
 PRODUCTS = ("Conv", "Gemm", "MatMul")
 """Sums over constant weights, which the array computes."""
 RECTIFIERS = ("Relu", "Clip")
-"""Fused into the operator before them where they are its only reader."""
+"""Fused into the operator before them where they are its only consumer."""
 MOVING = ("MaxPool", "GlobalMaxPool", "Concat", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Pad")
 """They make no new number (Pad adds zeros, which have a code): inputs and output share one scale."""
 DROPPED = ("Identity", "Dropout")

@@ -191,10 +191,10 @@ class _Reader:
         return tuple(nodes[i] for i in self._kahn(waiting))
 
     def _kahn(self, waiting: list[set[int]]) -> list[int]:
-        readers: list[list[int]] = [[] for _ in waiting]
+        consumers: list[list[int]] = [[] for _ in waiting]
         for i, sources in enumerate(waiting):
             for source in sources:
-                readers[source].append(i)
+                consumers[source].append(i)
         left = [len(sources) for sources in waiting]
         ready = [i for i, count in enumerate(left) if not count]
         heapify(ready)
@@ -202,10 +202,10 @@ class _Reader:
         while ready:
             i = heappop(ready)
             order.append(i)
-            for reader in readers[i]:
-                left[reader] -= 1
-                if not left[reader]:
-                    heappush(ready, reader)
+            for consumer in consumers[i]:
+                left[consumer] -= 1
+                if not left[consumer]:
+                    heappush(ready, consumer)
         if len(order) != len(waiting):
             raise self.fail("its nodes form a cycle")
         return order

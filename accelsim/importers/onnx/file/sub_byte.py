@@ -19,11 +19,6 @@ def width(dtype: np.dtype[Any]) -> int:
     return BITS.get(dtype.name.upper(), 8 * dtype.itemsize)
 
 
-def is_packed(dtype: np.dtype[Any]) -> bool:
-    """Whether ``dtype`` is one of the types of 4 or 2 bits."""
-    return dtype.name.upper() in BITS
-
-
 def holder_of(fmt: IntFormat) -> np.dtype[Any]:
     """The type that holds constants of ``fmt``: that of ml_dtypes for 4 and 2 bits, so that their width is not lost."""
     if str(fmt).upper() not in BITS:

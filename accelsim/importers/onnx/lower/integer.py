@@ -25,7 +25,7 @@ BYTES = "int8 or uint8"
 
 @dataclass(frozen=True, eq=False)
 class SumCodes(Codes):
-    """Sums that are a tensor of int32 codes; ``chained`` are the same ones for a reader that scales them."""
+    """Sums that are a tensor of int32 codes; ``chained`` are the same ones for a consumer that scales them."""
 
     chained: Chained = field(kw_only=True)
 
@@ -87,7 +87,7 @@ def _weights(node: NodeContext, *, axis: int) -> Weights:
 
 
 def _sums(node: NodeContext, form: Form, image: Codes, operands: Operands) -> None:
-    """A chain where every reader is a Cast; else a layer that writes the sums, from which a Cast starts the chain anew."""
+    """A chain where every consumer is a Cast; else a layer that writes the sums, from which a Cast starts the chain anew."""
     base = Sums(
         node=node, kind=form.kind, operator=form.operator, image=image, source=form.source, shape=form.shape,
         geometry=form.geometry, weights=operands.weights, weight_format=operands.format, unit=np.ones(1),
@@ -95,8 +95,8 @@ def _sums(node: NodeContext, form: Form, image: Codes, operands: Operands) -> No
     )  # fmt: skip
     chained = chain(base, form.shape, f"a {node.op}", is_product=node.op == "MatMulInteger")
     name, model = node.output_name, node.net.model
-    readers = model.consumers(name)
-    if readers and name not in model.outputs and all(reader.op == "Cast" for reader in readers):
+    consumers = model.consumers(name)
+    if consumers and name not in model.outputs and all(consumer.op == "Cast" for consumer in consumers):
         node.result(chained)
         return
     base.need_int32()

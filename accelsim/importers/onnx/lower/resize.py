@@ -16,7 +16,7 @@ from accelsim.importers.onnx.network import Codes, Shape
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
-ROI, SCALES, SIZES = 1, 2, 3
+SCALES, SIZES = 2, 3
 LARGEST = 2**20
 HALF_WIDTH = 1e-6
 """So near to a half, ONNX Runtime 1.31 takes a coordinate for one (found by experiment: between 9.5e-7 and 1.9e-6)."""

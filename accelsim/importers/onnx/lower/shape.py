@@ -45,13 +45,13 @@ def moved_to(node: NodeContext, source: Codes, shape: Shape, output: str) -> Cod
 
 
 def _quantized_name(node: NodeContext, source: Codes, output: str) -> str:
-    readers = node.net.model.consumers(output)
-    if len(readers) == 1 and readers[0].op == "QuantizeLinear":
-        reader = NodeContext(readers[0], node.net, node.rules)
+    consumers = node.net.model.consumers(output)
+    if len(consumers) == 1 and consumers[0].op == "QuantizeLinear":
+        consumer = NodeContext(consumers[0], node.net, node.rules)
         try:
-            if reader.quantization(1, 2) == source.quantization:
-                return reader.output_name
-        except (RefusalError, KeyError):  # the reader's own turn comes, and its own message
+            if consumer.quantization(1, 2) == source.quantization:
+                return consumer.output_name
+        except (RefusalError, KeyError):  # the consumer's own turn comes, and its own message
             pass
     return node.net.fresh(f"{output}/codes")
 

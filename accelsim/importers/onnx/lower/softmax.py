@@ -26,8 +26,8 @@ APPROXIMATION = (
 
 def lower_softmax(node: NodeContext) -> None:
     """DequantizeLinear -> Softmax -> QuantizeLinear."""
-    readers = [reader.op for reader in node.net.model.consumers(node.output_name)]
-    fused = readers == ["QuantizeLinear"] and node.output_name not in node.net.model.outputs
+    consumers = [consumer.op for consumer in node.net.model.consumers(node.output_name)]
+    fused = consumers == ["QuantizeLinear"] and node.output_name not in node.net.model.outputs
     if not fused:
         node.approximate(APPROXIMATION)
     node.result(_softmax(node, node.codes(0), FLAT_BEFORE, whole_factor=fused))
