@@ -161,7 +161,7 @@ def test_every_row_stands_in_the_window_when_it_is_read(seed: int) -> None:
 
 
 def test_generated_programs_have_pairs_of_all_sorts() -> None:
-    programs = [random_program(seed) for seed in range(500)]
+    programs = [random_program(seed) for seed in range(700)]
     pairs = [(p.graph, pair) for p in programs for pair in fused_layers(p.graph, p.mappings)]
     assert len(pairs) > 40
     kinds = {tuple(hasattr(g.layers[i], "geometry") for i in (pair.producer, pair.consumer)) for g, pair in pairs}
