@@ -95,7 +95,7 @@ def source_digest(package: Path) -> str:
     return digest.hexdigest()[:DIGEST_LENGTH]
 
 
-class _Sealed(IndexDataCacheFile):  # type: ignore[misc]  # numba is untyped
+class _Sealed(IndexDataCacheFile):
     """Index and data files that begin with a digest of their name and content, data with the key that they are of.
 
     Two processes that write at once may leave one's data under the other's key.
@@ -143,13 +143,13 @@ def _seal(path: str, content: bytes) -> bytes:
     return hashlib.sha256(f"{numba.__version__} {Path(path).name}\n".encode() + content).digest()
 
 
-class _Place(CompileResultCacheImpl):  # type: ignore[misc]
+class _Place(CompileResultCacheImpl):
     """Files in the directory that is set, the first place that numba tries: beside the sources they would outlive an edit."""
 
     _locator_classes = CompileResultCacheImpl._locator_classes[:1]
 
 
-class _Cache(FunctionCache):  # type: ignore[misc]
+class _Cache(FunctionCache):
     """Compiled code of one function on disk, done without where the disk does not give or take it."""
 
     _impl_class = _Place
