@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import sys
 from typing import Any
 
 import click
@@ -35,8 +36,12 @@ class _Command(click.Command):
             complain("not enough memory; give fewer inputs at a time or drop --tensors")
         except OSError as error:
             if error.errno != errno.EPIPE:  # who reads on takes as much as they want, without a word
-                complain(f"{error.filename or 'standard output'}: {error.strerror or error}")
+                complain(_reason(error))
         ctx.exit(self.failure)
+
+
+def _reason(error: OSError) -> str:
+    return f"{error.filename or 'standard output'}: {error.strerror or error}"
 
 
 class _Group(click.Group):
@@ -49,7 +54,11 @@ class _Group(click.Group):
         """Run one command line, by streams that are open."""
         record_reads()
         with standard_streams():
-            return super().main(*arguments, **options)
+            try:
+                return super().main(*arguments, **options)
+            except OSError as error:  # of help, which is no command's
+                complain(_reason(error))
+                sys.exit(1)
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
