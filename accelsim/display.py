@@ -21,8 +21,8 @@ def register(kind: str, *, text: View, html: View | None = None) -> None:
 
 
 def as_text(record: object) -> str:
-    """The record as plain text."""
-    return _VIEWS[type(record).__name__, "text"](record)
+    """The record as plain text, fit for a terminal."""
+    return printable_lines(_VIEWS[type(record).__name__, "text"](record))
 
 
 def as_html(record: object) -> str:

@@ -81,7 +81,7 @@ def import_ert(file: str, node_nm: float, voltage_v: float, source: str, words: 
     widths = {}
     for text in words:
         name, equals, bits = text.partition("=")
-        if not (equals and name and bits.isdigit() and int(bits) > 0):
+        if not (equals and name and bits.isdecimal() and len(bits) < 10 and int(bits) > 0):
             raise ConfigError(f"--word-bits {text!r}: expected COMPONENT=BITS, for example --word-bits sram=64")
         widths[name] = int(bits)
     say(to_yaml(read_ert(file, node_nm=node_nm, voltage_v=voltage_v, source=source, word_bits=widths)), end="")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import secrets
@@ -16,6 +17,7 @@ from typing import IO, Any, NamedTuple
 
 import click
 
+from accelsim.cli.shared.console import say
 from accelsim.cli.shared.options import tables_of
 from accelsim.errors import AccelsimError
 
@@ -147,8 +149,13 @@ def _check_writable(option: str, path: Path) -> None:
 def write_text(path: str, write: Callable[[IO[str]], Any]) -> None:
     """Let ``write`` fill ``path`` (or stdout for ``-``) with UTF-8 text."""
     if path == STDOUT:
-        write(sys.stdout)
-        sys.stdout.flush()
+        page = io.StringIO(newline="")
+        write(page)
+        if sys.stdout.isatty():
+            say(page.getvalue(), end="")
+        else:
+            sys.stdout.write(page.getvalue())
+            sys.stdout.flush()
         return
     with _whole(path) as stream, _as_text(stream) as text:
         write(text)
@@ -162,8 +169,6 @@ def write_bytes(path: str, write: Callable[[IO[bytes]], Any]) -> None:
 
 @contextmanager
 def _as_text(stream: IO[bytes]) -> Iterator[IO[str]]:
-    import io
-
     text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=False)
     yield text
     text.flush()
