@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from typing import IO, Any
 
-from accelsim.display import printable
+from accelsim.display import printable_lines
 from accelsim.result import Result
 
 FORMULA = ("=", "+", "-", "@")
@@ -15,7 +15,7 @@ FORMULA = ("=", "+", "-", "@")
 def write_csv(result: Result, stream: IO[str]) -> None:
     """Write one line per layer to ``stream``, opened with ``newline=""``; what does not exist stays empty.
 
-    Names come from files: control characters are ``?``, and a text that a spreadsheet would run begins with an apostrophe.
+    Names come from files: control characters but line ends are ``?``, and a text that a spreadsheet would run begins with an apostrophe.
     """
     rows = result.rows()
     columns = list(dict.fromkeys(key for row in rows for key in row))
@@ -28,6 +28,6 @@ def _cell(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return "x".join(map(str, value))
     if isinstance(value, str):
-        text = printable(value)
-        return f"'{text}" if text.startswith(FORMULA) else text
+        text = printable_lines(value)
+        return f"'{text}" if text.lstrip().startswith(FORMULA) else text
     return "" if value is None else value
