@@ -287,6 +287,23 @@ def test_what_a_killed_write_left_goes_with_the_next(tmp_path: Path, monkeypatch
     assert path.read_bytes() == b"new"
 
 
+def test_where_links_are_forbidden_a_copy_takes_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", forbidden)
+    path = tmp_path / "r.json"
+    write_bytes(str(path), lambda stream: stream.write(b"new"))
+    assert (path.read_bytes(), list(tmp_path.iterdir())) == (b"new", [path])
+
+
+def test_an_input_of_one_command_may_be_the_output_of_the_next(tmp_path: Path) -> None:
+    tiles = str(tmp_path / "tiles.yaml")
+    for _ in range(2):
+        for command in (["map", "digits_cnn", *ARCH, "--out", tiles], ["run", "digits_cnn", *ARCH, "--mapping", tiles]):
+            assert CliRunner().invoke(main, command).exit_code == 0
+
+
 def test_the_file_of_a_live_write_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("accelsim.cli.shared.files._UNNAMED", False)
     path = tmp_path / "r.json"

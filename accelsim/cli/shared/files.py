@@ -7,6 +7,7 @@ import io
 import os
 import re
 import secrets
+import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -110,18 +111,23 @@ def _identity(path: str | Path) -> tuple[int, int] | None:
 
 
 _read: set[str] = set()
-"""Files that this process opened to read."""
+"""Files that were opened to read since :func:`record_reads`."""
+
+
+def record_reads() -> None:
+    """From now on remember each file that is opened to read, whoever opens it and wherever its name stood."""
+    _read.clear()
+    _listen()
 
 
 @cache
-def record_reads() -> None:
-    """From now on remember each file that is opened to read, whoever opens it and wherever its name stood."""
-    sys.addaudithook(_remember)
+def _listen() -> None:
+    sys.addaudithook(_remember)  # once, since nothing takes it away again
 
 
 def _remember(event: str, arguments: tuple[Any, ...]) -> None:
-    if event == "open" and isinstance(arguments[0], str) and not arguments[2] & (os.O_WRONLY | os.O_RDWR):
-        _read.add(arguments[0])
+    if event == "open" and isinstance(arguments[0], str | bytes) and not arguments[2] & (os.O_WRONLY | os.O_RDWR):
+        _read.add(os.fsdecode(arguments[0]))
 
 
 def _is_replaceable(path: Path) -> bool:
@@ -191,8 +197,7 @@ def _whole(path: str) -> Iterator[IO[bytes]]:
             yield stream
             stream.flush()
             if not name.exists():
-                # src_dir_fd, which an absolute path does not need, makes Python call linkat, which alone follows this link
-                os.link(f"/proc/self/fd/{stream.fileno()}", name, src_dir_fd=stream.fileno())
+                _give_name(stream, name)
             if fcntl is None:  # Windows moves no open file
                 stream.close()
             name.replace(target)
@@ -229,6 +234,18 @@ def _opened(name: Path) -> IO[bytes]:
     return name.open("xb")
 
 
+def _give_name(stream: IO[bytes], name: Path) -> None:
+    """Let an unnamed file appear as ``name``; where the system forbids that, a copy of it."""
+    try:
+        # src_dir_fd, which an absolute path does not need, makes Python call linkat, which alone follows this link
+        os.link(f"/proc/self/fd/{stream.fileno()}", name, src_dir_fd=stream.fileno())
+    except OSError:
+        stream.seek(0)
+        with name.open("xb") as copy:
+            os.fchmod(copy.fileno(), stat.S_IMODE(os.fstat(stream.fileno()).st_mode))
+            shutil.copyfileobj(stream, copy)
+
+
 _SUFFIX = ".tmp"
 _TOKEN_BYTES = 6
 
@@ -236,8 +253,9 @@ _TOKEN_BYTES = 6
 def _sweep(target: Path) -> None:
     """Remove what runs that were killed left beside ``target``; a file of a live run is locked (or, on Windows, open)."""
     pattern = re.compile(rf"\.{re.escape(target.name[:200])}\.[0-9a-f]{{{2 * _TOKEN_BYTES}}}{re.escape(_SUFFIX)}")
-    for path in target.parent.iterdir():
-        if pattern.fullmatch(path.name):
+    with contextlib.suppress(OSError):  # a folder that may be written need not be readable
+        found = [path for path in target.parent.iterdir() if pattern.fullmatch(path.name)]
+        for path in found:
             with contextlib.suppress(OSError), path.open("rb") as left:
                 if fcntl is not None:
                     fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
