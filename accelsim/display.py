@@ -5,6 +5,7 @@ The package names a view for each kind of page, the record asks for it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -20,13 +21,27 @@ def register(kind: str, *, text: View, html: View | None = None) -> None:
 
 
 def as_text(record: object) -> str:
-    """The record as plain text."""
-    return _VIEWS[type(record).__name__, "text"](record)
+    """The record as plain text, fit for a terminal."""
+    return printable_lines(_VIEWS[type(record).__name__, "text"](record))
 
 
 def as_html(record: object) -> str:
     """The record as HTML, for notebooks."""
     return _VIEWS[type(record).__name__, "html"](record)
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""C0, C1 and DEL, which terminals obey; marks that turn the direction of text; halves of characters, as in names not of UTF-8."""
+
+
+def printable(text: str) -> str:
+    """``text`` on one line with ``?`` for each control character: names come from files, whoever wrote them."""
+    return _CONTROL.sub("?", text)
+
+
+def printable_lines(text: str) -> str:
+    """As :func:`printable`, line ends left alone."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 class Brief:

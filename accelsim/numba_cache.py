@@ -3,12 +3,18 @@
 Numba keys cached code on the source file of the compiled function alone: an edit of a function that it inlines from another
 file would be served from the cache and give wrong results. The cache therefore lives in a directory named after a digest of
 every source that compiled code is made from.
+
+What lies there is data like any other: a file that is cut, damaged, of another function, or that cannot be read or written
+costs a compilation and one warning, never the run. Every file begins with a digest of the rest, since a damaged one could
+otherwise be loaded and run.
 """
 
 from __future__ import annotations
 
 import hashlib
+import pickle
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -16,6 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 import numba
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
 from platformdirs import user_cache_dir
 
 _config: Any = numba.config
@@ -38,6 +45,7 @@ COMPILED = (
 """Packages with compiled functions, and all that those import; modules beside them at the top level count as well."""
 DIGEST_LENGTH = 16
 """Hexadecimal digits of the digest in the directory's name; 64 bits, as good as unique."""
+_SEAL_BYTES = hashlib.sha256().digest_size
 
 
 @overload
@@ -55,9 +63,12 @@ def njit(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """
     if function is None:
         return lambda decorated: njit(decorated, **options)
+    made = numba.njit(nogil=True, **options)(function)
     directory = cache_directory()
-    with _numba_cache_at(directory):
-        return numba.njit(cache=directory is not None, nogil=True, **options)(function)
+    if directory is not None:
+        with _numba_cache_at(directory), _without(directory):
+            made._cache = _Cache(function)
+    return made
 
 
 @cache
@@ -65,7 +76,11 @@ def cache_directory() -> Path | None:
     """Where compiled code of these very sources is kept; None where nothing can be written."""
     base = _config.CACHE_DIR or user_cache_dir("accelsim", appauthor=False)
     directory = Path(base) / source_digest(Path(__file__).parent)
-    return directory if _is_writable(directory) else None
+    with _without(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            return directory
+    return None
 
 
 def source_digest(package: Path) -> str:
@@ -80,20 +95,109 @@ def source_digest(package: Path) -> str:
     return digest.hexdigest()[:DIGEST_LENGTH]
 
 
-def _is_writable(directory: Path) -> bool:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
-            return True
-    except OSError:
-        return False
+class _Sealed(IndexDataCacheFile):
+    """Index and data files that begin with a digest of their name and content, data with the key that they are of.
+
+    Two processes that write at once may leave one's data under the other's key.
+    """
+
+    def save(self, key: Any, data: Any) -> None:
+        super().save(key, (key, data))
+
+    def load(self, key: Any) -> Any:
+        of, data = super().load(key) or (None, None)
+        return data if of == key else None
+
+    def _load_index(self) -> dict[Any, str]:
+        with _without(Path(self._cache_path).parent):
+            stamp, overloads = self._opened(self._index_path) or (None, {})
+            return dict(overloads) if stamp == self._source_stamp else {}
+        return {}
+
+    def _save_index(self, overloads: dict[Any, str]) -> None:
+        self._write(self._index_path, self._dump((self._source_stamp, overloads)))
+
+    def _load_data(self, name: str) -> Any:
+        return self._opened(self._data_path(name))
+
+    def _save_data(self, name: str, data: Any) -> None:
+        self._write(self._data_path(name), self._dump(data))
+
+    def _write(self, path: str, content: bytes) -> None:
+        with self._open_for_write(path) as file:
+            file.write(_seal(path, content) + content)
+
+    def _opened(self, path: str) -> Any:
+        """What the file holds, None where there is none; ValueError where its digest is not its own."""
+        try:
+            sealed = Path(path).read_bytes()
+        except FileNotFoundError:
+            return None
+        seal, content = sealed[:_SEAL_BYTES], sealed[_SEAL_BYTES:]
+        if seal != _seal(path, content):
+            raise ValueError(f"{Path(path).name} is damaged")
+        return pickle.loads(content)
+
+
+def _seal(path: str, content: bytes) -> bytes:
+    return hashlib.sha256(f"{numba.__version__} {Path(path).name}\n".encode() + content).digest()
+
+
+class _Place(CompileResultCacheImpl):
+    """Files in the directory that is set, the first place that numba tries: beside the sources they would outlive an edit."""
+
+    _locator_classes = CompileResultCacheImpl._locator_classes[:1]
+
+
+class _Cache(FunctionCache):
+    """Compiled code of one function on disk, done without where the disk does not give or take it."""
+
+    _impl_class = _Place
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._cache_file = _Sealed(self._cache_path, self._impl.filename_base, self._impl.locator.get_source_stamp())
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        with _without(Path(self._cache_path).parent):
+            return super().load_overload(sig, target_context)
+        return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with _without(Path(self._cache_path).parent):
+            super().save_overload(sig, data)
 
 
 @contextmanager
-def _numba_cache_at(directory: Path | None) -> Iterator[None]:
-    """Numba reads its cache directory when a function is decorated, so that it can be set for just that long."""
+def _without(directory: Path) -> Iterator[None]:
+    """Go on without what fails inside, whatever it raises: a pickle may raise anything."""
+    try:
+        yield
+    except Exception as error:
+        _warn(directory, f"{type(error).__name__}: {error}")
+
+
+def _warn(directory: Path, reason: str) -> None:
+    """Once a process, which would otherwise hear it of every function."""
+    global _warned
+    if not _warned:
+        _warned = True
+        warnings.warn(
+            f"compiled code in {directory} cannot be used ({reason}); functions are compiled anew, which takes longer; "
+            "empty or free that directory, or name another with NUMBA_CACHE_DIR",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+
+
+_warned = False
+
+
+@contextmanager
+def _numba_cache_at(directory: Path) -> Iterator[None]:
+    """Numba reads its cache directory when a cache is made, so that it can be set for just that long."""
     before = _config.CACHE_DIR
-    _config.CACHE_DIR = str(directory or before)
+    _config.CACHE_DIR = str(directory)
     try:
         yield
     finally:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -22,6 +23,9 @@ _FORM = re.compile(
     r"(?P<number>[+-]?(?:[0-9][0-9_]*\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?)\s*(?P<unit>[^\s0-9].*)?"
 )
 _LONGEST_TEXT = 64  # characters; nothing longer is a quantity, and exact arithmetic stays cheap
+
+MAX_NUMBER = int(sys.float_info.max)
+"""The greatest number that can be calculated with; a longer integer can't become a float, nor, past 4,300 digits, a text."""
 
 _MICRO_SIGNS = str.maketrans("µμ", "uu")  # U+00B5 MICRO SIGN and U+03BC GREEK SMALL LETTER MU are both read as u
 
@@ -92,12 +96,19 @@ def parse_bandwidth(value: object) -> int:
 
 def parse_nanoseconds(value: object) -> float:
     """Nanoseconds of ``"100 ns"`` or of a plain number of nanoseconds."""
-    return float(_exact(value, NANOSECONDS))
+    return _float(value, NANOSECONDS)
 
 
 def parse_quantity(value: object, quantity: Quantity) -> float:
     """``value`` in the base unit of ``quantity``; a text must name its unit, a plain number is in the base unit."""
-    return float(_exact(value, quantity))
+    return _float(value, quantity)
+
+
+def _float(value: object, quantity: Quantity) -> float:
+    exact = _exact(value, quantity)
+    if exact > MAX_NUMBER:
+        _refuse(value, quantity, "is out of range; expected fewer digits")
+    return float(exact)
 
 
 def _whole(value: object, quantity: Quantity) -> int:
@@ -117,7 +128,7 @@ def _exact(value: object, quantity: Quantity) -> Fraction:
 
 
 def _number(value: float, quantity: Quantity) -> Fraction:
-    if isinstance(value, bool) or not math.isfinite(value):
+    if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
         _refuse(value, quantity, f"is not {quantity.article}; expected {quantity.accepted}")
     return Fraction(value) if isinstance(value, int) else Fraction(repr(float(value)))
 
@@ -154,7 +165,7 @@ def _refuse(value: object, quantity: Quantity, why: str) -> NoReturn:
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    text = repr(value) if not isinstance(value, int) or abs(value) <= MAX_NUMBER else "a number of over 300 digits"
     return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 1]}…"
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import os
+import pickle
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numba
@@ -65,36 +67,128 @@ SCRIPT = (
 )
 
 
-def run_copy(root: Path) -> list[str]:
+def run_copy(root: Path, *, prelude: str = "", warnings: int = 0) -> list[str]:
+    """What :data:`SCRIPT` prints, after so many warnings that name the cache's directory."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(root / "cache"), "PYTHONPATH": str(root)}
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], env=environment, cwd=root, capture_output=True, text=True, check=False
+        [sys.executable, "-c", prelude + SCRIPT],
+        env=environment,
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
+    assert done.stderr.count(f"compiled code in {root / 'cache'}") == done.stderr.count("Warning: ") == warnings
     return done.stdout.split()
 
 
-@pytest.mark.slow
-def test_an_edit_of_an_inlined_function_takes_effect_and_an_unchanged_one_is_loaded(tmp_path: Path) -> None:
-    """Numba's own key looks at the calling file only and would return 20 both times."""
-    package = tmp_path / "accelsim"
+def small_copy(root: Path) -> Path:
+    """A package of two compiled functions and the cache's own module."""
+    package = root / "accelsim"
     (package / "kernels").mkdir(parents=True)
     (package / "__init__.py").touch()
     (package / "kernels/__init__.py").touch()
     shutil.copy(numba_cache.__file__, package)
     for name, text in MODULES.items():
         (package / name).write_text(text)
+    return package
+
+
+@pytest.mark.slow
+def test_an_edit_of_an_inlined_function_takes_effect_and_an_unchanged_one_is_loaded(tmp_path: Path) -> None:
+    """Numba's own key looks at the calling file only and would return 20 both times."""
+    package = small_copy(tmp_path)
     assert run_copy(tmp_path) == ["20", "0", "True"]
     assert run_copy(tmp_path) == ["20", "1", "True"]
     (package / "kernels/inner.py").write_text(MODULES["kernels/inner.py"].replace("x * 2", "x * 3"))
     assert run_copy(tmp_path) == ["30", "0", "True"]
 
 
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def replace_by_a_directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "empty": lambda path: path.write_bytes(b""),
+    "cut": cut,
+    "a flipped bit": flip,
+    "foreign": lambda path: path.write_bytes(pickle.dumps("0.0.0") + pickle.dumps({})),
+    "a pickle that raises": lambda path: path.write_bytes(b"cos\n_exit\n(I9\ntR."),
+    "a directory": replace_by_a_directory,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", DAMAGE)
+@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
+def test_a_damaged_file_is_compiled_anew_and_mended(tmp_path: Path, suffix: str, kind: str) -> None:
+    small_copy(tmp_path)
+    assert run_copy(tmp_path) == ["20", "0", "True"]
+    for path in list((tmp_path / "cache").rglob(f"*.{suffix}")):
+        DAMAGE[kind](path)
+    assert run_copy(tmp_path, warnings=1) == ["20", "0", "True"]
+    if kind != "a directory":
+        assert run_copy(tmp_path) == ["20", "1", "True"]
+
+
+@pytest.mark.slow
+def test_files_that_changed_places_are_not_taken_for_each_other(tmp_path: Path) -> None:
+    small_copy(tmp_path)
+    assert run_copy(tmp_path) == ["20", "0", "True"]
+    first, second = sorted((tmp_path / "cache").rglob("*.nbc"))
+    content = first.read_bytes(), second.read_bytes()
+    first.write_bytes(content[1])
+    second.write_bytes(content[0])
+    assert run_copy(tmp_path, warnings=1) == ["20", "0", "True"]
+
+
+FULL = """
+import numba.core.caching as caching
+def full(self, path): raise OSError(28, "No space left on device")
+caching.IndexDataCacheFile._open_for_write = full
+"""
+
+
+@pytest.mark.slow
+def test_a_full_disk_costs_a_compilation_and_one_warning(tmp_path: Path) -> None:
+    small_copy(tmp_path)
+    assert run_copy(tmp_path, prelude=FULL, warnings=1) == ["20", "0", "True"]
+    assert run_copy(tmp_path) == ["20", "0", "True"]
+
+
+@pytest.mark.slow
+def test_data_under_the_key_of_another_signature_is_not_run(tmp_path: Path) -> None:
+    """As two processes leave it that write at once: one's index, the other's data."""
+    small_copy(tmp_path)
+    swap = "import pickle; from accelsim.kernels.outer import outer; outer(1.5)\n"
+    run_copy(tmp_path, prelude=swap)
+    for path in (tmp_path / "cache").rglob("*.nbi"):
+        stamp, names = pickle.loads(path.read_bytes()[32:])
+        keys = list(names)
+        content = pickle.dumps((stamp, dict(zip(keys, [names[key] for key in reversed(keys)], strict=True))))
+        path.write_bytes(numba_cache._seal(str(path), content) + content)
+    assert run_copy(tmp_path) == ["20", "0", "True"]
+
+
 def test_without_a_writable_directory_nothing_is_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocked = tmp_path / "file"
     blocked.touch()
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(blocked))
-    assert cache_directory.__wrapped__() is None
+    monkeypatch.setattr(numba_cache, "_warned", False)
+    with pytest.warns(RuntimeWarning, match=str(blocked)):
+        assert cache_directory.__wrapped__() is None
     monkeypatch.setattr(numba_cache, "cache_directory", lambda: None)
 
     @numba_cache.njit

@@ -255,3 +255,11 @@ def test_three_digits_for_people(text: str, expected: str) -> None:
 def test_formatted_hertz_read_back_within_half_a_percent(hz: int) -> None:
     assert float(format_hertz(hz).split()[0]) < 1000
     assert parse_hertz(format_hertz(hz)) == pytest.approx(hz, rel=0.005)
+
+
+@pytest.mark.parametrize(
+    "value", [10**400, -(10**400), 10**5000, "1e400 ns", "1e400"], ids=["400", "-400", "5000", "e400 ns", "e400"]
+)
+def test_numbers_that_no_float_holds_are_refused(value: object) -> None:
+    with pytest.raises(QuantityError, match="out of range|negative"):
+        parse_nanoseconds(value)

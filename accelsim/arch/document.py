@@ -11,6 +11,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from accelsim.arch.validate import Path, Problem, short
 from accelsim.errors import ConfigError
+from accelsim.units import MAX_NUMBER
 
 _DEEPEST = 8  # levels; a machine has three
 _MOST_NODES = 10_000  # aliases are followed, so that a small text may unfold into a large tree
@@ -106,9 +107,12 @@ class _Reader:
         """A number, truth value, null or text; dates and unknown tags stay texts."""
         if node.tag not in _PLAIN_TAGS:
             return node.value
+        place = f"{self.name}:{_line(node)}"
         try:
-            return self.constructor.construct_object(node)
+            value = self.constructor.construct_object(node)
         except (ValueError, KeyError) as error:
             kind = str(node.tag).rpartition(":")[2]
-            place = f"{self.name}:{_line(node)}"
             raise ConfigError(f"{place}: {short(node.value)} is not a YAML {kind}", file=self.name) from error
+        if isinstance(value, int) and abs(value) > MAX_NUMBER:  # nothing that reads it could calculate with it
+            raise ConfigError(f"{place}: {short(node.value)} is out of range; expected fewer digits", file=self.name)
+        return value

@@ -32,7 +32,7 @@ def load_arch(name_or_path: str | Path, *, edits: Mapping[str, object] | None = 
     ConfigError says file, line, path, what was expected and what came.
     """
     name = str(name_or_path)
-    if not name.isprintable() or not name:
+    if not name or "\0" in name:
         raise ConfigError(f"{name!r}: is neither a preset nor a file name; presets are {listing(preset_names())}")
     arch = _preset(name) if name in preset_names() else _read(Path(name))
     return arch.with_(edits) if edits else arch

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from accelsim.arch._suggest import did_you_mean, listing
 from accelsim.errors import ConfigError
+from accelsim.units import MAX_NUMBER
 
 Path = tuple[str, ...]
 Record = TypeVar("Record", bound=BaseModel)
@@ -55,6 +56,8 @@ def validated(
 
 def short(value: object) -> str:
     """``value`` as it would be written, shortened to fit a message."""
+    if isinstance(value, int) and abs(value) > MAX_NUMBER:
+        return "a number of over 300 digits"
     text = _YAML_WORDS[value] if value is None or isinstance(value, bool) else repr(value)
     return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
 

@@ -24,7 +24,7 @@ from accelsim.cli.shared.options import arch_of, arithmetic_option, machine_opti
 @click.option(
     "--sample", type=click.IntRange(min=2), help="Count so many compute tiles per layer and scale up, with an error."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the sample.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the sample.")
 @click.option("--gated", is_flag=True, help="A MAC with a zero operand holds its inputs and costs nothing.")
 def activity_command(
     model: str,

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from accelsim.cli.shared.console import WIDE, show
+from accelsim.cli.shared.console import WIDE, say, show
 from accelsim.cli.shared.group import main
 from accelsim.cli.shared.options import arch_of, set_option
 
@@ -31,7 +31,7 @@ def arch() -> None:
 @set_option
 def show_arch(name: str, edits: tuple[str, ...]) -> None:
     """Print the machine NAME (a preset or a YAML file) as YAML, every default filled in."""
-    click.echo(arch_of(name, edits).to_yaml(), nl=False)
+    say(arch_of(name, edits).to_yaml(), end="")
 
 
 @arch.command("schema")
@@ -39,4 +39,4 @@ def schema() -> None:
     """Print the JSON schema of machine descriptions."""
     from accelsim.arch import json_schema
 
-    click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    say(json.dumps(json_schema(), indent=2, ensure_ascii=False))

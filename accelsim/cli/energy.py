@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from accelsim.cli.shared.console import WIDE, show, show_page
+from accelsim.cli.shared.console import WIDE, say, show, show_page
 from accelsim.cli.shared.group import main
 from accelsim.cli.shared.options import arch_of, arithmetic_option, mapping_option, set_option
 from accelsim.errors import ConfigError
@@ -35,7 +35,7 @@ def show_table(table: str) -> None:
     found = load_table(table)
     show_page(table_page(found))
     for line in table_notes(found):
-        click.echo(line)
+        say(line)
 
 
 @energy.command("check")
@@ -53,11 +53,11 @@ def check_table(file: str) -> None:
         costs.maybe(component, action, _SIZES)
     costs.maybe("clock", "tick", part_sizes("array", arch))
     area_um2(arch, costs)
-    click.echo(f"{file}: {len(table.entries)} entries, all well formed")
+    say(f"{file}: {len(table.entries)} entries, all well formed")
     lacking = sorted(key for key in costs.missing)
     needed = [f"{c}.{a}" for c, a in asked if f"{c}.{a}" in costs.missing]
-    click.echo(f"needed and not held: {', '.join(needed) or 'nothing'}")
-    click.echo(f"not modelled without: {', '.join(key for key in lacking if key not in needed) or 'nothing'}")
+    say(f"needed and not held: {', '.join(needed) or 'nothing'}")
+    say(f"not modelled without: {', '.join(key for key in lacking if key not in needed) or 'nothing'}")
 
 
 _SIZES: dict[str, float] = {
@@ -81,10 +81,10 @@ def import_ert(file: str, node_nm: float, voltage_v: float, source: str, words: 
     widths = {}
     for text in words:
         name, equals, bits = text.partition("=")
-        if not (equals and name and bits.isdigit() and int(bits) > 0):
+        if not (equals and name and bits.isdecimal() and len(bits) < 10 and int(bits) > 0):
             raise ConfigError(f"--word-bits {text!r}: expected COMPONENT=BITS, for example --word-bits sram=64")
         widths[name] = int(bits)
-    click.echo(to_yaml(read_ert(file, node_nm=node_nm, voltage_v=voltage_v, source=source, word_bits=widths)), nl=False)
+    say(to_yaml(read_ert(file, node_nm=node_nm, voltage_v=voltage_v, source=source, word_bits=widths)), end="")
 
 
 @energy.command("report")
@@ -101,7 +101,7 @@ def report(model: str, machine: str, edits: tuple[str, ...], arithmetic: str | N
     result = simulate(model, arch=arch_of(machine, edits), arithmetic=arithmetic, mapping=mapping)
     for page in energy_pages(result):
         show_page(page)
-        click.echo()
+        say("")
     show(fact_table(energy_facts(result)), natural=WIDE)
-    click.echo(made_with(result))
-    click.echo(left_out(result))
+    say(made_with(result))
+    say(left_out(result))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from accelsim.cli.shared.console import show
-from accelsim.cli.shared.files import check_outputs, write_text
+from accelsim.cli.shared.files import OutputFile, write_text
 from accelsim.cli.shared.group import main
 from accelsim.cli.shared.options import arch_of, arithmetic_option, machine_options
 
@@ -21,12 +21,11 @@ from accelsim.cli.shared.options import arch_of, arithmetic_option, machine_opti
     show_default=True,
     help="What to minimise, layer by layer.",
 )
-@click.option("--out", metavar="FILE", help="Write the mappings as YAML, for accelsim run --mapping FILE.")
+@click.option("--out", type=OutputFile(), help="Write the mappings as YAML, for accelsim run --mapping FILE.")
 def map_command(
     model: str, machine: str, edits: tuple[str, ...], arithmetic: str | None, objective: str, out: str | None
 ) -> None:
     """Search every tiling of every MAC layer of MODEL for the best one, and say how far it is from a bound."""
-    check_outputs([("--out", out)], inputs=(model, machine))
     from accelsim.graph import MacLayer
     from accelsim.importers import load_graph, resolve_model
     from accelsim.mapper import OBJECTIVES, search_layers, write_mappings

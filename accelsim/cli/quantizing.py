@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from accelsim.cli.shared.console import note, show
-from accelsim.cli.shared.files import check_outputs, write_bytes
+from accelsim.cli.shared.console import note, say, show
+from accelsim.cli.shared.files import OutputFile, write_bytes
 from accelsim.cli.shared.group import main
 from accelsim.cli.shared.inputs import inputs_file
 from accelsim.errors import AccelsimError, InputError
@@ -60,7 +60,7 @@ TABLE_WIDTH = 170
     help="Who runs the float network.",
 )
 @click.option("--test", metavar="FILE", help="Inputs with 'labels': accuracy, float and fake-quantized.")
-@click.option("-o", "--out", required=True, metavar="FILE", help="The quantized .onnx file.")
+@click.option("-o", "--out", required=True, type=OutputFile(), help="The quantized .onnx file.")
 def quantize_command(
     model: str,
     *,
@@ -78,7 +78,6 @@ def quantize_command(
     """Quantize MODEL, a float .onnx or .tflite network, with the ranges that it takes over calibration data."""
     if Path(out).suffix != ".onnx":
         raise AccelsimError(f"--out {out}: expected a file name that ends in .onnx")
-    check_outputs([("--out", out)], inputs=(model, calib, test))
     from accelsim.importers import resolve_model
     from accelsim.ptq import Settings, check_dialect, parse_layers, quantize_network
 
@@ -129,9 +128,9 @@ def _tell(made: Quantized, out: str, scores: tuple[float, float, int] | None) ->
     from accelsim.report import quantized_table
 
     show(quantized_table(made), natural=TABLE_WIDTH)
-    click.echo(f"{made.dialect.upper()}, ranges from {made.calibration_inputs} inputs, written to {out}")
+    say(f"{made.dialect.upper()}, ranges from {made.calibration_inputs} inputs, written to {out}")
     if scores is not None:
-        click.echo(f"accuracy over {scores[2]} inputs: float {scores[0]:.2%}, fake-quantized {scores[1]:.2%}")
+        say(f"accuracy over {scores[2]} inputs: float {scores[0]:.2%}, fake-quantized {scores[1]:.2%}")
     for layer, sentences in made.graph.approximations.items():
         note(f"on integers, {layer}: {'; '.join(sentences)}")
-    click.echo(f"to run it: accelsim run {out} --arch edge_16x16 --arithmetic {made.graph.arithmetic}")
+    say(f"to run it: accelsim run {out} --arch edge_16x16 --arithmetic {made.graph.arithmetic}")

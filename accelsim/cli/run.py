@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from accelsim.cli.shared.console import note, page_width, progress_bar, show
-from accelsim.cli.shared.files import STDOUT, check_files, write_bytes, write_text
+from accelsim.cli.shared.files import STDOUT, OutputFile, write_bytes, write_text
 from accelsim.cli.shared.group import main
 from accelsim.cli.shared.inputs import optional_arrays
 from accelsim.cli.shared.options import InputCount, arch_of, arithmetic_option, machine_options, mapping_option
@@ -29,10 +28,6 @@ class Outputs:
     trace: str | None
     plot: str | None
 
-    def check(self, *, inputs: tuple[str | Path | None, ...]) -> None:
-        """Raise AccelsimError on a path that cannot be written, before any long work."""
-        check_files(vars(self), inputs=inputs, streams=("json", "csv"), named=("tensors", "trace"))
-
     @property
     def to_stdout(self) -> bool:
         """Whether a file format takes the place of the table on stdout."""
@@ -51,12 +46,18 @@ class Outputs:
 @arithmetic_option
 @mapping_option
 @click.option(
-    "--tensors", metavar="FILE", help="Write every tensor of every inference as .npz, by its name in the model."
+    "--tensors", type=OutputFile(), help="Write every tensor of every inference as .npz, by its name in the model."
 )
-@click.option("--json", metavar="FILE", help="Write the Result as JSON ('-': to stdout, instead of the table).")
-@click.option("--csv", metavar="FILE", help="Write one line per layer as CSV ('-': to stdout, instead of the table).")
-@click.option("--trace", metavar="FILE", help="Write Chrome trace-event JSON; open it in https://ui.perfetto.dev.")
-@click.option("--plot", metavar="FILE", help="Draw roofline, energy and timeline as .png, .svg or .pdf.")
+@click.option(
+    "--json", type=OutputFile(stdout=True), help="Write the Result as JSON ('-': to stdout, instead of the table)."
+)
+@click.option(
+    "--csv",
+    type=OutputFile(stdout=True),
+    help="Write one line per layer as CSV ('-': to stdout, instead of the table).",
+)
+@click.option("--trace", type=OutputFile(), help="Write Chrome trace-event JSON; open it in https://ui.perfetto.dev.")
+@click.option("--plot", type=OutputFile(picture=True), help="Draw roofline, energy and timeline as .png, .svg or .pdf.")
 @click.option(
     "--scheduler",
     type=click.Choice(["numba", "simpy"]),
@@ -83,7 +84,6 @@ def run_command(
 ) -> None:
     """Simulate MODEL: a .tflite or .onnx file, a .csv layer table, or a packaged workload (see: accelsim models)."""
     outputs = Outputs(**{field.name: options.pop(field.name) for field in fields(Outputs)})
-    outputs.check(inputs=(model, machine, input_path))
     arrays, labels = optional_arrays(model, input_path, option="--input")
     if outputs.tensors is not None and arrays is None:
         raise InputError(f"--tensors {outputs.tensors}: there are no values without inputs; give --input FILE")

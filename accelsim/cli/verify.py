@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from accelsim.cli.shared.console import progress_bar
-from accelsim.cli.shared.files import STDOUT, check_files, write_bytes, write_text
+from accelsim.cli.shared.console import progress_bar, say
+from accelsim.cli.shared.files import STDOUT, OutputFile, write_bytes, write_text
 from accelsim.cli.shared.group import main
 from accelsim.cli.shared.inputs import needed_arrays
 from accelsim.cli.shared.options import InputCount, arch_of, arithmetic_option, machine_options
@@ -22,7 +22,7 @@ MISMATCH = 1
 CANNOT_RUN = 2
 
 
-@main.command("verify")
+@main.command("verify", failure=CANNOT_RUN)
 @click.argument("model")
 @machine_options
 @click.option("--inputs", "--input", "input_path", metavar="FILE", help="Inputs as .npz, as for: accelsim run.")
@@ -41,31 +41,29 @@ CANNOT_RUN = 2
 @click.option(
     "--tolerance", metavar="T", default="exact", show_default=True, help="exact, tosa, or N lsb such as 1lsb."
 )
-@click.option("--json", metavar="FILE", help="Write the report as JSON ('-': to stdout, instead of the table).")
-@click.option("--html", metavar="FILE", help="Write the report as a page.")
-@click.option("--plot", metavar="FILE", help="Draw causes by layer, and accumulator widths, as .png, .svg or .pdf.")
+@click.option(
+    "--json", type=OutputFile(stdout=True), help="Write the report as JSON ('-': to stdout, instead of the table)."
+)
+@click.option("--html", type=OutputFile(), help="Write the report as a page.")
+@click.option(
+    "--plot", type=OutputFile(picture=True), help="Draw causes by layer, and accumulator widths, as .png, .svg or .pdf."
+)
 @click.pass_context
 def verify_command(ctx: click.Context, /, model: str, machine: str, **options: Any) -> None:
     """Compare MODEL on a machine with an oracle, layer by layer, and name the cause of every difference.
 
     Exit code 0: no code outside the tolerance; 1: some; 2: it could not be compared, or not all of it.
     """
-    try:
-        report = _verified(model, machine, **options)
-    except AccelsimError as error:
-        click.echo(f"accelsim: error: {' '.join(str(error).split())}", err=True)
-        ctx.exit(CANNOT_RUN)
+    report = _verified(model, machine, **options)
     if options["json"] != STDOUT:
-        click.echo(str(report))
+        say(str(report))
     if not report.matches:
         ctx.exit(MISMATCH)
     if not report.complete:
-        click.echo(
-            f"accelsim: error: {len(report.unmatched)} layers could not be compared, {report.unmatched[0]!r} the first: "
-            f"oracle {report.oracle!r} shows no codes of them; choose another --oracle",
-            err=True,
+        raise AccelsimError(
+            f"{len(report.unmatched)} layers could not be compared, {report.unmatched[0]!r} the first: "
+            f"oracle {report.oracle!r} shows no codes of them; choose another --oracle"
         )
-        ctx.exit(CANNOT_RUN)
 
 
 def _verified(
@@ -80,15 +78,13 @@ def _verified(
     plot: str | None,
     **choices: Any,
 ) -> VerificationReport:
-    files, inputs = {"json": json, "html": html, "plot": plot}, (model, machine, input_path, choices["reference"])
-    check_files(files, inputs=inputs, streams=("json",), named=("html", "plot"))
     arrays, labels = _inputs(model, input_path, count)
     from accelsim.verification import verify
 
     arch = arch_of(machine, edits)
     with progress_bar("verifying") as progress:
         report = verify(model, arch=arch, inputs=arrays, labels=labels, progress=progress, **choices)
-    _write(report, **files)
+    _write(report, json=json, html=html, plot=plot)
     return report
 
 

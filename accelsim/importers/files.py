@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,6 +66,11 @@ class FileKind:
             raise ModelFileError(
                 f"{path}: expected {self.name}, but it cannot be read: {reason}", path=str(path)
             ) from error
+
+
+def name_of(path: str | Path) -> str:
+    """The name of a model: its file's without the suffix, with U+FFFD for what is not UTF-8."""
+    return os.fsencode(Path(path).stem).decode(errors="replace")
 
 
 def one_line(error: BaseException) -> str:

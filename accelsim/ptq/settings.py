@@ -99,7 +99,7 @@ def parse_layers(texts: Iterable[str]) -> dict[str, Widths]:
             )
         if name in layers:
             raise ConfigError(f"--layer {name}: given twice; give it once")
-        bits = [None if group is None else int(group) for group in match.groups()]
+        bits = [None if group is None else int(group[:9]) for group in match.groups()]
         for what, given in zip(("weights", "acts"), bits, strict=True):
             _check_bits(f"--layer {name}: {what}", given)
         layers[name] = Widths(*bits)

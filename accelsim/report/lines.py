@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from accelsim.display import printable
+
 GAP = 2
 """Spaces between columns."""
 
 
 def align(rows: Sequence[Sequence[str]], *, right: Sequence[bool]) -> list[str]:
     """Lines in which each column is as wide as its widest cell."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         (" " * GAP)
@@ -34,5 +37,7 @@ def ruled(rows: Sequence[Sequence[str]], *, right: Sequence[bool]) -> list[str]:
 def html_row(cells: Sequence[str], right: Sequence[bool], *, tag: str = "td") -> str:
     """One row of a table; every text is escaped."""
     sides = ("right" if r else "left" for r in right)
-    filled = (f'<{tag} style="text-align:{s}">{escape(c)}</{tag}>' for c, s in zip(cells, sides, strict=True))
+    filled = (
+        f'<{tag} style="text-align:{s}">{escape(printable(c))}</{tag}>' for c, s in zip(cells, sides, strict=True)
+    )
     return f"<tr>{''.join(filled)}</tr>"

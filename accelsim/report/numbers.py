@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from accelsim.display import printable
+
 NONE = "—"
 """What is not modelled, or does not exist; never 0."""
 NAME_WIDTH = 30
@@ -12,7 +14,7 @@ NAME_WIDTH = 30
 
 def short_name(name: str, width: int = NAME_WIDTH) -> str:
     """``name`` in at most ``width`` characters: a fused layer's names after the first ``;`` go, then the middle."""
-    name = "".join(letter if letter.isprintable() else "?" for letter in name.split(";")[0].strip() or name)
+    name = printable(name.split(";")[0].strip() or name)
     if len(name) <= width:
         return name
     tail = (width - 1) * 2 // 3

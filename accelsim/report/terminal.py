@@ -9,6 +9,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from accelsim.display import printable
+
 
 def plain_table(*, show_footer: bool = False) -> Table:
     """An empty table in the house style: a rule below the titles, nothing else."""
@@ -36,7 +38,7 @@ def text_table(
     for title, is_right in zip(titles, right, strict=True):
         table.add_column(title, justify="right" if is_right else "left", no_wrap=no_wrap, overflow=overflow)
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     return table
 
 
@@ -46,7 +48,7 @@ def list_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     for i, title in enumerate(titles):
         table.add_column(title, no_wrap=i < len(titles) - 1, overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     return table
 
 
@@ -56,5 +58,5 @@ def fact_table(facts: Sequence[tuple[str, str]]) -> Table:
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
     for name, value in facts:
-        table.add_row(Text(name), Text(value))
+        table.add_row(Text(printable(name)), Text(printable(value)))
     return table

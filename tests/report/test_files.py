@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from accelsim.errors import AccelsimError
 from accelsim.report import compare
@@ -85,3 +88,26 @@ def test_compare_is_relative_to_the_first(small: Simulation) -> None:
 def test_compare_of_nothing_is_an_error() -> None:
     with pytest.raises(AccelsimError, match="at least one Result"):
         compare([])
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\n=1", "=cmd|'/c calc'!A1"])
+def test_csv_holds_no_formula(result: Result, name: str) -> None:
+    layer = result.layers[0].model_copy(update={"name": name})
+    assert csv_rows(result.model_copy(update={"layers": (layer,)}))[0]["name"] == f"'{name}"
+
+
+def test_csv_leaves_negative_numbers_and_other_names_alone(result: Result) -> None:
+    for row, layer in zip(csv_rows(result), result.rows(), strict=True):
+        assert row["name"] == layer["name"]
+        assert not any(cell.startswith("'") for cell in row.values())
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.text(st.characters(max_codepoint=0x2100), min_size=1))
+def test_csv_and_text_hold_no_control_character(result: Result, name: str) -> None:
+    layer = result.layers[0].model_copy(update={"name": name})
+    made = result.model_copy(update={"layers": (layer,), "model": name})
+    stream = io.StringIO()
+    write_csv(made, stream)
+    for text in (stream.getvalue(), str(made)):
+        assert not any(unicodedata.category(c) == "Cc" or 0x202A <= ord(c) <= 0x202E for c in text if c != "\n")

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sys
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
 
 import click
 
+from accelsim.display import printable_lines
+
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
 
     from accelsim.report import Page
 
@@ -34,18 +40,34 @@ def show(renderable: RenderableType, *, natural: int = PLAIN_WIDTH) -> None:
 
     console = Console(highlight=False, width=page_width() or max(PLAIN_WIDTH, natural))
     if console.is_terminal:
-        console.print(renderable)
+        console.print(_Printable(renderable))
         return
     with console.capture() as text:
         console.print(renderable)
-    click.echo("\n".join(line.rstrip() for line in text.get().rstrip().split("\n")))
+    say("\n".join(line.rstrip() for line in text.get().rstrip().split("\n")))
+
+
+@dataclass(frozen=True)
+class _Printable:
+    """A renderable whose texts hold no control characters; the console's own stand apart from them."""
+
+    of: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        for segment in console.render(self.of, options):
+            yield segment if segment.control else segment._replace(text=printable_lines(segment.text))
+
+
+def say(text: str, *, end: str = "\n", err: bool = False) -> None:
+    """Print ``text`` on stdout, or stderr; names in it come from files, so control characters other than line ends do not pass."""
+    click.echo(printable_lines(text) + end, nl=False, err=err)
 
 
 def show_page(page: Page) -> None:
     """Print one table of a report under its title, which stays on one line."""
     from accelsim.report import list_table
 
-    click.echo(page.title)
+    say(page.title)
     show(list_table(page.columns, page.rows), natural=WIDE)
 
 
@@ -56,7 +78,52 @@ def _columns() -> int | None:
 
 def note(message: str) -> None:
     """One line for people, on stderr."""
-    click.echo(f"accelsim: {message}", err=True)
+    with suppress(OSError):  # a closed stderr is no reason to fail
+        say(f"accelsim: {' '.join(message.split())}", err=True)
+
+
+def complain(message: str) -> None:
+    """An error as one line on stderr."""
+    note(f"error: {message}")
+
+
+@contextmanager
+def standard_streams() -> Iterator[None]:
+    """Streams that were closed are open, warnings are notes, and what a stream did not take is not tried again at exit.
+
+    A closed number would go to the next file that is opened, which then takes what libraries print. Writing to stdout that was
+    closed fails; stderr swallows.
+    """
+    for number, mode in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, mode)  # takes the lowest free number, which is this one
+    sys.stdout, sys.stderr = sys.stdout or _stream(1), sys.stderr or _stream(2)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a page without "—" or "µ" gets "?" instead of a traceback
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _note_warning
+            yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            _settle(stream)
+
+
+def _stream(number: int) -> IO[str]:
+    return os.fdopen(number, "w", encoding="utf-8", closefd=False)
+
+
+def _note_warning(message: Warning | str, *_: object, **__: object) -> None:
+    note(f"warning: {message}")
+
+
+def _settle(stream: IO[str]) -> None:
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextmanager

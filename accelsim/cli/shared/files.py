@@ -3,52 +3,131 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import re
 import secrets
+import shutil
 import stat
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
+import click
+
+from accelsim.cli.shared.console import say
+from accelsim.cli.shared.options import tables_of
 from accelsim.errors import AccelsimError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 STDOUT = "-"
 
 
-def check_files(
-    files: Mapping[str, str | None],
-    *,
-    inputs: Sequence[str | Path | None],
-    streams: Sequence[str],
-    named: Sequence[str],
-) -> None:
-    """AccelsimError on a path (by option, ``plot`` a picture) that cannot be written; only ``streams`` may go to stdout."""
-    if STDOUT in (files[name] for name in named):
-        to_stdout, to_files = (" and ".join(f"--{name}" for name in names) for names in (streams, named))
-        raise AccelsimError(f"'-' for stdout is for {to_stdout}; name a file for {to_files}")
-    if files["plot"] is not None:
-        from accelsim.report.pictures import plot_format
+class OutputFile(click.ParamType):  # type: ignore[type-arg]  # takes none at run time before click 8.4
+    """The path of a file to write; ``-`` is stdout where ``stdout`` says so, a ``picture`` has the suffix of a picture."""
 
-        plot_format(files["plot"])
-    check_outputs([(f"--{name}", path) for name, path in files.items()], inputs=inputs)
+    name = "FILE"
+
+    def __init__(self, *, stdout: bool = False, picture: bool = False) -> None:
+        self.stdout, self.picture = stdout, picture
 
 
-def check_outputs(outputs: Sequence[tuple[str, str | None]], *, inputs: Sequence[str | Path | None] = ()) -> None:
+def check_parameters(parameters: Sequence[click.Parameter], values: Mapping[str, Any]) -> None:
+    """Refuse output files of a command that cannot be written, or that anything else of its parameters names.
+
+    The one check of every command, made before its work: what is no output file counts as an input where a file of that name
+    exists, ``values`` of ``--set`` and the tables of machines included. :func:`write_text` and :func:`write_bytes` ask once more,
+    for what those files name themselves.
+    """
+    outputs = [
+        _Output(max(p.opts, key=len), p.type, values[p.name])
+        for p in parameters
+        if isinstance(p.type, OutputFile) and p.name
+    ]
+    given = [(o.option, o.path) for o in outputs if o.path is not None]
+    if not given:
+        return
+    _check_stdout(outputs)
+    for output in outputs:
+        if output.kind.picture and output.path is not None:
+            from accelsim.report.pictures import plot_format
+
+            plot_format(output.path)
+    inputs = (values[p.name] for p in parameters if p.name and not isinstance(p.type, OutputFile))
+    check_outputs(given, inputs=[*_texts(inputs), *tables_of(values)])
+
+
+class _Output(NamedTuple):
+    """An option for an output file, and the path that came."""
+
+    option: str
+    kind: OutputFile
+    path: str | None
+
+
+def _check_stdout(outputs: Sequence[_Output]) -> None:
+    streams = [o.option for o in outputs if o.kind.stdout]
+    named = [o for o in outputs if not (o.kind.stdout or o.kind.picture)]
+    if STDOUT in (o.path for o in named):
+        other = f"'-' for stdout is for {' and '.join(streams)}; " if streams else ""
+        raise AccelsimError(f"{other}name a file for {' and '.join(o.option for o in named)}")
+
+
+def _texts(values: Iterable[Any]) -> Iterator[str]:
+    """Every text among ``values``, and the value of every ``path=value``."""
+    for value in values:
+        for text in value if isinstance(value, tuple) else (value,):
+            if isinstance(text, str):
+                yield from (text, text.partition("=")[2].strip())
+
+
+def check_outputs(outputs: Sequence[tuple[str, str]], *, inputs: Iterable[str] = ()) -> None:
     """Refuse ``outputs``, (option, path), that cannot be written, coincide, or would overwrite an input."""
-    seen: dict[Path, str] = {
-        Path(path).resolve(): "an input file" for path in inputs if path is not None and Path(path).is_file()
-    }
+    seen: dict[object, str] = {_identity(path): "an input file" for path in inputs}
     for option, given in outputs:
-        if given is None:
-            continue
         if given != STDOUT:
             _check_writable(option, Path(given))
         path = Path(given).resolve()
-        if path in seen and _is_replaceable(path):
-            raise AccelsimError(f"{option} {given}: this is also {seen[path]}; choose another file")
-        seen[path] = f"the file of {option}"
+        file = _identity(path) or path
+        if file in seen and _is_replaceable(path):
+            raise AccelsimError(f"{option} {given}: this is also {seen[file]}; choose another file")
+        seen[file] = f"the file of {option}"
+
+
+def _identity(path: str | Path) -> tuple[int, int] | None:
+    """What all names of one regular file have in common, through links of both kinds; None where there is none."""
+    try:
+        found = Path(path).stat()
+    except (OSError, ValueError):
+        return None
+    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
+
+
+_read: set[str] = set()
+"""Files that were opened to read since :func:`record_reads`."""
+
+
+def record_reads() -> None:
+    """From now on remember each file that is opened to read, whoever opens it and wherever its name stood."""
+    _read.clear()
+    _listen()
+
+
+@cache
+def _listen() -> None:
+    sys.addaudithook(_remember)  # once, since nothing takes it away again
+
+
+def _remember(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "open" and isinstance(arguments[0], str | bytes) and not arguments[2] & (os.O_WRONLY | os.O_RDWR):
+        _read.add(os.fsdecode(arguments[0]))
 
 
 def _is_replaceable(path: Path) -> bool:
@@ -65,8 +144,8 @@ def _check_writable(option: str, path: Path) -> None:
     if not _is_replaceable(target):
         return
     try:
-        with contextlib.closing(_temporary(target)) as stream:
-            Path(stream.name).unlink()
+        with _temporary(target):
+            pass
     except OSError as error:
         raise AccelsimError(f"{option} {path}: cannot write into {target.parent}: {error.strerror}") from error
     if target.exists() and not os.access(target, os.W_OK):
@@ -76,8 +155,13 @@ def _check_writable(option: str, path: Path) -> None:
 def write_text(path: str, write: Callable[[IO[str]], Any]) -> None:
     """Let ``write`` fill ``path`` (or stdout for ``-``) with UTF-8 text."""
     if path == STDOUT:
-        write(sys.stdout)
-        sys.stdout.flush()
+        page = io.StringIO(newline="")
+        write(page)
+        if sys.stdout.isatty():
+            say(page.getvalue(), end="")
+        else:
+            sys.stdout.write(page.getvalue())
+            sys.stdout.flush()
         return
     with _whole(path) as stream, _as_text(stream) as text:
         write(text)
@@ -91,8 +175,6 @@ def write_bytes(path: str, write: Callable[[IO[bytes]], Any]) -> None:
 
 @contextmanager
 def _as_text(stream: IO[bytes]) -> Iterator[IO[str]]:
-    import io
-
     text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=False)
     yield text
     text.flush()
@@ -103,29 +185,80 @@ def _as_text(stream: IO[bytes]) -> Iterator[IO[str]]:
 def _whole(path: str) -> Iterator[IO[bytes]]:
     """A new file that takes the place of ``path`` when all is written; links are followed, devices written in place."""
     target = Path(path).resolve()
+    if (file := _identity(target)) and file in map(_identity, list(_read)):
+        raise AccelsimError(f"{path}: this is also an input file; choose another file")
     try:
         if not _is_replaceable(target):
             with target.open("wb") as device:
                 yield device
             return
-        stream = _temporary(target)
-        try:
-            with stream:
-                yield stream
-            _keep_mode(target, stream)
-            Path(stream.name).replace(target)
-        except BaseException:
-            Path(stream.name).unlink(missing_ok=True)
-            raise
+        _sweep(target)
+        with _temporary(target) as (stream, name):
+            yield stream
+            stream.flush()
+            if not name.exists():
+                _give_name(stream, name)
+            if fcntl is None:  # Windows moves no open file
+                stream.close()
+            name.replace(target)
     except OSError as error:
         raise AccelsimError(f"{path}: cannot write: {error.strerror or error}") from error
 
 
-def _temporary(target: Path) -> IO[bytes]:
-    """A new file in the same directory, with the permissions that a new file gets there."""
-    return (target.parent / f".{target.name[:200]}.{secrets.token_hex(6)}.tmp").open("xb")
+_UNNAMED = hasattr(os, "O_TMPFILE") and Path("/proc/self/fd").is_dir()
+"""Whether the system has files without a name, which vanish with the process whatever ends it."""
 
 
-def _keep_mode(target: Path, stream: IO[bytes]) -> None:
-    if target.exists():
-        Path(stream.name).chmod(stat.S_IMODE(target.stat().st_mode))
+@contextmanager
+def _temporary(target: Path) -> Iterator[tuple[IO[bytes], Path]]:
+    """A new file in the directory of ``target`` with the permissions that a new file gets there, and the name it may take.
+
+    It has that name from the start where the file system has no unnamed files. Gone in the end where it still has it.
+    """
+    name = target.parent / f".{target.name[:200]}.{secrets.token_hex(_TOKEN_BYTES)}{_SUFFIX}"
+    try:
+        with _opened(name) as stream:
+            if fcntl is not None:
+                fcntl.flock(stream, fcntl.LOCK_EX)
+                if target.exists():
+                    os.fchmod(stream.fileno(), stat.S_IMODE(target.stat().st_mode))
+            yield stream, name
+    finally:
+        name.unlink(missing_ok=True)
+
+
+def _opened(name: Path) -> IO[bytes]:
+    if _UNNAMED:
+        with contextlib.suppress(OSError):
+            return os.fdopen(os.open(name.parent, os.O_TMPFILE | os.O_RDWR, 0o666), "w+b")
+    return name.open("xb")
+
+
+def _give_name(stream: IO[bytes], name: Path) -> None:
+    """Let an unnamed file appear as ``name``; where the system forbids that, a copy of it."""
+    try:
+        # src_dir_fd, which an absolute path does not need, makes Python call linkat, which alone follows this link
+        os.link(f"/proc/self/fd/{stream.fileno()}", name, src_dir_fd=stream.fileno())
+    except OSError:
+        stream.seek(0)
+        with name.open("xb") as copy:
+            os.fchmod(copy.fileno(), stat.S_IMODE(os.fstat(stream.fileno()).st_mode))
+            shutil.copyfileobj(stream, copy)
+
+
+_SUFFIX = ".tmp"
+_TOKEN_BYTES = 6
+
+
+def _sweep(target: Path) -> None:
+    """Remove what runs that were killed left beside ``target``; a file of a live run is locked (or, on Windows, open)."""
+    pattern = re.compile(rf"\.{re.escape(target.name[:200])}\.[0-9a-f]{{{2 * _TOKEN_BYTES}}}{re.escape(_SUFFIX)}")
+    with contextlib.suppress(OSError):  # a folder that may be written need not be readable
+        found = [path for path in target.parent.iterdir() if pattern.fullmatch(path.name)]
+        for path in found:
+            with contextlib.suppress(OSError), path.open("rb") as left:
+                if fcntl is not None:
+                    fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                else:
+                    left.close()
+                path.unlink()

@@ -8,43 +8,64 @@ from typing import Any
 
 import click
 
+from accelsim.cli.shared.console import complain, note, say, standard_streams
+from accelsim.cli.shared.files import check_parameters, record_reads
 from accelsim.errors import AccelsimError
 
 INTERRUPTED = 130
 
 
-class _Group(click.Group):
-    """A group that turns deliberate errors into one line."""
+class _Command(click.Command):
+    """A command that checks its output files first, and turns errors into one line and the exit code ``failure``."""
 
-    def invoke(self, ctx: click.Context) -> Any:
-        if hasattr(sys.stdout, "reconfigure"):
-            sys.stdout.reconfigure(errors="replace")  # a page without "—" or "µ" gets "?" instead of a traceback
+    def __init__(self, *arguments: Any, failure: int = 1, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.failure = failure
+
+    def invoke(self, ctx: click.Context) -> None:
         try:
-            return super().invoke(ctx)
+            check_parameters(self.params, ctx.params)
+            super().invoke(ctx)
+            return
         except AccelsimError as error:
-            fail(ctx, str(error))
+            complain(str(error))
         except KeyboardInterrupt:
-            click.echo("accelsim: interrupted", err=True)
+            note("interrupted")
             ctx.exit(INTERRUPTED)
         except MemoryError:
-            fail(ctx, "not enough memory; give fewer inputs at a time or drop --tensors")
+            complain("not enough memory; give fewer inputs at a time or drop --tensors")
         except OSError as error:
-            if error.errno == errno.EPIPE:
-                raise
-            fail(ctx, f"{error.filename or 'system'}: {error.strerror or error}")
+            if error.errno != errno.EPIPE:  # who reads on takes as much as they want, without a word
+                complain(_reason(error))
+        ctx.exit(self.failure)
 
 
-def fail(ctx: click.Context, message: str) -> None:
-    """One line on stderr, exit code 1."""
-    click.echo(f"accelsim: error: {' '.join(message.split())}", err=True)
-    ctx.exit(1)
+def _reason(error: OSError) -> str:
+    return f"{error.filename or 'standard output'}: {error.strerror or error}"
+
+
+class _Group(click.Group):
+    """Commands of that kind, and groups of them."""
+
+    command_class = _Command
+    group_class = type
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Run one command line, by streams that are open."""
+        record_reads()
+        with standard_streams():
+            try:
+                return super().main(*arguments, **options)
+            except OSError as error:  # of help, which is no command's
+                complain(_reason(error))
+                sys.exit(1)
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
         import accelsim
 
-        click.echo(f"accelsim {accelsim.__version__}")
+        say(f"accelsim {accelsim.__version__}")
         ctx.exit()
 
 

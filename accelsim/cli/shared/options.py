@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -62,6 +62,14 @@ def arch_of(machine: str, edits: Sequence[str], arithmetic: str | None = None) -
 
     arch = load_arch(machine, edits=parse_edits(edits))
     return arch if arithmetic is None else arch.with_({"arithmetic": arithmetic})
+
+
+def tables_of(values: Mapping[str, Any]) -> Iterator[str]:
+    """The energy tables, as named by them, of the machines that a command's parameters choose."""
+    machines = values.get("machines", (values.get("machine"),))
+    for machine in machines:
+        if machine is not None:
+            yield arch_of(machine, values.get("edits", ())).tech.energy_table
 
 
 class InputCount(click.ParamType[int | None]):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from accelsim.arch import Arithmetic
 from accelsim.errors import ModelError
 from accelsim.graph import Graph, HostPort, Tensor
+from accelsim.importers.files import name_of
 from accelsim.importers.onnx.account import Lowered, account
 from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.file.records import FORMAT_TYPES, QONNX_OPERATORS, OnnxModel
@@ -62,7 +62,7 @@ def build_graph(
         )
     with in_file(model.path):
         return Graph(
-            name=Path(model.path).stem,
+            name=name_of(model.path),
             arithmetic=arithmetic.name,
             tensors=_used(net, read),
             layers=tuple(net.layers),

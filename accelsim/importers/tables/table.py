@@ -31,6 +31,7 @@ from accelsim.graph import (
     same_window,
     window_extent,
 )
+from accelsim.importers.files import name_of
 from accelsim.importers.tables.wiring import Made, wired
 from accelsim.numerics import IntFormat
 
@@ -149,7 +150,7 @@ def shape_only_graph(path: Path, layers: Iterable[tuple[str, Made]]) -> Graph:
             )
     try:
         return Graph(
-            name=path.stem,
+            name=name_of(path),
             arithmetic=NO_ARITHMETIC,
             tensors={tensor.name: tensor for _, (_, tensors) in made for tensor in tensors},
             layers=tuple(layer for _, (layer, _) in made),

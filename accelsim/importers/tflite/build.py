@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from accelsim.arch import Arithmetic
 from accelsim.errors import ModelError
 from accelsim.graph import Graph, HostPort, Layer, Outcome, SourceOperator, Tensor
 from accelsim.importers.account import layer_base, own_layers
+from accelsim.importers.files import name_of
 from accelsim.importers.refusal import RefusalError, in_file
 from accelsim.importers.registry import lowering_of
 from accelsim.importers.tflite.context import FORMATS, FileContext, Made, NodeContext, scale_of, zero_point_of
@@ -47,7 +47,7 @@ def build_graph(model: TfliteModel, arithmetic: Arithmetic) -> Graph:
     inputs = _input_ports(model, entries, read, rules.host_rounding)
     with in_file(model.path):
         return Graph(
-            name=Path(model.path).stem,
+            name=name_of(model.path),
             arithmetic=arithmetic.name,
             tensors=_tensors(model, layers, [*inputs, *outputs]),
             layers=tuple(layers),

@@ -5,11 +5,18 @@ from __future__ import annotations
 import csv
 from typing import IO, Any
 
+from accelsim.display import printable_lines
 from accelsim.result import Result
+
+FORMULA = ("=", "+", "-", "@")
+"""What the cells begin with that a spreadsheet runs; it shows those that begin with an apostrophe as they are."""
 
 
 def write_csv(result: Result, stream: IO[str]) -> None:
-    """Write one line per layer to ``stream``, opened with ``newline=""``; what does not exist stays empty."""
+    """Write one line per layer to ``stream``, opened with ``newline=""``; what does not exist stays empty.
+
+    Names come from files: control characters but line ends are ``?``, and a text that a spreadsheet would run begins with an apostrophe.
+    """
     rows = result.rows()
     columns = list(dict.fromkeys(key for row in rows for key in row))
     writer = csv.writer(stream, lineterminator="\n")
@@ -20,4 +27,7 @@ def write_csv(result: Result, stream: IO[str]) -> None:
 def _cell(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return "x".join(map(str, value))
+    if isinstance(value, str):
+        text = printable_lines(value)
+        return f"'{text}" if text.lstrip().startswith(FORMULA) else text
     return "" if value is None else value

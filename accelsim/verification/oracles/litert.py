@@ -54,10 +54,11 @@ class LiteRt(TfliteInterpreter):
         resolver, arithmetic = RESOLVERS[name]
         self.graph = load_graph(path, arithmetic=arithmetic)
         self.model = read_tflite(path)
+        self._content = path.read_bytes()  # by its bytes, since the runtime takes no name that is not UTF-8
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns of the memory that preserved tensors take
             self._interpreter = module.Interpreter(
-                str(path),
+                model_content=self._content,
                 experimental_op_resolver_type=module.OpResolverType[resolver],
                 experimental_preserve_all_tensors=True,
                 num_threads=1,
