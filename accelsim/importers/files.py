@@ -67,6 +67,6 @@ class FileKind:
             ) from error
 
 
-def one_line(error: BaseException) -> str:
-    """The message of ``error`` on one line, cut to 160 characters."""
-    return " ".join(str(error).split())[:160]
+def one_line(error: BaseException, *, longest: int = 160) -> str:
+    """The message of ``error`` on one line, cut to ``longest`` characters."""
+    return " ".join(str(error).split())[:longest]

@@ -144,6 +144,8 @@ class _Verification:
     def _rewriting(self, studies: Mapping[str, LayerStudy]) -> Iterator[Finding]:
         """What an oracle that changes the model put in whose place, where that makes other codes."""
         found = [finding for study in studies.values() if (finding := study.finding()) is not None]
+        if isinstance(self._oracle, RewritingOracle) and self._oracle.level:
+            yield Finding(layer=EVERY, kind=names.LEVEL, text=self._oracle.level)
         if isinstance(self._oracle, RewritingOracle) and found:
             yield Finding(layer=EVERY, kind=names.REWRITING, text=self._oracle.rewriting)
         yield from found
