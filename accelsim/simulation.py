@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 GREEDY = "greedy"
 """The mapper that takes milliseconds."""
+_SAVE = "write one with numpy.savez(FILE, input=ARRAY), inferences along the first axis"
+_SNIFFED = 512  # bytes
+_CONTROL = frozenset(range(32)) - frozenset(b"\t\n\v\f\r\x1b")  # bytes that no text has
 Progress = Callable[[str, int, int], None]
 """Called as ``progress(stage, done, total)`` during long work."""
 
@@ -126,16 +129,35 @@ def _simulation(timeline: Timeline, values: Values | None) -> Simulation:
     return Simulation(program.graph, program.arch, program, timeline, result, values.tensors if values else None)
 
 
+def _check_archive(path: Path, start: bytes) -> None:
+    """InputError that says what a file is that does not begin as a zip archive."""
+    if start.startswith(b"PK"):
+        return
+    if start.startswith(b"\x93NUMPY"):
+        what = "a .npy file, whose array has no name"
+    else:
+        other = f"a file that begins with {start[:4]!r}" if _CONTROL.intersection(start) else "a text file"
+        what = other if start else "empty"
+    raise InputError(f"{path}: not an .npz file but {what}; {_SAVE}")
+
+
 def read_inputs(path: str | Path) -> tuple[dict[str, NDArray[Any]], NDArray[Any] | None]:
     """The arrays of an .npz file by name, and apart from them the one called ``labels`` if there is one."""
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected an .npz with the key 'input' or the network's tensor names")
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        with path.open("rb") as file:
+            _check_archive(path, file.read(_SNIFFED))
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
+    except InputError:
+        raise
     except (OSError, ValueError, EOFError, AttributeError, KeyError) as error:
-        raise InputError(f"{path}: not an .npz file of plain arrays: {' '.join(str(error).split())}") from error
+        raise InputError(
+            f"{path}: not an .npz file of plain arrays of numbers: {' '.join(str(error).split())}; {_SAVE}"
+        ) from error
     except Exception as error:  # zipfile and zlib raise their own kinds on damaged archives
         raise InputError(f"{path}: damaged .npz file: {' '.join(str(error).split())}") from error
     labels = arrays.pop("labels", None)

@@ -250,6 +250,15 @@ def test_labels_that_do_not_fit(labels: Any) -> None:
         accelsim.run(MODEL, arch=MACHINE, inputs=FEW, labels=labels)
 
 
+@pytest.mark.parametrize("wrong", [-1, 10, 10**9])
+def test_labels_that_are_no_output(wrong: int) -> None:
+    labels = np.array([0, 9, wrong, 3, wrong])
+    with pytest.raises(InputError, match=rf"labels: {wrong} at index 2 .*\(2 of 5 are not\); expected 0 to 9"):
+        accelsim.run(MODEL, arch=MACHINE, inputs=FEW, labels=labels)
+    with pytest.raises(InputError, match=rf"labels: {wrong} at index 2"):
+        accelsim.verify(MODEL, arch=MACHINE, inputs=FEW, labels=labels)
+
+
 def test_shapes_only_take_no_values() -> None:
     with pytest.raises(InputError, match="carries shapes only"):
         accelsim.run("resnet50", arch=MACHINE, inputs={"input": np.zeros((1, 224, 224, 3), np.int8)})
@@ -262,6 +271,11 @@ def test_shapes_only_take_no_values() -> None:
         (b"", "not an .npz|damaged"),
         (b"PK\x03\x04 broken", "not an .npz|damaged"),
         (b"\x93NUMPY", "not an .npz|damaged"),
+        (b"\x93NUMPY", "a .npy file, whose array has no name; write one with numpy.savez"),
+        (b"0.1,0.2\n", "not an .npz file but a text file; write one with numpy.savez"),
+        ("# Größe\n".encode("latin-1"), "a text file"),
+        (b"\x7fELF\x02\x01\x01\0", r"a file that begins with b'\\x7fELF'"),
+        (b"", "not an .npz file but empty"),
     ],
 )
 def test_broken_input_files(tmp_path: Path, content: bytes | None, message: str) -> None:

@@ -11,7 +11,7 @@ from accelsim.arch import Arithmetic, arithmetic_named
 from accelsim.errors import ConfigError, ModelError, ModelFileError
 from accelsim.graph import Graph
 from accelsim.importers.account import fresh_name, layer_base
-from accelsim.importers.files import one_line
+from accelsim.importers.files import FileKind, one_line
 from accelsim.importers.refusal import RefusalError
 from accelsim.importers.registry import OperatorSupport
 from accelsim.resources import resource_path

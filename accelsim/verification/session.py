@@ -14,6 +14,7 @@ from accelsim.errors import GraphError, InputError
 from accelsim.execute import gather_inputs
 from accelsim.graph import Graph, Layer
 from accelsim.importers import load_graph, resolve_model
+from accelsim.labels import check_labels
 from accelsim.verification import names
 from accelsim.verification.effect import output_effect
 from accelsim.verification.layers import LayerStudy
@@ -63,13 +64,10 @@ def verify(
     with np.errstate(over="ignore"):
         peer = make_oracle(oracle, known, rules=machine.rules())
     batches = gather_inputs(graph, inputs)
-    _check_labels(labels, len(next(iter(batches.values()))))
+    if labels is not None:
+        outputs = graph.tensors[graph.outputs[0].tensor].elements
+        check_labels(labels, count=len(next(iter(batches.values()))), outputs=outputs)
     return _Verification(Machine(graph, machine), peer, oracle, allowed, progress).run(batches, labels)
-
-
-def _check_labels(labels: Array | None, count: int) -> None:
-    if labels is not None and (labels.shape != (count,) or labels.dtype.kind not in "iu"):
-        raise InputError(f"labels: expected {count} integers, got shape {labels.shape} of {labels.dtype}")
 
 
 class _Verification:
