@@ -134,4 +134,13 @@ def _tell(made: Quantized, out: str, scores: tuple[float, float, int] | None) ->
         click.echo(f"accuracy over {scores[2]} inputs: float {scores[0]:.2%}, fake-quantized {scores[1]:.2%}")
     for layer, sentences in made.graph.approximations.items():
         note(f"on integers, {layer}: {'; '.join(sentences)}")
-    click.echo(f"to run it: accelsim run {out} --arch edge_16x16 --arithmetic {made.graph.arithmetic}")
+    taken = made.graph.arithmetic
+    why = (
+        "the file's own, taken without --arithmetic"
+        if made.in_own_arithmetic
+        else "the file's own cannot do these widths"
+    )
+    click.echo(f"arithmetic {taken}: {why}")
+    click.echo(
+        f"to run it: accelsim run {out} --arch edge_16x16{'' if made.in_own_arithmetic else f' --arithmetic {taken}'}"
+    )

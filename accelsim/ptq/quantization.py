@@ -50,6 +50,11 @@ class Quantized:
     calibration_inputs: int
     graph: Graph
 
+    @property
+    def in_own_arithmetic(self) -> bool:
+        """Whether ``graph`` has the arithmetic that the file itself carries: ONNX Runtime's for QDQ, FINN's for QONNX."""
+        return self.graph.arithmetic != WIDE_ARITHMETIC
+
     def to_bytes(self) -> bytes:
         """The .onnx file."""
         serialized: bytes = self.model.SerializeToString()

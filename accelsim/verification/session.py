@@ -13,7 +13,7 @@ from accelsim.arch import Arch, load_arch
 from accelsim.errors import GraphError, InputError
 from accelsim.execute import gather_inputs
 from accelsim.graph import Graph, Layer
-from accelsim.importers import load_graph, resolve_model
+from accelsim.importers import load_for, resolve_model
 from accelsim.labels import check_labels
 from accelsim.verification import names
 from accelsim.verification.effect import output_effect
@@ -56,18 +56,18 @@ def verify(
     allowed = Tolerance.parse(tolerance)
     machine = arch if isinstance(arch, Arch) else load_arch(arch)
     machine = machine if arithmetic is None else machine.with_({"arithmetic": arithmetic})
-    graph = model if isinstance(model, Graph) else load_graph(resolve_model(model), arithmetic=machine.rules())
+    graph, chosen = load_for(model, machine)
     if graph.shape_only:
         raise InputError(f"graph {graph.name!r} carries shapes only; there are no values to verify")
     source = model if reference is None else reference
-    known = source if isinstance(source, Graph) else resolve_model(source)
+    known = load_for(source, machine)[0] if is_float(oracle) or isinstance(source, Graph) else resolve_model(source)
     with np.errstate(over="ignore"):
-        peer = make_oracle(oracle, known, rules=machine.rules())
+        peer = make_oracle(oracle, known)
     batches = gather_inputs(graph, inputs)
     if labels is not None:
         outputs = graph.tensors[graph.outputs[0].tensor].elements
         check_labels(labels, count=len(next(iter(batches.values()))), outputs=outputs)
-    return _Verification(Machine(graph, machine), peer, oracle, allowed, progress).run(batches, labels)
+    return _Verification(Machine(graph, chosen), peer, oracle, allowed, progress).run(batches, labels)
 
 
 class _Verification:

@@ -45,6 +45,8 @@ def test_from_float_to_the_machine(tmp_path: Path) -> None:
     done = cli("quantize", "digits_float", "-o", out, *options)
     assert done.exit_code == 0, done.output
     assert "digits_float_calib.npz" in done.stderr
+    assert "arithmetic onnxruntime: the file's own" in done.stdout
+    assert done.stdout.endswith(f"accelsim run {out} --arch edge_16x16\n")
     match = re.search(r"accuracy over 450 inputs: float (\S+)%, fake-quantized (\S+)%", done.stdout)
     assert match
     fake = float(match[2])
@@ -54,8 +56,6 @@ def test_from_float_to_the_machine(tmp_path: Path) -> None:
         out,
         "--arch",
         "edge_16x16",
-        "--arithmetic",
-        "onnxruntime",
         "--input",
         "digits_float",
         "--json",
