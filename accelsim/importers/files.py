@@ -47,14 +47,14 @@ class FileKind:
         return ModelFileError(f"{path}: malformed {self.suffix} file: {reason}; {self.remedy}", path=str(path))
 
     @contextmanager
-    def guard(self, path: Path) -> Iterator[None]:
-        """Turn whatever a damaged file provokes into one ModelFileError; deliberate errors pass."""
+    def guard(self, path: Path, place: Callable[[], str] = lambda: "it") -> Iterator[None]:
+        """Turn whatever a damaged file provokes into one ModelFileError; deliberate errors pass. ``place``: what was read last."""
         try:
             yield
         except AccelsimError:
             raise
         except GARBAGE as error:
-            found = self.broken_rule(path) or f"it holds what the format does not allow: {one_line(error)}"
+            found = self.broken_rule(path) or f"{place()} holds what the format does not allow: {one_line(error)}"
             raise self.malformed(path, found) from error
 
     def read(self, path: Path) -> bytes:

@@ -109,3 +109,15 @@ def test_whatever_an_operator_provokes_names_its_place_and_a_remedy() -> None:
     text = r"a.onnx: node 3 Conv \(output 'y'\): its inputs or attributes .*\(no len\(\)\); check the operator against"
     with pytest.raises(ModelFileError, match=text), context.naming("a.onnx: node", ["y"]):
         raise TypeError("no len()")
+
+
+def test_the_record_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    x, y = T("x", (1, 4), scale=1.0), T("longer", (1, 4), scale=1.0)
+    path = tmp_path / "model.tflite"
+    path.write_bytes(
+        tflite_bytes([x, y], [Op("RELU", ["x"], ["longer"])], ["x"], ["longer"]).replace(b"longer", b"longe\xff")
+    )
+    with pytest.raises(
+        ModelFileError, match=r"malformed \.tflite file: the name of a tensor holds what .*'utf-8'.*; convert"
+    ):
+        load_graph(path)
