@@ -15,7 +15,7 @@ from accelsim.builder import build_program
 from accelsim.energy import table_of
 from accelsim.errors import GraphError, InputError
 from accelsim.graph import Graph, Reshape
-from accelsim.importers import load_graph, resolve_model
+from accelsim.importers import load_for
 from accelsim.mapper import map_graph
 from accelsim.program import Mapping as TileMapping
 from accelsim.program import Program, check_program
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 GREEDY = "greedy"
 """The mapper that takes milliseconds."""
+_SAVE = "write one with numpy.savez(FILE, input=ARRAY), inferences along the first axis"
+_SNIFFED = 512  # bytes
+_CONTROL = frozenset(range(32)) - frozenset(b"\t\n\v\f\r\x1b")  # bytes that no text has
 Progress = Callable[[str, int, int], None]
 """Called as ``progress(stage, done, total)`` during long work."""
 
@@ -64,7 +67,8 @@ def run(
 
     ``model`` is a file, the name of a packaged workload, or a Graph; ``arch`` a preset's name, a YAML file, or an Arch.
     ``inputs`` are arrays by tensor name (``input`` for the only one), inferences along the leading axis; integers are codes,
-    floats are accepted where the model itself begins with a float tensor. ``arithmetic`` overrides the machine's own.
+    floats are accepted where the model itself begins with a float tensor. ``arithmetic`` overrides the machine's own; a machine that states none
+    computes in the model file's.
     The values of the first ``check_inputs`` inferences (None: all) are also computed through the Program's tiles and
     buffers, in timeline order, and must agree. ``mapping`` says who cuts the layers into tiles: ``greedy``; ``cycles``, ``energy``
     or ``edp`` for a search that minimises that layer by layer; or a YAML file (:func:`accelsim.mapper.read_mappings`), whose
@@ -73,7 +77,7 @@ def run(
     machine = arch if isinstance(arch, Arch) else load_arch(arch)
     if arithmetic is not None:
         machine = machine.with_({"arithmetic": arithmetic})
-    graph = _graph(model, machine)
+    graph, machine = _graph(model, machine)
     program = build_program(graph, arch=machine, mappings=_mappings(graph, machine, mapping))
     check_program(program)
     timeline = schedule(program) if scheduler == "numba" else schedule_simpy(program)
@@ -107,16 +111,15 @@ def simulate(model: str | Path | Graph, *, arch: str | Path | Arch, **options: A
     return run(model, arch=arch, **options).result
 
 
-def _graph(model: str | Path | Graph, arch: Arch) -> Graph:
-    rules = arch.rules()
-    if not isinstance(model, Graph):
-        return load_graph(resolve_model(model), arithmetic=rules)
-    if not model.shape_only and model.arithmetic != rules.name:
+def _graph(model: str | Path | Graph, arch: Arch) -> tuple[Graph, Arch]:
+    graph, machine = load_for(model, arch)
+    rules = machine.rules().name
+    if not graph.shape_only and graph.arithmetic != rules:
         raise GraphError(
-            f"graph {model.name!r} was imported for arithmetic {model.arithmetic!r}, the machine computes in {rules.name!r}; "
-            f"load the model again with arithmetic={rules.name!r} or change the machine's"
+            f"graph {graph.name!r} was imported for arithmetic {graph.arithmetic!r}, the machine computes in {rules!r}; "
+            f"load the model again with arithmetic={rules!r} or change the machine's"
         )
-    return model
+    return graph, machine
 
 
 def _simulation(timeline: Timeline, values: Values | None) -> Simulation:
@@ -126,16 +129,35 @@ def _simulation(timeline: Timeline, values: Values | None) -> Simulation:
     return Simulation(program.graph, program.arch, program, timeline, result, values.tensors if values else None)
 
 
+def _check_archive(path: Path, start: bytes) -> None:
+    """InputError that says what a file is that does not begin as a zip archive."""
+    if start.startswith(b"PK"):
+        return
+    if start.startswith(b"\x93NUMPY"):
+        what = "a .npy file, whose array has no name"
+    else:
+        other = f"a file that begins with {start[:4]!r}" if _CONTROL.intersection(start) else "a text file"
+        what = other if start else "empty"
+    raise InputError(f"{path}: not an .npz file but {what}; {_SAVE}")
+
+
 def read_inputs(path: str | Path) -> tuple[dict[str, NDArray[Any]], NDArray[Any] | None]:
     """The arrays of an .npz file by name, and apart from them the one called ``labels`` if there is one."""
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected an .npz with the key 'input' or the network's tensor names")
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        with path.open("rb") as file:
+            _check_archive(path, file.read(_SNIFFED))
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
+    except InputError:
+        raise
     except (OSError, ValueError, EOFError, AttributeError, KeyError) as error:
-        raise InputError(f"{path}: not an .npz file of plain arrays: {' '.join(str(error).split())}") from error
+        raise InputError(
+            f"{path}: not an .npz file of plain arrays of numbers: {' '.join(str(error).split())}; {_SAVE}"
+        ) from error
     except Exception as error:  # zipfile and zlib raise their own kinds on damaged archives
         raise InputError(f"{path}: damaged .npz file: {' '.join(str(error).split())}") from error
     labels = arrays.pop("labels", None)

@@ -29,7 +29,7 @@ def timed(call: object, rounds: int) -> float:
 def main() -> None:
     model, machine = (*sys.argv[1:], *("resnet50", "edge_16x16")[len(sys.argv) - 1 :])[:2]
     arch = load_arch(machine)
-    graph = load_graph(resolve_model(model), arithmetic=arch.arithmetic)
+    graph = load_graph(resolve_model(model), arithmetic=arch.rules())
     mappings = map_graph(graph, arch=arch)
     program = build_program(graph, arch=arch, mappings=mappings)
     schedule(program), check_program(program)

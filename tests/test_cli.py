@@ -255,6 +255,25 @@ def test_tensors_of_every_layer(tmp_path: Path) -> None:
             assert tensors[layer.output].dtype.kind == "i"
 
 
+@pytest.mark.parametrize(
+    ("options", "taken", "why"),
+    [
+        ((), "finn", "the model's own; choose another with --arithmetic"),
+        (("--arithmetic", "onnxruntime"), "onnxruntime", "chosen with --arithmetic"),
+        (("--set", "arithmetic=tflite-micro"), "tflite-micro", "the machine edge_16x16 states it"),
+        (("--set", "arithmetic=none"), "finn", "the model's own; choose another with --arithmetic"),
+    ],
+)
+def test_the_arithmetic_taken_is_told_with_its_reason(options: tuple[str, ...], taken: str, why: str) -> None:
+    inputs = str(packaged_models()["digits_w4a4"].with_name("digits_w4a4_test.npz"))
+    done = cli("run", "digits_w4a4", *ARCH, *options, "--json", "-")
+    assert f"accelsim: arithmetic {taken}: {why}\n" in done.stderr
+    result = json.loads(done.stdout)
+    assert (result["arithmetic"], result["arch"]["arithmetic"]) == (taken, taken)
+    done = cli("verify", "digits_w4a4", *ARCH, *options, "--inputs", inputs, "--count", "1", "--tolerance", "9lsb")
+    assert f"accelsim: arithmetic {taken}: {why}\n" in done.stderr
+
+
 def test_arithmetic_is_chosen_by_name() -> None:
     result = json.loads(cli("run", "digits_cnn", *ARCH, "--arithmetic", "litert-reference", "--json", "-").stdout)
     assert result["arithmetic"] == "litert-reference"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import accelsim
-from accelsim.arch import Arch, load_arch
+from accelsim.arch import Arch, load_arch, preset_names
 from accelsim.errors import AccumulatorOverflowError, ConfigError, GraphError, InputError
 from accelsim.importers import load_graph, resolve_model
 from accelsim.result import Result
@@ -219,8 +219,9 @@ def test_graph_and_machine_must_agree_on_the_arithmetic() -> None:
     with pytest.raises(
         GraphError, match=r"imported for arithmetic 'litert-reference', the machine computes in 'tflite-micro'"
     ):
-        accelsim.simulate(graph, arch=MACHINE)
+        accelsim.simulate(graph, arch=MACHINE.with_({"arithmetic": "tflite-micro"}))
     assert accelsim.simulate(graph, arch=MACHINE, arithmetic="litert-reference").arithmetic == "litert-reference"
+    assert accelsim.simulate(graph, arch=MACHINE).arithmetic == "litert-reference"
 
 
 IMAGE = INPUTS["input"][0]
@@ -250,6 +251,15 @@ def test_labels_that_do_not_fit(labels: Any) -> None:
         accelsim.run(MODEL, arch=MACHINE, inputs=FEW, labels=labels)
 
 
+@pytest.mark.parametrize("wrong", [-1, 10, 10**9])
+def test_labels_that_are_no_output(wrong: int) -> None:
+    labels = np.array([0, 9, wrong, 3, wrong])
+    with pytest.raises(InputError, match=rf"labels: {wrong} at index 2 .*\(2 of 5 are not\); expected 0 to 9"):
+        accelsim.run(MODEL, arch=MACHINE, inputs=FEW, labels=labels)
+    with pytest.raises(InputError, match=rf"labels: {wrong} at index 2"):
+        accelsim.verify(MODEL, arch=MACHINE, inputs=FEW, labels=labels)
+
+
 def test_shapes_only_take_no_values() -> None:
     with pytest.raises(InputError, match="carries shapes only"):
         accelsim.run("resnet50", arch=MACHINE, inputs={"input": np.zeros((1, 224, 224, 3), np.int8)})
@@ -262,6 +272,11 @@ def test_shapes_only_take_no_values() -> None:
         (b"", "not an .npz|damaged"),
         (b"PK\x03\x04 broken", "not an .npz|damaged"),
         (b"\x93NUMPY", "not an .npz|damaged"),
+        (b"\x93NUMPY", "a .npy file, whose array has no name; write one with numpy.savez"),
+        (b"0.1,0.2\n", "not an .npz file but a text file; write one with numpy.savez"),
+        ("# Größe\n".encode("latin-1"), "a text file"),
+        (b"\x7fELF\x02\x01\x01\0", r"a file that begins with b'\\x7fELF'"),
+        (b"", "not an .npz file but empty"),
     ],
 )
 def test_broken_input_files(tmp_path: Path, content: bytes | None, message: str) -> None:
@@ -299,3 +314,22 @@ def test_inputs_that_no_layer_reads_may_be_given() -> None:
     assert both.tensors is not None
     output = graph.outputs[0].tensor
     np.testing.assert_array_equal(alone.tensors[output], both.tensors[output])
+
+
+def test_a_machine_that_states_no_arithmetic_computes_in_the_models_own(tmp_path: Path) -> None:
+    """No preset but one of a chip whose converter is published states any; a machine of the user's own that does is obeyed."""
+    assert {name: load_arch(name).arithmetic for name in preset_names() if load_arch(name).arithmetic} == {
+        "nvdla_small": "nvdla"
+    }
+    preset = load_arch("edge_16x16")
+    own = accelsim.run("digits_w4a4", arch=preset)
+    assert (own.graph.arithmetic, own.arch) == ("finn", preset.with_({"arithmetic": "finn"}))
+    assert accelsim.run(own.graph, arch=preset).result == own.result
+    file = tmp_path / "mine.yaml"
+    file.write_text(preset.with_({"arithmetic": "tflite-micro"}).to_yaml(), encoding="utf-8")
+    assert accelsim.simulate("digits_w4a4", arch=file).arithmetic == "tflite-micro"
+    with pytest.raises(GraphError, match="imported for arithmetic 'finn', the machine computes in 'tflite-micro'"):
+        accelsim.run(own.graph, arch=file)
+    edited = preset.with_({"overrides.ADD": "single"})
+    assert accelsim.simulate(MODEL, arch=edited).arithmetic == "tflite-micro+ADD=single"
+    assert accelsim.simulate("resnet50", arch=preset).arch["arithmetic"] == "tflite-micro"

@@ -119,7 +119,9 @@ def test_a_serial_array_of_as_many_lanes_pays_for_every_bit_of_an_activation() -
 
 
 def test_another_arithmetic_says_what_it_approximates_and_still_tells_digits_apart() -> None:
-    near = accelsim.run("digits_w4a4", arch="edge_16x16", inputs=images()[0], labels=images()[1])
+    near = accelsim.run(
+        "digits_w4a4", arch="edge_16x16", arithmetic="tflite-micro", inputs=images()[0], labels=images()[1]
+    )
     assert near.graph.arithmetic == "tflite-micro"
     assert set(near.graph.approximations) == {layer.name for layer in macs()[:2]}
     assert all("folded into one multiplier" in " ".join(said) for said in near.graph.approximations.values())

@@ -44,6 +44,9 @@ importer tabulates code by code (MLAS qladd_avx2.cpp, qlmul.cpp; qlinear_lookup_
 source model applies to it (numerics/thresholds.py).
 """
 
+UNSTATED = "tflite-micro"
+"""What a requantization unit is built for where neither the machine nor the model file says, as with a table of layer shapes."""
+
 _ANY_SCHEME = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL", "MUL")
 """Operators whose requantization is one product of three scales; the others need an integer multiplier in between."""
 
@@ -84,7 +87,7 @@ class Arithmetic:
         table = self.schemes_int16 if activation_bits > 8 and operator in self.schemes_int16 else self.schemes
         return table[operator]
 
-    def with_overrides(self, overrides: Mapping[str, str]) -> Arithmetic:
+    def with_overrides(self, overrides: Mapping[str, str] | None) -> Arithmetic:
         """The table with single operators changed, and the changes in its name; ConfigError for unknown names."""
         if not overrides:
             return self

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from accelsim.arch import fields
-from accelsim.arch.arithmetic import Arithmetic, arithmetic_named
+from accelsim.arch.arithmetic import UNSTATED, Arithmetic, arithmetic_named
 from accelsim.arch.compute import (
     AccumulatorConfig,
     ArrayConfig,
@@ -33,9 +33,10 @@ class Arch(Section):
     name: Annotated[fields.Name, Field(description="what the machine is called in tables and plots")]
     description: Annotated[fields.Label, Field(description="one sentence")] = ""
     source: Annotated[fields.Label, Field(description="where the numbers come from")] = ""
-    arithmetic: Annotated[fields.ArithmeticName, Field(description="named table operator -> requantization scheme")] = (
-        "tflite-micro"
-    )
+    arithmetic: Annotated[
+        fields.ArithmeticName | None,
+        Field(description="named table operator -> requantization scheme; none: the model file's own"),
+    ] = None
     overrides: fields.Overrides = Field(
         default_factory=fields.FrozenDict,
         description="single operators that use another scheme: TFLite operator -> scheme",
@@ -105,8 +106,8 @@ class Arch(Section):
         return self.peak_macs_per_cycle * rate
 
     def rules(self) -> Arithmetic:
-        """The machine's arithmetic with its overrides."""
-        return arithmetic_named(self.arithmetic).with_overrides(self.overrides)
+        """The machine's arithmetic with its overrides; where it states none, of the runtime most often met (``UNSTATED``)."""
+        return arithmetic_named(self.arithmetic or UNSTATED).with_overrides(self.overrides)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Arch:

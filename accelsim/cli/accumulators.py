@@ -43,8 +43,7 @@ def accumulators_command(
     from accelsim.execute import accumulator_report
     from accelsim.report import NATURAL_WIDTH, accumulator_table
 
-    arch = _machine(machine, edits, arithmetic)
-    graph = _graph(model, arch, arithmetic)
+    graph, arch = _loaded(model, _machine(machine, edits, arithmetic), arithmetic)
     report = accumulator_report(graph, arch=arch, inputs=_inputs(model, graph, input_path))
     where = f"the source arithmetic {graph.arithmetic}" if arch is None else arch.name
     table = accumulator_table(report, heading=f"accumulators of {graph.name} on {where}", width=page_width())
@@ -59,13 +58,10 @@ def _machine(machine: str | None, edits: tuple[str, ...], arithmetic: str | None
     return arch_of(machine, edits, arithmetic)
 
 
-def _graph(model: str, arch: Arch | None, arithmetic: str | None) -> Graph:
-    from accelsim.importers import load_graph, resolve_model
+def _loaded(model: str, arch: Arch | None, arithmetic: str | None) -> tuple[Graph, Arch | None]:
+    from accelsim.importers import load_for, load_graph, resolve_model
 
-    path = resolve_model(model)
-    if arch is not None:
-        return load_graph(path, arithmetic=arch.rules())
-    return load_graph(path) if arithmetic is None else load_graph(path, arithmetic=arithmetic)
+    return (load_graph(resolve_model(model), arithmetic=arithmetic), None) if arch is None else load_for(model, arch)
 
 
 def _inputs(model: str, graph: Graph, path: str | None) -> Mapping[str, NDArray[Any]] | None:

@@ -27,12 +27,12 @@ def map_command(
 ) -> None:
     """Search every tiling of every MAC layer of MODEL for the best one, and say how far it is from a bound."""
     from accelsim.graph import MacLayer
-    from accelsim.importers import load_graph, resolve_model
+    from accelsim.importers import load_for
     from accelsim.mapper import OBJECTIVES, search_layers, write_mappings
     from accelsim.report import found_table
 
     arch = arch_of(machine, edits, arithmetic)
-    graph = load_graph(resolve_model(model), arithmetic=arch.rules())
+    graph, arch = load_for(model, arch)
     chosen = OBJECTIVES[OBJECTIVES.index(objective)]
     mappings, found = search_layers(graph, arch=arch, objective=chosen)
     if out is not None:

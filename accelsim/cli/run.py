@@ -11,7 +11,14 @@ from accelsim.cli.shared.console import note, page_width, progress_bar, show
 from accelsim.cli.shared.files import STDOUT, OutputFile, write_bytes, write_text
 from accelsim.cli.shared.group import main
 from accelsim.cli.shared.inputs import optional_arrays
-from accelsim.cli.shared.options import InputCount, arch_of, arithmetic_option, machine_options, mapping_option
+from accelsim.cli.shared.options import (
+    InputCount,
+    arch_of,
+    arithmetic_option,
+    machine_options,
+    mapping_option,
+    note_arithmetic,
+)
 from accelsim.errors import InputError
 
 if TYPE_CHECKING:
@@ -93,6 +100,8 @@ def run_command(
     with progress_bar("mapping and scheduling") as progress:
         keep: Literal["outputs", "all"] = "outputs" if outputs.tensors is None else "all"
         simulation = run(model, arch=arch, inputs=arrays, labels=labels, keep=keep, progress=progress, **options)
+    if not simulation.graph.shape_only:
+        note_arithmetic(simulation.graph.arithmetic, arch, options["arithmetic"])
     write_outputs(simulation, outputs)
     if not outputs.to_stdout:
         show_result(simulation)

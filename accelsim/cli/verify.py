@@ -10,7 +10,7 @@ from accelsim.cli.shared.console import progress_bar, say
 from accelsim.cli.shared.files import STDOUT, OutputFile, write_bytes, write_text
 from accelsim.cli.shared.group import main
 from accelsim.cli.shared.inputs import needed_arrays
-from accelsim.cli.shared.options import InputCount, arch_of, arithmetic_option, machine_options
+from accelsim.cli.shared.options import InputCount, arch_of, arithmetic_option, machine_options, note_arithmetic
 from accelsim.errors import AccelsimError, InputError
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def _verified(
     arch = arch_of(machine, edits)
     with progress_bar("verifying") as progress:
         report = verify(model, arch=arch, inputs=arrays, labels=labels, progress=progress, **choices)
+    note_arithmetic(report.arithmetic, arch, choices["arithmetic"])
     _write(report, json=json, html=html, plot=plot)
     return report
 

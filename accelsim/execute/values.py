@@ -14,6 +14,7 @@ from accelsim.execute.proof import accumulator_formats, prove_graph
 from accelsim.execute.tiled import run_program
 from accelsim.execute.whole import WholeReader
 from accelsim.graph import Graph, HostPort
+from accelsim.labels import check_labels
 from accelsim.quant import dequantize, quantize
 from accelsim.result import ValueSummary
 from accelsim.timing import Timeline
@@ -46,6 +47,7 @@ def compute_values(
     program, graph = timeline.program, timeline.program.graph
     batches = gather_inputs(graph, inputs)
     count = len(next(iter(batches.values())))
+    _check_labels(graph, labels, count)
     proofs = prove_graph(graph, program.arch)
     proved = all(proof.safe for proof in proofs)
     order_free = proved or program.arch.accumulator.overflow == "wrap"
@@ -174,13 +176,16 @@ def _correct(graph: Graph, tensors: Arrays, labels: NDArray[Any] | None, count: 
     """Inferences whose largest output is at the label."""
     if labels is None:
         return None
+    scores = tensors[graph.outputs[0].tensor].reshape(count, -1)
+    return int((scores.argmax(axis=1) == np.asarray(labels)).sum())
+
+
+def _check_labels(graph: Graph, labels: NDArray[Any] | None, count: int) -> None:
+    if labels is None:
+        return
     if len(graph.outputs) != 1:
         raise InputError(f"labels need a network with one output, {graph.name!r} has {len(graph.outputs)}")
-    scores = tensors[graph.outputs[0].tensor].reshape(count, -1)
-    labels = np.asarray(labels)
-    if labels.shape != (count,) or labels.dtype.kind not in "iu":
-        raise InputError(f"labels: expected {count} integers, got shape {labels.shape} of {labels.dtype}")
-    return int((scores.argmax(axis=1) == labels).sum())
+    check_labels(labels, count=count, outputs=graph.tensors[graph.outputs[0].tensor].elements)
 
 
 def _real_ports(graph: Graph, tensors: Arrays) -> dict[str, NDArray[Any]]:

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from accelsim.arch import Arithmetic, arithmetic_named
+from accelsim.arch import UNSTATED, Arch, Arithmetic, arithmetic_named
 from accelsim.errors import ConfigError, ModelError, ModelFileError
 from accelsim.graph import Graph
 from accelsim.importers.account import fresh_name, layer_base
-from accelsim.importers.files import one_line
+from accelsim.importers.files import FileKind, one_line
 from accelsim.importers.refusal import RefusalError
 from accelsim.importers.registry import OperatorSupport
 from accelsim.resources import resource_path
@@ -20,8 +20,13 @@ from accelsim.resources import resource_path
 class Format(Protocol):
     """What the folder of a format offers to the others."""
 
-    def load(self, path: Path, *, arithmetic: Arithmetic | None = None) -> Graph:
-        """The Graph of the file at ``path``; without an ``arithmetic``, under the integer rules of the file's own runtime."""
+    def load(
+        self, path: Path, *, arithmetic: Arithmetic | None = None, overrides: Mapping[str, str] | None = None
+    ) -> Graph:
+        """The Graph of the file at ``path``; without an ``arithmetic``, under the integer rules of the file's own runtime.
+
+        ``overrides`` change the scheme of single operators of either.
+        """
 
     def supported_operators(self) -> tuple[OperatorSupport, ...]:
         """Every operator that the format may hold."""
@@ -34,12 +39,14 @@ def _formats() -> Mapping[str, Format]:
     return {".tflite": tflite, ".onnx": qonnx, ".csv": tables}
 
 
-def load_graph(path: str | Path, *, arithmetic: str | Arithmetic | None = None) -> Graph:
+def load_graph(
+    path: str | Path, *, arithmetic: str | Arithmetic | None = None, overrides: Mapping[str, str] | None = None
+) -> Graph:
     """The Graph of a model file, by its extension: ``.tflite``, ``.onnx``, or ``.csv`` for a layer table or a
     SCALE-Sim topology, which differ in their header.
 
     ``arithmetic`` names the runtime whose integer rules are encoded; None stands for the file's own: tflite-micro, onnxruntime,
-    or finn for QONNX. A layer table has none. Raises ModelFileError for
+    or finn for QONNX. ``overrides``, operator to scheme, change single operators of it. A layer table has none. Raises ModelFileError for
     a file that cannot be read, UnsupportedOperatorError for an operator that is not accepted, ModelError for every
     other reason, ConfigError for an unknown arithmetic.
     """
@@ -51,7 +58,20 @@ def load_graph(path: str | Path, *, arithmetic: str | Arithmetic | None = None) 
             f"{file}: unknown model format {suffix!r}; expected a file that ends in {' or '.join(formats)}",
             path=str(file),
         )
-    return formats[suffix].load(file, arithmetic=rules)
+    return formats[suffix].load(file, arithmetic=rules, overrides=overrides)
+
+
+def load_for(model: str | Path | Graph, arch: Arch) -> tuple[Graph, Arch]:
+    """The Graph of a file, of a packaged workload or as it is, and ``arch`` with an arithmetic.
+
+    A machine that states an arithmetic computes in that; one that states none in the file's own, or the Graph's. Raises what
+    :func:`load_graph` and :func:`resolve_model` raise.
+    """
+    if not isinstance(model, Graph):
+        model = load_graph(resolve_model(model), arithmetic=arch.arithmetic, overrides=arch.overrides)
+    if arch.arithmetic is not None:
+        return model, arch
+    return model, arch.with_({"arithmetic": UNSTATED if model.shape_only else model.arithmetic.partition("+")[0]})
 
 
 def packaged_models() -> dict[str, Path]:

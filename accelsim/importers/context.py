@@ -8,8 +8,9 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from accelsim.errors import ConfigError, GraphError, InputError, ModelError, UnsupportedOperatorError
+from accelsim.errors import ConfigError, GraphError, InputError, ModelError, ModelFileError, UnsupportedOperatorError
 from accelsim.importers.account import layer_base
+from accelsim.importers.files import GARBAGE, one_line
 from accelsim.importers.refusal import RefusalError
 
 Tensor = TypeVar("Tensor")
@@ -57,6 +58,14 @@ class BaseContext:
             raise
         except (ModelError, GraphError, ConfigError, InputError) as error:
             raise ModelError(f"{where}: {error}", **known) from error
+        except MemoryError:
+            raise
+        except GARBAGE as error:
+            raise ModelFileError(
+                f"{where}: its inputs or attributes are not of the kinds, shapes and values that {self.op} takes ({one_line(error)}); "
+                "check the operator against its specification, or export the model again",
+                **known,
+            ) from error
 
     def need(self, condition: bool, reason: str, accepted: str) -> None:
         """Raise :class:`RefusalError` unless ``condition``."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from accelsim.errors import ModelError, ModelFileError
+from accelsim.errors import AccelsimError, ModelFileError
 
 MAX_FILE_BYTES = 2**31 - 1
 """A flatbuffer addresses itself with signed 32-bit offsets, and a protobuf message is smaller than 2 GiB."""
@@ -31,27 +31,32 @@ GARBAGE = (
 
 @dataclass(frozen=True, kw_only=True)
 class FileKind:
-    """A format of model files: ``name`` with its article, the ``sizes`` it can have, and the ``remedy`` for a damaged one."""
+    """A format of model files: ``name`` with its article, the ``sizes`` it can have, and the ``remedy`` for a damaged one.
+
+    ``broken_rule`` asks the format's own checker which rule a file breaks, and where; empty where it finds none.
+    """
 
     suffix: str
     name: str
     sizes: str
     remedy: str
     least_bytes: int = 0
+    broken_rule: Callable[[Path], str] = lambda _: ""
 
     def malformed(self, path: Path, reason: str) -> ModelFileError:
         """The error of a file that is not what its name says."""
         return ModelFileError(f"{path}: malformed {self.suffix} file: {reason}; {self.remedy}", path=str(path))
 
     @contextmanager
-    def guard(self, path: Path) -> Iterator[None]:
-        """Turn whatever a damaged file provokes into one ModelFileError; deliberate errors pass."""
+    def guard(self, path: Path, place: Callable[[], str] = lambda: "it") -> Iterator[None]:
+        """Turn whatever a damaged file provokes into one ModelFileError; deliberate errors pass. ``place``: what was read last."""
         try:
             yield
-        except ModelError:
+        except AccelsimError:
             raise
         except GARBAGE as error:
-            raise self.malformed(path, f"({type(error).__name__}: {one_line(error)})") from error
+            found = self.broken_rule(path) or f"{place()} holds what the format does not allow: {one_line(error)}"
+            raise self.malformed(path, found) from error
 
     def read(self, path: Path) -> bytes:
         """All bytes of the file at ``path``; ModelFileError when it is missing, no regular file, or of an impossible size."""
@@ -73,6 +78,6 @@ def name_of(path: str | Path) -> str:
     return os.fsencode(Path(path).stem).decode(errors="replace")
 
 
-def one_line(error: BaseException) -> str:
-    """The message of ``error`` on one line, cut to 160 characters."""
-    return " ".join(str(error).split())[:160]
+def one_line(error: BaseException, *, longest: int = 160) -> str:
+    """The message of ``error`` on one line, cut to ``longest`` characters."""
+    return " ".join(str(error).split())[:longest]

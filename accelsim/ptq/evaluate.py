@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from accelsim.errors import AccelsimError, ConfigError, InputError, ModelError
 from accelsim.importers import one_line
-from accelsim.importers.onnx.file import QONNX_DOMAIN, OnnxModel
+from accelsim.importers.onnx.file import QONNX_DOMAIN, OnnxModel, broken_rule
 from accelsim.numerics import IntFormat
 from accelsim.ptq.network.proto import float_proto
 from accelsim.quant import fake_quant_as
@@ -85,16 +85,16 @@ def _batch(name: str, shape: tuple[int, ...], values: NDArray[Any]) -> NDArray[n
 def _evaluated(model: Any, inputs: Arrays, names: Sequence[str], evaluator: str) -> Iterator[dict[str, NDArray[Any]]]:
     if evaluator not in EVALUATORS:
         raise ConfigError(f"evaluator {evaluator!r}: expected one of {', '.join(EVALUATORS)}")
-    with _refused(evaluator):
+    with _refused(evaluator, model):
         run = (_reference if evaluator == "onnx" else _runtime)(model, names)
     for i in range(len(next(iter(inputs.values())))):
-        with _refused(evaluator):
+        with _refused(evaluator, model):
             made = run({name: batch[i] for name, batch in inputs.items()})
         yield made
 
 
 @contextmanager
-def _refused(evaluator: str) -> Iterator[None]:
+def _refused(evaluator: str, model: Any) -> Iterator[None]:
     """What the evaluator cannot run becomes a ModelError; both raise whatever their operators raise."""
     try:
         yield
@@ -102,8 +102,10 @@ def _refused(evaluator: str) -> Iterator[None]:
         raise
     except Exception as error:
         other = next(name for name in EVALUATORS if name != evaluator)
-        reason = f"{type(error).__name__}: {one_line(error)}"
-        raise ModelError(f"the evaluator {evaluator} cannot run the network ({reason}); try {other}") from error
+        reason = broken_rule(model) or one_line(error)
+        raise ModelError(
+            f"the evaluator {evaluator} cannot run the network: {reason}; mend that operator in the float model, or try {other}"
+        ) from error
 
 
 def _reference(model: Any, names: Sequence[str]) -> Any:

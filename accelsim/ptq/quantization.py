@@ -16,11 +16,12 @@ from accelsim.errors import AccelsimError, ConfigError, InputError, ModelError
 from accelsim.graph import Graph
 from accelsim.importers import load_graph
 from accelsim.importers.onnx.file import OnnxModel
+from accelsim.labels import check_labels
 from accelsim.ptq.bias_correction import Watch
 from accelsim.ptq.calibrate import observe
 from accelsim.ptq.equalization import equalized, reach_of
 from accelsim.ptq.evaluate import evaluate, evaluate_model, gather
-from accelsim.ptq.network.float_network import read_float
+from accelsim.ptq.network.float_network import file_kind, read_float
 from accelsim.ptq.network.proto import float_proto
 from accelsim.ptq.parameters import ActQuant, WeightQuant, act_parameters, weight_parameters
 from accelsim.ptq.plan import make_plan
@@ -49,6 +50,11 @@ class Quantized:
     calibration_inputs: int
     graph: Graph
 
+    @property
+    def in_own_arithmetic(self) -> bool:
+        """Whether ``graph`` has the arithmetic that the file itself carries: ONNX Runtime's for QDQ, FINN's for QONNX."""
+        return self.graph.arithmetic != WIDE_ARITHMETIC
+
     def to_bytes(self) -> bytes:
         """The .onnx file."""
         serialized: bytes = self.model.SerializeToString()
@@ -69,8 +75,12 @@ def quantize_network(
     None is QDQ where every width is 4, 8 or 16 bits, QONNX elsewhere. The model made is imported once, so that what is returned
     runs. Raises ModelError for a network, InputError for data, ConfigError for settings that cannot be.
     """
-    chosen = settings or Settings()
-    network = read_float(Path(path))
+    with file_kind(Path(path)).guard(Path(path)):
+        return _quantized(Path(path), calibration, settings or Settings(), dialect, evaluator)
+
+
+def _quantized(path: Path, calibration: Arrays, chosen: Settings, dialect: Dialect | None, evaluator: str) -> Quantized:
+    network = read_float(path)
     batches = gather(network, calibration)
     if chosen.equalize:
         network = equalized(network, reach_of(network, batches, evaluator=evaluator))
@@ -116,16 +126,14 @@ def accuracies(
     source = quantized.source
     batches = gather(source, inputs)
     count = len(next(iter(batches.values())))
-    if len(source.outputs) != 1 or labels.shape != (count,) or labels.dtype.kind not in "iu":
-        raise InputError(
-            f"labels: expected {count} integers and a network of one output, got shape {labels.shape} of {labels.dtype} and "
-            f"{len(source.outputs)} outputs"
-        )
+    if len(source.outputs) != 1:
+        raise InputError(f"labels need a network with one output, {source.path} has {len(source.outputs)}")
     fake = "onnx" if quantized.dialect == "qonnx" else evaluator
     scores = []
     for model, runner in ((float_proto(source), evaluator), (quantized.model, fake)):
-        made = next(iter(evaluate_model(model, batches, evaluator=runner).values()))
-        scores.append(float(np.mean(made.reshape(count, -1).argmax(axis=1) == labels)))
+        made = next(iter(evaluate_model(model, batches, evaluator=runner).values())).reshape(count, -1)
+        check_labels(labels, count=count, outputs=made.shape[1])
+        scores.append(float(np.mean(made.argmax(axis=1) == labels)))
     return scores[0], scores[1]
 
 

@@ -34,6 +34,7 @@ CLAMP = "clamp range"
 OPERATOR = "operator rule"
 ACCUMULATOR = "accumulator width and order"
 REWRITING = "graph rewriting"
+LEVEL = "optimization level"
 RANGE = "reduced range"
 
 STEPS = (

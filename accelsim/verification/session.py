@@ -13,7 +13,8 @@ from accelsim.arch import Arch, load_arch
 from accelsim.errors import GraphError, InputError
 from accelsim.execute import gather_inputs
 from accelsim.graph import Graph, Layer
-from accelsim.importers import load_graph, resolve_model
+from accelsim.importers import load_for, resolve_model
+from accelsim.labels import check_labels
 from accelsim.verification import names
 from accelsim.verification.effect import output_effect
 from accelsim.verification.layers import LayerStudy
@@ -55,21 +56,18 @@ def verify(
     allowed = Tolerance.parse(tolerance)
     machine = arch if isinstance(arch, Arch) else load_arch(arch)
     machine = machine if arithmetic is None else machine.with_({"arithmetic": arithmetic})
-    graph = model if isinstance(model, Graph) else load_graph(resolve_model(model), arithmetic=machine.rules())
+    graph, chosen = load_for(model, machine)
     if graph.shape_only:
         raise InputError(f"graph {graph.name!r} carries shapes only; there are no values to verify")
     source = model if reference is None else reference
-    known = source if isinstance(source, Graph) else resolve_model(source)
+    known = load_for(source, machine)[0] if is_float(oracle) or isinstance(source, Graph) else resolve_model(source)
     with np.errstate(over="ignore"):
-        peer = make_oracle(oracle, known, rules=machine.rules())
+        peer = make_oracle(oracle, known)
     batches = gather_inputs(graph, inputs)
-    _check_labels(labels, len(next(iter(batches.values()))))
-    return _Verification(Machine(graph, machine), peer, oracle, allowed, progress).run(batches, labels)
-
-
-def _check_labels(labels: Array | None, count: int) -> None:
-    if labels is not None and (labels.shape != (count,) or labels.dtype.kind not in "iu"):
-        raise InputError(f"labels: expected {count} integers, got shape {labels.shape} of {labels.dtype}")
+    if labels is not None:
+        outputs = graph.tensors[graph.outputs[0].tensor].elements
+        check_labels(labels, count=len(next(iter(batches.values()))), outputs=outputs)
+    return _Verification(Machine(graph, chosen), peer, oracle, allowed, progress).run(batches, labels)
 
 
 class _Verification:
@@ -144,6 +142,8 @@ class _Verification:
     def _rewriting(self, studies: Mapping[str, LayerStudy]) -> Iterator[Finding]:
         """What an oracle that changes the model put in whose place, where that makes other codes."""
         found = [finding for study in studies.values() if (finding := study.finding()) is not None]
+        if isinstance(self._oracle, RewritingOracle) and self._oracle.level:
+            yield Finding(layer=EVERY, kind=names.LEVEL, text=self._oracle.level)
         if isinstance(self._oracle, RewritingOracle) and found:
             yield Finding(layer=EVERY, kind=names.REWRITING, text=self._oracle.rewriting)
         yield from found

@@ -86,7 +86,7 @@ def test_a_good_file(here: Path) -> None:
     arch = load_arch("m.yaml")
     assert (arch.clock_hz, arch.weight_buffer.size_bytes, arch.output_buffer.size_bytes) == (500_000_000, 1024, 512)
     assert (arch.activation_buffer.bytes_per_cycle, arch.output_buffer.double_buffered) == (8, False)
-    assert (arch.arithmetic, arch.dma.setup_cycles, arch.tech.energy_table) == ("tflite-micro", 0, "horowitz_45nm")
+    assert (arch.arithmetic, arch.dma.setup_cycles, arch.tech.energy_table) == (None, 0, "horowitz_45nm")
     assert (arch.array.weight_preload, arch.array.first_cycle, arch.array.weight_bits) == ("serial", 1, 8)
 
 

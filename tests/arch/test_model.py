@@ -163,7 +163,7 @@ machines = st.fixed_dictionaries(
         "name": names,
         "description": st.text(max_size=200),
         "source": st.text(max_size=200),
-        "arithmetic": st.sampled_from(sorted(ARITHMETICS)),
+        "arithmetic": st.sampled_from([None, *sorted(ARITHMETICS)]),
         "overrides": overrides(),
         "clock_hz": st.integers(1000, 10**11),
         "array": st.fixed_dictionaries(
@@ -485,7 +485,9 @@ def test_schema_knows_bounds_units_and_choices() -> None:
     schema = json_schema()
     entries = dict(leaves(schema, schema))
     assert (entries["array.rows"]["minimum"], entries["array.rows"]["maximum"]) == (1, 65_536)
-    assert entries["arithmetic"]["enum"] == list(ARITHMETICS)
+    name, none = entries["arithmetic"]["anyOf"]
+    assert name["enum"] == list(ARITHMETICS)
+    assert none == {"type": "null"}
     assert entries["array.dataflow"]["enum"] == [
         "weight_stationary",
         "output_stationary",

@@ -6,6 +6,7 @@ import random
 import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from accelsim.errors import ModelError, ModelFileError
 from accelsim.importers import load_graph
+from accelsim.importers.context import BaseContext
 from accelsim.resources import resource_path
 from tests.importers.flat import Op, T, tflite_bytes
 from tests.oracles.one_op import CASES
@@ -99,3 +101,23 @@ def test_the_cause_stays_attached(tmp_path: Path, digits: bytes) -> None:
     with pytest.raises(ModelFileError, match=r"malformed \.tflite file") as caught:
         load_graph(path)
     assert caught.value.__cause__ is not None
+
+
+def test_whatever_an_operator_provokes_names_its_place_and_a_remedy() -> None:
+    context = BaseContext()
+    context.record = SimpleNamespace(index=3, op="Conv")
+    text = r"a.onnx: node 3 Conv \(output 'y'\): its inputs or attributes .*\(no len\(\)\); check the operator against"
+    with pytest.raises(ModelFileError, match=text), context.naming("a.onnx: node", ["y"]):
+        raise TypeError("no len()")
+
+
+def test_the_record_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    x, y = T("x", (1, 4), scale=1.0), T("longer", (1, 4), scale=1.0)
+    path = tmp_path / "model.tflite"
+    path.write_bytes(
+        tflite_bytes([x, y], [Op("RELU", ["x"], ["longer"])], ["x"], ["longer"]).replace(b"longer", b"longe\xff")
+    )
+    with pytest.raises(
+        ModelFileError, match=r"malformed \.tflite file: the name of a tensor holds what .*'utf-8'.*; convert"
+    ):
+        load_graph(path)

@@ -157,6 +157,22 @@ def test_what_cannot_be_quantized_is_named(tmp_path: Path) -> None:
             refused(*net(build), tmp_path, **settings)
 
 
+def test_operators_that_break_their_specification_are_named(tmp_path: Path) -> None:
+    """Whatever the readers or the evaluator trip over, onnx's own checker says which operator it is."""
+    wrong_kind, few = Net(1, SHAPE), Net(1, SHAPE)
+    pads = wrong_kind.node("Conv", "x", wrong_kind.normal(2, 3, 1, 1), pads="none")
+    with pytest.raises(
+        ModelError, match=r"evaluator onnx cannot run .*Conv 't0': Mismatched attribute .*mend that operator"
+    ):
+        refused(wrong_kind, pads, tmp_path)
+    norm = few.node("BatchNormalization", few.node("Conv", "x", few.normal(2, 3, 1, 1)), few.normal(2))
+    with pytest.raises(
+        ModelError,
+        match=r"malformed \.onnx file: BatchNormalization '.*': .* has input size 2 not in range \[min=5, max=5\]",
+    ):
+        refused(few, norm, tmp_path)
+
+
 def test_other_files_are_refused(tmp_path: Path) -> None:
     for name, text in (
         ("a.tflite", "not a .tflite file"),

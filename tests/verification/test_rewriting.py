@@ -12,6 +12,7 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
+from accelsim.errors import AccelsimError
 from accelsim.graph import BinaryLut, MacLayer
 from accelsim.importers import load_graph
 from accelsim.importers.onnx import formulas
@@ -112,6 +113,27 @@ def test_ties_that_another_kernel_breaks(build: Callable[[Net], None], before: s
         assert texts[1:] == ([f"{before} -> {after} changes {count:,} of {report.elements:,} codes"] if count else [])
         found += count
     assert found > 0
+
+
+def test_a_file_that_is_refused_once_it_is_optimized_runs_at_the_highest_level_that_loads(tmp_path: Path) -> None:
+    """ONNX Runtime wants scalars where it fuses an average pool; the specification of QuantizeLinear takes shape (1,) too."""
+    _, feed, model = built(average, 0, tmp_path)
+    for constant in model.graph.initializer:
+        if not constant.dims:
+            constant.dims.append(1)
+    report = compared(save(model, tmp_path), feed)
+    (level,) = report.findings
+    assert (level.layer, level.kind) == ("every layer", names.LEVEL)
+    assert level.text.startswith("basic, the highest at which it loads; at all onnxruntime refuses the file: ")
+    assert "must be a scalar" in level.text
+    assert level.text in str(report)
+
+
+def test_a_file_that_is_refused_at_every_level_is_an_error_with_the_runtimes_own_reason(tmp_path: Path) -> None:
+    _, feed, model = built(average, 0, tmp_path)
+    model.ir_version = 99
+    with pytest.raises(AccelsimError, match=r"oracle 'onnxruntime' refuses the model: .*99.*; choose another --oracle"):
+        compared(save(model, tmp_path), feed)
 
 
 @pytest.mark.parametrize("build", [mul, add, average, convolution])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from accelsim.cli.shared.console import note
 from accelsim.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -70,6 +71,13 @@ def tables_of(values: Mapping[str, Any]) -> Iterator[str]:
     for machine in machines:
         if machine is not None:
             yield arch_of(machine, values.get("edits", ())).tech.energy_table
+
+
+def note_arithmetic(taken: str, arch: Arch, arithmetic: str | None) -> None:
+    """Say on stderr that a model computes in ``taken``, and who chose it: the option, the machine, or the file."""
+    own = "the model's own; choose another with --arithmetic"
+    chosen = own if arch.arithmetic is None else f"the machine {arch.name} states it"
+    note(f"arithmetic {taken}: {chosen if arithmetic is None else 'chosen with --arithmetic'}")
 
 
 class InputCount(click.ParamType[int | None]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from accelsim.arch import Arithmetic, arithmetic_named
@@ -10,7 +11,7 @@ from accelsim.importers import onnx
 from accelsim.importers.registry import OperatorSupport, supported
 
 
-def load(path: Path, *, arithmetic: Arithmetic | None = None) -> Graph:
+def load(path: Path, *, arithmetic: Arithmetic | None = None, overrides: Mapping[str, str] | None = None) -> Graph:
     """The Graph of the file at ``path`` with the integer rules of ``arithmetic``; ModelError where it cannot be had.
 
     None stands for ONNX Runtime's rules, and for those of FINN where the file is in the QONNX dialect.
@@ -24,8 +25,8 @@ def load(path: Path, *, arithmetic: Arithmetic | None = None) -> Graph:
     model = read_onnx(path)
     with ONNX.guard(path):
         if not model.is_qonnx:
-            return build_graph(model, arithmetic or arithmetic_named("onnxruntime"))
-        rules = arithmetic or arithmetic_named("finn")
+            return build_graph(model, (arithmetic or arithmetic_named("onnxruntime")).with_overrides(overrides))
+        rules = (arithmetic or arithmetic_named("finn")).with_overrides(overrides)
         return build_graph(model, rules, lowerings=QONNX_LOWERINGS, float_output=sums_port)
 
 

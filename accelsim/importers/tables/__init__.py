@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from accelsim.arch import Arithmetic
@@ -9,7 +10,7 @@ from accelsim.graph import Graph
 from accelsim.importers.registry import OperatorSupport
 
 
-def load(path: Path, *, arithmetic: Arithmetic | None = None) -> Graph:
+def load(path: Path, *, arithmetic: Arithmetic | None = None, overrides: Mapping[str, str] | None = None) -> Graph:
     """The shape-only Graph of the table at ``path``, which has no integer rules; ModelError where it cannot be had."""
     from accelsim.importers.tables.scalesim import is_topology, load_topology
     from accelsim.importers.tables.table import load_table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from accelsim.arch import Arithmetic, arithmetic_named
@@ -11,7 +12,7 @@ from accelsim.importers.tflite.context import FileContext
 from accelsim.importers.tflite.window import window
 
 
-def load(path: Path, *, arithmetic: Arithmetic | None = None) -> Graph:
+def load(path: Path, *, arithmetic: Arithmetic | None = None, overrides: Mapping[str, str] | None = None) -> Graph:
     """The Graph of the file at ``path`` with the integer rules of ``arithmetic``, by default those of TensorFlow Lite Micro.
 
     ModelError where it cannot be had.
@@ -21,7 +22,7 @@ def load(path: Path, *, arithmetic: Arithmetic | None = None) -> Graph:
 
     model = read_tflite(path)
     with TFLITE.guard(path):
-        return build_graph(model, arithmetic or arithmetic_named("tflite-micro"))
+        return build_graph(model, (arithmetic or arithmetic_named("tflite-micro")).with_overrides(overrides))
 
 
 def supported_operators() -> tuple[OperatorSupport, ...]:

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import ModelError, UnsupportedOperatorError
-from accelsim.importers.onnx.file import QONNX_OPERATORS, OnnxModel, OnnxNode, read_onnx
+from accelsim.importers import FileKind
+from accelsim.importers.onnx.file import ONNX, QONNX_OPERATORS, OnnxModel, OnnxNode, read_onnx
+from accelsim.importers.tflite.file import TFLITE
 from accelsim.ptq.network.float_tflite import read_float_tflite
 from accelsim.ptq.network.means import without_reduce_mean
 from accelsim.ptq.network.operators import ACCEPTED, DROPPED, FOLDED, MOVING, PRODUCTS, RECTIFIERS, data_inputs
@@ -43,6 +45,11 @@ def read_float(path: Path) -> OnnxModel:
         model = step(model)
     _check_parameters(model)
     return model
+
+
+def file_kind(path: Path) -> FileKind:
+    """The format of the file at ``path`` by the end of its name; ONNX where that is another, which :func:`read_float` refuses."""
+    return TFLITE if path.suffix.lower() == ".tflite" else ONNX
 
 
 def where(model: OnnxModel, node: OnnxNode) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from accelsim.arch import Arithmetic
 from accelsim.errors import ConfigError
 from accelsim.graph import Graph
 from accelsim.importers import load_graph
@@ -29,8 +28,8 @@ def is_float(name: str) -> bool:
     return name in (FAKE_QUANT, FAKE_QUANT_64)
 
 
-def make_oracle(name: str, reference: Path | Graph, *, rules: Arithmetic) -> Oracle:
-    """The oracle called ``name`` over ``reference``; ``rules`` are those that the fake-quant reading's Graph is imported for.
+def make_oracle(name: str, reference: Path | Graph) -> Oracle:
+    """The oracle called ``name`` over ``reference``; the fake-quant reading of a file is of its Graph in the file's own arithmetic.
 
     ConfigError for an unknown name or a Graph where a file is needed, AccelsimError where a package is not installed.
     """
@@ -39,7 +38,7 @@ def make_oracle(name: str, reference: Path | Graph, *, rules: Arithmetic) -> Ora
 
         from accelsim.verification.oracles.fake import FakeQuant
 
-        graph = reference if isinstance(reference, Graph) else load_graph(reference, arithmetic=rules)
+        graph = reference if isinstance(reference, Graph) else load_graph(reference)
         return FakeQuant(graph, kind=np.float32 if name == FAKE_QUANT else np.float64)
     if name not in ORACLES:
         raise ConfigError(f"oracle {name!r}: expected one of {', '.join(ORACLES)}", oracle=name)

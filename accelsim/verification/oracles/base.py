@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Protocol, runtime_checkable
 
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 
 from accelsim.errors import AccelsimError
 from accelsim.graph import Graph
+from accelsim.importers import one_line
 
 Codes = dict[str, NDArray[Any]]
+_LONGEST_REASON = 500  # characters; a runtime puts places in its own source before what it says
 
 
 class Oracle(Protocol):
@@ -30,7 +33,11 @@ class Oracle(Protocol):
 class RewritingOracle(Oracle, Protocol):
     """An oracle that changes the model before it runs it: ``plain`` gives every tensor as the file says it, each from the
     ``codes`` that :meth:`run` gave before it; ``rewriting_of`` names the operators behind one tensor, ``rewriting`` all.
+    ``level`` says at which level of optimization it runs and why, where that is not its highest.
     """
+
+    @property
+    def level(self) -> str: ...
 
     @property
     def rewriting(self) -> str: ...
@@ -50,6 +57,20 @@ def package(module: str, *, oracle: str, install: str) -> Any:
             f"pip install 'accelsim[oracles]' or choose --oracle fake-quant",
             oracle=oracle,
             package=install,
+        ) from error
+
+
+@contextmanager
+def runtime_call(oracle: str) -> Iterator[None]:
+    """Whatever a runtime raises in here, each its own kinds, as one AccelsimError with its own reason."""
+    try:
+        yield
+    except Exception as error:
+        reason = one_line(error, longest=_LONGEST_REASON)
+        raise AccelsimError(
+            f"oracle {oracle!r} refuses the model: {reason}; choose another --oracle, fake-quant reads every model",
+            oracle=oracle,
+            reason=reason,
         ) from error
 
 

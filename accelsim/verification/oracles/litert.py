@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from accelsim.graph import Graph
 from accelsim.importers import load_graph
 from accelsim.importers.tflite.file import read_tflite
-from accelsim.verification.oracles.base import Codes, graph_codes, needs_suffix, package
+from accelsim.verification.oracles.base import Codes, graph_codes, needs_suffix, package, runtime_call
 
 RESOLVERS = {
     "litert-ref": ("BUILTIN_REF", "litert-reference"),
@@ -26,6 +26,7 @@ RESOLVERS = {
 class TfliteInterpreter(ABC):
     """An interpreter of a model file that keeps every tensor; ``graph`` is the model under its arithmetic."""
 
+    name: str
     graph: Graph
     model: Any
     _interpreter: Any
@@ -38,9 +39,10 @@ class TfliteInterpreter(ABC):
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> Codes:
         """Every computed tensor of one inference."""
-        for index, values in host_inputs(self.graph, self.model, inputs):
-            self.put(index, values)
-        self._interpreter.invoke()
+        with runtime_call(self.name):
+            for index, values in host_inputs(self.graph, self.model, inputs):
+                self.put(index, values)
+            self._interpreter.invoke()
         made = [i for operator in self.model.operators for i in operator.outputs]
         return graph_codes(self.graph, {self.model.tensors[i].name: self.get(i).copy() for i in made})
 
@@ -51,11 +53,12 @@ class LiteRt(TfliteInterpreter):
     def __init__(self, path: Path, name: str) -> None:
         needs_suffix(str(path), ".tflite", oracle=name)
         module = package("ai_edge_litert.interpreter", oracle=name, install="ai-edge-litert")
+        self.name = name
         resolver, arithmetic = RESOLVERS[name]
         self.graph = load_graph(path, arithmetic=arithmetic)
         self.model = read_tflite(path)
         self._content = path.read_bytes()  # by its bytes, since the runtime takes no name that is not UTF-8
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), runtime_call(name):
             warnings.simplefilter("ignore")  # it warns of the memory that preserved tensors take
             self._interpreter = module.Interpreter(
                 model_content=self._content,
@@ -63,7 +66,7 @@ class LiteRt(TfliteInterpreter):
                 experimental_preserve_all_tensors=True,
                 num_threads=1,
             )
-        self._interpreter.allocate_tensors()
+            self._interpreter.allocate_tensors()
 
     def put(self, index: int, values: NDArray[Any]) -> None:
         """Set an input tensor of the file."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from accelsim.importers import load_graph
 from accelsim.importers.tflite.file import read_tflite
-from accelsim.verification.oracles.base import needs_suffix, package
+from accelsim.verification.oracles.base import needs_suffix, package, runtime_call
 from accelsim.verification.oracles.litert import TfliteInterpreter
 
 NAME = "tflite-micro"
@@ -20,13 +20,18 @@ ARENA_BYTES = 1 << 24
 class Micro(TfliteInterpreter):
     """tflite-micro's."""
 
+    name = NAME
+
     def __init__(self, path: Path) -> None:
         needs_suffix(str(path), ".tflite", oracle=NAME)
         runtime = package("tflite_micro.python.tflite_micro.runtime", oracle=NAME, install="tflite-micro")
         self.graph = load_graph(path, arithmetic=NAME)
         self.model = read_tflite(path)
         keep = runtime.InterpreterConfig.kPreserveAllTensors
-        self._interpreter = runtime.Interpreter.from_file(str(path), arena_size=ARENA_BYTES, intrepreter_config=keep)
+        with runtime_call(NAME):
+            self._interpreter = runtime.Interpreter.from_file(
+                str(path), arena_size=ARENA_BYTES, intrepreter_config=keep
+            )
 
     def put(self, index: int, values: NDArray[Any]) -> None:
         """Set an input tensor of the file."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from contextlib import suppress
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.arch import Arithmetic, arithmetic_named
+from accelsim.errors import AccelsimError
 from accelsim.graph import Graph
 from accelsim.importers import load_graph
 from accelsim.quant import dequantize
-from accelsim.verification.oracles.base import Codes, graph_codes, needs_suffix, package
+from accelsim.verification.oracles.base import Codes, graph_codes, needs_suffix, package, runtime_call
 from accelsim.verification.oracles.rewriting import CUT_TYPES, cut_model, optimized_model, rewriting
 
 RUNTIME = "onnxruntime"
@@ -30,33 +32,64 @@ def reference_rules() -> Arithmetic:
 class _Evaluator:
     """``session`` runs the model file with every tensor of codes among its outputs; ``graph`` is that model under its rules."""
 
+    name: str
+
     def __init__(self, graph: Graph, blob: bytes, names: list[str], start: Callable[[bytes], Any]) -> None:
         self.graph = graph
         self._names = names
-        self._session = start(blob)
+        with runtime_call(self.name):
+            self._session = start(blob)
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> Codes:
         """Every tensor of codes of one inference."""
-        theirs = self._session.run(self._names, host_feeds(self.graph, inputs))
+        with runtime_call(self.name):
+            theirs = self._session.run(self._names, host_feeds(self.graph, inputs))
         return graph_codes(self.graph, dict(zip(self._names, theirs, strict=True)))
 
 
 class OnnxRuntime(_Evaluator):
     """One session on the CPU as it comes, one thread, integer operators for signed activations too.
 
-    Tensors that its optimizer does away with are not shown: to ask for them would keep it from doing so.
+    Tensors that its optimizer does away with are not shown: to ask for them would keep it from doing so. A file that it
+    refuses once it is optimized runs at the highest level of optimization at which it loads.
     """
+
+    name = RUNTIME
 
     def __init__(self, path: Path) -> None:
         needs_suffix(str(path), ".onnx", oracle=RUNTIME)
         self._module = package("onnxruntime", oracle=RUNTIME, install="onnxruntime")
         onnx = package("onnx", oracle=RUNTIME, install="onnx")
         graph, model = load_graph(path, arithmetic=RUNTIME), onnx.load(str(path))
-        codes = code_names(model, graph)
-        self._rewriting = rewriting(model, optimized_model(onnx, self._extended, model.SerializeToString()), codes)
-        blob, names = exposed(model, [name for name in codes if name not in self._rewriting.vanished])
-        super().__init__(graph, blob, names, lambda blob: self._start(blob, self._options()))
+        self.level = ""
+        self._load_at_highest(lambda level: self._load(onnx, graph, model, level))
         self._cut, self._made = cut_model(onnx, model, self._types())
+
+    def _load_at_highest(self, load: Callable[[Any], None]) -> None:
+        """``load`` at the first level of optimization, from the highest down, that is not refused; else the first refusal."""
+        highest, *lower = sorted(self._module.GraphOptimizationLevel.__members__.values(), key=int, reverse=True)
+        try:
+            load(highest)
+        except AccelsimError as refusal:
+            for level in lower:
+                with suppress(AccelsimError):
+                    load(level)
+                    self.level = (
+                        f"{_level_name(level)}, the highest at which it loads; at {_level_name(highest)} {RUNTIME} refuses the file: "
+                        f"{refusal.data['reason']}"
+                    )
+                    return
+            raise
+
+    def _load(self, onnx: Any, graph: Graph, model: Any, level: Any) -> None:
+        codes = code_names(model, graph)
+        # The graph that runs, before operators and tensors get the names of layouts for this CPU.
+        shown = min(level, self._module.GraphOptimizationLevel.ORT_ENABLE_EXTENDED, key=int)
+        with runtime_call(RUNTIME):
+            optimized = optimized_model(onnx, partial(self._write, shown), model.SerializeToString())
+        self._rewriting = rewriting(model, optimized, codes)
+        blob, names = exposed(model, [name for name in codes if name not in self._rewriting.vanished])
+        super().__init__(graph, blob, names, lambda blob: self._start(blob, self._options(level)))
 
     @property
     def rewriting(self) -> str:
@@ -72,14 +105,13 @@ class OnnxRuntime(_Evaluator):
         if not self._made or not codes.keys() >= self._made.keys():
             return {}
         feeds = {name: self.graph.tensors[name].to_host(codes[name]) for name in self._made}
-        theirs = self._unoptimized.run(list(self._made.values()), {**host_feeds(self.graph, inputs), **feeds})
+        with runtime_call(RUNTIME):
+            theirs = self._unoptimized.run(list(self._made.values()), {**host_feeds(self.graph, inputs), **feeds})
         return graph_codes(self.graph, dict(zip(self._made, theirs, strict=True)))
 
     @cached_property
     def _unoptimized(self) -> Any:
-        options = self._options()
-        options.graph_optimization_level = self._module.GraphOptimizationLevel.ORT_DISABLE_ALL
-        return self._start(self._cut, options)
+        return self._start(self._cut, self._options(self._module.GraphOptimizationLevel.ORT_DISABLE_ALL))
 
     def _types(self) -> dict[str, tuple[str, Any]]:
         """Element type and shape of each tensor that :meth:`run` gives and that numpy can hold as it is."""
@@ -89,8 +121,9 @@ class OnnxRuntime(_Evaluator):
         }
         return {name: shown[name] for name in self._names if shown[name][0] in CUT_TYPES}
 
-    def _options(self) -> Any:
+    def _options(self, level: Any) -> Any:
         options = self._module.SessionOptions()
+        options.graph_optimization_level = level
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
         options.add_session_config_entry("session.qdqisint8allowed", "1")
@@ -99,16 +132,16 @@ class OnnxRuntime(_Evaluator):
     def _start(self, blob: bytes, options: Any) -> Any:
         return self._module.InferenceSession(blob, options, providers=["CPUExecutionProvider"])
 
-    def _extended(self, blob: bytes, path: str) -> None:
-        """Write the graph that runs, before operators and tensors get the names of layouts for this CPU."""
-        options = self._options()
-        options.graph_optimization_level = self._module.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    def _write(self, level: Any, blob: bytes, path: str) -> None:
+        options = self._options(level)
         options.optimized_model_filepath = path
         self._start(blob, options)
 
 
 class OnnxReference(_Evaluator):
     """onnx.reference.ReferenceEvaluator."""
+
+    name = REFERENCE
 
     def __init__(self, path: Path) -> None:
         needs_suffix(str(path), ".onnx", oracle=REFERENCE)
@@ -119,6 +152,11 @@ class OnnxReference(_Evaluator):
         graph = load_graph(path, arithmetic=reference_rules() if qlinear else arithmetic_named(RUNTIME))
         blob, names = exposed(model, code_names(model, graph))
         super().__init__(graph, blob, names, lambda blob: module.ReferenceEvaluator(onnx.load_from_string(blob)))
+
+
+def _level_name(level: Any) -> str:
+    """``basic`` of ``ORT_ENABLE_BASIC``, ``disable_all`` of ``ORT_DISABLE_ALL``."""
+    return str(level.name).removeprefix("ORT_").removeprefix("ENABLE_").lower()
 
 
 def code_names(model: Any, graph: Graph) -> list[str]:

@@ -9,3 +9,4 @@ from accelsim.importers.onnx.file.records import (
     OnnxModel,
     OnnxNode,
 )
+from accelsim.importers.onnx.file.tensors import ONNX, broken_rule

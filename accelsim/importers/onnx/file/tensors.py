@@ -18,12 +18,35 @@ from accelsim.importers.onnx.file.sub_byte import BITS, unpack
 
 MAX_ELEMENTS = 2**31 - 1
 MAX_RANK = 8
+
+
+def broken_rule(model: Any) -> str:
+    """What onnx's own checkers say of a ModelProto or of the file at a path, with the node; empty where they find nothing."""
+    import onnx
+
+    where = ""
+    try:
+        model = onnx.load(model) if isinstance(model, Path) else model
+        context = onnx.checker.C.CheckerContext()
+        context.ir_version = model.ir_version
+        context.opset_imports = {entry.domain: entry.version for entry in model.opset_import}
+        for node in model.graph.node:  # before the whole, which is refused for outputs without shapes, too
+            where = f"{node.op_type} {node.name!r}: "
+            onnx.checker.check_node(node, context)
+        where = ""
+        onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
+    except Exception as error:  # of protobuf, of the checker and of shape inference: each has its own kinds
+        return where + one_line(error, longest=400)
+    return ""
+
+
 ONNX = FileKind(
     suffix=".onnx",
     name="an .onnx file",
     sizes="of 1 byte to 2 GiB",
     remedy="export or download it again",
     least_bytes=1,
+    broken_rule=broken_rule,
 )
 _DTYPES: Mapping[str, np.dtype[Any]] = {
     "FLOAT": np.dtype("<f4"),

@@ -54,16 +54,22 @@ def read_tflite(path: Path) -> TfliteModel:
             path=str(path),
         )
     with TFLITE.guard(path):
-        return _Reader(path, blob).model()
+        reader = _Reader(path, blob)
+    with TFLITE.guard(path, lambda: reader.place):
+        return reader.model()
 
 
 class _Reader:
-    """One pass over one file; ``budget`` bounds the vector entries read: overlapping vectors cannot cost time."""
+    """One pass over one file; ``budget`` bounds the vector entries read: overlapping vectors cannot cost time.
+
+    ``place`` is the record that is being read, for messages.
+    """
 
     def __init__(self, path: Path, blob: bytes) -> None:
         from tflite.Model import Model
 
         self.path, self.blob, self.budget = path, blob, len(blob) + 2**16
+        self.place = "its header"
         self.root: Any = Model.GetRootAs(blob, 0)
 
     def fail(self, reason: str) -> ModelFileError:
@@ -132,10 +138,12 @@ class _Reader:
         count = self.count(subgraph.TensorsLength(), "the tensor list")
         buffers = len(self.count(self.root.BuffersLength(), "the buffer list"))
         raw = [subgraph.Tensors(i) for i in count]
+        self.place = "the name of a tensor"
         names = _unique([self._text(tensor.Name()) for tensor in raw])
         return tuple(self._tensor(i, tensor, names[i], buffers) for i, tensor in enumerate(raw))
 
     def _tensor(self, index: int, raw: Any, name: str, buffers: int) -> TfliteTensor:
+        self.place = f"tensor {index} {name!r}"
         shape = self.indices(raw.ShapeLength(), raw.ShapeAsNumpy(), f"the shape of tensor {name!r}")
         if len(shape) > MAX_RANK or any(d < 0 for d in shape) or math.prod(shape) > MAX_ELEMENTS:
             raise self.fail(
@@ -209,6 +217,7 @@ class _Reader:
         return octets.view(dtype).reshape(shape)
 
     def _operator(self, index: int, raw: Any, names: Sequence[str]) -> TfliteOperator:
+        self.place = f"operator {index}"
         code = raw.OpcodeIndex()
         if not 0 <= code < len(names):
             raise self.fail(f"operator {index} has code {code}, but there are {len(names)} codes")
