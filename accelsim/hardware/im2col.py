@@ -18,6 +18,8 @@ Index = NDArray[np.int64]
 IMPLICIT, BUFFER, DRAM = "implicit", "buffer", "dram"
 MODES = (IMPLICIT, BUFFER, DRAM)
 """Values of ``activation_buffer.im2col``; the compiled mappers know them by their place."""
+AT_ARRAY, AT_BUFFER, AT_DMA = range(len(MODES))
+"""Where windows are unrolled, as compiled code compares it: places in MODES."""
 
 
 @dataclass(frozen=True, eq=False)

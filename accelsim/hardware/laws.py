@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from accelsim.hardware.im2col import AT_ARRAY, AT_DMA
 from accelsim.hardware.parts import Dma, Im2col, Loops, Operands, PerMemory, Unit
 
 
@@ -42,8 +43,8 @@ def footprint(operands: Operands, im2col: Im2col, tile: Loops, area: Any) -> Foo
     """
     pixels, channels = tile.n * tile.oh * tile.ow, tile.groups * tile.oc
     taps = tile.kh * tile.kw
-    held = area if im2col.mode == 0 else pixels * taps
-    fetched = held if im2col.mode == 2 else area
+    held = area if im2col.mode == AT_ARRAY else pixels * taps
+    fetched = held if im2col.mode == AT_DMA else area
     return Footprint(
         -(-(channels * taps * tile.ic * operands.weight_bits) // 8),
         -(-(fetched * tile.groups * tile.ic * operands.activation_bits) // 8),

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from accelsim.hardware import Loops, Machine
+from accelsim.hardware import AT_ARRAY, Loops, Machine
 from accelsim.hardware.compiled import (
     Tile,
     channel_bits,
@@ -29,8 +29,6 @@ from accelsim.program.compiled import ORDERS, Nest, loads_of, nest_of
 
 CYCLES, ENERGY, EDP = range(3)
 """Objective codes."""
-IMPLICIT = 0
-"""Place in :data:`accelsim.hardware.im2col.MODES`: the activation memory holds the image under a tile."""
 NEVER = 2**62
 
 
@@ -182,7 +180,7 @@ def _traffic(
     inputs = packed_bytes(positions * case.input_channels, bits.activation_bits)
     pixels = layer.n * layer.oh * layer.ow
     held = inputs
-    if machine.im2col.mode != IMPLICIT:
+    if machine.im2col.mode != AT_ARRAY:
         matrix = pixels * layer.kh * layer.kw * case.input_channels * per_channel
         held = packed_bytes(matrix, bits.activation_bits)
     outputs = packed_bytes(pixels * layer.oc * layer.groups, bits.output_bits)

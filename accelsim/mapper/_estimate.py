@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from accelsim.hardware import Bursts, Dma, Footprint, Loops, Machine
+from accelsim.hardware import AT_DMA, Bursts, Dma, Footprint, Loops, Machine
 from accelsim.hardware.compiled import (
     Tile,
     TileCost,
@@ -27,8 +27,6 @@ from accelsim.numba_cache import njit
 from accelsim.program.compiled import ORDERS, Nest, loads_of, nest_of
 
 NOTHING_FITS = -1
-IN_DRAM = 2
-"""Place in :data:`accelsim.hardware.im2col.MODES`: windows are unrolled as they are fetched."""
 
 
 class Candidates(NamedTuple):
@@ -102,7 +100,7 @@ def _inputs(machine: Machine, dram: DramSide, tile: Loops, extent: tuple[int, in
         return 0.0, 0.0
     burst, size, (rows, columns) = dram.bursts.size, float(held.inputs), extent
     channels, bits = tile.groups * tile.ic, machine.operands.activation_bits
-    if burst > 1 and machine.im2col.mode == IN_DRAM and tile.oh * tile.ow * tile.kh * tile.kw > rows * columns:
+    if burst > 1 and machine.im2col.mode == AT_DMA and tile.oh * tile.ow * tile.kh * tile.kw > rows * columns:
         pixels = tile.n * tile.oh * tile.ow
         size = windows_bytes(burst, bits, pixels, (tile.kh, tile.kw), channels, dram.inputs)
     elif burst > 1:
