@@ -9,16 +9,20 @@ from __future__ import annotations
 from accelsim.arch import Arch
 from accelsim.errors import MappingError
 from accelsim.graph import Graph, Layer, MacLayer, Reshape, VectorLayer
-from accelsim.hardware import coded_share, operand_bits
+from accelsim.hardware import Machine, OperandBits, coded_share, machine_of, operand_bits
 from accelsim.mapper.mac_tiling import OnChip, Tiling, best_mac_mapping
 from accelsim.mapper.pairs import in_bands
 from accelsim.mapper.vector_tiling import vector_mapping
 from accelsim.program import Mapping, likely_kept, mac_shares
 
+Machines = dict[tuple[OperandBits, int], Machine]
+"""The machine for operands of some widths, its DRAM port shared by so many cores: the same for most layers of a network."""
+
 
 def map_graph(graph: Graph, *, arch: Arch) -> tuple[Mapping | None, ...]:
     """A mapping for every layer (None for a Reshape, which moves nothing); equal layers are mapped once."""
     known: dict[object, Tiling] = {}
+    machines: Machines = {}
     kept = likely_kept(graph, arch)
     mappings: list[Mapping | None] = []
     for layer in graph.layers:
@@ -27,7 +31,7 @@ def map_graph(graph: Graph, *, arch: Arch) -> tuple[Mapping | None, ...]:
             coded = coded_share(layer, arch)
             key = (layer.geometry, operand_bits(layer, graph), stays, coded)
             if key not in known:
-                known[key] = _map_mac(layer, graph, stays, coded, arch)
+                known[key] = _map_mac(layer, graph, stays, coded, arch, machines)
             mappings.append(known[key].mapping)
         else:
             mappings.append(map_layer(layer, graph=graph, arch=arch))
@@ -39,7 +43,7 @@ def map_layer(layer: Layer, *, graph: Graph, arch: Arch) -> Mapping | None:
     if isinstance(layer, Reshape):
         return None
     if isinstance(layer, MacLayer):
-        return _map_mac(layer, graph, OnChip(False, False), coded_share(layer, arch), arch).mapping
+        return _map_mac(layer, graph, OnChip(False, False), coded_share(layer, arch), arch, {}).mapping
     if isinstance(layer, VectorLayer):
         widths = [graph.tensors[name].format.bits for name in layer.inputs]
         return vector_mapping(layer, input_bits=widths, output_bits=graph.tensors[layer.output].format.bits, arch=arch)
@@ -48,15 +52,17 @@ def map_layer(layer: Layer, *, graph: Graph, arch: Arch) -> Mapping | None:
     )
 
 
-def _map_mac(layer: MacLayer, graph: Graph, kept: OnChip, coded: float, arch: Arch) -> Tiling:
+def _map_mac(layer: MacLayer, graph: Graph, kept: OnChip, coded: float, arch: Arch, machines: Machines) -> Tiling:
     bits = operand_bits(layer, graph)
     shares = mac_shares(layer.geometry, bits=bits, arch=arch)
-    largest = shares[0].geometry
+    key = bits, len(shares)
+    if key not in machines:
+        machines[key] = machine_of(bits, arch, turns=len(shares))
     return best_mac_mapping(
         layer.name,
-        largest,
+        shares[0].geometry,
         whole=layer.geometry,
-        bits=bits,
+        machine=machines[key],
         kept=kept,
         arch=arch,
         shares=len(shares),

@@ -14,11 +14,9 @@ from accelsim.graph import MacGeometry
 from accelsim.hardware import (
     Machine,
     Memory,
-    OperandBits,
     bursts_of,
     ceil_div,
     loops_of,
-    machine_of,
     slot_capacity,
 )
 from accelsim.program import LOOP_ORDERS, MacMapping
@@ -52,7 +50,7 @@ def best_mac_mapping(
     geometry: MacGeometry,
     *,
     whole: MacGeometry,
-    bits: OperandBits,
+    machine: Machine,
     kept: OnChip,
     arch: Arch,
     shares: int = 1,
@@ -60,12 +58,11 @@ def best_mac_mapping(
 ) -> Tiling:
     """Of the legal candidates within CYCLE_SLACK of the fewest estimated cycles, the one with the least DRAM traffic.
 
-    So many cores have a share like ``geometry`` of ``whole`` and take turns at the DRAM port. ``coded``: size of the weights in DRAM
-    over their own, where they are coded.
+    So many cores have a share like ``geometry`` of ``whole``; ``machine`` is one of them, which takes turns at the DRAM port.
+    ``coded``: size of the weights in DRAM over their own, where they are coded.
     """
     from accelsim.mapper._estimate import NOTHING_FITS, Candidates, DramSide, best_tiling, tile_at
 
-    machine = machine_of(bits, arch, turns=shares)
     pixels, taps, channels = _candidates(geometry, machine)
     rows = geometry.axis("h").span(pixels[:, :1], taps[:, 0])
     columns = geometry.axis("w").span(pixels[:, 1:2], taps[:, 1])

@@ -16,6 +16,7 @@ from accelsim.hardware import (
     coded_share,
     depth,
     dma_of,
+    machine_of,
     operand_bits,
     packed_bytes,
     slot_capacity,
@@ -218,7 +219,6 @@ class _Estimate:
         return available // macs
 
     def _tiled(self, layer: MacLayer, geometry: MacGeometry, *, weights_stay: bool) -> Tiling:
-        bits = operand_bits(layer, self.graph)
         inside = geometry is not layer.geometry
         inputs, output = (
             self.placement.keeps(name) or (inside and name == self.pair.tensor)
@@ -229,7 +229,7 @@ class _Estimate:
             layer.name,
             geometry,
             whole=layer.geometry,
-            bits=bits,
+            machine=machine_of(operand_bits(layer, self.graph), self.arch),
             kept=kept,
             arch=self.arch,
             coded=coded_share(layer, self.arch),
