@@ -111,7 +111,10 @@ class Builder(NetworkBuilder):
         scheme = self.scheme(operator, bits)
         if scheme == "vta_shift" and fmt != INT8:
             scheme = "shift_floor"  # VTA stores bytes
-        ratio = min(gain, 64.0) * self.rng.uniform(0.5, 1, channels)  # no scheme takes much more
+        most = (
+            1.0 if scheme == "vta_shift" else 31.0
+        )  # VTA shifts right only; 8-bit multipliers, the narrowest, reach 31.75
+        ratio = min(gain, most) * self.rng.uniform(0.5, 1, channels)
         fixed = {"zero_point": self.zero(fmt, 20), "clamp_min": fmt.min, "clamp_max": fmt.max}
         try:
             return requant_from_scales(scheme, s_in=1, s_w=ratio, s_out=1, **fixed)
