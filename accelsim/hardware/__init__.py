@@ -5,7 +5,6 @@ from accelsim.hardware.buffers import (
     accumulator_bits,
     accumulator_words,
     depth,
-    passes,
     slot_capacity,
     slots,
 )

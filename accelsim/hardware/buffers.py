@@ -5,14 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from accelsim.arch import Arch
-from accelsim.graph import MacLayer
 from accelsim.hardware.kinds import Memory
 from accelsim.hardware.laws import ceil_div
-
-
-def passes(layer: MacLayer, activation_bits: int, arch: Arch) -> int:
-    """Array passes per product of ``layer``: :meth:`ArrayConfig.passes` of its widths."""
-    return arch.array.passes(layer.weight_format.bits, activation_bits)
 
 
 def accumulator_words(activation_bits: int, arch: Arch) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import Layer, MacLayer
-from accelsim.hardware import Engine, dma_cycles, packed_bytes, passes
+from accelsim.hardware import Engine, dma_cycles, packed_bytes
 from accelsim.program import Program
 
 Cycles = NDArray[np.int64]
@@ -45,7 +45,8 @@ def array_work(program: Program, index: int) -> float:
     if not isinstance(layer, MacLayer):
         return 0
     bits, array = program.graph.tensors[layer.inputs[0]].format.bits, program.arch.array
-    return layer.macs * passes(layer, bits, program.arch) / array.products(layer.weight_format.bits, bits)
+    widths = layer.weight_format.bits, bits
+    return layer.macs * array.passes(*widths) / array.products(*widths)
 
 
 def _moved(program: Program, which: NDArray[np.bool_], column: NDArray[np.int8]) -> Cycles:
