@@ -1,0 +1,106 @@
+"""What the layers of a network under way share, as compiled code keeps it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from accelsim.hardware import Array, Dma, Engine
+from accelsim.numba_cache import njit
+from accelsim.timing.stream.records import Operands
+
+STORE, LOAD_ACTIVATIONS, LOAD_WEIGHTS, COMPUTE, REQUANTIZE, VECTOR_UNIT, KEEP, RECALL = (int(e) for e in Engine)
+WEIGHTS, ACTIVATIONS, ACCUMULATORS, OUTPUTS = range(4)
+NONE = -1
+
+
+class Work(NamedTuple):
+    """Operations in program order, and what they wait for (those of operation ``i`` from ``first[i]`` to ``first[i + 1]``).
+
+    ``consumers`` (memories, 2): the operation that reads the fill under way of each memory, and the one that read the fill before.
+    ``stores`` are the operations that store each layer's tiles, ``recalled`` the last that read each layer's output on chip.
+    """
+
+    engine: Any
+    cycles: Any
+    latency: Any
+    first: Any
+    waits: Any
+    consumers: Any
+    stores: Any
+    recalled: Any
+
+
+class Ends(NamedTuple):
+    """Where the operations, their waits and the stores written so far end."""
+
+    operations: int
+    waits: int
+    stores: int
+
+
+class Grids(NamedTuple):
+    """The tiles that each layer stores, (layers, rank) each, in which order, and where they begin in ``Work.stores``.
+
+    Along an axis element ``i`` stands in tile ``i // unit * per_unit + i % unit // tile``; ``stride`` tiles lie between two of it.
+    """
+
+    first: Any
+    count: Any
+    unit: Any
+    per_unit: Any
+    tile: Any
+    stride: Any
+
+
+class Kept(NamedTuple):
+    """Which layers' outputs stay on chip, and those whose places the output of layer ``i`` takes: ``over[first[i]:first[i + 1]]``."""
+
+    outputs: Any
+    first: Any
+    over: Any
+
+
+@njit
+def digit(grids: Grids, layer: int, axis: int, last: int) -> int:
+    """Tiles before the one in which element ``last`` of an axis stands, of those that ``layer`` stores."""
+    unit = grids.unit[layer, axis]
+    place = last // unit * grids.per_unit[layer, axis] + last % unit // grids.tile[layer, axis]
+    return int(place * grids.stride[layer, axis])
+
+
+@njit
+def source_of(operands: Operands, at: int, kept: Kept) -> tuple[int, int, bool]:
+    """(layer that makes an operand, the same where tiles wait for the stores under them, else NONE; whether it is kept on chip)."""
+    source = operands.source[at]
+    under = source if operands.boxwise[at] else NONE
+    return source, under, operands.computed[at] and kept.outputs[source]
+
+
+@njit
+def last_store(grids: Grids, work: Work, layer: int) -> int:
+    """The last store of a layer."""
+    return int(work.stores[grids.first[layer] + grids.count[layer] - 1])
+
+
+@njit
+def array_of_chip(chip: Any, width: Any, weight_bits: int, activation_bits: int) -> Array:
+    """The array for operands of these widths."""
+    return Array(
+        chip.dataflow, chip.rows, chip.cols, chip.stages, chip.overlapped != 0, width.passes, width.products,
+        weight_bits, chip.weight_port, activation_bits, chip.activation_port,
+    )  # fmt: skip
+
+
+@njit
+def dma_of_chip(chip: Any) -> Dma:
+    """The DMA and the DRAM port."""
+    return Dma(chip.dma_setup, chip.dma_clock, chip.dma_bandwidth, chip.dma_latency, chip.dma_queues)
+
+
+@njit
+def freed_places(kept: Kept, recalled: Any, layer: int) -> int:
+    """The last operation so far that read what stood where the output of ``layer`` goes; NONE where none did."""
+    last = NONE
+    for k in range(kept.first[layer], kept.first[layer + 1]):
+        last = max(last, recalled[kept.over[k]])
+    return last

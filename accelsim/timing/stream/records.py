@@ -1,0 +1,167 @@
+"""A network and a machine as the streamed schedule reads them: arrays of named records, made once per Graph and once per Arch."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.arch import Arch
+from accelsim.graph import Graph, Layer, MacLayer, Reshape
+from accelsim.hardware import (
+    DMA_QUEUES,
+    Engine,
+    Memory,
+    accumulator_words,
+    array_of,
+    depth,
+    dma_of,
+    output_of,
+    requantizer_of,
+    slot_capacity,
+    vector_of,
+)
+from accelsim.program import shared_memory
+
+Index = NDArray[np.int64]
+NOTHING, MAC, VECTOR = range(3)
+"""Kinds of layers: a Reshape, which moves nothing; one that the array computes; one of the vector unit."""
+NONE = -1
+
+
+def _integers(names: str) -> np.dtype[Any]:
+    return np.dtype([(name, np.int64) for name in names.split()])
+
+
+LAYER = _integers(
+    "kind n oh ow oc ic kh kw groups "
+    "h_size h_stride h_dilation h_pad h_upsample w_size w_stride w_dilation w_pad w_upsample "
+    "weight_bits activation_bits output_bits steps width"
+)
+"""A layer: its loop nest (``oc`` and ``ic`` per group) and windows, widths in bits, lane-steps per output of the vector unit, and
+the place of its operands' widths among those of the network."""
+CHIP = _integers(
+    "dataflow rows cols stages overlapped pipelined weight_port activation_port "
+    "weight_slot activation_slot accumulator_slot output_slot "
+    "weight_depth activation_depth accumulator_depth output_depth "
+    "dma_setup dma_clock dma_bandwidth dma_latency dma_queues requantizer_lanes vector_lanes activation_width output_width"
+)
+"""A machine of one core: the fields of :class:`accelsim.hardware.Machine` that do not depend on a layer's widths."""
+WIDTH = _integers("passes products sum_words")
+"""What the array makes of operands of some widths."""
+TILING = _integers("n oh ow oc ic kh kw groups order cut")
+"""How a layer is cut: the tile of a MAC layer and its loop order, or the cut of a vector layer among :class:`Tiles`."""
+COUNTS = _integers(
+    "operations tiles finish macs weight_bytes input_bytes recalled_bytes recalled_weight_bytes stored_bytes kept_bytes "
+    "weight_fill input_fill output_fill weight_reads activation_reads sum_writes requants vector_steps stream "
+    "store_busy load_activations_busy load_weights_busy compute_busy requantize_busy vector_busy keep_busy recall_busy"
+)
+"""What a layer did: bytes asked for by its loads and stores, bytes filled into buffers, elements and words, and busy cycles."""
+
+
+class Operands(NamedTuple):
+    """Inputs of all layers: those of layer ``i`` from ``first[i]`` to ``first[i + 1]``.
+
+    ``source``: the layer whose stores each waits for, ``NONE`` for what the host gives; ``computed``: that layer makes the tensor, else
+    it is only taken to; ``boxwise``: both see it under one shape, so that a tile waits for the stores under it alone.
+    """
+
+    first: Index
+    source: Index
+    computed: NDArray[np.bool_]
+    boxwise: NDArray[np.bool_]
+    bits: Index
+
+
+class Network(NamedTuple):
+    """Layers (records of LAYER) and their operands."""
+
+    layers: NDArray[Any]
+    operands: Operands
+
+
+def network_of(graph: Graph) -> tuple[Network, tuple[tuple[int, int], ...]]:
+    """The arrays of ``graph``, and the distinct widths (weights, activations) of its MAC layers."""
+    layers = np.zeros(len(graph.layers), dtype=LAYER)
+    widths: dict[tuple[int, int], int] = {}
+    for row, layer in zip(layers, graph.layers, strict=True):
+        for name, value in _layer(layer, graph, widths).items():
+            row[name] = value
+    return Network(layers, _operands(graph)), tuple(widths)
+
+
+def _layer(layer: Layer, graph: Graph, widths: dict[tuple[int, int], int]) -> dict[str, int]:
+    if isinstance(layer, Reshape):
+        return {"kind": NOTHING}
+    output = graph.tensors[layer.output].format.bits
+    if not isinstance(layer, MacLayer):
+        return {"kind": VECTOR, "output_bits": output, "steps": getattr(layer, "steps_per_output", 1)}
+    g, weight, activation = layer.geometry, layer.weight_format.bits, graph.tensors[layer.inputs[0]].format.bits
+    found = {"kind": MAC, "weight_bits": weight, "activation_bits": activation, "output_bits": output}
+    found |= {"n": g.n, "oh": g.oh, "ow": g.ow, "oc": g.oc_per_group, "ic": g.ic_per_group}
+    found |= {"kh": g.kh, "kw": g.kw, "groups": g.groups, "width": widths.setdefault((weight, activation), len(widths))}
+    for side in ("h", "w"):
+        axis = g.axis(side)._asdict()
+        found |= {f"{side}_{name}": axis[name] for name in ("size", "stride", "dilation", "pad", "upsample")}
+    return found
+
+
+def _operands(graph: Graph) -> Operands:
+    home, made, before = shared_memory(graph), dict[str, int](), NONE
+    first, rows = [0], []
+    for index, layer in enumerate(graph.layers):
+        if not isinstance(layer, Reshape):
+            for name, view in zip(layer.inputs, layer.input_shapes, strict=True):
+                source = made.get(home.get(name, name), NONE)
+                same = source != NONE and graph.layers[source].output_shape == view
+                other = before if graph.shape_only else NONE
+                bits = graph.tensors[name].format.bits
+                rows.append((source if source != NONE else other, source != NONE, same, bits))
+            made[layer.output] = before = index
+        first.append(len(rows))
+    source, computed, boxwise, bits = np.array(rows, dtype=np.int64).reshape(-1, 4).T
+    return Operands(np.array(first, np.int64), *map(np.ascontiguousarray, (source, computed > 0, boxwise > 0, bits)))
+
+
+def supported(arch: Arch) -> bool:
+    """Whether the streamed schedule knows all that ``arch`` does: one core, whole bytes from DRAM, nothing coded, unrolled or fused."""
+    plain = arch.dram.channel is None and arch.dram.bytes_per_burst == 1 and arch.dma.weight_compression is None
+    buffer = arch.activation_buffer
+    return plain and arch.cores.count == 1 and buffer.im2col == "implicit" and not buffer.fuse_pairs
+
+
+def chip_of(arch: Arch) -> dict[str, int]:
+    """The fields of CHIP."""
+    array, dma = array_of(arch, weight_bits=1, activation_bits=1), dma_of(arch)
+    memories = {"weight": Memory.WEIGHTS, "activation": Memory.ACTIVATIONS, "accumulator": Memory.ACCUMULATORS}
+    memories["output"] = Memory.OUTPUTS
+    return {
+        "dataflow": array.dataflow, "rows": array.rows, "cols": array.cols, "stages": array.stages,
+        "overlapped": array.overlapped, "pipelined": arch.array.pipelines_tiles,
+        "weight_port": array.weight_port, "activation_port": array.activation_port,
+        **{f"{name}_slot": slot_capacity(memory, arch) for name, memory in memories.items()},
+        **{f"{name}_depth": depth(memory, arch) for name, memory in memories.items()},
+        "dma_setup": dma.setup_cycles, "dma_clock": dma.clock, "dma_bandwidth": dma.bandwidth,
+        "dma_latency": dma.latency_cycles, "dma_queues": dma.queues, "requantizer_lanes": requantizer_of(arch).lanes,
+        "vector_lanes": vector_of(arch).lanes, "activation_width": vector_of(arch).width,
+        "output_width": output_of(arch).width,
+    }  # fmt: skip
+
+
+def width_of(arch: Arch, weight_bits: int, activation_bits: int) -> tuple[int, int, int]:
+    """The fields of WIDTH."""
+    array = arch.array
+    return (
+        array.passes(weight_bits, activation_bits),
+        array.products(weight_bits, activation_bits),
+        accumulator_words(activation_bits, arch),
+    )
+
+
+def queue_of(queues: int) -> Index:
+    """The in-order queue of each engine where the DMA has so many."""
+    shared = np.arange(len(Engine), dtype=np.int64)
+    shared[: len(DMA_QUEUES[3])] = DMA_QUEUES[queues]
+    return shared
+
