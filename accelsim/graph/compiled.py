@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from accelsim.graph.geometry import window_place
+from accelsim.graph.geometry import window_extent, window_place
 from accelsim.numba_cache import njit
 
 _place = njit(window_place)
+_extent = njit(window_extent)
 
 
 @njit
@@ -27,3 +28,10 @@ def rows_under(axis: Any, out_lo: int, out_hi: int, tap_lo: int, tap_hi: int) ->
     last = _place(out_hi - 1, tap_hi - 1, axis.stride, axis.dilation, axis.pad)
     lo = min(max(-(-first // axis.upsample), 0), axis.size)
     return lo, max(min(last // axis.upsample + 1, axis.size), lo)
+
+
+@njit
+def span(axis: Any, outputs: int, taps: int) -> int:
+    """Most inputs that lie under any ``outputs`` neighbouring outputs and ``taps`` neighbouring taps of an axis."""
+    spread = (outputs - 1) * axis.stride + _extent(taps, axis.dilation)
+    return min(axis.size, -(-spread // axis.upsample))

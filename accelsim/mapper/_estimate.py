@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from accelsim.graph import Axis
 from accelsim.hardware import AT_DMA, Bursts, Dma, Footprint, Loops, Machine
 from accelsim.hardware.compiled import (
     Tile,
@@ -23,21 +24,11 @@ from accelsim.hardware.compiled import (
     transfer_cycles,
     windows_bytes,
 )
+from accelsim.mapper._candidates import Candidates, candidates_of
 from accelsim.numba_cache import njit
 from accelsim.program.compiled import ORDERS, Nest, loads_of, nest_of
 
 NOTHING_FITS = -1
-
-
-class Candidates(NamedTuple):
-    """``pixels`` (P, 3): oh, ow, n; ``taps`` (T, 2): kh, kw; ``channels`` (C, 3): oc, ic, groups; ``rows``, ``columns`` (P, T):
-    extents of the input under a tile."""
-
-    pixels: Any
-    taps: Any
-    channels: Any
-    rows: Any
-    columns: Any
 
 
 class DramSide(NamedTuple):
@@ -62,12 +53,33 @@ class Moves(NamedTuple):
     output_cycles: float
 
 
-def tile_at(pixels: Any, taps: Any, channels: Any) -> Loops:
+class Chosen(NamedTuple):
+    """The best tiling: whether there is one, its tile and loop order, and the estimated DRAM bytes and array cycles."""
+
+    fits: bool
+    tile: Loops
+    order: int
+    traffic: float
+    work: float
+
+
+@njit
+def _tile_at(pixels: Any, taps: Any, channels: Any) -> Loops:
     """The tile of one candidate of each kind."""
     return Loops(pixels[2], pixels[0], pixels[1], channels[0], channels[1], taps[0], taps[1], channels[2])
 
 
-_tile_at = njit(tile_at)
+@njit
+def choose(machine: Machine, dram: DramSide, layer: Loops, windows: tuple[Axis, Axis], slack: float) -> Chosen:
+    """The best candidate for a layer whose windows along rows and columns are ``windows``, as :func:`best_tiling` says."""
+    candidates = candidates_of(layer, windows[0], windows[1], machine.array)
+    best, traffic, work = best_tiling(machine, dram, layer, candidates, slack)
+    if best == NOTHING_FITS:
+        return Chosen(False, layer, 0, traffic, work)
+    rest, c = best // len(candidates.channels), best % len(candidates.channels)
+    rest, t = rest // len(candidates.taps), rest % len(candidates.taps)
+    order, p = rest // len(candidates.pixels), rest % len(candidates.pixels)
+    return Chosen(True, _tile_at(candidates.pixels[p], candidates.taps[t], candidates.channels[c]), order, traffic, work)
 
 
 @njit
@@ -192,8 +204,9 @@ def best_tiling(
 
 
 @njit
-def smallest(machine: Machine, candidates: Candidates) -> Any:
+def smallest(machine: Machine, layer: Loops, windows: tuple[Axis, Axis]) -> Any:
     """The least that any candidate asks of each memory, int64 (weights, activations, accumulators, outputs)."""
+    candidates = candidates_of(layer, windows[0], windows[1], machine.array)
     least = np.full(4, 2**62, dtype=np.int64)
     for p in range(len(candidates.pixels)):
         for t in range(len(candidates.taps)):
