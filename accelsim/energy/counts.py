@@ -71,44 +71,95 @@ def count_actions(program: Program) -> ActionCounts:
     starts from the bias instead of a read and the requantizer reads the last one. A tensor kept on chip is written to and
     read from the activation memory, apart from the tiles that pass through its slots.
     """
-    weight_bits, activation_bits = _operand_bits(program)
     amount, bus, opened, words, reads_w, reads_a = (
         _by_engine(program, getattr(program, column))
         for column in ("amount", "bus_bytes", "activates", "accumulator_writes", "weight_reads", "activation_reads")
     )
-    loaded_w, loaded_a, stored, recalled, kept = (
-        8 * amount[engine]
-        for engine in (Engine.LOAD_WEIGHTS, Engine.LOAD_ACTIVATIONS, Engine.STORE, Engine.RECALL, Engine.KEEP)
+    weights, activations, outputs = (
+        _of_memory(program, memory, program.extent) for memory in (Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.OUTPUTS)
     )
-    recalled_w = 8 * _of_memory(program, Memory.WEIGHTS, program.amount)[Engine.RECALL]
-    filled_w = 8 * _of_memory(program, Memory.WEIGHTS, program.extent)[Engine.LOAD_WEIGHTS]
-    filled_a = 8 * _of_memory(program, Memory.ACTIVATIONS, program.extent).sum(axis=0)
-    array_reads = reads_a[Engine.COMPUTE] * activation_bits
-    weight_reads = reads_w[Engine.COMPUTE] * weight_bits
-    stays = {"weights": weight_reads, "inputs": array_reads}
+    work = Work(
+        macs=amount[Engine.COMPUTE],
+        weight_reads=reads_w[Engine.COMPUTE],
+        activation_reads=reads_a[Engine.COMPUTE],
+        sum_writes=words[Engine.COMPUTE],
+        requants=amount[Engine.REQUANTIZE],
+        vector_steps=amount[Engine.VECTOR],
+        weight_bytes=amount[Engine.LOAD_WEIGHTS],
+        input_bytes=amount[Engine.LOAD_ACTIVATIONS],
+        stored_bytes=amount[Engine.STORE],
+        kept_bytes=amount[Engine.KEEP],
+        recalled_bytes=amount[Engine.RECALL],
+        recalled_weight_bytes=_of_memory(program, Memory.WEIGHTS, program.amount)[Engine.RECALL],
+        weight_bus=bus[Engine.LOAD_WEIGHTS],
+        input_bus=bus[Engine.LOAD_ACTIVATIONS],
+        output_bus=bus[Engine.STORE],
+        weight_fill=weights[Engine.LOAD_WEIGHTS],
+        input_fill=activations.sum(axis=0),
+        output_fill=outputs.sum(axis=0),
+        activates=opened[list(DRAM_ENGINES)].sum(axis=0),
+    )
     is_vector = np.bincount(program.layer[program.of_engine(Engine.VECTOR)], minlength=len(program.graph.layers)) > 0
+    return actions_of(work, *_operand_bits(program), is_vector, stationary=program.arch.array.flow.stationary)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Work:
+    """What layers, or groups of them, did, int64 arrays of one shape: elements read into the array and words written behind it, bytes
+    asked for (``*_bytes``), on the DRAM's bus (``*_bus``) and filled into buffers (``*_fill``), DRAM rows opened (``activates``)."""
+
+    macs: Counts
+    weight_reads: Counts
+    activation_reads: Counts
+    sum_writes: Counts
+    requants: Counts
+    vector_steps: Counts
+    weight_bytes: Counts
+    input_bytes: Counts
+    stored_bytes: Counts
+    kept_bytes: Counts
+    recalled_bytes: Counts
+    recalled_weight_bytes: Counts
+    weight_bus: Counts
+    input_bus: Counts
+    output_bus: Counts
+    weight_fill: Counts
+    input_fill: Counts
+    output_fill: Counts
+    activates: Counts
+
+
+def actions_of(
+    work: Work, weight_bits: Counts, activation_bits: Counts, is_vector: NDArray[np.bool_], *, stationary: str | None
+) -> ActionCounts:
+    """The actions that ``work`` takes on operands of these widths, in an array where the ``stationary`` operand stays.
+
+    A vector layer reads each of its inputs from the activation memory once.
+    """
+    array_reads, weight_reads = work.activation_reads * activation_bits, work.weight_reads * weight_bits
+    stays = {"weights": weight_reads, "inputs": array_reads}
     return ActionCounts(
-        array_mac=amount[Engine.COMPUTE],
-        array_load=stays.get(program.arch.array.flow.stationary, np.zeros_like(weight_reads)),
+        array_mac=work.macs,
+        array_load=stays.get(stationary or "", np.zeros_like(weight_reads)),
         weight_buffer_read=weight_reads,
-        weight_buffer_write=filled_w + recalled_w,
-        activation_buffer_read=np.where(is_vector, filled_a, array_reads) + recalled,
-        activation_buffer_write=filled_a + kept,
-        accumulator_read=words[Engine.COMPUTE],
-        accumulator_write=words[Engine.COMPUTE],
-        output_buffer_read=stored + kept,
-        output_buffer_write=8 * _of_memory(program, Memory.OUTPUTS, program.extent).sum(axis=0),
-        requantizer_requant=amount[Engine.REQUANTIZE],
-        vector_step=amount[Engine.VECTOR],
-        dma_transfer=8 * bus[list(DRAM_ENGINES)].sum(axis=0),
-        dram_read=8 * (bus[Engine.LOAD_WEIGHTS] + bus[Engine.LOAD_ACTIVATIONS]),
-        dram_write=8 * bus[Engine.STORE],
-        dram_read_weights=8 * bus[Engine.LOAD_WEIGHTS],
-        recalled_weights=recalled_w,
-        kept=kept,
-        dram_read_asked=loaded_w + loaded_a,
-        dram_write_asked=stored,
-        dram_activate=opened[list(DRAM_ENGINES)].sum(axis=0),
+        weight_buffer_write=8 * (work.weight_fill + work.recalled_weight_bytes),
+        activation_buffer_read=np.where(is_vector, 8 * work.input_fill, array_reads) + 8 * work.recalled_bytes,
+        activation_buffer_write=8 * (work.input_fill + work.kept_bytes),
+        accumulator_read=work.sum_writes,
+        accumulator_write=work.sum_writes,
+        output_buffer_read=8 * (work.stored_bytes + work.kept_bytes),
+        output_buffer_write=8 * work.output_fill,
+        requantizer_requant=work.requants,
+        vector_step=work.vector_steps,
+        dma_transfer=8 * (work.weight_bus + work.input_bus + work.output_bus),
+        dram_read=8 * (work.weight_bus + work.input_bus),
+        dram_write=8 * work.output_bus,
+        dram_read_weights=8 * work.weight_bus,
+        recalled_weights=8 * work.recalled_weight_bytes,
+        kept=8 * work.kept_bytes,
+        dram_read_asked=8 * (work.weight_bytes + work.input_bytes),
+        dram_write_asked=8 * work.stored_bytes,
+        dram_activate=work.activates,
     )
 
 

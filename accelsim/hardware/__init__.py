@@ -29,6 +29,8 @@ from accelsim.hardware.parts import (
     Im2col,
     Loops,
     Machine,
+    Operands,
+    PerMemory,
     Unit,
     dma_of,
     dram_latency_cycles,

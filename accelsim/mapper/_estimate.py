@@ -168,7 +168,7 @@ def best_tiling(
     combinations = len(pixels) * len(taps) * len(channels)
     cycles = np.full(ORDERS * combinations, np.inf)  # what does not fit stays there
     traffic, work, tiles = np.empty_like(cycles), np.empty_like(cycles), np.empty_like(cycles)
-    depth = min(machine.depth.weights, machine.depth.activations)
+    depth, enough = min(machine.depth.weights, machine.depth.activations), np.inf
     # Pixels innermost: what weights take and how often they are loaded does not depend on them.
     for t in range(len(taps)):
         for c in range(len(channels)):
@@ -187,16 +187,25 @@ def best_tiling(
                 nest = nest_of(layer, tile)
                 if dram.weights_kept and nest.channels * nest.steps > 1:
                     continue
-                # As if no tile found its weights in the array: what the loop order saves there only the search counts.
-                size = Tile(tile.n * tile.oh * tile.ow, tile.kh * tile.kw * tile.ic, tile.oc, tile.groups, False)
-                cost = tile_cost(machine.array, size)
                 inputs, input_cycles = _inputs(machine, dram, tile, extent, held)
                 outputs, output_cycles = _outputs(machine, dram, tile, held.outputs)
                 moves = Moves(weight_cycles, input_cycles, output_cycles)
+                # Neither loop order is among the best if its transfers alone take too long; what tiles cost is then not asked.
+                first, second = loads_of(0, nest), loads_of(1, nest)
+                stored = nest.spatial * nest.channels * output_cycles
+                least = min(
+                    first[0] * weight_cycles + first[1] * input_cycles, second[0] * weight_cycles + second[1] * input_cycles
+                )
+                if least + stored > enough:
+                    continue
+                # As if no tile found its weights in the array: what the loop order saves there only the search counts.
+                size = Tile(tile.n * tile.oh * tile.ow, tile.kh * tile.kw * tile.ic, tile.oc, tile.groups, False)
+                cost = tile_cost(machine.array, size)
                 # Both loop orders make the same tiles: only how often operands are loaded differs.
                 for order in range(ORDERS):
                     loads, i = loads_of(order, nest), ((order * len(pixels) + p) * len(taps) + t) * len(channels) + c
                     cycles[i] = _cycles(machine.dma, depth, nest, loads, moves, cost)
+                    enough = min(enough, cycles[i] * (1 + slack))
                     traffic[i] = loads[0] * weights + loads[1] * inputs + nest.spatial * nest.channels * outputs
                     work[i], tiles[i] = float(nest.computes) * cost.cycles, nest.computes
     best = _least(cycles, traffic, work, tiles, slack)

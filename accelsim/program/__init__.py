@@ -19,6 +19,7 @@ from accelsim.program.residency import (
     in_whole_bytes,
     lifetimes,
     likely_kept,
+    overlap,
     shared_memory,
     tensor_bytes,
     windows,

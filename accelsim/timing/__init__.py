@@ -10,4 +10,23 @@ all other queues start at once. An operation that starts at ``s`` holds its queu
 from accelsim.timing.schedule import schedule
 from accelsim.timing.simpy_scheduler import schedule_simpy
 from accelsim.timing.stalls import Stalls, stalls
+from accelsim.timing.stream import (
+    CHIP,
+    COUNTS,
+    MAC,
+    NONE,
+    TILING,
+    WIDTH,
+    Cuts,
+    Kept,
+    Network,
+    Tiles,
+    chip_of,
+    kept_of,
+    network_of,
+    queue_of,
+    supported,
+    tilings_of,
+    width_of,
+)
 from accelsim.timing.timeline import Timeline

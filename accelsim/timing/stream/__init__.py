@@ -1,0 +1,20 @@
+"""The schedule of a network without its Program: operations and their times in one compiled pass over arrays of records."""
+
+from accelsim.timing.stream.cuts import Cuts, kept_of, tilings_of
+from accelsim.timing.stream.records import (
+    CHIP,
+    COUNTS,
+    MAC,
+    NONE,
+    TILING,
+    VECTOR,
+    WIDTH,
+    Kept,
+    Network,
+    Tiles,
+    chip_of,
+    network_of,
+    queue_of,
+    supported,
+    width_of,
+)

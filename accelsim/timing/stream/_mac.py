@@ -22,7 +22,6 @@ from accelsim.timing.stream._state import (
     KEEP,
     LOAD_ACTIVATIONS,
     LOAD_WEIGHTS,
-    NONE,
     OUTPUTS,
     RECALL,
     REQUANTIZE,
@@ -30,7 +29,6 @@ from accelsim.timing.stream._state import (
     WEIGHTS,
     Ends,
     Grids,
-    Kept,
     Work,
     array_of_chip,
     digit,
@@ -39,7 +37,7 @@ from accelsim.timing.stream._state import (
     last_store,
     source_of,
 )
-from accelsim.timing.stream.records import Network
+from accelsim.timing.stream.records import NONE, Kept, Network
 
 
 class Sides(NamedTuple):

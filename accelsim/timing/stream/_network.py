@@ -11,9 +11,9 @@ from accelsim.numba_cache import njit
 from accelsim.program.compiled import WEIGHTS_OUTER, loads_of, nest_of
 from accelsim.timing._merge import merge_schedule
 from accelsim.timing.stream._mac import mac_operations
-from accelsim.timing.stream._state import NONE, Ends, Grids, Kept, Work
-from accelsim.timing.stream._vector import Tiles, vector_operations
-from accelsim.timing.stream.records import MAC, VECTOR, Network
+from accelsim.timing.stream._state import Ends, Grids, Work
+from accelsim.timing.stream._vector import vector_operations
+from accelsim.timing.stream.records import MAC, NONE, VECTOR, Kept, Network, Tiles
 
 ENGINES = len(Engine)
 PORTS = 3

@@ -6,11 +6,10 @@ from typing import Any, NamedTuple
 
 from accelsim.hardware import Array, Dma, Engine
 from accelsim.numba_cache import njit
-from accelsim.timing.stream.records import Operands
+from accelsim.timing.stream.records import NONE, Kept, Operands
 
 STORE, LOAD_ACTIVATIONS, LOAD_WEIGHTS, COMPUTE, REQUANTIZE, VECTOR_UNIT, KEEP, RECALL = (int(e) for e in Engine)
 WEIGHTS, ACTIVATIONS, ACCUMULATORS, OUTPUTS = range(4)
-NONE = -1
 
 
 class Work(NamedTuple):
@@ -52,14 +51,6 @@ class Grids(NamedTuple):
     stride: Any
 
 
-class Kept(NamedTuple):
-    """Which layers' outputs stay on chip, and those whose places the output of layer ``i`` takes: ``over[first[i]:first[i + 1]]``."""
-
-    outputs: Any
-    first: Any
-    over: Any
-
-
 @njit
 def digit(grids: Grids, layer: int, axis: int, last: int) -> int:
     """Tiles before the one in which element ``last`` of an axis stands, of those that ``layer`` stores."""
@@ -69,11 +60,17 @@ def digit(grids: Grids, layer: int, axis: int, last: int) -> int:
 
 
 @njit
+def kept_operand(operands: Operands, at: int, kept: Kept) -> bool:
+    """Whether an operand stays on chip from the layer that makes it."""
+    return operands.computed[at] and kept.outputs[operands.source[at]]
+
+
+@njit
 def source_of(operands: Operands, at: int, kept: Kept) -> tuple[int, int, bool]:
     """(layer that makes an operand, the same where tiles wait for the stores under them, else NONE; whether it is kept on chip)."""
     source = operands.source[at]
     under = source if operands.boxwise[at] else NONE
-    return source, under, operands.computed[at] and kept.outputs[source]
+    return source, under, kept_operand(operands, at, kept)
 
 
 @njit

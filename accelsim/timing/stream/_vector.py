@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from accelsim.hardware import Unit
 from accelsim.hardware.compiled import moved_no_faster, transfer_cycles, unit_cycles
@@ -11,14 +11,12 @@ from accelsim.timing.stream._state import (
     ACTIVATIONS,
     KEEP,
     LOAD_ACTIVATIONS,
-    NONE,
     OUTPUTS,
     RECALL,
     STORE,
     VECTOR_UNIT,
     Ends,
     Grids,
-    Kept,
     Work,
     digit,
     dma_of_chip,
@@ -26,24 +24,7 @@ from accelsim.timing.stream._state import (
     last_store,
     source_of,
 )
-from accelsim.timing.stream.records import Network
-
-
-class Tiles(NamedTuple):
-    """Tiles of vector layers, one cut behind the other: cut ``t`` has the tiles from ``first[t]`` to ``first[t + 1]``, elements of
-    each in ``volume``, and what they read of operand ``k`` in row ``reads[t] + k * tiles + tile`` of ``elements`` and ``high``.
-
-    ``high`` (rows, MAX_RANK): the upper corners. ``shape``, ``tile`` (cuts, MAX_RANK): sizes of the output and of its tiles; 1 beyond
-    their ranks.
-    """
-
-    first: Any
-    reads: Any
-    volume: Any
-    elements: Any
-    high: Any
-    shape: Any
-    tile: Any
+from accelsim.timing.stream.records import NONE, Kept, Network, Tiles
 
 
 @njit

@@ -9,13 +9,20 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arch
 from accelsim.builder import share_boxes
-from accelsim.graph import Graph, MacLayer, VectorLayer
+from accelsim.graph import Graph, VectorLayer
 from accelsim.hardware import Memory, slot_capacity
-from accelsim.program import LOOP_ORDERS, MAX_RANK, MacMapping, Mapping, VectorMapping, VectorShare
-from accelsim.program import first_fit, lifetimes
-from accelsim.timing.stream._state import Kept
-from accelsim.timing.stream._vector import Tiles
-from accelsim.timing.stream.records import TILING
+from accelsim.program import (
+    LOOP_ORDERS,
+    MAX_RANK,
+    MacMapping,
+    Mapping,
+    VectorMapping,
+    VectorShare,
+    first_fit,
+    lifetimes,
+    overlap,
+)
+from accelsim.timing.stream.records import TILING, Kept, Tiles
 
 Index = NDArray[np.int64]
 
@@ -82,7 +89,7 @@ def _joined(parts: list[Index]) -> Index:
     return np.concatenate([np.zeros(0, np.int64), *parts])
 
 
-def tilings_of(graph: Graph, mappings: Sequence[Mapping | None], cuts: Cuts) -> NDArray[np.void]:
+def tilings_of(mappings: Sequence[Mapping | None], cuts: Cuts) -> NDArray[np.void]:
     """Records of TILING for ``mappings``."""
     rows = np.zeros(len(mappings), dtype=TILING)
     for index, (row, mapping) in enumerate(zip(rows, mappings, strict=True)):
@@ -105,7 +112,7 @@ def kept_of(graph: Graph, arch: Arch) -> Kept:
         at = placed.get(layer.output)
         if at is not None:
             outputs[number[layer.output]] = True
-            end = at + size[layer.output]
-            over += [number[o] for o, b in placed.items() if o != layer.output and max(at, b) < min(end, b + size[o])]
+            mine = at, at + size[layer.output]
+            over += [number[o] for o, b in placed.items() if o != layer.output and overlap(mine, (b, b + size[o]))]
         first.append(len(over))
     return Kept(outputs, np.array(first, np.int64), np.array(over, np.int64))

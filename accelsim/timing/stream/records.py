@@ -74,6 +74,31 @@ class Operands(NamedTuple):
     bits: Index
 
 
+class Kept(NamedTuple):
+    """Which layers' outputs stay on chip, and those whose places the output of layer ``i`` takes: ``over[first[i]:first[i + 1]]``."""
+
+    outputs: Any
+    first: Any
+    over: Any
+
+
+class Tiles(NamedTuple):
+    """Tiles of vector layers, one cut behind the other: cut ``t`` has the tiles from ``first[t]`` to ``first[t + 1]``, elements of
+    each in ``volume``, and what they read of operand ``k`` in row ``reads[t] + k * tiles + tile`` of ``elements`` and ``high``.
+
+    ``high`` (rows, MAX_RANK): the upper corners. ``shape``, ``tile`` (cuts, MAX_RANK): sizes of the output and of its tiles; 1 beyond
+    their ranks.
+    """
+
+    first: Any
+    reads: Any
+    volume: Any
+    elements: Any
+    high: Any
+    shape: Any
+    tile: Any
+
+
 class Network(NamedTuple):
     """Layers (records of LAYER) and their operands."""
 

@@ -1,0 +1,3 @@
+"""The streamed schedule for compiled loops."""
+
+from accelsim.timing.stream.compiled import array_of_chip, dma_of_chip, kept_operand, network_cycles
