@@ -21,6 +21,7 @@ from accelsim.errors import AccelsimError
 if TYPE_CHECKING:
     from accelsim.arch import Arch, load_arch, preset_names
     from accelsim.builder import build_program
+    from accelsim.explore import evaluate
     from accelsim.graph import Graph
     from accelsim.importers import load_graph, supported_operators
     from accelsim.mapper import map_graph
@@ -46,6 +47,7 @@ _HOME = {
     "build_program": "accelsim.builder",
     "check_program": "accelsim.program",
     "compare": "accelsim.report",
+    "evaluate": "accelsim.explore",
     "load_arch": "accelsim.arch",
     "load_graph": "accelsim.importers",
     "map_graph": "accelsim.mapper",
@@ -73,6 +75,7 @@ __all__ = [
     "build_program",
     "check_program",
     "compare",
+    "evaluate",
     "load_arch",
     "load_graph",
     "map_graph",

@@ -1,4 +1,5 @@
 """From a Graph, a machine and one mapping per layer to a Program."""
 
 from accelsim.builder.build import build_program
+from accelsim.builder.mac_layer import check_bias
 from accelsim.builder.vector_layer import share_boxes

@@ -37,7 +37,7 @@ Index = NDArray[np.int64]
 
 def build_mac_layer(index: int, layer: MacLayer, mapping: MacMapping, state: BuildState, share: MacShare) -> LayerBlock:
     """All operations of one core's ``share`` of ``layer``, linked to its memories and to the stores of ``state``."""
-    _check_bias(layer, state.arch)
+    check_bias(layer, state.arch)
     g = share.geometry
     tiles = _placed(state.once((g, mapping), lambda: enumerate_tiles(g, mapping)), share)
     standing = state.rings[Memory.WEIGHTS].standing(_only_weights(index, tiles))
@@ -71,7 +71,7 @@ def _placed(tiles: MacTiles, share: MacShare) -> MacTiles:
     return replace(tiles, **boxes, stops=stops)
 
 
-def _check_bias(layer: MacLayer, arch: Arch) -> None:
+def check_bias(layer: MacLayer, arch: Arch) -> None:
     """ProgramError for the first bias that the machine's bias registers do not hold."""
     if layer.bias is None or arch.accumulator.bias_bits is None:
         return

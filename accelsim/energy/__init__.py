@@ -1,14 +1,15 @@
 """Action counts of a Program, and what they cost in picojoules by a sourced table."""
 
 from accelsim.energy.costs import Costs
-from accelsim.energy.counts import ActionCounts, count_actions
-from accelsim.energy.machine import area_um2, part_sizes
+from accelsim.energy.counts import ActionCounts, Work, actions_of, count_actions
+from accelsim.energy.machine import area_um2, idle_charges, part_sizes
 from accelsim.energy.model import (
     TENSORS,
     EnergySplit,
     action_charges,
     action_energies,
     idle_energy,
+    layer_charges,
     layer_energy,
 )
 from accelsim.energy.power import operation_energy, peak_power_w

@@ -114,7 +114,7 @@ def _layer(
         finish_cycle=own.finish,
         utilization=_ratio(work, arch.peak_macs_per_cycle * own.cycles),
         compute_utilization=_ratio(work, arch.array.rows * arch.array.cols * compute),
-        bound=_bound(own.longest, own.stream, array),
+        bound=bound_of(own.longest, own.stream, array),
         dram_read_bytes=counts["dram_read_asked"] // 8,
         dram_write_bytes=counts["dram_write_asked"] // 8,
         buffer_read_bytes=sum(counts[f"{name}_read"] for name in _BUFFERS) // 8,
@@ -132,7 +132,7 @@ def _ratio(part: float, whole: int) -> float | None:
     return part / whole if part and whole else None
 
 
-def _bound(busy: Sequence[int], stream: int, array: int) -> Bound:
+def bound_of(busy: Sequence[int], stream: int, array: int) -> Bound:
     """The busiest part; the three DMA engines count together first, since they share one port.
 
     ``stream`` of the ``array`` cycles of all cores stream operands.

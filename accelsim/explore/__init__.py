@@ -1,0 +1,3 @@
+"""Many machines at once: a table with a row for each, from the same laws as a single run."""
+
+from accelsim.explore.evaluate import evaluate

@@ -1,0 +1,3 @@
+"""The default mapper for compiled loops over machines."""
+
+from accelsim.mapper._points import Layers, Points, run_points
