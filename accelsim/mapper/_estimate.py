@@ -165,18 +165,27 @@ def best_tiling(
     one tile count, which cost the port nothing.
     """
     pixels, taps, channels = candidates.pixels, candidates.taps, candidates.channels
-    combinations = len(pixels) * len(taps) * len(channels)
-    cycles = np.full(ORDERS * combinations, np.inf)  # what does not fit stays there
-    traffic, work, tiles = np.empty_like(cycles), np.empty_like(cycles), np.empty_like(cycles)
+    found, count = new_finalists(ORDERS * len(pixels) * len(taps) * len(channels)), 0
     depth, enough = min(machine.depth.weights, machine.depth.activations), np.inf
-    # Pixels innermost: what weights take and how often they are loaded does not depend on them.
-    for t in range(len(taps)):
-        for c in range(len(channels)):
+    spatial = np.empty(len(pixels), dtype=np.int64)
+    for p in range(len(pixels)):
+        spatial[p] = nest_of(layer, _tile_at(pixels[p], taps[0], channels[0])).spatial
+    # Large tiles first, which are fast: the others are then left out sooner. Pixels innermost: what weights take does not depend on them.
+    for t in range(len(taps) - 1, -1, -1):
+        for c in range(len(channels) - 1, -1, -1):
             some = _tile_at(pixels[0], taps[t], channels[c])
-            weights, weight_cycles = _weights(
-                machine, dram, some, footprint(machine.operands, machine.im2col, some, 0).weights
-            )
-            for p in range(len(pixels)):
+            held_weights = footprint(machine.operands, machine.im2col, some, 0).weights
+            if held_weights > machine.capacity.weights:
+                continue
+            weights, weight_cycles = _weights(machine, dram, some, held_weights)
+            one = nest_of(layer, some)
+            if dram.weights_kept and one.channels * one.steps > 1:
+                continue
+            for p in range(len(pixels) - 1, -1, -1):
+                nest = Nest(spatial[p], one.groups, one.channels, one.steps, spatial[p] * one.channels * one.steps)
+                first, second = loads_of(0, nest), loads_of(1, nest)
+                if min(first[0], second[0]) * weight_cycles > enough:
+                    continue
                 tile, extent = (
                     _tile_at(pixels[p], taps[t], channels[c]),
                     (candidates.rows[p, t], candidates.columns[p, t]),
@@ -184,14 +193,10 @@ def best_tiling(
                 held = footprint(machine.operands, machine.im2col, tile, tile.n * extent[0] * extent[1])
                 if not fits(machine.capacity, held):
                     continue
-                nest = nest_of(layer, tile)
-                if dram.weights_kept and nest.channels * nest.steps > 1:
-                    continue
                 inputs, input_cycles = _inputs(machine, dram, tile, extent, held)
                 outputs, output_cycles = _outputs(machine, dram, tile, held.outputs)
                 moves = Moves(weight_cycles, input_cycles, output_cycles)
                 # Neither loop order is among the best if its transfers alone take too long; what tiles cost is then not asked.
-                first, second = loads_of(0, nest), loads_of(1, nest)
                 stored = nest.spatial * nest.channels * output_cycles
                 least = min(
                     first[0] * weight_cycles + first[1] * input_cycles, second[0] * weight_cycles + second[1] * input_cycles
@@ -203,13 +208,52 @@ def best_tiling(
                 cost = tile_cost(machine.array, size)
                 # Both loop orders make the same tiles: only how often operands are loaded differs.
                 for order in range(ORDERS):
-                    loads, i = loads_of(order, nest), ((order * len(pixels) + p) * len(taps) + t) * len(channels) + c
-                    cycles[i] = _cycles(machine.dma, depth, nest, loads, moves, cost)
-                    enough = min(enough, cycles[i] * (1 + slack))
-                    traffic[i] = loads[0] * weights + loads[1] * inputs + nest.spatial * nest.channels * outputs
-                    work[i], tiles[i] = float(nest.computes) * cost.cycles, nest.computes
-    best = _least(cycles, traffic, work, tiles, slack)
-    return best, traffic[best], work[best]
+                    loads = first if order == 0 else second
+                    cycles = _cycles(machine.dma, depth, nest, loads, moves, cost)
+                    if cycles > enough:
+                        continue
+                    enough = min(enough, cycles * (1 + slack))
+                    found.index[count] = ((order * len(pixels) + p) * len(taps) + t) * len(channels) + c
+                    found.cycles[count], found.tiles[count] = cycles, nest.computes
+                    found.traffic[count] = loads[0] * weights + loads[1] * inputs + nest.spatial * nest.channels * outputs
+                    found.work[count] = float(nest.computes) * cost.cycles
+                    count += 1
+    if count == 0:
+        return NOTHING_FITS, 0.0, 0.0
+    best = _least(found, count, enough)
+    return found.index[best], found.traffic[best], found.work[best]
+
+
+class Finalists(NamedTuple):
+    """Tilings by their index, that were among the fastest when they were met: estimated cycles, DRAM bytes, array cycles, tiles."""
+
+    index: Any
+    cycles: Any
+    traffic: Any
+    work: Any
+    tiles: Any
+
+
+@njit
+def new_finalists(count: int) -> Finalists:
+    """Room for so many."""
+    return Finalists(
+        np.empty(count, np.int64), np.empty(count), np.empty(count), np.empty(count), np.empty(count, np.int64)
+    )  # fmt: skip
+
+
+@njit
+def _least(found: Finalists, count: int, enough: float) -> int:
+    """The one of least (traffic, work, tiles), then index, among the first ``count`` that take ``enough`` cycles at most."""
+    best = NOTHING_FITS
+    for i in range(count):
+        if found.cycles[i] > enough:
+            continue
+        if best == NOTHING_FITS or (found.traffic[i], found.work[i], found.tiles[i], found.index[i]) < (
+            found.traffic[best], found.work[best], found.tiles[best], found.index[best],
+        ):  # fmt: skip
+            best = i
+    return best
 
 
 @njit
@@ -226,17 +270,3 @@ def smallest(machine: Machine, layer: Loops, windows: tuple[Axis, Axis]) -> Any:
                 for k, size in enumerate((held.weights, held.held, held.sums, held.outputs)):
                     least[k] = min(least[k], size)
     return least
-
-
-@njit
-def _least(cycles: Any, traffic: Any, work: Any, tiles: Any, slack: float) -> int:
-    """The first candidate of least (traffic, work, tiles) among those within ``slack`` of the fewest cycles."""
-    enough, best = cycles.min() * (1 + slack), NOTHING_FITS
-    if not np.isfinite(enough):
-        return NOTHING_FITS
-    for i in range(len(cycles)):
-        if cycles[i] <= enough and (
-            best < 0 or (traffic[i], work[i], tiles[i]) < (traffic[best], work[best], tiles[best])
-        ):
-            best = i
-    return best
