@@ -149,7 +149,9 @@ def _run(points: Sequence[_Point], table: NDArray[np.void]) -> list[_Point]:
             continue
         ready.append(point)
         chips.append(tuple(chip_of(point.arch).values()))
-        widths.append(width), tilings.append(cut), prices.append(price)
+        widths.append(width)
+        tilings.append(cut)
+        prices.append(price)
     if not ready:
         return back
     lowered, groups = network.lowered, network.groups
@@ -205,10 +207,11 @@ def _simulated(point: _Point, table: NDArray[np.void]) -> None:
     except AccelsimError as error:
         row["error"] = str(error)
         return
-    total, parts = result.total, result.energy.area_um2.values()
+    total, energy = result.total, result.energy
+    parts = energy.area_um2.values() if energy else [None]
     row["cycles"], row["latency_s"], row["energy_pj"] = total.cycles, total.latency_s, total.energy_pj
-    for component, energy in total.energy_split_pj.items():
-        row[f"{component}_pj"] = energy
+    for component, part in total.energy_split_pj.items():
+        row[f"{component}_pj"] = part
     row["area_um2"] = np.nan if any(part is None for part in parts) else sum(part or 0.0 for part in parts)
     row["dram_read_bytes"], row["dram_write_bytes"] = total.dram_read_bytes, total.dram_write_bytes
     row["utilization"], row["bound"] = total.utilization, _bound_of_result(result)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arch
 from accelsim.builder import check_bias
-from accelsim.graph import Graph, MacLayer, VectorLayer
+from accelsim.graph import Graph, MacLayer
 from accelsim.hardware import Memory, operand_bits, slot_capacity
 from accelsim.mapper import map_layer
 from accelsim.program import VectorMapping
@@ -60,9 +60,8 @@ class Lowered:
     def _cuts(self, arch: Arch) -> NDArray[Any]:
         rows = np.zeros(len(self.graph.layers), dtype=TILING)
         for index, layer in enumerate(self.graph.layers):
-            if isinstance(layer, VectorLayer):
-                mapping = map_layer(layer, graph=self.graph, arch=arch)
-                assert isinstance(mapping, VectorMapping)
+            mapping = None if isinstance(layer, MacLayer) else map_layer(layer, graph=self.graph, arch=arch)
+            if isinstance(mapping, VectorMapping):
                 rows[index]["cut"] = self.cuts.number(index, mapping.tile)
         return rows
 
@@ -80,5 +79,3 @@ def counts_of(layers: int) -> tuple[NDArray[Any], Index]:
     """Records of COUNTS for so many layers, and the same memory as plain integers (layers, fields)."""
     figures = np.zeros((layers, len(COUNTS.names or ())), dtype=np.int64)
     return figures.view(COUNTS).reshape(layers), figures
-
-

@@ -34,4 +34,4 @@ def rows_under(axis: Any, out_lo: int, out_hi: int, tap_lo: int, tap_hi: int) ->
 def span(axis: Any, outputs: int, taps: int) -> int:
     """Most inputs that lie under any ``outputs`` neighbouring outputs and ``taps`` neighbouring taps of an axis."""
     spread = (outputs - 1) * axis.stride + _extent(taps, axis.dilation)
-    return min(axis.size, -(-spread // axis.upsample))
+    return int(min(axis.size, -(-spread // axis.upsample)))

@@ -79,7 +79,9 @@ def choose(machine: Machine, dram: DramSide, layer: Loops, windows: tuple[Axis, 
     rest, c = best // len(candidates.channels), best % len(candidates.channels)
     rest, t = rest // len(candidates.taps), rest % len(candidates.taps)
     order, p = rest // len(candidates.pixels), rest % len(candidates.pixels)
-    return Chosen(True, _tile_at(candidates.pixels[p], candidates.taps[t], candidates.channels[c]), order, traffic, work)
+    return Chosen(
+        True, _tile_at(candidates.pixels[p], candidates.taps[t], candidates.channels[c]), order, traffic, work
+    )
 
 
 @njit
@@ -199,7 +201,8 @@ def best_tiling(
                 # Neither loop order is among the best if its transfers alone take too long; what tiles cost is then not asked.
                 stored = nest.spatial * nest.channels * output_cycles
                 least = min(
-                    first[0] * weight_cycles + first[1] * input_cycles, second[0] * weight_cycles + second[1] * input_cycles
+                    first[0] * weight_cycles + first[1] * input_cycles,
+                    second[0] * weight_cycles + second[1] * input_cycles,
                 )
                 if least + stored > enough:
                     continue
@@ -215,7 +218,9 @@ def best_tiling(
                     enough = min(enough, cycles * (1 + slack))
                     found.index[count] = ((order * len(pixels) + p) * len(taps) + t) * len(channels) + c
                     found.cycles[count], found.tiles[count] = cycles, nest.computes
-                    found.traffic[count] = loads[0] * weights + loads[1] * inputs + nest.spatial * nest.channels * outputs
+                    found.traffic[count] = (
+                        loads[0] * weights + loads[1] * inputs + nest.spatial * nest.channels * outputs
+                    )
                     found.work[count] = float(nest.computes) * cost.cycles
                     count += 1
     if count == 0:

@@ -33,9 +33,7 @@ def _machine(record: Any, chip: Any, width: Any) -> Machine:
 
 
 @njit
-def map_network(
-    network: Network, chip: Any, widths: Any, kept: Kept, twins: Any, slack: float, tilings: Any
-) -> int:
+def map_network(network: Network, chip: Any, widths: Any, kept: Kept, twins: Any, slack: float, tilings: Any) -> int:
     """Write the tile of every MAC layer into ``tilings``; the first layer that nothing fits, else MAPPED.
 
     ``twins``: an earlier layer of the same loop nest and widths, which is cut alike where the same operands are kept on chip.
@@ -47,13 +45,18 @@ def map_network(
             continue
         twin, outputs = twins[index], kept.outputs[index]
         inputs = kept_operand(network.operands, network.operands.first[index], kept)
-        if twin != NONE and kept.outputs[twin] == outputs:
-            if kept_operand(network.operands, network.operands.first[twin], kept) == inputs:
-                tilings[index] = tilings[twin]
-                continue
+        # In two steps: the operands of no twin must not be asked for.
+        alike = twin != NONE and kept.outputs[twin] == outputs
+        if alike and kept_operand(network.operands, network.operands.first[twin], kept) == inputs:
+            tilings[index] = tilings[twin]
+            continue
         layer = Loops(record.n, record.oh, record.ow, record.oc, record.ic, record.kh, record.kw, record.groups)
-        rows = Axis(record.h_size, record.oh, record.kh, record.h_stride, record.h_dilation, record.h_pad, record.h_upsample)
-        columns = Axis(record.w_size, record.ow, record.kw, record.w_stride, record.w_dilation, record.w_pad, record.w_upsample)
+        rows = Axis(
+            record.h_size, record.oh, record.kh, record.h_stride, record.h_dilation, record.h_pad, record.h_upsample
+        )
+        columns = Axis(
+            record.w_size, record.ow, record.kw, record.w_stride, record.w_dilation, record.w_pad, record.w_upsample
+        )
         dram = DramSide(_BYTES, nowhere, nowhere, nowhere, inputs, outputs, False, 0.0)
         best = choose(_machine(record, chip, widths[record.width]), dram, layer, (rows, columns), slack)
         if not best.fits:

@@ -39,9 +39,7 @@ def run_points(network: Network, tiles: Tiles, kept: Kept, layers: Layers, slack
         if map_network(network, chip, widths, kept, layers.twins, slack, tilings) != MAPPED:
             continue
         layers.figures[:] = 0
-        points.cycles[p] = network_cycles(
-            network, chip, widths, tilings, tiles, kept, points.queues[p], layers.counts
-        )
+        points.cycles[p] = network_cycles(network, chip, widths, tilings, tiles, kept, points.queues[p], layers.counts)
         for index in range(len(layers.group)):
             group = layers.group[index]
             for field in range(layers.figures.shape[1]):

@@ -29,7 +29,7 @@ from accelsim.timing.stream._state import (
     WEIGHTS,
     Ends,
     Grids,
-    Work,
+    State,
     array_of_chip,
     digit,
     dma_of_chip,
@@ -37,7 +37,7 @@ from accelsim.timing.stream._state import (
     last_store,
     source_of,
 )
-from accelsim.timing.stream.records import NONE, Kept, Network
+from accelsim.timing.stream.records import NONE, Network
 
 
 class Sides(NamedTuple):
@@ -55,9 +55,7 @@ def window_sides(axis: Axis, tile: int, tap: int, grids: Grids, source: int, whi
     sides = Sides(np.empty((outs, taps), np.int64), np.zeros((outs, taps), np.int64))
     for y in range(outs):
         for k in range(taps):
-            lo, hi = rows_under(
-                axis, y * tile, min((y + 1) * tile, axis.out), k * tap, min((k + 1) * tap, axis.taps)
-            )
+            lo, hi = rows_under(axis, y * tile, min((y + 1) * tile, axis.out), k * tap, min((k + 1) * tap, axis.taps))
             sides.extent[y, k] = hi - lo
             if source != NONE and hi > lo:
                 sides.before[y, k] = digit(grids, source, which, hi - 1)
@@ -79,7 +77,9 @@ def channel_tiles(layer: Loops, tile: Loops) -> Channels:
     whole = tile.groups > 1 or tile.oc >= layer.oc
     each = 1 if whole else parts(layer.oc, tile.oc)
     count = parts(layer.groups, tile.groups) * each
-    found = Channels(np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count, np.int64))
+    found = Channels(
+        np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count, np.int64)
+    )
     for c in range(count):
         group, part = c // each * tile.groups, c % each
         if whole:
@@ -170,7 +170,11 @@ def tile_costs(array: Array, layer: Loops, tile: Loops, channels: Channels) -> C
     )  # fmt: skip
     last = len(channels.outputs) - 1
     for p in range(8):
-        pixels = _size(layer.n, tile.n, p & 4 > 0) * _size(layer.oh, tile.oh, p & 2 > 0) * _size(layer.ow, tile.ow, p & 1 > 0)
+        pixels = (
+            _size(layer.n, tile.n, p & 4 > 0)
+            * _size(layer.oh, tile.oh, p & 2 > 0)
+            * _size(layer.ow, tile.ow, p & 1 > 0)
+        )
         for r in range(8):
             reduction = _size(layer.kh, tile.kh, r & 4 > 0) * _size(layer.kw, tile.kw, r & 2 > 0)
             reduction *= _size(layer.ic, tile.ic, r & 1 > 0)
@@ -190,21 +194,27 @@ def tile_costs(array: Array, layer: Loops, tile: Loops, channels: Channels) -> C
 
 @njit
 def mac_operations(
-    index: int, network: Network, chip: Any, width: Any, tiling: Any, kept: Kept, grids: Grids, work: Work, ends: Ends,
-    counts: Any,
+    index: int, network: Network, chip: Any, width: Any, tiling: Any, state: State, ends: Ends, counts: Any
 ) -> Ends:
     """Write the operations of layer ``index`` behind those before it, and what they did into ``counts``.
 
     One loop: a call for each tile took several times as long as the tile.
     """
     record, operands = network.layers[index], network.operands
+    kept, grids, work = state
     layer = Loops(record.n, record.oh, record.ow, record.oc, record.ic, record.kh, record.kw, record.groups)
     tile = Loops(tiling.n, tiling.oh, tiling.ow, tiling.oc, tiling.ic, tiling.kh, tiling.kw, tiling.groups)
     rows = Axis(record.h_size, layer.oh, layer.kh, record.h_stride, record.h_dilation, record.h_pad, record.h_upsample)
-    columns = Axis(record.w_size, layer.ow, layer.kw, record.w_stride, record.w_dilation, record.w_pad, record.w_upsample)
+    columns = Axis(
+        record.w_size, layer.ow, layer.kw, record.w_stride, record.w_dilation, record.w_pad, record.w_upsample
+    )
     dma, weights_outer = dma_of_chip(chip), tiling.order == WEIGHTS_OUTER
     array = array_of_chip(chip, width, record.weight_bits, record.activation_bits)
-    requantizer, output_port, resident = Unit(chip.requantizer_lanes, 0), Unit(1, chip.output_width), Unit(1, chip.activation_width)
+    requantizer, output_port, resident = (
+        Unit(chip.requantizer_lanes, 0),
+        Unit(1, chip.output_width),
+        Unit(1, chip.activation_width),
+    )
 
     at = operands.first[index]
     source, under, inputs_kept = source_of(operands, at, kept)
@@ -235,7 +245,16 @@ def mac_operations(
     steps = kys * kxs * kcs
     weight_load, input_load, compute = NONE, NONE, NONE
     last_block, last_place, last_group = NONE, NONE, NONE
-    weight_size, weight_cycles, input_size, input_cycles, volume, lanes, store_size, store_cycles = -1, 0, -1, 0, -1, 0, -1, 0
+    weight_size, weight_cycles, input_size, input_cycles, volume, lanes, store_size, store_cycles = (
+        -1,
+        0,
+        -1,
+        0,
+        -1,
+        0,
+        -1,
+        0,
+    )
     weight_bytes, input_bytes, recalled_bytes, recalled_weights, output_bytes, macs, requants = 0, 0, 0, 0, 0, 0, 0
     weight_reads, input_reads, sum_writes, stream, tiles = 0, 0, 0, 0, 0
     busy_w, busy_a, busy_c, busy_r, busy_s = 0, 0, 0, 0, 0
@@ -262,8 +281,14 @@ def mac_operations(
                     size = (outputs * kh * kw * ic * record.weight_bits + 7) // 8
                     if size != weight_size:
                         weight_size = size
-                        weight_cycles = unit_cycles(resident, 1, size) if weights_kept else transfer_cycles(dma, 1, size, 0)
-                    engine[i], cycles[i], latency[i] = (RECALL, weight_cycles, 0) if weights_kept else (LOAD_WEIGHTS, weight_cycles, dma.latency_cycles)
+                        weight_cycles = (
+                            unit_cycles(resident, 1, size) if weights_kept else transfer_cycles(dma, 1, size, 0)
+                        )
+                    engine[i], cycles[i], latency[i] = (
+                        (RECALL, weight_cycles, 0)
+                        if weights_kept
+                        else (LOAD_WEIGHTS, weight_cycles, dma.latency_cycles)
+                    )
                     first[i] = w
                     free = consumers[WEIGHTS, chip.weight_depth - 1]
                     consumers[WEIGHTS, 1] = consumers[WEIGHTS, 0]
@@ -273,7 +298,9 @@ def mac_operations(
                     if other != NONE:
                         on = weights_behind
                         if other_under != NONE:
-                            on = digit(grids, other, 0, channels.last[c]) + digit(grids, other, 1, min((ky + 1) * tile.kh, layer.kh) - 1)
+                            on = digit(grids, other, 0, channels.last[c]) + digit(
+                                grids, other, 1, min((ky + 1) * tile.kh, layer.kh) - 1
+                            )
                             on += digit(grids, other, 2, min((kx + 1) * tile.kw, layer.kw) - 1)
                             on += digit(grids, other, 3, min((kc + 1) * tile.ic, layer.ic) - 1)
                             on = stores[grids.first[other] + on]
@@ -294,8 +321,14 @@ def mac_operations(
                     size = (elements * record.activation_bits + 7) // 8
                     if size != input_size:
                         input_size = size
-                        input_cycles = unit_cycles(resident, 1, size) if inputs_kept else transfer_cycles(dma, 1, size, 0)
-                    engine[i], cycles[i], latency[i] = (RECALL, input_cycles, 0) if inputs_kept else (LOAD_ACTIVATIONS, input_cycles, dma.latency_cycles)
+                        input_cycles = (
+                            unit_cycles(resident, 1, size) if inputs_kept else transfer_cycles(dma, 1, size, 0)
+                        )
+                    engine[i], cycles[i], latency[i] = (
+                        (RECALL, input_cycles, 0)
+                        if inputs_kept
+                        else (LOAD_ACTIVATIONS, input_cycles, dma.latency_cycles)
+                    )
                     first[i] = w
                     free = consumers[ACTIVATIONS, chip.activation_depth - 1]
                     consumers[ACTIVATIONS, 1] = consumers[ACTIVATIONS, 0]
@@ -321,7 +354,10 @@ def mac_operations(
                 reduction = (4 if kh < tile.kh else 0) + (2 if kw < tile.kw else 0) + (1 if ic < tile.ic else 0)
                 there = 0 if new_weights else 1
                 engine[i], first[i] = COMPUTE, w
-                cycles[i], latency[i] = costs.cycles[kind, block, reduction, there], costs.latency[kind, block, reduction, there]
+                cycles[i], latency[i] = (
+                    costs.cycles[kind, block, reduction, there],
+                    costs.latency[kind, block, reduction, there],
+                )
                 waits[w], waits[w + 1] = weight_load, input_load
                 w += 2
                 if k > 0:
@@ -347,7 +383,9 @@ def mac_operations(
             if elements != volume:
                 volume, lanes = elements, unit_cycles(requantizer, elements, 0)
                 store_size = (elements * record.output_bits + 7) // 8
-                store_cycles = unit_cycles(resident, 1, store_size) if outputs_kept else transfer_cycles(dma, 1, store_size, 0)
+                store_cycles = (
+                    unit_cycles(resident, 1, store_size) if outputs_kept else transfer_cycles(dma, 1, store_size, 0)
+                )
                 store_cycles = moved_no_faster(output_port, store_cycles, store_size)
             engine[i], cycles[i], latency[i], first[i] = REQUANTIZE, lanes, 0, w
             waits[w] = compute
@@ -361,7 +399,12 @@ def mac_operations(
             busy_r += lanes
             requants += elements
             i += 1
-            engine[i], cycles[i], latency[i], first[i] = KEEP if outputs_kept else STORE, store_cycles, 0 if outputs_kept else dma.latency_cycles, w
+            engine[i], cycles[i], latency[i], first[i] = (
+                KEEP if outputs_kept else STORE,
+                store_cycles,
+                0 if outputs_kept else dma.latency_cycles,
+                w,
+            )
             if tiles == 0 and free_places != NONE:
                 waits[w] = free_places
                 w += 1
@@ -380,6 +423,11 @@ def mac_operations(
     counts.stored_bytes, counts.kept_bytes = (0, output_bytes) if outputs_kept else (output_bytes, 0)
     counts.output_fill, counts.weight_reads, counts.activation_reads = output_bytes, weight_reads, input_reads
     counts.sum_writes, counts.stream = sum_writes * width.sum_words, stream
-    counts.load_weights_busy, counts.load_activations_busy, counts.compute_busy, counts.requantize_busy = busy_w, busy_a, busy_c, busy_r
+    counts.load_weights_busy, counts.load_activations_busy, counts.compute_busy, counts.requantize_busy = (
+        busy_w,
+        busy_a,
+        busy_c,
+        busy_r,
+    )
     counts.store_busy, counts.keep_busy = (0, busy_s) if outputs_kept else (busy_s, 0)
     return Ends(i, w, stored)

@@ -8,10 +8,10 @@ import numpy as np
 
 from accelsim.hardware import Engine, Loops
 from accelsim.numba_cache import njit
-from accelsim.program.compiled import WEIGHTS_OUTER, loads_of, nest_of
+from accelsim.program.compiled import loads_of, nest_of
 from accelsim.timing._merge import merge_schedule
 from accelsim.timing.stream._mac import mac_operations
-from accelsim.timing.stream._state import Ends, Grids, Work
+from accelsim.timing.stream._state import Ends, Grids, State, Work
 from accelsim.timing.stream._vector import vector_operations
 from accelsim.timing.stream.records import MAC, NONE, VECTOR, Kept, Network, Tiles
 
@@ -86,17 +86,15 @@ def by_queue(engine: Any, count: int, queue: Any) -> Any:
 @njit
 def operations_of(network: Network, chip: Any, widths: Any, tilings: Any, tiles: Tiles, kept: Kept, counts: Any) -> Any:
     """(the operations of all layers in program order, their number); counts of each layer into ``counts``."""
-    layers = len(network.layers)
-    grids, work, ends = new_grids(layers, tiles.shape.shape[1]), new_work(room(network, tilings, tiles), layers), Ends(0, 0, 0)
+    layers, ends = len(network.layers), Ends(0, 0, 0)
+    work = new_work(room(network, tilings, tiles), layers)
+    state = State(kept, new_grids(layers, tiles.shape.shape[1]), work)
     for index in range(layers):
-        kind = network.layers[index].kind
-        if kind == MAC:
-            width = widths[network.layers[index].width]
-            ends = mac_operations(index, network, chip, width, tilings[index], kept, grids, work, ends, counts[index])
-        elif kind == VECTOR:
-            ends = vector_operations(
-                index, network, chip, tiles, tilings[index].cut, kept, grids, work, ends, counts[index]
-            )
+        record, tiling = network.layers[index], tilings[index]
+        if record.kind == MAC:
+            ends = mac_operations(index, network, chip, widths[record.width], tiling, state, ends, counts[index])
+        elif record.kind == VECTOR:
+            ends = vector_operations(index, network, chip, tiles, tiling.cut, state, ends, counts[index])
     work.first[ends.operations] = ends.waits
     return work, ends.operations
 
@@ -120,13 +118,11 @@ def network_cycles(
     priority = np.empty(0 if chip.dma_queues == PORTS else count, dtype=np.int64)
     for i in range(len(priority)):
         priority[i] = work.engine[i]
-    _, finish, _ = merge_schedule(
-        order, begin, cycles, latency, work.first[: count + 1], work.waits, PORTS, priority
-    )
+    _, finish, _ = merge_schedule(order, begin, cycles, latency, work.first[: count + 1], work.waits, PORTS, priority)
     total, at = 0, 0
     for index in range(len(network.layers)):
         for _ in range(counts[index].operations):
             total = max(total, finish[at])
             at += 1
         counts[index].finish = total
-    return total
+    return int(total)

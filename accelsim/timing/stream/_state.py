@@ -51,6 +51,14 @@ class Grids(NamedTuple):
     stride: Any
 
 
+class State(NamedTuple):
+    """What the layers of a network share."""
+
+    kept: Kept
+    grids: Grids
+    work: Work
+
+
 @njit
 def digit(grids: Grids, layer: int, axis: int, last: int) -> int:
     """Tiles before the one in which element ``last`` of an axis stands, of those that ``layer`` stores."""
@@ -62,7 +70,7 @@ def digit(grids: Grids, layer: int, axis: int, last: int) -> int:
 @njit
 def kept_operand(operands: Operands, at: int, kept: Kept) -> bool:
     """Whether an operand stays on chip from the layer that makes it."""
-    return operands.computed[at] and kept.outputs[operands.source[at]]
+    return bool(operands.computed[at] and kept.outputs[operands.source[at]])
 
 
 @njit

@@ -17,6 +17,7 @@ from accelsim.timing.stream._state import (
     VECTOR_UNIT,
     Ends,
     Grids,
+    State,
     Work,
     digit,
     dma_of_chip,
@@ -24,7 +25,7 @@ from accelsim.timing.stream._state import (
     last_store,
     source_of,
 )
-from accelsim.timing.stream.records import NONE, Kept, Network, Tiles
+from accelsim.timing.stream.records import NONE, Network, Tiles
 
 
 @njit
@@ -51,10 +52,10 @@ def _under(grids: Grids, work: Work, source: int, tiles: Tiles, row: int) -> int
 
 @njit
 def vector_operations(
-    index: int, network: Network, chip: Any, tiles: Tiles, cut: int, kept: Kept, grids: Grids, work: Work, ends: Ends,
-    counts: Any,
+    index: int, network: Network, chip: Any, tiles: Tiles, cut: int, state: State, ends: Ends, counts: Any
 ) -> Ends:
     """Write the operations of layer ``index`` behind those before it, and what they did into ``counts``."""
+    kept, grids, work = state
     record, operands, dma = network.layers[index], network.operands, dma_of_chip(chip)
     resident, output_port = Unit(1, chip.activation_width), Unit(1, chip.output_width)
     vector, outputs_kept = Unit(chip.vector_lanes, chip.activation_width), kept.outputs[index]
@@ -86,7 +87,11 @@ def vector_operations(
                 counts.recalled_bytes += size
                 work.recalled[source] = i
             else:
-                engine[i], cycles[i], latency[i] = LOAD_ACTIVATIONS, transfer_cycles(dma, 1, size, 0), dma.latency_cycles
+                engine[i], cycles[i], latency[i] = (
+                    LOAD_ACTIVATIONS,
+                    transfer_cycles(dma, 1, size, 0),
+                    dma.latency_cycles,
+                )
                 counts.load_activations_busy += cycles[i]
                 counts.input_bytes += size
             counts.input_fill += size

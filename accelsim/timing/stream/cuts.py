@@ -64,11 +64,12 @@ class Cuts:
     def tiles(self) -> Tiles:
         """All of them."""
         if self._made is None:
-            first, reads = (_starts(parts) for parts in (self._volume, self._elements))
-            joined = (_joined(parts) for parts in (self._volume, self._elements))
+            volume, elements = self._volume, self._elements
             high = np.concatenate([np.zeros((0, MAX_RANK), np.int64), *self._high])
             shape, tile = (np.array(rows, np.int64).reshape(-1, MAX_RANK) for rows in (self._shape, self._tile))
-            self._made = Tiles(first, reads, *joined, high, shape, tile)
+            self._made = Tiles(
+                _starts(volume), _starts(elements), _joined(volume), _joined(elements), high, shape, tile
+            )
         return self._made
 
 

@@ -145,8 +145,9 @@ def _operands(graph: Graph) -> Operands:
                 rows.append((source if source != NONE else other, source != NONE, same, bits))
             made[layer.output] = before = index
         first.append(len(rows))
-    source, computed, boxwise, bits = np.array(rows, dtype=np.int64).reshape(-1, 4).T
-    return Operands(np.array(first, np.int64), *map(np.ascontiguousarray, (source, computed > 0, boxwise > 0, bits)))
+    columns = np.array(rows, dtype=np.int64).reshape(-1, 4).T
+    sources, computed, boxwise, bits_of = (np.ascontiguousarray(column) for column in columns)
+    return Operands(np.array(first, np.int64), sources, computed > 0, boxwise > 0, bits_of)
 
 
 def supported(arch: Arch) -> bool:
@@ -189,4 +190,3 @@ def queue_of(queues: int) -> Index:
     shared = np.arange(len(Engine), dtype=np.int64)
     shared[: len(DMA_QUEUES[3])] = DMA_QUEUES[queues]
     return shared
-

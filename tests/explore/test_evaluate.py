@@ -1,0 +1,145 @@
+"""``evaluate`` says of every machine what ``simulate`` says."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import accelsim
+from accelsim.arch import Arch, load_arch
+from accelsim.errors import AccelsimError, ConfigError, ModelFileError
+from accelsim.graph import Graph
+from accelsim.result import Result
+from tests.generate import random_arch, random_graph, roomy
+from tests.mixed_formats import mixed_arch, mixed_graph
+
+seeds = st.integers(0, 2**32 - 1)
+CLOSE = 1e-12
+WHAT_IFS: dict[str, tuple[Any, ...]] = {
+    "dram.bandwidth_bytes_per_s": (10**8, 10**9, "12.8 GB/s"),
+    "weight_buffer.size_bytes": ("1 KiB", "32 KiB", 8),
+    "activation_buffer.size_bytes": ("2 KiB", "1 MiB"),
+    "output_buffer.size_bytes": ("1 KiB", 64),
+    "array.rows": (4, 8, 0),
+    "array.cols": (3, 16),
+    "dma.queues": (1, 2, 3),
+    "cores.count": (1, 2),
+    "dram.standard": (None, "DDR4_3200"),
+    "tech.voltage_v": (None, 0.8),
+    "no.such.path": (1,),
+}
+
+
+def outcome(model: Any, arch: Arch, edit: dict[str, Any]) -> Result | str:
+    """The Result of a run, or its error text."""
+    try:
+        return accelsim.simulate(model, arch=arch.with_(edit))
+    except AccelsimError as error:
+        return str(error)
+
+
+def same(row: np.void, model: Any, arch: Arch, edit: dict[str, Any]) -> None:
+    """The row of one machine against a run of its own."""
+    result = outcome(model, arch, edit)
+    if isinstance(result, str):
+        assert row["error"] == result
+        assert row["cycles"] == -1
+        assert math.isnan(row["energy_pj"])
+        return
+    total = result.total
+    assert row["error"] == ""
+    whole = {name: int(row[name]) for name in ("cycles", "dram_read_bytes", "dram_write_bytes")}
+    assert whole == {name: getattr(total, name) for name in whole}
+    real = {name: float(row[name]) for name in ("energy_pj", "latency_s", "utilization")}
+    assert real == {name: pytest.approx(getattr(total, name), rel=CLOSE, abs=0) for name in real}
+    for component, energy in total.energy_split_pj.items():
+        assert row[f"{component}_pj"] == pytest.approx(energy, rel=CLOSE, abs=0), component
+    parts = result.energy.area_um2.values()
+    if any(part is None for part in parts):
+        assert math.isnan(row["area_um2"])
+    else:
+        assert row["area_um2"] == pytest.approx(sum(part or 0.0 for part in parts), rel=CLOSE)
+    busy = {layer.bound for layer in result.layers}
+    assert row["bound"] in busy or len(busy) > 1
+
+
+def what_if(rng: np.random.Generator) -> dict[str, Any]:
+    """Up to three edits."""
+    paths = rng.choice(list(WHAT_IFS), int(rng.integers(4)), replace=False)
+    return {str(path): WHAT_IFS[path][int(rng.integers(len(WHAT_IFS[path])))] for path in paths}
+
+
+def network_and_machine(rng: np.random.Generator) -> tuple[Graph, Arch]:
+    if rng.random() < 0.5:
+        graph = mixed_graph(rng)
+        return graph, mixed_arch(rng)
+    graph = random_graph(rng)
+    return graph, roomy(random_arch(rng), graph)
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+@given(seeds)
+def test_every_row_is_what_simulate_says(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    graph, arch = network_and_machine(rng)
+    arch = arch.with_({"arithmetic": graph.arithmetic.partition("+")[0]})
+    edits = [what_if(rng) for _ in range(4)]
+    for edit, row in zip(edits, accelsim.evaluate(graph, arch=arch, edits=edits), strict=True):
+        same(row, graph, arch, edit)
+
+
+@pytest.mark.parametrize(
+    ("model", "preset"),
+    [
+        ("digits_cnn", "edge_16x16"),
+        ("digits_w4a4", "bit_serial_16x16"),
+        ("mobilenet_v2", "edge_16x16"),
+        ("tpu_mlp0", "tpu_v1"),
+    ],
+)
+def test_what_ifs_of_packaged_networks(model: str, preset: str) -> None:
+    arch = load_arch(preset)
+    edits: list[dict[str, Any]] = [{}]
+    edits += [{path: value} for path, values in WHAT_IFS.items() for value in values]
+    edits += [{"activation_buffer.resident_bytes": "8 KiB", "tech.energy_table": "horowitz_45nm"}]
+    for edit, row in zip(edits, accelsim.evaluate(model, arch=preset, edits=edits), strict=True):
+        same(row, model, arch, edit)
+
+
+def test_the_arithmetic_of_a_file_may_be_edited_too() -> None:
+    edits: list[dict[str, Any]] = [
+        {},
+        {"arithmetic": "tflite-micro"},
+        {"arithmetic": "finn"},
+        {"arithmetic": "nothing"},
+    ]
+    table = accelsim.evaluate("digits_cnn", arch="edge_16x16", edits=edits)
+    for edit, row in zip(edits, table, strict=True):
+        same(row, "digits_cnn", load_arch("edge_16x16"), edit)
+
+
+def test_no_edits_no_rows() -> None:
+    assert len(accelsim.evaluate("digits_cnn", arch="edge_16x16", edits=[])) == 0
+
+
+def test_a_model_that_is_not_there_raises() -> None:
+    with pytest.raises(ModelFileError, match="nowhere"):
+        accelsim.evaluate("nowhere.tflite", arch="edge_16x16", edits=[{}])
+
+
+def test_a_machine_that_is_not_there_raises() -> None:
+    with pytest.raises(ConfigError, match="nowhere"):
+        accelsim.evaluate("digits_cnn", arch="nowhere.yaml", edits=[{}])
+
+
+def test_a_table_becomes_a_frame() -> None:
+    pandas = pytest.importorskip("pandas")
+    table = accelsim.evaluate("digits_cnn", arch="edge_16x16", edits=[{}, {"array.rows": 0}])
+    frame = pandas.DataFrame(table)
+    assert frame["cycles"].tolist() == [table["cycles"][0], -1]
+    assert "array.rows" in frame["error"][1]
