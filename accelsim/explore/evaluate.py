@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,8 @@ from accelsim.result import Result, bound_of
 from accelsim.simulation import simulate
 from accelsim.timing import CHIP, COUNTS, WIDTH, chip_of, queue_of, supported, width_of
 
+BLOCK = 4096
+"""Machines at hand at once, whatever the number of edits."""
 BATCH = 256
 """Machines in one compiled loop: few enough that what layers did takes a few megabytes."""
 _FIGURES = {name: k for k, name in enumerate(COUNTS.names or ())}
@@ -64,7 +67,8 @@ def evaluate(
 ) -> NDArray[np.void]:
     """A table with one row (:data:`ROW`) for each of ``edits``: the machine ``arch`` with the values at those dotted paths.
 
-    ``model`` and ``arch`` as of :func:`accelsim.simulate`; ``edits`` as of :meth:`Arch.with_`. Every machine is mapped by the default
+    ``model`` and ``arch`` as of :func:`accelsim.simulate`; ``edits`` as of :meth:`Arch.with_`, a generator
+    too. Every machine is mapped by the default
     mapper and scheduled whole, without building a Program: cycles and bytes are those of ``simulate``, energies but for rounding
     (1e-12). ``area_um2`` is NaN where the energy table lacks a part's; ``bound`` names the busiest part of the machine. A machine that
     is invalid, or that the network does not fit, has its error in its own row; a model that cannot be read raises.
@@ -73,7 +77,15 @@ def evaluate(
     ``simulate``, tens of times slower. ``pandas.DataFrame(table)`` makes a frame of it.
     """
     base = arch if isinstance(arch, Arch) else load_arch(arch)
-    networks, edits = _Networks(model, base), list(edits)
+    networks, left = _Networks(model, base), iter(edits)
+    tables = [_empty(0)]
+    while block := list(itertools.islice(left, BLOCK)):
+        tables.append(_block(networks, block))
+    return np.concatenate(tables)
+
+
+def _block(networks: _Networks, edits: Sequence[Mapping[str, object]]) -> NDArray[np.void]:
+    """The rows of some edits."""
     table = _empty(len(edits))
     slow, fast = list[_Point](), dict[object, list[_Point]]()
     for row, edit in enumerate(edits):

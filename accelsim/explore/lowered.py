@@ -17,6 +17,8 @@ from accelsim.program import VectorMapping
 from accelsim.timing import COUNTS, NONE, TILING, Cuts, Kept, kept_of, network_of
 
 Index = NDArray[np.int64]
+MOST_KNOWN = 1024
+"""Pairs of capacities whose cuts of vector layers are remembered."""
 
 
 class Lowered:
@@ -54,6 +56,8 @@ class Lowered:
         """Records of TILING with the cut of every vector layer; MappingError where one fits nowhere."""
         key = slot_capacity(Memory.ACTIVATIONS, arch), slot_capacity(Memory.OUTPUTS, arch)
         if key not in self._cut:
+            if len(self._cut) >= MOST_KNOWN:
+                self._cut.clear()
             self._cut[key] = self._cuts(arch)
         return self._cut[key]
 

@@ -25,6 +25,8 @@ from accelsim.graph import Graph, MacLayer
 from accelsim.timing import COUNTS
 
 Floats = NDArray[np.float64]
+MOST_KNOWN = 4096
+"""Machines whose prices are remembered, a few megabytes."""
 
 
 class Prices(NamedTuple):
@@ -56,6 +58,9 @@ class Groups:
         """Of ``arch``; the DRAM's and the DMA's timing does not matter."""
         key = _priced(arch)
         if key not in self._known:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+                self._costs.clear()
             costs = self._costs.setdefault(arch.tech, Costs(table_of(arch)))
             self._known[key] = self._looked_up(arch, costs)
         return self._known[key]
