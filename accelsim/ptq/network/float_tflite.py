@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from accelsim.errors import ModelError
+from accelsim.errors import ModelError, Refusals
 from accelsim.importers import RefusalError
 from accelsim.importers.onnx.file import OnnxModel
 from accelsim.importers.tflite.file import TfliteModel, read_tflite
@@ -19,16 +19,22 @@ CODES = ("INT4", "INT8", "INT16", "UINT8")
 """Types of quantized tensors."""
 
 
-def read_float_tflite(path: Path) -> OnnxModel:
+def read_float_tflite(path: Path, refusals: Refusals) -> OnnxModel:
     """The float network in the .tflite file at ``path``; inputs and outputs keep their names, shapes and order of axes.
 
-    Raises ModelError for a network that is quantized, wholly or in its weights, UnsupportedOperatorError that names the operator.
+    Operators that cannot be quantized go to the ``refusals``, and stay out. Raises ModelError for a network that is quantized,
+    wholly or in its weights.
     """
     model = _without_float16(read_tflite(path))
-    _check(model)
+    for problem in _quantized(model):
+        raise ModelError(f"{model.path}: {problem}", path=model.path)
+    for problem in _problems(model):
+        refusals.add(ModelError(f"{model.path}: {problem}", path=model.path))
     to = Translation(model)
     for operator in model.operators:
-        _translate(Call(model, operator, to))
+        with refusals.gathering():
+            _translate(Call(model, operator, to))
+        to.hold(operator)
     return to.finished()
 
 
@@ -45,13 +51,8 @@ def _without_float16(model: TfliteModel) -> TfliteModel:
     return replace(model, tensors=tuple(tensors), operators=tuple(operators))
 
 
-def _check(model: TfliteModel) -> None:
-    for problem in _problems(model):
-        raise ModelError(f"{model.path}: {problem}", path=model.path)
-
-
-def _problems(model: TfliteModel) -> Iterator[str]:
-    """What keeps the network from being quantized, before any operator is looked at."""
+def _quantized(model: TfliteModel) -> Iterator[str]:
+    """What is quantized already."""
     tensors = model.tensors
     computed = {i for operator in model.operators for i in operator.outputs} | set(model.inputs)
     for coded in (tensors[i] for i in sorted(computed) if tensors[i].type in CODES):
@@ -65,6 +66,11 @@ def _problems(model: TfliteModel) -> Iterator[str]:
                 f"operator {operator.index} {operator.op}: its weights {weights.name!r} are {weights.type} while its activations are "
                 "float (dynamic-range quantization); convert the network without optimizations, as float32"
             )
+
+
+def _problems(model: TfliteModel) -> Iterator[str]:
+    """What keeps the network from being quantized, before any operator is looked at."""
+    tensors = model.tensors
     for index in model.outputs:
         if index in model.inputs or tensors[index].is_constant:
             name = tensors[index].name

@@ -83,6 +83,12 @@ class Translation:
             source = (target,)
         self._held[tensor.index, first] = name
 
+    def hold(self, operator: TfliteOperator) -> None:
+        """What an operator should have made and did not, because it is refused, is an activation all the same."""
+        for index in operator.outputs:
+            if not {(index, False), (index, True)} & self._held.keys():
+                self._held[index, False] = self.model.tensors[index].name
+
     def _node(
         self, op: str, index: int, inputs: tuple[str, ...], output: str, attributes: Mapping[str, Attribute], name: str
     ) -> None:
