@@ -120,9 +120,14 @@ class Refusals:
             self.check()
 
     def check(self) -> None:
-        """Raise what was gathered, in the order of the file: by index, then what is about no single operator."""
+        """Raise what was gathered, in the order of the file: by index or line, then what is about no single entry."""
         if self.found:
-            raise as_one(self.file, sorted(self.found, key=lambda error: error.data.get("index", math.inf)))
+            raise as_one(self.file, sorted(self.found, key=_place))
+
+
+def _place(error: AccelsimError) -> float:
+    """The index of an operator, or the line of an entry; no file has both."""
+    return float(error.data.get("index", error.data.get("line", math.inf)))
 
 
 def as_one(file: str, errors: Sequence[AccelsimError]) -> AccelsimError:

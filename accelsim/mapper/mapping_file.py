@@ -116,7 +116,8 @@ def _size(key: str, value: Any) -> int:
 
 
 def _wrong(path: Path, document: Document, where: tuple[str, ...], message: str) -> ConfigError:
-    return ConfigError(f"{path}:{document.line(where)}: {'.'.join(where)}: {message}", file=str(path))
+    line = document.line(where)
+    return ConfigError(f"{path}:{line}: {'.'.join(where)}: {message}", file=str(path), line=line)
 
 
 def _text(path: Path) -> str:

@@ -170,13 +170,24 @@ LOWERINGS: Lowerings = MappingProxyType(
 )
 """Operator name as ONNX spells it -> its lowering."""
 
+DYNAMIC = ("DynamicQuantizeLinear", "DynamicQuantizeMatMul")
+NORM = "BatchNormalization"
 REFUSED: Mapping[str, tuple[str, str]] = MappingProxyType(
-    dict.fromkeys(
-        ("DynamicQuantizeLinear", "DynamicQuantizeMatMul"),
-        (
-            "its scale and zero point depend on the data of each inference, which fixed hardware does not compute",
-            "QuantizeLinear with constant scales: onnxruntime.quantization.quantize_static in place of quantize_dynamic",
+    {
+        **dict.fromkeys(
+            DYNAMIC,
+            (
+                "its scale and zero point depend on the data of each inference, which fixed hardware does not compute",
+                "QuantizeLinear with constant scales: onnxruntime.quantization.quantize_static in place of quantize_dynamic",
+            ),
         ),
-    )
+        NORM: (
+            "it is not folded into the layer before it, whose sums it scales in float",
+            (
+                "a network without it: in PyTorch, fold it in eval mode (torch.ao.quantization.fuse_modules) before prepare_qat, then "
+                "train and export; or export the float network and use accelsim quantize, which folds it"
+            ),
+        ),
+    }
 )
 """Operator name -> reason and remedy, where those of any unknown operator would mislead."""

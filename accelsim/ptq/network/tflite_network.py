@@ -83,9 +83,9 @@ class Translation:
             source = (target,)
         self._held[tensor.index, first] = name
 
-    def hold(self, operator: TfliteOperator) -> None:
-        """What an operator should have made and did not, because it is refused, is an activation all the same."""
-        for index in operator.outputs:
+    def hold(self, outputs: Iterable[int]) -> None:
+        """What should have been made and was not, because something is refused, is an activation all the same."""
+        for index in outputs:
             if not {(index, False), (index, True)} & self._held.keys():
                 self._held[index, False] = self.model.tensors[index].name
 
