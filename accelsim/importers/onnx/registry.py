@@ -44,6 +44,7 @@ from accelsim.importers.onnx.lower import (
     resize,
     shape,
     softmax,
+    sums,
     transpose_conv,
     window,
 )
@@ -78,6 +79,7 @@ _MUL_LAYERS = (BinaryLut, Lut, Mul)
 _AVERAGE_NOTES = "2-D; with the arithmetic onnxruntime"
 _ROWS = "with the arithmetic onnxruntime; any axis"
 _SUMS_NOTES = "constant weights; int32 codes, or folded into the layer: Cast, then Mul, Add ... with constants, then QuantizeLinear"
+_NORM_NOTES = "behind the sums of Conv, Gemm or MatMul, into which it is folded with what stands between; approximate"
 _MEAN_NOTES = "constant axes; an integer sum, where ONNX Runtime has a float one: approximate"
 
 LOWERINGS: Lowerings = MappingProxyType(
@@ -98,15 +100,18 @@ LOWERINGS: Lowerings = MappingProxyType(
         "QLinearSigmoid": Lowering(elementwise.lower_qlinear_unary, (Lut,), QOPERATOR, _TABLE),
         "QLinearLeakyRelu": Lowering(elementwise.lower_qlinear_unary, (Lut,), QOPERATOR, _TABLE),
         "QLinearSoftmax": Lowering(softmax.lower_qlinear_softmax, (FloatTableSoftmax, Transpose), QOPERATOR, _ROWS),
-        "Conv": Lowering(mac.lower_conv, (Conv2D, DepthwiseConv2D), QDQ, _CONV_NOTES),
+        "Conv": Lowering(sums.or_sums(mac.lower_conv), (Conv2D, DepthwiseConv2D), QDQ, _CONV_NOTES),
         "ConvTranspose": Lowering(transpose_conv.lower_conv_transpose, (TransposeConv2D,), QDQ, _TRANSPOSED_NOTES),
-        "Gemm": Lowering(mac.lower_gemm, (Dense,), QDQ, _DENSE_NOTES),
-        "MatMul": Lowering(matmul.lower_matmul, (Dense, MatMul, Transpose), QDQ, _PRODUCT_NOTES),
+        "Gemm": Lowering(sums.or_sums(mac.lower_gemm), (Dense,), QDQ, _DENSE_NOTES),
+        "MatMul": Lowering(sums.or_sums(matmul.lower_matmul), (Dense, MatMul, Transpose), QDQ, _PRODUCT_NOTES),
         "Add": Lowering(
             integer.behind_sums(elementwise.lower_add, chain.lower_arithmetic), _SUM_LAYERS, QDQ, _SUM_NOTES
         ),
         "Mul": Lowering(
             integer.behind_sums(elementwise.lower_mul, chain.lower_arithmetic), _MUL_LAYERS, QDQ, _SUM_NOTES
+        ),
+        "BatchNormalization": Lowering(
+            sums.lower_batch_normalization, (Conv2D, DepthwiseConv2D, Dense), QDQ, _NORM_NOTES
         ),
         "AveragePool": Lowering(window.lower_average_pool, (FloatAveragePool2D,), QDQ, _AVERAGE_NOTES),
         "GlobalAveragePool": Lowering(window.lower_global_average_pool, (Mean,), QDQ, "2-D"),
@@ -170,24 +175,13 @@ LOWERINGS: Lowerings = MappingProxyType(
 )
 """Operator name as ONNX spells it -> its lowering."""
 
-DYNAMIC = ("DynamicQuantizeLinear", "DynamicQuantizeMatMul")
-NORM = "BatchNormalization"
 REFUSED: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {
-        **dict.fromkeys(
-            DYNAMIC,
-            (
-                "its scale and zero point depend on the data of each inference, which fixed hardware does not compute",
-                "QuantizeLinear with constant scales: onnxruntime.quantization.quantize_static in place of quantize_dynamic",
-            ),
+    dict.fromkeys(
+        ("DynamicQuantizeLinear", "DynamicQuantizeMatMul"),
+        (
+            "its scale and zero point depend on the data of each inference, which fixed hardware does not compute",
+            "QuantizeLinear with constant scales: onnxruntime.quantization.quantize_static in place of quantize_dynamic",
         ),
-        NORM: (
-            "it is not folded into the layer before it, whose sums it scales in float",
-            (
-                "a network without it: in PyTorch, fold it in eval mode (torch.ao.quantization.fuse_modules) before prepare_qat, then "
-                "train and export; or export the float network and use accelsim quantize, which folds it"
-            ),
-        ),
-    }
+    )
 )
 """Operator name -> reason and remedy, where those of any unknown operator would mislead."""

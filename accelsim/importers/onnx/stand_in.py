@@ -12,11 +12,10 @@ from accelsim.errors import ModelError, Refusals
 from accelsim.importers.onnx.chain import Chained, Final, chain
 from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.file import Told, told_shapes
-from accelsim.importers.onnx.file.records import FORMAT_TYPES, OnnxInput, OnnxNode
+from accelsim.importers.onnx.file.records import FORMAT_TYPES, OnnxInput
 from accelsim.importers.onnx.formulas import Floats
-from accelsim.importers.onnx.functions import BINARY
 from accelsim.importers.onnx.network import Codes, HostReal, Network, Pending
-from accelsim.importers.onnx.registry import NORM, REFUSED, Lowerings
+from accelsim.importers.onnx.registry import REFUSED, Lowerings
 from accelsim.importers.refusal import in_file
 from accelsim.importers.registry import lowering_of
 from accelsim.numerics import IntFormat
@@ -58,7 +57,7 @@ class Turns:
                 node.need(reads <= self.net.values.keys(), "an operand of it was refused", "what that one accepts")
                 lowering.function(node)
         except ModelError as error:
-            if node.op not in self.lowerings or not (reads or self._is_for_norm(node.record)):
+            if node.op not in self.lowerings or not reads:
                 self.refusals.add(error)
             self._stand_in(node)
         else:
@@ -71,11 +70,6 @@ class Turns:
         if value.name not in self.net.values:
             self.standing.add(value.name)
             self.net.values[value.name] = HostReal(value.name, value.shape)
-
-    def _is_for_norm(self, node: OnnxNode) -> bool:
-        """Whether ``node`` only brings sums to a batch normalization, whose own refusal says what to do (PyTorch's ConvBn2d)."""
-        after = [reader for name in node.outputs for reader in self.net.model.consumers(name)]
-        return node.op in BINARY and bool(after) and all(n.op == NORM or self._is_for_norm(n) for n in after)
 
     def _is_open(self, name: str) -> bool:
         """Whether a result still depends on what it was made of."""

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import Dense, MacGeometry
-from accelsim.importers.onnx.chain import Chained, Sums, chain
-from accelsim.importers.onnx.context import NodeContext, numbers
+from accelsim.importers.onnx.chain import Sums, chain
+from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.formulas import Floats
-from accelsim.importers.onnx.lower.chain import chain_of
+from accelsim.importers.onnx.lower.chain import chain_of, with_bias
 from accelsim.importers.onnx.lower.elementwise import function_of
 from accelsim.importers.onnx.lower.mac import Form, convolution_form, window_form
 from accelsim.importers.onnx.lower.shape import join, lower_transpose
@@ -28,7 +28,7 @@ def lower_conv(node: NodeContext) -> None:
     form = convolution_form(node, image, given.codes.shape)
     weights, fmt, scales = _centred(node, given, 0)
     sums = _sums(node, image, form, weights.transpose(0, 2, 3, 1), fmt, scales)
-    _with_bias(node, chain(sums, sums.shape, "a Conv"))
+    with_bias(node, chain(sums, sums.shape, "a Conv"))
 
 
 def _sums(
@@ -61,7 +61,7 @@ def lower_product(node: NodeContext) -> None:
         weights=np.ascontiguousarray(matrix.reshape(units, 1, 1, k)), weight_format=fmt, unit=_unit(image, scales),
         scales=scales,
     )  # fmt: skip
-    _with_bias(node, chain(sums, sums.shape, f"a {node.op}", is_product=True))
+    with_bias(node, chain(sums, sums.shape, f"a {node.op}", is_product=True))
 
 
 def lower_average_pool(node: NodeContext) -> None:
@@ -86,25 +86,6 @@ def _pool(node: NodeContext, kernel: tuple[int, ...]) -> None:
     form = window_form(node, image, (channels, 1, *kernel), channels)
     sums = _sums(node, image, form, ones, IntFormat(1, signed=False), np.ones(1, np.float32), cells)
     node.result(chain(sums, sums.shape, f"a {node.op}"))
-
-
-def lower_batch_normalization(node: NodeContext) -> None:
-    """``x * g + (bias - mean * g)`` with ``g = scale / sqrt(variance + epsilon)``, in float32 (ONNX Runtime batch_norm.h)."""
-    before = chain_of(node, 0)
-    node.need(before.axis == 1, f"its input has {len(before.shape)} axes", "channels on axis 1: 2 or 4 axes")
-    scale, bias, mean, variance = (numbers(node, i, "parameter").reshape(-1) for i in (1, 2, 3, 4))
-    sizes = {p.size for p in (scale, bias, mean, variance)}
-    node.need(sizes == {before.shape[1]}, f"its parameters have {sorted(sizes)} values", f"{before.shape[1]} each")
-    node.need(bool((variance >= 0).all()), "its variance is negative", "variances of 0 or more")
-    gain = scale * (np.float32(1) / np.sqrt(variance + np.float32(node.number("epsilon", 1e-5))))
-    offset = bias - mean * gain
-
-    def function(x: Floats) -> Floats:
-        normalized: Floats = x * gain[:, None] + offset[:, None]
-        return normalized
-
-    line = before.line and before.line.mapped(gain, offset)
-    node.result(before.then(function, line, channels=len(gain), what="the BatchNormalization"))
 
 
 def lower_function(node: NodeContext) -> None:
@@ -166,16 +147,3 @@ def _centred(node: NodeContext, given: QuantizedWeights, axis: int) -> tuple[NDA
 def _unit(image: Codes, scales: Floats) -> NDArray[np.float64]:
     unit: NDArray[np.float64] = np.float64(image.known.scale) * scales.astype(np.float64)
     return unit
-
-
-def _with_bias(node: NodeContext, before: Chained) -> None:
-    if node.optional(2) is None:
-        node.result(before)
-        return
-    if not node.is_constant(2):
-        raise RefusalError("its bias (input 2) is computed at run time", "a constant bias, float or quantized")
-    bias, channels = numbers(node, 2, "bias").reshape(-1), before.shape[before.axis]
-    node.need(bias.size == channels, f"its bias has {bias.size} values", f"one for each of {channels} channels")
-    line = before.line and before.line.mapped(1.0, bias)
-    column = bias[:, None]
-    node.result(before.then(lambda x: x + column, line, channels=channels, what=before.what))

@@ -32,7 +32,7 @@ QONNX_LOWERINGS: Lowerings = MappingProxyType(
         **dict.fromkeys(
             ("Add", "Sub", "Mul", "Div"), Lowering(chain.lower_arithmetic, (BinaryLut, Lut), _FORMATS, _CHAIN)
         ),
-        "BatchNormalization": Lowering(operators.lower_batch_normalization, (BinaryLut, Lut), _FORMATS, _CHAIN),
+        "BatchNormalization": Lowering(chain.lower_batch_normalization, (BinaryLut, Lut), _FORMATS, _CHAIN),
         **dict.fromkeys(("Relu", "Clip"), Lowering(chain.lower_rectifier, (Lut,), _FORMATS, _CHAIN)),
         **dict.fromkeys(
             ("Sigmoid", "Tanh", "HardSwish", "LeakyRelu", "HardSigmoid", *UNARY),

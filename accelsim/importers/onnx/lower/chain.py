@@ -86,3 +86,36 @@ def lower_rectifier(node: NodeContext) -> None:
         return bounded
 
     node.result(before.then(function, line, what=f"the {node.op}"))
+
+
+def lower_batch_normalization(node: NodeContext) -> None:
+    """``x * g + (bias - mean * g)`` with ``g = scale / sqrt(variance + epsilon)``, in float32 (ONNX Runtime batch_norm.h)."""
+    before = chain_of(node, 0)
+    node.need(before.axis == 1, f"its input has {len(before.shape)} axes", "channels on axis 1: 2 or 4 axes")
+    scale, bias, mean, variance = (numbers(node, i, "parameter").reshape(-1) for i in (1, 2, 3, 4))
+    sizes = {p.size for p in (scale, bias, mean, variance)}
+    node.need(sizes == {before.shape[1]}, f"its parameters have {sorted(sizes)} values", f"{before.shape[1]} each")
+    node.need(bool((variance >= 0).all()), "its variance is negative", "variances of 0 or more")
+    gain = scale * (np.float32(1) / np.sqrt(variance + np.float32(node.number("epsilon", 1e-5))))
+    offset = bias - mean * gain
+
+    def function(x: Floats) -> Floats:
+        normalized: Floats = x * gain[:, None] + offset[:, None]
+        return normalized
+
+    line = before.line and before.line.mapped(gain, offset)
+    node.result(before.then(function, line, channels=len(gain), what="the BatchNormalization"))
+
+
+def with_bias(node: NodeContext, before: Chained) -> None:
+    """``before`` plus the constant bias of a Conv or a product (input 2), as the result of the node."""
+    if node.optional(2) is None:
+        node.result(before)
+        return
+    if not node.is_constant(2):
+        raise RefusalError("its bias (input 2) is computed at run time", "a constant bias, float or quantized")
+    bias, channels = numbers(node, 2, "bias").reshape(-1), before.shape[before.axis]
+    node.need(bias.size == channels, f"its bias has {bias.size} values", f"one for each of {channels} channels")
+    line = before.line and before.line.mapped(1.0, bias)
+    column = bias[:, None]
+    node.result(before.then(lambda x: x + column, line, channels=channels, what=before.what))
