@@ -22,10 +22,10 @@ from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import read_mappings
 from accelsim.ptq import read_float
 from tests.importers.flat import Op, T, tflite_bytes
+from tests.importers.onnx.qdq import IMAGE, SOUND, Qdq
 from tests.importers.qonnx import models as qonnx
 from tests.ptq.tflite_networks import TfNet
 
-SOUND, IMAGE = "sound", (1, 2, 40, 40)
 QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -52,57 +52,6 @@ def refusals(load: Callable[[Path], Any], path: Path) -> tuple[AccelsimError, ..
 
 def indices(errors: Sequence[AccelsimError]) -> list[int]:
     return [error.data["index"] for error in errors]
-
-
-class Qdq:
-    """A QDQ network of ``blocks``: one after the other, or side by side from the input to outputs of their own."""
-
-    def __init__(self, blocks: Sequence[str], *, is_chain: bool) -> None:
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-        self.outputs, self.spoilt = list[str](), list[int]()
-        start = x = self.requantized("x")
-        for block in blocks:
-            x = self.block(block, x if is_chain else start)
-            if not is_chain:
-                self.outputs.append(x)
-        self.outputs = self.outputs or [x]
-
-    def constant(self, values: Any, dtype: Any) -> str:
-        name = f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.asarray(values, dtype), name))
-        return name
-
-    def node(self, op: str, *inputs: str, **attributes: Any) -> str:
-        name = f"t{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op, list(inputs), [name], **attributes))
-        return name
-
-    def requantized(self, x: str) -> str:
-        parameters = self.constant(0.5, np.float32), self.constant(3, np.int8)
-        return self.node("DequantizeLinear", self.node("QuantizeLinear", x, *parameters), *parameters)
-
-    def block(self, kind: str, x: str) -> str:
-        """A spoilt node or a sound one, a rectifier that only follows, and a quantizer."""
-        if kind != SOUND:
-            self.spoilt.append(len(self.nodes))
-        if kind == "Floor":
-            y = self.node("Floor", x)
-        elif kind == "reflect":
-            y = self.node("Pad", x, self.constant([0, 0, 1, 1, 0, 0, 1, 1], np.int64), mode="reflect")
-        elif kind == "dilated":
-            y = self.node("MaxPool", x, kernel_shape=[2, 2], dilations=[2, 2])
-        else:
-            y = self.node("MaxPool", x, kernel_shape=[2, 2])
-        return self.requantized(self.node("Relu", y))
-
-    def save(self, folder: Path) -> Path:
-        real = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)  # noqa: E731
-        ends = [real(name, None) for name in self.outputs]
-        graph = helper.make_graph(self.nodes, "net", [real("x", IMAGE)], ends, self.constants)
-        path = folder / "qdq.onnx"
-        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-        return path
 
 
 @QUICK
@@ -296,19 +245,15 @@ def test_float_tflite(tmp_path: Path, kinds: list[str]) -> None:
     assert indices(refusals(read_float, path)) == [i for i, kind in enumerate(kinds) if kind != SOUND]
 
 
-def test_batch_normalization_behind_a_quantized_layer_names_the_remedy(tmp_path: Path) -> None:
-    """As PyTorch exports its ConvBn2d: sums divided by the scale that is folded into the weights, a bias, the normalization."""
+def test_batch_normalization_that_is_folded_into_no_layer_names_the_remedy(tmp_path: Path) -> None:
     net = Qdq([], is_chain=True)
-    weights = net.requantized(net.constant(np.ones((2, 2, 1, 1)), np.float32))
-    x = net.outputs[0]
-    for _ in range(2):
-        sums = net.node("Div", net.node("Conv", x, weights), net.constant(np.ones((1, 2, 1, 1)), np.float32))
-        biased = net.node("Add", sums, net.constant(np.ones((1, 2, 1, 1)), np.float32))
+    x = net.start
+    for _ in range(3):
         parameters = [net.constant(np.ones(2), np.float32) for _ in range(4)]
-        x = net.requantized(net.node("Relu", net.node("BatchNormalization", biased, *parameters)))
+        x = net.requantized(net.node("BatchNormalization", net.node("Relu", x), *parameters))
     net.outputs = [x]
     listed = refusals(load_graph, net.save(tmp_path))
-    assert [error.data["operator"] for error in listed] == ["BatchNormalization"] * 2
+    assert [error.data["operator"] for error in listed] == ["BatchNormalization"] * 3
     assert "fold it in eval mode (torch.ao.quantization.fuse_modules) before prepare_qat" in str(listed[0])
 
 
