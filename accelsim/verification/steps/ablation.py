@@ -74,7 +74,11 @@ def _linear(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
         text = names.text(
             names.KERNEL, rule=pair.rule, detail=pair_saturation(pair.rule, reference, pair.reference_tensors)
         )
-        yield Step(names.KERNEL, text, _codes(reading, sums))
+        if isinstance(reference, MacLayer) and reference.real_bias is not None:
+            yield replace(_float_step(pair, inputs), key=names.KERNEL, text=text)
+            yield Step(names.BIAS_ROUNDING, names.text(names.BIAS_ROUNDING), _codes(reading, sums))
+        else:
+            yield Step(names.KERNEL, text, _codes(reading, sums))
     layer: Layer = reference
     for key, changes in _changed_sums(reference, mine):
         layer = replace(layer, **changes)

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from accelsim.errors import UnsupportedOperatorError
 from accelsim.graph import Conv2D, Dense, DepthwiseConv2D, Layer
 from accelsim.importers import load_graph
+from accelsim.verification import names, verify
 from tests.importers.onnx.qdq import IMAGE, Qdq
 from tests.importers.onnx.runtime import differences, save
 
@@ -89,10 +91,17 @@ def test_codes_are_those_of_onnx_runtime(build: Callable[[NormNet], str], tmp_pa
     assert sum(wrong.values()) <= 0.02 * compared
 
 
+def test_verify_tells_the_cause(tmp_path: Path) -> None:
+    """What is off is off by the rounding of the bias, and by nothing else."""
+    net = NormNet(4)
+    net.outputs = [net.requantized(net.node("Relu", conv(net)), 0.03, -90)]
+    feeds = {"x": net.rng.uniform(-70, 60, (4, *IMAGE[1:])).astype(np.float32)}
+    report = verify(net.save(tmp_path), arch="edge_16x16", inputs=feeds, oracle="onnxruntime")
+    assert set(report.causes()) == {names.BIAS_ROUNDING}
+
+
 def test_what_stands_between_must_be_constant(tmp_path: Path) -> None:
     """A sum of two activations before the normalization is no scale and shift of one layer's sums."""
-    from accelsim.errors import UnsupportedOperatorError
-
     net = NormNet(1)
     sums = net.node("Conv", net.start, net.weights(CHANNELS, 2, 1, 1))
     net.outputs = [net.requantized(net.norm(net.node("Add", sums, net.start)))]
