@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,6 +128,18 @@ def view(shape: Shape) -> Shape:
     return shape or (1,)
 
 
+class SourceNode(Protocol):
+    """What a layer is named after."""
+
+    @property
+    def layer_name(self) -> str:
+        """Name of its layer."""
+
+    @property
+    def op(self) -> str:
+        """The operator."""
+
+
 @dataclass(eq=False)
 class Network:
     """Tensors and layers made so far."""
@@ -211,3 +223,12 @@ class Network:
             target,
             lambda name: Reshape(name=layer, inputs=(plain,), output=name, source_operator=operator, **shapes),
         )
+
+    def from_kept(self, codes: Codes, kept: Shape, node: SourceNode, make_layer: Callable[[str], Layer]) -> None:
+        """Add the layer that writes ``codes`` under the shape ``kept``, and the reshape where that has other axes."""
+        if codes.shape == kept:
+            self.layers.append(make_layer(codes.tensor))
+            return
+        whole = self.make(self.fresh(f"{codes.tensor}/kept"), kept, codes.format, codes.quantization)
+        self.layers.append(make_layer(whole.tensor))
+        self.reshaped(f"{node.layer_name} reshape", whole, codes, node.op.upper())

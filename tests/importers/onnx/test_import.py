@@ -19,12 +19,12 @@ from accelsim.errors import ModelError, UnsupportedOperatorError
 from accelsim.execute import WholeReader
 from accelsim.graph import (
     Add,
+    AveragePool2D,
     BinaryLut,
     Boxes,
     Conv2D,
     Dense,
     DepthwiseConv2D,
-    FloatAveragePool2D,
     Graph,
     Mean,
     Mul,
@@ -87,7 +87,7 @@ def test_layers_of_a_network(qdq: bool, tmp_path: Path) -> None:
     assert kinds.count(Conv2D) == 5
     assert kinds.count(DepthwiseConv2D) == 1
     assert kinds.count(Dense) == 2
-    assert {BinaryLut, FloatAveragePool2D, Mean} <= set(kinds)
+    assert {BinaryLut, AveragePool2D, Mean} <= set(kinds)
     assert len({layer.name for layer in graph.layers}) == len(graph.layers)
     assert set(n.made) <= set(graph.tensors)
     for name, shape in n.made.items():
@@ -256,7 +256,7 @@ def test_average_pools_are_means_of_dequantized_codes(data: st.DataObject) -> No
         assert abs(np.clip(exact, 0, 255) - whole[at]) <= 0.5 + 1e-3
 
 
-def pool(data: st.DataObject) -> tuple[Any, FloatAveragePool2D, Any]:
+def pool(data: st.DataObject) -> tuple[Any, AveragePool2D, Any]:
     """A random pool, its input, and its whole output."""
     small = st.integers(1, 3)
     n, c, kh, kw, sh, sw = (data.draw(small) for _ in range(6))
@@ -264,7 +264,7 @@ def pool(data: st.DataObject) -> tuple[Any, FloatAveragePool2D, Any]:
     pad = data.draw(st.integers(0, kh - 1)), data.draw(st.integers(0, kw - 1))
     shape = n, (h + pad[0] - kh) // sh + 1, (w + pad[1] - kw) // sw + 1, c
     scales = st.sampled_from([0.25, 0.0371, 0.5, 0.013])
-    layer = FloatAveragePool2D(
+    layer = AveragePool2D(
         name="p", inputs=("x",), output="y", shapes=((n, h, w, c),), shape=shape, kernel=(kh, kw), stride=(sh, sw), pad=pad,
         clamp_min=0, clamp_max=255, input_scale=data.draw(scales), output_scale=data.draw(scales),
         input_zero_point=data.draw(st.integers(0, 255)), output_zero_point=data.draw(st.integers(0, 255)),

@@ -80,7 +80,7 @@ def convolution_form(node: NodeContext, image: Codes, kernel: Shape) -> Form:
         f"its input has shape {list(image.shape)}, its weights {list(kernel)}",
         "2-D convolution: 4 dimensions each",
     )
-    ic, (oc, depth, kh, kw) = image.shape[1], kernel
+    (n, ic, ih, iw), (oc, depth, kh, kw) = image.shape, kernel
     groups = node.integer("group", 1)
     node.need(
         groups >= 1 and depth * groups == ic and oc % groups == 0 and min(kernel) > 0,
@@ -92,13 +92,6 @@ def convolution_form(node: NodeContext, image: Codes, kernel: Shape) -> Form:
         f"its kernel_shape is not that of its weights, {(kh, kw)}",
         "a consistent file",
     )
-    return window_form(node, image, kernel, groups)
-
-
-def window_form(node: NodeContext, image: Codes, kernel: Shape, groups: int) -> Form:
-    """The node's window over ``image`` as a convolution with weights of ONNX shape ``kernel`` in ``groups`` groups."""
-    n, ic, ih, iw = image.shape
-    oc, depth, kh, kw = kernel
     rows, columns = window(node, (ih, iw), (kh, kw))
     geometry = convolution((n, ih, iw, ic), oc, (kh, kw), (rows, columns), groups)
     depthwise = depth == 1 and groups == ic and groups > 1

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.graph import FloatAveragePool2D, MaxPool2D, Mean
+from accelsim.graph import AveragePool2D, MaxPool2D, Mean
 from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.formulas import Quantization
 from accelsim.importers.onnx.lower.shape import moved
@@ -19,7 +19,7 @@ from accelsim.quant import divided_multiplier
 def lower_max_pool(node: NodeContext) -> None:
     """Maximum of codes: order is kept by every positive scale."""
     source = node.codes(0)
-    fields, shape = _pool_fields(node, source)
+    fields, shape = pool_fields(node, source)
     out = moved(node, source, shape)
     fmt = source.format
     node.net.layers.append(
@@ -50,15 +50,16 @@ def lower_average_pool(node: NodeContext) -> None:
 
 def _average(node: NodeContext, source: Codes) -> Pending:
     node.rules.need_onnxruntime("AVERAGE_POOL_2D")
-    fields, shape = _pool_fields(node, source)
+    fields, shape = pool_fields(node, source)
     known = source.known
     include = bool(node.integer("count_include_pad", 0))
 
     def emit(target: Target) -> None:
         to = target.quantization
         node.net.layers.append(
-            FloatAveragePool2D(
+            AveragePool2D(
                 **fields,
+                rule="float32",
                 inputs=(source.tensor,),
                 output=target.name,
                 clamp_min=target.low,
@@ -74,7 +75,7 @@ def _average(node: NodeContext, source: Codes) -> Pending:
     return Pending(shape, emit, "an average pool")
 
 
-def _pool_fields(node: NodeContext, source: Codes) -> tuple[dict[str, Any], tuple[int, int, int, int]]:
+def pool_fields(node: NodeContext, source: Codes) -> tuple[dict[str, Any], tuple[int, int, int, int]]:
     """Fields that all windows share, and the output's shape."""
     node.need(len(source.shape) == 4, f"its input has shape {list(source.shape)}", "2-D pooling: 4 dimensions")
     node.need(node.integer("storage_order", 0) == 0, "its storage order is column major", "storage_order 0")
@@ -118,19 +119,19 @@ def _global_average(node: NodeContext, source: Codes) -> Pending:
 
     def emit(target: Target) -> None:
         node.net.layers.append(
-            Mean(
-                name=node.layer_name,
-                inputs=(source.tensor,),
-                output=target.name,
-                shapes=(source.stored,),
-                shape=(n, 1, 1, c),
-                axes=(1, 2),
-                input_zero_point=known.zero_point,
-                requant=mean_requant(scheme, known, target, h * w),
-            )
+            Mean(**global_fields(node, source), output=target.name, requant=mean_requant(scheme, known, target, h * w))
         )
 
     return Pending((n, c, 1, 1), emit, "a global average pool")
+
+
+def global_fields(node: NodeContext, source: Codes) -> dict[str, Any]:
+    """The fields of a Mean over rows and columns, without output and requantization."""
+    n, c, _, _ = node.image(source)
+    return {
+        "name": node.layer_name, "inputs": (source.tensor,), "shapes": (source.stored,), "shape": (n, 1, 1, c),
+        "axes": (1, 2), "input_zero_point": source.known.zero_point,
+    }  # fmt: skip
 
 
 def mean_requant(scheme: str, source: Quantization, target: Target, count: int) -> Requant:
