@@ -93,20 +93,24 @@ class Target:
 
 @dataclass(frozen=True, eq=False)
 class Pending:
-    """A float result that waits for the QuantizeLinear after it; ``emit`` then makes the layer."""
+    """A float result that waits for the QuantizeLinear after it; ``emit`` then makes the layer.
+
+    ``biased``: a matrix product with the constant at an input of an Add as its bias.
+    """
 
     shape: Shape
     emit: Callable[[Target], None]
     what: str
     least: float = -math.inf
     most: float = math.inf
+    biased: Callable[[Any, int], Pending] | None = field(default=None, kw_only=True)
 
     def clipped(self, least: float, most: float) -> Pending:
         """The same result under a further rectifier."""
         low, high = max(self.least, least), min(self.most, most)
         if not low <= high:
             raise RefusalError(f"it leaves no value between {low} and {high}", "bounds in ascending order")
-        return replace(self, least=low, most=high)
+        return replace(self, least=low, most=high, biased=None)
 
 
 Value = Codes | Real | HostReal | Weights | Pending | np.ndarray[Any, Any]

@@ -49,7 +49,7 @@ QONNX_LOWERINGS: Lowerings = MappingProxyType(
         "BatchNormalization": Lowering(chain.lower_batch_normalization, (BinaryLut, Lut), _FORMATS, _CHAIN),
         **dict.fromkeys(("Relu", "Clip"), Lowering(chain.lower_rectifier, (Lut,), _FORMATS, _CHAIN)),
         **dict.fromkeys(
-            ("Sigmoid", "Tanh", "HardSwish", "LeakyRelu", "HardSigmoid", *UNARY),
+            ("Sigmoid", "Tanh", "HardSwish", "LeakyRelu", "HardSigmoid", *UNARY, "Celu", "Elu", "Gelu", "Selu"),
             Lowering(operators.lower_function, (Lut,), _FORMATS, _CHAIN),
         ),
         "Concat": Lowering(operators.lower_concat, (Concat,), _FORMATS, "operands of one quantization"),

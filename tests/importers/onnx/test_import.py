@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from accelsim.arch import arithmetic_named, load_arch
-from accelsim.errors import ModelError, UnsupportedOperatorError
+from accelsim.errors import ModelError
 from accelsim.execute import WholeReader
 from accelsim.graph import (
     Add,
@@ -35,7 +35,7 @@ from accelsim.graph import (
 from accelsim.importers import load_graph
 from accelsim.kernels.mac import accumulate
 from accelsim.kernels.vector import evaluate
-from accelsim.numerics import INT8, UINT8, IntFormat, Rounding, requantize_int
+from accelsim.numerics import INT8, UINT8, IntFormat, Requant, Rounding, requantize_int
 from accelsim.simulation import run
 from tests.importers.onnx.models import Act, Net
 from tests.importers.onnx.networks import cnn
@@ -454,10 +454,22 @@ def test_refusals_name_the_node_and_what_is_accepted(build: Callable[[Net], None
     assert "\n" not in message
 
 
-def test_average_pools_need_the_rules_of_onnxruntime(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pads", [(0, 0, 0, 0), (1, 1, 1, 1)])
+def test_an_average_pool_follows_another_arithmetic_by_the_scheme_of_its_means(
+    pads: tuple[int, ...], tmp_path: Path
+) -> None:
+    """An exact sum and one multiplier: a code off ONNX Runtime's float32 at most, and that is told."""
     n = net()
-    n.average_pool(n.input((1, 3, 6, 6)))
-    with pytest.raises(
-        UnsupportedOperatorError, match="tflite-micro has no rule for AVERAGE_POOL_2D; accepted: the arithmetic"
-    ):
-        graph_of(n, tmp_path, "tflite-micro")
+    n.average_pool(n.input((1, 3, 6, 6)), pads=list(pads))
+    theirs, mine = graph_of(n, tmp_path), graph_of(n, tmp_path, "tflite-micro")
+    (layer,) = mine.layers
+    assert isinstance(layer, AveragePool2D)
+    assert isinstance(layer.requant, Requant)
+    assert (layer.rule, layer.requant.scheme) == ("sums", "tflite_double")
+    assert "exact integer sum" in str(mine.approximations)
+    fmt = mine.tensors[layer.inputs[0]].format
+    x = np.random.default_rng(0).integers(fmt.min, fmt.max + 1, layer.shapes[0])
+    boxes = ((0, 0, 0, 0), x.shape), ((0, 0, 0, 0), layer.shape)
+    codes = [evaluate(graph.layers[0], [x], [boxes[0]], boxes[1]) for graph in (theirs, mine)]  # type: ignore[arg-type]
+    assert int(np.abs(codes[0] - codes[1]).max()) <= 1
+    assert len(np.unique(codes[1])) > 20

@@ -14,7 +14,7 @@ from accelsim.graph import BinaryLut, Dense, Lut, MacGeometry, MacLayer, RealFun
 from accelsim.importers.onnx.chain.chained import Chained, Final
 from accelsim.importers.onnx.chain.quantizer import Quantizer
 from accelsim.importers.onnx.context import NodeContext
-from accelsim.importers.onnx.formulas import Floats, dequantize
+from accelsim.importers.onnx.formulas import MAX_BITS, Floats, dequantize
 from accelsim.importers.onnx.network import Codes, Shape, view
 from accelsim.importers.refusal import RefusalError
 from accelsim.numerics import INT32, IntFormat, Requantization, Thresholds
@@ -31,6 +31,7 @@ class Labels(TypedDict, total=False):
 
 Integers = NDArray[np.int64]
 MAX_TABLE_BITS = 8
+"""Widest codes of which two, or a code and a channel, meet in a table."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -202,7 +203,7 @@ class Sums(IntegerSums):
 
 @dataclass(frozen=True, eq=False)
 class OneTensor:
-    """Dequantized codes of one tensor of at most 8 bits: the chain becomes a table, or one per channel."""
+    """Dequantized codes of one tensor of at most 16 bits: the chain becomes a table, or one per channel."""
 
     node: NodeContext
     source: Codes
@@ -210,11 +211,11 @@ class OneTensor:
 
     def probes(self) -> Floats:
         """Every code."""
-        need_narrow(self.node, self.source)
         return _reals(self.source)[None, :]
 
     def settle(self, chain: Chained, final: Final, name: str) -> None:
         """A Lut, or a BinaryLut whose constant operand picks the channel's column."""
+        need_narrow(self.node, self.source, MAX_TABLE_BITS if chain.channels > 1 else MAX_BITS)
         given = coded(self.node, final, chain.function(self.probes()))
         codes = np.atleast_2d(given).astype(final.quantization.format.dtype)
         columns, places = np.unique(codes, axis=0, return_inverse=True)
@@ -248,7 +249,7 @@ class TwoTensors:
     def probes(self) -> Floats:
         """Every pair of codes."""
         for side in (self.left, self.right):
-            need_narrow(self.node, side)
+            need_narrow(self.node, side, MAX_TABLE_BITS)
         a, b = _reals(self.left), _reals(self.right)
         return self.operator(a[:, None], b[None, :]).reshape(1, -1)
 
@@ -290,10 +291,10 @@ def _reals(source: Codes) -> Floats:
     return dequantize(np.where(codes == 0, 1, codes) if source.format.bipolar else codes, source.known)
 
 
-def need_narrow(node: NodeContext, source: Codes) -> None:
+def need_narrow(node: NodeContext, source: Codes, most: int) -> None:
     """RefusalError for codes of which there are too many for a table."""
     bits = source.format.bits
-    node.need(bits <= MAX_TABLE_BITS, f"tensor {source.tensor!r} has {bits} bits", f"at most {MAX_TABLE_BITS}")
+    node.need(bits <= most, f"tensor {source.tensor!r} has {bits} bits", f"at most {most}")
 
 
 def per_channel(node: NodeContext, given: Floats, before: Chained) -> Floats:

@@ -8,13 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.importers.onnx.chain import Chained, OneTensor, TwoTensors, chain, per_channel
+from accelsim.importers.onnx.chain import MAX_TABLE_BITS, Chained, OneTensor, TwoTensors, chain, per_channel
 from accelsim.importers.onnx.context import NodeContext, numbers
 from accelsim.importers.onnx.formulas import Floats
 from accelsim.importers.onnx.functions import BINARY
 from accelsim.importers.onnx.lower.binary import broadcast_shape
-from accelsim.importers.onnx.network import Real
+from accelsim.importers.onnx.lower.elementwise import lower_add, lower_mul
+from accelsim.importers.onnx.network import Pending, Real
 from accelsim.importers.refusal import RefusalError
+
+_IN_INTEGERS = {"Add": lower_add, "Mul": lower_mul}
+"""Operators of two tensors that have a rule in integers under an arithmetic of the TFLite family."""
 
 
 def chain_of(node: NodeContext, position: int) -> Chained:
@@ -45,6 +49,10 @@ def _of_two(node: NodeContext) -> None:
     if not all(isinstance(value, Real) for value in values):
         raise RefusalError("an operand of it is not quantized", "a Quant after each of its operands")
     left, right = node.codes(0), node.codes(1)
+    wide = max(left.format.bits, right.format.bits) > MAX_TABLE_BITS
+    if wide and node.op in _IN_INTEGERS and not node.rules.is_float(node.op.upper()):
+        _IN_INTEGERS[node.op](node)
+        return
     base = TwoTensors(node, left, right, BINARY[node.op])
     node.result(chain(base, broadcast_shape(node, left, right), f"a {node.op}"))
 
@@ -76,9 +84,13 @@ def _line(op: str, constant: NDArray[np.float64], *, first: bool) -> tuple[Any, 
 
 def lower_rectifier(node: NodeContext) -> None:
     """Relu, and Clip with constant bounds (opset 11 and later) or attributes."""
-    before = chain_of(node, 0)
     least, most = (0.0, math.inf) if node.op == "Relu" else (node.scalar(1, -math.inf), node.scalar(2, math.inf))
     node.need(least <= most, f"its bounds are {least} and {most}", "bounds in ascending order")
+    value = node.value(0)
+    if isinstance(value, Pending) and not isinstance(value, Chained):
+        node.result(value.clipped(least, most))
+        return
+    before = chain_of(node, 0)
     line = before.line and before.line.clipped(least, most)
 
     def function(x: Floats) -> Floats:

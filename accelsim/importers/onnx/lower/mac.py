@@ -106,8 +106,16 @@ def lower_constant_qlinear_matmul(node: NodeContext) -> None:
 
 
 def lower_constant_matmul(node: NodeContext) -> None:
-    """DequantizeLinear -> MatMul -> QuantizeLinear with a constant matrix."""
-    node.result(_product(node, node.codes(0), dequantized_weights(node, 1), None, transposed=False))
+    """DequantizeLinear -> MatMul -> QuantizeLinear with a constant matrix; an Add of a constant behind it is its bias."""
+    image, weights = node.codes(0), dequantized_weights(node, 1)
+
+    def biased(add: NodeContext, position: int) -> Pending:
+        bias = dequantized_bias(add, position, image, weights, axis=1, owner=node)
+        if node.rules.arithmetic.base == ONNXRUNTIME:
+            node.approximate("ONNX Runtime adds its bias in float32: codes may differ at ties of the rounding")
+        return _product(node, image, weights, bias, transposed=False)
+
+    node.result(replace(_product(node, image, weights, None, transposed=False), biased=biased))
 
 
 def lower_qgemm(node: NodeContext) -> None:
@@ -271,16 +279,19 @@ def _bias(node: NodeContext, bias: NDArray[Any], channels: int) -> NDArray[np.in
 
 
 def dequantized_bias(
-    node: NodeContext, position: int, image: Codes, weights: Weights, *, axis: int
+    node: NodeContext, position: int, image: Codes, weights: Weights, *, axis: int, owner: NodeContext | None = None
 ) -> NDArray[np.int64] | None:
-    """A bias in units of s_in * s_w, one per output channel (``axis`` of the weights); None where it is absent."""
+    """A bias in units of s_in * s_w, one per output channel (``axis`` of the weights); None where it is absent.
+
+    ``owner``: the node whose layer it becomes a part of, where that is another.
+    """
     value = node.optional(position)
     if value is None:
         return None
     channels = weights.codes.shape[axis]
     expected = np.float64(image.known.scale) * weights.scales.astype(np.float64)
     if isinstance(value, np.ndarray):
-        return rounded_bias(node, value, expected, channels)
+        return rounded_bias(owner or node, value, expected, channels)
     if not isinstance(value, Weights):
         raise RefusalError(
             f"its bias (input {position}) is computed at run time",

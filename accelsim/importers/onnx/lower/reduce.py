@@ -9,13 +9,8 @@ from typing import Any
 from accelsim.graph import Layer, Mean, ReduceMax, ReduceMin
 from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.lower.shape import moved
-from accelsim.importers.onnx.lower.window import mean_requant
+from accelsim.importers.onnx.lower.window import APPROXIMATION, mean_requant
 from accelsim.importers.onnx.network import Codes, Pending, Shape, Target, stored_axis, stored_shape
-
-APPROXIMATION = (
-    "an exact integer sum and one multiplier; ONNX Runtime sums dequantized codes in float32, and codes near a tie may "
-    "differ by one"
-)
 
 
 def lower_reduce_mean(node: NodeContext) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,13 @@ from accelsim.importers.onnx.formulas import Quantization
 from accelsim.importers.onnx.lower.shape import moved
 from accelsim.importers.onnx.network import Codes, Pending, Target
 from accelsim.importers.onnx.window import window
-from accelsim.numerics import Folding, Requant, scheme_named
+from accelsim.numerics import INT32, Folding, Requant, scheme_named
 from accelsim.quant import divided_multiplier
+
+APPROXIMATION = (
+    "an exact integer sum and one multiplier; ONNX Runtime sums dequantized codes in float32, and codes near a tie may "
+    "differ by one"
+)
 
 
 def lower_max_pool(node: NodeContext) -> None:
@@ -49,30 +56,40 @@ def lower_average_pool(node: NodeContext) -> None:
 
 
 def _average(node: NodeContext, source: Codes) -> Pending:
-    node.rules.need_onnxruntime("AVERAGE_POOL_2D")
+    """ONNX Runtime's float32, or the scheme that other arithmetics have for means."""
     fields, shape = pool_fields(node, source)
     known = source.known
-    include = bool(node.integer("count_include_pad", 0))
+    layer = AveragePool2D(
+        **fields, inputs=(source.tensor,), output="", rule="float32" if node.rules.is_onnxruntime else "sums",
+        input_zero_point=known.zero_point, count_include_pad=bool(node.integer("count_include_pad", 0)),
+    )  # fmt: skip
+    return Pending(
+        shape, (_in_float32 if node.rules.is_onnxruntime else _in_integers)(node, known, layer), "an average pool"
+    )
 
+
+def _in_float32(node: NodeContext, known: Quantization, layer: AveragePool2D) -> Callable[[Target], None]:
     def emit(target: Target) -> None:
         to = target.quantization
-        node.net.layers.append(
-            AveragePool2D(
-                **fields,
-                rule="float32",
-                inputs=(source.tensor,),
-                output=target.name,
-                clamp_min=target.low,
-                clamp_max=target.high,
-                input_scale=known.scale,
-                input_zero_point=known.zero_point,
-                output_scale=to.scale,
-                output_zero_point=to.zero_point,
-                count_include_pad=include,
-            )
-        )
+        made = replace(layer, output=target.name, clamp_min=target.low, clamp_max=target.high)
+        scaled = replace(made, input_scale=known.scale, output_scale=to.scale, output_zero_point=to.zero_point)
+        node.net.layers.append(scaled)
 
-    return Pending(shape, emit, "an average pool")
+    return emit
+
+
+def _in_integers(node: NodeContext, known: Quantization, layer: AveragePool2D) -> Callable[[Target], None]:
+    reach = layer.whole * max(known.format.max - known.zero_point, known.zero_point - known.format.min)
+    node.need(
+        reach <= INT32.max, f"its sums reach {reach}", "sums of at most 32 bits: narrower codes, a smaller window"
+    )
+    node.approximate(APPROXIMATION)
+
+    def emit(target: Target) -> None:
+        requant = mean_requant(node.rules.scheme("MEAN"), known, target, layer.whole)
+        node.net.layers.append(replace(layer, output=target.name, requant=requant))
+
+    return emit
 
 
 def pool_fields(node: NodeContext, source: Codes) -> tuple[dict[str, Any], tuple[int, int, int, int]]:
