@@ -265,6 +265,7 @@ def pool(data: st.DataObject) -> tuple[Any, AveragePool2D, Any]:
     shape = n, (h + pad[0] - kh) // sh + 1, (w + pad[1] - kw) // sw + 1, c
     scales = st.sampled_from([0.25, 0.0371, 0.5, 0.013])
     layer = AveragePool2D(
+        rule="float32",
         name="p", inputs=("x",), output="y", shapes=((n, h, w, c),), shape=shape, kernel=(kh, kw), stride=(sh, sw), pad=pad,
         clamp_min=0, clamp_max=255, input_scale=data.draw(scales), output_scale=data.draw(scales),
         input_zero_point=data.draw(st.integers(0, 255)), output_zero_point=data.draw(st.integers(0, 255)),

@@ -15,7 +15,7 @@ from accelsim.importers.onnx.network import Codes, Shape, stored_axis
 from accelsim.numerics import Requantization
 
 SCHEME_OF = "DEPTHWISE_CONV_2D"
-"""Whose scheme these sums follow: FINN's compiler makes a pool a depthwise sum before a multi-threshold."""
+"""Whose scheme these sums follow: an average is a depthwise sum before its division."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
