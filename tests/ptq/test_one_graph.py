@@ -30,7 +30,8 @@ DIGITS = Path(resolve_model("digits_float"))
 def quantized(path: Path, dialect: str | None, widths: tuple[int, int], shape: tuple[int, ...] = SHAPE) -> Graph:
     x = np.random.default_rng(1).normal(0, 1, (3, *shape)).astype(np.float32)
     chosen = Settings(weights=widths[0], acts=widths[1], per_channel=True)
-    return quantize_network(path, {"input": x}, settings=chosen, dialect=dialect).graph  # type: ignore[arg-type]
+    with np.errstate(all="ignore"):  # onnx's Elu and Sigmoid compute branches that they do not take
+        return quantize_network(path, {"input": x}, settings=chosen, dialect=dialect).graph  # type: ignore[arg-type]
 
 
 def what(graph: Graph) -> list[tuple[object, ...]]:
