@@ -18,7 +18,6 @@ from accelsim.graph import (
     AveragePool2D,
     BinaryLut,
     Concat,
-    FloatAveragePool2D,
     FloatTableSoftmax,
     Graph,
     InterpolatedLut,
@@ -149,9 +148,11 @@ class Builder(NetworkBuilder):
         others = [y for y in self.images if y.shape == x.shape]
         return self.sum(Add, (x, others[int(self.rng.integers(len(others)))]), self.format())
 
-    def max_pool(self, kind: type[Any] = MaxPool2D, fmt: IntFormat | None = None, **fields: Any) -> Tensor:
+    def max_pool(
+        self, kind: type[Any] = MaxPool2D, fmt: IntFormat | None = None, x: Tensor | None = None, **fields: Any
+    ) -> Tensor:
         """Windows of 2 x 3 at steps of 1 and 2, padded above or not."""
-        x = self.image()
+        x = x or self.image()
         n, h, w, c = x.shape
         kernel, stride = (min(h, 2), min(w, 3)), (1, 2)
         top, target = int(self.rng.integers(0, kernel[0])), fmt or x.format
@@ -308,18 +309,36 @@ class Builder(NetworkBuilder):
             LayerNorm, (x,), x.shape, fmt, multiplier=wide * factors[0], bias=wide * factors[1], **limits, **variance
         )
 
-    def float_average_pool(self) -> None:
-        real = {"input_scale": 0.05, "output_scale": 0.05, "count_include_pad": bool(self.rng.integers(2))}
-        zeros = {"input_zero_point": int(self.rng.integers(-5, 6)), "output_zero_point": int(self.rng.integers(0, 6))}
-        self.max_pool(FloatAveragePool2D, self.format(), **real, **zeros)
+    def average_pool(self) -> None:
+        """By each of its rules."""
+        rule = ("codes", "float32", "sums")[int(self.rng.integers(3))]
+        if rule == "codes":
+            self.max_pool(AveragePool2D)
+            return
+        x, fmt = self.image(), self.format()
+        fields: dict[str, Any] = {"input_zero_point": int(self.rng.integers(-5, 6))}
+        if rule == "float32":
+            fields |= {"input_scale": 0.05, "output_scale": 0.05, "output_zero_point": int(self.rng.integers(0, 6))}
+        else:
+            gain = 2.0 ** (fmt.bits - x.format.bits) / 6
+            fields |= self.mean_rule(fmt, gain=gain, channels=x.shape[3], bits=x.format.bits)
+        self.max_pool(AveragePool2D, fmt, x, rule=rule, count_include_pad=bool(self.rng.integers(2)), **fields)
+
+    def mean_rule(self, fmt: IntFormat, *, gain: float, channels: int, bits: int) -> dict[str, Any]:
+        """A requantization, or one time in three thresholds, one set for each channel or one for all, behind a bias."""
+        if self.rng.random() < 0.67:
+            return {"requant": self.requant("MEAN", fmt, gain=gain, bits=bits)}
+        rows = channels if self.rng.random() < 0.5 else 1
+        bias = self.rng.integers(-50, 50, rows) if self.rng.random() < 0.5 else None
+        return {"requant": self.thresholds(fmt, rows, spread=(fmt.max - fmt.min) / (4 * gain)), "bias": bias}
 
     def mean(self) -> None:
         x, fmt = self.image(), self.format()
         n, h, w, c = x.shape
         axes, shape = ((1, 2), (n, 1, 1, c)) if self.rng.random() < 0.7 else ((3,), (n, h, w, 1))
         gain = 2.0 ** (fmt.bits - x.format.bits) / np.prod([x.shape[axis] for axis in axes])
-        rule = self.requant("MEAN", fmt, gain=gain, bits=x.format.bits)
-        self.vector(Mean, (x,), shape, fmt, axes=axes, input_zero_point=self.zero(x.format), requant=rule)
+        rule = self.mean_rule(fmt, gain=gain, channels=shape[3], bits=x.format.bits)
+        self.vector(Mean, (x,), shape, fmt, axes=axes, input_zero_point=self.zero(x.format), **rule)
 
     def extreme(self, kind: type[ReduceMax | ReduceMin]) -> None:
         x, axis = self.image(), int(self.rng.integers(4))
@@ -365,8 +384,7 @@ DRAWERS: Mapping[type[Layer], Drawer] = {
     Softmax: Builder.softmax,
     FloatTableSoftmax: Builder.float_table_softmax,
     LayerNorm: Builder.layer_norm,
-    AveragePool2D: lambda b: b.max_pool(AveragePool2D),
-    FloatAveragePool2D: Builder.float_average_pool,
+    AveragePool2D: Builder.average_pool,
     Mean: Builder.mean,
     ReduceMax: lambda b: b.extreme(ReduceMax),
     ReduceMin: lambda b: b.extreme(ReduceMin),

@@ -28,9 +28,13 @@ class Document:
 
     def line(self, path: Path) -> int:
         """Line of the entry at ``path``, or of the nearest section around it."""
+        return self.lines.get(self.known(path), 1)
+
+    def known(self, path: Path) -> Path:
+        """``path``, or that of the nearest section around it that the text holds."""
         while path and path not in self.lines:
             path = path[:-1]
-        return self.lines.get(path, 1)
+        return path
 
 
 MACHINE = "a machine description: a mapping of name, clock_hz, array, ..."

@@ -50,7 +50,8 @@ def validated(
     if problems:
         text = "; ".join(f"{place(problem.path)}{problem}" for problem in problems[:_MOST_PROBLEMS])
         text += f"; and {len(problems) - _MOST_PROBLEMS} more" if len(problems) > _MOST_PROBLEMS else ""
-        raise ConfigError(text, problems=[(".".join(p.path), p.message) for p in problems])
+        listed = [ConfigError(f"{place(problem.path)}{problem}") for problem in problems]
+        raise ConfigError(text, problems=[(".".join(p.path), p.message) for p in problems]).listing(listed)
     return record
 
 

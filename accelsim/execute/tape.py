@@ -15,7 +15,6 @@ from accelsim.graph import (
     AveragePool2D,
     BinaryLut,
     Concat,
-    FloatAveragePool2D,
     FloatTableSoftmax,
     Graph,
     InterpolatedLut,
@@ -278,6 +277,11 @@ def _covers(layer: Lut, fmt: IntFormat) -> bool:
     return layer.table is not None and layer.input_min == fmt.min and len(layer.table) == fmt.max - fmt.min + 1
 
 
+def _average_pool(writer: TapeWriter, layer: AveragePool2D) -> Fields | None:
+    """Means of raw codes; other rules are run by themselves: one numpy call for each cell of the window."""
+    return _pool(writer, layer) if layer.rule == "codes" else None
+
+
 def _pool(writer: TapeWriter, layer: AveragePool2D | MaxPool2D) -> Fields | None:
     _, oh, ow, channels = layer.shape
     fmt = writer.format_of(layer.output)
@@ -297,7 +301,8 @@ def _mean(writer: TapeWriter, layer: Mean) -> Fields | None:
     """Means over the pixels of an image."""
     fmt = writer.format_of(layer.inputs[0])
     bound = layer.count * (fmt.max - fmt.min)
-    if layer.requant is None or len(layer.shapes[0]) != 4 or layer.axes != (1, 2) or bound > INT32.max:
+    is_plain = len(layer.shapes[0]) == 4 and layer.axes == (1, 2) and layer.bias is None
+    if layer.requant is None or not is_plain or bound > INT32.max:
         return None
     requant = writer.requant(layer.requant, writer.format_of(layer.output), bound)
     if requant is None:
@@ -335,7 +340,7 @@ _WRITERS: Mapping[type, Writer] = {
     LeakyRelu: _table,
     Lut: _table,
     BinaryLut: _table_of_two,
-    AveragePool2D: _pool,
+    AveragePool2D: _average_pool,
     MaxPool2D: _pool,
     Mean: _mean,
     Softmax: _softmax,
@@ -346,7 +351,6 @@ NOT_ON_TAPE: Mapping[type[Layer], str] = {
     InterpolatedLut: "16-bit codes, one numpy expression a layer",
     FloatTableSoftmax: "its own compiled loop over rows",
     LayerNorm: "its own compiled loop over rows",
-    FloatAveragePool2D: "sums in float32, in an order of its own",
     ReduceMax: "one numpy call",
     ReduceMin: "one numpy call",
     Concat: "moves codes: one numpy call",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from accelsim.graph.boxes import Boxes
 from accelsim.graph.geometry import Axis
-from accelsim.graph.layer import VectorLayer
-from accelsim.numerics import Requant
+from accelsim.graph.layer import RealFunction, VectorLayer
+from accelsim.numerics import Requantization
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -43,32 +46,44 @@ class Pool2D(VectorLayer):
         return (Boxes(lo, hi).clipped(self.shapes[0]),)
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
 class AveragePool2D(Pool2D):
-    """Mean of the window's raw codes, rounded half away from zero, then clamped (TFLite reference_integer_ops)."""
+    """Mean of the window's codes; how it is rounded is the ``rule``, for the source models differ in it and in nothing else.
+
+    ``codes``: of the raw codes, half away from zero, then clamped (TFLite reference_integer_ops).
+
+    ``float32``: of dequantized codes, every operation in float32 (ONNX Runtime, contrib qlinear_pool.cc). ``input_scale * (x -
+    input_zero_point)`` is summed row by row, divided by the cells of the window (the whole window's if ``count_include_pad``) and by
+    ``output_scale``; ``output_zero_point`` is added before rounding half to even; clamped.
+
+    ``sums``: ``requant(whole // cells * sum(x - input_zero_point) + bias)`` in integers, ``requant`` and ``bias`` with one set for
+    all channels or one each (QONNX; FINN's sums before a multi-threshold). ``real_function``: codes of a real mean.
+    """
 
     operator: ClassVar[str] = "AVERAGE_POOL_2D"
+    rule: Literal["codes", "float32", "sums"] = "codes"
+    count_include_pad: bool = False
+    input_zero_point: int = 0
+    input_scale: float = 1.0
+    output_scale: float = 1.0
+    output_zero_point: int = 0
+    requant: Requantization | None = None
+    bias: NDArray[np.int64] | None = None
+    real_function: RealFunction | None = None
+
+    @property
+    def whole(self) -> int:
+        """The smallest number that the cells under every window divide."""
+        if self.count_include_pad:
+            return math.prod(self.kernel)
+        rows, columns = ((axis.sources >= 0).sum(axis=1) for axis in self.windows)
+        return math.lcm(*(max(1, int(n)) for n in np.unique(np.outer(rows, columns))))
 
 
 class MaxPool2D(Pool2D):
     """Maximum of the window's codes, then clamped."""
 
     operator: ClassVar[str] = "MAX_POOL_2D"
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class FloatAveragePool2D(Pool2D):
-    """Mean of dequantized codes as ONNX Runtime computes it, every operation in float32 (contrib qlinear_pool.cc).
-
-    ``input_scale * (x - input_zero_point)`` is summed row by row, divided by the cells of the window (the whole window's
-    if ``count_include_pad``) and by ``output_scale``; the zero point is added before rounding half to even.
-    """
-
-    operator: ClassVar[str] = "AVERAGE_POOL_2D"
-    input_scale: float = 1.0
-    output_scale: float = 1.0
-    input_zero_point: int = 0
-    output_zero_point: int = 0
-    count_include_pad: bool = False
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -95,12 +110,17 @@ class Reduction(VectorLayer):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Mean(Reduction):
-    """``requant(sum over axes - count * input_zero_point)``; 1/count is folded into the multiplier, or left out for a sum."""
+    """``requant(sum over axes - count * input_zero_point + bias)``; 1/count is folded into ``requant``, or left out for a sum.
+
+    ``requant`` and ``bias`` have one set for all channels or one each. ``real_function``: codes of a real mean.
+    """
 
     operator: ClassVar[str] = "MEAN"
     source_operator: str = "MEAN"
     input_zero_point: int = 0
-    requant: Requant | None = None
+    requant: Requantization | None = None
+    bias: NDArray[np.int64] | None = None
+    real_function: RealFunction | None = None
 
 
 class ReduceMax(Reduction):

@@ -48,7 +48,7 @@ def load_graph(
     ``arithmetic`` names the runtime whose integer rules are encoded; None stands for the file's own: tflite-micro, onnxruntime,
     or finn for QONNX. ``overrides``, operator to scheme, change single operators of it. A layer table has none. Raises ModelFileError for
     a file that cannot be read, UnsupportedOperatorError for an operator that is not accepted, ModelError for every
-    other reason, ConfigError for an unknown arithmetic.
+    other reason, ConfigError for an unknown arithmetic. Several refusals are one error, whose ``exceptions`` are they.
     """
     file, formats = Path(path), _formats()
     rules = arithmetic_named(arithmetic) if isinstance(arithmetic, str) else arithmetic

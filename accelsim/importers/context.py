@@ -52,8 +52,8 @@ class BaseContext:
         try:
             yield
         except RefusalError as refusal:
-            text = f"{where}: {refusal.reason}; accepted: {refusal.accepted}"
-            raise UnsupportedOperatorError(text, **known, output=output) from refusal
+            text = f"{where}: {refusal.reason}; accepted: {refusal.accepted}{refusal.hint}"
+            raise UnsupportedOperatorError(text, **known, output=output, accepted=refusal.accepted) from refusal
         except UnsupportedOperatorError:
             raise
         except (ModelError, GraphError, ConfigError, InputError) as error:

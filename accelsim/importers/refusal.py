@@ -9,11 +9,14 @@ from accelsim.errors import GraphError, ModelError
 
 
 class RefusalError(Exception):
-    """A form of an operator that is not accepted: why, and what is; the driver adds operator and tensor names."""
+    """A form of an operator that is not accepted: why, and what is; the driver adds operator and tensor names.
 
-    def __init__(self, reason: str, accepted: str) -> None:
+    ``hint`` follows what is accepted: what was probably meant.
+    """
+
+    def __init__(self, reason: str, accepted: str, hint: str = "") -> None:
         super().__init__(reason)
-        self.reason, self.accepted = reason, accepted
+        self.reason, self.accepted, self.hint = reason, accepted, hint
 
 
 @contextmanager

@@ -44,7 +44,7 @@ def lowering_of(
             raise RefusalError(*refused[op])
         near = difflib.get_close_matches(op, lowerings, n=1)
         hint = f" (nearest: {near[0]})" if near else ""
-        raise RefusalError("the operator is not supported", ", ".join(lowerings) + hint)
+        raise RefusalError("the operator is not supported", ", ".join(lowerings), hint)
     return lowerings[op]
 
 

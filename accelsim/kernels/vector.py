@@ -17,7 +17,6 @@ from accelsim.graph import (
     AveragePool2D,
     BinaryLut,
     Concat,
-    FloatAveragePool2D,
     FloatTableSoftmax,
     InterpolatedLut,
     LayerNorm,
@@ -40,7 +39,7 @@ from accelsim.graph import (
     VectorLayer,
 )
 from accelsim.kernels import _pool, _rows, _sigmoid16, _softmax
-from accelsim.numerics import Requant, multiply, requantize
+from accelsim.numerics import Requantization, multiply, requantize
 
 Block = NDArray[Any]
 Box = tuple[tuple[int, ...], tuple[int, ...]]
@@ -66,7 +65,7 @@ def scaled_operand(x: Block, scale: OperandScale | None, scheme: str) -> NDArray
     return multiply(value, scale.multiplier, scale.exponent, scheme)
 
 
-def _requantized(acc: NDArray[np.int64], requant: Requant | None) -> Block:
+def _requantized(acc: NDArray[np.int64], requant: Requantization | None) -> Block:
     assert requant is not None
     return requantize(acc, requant)
 
@@ -150,7 +149,18 @@ def _row_arrays(block: Block) -> tuple[Block, Block]:
 
 
 def _average_pool(layer: AveragePool2D, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
-    return _pooled(layer, blocks[0], inputs[0], output, _pool.average)
+    if layer.rule == "codes":
+        return _pooled(layer, blocks[0], inputs[0], output, _pool.average)
+    steps = blocks[0].astype(np.int64) - layer.input_zero_point
+    if layer.rule == "sums":
+        return _sum_codes(layer, pool_sums(layer, steps, inputs[0], output), output)
+    real = np.float32(layer.input_scale) * steps.astype(np.float32)
+    total, count = _window_sums(layer, real, inputs[0], output)
+    cells = layer.steps_per_output if layer.count_include_pad else count
+    scaled = total / np.asarray(cells).astype(np.float32) / np.float32(layer.output_scale)
+    codes = np.rint(scaled + np.float32(layer.output_zero_point)).astype(np.int64)
+    clamped: Block = np.clip(codes, layer.clamp_min, layer.clamp_max)
+    return clamped
 
 
 def _max_pool(layer: MaxPool2D, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
@@ -167,13 +177,18 @@ def _pooled(layer: AveragePool2D | MaxPool2D, x: Block, source: Box, output: Box
     return np.clip(result, layer.clamp_min, layer.clamp_max)
 
 
-def _float_average_pool(
-    layer: FloatAveragePool2D, blocks: Sequence[Block], inputs: Sequence[Box], output: Box
-) -> Block:
-    (lo, hi), (source_lo, source_hi) = output, inputs[0]
-    steps = (blocks[0].astype(np.int64) - layer.input_zero_point).astype(np.float32)
-    real = np.float32(layer.input_scale) * steps
-    total = np.zeros(tuple(b - a for a, b in zip(lo, hi, strict=True)), dtype=np.float32)
+def pool_sums(layer: AveragePool2D, steps: NDArray[np.int64], source: Box, output: Box) -> NDArray[np.int64]:
+    """``whole // cells * sum`` of ``steps``, codes less their zero point, for each window."""
+    total, count = _window_sums(layer, steps, source, output)
+    cells = layer.whole if layer.count_include_pad else np.maximum(count, 1)
+    sums: NDArray[np.int64] = layer.whole // cells * total
+    return sums
+
+
+def _window_sums(layer: AveragePool2D, x: Block, source: Box, output: Box) -> tuple[Block, NDArray[np.int64]]:
+    """Sums of ``x`` over the cells of each window inside the image, cell by cell, and their number (1, rows, columns, 1)."""
+    (lo, hi), (source_lo, source_hi) = output, source
+    total = np.zeros(tuple(b - a for a, b in zip(lo, hi, strict=True)), dtype=x.dtype)
     count = np.zeros(total.shape[1:3], dtype=np.int64)
     for cell in np.ndindex(*layer.kernel):
         rows, columns = (
@@ -182,18 +197,21 @@ def _float_average_pool(
         inside = np.outer(rows >= 0, columns >= 0)
         rows = np.clip(rows, source_lo[1], source_hi[1] - 1) - source_lo[1]
         columns = np.clip(columns, source_lo[2], source_hi[2] - 1) - source_lo[2]
-        total += np.where(inside[None, :, :, None], real[:, rows][:, :, columns], np.float32(0))
+        total += np.where(inside[None, :, :, None], x[:, rows][:, :, columns], x.dtype.type(0))
         count += inside
-    divisor = np.full_like(count, layer.steps_per_output) if layer.count_include_pad else count
-    mean = total / divisor.astype(np.float32)[None, :, :, None]
-    codes = np.rint(mean / np.float32(layer.output_scale) + np.float32(layer.output_zero_point)).astype(np.int64)
-    clamped: Block = np.clip(codes, layer.clamp_min, layer.clamp_max)
-    return clamped
+    return total, count[None, :, :, None]
+
+
+def _sum_codes(layer: AveragePool2D | Mean, sums: NDArray[np.int64], output: Box) -> Block:
+    """Codes of exact sums whose bias and requantization may differ by channel, the last axis."""
+    lo, hi = output[0][-1], output[1][-1]
+    bias = 0 if layer.bias is None else layer.bias[lo:hi] if len(layer.bias) > 1 else layer.bias
+    return _requantized(sums + bias, layer.requant and layer.requant.channels(lo, hi))
 
 
 def _mean(layer: Mean, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
     total = blocks[0].sum(axis=layer.axes, dtype=np.int64, keepdims=True)
-    return _requantized(total - layer.count * layer.input_zero_point, layer.requant)
+    return _sum_codes(layer, total - layer.count * layer.input_zero_point, output)
 
 
 def _reduce_max(layer: ReduceMax, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
@@ -254,7 +272,6 @@ _RULES: dict[type, Callable[[Any, Sequence[Block], Sequence[Box], Box], Block]] 
     Softmax: _softmax_rows,
     AveragePool2D: _average_pool,
     MaxPool2D: _max_pool,
-    FloatAveragePool2D: _float_average_pool,
     FloatTableSoftmax: _float_table_softmax,
     LayerNorm: _layer_norm,
     Mean: _mean,

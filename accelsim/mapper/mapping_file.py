@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from accelsim.arch import Document, read_document
-from accelsim.errors import ConfigError, MappingError
+from accelsim.errors import ConfigError, MappingError, Refusals
 from accelsim.graph import Graph, Layer, MacLayer, Reshape
 from accelsim.program import LOOP_ORDERS, MacMapping, Mapping, VectorMapping, check_mapping, fuse, tile_limits
 
@@ -21,36 +21,44 @@ MAC_KEYS = tuple(field.name for field in fields(MacMapping))
 
 
 def read_mappings(path: Path, *, graph: Graph) -> dict[str, Mapping]:
-    """The mappings in the YAML file at ``path`` by layer name; ConfigError names file, line, entry and remedy.
+    """The mappings in the YAML file at ``path`` by layer name; ConfigError names file, line, entry and remedy, of every wrong one.
 
     ``layers: {conv_2d_0: {oh: 8, oc: 16, order: weights_outer, band: 4}, softmax_8: {tile: [1, 10]}}``. Axes that are left out
     are not cut, and layers without a ``band`` not fused with the one before; layers that are left out are the caller's to map.
     """
     document = read_document(_text(path), name=str(path), expected=EXPECTED)
-    if document.problems:
-        problem = document.problems[0]
-        raise _wrong(path, document, problem.path, problem.message)
-    unknown = next((key for key in document.data if key != "layers"), None)
+    refusals = Refusals(path)
+    for problem in document.problems:
+        refusals.add(_wrong(path, document, problem.path, problem.message))
+    for key in (key for key in document.data if key != "layers"):
+        refusals.add(_wrong(path, document, (key,), f"unknown key; expected {EXPECTED}"))
     layers = document.data.get("layers")
-    if unknown is not None or not isinstance(layers, dict):
-        what = "missing" if unknown is None else "unknown key"
-        raise _wrong(path, document, (unknown or "layers",), f"{what}; expected {EXPECTED}")
+    if not isinstance(layers, dict):
+        refusals.check()
+        raise _wrong(path, document, ("layers",), f"missing; expected {EXPECTED}")
     known = {layer.name: layer for layer in graph.layers}
     made: dict[str, Mapping] = {}
     for name, entry in layers.items():
-        where = ("layers", name)
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise _wrong(path, document, where, f"the network has no such layer{hint}")
         try:
-            made[name] = _mapping(known[name], entry)
-            check_mapping(known[name], made[name])
-            if made[name].band:
-                fuse(graph, graph.layers.index(known[name]), made[name].band)
+            made[name] = _checked(graph, known, name, entry)
         except MappingError as error:
-            raise _wrong(path, document, where, str(error)) from error
+            refusals.add(_wrong(path, document, ("layers", name), str(error)))
+    refusals.check()
     return made
+
+
+def _checked(graph: Graph, known: dict[str, Layer], name: str, entry: Any) -> Mapping:
+    """The mapping of layer ``name``; MappingError where it is none."""
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise MappingError(f"the network has no such layer{hint}")
+    layer = known[name]
+    mapping = _mapping(layer, entry)
+    check_mapping(layer, mapping)
+    if mapping.band:
+        fuse(graph, graph.layers.index(layer), mapping.band)
+    return mapping
 
 
 def write_mappings(mappings: Sequence[Mapping | None], *, graph: Graph) -> str:
@@ -108,7 +116,8 @@ def _size(key: str, value: Any) -> int:
 
 
 def _wrong(path: Path, document: Document, where: tuple[str, ...], message: str) -> ConfigError:
-    return ConfigError(f"{path}:{document.line(where)}: {'.'.join(where)}: {message}", file=str(path))
+    line = document.line(where)
+    return ConfigError(f"{path}:{line}: {'.'.join(where)}: {message}", file=str(path), line=line)
 
 
 def _text(path: Path) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.errors import AccelsimError, ConfigError, InputError, ModelError
+from accelsim.errors import AccelsimError, ConfigError, InputError, ModelError, as_one
 from accelsim.graph import Graph
 from accelsim.importers import load_graph
 from accelsim.importers.onnx.file import OnnxModel
@@ -110,9 +110,13 @@ def _imported(made: Any, network: OnnxModel) -> Graph:
         except AccelsimError as error:
             with suppress(AccelsimError):
                 return load_graph(path, arithmetic=WIDE_ARITHMETIC)
-            reason = str(error).replace(f"{path}: ", "")
-            remedy = "give that layer other widths (--layer), or the other --format"
-            raise ModelError(f"{network.path}: quantized so, it cannot run on integers: {reason}; {remedy}") from error
+            texts = [str(each).replace(f"{path}: ", "") for each in error.exceptions]
+            raise as_one(network.path, [_cannot_run(network, text) for text in texts]) from error
+
+
+def _cannot_run(network: OnnxModel, reason: str) -> ModelError:
+    remedy = "give that layer other widths (--layer), or the other --format"
+    return ModelError(f"{network.path}: quantized so, it cannot run on integers: {reason}; {remedy}")
 
 
 def accuracies(

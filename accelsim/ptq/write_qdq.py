@@ -10,7 +10,6 @@ import numpy as np
 from accelsim.errors import ModelError
 from accelsim.importers.onnx.file import OnnxModel, OnnxNode
 from accelsim.numerics import IntFormat
-from accelsim.ptq.network.float_network import where
 from accelsim.ptq.network.operators import PRODUCTS
 from accelsim.ptq.network.proto import Names, make_model, make_node, nodes_of
 from accelsim.ptq.parameters import ActQuant, WeightQuant
@@ -66,14 +65,9 @@ class _Writer:
             self.quantize(output, name, name)
 
     def product(self, node: OnnxNode, inputs: list[str], output: str) -> list[Any]:
-        """MatMul with a bias is Gemm, where its left operand is a matrix."""
-        if len(inputs) < 3:
+        """MatMul with a bias is Gemm where its left operand is a matrix, which is all that Gemm takes."""
+        if len(inputs) < 3 or len(self.shapes[node.inputs[0]]) != 2:
             return nodes_of(node, inputs, output)
-        if len(self.shapes[node.inputs[0]]) != 2:
-            raise ModelError(
-                f"{where(self.source, node)}: QDQ has no MatMul with bias over {len(self.shapes[node.inputs[0]])} axes; "
-                "write QONNX (--format qonnx)"
-            )
         return [make_node("Gemm", inputs, output)]
 
     def quantize(self, source: str, tensor: str, target: str) -> None:

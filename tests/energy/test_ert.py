@@ -138,7 +138,10 @@ def test_lists_shows_checks_and_reports(tmp_path: Path) -> None:
     bad = write(tmp_path, "name: x\nversion: one\n")
     wrong = run(main, ["energy", "check", str(bad)])
     assert wrong.exit_code == 1
-    assert wrong.output.startswith(f"accelsim: error: {bad}:2: version: input should be a valid integer")
+    first, *lines = wrong.output.splitlines()
+    assert first == f"accelsim: error: 4 things in {bad} can't be read:"
+    assert lines[3].startswith(f"  {bad}:2: version: input should be a valid integer")
+    assert [line.split(": ")[1] for line in lines[:3]] == ["source", "node_nm", "voltage_v"]
 
 
 def test_the_report_splits_the_energy_in_full() -> None:

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from accelsim.display import printable_lines
+from accelsim.errors import AccelsimError
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
@@ -85,6 +86,15 @@ def note(message: str) -> None:
 def complain(message: str) -> None:
     """An error as one line on stderr."""
     note(f"error: {message}")
+
+
+def complain_of(error: AccelsimError) -> None:
+    """A deliberate error on stderr: one line, and one more for each of several things that it lists."""
+    first, *others = str(error).split("\n") if len(error.exceptions) > 1 else [str(error)]
+    complain(first)
+    for line in others:
+        with suppress(OSError):
+            say(line, err=True)
 
 
 @contextmanager

@@ -1,4 +1,8 @@
-"""The group of all commands. A deliberate error is one line on stderr and exit code 1; click's usage errors are 2; ^C is 130."""
+"""The group of all commands.
+
+A deliberate error is one line on stderr, or one for each thing that a file holds wrong, and exit code 1; click's usage errors
+are 2; ^C is 130.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from typing import Any
 
 import click
 
-from accelsim.cli.shared.console import complain, note, say, standard_streams
+from accelsim.cli.shared.console import complain, complain_of, note, say, standard_streams
 from accelsim.cli.shared.files import check_parameters, record_reads
 from accelsim.errors import AccelsimError
 
@@ -16,7 +20,7 @@ INTERRUPTED = 130
 
 
 class _Command(click.Command):
-    """A command that checks its output files first, and turns errors into one line and the exit code ``failure``."""
+    """A command that checks its output files first, and turns errors into such lines and the exit code ``failure``."""
 
     def __init__(self, *arguments: Any, failure: int = 1, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -28,7 +32,7 @@ class _Command(click.Command):
             super().invoke(ctx)
             return
         except AccelsimError as error:
-            complain(str(error))
+            complain_of(error)
         except KeyboardInterrupt:
             note("interrupted")
             ctx.exit(INTERRUPTED)

@@ -26,7 +26,7 @@ from accelsim.energy.table.schema import (
     TermFile,
     UncertaintyFile,
 )
-from accelsim.errors import ConfigError, QuantityError
+from accelsim.errors import ConfigError, QuantityError, Refusals
 from accelsim.units import Quantity, parse_quantity
 
 _LARGEST_FILE = 1024 * 1024  # bytes; the longest packaged table has 10 KiB
@@ -71,7 +71,7 @@ def load_table(name_or_path: str, *, depth: int = 0) -> EnergyTable:
 def _loaded(path: Path, _changed_ns: int, depth: int) -> EnergyTable:
     """The table in ``path``, read again when the file has changed."""
     shown = path.name if path.parent == tables_dir() else str(path)
-    return _Reader(read_document(_text(path), name=shown, expected=_EXPECTED), shown).table(depth)
+    return _reader(path, shown).table(depth)
 
 
 def machine_compounds() -> tuple[Compound, ...]:
@@ -82,7 +82,12 @@ def machine_compounds() -> tuple[Compound, ...]:
 @lru_cache(maxsize=1)
 def _machine() -> EnergyTable:
     path = Path(__file__).parent.parent / "machine.yaml"
-    return _Reader(read_document(_text(path), name=path.name, expected=_EXPECTED), path.name).table(0)
+    return _reader(path, path.name).table(0)
+
+
+def _reader(path: Path, name: str) -> _Reader:
+    """Of the table in ``path``, which messages call ``name``."""
+    return _Reader(read_document(_text(path), name=name, expected=_EXPECTED), name, Refusals(name))
 
 
 def _text(path: Path) -> str:
@@ -99,20 +104,16 @@ def _text(path: Path) -> str:
 
 @dataclass(frozen=True)
 class _Reader:
-    """Turns a document into a table; errors carry the line of the path where they arise."""
+    """Turns a document into a table; errors carry the line of the path where they arise, and those of all entries are told at once."""
 
     document: Document
     name: str
+    refusals: Refusals
 
     def table(self, depth: int) -> EnergyTable:
-        for problem in self.document.problems:
-            self.refuse(problem.path, problem.message)
         if "ERT" in self.document.data:
             self.refuse(("ERT",), _ERT_ONLY)
-        try:
-            file = TableFile.model_validate(self.document.data)
-        except ValidationError as error:
-            self.refuse(*_first(error))
+        file = self.file()
         frequency = file.frequency
         made = EnergyTable(
             name=file.name, version=file.version, source=file.source, node_nm=file.node_nm, voltage_v=file.voltage_v,
@@ -121,9 +122,23 @@ class _Reader:
             threshold_v=float(frequency.threshold_v) if frequency else None,
         )  # fmt: skip
         for i, rule in enumerate(file.fill):
-            made = self.filled(made, rule, ("fill", str(i)), depth)
-            self.check_component(rule.component, None, file, ("fill", str(i)))
+            with self.refusals.gathering():
+                made = self.filled(made, rule, ("fill", str(i)), depth)
+                self.check_component(rule.component, None, file, ("fill", str(i)))
+        self.refusals.check()
         return made
+
+    def file(self) -> TableFile:
+        """The document under its schema."""
+        problems = [(problem.path, problem.message) for problem in self.document.problems]
+        try:
+            file = TableFile.model_validate(self.document.data)
+        except ValidationError as error:
+            problems += _problems(error, self.document)
+        for path, message in problems:
+            self.refusals.add(self.wrong(path, message))
+        self.refusals.check()
+        return file
 
     def filled(self, table: EnergyTable, rule: FillFile, path: tuple[str, ...], depth: int) -> EnergyTable:
         if depth >= _MOST_FILLS:
@@ -138,19 +153,24 @@ class _Reader:
         found: dict[str, EnergyEntry] = {}
         for i, entry in enumerate(file.entries):
             path = ("entries", str(i))
-            self.check_action(entry, path)
-            self.check_component(entry.component, entry.action, file, path)
-            self.check_place(entry, file, path)
-            low, high = self.factors(entry, path)
-            made = EnergyEntry(
-                component=entry.component, action=entry.action, law=entry.law, terms=self.terms(entry, path),
-                source=entry.source, node_nm=file.node_nm, voltage_v=file.voltage_v, low=low, high=high,
-            )  # fmt: skip
-            self.check_law(made, file, path)
-            if made.key in found:
-                self.refuse(path, f"entry {made.key} stands twice; keep one of them")
-            found[made.key] = made
+            with self.refusals.gathering():
+                made = self.entry(entry, file, path)
+                if made.key in found:
+                    self.refuse(path, f"entry {made.key} stands twice; keep one of them")
+                found[made.key] = made
         return tuple(found.values())
+
+    def entry(self, entry: EntryFile, file: TableFile, path: tuple[str, ...]) -> EnergyEntry:
+        self.check_action(entry, path)
+        self.check_component(entry.component, entry.action, file, path)
+        self.check_place(entry, file, path)
+        low, high = self.factors(entry, path)
+        made = EnergyEntry(
+            component=entry.component, action=entry.action, law=entry.law, terms=self.terms(entry, path),
+            source=entry.source, node_nm=file.node_nm, voltage_v=file.voltage_v, low=low, high=high,
+        )  # fmt: skip
+        self.check_law(made, file, path)
+        return made
 
     def check_action(self, use: EntryFile | CompoundFile | PartFile, path: tuple[str, ...]) -> None:
         if use.action not in ACTIONS:
@@ -265,13 +285,16 @@ class _Reader:
 
     def compounds(self, file: TableFile) -> Iterator[Compound]:
         for i, compound in enumerate(file.compounds):
-            path = ("compounds", str(i))
-            self.check_action(compound, path)
-            self.check_component(compound.component, compound.action, file, path)
-            for j, part in enumerate(compound.parts):
-                self.check_action(part, (*path, "parts", str(j)))
-                self.check_part(part, file, (*path, "parts", str(j)))
+            with self.refusals.gathering():
+                self.check_compound(compound, file, ("compounds", str(i)))
             yield _compound(compound)
+
+    def check_compound(self, compound: CompoundFile, file: TableFile, path: tuple[str, ...]) -> None:
+        self.check_action(compound, path)
+        self.check_component(compound.component, compound.action, file, path)
+        for j, part in enumerate(compound.parts):
+            self.check_action(part, (*path, "parts", str(j)))
+            self.check_part(part, file, (*path, "parts", str(j)))
 
     def check_part(self, part: PartFile, file: TableFile, path: tuple[str, ...]) -> None:
         """Refuse a part that neither the machine nor the file itself knows."""
@@ -289,8 +312,11 @@ class _Reader:
             )
 
     def refuse(self, path: tuple[str, ...], message: str) -> NoReturn:
+        raise self.wrong(path, message)
+
+    def wrong(self, path: tuple[str, ...], message: str) -> ConfigError:
         line = self.document.line(path)
-        raise ConfigError(f"{self.name}:{line}: {_dotted(path)}{message}", file=self.name, line=line)
+        return ConfigError(f"{self.name}:{line}: {_dotted(path)}{message}", file=self.name, line=line)
 
 
 def _compound(file: CompoundFile) -> Compound:
@@ -309,19 +335,29 @@ def _dotted(path: tuple[str, ...]) -> str:
     return f"{'.'.join(path)}: " if path else ""
 
 
-def _first(error: ValidationError) -> tuple[tuple[str, ...], str]:
-    """Path and message of the first thing that the schema refuses; unknown keys come first, as they explain missing ones."""
+def _problems(error: ValidationError, document: Document) -> list[tuple[tuple[str, ...], str]]:
+    """Path and message of everything that the schema refuses, one per place; unknown keys come first, as they explain missing ones."""
     details: list[Any] = sorted(error.errors(include_url=False), key=lambda d: d["type"] != "extra_forbidden")
-    detail = details[0]
-    path = tuple(str(part) for part in detail["loc"] if not str(part).startswith(("function-", "constrained-")))
+    found: dict[tuple[str, ...], tuple[tuple[str, ...], str]] = {}
+    for detail in details:
+        path = tuple(str(part) for part in detail["loc"] if not str(part).startswith(("function-", "constrained-")))
+        is_missing = detail["type"] == "missing"
+        meant = [key for key in found if is_missing and key[:-1] == path[:-1] and _is_near(key[-1], path[-1])]
+        if not meant:  # of the kinds that one value may have, the first is told
+            found.setdefault(path if is_missing else document.known(path), (path, _message(detail, path)))
+    return list(found.values())
+
+
+def _is_near(key: str, meant: str) -> bool:
+    return bool(did_you_mean(key, (meant,)))
+
+
+def _message(detail: Any, path: tuple[str, ...]) -> str:
     if detail["type"] == "missing":
-        return (
-            path,
-            "missing; every table states it, and every entry its law, source and uncertainty (null: none known)",
-        )
+        return "missing; every table states it, and every entry its law, source and uncertainty (null: none known)"
     if detail["type"] == "extra_forbidden":
-        return path, f"unknown key{did_you_mean(path[-1], _KEYS)}"
-    return path, f"{detail['msg'][0].lower()}{detail['msg'][1:]}, got {short(detail['input'])}"
+        return f"unknown key{did_you_mean(path[-1], _KEYS)}"
+    return f"{detail['msg'][0].lower()}{detail['msg'][1:]}, got {short(detail['input'])}"
 
 
 _KEYS = sorted({"from", *(k for m in (TableFile, EntryFile, TermFile, CompoundFile) for k in m.model_fields)})

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from accelsim.arch import Arithmetic
-from accelsim.errors import ModelError
+from accelsim.errors import ModelError, Refusals
 from accelsim.graph import Graph, HostPort, Tensor
 from accelsim.importers.files import name_of
 from accelsim.importers.onnx.account import Lowered, account
 from accelsim.importers.onnx.context import NodeContext
-from accelsim.importers.onnx.file.records import FORMAT_TYPES, QONNX_OPERATORS, OnnxModel
+from accelsim.importers.onnx.file.records import FORMAT_TYPES, QONNX_OPERATORS, OnnxInput, OnnxModel
 from accelsim.importers.onnx.network import Codes, HostReal, Network, Real
 from accelsim.importers.onnx.registry import LOWERINGS, REFUSED, Lowerings
 from accelsim.importers.onnx.rules import Rules
+from accelsim.importers.onnx.stand_in import Turns
 from accelsim.importers.refusal import RefusalError, in_file
-from accelsim.importers.registry import lowering_of
 from accelsim.numerics import IntFormat, Rounding
 
 REMEDY = "quantize it with accelsim quantize, or onnxruntime.quantization.quantize_static (QDQ or QOperator format, int8 or uint8)"
@@ -44,17 +44,21 @@ def build_graph(
     A dialect of ONNX has ``lowerings`` of its own, and may make a port of a graph output that is not quantized.
     """
     _require_quantized(model)
-    net = Network(model)
+    net, refusals = Network(model), Refusals(model.path)
     net.values.update(model.constants)
-    with in_file(model.path, "its graph inputs"):
-        _read_inputs(net)
+    nodes = Turns(net, lowerings, refusals)
+    for value in model.inputs:
+        nodes.read(value, _read_input)
     rules, turns = Rules(arithmetic), []
     for record in model.nodes:
         node, before = NodeContext(record, net, rules), len(net.layers)
-        with node.located():
-            lowering_of(node.op, lowerings, REFUSED).function(node)
-            turns.append(Lowered(record, tuple(layer.name for layer in net.layers[before:])))
-    outputs = [_output_port(net, name, float_output) for name in model.outputs]
+        nodes.take(node)
+        turns.append(Lowered(record, tuple(layer.name for layer in net.layers[before:])))
+    outputs = []
+    for name in (name for name in model.outputs if name not in nodes.standing):
+        with refusals.gathering():
+            outputs.append(_output_port(net, name, float_output))
+    refusals.check()
     read = {name for layer in net.layers for name in layer.inputs} | {port.tensor for port in outputs}
     if not net.layers:
         raise ModelError(
@@ -86,17 +90,16 @@ def _require_quantized(model: OnnxModel) -> None:
         )
 
 
-def _read_inputs(net: Network) -> None:
-    """Float inputs wait for their QuantizeLinear; integer ones are codes."""
-    for value in net.model.inputs:
-        if value.type == "FLOAT":
-            net.values[value.name] = HostReal(value.name, value.shape)
-            continue
-        if value.type not in FORMAT_TYPES:
-            raise RefusalError(f"graph input {value.name!r} is {value.type}", f"FLOAT, {', '.join(FORMAT_TYPES)}")
-        fmt = IntFormat.parse(value.type.lower())
-        net.values[value.name] = net.make(value.name, value.shape, fmt, None)
-        net.inputs.append(HostPort(value.name, value.name))
+def _read_input(net: Network, value: OnnxInput) -> None:
+    """A float input waits for its QuantizeLinear; an integer one is codes."""
+    if value.type == "FLOAT":
+        net.values[value.name] = HostReal(value.name, value.shape)
+        return
+    if value.type not in FORMAT_TYPES:
+        raise RefusalError(f"graph input {value.name!r} is {value.type}", f"FLOAT, {', '.join(FORMAT_TYPES)}")
+    fmt = IntFormat.parse(value.type.lower())
+    net.values[value.name] = net.make(value.name, value.shape, fmt, None)
+    net.inputs.append(HostPort(value.name, value.name))
 
 
 def _output_port(net: Network, name: str, float_output: FloatOutput) -> HostPort:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,20 +93,24 @@ class Target:
 
 @dataclass(frozen=True, eq=False)
 class Pending:
-    """A float result that waits for the QuantizeLinear after it; ``emit`` then makes the layer."""
+    """A float result that waits for the QuantizeLinear after it; ``emit`` then makes the layer.
+
+    ``biased``: a matrix product with the constant at an input of an Add as its bias.
+    """
 
     shape: Shape
     emit: Callable[[Target], None]
     what: str
     least: float = -math.inf
     most: float = math.inf
+    biased: Callable[[Any, int], Pending] | None = field(default=None, kw_only=True)
 
     def clipped(self, least: float, most: float) -> Pending:
         """The same result under a further rectifier."""
         low, high = max(self.least, least), min(self.most, most)
         if not low <= high:
             raise RefusalError(f"it leaves no value between {low} and {high}", "bounds in ascending order")
-        return replace(self, least=low, most=high)
+        return replace(self, least=low, most=high, biased=None)
 
 
 Value = Codes | Real | HostReal | Weights | Pending | np.ndarray[Any, Any]
@@ -126,6 +130,18 @@ def stored_axis(axis: int, rank: int) -> int:
 def view(shape: Shape) -> Shape:
     """The shape in which a layer sees a tensor: at least one axis."""
     return shape or (1,)
+
+
+class SourceNode(Protocol):
+    """What a layer is named after."""
+
+    @property
+    def layer_name(self) -> str:
+        """Name of its layer."""
+
+    @property
+    def op(self) -> str:
+        """The operator."""
 
 
 @dataclass(eq=False)
@@ -211,3 +227,12 @@ class Network:
             target,
             lambda name: Reshape(name=layer, inputs=(plain,), output=name, source_operator=operator, **shapes),
         )
+
+    def from_kept(self, codes: Codes, kept: Shape, node: SourceNode, make_layer: Callable[[str], Layer]) -> None:
+        """Add the layer that writes ``codes`` under the shape ``kept``, and the reshape where that has other axes."""
+        if codes.shape == kept:
+            self.layers.append(make_layer(codes.tensor))
+            return
+        whole = self.make(self.fresh(f"{codes.tensor}/kept"), kept, codes.format, codes.quantization)
+        self.layers.append(make_layer(whole.tensor))
+        self.reshaped(f"{node.layer_name} reshape", whole, codes, node.op.upper())

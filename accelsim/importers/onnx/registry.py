@@ -7,12 +7,12 @@ from types import MappingProxyType
 
 from accelsim.graph import (
     Add,
+    AveragePool2D,
     BinaryLut,
     Concat,
     Conv2D,
     Dense,
     DepthwiseConv2D,
-    FloatAveragePool2D,
     FloatTableSoftmax,
     LayerNorm,
     Lut,
@@ -44,6 +44,7 @@ from accelsim.importers.onnx.lower import (
     resize,
     shape,
     softmax,
+    sums,
     transpose_conv,
     window,
 )
@@ -75,9 +76,10 @@ _FLOAT_LINE = Lowering(
 _UNARY = Lowering(elementwise.lower_unary, (Lut,), QDQ, _TABLE)
 _SUM_LAYERS = (BinaryLut, Lut, Add)
 _MUL_LAYERS = (BinaryLut, Lut, Mul)
-_AVERAGE_NOTES = "2-D; with the arithmetic onnxruntime"
+_AVERAGE_NOTES = "2-D; in float32 as ONNX Runtime, with other arithmetics an integer sum"
 _ROWS = "with the arithmetic onnxruntime; any axis"
 _SUMS_NOTES = "constant weights; int32 codes, or folded into the layer: Cast, then Mul, Add ... with constants, then QuantizeLinear"
+_NORM_NOTES = "behind the sums of Conv, Gemm or MatMul, into which it is folded with what stands between; approximate"
 _MEAN_NOTES = "constant axes; an integer sum, where ONNX Runtime has a float one: approximate"
 
 LOWERINGS: Lowerings = MappingProxyType(
@@ -90,25 +92,26 @@ LOWERINGS: Lowerings = MappingProxyType(
         "QGemm": Lowering(mac.lower_qgemm, (Dense,), QOPERATOR, _DENSE_NOTES),
         "QLinearAdd": Lowering(elementwise.lower_qlinear_add, _SUM_LAYERS, QOPERATOR, _SUM_NOTES),
         "QLinearMul": Lowering(elementwise.lower_qlinear_mul, _MUL_LAYERS, QOPERATOR, _SUM_NOTES),
-        "QLinearAveragePool": Lowering(
-            window.lower_qlinear_average_pool, (FloatAveragePool2D,), QOPERATOR, _AVERAGE_NOTES
-        ),
+        "QLinearAveragePool": Lowering(window.lower_qlinear_average_pool, (AveragePool2D,), QOPERATOR, _AVERAGE_NOTES),
         "QLinearGlobalAveragePool": Lowering(window.lower_qlinear_global_average_pool, (Mean,), QOPERATOR, "2-D"),
         "QLinearConcat": Lowering(shape.lower_qlinear_concat, (Concat, Lut), QOPERATOR),
         "QLinearSigmoid": Lowering(elementwise.lower_qlinear_unary, (Lut,), QOPERATOR, _TABLE),
         "QLinearLeakyRelu": Lowering(elementwise.lower_qlinear_unary, (Lut,), QOPERATOR, _TABLE),
         "QLinearSoftmax": Lowering(softmax.lower_qlinear_softmax, (FloatTableSoftmax, Transpose), QOPERATOR, _ROWS),
-        "Conv": Lowering(mac.lower_conv, (Conv2D, DepthwiseConv2D), QDQ, _CONV_NOTES),
+        "Conv": Lowering(sums.or_sums(mac.lower_conv), (Conv2D, DepthwiseConv2D), QDQ, _CONV_NOTES),
         "ConvTranspose": Lowering(transpose_conv.lower_conv_transpose, (TransposeConv2D,), QDQ, _TRANSPOSED_NOTES),
-        "Gemm": Lowering(mac.lower_gemm, (Dense,), QDQ, _DENSE_NOTES),
-        "MatMul": Lowering(matmul.lower_matmul, (Dense, MatMul, Transpose), QDQ, _PRODUCT_NOTES),
+        "Gemm": Lowering(sums.or_sums(mac.lower_gemm), (Dense,), QDQ, _DENSE_NOTES),
+        "MatMul": Lowering(sums.or_sums(matmul.lower_matmul), (Dense, MatMul, Transpose), QDQ, _PRODUCT_NOTES),
         "Add": Lowering(
             integer.behind_sums(elementwise.lower_add, chain.lower_arithmetic), _SUM_LAYERS, QDQ, _SUM_NOTES
         ),
         "Mul": Lowering(
             integer.behind_sums(elementwise.lower_mul, chain.lower_arithmetic), _MUL_LAYERS, QDQ, _SUM_NOTES
         ),
-        "AveragePool": Lowering(window.lower_average_pool, (FloatAveragePool2D,), QDQ, _AVERAGE_NOTES),
+        "BatchNormalization": Lowering(
+            sums.lower_batch_normalization, (Conv2D, DepthwiseConv2D, Dense), QDQ, _NORM_NOTES
+        ),
+        "AveragePool": Lowering(window.lower_average_pool, (AveragePool2D,), QDQ, _AVERAGE_NOTES),
         "GlobalAveragePool": Lowering(window.lower_global_average_pool, (Mean,), QDQ, "2-D"),
         "Relu": Lowering(
             integer.behind_sums(elementwise.lower_relu, chain.lower_rectifier),

@@ -26,9 +26,14 @@ class Rules:
         """Whether ``operator`` follows ONNX Runtime's float32 formula."""
         return self.scheme(operator) == FLOAT32
 
+    @property
+    def is_onnxruntime(self) -> bool:
+        """Whether operators without a scheme follow ONNX Runtime."""
+        return self.arithmetic.base in (ONNXRUNTIME, FINN)
+
     def need_onnxruntime(self, operator: str) -> None:
         """RefusalError where only ONNX Runtime's own rule for ``operator`` is known."""
-        if self.arithmetic.base not in (ONNXRUNTIME, FINN):
+        if not self.is_onnxruntime:
             raise RefusalError(
                 f"the arithmetic {self.arithmetic.base} has no rule for {operator}",
                 f"the arithmetic {ONNXRUNTIME} or {FINN}",

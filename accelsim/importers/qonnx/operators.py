@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.graph import Dense, MacGeometry
-from accelsim.importers.onnx.chain import Chained, Sums, chain
-from accelsim.importers.onnx.context import NodeContext, numbers
+from accelsim.graph import AveragePool2D, Dense, MacGeometry, Mean
+from accelsim.importers.onnx.chain import Sums, chain, mean_chain
+from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.formulas import Floats
-from accelsim.importers.onnx.lower.chain import chain_of
+from accelsim.importers.onnx.lower.chain import chain_of, with_bias
 from accelsim.importers.onnx.lower.elementwise import function_of
-from accelsim.importers.onnx.lower.mac import Form, convolution_form, window_form
+from accelsim.importers.onnx.lower.mac import Form, convolution_form
+from accelsim.importers.onnx.lower.reduce import axes_of, reduced_fields, shapes_of
 from accelsim.importers.onnx.lower.shape import join, lower_transpose
+from accelsim.importers.onnx.lower.window import global_fields, pool_fields
 from accelsim.importers.onnx.network import Codes, Real
 from accelsim.importers.qonnx.quantizer import QuantizedWeights
 from accelsim.importers.refusal import RefusalError
@@ -28,17 +30,15 @@ def lower_conv(node: NodeContext) -> None:
     form = convolution_form(node, image, given.codes.shape)
     weights, fmt, scales = _centred(node, given, 0)
     sums = _sums(node, image, form, weights.transpose(0, 2, 3, 1), fmt, scales)
-    _with_bias(node, chain(sums, sums.shape, "a Conv"))
+    with_bias(node, chain(sums, sums.shape, "a Conv"))
 
 
-def _sums(
-    node: NodeContext, image: Codes, form: Form, weights: NDArray[Any], fmt: IntFormat, scales: Floats, divisor: int = 1
-) -> Sums:
+def _sums(node: NodeContext, image: Codes, form: Form, weights: NDArray[Any], fmt: IntFormat, scales: Floats) -> Sums:
     """``weights`` (oc, kh, kw, ic/groups)."""
     return Sums(
         node=node, kind=form.kind, operator=form.operator, image=image, source=form.source, shape=form.shape,
         geometry=form.geometry, weights=np.ascontiguousarray(weights), weight_format=fmt, unit=_unit(image, scales),
-        scales=scales, divisor=divisor,
+        scales=scales,
     )  # fmt: skip
 
 
@@ -61,50 +61,39 @@ def lower_product(node: NodeContext) -> None:
         weights=np.ascontiguousarray(matrix.reshape(units, 1, 1, k)), weight_format=fmt, unit=_unit(image, scales),
         scales=scales,
     )  # fmt: skip
-    _with_bias(node, chain(sums, sums.shape, f"a {node.op}", is_product=True))
+    with_bias(node, chain(sums, sums.shape, f"a {node.op}", is_product=True))
 
 
 def lower_average_pool(node: NodeContext) -> None:
-    """A sum over the window on the array, divided in the chain."""
-    node.need("kernel_shape" in node.attributes, "it has no kernel_shape", "a kernel_shape")
-    padded = any(node.ints("pads", (0, 0, 0, 0))) or node.attributes.get("auto_pad", "NOTSET") != "NOTSET"
-    count_pad = bool(node.integer("count_include_pad", 0))
-    node.need(not padded or count_pad, "it leaves padding out of the mean", "no pads, or count_include_pad 1")
+    """A sum over the window, divided in the chain."""
+    image = _activation(node)
     node.need(not node.integer("ceil_mode", 0), "its ceil_mode is on", "ceil_mode 0")
-    _pool(node, node.ints("kernel_shape", (1, 1)))
+    fields, shape = pool_fields(node, image)
+    layer = AveragePool2D(
+        **fields, inputs=(image.tensor,), output="", rule="sums", input_zero_point=image.known.zero_point,
+        count_include_pad=bool(node.integer("count_include_pad", 0)),
+    )  # fmt: skip
+    node.result(mean_chain(node, image, layer, layer.whole, (shape, shape)))
 
 
 def lower_global_average_pool(node: NodeContext) -> None:
     """The same over all rows and columns."""
-    _pool(node, node.image(_activation(node))[2:])
-
-
-def _pool(node: NodeContext, kernel: tuple[int, ...]) -> None:
     image = _activation(node)
-    channels, cells = node.image(image)[1], math.prod(kernel)
-    ones = np.ones((channels, *kernel, 1), np.uint8)
-    form = window_form(node, image, (channels, 1, *kernel), channels)
-    sums = _sums(node, image, form, ones, IntFormat(1, signed=False), np.ones(1, np.float32), cells)
-    node.result(chain(sums, sums.shape, f"a {node.op}"))
+    layer = Mean(**global_fields(node, image), output="")
+    n, c, _, _ = image.shape
+    node.result(mean_chain(node, image, layer, layer.count, ((n, c, 1, 1), (n, c, 1, 1))))
 
 
-def lower_batch_normalization(node: NodeContext) -> None:
-    """``x * g + (bias - mean * g)`` with ``g = scale / sqrt(variance + epsilon)``, in float32 (ONNX Runtime batch_norm.h)."""
-    before = chain_of(node, 0)
-    node.need(before.axis == 1, f"its input has {len(before.shape)} axes", "channels on axis 1: 2 or 4 axes")
-    scale, bias, mean, variance = (numbers(node, i, "parameter").reshape(-1) for i in (1, 2, 3, 4))
-    sizes = {p.size for p in (scale, bias, mean, variance)}
-    node.need(sizes == {before.shape[1]}, f"its parameters have {sorted(sizes)} values", f"{before.shape[1]} each")
-    node.need(bool((variance >= 0).all()), "its variance is negative", "variances of 0 or more")
-    gain = scale * (np.float32(1) / np.sqrt(variance + np.float32(node.number("epsilon", 1e-5))))
-    offset = bias - mean * gain
-
-    def function(x: Floats) -> Floats:
-        normalized: Floats = x * gain[:, None] + offset[:, None]
-        return normalized
-
-    line = before.line and before.line.mapped(gain, offset)
-    node.result(before.then(function, line, channels=len(gain), what="the BatchNormalization"))
+def lower_reduce_mean(node: NodeContext) -> None:
+    """ReduceMean and ReduceSum likewise, over any constant axes."""
+    image, axes = _activation(node), axes_of(node)
+    if not axes:
+        return
+    shapes = shapes_of(node, image, axes)
+    fields = reduced_fields(node, image, axes, shapes[0])
+    zero = image.known.zero_point
+    layer = Mean(**fields, output="", source_operator=node.op.upper(), input_zero_point=zero)
+    node.result(mean_chain(node, image, layer, layer.count if node.op == "ReduceMean" else 1, shapes))
 
 
 def lower_function(node: NodeContext) -> None:
@@ -166,16 +155,3 @@ def _centred(node: NodeContext, given: QuantizedWeights, axis: int) -> tuple[NDA
 def _unit(image: Codes, scales: Floats) -> NDArray[np.float64]:
     unit: NDArray[np.float64] = np.float64(image.known.scale) * scales.astype(np.float64)
     return unit
-
-
-def _with_bias(node: NodeContext, before: Chained) -> None:
-    if node.optional(2) is None:
-        node.result(before)
-        return
-    if not node.is_constant(2):
-        raise RefusalError("its bias (input 2) is computed at run time", "a constant bias, float or quantized")
-    bias, channels = numbers(node, 2, "bias").reshape(-1), before.shape[before.axis]
-    node.need(bias.size == channels, f"its bias has {bias.size} values", f"one for each of {channels} channels")
-    line = before.line and before.line.mapped(1.0, bias)
-    column = bias[:, None]
-    node.result(before.then(lambda x: x + column, line, channels=channels, what=before.what))

@@ -80,7 +80,9 @@ def _keeps(source: Codes, to: Quantizer) -> bool:
 def _settle_plain(node: NodeContext, value: Pending, to: Quantizer) -> None:
     """Operators that the importer knows from QDQ models round half to even and use the whole format."""
     whole = (to.low, to.high) == (to.format.min, to.format.max)
-    plain = to.rounding in ("ROUND", "HALF_EVEN") and whole and to.zero_points[0] % 2 == 0 and not to.format.bipolar
+    # A rule of the TFLite family is an approximation, whatever the parity of the zero point.
+    fine = to.zero_points[0] % 2 == 0 or not node.rules.is_onnxruntime
+    plain = to.rounding in ("ROUND", "HALF_EVEN") and whole and fine and not to.format.bipolar
     node.need(plain, f"{value.what} before it is quantized in a form of its own", "ROUND, narrow 0, an even zeropt")
     node.result(Real(settle(node, value, node.output_name, to.quantization)))
 

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from accelsim.graph import BinaryLut, Concat, Conv2D, Dense, DepthwiseConv2D, Layer, Lut, Transpose
+from accelsim.graph import (
+    AveragePool2D,
+    BinaryLut,
+    Concat,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Layer,
+    Lut,
+    Mean,
+    Reshape,
+    Transpose,
+)
 from accelsim.importers.onnx.functions import UNARY
 from accelsim.importers.onnx.lower import chain
 from accelsim.importers.onnx.registry import LOWERINGS, Lowerings
@@ -25,17 +37,19 @@ QONNX_LOWERINGS: Lowerings = MappingProxyType(
         "Trunc": Lowering(quant.lower_trunc, (Lut,), _FORMATS, "versions 1 and 2"),
         "Conv": Lowering(operators.lower_conv, _CONVOLUTIONS, _FORMATS, "2-D; bias float or quantized"),
         **dict.fromkeys(("MatMul", "Gemm"), Lowering(operators.lower_product, (Dense,), _FORMATS, "constant weights")),
-        "AveragePool": Lowering(operators.lower_average_pool, _CONVOLUTIONS, _FORMATS, "2-D; a sum on the array"),
-        "GlobalAveragePool": Lowering(
-            operators.lower_global_average_pool, _CONVOLUTIONS, _FORMATS, "2-D; a sum on the array"
+        "AveragePool": Lowering(operators.lower_average_pool, (AveragePool2D,), _FORMATS, "2-D; an exact sum"),
+        "GlobalAveragePool": Lowering(operators.lower_global_average_pool, (Mean,), _FORMATS, "2-D; an exact sum"),
+        **dict.fromkeys(
+            ("ReduceMean", "ReduceSum"),
+            Lowering(operators.lower_reduce_mean, (Mean, Reshape), _FORMATS, "constant axes; an exact sum"),
         ),
         **dict.fromkeys(
             ("Add", "Sub", "Mul", "Div"), Lowering(chain.lower_arithmetic, (BinaryLut, Lut), _FORMATS, _CHAIN)
         ),
-        "BatchNormalization": Lowering(operators.lower_batch_normalization, (BinaryLut, Lut), _FORMATS, _CHAIN),
+        "BatchNormalization": Lowering(chain.lower_batch_normalization, (BinaryLut, Lut), _FORMATS, _CHAIN),
         **dict.fromkeys(("Relu", "Clip"), Lowering(chain.lower_rectifier, (Lut,), _FORMATS, _CHAIN)),
         **dict.fromkeys(
-            ("Sigmoid", "Tanh", "HardSwish", "LeakyRelu", "HardSigmoid", *UNARY),
+            ("Sigmoid", "Tanh", "HardSwish", "LeakyRelu", "HardSigmoid", *UNARY, "Celu", "Elu", "Gelu", "Selu"),
             Lowering(operators.lower_function, (Lut,), _FORMATS, _CHAIN),
         ),
         "Concat": Lowering(operators.lower_concat, (Concat,), _FORMATS, "operands of one quantization"),

@@ -10,9 +10,9 @@ import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
-from accelsim.errors import GraphError, ModelError
+from accelsim.errors import ModelError
 from accelsim.graph import Conv2D, Dense, Graph, MacGeometry
-from accelsim.importers.tables.table import COLUMNS, Row, make_layer, read_records, shape_only_graph
+from accelsim.importers.tables.table import COLUMNS, Row, graph_of_rows, make_layer, read_records
 from accelsim.importers.tables.wiring import Made
 from accelsim.numerics import IntFormat
 
@@ -55,8 +55,7 @@ def load_topology(path: Path) -> Graph:
     (where, header), *records = read_records(path, CONVOLUTION.example)
     columns = _columns(header)
     form = _form(where, columns)
-    rows = [_row(place, columns, record) for place, record in records]
-    return shape_only_graph(path, [(row.where, _layer(row, form)) for row in rows])
+    return graph_of_rows(path, records, lambda where, record: _layer(_row(where, columns, record), form))
 
 
 def _word(cell: str) -> str:
@@ -116,10 +115,7 @@ def _row(where: str, columns: list[str], record: list[str]) -> Row:
 
 def _layer(row: Row, form: Form) -> Made:
     _refuse_what_is_not_modelled(row)
-    try:
-        return _convolution(row) if form is CONVOLUTION else _product(row)
-    except GraphError as error:
-        raise ModelError(f"{row.where}: {error}") from error
+    return _convolution(row) if form is CONVOLUTION else _product(row)
 
 
 def _refuse_what_is_not_modelled(row: Row) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from accelsim.errors import GraphError, ModelError, ModelFileError
+from accelsim.errors import GraphError, ModelError, ModelFileError, Refusals
 from accelsim.graph import (
     Add,
     AveragePool2D,
@@ -32,7 +33,7 @@ from accelsim.graph import (
     window_extent,
 )
 from accelsim.importers.files import name_of
-from accelsim.importers.tables.wiring import Made, wired
+from accelsim.importers.tables.wiring import Made, Wiring
 from accelsim.numerics import IntFormat
 
 COLUMNS = (
@@ -104,15 +105,18 @@ class Row:
 
 
 def load_table(path: Path) -> Graph:
-    """The shape-only Graph of a layer table; ModelFileError or ModelError with file:line and column."""
-    return shape_only_graph(path, wired((row.where, row.cells.get("inputs", ""), _located(row)) for row in _rows(path)))
+    """The shape-only Graph of a layer table; ModelFileError or ModelError with file:line and column, of every row that is refused."""
+    (where, header), *records = read_records(path, ",".join(COLUMNS))
+    header = [cell.lower() for cell in header]
+    _check_header(where, header)
+    wiring = Wiring()
 
+    def make(place: str, record: list[str]) -> Made:
+        row = _row(place, header, record)
+        return wiring.add(place, row.cells.get("inputs", "").split(), _layer(row))
 
-def _located(row: Row) -> Made:
-    try:
-        return _layer(row)
-    except GraphError as error:
-        raise ModelError(f"{row.where}: {error}") from error
+    name = header.index("name")
+    return graph_of_rows(path, records, make, lambda record: wiring.refused(record[name] if name < len(record) else ""))
 
 
 def read_records(path: Path, expected: str) -> list[tuple[str, list[str]]]:
@@ -138,40 +142,61 @@ def read_records(path: Path, expected: str) -> list[tuple[str, list[str]]]:
     ]
 
 
-def shape_only_graph(path: Path, layers: Iterable[tuple[str, Made]]) -> Graph:
-    """The Graph of (file:line, layer and its tensors); ModelError where two layers have one name."""
-    made, places = list(layers), dict[str, str]()
-    read = {name for _, (layer, _) in made for name in layer.inputs}
-    outputs = {layer.output for _, (layer, _) in made}
-    for where, (layer, _) in made:
-        if places.setdefault(layer.name, where) != where:
-            raise ModelError(
-                f"{where}: column 'name': {layer.name!r} already stands at {places[layer.name]}; names must be unique"
-            )
+def graph_of_rows(
+    path: Path,
+    records: Iterable[tuple[str, list[str]]],
+    make: Callable[[str, list[str]], Made],
+    refused: Callable[[list[str]], None] = lambda _: None,
+) -> Graph:
+    """The Graph of (file:line, cells), each of which ``make`` turns into a layer and its tensors.
+
+    ModelError of every row that is refused, where two layers have one name too; ``refused`` is told its cells.
+    """
+    refusals, made, places = Refusals(path), list[Made](), dict[str, str]()
+    for where, record in records:
+        known = len(made)
+        with refusals.gathering(), _located(where):
+            layer, tensors = make(where, record)
+            if places.setdefault(layer.name, where) != where:
+                raise ModelError(
+                    f"{where}: column 'name': {layer.name!r} already stands at {places[layer.name]}; names must be unique"
+                )
+            made.append((layer, tensors))
+        if len(made) == known:
+            refused(record)
+    refusals.check()
+    return _shape_only_graph(path, made)
+
+
+@contextmanager
+def _located(where: str) -> Iterator[None]:
+    try:
+        yield
+    except GraphError as error:
+        raise ModelError(f"{where}: {error}") from error
+
+
+def _shape_only_graph(path: Path, made: Sequence[Made]) -> Graph:
+    read = {name for layer, _ in made for name in layer.inputs}
+    outputs = {layer.output for layer, _ in made}
     try:
         return Graph(
             name=name_of(path),
             arithmetic=NO_ARITHMETIC,
-            tensors={tensor.name: tensor for _, (_, tensors) in made for tensor in tensors},
-            layers=tuple(layer for _, (layer, _) in made),
-            inputs=tuple(
-                HostPort(name, name) for _, (layer, _) in made for name in layer.inputs if name not in outputs
-            ),
-            outputs=tuple(HostPort(layer.output, layer.output) for _, (layer, _) in made if layer.output not in read),
+            tensors={tensor.name: tensor for _, tensors in made for tensor in tensors},
+            layers=tuple(layer for layer, _ in made),
+            inputs=tuple(HostPort(name, name) for layer, _ in made for name in layer.inputs if name not in outputs),
+            outputs=tuple(HostPort(layer.output, layer.output) for layer, _ in made if layer.output not in read),
             shape_only=True,
         )
     except GraphError as error:
         raise ModelError(f"{path}: {error}") from error
 
 
-def _rows(path: Path) -> Iterator[Row]:
-    (where, header), *records = read_records(path, ",".join(COLUMNS))
-    header = [cell.lower() for cell in header]
-    _check_header(where, header)
-    for place, record in records:
-        if len(record) != len(header):
-            raise ModelError(f"{place}: {len(record)} cells under {len(header)} columns; expected one cell per column")
-        yield Row(place, dict(zip(header, record, strict=True)), DEFAULTS)
+def _row(place: str, header: list[str], record: list[str]) -> Row:
+    if len(record) != len(header):
+        raise ModelError(f"{place}: {len(record)} cells under {len(header)} columns; expected one cell per column")
+    return Row(place, dict(zip(header, record, strict=True)), DEFAULTS)
 
 
 def _lines(path: Path) -> list[str]:

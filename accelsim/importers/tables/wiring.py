@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
 from dataclasses import replace
 
 from accelsim.errors import ModelError
@@ -14,19 +14,29 @@ Made = tuple[Layer, tuple[Tensor, ...]]
 """A layer and the tensors that belong to its row alone."""
 
 
-def wired(rows: Iterable[tuple[str, str, Made]]) -> Iterator[tuple[str, Made]]:
-    """(file:line, layer and its own tensors) of (file:line, ``inputs``, layer and tensors), each operand at its producer's result.
+class Wiring:
+    """Which row made what, so far; ``results`` by the name of the row, None for one that is refused."""
 
-    ModelError where a name is no earlier row's, where there are more names than operands, or where the sizes differ.
-    """
-    results: dict[str, Tensor] = {}
-    for where, names, (layer, tensors) in rows:
-        yield where, _joined(where, names.split(), layer, tensors, results)
-        results.setdefault(layer.name, tensors[-1])
+    def __init__(self) -> None:
+        self.results: dict[str, Tensor | None] = {}
+
+    def add(self, where: str, names: list[str], made: Made) -> Made:
+        """The layer of the row at ``where`` and its own tensors, each operand at its producer's result.
+
+        ModelError where a name is no earlier row's, where there are more names than operands, or where the sizes differ.
+        """
+        layer, tensors = made
+        joined = _joined(where, names, layer, tensors, self.results)
+        self.results.setdefault(layer.name, tensors[-1])
+        return joined
+
+    def refused(self, name: str) -> None:
+        """The row ``name`` made nothing; what reads it is taken as if it read an operand from outside."""
+        self.results.setdefault(name, None)
 
 
 def _joined(
-    where: str, names: list[str], layer: Layer, tensors: tuple[Tensor, ...], results: dict[str, Tensor]
+    where: str, names: list[str], layer: Layer, tensors: tuple[Tensor, ...], results: Mapping[str, Tensor | None]
 ) -> Made:
     *operands, output = tensors
     if len(names) > len(operands):
@@ -39,11 +49,13 @@ def _joined(
     return replace(layer, inputs=tuple(tensor.name for tensor in read)), (*new, output)
 
 
-def _result(where: str, name: str, own: Tensor, results: dict[str, Tensor]) -> Tensor:
+def _result(where: str, name: str, own: Tensor, results: Mapping[str, Tensor | None]) -> Tensor:
     """What the row ``name`` made, if it can be read as ``own`` is."""
     if name not in results:
         raise _error(where, f"names of rows above, or {OUTSIDE!r} for an operand from outside", name)
     made = results[name]
+    if made is None:
+        return own
     if (made.elements, made.format) != (own.elements, own.format):
         expected = f"a result of {own.elements} elements of {own.format.bits} bits, as this row reads"
         raise _error(where, expected, f"{name}, which makes {made.elements} of {made.format.bits} bits")

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from numpy.typing import NDArray
 
 from accelsim.arch import Arithmetic
-from accelsim.errors import ModelError
+from accelsim.errors import ModelError, Refusals
 from accelsim.graph import Graph, HostPort, Layer, Outcome, SourceOperator, Tensor
 from accelsim.importers.account import layer_base, own_layers
 from accelsim.importers.files import name_of
 from accelsim.importers.refusal import RefusalError, in_file
 from accelsim.importers.registry import lowering_of
-from accelsim.importers.tflite.context import FORMATS, FileContext, Made, NodeContext, scale_of, zero_point_of
+from accelsim.importers.tflite.context import (
+    ACTIVATION_TYPES,
+    FORMATS,
+    FileContext,
+    Made,
+    NodeContext,
+    scale_of,
+    zero_point_of,
+)
 from accelsim.importers.tflite.file.records import TfliteModel, TfliteOperator, TfliteTensor
 from accelsim.importers.tflite.registry import LOWERINGS
 from accelsim.importers.tflite.rules import Rules
@@ -32,19 +40,12 @@ def build_graph(model: TfliteModel, arithmetic: Arithmetic) -> Graph:
     """The Graph of ``model`` under ``arithmetic``; ModelError or UnsupportedOperatorError where there is none."""
     _require_quantized(model)
     rules = Rules(arithmetic)
-    entries, exits, inner = _split_boundary(model)
-    layers: list[Layer] = []
-    between: list[TfliteTensor] = []
-    for operator in inner:
-        node = NodeContext(model, operator, rules)
-        with node.located():
-            made = _lower(node)
-            layers += made.layers
-            between += made.tensors
-    model = replace(model, tensors=(*model.tensors, *between))
-    outputs = _output_ports(model, exits)
+    made, boundary = _lowered(model, rules)
+    layers = [layer for each in made for layer in each.layers]
+    model = replace(model, tensors=(*model.tensors, *(tensor for each in made for tensor in each.tensors)))
+    outputs = _output_ports(model, boundary.exits)
     read = {name for layer in layers for name in layer.inputs} | {port.tensor for port in outputs}
-    inputs = _input_ports(model, entries, read, rules.host_rounding)
+    inputs = _input_ports(model, boundary.entries, read, rules.host_rounding)
     with in_file(model.path):
         return Graph(
             name=name_of(model.path),
@@ -69,26 +70,54 @@ def _require_quantized(model: TfliteModel) -> None:
         )
 
 
-def _lower(node: NodeContext) -> Made:
-    made = lowering_of(node.op, LOWERINGS).function(node)
-    return made if isinstance(made, Made) else Made((made,))
-
-
 Crossing = tuple[TfliteTensor, TfliteTensor]
+"""Source and target."""
 
 
-def _split_boundary(model: TfliteModel) -> tuple[list[Crossing], list[Crossing], list[TfliteOperator]]:
-    """(QUANTIZE of float graph inputs, DEQUANTIZE to graph outputs, the rest); crossings as (source, target)."""
-    entries: list[Crossing] = []
-    exits: list[Crossing] = []
-    inner = []
+@dataclass(frozen=True)
+class Boundary:
+    """Conversions that the host makes: QUANTIZE of float graph inputs, DEQUANTIZE to graph outputs."""
+
+    entries: list[Crossing] = field(default_factory=list)
+    exits: list[Crossing] = field(default_factory=list)
+
+
+def _lowered(model: TfliteModel, rules: Rules) -> tuple[list[Made], Boundary]:
+    """What the operators become.
+
+    One that is refused stands in the way of no other, since the file tells the type, shape and scale of its result; but what is
+    said of a result that no operator could read follows from its refusal.
+    """
+    refusals, made, boundary, broken = Refusals(model.path), list[Made](), Boundary(), set[int]()
     for operator in model.operators:
-        crossing = _crossing(model, operator)
-        if crossing is None:
-            inner.append(operator)
-        else:
-            (entries if operator.op == "QUANTIZE" else exits).append(crossing)
-    return entries, exits, inner
+        try:
+            made.append(_lower(NodeContext(model, operator, rules), boundary))
+        except ModelError as error:
+            if operator.op not in LOWERINGS or not broken.intersection(operator.inputs):
+                refusals.add(error)
+            broken.update(i for i in operator.outputs if not _is_readable(model.tensors[i]))
+    refusals.check()
+    return made, boundary
+
+
+def _is_readable(tensor: TfliteTensor) -> bool:
+    """Whether an operator can read what is computed into ``tensor``."""
+    try:
+        scale_of(tensor), zero_point_of(tensor)
+    except RefusalError:
+        return False
+    return tensor.type in ACTIVATION_TYPES
+
+
+def _lower(node: NodeContext, boundary: Boundary) -> Made:
+    """The layers of one operator; none where it is of the ``boundary``."""
+    crossing = _crossing(node.model, node.record)
+    if crossing is not None:
+        (boundary.entries if node.op == "QUANTIZE" else boundary.exits).append(crossing)
+        return Made()
+    with node.located():
+        made = lowering_of(node.op, LOWERINGS).function(node)
+        return made if isinstance(made, Made) else Made((made,))
 
 
 def _crossing(model: TfliteModel, operator: TfliteOperator) -> Crossing | None:

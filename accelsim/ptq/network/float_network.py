@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.errors import ModelError, UnsupportedOperatorError
+from accelsim.errors import ModelError, Refusals, UnsupportedOperatorError
 from accelsim.importers import FileKind
 from accelsim.importers.onnx.file import ONNX, QONNX_OPERATORS, OnnxModel, OnnxNode, read_onnx
 from accelsim.importers.tflite.file import TFLITE
@@ -20,8 +20,6 @@ from accelsim.ptq.network.operators import ACCEPTED, DROPPED, FOLDED, MOVING, PR
 from accelsim.quant import fold_batch_norm
 
 QUANTIZED = ("QuantizeLinear", "DequantizeLinear", *QONNX_OPERATORS)
-READERS: Mapping[str, Callable[[Path], OnnxModel]] = {".onnx": read_onnx, ".tflite": read_float_tflite}
-"""By the end of the file name."""
 Constants = Mapping[str, NDArray[Any]]
 
 
@@ -30,7 +28,8 @@ def read_float(path: Path) -> OnnxModel:
 
     Every operator is one that can be quantized; Identity and Dropout are gone, batch normalization is folded into the weights
     before it, a constant that is added to a product has become its bias, a mean over rows and columns GlobalAveragePool.
-    Raises ModelError for another format or a network that is quantized already, UnsupportedOperatorError that names the node.
+    Raises ModelError for another format or a network that is quantized already, UnsupportedOperatorError that names every node that
+    cannot be quantized.
     """
     suffix = path.suffix.lower()
     if suffix not in READERS:
@@ -39,12 +38,21 @@ def read_float(path: Path) -> OnnxModel:
             "(torch.onnx.export)",
             path=str(path),
         )
-    model = without_reduce_mean(READERS[suffix](path))
-    _check(model)
-    for step in (_drop, _fold_scalars, _fold_all):
-        model = step(model)
-    _check_parameters(model)
+    refusals = Refusals(path)
+    model = without_reduce_mean(READERS[suffix](path, refusals))
+    _check(model, refusals)
+    model = _fold_all(_fold_scalars(_drop(model, refusals), refusals))
+    _check_parameters(model, refusals)
+    refusals.check()
     return model
+
+
+def _read_onnx(path: Path, _: Refusals) -> OnnxModel:
+    return read_onnx(path)
+
+
+READERS: Mapping[str, Callable[[Path, Refusals], OnnxModel]] = {".onnx": _read_onnx, ".tflite": read_float_tflite}
+"""By the end of the file name."""
 
 
 def file_kind(path: Path) -> FileKind:
@@ -58,58 +66,61 @@ def where(model: OnnxModel, node: OnnxNode) -> str:
     return f"{model.path}: node {node.index} {node.op}{name} (output {node.outputs[0]!r})"
 
 
-def _check(model: OnnxModel) -> None:
+def _check(model: OnnxModel, refusals: Refusals) -> None:
+    quantized = [node for node in model.nodes if node.op in QUANTIZED or node.op.startswith("QLinear")]
+    if quantized:
+        raise ModelError(
+            f"{where(model, quantized[0])}: the network is quantized already; give the float one", path=model.path
+        )
     for node in model.nodes:
-        if node.op in QUANTIZED or node.op.startswith("QLinear"):
-            raise ModelError(
-                f"{where(model, node)}: the network is quantized already; give the float one", path=model.path
-            )
-        if node.op not in ACCEPTED:
-            raise UnsupportedOperatorError(
-                f"{where(model, node)}: the operator cannot be quantized; accepted: {', '.join(ACCEPTED)}",
-                operator=node.op,
-                index=node.index,
-            )
-        if len([name for name in node.outputs if name]) != 1:
-            raise UnsupportedOperatorError(
-                f"{where(model, node)}: it has {len(node.outputs)} outputs; accepted: one", index=node.index
-            )
+        with refusals.gathering():
+            _check_node(model, node)
     for value in model.inputs:
         if value.type != "FLOAT":
-            raise ModelError(
-                f"{model.path}: graph input {value.name!r} is {value.type}; expected FLOAT", path=model.path
-            )
+            text = f"{model.path}: graph input {value.name!r} is {value.type}; expected FLOAT"
+            refusals.add(ModelError(text, path=model.path))
     for name, values in model.constants.items():
         if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise ModelError(
-                f"{model.path}: constant {name!r} holds NaN or infinities; expected finite numbers", path=model.path
-            )
+            text = f"{model.path}: constant {name!r} holds NaN or infinities; expected finite numbers"
+            refusals.add(ModelError(text, path=model.path))
 
 
-def _check_parameters(model: OnnxModel) -> None:
+def _check_node(model: OnnxModel, node: OnnxNode) -> None:
+    if node.op not in ACCEPTED:
+        _refuse(model, node, "the operator cannot be quantized", ", ".join(ACCEPTED))
+    if len([name for name in node.outputs if name]) != 1:
+        _refuse(model, node, f"it has {len(node.outputs)} outputs", "one")
+
+
+def _check_parameters(model: OnnxModel, refusals: Refusals) -> None:
+    """Of the nodes that are not refused yet; a normalization behind one that is cannot be told to stand behind a product."""
+    refused = {error.data.get("index") for error in refusals.found}
+    broken = {name for node in model.nodes if node.index in refused for name in node.outputs}
     for node in model.nodes:
-        constant = [name in model.constants for name in node.inputs]
-        activations = data_inputs(node.op, len(node.inputs))
-        if any(constant[i] for i in activations):
-            _refuse(
-                model,
-                node,
-                "one of its operands is a constant",
-                "two activations; fold constants into weights or biases",
-            )
-        if node.op in PRODUCTS and not all(
-            found or not name for found, name in list(zip(constant, node.inputs, strict=True))[1:]
-        ):
-            _refuse(model, node, "its weights are computed at run time", "weights and bias that are constant")
-        if node.op == "Pad":
-            _check_pad(model, node)
-        if node.op in FOLDED:
-            _refuse(
-                model,
-                node,
-                "no Conv, Gemm or MatMul with it as only reader stands before it",
-                "batch normalization behind one",
-            )
+        if node.index not in refused and not (node.op in FOLDED and broken.intersection(node.inputs)):
+            with refusals.gathering():
+                _check_operands(model, node)
+
+
+def _check_operands(model: OnnxModel, node: OnnxNode) -> None:
+    constant = [name in model.constants for name in node.inputs]
+    if any(constant[i] for i in data_inputs(node.op, len(node.inputs))):
+        _refuse(
+            model, node, "one of its operands is a constant", "two activations; fold constants into weights or biases"
+        )
+    if node.op in PRODUCTS and not all(
+        found or not name for found, name in list(zip(constant, node.inputs, strict=True))[1:]
+    ):
+        _refuse(model, node, "its weights are computed at run time", "weights and bias that are constant")
+    if node.op == "Pad":
+        _check_pad(model, node)
+    if node.op in FOLDED:
+        _refuse(
+            model,
+            node,
+            "no Conv, Gemm or MatMul with it as only reader stands before it",
+            "batch normalization behind one",
+        )
 
 
 def _check_pad(model: OnnxModel, node: OnnxNode) -> None:
@@ -119,13 +130,12 @@ def _check_pad(model: OnnxModel, node: OnnxNode) -> None:
         _refuse(model, node, "it pads with other numbers than zeros", "mode constant, and constant value 0")
 
 
-def _refuse(model: OnnxModel, node: OnnxNode, reason: str, accepted: str) -> None:
-    raise UnsupportedOperatorError(
-        f"{where(model, node)}: {reason}; accepted: {accepted}", operator=node.op, index=node.index
-    )
+def _refuse(model: OnnxModel, node: OnnxNode, reason: str, accepted: str) -> NoReturn:
+    text = f"{where(model, node)}: {reason}; accepted: {accepted}"
+    raise UnsupportedOperatorError(text, operator=node.op, index=node.index, accepted=accepted)
 
 
-def _drop(model: OnnxModel) -> OnnxModel:
+def _drop(model: OnnxModel, refusals: Refusals) -> OnnxModel:
     """Without the operators that do nothing; a graph output that one makes keeps it as the name of what it reads."""
     same: dict[str, str] = {}
     nodes = []
@@ -133,18 +143,21 @@ def _drop(model: OnnxModel) -> OnnxModel:
         inputs = tuple(same.get(name, name) for name in node.inputs)
         if node.op in DROPPED and node.outputs[0] not in model.outputs:
             same[node.outputs[0]] = inputs[0]
-        elif node.op in DROPPED:
-            _refuse(model, node, "it makes a graph output", f"{node.op} inside the network")
         else:
             nodes.append(replace(node, inputs=inputs))
+            with refusals.gathering():
+                if node.op in DROPPED:
+                    _refuse(model, node, "it makes a graph output", f"{node.op} inside the network")
     return replace(model, nodes=tuple(nodes))
 
 
-def _fold_scalars(model: OnnxModel) -> OnnxModel:
+def _fold_scalars(model: OnnxModel, refusals: Refusals) -> OnnxModel:
     """Gemm's alpha and beta moved into its constants, transposed weights as (units, k)."""
-    constants = dict(model.constants)
-    nodes = tuple(_plain_gemm(model, node, constants) if node.op == "Gemm" else node for node in model.nodes)
-    return replace(model, nodes=nodes, constants=constants)
+    constants, nodes = dict(model.constants), list(model.nodes)
+    for i, node in enumerate(nodes):
+        with refusals.gathering():
+            nodes[i] = _plain_gemm(model, node, constants) if node.op == "Gemm" else node
+    return replace(model, nodes=tuple(nodes), constants=constants)
 
 
 def _plain_gemm(model: OnnxModel, node: OnnxNode, constants: dict[str, NDArray[Any]]) -> OnnxNode:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from accelsim.errors import ModelError
+from accelsim.errors import ModelError, Refusals
 from accelsim.importers import RefusalError
 from accelsim.importers.onnx.file import OnnxModel
 from accelsim.importers.tflite.file import TfliteModel, read_tflite
@@ -19,16 +19,23 @@ CODES = ("INT4", "INT8", "INT16", "UINT8")
 """Types of quantized tensors."""
 
 
-def read_float_tflite(path: Path) -> OnnxModel:
+def read_float_tflite(path: Path, refusals: Refusals) -> OnnxModel:
     """The float network in the .tflite file at ``path``; inputs and outputs keep their names, shapes and order of axes.
 
-    Raises ModelError for a network that is quantized, wholly or in its weights, UnsupportedOperatorError that names the operator.
+    Operators that cannot be quantized go to the ``refusals``, and stay out. Raises ModelError for a network that is quantized,
+    wholly or in its weights.
     """
     model = _without_float16(read_tflite(path))
-    _check(model)
+    for problem in _quantized(model):
+        raise ModelError(f"{model.path}: {problem}", path=model.path)
+    for problem in _problems(model):
+        refusals.add(ModelError(f"{model.path}: {problem}", path=model.path))
     to = Translation(model)
     for operator in model.operators:
-        _translate(Call(model, operator, to))
+        with refusals.gathering():
+            _translate(Call(model, operator, to))
+        to.hold(operator.outputs)
+    to.hold(model.outputs)
     return to.finished()
 
 
@@ -45,13 +52,8 @@ def _without_float16(model: TfliteModel) -> TfliteModel:
     return replace(model, tensors=tuple(tensors), operators=tuple(operators))
 
 
-def _check(model: TfliteModel) -> None:
-    for problem in _problems(model):
-        raise ModelError(f"{model.path}: {problem}", path=model.path)
-
-
-def _problems(model: TfliteModel) -> Iterator[str]:
-    """What keeps the network from being quantized, before any operator is looked at."""
+def _quantized(model: TfliteModel) -> Iterator[str]:
+    """What is quantized already."""
     tensors = model.tensors
     computed = {i for operator in model.operators for i in operator.outputs} | set(model.inputs)
     for coded in (tensors[i] for i in sorted(computed) if tensors[i].type in CODES):
@@ -65,6 +67,11 @@ def _problems(model: TfliteModel) -> Iterator[str]:
                 f"operator {operator.index} {operator.op}: its weights {weights.name!r} are {weights.type} while its activations are "
                 "float (dynamic-range quantization); convert the network without optimizations, as float32"
             )
+
+
+def _problems(model: TfliteModel) -> Iterator[str]:
+    """What keeps the network from being quantized, before any operator is looked at."""
+    tensors = model.tensors
     for index in model.outputs:
         if index in model.inputs or tensors[index].is_constant:
             name = tensors[index].name
@@ -72,9 +79,6 @@ def _problems(model: TfliteModel) -> Iterator[str]:
     for tensor in (tensors[index] for index in model.inputs):
         if tensor.type != "FLOAT32":
             yield f"graph input {tensor.name!r} is {tensor.type}; expected FLOAT32"
-    for tensor in tensors:
-        if tensor.data is not None and tensor.data.dtype.kind == "f" and not np.isfinite(tensor.data).all():
-            yield f"constant {tensor.name!r} holds NaN or infinities; expected finite numbers"
 
 
 def _translate(call: Call) -> None:

@@ -83,6 +83,12 @@ class Translation:
             source = (target,)
         self._held[tensor.index, first] = name
 
+    def hold(self, outputs: Iterable[int]) -> None:
+        """What should have been made and was not, because something is refused, is an activation all the same."""
+        for index in outputs:
+            if not {(index, False), (index, True)} & self._held.keys():
+                self._held[index, False] = self.model.tensors[index].name
+
     def _node(
         self, op: str, index: int, inputs: tuple[str, ...], output: str, attributes: Mapping[str, Attribute], name: str
     ) -> None:

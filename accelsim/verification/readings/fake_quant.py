@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import accelsim.graph as kinds
-from accelsim.graph import AveragePool2D, FloatAveragePool2D, Layer, MacGeometry, MacLayer, RealFunction, Tensor
+from accelsim.graph import AveragePool2D, Layer, MacGeometry, MacLayer, RealFunction, Tensor
 from accelsim.numerics import Requant, Rounding, Thresholds
 from accelsim.verification import names
 from accelsim.verification.readings.exact import DOUBTFUL, multipliers_of
@@ -71,6 +71,8 @@ MOVES = NoReading("every output is an input, or a constant: real numbers and cod
 
 def reading_of(layer: Layer) -> FloatReading | NoReading:
     """The entry of the layer's kind; KeyError for one that states neither a reading nor why it has none."""
+    if isinstance(layer, AveragePool2D):
+        return POOL_READINGS[layer.rule]
     try:
         return READINGS[type(layer)]
     except KeyError:
@@ -135,7 +137,7 @@ def _views(layer: Layer, inputs: Sequence[Array], tensors: Tensors, kind: Float)
 
 def real_function(layer: Layer) -> RealFunction | None:
     """The layer's own chain of floating-point operators, where its source model has one."""
-    return layer.real_function if isinstance(layer, MacLayer | kinds.Lut | kinds.BinaryLut) else None
+    return getattr(layer, "real_function", None)
 
 
 def chained_codes(layer: Layer, reals: Sequence[Array]) -> Array:
@@ -150,7 +152,11 @@ def chained_codes(layer: Layer, reals: Sequence[Array]) -> Array:
 
 
 def _before_chain(layer: Layer, views: Sequence[Array], kind: Float) -> Sequence[Array]:
-    return [_products_of(layer, views[0], kind)] if isinstance(layer, MacLayer) else views
+    if isinstance(layer, MacLayer):
+        return [_products_of(layer, views[0], kind)]
+    if isinstance(layer, AveragePool2D):
+        return [_average(layer, views[0], kind)]
+    return [_mean(layer, views, {}, kind)] if isinstance(layer, kinds.Mean) else views
 
 
 def _dequantize(x: Array, tensor: Tensor, kind: Float) -> Array:
@@ -163,7 +169,7 @@ def _clamp(layer: Layer, target: Tensor) -> tuple[int, int]:
     requant = getattr(layer, "requant", None)
     if isinstance(requant, Requant | Thresholds):
         return requant.clamp_min, requant.clamp_max
-    if isinstance(layer, AveragePool2D | FloatAveragePool2D):
+    if isinstance(layer, AveragePool2D):
         return max(layer.clamp_min, target.format.min), min(layer.clamp_max, target.format.max)
     return target.format.min, target.format.max
 
@@ -216,15 +222,14 @@ def _products(part: Array, taps: Array, g: MacGeometry) -> Array:
     return np.asarray(np.einsum("nhwgi,goi->nhwgo", split, taps))
 
 
-def _average(layer: AveragePool2D | FloatAveragePool2D, x: Array, kind: Float) -> Array:
+def _average(layer: AveragePool2D, x: Array, kind: Float) -> Array:
     rows, columns = (axis.sources for axis in layer.windows)
     framed = np.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0)))
     total, count = np.zeros(layer.shape, dtype=kind), np.zeros(layer.shape[1:3], dtype=kind)
     for ky, kx in np.ndindex(*layer.kernel):
         total += framed.take(rows[:, ky], axis=1).take(columns[:, kx], axis=2)
         count += np.outer(rows[:, ky] >= 0, columns[:, kx] >= 0)
-    include = isinstance(layer, FloatAveragePool2D) and layer.count_include_pad
-    divisor = np.full_like(count, math.prod(layer.kernel)) if include else count
+    divisor = np.full_like(count, math.prod(layer.kernel)) if layer.count_include_pad else count
     return np.asarray(total / divisor[None, :, :, None])
 
 
@@ -256,7 +261,7 @@ def _unary(layer: Any, views: Sequence[Array], tensors: Tensors, kind: Float) ->
 
 def _has_multipliers(layer: Layer, tensors: Tensors) -> bool:
     is_sum = real_function(layer) is not None or is_linear(layer) or has_thresholds(layer)
-    return is_sum and real_multipliers(layer, tensors) is not None
+    return is_sum and (real_function(layer) is not None or real_multipliers(layer, tensors) is not None)
 
 
 def _has_function(layer: kinds.Lut | kinds.InterpolatedLut | kinds.BinaryLut, tensors: Tensors) -> bool:
@@ -283,6 +288,12 @@ _MOVING = (
     kinds.Concat, kinds.MaxPool2D, kinds.Pad, kinds.ReduceMax, kinds.ReduceMin, kinds.Reshape, kinds.ResizeNearest,
     kinds.StridedSlice, kinds.Transpose,
 )  # fmt: skip
+POOL_READINGS: Mapping[str, FloatReading] = {
+    "codes": FloatReading(_pool, _always, _RAW_MEAN),
+    "float32": FloatReading(_pool, _always, _ZERO_POINT_FIRST, names.ORDER),
+    "sums": FloatReading(_pool, _has_multipliers),
+}
+"""An average pool's reading, by its rule."""
 READINGS: dict[type[Layer], FloatReading | NoReading] = {
     **dict.fromkeys(_WEIGHTED, FloatReading(_weighted, _has_multipliers)),
     kinds.MatMul: FloatReading(lambda layer, views, *_: convolve(views[0], views[1], layer.geometry), _has_multipliers),
@@ -297,8 +308,7 @@ READINGS: dict[type[Layer], FloatReading | NoReading] = {
     kinds.BinaryLut: FloatReading(
         lambda layer, views, *_: _BINARY[layer.source_operator](*views), _has_function, _ZERO_POINT_FIRST, names.ORDER
     ),
-    AveragePool2D: FloatReading(_pool, _always, _RAW_MEAN),
-    FloatAveragePool2D: FloatReading(_pool, _always, _ZERO_POINT_FIRST, names.ORDER),
+    AveragePool2D: POOL_READINGS["codes"],
     kinds.Softmax: FloatReading(_softmax, _always, _TIES_AWAY, names.EXPONENTIAL),
     kinds.FloatTableSoftmax: FloatReading(_softmax, _always, (), names.TABLE),
     kinds.LayerNorm: NoReading("gamma, beta and epsilon are integers alone; their error has a proved bound"),

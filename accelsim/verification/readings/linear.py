@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import accelsim.graph as kinds
-from accelsim.graph import Layer, MacLayer, MatMul, Mean, Mul, Rescale, Tensor
-from accelsim.kernels import accumulate_with, centred
+from accelsim.graph import AveragePool2D, Layer, MacLayer, MatMul, Mean, Mul, Rescale, Tensor
+from accelsim.kernels import accumulate_with, centred, pool_sums
 from accelsim.numerics import Requant, Thresholds
 from accelsim.verification.readings.exact import REMEMBERED, product
 
 Array = NDArray[Any]
-Linear = MacLayer | Mul | Mean | Rescale
+Averages = Mean | AveragePool2D
+Linear = MacLayer | Mul | Averages | Rescale
 
 
 def is_linear(layer: Layer) -> TypeGuard[Linear]:
@@ -25,9 +26,9 @@ def is_linear(layer: Layer) -> TypeGuard[Linear]:
     return isinstance(layer, Linear) and isinstance(layer.requant, Requant)
 
 
-def has_thresholds(layer: Layer) -> TypeGuard[MacLayer]:
+def has_thresholds(layer: Layer) -> TypeGuard[MacLayer | Averages]:
     """Whether ``layer`` is a sum that is compared with thresholds."""
-    return isinstance(layer, MacLayer) and isinstance(layer.requant, Thresholds)
+    return isinstance(layer, MacLayer | Averages) and isinstance(layer.requant, Thresholds)
 
 
 def sums_of(layer: Layer, inputs: Sequence[Array]) -> Array:
@@ -51,7 +52,16 @@ def _mul(layer: Mul, left: Array, right: Array) -> Array:
 
 def _mean(layer: Mean, x: Array) -> Array:
     total = x.sum(axis=layer.axes, dtype=np.int64, keepdims=True) - layer.count * layer.input_zero_point
-    return np.asarray(total).reshape(layer.shape)
+    return _biased(layer, np.asarray(total).reshape(layer.shape))
+
+
+def _average_pool(layer: AveragePool2D, x: Array) -> Array:
+    whole = ((0,) * x.ndim, x.shape), ((0,) * x.ndim, layer.shape)
+    return _biased(layer, pool_sums(layer, _centred(x, layer.input_zero_point), *whole))
+
+
+def _biased(layer: Averages, sums: Array) -> Array:
+    return sums if layer.bias is None else np.asarray(sums + layer.bias)
 
 
 def _centred(x: Array, zero_point: int) -> Array:
@@ -63,6 +73,7 @@ SUMS: dict[type[Layer], Callable[..., Array]] = {
     MatMul: _matmul,
     Mul: _mul,
     Mean: _mean,
+    AveragePool2D: _average_pool,
     Rescale: lambda layer, x: _centred(x, layer.input_zero_point),
 }
 """Kinds that are integer sums followed by one requantization."""
@@ -72,7 +83,7 @@ def real_multipliers(layer: Layer, tensors: Mapping[str, Tensor]) -> tuple[Fract
     """``s_in * s_w / s_out`` (or the operator's own ratio), exactly; None where a scale is unknown."""
     scales = [tensors[name].scale for name in (*layer.inputs, layer.output)]
     known = tuple(scale for scale in scales if scale is not None)
-    if len(known) < len(scales) or (isinstance(layer, MacLayer) and not _has_scales(layer)):
+    if len(known) < len(scales) or not _has_scales(layer):
         return None
     return _ratios(layer, known)
 
@@ -82,10 +93,18 @@ def _ratios(layer: Layer, known: tuple[float, ...]) -> tuple[Fraction, ...]:
     ratio = product(*known[:-1]) / Fraction(known[-1])
     if isinstance(layer, MacLayer) and layer.weight_scales is not None:
         return tuple(ratio * Fraction(float(scale)) for scale in layer.weight_scales)
-    if isinstance(layer, Mean) and layer.source_operator in ("MEAN", "REDUCEMEAN", "GLOBALAVERAGEPOOL"):
-        return (ratio / layer.count,)
-    return (ratio,)
+    return (ratio / divisor_of(layer),)
 
 
-def _has_scales(layer: MacLayer) -> bool:
-    return isinstance(layer, MatMul) or layer.weight_scales is not None
+def divisor_of(layer: Layer) -> int:
+    """What the sums of ``layer`` are divided by: a mean's number of elements, 1 elsewhere."""
+    if isinstance(layer, AveragePool2D):
+        return layer.whole
+    return layer.count if isinstance(layer, Mean) and layer.source_operator != "REDUCESUM" else 1
+
+
+def _has_scales(layer: Layer) -> bool:
+    """Whether the factor behind its sums is known; float operators that a mean's own hold more than a factor."""
+    if isinstance(layer, Averages):
+        return layer.real_function is None
+    return not isinstance(layer, MacLayer) or isinstance(layer, MatMul) or layer.weight_scales is not None

@@ -18,8 +18,15 @@ from accelsim.numerics import Folding, Requant, Rounding, requantize
 from accelsim.quant import encode_multiplier
 from accelsim.verification import names
 from accelsim.verification.readings.exact import ExactRequant, multipliers_of
-from accelsim.verification.readings.fake_quant import chained_codes, fake_quantized
-from accelsim.verification.readings.linear import has_thresholds, is_linear, real_multipliers, sums_of
+from accelsim.verification.readings.fake_quant import chained_codes, fake_quantized, real_function
+from accelsim.verification.readings.linear import (
+    Averages,
+    divisor_of,
+    has_thresholds,
+    is_linear,
+    real_multipliers,
+    sums_of,
+)
 from accelsim.verification.steps.operators import other_steps
 from accelsim.verification.steps.requantization import Reading, requantized
 from accelsim.verification.steps.saturation import pair_saturation
@@ -70,11 +77,17 @@ def _linear(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
             yield _float_step(pair, inputs)
             key = names.BIAS_ROUNDING
         yield Step(key, names.text(key), _codes(reading, sums))
+    elif pair.is_float and real_function(reference) is not None:
+        yield _float_step(pair, inputs)
     elif not pair.is_float:
         text = names.text(
             names.KERNEL, rule=pair.rule, detail=pair_saturation(pair.rule, reference, pair.reference_tensors)
         )
-        yield Step(names.KERNEL, text, _codes(reading, sums))
+        if isinstance(reference, MacLayer) and reference.real_bias is not None:
+            yield replace(_float_step(pair, inputs), key=names.KERNEL, text=text)
+            yield Step(names.BIAS_ROUNDING, names.text(names.BIAS_ROUNDING), _codes(reading, sums))
+        else:
+            yield Step(names.KERNEL, text, _codes(reading, sums))
     layer: Layer = reference
     for key, changes in _changed_sums(reference, mine):
         layer = replace(layer, **changes)
@@ -115,13 +128,13 @@ def _float_step(pair: Pair, inputs: Sequence[Array]) -> Step:
 def _thresholds(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
     """The oracle's rule on exact sums, the parameters of the sums, then the machine's levels."""
     reference, mine = pair.reference, pair.mine
-    assert isinstance(reference, MacLayer)
-    assert isinstance(mine, MacLayer)
+    assert isinstance(reference, MacLayer | Averages)
+    assert isinstance(mine, MacLayer | Averages)
     assert mine.requant is not None
     rule = _rule_of_sums(pair, reference)
     key = names.FLOAT if pair.is_float else names.KERNEL
     sums = sums_of(reference, inputs)
-    if pair.is_float and reference.real_bias is not None:
+    if pair.is_float and isinstance(reference, MacLayer) and reference.real_bias is not None:
         yield _float_step(pair, inputs)
         key = names.BIAS_ROUNDING
     yield Step(key, names.text(key, rule=pair.rule), rule(sums))
@@ -133,20 +146,28 @@ def _thresholds(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
     yield Step(names.THRESHOLDS, names.text(names.THRESHOLDS), requantize(sums, mine.requant))
 
 
-def _rule_of_sums(pair: Pair, reference: MacLayer) -> Callable[[Array], Array]:
+def _rule_of_sums(pair: Pair, reference: MacLayer | Averages) -> Callable[[Array], Array]:
     """Exact sums to codes as the oracle does it, in double precision where it computes in floating point."""
     requant, real = reference.requant, real_multipliers(reference, pair.reference_tensors)
     assert requant is not None
+    known = real is not None or isinstance(reference, Averages)
+    if pair.is_float and known and reference.real_function is not None:
+        units = _units(reference, pair.reference_tensors)
+        return lambda sums: chained_codes(reference, [sums * units])
     if not pair.is_float or real is None:
         return lambda sums: requantize(sums, requant)
-    if reference.real_function is not None:
-        scale = pair.reference_tensors[reference.inputs[0]].scale
-        assert scale is not None
-        assert reference.weight_scales is not None
-        units = np.float64(scale) * reference.weight_scales.astype(np.float64)
-        return lambda sums: chained_codes(reference, [sums * units])
     zero = pair.reference_tensors[reference.output].zero_point
     return ExactRequant(real, Rounding.HALF_EVEN, zero, requant.clamp_min, requant.clamp_max).codes
+
+
+def _units(layer: MacLayer | Averages, tensors: Tensors) -> Array:
+    """What one of a layer's sums is worth, (1,) or one per channel."""
+    scale = tensors[layer.inputs[0]].scale
+    assert scale is not None
+    if isinstance(layer, Averages):
+        return np.array([np.float64(scale) / divisor_of(layer)])
+    assert layer.weight_scales is not None
+    return np.asarray(np.float64(scale) * layer.weight_scales.astype(np.float64))
 
 
 def _codes(reading: Reading, sums: Array) -> Array:

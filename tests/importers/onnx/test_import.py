@@ -15,16 +15,16 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from accelsim.arch import arithmetic_named, load_arch
-from accelsim.errors import ModelError, UnsupportedOperatorError
+from accelsim.errors import ModelError
 from accelsim.execute import WholeReader
 from accelsim.graph import (
     Add,
+    AveragePool2D,
     BinaryLut,
     Boxes,
     Conv2D,
     Dense,
     DepthwiseConv2D,
-    FloatAveragePool2D,
     Graph,
     Mean,
     Mul,
@@ -35,7 +35,7 @@ from accelsim.graph import (
 from accelsim.importers import load_graph
 from accelsim.kernels.mac import accumulate
 from accelsim.kernels.vector import evaluate
-from accelsim.numerics import INT8, UINT8, IntFormat, Rounding, requantize_int
+from accelsim.numerics import INT8, UINT8, IntFormat, Requant, Rounding, requantize_int
 from accelsim.simulation import run
 from tests.importers.onnx.models import Act, Net
 from tests.importers.onnx.networks import cnn
@@ -87,7 +87,7 @@ def test_layers_of_a_network(qdq: bool, tmp_path: Path) -> None:
     assert kinds.count(Conv2D) == 5
     assert kinds.count(DepthwiseConv2D) == 1
     assert kinds.count(Dense) == 2
-    assert {BinaryLut, FloatAveragePool2D, Mean} <= set(kinds)
+    assert {BinaryLut, AveragePool2D, Mean} <= set(kinds)
     assert len({layer.name for layer in graph.layers}) == len(graph.layers)
     assert set(n.made) <= set(graph.tensors)
     for name, shape in n.made.items():
@@ -256,7 +256,7 @@ def test_average_pools_are_means_of_dequantized_codes(data: st.DataObject) -> No
         assert abs(np.clip(exact, 0, 255) - whole[at]) <= 0.5 + 1e-3
 
 
-def pool(data: st.DataObject) -> tuple[Any, FloatAveragePool2D, Any]:
+def pool(data: st.DataObject) -> tuple[Any, AveragePool2D, Any]:
     """A random pool, its input, and its whole output."""
     small = st.integers(1, 3)
     n, c, kh, kw, sh, sw = (data.draw(small) for _ in range(6))
@@ -264,7 +264,8 @@ def pool(data: st.DataObject) -> tuple[Any, FloatAveragePool2D, Any]:
     pad = data.draw(st.integers(0, kh - 1)), data.draw(st.integers(0, kw - 1))
     shape = n, (h + pad[0] - kh) // sh + 1, (w + pad[1] - kw) // sw + 1, c
     scales = st.sampled_from([0.25, 0.0371, 0.5, 0.013])
-    layer = FloatAveragePool2D(
+    layer = AveragePool2D(
+        rule="float32",
         name="p", inputs=("x",), output="y", shapes=((n, h, w, c),), shape=shape, kernel=(kh, kw), stride=(sh, sw), pad=pad,
         clamp_min=0, clamp_max=255, input_scale=data.draw(scales), output_scale=data.draw(scales),
         input_zero_point=data.draw(st.integers(0, 255)), output_zero_point=data.draw(st.integers(0, 255)),
@@ -454,10 +455,22 @@ def test_refusals_name_the_node_and_what_is_accepted(build: Callable[[Net], None
     assert "\n" not in message
 
 
-def test_average_pools_need_the_rules_of_onnxruntime(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pads", [(0, 0, 0, 0), (1, 1, 1, 1)])
+def test_an_average_pool_follows_another_arithmetic_by_the_scheme_of_its_means(
+    pads: tuple[int, ...], tmp_path: Path
+) -> None:
+    """An exact sum and one multiplier: a code off ONNX Runtime's float32 at most, and that is told."""
     n = net()
-    n.average_pool(n.input((1, 3, 6, 6)))
-    with pytest.raises(
-        UnsupportedOperatorError, match="tflite-micro has no rule for AVERAGE_POOL_2D; accepted: the arithmetic"
-    ):
-        graph_of(n, tmp_path, "tflite-micro")
+    n.average_pool(n.input((1, 3, 6, 6)), pads=list(pads))
+    theirs, mine = graph_of(n, tmp_path), graph_of(n, tmp_path, "tflite-micro")
+    (layer,) = mine.layers
+    assert isinstance(layer, AveragePool2D)
+    assert isinstance(layer.requant, Requant)
+    assert (layer.rule, layer.requant.scheme) == ("sums", "tflite_double")
+    assert "exact integer sum" in str(mine.approximations)
+    fmt = mine.tensors[layer.inputs[0]].format
+    x = np.random.default_rng(0).integers(fmt.min, fmt.max + 1, layer.shapes[0])
+    boxes = ((0, 0, 0, 0), x.shape), ((0, 0, 0, 0), layer.shape)
+    codes = [evaluate(graph.layers[0], [x], [boxes[0]], boxes[1]) for graph in (theirs, mine)]  # type: ignore[arg-type]
+    assert int(np.abs(codes[0] - codes[1]).max()) <= 1
+    assert len(np.unique(codes[1])) > 20

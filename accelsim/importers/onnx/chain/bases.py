@@ -14,43 +14,35 @@ from accelsim.graph import BinaryLut, Dense, Lut, MacGeometry, MacLayer, RealFun
 from accelsim.importers.onnx.chain.chained import Chained, Final
 from accelsim.importers.onnx.chain.quantizer import Quantizer
 from accelsim.importers.onnx.context import NodeContext
-from accelsim.importers.onnx.formulas import Floats, dequantize
+from accelsim.importers.onnx.formulas import MAX_BITS, Floats, dequantize
 from accelsim.importers.onnx.network import Codes, Shape, view
 from accelsim.importers.refusal import RefusalError
 from accelsim.numerics import INT32, IntFormat, Requantization, Thresholds
 from accelsim.quant import requantization_from_scales, thresholds_of
 
 
-class Folded(TypedDict, total=False):
-    """Labels of a layer for the host."""
+class Labels(TypedDict, total=False):
+    """What a layer tells the host of its real numbers."""
 
-    scales: Floats
+    weight_scales: Floats | None
     real_bias: Floats | None
+    real_function: RealFunction
 
 
 Integers = NDArray[np.int64]
 MAX_TABLE_BITS = 8
+"""Widest codes of which two, or a code and a channel, meet in a table."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Sums:
-    """Sums of the array: ``weights`` (oc, kh, kw, ic/groups) over codes of ``image``; a sum is worth ``unit``, (1,) or (oc,),
-    which is the image's scale times ``scales``.
-
-    ``divisor`` is the number of cells that an average pool divides by, in float32, after scaling.
-    """
+class IntegerSums:
+    """Exact sums of codes of ``image``; a sum is worth ``unit``, (1,) or (oc,), divided by ``divisor``. ``operator`` names their scheme."""
 
     node: NodeContext
-    kind: type[MacLayer]
     operator: str
     image: Codes
-    source: str
     shape: Shape
-    geometry: MacGeometry
-    weights: NDArray[Any]
-    weight_format: IntFormat
     unit: NDArray[np.float64]
-    scales: Floats
     divisor: int = 1
 
     @property
@@ -59,19 +51,30 @@ class Sums:
         return len(self.unit)
 
     @property
-    def reach(self) -> int:
-        """Bound on the magnitude of every sum: ``max over channels of sum|w| * max|x - z|``."""
+    def widest(self) -> int:
+        """Largest magnitude of a code less its zero point."""
         fmt, zero = self.image.format, self.image.known.zero_point
-        widest = max(fmt.max - zero, zero - fmt.min)
-        return int(np.abs(self.weights.astype(np.int64)).sum(axis=(1, 2, 3)).max()) * widest
+        return max(fmt.max - zero, zero - fmt.min)
+
+    @property
+    def reach(self) -> int:
+        """Bound on the magnitude of every sum."""
+        raise NotImplementedError
+
+    @property
+    def outputs(self) -> int:
+        """Output channels."""
+        raise NotImplementedError
+
+    def emit(
+        self, made: Codes, requant: Requantization, bias: Integers | None = None, labels: Labels | None = None
+    ) -> None:
+        """Make the layer that writes ``made``; ``labels`` tell the host of the chain behind its sums."""
+        raise NotImplementedError
 
     def real(self, sums: Integers) -> Floats:
         """What the float graph holds for sums (C, n): exact where scales are powers of two."""
-        real: Floats = self._divided((sums * self.unit[:, None]).astype(np.float32))
-        return real
-
-    def _divided(self, real: Any) -> Any:
-        return real if self.divisor == 1 else real / np.float32(self.divisor)
+        return (sums * self.unit[:, None]).astype(np.float32)
 
     def probes(self) -> Floats:
         """Values of the extreme sums and of 0."""
@@ -83,14 +86,9 @@ class Sums:
         self.need_int32()
         made = Codes(name, self.shape, final.quantization.format, final.quantization)
         if scheme == Thresholds.scheme:
-            self.emit(
-                made,
-                self._thresholds(chain, final),
-                scales=self.scales,
-                function=lambda real: final.codes(chain.function(self._divided(real))),
-            )
+            self.emit(made, self._thresholds(chain, final), labels=self._exact(chain, final))
         else:
-            self.emit(made, *self._scaled(scheme, chain, final), **self._folded(chain, final))
+            self.emit(made, *self._scaled(scheme, chain, final), labels=self._folded(chain, final))
 
     def need_int32(self) -> None:
         """RefusalError for sums that 32 bits may not hold."""
@@ -104,7 +102,7 @@ class Sums:
         def codes(sums: Integers) -> Integers:
             return coded(self.node, final, chain.function(self.real(sums)))
 
-        channels = self.geometry.oc if chain.channels > 1 else 1
+        channels = self.outputs if chain.channels > 1 else 1
         return thresholds_of(codes, channels=channels, sums=(-self.reach, self.reach))
 
     def _scaled(self, scheme: str, chain: Chained, final: Final) -> tuple[Requantization, Integers | None]:
@@ -116,7 +114,7 @@ class Sums:
             )
         to = final.quantization
         unit = self.unit / self.divisor * line.gain
-        bias = np.rint(np.broadcast_to(line.offset / unit, (self.geometry.oc,)))
+        bias = np.rint(np.broadcast_to(line.offset / unit, (self.outputs,)))
         self.node.need(
             bool((np.abs(bias) <= INT32.max).all()), f"its bias reaches {np.abs(bias).max():.3g}", f"a bias of {INT32}"
         )
@@ -129,15 +127,13 @@ class Sums:
         )  # fmt: skip
         return requant, bias.astype(np.int64) if bias.any() else None
 
-    def _folded(self, chain: Chained, final: Final) -> Folded:
-        """Labels of the layer with the chain folded into real weights and a real bias, where ties go to the even code."""
-        line = chain.line
-        assert line is not None
-        if not isinstance(final, Quantizer) or final.rounding not in ("ROUND", "HALF_EVEN"):
-            return {}
-        scales = self.unit / self.image.known.scale / self.divisor * line.gain
-        bias = np.broadcast_to(line.offset, (self.geometry.oc,)).astype(np.float32)
-        return {"scales": scales.astype(np.float32), "real_bias": bias if bias.any() else None}
+    def _exact(self, chain: Chained, final: Final) -> Labels:
+        """Labels of the layer with the chain behind its sums."""
+        return {"real_function": lambda real: final.codes(chain.function(real))}
+
+    def _folded(self, chain: Chained, final: Final) -> Labels:
+        """Labels of the layer with the chain folded into its parameters; none where ties do not go to the even code."""
+        return self._exact(chain, final) if ties_to_even(final) else {}
 
     def _say(self, gain: NDArray[np.float64], bias: NDArray[np.float64], final: Quantizer) -> None:
 
@@ -156,24 +152,47 @@ class Sums:
         base, taken = self.node.layer_name, {layer.name for layer in self.node.net.layers}
         return next(name for i in count(1) if (name := base if i == 1 else f"{base} {i}") not in taken)
 
-    def emit(
-        self,
-        made: Codes,
-        requant: Requantization,
-        bias: Integers | None = None,
-        *,
-        scales: Floats | None = None,
-        real_bias: Floats | None = None,
-        function: RealFunction | None = None,
-    ) -> None:
-        """Make the layer that writes ``made``, labelled with the scales of its weights and the chain behind its sums."""
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Sums(IntegerSums):
+    """Sums of the array: ``weights`` (oc, kh, kw, ic/groups) over codes; ``unit`` is the image's scale times ``scales``."""
+
+    kind: type[MacLayer]
+    source: str
+    geometry: MacGeometry
+    weights: NDArray[Any]
+    weight_format: IntFormat
+    scales: Floats
+
+    @property
+    def reach(self) -> int:
+        """``max over channels of sum|w| * max|x - z|``."""
+        return int(np.abs(self.weights.astype(np.int64)).sum(axis=(1, 2, 3)).max()) * self.widest
+
+    @property
+    def outputs(self) -> int:
+        return self.geometry.oc
+
+    def _exact(self, chain: Chained, final: Final) -> Labels:
+        return {"weight_scales": self.scales, **super()._exact(chain, final)}
+
+    def _folded(self, chain: Chained, final: Final) -> Labels:
+        line = chain.line
+        assert line is not None
+        if not ties_to_even(final):
+            return {}
+        scales = self.unit / self.image.known.scale * line.gain
+        bias = np.broadcast_to(line.offset, (self.outputs,)).astype(np.float32)
+        return {"weight_scales": scales.astype(np.float32), "real_bias": bias if bias.any() else None}
+
+    def emit(
+        self, made: Codes, requant: Requantization, bias: Integers | None = None, labels: Labels | None = None
+    ) -> None:
         def layer(output: str) -> MacLayer:
             return self.kind(
                 name=self._layer_name(), inputs=(self.source,), output=output, geometry=self.geometry,
                 weights=self.weights, weight_format=self.weight_format, bias=bias,
-                input_zero_point=self.image.known.zero_point, requant=requant,
-                weight_scales=scales, real_bias=real_bias, real_function=function,
+                input_zero_point=self.image.known.zero_point, requant=requant, **(labels or {}),
             )  # fmt: skip
 
         if self.kind is Dense:
@@ -184,7 +203,7 @@ class Sums:
 
 @dataclass(frozen=True, eq=False)
 class OneTensor:
-    """Dequantized codes of one tensor of at most 8 bits: the chain becomes a table, or one per channel."""
+    """Dequantized codes of one tensor of at most 16 bits: the chain becomes a table, or one per channel."""
 
     node: NodeContext
     source: Codes
@@ -192,11 +211,11 @@ class OneTensor:
 
     def probes(self) -> Floats:
         """Every code."""
-        need_narrow(self.node, self.source)
         return _reals(self.source)[None, :]
 
     def settle(self, chain: Chained, final: Final, name: str) -> None:
         """A Lut, or a BinaryLut whose constant operand picks the channel's column."""
+        need_narrow(self.node, self.source, MAX_TABLE_BITS if chain.channels > 1 else MAX_BITS)
         given = coded(self.node, final, chain.function(self.probes()))
         codes = np.atleast_2d(given).astype(final.quantization.format.dtype)
         columns, places = np.unique(codes, axis=0, return_inverse=True)
@@ -230,7 +249,7 @@ class TwoTensors:
     def probes(self) -> Floats:
         """Every pair of codes."""
         for side in (self.left, self.right):
-            need_narrow(self.node, side)
+            need_narrow(self.node, side, MAX_TABLE_BITS)
         a, b = _reals(self.left), _reals(self.right)
         return self.operator(a[:, None], b[None, :]).reshape(1, -1)
 
@@ -251,6 +270,11 @@ class TwoTensors:
         )  # fmt: skip
 
 
+def ties_to_even(final: Final) -> bool:
+    """Whether ``final`` rounds as a dequantized layer's own reading does."""
+    return isinstance(final, Quantizer) and final.rounding in ("ROUND", "HALF_EVEN")
+
+
 def coded(node: NodeContext, final: Final, real: Floats) -> Integers:
     """Codes of what a chain makes; RefusalError where that is no number, as 0 / 0."""
     node.need(
@@ -267,10 +291,10 @@ def _reals(source: Codes) -> Floats:
     return dequantize(np.where(codes == 0, 1, codes) if source.format.bipolar else codes, source.known)
 
 
-def need_narrow(node: NodeContext, source: Codes) -> None:
+def need_narrow(node: NodeContext, source: Codes, most: int) -> None:
     """RefusalError for codes of which there are too many for a table."""
     bits = source.format.bits
-    node.need(bits <= MAX_TABLE_BITS, f"tensor {source.tensor!r} has {bits} bits", f"at most {MAX_TABLE_BITS}")
+    node.need(bits <= most, f"tensor {source.tensor!r} has {bits} bits", f"at most {most}")
 
 
 def per_channel(node: NodeContext, given: Floats, before: Chained) -> Floats:

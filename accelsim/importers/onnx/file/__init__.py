@@ -9,4 +9,5 @@ from accelsim.importers.onnx.file.records import (
     OnnxModel,
     OnnxNode,
 )
+from accelsim.importers.onnx.file.shapes import Told, told_shapes
 from accelsim.importers.onnx.file.tensors import ONNX, broken_rule

@@ -129,7 +129,12 @@ def lower_qlinear_mul(node: NodeContext) -> None:
 
 
 def lower_add(node: NodeContext) -> None:
-    """DequantizeLinear of both operands -> Add -> QuantizeLinear."""
+    """DequantizeLinear of both operands -> Add -> QuantizeLinear; a constant behind a matrix product is its bias."""
+    for position in (0, 1):
+        value = node.optional(position)
+        if isinstance(value, Pending) and value.biased is not None and node.is_constant(1 - position):
+            node.result(value.biased(node, 1 - position))
+            return
     node.result(_dequantized(node, "ADD"))
 
 

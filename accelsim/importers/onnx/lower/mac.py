@@ -80,7 +80,7 @@ def convolution_form(node: NodeContext, image: Codes, kernel: Shape) -> Form:
         f"its input has shape {list(image.shape)}, its weights {list(kernel)}",
         "2-D convolution: 4 dimensions each",
     )
-    ic, (oc, depth, kh, kw) = image.shape[1], kernel
+    (n, ic, ih, iw), (oc, depth, kh, kw) = image.shape, kernel
     groups = node.integer("group", 1)
     node.need(
         groups >= 1 and depth * groups == ic and oc % groups == 0 and min(kernel) > 0,
@@ -92,13 +92,6 @@ def convolution_form(node: NodeContext, image: Codes, kernel: Shape) -> Form:
         f"its kernel_shape is not that of its weights, {(kh, kw)}",
         "a consistent file",
     )
-    return window_form(node, image, kernel, groups)
-
-
-def window_form(node: NodeContext, image: Codes, kernel: Shape, groups: int) -> Form:
-    """The node's window over ``image`` as a convolution with weights of ONNX shape ``kernel`` in ``groups`` groups."""
-    n, ic, ih, iw = image.shape
-    oc, depth, kh, kw = kernel
     rows, columns = window(node, (ih, iw), (kh, kw))
     geometry = convolution((n, ih, iw, ic), oc, (kh, kw), (rows, columns), groups)
     depthwise = depth == 1 and groups == ic and groups > 1
@@ -113,8 +106,16 @@ def lower_constant_qlinear_matmul(node: NodeContext) -> None:
 
 
 def lower_constant_matmul(node: NodeContext) -> None:
-    """DequantizeLinear -> MatMul -> QuantizeLinear with a constant matrix."""
-    node.result(_product(node, node.codes(0), dequantized_weights(node, 1), None, transposed=False))
+    """DequantizeLinear -> MatMul -> QuantizeLinear with a constant matrix; an Add of a constant behind it is its bias."""
+    image, weights = node.codes(0), dequantized_weights(node, 1)
+
+    def biased(add: NodeContext, position: int) -> Pending:
+        bias = dequantized_bias(add, position, image, weights, axis=1, owner=node)
+        if node.rules.arithmetic.base == ONNXRUNTIME:
+            node.approximate("ONNX Runtime adds its bias in float32: codes may differ at ties of the rounding")
+        return _product(node, image, weights, bias, transposed=False)
+
+    node.result(replace(_product(node, image, weights, None, transposed=False), biased=biased))
 
 
 def lower_qgemm(node: NodeContext) -> None:
@@ -278,16 +279,19 @@ def _bias(node: NodeContext, bias: NDArray[Any], channels: int) -> NDArray[np.in
 
 
 def dequantized_bias(
-    node: NodeContext, position: int, image: Codes, weights: Weights, *, axis: int
+    node: NodeContext, position: int, image: Codes, weights: Weights, *, axis: int, owner: NodeContext | None = None
 ) -> NDArray[np.int64] | None:
-    """A bias in units of s_in * s_w, one per output channel (``axis`` of the weights); None where it is absent."""
+    """A bias in units of s_in * s_w, one per output channel (``axis`` of the weights); None where it is absent.
+
+    ``owner``: the node whose layer it becomes a part of, where that is another.
+    """
     value = node.optional(position)
     if value is None:
         return None
     channels = weights.codes.shape[axis]
     expected = np.float64(image.known.scale) * weights.scales.astype(np.float64)
     if isinstance(value, np.ndarray):
-        return rounded_bias(node, value, expected, channels)
+        return rounded_bias(owner or node, value, expected, channels)
     if not isinstance(value, Weights):
         raise RefusalError(
             f"its bias (input {position}) is computed at run time",

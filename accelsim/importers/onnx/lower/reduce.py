@@ -9,22 +9,17 @@ from typing import Any
 from accelsim.graph import Layer, Mean, ReduceMax, ReduceMin
 from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.lower.shape import moved
-from accelsim.importers.onnx.lower.window import mean_requant
+from accelsim.importers.onnx.lower.window import APPROXIMATION, mean_requant
 from accelsim.importers.onnx.network import Codes, Pending, Shape, Target, stored_axis, stored_shape
-
-APPROXIMATION = (
-    "an exact integer sum and one multiplier; ONNX Runtime sums dequantized codes in float32, and codes near a tie may "
-    "differ by one"
-)
 
 
 def lower_reduce_mean(node: NodeContext) -> None:
     """DequantizeLinear -> ReduceMean or ReduceSum -> QuantizeLinear."""
-    source, axes = node.codes(0), _axes(node)
+    source, axes = node.codes(0), axes_of(node)
     if not axes:
         return
     node.approximate(APPROXIMATION)
-    kept, shape = _shapes(node, source, axes)
+    kept, shape = shapes_of(node, source, axes)
     known, scheme = source.known, node.rules.scheme("MEAN")
 
     def emit(target: Target) -> None:
@@ -41,15 +36,15 @@ def lower_reduce_mean(node: NodeContext) -> None:
 
 def lower_reduce_extreme(node: NodeContext) -> None:
     """ReduceMax or ReduceMin of codes: order is kept by every positive scale."""
-    source, axes = node.codes(0), _axes(node)
+    source, axes = node.codes(0), axes_of(node)
     if not axes:
         return
-    kept, shape = _shapes(node, source, axes)
+    kept, shape = shapes_of(node, source, axes)
     kind = ReduceMax if node.op == "ReduceMax" else ReduceMin
     _reduced(node, source, axes, moved(node, source, shape), kept, lambda fields: kind(**fields))
 
 
-def _axes(node: NodeContext) -> tuple[int, ...]:
+def axes_of(node: NodeContext) -> tuple[int, ...]:
     """From input 1, or the attribute of older opsets; none given means all, or none if ``noop_with_empty_axes``.
 
     Without axes, the result is the operand.
@@ -66,7 +61,7 @@ def _axes(node: NodeContext) -> tuple[int, ...]:
     return axes or every
 
 
-def _shapes(node: NodeContext, source: Codes, axes: tuple[int, ...]) -> tuple[Shape, Shape]:
+def shapes_of(node: NodeContext, source: Codes, axes: tuple[int, ...]) -> tuple[Shape, Shape]:
     """The result's shape with the axes kept as 1, and as the node wants it."""
     kept = tuple(1 if i in axes else size for i, size in enumerate(source.shape))
     dropped = tuple(size for i, size in enumerate(source.shape) if i not in axes)
@@ -82,15 +77,17 @@ def _reduced(
     make: Callable[[dict[str, Any]], Layer],
 ) -> None:
     """The layer, and a reshape where axes are dropped."""
+
+    def layer(output: str) -> Layer:
+        return make({**reduced_fields(node, source, axes, kept), "output": output})
+
+    node.net.from_kept(out, kept, node, layer)
+
+
+def reduced_fields(node: NodeContext, source: Codes, axes: tuple[int, ...], kept: Shape) -> dict[str, Any]:
+    """The fields that all reductions share, without an output."""
     rank = len(source.shape)
-    whole = (
-        out if out.shape == kept else Codes(node.net.fresh(f"{out.tensor}/kept"), kept, out.format, out.quantization)
-    )
-    fields = {
-        "name": node.layer_name, "inputs": (source.tensor,), "output": whole.tensor, "shapes": (source.stored,),
-        "shape": stored_shape(kept), "axes": tuple(sorted(stored_axis(axis, rank) for axis in axes)),
+    return {
+        "name": node.layer_name, "inputs": (source.tensor,), "shapes": (source.stored,), "shape": stored_shape(kept),
+        "axes": tuple(sorted(stored_axis(axis, rank) for axis in axes)),
     }  # fmt: skip
-    node.net.layers.append(make(fields))
-    if whole is not out:
-        node.net.make(whole.tensor, kept, out.format, out.quantization)
-        node.net.reshaped(f"{node.layer_name} reshape", whole, out, node.op.upper())

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from accelsim.graph import FloatAveragePool2D, MaxPool2D, Mean
+from accelsim.graph import AveragePool2D, MaxPool2D, Mean
 from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.formulas import Quantization
 from accelsim.importers.onnx.lower.shape import moved
 from accelsim.importers.onnx.network import Codes, Pending, Target
 from accelsim.importers.onnx.window import window
-from accelsim.numerics import Folding, Requant, scheme_named
+from accelsim.numerics import INT32, Folding, Requant, scheme_named
 from accelsim.quant import divided_multiplier
+
+APPROXIMATION = (
+    "an exact integer sum and one multiplier; ONNX Runtime sums dequantized codes in float32, and codes near a tie may "
+    "differ by one"
+)
 
 
 def lower_max_pool(node: NodeContext) -> None:
     """Maximum of codes: order is kept by every positive scale."""
     source = node.codes(0)
-    fields, shape = _pool_fields(node, source)
+    fields, shape = pool_fields(node, source)
     out = moved(node, source, shape)
     fmt = source.format
     node.net.layers.append(
@@ -49,32 +56,43 @@ def lower_average_pool(node: NodeContext) -> None:
 
 
 def _average(node: NodeContext, source: Codes) -> Pending:
-    node.rules.need_onnxruntime("AVERAGE_POOL_2D")
-    fields, shape = _pool_fields(node, source)
+    """ONNX Runtime's float32, or the scheme that other arithmetics have for means."""
+    fields, shape = pool_fields(node, source)
     known = source.known
-    include = bool(node.integer("count_include_pad", 0))
+    layer = AveragePool2D(
+        **fields, inputs=(source.tensor,), output="", rule="float32" if node.rules.is_onnxruntime else "sums",
+        input_zero_point=known.zero_point, count_include_pad=bool(node.integer("count_include_pad", 0)),
+    )  # fmt: skip
+    return Pending(
+        shape, (_in_float32 if node.rules.is_onnxruntime else _in_integers)(node, known, layer), "an average pool"
+    )
 
+
+def _in_float32(node: NodeContext, known: Quantization, layer: AveragePool2D) -> Callable[[Target], None]:
     def emit(target: Target) -> None:
         to = target.quantization
-        node.net.layers.append(
-            FloatAveragePool2D(
-                **fields,
-                inputs=(source.tensor,),
-                output=target.name,
-                clamp_min=target.low,
-                clamp_max=target.high,
-                input_scale=known.scale,
-                input_zero_point=known.zero_point,
-                output_scale=to.scale,
-                output_zero_point=to.zero_point,
-                count_include_pad=include,
-            )
-        )
+        made = replace(layer, output=target.name, clamp_min=target.low, clamp_max=target.high)
+        scaled = replace(made, input_scale=known.scale, output_scale=to.scale, output_zero_point=to.zero_point)
+        node.net.layers.append(scaled)
 
-    return Pending(shape, emit, "an average pool")
+    return emit
 
 
-def _pool_fields(node: NodeContext, source: Codes) -> tuple[dict[str, Any], tuple[int, int, int, int]]:
+def _in_integers(node: NodeContext, known: Quantization, layer: AveragePool2D) -> Callable[[Target], None]:
+    reach = layer.whole * max(known.format.max - known.zero_point, known.zero_point - known.format.min)
+    node.need(
+        reach <= INT32.max, f"its sums reach {reach}", "sums of at most 32 bits: narrower codes, a smaller window"
+    )
+    node.approximate(APPROXIMATION)
+
+    def emit(target: Target) -> None:
+        requant = mean_requant(node.rules.scheme("MEAN"), known, target, layer.whole)
+        node.net.layers.append(replace(layer, output=target.name, requant=requant))
+
+    return emit
+
+
+def pool_fields(node: NodeContext, source: Codes) -> tuple[dict[str, Any], tuple[int, int, int, int]]:
     """Fields that all windows share, and the output's shape."""
     node.need(len(source.shape) == 4, f"its input has shape {list(source.shape)}", "2-D pooling: 4 dimensions")
     node.need(node.integer("storage_order", 0) == 0, "its storage order is column major", "storage_order 0")
@@ -118,19 +136,19 @@ def _global_average(node: NodeContext, source: Codes) -> Pending:
 
     def emit(target: Target) -> None:
         node.net.layers.append(
-            Mean(
-                name=node.layer_name,
-                inputs=(source.tensor,),
-                output=target.name,
-                shapes=(source.stored,),
-                shape=(n, 1, 1, c),
-                axes=(1, 2),
-                input_zero_point=known.zero_point,
-                requant=mean_requant(scheme, known, target, h * w),
-            )
+            Mean(**global_fields(node, source), output=target.name, requant=mean_requant(scheme, known, target, h * w))
         )
 
     return Pending((n, c, 1, 1), emit, "a global average pool")
+
+
+def global_fields(node: NodeContext, source: Codes) -> dict[str, Any]:
+    """The fields of a Mean over rows and columns, without output and requantization."""
+    n, c, _, _ = node.image(source)
+    return {
+        "name": node.layer_name, "inputs": (source.tensor,), "shapes": (source.stored,), "shape": (n, 1, 1, c),
+        "axes": (1, 2), "input_zero_point": source.known.zero_point,
+    }  # fmt: skip
 
 
 def mean_requant(scheme: str, source: Quantization, target: Target, count: int) -> Requant:
