@@ -157,7 +157,7 @@ class _Reader:
                 made = self.entry(entry, file, path)
                 if made.key in found:
                     self.refuse(path, f"entry {made.key} stands twice; keep one of them")
-                found[made.key] = made
+                found[made.key] = made.centred()
         return tuple(found.values())
 
     def entry(self, entry: EntryFile, file: TableFile, path: tuple[str, ...]) -> EnergyEntry:
