@@ -95,7 +95,7 @@ def import_ert(file: str, node_nm: float, voltage_v: float, source: str, words: 
 @mapping_option
 def report(model: str, machine: str, edits: tuple[str, ...], arithmetic: str | None, mapping: str) -> None:
     """Energy of MODEL in full: by layer and component, layer and tensor, entry of the table with its range; areas."""
-    from accelsim.report import energy_facts, energy_pages, fact_table, left_out, made_with
+    from accelsim.report import closing, energy_facts, energy_pages, fact_table
     from accelsim.simulation import simulate
 
     result = simulate(model, arch=arch_of(machine, edits), arithmetic=arithmetic, mapping=mapping)
@@ -103,5 +103,5 @@ def report(model: str, machine: str, edits: tuple[str, ...], arithmetic: str | N
         show_page(page)
         say("")
     show(fact_table(energy_facts(result)), natural=WIDE)
-    say(made_with(result))
-    say(left_out(result))
+    for line in closing(result):
+        say(line)
