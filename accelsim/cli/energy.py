@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from accelsim.cli.shared.console import WIDE, say, show, show_page
+from accelsim.cli.shared.console import WIDE, note_all, say, show, show_page
 from accelsim.cli.shared.group import main
 from accelsim.cli.shared.options import arch_of, arithmetic_option, mapping_option, set_option
 from accelsim.errors import ConfigError
@@ -99,6 +99,7 @@ def report(model: str, machine: str, edits: tuple[str, ...], arithmetic: str | N
     from accelsim.simulation import simulate
 
     result = simulate(model, arch=arch_of(machine, edits), arithmetic=arithmetic, mapping=mapping)
+    note_all(result.notes)
     for page in energy_pages(result):
         show_page(page)
         say("")

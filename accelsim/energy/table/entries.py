@@ -100,7 +100,10 @@ class Compound:
 
 @dataclass(frozen=True, kw_only=True)
 class EnergyTable:
-    """All entries of one technology, compounds of them, which gaps were filled by which rule, what is not covered."""
+    """All entries of one technology, compounds of them, which gaps were filled by which rule, what is not covered.
+
+    ``alpha``, ``threshold_v`` and ``clock_hz``, the clock attained at ``voltage_v``, give that at other voltages.
+    """
 
     name: str
     version: int
@@ -113,6 +116,7 @@ class EnergyTable:
     notes: tuple[str, ...] = ()
     alpha: float | None = None
     threshold_v: float | None = None
+    clock_hz: float | None = None
 
     @cached_property
     def by_key(self) -> Mapping[tuple[str, str], EnergyEntry]:
