@@ -158,4 +158,11 @@ def _priced_otherwise(program: Program) -> str:
     )
 
 
-TRAPS: tuple[Callable[[Program], str], ...] = (_sliced, _clock, _idle_cores, _keeps_nothing, _codes_nothing, _priced_otherwise)
+TRAPS: tuple[Callable[[Program], str], ...] = (
+    _sliced,
+    _clock,
+    _idle_cores,
+    _keeps_nothing,
+    _codes_nothing,
+    _priced_otherwise,
+)

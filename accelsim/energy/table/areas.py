@@ -19,9 +19,12 @@ SPREAD = 4.0
 multipliers), and TPUv1's memories take 2.4 and 3.0 times the area that the rule gives them (tests/energy/test_area.py)."""
 _LENDERS: Mapping[str, str] = MappingProxyType(
     {
-        "multiplier": "horowitz_45nm", "adder": "horowitz_45nm", "register": "aladdin_40nm", "shifter": "ihp_130nm",
+        "multiplier": "horowitz_45nm",
+        "adder": "horowitz_45nm",
+        "register": "aladdin_40nm",
+        "shifter": "ihp_130nm",
         "sram": "ihp_130nm",
-    }  # fmt: skip
+    }
 )
 """Which table's area stands in for that of a primitive: the nearest to most nodes that is measured or published."""
 

@@ -31,6 +31,7 @@ def check_clock(arch: Arch) -> None:
     if found is None or found[0].clock_hz is None or arch.tech.node_nm not in (None, found[0].node_nm):
         return
     origin, factor = found
+    assert origin.clock_hz is not None
     reached = int(origin.clock_hz * factor)
     if arch.clock_hz > reached:
         raise ConfigError(
@@ -52,6 +53,11 @@ def clock_note(arch: Arch) -> str:
             f"clock_hz of {clock} at tech.voltage_v of {arch.tech.voltage_v:g} is for a design that reaches {asked} at {own}; one that "
             f"reaches {clock} there runs at {slowed} (alpha-power law)"
         )
-    if arch.tech.node_nm is None and arch.tech.voltage_v is None and origin.clock_hz and arch.clock_hz > origin.clock_hz:
+    if (
+        arch.tech.node_nm is None
+        and arch.tech.voltage_v is None
+        and origin.clock_hz
+        and arch.clock_hz > origin.clock_hz
+    ):
         return f"clock_hz of {clock} is above the {format_hertz(int(origin.clock_hz))} that energy table {origin.name} states for {own}"
     return ""

@@ -32,8 +32,8 @@ def draws(charges: Charges, ranges: Ranges, *, seed: int = SEED, count: int = DR
     """``count`` totals, float64 of shape (count,): the factor of each entry is drawn from its range, 1 being the median.
 
     Half of the draws lie below 1 and half above, log-uniform on either side (a two-piece distribution; log-uniform over all of a
-    range whose geometric middle is 1). Entries are independent; one entry has one factor wherever it is used. Entries are drawn in the order of their names, so
-    that two machines with the same entries draw the same factors.
+    range whose geometric middle is 1). Entries are independent; one entry has one factor wherever it is used. Entries are drawn in
+    the order of their names, so that two machines with the same entries draw the same factors.
     """
     keys = sorted(charges)
     limits = np.log(np.array([ranges.get(key, (1.0, 1.0)) for key in keys]).reshape(-1, 2))
