@@ -56,7 +56,10 @@ def _one_core(program: Program) -> str:
 
 
 def _not_coded(program: Program) -> str:
-    return "" if program.arch.dma.weight_compression else "weights are not coded; set dma.weight_compression"
+    if not program.arch.dma.weight_compression:
+        return "weights are not coded; set dma.weight_compression"
+    known = any(layer.weights is not None for layer in _mac_layers(program))
+    return "" if known else "only the shapes of the weights are known, which are not coded"
 
 
 def _within_a_burst(program: Program) -> str:

@@ -56,7 +56,9 @@ def test_what_the_table_holds_stays_and_the_rest_says_where_it_comes_from(table:
         assert entry.range[1] >= SPREAD
     held = area_um2(load_arch("edge_16x16"), Costs(own))
     found = area_of("edge_16x16", energy_table=table)
-    assert set(found.filled) == {f"{e.component}.area" for e in whole.entries[len(own.entries) :]} & set(found.entries_um2)
+    assert set(found.filled) == {f"{e.component}.area" for e in whole.entries[len(own.entries) :]} & set(
+        found.entries_um2
+    )
     assert all(found.parts_um2[part] >= um2 * (1 - 1e-9) for part, um2 in held.items() if um2 is not None)
 
 
@@ -113,7 +115,12 @@ def test_a_result_prints_its_area_with_interval_and_what_was_filled() -> None:
     assert result.area is not None
     assert result.area_um2 == result.area.total_um2
     assert accelsim.Result.from_json(result.to_json()) == result
-    texts = ["mm²", "area range", "area filled by rule", "sram.area, shifter.area from ihp_130nm v1 by rule area_gap, 130 nm to 45 nm"]
+    texts = [
+        "mm²",
+        "area range",
+        "area filled by rule",
+        "sram.area, shifter.area from ihp_130nm v1 by rule area_gap, 130 nm to 45 nm",
+    ]
     report = CliRunner().invoke(main, ["energy", "report", "digits_cnn", "--arch", "edge_16x16"])
     run = CliRunner().invoke(main, ["run", "digits_cnn", "--arch", "edge_16x16"], env={"COLUMNS": "400"})
     for shown in (str(result), report.output, run.output):

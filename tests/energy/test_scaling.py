@@ -91,7 +91,9 @@ def test_a_clock_that_the_voltage_does_not_reach_is_refused(voltage: float, cloc
     if clock <= int(reached):
         check_clock(machine)
         return
-    with pytest.raises(ConfigError, match=r"clock_hz of .*: at tech\.voltage_v of .* the clock reaches .* lower clock_hz") as refused:
+    with pytest.raises(
+        ConfigError, match=r"clock_hz of .*: at tech\.voltage_v of .* the clock reaches .* lower clock_hz"
+    ) as refused:
         check_clock(machine)
     check_clock(machine.with_({"clock_hz": refused.value.data["reached_hz"]}))
     assert refused.value.data["reached_hz"] == pytest.approx(reached, abs=1)

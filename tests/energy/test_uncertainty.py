@@ -129,7 +129,10 @@ def test_different_tables_have_no_factor_in_common() -> None:
 def test_voltages_of_one_table_share_its_errors() -> None:
     """Half the voltage, no DRAM in the ratio: what is left is a quarter, whatever the picojoules are."""
     machine = accelsim.load_arch("edge_16x16")
-    runs = [accelsim.simulate("digits_cnn", arch=machine.with_({"tech.voltage_v": v, "clock_hz": "250 MHz"})) for v in (0.9, 0.45)]
+    runs = [
+        accelsim.simulate("digits_cnn", arch=machine.with_({"tech.voltage_v": v, "clock_hz": "250 MHz"}))
+        for v in (0.9, 0.45)
+    ]
     bounds = energy_ratio(runs[1], runs[0])
     assert bounds is not None
     on_chip = [run.total.energy_pj - run.total.energy_split_pj["dram"] for run in runs]
