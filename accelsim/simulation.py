@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arch, load_arch
 from accelsim.builder import build_program
-from accelsim.energy import table_of
+from accelsim.energy import check_clock, table_of
 from accelsim.errors import GraphError, InputError
 from accelsim.graph import Graph, Reshape
 from accelsim.importers import load_for
@@ -77,6 +77,7 @@ def run(
     machine = arch if isinstance(arch, Arch) else load_arch(arch)
     if arithmetic is not None:
         machine = machine.with_({"arithmetic": arithmetic})
+    check_clock(machine)
     graph, machine = _graph(model, machine)
     program = build_program(graph, arch=machine, mappings=_mappings(graph, machine, mapping))
     check_program(program)

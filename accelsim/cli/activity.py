@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from accelsim.cli.shared.console import show_page
+from accelsim.cli.shared.console import note_all, show_page
 from accelsim.cli.shared.group import main
 from accelsim.cli.shared.inputs import needed_arrays
 from accelsim.cli.shared.options import arch_of, arithmetic_option, machine_options, mapping_option
@@ -47,6 +47,7 @@ def activity_command(
 
     arrays, _ = needed_arrays(model, input_path, option="--input")
     done = run(model, arch=arch_of(machine, edits), arithmetic=arithmetic, mapping=mapping)
+    note_all(done.result.notes)
     first = {name: values[0] for name, values in gather_inputs(done.graph, arrays).items()}
     activities = measure_activity(done.program, first, sample=sample, seed=seed)
     show_page(activity_page(activities, activity_energy(done.program, activities, table_of(done.arch), gated=gated)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from accelsim.cli.shared.console import WIDE, progress_bar, show
+from accelsim.cli.shared.console import WIDE, note_all, progress_bar, show
 from accelsim.cli.shared.group import main
 from accelsim.cli.shared.options import arch_of, arithmetic_option, set_option
 
@@ -33,4 +33,6 @@ def compare_command(model: str, machines: tuple[str, ...], edits: tuple[str, ...
             results.append(simulate(model, arch=arch, arithmetic=arithmetic))
             if progress is not None:
                 progress("machines", done, len(loaded))
+    for arch, result in zip(loaded, results, strict=True):
+        note_all(result.notes, about=arch.name)
     show(comparison_table(compare(results)), natural=WIDE)

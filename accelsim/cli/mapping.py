@@ -26,12 +26,14 @@ def map_command(
     model: str, machine: str, edits: tuple[str, ...], arithmetic: str | None, objective: str, out: str | None
 ) -> None:
     """Search every tiling of every MAC layer of MODEL for the best one, and say how far it is from a bound."""
+    from accelsim.energy import check_clock
     from accelsim.graph import MacLayer
     from accelsim.importers import load_for
     from accelsim.mapper import OBJECTIVES, search_layers, write_mappings
     from accelsim.report import found_table
 
     arch = arch_of(machine, edits, arithmetic)
+    check_clock(arch)
     graph, arch = load_for(model, arch)
     chosen = OBJECTIVES[OBJECTIVES.index(objective)]
     mappings, found = search_layers(graph, arch=arch, objective=chosen)

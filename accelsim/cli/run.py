@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from accelsim.cli.shared.console import note, page_width, progress_bar, show
+from accelsim.cli.shared.console import note, note_all, page_width, progress_bar, show
 from accelsim.cli.shared.files import STDOUT, OutputFile, write_bytes, write_text
 from accelsim.cli.shared.group import main
 from accelsim.cli.shared.inputs import optional_arrays
@@ -102,6 +102,7 @@ def run_command(
         simulation = run(model, arch=arch, inputs=arrays, labels=labels, keep=keep, progress=progress, **options)
     if not simulation.graph.shape_only:
         note_arithmetic(simulation.graph.arithmetic, arch, options["arithmetic"])
+    note_all(simulation.result.notes)
     write_outputs(simulation, outputs)
     if not outputs.to_stdout:
         show_result(simulation)

@@ -63,6 +63,11 @@ def power(value_w: float) -> str:
     return scaled(value_w, _WATTS) if value_w else NONE
 
 
+def area(value_um2: float) -> str:
+    """An area."""
+    return f"{value_um2 * 1e-6:.3g} mm²" if value_um2 >= 1e4 else f"{value_um2:.3g} µm²"
+
+
 def femtojoules(value_fj: float | None) -> str:
     """An energy per MAC; NONE where there are no MACs."""
     return NONE if value_fj is None else f"{value_fj:,.{0 if value_fj >= 100 else 2}f} fJ"

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
@@ -81,6 +81,12 @@ def note(message: str) -> None:
     """One line for people, on stderr."""
     with suppress(OSError):  # a closed stderr is no reason to fail
         say(f"accelsim: {' '.join(message.split())}", err=True)
+
+
+def note_all(messages: Iterable[str], about: str = "") -> None:
+    """The notes of a Result, a line each; ``about`` names which of several it is."""
+    for message in messages:
+        note(f"note: {f'{about}: ' if about else ''}{message}")
 
 
 def complain(message: str) -> None:

@@ -20,6 +20,7 @@ from accelsim.report.numbers import (
     short_name,
     size,
 )
+from accelsim.report.result.energy import area_line
 from accelsim.result import LayerResult, Result, Total, ValueSummary
 from accelsim.units import format_hertz
 
@@ -219,6 +220,11 @@ def made_with(result: Result) -> str:
     return (
         f"arithmetic {result.arithmetic}; energy table {result.energy_table}{notes}; accelsim {result.accelsim_version}"
     )
+
+
+def closing(result: Result) -> list[str]:
+    """What a page of a Result ends with, a line each: how it was made, how its area came about, what is not modelled."""
+    return [made_with(result), *area_line(result.area), left_out(result)]
 
 
 def left_out(result: Result) -> str:
