@@ -46,7 +46,9 @@ def accumulators_command(
     graph, arch = _loaded(model, _machine(machine, edits, arithmetic), arithmetic)
     report = accumulator_report(graph, arch=arch, inputs=_inputs(model, graph, input_path))
     where = f"the source arithmetic {graph.arithmetic}" if arch is None else arch.name
-    table = accumulator_table(report, heading=f"accumulators of {graph.name} on {where}", width=page_width())
+    names = [layer.name for layer in graph.layers]
+    heading = f"accumulators of {graph.name} on {where}"
+    table = accumulator_table(report, heading=heading, layers=names, width=page_width())
     show(table, natural=NATURAL_WIDTH)
 
 

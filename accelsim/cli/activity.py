@@ -49,4 +49,5 @@ def activity_command(
     done = run(model, arch=arch_of(machine, edits), arithmetic=arithmetic, mapping=mapping)
     first = {name: values[0] for name, values in gather_inputs(done.graph, arrays).items()}
     activities = measure_activity(done.program, first, sample=sample, seed=seed)
-    show_page(activity_page(activities, activity_energy(done.program, activities, table_of(done.arch), gated=gated)))
+    energies = activity_energy(done.program, activities, table_of(done.arch), gated=gated)
+    show_page(activity_page(activities, energies, layers=[layer.name for layer in done.graph.layers]))

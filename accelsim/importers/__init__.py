@@ -10,7 +10,7 @@ from typing import Protocol
 from accelsim.arch import UNSTATED, Arch, Arithmetic, arithmetic_named
 from accelsim.errors import ConfigError, ModelError, ModelFileError
 from accelsim.graph import Graph
-from accelsim.importers.account import fresh_name, layer_base
+from accelsim.importers.account import fresh_name
 from accelsim.importers.files import FileKind, one_line
 from accelsim.importers.refusal import RefusalError
 from accelsim.importers.registry import OperatorSupport

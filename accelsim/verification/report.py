@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from accelsim.display import as_html, as_text
+from accelsim.names import LayerNames
 from accelsim.verification.records import Finding, LayerReport, OutputEffect
 
 SCHEMA = "accelsim.verify/1"
@@ -82,11 +83,8 @@ class VerificationReport:
         return next((layer for layer in self.layers if layer.forced.differing), None)
 
     def layer(self, name: str) -> LayerReport:
-        """The layer called ``name``; KeyError where there is none."""
-        for layer in self.layers:
-            if layer.layer == name:
-                return layer
-        raise KeyError(name)
+        """The layer called ``name``, in any form of :meth:`accelsim.names.LayerNames.find`, whose ConfigError it raises."""
+        return self.layers[LayerNames(layer.layer for layer in self.layers).find(name)]
 
     def layer_rows(self) -> list[Row]:
         """One row per layer, as plain values: for a table, a CSV file or pandas."""
