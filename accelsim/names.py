@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from os.path import commonprefix
+from itertools import pairwise, takewhile
 
 from accelsim.display import printable
 from accelsim.errors import ConfigError
@@ -17,8 +17,8 @@ CUT = "…"
 _NUMBERED = re.compile(rf"([0-9]+):{CUT}(.*)", re.DOTALL)
 _SEPARATORS = (";", "/")
 """Between the names of fused operators, between the parts of one."""
-_MOST = 5
-"""Candidates that an error lists."""
+_MOST, _LISTED = 5, 60
+"""Candidates that an error lists, and the characters of each."""
 
 
 class LayerNames:
@@ -47,7 +47,8 @@ class LayerNames:
         if found:
             raise ConfigError(f"several layers are meant: {self._listed(found)}; give more of the name, or the index")
         near = difflib.get_close_matches(given, self.names, n=3)
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else self._known()
+        shown = " or ".join(repr(self._short(self._index[name], _LISTED)) for name in near)
+        hint = f"did you mean {shown}?" if near else self._known()
         raise ConfigError(f"the network has no such layer; {hint}")
 
     def _matches(self, given: str) -> list[int]:
@@ -79,8 +80,8 @@ class LayerNames:
         """How many characters at its end each name shares with another at most."""
         order = sorted((name[::-1], index) for index, name in enumerate(self._shown))
         shared = [0] * len(order)
-        for (name, index), (other, neighbour) in zip(order, order[1:], strict=False):
-            common = len(commonprefix((name, other)))
+        for (name, index), (other, neighbour) in pairwise(order):
+            common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(name, other, strict=False)))
             shared[index], shared[neighbour] = max(shared[index], common), max(shared[neighbour], common)
         return shared
 
@@ -99,7 +100,7 @@ class LayerNames:
 
     def _listed(self, found: Sequence[int]) -> str:
         more = f" and {len(found) - _MOST} more" if len(found) > _MOST else ""
-        return ", ".join(f"{self.names[i]!r} ({i})" for i in found[:_MOST]) + more
+        return ", ".join(f"{self._short(i, _LISTED)!r} ({i})" for i in found[:_MOST]) + more
 
     def _known(self) -> str:
         return f"known are {self._listed(range(len(self.names)))}"

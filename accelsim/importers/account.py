@@ -14,7 +14,7 @@ class FileName(NamedTuple):
     name: str
     output: str
     operator: str
-    index: int
+    place: int
 
 
 def layer_names(operators: Iterable[FileName]) -> tuple[str, ...]:
@@ -29,11 +29,13 @@ def layer_names(operators: Iterable[FileName]) -> tuple[str, ...]:
     own = [each.name if often[each.name] == 1 else "" for each in listed]
     known = {name or each.output for name, each in zip(own, listed, strict=True)} - {""}
     taken = {name for name in own if name and not _is_part(name, known)}
-    return tuple(name if name in taken else fresh_name(_base(each, known), taken) for name, each in zip(own, listed, strict=True))
+    return tuple(
+        name if name in taken else fresh_name(_base(each, known), taken) for name, each in zip(own, listed, strict=True)
+    )
 
 
 def _base(operator: FileName, known: Set[str]) -> str:
-    name = operator.output or f"{operator.operator.lower()}_{operator.index}"
+    name = operator.output or f"{operator.operator.lower()}_{operator.place}"
     return name.replace(" ", "_") if _is_part(name, known) else name
 
 

@@ -71,9 +71,7 @@ def accumulator_table(
     return Group(Text(heading, style="bold"), Text(), table, *missing, Text(), facts)
 
 
-def _fitting(
-    report: AccumulatorReport, known: Sequence[_Column], width: int | None
-) -> tuple[list[_Column], list[str]]:
+def _fitting(report: AccumulatorReport, known: Sequence[_Column], width: int | None) -> tuple[list[_Column], list[str]]:
     """Those of the ``known`` columns that fit into ``width`` characters, and the titles left out."""
     columns, hidden = list(known), []
     for title in _DROPPED_FIRST:

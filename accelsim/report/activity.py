@@ -18,10 +18,11 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def activity_page(
-    activities: Sequence[Activity], energies: Sequence[ActivityEnergy], *, layers: Iterable[str]
-) -> Page:
-    """One row per MAC layer, called as among all ``layers`` of the network, and a total; toggle rates are toggled bits per bit and transition, half of them in random data."""
+def activity_page(activities: Sequence[Activity], energies: Sequence[ActivityEnergy], *, layers: Iterable[str]) -> Page:
+    """One row per MAC layer, called as among all ``layers`` of the network, and a total.
+
+    Toggle rates are toggled bits per bit and transition, half of them in random data.
+    """
     short = short_names(layers)
     rows = [
         (

@@ -33,7 +33,11 @@ def _by_layer(result: Result, way: str) -> Page:
     splits = [layer.energy_split_pj if way == "component" else layer.energy_tensor_pj for layer in result.layers]
     short = short_names(layer.name for layer in result.layers)
     rows: Rows = [
-        (short[layer.name], *(energy(split[name]) if split.get(name) else NONE for name in names), energy(layer.energy_pj))
+        (
+            short[layer.name],
+            *(energy(split[name]) if split.get(name) else NONE for name in names),
+            energy(layer.energy_pj),
+        )
         for layer, split in zip(result.layers, splits, strict=True)
     ]
     rows.append(("total", *(energy(total[name]) for name in names), energy(result.total.energy_pj)))

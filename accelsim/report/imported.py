@@ -118,4 +118,6 @@ def _approximations(graph: Graph) -> list[tuple[str, str]]:
     if not graph.approximations:
         return [("approximate", "nothing")]
     short = short_names(layer.name for layer in graph.layers)
-    return [("approximate ≈", f"{short[layer]}: {what}") for layer, all_ in graph.approximations.items() for what in all_]
+    return [
+        ("approximate ≈", f"{short[layer]}: {what}") for layer, all_ in graph.approximations.items() for what in all_
+    ]

@@ -37,7 +37,10 @@ class WidthStudy:
 
 @dataclass(frozen=True, kw_only=True)
 class VerificationReport:
-    """What ``verify`` found. ``matches`` says whether no layer leaves the tolerance, fed with the oracle's own inputs."""
+    """What ``verify`` found. ``matches`` says whether no layer leaves the tolerance, fed with the oracle's own inputs.
+
+    ``notes`` tell of inputs that were drawn or quantized.
+    """
 
     model: str
     arch: str
@@ -51,6 +54,7 @@ class VerificationReport:
     findings: tuple[Finding, ...] = ()
     unmatched: tuple[str, ...] = ()
     widths: WidthStudy | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def matches(self) -> bool:

@@ -17,7 +17,7 @@ from accelsim.cli import main
 from accelsim.cli.shared.inputs import shipped_inputs
 from accelsim.energy import count_actions, layer_energy, load_table
 from accelsim.errors import InputError
-from accelsim.execute.values import gather_inputs
+from accelsim.execute import gather_inputs
 from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import map_graph
 from accelsim.program import Program

@@ -13,6 +13,7 @@ from accelsim.errors import ConfigError, MappingError, ProgramError
 from accelsim.graph import Reshape
 from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import map_graph, read_mappings, search_graph, write_mappings
+from accelsim.names import LayerNames
 from accelsim.program import MacMapping, VectorMapping
 from accelsim.program.fusion import fused_layers
 
@@ -36,9 +37,7 @@ def test_what_is_written_is_read_back(make, tmp_path: Path) -> None:
 
 
 def test_axes_left_out_are_not_cut(tmp_path: Path) -> None:
-    path = file_of(
-        tmp_path, "layers:\n  4: {oc: 8, order: activations_outer}\n  6: {tile: [1, 1, 1, 4]}\n"
-    )
+    path = file_of(tmp_path, "layers:\n  4: {oc: 8, order: activations_outer}\n  6: {tile: [1, 1, 1, 4]}\n")
     assert read_mappings(path, graph=GRAPH) == {
         NAMES[4]: MacMapping(oh=4, ow=4, oc=8, ic=32, kh=3, kw=3, groups=1, order="activations_outer"),
         NAMES[6]: VectorMapping(tile=(1, 1, 1, 4)),
@@ -57,8 +56,8 @@ def test_a_run_uses_the_file_and_fills_its_gaps(tmp_path: Path) -> None:
 @pytest.mark.parametrize("width", [8, 22, 30])
 def test_layers_go_by_any_form_that_is_printed(width: int, tmp_path: Path) -> None:
     for short in LayerNames(NAMES).shown(width):
-        given = read_mappings(file_of(tmp_path, f"layers:\n  '{short}': {{band: 0, tile: 0}}\n"), graph=GRAPH)
-        assert given
+        with pytest.raises(ConfigError, match="unknown key 'nothing'"):
+            read_mappings(file_of(tmp_path, f"layers:\n  '{short}': {{nothing: 0}}\n"), graph=GRAPH)
 
 
 KEEPING = ARCH.with_({"activation_buffer.size_bytes": "66 KiB", "activation_buffer.resident_bytes": "2 KiB"})

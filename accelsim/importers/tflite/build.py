@@ -156,7 +156,7 @@ def _input_ports(model: TfliteModel, entries: list[Crossing], read: set[str], ro
         coded = [target for source, target in entries if source.index == index]
         ports += [HostPort(target.name, tensor.name, real=True, rounding=rounding) for target in coded]
         if tensor.name in read:
-            ports.append(HostPort(tensor.name, tensor.name))
+            ports.append(HostPort(tensor.name, tensor.name, rounding=rounding))
     return ports
 
 

@@ -30,6 +30,7 @@ def report_html(report: VerificationReport) -> str:
     parts = [
         f"<p><b>{escape(heading(report))}</b><br>{escape(verdict(report))}</p>",
         f"<table><thead>{html_row(HEAD, RIGHT, tag='th')}</thead><tbody>{body}</tbody></table>",
+        _list("Inputs", report.notes),
         _list("Causes", cause_lines(report)),
         _list("First difference", first_lines(report)),
         _list("Parameters that differ", finding_lines(report)),

@@ -21,6 +21,7 @@ def report_text(report: VerificationReport) -> str:
     return "\n".join(
         [
             heading(report),
+            *report.notes,
             "",
             *align([HEAD, *layer_rows(report)], right=RIGHT),
             *_section("causes", cause_lines(report)),

@@ -73,5 +73,7 @@ class TfliteModel:
     @cached_property
     def _layer_names(self) -> dict[int, str]:
         outputs = (next((self.tensors[i].name for i in each.outputs), "") for each in self.operators)
-        files = (FileName("", output, each.op, each.index) for each, output in zip(self.operators, outputs, strict=True))
+        files = (
+            FileName("", output, each.op, each.index) for each, output in zip(self.operators, outputs, strict=True)
+        )
         return dict(zip((each.index for each in self.operators), layer_names(files), strict=True))
