@@ -49,7 +49,7 @@ def test_the_width_is_kept(names: list[str], width: int) -> None:
         (["a/Relu;model/b/BiasAdd", "c"], ["…/b/BiasAdd", "c"]),
         (["model/a/Relu;b/BiasAdd", "c"], ["…;b/BiasAdd", "c"]),
         (["abcdefghijklmnop"], ["…fghijklmnop"]),
-        (["one/the same end", "two/the same end"], ["0:…same end", "1:…same end"]),
+        (["one/the same end", "two/the same end"], ["0:… same end", "1:… same end"]),
         (["tab\there"], ["tab?here"]),
     ],
 )

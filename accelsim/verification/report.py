@@ -39,7 +39,7 @@ class WidthStudy:
 class VerificationReport:
     """What ``verify`` found. ``matches`` says whether no layer leaves the tolerance, fed with the oracle's own inputs.
 
-    ``notes`` tell of inputs that were drawn or quantized.
+    ``notes`` tell of inputs that were drawn or quantized; ``network`` names all layers of the network in their order.
     """
 
     model: str
@@ -55,6 +55,7 @@ class VerificationReport:
     unmatched: tuple[str, ...] = ()
     widths: WidthStudy | None = None
     notes: tuple[str, ...] = ()
+    network: tuple[str, ...] = ()
 
     @property
     def matches(self) -> bool:

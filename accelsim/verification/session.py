@@ -127,6 +127,7 @@ class _Verification:
             findings=(*findings(self._oracle.graph, graph, self._pairs), *self._rewriting(studies)),
             unmatched=self._unmatched(seen),
             widths=study_widths(self._machine, batches, labels),
+            network=tuple(layer.name for layer in graph.layers),
         )
 
     def _unmatched(self, seen: Set[str]) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ def uniform(rate: float, *, zeros: float = 0.0) -> Activity:
     """Every wire toggles at ``rate``."""
     wires = {wire: WireActivity(bits=8, transitions=100, toggled_bits=800 * rate) for wire in WIRES}
     return Activity(
-        layer="conv1", macs=1000, zero_macs=1000 * zeros, zero_macs_error=0, weight_significant_bits=4,
+        layer=digits()[0].graph.layers[0].name, macs=1000, zero_macs=1000 * zeros, zero_macs_error=0, weight_significant_bits=4,
         activation_significant_bits=4, tiles=1, sampled_tiles=1, wires=wires,
     )  # fmt: skip
 

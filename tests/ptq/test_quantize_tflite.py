@@ -194,7 +194,7 @@ def test_layers_go_by_the_names_of_the_file(tmp_path: Path) -> None:
     net = TfNet(1, IMAGE)
     net.conv(net.conv("x", 4, fused=1), 3)
     path = net.save(tmp_path)
-    for name in ("t0", "0"):
+    for name in ("t0", "1"):
         made = quantize_network(path, {"x": inputs(IMAGE, 2)}, settings=Settings(layers={name: Widths(4)}))
         assert sorted(held.format.bits for held in made.weights.values()) == [4, 8]
 

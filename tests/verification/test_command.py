@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 import accelsim
 from accelsim.cli import main
+from accelsim.names import LayerNames
 from accelsim.report.pictures.verification import verification_plot
 from accelsim.verification import Comparison, LayerReport, names
 from tests.verification.networks import digits_layers, images
@@ -113,13 +114,14 @@ def test_the_table_prints_what_was_counted() -> None:
     report = accelsim.verify("digits_cnn", arch="edge_16x16", inputs=images(3)[0])
     printed = [line.split() for line in str(report).splitlines()]
     page = report._repr_html_()
+    shown = dict(zip(digits_layers(), LayerNames(digits_layers()).shown(30), strict=True))
     differing = 0
     for layer in report.layers:
-        row = next(line for line in printed if line[:1] == [layer.layer])
+        row = next(line for line in printed if line[:1] == [shown[layer.layer]])
         forced, chained = ([f"{c.differing:,}", f"{c.max_lsb}" if c.differing else "—"] for c in compared(layer))
         sqnr = "—" if layer.forced.sqnr_db is None else f"{layer.forced.sqnr_db:.1f}"
         beyond = f"{layer.beyond:,}" if layer.beyond else "—"
-        expected = [layer.layer, layer.operator, f"{layer.forced.elements:,}", *forced, sqnr, *chained, beyond]
+        expected = [shown[layer.layer], layer.operator, f"{layer.forced.elements:,}", *forced, sqnr, *chained, beyond]
         assert row == expected
         assert "".join(f">{cell}</td>" for cell in expected) in re.sub(r'<td style="[a-z:-]*"', "", page)
         differing += layer.forced.differing

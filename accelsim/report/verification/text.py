@@ -45,12 +45,13 @@ def heading(report: VerificationReport) -> str:
 
 def layer_labels(report: VerificationReport) -> Mapping[str, str]:
     """What stands for each layer, by its whole name."""
-    return short_names(dict.fromkeys([*(layer.layer for layer in report.layers), *report.unmatched]))
+    return short_names(report.network or [layer.layer for layer in report.layers])
 
 
 def layer_rows(report: VerificationReport) -> list[tuple[str, ...]]:
     """The layer table."""
-    return [_cells(layer, label) for layer, label in zip(report.layers, layer_labels(report).values(), strict=False)]
+    labels = layer_labels(report)
+    return [_cells(layer, labels[layer.layer]) for layer in report.layers]
 
 
 def _cells(layer: LayerReport, label: str) -> tuple[str, ...]:
