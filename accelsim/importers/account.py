@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Set
+from collections.abc import Collection, Iterable, Sequence, Set
 from itertools import chain, count
 from typing import NamedTuple
 
@@ -21,22 +21,23 @@ def layer_names(operators: Iterable[FileName]) -> tuple[str, ...]:
     """What the layers of each operator are called, one rule for all formats.
 
     The operator's own name where the file gives it one that no other operator has; else the name of its first output tensor, or
-    operator and index where that has none. What then is not unique is numbered, and a name that would read as that of another
-    operator's part has underscores for spaces.
+    operator and index where that has none. What then is not unique is numbered. In a file with a name that reads as a part of
+    another operator (``fc`` and ``fc output``), all have underscores for spaces.
     """
     listed = list(operators)
-    often = Counter(each.name for each in listed)
-    own = [each.name if often[each.name] == 1 else "" for each in listed]
-    known = {name or each.output for name, each in zip(own, listed, strict=True)} - {""}
-    taken = {name for name in own if name and not _is_part(name, known)}
-    return tuple(
-        name if name in taken else fresh_name(_base(each, known), taken) for name, each in zip(own, listed, strict=True)
-    )
+    names = _numbered(listed)
+    bases = frozenset(names)
+    if any(_is_part(name, bases) for name in names):
+        names = _numbered([FileName(*(text.replace(" ", "_") for text in each[:3]), each.place) for each in listed])
+    return names
 
 
-def _base(operator: FileName, known: Set[str]) -> str:
-    name = operator.output or f"{operator.operator.lower()}_{operator.place}"
-    return name.replace(" ", "_") if _is_part(name, known) else name
+def _numbered(operators: Sequence[FileName]) -> tuple[str, ...]:
+    often = Counter(each.name for each in operators)
+    own = [each.name if often[each.name] == 1 else "" for each in operators]
+    taken = set(own)
+    bases = (each.output or f"{each.operator.lower()}_{each.place}" for each in operators)
+    return tuple(name or fresh_name(base, taken) for name, base in zip(own, bases, strict=True))
 
 
 def _is_part(name: str, bases: Set[str]) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import onnx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from accelsim.graph import Graph, Outcome
@@ -66,6 +66,7 @@ def test_the_arithmetic_of_a_file_is_its_runtimes_own(tmp_path: Path) -> None:
 WORDS = st.lists(st.sampled_from(["a", "b", "reshape", "1"]), max_size=3).map(" ".join)
 
 
+@example([("", "b", "Conv"), ("", "a reshape", "Conv"), ("b a", "a", "Conv")])
 @given(st.lists(st.tuples(WORDS, WORDS, st.sampled_from(["Conv", "a b"])), max_size=8))
 def test_names_are_the_files_own_unique_and_part_from_each_other(told: list[tuple[str, str, str]]) -> None:
     """Whatever the file calls its operators: a layer of one is never taken for a part of another."""
