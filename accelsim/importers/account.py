@@ -16,6 +16,11 @@ class FileName(NamedTuple):
     operator: str
     place: int
 
+    def without_spaces(self) -> FileName:
+        """The same with underscores."""
+        name, output, operator = (text.replace(" ", "_") for text in (self.name, self.output, self.operator))
+        return FileName(name, output, operator, self.place)
+
 
 def layer_names(operators: Iterable[FileName]) -> tuple[str, ...]:
     """What the layers of each operator are called, one rule for all formats.
@@ -28,7 +33,7 @@ def layer_names(operators: Iterable[FileName]) -> tuple[str, ...]:
     names = _numbered(listed)
     bases = frozenset(names)
     if any(_is_part(name, bases) for name in names):
-        names = _numbered([FileName(*(text.replace(" ", "_") for text in each[:3]), each.place) for each in listed])
+        names = _numbered([each.without_spaces() for each in listed])
     return names
 
 
