@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.arch import Arch, load_arch
+from accelsim.arch import DEFAULT_ARCH, Arch, load_arch
 from accelsim.builder import build_program
 from accelsim.energy import check_clock, table_of
 from accelsim.errors import GraphError, InputError
@@ -53,7 +53,7 @@ class Simulation:
 def run(
     model: str | Path | Graph,
     *,
-    arch: str | Path | Arch,
+    arch: str | Path | Arch = DEFAULT_ARCH,
     inputs: Mapping[str, NDArray[Any]] | NDArray[Any] | None = None,
     labels: NDArray[Any] | None = None,
     arithmetic: str | None = None,
@@ -67,8 +67,9 @@ def run(
 
     ``model`` is a file, the name of a packaged workload, or a Graph; ``arch`` a preset's name, a YAML file, or an Arch.
     ``inputs`` are arrays by tensor name (``input`` for the only one), inferences along the leading axis; integers are codes,
-    floats are accepted where the model itself begins with a float tensor. ``arithmetic`` overrides the machine's own; a machine that states none
-    computes in the model file's.
+    floats become codes by the file's own scale and zero point of that input. ``arithmetic`` overrides the machine's own; a
+    machine that states none computes in the model file's.
+
     The values of the first ``check_inputs`` inferences (None: all) are also computed through the Program's tiles and
     buffers, in timeline order, and must agree. ``mapping`` says who cuts the layers into tiles: ``greedy``; ``cycles``, ``energy``
     or ``edp`` for a search that minimises that layer by layer; or a YAML file (:func:`accelsim.mapper.read_mappings`), whose
@@ -107,7 +108,7 @@ def _mappings(graph: Graph, arch: Arch, how: str | Path) -> Sequence[TileMapping
     return [given.get(layer.name, other) for layer, other in zip(graph.layers, filled, strict=True)]
 
 
-def simulate(model: str | Path | Graph, *, arch: str | Path | Arch, **options: Any) -> Result:
+def simulate(model: str | Path | Graph, *, arch: str | Path | Arch = DEFAULT_ARCH, **options: Any) -> Result:
     """The Result of :func:`run`, which documents the options."""
     return run(model, arch=arch, **options).result
 

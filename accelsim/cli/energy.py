@@ -6,7 +6,7 @@ import click
 
 from accelsim.cli.shared.console import WIDE, note_all, say, show, show_page
 from accelsim.cli.shared.group import main
-from accelsim.cli.shared.options import arch_of, arithmetic_option, mapping_option, set_option
+from accelsim.cli.shared.options import arch_of, arithmetic_option, machine_options, mapping_option
 from accelsim.errors import ConfigError
 
 
@@ -47,7 +47,7 @@ def check_table(file: str) -> None:
 
     table = load_table(file)
     costs = Costs(table)
-    arch = load_arch("edge_16x16")
+    arch = load_arch()
     asked = [(charge.component, charge.action) for charge in CHARGES.values() if not charge.optional]
     for component, action in asked:
         costs.maybe(component, action, _SIZES)
@@ -89,8 +89,7 @@ def import_ert(file: str, node_nm: float, voltage_v: float, source: str, words: 
 
 @energy.command("report")
 @click.argument("model")
-@click.option("--arch", "machine", required=True, metavar="ARCH", help="A preset or a YAML file.")
-@set_option
+@machine_options
 @arithmetic_option
 @mapping_option
 def report(model: str, machine: str, edits: tuple[str, ...], arithmetic: str | None, mapping: str) -> None:

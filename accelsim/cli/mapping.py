@@ -27,7 +27,6 @@ def map_command(
 ) -> None:
     """Search every tiling of every MAC layer of MODEL for the best one, and say how far it is from a bound."""
     from accelsim.energy import check_clock
-    from accelsim.graph import MacLayer
     from accelsim.importers import load_for
     from accelsim.mapper import OBJECTIVES, search_layers, write_mappings
     from accelsim.report import found_table
@@ -39,6 +38,6 @@ def map_command(
     mappings, found = search_layers(graph, arch=arch, objective=chosen)
     if out is not None:
         write_text(out, lambda stream: stream.write(write_mappings(mappings, graph=graph)))
-    names = [layer.name for layer in graph.layers if isinstance(layer, MacLayer)]
+    names = [layer.name for layer in graph.layers]
     heading = f"{graph.name} on {arch.name}, tiles for the least {objective}"
-    show(found_table([(name, found[name]) for name in names], heading=heading), natural=150)
+    show(found_table(found, layers=names, heading=heading), natural=150)

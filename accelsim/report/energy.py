@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from accelsim.energy import EnergyEntry, EnergyTable, Term, middle_notes, quantity_of
-from accelsim.report.numbers import NONE, component_name, energy, share
+from accelsim.report.numbers import NONE, component_name, energy, share, short_names
 from accelsim.result import Result
 
 Rows = list[tuple[str, ...]]
@@ -31,8 +31,13 @@ def _by_layer(result: Result, way: str) -> Page:
     total = result.total.energy_split_pj if way == "component" else (result.energy.tensors_pj if result.energy else {})
     names = [name for name, pj in total.items() if pj]
     splits = [layer.energy_split_pj if way == "component" else layer.energy_tensor_pj for layer in result.layers]
+    short = short_names(layer.name for layer in result.layers)
     rows: Rows = [
-        (layer.name, *(energy(split[name]) if split.get(name) else NONE for name in names), energy(layer.energy_pj))
+        (
+            short[layer.name],
+            *(energy(split[name]) if split.get(name) else NONE for name in names),
+            energy(layer.energy_pj),
+        )
         for layer, split in zip(result.layers, splits, strict=True)
     ]
     rows.append(("total", *(energy(total[name]) for name in names), energy(result.total.energy_pj)))

@@ -12,7 +12,7 @@ from accelsim.energy import COMPONENTS
 from accelsim.errors import AccelsimError
 from accelsim.hardware import Engine
 from accelsim.report.files import KEEPING, TRACKS
-from accelsim.report.numbers import NONE, component_name, energy, seconds, short_name
+from accelsim.report.numbers import NONE, component_name, energy, seconds, short_names
 from accelsim.report.pictures.roofline import GRID, draw_roofline, label_points
 from accelsim.timing import Timeline
 from accelsim.units import format_hertz
@@ -137,7 +137,8 @@ def _label_layers(axes: Axes, result: Result, unit: str, *, named: bool) -> None
     from matplotlib.ticker import MaxNLocator
 
     if named:
-        names = [f"{layer.index}: {short_name(layer.name, 22)}" for layer in result.layers]
+        short = short_names((layer.name for layer in result.layers), 22)
+        names = [f"{layer.index}: {short[layer.name]}" for layer in result.layers]
         axes.set_yticks(range(len(names)), names, parse_math=False)
         axes.set_ylim(len(result.layers) - 0.4, -0.6)
         axes.set_xlabel(f"energy ({unit})")

@@ -8,6 +8,7 @@ import numpy as np
 
 from accelsim.report.pictures.figure import COMPONENT_COLORS
 from accelsim.report.pictures.roofline import GRID
+from accelsim.report.verification.text import layer_labels
 
 if TYPE_CHECKING:
     from accelsim.verification import VerificationReport
@@ -51,7 +52,8 @@ def _causes(axes: Axes, report: VerificationReport) -> None:
         below += counts / total
     chained = [layer.end_to_end.differing / n for layer, n in zip(report.layers, total, strict=True)]
     axes.plot(places, chained, "o", color="black", markersize=4, label="end to end")
-    axes.set_xticks(places, [layer.layer for layer in report.layers], rotation=60, ha="right", fontsize=7)
+    labels = layer_labels(report)
+    axes.set_xticks(places, [labels[layer.layer] for layer in report.layers], rotation=60, ha="right", fontsize=7)
     axes.yaxis.set_major_formatter(lambda share, _: f"{share:.2%}")
     axes.set_ylabel("differing codes")
     axes.grid(axis="y", color=GRID)

@@ -28,7 +28,7 @@ def summary_html(result: Result) -> str:
 
 
 def _layers(result: Result) -> str:
-    columns = cells.layer_columns()
+    columns = cells.layer_columns(result)
     right = [column.right for column in columns]
     body = "\n".join(html_row([column.cell(layer) for column in columns], right) for layer in result.layers)
     head = html_row([column.title for column in columns], right, tag="th")

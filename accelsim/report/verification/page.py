@@ -11,9 +11,10 @@ from accelsim.report.verification.text import (
     HEAD,
     RIGHT,
     cause_lines,
-    cells,
+    finding_lines,
     first_lines,
     heading,
+    layer_rows,
     output_line,
     verdict,
     width_lines,
@@ -25,13 +26,14 @@ if TYPE_CHECKING:
 
 def report_html(report: VerificationReport) -> str:
     """A fragment; every text from the model is escaped."""
-    body = "".join(html_row(cells(layer), RIGHT) for layer in report.layers)
+    body = "".join(html_row(row, RIGHT) for row in layer_rows(report))
     parts = [
         f"<p><b>{escape(heading(report))}</b><br>{escape(verdict(report))}</p>",
         f"<table><thead>{html_row(HEAD, RIGHT, tag='th')}</thead><tbody>{body}</tbody></table>",
+        _list("Inputs", report.notes),
         _list("Causes", cause_lines(report)),
         _list("First difference", first_lines(report)),
-        _list("Parameters that differ", [f"{f.layer}: {f.kind}: {f.text}" for f in report.findings]),
+        _list("Parameters that differ", finding_lines(report)),
         _list("Accumulator width", width_lines(report)),
         f"<p>{escape(output_line(report))}</p>",
     ]
