@@ -88,7 +88,7 @@ def _operations(layer: Layer, share: Share, mapping: Mapping | None) -> int:
 
 def vector_operations(layer: Layer, share: VectorShare, tile: Sequence[int]) -> int:
     """Most tile operations of a vector layer's ``share`` in tiles of ``tile``: loads of every operand, the work, the store."""
-    return math.prod(map(ceil_div, share.shape, tile)) * (len(layer.inputs) + 2)
+    return int(math.prod(map(ceil_div, share.shape, tile))) * (len(layer.inputs) + 2)
 
 
 def check_size(graph: Graph, arch: Arch, counts: Sequence[int]) -> None:
