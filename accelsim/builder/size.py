@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 from accelsim.arch import Arch
-from accelsim.errors import MappingError, ProgramError
+from accelsim.errors import CapacityError
 from accelsim.graph import Graph, Layer, MacLayer, Reshape, VectorLayer
 from accelsim.hardware import Loops, ceil_div, loops_of, operand_bits
 from accelsim.program import (
@@ -37,7 +37,7 @@ _OPERATION_BYTES = 280
 _CORE_BYTES = 40
 """Most that a tile operation takes while a Program is built, checked, scheduled and summed up: so much, and so much more for every
 core, whose queues its vector clock holds (measured with ``tests/program/test_memory.py``)."""
-_LAYER_BYTES = 24 * 2**10
+_LAYER_BYTES = 16 * 2**10
 """What a layer takes beside its operations: its arrays while it is built, its part of the Result."""
 
 Share = MacShare | VectorShare
@@ -92,14 +92,14 @@ def vector_operations(layer: Layer, share: VectorShare, tile: Sequence[int]) -> 
 
 
 def check_size(graph: Graph, arch: Arch, counts: Sequence[int]) -> None:
-    """ProgramError that names the largest layer where the tile operations of a network, ``counts`` by layer, are more than is held."""
+    """CapacityError that names the largest layer where the tile operations of a network, ``counts`` by layer, are more than is held."""
     total, most = sum(counts), _most_operations(arch, len(counts))
     if total <= most:
         return
     count, index = max((count, -index) for index, count in enumerate(counts))
     layer = graph.layers[-index]
     rest = "" if count == total else f" of the {total:,} of the network's {len(counts):,} layers"
-    raise ProgramError(
+    raise CapacityError(
         f"layer {layer.name!r} ({layer.operator}) makes {count:,} tile operations on {arch.name!r}{rest}; "
         f"{_remedy(total, most, arch, len(counts))}",
         layer=layer.name,
@@ -110,10 +110,10 @@ def check_size(graph: Graph, arch: Arch, counts: Sequence[int]) -> None:
 
 
 def check_vector_size(layer: Layer, arch: Arch, operations: int) -> None:
-    """MappingError where even the largest tiles that fit make more ``operations`` than are held."""
+    """CapacityError where even the largest tiles that fit make more ``operations`` than are held."""
     most = _most_operations(arch, 1)
     if operations > most:
-        raise MappingError(
+        raise CapacityError(
             f"layer {layer.name!r} ({layer.operator}) makes at least {operations:,} tile operations on {arch.name!r}; "
             f"{_remedy(operations, most, arch, 1)}",
             layer=layer.name,

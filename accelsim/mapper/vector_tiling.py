@@ -18,7 +18,7 @@ from accelsim.program import VectorMapping, VectorShare, vector_shares
 def vector_mapping(layer: VectorLayer, *, input_bits: Sequence[int], output_bits: int, arch: Arch) -> VectorMapping:
     """The first tile that fits both buffers, cutting axis 0 down to single rows before touching axis 1, and so on.
 
-    MappingError where none fits, or where it takes more tiles than are held.
+    MappingError where none fits, CapacityError where it takes more tiles than are held.
     """
     shares = vector_shares(layer, arch)
     tile = list(shares[0].shape)
