@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 from accelsim.arch import Arch
-from accelsim.errors import CapacityError
+from accelsim.errors import CapacityError, QuantityError
 from accelsim.graph import Graph, Layer, MacLayer, Reshape, VectorLayer
 from accelsim.hardware import Loops, ceil_div, loops_of, operand_bits
 from accelsim.program import (
@@ -36,7 +36,7 @@ _PROCESS_BYTES = 320 * 2**20
 _OPERATION_BYTES = 280
 _CORE_BYTES = 40
 """Most that a tile operation takes while a Program is built, checked, scheduled and summed up: so much, and so much more for every
-core, whose queues its vector clock holds (measured with ``tests/program/test_memory.py``)."""
+core, whose queues its vector clock holds (measured; ``tests/builder/test_size.py``)."""
 _LAYER_BYTES = 16 * 2**10
 """What a layer takes beside its operations: its arrays while it is built, its part of the Result."""
 
@@ -140,4 +140,7 @@ def _bytes_each(arch: Arch) -> int:
 
 def _memory() -> int:
     given = os.environ.get(MEMORY)
-    return MEMORY_BYTES if given is None else parse_bytes(given)
+    try:
+        return MEMORY_BYTES if given is None else parse_bytes(given)
+    except QuantityError as error:
+        raise QuantityError(f"{MEMORY}: {error}") from error
