@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from accelsim.arch import Arch
 from accelsim.errors import CapacityError, QuantityError
 from accelsim.graph import Graph, Layer, MacLayer, Reshape, VectorLayer
-from accelsim.hardware import Loops, ceil_div, loops_of, operand_bits
+from accelsim.hardware import Loops, Memory, accumulator_words, ceil_div, loops_of, operand_bits, slot_capacity
 from accelsim.program import (
     LOOP_ORDERS,
     Fused,
@@ -39,6 +39,8 @@ _CORE_BYTES = 40
 core, whose queues its vector clock holds (measured; ``tests/builder/test_size.py``)."""
 _LAYER_BYTES = 16 * 2**10
 """What a layer takes beside its operations: its arrays while it is built, its part of the Result."""
+_LARGEST_GIB = 1024
+"""More memory than that is not advised."""
 
 Share = MacShare | VectorShare
 
@@ -91,6 +93,14 @@ def vector_operations(layer: Layer, share: VectorShare, tile: Sequence[int]) -> 
     return int(math.prod(map(ceil_div, share.shape, tile))) * (len(layer.inputs) + 2)
 
 
+def least_mac_operations(layer: MacLayer, graph: Graph, arch: Arch) -> int:
+    """Fewest tile operations of any tiling: a tile has no more products than its accumulators hold sums times its weights."""
+    bits = operand_bits(layer, graph)
+    sums = slot_capacity(Memory.ACCUMULATORS, arch) // accumulator_words(bits.activation, arch)
+    weights = 8 * slot_capacity(Memory.WEIGHTS, arch) // bits.weight
+    return -(-layer.macs // max(1, sums * weights))
+
+
 def check_size(graph: Graph, arch: Arch, counts: Sequence[int]) -> None:
     """CapacityError that names the largest layer where the tile operations of a network, ``counts`` by layer, are more than is held."""
     total, most = sum(counts), _most_operations(arch, len(counts))
@@ -109,8 +119,8 @@ def check_size(graph: Graph, arch: Arch, counts: Sequence[int]) -> None:
     )
 
 
-def check_vector_size(layer: Layer, arch: Arch, operations: int) -> None:
-    """CapacityError where even the largest tiles that fit make more ``operations`` than are held."""
+def check_least_size(layer: Layer, arch: Arch, operations: int) -> None:
+    """CapacityError where ``operations``, the fewest of any tiling of the layer, are more than are held."""
     most = _most_operations(arch, 1)
     if operations > most:
         raise CapacityError(
@@ -124,9 +134,10 @@ def check_vector_size(layer: Layer, arch: Arch, operations: int) -> None:
 
 def _remedy(total: int, most: int, arch: Arch, layers: int) -> str:
     needed = -(-(_PROCESS_BYTES + total * _bytes_each(arch) + layers * _LAYER_BYTES) // 2**30)
+    more = f"; or set {MEMORY}='{needed} GiB' where there is as much memory" if needed <= _LARGEST_GIB else ""
     return (
-        f"{max(most, 0):,} are held in {exact_text(_memory(), BYTES)}: take a machine with larger buffers, larger tiles, or a part of the "
-        f"network; or set {MEMORY}='{needed} GiB' where there is as much memory"
+        f"{max(most, 0):,} are held in {exact_text(_memory(), BYTES)}: take a machine with larger buffers, larger tiles, or a part of "
+        f"the network{more}"
     )
 
 

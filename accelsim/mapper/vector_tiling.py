@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from accelsim.arch import Arch
-from accelsim.builder import check_vector_size, share_boxes, vector_operations
+from accelsim.builder import check_least_size, share_boxes, vector_operations
 from accelsim.errors import MappingError
 from accelsim.graph import VectorLayer
 from accelsim.hardware import Memory, packed_bytes, slot_capacity
@@ -27,7 +27,7 @@ def vector_mapping(layer: VectorLayer, *, input_bits: Sequence[int], output_bits
     while True:
         axis = next((a for a in splittable if tile[a] > 1), None)
         if axis is None or packed_bytes(math.prod(tile), output_bits) <= capacity:
-            check_vector_size(layer, arch, sum(vector_operations(layer, share, tile) for share in shares))
+            check_least_size(layer, arch, sum(vector_operations(layer, share, tile) for share in shares))
             missing = _missing(layer, shares, tuple(tile), input_bits, output_bits, arch)
             if not missing:
                 break
