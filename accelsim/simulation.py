@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from accelsim.arch import DEFAULT_ARCH, Arch, load_arch
 from accelsim.builder import build_program
 from accelsim.energy import check_clock, table_of
-from accelsim.errors import GraphError, InputError
+from accelsim.errors import GraphError, InputError, held_in_memory
 from accelsim.graph import Graph, Reshape
 from accelsim.importers import load_for
 from accelsim.mapper import map_graph
@@ -80,17 +80,29 @@ def run(
         machine = machine.with_({"arithmetic": arithmetic})
     check_clock(machine)
     graph, machine = _graph(model, machine)
-    program = build_program(graph, arch=machine, mappings=_mappings(graph, machine, mapping))
-    check_program(program)
-    timeline = schedule(program) if scheduler == "numba" else schedule_simpy(program)
+    with held_in_memory(f"the tile operations of {graph.name!r}", remedy="run it where there is more"):
+        program = build_program(graph, arch=machine, mappings=_mappings(graph, machine, mapping))
+        check_program(program)
+        timeline = schedule(program) if scheduler == "numba" else schedule_simpy(program)
     values = None
     if inputs is not None:
         from accelsim.execute import compute_values
 
-        values = compute_values(
-            timeline, inputs, labels=labels, keep=keep, check_inputs=check_inputs, progress=progress
-        )
-    return _simulation(timeline, values)
+        with held_in_memory(f"the values of {graph.name!r}", remedy=_fewer_values(inputs, keep)):
+            values = compute_values(
+                timeline, inputs, labels=labels, keep=keep, check_inputs=check_inputs, progress=progress
+            )
+    with held_in_memory(f"the result of {graph.name!r}", remedy="run it where there is more"):
+        return _simulation(timeline, values)
+
+
+def _fewer_values(inputs: Mapping[str, NDArray[Any]] | NDArray[Any], keep: str) -> str:
+    """What takes less memory than the values of ``inputs``."""
+    arrays = inputs.values() if isinstance(inputs, Mapping) else [inputs]
+    count = max((len(array) for array in arrays if np.ndim(array)), default=0)
+    fewer = [f"give fewer than {count} inferences at a time"] if count > 1 else []
+    fewer += ["keep the outputs alone"] if keep == "all" else []
+    return ", or ".join([*fewer, "run it where there is more"])
 
 
 def _mappings(graph: Graph, arch: Arch, how: str | Path) -> Sequence[TileMapping | None]:

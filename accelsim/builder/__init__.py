@@ -1,4 +1,5 @@
 """From a Graph, a machine and one mapping per layer to a Program."""
 
 from accelsim.builder.build import build_program
+from accelsim.builder.size import check_least_size, least_mac_operations, vector_operations
 from accelsim.builder.vector_layer import share_boxes

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from accelsim.arch import UNSTATED, Arch, Arithmetic, arithmetic_named
-from accelsim.errors import ConfigError, GraphError, ModelError, ModelFileError
+from accelsim.errors import ConfigError, GraphError, ModelError, ModelFileError, held_in_memory
 from accelsim.graph import Graph
 from accelsim.importers.account import fresh_name
 from accelsim.importers.files import FileKind, one_line
@@ -65,7 +65,8 @@ def load_graph(
             f"{file}: unknown model format {suffix!r}; expected a file that ends in {' or '.join(formats)}",
             path=str(file),
         )
-    return formats[suffix].load(file, arithmetic=rules, overrides=overrides)
+    with held_in_memory(f"the model {file}", remedy="load it where there is more"):
+        return formats[suffix].load(file, arithmetic=rules, overrides=overrides)
 
 
 def _as_it_is(graph: Graph, rules: Arithmetic | None, overrides: Mapping[str, str] | None) -> Graph:

@@ -57,8 +57,6 @@ class BaseContext:
             raise
         except (ModelError, GraphError, ConfigError, InputError) as error:
             raise ModelError(f"{where}: {error}", **known) from error
-        except MemoryError:
-            raise
         except GARBAGE as error:
             raise ModelFileError(
                 f"{where}: its inputs or attributes are not of the kinds, shapes and values that {self.op} takes ({one_line(error)}); "
