@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.numba_cache import njit
+from accelsim.numba_cache import tiered
 
 
-@njit
+@tiered(lambda rows, first, count: count)
 def part_of(rows: Any, first: Any, count: int) -> Any:
     """The part that each of ``count`` rows belongs to, int64."""
     found = np.zeros(count, dtype=np.int64)
@@ -22,7 +22,7 @@ def part_of(rows: Any, first: Any, count: int) -> Any:
     return found
 
 
-@njit
+@tiered(lambda rows, *rest: len(rows))
 def put_corners(rows: Any, corners: Any, column: Any) -> None:
     """Write ``corners`` (entries, rank) into the first axes of ``rows`` of ``column``."""
     for k in range(len(rows)):
@@ -30,7 +30,7 @@ def put_corners(rows: Any, corners: Any, column: Any) -> None:
             column[rows[k], axis] = corners[k, axis]
 
 
-@njit
+@tiered(lambda first, base, source, rows, *rest: len(rows))
 def compressed_rows(first: Any, base: Any, source: Any, rows: Any, on: Any, count: int) -> tuple[Any, Any, Any]:
     """(dependency_start, dependencies, sources) of ``count`` operations, of which ``base[part] + rows[k]`` waits for ``on[k]``.
 
