@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.numba_cache import njit
+from accelsim.numba_cache import tiered
 
 
-@njit
+@tiered(lambda first, base, source, rows, *rest: len(rows))
 def compressed_rows(first: Any, base: Any, source: Any, rows: Any, on: Any, count: int) -> tuple[Any, Any, Any]:
     """(dependency_start, dependencies, sources) of ``count`` operations, of which ``base[part] + rows[k]`` waits for ``on[k]``.
 

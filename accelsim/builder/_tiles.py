@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from accelsim.graph.compiled import rows_under
-from accelsim.numba_cache import njit
+from accelsim.numba_cache import tiered
 
 (IMAGES, ROWS, COLUMNS, KERNEL_ROWS, KERNEL_COLUMNS, INPUT_CHANNELS, CHANNELS) = range(7)
 """Axes of the loop nest; the first three are axes 0 to 2 of the output, the next three axes 1 to 3 of the weights."""
@@ -18,7 +18,7 @@ from accelsim.numba_cache import njit
 (FIRST_STEP, LAST_STEP, NEW_WEIGHTS, NEW_INPUTS) = range(4)
 
 
-@njit
+@tiered(lambda tiles, *rest: tiles)
 def loop_nest(
     tiles: int, nest: Any, counts: Any, size: Any, tile: Any, channels: Any, group_inputs: int, window: Any
 ) -> tuple[Any, Any]:

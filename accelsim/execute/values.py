@@ -51,7 +51,8 @@ def compute_values(
     proved = all(proof.safe for proof in proofs)
     order_free = proved or program.arch.accumulator.overflow == "wrap"
     tiled = count if not order_free or check_inputs is None else min(count, check_inputs)
-    whole = WholeReader(graph, accumulators=accumulator_formats(graph, program.arch)) if order_free else None
+    formats = accumulator_formats(graph, program.arch)
+    whole = WholeReader(graph, accumulators=formats, inferences=count) if order_free else None
     runs = []
     for i in range(count):
         one = {name: batch[i] for name, batch in batches.items()}

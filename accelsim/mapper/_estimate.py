@@ -23,7 +23,7 @@ from accelsim.hardware.compiled import (
     transfer_cycles,
     windows_bytes,
 )
-from accelsim.numba_cache import njit
+from accelsim.numba_cache import inner, njit
 from accelsim.program.compiled import ORDERS, Nest, loads_of, nest_of
 
 NOTHING_FITS = -1
@@ -70,7 +70,7 @@ def tile_at(pixels: Any, taps: Any, channels: Any) -> Loops:
 _tile_at = njit(tile_at)
 
 
-@njit
+@inner
 def _port(dma: Dma, bursts: Bursts, size: float, commands: float) -> float:
     """Cycles of one transfer at the port: its bytes, or the mean of its commands."""
     if bursts.size == 1:  # whole bytes and no rows: divided as integers, which is several times faster
@@ -143,26 +143,25 @@ def _cycles(dma: Dma, depth: int, nest: Nest, loads: tuple[int, int], moves: Mov
 
 @njit
 def best_tiling(
-    machine: Machine, dram: DramSide, layer: Loops, candidates: Candidates, slack: float
+    machine: Machine, dram: DramSide, layer: Loops, candidates: Candidates, slack: float, figures: Any
 ) -> tuple[int, float, float]:
     """(index, DRAM bytes, array cycles) of the best tiling; the index is NOTHING_FITS where none fits.
 
-    The index is ``(order * pixels + pixel) * taps + tap) * channels + channel``. Every tile is taken at full size; padding that im2col
+    ``figures`` (4, candidates) is room for cycles, traffic, work and tiles of each, cycles infinite at first. The index is
+    ``(order * pixels + pixel) * taps + tap) * channels + channel``. Every tile is taken at full size; padding that im2col
     leaves out of a fetch is taken to be fetched. Of the tilings within ``slack`` (a fraction) of the fewest cycles, the one of least
     traffic, then array cycles, then tiles. Where the weights are kept from part to part of a layer only tilings with all of them in
     one tile count, which cost the port nothing.
     """
     pixels, taps, channels = candidates.pixels, candidates.taps, candidates.channels
-    combinations = len(pixels) * len(taps) * len(channels)
-    cycles = np.full(ORDERS * combinations, np.inf)  # what does not fit stays there
-    traffic, work, tiles = np.empty_like(cycles), np.empty_like(cycles), np.empty_like(cycles)
+    cycles, traffic, work, tiles = figures[0], figures[1], figures[2], figures[3]
     depth = min(machine.depth.weights, machine.depth.activations)
     # Pixels innermost: what weights take and how often they are loaded does not depend on them.
     for t in range(len(taps)):
         for c in range(len(channels)):
             some = _tile_at(pixels[0], taps[t], channels[c])
             weights, weight_cycles = _weights(
-                machine, dram, some, footprint(machine.operands, machine.im2col, some, 0).weights
+                machine, dram, some, footprint(machine.operands, machine.im2col, some, some.n).weights
             )
             for p in range(len(pixels)):
                 tile, extent = (
@@ -206,15 +205,17 @@ def smallest(machine: Machine, candidates: Candidates) -> Any:
     return least
 
 
-@njit
+@inner
 def _least(cycles: Any, traffic: Any, work: Any, tiles: Any, slack: float) -> int:
     """The first candidate of least (traffic, work, tiles) among those within ``slack`` of the fewest cycles."""
-    enough, best = cycles.min() * (1 + slack), NOTHING_FITS
-    if not np.isfinite(enough):
-        return NOTHING_FITS
+    fewest, best = np.inf, NOTHING_FITS
     for i in range(len(cycles)):
-        if cycles[i] <= enough and (
-            best < 0 or (traffic[i], work[i], tiles[i]) < (traffic[best], work[best], tiles[best])
-        ):
-            best = i
+        fewest = min(fewest, cycles[i])
+    enough = fewest * (1 + slack)
+    for i in range(len(cycles)):
+        if cycles[i] <= enough and cycles[i] < np.inf:
+            gain = traffic[best] - traffic[i] if best >= 0 else 1.0
+            gain = work[best] - work[i] if gain == 0 else gain
+            gain = tiles[best] - tiles[i] if gain == 0 else gain
+            best = i if gain > 0 else best
     return best

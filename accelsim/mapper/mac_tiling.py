@@ -71,7 +71,9 @@ def best_mac_mapping(
         np.array(shape[1:], dtype=np.float64) for shape in (whole.weight_shape, whole.input_shape, whole.output_shape)
     )
     dram = DramSide(bursts_of(arch, turns=shares), weights, inputs, outputs, *kept, coded)
-    best, traffic, work = best_tiling(machine, dram, loops_of(geometry), candidates, CYCLE_SLACK)
+    figures = np.empty((4, len(LOOP_ORDERS) * len(pixels) * len(taps) * len(channels)))
+    figures[0] = np.inf  # what does not fit stays there
+    best, traffic, work = best_tiling(machine, dram, loops_of(geometry), candidates, CYCLE_SLACK, figures)
     if best == NOTHING_FITS:
         raise _nothing_fits(name, machine, candidates, arch)
     order, p, t, c = (int(i) for i in np.unravel_index(best, (len(LOOP_ORDERS), len(pixels), len(taps), len(channels))))

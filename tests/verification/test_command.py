@@ -52,6 +52,8 @@ def test_page_and_picture(tmp_path: Path) -> None:
     text = page.read_text()
     assert text.startswith("<!doctype html>")
     assert "…/AvgPool" in text or "AvgPool</td>" in text
+    assert not re.search(r"(src|href)=|@import|url\(", text)  # nothing from elsewhere
+    assert text.count("<h1>") == 1
     assert "codes: tie rule" in text
     assert "<svg" in picture.read_text()
 
