@@ -13,6 +13,7 @@
     ├── ProgramError              a Program breaks a rule of regions, capacities or dependencies
     │   └── HazardError           a word was read that had not been written, or had been overwritten
     ├── AccumulatorOverflowError  an accumulator with ``overflow: trap`` left its range
+    ├── CapacityError             more than the memory of this computer holds, or than it is to hold
     └── QuantityError             "64 KiB", "500 MHz", "3.2 pJ" could not be read
 
 Where several things of one file cannot be read, :class:`Refusals` makes one error of them, which lists each.
@@ -92,6 +93,19 @@ class HazardError(ProgramError):
 
 class AccumulatorOverflowError(AccelsimError):
     """An accumulator whose overflow policy is ``trap`` left its range."""
+
+
+class CapacityError(AccelsimError):
+    """What is asked for is not held in memory."""
+
+
+@contextmanager
+def held_in_memory(what: str, *, remedy: str) -> Iterator[None]:
+    """CapacityError that says ``what`` was not held, and the ``remedy``, in place of a MemoryError."""
+    try:
+        yield
+    except MemoryError as error:
+        raise CapacityError(f"not enough memory for {what}; {remedy}") from error
 
 
 class QuantityError(AccelsimError, ValueError):

@@ -4,6 +4,9 @@ Numba keys cached code on the source file of the compiled function alone: an edi
 file would be served from the cache and give wrong results. The cache therefore lives in a directory named after a digest of
 every source that compiled code is made from.
 
+Compiling takes a thousand times longer than what a small network asks of most loops, so that a :func:`tiered` function is
+interpreted until it has had more to do than that.
+
 What lies there is data like any other: a file that is cut, damaged, of another function, or that cannot be read or written
 costs a compilation and one warning, never the run. Every file begins with a digest of the rest, since a damaged one could
 otherwise be loaded and run.
@@ -12,20 +15,24 @@ otherwise be loaded and run.
 from __future__ import annotations
 
 import hashlib
+import logging
 import pickle
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, cached_property, update_wrapper
 from pathlib import Path
+from types import FunctionType
 from typing import Any, TypeVar, overload
 
 import numba
+from numba.core import event
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
 from platformdirs import user_cache_dir
 
 _config: Any = numba.config
+_compiler: Any = numba.njit  # takes more options than its types know
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -45,6 +52,8 @@ COMPILED = (
 """Packages with compiled functions, and all that those import; modules beside them at the top level count as well."""
 DIGEST_LENGTH = 16
 """Hexadecimal digits of the digest in the directory's name; 64 bits, as good as unique."""
+INTERPRETED = 2000
+"""Steps that a :func:`tiered` function is interpreted for in one process: some 20 ms, what it takes to read its compiled code."""
 _SEAL_BYTES = hashlib.sha256().digest_size
 
 
@@ -63,12 +72,53 @@ def njit(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """
     if function is None:
         return lambda decorated: njit(decorated, **options)
-    made = numba.njit(nogil=True, **options)(function)
+    made = _compiler(nogil=True, no_cfunc_wrapper=True, **options)(function)  # nobody calls these from C
     directory = cache_directory()
     if directory is not None:
         with _numba_cache_at(directory), _without(directory):
             made._cache = _Cache(function)
     return made
+
+
+def inner(function: Function, /) -> Function:
+    """:func:`njit` for what only compiled functions call: nothing is compiled that would let Python call it."""
+    return njit(no_cpython_wrapper=True)(function)
+
+
+def tiered(work: Callable[..., int], /) -> Callable[[Function], Function]:
+    """:func:`njit` for a function that only Python calls, interpreted until its calls have had more than ``INTERPRETED`` to do.
+
+    ``work`` takes the arguments of a call and says how many steps, of some ten microseconds when interpreted, it has. Code that is
+    compiled already is always taken. The same integers either way, as long as nothing leaves its type: numpy's scalars are interpreted.
+    """
+    return lambda function: _Tiered(function, work)  # type: ignore[return-value]
+
+
+class _Tiered:
+    def __init__(self, function: Callable[..., Any], work: Callable[..., int]) -> None:
+        update_wrapper(self, function)
+        self.compiled = njit(function)
+        kept = getattr(self.compiled, "_cache", None)
+        self._work, self._left = work, 0 if isinstance(kept, _Cache) and kept.holds_any() else INTERPRETED
+
+    def __call__(self, *arguments: Any) -> Any:
+        if self._left > 0:
+            self._left -= self._work(*arguments)
+        return self.interpreted(*arguments) if self._left > 0 else self.compiled(*arguments)
+
+    @cached_property
+    def interpreted(self) -> Callable[..., Any]:
+        """The function as Python runs it."""
+        return _interpreted(self.compiled)
+
+
+def _interpreted(compiled: Any) -> Callable[..., Any]:
+    """The Python function behind a compiled one, which calls those behind the compiled ones that it calls."""
+    function = getattr(compiled, "py_func", compiled)
+    names = dict(function.__globals__)
+    called = {name: names[name] for name in function.__code__.co_names if hasattr(names.get(name), "py_func")}
+    names |= {name: _interpreted(other) for name, other in called.items()}
+    return FunctionType(function.__code__, names, function.__name__, function.__defaults__)
 
 
 @cache
@@ -158,6 +208,10 @@ class _Cache(FunctionCache):
         super().__init__(function)
         self._cache_file = _Sealed(self._cache_path, self._impl.filename_base, self._impl.locator.get_source_stamp())
 
+    def holds_any(self) -> bool:
+        """Whether some version of the function has been compiled."""
+        return Path(self._cache_file._index_path).exists()
+
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         with _without(Path(self._cache_path).parent):
             return super().load_overload(sig, target_context)
@@ -191,6 +245,28 @@ def _warn(directory: Path, reason: str) -> None:
 
 
 _warned = False
+
+
+class _Announcement(event.Listener):
+    """Says in the log, once a process, that functions of ours are compiled, which takes seconds."""
+
+    said = False
+
+    def on_start(self, event: Any) -> None:
+        ours = event.data["dispatcher"].__module__.startswith(f"{__package__}.")
+        if (
+            ours and not self.said and cache_directory() is not None
+        ):  # without one every run compiles, of which it warns
+            self.said = True
+            _log.info("compiling kernels, once per installation: the next run finds them compiled")
+
+    def on_end(self, event: Any) -> None:
+        """Nothing is said of the end."""
+
+
+_log = logging.getLogger(__package__)
+_register: Any = event.register
+_register("numba:compile", _Announcement())
 
 
 @contextmanager

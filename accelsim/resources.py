@@ -1,4 +1,4 @@
-"""Where the packaged presets and workloads are."""
+"""Where the packaged presets and workloads are, and which preset stands for a machine that nobody names."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Literal
 from accelsim.errors import ConfigError
 
 Kind = Literal["arch_configs", "workloads"]
+DEFAULT_ARCH = "edge_16x16"
+"""The preset that is meant where no machine is given."""
 
 
 def resource_path(kind: Kind) -> Path:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.arch import Arch, load_arch
+from accelsim.arch import DEFAULT_ARCH, Arch, load_arch
 from accelsim.builder import build_program
-from accelsim.energy import table_of
-from accelsim.errors import GraphError, InputError
+from accelsim.energy import check_clock, table_of
+from accelsim.errors import GraphError, InputError, held_in_memory
 from accelsim.graph import Graph, Reshape
 from accelsim.importers import load_for
 from accelsim.mapper import map_graph
@@ -53,7 +53,7 @@ class Simulation:
 def run(
     model: str | Path | Graph,
     *,
-    arch: str | Path | Arch,
+    arch: str | Path | Arch = DEFAULT_ARCH,
     inputs: Mapping[str, NDArray[Any]] | NDArray[Any] | None = None,
     labels: NDArray[Any] | None = None,
     arithmetic: str | None = None,
@@ -67,8 +67,9 @@ def run(
 
     ``model`` is a file, the name of a packaged workload, or a Graph; ``arch`` a preset's name, a YAML file, or an Arch.
     ``inputs`` are arrays by tensor name (``input`` for the only one), inferences along the leading axis; integers are codes,
-    floats are accepted where the model itself begins with a float tensor. ``arithmetic`` overrides the machine's own; a machine that states none
-    computes in the model file's.
+    floats become codes by the file's own scale and zero point of that input. ``arithmetic`` overrides the machine's own; a
+    machine that states none computes in the model file's.
+
     The values of the first ``check_inputs`` inferences (None: all) are also computed through the Program's tiles and
     buffers, in timeline order, and must agree. ``mapping`` says who cuts the layers into tiles: ``greedy``; ``cycles``, ``energy``
     or ``edp`` for a search that minimises that layer by layer; or a YAML file (:func:`accelsim.mapper.read_mappings`), whose
@@ -77,18 +78,31 @@ def run(
     machine = arch if isinstance(arch, Arch) else load_arch(arch)
     if arithmetic is not None:
         machine = machine.with_({"arithmetic": arithmetic})
+    check_clock(machine)
     graph, machine = _graph(model, machine)
-    program = build_program(graph, arch=machine, mappings=_mappings(graph, machine, mapping))
-    check_program(program)
-    timeline = schedule(program) if scheduler == "numba" else schedule_simpy(program)
+    with held_in_memory(f"the tile operations of {graph.name!r}", remedy="run it where there is more"):
+        program = build_program(graph, arch=machine, mappings=_mappings(graph, machine, mapping))
+        check_program(program)
+        timeline = schedule(program) if scheduler == "numba" else schedule_simpy(program)
     values = None
     if inputs is not None:
         from accelsim.execute import compute_values
 
-        values = compute_values(
-            timeline, inputs, labels=labels, keep=keep, check_inputs=check_inputs, progress=progress
-        )
-    return _simulation(timeline, values)
+        with held_in_memory(f"the values of {graph.name!r}", remedy=_fewer_values(inputs, keep)):
+            values = compute_values(
+                timeline, inputs, labels=labels, keep=keep, check_inputs=check_inputs, progress=progress
+            )
+    with held_in_memory(f"the result of {graph.name!r}", remedy="run it where there is more"):
+        return _simulation(timeline, values)
+
+
+def _fewer_values(inputs: Mapping[str, NDArray[Any]] | NDArray[Any], keep: str) -> str:
+    """What takes less memory than the values of ``inputs``."""
+    arrays = inputs.values() if isinstance(inputs, Mapping) else [inputs]
+    count = max((len(array) for array in arrays if np.ndim(array)), default=0)
+    fewer = [f"give fewer than {count} inferences at a time"] if count > 1 else []
+    fewer += ["keep the outputs alone"] if keep == "all" else []
+    return ", or ".join([*fewer, "run it where there is more"])
 
 
 def _mappings(graph: Graph, arch: Arch, how: str | Path) -> Sequence[TileMapping | None]:
@@ -106,7 +120,7 @@ def _mappings(graph: Graph, arch: Arch, how: str | Path) -> Sequence[TileMapping
     return [given.get(layer.name, other) for layer, other in zip(graph.layers, filled, strict=True)]
 
 
-def simulate(model: str | Path | Graph, *, arch: str | Path | Arch, **options: Any) -> Result:
+def simulate(model: str | Path | Graph, *, arch: str | Path | Arch = DEFAULT_ARCH, **options: Any) -> Result:
     """The Result of :func:`run`, which documents the options."""
     return run(model, arch=arch, **options).result
 

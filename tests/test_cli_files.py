@@ -126,7 +126,7 @@ MACHINES = {"--arch": the_machine, "the table of --set": table_by_edit, "the tab
 MODEL = {"model": model_of("digits_cnn")}
 COMMANDS: dict[str, dict[str, Callable[[Path], Made]]] = {
     "run": {
-        **MODEL, **MACHINES, "--input": by_option("--input", inputs), "--mapping": by_option("--mapping", mapping),
+        **MODEL, **MACHINES, "--inputs": by_option("--input", inputs), "--mapping": by_option("--mapping", mapping),
     },
     "verify": {
         **MODEL, **MACHINES, "--inputs": by_option("--inputs", inputs),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import accelsim
 from accelsim.arch import Arch, load_arch, preset_names
 from accelsim.errors import AccumulatorOverflowError, ConfigError, GraphError, InputError
+from accelsim.execute import gather_inputs, input_notes
 from accelsim.importers import load_graph, resolve_model
 from accelsim.result import Result
 from accelsim.simulation import read_inputs
@@ -209,7 +211,7 @@ def test_trap_names_the_layer_and_the_remedy() -> None:
     arch = MACHINE.with_({"accumulator.bits": 12, "accumulator.overflow": "trap"})
     with pytest.raises(
         AccumulatorOverflowError,
-        match=r"layer 'conv_2d_0': the sum at output .* left the 12-bit accumulator .*widen accumulator\.bits",
+        match=r"layer '.*/batchnorm/sub1': the sum at output .* left the 12-bit accumulator .*widen accumulator\.bits",
     ):
         accelsim.simulate(MODEL, arch=arch, inputs=FEW)
 
@@ -233,7 +235,7 @@ IMAGE = INPUTS["input"][0]
         ({"nothing": IMAGE}, r"inputs \['nothing'\] are not inputs of the network"),
         ({"input": IMAGE[:4]}, r"expected shape \(1, 8, 8, 1\) or N inferences of it, got \(4, 8, 1\)"),
         ({"input": IMAGE.astype(np.int64) + 1000}, r"leave int8 \(-128\.\.127\)"),
-        ({"input": IMAGE / 3}, r"expected int8 codes, got float64; quantize with scale 0\.0039"),
+        ({"input": np.full((1, 8, 8, 1), np.nan)}, r"not a number|NaN"),
         ({"input": np.array([["a"]])}, r"expected shape"),
         ({"input": IMAGE.astype(bool)}, r"expected int8 codes, got bool"),
         ({"input": np.empty((0, 8, 8, 1), np.int8)}, r"expected shape"),
@@ -243,6 +245,30 @@ IMAGE = INPUTS["input"][0]
 def test_inputs_that_do_not_fit(inputs: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         accelsim.run(MODEL, arch=MACHINE, inputs=inputs)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_real_numbers_become_codes_by_the_files_own_scale(dtype: Any) -> None:
+    """Exactly the codes again, from what they stand for."""
+    graph = load_graph(MODEL)
+    tensor = graph.tensors[graph.inputs[0].tensor]
+    assert tensor.scale is not None
+    real = ((FEW["input"].astype(np.int64) - tensor.zero_point) * tensor.scale).astype(dtype)
+    assert (gather_inputs(graph, {"input": real})[tensor.name] == FEW["input"].reshape(-1, *tensor.shape)).all()
+    assert input_notes(graph, {"input": real}) == (
+        f"input {tensor.name!r} holds real numbers: quantized to int8 with the model file's scale 0.00392157 and zero point -128",
+    )
+    assert input_notes(graph, FEW) == ()
+
+
+def test_real_numbers_without_a_scale_are_refused() -> None:
+    graph = load_graph(MODEL)
+    name = graph.inputs[0].tensor
+    bare = replace(graph, tensors={**graph.tensors, name: replace(graph.tensors[name], scale=None)})
+    with pytest.raises(
+        InputError, match=r"expected int8 codes, got float64, and the model file gives no scale .*give integers"
+    ):
+        gather_inputs(bare, {"input": IMAGE / 3})
 
 
 @pytest.mark.parametrize("labels", [np.zeros(3, np.int64), np.zeros((5, 1), np.int64), np.zeros(5)])

@@ -17,3 +17,4 @@ from accelsim.arch.memory import ActivationBufferConfig, BufferConfig, DmaConfig
 from accelsim.arch.model import Arch
 from accelsim.arch.schema import json_schema
 from accelsim.arch.validate import short
+from accelsim.resources import DEFAULT_ARCH

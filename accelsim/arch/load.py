@@ -11,7 +11,7 @@ from accelsim.arch.document import read_document
 from accelsim.arch.model import Arch
 from accelsim.arch.validate import validated
 from accelsim.errors import ConfigError
-from accelsim.resources import resource_path
+from accelsim.resources import DEFAULT_ARCH, resource_path
 
 _LARGEST_FILE = 64 * 1024  # bytes; the longest preset has 4 KiB
 
@@ -26,7 +26,7 @@ def preset_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in presets_dir().glob("*.yaml")))
 
 
-def load_arch(name_or_path: str | Path, *, edits: Mapping[str, object] | None = None) -> Arch:
+def load_arch(name_or_path: str | Path = DEFAULT_ARCH, *, edits: Mapping[str, object] | None = None) -> Arch:
     """The preset of that name, or the machine in a YAML file, with ``edits`` by dotted path as in :meth:`Arch.with_`.
 
     ConfigError says file, line, path, what was expected and what came.

@@ -2,4 +2,5 @@
 
 from accelsim.builder.build import build_program
 from accelsim.builder.mac_layer import check_bias
+from accelsim.builder.size import check_least_size, least_mac_operations, vector_operations
 from accelsim.builder.vector_layer import share_boxes

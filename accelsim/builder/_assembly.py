@@ -1,4 +1,4 @@
-"""Numba kernels that write the columns of a Program from the parts that its layers noted, one after another.
+"""Numba kernel that writes the dependencies of a Program from the parts that its layers noted, one after another.
 
 Parts are given as ``first`` (parts + 1,): part ``p`` has the entries ``first[p]`` to ``first[p + 1]`` of the joined arrays.
 """
@@ -9,28 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.numba_cache import njit
+from accelsim.numba_cache import tiered
 
 
-@njit
-def part_of(rows: Any, first: Any, count: int) -> Any:
-    """The part that each of ``count`` rows belongs to, int64."""
-    found = np.zeros(count, dtype=np.int64)
-    for part in range(len(first) - 1):
-        for k in range(first[part], first[part + 1]):
-            found[rows[k]] = part
-    return found
-
-
-@njit
-def put_corners(rows: Any, corners: Any, column: Any) -> None:
-    """Write ``corners`` (entries, rank) into the first axes of ``rows`` of ``column``."""
-    for k in range(len(rows)):
-        for axis in range(corners.shape[1]):
-            column[rows[k], axis] = corners[k, axis]
-
-
-@njit
+@tiered(lambda first, base, source, rows, *rest: len(rows))
 def compressed_rows(first: Any, base: Any, source: Any, rows: Any, on: Any, count: int) -> tuple[Any, Any, Any]:
     """(dependency_start, dependencies, sources) of ``count`` operations, of which ``base[part] + rows[k]`` waits for ``on[k]``.
 

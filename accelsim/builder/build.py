@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from accelsim.arch import Arch
-from accelsim.builder.columns import LayerBlock, assemble
+from accelsim.builder.columns import Columns, LayerBlock
 from accelsim.builder.mac_layer import build_mac_layer
+from accelsim.builder.size import check_size, layer_shares, operation_counts, pair_shares
 from accelsim.builder.state import BuildState
 from accelsim.builder.vector_layer import build_vector_layer
 from accelsim.errors import ProgramError
-from accelsim.graph import Graph, Layer, MacLayer, Reshape, VectorLayer
-from accelsim.hardware import operand_bits
+from accelsim.graph import Graph, MacLayer, Reshape, VectorLayer
 from accelsim.program import (
     Fused,
     MacMapping,
@@ -20,10 +20,7 @@ from accelsim.program import (
     Program,
     VectorMapping,
     VectorShare,
-    band_share,
     check_mapping,
-    mac_shares,
-    vector_shares,
 )
 
 
@@ -33,47 +30,43 @@ def build_program(
     """The tile operations of ``graph`` on ``arch``, each layer cut as its mapping says (None for a Reshape).
 
     Layer by layer, but for pairs that a mapping's ``band`` puts in step. ``resident`` tensors are taken to stand on chip, side by
-    side, as they would in the network that ``graph`` is a part of.
+    side, as they would in the network that ``graph`` is a part of. ProgramError where it has more operations than are held.
     """
     if len(mappings) != len(graph.layers):
         raise ProgramError(f"graph {graph.name!r} has {len(graph.layers)} layers but {len(mappings)} mappings came")
-    state = BuildState(graph, arch, mappings, resident)
+    counts = operation_counts(graph, arch, mappings)
+    check_size(graph, arch, counts)
+    columns = Columns(sum(counts), _rank(graph))
+    state = BuildState(graph, arch, mappings, resident, columns=columns)
     fused = {pair.producer: pair for pair in state.residency.fused}
     inside = {pair.consumer for pair in fused.values()}
-    blocks: list[LayerBlock] = []
     for index in range(len(graph.layers)):
         if index in inside:
             continue
         state.begin_layer()
         for block in _build_pair(fused[index], state) if index in fused else _build_layer(index, state):
-            state.count += block.count
-            blocks.append(block)
-    return Program(graph=graph, arch=arch, mappings=tuple(mappings), **assemble(blocks))
+            state.end_block(block.count)
+    return Program(graph=graph, arch=arch, mappings=tuple(mappings), **columns.finish())
 
 
 def _build_layer(index: int, state: BuildState) -> Iterator[LayerBlock]:
-    """The layer on each core that has a share of it; ``state.count`` must be up to date when the next block is asked for."""
+    """The layer on each core that has a share of it; the last block must have been ended when the next one is asked for."""
     layer = state.graph.layers[index]
     if isinstance(layer, Reshape):
         state.alias(layer.output, layer.inputs[0])
-        return
-    for share in _shares(layer, state):
+    for share in layer_shares(layer, state.graph, state.arch):
         yield _build_share(index, share, state)
 
 
 def _build_pair(pair: Fused, state: BuildState) -> Iterator[LayerBlock]:
     """Two layers band by band."""
-    for band in pair.bands():
-        for index, rows in zip((pair.producer, pair.consumer), band, strict=True):
-            if rows[0] < rows[1]:
-                yield _build_share(index, band_share(state.graph.layers[index], pair.axis, rows), state)
+    for index, share in pair_shares(pair, state.graph):
+        yield _build_share(index, share, state)
 
 
-def _shares(layer: Layer, state: BuildState) -> Sequence[MacShare | VectorShare]:
-    if isinstance(layer, MacLayer):
-        return mac_shares(layer.geometry, bits=operand_bits(layer, state.graph), arch=state.arch)
-    assert isinstance(layer, VectorLayer)
-    return vector_shares(layer, state.arch)
+def _rank(graph: Graph) -> int:
+    """Most axes of any view."""
+    return max((len(view) for layer in graph.layers for view in (*layer.input_shapes, layer.output_shape)), default=1)
 
 
 def _build_share(index: int, share: MacShare | VectorShare, state: BuildState) -> LayerBlock:

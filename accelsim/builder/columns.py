@@ -1,4 +1,7 @@
-"""Columns of a Program while it is being built: what each layer puts is noted, and written all at once in the end."""
+"""Columns of a Program while it is being built: what layers put is noted, and written many thousand operations at a time.
+
+Notes take more memory than what they become, and writing each at once would take longer than all the rest.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,9 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.errors import ProgramError
 from accelsim.graph import Boxes
 from accelsim.hardware import Engine, Memory
-from accelsim.program import MAX_RANK
 
 Index = NDArray[np.int64]
 Key = TypeVar("Key")
@@ -32,11 +35,14 @@ _COLUMNS: dict[str, Any] = {
     "weight_reads": np.int64,
     "activation_reads": np.int64,
     "accumulator_writes": np.int64,
+    "sources": np.int8,
 }
 _CORNERS = ("lo", "hi")
 _NO_OPERAND = -1
 _ALIGNMENT = 64
 """Bytes at a multiple of which a column begins: a cache line."""
+_NOTED = 2**17
+"""Operations of which as many are noted before they are written."""
 
 
 class _Put(NamedTuple):
@@ -57,13 +63,77 @@ class _Wait(NamedTuple):
     source: bool
 
 
+class Columns:
+    """The columns of a Program of at most ``most`` operations, whose boxes have at most ``rank`` axes, filled block after block."""
+
+    def __init__(self, most: int, rank: int) -> None:
+        self._columns = _zeros(most, rank)
+        self._start = np.zeros(most + 1, dtype=np.int64)
+        self._dependencies: list[NDArray[np.int32]] = []
+        self._puts: list[_Put] = []
+        self._waits: list[_Wait] = []
+        self._noted = self._begin = self._end = 0
+
+    def put(self, put: _Put) -> None:
+        """Note a put."""
+        self._puts.append(put)
+        self._noted += len(put.rows)
+        if self._noted >= _NOTED:
+            self._write()
+
+    def wait(self, wait: _Wait) -> None:
+        """Note dependencies of the block at work."""
+        self._waits.append(wait)
+
+    def begin(self, block: LayerBlock) -> None:
+        """Make room for the operations of ``block``, the next one."""
+        self._end = block.base + block.count
+        if self._end >= len(self._start):
+            raise ProgramError(f"{self._end} operations were made where {len(self._start) - 1} had been counted")
+
+    def is_full(self) -> bool:
+        """Whether there is much to be written at the end of a block."""
+        return self._end - self._begin >= _NOTED
+
+    def write(self) -> None:
+        """Write all that is noted; blocks must be whole."""
+        from accelsim.builder._assembly import compressed_rows
+
+        self._write()
+        waits, begin, end = self._waits, self._begin, self._end
+        base, source = np.array([(wait.base - begin, wait.source) for wait in waits], dtype=np.int64).reshape(-1, 2).T
+        rows, on = [wait.rows for wait in waits], [wait.on for wait in waits]
+        start, dependencies, sources = compressed_rows(
+            _first(rows), base, source, _joined(rows), _joined(on), end - begin
+        )
+        self._start[begin + 1 : end + 1] = self._start[begin] + start[1:]
+        self._columns["sources"][begin:end] = sources
+        self._dependencies.append(dependencies)
+        self._waits, self._begin = [], end
+
+    def finish(self) -> dict[str, Any]:
+        """All columns of the Program, dependencies as CSR with the sources of each operation first."""
+        self.write()
+        columns = {name: column[: self._end] for name, column in self._columns.items()}
+        return columns | {
+            "dependency_start": self._start[: self._end + 1],
+            "dependencies": _joined(self._dependencies),
+        }
+
+    def _write(self) -> None:
+        puts, self._puts, self._noted = self._puts, [], 0
+        _write_shared_values(self._columns, puts)
+        _write_own_values(self._columns, puts)
+        _write_corners(self._columns, puts)
+
+
 class LayerBlock:
     """The operations of one layer on one core: ``count`` rows, global index ``base`` + local row; filled kind by kind."""
 
-    def __init__(self, layer: int, base: int, count: int, core: int = 0) -> None:
+    def __init__(self, columns: Columns, layer: int, base: int, count: int, core: int = 0) -> None:
         self.layer, self.base, self.count, self.core = layer, base, count, core
-        self.puts: list[_Put] = []
-        self.waits: list[_Wait] = []
+        self._columns = columns
+        columns.begin(self)
 
     def put(self, rows: Index, engine: Engine, memory: Memory, boxes: Boxes, **columns: Any) -> None:
         """Write the operations at local ``rows``, all of one engine; columns not named are 0, ``operand`` -1."""
@@ -71,34 +141,17 @@ class LayerBlock:
         same = {"engine": engine, "memory": memory, "core": self.core, "layer": self.layer, "operand": _NO_OPERAND}
         for name, values in columns.items():
             (own if isinstance(values, np.ndarray) else same)[name] = values
-        self.puts.append(_Put(rows + self.base, boxes, same, own))
+        self._columns.put(_Put(rows + self.base, boxes, same, own))
 
     def wait(self, rows: Index, on: Index, *, source: bool = False) -> None:
         """Operations at local ``rows`` wait for the global operations ``on``; entries of -1 are no dependency."""
-        self.waits.append(_Wait(self.base, rows, on, source))
+        self._columns.wait(_Wait(self.base, rows, on, source))
 
 
-def assemble(blocks: list[LayerBlock]) -> dict[str, Any]:
-    """All columns of a Program, dependencies as CSR with the sources of each operation first."""
-    from accelsim.builder._assembly import compressed_rows
-
-    count, puts = sum(block.count for block in blocks), [put for block in blocks for put in block.puts]
-    columns: dict[str, Any] = _zeros(count)
-    _write_shared_values(columns, puts, count)
-    _write_own_values(columns, puts)
-    _write_corners(columns, puts)
-    waits = [wait for block in blocks for wait in block.waits]
-    base, source = np.array([(wait.base, wait.source) for wait in waits], dtype=np.int64).reshape(-1, 2).T
-    rows, on = [wait.rows for wait in waits], [wait.on for wait in waits]
-    found = compressed_rows(_first(rows), base, source, _joined(rows), _joined(on), count)
-    columns["dependency_start"], columns["dependencies"], columns["sources"] = found
-    return columns
-
-
-def _zeros(count: int) -> dict[str, NDArray[Any]]:
+def _zeros(count: int, rank: int) -> dict[str, NDArray[Any]]:
     """Every column, in one piece of memory: many that are returned to the system and fetched again took longer than the work."""
     kinds = {name: np.dtype(dtype) for name, dtype in _COLUMNS.items()}
-    kinds |= dict.fromkeys(_CORNERS, np.dtype((np.int32, MAX_RANK)))
+    kinds |= dict.fromkeys(_CORNERS, np.dtype((np.int32, rank)))
     sizes = [-(-count * kind.itemsize // _ALIGNMENT) * _ALIGNMENT for kind in kinds.values()]
     memory, first = np.zeros(sum(sizes), dtype=np.uint8), np.cumsum([0, *sizes]).tolist()
     return {
@@ -107,33 +160,28 @@ def _zeros(count: int) -> dict[str, NDArray[Any]]:
     }
 
 
-def _write_shared_values(columns: dict[str, Any], puts: list[_Put], count: int) -> None:
+def _write_shared_values(columns: dict[str, Any], puts: list[_Put]) -> None:
     """The values that all operations of a put have in common."""
-    from accelsim.builder._assembly import part_of
-
-    rows = [put.rows for put in puts]
-    put_of = part_of(_joined(rows), _first(rows), count)
+    rows, lengths = _joined([put.rows for put in puts]), [len(put.rows) for put in puts]
     for name in {name for put in puts for name in put.same}:
         values = np.array([put.same.get(name, 0) for put in puts], dtype=_COLUMNS[name])
         if values.any():
-            values.take(put_of, out=columns[name], mode="clip")
+            columns[name][rows] = values if len(puts) == 1 else values.repeat(lengths)
 
 
 def _write_own_values(columns: dict[str, Any], puts: list[_Put]) -> None:
     for names, alike in _grouped(puts, lambda put: tuple(put.own)).items():
         rows = _joined([put.rows for put in alike])
         for name in names:
-            columns[name][rows] = np.concatenate([put.own[name] for put in alike])
+            columns[name][rows] = _joined([put.own[name] for put in alike])
 
 
 def _write_corners(columns: dict[str, Any], puts: list[_Put]) -> None:
     """Lower and upper corners of all boxes, axes beyond their rank 0."""
-    from accelsim.builder._assembly import put_corners
-
-    for alike in _grouped(puts, lambda put: put.boxes.lo.shape[1]).values():
+    for rank, alike in _grouped(puts, lambda put: put.boxes.lo.shape[1]).items():
         rows = _joined([put.rows for put in alike])
         for side in _CORNERS:
-            put_corners(rows, np.concatenate([getattr(put.boxes, side) for put in alike]), columns[side])
+            columns[side][rows, :rank] = _joined([getattr(put.boxes, side) for put in alike])
 
 
 def _grouped(puts: list[_Put], key: Callable[[_Put], Key]) -> dict[Key, list[_Put]]:
@@ -143,9 +191,9 @@ def _grouped(puts: list[_Put], key: Callable[[_Put], Key]) -> dict[Key, list[_Pu
     return groups
 
 
-def _joined(parts: Sequence[Index]) -> Index:
+def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """One array of all ``parts``, int64 where there are none."""
-    return np.concatenate(parts or [np.zeros(0, dtype=np.int64)])
+    return parts[0] if len(parts) == 1 else np.concatenate(parts or [np.zeros(0, dtype=np.int64)])
 
 
 def _first(parts: Sequence[Index]) -> Index:

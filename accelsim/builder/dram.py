@@ -46,6 +46,10 @@ class Dram:
         self._weights, self._tensors = layout(graph, alignment(arch))
         self._plain: dict[tuple[Boxes, int], Transfer] = {}
 
+    def forget(self) -> None:
+        """Drop what was worked out for boxes that layers may share."""
+        self._plain.clear()
+
     def weights(self, layer: int, boxes: Boxes, shape: tuple[int, ...], bits: int, size: Index) -> Transfer:
         """Loads of boxes of the weights of layer number ``layer``; ``size``: the bytes asked for."""
         return self._moved(self._weights[layer], boxes, shape, bits, size, write=False)

@@ -14,7 +14,7 @@ from accelsim.builder.state import BuildState
 from accelsim.builder.stores import StoreGrid
 from accelsim.builder.transfers import Slots, operand, put_loads, put_stores
 from accelsim.errors import ProgramError
-from accelsim.graph import Boxes, MacGeometry, MacLayer
+from accelsim.graph import MacGeometry, MacLayer
 from accelsim.hardware import (
     IMPLICIT,
     ArrayCost,
@@ -42,7 +42,7 @@ def build_mac_layer(index: int, layer: MacLayer, mapping: MacMapping, state: Bui
     tiles = _placed(state.once((g, mapping), lambda: enumerate_tiles(g, mapping)), share)
     standing = state.rings[Memory.WEIGHTS].standing(_only_weights(index, tiles))
     rows = tiles.rows if standing < 0 else tiles.rows_with_weights
-    block = LayerBlock(index, state.count, rows.total, share.core)
+    block = LayerBlock(state.columns, index, state.count, rows.total, share.core)
     weights = rows.weights[tiles.weight_loads.first]
     weights = weights + block.base if standing < 0 else np.full_like(weights, standing)
     inputs = rows.inputs[tiles.input_loads.first]
@@ -110,8 +110,8 @@ def _load_inputs(
     (boxes, first, last, _), bits = tiles.input_loads, state.bits(layer.inputs[0])
     windows = None
     if state.arch.activation_buffer.im2col != IMPLICIT:
-        pixels, taps = (Boxes(part.lo[first], part.hi[first]) for part in (tiles.output, tiles.weights))
-        windows = Windows(layer.geometry, pixels, taps, boxes)
+        pixels, taps = (part.some(first) for part in (tiles.output, tiles.weights))
+        windows = Windows(layer.geometry, *(part.widened() for part in (pixels, taps, boxes)))
     size = state.packed_bytes(boxes, bits) if windows is None else packed_bytes(windows.elements, bits)
     offset, free = state.rings[Memory.ACTIVATIONS].fill(users[last] + block.base)
     put_loads(block, loads, boxes, Slots(Memory.ACTIVATIONS, offset, size, free, windows), operand(layer, 0), state)
@@ -124,11 +124,11 @@ def _cost(layer: MacLayer, tiles: MacTiles, state: BuildState, key: tuple[MacGeo
 
 
 def _tile_costs(layer: MacLayer, tiles: MacTiles, bits: int, arch: Arch) -> ArrayCost:
-    extent = tiles.weights.hi - tiles.weights.lo
+    channels = tiles.channels
     sizes = ComputeTiles(
-        pixels=tiles.output.volume // extent[:, 0],
+        pixels=tiles.output.volume // channels,
         reduction=tiles.reduction,
-        channels=extent[:, 0] // tiles.groups,
+        channels=channels // tiles.groups,
         groups=tiles.groups,
         weights_kept=~tiles.new_weights,
     )

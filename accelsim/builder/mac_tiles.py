@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +57,7 @@ class MacTiles:
     output: Boxes
     weights: Boxes
     inputs: Boxes
-    groups: Index
+    groups: NDArray[Any]
     first_step: Flags
     last_step: Flags
     new_weights: Flags
@@ -120,16 +120,19 @@ class MacTiles:
     @cached_property
     def finished(self) -> Boxes:
         """The boxes of the output that are requantized and stored."""
-        return Boxes(self.output.lo[self.last_step], self.output.hi[self.last_step])
+        return self.output.some(self.last_steps)
+
+    @cached_property
+    def channels(self) -> Index:
+        """Output channels of each tile, of all its groups."""
+        return (self.weights.hi[:, 0] - self.weights.lo[:, 0]).astype(np.int64)
 
     @cached_property
     def reduction(self) -> Index:
         """Products of each sum in a tile."""
-        extent = self.weights.hi - self.weights.lo
-        products: Index = extent[:, 1] * extent[:, 2] * extent[:, 3]
-        return products
+        return self.weights.volume // self.channels
 
-    @cached_property
+    @property
     def macs(self) -> Index:
         """Products of a tile."""
         return self.output.volume * self.reduction
@@ -138,7 +141,7 @@ class MacTiles:
 def _loads(boxes: Boxes, new: Flags) -> Loads:
     first = np.flatnonzero(new)
     last = np.append(first[1:], len(new)) - 1
-    return Loads(Boxes(boxes.lo[first], boxes.hi[first]), first, last, np.cumsum(new) - 1)
+    return Loads(boxes.some(first), first, last, np.cumsum(new) - 1)
 
 
 def enumerate_tiles(g: MacGeometry, m: MacMapping) -> MacTiles:
@@ -155,7 +158,7 @@ def enumerate_tiles(g: MacGeometry, m: MacMapping) -> MacTiles:
     boxes, flags = loop_nest(math.prod(counts), nest, count, size, tile, channels, g.ic_per_group, window)
     output, weights, inputs = (Boxes(lo, hi) for lo, hi in boxes)
     first_step, last_step, new_weights, new_inputs = flags
-    groups = (weights.hi[:, 0] - weights.lo[:, 0] + g.oc_per_group - 1) // g.oc_per_group
+    groups = -(-(weights.hi[:, 0] - weights.lo[:, 0]) // g.oc_per_group)
     stops = (*(cuts(size, step)[1] for size, step in zip(sizes[:3], steps[:3], strict=True)), channels[1])
     return MacTiles(
         output, weights, inputs, groups, first_step, last_step, new_weights, new_inputs, stops=stops, order=order

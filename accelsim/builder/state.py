@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.arch import Arch
+from accelsim.builder.columns import Columns
 from accelsim.builder.dram import Dram
 from accelsim.builder.rings import Ring
 from accelsim.builder.stores import StoreGrid
@@ -24,9 +25,15 @@ class BuildState:
     """Where a Program is built, layer after layer and, within a layer, core after core: ``core`` is the one at work."""
 
     def __init__(
-        self, graph: Graph, arch: Arch, mappings: Sequence[Mapping | None], resident: Sequence[str] = ()
+        self,
+        graph: Graph,
+        arch: Arch,
+        mappings: Sequence[Mapping | None],
+        resident: Sequence[str] = (),
+        *,
+        columns: Columns,
     ) -> None:
-        self.graph, self.arch, self.mappings = graph, arch, mappings
+        self.graph, self.arch, self.mappings, self.columns = graph, arch, mappings, columns
         self.dram = Dram(graph, arch)
         self.residency = Residency(graph, arch, mappings, resident)
         self.count = self.core = 0
@@ -42,6 +49,14 @@ class BuildState:
         if key not in self._made:
             self._made[key] = make()
         return cast(Made, self._made[key])
+
+    def end_block(self, count: int) -> None:
+        """``count`` operations were added; where many are noted they are written, and what was kept for layers alike is dropped."""
+        self.count += count
+        if self.columns.is_full():
+            self._made.clear()
+            self.dram.forget()
+            self.columns.write()
 
     def begin_layer(self) -> None:
         """The layers until now are those before the one that all cores turn to."""

@@ -50,7 +50,7 @@ def build_vector_layer(
     needed = np.stack([boxes.volume > 0 for boxes in reads], axis=1)
     per_tile = needed.sum(axis=1) + 2
     begin = np.cumsum(per_tile) - per_tile
-    block = LayerBlock(index, state.count, int(per_tile.sum()), share.core)
+    block = LayerBlock(state.columns, index, state.count, int(per_tile.sum()), share.core)
     vector = begin + per_tile - 2
     _load_operands(block, layer, reads, needed, begin, vector, state)
     size = state.packed_bytes(tiles, state.bits(layer.output))

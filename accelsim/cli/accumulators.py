@@ -9,8 +9,8 @@ import click
 
 from accelsim.cli.shared.console import page_width, show
 from accelsim.cli.shared.group import main
-from accelsim.cli.shared.inputs import optional_arrays
-from accelsim.cli.shared.options import arch_of, arithmetic_option, set_option
+from accelsim.cli.shared.inputs import note_inputs, optional_arrays
+from accelsim.cli.shared.options import arch_of, arithmetic_option, input_option, set_option
 from accelsim.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,12 +29,7 @@ if TYPE_CHECKING:
     help="A preset or a YAML file; without it, the source arithmetic's accumulators.",
 )
 @set_option
-@click.option(
-    "--input",
-    "input_path",
-    metavar="FILE",
-    help="Inputs as .npz, to observe partial sums: key 'input' or tensor names.",
-)
+@input_option(", to observe partial sums: key 'input' or tensor names.")
 @arithmetic_option
 def accumulators_command(
     model: str, machine: str | None, edits: tuple[str, ...], input_path: str | None, arithmetic: str | None
@@ -46,7 +41,9 @@ def accumulators_command(
     graph, arch = _loaded(model, _machine(machine, edits, arithmetic), arithmetic)
     report = accumulator_report(graph, arch=arch, inputs=_inputs(model, graph, input_path))
     where = f"the source arithmetic {graph.arithmetic}" if arch is None else arch.name
-    table = accumulator_table(report, heading=f"accumulators of {graph.name} on {where}", width=page_width())
+    names = [layer.name for layer in graph.layers]
+    heading = f"accumulators of {graph.name} on {where}"
+    table = accumulator_table(report, heading=heading, layers=names, width=page_width())
     show(table, natural=NATURAL_WIDTH)
 
 
@@ -69,4 +66,8 @@ def _inputs(model: str, graph: Graph, path: str | None) -> Mapping[str, NDArray[
     from accelsim.execute import gather_inputs
 
     arrays, _ = optional_arrays(model, path, option="--input")
-    return None if arrays is None else gather_inputs(graph, arrays)
+    if arrays is None:
+        return None
+    batches = gather_inputs(graph, arrays)
+    note_inputs(graph, arrays)
+    return batches

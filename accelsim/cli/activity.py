@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from accelsim.cli.shared.console import show_page
+from accelsim.cli.shared.console import note_all, show_page
 from accelsim.cli.shared.group import main
-from accelsim.cli.shared.inputs import needed_arrays
-from accelsim.cli.shared.options import arch_of, arithmetic_option, machine_options, mapping_option
+from accelsim.cli.shared.inputs import needed_arrays, note_inputs
+from accelsim.cli.shared.options import arch_of, arithmetic_option, input_option, machine_options, mapping_option
 
 
 @main.command("activity")
@@ -15,12 +15,7 @@ from accelsim.cli.shared.options import arch_of, arithmetic_option, machine_opti
 @machine_options
 @arithmetic_option
 @mapping_option
-@click.option(
-    "--input",
-    "input_path",
-    metavar="FILE",
-    help="Inputs as .npz: key 'input' or tensor names; the first inference counts.",
-)
+@input_option(": key 'input' or tensor names; the first inference counts.")
 @click.option(
     "--sample", type=click.IntRange(min=2), help="Count so many compute tiles per layer and scale up, with an error."
 )
@@ -47,6 +42,9 @@ def activity_command(
 
     arrays, _ = needed_arrays(model, input_path, option="--input")
     done = run(model, arch=arch_of(machine, edits), arithmetic=arithmetic, mapping=mapping)
+    note_all(done.result.notes)
     first = {name: values[0] for name, values in gather_inputs(done.graph, arrays).items()}
+    note_inputs(done.graph, arrays)
     activities = measure_activity(done.program, first, sample=sample, seed=seed)
-    show_page(activity_page(activities, activity_energy(done.program, activities, table_of(done.arch), gated=gated)))
+    energies = activity_energy(done.program, activities, table_of(done.arch), gated=gated)
+    show_page(activity_page(activities, energies, layers=[layer.name for layer in done.graph.layers]))

@@ -9,6 +9,7 @@ import click
 from accelsim.cli.shared.console import WIDE, say, show
 from accelsim.cli.shared.group import main
 from accelsim.cli.shared.options import arch_of, set_option
+from accelsim.resources import DEFAULT_ARCH
 
 
 @main.command("archs")
@@ -17,8 +18,12 @@ def archs() -> None:
     from accelsim.arch import load_arch, preset_names
     from accelsim.report import list_table
 
-    rows = [(name, load_arch(name).description) for name in preset_names()]
+    rows = [(_name(name), load_arch(name).description) for name in preset_names()]
     show(list_table(("machine", "description"), rows), natural=WIDE)
+
+
+def _name(preset: str) -> str:
+    return f"{preset} (default)" if preset == DEFAULT_ARCH else preset
 
 
 @main.group("arch")

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import click
 
-from accelsim.cli.shared.console import WIDE, progress_bar, show
+from accelsim.cli.shared.console import WIDE, note_all, progress_bar, show
 from accelsim.cli.shared.group import main
-from accelsim.cli.shared.options import arch_of, arithmetic_option, set_option
+from accelsim.cli.shared.options import arch_of, arch_option, arithmetic_option, set_option
 
 
 @main.command("compare")
 @click.argument("model")
-@click.option(
-    "--arch",
-    "machines",
-    required=True,
-    multiple=True,
-    metavar="ARCH",
-    help="A preset or a YAML file; give it for each machine.",
-)
+@arch_option("machines", multiple=True, help=" Give it for each machine.")
 @set_option
 @arithmetic_option
 def compare_command(model: str, machines: tuple[str, ...], edits: tuple[str, ...], arithmetic: str | None) -> None:
@@ -33,4 +26,6 @@ def compare_command(model: str, machines: tuple[str, ...], edits: tuple[str, ...
             results.append(simulate(model, arch=arch, arithmetic=arithmetic))
             if progress is not None:
                 progress("machines", done, len(loaded))
+    for arch, result in zip(loaded, results, strict=True):
+        note_all(result.notes, about=arch.name)
     show(comparison_table(compare(results)), natural=WIDE)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from accelsim.cli.shared.console import WIDE, say, show, show_page
+from accelsim.cli.shared.console import WIDE, note_all, say, show, show_page
 from accelsim.cli.shared.group import main
-from accelsim.cli.shared.options import arch_of, arithmetic_option, mapping_option, set_option
+from accelsim.cli.shared.options import arch_of, arithmetic_option, machine_options, mapping_option
 from accelsim.errors import ConfigError
 
 
@@ -47,7 +47,7 @@ def check_table(file: str) -> None:
 
     table = load_table(file)
     costs = Costs(table)
-    arch = load_arch("edge_16x16")
+    arch = load_arch()
     asked = [(charge.component, charge.action) for charge in CHARGES.values() if not charge.optional]
     for component, action in asked:
         costs.maybe(component, action, _SIZES)
@@ -89,19 +89,19 @@ def import_ert(file: str, node_nm: float, voltage_v: float, source: str, words: 
 
 @energy.command("report")
 @click.argument("model")
-@click.option("--arch", "machine", required=True, metavar="ARCH", help="A preset or a YAML file.")
-@set_option
+@machine_options
 @arithmetic_option
 @mapping_option
 def report(model: str, machine: str, edits: tuple[str, ...], arithmetic: str | None, mapping: str) -> None:
     """Energy of MODEL in full: by layer and component, layer and tensor, entry of the table with its range; areas."""
-    from accelsim.report import energy_facts, energy_pages, fact_table, left_out, made_with
+    from accelsim.report import closing, energy_facts, energy_pages, fact_table
     from accelsim.simulation import simulate
 
     result = simulate(model, arch=arch_of(machine, edits), arithmetic=arithmetic, mapping=mapping)
+    note_all(result.notes)
     for page in energy_pages(result):
         show_page(page)
         say("")
     show(fact_table(energy_facts(result)), natural=WIDE)
-    say(made_with(result))
-    say(left_out(result))
+    for line in closing(result):
+        say(line)

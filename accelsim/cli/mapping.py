@@ -26,17 +26,18 @@ def map_command(
     model: str, machine: str, edits: tuple[str, ...], arithmetic: str | None, objective: str, out: str | None
 ) -> None:
     """Search every tiling of every MAC layer of MODEL for the best one, and say how far it is from a bound."""
-    from accelsim.graph import MacLayer
+    from accelsim.energy import check_clock
     from accelsim.importers import load_for
     from accelsim.mapper import OBJECTIVES, search_layers, write_mappings
     from accelsim.report import found_table
 
     arch = arch_of(machine, edits, arithmetic)
+    check_clock(arch)
     graph, arch = load_for(model, arch)
     chosen = OBJECTIVES[OBJECTIVES.index(objective)]
     mappings, found = search_layers(graph, arch=arch, objective=chosen)
     if out is not None:
         write_text(out, lambda stream: stream.write(write_mappings(mappings, graph=graph)))
-    names = [layer.name for layer in graph.layers if isinstance(layer, MacLayer)]
+    names = [layer.name for layer in graph.layers]
     heading = f"{graph.name} on {arch.name}, tiles for the least {objective}"
-    show(found_table([(name, found[name]) for name in names], heading=heading), natural=150)
+    show(found_table(found, layers=names, heading=heading), natural=150)

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from accelsim.cli.shared.console import note, page_width, progress_bar, show
+from accelsim.cli.shared.console import note, note_all, page_width, progress_bar, show
 from accelsim.cli.shared.files import STDOUT, OutputFile, write_bytes, write_text
 from accelsim.cli.shared.group import main
-from accelsim.cli.shared.inputs import optional_arrays
+from accelsim.cli.shared.inputs import note_inputs, optional_arrays
 from accelsim.cli.shared.options import (
     InputCount,
     arch_of,
     arithmetic_option,
+    input_option,
     machine_options,
     mapping_option,
     note_arithmetic,
@@ -44,12 +45,7 @@ class Outputs:
 @main.command("run")
 @click.argument("model")
 @machine_options
-@click.option(
-    "--input",
-    "input_path",
-    metavar="FILE",
-    help="Inputs as .npz: key 'input' or tensor names; 'labels' for accuracy. Or a packaged workload, for its own.",
-)
+@input_option(": key 'input' or tensor names; 'labels' for accuracy. Or a packaged workload, for its own.")
 @arithmetic_option
 @mapping_option
 @click.option(
@@ -102,6 +98,9 @@ def run_command(
         simulation = run(model, arch=arch, inputs=arrays, labels=labels, keep=keep, progress=progress, **options)
     if not simulation.graph.shape_only:
         note_arithmetic(simulation.graph.arithmetic, arch, options["arithmetic"])
+    if arrays is not None:
+        note_inputs(simulation.graph, arrays)
+    note_all(simulation.result.notes)
     write_outputs(simulation, outputs)
     if not outputs.to_stdout:
         show_result(simulation)

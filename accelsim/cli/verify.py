@@ -6,11 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from accelsim.cli.shared.console import progress_bar, say
+from accelsim.cli.shared.console import note, progress_bar, say
 from accelsim.cli.shared.files import STDOUT, OutputFile, write_bytes, write_text
 from accelsim.cli.shared.group import main
-from accelsim.cli.shared.inputs import needed_arrays
-from accelsim.cli.shared.options import InputCount, arch_of, arithmetic_option, machine_options, note_arithmetic
+from accelsim.cli.shared.inputs import optional_arrays
+from accelsim.cli.shared.options import (
+    InputCount,
+    arch_of,
+    arithmetic_option,
+    input_option,
+    machine_options,
+    note_arithmetic,
+)
 from accelsim.errors import AccelsimError, InputError
 
 if TYPE_CHECKING:
@@ -25,8 +32,11 @@ CANNOT_RUN = 2
 @main.command("verify", failure=CANNOT_RUN)
 @click.argument("model")
 @machine_options
-@click.option("--inputs", "--input", "input_path", metavar="FILE", help="Inputs as .npz, as for: accelsim run.")
-@click.option("--count", type=InputCount(), metavar="N|all", default="all", help="Take only the first N inputs.")
+@input_option(", as for: accelsim run; without any, random codes.")
+@click.option(
+    "--count", type=InputCount(), metavar="N|all", default="all", help="Take only the first N inputs, or draw N."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of random inputs.")
 @arithmetic_option
 @click.option(
     "--oracle",
@@ -79,23 +89,28 @@ def _verified(
     **choices: Any,
 ) -> VerificationReport:
     arrays, labels = _inputs(model, input_path, count)
-    from accelsim.verification import verify
+    from accelsim.verification import RANDOM_INPUTS, verify
 
+    choices["random_count"] = RANDOM_INPUTS if count is None else count
     arch = arch_of(machine, edits)
     with progress_bar("verifying") as progress:
         report = verify(model, arch=arch, inputs=arrays, labels=labels, progress=progress, **choices)
+    for sentence in report.notes:
+        note(f"{sentence}; --input for real ones" if arrays is None else sentence)
     note_arithmetic(report.arithmetic, arch, choices["arithmetic"])
     _write(report, json=json, html=html, plot=plot)
     return report
 
 
-def _inputs(model: str, path: str | None, count: int | None) -> tuple[dict[str, NDArray[Any]], NDArray[Any] | None]:
-    """Arrays and labels of ``path``, or those that ship with a packaged workload; InputError without any."""
-    arrays, labels = needed_arrays(model, path, option="--inputs")
-    if count is None:
-        return arrays, labels
+def _inputs(
+    model: str, path: str | None, count: int | None
+) -> tuple[dict[str, NDArray[Any]] | None, NDArray[Any] | None]:
+    """Arrays and labels of ``path``, or those that ship with a packaged workload; None without any."""
     if count == 0:
         raise InputError("--count 0: there is nothing to compare; give 1 or more")
+    arrays, labels = optional_arrays(model, path, option="--input")
+    if count is None or arrays is None:
+        return arrays, labels
     return {name: values[:count] for name, values in arrays.items()}, None if labels is None else labels[:count]
 
 

@@ -2,7 +2,7 @@
 
 from accelsim.energy.costs import Costs
 from accelsim.energy.counts import ActionCounts, Work, actions_of, count_actions
-from accelsim.energy.machine import area_um2, idle_charges, part_sizes
+from accelsim.energy.machine import area_charges, area_um2, idle_charges, part_sizes
 from accelsim.energy.model import (
     TENSORS,
     EnergySplit,
@@ -13,10 +13,12 @@ from accelsim.energy.model import (
     layer_energy,
 )
 from accelsim.energy.power import operation_energy, peak_power_w
+from accelsim.energy.table.areas import AREA_GAP, SPREAD, with_areas
+from accelsim.energy.table.clock import check_clock, clock_note
 from accelsim.energy.table.components import CATALOGUE, CHARGES, COMPONENTS, LACKING, PARTS
 from accelsim.energy.table.entries import EnergyEntry, EnergyTable, quantity_of
 from accelsim.energy.table.ert import read_ert, to_yaml
 from accelsim.energy.table.laws import Term
 from accelsim.energy.table.read import load_table, table_names
-from accelsim.energy.table.tech import table_of, technology_notes
+from accelsim.energy.table.tech import middle_notes, table_of, technology_notes
 from accelsim.energy.table.uncertainty import Interval, draws, interval, ratio_interval

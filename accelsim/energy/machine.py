@@ -176,11 +176,21 @@ def part_name(part: str, arch: Arch) -> str:
     return {"array": array_name(arch), "requantizer": requantizer_name(arch)}.get(part, part)
 
 
-def area_um2(arch: Arch, costs: Costs) -> dict[str, float | None]:
-    """Square micrometres of each part of the machine, all cores together; None where the table does not hold all of it."""
+def area_charges(arch: Arch, costs: Costs) -> dict[str, Charges | None]:
+    """Square micrometres of each part of the machine by entry of the table, all cores together; None for a part that it does not hold
+    all of."""
     found = {part: costs.maybe(part_name(part, arch), AREA, part_sizes(part, arch)) for part in PARTS}
     cores = arch.cores.count
-    return {part: None if charges is None else cores * sum(charges.values()) for part, charges in found.items()}
+    return {
+        part: None if charges is None else {key: cores * um2 for key, um2 in charges.items()}
+        for part, charges in found.items()
+    }
+
+
+def area_um2(arch: Arch, costs: Costs) -> dict[str, float | None]:
+    """The sums of :func:`area_charges`."""
+    found = area_charges(arch, costs)
+    return {part: None if charges is None else sum(charges.values()) for part, charges in found.items()}
 
 
 def idle_charges(arch: Arch, costs: Costs) -> dict[str, Charges]:

@@ -1,8 +1,9 @@
 """The values reader: integers through the Program's buffers, or through whole layers where that is proved to be the same."""
 
 from accelsim.execute.accumulators import AccumulatorRecord, AccumulatorReport, accumulator_report
+from accelsim.execute.host_inputs import gather_inputs, input_notes, random_inputs
 from accelsim.execute.proof import AccumulatorProof, accumulator_formats, prove, prove_graph
 from accelsim.execute.tiled import run_program
 from accelsim.execute.transfers import Transfers
-from accelsim.execute.values import Values, compute_values, gather_inputs
+from accelsim.execute.values import Values, compute_values
 from accelsim.execute.whole import WholeReader

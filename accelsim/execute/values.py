@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,16 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import AccelsimError, InputError
+from accelsim.execute.host_inputs import Arrays, gather_inputs
 from accelsim.execute.proof import accumulator_formats, prove_graph
 from accelsim.execute.tiled import run_program
 from accelsim.execute.whole import WholeReader
-from accelsim.graph import Graph, HostPort
+from accelsim.graph import Graph
 from accelsim.labels import check_labels
-from accelsim.quant import dequantize, quantize
+from accelsim.quant import dequantize
 from accelsim.result import ValueSummary
 from accelsim.timing import Timeline
-
-Arrays = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +51,8 @@ def compute_values(
     proved = all(proof.safe for proof in proofs)
     order_free = proved or program.arch.accumulator.overflow == "wrap"
     tiled = count if not order_free or check_inputs is None else min(count, check_inputs)
-    whole = WholeReader(graph, accumulators=accumulator_formats(graph, program.arch)) if order_free else None
+    formats = accumulator_formats(graph, program.arch)
+    whole = WholeReader(graph, accumulators=formats, inferences=count) if order_free else None
     runs = []
     for i in range(count):
         one = {name: batch[i] for name, batch in batches.items()}
@@ -101,68 +101,6 @@ def _must_agree(values: Arrays, tiled: Arrays) -> None:
                 "this is a fault of accelsim, please report it with the model",
                 tensor=name,
             )
-
-
-def gather_inputs(graph: Graph, inputs: Arrays | NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """One array per network input, shape (inferences, *tensor shape), as integer codes; InputError names what does not fit."""
-    given = dict(inputs) if isinstance(inputs, Mapping) else {"input": np.asarray(inputs)}
-    given = {name: values for name, values in given.items() if name not in graph.unread_inputs}
-    ports = graph.inputs
-    if not ports:
-        raise InputError(f"graph {graph.name!r} has no inputs")
-    if graph.shape_only:
-        raise InputError(f"graph {graph.name!r} carries shapes only; it takes no input values")
-    if "input" in given and len(ports) == 1 and not {ports[0].tensor, ports[0].host_name} & set(given):
-        given[ports[0].host_name] = given.pop("input")
-    expected = [port.host_name for port in ports]
-    unknown = set(given) - {name for port in ports for name in (port.tensor, port.host_name)}
-    if unknown:
-        raise InputError(f"inputs {sorted(unknown)} are not inputs of the network; it has {expected}")
-    batches = {port.tensor: _batch(graph, port, given, expected) for port in ports}
-    counts = {name: len(batch) for name, batch in batches.items()}
-    if len(set(counts.values())) > 1:
-        raise InputError(f"inputs hold different numbers of inferences: {counts}")
-    return batches
-
-
-def _batch(graph: Graph, port: HostPort, given: Arrays, expected: list[str]) -> NDArray[Any]:
-    values = given.get(port.host_name, given.get(port.tensor))
-    if values is None:
-        raise InputError(
-            f"input {port.host_name!r} is missing; the network's inputs are {expected}, got {sorted(given)}"
-        )
-    tensor = graph.tensors[port.tensor]
-    values = tensor.from_host(_with_inferences(np.asarray(values), tensor.host_shape, port.host_name))
-    if values.dtype.kind == "f":
-        if not port.real or tensor.scale is None:
-            raise InputError(
-                f"input {port.host_name!r}: expected {tensor.format} codes, got {values.dtype}; "
-                f"quantize with scale {tensor.scale} and zero point {tensor.zero_point}"
-            )
-        return quantize(
-            values, scale=tensor.scale, zero_point=tensor.zero_point, fmt=tensor.format, rounding=port.rounding
-        )
-    if values.dtype.kind not in "iu":
-        raise InputError(f"input {port.host_name!r}: expected {tensor.format} codes, got {values.dtype}")
-    if not tensor.format.holds(values):
-        raise InputError(
-            f"input {port.host_name!r}: values {int(values.min())}..{int(values.max())} leave {tensor.format} "
-            f"({tensor.format.min}..{tensor.format.max})"
-        )
-    return values.astype(tensor.format.dtype)
-
-
-def _with_inferences(values: NDArray[Any], shape: tuple[int, ...], name: str) -> NDArray[Any]:
-    """(inferences, *shape): one inference, with or without a leading axis of 1, or several along a new axis or that one."""
-    if values.shape == shape:
-        return values[None]
-    if shape[:1] == (1,) and values.shape == shape[1:]:
-        return values[None, None]
-    if values.shape[1:] == shape and len(values):
-        return values
-    if shape[:1] == (1,) and values.shape[1:] == shape[1:] and len(values):
-        return values[:, None]
-    raise InputError(f"input {name!r}: expected shape {shape} or N inferences of it, got {values.shape}")
 
 
 def _stack(values: list[NDArray[Any]], shape: tuple[int, ...]) -> NDArray[Any]:

@@ -19,16 +19,22 @@ from accelsim.numerics import INT64, IntFormat, Overflow, fit_array, requantize
 Array = NDArray[Any]
 Step = Callable[[], None]
 
+TAPE_PAYS = 20_000
+"""Calls of single layers, of some 25 microseconds each, that take as long as a tenth of compiling what plays a tape."""
+
 
 class WholeReader:
     """Runs a network layer by layer, each at once, with everything that depends only on the weights prepared beforehand.
 
     ``accumulators`` gives each MAC layer's sum format; sums that may leave it are wrapped once at the end (arithmetic modulo
     2^n), which equals wrapping at every step. Without it sums are exact. A reader holds the memory of one inference: use one
-    per thread. InputError for a graph that carries shapes only.
+    per thread. ``inferences``, where known, says how many it will run: few are not worth compiling a tape for, and each layer is a
+    call of its own. InputError for a graph that carries shapes only.
     """
 
-    def __init__(self, graph: Graph, *, accumulators: Mapping[str, IntFormat] | None = None) -> None:
+    def __init__(
+        self, graph: Graph, *, accumulators: Mapping[str, IntFormat] | None = None, inferences: int | None = None
+    ) -> None:
         if graph.shape_only:
             raise InputError(f"graph {graph.name!r} carries shapes only; it can be timed, not executed")
         self._graph = graph
@@ -40,7 +46,7 @@ class WholeReader:
         self._types = {name: graph.tensors[name].format.dtype for name in offsets}
         self._inputs = {port.tensor: graph.tensors[port.tensor] for port in graph.inputs}
         self._outputs = tuple(dict.fromkeys(port.tensor for port in graph.outputs))
-        self._steps = tuple(self._plan(TapeWriter(graph, offsets, accumulators)))
+        self._steps = tuple(self._plan(TapeWriter(graph, offsets, accumulators), inferences))
 
     def run(self, inputs: Mapping[str, Array], *, keep: Literal["outputs", "all"] = "outputs") -> dict[str, Array]:
         """Tensors of one inference by name, in their Graph shapes and formats; ``inputs`` likewise. InputError otherwise."""
@@ -61,11 +67,11 @@ class WholeReader:
     def _copy(self, name: str) -> Array:
         return self._views[name].astype(self._types[name])
 
-    def _plan(self, writer: TapeWriter) -> Iterator[Step]:
+    def _plan(self, writer: TapeWriter, inferences: int | None) -> Iterator[Step]:
         """Runs of layers that fit on a tape become one call each; every other layer is a step of its own."""
         layers = [layer for layer in self._graph.layers if not isinstance(layer, Reshape)]
         # Compiled for 16-bit memory only: wider tensors are rare and not worth a second compilation.
-        fits = self._memory.dtype == np.int16
+        fits = self._memory.dtype == np.int16 and (inferences is None or inferences * len(layers) >= TAPE_PAYS)
         records = [(layer, writer.record(layer) if fits else None) for layer in layers]
         constants, scratch = writer.arrays()
         for on_tape, run in groupby(records, key=lambda pair: pair[1] is not None):
@@ -98,7 +104,8 @@ class WholeReader:
 
         def step() -> None:
             packed = layout.pack(weights()) if fixed is None else fixed
-            target[...] = requantize(multiply(packed, source, sums, scratch), requant).reshape(target.shape)
+            wide = multiply(packed, source, sums, scratch).astype(np.int64)  # as tiles have them, for one compiled loop
+            target[...] = requantize(wide, requant).reshape(target.shape)
 
         return step
 

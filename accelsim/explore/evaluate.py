@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.arch import Arch, load_arch
-from accelsim.energy import COMPONENTS
+from accelsim.energy import COMPONENTS, check_clock
 from accelsim.errors import AccelsimError
 from accelsim.explore.lowered import Lowered, counts_of
 from accelsim.explore.prices import Groups, Prices, energies
@@ -21,7 +21,7 @@ from accelsim.importers import load_for, resolve_model
 from accelsim.mapper import CYCLE_SLACK
 from accelsim.result import Result, bound_of
 from accelsim.simulation import simulate
-from accelsim.timing import CHIP, COUNTS, WIDTH, chip_of, queue_of, supported, width_of
+from accelsim.timing import CHIP, COUNTS, MOST_OPERATIONS, WIDTH, chip_of, queue_of, supported, width_of
 
 BLOCK = 4096
 """Machines at hand at once, whatever the number of edits."""
@@ -128,6 +128,7 @@ class _Networks:
         arch = self._base.with_(edit)
         own = self._own and not any(path.partition(".")[0] in ("arithmetic", "overrides") for path in edit)
         network = self._network(arch.with_({"arithmetic": None}) if own and not self._known else arch, own)
+        check_clock(arch)
         network.lowered.check(arch)
         return _Point(row, arch, network)
 
@@ -143,7 +144,8 @@ def _is_fast(point: _Point) -> bool:
     """Whether the compiled loop knows all that the machine does."""
     lowered, arch = point.network.lowered, point.arch
     fits = lowered.graph.shape_only or arch.rules().name == lowered.graph.arithmetic
-    return fits and supported(arch) and (lowered.whole_bytes or not arch.activation_buffer.resident_bytes)
+    kept = lowered.whole_bytes or not arch.activation_buffer.resident_bytes
+    return fits and kept and supported(arch) and lowered.least_operations(arch) <= MOST_OPERATIONS
 
 
 def _run(points: Sequence[_Point], table: NDArray[np.void]) -> list[_Point]:
@@ -219,12 +221,11 @@ def _simulated(point: _Point, table: NDArray[np.void]) -> None:
     except AccelsimError as error:
         row["error"] = str(error)
         return
-    total, energy = result.total, result.energy
-    parts = energy.area_um2.values() if energy else [None]
+    total = result.total
     row["cycles"], row["latency_s"], row["energy_pj"] = total.cycles, total.latency_s, total.energy_pj
     for component, part in total.energy_split_pj.items():
         row[f"{component}_pj"] = part
-    row["area_um2"] = np.nan if any(part is None for part in parts) else sum(part or 0.0 for part in parts)
+    row["area_um2"] = np.nan if result.area_um2 is None else result.area_um2
     row["dram_read_bytes"], row["dram_write_bytes"] = total.dram_read_bytes, total.dram_write_bytes
     row["utilization"], row["bound"] = total.utilization, _bound_of_result(result)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.arch import Arch
-from accelsim.builder import check_bias
+from accelsim.builder import check_bias, least_mac_operations
 from accelsim.graph import Graph, MacLayer
 from accelsim.hardware import Memory, operand_bits, slot_capacity
 from accelsim.mapper import map_layer
@@ -44,6 +44,20 @@ class Lowered:
                 twins[index] = seen.get(key, NONE)
                 seen[key] = index
         return twins
+
+    def least_operations(self, arch: Arch) -> int:
+        """Fewest tile operations of the MAC layer that has most, in any tiling."""
+        return max((least_mac_operations(layer, self.graph, arch) for layer in self._largest), default=0)
+
+    @cached_property
+    def _largest(self) -> list[MacLayer]:
+        """Of the MAC layers of each width that of most products."""
+        found: dict[object, MacLayer] = {}
+        for layer in self.graph.layers:
+            if isinstance(layer, MacLayer):
+                bits = operand_bits(layer, self.graph)
+                found[bits] = max(layer, found.get(bits, layer), key=lambda x: x.macs)
+        return list(found.values())
 
     def kept(self, arch: Arch) -> Kept:
         """What stays on chip."""

@@ -16,10 +16,11 @@ from accelsim.energy import (
     Costs,
     Work,
     actions_of,
-    area_um2,
+    area_charges,
     idle_charges,
     layer_charges,
     table_of,
+    with_areas,
 )
 from accelsim.graph import Graph, MacLayer
 from accelsim.timing import COUNTS
@@ -53,6 +54,7 @@ class Groups:
         self.is_vector = np.array([not isinstance(x, MacLayer) for x in layers], np.bool_)
         self._known: dict[Hashable, Prices] = {}
         self._costs: dict[Hashable, Costs] = {}
+        self._areas: dict[Hashable, Costs] = {}
 
     def prices(self, arch: Arch) -> Prices:
         """Of ``arch``; the DRAM's and the DMA's timing does not matter."""
@@ -61,6 +63,7 @@ class Groups:
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
                 self._costs.clear()
+                self._areas.clear()
             costs = self._costs.setdefault(arch.tech, Costs(table_of(arch)))
             self._known[key] = self._looked_up(arch, costs)
         return self._known[key]
@@ -69,8 +72,8 @@ class Groups:
         all_charges = layer_charges(self.graph, arch=arch, costs=costs)
         rows = [[float(sum(all_charges[i][name].values())) for name in CHARGES] for i in self.first]
         idle = {name: float(sum(parts.values())) for name, parts in idle_charges(arch, costs).items()}
-        areas = area_um2(arch, costs).values()
-        area = float("nan") if any(part is None for part in areas) else float(sum(part or 0.0 for part in areas))
+        areas = area_charges(arch, self._areas.setdefault(arch.tech, Costs(with_areas(costs.table)))).values()
+        area = sum(sum(part.values()) if part is not None else float("nan") for part in areas)
         return Prices(np.array(rows).reshape(self.count, len(CHARGES)), idle["clock"], idle["leakage"], area)
 
     def cycles_per_product(self, arch: Arch) -> list[float]:

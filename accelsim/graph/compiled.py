@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from accelsim.graph.geometry import window_extent, window_place
-from accelsim.numba_cache import njit
+from accelsim.numba_cache import inner, njit
 
 _place = njit(window_place)
 _extent = njit(window_extent)
@@ -30,7 +30,7 @@ def rows_under(axis: Any, out_lo: int, out_hi: int, tap_lo: int, tap_hi: int) ->
     return lo, max(min(last // axis.upsample + 1, axis.size), lo)
 
 
-@njit
+@inner
 def span(axis: Any, outputs: int, taps: int) -> int:
     """Most inputs that lie under any ``outputs`` neighbouring outputs and ``taps`` neighbouring taps of an axis."""
     spread = (outputs - 1) * axis.stride + _extent(taps, axis.dilation)

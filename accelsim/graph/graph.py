@@ -18,7 +18,7 @@ from accelsim.graph.verify import verify_constants, verify_graph
 from accelsim.numerics import Rounding
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class HostPort:
     """A tensor that crosses between host and machine.
 

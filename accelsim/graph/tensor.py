@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from accelsim.numerics import IntFormat
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Tensor:
     """An integer tensor of ``shape``; real value = ``scale`` * (code - ``zero_point``) where a scale is known.
 

@@ -9,7 +9,7 @@ import numpy as np
 from accelsim.arch import DATAFLOWS
 from accelsim.errors import ConfigError
 from accelsim.hardware.parts import Array
-from accelsim.numba_cache import njit
+from accelsim.numba_cache import inner, tiered
 
 WEIGHT_STATIONARY, OUTPUT_STATIONARY, INPUT_STATIONARY, ADDER_TREE = (
     tuple(DATAFLOWS).index(name)
@@ -42,13 +42,13 @@ class TileCost(NamedTuple):
 FIGURES = len(TileCost._fields)
 
 
-@njit
+@inner
 def parts(size: int, unit: int) -> int:
     """``size / unit`` rounded up."""
     return (size + unit - 1) // unit
 
 
-@njit
+@inner
 def weight_stationary(array: Array, tile: Tile) -> TileCost:
     """Reduction over rows, channels over columns."""
     rows, cols = array.rows, array.cols
@@ -71,7 +71,7 @@ def weight_stationary(array: Array, tile: Tile) -> TileCost:
     return TileCost(cycles, folds * stream, weights, reads, writes, latency)
 
 
-@njit
+@inner
 def input_stationary(array: Array, tile: Tile) -> TileCost:
     """Weight-stationary with the operands exchanged; every tile shifts its inputs in anew."""
     turned = weight_stationary(array, Tile(tile.channels, tile.reduction, tile.pixels, tile.groups, False))
@@ -85,7 +85,7 @@ def input_stationary(array: Array, tile: Tile) -> TileCost:
     )
 
 
-@njit
+@inner
 def output_stationary(array: Array, tile: Tile) -> TileCost:
     """Pixels over rows, channels over columns."""
     row_folds, col_folds = parts(tile.pixels, array.rows), parts(tile.channels, array.cols)
@@ -97,7 +97,7 @@ def output_stationary(array: Array, tile: Tile) -> TileCost:
     return TileCost(cycles, folds * stream, weights, reads, tile.groups * tile.pixels * tile.channels, 0)
 
 
-@njit
+@inner
 def adder_tree(array: Array, tile: Tile) -> TileCost:
     """Reduction over the rows of each column's tree, channels over columns; groups share no fold."""
     row_folds, col_folds = parts(tile.reduction, array.rows), parts(tile.channels, array.cols)
@@ -109,7 +109,7 @@ def adder_tree(array: Array, tile: Tile) -> TileCost:
     return TileCost(stream, stream, weights, reads, writes, array.stages)
 
 
-@njit
+@inner
 def tile_cost(array: Array, tile: Tile) -> TileCost:
     """Of one tile on ``array``, no faster than the buffers deliver its operands."""
     if array.dataflow == WEIGHT_STATIONARY:
@@ -132,7 +132,7 @@ def tile_cost(array: Array, tile: Tile) -> TileCost:
     )
 
 
-@njit
+@tiered(lambda array, sizes: sizes.shape[1])
 def tile_costs(array: Array, sizes: Any) -> Any:
     """:func:`tile_cost` of every column of ``sizes`` (the fields of :class:`Tile`), int64 (FIGURES, tiles)."""
     pixels, reduction, channels, groups, kept = sizes

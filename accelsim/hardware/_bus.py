@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from accelsim.hardware._array import parts
-from accelsim.numba_cache import njit
+from accelsim.numba_cache import inner
 
 
-@njit
+@inner
 def runs_bytes(burst: float, count: float, pitch: float, length: float) -> Any:
     """Of ``count`` runs of ``length`` bytes, ``pitch`` bytes from each to the next.
 
@@ -26,21 +26,21 @@ def runs_bytes(burst: float, count: float, pitch: float, length: float) -> Any:
     return min(apart, within) * burst
 
 
-@njit
+@inner
 def box_bytes(burst: float, bits: float, box: Any, tensor: Any) -> Any:
     """Of a box (4 sizes) of a packed row-major ``tensor`` (its three inner sizes) of elements of ``bits`` each."""
     size = bits / 8
     inner, middle, outer = tensor[2] * size, tensor[1] * tensor[2] * size, tensor[0] * tensor[1] * tensor[2] * size
     if box[3] < tensor[2]:
-        return box[0] * box[1] * runs_bytes(burst, box[2], inner, box[3] * size)
+        return box[0] * box[1] * runs_bytes(burst, float(box[2]), inner, box[3] * size)
     if box[2] < tensor[1]:
-        return box[0] * runs_bytes(burst, box[1], middle, box[2] * inner)
+        return box[0] * runs_bytes(burst, float(box[1]), middle, box[2] * inner)
     if box[1] < tensor[0]:
-        return runs_bytes(burst, box[0], outer, box[1] * middle)
+        return runs_bytes(burst, float(box[0]), outer, box[1] * middle)
     return runs_bytes(burst, 1.0, outer, box[0] * outer)
 
 
-@njit
+@inner
 def windows_bytes(burst: float, bits: float, pixels: float, taps: Any, channels: float, tensor: Any) -> Any:
     """Of the windows of ``pixels``, ``taps`` (rows, columns) of ``channels`` each, fetched one by one, padding included."""
     size, whole = bits / 8, channels == tensor[2]
@@ -48,14 +48,14 @@ def windows_bytes(burst: float, bits: float, pixels: float, taps: Any, channels:
     return pixels * taps[0] * (1 if whole else taps[1]) * runs_bytes(burst, 1.0, 0.0, length)
 
 
-@njit
+@inner
 def cut_bits(burst: int, positions: int, size: int, tile: int, bits: int) -> Any:
     """Of ``positions`` x an axis of ``size`` cut into tiles of ``tile`` elements of ``bits`` each, every tile a run of its own."""
     bursts = size // tile * parts(tile * bits, burst) + parts(size % tile * bits, burst)
     return positions * bursts * burst
 
 
-@njit
+@inner
 def channel_bits(
     burst: int, positions: int, groups: int, in_group: int, tile_groups: int, tile: int, whole: int, bits: int
 ) -> Any:

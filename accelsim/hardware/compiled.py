@@ -4,12 +4,12 @@ from accelsim.hardware import laws
 from accelsim.hardware._array import Tile, TileCost, parts, tile_cost
 from accelsim.hardware._bus import box_bytes, channel_bits, windows_bytes
 from accelsim.hardware._dram import gathers, transfers
-from accelsim.numba_cache import njit
+from accelsim.numba_cache import inner
 
-footprint = njit(laws.footprint)
-fits = njit(laws.fits)
-packed_bytes = njit(laws.packed_bytes)
-transfer_cycles = njit(laws.transfer_cycles)
-unit_cycles = njit(laws.unit_cycles)
-moved_no_faster = njit(laws.moved_no_faster)
-fill_cycles = njit(laws.fill_cycles)
+footprint = inner(laws.footprint)
+fits = inner(laws.fits)
+packed_bytes = inner(laws.packed_bytes)
+transfer_cycles = inner(laws.transfer_cycles)
+unit_cycles = inner(laws.unit_cycles)
+moved_no_faster = inner(laws.moved_no_faster)
+fill_cycles = inner(laws.fill_cycles)

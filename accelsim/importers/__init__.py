@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from accelsim.arch import UNSTATED, Arch, Arithmetic, arithmetic_named
-from accelsim.errors import ConfigError, ModelError, ModelFileError
+from accelsim.errors import ConfigError, GraphError, ModelError, ModelFileError, held_in_memory
 from accelsim.graph import Graph
-from accelsim.importers.account import fresh_name, layer_base
+from accelsim.importers.account import fresh_name
 from accelsim.importers.files import FileKind, one_line
 from accelsim.importers.refusal import RefusalError
 from accelsim.importers.registry import OperatorSupport
@@ -40,25 +40,41 @@ def _formats() -> Mapping[str, Format]:
 
 
 def load_graph(
-    path: str | Path, *, arithmetic: str | Arithmetic | None = None, overrides: Mapping[str, str] | None = None
+    model: str | Path | Graph, *, arithmetic: str | Arithmetic | None = None, overrides: Mapping[str, str] | None = None
 ) -> Graph:
-    """The Graph of a model file, by its extension: ``.tflite``, ``.onnx``, or ``.csv`` for a layer table or a
-    SCALE-Sim topology, which differ in their header.
+    """The Graph of a model file or of a packaged workload, by name; a Graph as it is.
+
+    The extension of a file says its format: ``.tflite``, ``.onnx``, or ``.csv`` for a layer table or a SCALE-Sim topology, which
+    differ in their header.
 
     ``arithmetic`` names the runtime whose integer rules are encoded; None stands for the file's own: tflite-micro, onnxruntime,
     or finn for QONNX. ``overrides``, operator to scheme, change single operators of it. A layer table has none. Raises ModelFileError for
     a file that cannot be read, UnsupportedOperatorError for an operator that is not accepted, ModelError for every
-    other reason, ConfigError for an unknown arithmetic. Several refusals are one error, whose ``exceptions`` are they.
+    other reason, ConfigError for an unknown arithmetic, GraphError for a Graph that was imported for another. Several refusals are
+    one error, whose ``exceptions`` are they.
     """
-    file, formats = Path(path), _formats()
-    rules = arithmetic_named(arithmetic) if isinstance(arithmetic, str) else arithmetic
+    rules, formats = arithmetic_named(arithmetic) if isinstance(arithmetic, str) else arithmetic, _formats()
+    if isinstance(model, Graph):
+        return _as_it_is(model, rules, overrides)
+    file = Path(model)
+    if file.suffix.lower() not in formats:
+        file = resolve_model(model)
     suffix = file.suffix.lower()
     if suffix not in formats:
         raise ModelError(
             f"{file}: unknown model format {suffix!r}; expected a file that ends in {' or '.join(formats)}",
             path=str(file),
         )
-    return formats[suffix].load(file, arithmetic=rules, overrides=overrides)
+    with held_in_memory(f"the model {file}", remedy="load it where there is more"):
+        return formats[suffix].load(file, arithmetic=rules, overrides=overrides)
+
+
+def _as_it_is(graph: Graph, rules: Arithmetic | None, overrides: Mapping[str, str] | None) -> Graph:
+    if overrides or (rules is not None and not graph.shape_only and rules.name != graph.arithmetic):
+        raise GraphError(
+            f"graph {graph.name!r} was imported for arithmetic {graph.arithmetic!r}; for another load its model file again"
+        )
+    return graph
 
 
 def load_for(model: str | Path | Graph, arch: Arch) -> tuple[Graph, Arch]:

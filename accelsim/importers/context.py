@@ -9,7 +9,6 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from accelsim.errors import ConfigError, GraphError, InputError, ModelError, ModelFileError, UnsupportedOperatorError
-from accelsim.importers.account import layer_base
 from accelsim.importers.files import GARBAGE, one_line
 from accelsim.importers.refusal import RefusalError
 
@@ -40,8 +39,8 @@ class BaseContext:
 
     @property
     def layer_name(self) -> str:
-        """Readable and unique: operator and its index in the file."""
-        return layer_base(self.record.op, self.record.index)
+        """What its layers are called (:func:`accelsim.importers.account.layer_names`)."""
+        raise AttributeError(f"{type(self).__name__} defines no layer_name")
 
     @contextmanager
     def naming(self, kind: str, outputs: Sequence[str]) -> Iterator[None]:
@@ -58,8 +57,6 @@ class BaseContext:
             raise
         except (ModelError, GraphError, ConfigError, InputError) as error:
             raise ModelError(f"{where}: {error}", **known) from error
-        except MemoryError:
-            raise
         except GARBAGE as error:
             raise ModelFileError(
                 f"{where}: its inputs or attributes are not of the kinds, shapes and values that {self.op} takes ({one_line(error)}); "

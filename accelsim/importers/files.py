@@ -23,7 +23,6 @@ GARBAGE = (
     OverflowError,
     ArithmeticError,
     AttributeError,
-    MemoryError,
     RecursionError,
 )
 """What reading a damaged file can raise."""

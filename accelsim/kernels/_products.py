@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from accelsim.kernels._registers import Job, bytes_panel, channels_panel, clamped_panel, pairs_panel
-from accelsim.numba_cache import njit
+from accelsim.numba_cache import inner, njit
 
 PAIRS, BYTES, DEPTHWISE, CLAMPED = range(4)
 """Ways to multiply: 16-bit pairs; groups of four 8-bit codes; each channel by itself; pairs, sums clamped after every segment."""
@@ -50,14 +50,14 @@ class Scratch(NamedTuple):
     places: Any
 
 
-@njit
+@inner
 def _copy(source: Any, zero: int, target: Any) -> None:
     """``source - zero``, by arrays of their own: an index that may be negative, as numpy allows, is a loop without vectors."""
     for i in range(target.size):
         target[i] = source[i] - zero
 
 
-@njit
+@inner
 def fill_image(r: Any, memory: Any, scratch: Any) -> None:
     """The image of a record, in codes of 16 bits and, where they are multiplied as such, of 8; nothing yet of a plain one."""
     if not r[PLAIN]:
@@ -67,7 +67,7 @@ def fill_image(r: Any, memory: Any, scratch: Any) -> None:
             _copy(scratch.image[:size], 0, scratch.bytes[:size])
 
 
-@njit
+@inner
 def _fill_block(r: Any, memory: Any, first: int, count: int, scratch: Any) -> None:
     """The pixels of one block of a plain image, to its front: they stay in a near cache until they are multiplied."""
     ic = r[IC]
@@ -80,7 +80,7 @@ def _fill_block(r: Any, memory: Any, first: int, count: int, scratch: Any) -> No
         scratch.places[i] = i * ic
 
 
-@njit
+@inner
 def _fill(r: Any, memory: Any, image: Any) -> None:
     """Codes of the source less ``ZERO``, spread and padded with ``FILL``, into ``image`` (n, ph, pw, ic)."""
     source, zero, ih, iw, ic, ph, pw = r[SOURCE], r[ZERO], r[IH], r[IW], r[IC], r[PH], r[PW]
@@ -103,7 +103,7 @@ def _fill(r: Any, memory: Any, image: Any) -> None:
                 to += step
 
 
-@njit
+@inner
 def _find_places(r: Any, first: int, count: int, places: Any) -> None:
     """Where in the image the windows of output pixels ``first`` to ``first + count`` begin."""
     ox, rest = first % r[OW], first // r[OW]
@@ -119,7 +119,7 @@ def _find_places(r: Any, first: int, count: int, places: Any) -> None:
                 b += 1
 
 
-@njit
+@inner
 def _job(r: Any, panels: Any, scratch: Any, panel: int, count: int) -> Any:
     """One panel of columns against the pixels of a block."""
     operation, columns, row_bytes = r[OPERATION], r[COLUMNS], 4 * r[ROW]
@@ -152,7 +152,7 @@ def _job(r: Any, panels: Any, scratch: Any, panel: int, count: int) -> Any:
     )
 
 
-@njit
+@inner
 def block_sums(r: Any, memory: Any, panels: Any, first: int, count: int, scratch: Any) -> None:
     """Sums (count, oc) of the output pixels from ``first`` on, to the front of ``scratch.sums``."""
     operation, oc, row = r[OPERATION], r[OC], r[ROW]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.numba_cache import njit
+from accelsim.numba_cache import inner, njit
 from accelsim.numerics.compiled import (
     multiply_by_quantized_multiplier,
     rounding_divide_by_pot,
@@ -30,18 +30,18 @@ MINUS_THIRTY_TWO_SEVENTEENTHS = -1010580540
 """-32/17 in Q2.29."""
 
 
-@njit
+@njit(inline="always")
 def _product(a: Any, b: Any) -> Any:
     return saturating_rounding_doubling_high_mul(a, b)
 
 
-@njit
+@njit(inline="always")
 def _shift_left(x: Any, bits: Any) -> Any:
     """``x << bits``, saturated to 32 bits."""
     return min(max(x << bits, INT32_MIN), INT32_MAX)
 
 
-@njit
+@njit(inline="always")
 def _exp_near_eighth(a: Any) -> Any:
     """exp(a) for a in [-1/4, 0), Q0.31: fourth-order Taylor series about -1/8."""
     x = a + (1 << 28)
@@ -52,7 +52,7 @@ def _exp_near_eighth(a: Any) -> Any:
     return EXP_MINUS_EIGHTH + _product(EXP_MINUS_EIGHTH, x + rounding_divide_by_pot(inner, 1))
 
 
-@njit
+@inner
 def _exp_on_negative(a: Any) -> Any:
     """exp(a) in Q0.31 for a <= 0 in Q5.26."""
     if a == 0:
@@ -67,13 +67,13 @@ def _exp_on_negative(a: Any) -> Any:
     return result
 
 
-@njit
+@njit(inline="always")
 def _half_sum(a: Any, b: Any) -> Any:
     total = a + b
     return (total + 1) // 2 if total >= 0 else -((1 - total) // 2)
 
 
-@njit
+@inner
 def _one_over_one_plus(a: Any) -> Any:
     """1/(1+a) in Q0.31 for a in [0, 1): three Newton-Raphson steps from 48/17 - 32/17 d."""
     half_denominator = _half_sum(a, INT32_MAX)
@@ -84,7 +84,7 @@ def _one_over_one_plus(a: Any) -> Any:
     return _shift_left(x, 1)
 
 
-@njit
+@njit(inline="always")
 def _leading_zeros(x: Any) -> Any:
     """Leading zeros of a positive 32-bit number."""
     count = 0
@@ -98,8 +98,9 @@ def gemmlowp(x: Any, multiplier: Any, left_shift: Any, diff_min: Any, bits: Any,
     """Softmax of each row of ``x`` (rows, classes), codes of ``bits`` with scale 2^-bits and zero point ``low``."""
     rows, classes = x.shape
     for r in range(rows):
-        top = np.int64(x[r].max())
-        total = np.int64(0)
+        top, total = np.int64(x[r, 0]), np.int64(0)
+        for c in range(1, classes):
+            top = max(top, np.int64(x[r, c]))
         for c in range(classes):
             difference = np.int64(x[r, c]) - top
             if difference >= diff_min:
@@ -118,7 +119,7 @@ def gemmlowp(x: Any, multiplier: Any, left_shift: Any, diff_min: Any, bits: Any,
             out[r, c] = min(max(code, low), high)
 
 
-@njit
+@inner
 def _lookup(value: Any, table: Any) -> Any:
     """Linear interpolation in a table of 513 entries over the 16-bit range."""
     index = 256 + (value >> 7)

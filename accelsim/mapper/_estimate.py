@@ -25,7 +25,7 @@ from accelsim.hardware.compiled import (
     windows_bytes,
 )
 from accelsim.mapper._candidates import Candidates, candidates_of
-from accelsim.numba_cache import njit
+from accelsim.numba_cache import inner, njit
 from accelsim.program.compiled import ORDERS, Nest, loads_of, nest_of
 
 NOTHING_FITS = -1
@@ -63,7 +63,7 @@ class Chosen(NamedTuple):
     work: float
 
 
-@njit
+@inner
 def _tile_at(pixels: Any, taps: Any, channels: Any) -> Loops:
     """The tile of one candidate of each kind."""
     return Loops(pixels[2], pixels[0], pixels[1], channels[0], channels[1], taps[0], taps[1], channels[2])
@@ -84,7 +84,7 @@ def choose(machine: Machine, dram: DramSide, layer: Loops, windows: tuple[Axis, 
     )
 
 
-@njit
+@inner
 def _port(dma: Dma, bursts: Bursts, size: float, commands: float) -> float:
     """Cycles of one transfer at the port: its bytes, or the mean of its commands."""
     if bursts.size == 1:  # whole bytes and no rows: divided as integers, which is several times faster
@@ -155,7 +155,7 @@ def _cycles(dma: Dma, depth: int, nest: Nest, loads: tuple[int, int], moves: Mov
     return max(loaded + stored, max(float(nest.computes) * cost.cycles, trips)) + load
 
 
-@njit
+@inner
 def best_tiling(
     machine: Machine, dram: DramSide, layer: Loops, candidates: Candidates, slack: float
 ) -> tuple[int, float, float]:
@@ -176,7 +176,7 @@ def best_tiling(
     for t in range(len(taps) - 1, -1, -1):
         for c in range(len(channels) - 1, -1, -1):
             some = _tile_at(pixels[0], taps[t], channels[c])
-            held_weights = footprint(machine.operands, machine.im2col, some, 0).weights
+            held_weights = footprint(machine.operands, machine.im2col, some, some.n).weights
             if held_weights > machine.capacity.weights:
                 continue
             weights, weight_cycles = _weights(machine, dram, some, held_weights)
@@ -239,7 +239,7 @@ class Finalists(NamedTuple):
     tiles: Any
 
 
-@njit
+@inner
 def new_finalists(count: int) -> Finalists:
     """Room for so many."""
     return Finalists(
@@ -247,7 +247,7 @@ def new_finalists(count: int) -> Finalists:
     )  # fmt: skip
 
 
-@njit
+@inner
 def _least(found: Finalists, count: int, enough: float) -> int:
     """The one of least (traffic, work, tiles), then index, among the first ``count`` that take ``enough`` cycles at most."""
     best = NOTHING_FITS

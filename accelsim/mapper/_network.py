@@ -9,7 +9,7 @@ import numpy as np
 from accelsim.graph import Axis
 from accelsim.hardware import AT_ARRAY, Bursts, Im2col, Loops, Machine, Operands, PerMemory, Unit
 from accelsim.mapper._estimate import DramSide, choose
-from accelsim.numba_cache import njit
+from accelsim.numba_cache import inner, njit
 from accelsim.timing import MAC, NONE, Kept, Network
 from accelsim.timing.compiled import array_of_chip, dma_of_chip, kept_operand
 
@@ -17,7 +17,7 @@ MAPPED = -1
 _BYTES = Bursts(1.0, 0.0, 0.0, 0.0)
 
 
-@njit
+@inner
 def _machine(record: Any, chip: Any, width: Any) -> Machine:
     """The machine for the operands of a layer."""
     return Machine(

@@ -7,6 +7,7 @@ several cores it maps the largest share that one of them has.
 from __future__ import annotations
 
 from accelsim.arch import Arch
+from accelsim.builder import check_least_size, least_mac_operations
 from accelsim.errors import MappingError
 from accelsim.graph import Graph, Layer, MacLayer, Reshape, VectorLayer
 from accelsim.hardware import Machine, OperandBits, coded_share, machine_of, operand_bits
@@ -53,6 +54,7 @@ def map_layer(layer: Layer, *, graph: Graph, arch: Arch) -> Mapping | None:
 
 
 def _map_mac(layer: MacLayer, graph: Graph, kept: OnChip, coded: float, arch: Arch, machines: Machines) -> Tiling:
+    check_least_size(layer, arch, least_mac_operations(layer, graph, arch))
     bits = operand_bits(layer, graph)
     shares = mac_shares(layer.geometry, bits=bits, arch=arch)
     key = bits, len(shares)

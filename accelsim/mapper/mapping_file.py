@@ -12,6 +12,7 @@ from typing import Any
 from accelsim.arch import Document, read_document
 from accelsim.errors import ConfigError, MappingError, Refusals
 from accelsim.graph import Graph, Layer, MacLayer, Reshape
+from accelsim.names import LayerNames
 from accelsim.program import LOOP_ORDERS, MacMapping, Mapping, VectorMapping, check_mapping, fuse, tile_limits
 
 EXPECTED = "a mapping file: layer names and their tiles under the key layers"
@@ -23,8 +24,9 @@ MAC_KEYS = tuple(field.name for field in fields(MacMapping))
 def read_mappings(path: Path, *, graph: Graph) -> dict[str, Mapping]:
     """The mappings in the YAML file at ``path`` by layer name; ConfigError names file, line, entry and remedy, of every wrong one.
 
-    ``layers: {conv_2d_0: {oh: 8, oc: 16, order: weights_outer, band: 4}, softmax_8: {tile: [1, 10]}}``. Axes that are left out
-    are not cut, and layers without a ``band`` not fused with the one before; layers that are left out are the caller's to map.
+    ``layers: {conv1: {oh: 8, oc: 16, order: weights_outer, band: 4}, 8: {tile: [1, 10]}}``, each layer by any form that
+    :meth:`accelsim.names.LayerNames.find` takes. Axes that are left out are not cut, and layers without a ``band`` not fused with
+    the one before; layers that are left out are the caller's to map.
     """
     document = read_document(_text(path), name=str(path), expected=EXPECTED)
     refusals = Refusals(path)
@@ -36,28 +38,27 @@ def read_mappings(path: Path, *, graph: Graph) -> dict[str, Mapping]:
     if not isinstance(layers, dict):
         refusals.check()
         raise _wrong(path, document, ("layers",), f"missing; expected {EXPECTED}")
-    known = {layer.name: layer for layer in graph.layers}
+    known = LayerNames(layer.name for layer in graph.layers)
     made: dict[str, Mapping] = {}
-    for name, entry in layers.items():
+    for key, entry in layers.items():
         try:
-            made[name] = _checked(graph, known, name, entry)
-        except MappingError as error:
-            refusals.add(_wrong(path, document, ("layers", name), str(error)))
+            at = known.find(key)
+            if known.names[at] in made:
+                raise MappingError(f"this is layer {known.names[at]!r}, which was given before; give each layer once")
+            made[known.names[at]] = _checked(graph, at, entry)
+        except (MappingError, ConfigError) as error:
+            refusals.add(_wrong(path, document, ("layers", key), str(error)))
     refusals.check()
     return made
 
 
-def _checked(graph: Graph, known: dict[str, Layer], name: str, entry: Any) -> Mapping:
-    """The mapping of layer ``name``; MappingError where it is none."""
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise MappingError(f"the network has no such layer{hint}")
-    layer = known[name]
+def _checked(graph: Graph, at: int, entry: Any) -> Mapping:
+    """The mapping of layer ``at``; MappingError where it is none."""
+    layer = graph.layers[at]
     mapping = _mapping(layer, entry)
     check_mapping(layer, mapping)
     if mapping.band:
-        fuse(graph, graph.layers.index(layer), mapping.band)
+        fuse(graph, at, mapping.band)
     return mapping
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from accelsim.arch import Arch
-from accelsim.builder import share_boxes
+from accelsim.builder import check_least_size, share_boxes, vector_operations
 from accelsim.errors import MappingError
 from accelsim.graph import VectorLayer
 from accelsim.hardware import Memory, packed_bytes, slot_capacity
@@ -16,7 +16,10 @@ from accelsim.program import VectorMapping, VectorShare, vector_shares
 
 
 def vector_mapping(layer: VectorLayer, *, input_bits: Sequence[int], output_bits: int, arch: Arch) -> VectorMapping:
-    """The first tile that fits both buffers, cutting axis 0 down to single rows before touching axis 1, and so on."""
+    """The first tile that fits both buffers, cutting axis 0 down to single rows before touching axis 1, and so on.
+
+    MappingError where none fits, CapacityError where it takes more tiles than are held.
+    """
     shares = vector_shares(layer, arch)
     tile = list(shares[0].shape)
     splittable = [axis for axis in range(len(tile)) if axis not in layer.whole_axes]
@@ -24,6 +27,7 @@ def vector_mapping(layer: VectorLayer, *, input_bits: Sequence[int], output_bits
     while True:
         axis = next((a for a in splittable if tile[a] > 1), None)
         if axis is None or packed_bytes(math.prod(tile), output_bits) <= capacity:
+            check_least_size(layer, arch, sum(vector_operations(layer, share, tile) for share in shares))
             missing = _missing(layer, shares, tuple(tile), input_bits, output_bits, arch)
             if not missing:
                 break

@@ -27,20 +27,20 @@ Int: TypeAlias = Any
 """An integer as numba sees it: Python's, or a numpy scalar; arithmetic on it is in int64."""
 
 
-@njit
+@njit(inline="always")
 def wrap32(value: Int) -> Int:
     """The low 32 bits of ``value`` as a signed number, in int64."""
     return np.int64(np.int32(value))
 
 
-@njit
+@njit(inline="always")
 def saturating_rounding_doubling_high_mul(a: Int, b: Int) -> Int:
     """``(a*b + 2**30) >> 31`` of int32 values in int64; saturates for INT32_MIN squared (gemmlowp fixedpoint.h)."""
     # The square of INT32_MIN is the only product that reaches 2**31; a minimum instead of a branch keeps loops vector.
     return min((np.int64(a) * np.int64(b) + (np.int64(1) << 30)) >> 31, np.int64(_INT32_MAX))
 
 
-@njit
+@njit(inline="always")
 def rounding_divide_by_pot(x: Int, exponent: Int) -> Int:
     """``x / 2**exponent``, ties away from zero, exponent 0 to 31 (gemmlowp fixedpoint.h)."""
     half = (np.int64(1) << np.int64(exponent)) >> 1
@@ -48,7 +48,7 @@ def rounding_divide_by_pot(x: Int, exponent: Int) -> Int:
     return (np.int64(x) + half - away) >> np.int64(exponent)
 
 
-@njit
+@njit(inline="always")
 def multiply_by_quantized_multiplier(x: Int, m: Int, e: Int) -> Int:
     """``x * m * 2**(e-31)`` rounded twice, with an int32 wrap of the left shift (LiteRT internal/common.cc)."""
     left = np.int64(max(e, 0))
@@ -149,7 +149,7 @@ def vta_code(x: Int, s: Int, zp: Int, low: Int, high: Int) -> Int:
     return ((value + 128) & 255) - 128
 
 
-@njit
+@njit(inline="always")
 def _put(value: Int, zero_point: Int, low: Int, high: Int) -> Int:
     """``clamp(value + zero_point, low, high)``, in the order that cannot overflow."""
     return max(min(value, high - zero_point), low - zero_point) + zero_point

@@ -1,7 +1,7 @@
 """How a Graph runs on a machine: tile operations with engines, regions and dependencies, as plain arrays."""
 
 from accelsim.program.check import check_program
-from accelsim.program.fusion import Fused, band_share, fuse, obstacle, row_axis, window_bytes
+from accelsim.program.fusion import Fused, band_share, fuse, fused_layers, obstacle, row_axis, window_bytes
 from accelsim.program.mapping import (
     LOOP_ORDERS,
     LoopOrder,
@@ -11,8 +11,9 @@ from accelsim.program.mapping import (
     check_mapping,
     tile_limits,
 )
+from accelsim.program.nest import loads_of, nest_of
 from accelsim.program.places import Place, kept_places, producers, recalls
-from accelsim.program.program import MAX_RANK, Program
+from accelsim.program.program import Program
 from accelsim.program.residency import (
     Residency,
     first_fit,

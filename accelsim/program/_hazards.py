@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from accelsim.hardware import Engine
-from accelsim.numba_cache import njit
+from accelsim.numba_cache import njit, tiered
 
 ENGINES = len(Engine)
 LIVE = 512
@@ -29,7 +29,7 @@ def _clock_of(clock: Any, i: int, previous: int, queue: Any, start: Any, depende
         clock[i, queue[d]] = max(clock[i, queue[d]], d)
 
 
-@njit
+@tiered(lambda queues, queue, *rest: len(queue))
 def find_hazard(
     queues: int,
     queue: Any,
@@ -125,7 +125,8 @@ def _claim(
                 return 3, consumer
         # The last piece moves to this place, so that there are no holes, and is looked at next.
         count_of[at] -= 1
-        pieces[p] = pieces[count_of[at]]
+        for field in range(pieces.shape[1]):  # a whole row would compile numpy's message for rows that do not fit
+            pieces[p, field] = pieces[count_of[at], field]
         if first < low:
             _add(pieces, count_of, at, owner, first, low, 0)
         if high < last:
@@ -143,7 +144,7 @@ def _add(pieces: Any, count_of: Any, at: int, owner: int, low: int, high: int, w
     count_of[at] = n + 1
 
 
-@njit
+@tiered(lambda needed, loads, stores, *rest: len(loads) * len(stores))
 def last_overlapping(needed: Any, loads: Any, stores: Any, lo: Any, hi: Any, rank: int) -> None:
     """Write into ``needed`` the last of ``stores`` whose box overlaps each load's; an empty box needs none."""
     for load in loads:

@@ -15,8 +15,6 @@ from accelsim.hardware import DMA_QUEUES, Engine, Memory
 from accelsim.program.fusion import Fused, fused_layers
 from accelsim.program.mapping import Mapping
 
-MAX_RANK = 8
-
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Program:

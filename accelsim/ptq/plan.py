@@ -41,7 +41,8 @@ def make_plan(model: OnnxModel, settings: Settings) -> Plan:
     (Nagel 2106.08295, section 2). Raises ConfigError for names of no layer, and for groups given two widths.
     """
     names = {value.name: (value.name,) for value in model.inputs} | _names(model)
-    settings.check_layers({name for known in names.values() for name in known if name})
+    others = {name for known in names.values() for name in known if name}
+    settings = settings.named([model.layer_name(node) for node in model.nodes], others)
     leader = _leaders(model, list(names))
     moved = {node.outputs[0] for node in model.nodes if node.op in MOVING}
     groups = []
@@ -83,7 +84,7 @@ def _names(model: OnnxModel) -> dict[str, tuple[str, ...]]:
     named: dict[str, tuple[str, ...]] = {}
     for node in model.nodes:
         before = next((n for n in model.nodes if n.outputs[0] in node.inputs and n.outputs[0] in fused), None)
-        own = (node.outputs[0], node.name)
+        own = _own_names(model, node)
         earlier = () if before is None else _chain_names(model, before, fused)
         if node.outputs[0] not in fused:
             named[node.outputs[0]] = (*own, *earlier)
@@ -92,12 +93,16 @@ def _names(model: OnnxModel) -> dict[str, tuple[str, ...]]:
 
 def _chain_names(model: OnnxModel, node: OnnxNode, fused: set[str]) -> tuple[str, ...]:
     before = next((n for n in model.nodes if n.outputs[0] in node.inputs and n.outputs[0] in fused), None)
-    return (node.outputs[0], node.name, *(() if before is None else _chain_names(model, before, fused)))
+    return (*_own_names(model, node), *(() if before is None else _chain_names(model, before, fused)))
+
+
+def _own_names(model: OnnxModel, node: OnnxNode) -> tuple[str, ...]:
+    return (node.outputs[0], node.name, model.layer_name(node))
 
 
 def _layer_names(model: OnnxModel, node: OnnxNode) -> Iterator[str]:
     """Names by which the weights of ``node`` are known."""
-    yield from (node.outputs[0], node.name)
+    yield from _own_names(model, node)
     after = fused_rectifier(model, node)
     if after is not None:
         yield from _layer_names(model, after)

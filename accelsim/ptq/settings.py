@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from accelsim.errors import ConfigError
+from accelsim.names import LayerNames
 from accelsim.quant import Quantizer
 
 RANGES = ("minmax", "moving-average", "percentile", "mse", "entropy")
@@ -38,8 +38,8 @@ class Settings:
     Weights are symmetric, per tensor or, with ``per_channel``, per output channel; 1-bit weights are -1 and +1. Activations are
     affine and without a sign; with ``symmetric`` their zero point is 0; with ``power_of_two`` all scales are powers of two and
     zero points 0. ``equalize`` first gives the channels of consecutive layers like ranges. ``bias_correction`` takes the mean error
-    of the rounded weights off the biases. ``percentile`` is for the range of that name. ``layers`` names exceptions by node or
-    tensor.
+    of the rounded weights off the biases. ``percentile`` is for the range of that name. ``layers`` holds exceptions by layer,
+    node or tensor.
     """
 
     weights: int = 8
@@ -76,15 +76,21 @@ class Settings:
         given = next((self.layers[name] for name in names if name in self.layers), Widths())
         return Widths(given.weights or self.weights, given.acts or self.acts)
 
-    def check_layers(self, known: Collection[str]) -> None:
-        """ConfigError for an exception whose layer is none of ``known``."""
-        for name in self.layers:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise ConfigError(
-                    f"layer {name!r}: no node or tensor has this name{hint}; known are {', '.join(sorted(known))}"
-                )
+    def named(self, layers: Sequence[str], others: Collection[str]) -> Settings:
+        """These settings with exceptions by whole names: those of ``layers``, given in any form, or of ``others``, given whole.
+
+        ConfigError for an exception that is for no layer, or one of several for the same.
+        """
+        known, made = LayerNames(layers), dict[str, Widths]()
+        for given, widths in self.layers.items():
+            try:
+                name = given if given in others else layers[known.find(given)]
+            except ConfigError as error:
+                raise ConfigError(f"layer {given!r}: {error}") from error
+            if name in made:
+                raise ConfigError(f"layer {given!r}: {name!r} is given twice; give it once")
+            made[name] = widths
+        return replace(self, layers=made)
 
 
 def parse_layers(texts: Iterable[str]) -> dict[str, Widths]:

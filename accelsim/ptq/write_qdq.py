@@ -55,20 +55,21 @@ class _Writer:
         return make_model(self.source, self.nodes, self.constants, domains=domains)
 
     def node(self, node: OnnxNode) -> None:
-        name = node.outputs[0]
+        name, layer = node.outputs[0], self.source.layer_name(node)
         inputs = [self.real.get(n, n) for n in node.inputs]
         if node.op in PRODUCTS:
             inputs = [inputs[0], *self.parameters(node)]
         output = self.names.fresh(f"{name}/float") if name in self.acts else name
-        self.nodes += self.product(node, inputs, output) if node.op == "MatMul" else nodes_of(node, inputs, output)
+        made = self.product if node.op == "MatMul" else nodes_of
+        self.nodes += made(node, layer, inputs, output)
         if name in self.acts:
             self.quantize(output, name, name)
 
-    def product(self, node: OnnxNode, inputs: list[str], output: str) -> list[Any]:
+    def product(self, node: OnnxNode, layer: str, inputs: list[str], output: str) -> list[Any]:
         """MatMul with a bias is Gemm where its left operand is a matrix, which is all that Gemm takes."""
         if len(inputs) < 3 or len(self.shapes[node.inputs[0]]) != 2:
-            return nodes_of(node, inputs, output)
-        return [make_node("Gemm", inputs, output)]
+            return nodes_of(node, layer, inputs, output)
+        return [make_node("Gemm", inputs, output, name=layer)]
 
     def quantize(self, source: str, tensor: str, target: str) -> None:
         """``source`` to codes and back, as ``target``."""

@@ -48,7 +48,7 @@ class _Writer:
             inputs = [inputs[0], *self.parameters(node)]
         is_quantized = name in self.acts and node.op not in MOVING
         output = self.names.fresh(f"{name}/float") if is_quantized else name
-        self.nodes += nodes_of(node, inputs, output)
+        self.nodes += nodes_of(node, self.source.layer_name(node), inputs, output)
         if is_quantized:
             self.act(output, name, name)
 

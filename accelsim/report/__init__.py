@@ -7,7 +7,7 @@ from accelsim.report.energy import Page, energy_pages, list_rows, table_notes, t
 from accelsim.report.imported import import_table, import_width
 from accelsim.report.mappings import found_table
 from accelsim.report.quantized import quantized_table
-from accelsim.report.result.cells import left_out, made_with
+from accelsim.report.result.cells import closing
 from accelsim.report.result.energy import energy_facts
 from accelsim.report.result.html import summary_html
 from accelsim.report.result.table import natural_width, result_table

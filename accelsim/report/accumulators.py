@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from accelsim.execute import AccumulatorRecord, AccumulatorReport
 from accelsim.report.lines import width_of
-from accelsim.report.numbers import NONE, count, short_name
+from accelsim.report.numbers import NONE, count, short_names
 from accelsim.report.terminal import fact_table, plain_table
 
 NATURAL_WIDTH = 170
@@ -33,7 +33,6 @@ def _peak(record: AccumulatorRecord) -> str:
 _Column = tuple[str, Callable[[AccumulatorRecord], str], bool]
 
 _COLUMNS: Sequence[_Column] = (
-    ("layer", lambda record: short_name(record.layer), False),
     ("op", lambda record: record.operator, False),
     ("products", lambda record: count(record.reduction), True),
     ("any weights", lambda record: count(record.formats_bound), True),
@@ -52,9 +51,15 @@ _DROPPED_FIRST = ("op", "products", "kernel", "any weights")
 """Columns that go, in this order, where the page is too narrow for all."""
 
 
-def accumulator_table(report: AccumulatorReport, *, heading: str, width: int | None = None) -> RenderableType:
-    """One row per MAC layer, then what follows for the whole network; columns without room in ``width`` are named."""
-    columns, hidden = _fitting(report, width)
+def accumulator_table(
+    report: AccumulatorReport, *, heading: str, layers: Iterable[str], width: int | None = None
+) -> RenderableType:
+    """One row per MAC layer, called as among all ``layers`` of the network, then what follows for the whole.
+
+    Columns without room in ``width`` are named.
+    """
+    short = short_names(layers)
+    columns, hidden = _fitting(report, [("layer", lambda record: short[record.layer], False), *_COLUMNS], width)
     table = plain_table()
     for title, _, right in columns:
         table.add_column(title, justify="right" if right else "left", no_wrap=True)
@@ -66,9 +71,9 @@ def accumulator_table(report: AccumulatorReport, *, heading: str, width: int | N
     return Group(Text(heading, style="bold"), Text(), table, *missing, Text(), facts)
 
 
-def _fitting(report: AccumulatorReport, width: int | None) -> tuple[list[_Column], list[str]]:
-    """The columns that fit into ``width`` characters, and the titles left out."""
-    columns, hidden = list(_COLUMNS), []
+def _fitting(report: AccumulatorReport, known: Sequence[_Column], width: int | None) -> tuple[list[_Column], list[str]]:
+    """Those of the ``known`` columns that fit into ``width`` characters, and the titles left out."""
+    columns, hidden = list(known), []
     for title in _DROPPED_FIRST:
         if width is None or _width(report, columns) <= width:
             break

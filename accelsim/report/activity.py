@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from accelsim.report.energy import Page
-from accelsim.report.numbers import NONE, energy, share
+from accelsim.report.numbers import NONE, energy, share, short_names
 
 if TYPE_CHECKING:
     from accelsim.activity import Activity, ActivityEnergy
@@ -18,11 +18,15 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def activity_page(activities: Sequence[Activity], energies: Sequence[ActivityEnergy]) -> Page:
-    """One row per MAC layer and a total; toggle rates are toggled bits per bit and transition, half of them in random data."""
+def activity_page(activities: Sequence[Activity], energies: Sequence[ActivityEnergy], *, layers: Iterable[str]) -> Page:
+    """One row per MAC layer, called as among all ``layers`` of the network, and a total.
+
+    Toggle rates are toggled bits per bit and transition, half of them in random data.
+    """
+    short = short_names(layers)
     rows = [
         (
-            one.layer,
+            short[one.layer],
             f"{one.sampled_tiles} of {one.tiles}",
             share(1 - one.density),
             f"{one.weight_significant_bits:.1f}",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from accelsim.energy import EnergyEntry, EnergyTable, Term, quantity_of
-from accelsim.report.numbers import NONE, component_name, energy, share
+from accelsim.energy import EnergyEntry, EnergyTable, Term, middle_notes, quantity_of
+from accelsim.report.numbers import NONE, component_name, energy, share, short_names
 from accelsim.result import Result
 
 Rows = list[tuple[str, ...]]
@@ -31,8 +31,13 @@ def _by_layer(result: Result, way: str) -> Page:
     total = result.total.energy_split_pj if way == "component" else (result.energy.tensors_pj if result.energy else {})
     names = [name for name, pj in total.items() if pj]
     splits = [layer.energy_split_pj if way == "component" else layer.energy_tensor_pj for layer in result.layers]
+    short = short_names(layer.name for layer in result.layers)
     rows: Rows = [
-        (layer.name, *(energy(split[name]) if split.get(name) else NONE for name in names), energy(layer.energy_pj))
+        (
+            short[layer.name],
+            *(energy(split[name]) if split.get(name) else NONE for name in names),
+            energy(layer.energy_pj),
+        )
         for layer, split in zip(result.layers, splits, strict=True)
     ]
     rows.append(("total", *(energy(total[name]) for name in names), energy(result.total.energy_pj)))
@@ -50,9 +55,23 @@ def _by_entry(result: Result) -> Page:
 
 
 def _areas(result: Result) -> Page:
-    areas = result.energy.area_um2 if result.energy else {}
-    rows: Rows = [(component_name(part), NONE if um2 is None else f"{um2:,.0f} µm²") for part, um2 in areas.items()]
-    return Page("area", ("part", "area"), rows)
+    held = result.energy.area_um2 if result.energy else {}
+    areas = result.area.parts_um2 if result.area else held
+    rows: Rows = [
+        (component_name(part), NONE if um2 is None else f"{um2:,.0f} µm²", _filled(um2, held.get(part)))
+        for part, um2 in areas.items()
+    ]
+    if result.area:
+        low, high = result.area.low_um2, result.area.high_um2
+        rows.append(("total", f"{result.area.total_um2:,.0f} µm²", f"{low:,.0f} to {high:,.0f} µm²"))
+    return Page("area", ("part", "area", "filled by rule, range"), rows)
+
+
+def _filled(um2: float | None, held: float | None) -> str:
+    """How much of an area the table itself does not hold."""
+    if um2 is None or um2 == held:
+        return NONE
+    return "all" if held is None else f"{um2 - held:,.0f} µm²"
 
 
 def table_page(table: EnergyTable) -> Page:
@@ -73,7 +92,8 @@ def table_page(table: EnergyTable) -> Page:
 
 def table_notes(table: EnergyTable) -> list[str]:
     """What fills a table's gaps, its notes, and what its compound actions are made of, a line each."""
-    lines = [*(f"filled: {text}" for text in table.fills), *(f"note: {text}" for text in table.notes)]
+    moved = middle_notes(table, [entry.key for entry in table.entries])
+    lines = [*(f"filled: {text}" for text in table.fills), *(f"note: {text}" for text in (*moved, *table.notes))]
     for made in table.compounds:
         parts = " + ".join(f"{part.times} x {part.component}.{part.action}" for part in made.parts)
         lines.append(f"compound: {made.component}.{made.action} = {parts or 'nothing of its own'}")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from accelsim.graph import Graph, Layer, MacLayer, Outcome, SourceOperator, Tensor
 from accelsim.report.lines import GAP, width_of
-from accelsim.report.numbers import NONE, count, size
+from accelsim.report.numbers import NONE, count, short_names, size
 from accelsim.report.terminal import fact_table, text_table
 
-TITLES = ("", "operator", "becomes", "reads", "weights", "gives", "requantization", "MACs")
+TITLES = ("", "operator", "becomes", "reads", "weights", "gives", "requantization", "MACs", "layer")
 DITTO = ""
 
 Row = tuple[str, ...]
@@ -32,13 +32,14 @@ def import_width(graph: Graph) -> int:
 
 def import_rows(graph: Graph) -> Iterator[Row]:
     """Cells under :data:`TITLES`."""
+    short = short_names(layer.name for layer in graph.layers)
     for operator in graph.source or _rows_of_a_table(graph):
         if operator.outcome is not Outcome.LAYER:
-            yield (str(operator.index), operator.operator, _outcome(operator), *[NONE] * 5)
+            yield (str(operator.index), operator.operator, _outcome(operator, short), *[NONE] * 5, DITTO)
             continue
         head = str(operator.index), operator.operator
         for name in operator.layers:
-            yield (*head, *_layer_cells(graph, graph.layer(name)))
+            yield (*head, *_layer_cells(graph, graph.layer(name)), short[name])
             head = DITTO, DITTO
 
 
@@ -52,8 +53,8 @@ def _rows_of_a_table(graph: Graph) -> Sequence[SourceOperator]:
     ]
 
 
-def _outcome(operator: SourceOperator) -> str:
-    inside = f"part of {operator.layers[-1]}" if operator.layers else "part of the layer after it"
+def _outcome(operator: SourceOperator, short: Mapping[str, str]) -> str:
+    inside = f"part of {short[operator.layers[-1]]}" if operator.layers else "part of the layer after it"
     texts = {
         Outcome.FUSED: inside,
         Outcome.HOST: "done by the host",
@@ -116,4 +117,7 @@ def _port(graph: Graph, tensor: str, host_name: str, real: bool) -> str:
 def _approximations(graph: Graph) -> list[tuple[str, str]]:
     if not graph.approximations:
         return [("approximate", "nothing")]
-    return [("approximate ≈", f"{layer}: {what}") for layer, all_ in graph.approximations.items() for what in all_]
+    short = short_names(layer.name for layer in graph.layers)
+    return [
+        ("approximate ≈", f"{short[layer]}: {what}") for layer, all_ in graph.approximations.items() for what in all_
+    ]

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from accelsim.program import MacMapping
-from accelsim.report.numbers import count, energy
+from accelsim.report.numbers import count, energy, short_names
 from accelsim.report.terminal import fact_table, text_table
 
 if TYPE_CHECKING:
     from accelsim.mapper import Found
 
-TITLES = ("layer", "tile", "order", "cycles", "energy", "from the bound", "proved", "tilings", "scheduled")
+TITLES = ("", "layer", "tile", "order", "cycles", "energy", "from the bound", "proved", "tilings", "scheduled")
 LEGEND = (
     ("cycles, energy", "of the layer alone on the machine"),
     ("from the bound", "how much worse than a bound that no tiling of the layer can beat"),
@@ -23,10 +23,12 @@ LEGEND = (
 )
 
 
-def found_table(found: Sequence[tuple[str, Found]], *, heading: str) -> RenderableType:
-    """One row per MAC layer."""
+def found_table(found: Mapping[str, Found], *, layers: Sequence[str], heading: str) -> RenderableType:
+    """One row per MAC layer that was ``found``, with its index and name among all ``layers`` of the network."""
+    short = short_names(layers)
+    rows = ((str(i), short[name], *_cells(found[name])) for i, name in enumerate(layers) if name in found)
     right = [title not in ("layer", "tile", "order", "proved") for title in TITLES]
-    table = text_table(TITLES, ((name, *_cells(one)) for name, one in found), right=right)
+    table = text_table(TITLES, rows, right=right)
     return Group(Text(heading, style="bold"), Text(), table, Text(), fact_table(LEGEND))
 
 

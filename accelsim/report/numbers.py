@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from accelsim.display import printable
+from accelsim.names import LayerNames
 
 NONE = "—"
 """What is not modelled, or does not exist; never 0."""
@@ -12,13 +12,10 @@ NAME_WIDTH = 30
 """Characters of a layer's name, where there is room."""
 
 
-def short_name(name: str, width: int = NAME_WIDTH) -> str:
-    """``name`` in at most ``width`` characters: a fused layer's names after the first ``;`` go, then the middle."""
-    name = printable(name.split(";")[0].strip() or name)
-    if len(name) <= width:
-        return name
-    tail = (width - 1) * 2 // 3
-    return f"{name[: width - 1 - tail]}…{name[-tail:]}"
+def short_names(names: Iterable[str], width: int = NAME_WIDTH) -> dict[str, str]:
+    """What stands for each layer of a network in a table (:meth:`accelsim.names.LayerNames.shown`), by its whole name."""
+    known = LayerNames(names)
+    return dict(zip(known.names, known.shown(width), strict=True))
 
 
 def count(value: int) -> str:
@@ -61,6 +58,11 @@ def seconds(value_s: float) -> str:
 def power(value_w: float) -> str:
     """A power; NONE where no time passed."""
     return scaled(value_w, _WATTS) if value_w else NONE
+
+
+def area(value_um2: float) -> str:
+    """An area."""
+    return f"{value_um2 * 1e-6:.3g} mm²" if value_um2 >= 1e4 else f"{value_um2:.3g} µm²"
 
 
 def femtojoules(value_fj: float | None) -> str:

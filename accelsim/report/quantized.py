@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from accelsim.report.numbers import short_names
 from accelsim.report.terminal import list_table
 
 if TYPE_CHECKING:
@@ -11,28 +12,30 @@ if TYPE_CHECKING:
 
     from accelsim.ptq import Quantized, WeightQuant
 
-COLUMNS = ("layer", "operator", "weights", "scales", "SQNR dB", "output", "range", "scale", "zero point")
+COLUMNS = ("", "layer", "operator", "weights", "scales", "SQNR dB", "output", "range", "scale", "zero point")
 
 
 def quantized_table(quantized: Quantized) -> RenderableType:
     """One row per graph input and per operator; what has no quantizer of its own shows none."""
     from accelsim.ptq.network import PRODUCTS  # loaded where a network was quantized, not for every report
 
-    rows = [_row(value.name, "input", None, quantized) for value in quantized.source.inputs]
-    for node in quantized.source.nodes:
+    source = quantized.source
+    rows = [("", value.name, "input", *_cells(value.name, None, quantized)) for value in source.inputs]
+    short = short_names(map(source.layer_name, source.nodes)).values()
+    for index, (node, layer) in enumerate(zip(source.nodes, short, strict=True)):
         name = node.outputs[0]
         weights = quantized.weights[name] if node.op in PRODUCTS else None
-        rows.append(_row(name, node.op, weights, quantized))
+        rows.append((str(index), layer, node.op, *_cells(name, weights, quantized)))
     return list_table(COLUMNS, rows)
 
 
-def _row(name: str, operator: str, weights: WeightQuant | None, quantized: Quantized) -> tuple[str, ...]:
+def _cells(name: str, weights: WeightQuant | None, quantized: Quantized) -> tuple[str, ...]:
     held = ("", "", "") if weights is None else (str(weights.format), _scales(weights), f"{weights.sqnr_db:.1f}")
     act = quantized.acts.get(name)
     if act is None:
-        return (name, operator, *held, "fused", "", "", "")
+        return (*held, "fused", "", "", "")
     span = f"{act.low:.4g} .. {act.high:.4g}"
-    return (name, operator, *held, str(act.format), span, f"{act.scale:.6g}", str(act.zero_point))
+    return (*held, str(act.format), span, f"{act.scale:.6g}", str(act.zero_point))
 
 
 def _scales(weights: WeightQuant) -> str:

@@ -124,6 +124,31 @@ class EnergySummary(_Record):
     notes: tuple[str, ...] = ()
 
 
+class AreaSummary(_Record):
+    """Square micrometres of the machine's array, buffers, accumulators and units, all cores together, and how sure they are.
+
+    ``low_um2`` and ``high_um2`` bound the total by interval arithmetic over ``ranges``, as those of the energy do;
+    ``percentiles_um2`` are of the same kind of draws. ``parts_um2`` (by part of the machine) and ``entries_um2`` (by entry of the
+    table) add up to the total. ``filled`` names the entries that the table lacks and by which rule, from which table they came;
+    ``notes`` say what else was assumed, and what is left out.
+    """
+
+    total_um2: float
+    low_um2: float
+    high_um2: float
+    percentiles_um2: dict[str, float]
+    parts_um2: dict[str, float]
+    entries_um2: dict[str, float]
+    ranges: dict[str, tuple[float, float]]
+    filled: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def filled_um2(self) -> float:
+        """The part of the total that comes from the rule."""
+        return sum(um2 for key, um2 in self.entries_um2.items() if key in self.filled)
+
+
 class ValueSummary(_Record):
     """What the bit-exact datapath computed.
 
@@ -152,8 +177,15 @@ class Result(_Record):
     layers: tuple[LayerResult, ...]
     total: Total
     energy: EnergySummary | None = None
+    area: AreaSummary | None = None
     values: ValueSummary | None = None
     not_modelled: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def area_um2(self) -> float | None:
+        """Square micrometres of the machine, of which ``area`` gives the interval; None where the table states no node to size it at."""
+        return None if self.area is None else self.area.total_um2
 
     def to_json(self, *, indent: int | None = 2) -> str:
         """The Result as JSON text."""

@@ -10,9 +10,11 @@ from accelsim.energy import COMPONENTS, Costs, EnergySplit, EnergyTable, count_a
 from accelsim.graph import MacLayer
 from accelsim.hardware import Engine
 from accelsim.program import MacMapping, Mapping, Program
+from accelsim.result.area import area_summary
 from accelsim.result.bounds import array_work
 from accelsim.result.energy import energy_summary, not_held
 from accelsim.result.measured import Cycles, Measured, busy_cycles, measured
+from accelsim.result.notes import notes
 from accelsim.result.record import Bound, LayerResult, Result, Total, ValueSummary
 from accelsim.timing import Stalls, Timeline, stalls
 
@@ -52,8 +54,10 @@ def summarize(timeline: Timeline, *, table: EnergyTable, values: ValueSummary | 
         layers=layers,
         total=total,
         energy=energy,
+        area=area_summary(program.arch, table),
         values=values,
         not_modelled=(*_not_modelled(program), *not_held(costs), *table.not_modelled),
+        notes=notes(program),
     )
 
 

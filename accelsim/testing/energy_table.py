@@ -10,7 +10,6 @@ from accelsim.energy import CHARGES, EnergySplit, EnergyTable, count_actions, la
 from accelsim.program import Program
 from accelsim.testing.contract import Contract
 from accelsim.testing.machines import random_program
-from accelsim.units import SQUARE_MICROMETRES
 
 
 class EnergyTableContract(Contract):
@@ -45,7 +44,7 @@ class EnergyTableContract(Contract):
 
     def test_energy_is_linear_in_the_table(self) -> None:
         """Twice the picojoules, twice the energy (law 6); areas, which lengthen wires, stay."""
-        double = self.table().scaled(lambda entry: 1.0 if quantity_of(entry.action) is SQUARE_MICROMETRES else 2.0)
+        double = self.table().scaled(2.0)
         for where, program, splits in self.charged():
             counts = count_actions(program)
             twice = [split.total for split in layer_energy(program, counts, double)]

@@ -14,6 +14,7 @@ from accelsim.timing.stream import (
     CHIP,
     COUNTS,
     MAC,
+    MOST_OPERATIONS,
     NONE,
     TILING,
     WIDTH,

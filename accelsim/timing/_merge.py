@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.numba_cache import njit
+from accelsim.numba_cache import tiered
 
 NONE = -1
 
 
-@njit
+@tiered(lambda order, *rest: len(order))
 def merge_schedule(
     order: Any,
     begin: Any,

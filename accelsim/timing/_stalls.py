@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.numba_cache import njit
+from accelsim.numba_cache import njit, tiered
 
 NONE = -1
 
@@ -26,7 +26,7 @@ def _binding(
     return NONE, False
 
 
-@njit
+@tiered(lambda gaps, engine, *rest: len(engine))
 def attribute(
     gaps: Any,
     engine: Any,
@@ -66,7 +66,7 @@ def attribute(
     return unexplained
 
 
-@njit
+@tiered(lambda order, count: count)
 def predecessors(order: Any, count: int) -> Any:
     """The operation before each one in ``order``; NONE for the first and for those that are not in it."""
     previous = np.full(count, NONE, dtype=np.int64)

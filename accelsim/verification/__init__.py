@@ -3,5 +3,5 @@
 from accelsim.verification.oracles import ORACLES, Oracle, make_oracle
 from accelsim.verification.records import Cause, Comparison, Finding, FirstDifference, LayerReport, OutputEffect
 from accelsim.verification.report import VerificationReport, WidthRow, WidthStudy
-from accelsim.verification.session import verify
+from accelsim.verification.session import RANDOM_INPUTS, verify
 from accelsim.verification.tolerance import Tolerance

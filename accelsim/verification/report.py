@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from accelsim.display import as_html, as_text
+from accelsim.names import LayerNames
 from accelsim.verification.records import Finding, LayerReport, OutputEffect
 
 SCHEMA = "accelsim.verify/1"
@@ -36,7 +37,10 @@ class WidthStudy:
 
 @dataclass(frozen=True, kw_only=True)
 class VerificationReport:
-    """What ``verify`` found. ``matches`` says whether no layer leaves the tolerance, fed with the oracle's own inputs."""
+    """What ``verify`` found. ``matches`` says whether no layer leaves the tolerance, fed with the oracle's own inputs.
+
+    ``notes`` tell of inputs that were drawn or quantized; ``network`` names all layers of the network in their order.
+    """
 
     model: str
     arch: str
@@ -50,6 +54,8 @@ class VerificationReport:
     findings: tuple[Finding, ...] = ()
     unmatched: tuple[str, ...] = ()
     widths: WidthStudy | None = None
+    notes: tuple[str, ...] = ()
+    network: tuple[str, ...] = ()
 
     @property
     def matches(self) -> bool:
@@ -82,11 +88,8 @@ class VerificationReport:
         return next((layer for layer in self.layers if layer.forced.differing), None)
 
     def layer(self, name: str) -> LayerReport:
-        """The layer called ``name``; KeyError where there is none."""
-        for layer in self.layers:
-            if layer.layer == name:
-                return layer
-        raise KeyError(name)
+        """The layer called ``name``, in any form of :meth:`accelsim.names.LayerNames.find`, whose ConfigError it raises."""
+        return self.layers[LayerNames(layer.layer for layer in self.layers).find(name)]
 
     def layer_rows(self) -> list[Row]:
         """One row per layer, as plain values: for a table, a CSV file or pandas."""

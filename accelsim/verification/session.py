@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Set
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.arch import Arch, load_arch
+from accelsim.arch import DEFAULT_ARCH, Arch, load_arch
 from accelsim.errors import GraphError, InputError
-from accelsim.execute import gather_inputs
+from accelsim.execute import gather_inputs, input_notes, random_inputs
 from accelsim.graph import Graph, Layer
 from accelsim.importers import load_for, resolve_model
 from accelsim.labels import check_labels
@@ -30,14 +31,18 @@ from accelsim.verification.widths import study_widths
 
 Array = NDArray[Any]
 EVERY = "every layer"
+RANDOM_INPUTS = 64
+"""How many are drawn where none are given."""
 Progress = Callable[[str, int, int], None]
 
 
 def verify(
     model: str | Path | Graph,
     *,
-    arch: str | Path | Arch,
-    inputs: Mapping[str, Array] | Array | None,
+    arch: str | Path | Arch = DEFAULT_ARCH,
+    inputs: Mapping[str, Array] | Array | None = None,
+    seed: int = 0,
+    random_count: int = RANDOM_INPUTS,
     labels: Array | None = None,
     oracle: str = FAKE_QUANT,
     reference: str | Path | Graph | None = None,
@@ -47,12 +52,11 @@ def verify(
 ) -> VerificationReport:
     """Compare ``model`` on ``arch`` with ``oracle``, layer by layer and end to end, and name the cause of each difference.
 
-    ``model``, ``arch``, ``inputs`` and ``labels`` are as in :func:`accelsim.run`; ``oracle`` is one of ``ORACLES``.
+    ``model``, ``arch``, ``inputs`` and ``labels`` are as in :func:`accelsim.run`; without inputs, ``random_count``
+    are drawn with ``seed``, every code of an input as likely as any other. ``oracle`` is one of ``ORACLES``.
     ``reference`` is what the oracle runs, where that is not ``model`` itself: the file before export, say. ``tolerance`` is
     ``exact``, ``tosa`` or a number of LSB. Raises an AccelsimError subclass that names the place; nothing is compared then.
     """
-    if inputs is None:
-        raise InputError("verify: no inputs; give arrays by tensor name, or an .npz file with the key 'input'")
     allowed = Tolerance.parse(tolerance)
     machine = arch if isinstance(arch, Arch) else load_arch(arch)
     machine = machine if arithmetic is None else machine.with_({"arithmetic": arithmetic})
@@ -63,11 +67,22 @@ def verify(
     known = load_for(source, machine)[0] if is_float(oracle) or isinstance(source, Graph) else resolve_model(source)
     with np.errstate(over="ignore"):
         peer = make_oracle(oracle, known)
-    batches = gather_inputs(graph, inputs)
+    notes: tuple[str, ...]
+    if inputs is None:
+        batches, notes = random_inputs(graph, count=random_count, seed=seed), (_drawn(random_count, seed),)
+    else:
+        batches, notes = gather_inputs(graph, inputs), input_notes(graph, inputs)
     if labels is not None:
+        if inputs is None:
+            raise InputError("verify: labels without inputs; give the inputs that they belong to")
         outputs = graph.tensors[graph.outputs[0].tensor].elements
         check_labels(labels, count=len(next(iter(batches.values()))), outputs=outputs)
-    return _Verification(Machine(graph, chosen), peer, oracle, allowed, progress).run(batches, labels)
+    report = _Verification(Machine(graph, chosen), peer, oracle, allowed, progress).run(batches, labels)
+    return replace(report, notes=notes)
+
+
+def _drawn(count: int, seed: int) -> str:
+    return f"{count} random input{'s' if count != 1 else ''}, seed {seed}"
 
 
 class _Verification:
@@ -112,6 +127,7 @@ class _Verification:
             findings=(*findings(self._oracle.graph, graph, self._pairs), *self._rewriting(studies)),
             unmatched=self._unmatched(seen),
             widths=study_widths(self._machine, batches, labels),
+            network=tuple(layer.name for layer in graph.layers),
         )
 
     def _unmatched(self, seen: Set[str]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from accelsim.cli import main
 from accelsim.cli.shared.inputs import shipped_inputs
 from accelsim.energy import count_actions, layer_energy, load_table
 from accelsim.errors import InputError
-from accelsim.execute.values import gather_inputs
+from accelsim.execute import gather_inputs
 from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import map_graph
 from accelsim.program import Program
@@ -41,7 +41,7 @@ def uniform(rate: float, *, zeros: float = 0.0) -> Activity:
     """Every wire toggles at ``rate``."""
     wires = {wire: WireActivity(bits=8, transitions=100, toggled_bits=800 * rate) for wire in WIRES}
     return Activity(
-        layer="conv_2d_0", macs=1000, zero_macs=1000 * zeros, zero_macs_error=0, weight_significant_bits=4,
+        layer=digits()[0].graph.layers[0].name, macs=1000, zero_macs=1000 * zeros, zero_macs_error=0, weight_significant_bits=4,
         activation_significant_bits=4, tiles=1, sampled_tiles=1, wires=wires,
     )  # fmt: skip
 
@@ -92,7 +92,7 @@ def test_samples_are_unbiased_within_their_error() -> None:
     """The mean of 60 samples is within four standard errors of the full count; all tiles give the count itself."""
     program, inputs = digits(accumulator__count=256)
     whole = {one.layer: one for one in measure_activity(program, inputs)}
-    (name,) = (one.layer for one in whole.values() if one.layer == "conv_2d_2")
+    (name,) = (one.layer for one in whole.values() if one.layer == program.graph.layers[2].name)
     assert whole[name].tiles > 8
     drawn = [
         next(one for one in measure_activity(program, inputs, sample=4, seed=seed) if one.layer == name)
@@ -128,7 +128,7 @@ def test_what_cannot_be_counted_is_refused(edits: dict[str, object], message: st
 def test_the_command() -> None:
     done = CliRunner().invoke(main, ["activity", "digits_cnn", "--arch", "edge_16x16", "--gated"])
     assert done.exit_code == 0, done.output
-    assert "conv_2d_0" in done.output
+    assert "malization_4_1/batchnorm/sub1" in done.output
     assert "zero MACs" in done.output
     refused = CliRunner().invoke(main, ["activity", "resnet50", "--arch", "edge_16x16"])
     assert refused.exit_code == 1

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from accelsim.arch import load_arch
 from accelsim.builder import build_program
-from accelsim.builder._assembly import compressed_rows, part_of
+from accelsim.builder._assembly import compressed_rows
 from accelsim.builder.mac_tiles import MacTiles, enumerate_tiles
 from accelsim.graph import MacGeometry, MacLayer
 from accelsim.hardware import Engine
@@ -137,11 +137,6 @@ def test_dependencies_are_sorted_stably_sources_first(seed: int) -> None:
     np.testing.assert_array_equal(dependencies, on[real][order])
     np.testing.assert_array_equal(np.diff(start), np.bincount(waiting[real], minlength=count))
     np.testing.assert_array_equal(sources, np.bincount(waiting[real & (source[each] == 1)], minlength=count))
-
-
-def test_rows_know_their_part() -> None:
-    found = part_of(np.array([2, 0, 3, 1]), np.array([0, 1, 1, 4]), 4)
-    assert found.tolist() == [2, 2, 0, 2]
 
 
 def test_requantization_of_four_bit_layers_takes_its_lanes() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import accelsim
 from accelsim.arch import load_arch
-from accelsim.energy import load_table, table_of, technology_notes
+from accelsim.energy import check_clock, load_table, table_of, technology_notes
 from accelsim.energy.table.scaling import ENERGY_COEFFICIENTS, area_factor, clock_scale, dynamic_scale, energy_factor
 from accelsim.errors import ConfigError
 
@@ -81,6 +81,35 @@ def test_dvfs_what_if_slower_and_lower_saves_energy_and_power() -> None:
     assert slow.total.average_power_w < fast.total.average_power_w
     assert slow.total.latency_s > fast.total.latency_s
     assert any("tech.dram asks" in note for note in slow.energy.notes)
+
+
+@given(st.floats(0.4, 0.89), st.integers(10**6, 2 * 10**9))
+def test_a_clock_that_the_voltage_does_not_reach_is_refused(voltage: float, clock: int) -> None:
+    """With the clock that is reached, which is what the alpha-power law makes of the table's; at that clock the machine is taken."""
+    reached = 10**9 * clock_scale(alpha=1.3, threshold_v=0.33, voltage_from=0.9, voltage_to=voltage)
+    machine = EDGE.with_({"tech.voltage_v": voltage, "clock_hz": clock})
+    if clock <= int(reached):
+        check_clock(machine)
+        return
+    with pytest.raises(
+        ConfigError, match=r"clock_hz of .*: at tech\.voltage_v of .* the clock reaches .* lower clock_hz"
+    ) as refused:
+        check_clock(machine)
+    check_clock(machine.with_({"clock_hz": refused.value.data["reached_hz"]}))
+    assert refused.value.data["reached_hz"] == pytest.approx(reached, abs=1)
+
+
+@pytest.mark.parametrize(
+    "edits", [{}, {"clock_hz": "5 GHz"}, {"tech.voltage_v": 0.9, "clock_hz": "5 GHz"},
+              {"tech.voltage_v": 0.45, "tech.node_nm": 16, "clock_hz": "1 GHz"}],
+)  # fmt: skip
+def test_a_clock_at_the_tables_own_voltage_or_another_node_is_taken_at_its_word(edits: dict[str, object]) -> None:
+    check_clock(EDGE.with_(edits))
+
+
+def test_a_run_is_refused_before_it_begins() -> None:
+    with pytest.raises(ConfigError, match="the clock reaches 264 MHz"):
+        accelsim.simulate("no_such_model", arch=EDGE.with_({"tech.voltage_v": 0.45}))
 
 
 @pytest.mark.parametrize(

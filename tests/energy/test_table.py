@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+import accelsim
 from accelsim.cli import main
 from accelsim.energy import EnergyTable, load_table, table_names
 from accelsim.energy.table.laws import evaluate
@@ -30,7 +32,7 @@ KIB = 1024
         ("sram", "read", {"bits": 64, "capacity_bytes": 8 * KIB}, 10),
         ("sram", "read", {"bits": 64, "capacity_bytes": 32 * KIB}, 20),
         ("sram", "read", {"bits": 64, "capacity_bytes": 1024 * KIB}, 100),
-        ("dram", "read", {"bits": 64}, 1300),
+        ("dram", "read", {"bits": 64}, (1300 * 2600) ** 0.5),  # printed as a range
     ],
 )
 def test_horowitz_anchor_figures_within_5_percent(
@@ -61,8 +63,11 @@ def test_dram_range_is_the_one_that_horowitz_prints() -> None:
 
 def test_aladdin_figures_at_32_bits() -> None:
     table = load_table("aladdin_40nm")
-    assert table.entry("multiplier", "multiply").value(left_bits=32, right_bits=32) == pytest.approx(12.68)
-    assert table.entry("adder", "add").value(bits=32) == pytest.approx(0.21)
+    multiplier, adder = table.entry("multiplier", "multiply"), table.entry("adder", "add")
+    product, sum_ = multiplier.value(left_bits=32, right_bits=32), adder.value(bits=32)
+    assert (product * multiplier.range[0], product * multiplier.range[1]) == pytest.approx((8.63, 12.68))
+    assert (sum_ * adder.range[0], sum_ * adder.range[1]) == pytest.approx((0.0857, 0.21))
+    assert (product, sum_) == pytest.approx(((8.63 * 12.68) ** 0.5, (0.0857 * 0.21) ** 0.5))
     assert table.entry("register", "write").value(bits=8) == pytest.approx(0.072)
     assert table.entry("wire", "move").value(bits=1, length_um=1000) == pytest.approx(0.3254)
 
@@ -123,6 +128,36 @@ def test_a_file_is_a_table_too(tmp_path: Path) -> None:
     assert (entry.node_nm, entry.voltage_v) == (45, 0.9)
 
 
+@given(st.floats(1.01, 100), st.booleans())
+def test_a_value_at_an_end_of_its_range_stands_in_the_middle(tmp_path_factory: Any, wide: float, lower: bool) -> None:
+    """What the file says of the range stays as it is, in picojoules; a value inside its range is left alone."""
+    path = tmp_path_factory.mktemp("table")
+    ends = (1.0, wide) if lower else (1 / wide, 1.0)
+    found = load(path, TABLE.replace("{factor: 1.5}", f"{{low: {ends[0]!r}, high: {ends[1]!r}}}")).entry("adder", "add")
+    value = found.value(bits=32)
+    assert (value * found.range[0], value * found.range[1]) == pytest.approx((0.1 * ends[0], 0.1 * ends[1]))
+    assert found.range[0] * found.range[1] == pytest.approx(1)
+    inside = load(path, TABLE.replace("{factor: 1.5}", f"{{low: 0.99, high: {1 + wide!r}}}")).entry("adder", "add")
+    assert (inside.value(bits=32), *inside.range) == pytest.approx((0.1, 0.99, 1 + wide))
+
+
+def test_what_was_moved_is_said() -> None:
+    shown = CliRunner().invoke(main, ["energy", "show", "horowitz_45nm"])
+    assert "of which the table states an end: dram.read, dram.write x1.41" in shown.output
+    edge = accelsim.simulate("digits_cnn", arch="edge_16x16")
+    assert edge.energy is not None
+    assert "dram.read, dram.write x1.41" in edge.energy.notes[-1]
+
+
+@given(st.floats(0.01, 100))
+def test_a_scaled_table_has_dearer_actions_and_no_wider_parts(factor: float) -> None:
+    table = load_table("ihp_130nm")
+    for entry, other in zip(table.entries, table.scaled(factor).entries, strict=True):
+        times = 1.0 if entry.action == "area" else factor
+        sizes = {"left_bits": 8, "right_bits": 8, "bits": 32, "capacity_bytes": 4096}
+        assert other.value(**sizes) == pytest.approx(times * entry.value(**sizes))
+
+
 def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
     assert load(tmp_path, TABLE).entry("adder", "add").value(bits=32) == pytest.approx(0.1)
     os.utime(tmp_path / "t.yaml", ns=(1, 1))
@@ -172,6 +207,7 @@ def test_laws(tmp_path: Path, law: str, expected: float) -> None:
         ("{factor: 1.5}", "{range: [0.05 pJ]}", 12, r"entries\.0\.uncertainty: range needs a least and a greatest value"),
         ("value: 0.1 pJ", "value: 0.1\n    uncertainty: {range: [1 pJ, 2 pJ]}", 13, "duplicate key; the first is in line 10"),
         ("law: linear", "law: polynomial", 10, r"entries\.0\.law: law polynomial needs terms, each with value and powers, and"),
+        ("entries:", "frequency: {alpha: 1.3, threshold_v: 0.3, clock: 1 nm, source: x}\nentries:", 6, r"frequency\.clock: .*unit 'nm'"),
         ("node_nm: 45", "node: 45", 4, r"node: unknown key; did you mean 'node_nm'"),
         ("node_nm: 45", "node_nm: -1", 4, "input should be greater than 0, got -1"),
         ("name: t", "name: [", 3, "not YAML"),

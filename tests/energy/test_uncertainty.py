@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import accelsim
-from accelsim.energy import draws, interval, ratio_interval
+from accelsim.energy import draws, interval, load_table, ratio_interval, table_names
 from accelsim.graph import Graph, HostPort, MaxPool2D, Tensor
 from accelsim.numerics import INT8
 from accelsim.report.comparison import compare, energy_ratio
+from accelsim.resources import resource_path
+from accelsim.result import summarize
 
 keys = st.sampled_from("abcde")
 charges = st.dictionaries(keys, st.floats(0, 1e6), min_size=1)
@@ -51,6 +53,29 @@ def test_draws_are_log_uniform() -> None:
     drawn = draws({"a": 1.0}, {"a": (0.5, 2.0)}, count=200_000)
     assert np.median(drawn) == pytest.approx(1, rel=0.01)
     assert np.percentile(drawn, 5) == pytest.approx(2**-0.9, rel=0.01)
+
+
+@given(st.floats(0.05, 0.95), st.floats(1.05, 20))
+def test_the_value_is_the_median_however_the_range_lies(low: float, high: float) -> None:
+    drawn = draws({"a": 3.0}, {"a": (low, high)})
+    assert np.mean(drawn < 3) == pytest.approx(0.5, abs=0.02)
+
+
+WORKLOADS = [*sorted(path.stem for path in resource_path("workloads").glob("*.csv")), "digits_cnn", "digits_w4a4"]
+
+
+@pytest.mark.parametrize("model", WORKLOADS)
+def test_the_headline_is_the_centre_of_what_its_table_says(model: str) -> None:
+    """Every packaged table, every packaged workload: inside the 5 to 95 % draws, and within 5 % of their median."""
+    timeline = accelsim.run(model, arch="edge_16x16").timeline
+    for name in table_names():
+        if name == "dram_standards":
+            continue
+        result = summarize(timeline, table=load_table(name))
+        assert result.energy is not None
+        spread = result.energy.percentiles_pj
+        assert spread["p5"] < result.total.energy_pj < spread["p95"], name
+        assert result.total.energy_pj == pytest.approx(spread["p50"], rel=0.05), name
 
 
 @given(charges, charges, ranges, st.integers(0, 2**32 - 1))
@@ -104,7 +129,10 @@ def test_different_tables_have_no_factor_in_common() -> None:
 def test_voltages_of_one_table_share_its_errors() -> None:
     """Half the voltage, no DRAM in the ratio: what is left is a quarter, whatever the picojoules are."""
     machine = accelsim.load_arch("edge_16x16")
-    runs = [accelsim.simulate("digits_cnn", arch=machine.with_({"tech.voltage_v": v})) for v in (0.9, 0.45)]
+    runs = [
+        accelsim.simulate("digits_cnn", arch=machine.with_({"tech.voltage_v": v, "clock_hz": "250 MHz"}))
+        for v in (0.9, 0.45)
+    ]
     bounds = energy_ratio(runs[1], runs[0])
     assert bounds is not None
     on_chip = [run.total.energy_pj - run.total.energy_split_pj["dram"] for run in runs]

@@ -159,12 +159,16 @@ def test_no_circles() -> None:
     assert CIRCLES.keys() <= circles, "CIRCLES lists files that no longer import each other"
 
 
+COMPILERS = {"njit", "inner", "tiered"}
+"""Decorators of :mod:`accelsim.numba_cache`."""
+
+
 def compiled() -> Iterator[tuple[str, ast.FunctionDef]]:
-    """Every njit function with its ``module.name``."""
+    """Every function that numba compiles, with its ``module.name``."""
     for module in files():
         for node in ast.walk(tree(module)):
             if isinstance(node, ast.FunctionDef) and any(
-                "njit" in ast.unparse(d).partition("(")[0] for d in node.decorator_list
+                ast.unparse(d).partition("(")[0] in COMPILERS for d in node.decorator_list
             ):
                 yield f"{module}.{node.name}", node
 

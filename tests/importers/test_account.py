@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import onnx
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from accelsim.graph import Graph, Outcome
 from accelsim.importers import load_graph, resolve_model
+from accelsim.importers.account import FileName, layer_names, named_after
 from tests.importers.onnx.networks import cnn
 
 
@@ -57,3 +61,23 @@ def test_a_tflite_model_with_float_ports(tmp_path: Path) -> None:
 def test_the_arithmetic_of_a_file_is_its_runtimes_own(tmp_path: Path) -> None:
     assert imported(tmp_path, 0, qdq=False).arithmetic == "onnxruntime"
     assert load_graph(resolve_model("digits_cnn")).arithmetic == "tflite-micro"
+
+
+WORDS = st.lists(st.sampled_from(["a", "b", "reshape", "1"]), max_size=3).map(" ".join)
+
+
+@example([("", "b", "Conv"), ("", "a reshape", "Conv"), ("b a", "a", "Conv")])
+@given(st.lists(st.tuples(WORDS, WORDS, st.sampled_from(["Conv", "a b"])), max_size=8))
+def test_names_are_the_files_own_unique_and_part_from_each_other(told: list[tuple[str, str, str]]) -> None:
+    """Whatever the file calls its operators: a layer of one is never taken for a part of another."""
+    names = layer_names(FileName(name, output, op, i) for i, (name, output, op) in enumerate(told))
+    assert len(set(names)) == len(told)
+    for name, (own, output, _) in zip(names, told, strict=True):
+        assert (
+            named_after(name, names) == named_after(f"{name} reshape", names) == named_after(f"{name} 1", names) == name
+        )
+        alone = [told[i][0] for i in range(len(told))].count(own) == 1
+        if own and alone and " " not in own:
+            assert name == own
+        elif " " not in output and output and not (own and alone):
+            assert name == output or re.fullmatch(rf"{output}_\d+", name)

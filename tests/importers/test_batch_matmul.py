@@ -38,7 +38,7 @@ def test_a_batch_stands_between_transpositions(tmp_path: Path) -> None:
     graph = load(tmp_path, tensor("a", (2, 4, 5)), tensor("b", (2, 5, 6), zero=-9), tensor("y", (2, 4, 6)))
     left, right, product, output = graph.layers
     assert [layer.name for layer in graph.layers] == [
-        "batch_matmul_0 left", "batch_matmul_0 right", "batch_matmul_0", "batch_matmul_0 output",
+        "y left", "y right", "y", "y output",
     ]  # fmt: skip
     assert isinstance(product, MatMul)
     assert [x.permutation for x in (left, right, output) if isinstance(x, Transpose)] == [
@@ -46,10 +46,10 @@ def test_a_batch_stands_between_transpositions(tmp_path: Path) -> None:
         (0, 2, 1),
         (1, 0, 2),
     ]
-    assert product.inputs == ("batch_matmul_0/left", "batch_matmul_0/right")
+    assert product.inputs == ("y/left", "y/right")
     assert (product.input_zero_point, product.right_zero_point, product.weight_format) == (3, -9, INT8)
-    assert graph.tensors["batch_matmul_0/right"].shape == (2, 6, 5)
-    assert graph.tensors["batch_matmul_0/right"].zero_point == -9
+    assert graph.tensors["y/right"].shape == (2, 6, 5)
+    assert graph.tensors["y/right"].zero_point == -9
     (source,) = graph.source
     assert source.layers == tuple(layer.name for layer in graph.layers)
 
@@ -65,13 +65,13 @@ def test_a_constant_operand_is_brought_to_its_order_at_import(tmp_path: Path) ->
     codes = np.arange(30, dtype=np.int8).reshape(5, 6)
     graph = load(tmp_path, tensor("a", (4, 5)), tensor("b", (5, 6), data=codes), tensor("y", (4, 6)))
     (product,) = graph.layers
-    assert product.inputs == ("a", "batch_matmul_0/right")
-    np.testing.assert_array_equal(graph.constants["batch_matmul_0/right"], codes.T)
+    assert product.inputs == ("a", "y/right")
+    np.testing.assert_array_equal(graph.constants["y/right"], codes.T)
     assert "b" not in graph.tensors
 
 
 def test_names_of_the_file_are_left_alone(tmp_path: Path) -> None:
-    path, taken = tmp_path / "net.tflite", "batch_matmul_0/left"
+    path, taken = tmp_path / "net.tflite", "y/left"
     tensors = [tensor(taken, (5, 4)), tensor("b", (6, 5)), tensor("y", (4, 6))]
     op = Op("BATCH_MATMUL", [taken, "b"], ["y"], {"AdjX": True, "AdjY": True})
     path.write_bytes(tflite_bytes(tensors, [op], [taken, "b"], ["y"]))

@@ -292,11 +292,11 @@ def test_control_characters_in_names_make_no_lines(tmp_path: Path) -> None:
 
 MAPPING = """
 layers:
-  conv_2d_2: {oh: big}
-  conv_2d_99: {oh: 1}
+  2: {oh: big}
+  99: {oh: 1}
   reshape_7: {tile: [1]}
-  conv_2d_4: {oc: 8, oc: 9}
-  conv_2d_0: {rows: 3}
+  4: {oc: 8, oc: 9}
+  0: {rows: 3}
 lyers: 3
 """
 

@@ -13,10 +13,12 @@ from accelsim.errors import ConfigError, MappingError, ProgramError
 from accelsim.graph import Reshape
 from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import map_graph, read_mappings, search_graph, write_mappings
+from accelsim.names import LayerNames
 from accelsim.program import MacMapping, VectorMapping
 from accelsim.program.fusion import fused_layers
 
 GRAPH = load_graph(resolve_model("digits_cnn"))
+NAMES = [layer.name for layer in GRAPH.layers]
 ARCH = load_arch("edge_16x16")
 
 
@@ -35,22 +37,27 @@ def test_what_is_written_is_read_back(make, tmp_path: Path) -> None:
 
 
 def test_axes_left_out_are_not_cut(tmp_path: Path) -> None:
-    path = file_of(
-        tmp_path, "layers:\n  conv_2d_4: {oc: 8, order: activations_outer}\n  mean_6: {tile: [1, 1, 1, 4]}\n"
-    )
+    path = file_of(tmp_path, "layers:\n  4: {oc: 8, order: activations_outer}\n  6: {tile: [1, 1, 1, 4]}\n")
     assert read_mappings(path, graph=GRAPH) == {
-        "conv_2d_4": MacMapping(oh=4, ow=4, oc=8, ic=32, kh=3, kw=3, groups=1, order="activations_outer"),
-        "mean_6": VectorMapping(tile=(1, 1, 1, 4)),
+        NAMES[4]: MacMapping(oh=4, ow=4, oc=8, ic=32, kh=3, kw=3, groups=1, order="activations_outer"),
+        NAMES[6]: VectorMapping(tile=(1, 1, 1, 4)),
     }
 
 
 def test_a_run_uses_the_file_and_fills_its_gaps(tmp_path: Path) -> None:
-    path = file_of(tmp_path, "layers:\n  conv_2d_2: {oh: 2, oc: 16}\n")
+    path = file_of(tmp_path, "layers:\n  2: {oh: 2, oc: 16}\n")
     program = run("digits_cnn", arch=ARCH, mapping=path).program
     greedy = map_graph(GRAPH, arch=ARCH)
-    at = [layer.name for layer in GRAPH.layers].index("conv_2d_2")
+    at = 2
     assert program.mappings[at] == MacMapping(oh=2, ow=8, oc=16, ic=16, kh=1, kw=1)
     assert program.mappings[:at] + program.mappings[at + 1 :] == greedy[:at] + greedy[at + 1 :]
+
+
+@pytest.mark.parametrize("width", [8, 22, 30])
+def test_layers_go_by_any_form_that_is_printed(width: int, tmp_path: Path) -> None:
+    for short in LayerNames(NAMES).shown(width):
+        with pytest.raises(ConfigError, match="unknown key 'nothing'"):
+            read_mappings(file_of(tmp_path, f"layers:\n  '{short}': {{nothing: 0}}\n"), graph=GRAPH)
 
 
 KEEPING = ARCH.with_({"activation_buffer.size_bytes": "66 KiB", "activation_buffer.resident_bytes": "2 KiB"})
@@ -59,7 +66,7 @@ KEEPING = ARCH.with_({"activation_buffer.size_bytes": "66 KiB", "activation_buff
 def test_bands_are_written_and_read_back(tmp_path: Path) -> None:
     path = file_of(
         tmp_path,
-        "layers:\n  depthwise_conv_2d_1: {oh: 2, band: 2}\n  average_pool_2d_3: {tile: [1, 1, 4, 32], band: 2}\n",
+        "layers:\n  1: {oh: 2, band: 2}\n  3: {tile: [1, 1, 4, 32], band: 2}\n",
     )
     given = read_mappings(path, graph=GRAPH)
     assert [mapping.band for mapping in given.values()] == [2, 2]
@@ -76,7 +83,7 @@ def test_the_search_of_a_machine_that_fuses_keeps_to_the_file(tmp_path: Path) ->
     arch = KEEPING.with_({"activation_buffer.fuse_pairs": True, "dram.bandwidth_bytes_per_s": 10**8})
     arch = arch.with_({"activation_buffer.resident_bytes": 800})
     assert fused_layers(GRAPH, map_graph(GRAPH, arch=arch))
-    path = file_of(tmp_path, "layers:\n  conv_2d_4: {oh: 2}\n")
+    path = file_of(tmp_path, "layers:\n  4: {oh: 2}\n")
     assert not fused_layers(GRAPH, run("digits_cnn", arch=arch, mapping=path).program.mappings)
 
 
@@ -90,21 +97,24 @@ WRONG = {
     "tiles: {}": r":1: tiles: unknown key; expected a mapping file",
     "layers: 3": r":1: layers: missing; expected a mapping file",
     "": r"is empty; expected a mapping file",
-    "layers:\n  conv_2d_44: {oc: 8}": r":2: layers.conv_2d_44: the network has no such layer; did you mean 'conv_2d_4'",
-    "layers:\n  conv_2d_4: {oc: 8}\n  conv_2d_4: {}": r":3: layers.conv_2d_4: duplicate key",
-    "layers:\n  conv_2d_4: {occ: 8}": r":2: layers.conv_2d_4: unknown key 'occ'; expected .*, oc\?",
-    "layers:\n  conv_2d_4: 8": r":2: layers.conv_2d_4: expected a mapping with oh, ow",
-    "layers:\n  conv_2d_4: {oc: 33}": r"tile size oc must be 1 to 32, got 33",
-    "layers:\n  conv_2d_4: {oc: 0}": r"tile size oc must be 1 to 32, got 0",
-    "layers:\n  conv_2d_4: {oc: x}": r"oc: expected a whole number, got 'x'",
-    "layers:\n  conv_2d_4: {order: inner}": r"order: expected weights_outer or activations_outer, got 'inner'",
-    "layers:\n  conv_2d_4: {band: 2}": r":2: layers.conv_2d_4: .*band of 2: it must be the only reader of .*; leave band out",
-    "layers:\n  conv_2d_2: {band: 9}": r":2: layers.conv_2d_2: .*band must be 1 to 8 rows, got 9",
-    "layers:\n  conv_2d_2: {band: -1}": r"band must be 1 to 8 rows, got -1",
-    "layers:\n  mean_6: {tile: 4}": r"tile: expected a list of sizes, got 4",
-    "layers:\n  mean_6: {tile: [1, 1]}": r"the tile \(1, 1\) has not the 4 axes",
-    "layers:\n  softmax_8: {tile: [1, 5]}": r"a tile must cover axis 1 whole, 10 elements, got 5",
-    "layers:\n  depthwise_conv_2d_1: {groups: 2, oc: 1, kh: 4}": r"tile size kh must be 1 to 3, got 4",
+    "layers:\n  StatefulPartitionedCal: {oc: 8}": r":2: layers.StatefulPartitionedCal: the network has no such layer; did you "
+    "mean 'StatefulPartitionedCall_1:0'",
+    "layers:\n  sub1: {oc: 8}": r":2: layers.sub1: several layers are meant: .*sub1' \(0\), .*; give more of the name, or the index",
+    "layers:\n  8: {tile: [1, 10]}\n  Call_1:0: {tile: [1, 10]}": r":3: layers.Call_1:0: this is layer 'Stateful.*given before",
+    "layers:\n  4: {oc: 8}\n  4: {}": r":3: layers.4: duplicate key",
+    "layers:\n  4: {occ: 8}": r":2: layers.4: unknown key 'occ'; expected .*, oc\?",
+    "layers:\n  4: 8": r":2: layers.4: expected a mapping with oh, ow",
+    "layers:\n  4: {oc: 33}": r"tile size oc must be 1 to 32, got 33",
+    "layers:\n  4: {oc: 0}": r"tile size oc must be 1 to 32, got 0",
+    "layers:\n  4: {oc: x}": r"oc: expected a whole number, got 'x'",
+    "layers:\n  4: {order: inner}": r"order: expected weights_outer or activations_outer, got 'inner'",
+    "layers:\n  4: {band: 2}": r":2: layers.4: .*band of 2: it must be the only reader of .*; leave band out",
+    "layers:\n  2: {band: 9}": r":2: layers.2: .*band must be 1 to 8 rows, got 9",
+    "layers:\n  2: {band: -1}": r"band must be 1 to 8 rows, got -1",
+    "layers:\n  6: {tile: 4}": r"tile: expected a list of sizes, got 4",
+    "layers:\n  6: {tile: [1, 1]}": r"the tile \(1, 1\) has not the 4 axes",
+    "layers:\n  8: {tile: [1, 5]}": r"a tile must cover axis 1 whole, 10 elements, got 5",
+    "layers:\n  1: {groups: 2, oc: 1, kh: 4}": r"tile size kh must be 1 to 3, got 4",
 }
 
 
@@ -123,7 +133,7 @@ def test_a_missing_file_names_the_searches() -> None:
 def test_programs_refuse_tiles_that_are_none() -> None:
     """Also without a file: hand-made mappings from Python."""
     mappings = list(map_graph(GRAPH, arch=ARCH))
-    softmax = [layer.name for layer in GRAPH.layers].index("softmax_8")
+    softmax = NAMES.index("StatefulPartitionedCall_1:0")
     with pytest.raises(MappingError, match="must cover axis 1 whole"):
         build_program(
             GRAPH, arch=ARCH, mappings=[*mappings[:softmax], VectorMapping(tile=(1, 5)), *mappings[softmax + 1 :]]

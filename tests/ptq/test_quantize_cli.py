@@ -71,11 +71,11 @@ def test_the_table_shows_every_layer(network: Path, calib: Path, tmp_path: Path)
     out = tmp_path / "q.onnx"
     done = cli("quantize", network, "--calib", calib, "--weights", 3, "--acts", 5, "--layer", "gemm_12=w8a8", "-o", out)
     assert done.exit_code == 0, done.output
-    rows = {line.split()[0]: line for line in done.stdout.splitlines() if line and line[0] in "xt"}
-    assert "int3" in rows["t1"]
-    assert "fused" in rows["t1"]
-    assert "uint5" in rows["t2"]
-    assert "int8" in rows["t12"]
+    rows = {line.split()[1]: line for line in done.stdout.splitlines() if re.match(r" ?[0-9]+  ", line)}
+    assert "int3" in rows["conv_0"]
+    assert "fused" in rows["conv_0"]
+    assert "uint5" in rows["relu_2"]
+    assert "int8" in rows["gemm_12"]
     assert "QONNX, ranges from 4 inputs" in done.stdout
     assert "arithmetic finn: the file's own" in done.stdout
     assert done.stdout.replace("\n", "").endswith(f"accelsim run {out} --arch edge_16x16")
@@ -108,7 +108,7 @@ def test_formats_can_be_asked_for(form: str, network: Path, calib: Path, tmp_pat
     [
         (["--weights", 0], "weights: expected 1 to 16 bits, got 0"),
         (["--layer", "t1"], "expected NAME=w8a8"),
-        (["--layer", "nothing=w4"], "no node or tensor has this name"),
+        (["--layer", "nothing=w4"], "the network has no such layer"),
         (["--percentile", 20], "percentile: expected more than 50"),
         (["--acts", 5, "--format", "qdq"], "QDQ has no uint5"),
         (["--test", "nothing.npz"], "nothing.npz: no such file"),

@@ -10,13 +10,28 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from accelsim.arch import load_arch
 from accelsim.errors import AccelsimError
 from accelsim.hardware import Engine
-from accelsim.report.pictures.figure import COMPONENT_COLORS, busy_segments, layer_colors, plot, plot_format, write_plot
+from accelsim.report.files import KEEPING, TRACKS
+from accelsim.report.pictures.figure import (
+    COMPONENT_COLORS,
+    draw_timeline,
+    ink,
+    layer_colors,
+    plot,
+    plot_format,
+    write_plot,
+)
 from accelsim.report.pictures.roofline import roofline_points, roofs
 from accelsim.simulation import Simulation, run
+from accelsim.timing import Timeline, schedule
+from tests.generate import random_program
 
 from .networks import separable_network
 
@@ -59,37 +74,62 @@ def test_no_point_stands_above_its_roof(small: Simulation, deep: Simulation) -> 
             assert point.rate <= min(peak, bandwidth * point.intensity) * (1 + 1e-9)
 
 
-def test_busy_segments_hold_all_busy_cycles(deep: Simulation) -> None:
+def shares(timeline: Timeline, engine: Engine, *, columns: int, core: int = 0) -> np.ndarray:
+    """Share of each column that is black where every layer is."""
+    black = np.zeros((len(timeline.program.graph.layers), 4))
+    return 1 - ink(timeline, engine, black, columns=columns, core=core)[:, 0]
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3000))
+def test_an_engine_looks_as_busy_as_it_is(seed: int, columns: int) -> None:
+    """In all, and in every column: what it works between the cycles at its sides."""
+    program = random_program(seed)
+    timeline = schedule(program)
+    cycle = np.linspace(0, max(timeline.total_cycles, 1), columns + 1)
     for engine in Engine:
-        begin, end, layer = busy_segments(deep.timeline, engine)
-        assert int((end - begin).sum()) == deep.timeline.busy_cycles(engine)
-        assert np.all(begin[1:] >= end[:-1])
-        assert len(layer) == len(begin)
+        for core in range(program.arch.cores.count):
+            drawn, busy = shares(timeline, engine, columns=columns, core=core), timeline.busy_cycles(engine, core=core)
+            assert drawn.mean() * cycle[-1] == pytest.approx(busy)
+            mine = program.of_engine(engine) & (program.core == core)
+            begin, end = timeline.start[mine], timeline.start[mine] + program.cycles[mine]
+            at = seed % columns
+            inside = np.clip(np.minimum(end, cycle[at + 1]) - np.maximum(begin, cycle[at]), 0, None).sum()
+            assert drawn[at] * (cycle[at + 1] - cycle[at]) == pytest.approx(inside, abs=1e-6 * cycle[-1])
+
+
+def test_what_is_on_the_page_is_as_dark_as_its_engine_is_busy(deep: Simulation) -> None:
+    """Within one pixel of the strip, although most work is shorter than that."""
+    figure = Figure(figsize=(9, 4), dpi=100)
+    canvas, axes = FigureCanvasAgg(figure), figure.add_axes((0.1, 0.15, 0.8, 0.7))
+    draw_timeline(axes, deep.timeline, np.tile([0.0, 0.0, 0.0, 1.0], (len(deep.result.layers), 1)))
+    canvas.draw()
+    page, busiest = np.asarray(canvas.buffer_rgba())[::-1, :, 0] / 255, 0.0
+    for row, engine in enumerate(e for e in TRACKS if e not in KEEPING or deep.timeline.busy_cycles(e)):
+        (left, y), (right, _) = axes.transData.transform([(0, row + 0.5), (deep.timeline.total_cycles, row + 0.5)])
+        strip = page[round(y), round(left) + 1 : round(right) - 1]
+        busy = deep.timeline.busy_cycles(engine) / deep.timeline.total_cycles
+        assert 1 - strip.mean() == pytest.approx(
+            busy, abs=4 / len(strip)
+        )  # a pixel of strip, grid and border at either side
+        busiest = max(busiest, busy)
+    assert busiest > 0.3
 
 
 def test_several_cores_share_a_track_and_the_roof() -> None:
     simulation = run(separable_network(1), arch=load_arch("edge_16x16").with_({"cores.count": 4}))
     for engine in Engine:
-        parts = [busy_segments(simulation.timeline, engine, core=core) for core in range(4)]
-        assert sum(int((end - begin).sum()) for begin, end, _ in parts) == simulation.timeline.busy_cycles(engine)
+        drawn = sum(shares(simulation.timeline, engine, columns=500, core=core).mean() for core in range(4))
+        assert drawn * simulation.timeline.total_cycles == pytest.approx(simulation.timeline.busy_cycles(engine))
     assert roofs(simulation.arch)[0] == 4 * 256
     peak, bandwidth = roofs(simulation.arch)
     for point in roofline_points(simulation.result):
         assert point.rate <= min(peak, bandwidth * point.intensity) * (1 + 1e-9)
         assert point.roof == pytest.approx(peak)
-    strips = [c.get_paths()[0].get_extents() for c in plot(simulation).axes[2].collections if c.get_paths()]
-    assert sum(np.isclose(strip.height, 0.76 / 4) for strip in strips) == sum(
+    strips = [image.get_extent() for image in plot(simulation).axes[2].images]
+    assert sum(np.isclose(bottom - top, 0.76 / 4) for _, _, bottom, top in strips) == sum(
         simulation.timeline.busy_cycles(e, core=c) > 0 for e in Engine for c in range(4)
     )
-
-
-def test_busy_segments_close_small_gaps_only(deep: Simulation) -> None:
-    tolerance = deep.timeline.total_cycles // 100
-    fine = busy_segments(deep.timeline, Engine.COMPUTE)
-    coarse = busy_segments(deep.timeline, Engine.COMPUTE, tolerance=tolerance)
-    assert len(coarse[0]) < len(fine[0])
-    same_layer = coarse[2][1:] == coarse[2][:-1]
-    assert np.all((coarse[0][1:] - coarse[1][:-1])[same_layer] > tolerance)
 
 
 def test_keep_and_recall_have_tracks_where_they_work(small: Simulation, keeping: Simulation) -> None:

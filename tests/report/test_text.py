@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from accelsim.report.lines import align
-from accelsim.report.numbers import NONE, energy, femtojoules, power, scaled, seconds, short_name, size
+from accelsim.report.numbers import NONE, energy, femtojoules, power, scaled, seconds, size
 from accelsim.report.result.cells import fit_columns, layer_columns
 from accelsim.report.result.html import summary_html
 from accelsim.report.result.table import natural_width, result_table
@@ -73,17 +73,17 @@ def test_totals_split_and_limits_are_stated(small: Simulation, render) -> None:
 
 def test_what_is_not_there_is_a_dash_and_not_zero(result: Result) -> None:
     flatten = next(layer for layer in result.layers if layer.op == "RESHAPE")
-    cells = [column.cell(flatten) for column in layer_columns()]
+    cells = [column.cell(flatten) for column in layer_columns(result)]
     assert cells[3:] == [NONE] * len(cells[3:])
     pool = next(layer for layer in result.layers if layer.op == "MEAN")
-    by_title = {column.title: column.cell(pool) for column in layer_columns()}
+    by_title = {column.title: column.cell(pool) for column in layer_columns(result)}
     assert by_title["MACs"] == by_title["util."] == NONE
     assert f"accuracy  {NONE}" in summary_text(result)
 
 
 def test_a_modelled_zero_stays_a_zero(result: Result) -> None:
     hidden = result.layers[0].model_copy(update={"cycles": 0, "utilization": None})
-    cells = {column.title: column.cell(hidden) for column in layer_columns()}
+    cells = {column.title: column.cell(hidden) for column in layer_columns(result)}
     assert cells["cycles"] == "0"
 
 
@@ -123,7 +123,7 @@ def test_a_narrow_page_hides_columns_by_name_and_cuts_no_figure(
     columns, hidden = fit_columns(result, width)
     text = plain(result, width=width)
     assert {"layer", "MACs", "cycles", "util.", "bound", "energy"} <= {column.title for column in columns}
-    assert len(columns) + len(hidden) == len(layer_columns())
+    assert len(columns) + len(hidden) == len(layer_columns(result))
     for title in hidden:
         assert title in text.split("not shown for lack of width:")[1]
     lines = text.splitlines()
@@ -177,21 +177,6 @@ def test_markup_and_escapes_in_names_are_shown_not_obeyed(result: Result) -> Non
     for text in (plain(hostile(result)), summary_text(hostile(result))):
         assert "\x1b" not in text
         assert "<b>&amp;[red]" in text
-
-
-@pytest.mark.parametrize(
-    ("name", "width", "expected"),
-    [
-        ("conv", 30, "conv"),
-        ("a/Relu;b/BiasAdd;c/Conv2D", 30, "a/Relu"),
-        ("abcdefghij", 7, "ab…ghij"),
-        ("tab\there", 30, "tab?here"),
-        (";", 30, ";"),
-    ],
-)
-def test_short_name(name: str, width: int, expected: str) -> None:
-    assert short_name(name, width) == expected
-    assert len(short_name(name, width)) <= width
 
 
 @pytest.mark.parametrize(

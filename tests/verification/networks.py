@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import Dense, Graph, HostPort, MacGeometry, Tensor
-from accelsim.importers import resolve_model
+from accelsim.importers import load_graph, resolve_model
 from accelsim.numerics import INT8
 from accelsim.quant import requant_from_scales
 
@@ -22,6 +22,12 @@ CODES = 1 << 20
 
 def digits() -> Path:
     return Path(resolve_model("digits_cnn"))
+
+
+@cache
+def digits_layers() -> tuple[str, ...]:
+    """Names of the layers of the digits network."""
+    return tuple(layer.name for layer in load_graph(digits()).layers)
 
 
 @cache

@@ -14,11 +14,11 @@ from accelsim.graph import Graph, MacLayer
 from accelsim.importers import load_graph
 from accelsim.numerics import Requant
 from accelsim.verification import VerificationReport, names, verify
-from tests.verification.networks import chain, digits, images
+from tests.verification.networks import chain, digits, digits_layers, images
 
 ORACLE = "tflite-micro"
-LAYERS = ("conv_2d_0", "depthwise_conv_2d_1", "conv_2d_2", "conv_2d_4", "fully_connected_7")
-PADDED = ("conv_2d_0", "depthwise_conv_2d_1", "conv_2d_4")
+LAYERS = tuple(digits_layers()[i] for i in (0, 1, 2, 4, 7))
+PADDED = tuple(digits_layers()[i] for i in (0, 1, 4))
 pytestmark = pytest.mark.oracle
 
 

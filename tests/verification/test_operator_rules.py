@@ -28,7 +28,7 @@ from accelsim.importers import load_graph
 from accelsim.numerics import INT8, Requant
 from accelsim.quant import encode_multiplier, requant_from_scales
 from accelsim.verification import VerificationReport, names, verify
-from tests.verification.networks import digits, images
+from tests.verification.networks import digits, digits_layers, images
 from tests.verification.test_faults import machine, only
 
 Array = NDArray[Any]
@@ -196,7 +196,7 @@ def test_softmax_in_fixed_point() -> None:
     assert set(report.causes()) <= {names.EXPONENTIAL, names.TIE}
 
 
-SUM, POOL, MEAN, SOFTMAX = "add_5", "average_pool_2d_3", "mean_6", "softmax_8"
+SUM, POOL, MEAN, SOFTMAX = (digits_layers()[i] for i in (5, 3, 6, 8))
 
 
 def _coarser(side: OperandScale) -> OperandScale:

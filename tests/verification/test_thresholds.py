@@ -27,7 +27,7 @@ from tests.verification.networks import digits, images
 
 Array = NDArray[Any]
 W4A4 = Path(resolve_model("digits_w4a4"))
-LAYERS = ("conv_2", "conv_8", "matmul_16")
+LAYERS = ("/1/Conv", "/5/Conv", "/10/MatMul")
 CASES = 16
 
 

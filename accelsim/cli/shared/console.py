@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import shutil
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
@@ -83,6 +84,12 @@ def note(message: str) -> None:
         say(f"accelsim: {' '.join(message.split())}", err=True)
 
 
+def note_all(messages: Iterable[str], about: str = "") -> None:
+    """The notes of a Result, a line each; ``about`` names which of several it is."""
+    for message in messages:
+        note(f"note: {f'{about}: ' if about else ''}{message}")
+
+
 def complain(message: str) -> None:
     """An error as one line on stderr."""
     note(f"error: {message}")
@@ -99,7 +106,7 @@ def complain_of(error: AccelsimError) -> None:
 
 @contextmanager
 def standard_streams() -> Iterator[None]:
-    """Streams that were closed are open, warnings are notes, and what a stream did not take is not tried again at exit.
+    """Streams that were closed are open, warnings and the library's log are notes, and what a stream did not take is not tried again at exit.
 
     A closed number would go to the next file that is opened, which then takes what libraries print. Writing to stdout that was
     closed fails; stderr swallows.
@@ -113,7 +120,7 @@ def standard_streams() -> Iterator[None]:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a page without "—" or "µ" gets "?" instead of a traceback
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _noted_log():
             warnings.showwarning = _note_warning
             yield
     finally:
@@ -127,6 +134,25 @@ def _stream(number: int) -> IO[str]:
 
 def _note_warning(message: Warning | str, *_: object, **__: object) -> None:
     note(f"warning: {message}")
+
+
+class _Notes(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        note(record.getMessage())
+
+
+@contextmanager
+def _noted_log() -> Iterator[None]:
+    """What the library says in its log is a note."""
+    log, notes = logging.getLogger("accelsim"), _Notes()
+    before = log.level
+    log.addHandler(notes)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(notes)
+        log.setLevel(before)
 
 
 def _settle(stream: IO[str]) -> None:

@@ -37,7 +37,7 @@ class _Command(click.Command):
             note("interrupted")
             ctx.exit(INTERRUPTED)
         except MemoryError:
-            complain("not enough memory; give fewer inputs at a time or drop --tensors")
+            complain("not enough memory; run the command where there is more")
         except OSError as error:
             if error.errno != errno.EPIPE:  # who reads on takes as much as they want, without a word
                 complain(_reason(error))

@@ -11,6 +11,8 @@ from accelsim.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from accelsim.graph import Graph
+
     Arrays = dict[str, NDArray[Any]]
 
 
@@ -49,6 +51,14 @@ def needed_arrays(model: str, given: str | None, *, option: str) -> tuple[Arrays
     if arrays is None:
         raise InputError(f"{model}: no inputs; give {option} FILE, an .npz with the key 'input' or tensor names")
     return arrays, labels
+
+
+def note_inputs(graph: Graph, arrays: Arrays) -> None:
+    """Say on stderr which of the real numbers given became codes of an integer input."""
+    from accelsim.execute import input_notes
+
+    for sentence in input_notes(graph, arrays):
+        note(sentence)
 
 
 def inputs_file(given: str) -> str:

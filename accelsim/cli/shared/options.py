@@ -9,6 +9,7 @@ import click
 
 from accelsim.cli.shared.console import note
 from accelsim.errors import ConfigError
+from accelsim.resources import DEFAULT_ARCH
 
 if TYPE_CHECKING:
     from accelsim.arch import Arch
@@ -33,14 +34,30 @@ mapping_option = click.option(
     show_default=True,
     help="Who cuts layers into tiles: greedy, a search for cycles, energy or edp, or a YAML file (see: accelsim map).",
 )
-_arch_option = click.option(
-    "--arch", "machine", required=True, metavar="ARCH", help="A preset (see: accelsim archs) or a YAML file."
-)
+
+
+def arch_option(name: str = "machine", *, help: str = "", **choices: Any) -> Callable[[Any], Any]:
+    """``--arch ARCH``, or the machine that stands for none, then said on stderr."""
+
+    def chosen(_: click.Context, __: click.Parameter, given: Any) -> Any:
+        if given:
+            return given
+        note(f"machine {DEFAULT_ARCH} (default; --arch chooses another)")
+        return (DEFAULT_ARCH,) if choices.get("multiple") else DEFAULT_ARCH
+
+    about = f"A preset (see: accelsim archs) or a YAML file; default: {DEFAULT_ARCH}.{help}"
+    return click.option("--arch", name, metavar="ARCH", callback=chosen, help=about, **choices)
 
 
 def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--arch ARCH`` and the edits of it."""
-    return _arch_option(set_option(command))
+    decorated: Callable[..., Any] = arch_option()(set_option(command))
+    return decorated
+
+
+def input_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``--input FILE``, or ``--inputs``: the inputs of a network, of which ``text`` says more."""
+    return click.option("--input", "--inputs", "input_path", metavar="FILE", help=f"Inputs as .npz{text}")
 
 
 def parse_edits(edits: Sequence[str]) -> dict[str, str]:

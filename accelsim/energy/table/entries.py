@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,7 +23,7 @@ class EnergyEntry:
     """One action of one component: picojoules (watts for ``leak``, square micrometres for ``area``) at any size.
 
     ``low`` and ``high`` are the factors between which the source leaves the value, None where it gives no range; ``fill``
-    says by which rule the entry came from another table.
+    says by which rule the entry came from another table, ``moved`` by what factor :meth:`centred` did.
     """
 
     component: str
@@ -35,6 +36,7 @@ class EnergyEntry:
     low: float | None = None
     high: float | None = None
     fill: str = ""
+    moved: float = 1.0
 
     @property
     def key(self) -> str:
@@ -58,6 +60,17 @@ class EnergyEntry:
                 f"entry {self.key}: its law {self.law} gives {found:.3g} at {at}; it does not reach so far"
             )
         return found
+
+    def centred(self) -> EnergyEntry:
+        """The entry at the geometric middle of its range where its value is one end of it, else itself.
+
+        An end is no estimate: half of what the source allows must lie on each side of the figure that totals are made of.
+        """
+        low, high = self.range
+        if low == high or 1.0 not in (low, high):
+            return self
+        moved = math.sqrt(low * high)
+        return replace(self.scaled(moved), low=low / moved, high=high / moved, moved=moved)
 
     def scaled(self, factor: float) -> EnergyEntry:
         """The entry with its value times ``factor``."""
@@ -87,7 +100,10 @@ class Compound:
 
 @dataclass(frozen=True, kw_only=True)
 class EnergyTable:
-    """All entries of one technology, compounds of them, which gaps were filled by which rule, what is not covered."""
+    """All entries of one technology, compounds of them, which gaps were filled by which rule, what is not covered.
+
+    ``alpha``, ``threshold_v`` and ``clock_hz``, the clock attained at ``voltage_v``, give that at other voltages.
+    """
 
     name: str
     version: int
@@ -100,6 +116,7 @@ class EnergyTable:
     notes: tuple[str, ...] = ()
     alpha: float | None = None
     threshold_v: float | None = None
+    clock_hz: float | None = None
 
     @cached_property
     def by_key(self) -> Mapping[tuple[str, str], EnergyEntry]:
@@ -123,9 +140,16 @@ class EnergyTable:
         return tuple(f"{entry.key}: {entry.fill}" for entry in self.entries if entry.fill)
 
     def scaled(self, factor: float | Callable[[EnergyEntry], float]) -> EnergyTable:
-        """The table with every value times ``factor``, or times what ``factor`` says of its entry."""
-        entries = tuple(e.scaled(factor(e) if callable(factor) else factor) for e in self.entries)
+        """The table with every energy and power times ``factor``, or every value times what ``factor`` says of its entry.
+
+        A number leaves areas as they are: wires are as long as elements are wide, and dearer actions widen nothing.
+        """
+        entries = tuple(e.scaled(factor(e) if callable(factor) else _of_energies(factor, e)) for e in self.entries)
         return replace(self, entries=entries)
+
+
+def _of_energies(factor: float, entry: EnergyEntry) -> float:
+    return 1.0 if entry.action == AREA else factor
 
 
 def missing_entry(table: EnergyTable, component: str, action: str) -> str:

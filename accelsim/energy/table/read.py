@@ -27,7 +27,7 @@ from accelsim.energy.table.schema import (
     UncertaintyFile,
 )
 from accelsim.errors import ConfigError, QuantityError, Refusals
-from accelsim.units import Quantity, parse_quantity
+from accelsim.units import HERTZ, Quantity, parse_quantity
 
 _LARGEST_FILE = 1024 * 1024  # bytes; the longest packaged table has 10 KiB
 _EXPECTED = "an energy table: a mapping of name, version, source, node_nm, voltage_v, entries, ..."
@@ -120,6 +120,7 @@ class _Reader:
             entries=self.entries(file), compounds=tuple(self.compounds(file)), not_modelled=tuple(file.not_modelled),
             notes=tuple(file.notes), alpha=float(frequency.alpha) if frequency else None,
             threshold_v=float(frequency.threshold_v) if frequency else None,
+            clock_hz=self.clock(file),
         )  # fmt: skip
         for i, rule in enumerate(file.fill):
             with self.refusals.gathering():
@@ -140,6 +141,12 @@ class _Reader:
         self.refusals.check()
         return file
 
+    def clock(self, file: TableFile) -> float | None:
+        if file.frequency is not None and file.frequency.clock is not None:
+            with self.refusals.gathering():
+                return self.quantity(file.frequency.clock, HERTZ, ("frequency", "clock"))
+        return None
+
     def filled(self, table: EnergyTable, rule: FillFile, path: tuple[str, ...], depth: int) -> EnergyTable:
         if depth >= _MOST_FILLS:
             self.refuse(path, "tables fill one another in a circle; name a table that holds the entry itself")
@@ -157,7 +164,7 @@ class _Reader:
                 made = self.entry(entry, file, path)
                 if made.key in found:
                     self.refuse(path, f"entry {made.key} stands twice; keep one of them")
-                found[made.key] = made
+                found[made.key] = made.centred()
         return tuple(found.values())
 
     def entry(self, entry: EntryFile, file: TableFile, path: tuple[str, ...]) -> EnergyEntry:

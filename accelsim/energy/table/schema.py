@@ -77,10 +77,11 @@ class FillFile(_Section):
 
 
 class FrequencyFile(_Section):
-    """Alpha-power law of the attainable clock."""
+    """Alpha-power law of the attainable clock; ``clock``: the one attained at the table's own voltage, with unit."""
 
     alpha: Annotated[Number, Field(ge=1, le=2)]
     threshold_v: Annotated[Number, Field(gt=0)]
+    clock: Text | None = None
     source: Text
 
 

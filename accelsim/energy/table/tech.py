@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 
@@ -80,6 +81,17 @@ def technology_notes(arch: Arch) -> tuple[str, ...]:
     if unsure:
         notes.append(f"taken as exact, since the source gives no range: {', '.join(unsure)}")
     return (*notes, *table.notes)
+
+
+def middle_notes(table: EnergyTable, entries: Iterable[str]) -> tuple[str, ...]:
+    """Which of ``entries`` were moved into the middle of their range, and by what factor; nothing where none was."""
+    by_factor: dict[str, list[str]] = {}
+    moved = {entry.key: f"x{entry.moved:.3g}" for entry in table.entries if entry.moved != 1}
+    for key in sorted(entries):
+        if key in moved:
+            by_factor.setdefault(moved[key], []).append(key)
+    texts = [f"{', '.join(keys)} {factor}" for factor, keys in by_factor.items()]
+    return (f"in the middle of its range, of which the table states an end: {'; '.join(texts)}",) if texts else ()
 
 
 def _grouped(table: EnergyTable) -> list[str]:

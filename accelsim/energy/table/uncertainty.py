@@ -29,15 +29,16 @@ def interval(charges: Charges, ranges: Ranges) -> Interval:
 
 
 def draws(charges: Charges, ranges: Ranges, *, seed: int = SEED, count: int = DRAWS) -> NDArray[np.float64]:
-    """``count`` totals, float64 of shape (count,): the factor of each entry is drawn log-uniformly from its range.
+    """``count`` totals, float64 of shape (count,): the factor of each entry is drawn from its range, 1 being the median.
 
-    Entries are independent; one entry has one factor wherever it is used. Entries are drawn in the order of their names, so
-    that two machines with the same entries draw the same factors.
+    Half of the draws lie below 1 and half above, log-uniform on either side (a two-piece distribution; log-uniform over all of a
+    range whose geometric middle is 1). Entries are independent; one entry has one factor wherever it is used. Entries are drawn in
+    the order of their names, so that two machines with the same entries draw the same factors.
     """
     keys = sorted(charges)
     limits = np.log(np.array([ranges.get(key, (1.0, 1.0)) for key in keys]).reshape(-1, 2))
-    uniform = np.random.default_rng(seed).random((count, len(keys)))
-    factors = np.exp(limits[:, 0] + uniform * (limits[:, 1] - limits[:, 0]))
+    side = 2 * np.random.default_rng(seed).random((count, len(keys))) - 1
+    factors = np.exp(np.where(side < 0, -side * limits[:, 0], side * limits[:, 1]))
     return np.asarray(factors @ np.array([charges[key] for key in keys], dtype=np.float64))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from accelsim.graph import Outcome, SourceOperator
-from accelsim.importers.account import layer_base, own_layers
+from accelsim.importers.account import named_after
 from accelsim.importers.onnx.file.records import OnnxNode
 from accelsim.importers.onnx.network import Network, Pending, Real, Weights
 
@@ -30,13 +30,9 @@ def account(net: Network, turns: Sequence[Lowered]) -> tuple[SourceOperator, ...
 def _owners(net: Network, turns: Sequence[Lowered]) -> Mapping[str, int]:
     """Index of the node that each layer belongs to: the one it is named after, else the one whose turn made it."""
     made_by = {name: turn.node.index for turn in turns for name in turn.layers}
-    names = [layer.name for layer in net.layers]
-    named = {name: turn.node.index for turn in turns for name in own_layers(_base(turn.node), names)}
+    bases = {net.model.layer_name(turn.node): turn.node.index for turn in turns}
+    named = {layer.name: bases[base] for layer in net.layers if (base := named_after(layer.name, bases)) is not None}
     return {**made_by, **named}
-
-
-def _base(node: OnnxNode) -> str:
-    return layer_base(node.op, node.index)
 
 
 def _record(net: Network, turn: Lowered, turns: Sequence[Lowered], owner: Mapping[str, int]) -> SourceOperator:

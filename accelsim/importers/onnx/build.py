@@ -99,7 +99,7 @@ def _read_input(net: Network, value: OnnxInput) -> None:
         raise RefusalError(f"graph input {value.name!r} is {value.type}", f"FLOAT, {', '.join(FORMAT_TYPES)}")
     fmt = IntFormat.parse(value.type.lower())
     net.values[value.name] = net.make(value.name, value.shape, fmt, None)
-    net.inputs.append(HostPort(value.name, value.name))
+    net.inputs.append(HostPort(value.name, value.name, rounding=Rounding.HALF_EVEN))
 
 
 def _output_port(net: Network, name: str, float_output: FloatOutput) -> HostPort:

@@ -33,6 +33,10 @@ class NodeContext(BaseContext):
         return self.naming(f"{self.net.model.path}: node", self.outputs)
 
     @property
+    def layer_name(self) -> str:
+        return self.net.model.layer_name(self.record)
+
+    @property
     def inputs(self) -> tuple[str, ...]:
         """Names of the operands, empty where one is left out."""
         return self.record.inputs

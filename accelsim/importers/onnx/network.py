@@ -127,6 +127,11 @@ def stored_axis(axis: int, rank: int) -> int:
     return CHANNELS_FIRST[axis] if rank == 4 else axis
 
 
+def transposed(tensor: str) -> str:
+    """What a layer is called that turns axes to or from ``tensor``, and that no operator's name begins."""
+    return f"{tensor.replace(' ', '_')} transposed"
+
+
 def view(shape: Shape) -> Shape:
     """The shape in which a layer sees a tensor: at least one axis."""
     return shape or (1,)
@@ -202,7 +207,7 @@ class Network:
         if key not in self._ordered:
             name = self.fresh(f"{codes.tensor}/{what}")
             self.tensors[name] = self._tensor(name, tuple(codes.shape[axis] for axis in order), codes, None)
-            self.layers.append(transposition(f"transpose to {name}", codes.tensor, name, codes.stored, permutation))
+            self.layers.append(transposition(transposed(name), codes.tensor, name, codes.stored, permutation))
             self._ordered[key] = name
         return self._ordered[key]
 
@@ -217,7 +222,7 @@ class Network:
         self.tensors[name] = self._tensor(name, shape, codes, None)
         self.layers.append(make_layer(name))
         back = tuple(permutation.index(axis) for axis in range(len(order)))
-        self.layers.append(transposition(f"transpose from {name}", name, codes.tensor, shape, back))
+        self.layers.append(transposition(transposed(name), name, codes.tensor, shape, back))
 
     def reshaped(self, layer: str, source: Codes, target: Codes, operator: str) -> None:
         """``source`` under the shape of ``target``, element for element in ONNX's order."""

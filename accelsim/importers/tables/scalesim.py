@@ -12,7 +12,7 @@ from pathlib import Path
 
 from accelsim.errors import ModelError
 from accelsim.graph import Conv2D, Dense, Graph, MacGeometry
-from accelsim.importers.tables.table import COLUMNS, Row, graph_of_rows, make_layer, read_records
+from accelsim.importers.tables.table import COLUMNS, Form, Row, graph_of_rows, read_records
 from accelsim.importers.tables.wiring import Made
 from accelsim.numerics import IntFormat
 
@@ -27,7 +27,7 @@ SPARSITY = "sparsity"
 
 
 @dataclass(frozen=True)
-class Form:
+class Topology:
     """One of the two kinds of topology: its required columns, those it also accepts, and how it is written."""
 
     required: tuple[str, ...]
@@ -35,24 +35,25 @@ class Form:
     example: str
 
 
-CONVOLUTION = Form(
+CONVOLUTION = Topology(
     ("ifmap height", "ifmap width", "filter height", "filter width", "channels", "num filter"),
     (STRIDE, *STRIDE_AXES, SPARSITY),
     "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,",
 )
-GEMM = Form(("m", "n", "k"), (SPARSITY,), "Layer, M, N, K,")
+GEMM = Topology(("m", "n", "k"), (SPARSITY,), "Layer, M, N, K,")
 FORMS = (CONVOLUTION, GEMM)
 
 
 def is_topology(path: Path) -> bool:
     """Whether the header of ``path`` begins with a layer's name as SCALE-Sim writes it; raises as :func:`read_records`."""
-    (_, header), *_ = read_records(path, ",".join(COLUMNS))
+    _, header = next(read_records(path, ",".join(COLUMNS)))
     return _word(header[0]) in NAMES
 
 
 def load_topology(path: Path) -> Graph:
     """The shape-only Graph of a topology; ModelFileError or ModelError with file:line, column and remedy."""
-    (where, header), *records = read_records(path, CONVOLUTION.example)
+    records = read_records(path, CONVOLUTION.example)
+    where, header = next(records)
     columns = _columns(header)
     form = _form(where, columns)
     return graph_of_rows(path, records, lambda where, record: _layer(_row(where, columns, record), form))
@@ -70,7 +71,7 @@ def _columns(header: list[str]) -> list[str]:
     return ["name", *(STRIDE if word == "stride" else word for word in words[1:])]
 
 
-def _form(where: str, columns: list[str]) -> Form:
+def _form(where: str, columns: list[str]) -> Topology:
     form = next((form for form in FORMS if set(form.required) <= set(columns)), None)
     if form is None:
         raise ModelError(f"{where}: {_strange(columns)}; expected '{CONVOLUTION.example}' or '{GEMM.example}'")
@@ -89,7 +90,7 @@ def _strange(columns: list[str]) -> str:
     return f"unknown column {unknown[0]!r}" + (f", did you mean {near[0]!r}?" if near else "")
 
 
-def _check_columns(where: str, columns: list[str], form: Form) -> None:
+def _check_columns(where: str, columns: list[str], form: Topology) -> None:
     for column in columns[1:]:
         if column not in (*form.required, *form.accepted):
             raise ModelError(f"{where}: unknown column {column!r}; expected '{form.example}'")
@@ -113,7 +114,7 @@ def _row(where: str, columns: list[str], record: list[str]) -> Row:
     return Row(where, dict(zip(columns, cells, strict=True)), {})
 
 
-def _layer(row: Row, form: Form) -> Made:
+def _layer(row: Row, form: Topology) -> Made:
     _refuse_what_is_not_modelled(row)
     return _convolution(row) if form is CONVOLUTION else _product(row)
 
@@ -169,13 +170,5 @@ def _product(row: Row) -> Made:
 
 def _mac(row: Row, kind: type[Conv2D] | type[Dense], geometry: MacGeometry) -> Made:
     fmt = IntFormat(WORD_BITS)
-    return make_layer(
-        kind,
-        row.name,
-        (geometry.input_shape,),
-        geometry.output_shape,
-        fmt,
-        geometry=geometry,
-        weights=None,
-        weight_format=fmt,
-    )
+    fields = {"geometry": geometry, "weights": None, "weight_format": fmt}
+    return Form(kind, (geometry.input_shape,), geometry.output_shape, fmt, fields).named(row.name)

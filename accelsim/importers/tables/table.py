@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from accelsim.errors import GraphError, ModelError, ModelFileError, Refusals
 from accelsim.graph import (
@@ -40,6 +40,8 @@ COLUMNS = (
     "name", "op", "n", "h", "w", "c", "kh", "kw", "oc", "stride", "dilation", "padding", "groups", "weight_bits",
     "activation_bits", "inputs",
 )  # fmt: skip
+OWN = ("name", "inputs")
+"""What tells rows apart that are layers alike."""
 REQUIRED = ("name", "op", "h", "w", "c")
 DEFAULTS = MappingProxyType(
     {"n": 1, "kh": 1, "kw": 1, "stride": 1, "dilation": 1, "groups": 1, "weight_bits": 8, "activation_bits": 8}
@@ -49,6 +51,24 @@ NO_ARITHMETIC = "none"
 """A shape-only graph holds no numbers, so no arithmetic either."""
 MAX_SIZE = 2**31 - 1
 Shape = tuple[int, ...]
+
+
+class Form(NamedTuple):
+    """What rows of equal cells have in common, whatever their names: views of inputs and output, the tensors' format, other fields."""
+
+    kind: type[Layer]
+    inputs: tuple[Shape, ...]
+    output: Shape
+    format: IntFormat
+    fields: Mapping[str, Any]
+
+    def named(self, name: str) -> Made:
+        """A layer with tensors of its own: ``name.in`` (or ``.left`` and ``.right``) and ``name.out``."""
+        suffixes = (".in",) if len(self.inputs) == 1 else (".left", ".right")
+        names, output = tuple([name + suffix for suffix in suffixes]), f"{name}.out"
+        tensors = [Tensor(tensor, shape, self.format) for tensor, shape in zip(names, self.inputs, strict=True)]
+        layer = self.kind(name=name, inputs=names, output=output, **self.fields)
+        return layer, (*tensors, Tensor(output, self.output, self.format))
 
 
 @dataclass(frozen=True)
@@ -106,40 +126,45 @@ class Row:
 
 def load_table(path: Path) -> Graph:
     """The shape-only Graph of a layer table; ModelFileError or ModelError with file:line and column, of every row that is refused."""
-    (where, header), *records = read_records(path, ",".join(COLUMNS))
+    records = read_records(path, ",".join(COLUMNS))
+    where, header = next(records)
     header = [cell.lower() for cell in header]
     _check_header(where, header)
-    wiring = Wiring()
+    wiring, forms = Wiring(), dict[tuple[str, ...], Form]()
+    common = [i for i, column in enumerate(header) if column not in OWN]
 
     def make(place: str, record: list[str]) -> Made:
+        """Rows that differ in name and inputs alone are understood once."""
         row = _row(place, header, record)
-        return wiring.add(place, row.cells.get("inputs", "").split(), _layer(row))
+        key = tuple([record[i] for i in common])
+        form = forms.get(key)
+        if form is None:
+            form = forms[key] = _form(row)
+        return wiring.add(place, row.cells.get("inputs", "").split(), form.named(row.name))
 
     name = header.index("name")
     return graph_of_rows(path, records, make, lambda record: wiring.refused(record[name] if name < len(record) else ""))
 
 
-def read_records(path: Path, expected: str) -> list[tuple[str, list[str]]]:
+def read_records(path: Path, expected: str) -> Iterator[tuple[str, list[str]]]:
     """(file:line, cells) of every line; blank lines and those that begin with ``#`` are left out.
 
     Raises ModelFileError for a file that cannot be read or holds no line; ``expected`` says what its header should be.
     """
-    lines = enumerate(_lines(path), 1)
-    table = [(number, line) for number, line in lines if line.strip() and not line.lstrip().startswith("#")]
-    if not table:
+    lines = _lines(path)
+    numbers = [i for i, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")]
+    if not numbers:
         raise ModelFileError(f"{path}: no header line; expected the columns {expected}")
+    if len(numbers) == 1:
+        raise ModelFileError(f"{path}: the table has a header but no layers")
+    records = csv.reader((lines[i] for i in numbers), strict=True)
     try:
-        records = list(csv.reader((line for _, line in table), strict=True))
+        for count, record in enumerate(records, 1):
+            if records.line_num != count:
+                raise ModelFileError(f"{path}: a quoted cell runs over the end of its line; expected one row per line")
+            yield f"{path}:{numbers[count - 1] + 1}", [cell.strip() for cell in record]
     except csv.Error as error:
         raise ModelFileError(f"{path}: not a CSV file: {error}") from error
-    if len(records) != len(table):
-        raise ModelFileError(f"{path}: a quoted cell runs over the end of its line; expected one row per line")
-    if len(records) == 1:
-        raise ModelFileError(f"{path}: the table has a header but no layers")
-    return [
-        (f"{path}:{number}", [cell.strip() for cell in record])
-        for (number, _), record in zip(table, records, strict=True)
-    ]
 
 
 def graph_of_rows(
@@ -221,7 +246,7 @@ def _check_header(where: str, header: list[str]) -> None:
         raise ModelError(f"{where}: {what}; expected {', '.join(COLUMNS)}")
 
 
-def _layer(row: Row) -> Made:
+def _form(row: Row) -> Form:
     operation = row.cells["op"].lower()
     if operation not in OPERATIONS:
         near = difflib.get_close_matches(operation, OPERATIONS, n=1)
@@ -231,30 +256,18 @@ def _layer(row: Row) -> Made:
     return build(row, kind)
 
 
-def make_layer(
-    kind: type[Layer], name: str, inputs: Sequence[Shape], output: Shape, fmt: IntFormat, **fields: Any
-) -> Made:
-    """A layer of ``kind`` with tensors of its own: ``name.in`` (or ``.left`` and ``.right``) and ``name.out``."""
-    suffixes = [".in"] if len(inputs) == 1 else [".left", ".right"]
-    names = tuple(f"{name}{suffix}" for suffix in suffixes)
-    tensors = [Tensor(tensor, shape, fmt) for tensor, shape in zip(names, inputs, strict=True)]
-    tensors.append(Tensor(f"{name}.out", output, fmt))
-    return kind(name=name, inputs=names, output=f"{name}.out", **fields), tuple(tensors)
-
-
-def _make(row: Row, kind: type[Layer], inputs: Sequence[Shape], output: Shape, **fields: Any) -> Made:
-    """The layer and the tensors that belong to this row alone."""
+def _make(row: Row, kind: type[Layer], inputs: tuple[Shape, ...], output: Shape, **fields: Any) -> Form:
     fmt = IntFormat(row.integer("activation_bits", least=2, most=32))
-    return make_layer(kind, row.name, inputs, output, fmt, **fields)
+    return Form(kind, inputs, output, fmt, fields)
 
 
-def _mac(row: Row, kind: type[Layer], geometry: MacGeometry) -> Made:
+def _mac(row: Row, kind: type[Layer], geometry: MacGeometry) -> Form:
     shapes = (geometry.input_shape, geometry.weight_shape) if kind is MatMul else (geometry.input_shape,)
     fmt = IntFormat(row.integer("weight_bits", least=1, most=32))
     return _make(row, kind, shapes, geometry.output_shape, geometry=geometry, weights=None, weight_format=fmt)
 
 
-def _convolution(row: Row, kind: type[Layer], groups: int) -> Made:
+def _convolution(row: Row, kind: type[Layer], groups: int) -> Form:
     n, h, w, c = row.shape
     kh, kw, stride, dilation = (row.integer(column) for column in ("kh", "kw", "stride", "dilation"))
     (oh, top), (ow, left) = row.window(h, kh), row.window(w, kw)
@@ -265,11 +278,11 @@ def _convolution(row: Row, kind: type[Layer], groups: int) -> Made:
     return _mac(row, kind, geometry)
 
 
-def _conv2d(row: Row, kind: type[Layer]) -> Made:
+def _conv2d(row: Row, kind: type[Layer]) -> Form:
     return _convolution(row, kind, row.integer("groups"))
 
 
-def _depthwise(row: Row, kind: type[Layer]) -> Made:
+def _depthwise(row: Row, kind: type[Layer]) -> Form:
     channels = row.shape[3]
     if row.cells.get("groups", "") not in ("", "1", str(channels)):
         raise row.fail("groups", f"{channels}, the input channels, or nothing")
@@ -285,30 +298,30 @@ def _rows_only(row: Row) -> tuple[int, int]:
     return h, c
 
 
-def _matrix(row: Row, kind: type[Layer], groups: int) -> Made:
+def _matrix(row: Row, kind: type[Layer], groups: int) -> Form:
     rows, c = _rows_only(row)
     oc = row.integer("oc", default=c)
     return _mac(row, kind, MacGeometry(n=1, ih=rows, iw=1, ic=c, oh=rows, ow=1, oc=oc, groups=groups))
 
 
-def _dense(row: Row, kind: type[Layer]) -> Made:
+def _dense(row: Row, kind: type[Layer]) -> Form:
     return _matrix(row, kind, 1)
 
 
-def _matmul(row: Row, kind: type[Layer]) -> Made:
+def _matmul(row: Row, kind: type[Layer]) -> Form:
     return _matrix(row, kind, row.integer("groups"))
 
 
-def _pair(row: Row, kind: type[Layer]) -> Made:
+def _pair(row: Row, kind: type[Layer]) -> Form:
     return _make(row, kind, (row.shape, row.shape), row.shape, shapes=(row.shape, row.shape), shape=row.shape)
 
 
-def _scale(row: Row, kind: type[Layer]) -> Made:
+def _scale(row: Row, kind: type[Layer]) -> Form:
     factors = (row.shape[0], 1, 1, row.shape[3])
     return _make(row, kind, (row.shape, factors), row.shape, shapes=(row.shape, factors), shape=row.shape)
 
 
-def _pool(row: Row, kind: type[Layer]) -> Made:
+def _pool(row: Row, kind: type[Layer]) -> Form:
     n, h, w, c = row.shape
     kernel, stride = (row.integer("kh"), row.integer("kw")), row.integer("stride")
     (oh, top), (ow, left) = row.window(h, kernel[0]), row.window(w, kernel[1])
@@ -317,22 +330,22 @@ def _pool(row: Row, kind: type[Layer]) -> Made:
     return _make(row, kind, (row.shape,), shape, shapes=(row.shape,), shape=shape, **fields)
 
 
-def _mean(row: Row, kind: type[Layer]) -> Made:
+def _mean(row: Row, kind: type[Layer]) -> Form:
     shape = (row.shape[0], 1, 1, row.shape[3])
     return _make(row, kind, (row.shape,), shape, shapes=(row.shape,), shape=shape, axes=(1, 2))
 
 
-def _softmax(row: Row, kind: type[Layer]) -> Made:
+def _softmax(row: Row, kind: type[Layer]) -> Form:
     n, h, w, c = row.shape
     view = (n * h * w, c)
     return _make(row, kind, (view,), view, shapes=(view,), shape=view)
 
 
-def _lut(row: Row, kind: type[Layer]) -> Made:
+def _lut(row: Row, kind: type[Layer]) -> Form:
     return _make(row, kind, (row.shape,), row.shape, shapes=(row.shape,), shape=row.shape)
 
 
-OPERATIONS: Mapping[str, tuple[type[Layer], Callable[[Row, type[Layer]], Made]]] = MappingProxyType(
+OPERATIONS: Mapping[str, tuple[type[Layer], Callable[[Row, type[Layer]], Form]]] = MappingProxyType(
     {
         "conv2d": (Conv2D, _conv2d),
         "depthwise_conv2d": (DepthwiseConv2D, _depthwise),

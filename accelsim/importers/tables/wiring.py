@@ -26,7 +26,7 @@ class Wiring:
         ModelError where a name is no earlier row's, where there are more names than operands, or where the sizes differ.
         """
         layer, tensors = made
-        joined = _joined(where, names, layer, tensors, self.results)
+        joined = _joined(where, names, layer, tensors, self.results) if names else made
         self.results.setdefault(layer.name, tensors[-1])
         return joined
 

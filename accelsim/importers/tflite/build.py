@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from accelsim.arch import Arithmetic
 from accelsim.errors import ModelError, Refusals
 from accelsim.graph import Graph, HostPort, Layer, Outcome, SourceOperator, Tensor
-from accelsim.importers.account import layer_base, own_layers
+from accelsim.importers.account import named_after
 from accelsim.importers.files import name_of
 from accelsim.importers.refusal import RefusalError, in_file
 from accelsim.importers.registry import lowering_of
@@ -156,7 +156,7 @@ def _input_ports(model: TfliteModel, entries: list[Crossing], read: set[str], ro
         coded = [target for source, target in entries if source.index == index]
         ports += [HostPort(target.name, tensor.name, real=True, rounding=rounding) for target in coded]
         if tensor.name in read:
-            ports.append(HostPort(tensor.name, tensor.name))
+            ports.append(HostPort(tensor.name, tensor.name, rounding=rounding))
     return ports
 
 
@@ -198,10 +198,14 @@ def _tensor(model: TfliteModel, tensor: TfliteTensor) -> Tensor:
 
 def _source(model: TfliteModel, layers: Iterable[Layer]) -> tuple[SourceOperator, ...]:
     """What became of each operator: the layers named after it, or the host's conversion."""
-    names = [layer.name for layer in layers]
+    bases = {model.layer_name(operator): operator.index for operator in model.operators}
+    named: dict[int, list[str]] = {index: [] for index in bases.values()}
+    for layer in layers:
+        if (base := named_after(layer.name, bases)) is not None:
+            named[bases[base]].append(layer.name)
     made = []
     for operator in model.operators:
-        own = own_layers(layer_base(operator.op, operator.index), names)
+        own = tuple(named[operator.index])
         outputs = [model.tensors[i].name for i in operator.outputs]
         made.append(
             SourceOperator(

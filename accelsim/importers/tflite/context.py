@@ -56,6 +56,10 @@ class FileContext(BaseContext):
         outputs = [self.model.tensors[i].name for i in self.record.outputs]
         return self.naming(f"{self.model.path}: operator", outputs)
 
+    @property
+    def layer_name(self) -> str:
+        return self.model.layer_name(self.record)
+
     def option(self, name: str) -> int:
         """An integer or boolean option."""
         return int(self.record.options[name])

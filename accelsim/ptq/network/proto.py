@@ -28,24 +28,31 @@ class Names:
 
 
 def make_node(
-    op: str, inputs: Iterable[str], output: str, attributes: Mapping[str, Any] | None = None, *, domain: str = ""
+    op: str,
+    inputs: Iterable[str],
+    output: str,
+    attributes: Mapping[str, Any] | None = None,
+    *,
+    domain: str = "",
+    name: str = "",
 ) -> Any:
-    """A NodeProto named after its output; arrays among the attributes become tensors."""
+    """A NodeProto, named after operator and output where no ``name`` is given; arrays among the attributes become tensors."""
     from onnx import helper, numpy_helper
 
     held = {k: numpy_helper.from_array(v) if isinstance(v, np.ndarray) else v for k, v in (attributes or {}).items()}
-    return helper.make_node(op, list(inputs), [output], name=output, domain=domain, **held)
+    return helper.make_node(op, list(inputs), [output], name=name or f"{output}/{op}", domain=domain, **held)
 
 
-def nodes_of(node: OnnxNode, inputs: Iterable[str], output: str) -> list[Any]:
-    """``node`` on tensors of other names; the bias that a MatMul took over becomes an Add again."""
+def nodes_of(node: OnnxNode, name: str, inputs: Iterable[str], output: str) -> list[Any]:
+    """``node``, called ``name``, on tensors of other names; the bias that a MatMul took over becomes an Add again."""
     names = list(inputs)
     while names and not names[-1]:
         names.pop()
     if node.op == "MatMul" and len(names) == 3:
         product = f"{output}/product"
-        return [make_node("MatMul", names[:2], product), make_node("Add", [product, names[2]], output)]
-    return [make_node(node.op, names, output, node.attributes)]
+        matmul = make_node("MatMul", names[:2], product, name=name)
+        return [matmul, make_node("Add", [product, names[2]], output)]
+    return [make_node(node.op, names, output, node.attributes, name=name)]
 
 
 def make_model(
@@ -73,5 +80,5 @@ def _tensor(name: str, values: Any) -> Any:
 
 def float_proto(model: OnnxModel) -> Any:
     """The float network itself."""
-    nodes = [made for node in model.nodes for made in nodes_of(node, node.inputs, node.outputs[0])]
+    nodes = [made for n in model.nodes for made in nodes_of(n, model.layer_name(n), n.inputs, n.outputs[0])]
     return make_model(model, nodes, model.constants, domains=[("", model.opset)])

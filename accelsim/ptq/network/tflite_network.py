@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.importers import RefusalError, fresh_name, layer_base
+from accelsim.importers import RefusalError, fresh_name
 from accelsim.importers.onnx import CHANNELS_FIRST, CHANNELS_LAST
 from accelsim.importers.onnx.file import Attribute, OnnxInput, OnnxModel, OnnxNode
 from accelsim.importers.tflite import FileContext
@@ -76,9 +76,10 @@ class Translation:
         is_turned = first and tensor.index in self.model.outputs
         name = self.fresh(f"{tensor.name}/channels_first") if is_turned else tensor.name
         source: tuple[str, ...] = ()
+        base = self.model.layer_name(operator)
         for i, step in enumerate(steps):
             target = name if i == len(steps) - 1 else self.fresh(f"{tensor.name}/{step.op.lower()}")
-            label = layer_base(operator.op, operator.index) if i == 0 else ""
+            label = base if i == 0 else f"{base}/{step.op.lower()}"
             self._node(step.op, operator.index, (*source, *step.inputs), target, step.attributes, label)
             source = (target,)
         self._held[tensor.index, first] = name

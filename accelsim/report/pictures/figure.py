@@ -12,7 +12,7 @@ from accelsim.energy import COMPONENTS
 from accelsim.errors import AccelsimError
 from accelsim.hardware import Engine
 from accelsim.report.files import KEEPING, TRACKS
-from accelsim.report.numbers import NONE, component_name, energy, seconds, short_name
+from accelsim.report.numbers import NONE, component_name, energy, seconds, short_names
 from accelsim.report.pictures.roofline import GRID, draw_roofline, label_points
 from accelsim.timing import Timeline
 from accelsim.units import format_hertz
@@ -45,7 +45,8 @@ _LEGEND: dict[str, Any] = {
     "fontsize": 7, "handlelength": 1.0, "labelspacing": 0.2, "columnspacing": 1.0, "borderaxespad": 0.2, "frameon": False,
 }  # fmt: skip
 _NAMED_LAYERS = 18
-_SEGMENTS = 3000
+_COLUMNS = 8000
+"""Of a strip of the timeline: several to a pixel, which has their mean, so that no work looks longer than it is."""
 
 
 def plot_format(path: str | Path) -> str:
@@ -98,7 +99,7 @@ def _tidy(axes: Axes) -> None:
 def _title(result: Result) -> str:
     total = result.total
     facts = [f"{total.cycles:,} cycles", seconds(total.latency_s), energy(total.energy_pj)]
-    return f"{result.model} on {result.arch.get('name', NONE)}:  " + ",  ".join(facts)
+    return f"{short_names([result.model], 60)[result.model]} on {result.arch.get('name', NONE)}:  " + ",  ".join(facts)
 
 
 def layer_colors(count: int) -> NDArray[np.float64]:
@@ -137,7 +138,8 @@ def _label_layers(axes: Axes, result: Result, unit: str, *, named: bool) -> None
     from matplotlib.ticker import MaxNLocator
 
     if named:
-        names = [f"{layer.index}: {short_name(layer.name, 22)}" for layer in result.layers]
+        short = short_names((layer.name for layer in result.layers), 22)
+        names = [f"{layer.index}: {short[layer.name]}" for layer in result.layers]
         axes.set_yticks(range(len(names)), names, parse_math=False)
         axes.set_ylim(len(result.layers) - 0.4, -0.6)
         axes.set_xlabel(f"energy ({unit})")
@@ -161,15 +163,16 @@ def _energy_unit(largest_pj: float) -> tuple[float, str]:
 def draw_timeline(axes: Axes, timeline: Timeline, colors: NDArray[np.float64]) -> None:
     """Engines over cycles, coloured by layer, with each engine's busy share; a band of layer spans on top.
 
-    A track is as many strips as there are cores, the first core's on top.
+    Work shorter than a pixel shades it by its share. A track is as many strips as there are cores, the first core's on top.
     """
     total, cores = max(timeline.total_cycles, 1), timeline.program.arch.cores.count
     tracks = _tracks(timeline)
     for row, engine in enumerate(tracks):
         for core in range(cores):
-            begin, end, layer = busy_segments(timeline, engine, core=core, tolerance=total // _SEGMENTS)
-            strip = (row + 0.12 + 0.76 * core / cores, 0.76 / cores)
-            axes.broken_barh(list(zip(begin, end - begin, strict=True)), strip, facecolors=colors[layer], linewidth=0)
+            top = row + 0.12 + 0.76 * core / cores
+            if timeline.busy_cycles(engine, core=core):
+                strip = ink(timeline, engine, colors, columns=_COLUMNS, core=core)
+                axes.imshow(strip[None], extent=(0, total, top + 0.76 / cores, top), aspect="auto", zorder=2)
         share = timeline.busy_cycles(engine) / (total * cores)
         axes.text(
             1.006,
@@ -208,16 +211,23 @@ def _layer_band(axes: Axes, timeline: Timeline, colors: NDArray[np.float64], tot
             axes.text((start + stop) / 2, -0.49, str(index), ha="center", va="center", fontsize=8, color=ink)
 
 
-def busy_segments(
-    timeline: Timeline, engine: Engine, *, core: int = 0, tolerance: int = 0
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
-    """(begin, end, layer) of each stretch of ``engine`` of ``core`` on one layer; gaps up to ``tolerance`` cycles are closed."""
+def ink(
+    timeline: Timeline, engine: Engine, colors: NDArray[np.float64], *, columns: int, core: int = 0
+) -> NDArray[np.float64]:
+    """RGB of each of ``columns`` equal stretches of time: white paper, covered for the share of it that ``engine`` of ``core`` works.
+
+    ``colors`` (layers, 3 or more) are what each layer covers it with; a stretch of several layers has their mean, by time.
+    """
     program = timeline.program
     mine = np.flatnonzero(program.of_engine(engine) & (program.core == core))
+    cycles = program.cycles[mine]
+    # What has been drawn by each cycle is a line from the start to the end of each operation and level between them.
+    ends = np.stack([timeline.start[mine], timeline.start[mine] + cycles], axis=1).reshape(-1)
+    edges = np.linspace(0, max(timeline.total_cycles, 1), columns + 1)
+    covered = (1 - colors[program.layer[mine], :3]) * cycles[:, None]
+    total = np.cumsum(np.concatenate([np.zeros((1, 3)), covered]), axis=0)
+    drawn = np.stack([total[:-1], total[1:]], axis=1).reshape(-1, 3)
     if not len(mine):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int32)
-    begin, end, layer = timeline.start[mine], timeline.start[mine] + program.cycles[mine], program.layer[mine]
-    new = np.append(True, (layer[1:] != layer[:-1]) | (begin[1:] - end[:-1] > tolerance))
-    first = np.flatnonzero(new)
-    last = np.append(first[1:], len(mine)) - 1
-    return begin[first], end[last], layer[first]
+        return np.ones((columns, 3))
+    share = [np.diff(np.interp(edges, ends, channel)) / (edges[1] - edges[0]) for channel in drawn.T]
+    return np.asarray(np.clip(1 - np.stack(share, axis=1), 0, 1))

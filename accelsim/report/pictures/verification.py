@@ -6,8 +6,10 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
+from accelsim.report.numbers import short_names
 from accelsim.report.pictures.figure import COMPONENT_COLORS
 from accelsim.report.pictures.roofline import GRID
+from accelsim.report.verification.text import layer_labels
 
 if TYPE_CHECKING:
     from accelsim.verification import VerificationReport
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 PALETTE = tuple(COMPONENT_COLORS.values())
 PLAIN = "#7f7f7f"
+_NAMED = 48
+"""Layers that are named, evenly spaced where there are more: what stands side by side without touching."""
 
 
 def write_verification_plot(report: VerificationReport, stream: IO[bytes], *, format: str = "png") -> None:
@@ -51,14 +55,15 @@ def _causes(axes: Axes, report: VerificationReport) -> None:
         below += counts / total
     chained = [layer.end_to_end.differing / n for layer, n in zip(report.layers, total, strict=True)]
     axes.plot(places, chained, "o", color="black", markersize=4, label="end to end")
-    axes.set_xticks(places, [layer.layer for layer in report.layers], rotation=60, ha="right", fontsize=7)
+    labels, named = layer_labels(report), places[:: -(-len(places) // _NAMED) or 1]
+    names = [labels[report.layers[i].layer] for i in named]
+    axes.set_xticks(named, names, rotation=60, ha="right", rotation_mode="anchor", fontsize=7, parse_math=False)
     axes.yaxis.set_major_formatter(lambda share, _: f"{share:.2%}")
     axes.set_ylabel("differing codes")
     axes.grid(axis="y", color=GRID)
     axes.set_axisbelow(True)
-    axes.set_title(
-        f"{report.model} on {report.arch} against {report.oracle}: bars fed with the oracle's inputs", loc="left"
-    )
+    against = f"{short_names([report.model], 40)[report.model]} on {report.arch} against {report.oracle}"
+    axes.set_title(f"{against}: bars fed with the oracle's inputs", loc="left", parse_math=False)
     axes.legend(fontsize=8, frameon=False)
 
 

@@ -17,9 +17,10 @@ from accelsim.report.numbers import (
     power,
     seconds,
     share,
-    short_name,
+    short_names,
     size,
 )
+from accelsim.report.result.energy import area_line
 from accelsim.result import LayerResult, Result, Total, ValueSummary
 from accelsim.units import format_hertz
 
@@ -41,11 +42,12 @@ def _where_it_runs(cell: Callable[[LayerResult], str]) -> Callable[[LayerResult]
     return lambda layer: cell(layer) if layer.tiles else NONE
 
 
-def layer_columns(name_width: int = NAME_WIDTH) -> tuple[Column, ...]:
+def layer_columns(result: Result, name_width: int = NAME_WIDTH) -> tuple[Column, ...]:
     """All columns of the layer table, layer names in at most ``name_width`` characters."""
+    names = short_names((layer.name for layer in result.layers), name_width)
     return (
         Column("", lambda layer: str(layer.index)),
-        Column("layer", lambda layer: short_name(layer.name, name_width), right=False),
+        Column("layer", lambda layer: names[layer.name], right=False),
         Column("op", lambda layer: layer.op, right=False, priority=1),
         Column("MACs", lambda layer: count(layer.macs) if layer.macs else NONE),
         Column("cycles", _where_it_runs(lambda layer: count(layer.cycles))),
@@ -65,9 +67,9 @@ def layer_columns(name_width: int = NAME_WIDTH) -> tuple[Column, ...]:
 def fit_columns(result: Result, width: int | None) -> tuple[tuple[Column, ...], tuple[str, ...]]:
     """The columns that fit into ``width`` characters (None: all), and the titles left out."""
     if width is None:
-        return layer_columns(), ()
+        return layer_columns(result), ()
     for name_width in _NAME_WIDTHS:
-        columns = layer_columns(name_width)
+        columns = layer_columns(result, name_width)
         if table_width(result, columns) <= width:
             return columns, ()
     for least in (3, 2, 1):
@@ -219,6 +221,11 @@ def made_with(result: Result) -> str:
     return (
         f"arithmetic {result.arithmetic}; energy table {result.energy_table}{notes}; accelsim {result.accelsim_version}"
     )
+
+
+def closing(result: Result) -> list[str]:
+    """What a page of a Result ends with, a line each: how it was made, how its area came about, what is not modelled."""
+    return [made_with(result), *area_line(result.area), left_out(result)]
 
 
 def left_out(result: Result) -> str:

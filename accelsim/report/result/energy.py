@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from accelsim.report.numbers import NONE, energy, power, share
-from accelsim.result import EnergySummary, Result
+from accelsim.report.numbers import NONE, area, energy, power, share
+from accelsim.result import AreaSummary, EnergySummary, Result
 
 
 def energy_facts(result: Result) -> list[tuple[str, str]]:
@@ -17,7 +17,7 @@ def energy_facts(result: Result) -> list[tuple[str, str]]:
         ("energy x delay", f"{found.energy_delay_js:.3g} J s"),
         ("peak power", power(found.peak_power_w)),
         ("energy spent on", _spent_on(found, result.total.energy_pj)),
-        ("area", area_text(found.area_um2)),
+        *_area_facts(result.area, found),
     ]
 
 
@@ -37,12 +37,33 @@ def _spent_on(found: EnergySummary, total_pj: float) -> str:
     return ", ".join(texts) or NONE
 
 
+def _area_facts(found: AreaSummary | None, held: EnergySummary) -> list[tuple[str, str]]:
+    """The area, its interval, and how much of it a rule filled; without a total what the table holds."""
+    if found is None:
+        return [("area", area_text(held.area_um2))]
+    low, high = (area(found.percentiles_um2[name]) for name in ("p5", "p95"))
+    span = f"{area(found.low_um2)} to {area(found.high_um2)} by the tables' ranges; 90 % of draws {low} to {high}"
+    filled = ", ".join(key.removesuffix(".area") for key in found.filled)
+    by_rule = f"{share(found.filled_um2 / found.total_um2)}: {filled}" if filled else "nothing"
+    return [("area", area(found.total_um2)), ("area range", span), ("area filled by rule", by_rule)]
+
+
 def area_text(area_um2: dict[str, float | None]) -> str:
     """The area that the table holds, and the parts that it does not; NONE where it holds none."""
     known = [um2 for um2 in area_um2.values() if um2 is not None]
     lacking = [part.replace("_", " ") for part, um2 in area_um2.items() if um2 is None]
     if not known:
         return NONE
-    total = sum(known)
-    text = f"{total / 1e6:.3g} mm²" if total >= 1e4 else f"{total:.3g} µm²"
+    text = area(sum(known))
     return f"{text} without {', '.join(lacking)}" if lacking else text
+
+
+def area_line(found: AreaSummary | None) -> list[str]:
+    """How the area came about, in one line; none without a total."""
+    if found is None:
+        return []
+    lent: dict[str, list[str]] = {}
+    for key, how in found.filled.items():
+        lent.setdefault(how, []).append(key)
+    filled = [f"{', '.join(keys)} {how}" for how, keys in lent.items()]
+    return [f"area: {'; '.join([*filled, *found.notes])}"]

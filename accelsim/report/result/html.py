@@ -21,13 +21,14 @@ def summary_html(result: Result) -> str:
         _facts([*cells.total_facts(result), *energy_facts(result), *cells.value_facts(result)]),
         _energy(result),
         "</div>",
-        f"<p><small>{escape(cells.made_with(result))}.<br>{escape(cells.left_out(result))}.</small></p>",
+        *(f"<p>note: {escape(text)}</p>" for text in result.notes),
+        f"<p><small>{'<br>'.join(f'{escape(line)}.' for line in cells.closing(result))}</small></p>",
     ]
     return '<div class="accelsim-result">' + "\n".join(parts) + "</div>"
 
 
 def _layers(result: Result) -> str:
-    columns = cells.layer_columns()
+    columns = cells.layer_columns(result)
     right = [column.right for column in columns]
     body = "\n".join(html_row([column.cell(layer) for column in columns], right) for layer in result.layers)
     head = html_row([column.title for column in columns], right, tag="th")

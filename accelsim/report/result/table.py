@@ -40,8 +40,7 @@ def result_table(result: Result, *, width: int | None = None) -> RenderableType:
     parts += [
         fact_table(cells.value_facts(result)),
         Text(),
-        Text(cells.made_with(result), style="dim"),
-        Text(cells.left_out(result), style="dim"),
+        *(Text(line, style="dim") for line in cells.closing(result)),
     ]
     return Group(*parts)
 

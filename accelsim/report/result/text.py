@@ -26,7 +26,7 @@ def summary_text(result: Result, *, width: int | None = None) -> str:
         *fact_lines(cells.value_facts(result)),
         "",
     ]
-    return "\n".join([*lines, cells.made_with(result), cells.left_out(result)])
+    return "\n".join([*lines, *cells.closing(result), *(f"note: {text}" for text in result.notes)])
 
 
 def layer_lines(result: Result, columns: Sequence[cells.Column]) -> list[str]:

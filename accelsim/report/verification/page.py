@@ -7,13 +7,15 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from accelsim.report.lines import html_row
+from accelsim.report.page import page
 from accelsim.report.verification.text import (
     HEAD,
     RIGHT,
     cause_lines,
-    cells,
+    finding_lines,
     first_lines,
     heading,
+    layer_rows,
     output_line,
     verdict,
     width_lines,
@@ -25,13 +27,15 @@ if TYPE_CHECKING:
 
 def report_html(report: VerificationReport) -> str:
     """A fragment; every text from the model is escaped."""
-    body = "".join(html_row(cells(layer), RIGHT) for layer in report.layers)
+    body = "".join(html_row(row, RIGHT) for row in layer_rows(report))
     parts = [
         f"<p><b>{escape(heading(report))}</b><br>{escape(verdict(report))}</p>",
-        f"<table><thead>{html_row(HEAD, RIGHT, tag='th')}</thead><tbody>{body}</tbody></table>",
+        '<h2>Layers</h2><div class="table">',
+        f"<table><thead>{html_row(HEAD, RIGHT, tag='th')}</thead><tbody>{body}</tbody></table></div>",
+        _list("Inputs", report.notes),
         _list("Causes", cause_lines(report)),
         _list("First difference", first_lines(report)),
-        _list("Parameters that differ", [f"{f.layer}: {f.kind}: {f.text}" for f in report.findings]),
+        _list("Parameters that differ", finding_lines(report)),
         _list("Accumulator width", width_lines(report)),
         f"<p>{escape(output_line(report))}</p>",
     ]
@@ -40,11 +44,9 @@ def report_html(report: VerificationReport) -> str:
 
 def document(report: VerificationReport) -> str:
     """A whole page."""
-    title = escape(f"{report.model}: verification")
-    head = f'<head><meta charset="utf-8"><title>{title}</title></head>'
-    return f"<!doctype html>\n<html>{head}<body>{report_html(report)}</body></html>\n"
+    return page(f"{report.model}: verification", report_html(report))
 
 
 def _list(title: str, lines: Iterable[str]) -> str:
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    return f"<p>{title}</p><ul>{items}</ul>" if items else ""
+    return f"<h2>{title}</h2><ul>{items}</ul>" if items else ""

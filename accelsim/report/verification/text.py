@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from accelsim.report.lines import align
-from accelsim.report.numbers import NONE
+from accelsim.report.numbers import NONE, short_names
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from accelsim.verification import Cause, Comparison, LayerReport, VerificationReport
 
 HEAD = ("layer", "operator", "codes", "differ", "max", "SQNR dB", "end to end", "max", "beyond")
@@ -19,11 +21,12 @@ def report_text(report: VerificationReport) -> str:
     return "\n".join(
         [
             heading(report),
+            *report.notes,
             "",
-            *align([HEAD, *map(cells, report.layers)], right=RIGHT),
+            *align([HEAD, *layer_rows(report)], right=RIGHT),
             *_section("causes", cause_lines(report)),
             *_section("first difference", first_lines(report)),
-            *_section("parameters that differ", [f"{f.layer}: {f.kind}: {f.text}" for f in report.findings]),
+            *_section("parameters that differ", finding_lines(report)),
             *_section("accumulator width", width_lines(report)),
             "",
             output_line(report),
@@ -40,10 +43,20 @@ def heading(report: VerificationReport) -> str:
     )
 
 
-def cells(layer: LayerReport) -> tuple[str, ...]:
-    """One row of the layer table."""
+def layer_labels(report: VerificationReport) -> Mapping[str, str]:
+    """What stands for each layer, by its whole name."""
+    return short_names(report.network or [layer.layer for layer in report.layers])
+
+
+def layer_rows(report: VerificationReport) -> list[tuple[str, ...]]:
+    """The layer table."""
+    labels = layer_labels(report)
+    return [_cells(layer, labels[layer.layer]) for layer in report.layers]
+
+
+def _cells(layer: LayerReport, label: str) -> tuple[str, ...]:
     return (
-        layer.layer,
+        label,
         layer.operator,
         f"{layer.forced.elements:,}",
         *_counts(layer.forced),
@@ -65,7 +78,14 @@ def _sqnr(comparison: Comparison) -> str:
 
 def cause_lines(report: VerificationReport) -> list[str]:
     """Each layer's causes."""
-    return [f"{layer.layer}: {cause}" for layer in report.layers for cause in layer.causes]
+    labels = layer_labels(report)
+    return [f"{labels[layer.layer]}: {cause}" for layer in report.layers for cause in layer.causes]
+
+
+def finding_lines(report: VerificationReport) -> list[str]:
+    """Parameters that differ, and what else was found, each with its layer."""
+    labels = layer_labels(report)
+    return [f"{labels.get(f.layer, f.layer)}: {f.kind}: {f.text}" for f in report.findings]
 
 
 def cause_text(cause: Cause) -> str:
@@ -85,7 +105,7 @@ def first_lines(report: VerificationReport) -> list[str]:
     if layer is None or layer.first is None:
         return []
     first = layer.first
-    place = f"{layer.layer}, tensor {layer.tensor!r}, inference {first.inference}, index {first.index}"
+    place = f"{layer_labels(report)[layer.layer]}, tensor {layer.tensor!r}, inference {first.inference}, index {first.index}"
     exact = "" if first.exact is None else f"; sum {first.accumulator:,} stands for {first.exact}"
     return [f"{place}: expected {first.expected}, got {first.got}{exact}"]
 
@@ -95,10 +115,11 @@ def width_lines(report: VerificationReport) -> list[str]:
     study = report.widths
     if study is None:
         return []
-    lines = []
+    lines, labels = [], layer_labels(report)
     for row in study.rows:
         accuracy = "" if row.accuracy is None else f", accuracy {row.accuracy:.2%}"
-        broken = f"breaks first in {row.first_layer}" if row.first_layer else "no code differs"
+        first = labels.get(row.first_layer or "", row.first_layer)
+        broken = f"breaks first in {first}" if first else "no code differs"
         lines.append(
             f"{row.bits} bits, {study.overflow}: {row.differing:,} of {row.elements:,} codes differ, {broken}{accuracy}"
         )
@@ -125,7 +146,9 @@ def verdict(report: VerificationReport) -> str:
     """Match or mismatch, with the counts."""
     word = "MISMATCH" if not report.matches else "match" if report.complete else "INCOMPLETE"
     beyond = sum(layer.beyond for layer in report.layers)
-    left = f"; layers that could not be compared: {', '.join(report.unmatched)}" if report.unmatched else ""
+    labels = layer_labels(report)
+    unmatched = ", ".join(labels[name] for name in report.unmatched)
+    left = f"; layers that could not be compared: {unmatched}" if unmatched else ""
     return (
         f"{word} (tolerance {report.tolerance}): {report.differing:,} of {report.elements:,} codes differ layer by layer, "
         f"{report.differing_end_to_end:,} end to end, {beyond:,} beyond the tolerance{left}"

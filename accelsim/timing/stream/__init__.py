@@ -5,6 +5,7 @@ from accelsim.timing.stream.records import (
     CHIP,
     COUNTS,
     MAC,
+    MOST_OPERATIONS,
     NONE,
     TILING,
     VECTOR,

@@ -13,7 +13,7 @@ from accelsim.graph import Axis
 from accelsim.graph.compiled import rows_under
 from accelsim.hardware import Array, Loops, Unit
 from accelsim.hardware.compiled import Tile, moved_no_faster, parts, tile_cost, transfer_cycles, unit_cycles
-from accelsim.numba_cache import njit
+from accelsim.numba_cache import inner
 from accelsim.program.compiled import WEIGHTS_OUTER
 from accelsim.timing.stream._state import (
     ACCUMULATORS,
@@ -48,7 +48,7 @@ class Sides(NamedTuple):
     before: Any
 
 
-@njit
+@inner
 def window_sides(axis: Axis, tile: int, tap: int, grids: Grids, source: int, which: int) -> Sides:
     """Along rows (``which`` 1) or columns (2) of the input; no ``source``: nothing before."""
     outs, taps = parts(axis.out, tile), parts(axis.taps, tap)
@@ -71,7 +71,7 @@ class Channels(NamedTuple):
     group: Any
 
 
-@njit
+@inner
 def channel_tiles(layer: Loops, tile: Loops) -> Channels:
     """Those of whole groups, or of some channels of one."""
     whole = tile.groups > 1 or tile.oc >= layer.oc
@@ -92,7 +92,7 @@ def channel_tiles(layer: Loops, tile: Loops) -> Channels:
     return found
 
 
-@njit
+@inner
 def input_channels(layer: Loops, tile: Loops, channels: Channels, grids: Grids, source: int) -> Sides:
     """From the first channel of a tile's first group to the last of its last."""
     count, depths = len(channels.outputs), parts(layer.ic, tile.ic)
@@ -107,7 +107,7 @@ def input_channels(layer: Loops, tile: Loops, channels: Channels, grids: Grids, 
     return sides
 
 
-@njit
+@inner
 def image_sides(size: int, tile: int, grids: Grids, source: int) -> Sides:
     """Images of each tile of them."""
     count = parts(size, tile)
@@ -120,7 +120,7 @@ def image_sides(size: int, tile: int, grids: Grids, source: int) -> Sides:
     return sides
 
 
-@njit
+@inner
 def note_grid(grids: Grids, index: int, layer: Loops, tile: Loops, weights_outer: bool, channels: int) -> None:
     """How the layer stores its output, for those that read it."""
     sizes, tiles = (layer.n, layer.oh, layer.ow, layer.groups * layer.oc), (tile.n, tile.oh, tile.ow, tile.oc)
@@ -153,13 +153,13 @@ class Costs(NamedTuple):
     sums: Any
 
 
-@njit
+@inner
 def _size(size: int, tile: int, rest: bool) -> int:
     """Of a full tile along an axis, or of the remainder; 0 where there is none."""
     return size % tile if rest else min(size, tile)
 
 
-@njit
+@inner
 def tile_costs(array: Array, layer: Loops, tile: Loops, channels: Channels) -> Costs:
     """(8, 2, 8, 2): of pixels (with 4, 2, 1 for the remainder of images, rows, columns), channel tiles (as the first, or as the last),
     reductions (with 4, 2, 1 for that of kernel rows, kernel columns, channels), and weights that are there already (1) or not."""
@@ -192,7 +192,7 @@ def tile_costs(array: Array, layer: Loops, tile: Loops, channels: Channels) -> C
     return costs
 
 
-@njit
+@inner
 def mac_operations(
     index: int, network: Network, chip: Any, width: Any, tiling: Any, state: State, ends: Ends, counts: Any
 ) -> Ends:

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from accelsim.hardware import Engine, Loops
-from accelsim.numba_cache import njit
+from accelsim.numba_cache import inner, njit
 from accelsim.program.compiled import loads_of, nest_of
-from accelsim.timing._merge import merge_schedule
+from accelsim.timing._merge import merge_schedule as _tiered_merge
 from accelsim.timing.stream._mac import mac_operations
 from accelsim.timing.stream._state import Ends, Grids, State, Work
 from accelsim.timing.stream._vector import vector_operations
-from accelsim.timing.stream.records import MAC, NONE, VECTOR, Kept, Network, Tiles
+from accelsim.timing.stream.records import MAC, MOST_OPERATIONS, NONE, VECTOR, Kept, Network, Tiles
 
 ENGINES = len(Engine)
 PORTS = 3
@@ -21,9 +21,11 @@ PORTS = 3
 MOST_WAITS = 4
 """Of one operation of a MAC layer."""
 MAX_CYCLES = 2.0**61
+merge_schedule: Any = _tiered_merge.compiled  # type: ignore[attr-defined]
+"""The scheduler as compiled functions call it."""
 
 
-@njit
+@inner
 def room(network: Network, tilings: Any, tiles: Tiles) -> Ends:
     """The most operations, waits and stores that the network makes."""
     operations, waits, stores = 0, 0, 0
@@ -48,7 +50,7 @@ def room(network: Network, tilings: Any, tiles: Tiles) -> Ends:
     return Ends(operations, waits, stores)
 
 
-@njit
+@inner
 def new_grids(layers: int, rank: int) -> Grids:
     """Nothing stored yet."""
     return Grids(
@@ -57,7 +59,7 @@ def new_grids(layers: int, rank: int) -> Grids:
     )  # fmt: skip
 
 
-@njit
+@inner
 def new_work(most: Ends, layers: int) -> Work:
     """Room for so many operations."""
     return Work(
@@ -67,7 +69,7 @@ def new_work(most: Ends, layers: int) -> Work:
     )  # fmt: skip
 
 
-@njit
+@inner
 def by_queue(engine: Any, count: int, queue: Any) -> Any:
     """(operations grouped by queue, in program order; where each group begins)."""
     begin = np.zeros(ENGINES + 1, dtype=np.int64)
@@ -83,7 +85,7 @@ def by_queue(engine: Any, count: int, queue: Any) -> Any:
     return order, begin
 
 
-@njit
+@inner
 def operations_of(network: Network, chip: Any, widths: Any, tilings: Any, tiles: Tiles, kept: Kept, counts: Any) -> Any:
     """(the operations of all layers in program order, their number); counts of each layer into ``counts``."""
     layers, ends = len(network.layers), Ends(0, 0, 0)
@@ -103,10 +105,12 @@ def operations_of(network: Network, chip: Any, widths: Any, tilings: Any, tiles:
 def network_cycles(
     network: Network, chip: Any, widths: Any, tilings: Any, tiles: Tiles, kept: Kept, queue: Any, counts: Any
 ) -> int:
-    """Cycles of the network, NONE where they could pass 2^62; what each layer did into ``counts``.
+    """Cycles of the network, NONE where they could pass 2^62 or it makes more than MOST_OPERATIONS; what each layer did into ``counts``.
 
     ``queue``: that of each engine. The schedule is that of :func:`accelsim.timing.schedule`.
     """
+    if room(network, tilings, tiles).operations > MOST_OPERATIONS:
+        return NONE
     work, count = operations_of(network, chip, widths, tilings, tiles, kept, counts)
     cycles, latency = work.cycles[:count], work.latency[:count]
     most = 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from accelsim.hardware import Array, Dma, Engine
-from accelsim.numba_cache import njit
+from accelsim.numba_cache import inner
 from accelsim.timing.stream.records import NONE, Kept, Operands
 
 STORE, LOAD_ACTIVATIONS, LOAD_WEIGHTS, COMPUTE, REQUANTIZE, VECTOR_UNIT, KEEP, RECALL = (int(e) for e in Engine)
@@ -59,7 +59,7 @@ class State(NamedTuple):
     work: Work
 
 
-@njit
+@inner
 def digit(grids: Grids, layer: int, axis: int, last: int) -> int:
     """Tiles before the one in which element ``last`` of an axis stands, of those that ``layer`` stores."""
     unit = grids.unit[layer, axis]
@@ -67,13 +67,13 @@ def digit(grids: Grids, layer: int, axis: int, last: int) -> int:
     return int(place * grids.stride[layer, axis])
 
 
-@njit
+@inner
 def kept_operand(operands: Operands, at: int, kept: Kept) -> bool:
     """Whether an operand stays on chip from the layer that makes it."""
     return bool(operands.computed[at] and kept.outputs[operands.source[at]])
 
 
-@njit
+@inner
 def source_of(operands: Operands, at: int, kept: Kept) -> tuple[int, int, bool]:
     """(layer that makes an operand, the same where tiles wait for the stores under them, else NONE; whether it is kept on chip)."""
     source = operands.source[at]
@@ -81,13 +81,13 @@ def source_of(operands: Operands, at: int, kept: Kept) -> tuple[int, int, bool]:
     return source, under, kept_operand(operands, at, kept)
 
 
-@njit
+@inner
 def last_store(grids: Grids, work: Work, layer: int) -> int:
     """The last store of a layer."""
     return int(work.stores[grids.first[layer] + grids.count[layer] - 1])
 
 
-@njit
+@inner
 def array_of_chip(chip: Any, width: Any, weight_bits: int, activation_bits: int) -> Array:
     """The array for operands of these widths."""
     return Array(
@@ -96,13 +96,13 @@ def array_of_chip(chip: Any, width: Any, weight_bits: int, activation_bits: int)
     )  # fmt: skip
 
 
-@njit
+@inner
 def dma_of_chip(chip: Any) -> Dma:
     """The DMA and the DRAM port."""
     return Dma(chip.dma_setup, chip.dma_clock, chip.dma_bandwidth, chip.dma_latency, chip.dma_queues)
 
 
-@njit
+@inner
 def freed_places(kept: Kept, recalled: Any, layer: int) -> int:
     """The last operation so far that read what stood where the output of ``layer`` goes; NONE where none did."""
     last = NONE

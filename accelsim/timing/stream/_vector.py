@@ -6,7 +6,7 @@ from typing import Any
 
 from accelsim.hardware import Unit
 from accelsim.hardware.compiled import moved_no_faster, transfer_cycles, unit_cycles
-from accelsim.numba_cache import njit
+from accelsim.numba_cache import inner
 from accelsim.timing.stream._state import (
     ACTIVATIONS,
     KEEP,
@@ -28,7 +28,7 @@ from accelsim.timing.stream._state import (
 from accelsim.timing.stream.records import NONE, Network, Tiles
 
 
-@njit
+@inner
 def _note_grid(grids: Grids, index: int, tiles: Tiles, cut: int) -> None:
     """How the layer stores its output: its tiles in row-major order."""
     count = 1
@@ -41,7 +41,7 @@ def _note_grid(grids: Grids, index: int, tiles: Tiles, cut: int) -> None:
     grids.count[index] = count
 
 
-@njit
+@inner
 def _under(grids: Grids, work: Work, source: int, tiles: Tiles, row: int) -> int:
     """The last store of ``source`` that a box overlaps."""
     place = 0
@@ -50,7 +50,7 @@ def _under(grids: Grids, work: Work, source: int, tiles: Tiles, row: int) -> int
     return int(work.stores[grids.first[source] + place])
 
 
-@njit
+@inner
 def vector_operations(
     index: int, network: Network, chip: Any, tiles: Tiles, cut: int, state: State, ends: Ends, counts: Any
 ) -> Ends:

@@ -13,7 +13,6 @@ from accelsim.graph import Graph, VectorLayer
 from accelsim.hardware import Memory, slot_capacity
 from accelsim.program import (
     LOOP_ORDERS,
-    MAX_RANK,
     MacMapping,
     Mapping,
     VectorMapping,
@@ -25,6 +24,8 @@ from accelsim.program import (
 from accelsim.timing.stream.records import TILING, Kept, Tiles
 
 Index = NDArray[np.int64]
+MAC_RANK = 4
+"""Axes of a MAC layer's views."""
 
 
 class Cuts:
@@ -32,6 +33,8 @@ class Cuts:
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
+        views = (view for layer in graph.layers for view in (*layer.input_shapes, layer.output_shape))
+        self._rank = max([MAC_RANK, *map(len, views)])
         self._number: dict[tuple[int, tuple[int, ...]], int] = {}
         self._volume: list[Index] = []
         self._elements: list[Index] = []
@@ -56,30 +59,30 @@ class Cuts:
         reads = layer.reads(boxes)
         self._volume.append(boxes.volume)
         self._elements.append(np.concatenate([read.volume for read in reads]))
-        self._high.append(np.concatenate([_padded(read.hi) for read in reads]))
-        self._shape.append(_row(shape))
-        self._tile.append(_row(tile))
+        self._high.append(np.concatenate([_padded(read.hi, self._rank) for read in reads]))
+        self._shape.append(_row(shape, self._rank))
+        self._tile.append(_row(tile, self._rank))
         self._made = None
 
     def tiles(self) -> Tiles:
         """All of them."""
         if self._made is None:
             volume, elements = self._volume, self._elements
-            high = np.concatenate([np.zeros((0, MAX_RANK), np.int64), *self._high])
-            shape, tile = (np.array(rows, np.int64).reshape(-1, MAX_RANK) for rows in (self._shape, self._tile))
+            high = np.concatenate([np.zeros((0, self._rank), np.int64), *self._high])
+            shape, tile = (np.array(rows, np.int64).reshape(-1, self._rank) for rows in (self._shape, self._tile))
             self._made = Tiles(
                 _starts(volume), _starts(elements), _joined(volume), _joined(elements), high, shape, tile
             )
         return self._made
 
 
-def _padded(corners: Index) -> Index:
-    """Corners of boxes of ``MAX_RANK`` axes; 1 beyond their own."""
-    return np.pad(corners, ((0, 0), (0, MAX_RANK - corners.shape[1])), constant_values=1)
+def _padded(corners: Index, rank: int) -> Index:
+    """Corners of boxes of so many axes; 1 beyond their own."""
+    return np.pad(corners, ((0, 0), (0, rank - corners.shape[1])), constant_values=1)
 
 
-def _row(sizes: Sequence[int]) -> Index:
-    return np.array([*sizes, *[1] * (MAX_RANK - len(sizes))], dtype=np.int64)
+def _row(sizes: Sequence[int], rank: int) -> Index:
+    return np.array([*sizes, *[1] * (rank - len(sizes))], dtype=np.int64)
 
 
 def _starts(parts: list[Index]) -> Index:

@@ -25,6 +25,8 @@ from accelsim.hardware import (
 from accelsim.program import shared_memory
 
 Index = NDArray[np.int64]
+MOST_OPERATIONS = 2**21
+"""Tile operations that are streamed at once; a network of more goes the way of its Program, which says whether it is held."""
 NOTHING, MAC, VECTOR = range(3)
 """Kinds of layers: a Reshape, which moves nothing; one that the array computes; one of the vector unit."""
 NONE = -1
@@ -86,7 +88,7 @@ class Tiles(NamedTuple):
     """Tiles of vector layers, one cut behind the other: cut ``t`` has the tiles from ``first[t]`` to ``first[t + 1]``, elements of
     each in ``volume``, and what they read of operand ``k`` in row ``reads[t] + k * tiles + tile`` of ``elements`` and ``high``.
 
-    ``high`` (rows, MAX_RANK): the upper corners. ``shape``, ``tile`` (cuts, MAX_RANK): sizes of the output and of its tiles; 1 beyond
+    ``high`` (rows, rank): the upper corners. ``shape``, ``tile`` (cuts, rank): sizes of the output and of its tiles; 1 beyond
     their ranks.
     """
 

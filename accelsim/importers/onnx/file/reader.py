@@ -28,8 +28,7 @@ DOMAINS = ("", "ai.onnx", "com.microsoft", *QONNX_DOMAINS)
 
 def read_onnx(path: Path) -> OnnxModel:
     """The records of the file at ``path``; ModelFileError when it is missing, damaged, or not an .onnx file."""
-    blob = ONNX.read(path)
-    message = _parse(path, blob)
+    message = _parse(path, ONNX.read(path))  # whose bytes are let go before any tensor is copied
     with ONNX.guard(path):
         return _Reader(path, message).model()
 

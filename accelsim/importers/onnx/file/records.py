@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from numpy.typing import NDArray
+
+from accelsim.importers.account import FileName, layer_names
 
 QONNX_DOMAIN = "qonnx.custom_op.general"
 QONNX_OPERATORS = ("Quant", "BipolarQuant", "Trunc")
@@ -54,6 +57,16 @@ class OnnxModel:
     def is_qonnx(self) -> bool:
         """Whether the file is in the QONNX dialect: fake quantization by operators of its own."""
         return any(node.op in QONNX_OPERATORS for node in self.nodes)
+
+    def layer_name(self, node: OnnxNode) -> str:
+        """What the layers of ``node`` are called."""
+        return self._layer_names[node.index, node.outputs]
+
+    @cached_property
+    def _layer_names(self) -> dict[tuple[int, tuple[str, ...]], str]:
+        files = (FileName(node.name, next(filter(None, node.outputs), ""), node.op, node.index) for node in self.nodes)
+        keys = ((node.index, node.outputs) for node in self.nodes)
+        return dict(zip(keys, layer_names(files), strict=True))
 
     def consumers(self, name: str) -> tuple[OnnxNode, ...]:
         """Nodes that read tensor ``name``."""

@@ -35,7 +35,10 @@ def unpack(packed: NDArray[np.uint8], kind: str, count: int) -> NDArray[Any]:
 
     bits = BITS[kind]
     shifts = np.arange(0, 8, bits, dtype=np.uint8)
-    codes = ((packed[:, None] >> shifts) & np.uint8(2**bits - 1)).reshape(-1)[:count].astype(np.int8)
+    codes = (packed[:, None] >> shifts).reshape(-1)[:count]
+    codes &= np.uint8(2**bits - 1)
     if not kind.startswith("U"):
-        codes = np.where(codes >= 2 ** (bits - 1), codes - 2**bits, codes).astype(np.int8)
+        codes ^= np.uint8(2 ** (bits - 1))  # flipping the sign bit adds half the range, which is then taken off again
+        codes -= np.uint8(2 ** (bits - 1))
+    codes = codes.view(np.int8)
     return codes.astype(np.dtype(getattr(ml_dtypes, kind.lower())))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import Conv2D, Dense, DepthwiseConv2D, MacGeometry, MacLayer
+from accelsim.importers.arrays import contiguous
 from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.file.sub_byte import width
 from accelsim.importers.onnx.float_bias import rounded_bias
@@ -23,23 +25,22 @@ from accelsim.quant import requantization_from_scales
 
 BIAS_SCALE_TOLERANCE = 1e-3
 """Largest relative distance between a bias scale and s_in * s_w."""
+_BLOCK = 2**20
+"""Weights that are centred at a time."""
 
 
 @dataclass(frozen=True, eq=False)
 class Operands:
-    """``weights`` (oc, kh, kw, ic/groups) with their zero points subtracted, ``scales`` (1,) or (oc,), bias (oc,) or None."""
+    """``weights`` (oc, kh, kw, ic/groups) with their zero points subtracted, ``scales`` (1,) or (oc,), bias (oc,) or None.
+
+    ``format`` is that of the file's codes, of ``bits`` bits, where the values fit, else the narrowest that holds them; signed.
+    """
 
     weights: NDArray[Any]
     scales: NDArray[np.float32]
     bias: NDArray[np.int64] | None
     bits: int
-
-    @property
-    def format(self) -> IntFormat:
-        """That of the file's codes where the values fit, else the narrowest that holds them; signed."""
-        low, high = (int(f(initial=0)) for f in (self.weights.min, self.weights.max))
-        needed = 1 + max(high.bit_length(), (-1 - low).bit_length() if low < 0 else 0)
-        return IntFormat(max(self.bits, needed))
+    format: IntFormat
 
 
 @dataclass(frozen=True)
@@ -235,12 +236,42 @@ def operands_of(node: NodeContext, weights: Weights, order: Shape, bias: NDArray
             f"its weights have {len(values)} {what} along axis {weights.axis} for {channels} output channels",
             "one per tensor or one per output channel",
         )
-    centred = weights.codes.astype(np.int32) - weights.zero_points.astype(np.int32).reshape(
-        -1, *(1,) * (weights.codes.ndim - 1)
-    )
-    moved = np.ascontiguousarray(centred.transpose(order))
-    operands = Operands(moved, weights.scales, bias, weights.bits or width(weights.codes.dtype))
-    return replace(operands, weights=moved.astype(operands.format.dtype))
+    bits = weights.bits or width(weights.codes.dtype)
+    centred, fmt = _centred(weights, bits)
+    return Operands(contiguous(centred.transpose(order)), weights.scales, bias, bits, fmt)
+
+
+def _centred(weights: Weights, bits: int) -> tuple[NDArray[Any], IntFormat]:
+    """The codes without their zero points, and the format of ``bits`` or more that holds them; the very codes where they are it."""
+    low, high = _range(weights)
+    fmt = IntFormat(max(bits, 1 + max(high.bit_length(), (-1 - low).bit_length())))
+    if fmt.dtype == weights.codes.dtype and not weights.zero_points.any():
+        return weights.codes, fmt
+    centred = np.empty_like(weights.codes, dtype=fmt.dtype)
+    for rows, block in _blocks(weights):
+        centred[rows] = block
+    return centred, fmt
+
+
+def _range(weights: Weights) -> tuple[int, int]:
+    """Least and greatest code without its zero point, 0 included."""
+    codes, zeros = weights.codes, weights.zero_points
+    if len(zeros) == 1 and codes.dtype.kind in "iu":
+        zero = int(zeros[0])  # which lies in the range of the codes: with it counted, 0 is
+        return int(codes.min(initial=zero)) - zero, int(codes.max(initial=zero)) - zero
+    low, high = 0, 0
+    for _, block in _blocks(weights):
+        low, high = min(low, int(block.min(initial=0))), max(high, int(block.max(initial=0)))
+    return low, high
+
+
+def _blocks(weights: Weights) -> Iterator[tuple[slice, NDArray[np.int32]]]:
+    """Some channels after some others, zero points subtracted: all at once would take several times the memory of the codes."""
+    codes, zeros = weights.codes, weights.zero_points.astype(np.int32).reshape(-1, *(1,) * (weights.codes.ndim - 1))
+    step = max(1, _BLOCK * len(codes) // max(codes.size, 1))
+    for lo in range(0, len(codes), step):
+        rows = slice(lo, lo + step)
+        yield rows, codes[rows].astype(np.int32) - (zeros if len(zeros) == 1 else zeros[rows])
 
 
 def _weights(node: NodeContext, position: int, scale: int, zero_point: int, *, axis: int) -> Weights:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from accelsim.importers.account import FileName, layer_names
 
 Option = int | float | bool
 
@@ -62,3 +65,15 @@ class TfliteModel:
     operators: tuple[TfliteOperator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+
+    def layer_name(self, operator: TfliteOperator) -> str:
+        """What the layers of ``operator`` are called."""
+        return self._layer_names[operator.index]
+
+    @cached_property
+    def _layer_names(self) -> dict[int, str]:
+        outputs = (next((self.tensors[i].name for i in each.outputs), "") for each in self.operators)
+        files = (
+            FileName("", output, each.op, each.index) for each, output in zip(self.operators, outputs, strict=True)
+        )
+        return dict(zip((each.index for each in self.operators), layer_names(files), strict=True))

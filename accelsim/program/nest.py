@@ -1,12 +1,13 @@
-"""How often the loop nest of a MAC layer runs and loads, in closed form: the counts of :mod:`accelsim.builder.mac_tiles`."""
+"""How often the loop nest of a MAC layer runs and loads, in closed form: the counts of :mod:`accelsim.builder.mac_tiles`.
+
+Arithmetic alone, for Python's integers; :mod:`accelsim.program.compiled` compiles these very functions.
+"""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from accelsim.hardware import Loops
-from accelsim.hardware.compiled import parts
-from accelsim.numba_cache import njit
 
 ORDERS = 2
 WEIGHTS_OUTER = 0
@@ -23,17 +24,15 @@ class Nest(NamedTuple):
     computes: int
 
 
-@njit(inline="always")
 def nest_of(layer: Loops, tile: Loops) -> Nest:
     """The loop nest of ``layer`` in tiles of ``tile``."""
-    spatial = parts(layer.n, tile.n) * parts(layer.oh, tile.oh) * parts(layer.ow, tile.ow)
-    groups = parts(layer.groups, tile.groups)
-    channels = groups * parts(layer.oc, tile.oc)
-    steps = parts(layer.kh, tile.kh) * parts(layer.kw, tile.kw) * parts(layer.ic, tile.ic)
+    spatial = -(-layer.n // tile.n) * -(-layer.oh // tile.oh) * -(-layer.ow // tile.ow)
+    groups = -(-layer.groups // tile.groups)
+    channels = groups * -(-layer.oc // tile.oc)
+    steps = -(-layer.kh // tile.kh) * -(-layer.kw // tile.kw) * -(-layer.ic // tile.ic)
     return Nest(spatial, groups, channels, steps, spatial * channels * steps)
 
 
-@njit(inline="always")
 def loads_of(order: int, nest: Nest) -> tuple[int, int]:
     """(weight loads, activation loads) of a nest.
 

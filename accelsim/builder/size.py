@@ -1,0 +1,157 @@
+"""How many tile operations a layer makes, by arithmetic, and how many are held: what cannot be is refused before it is tried."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+
+from accelsim.arch import Arch
+from accelsim.errors import CapacityError, QuantityError
+from accelsim.graph import Graph, Layer, MacLayer, Reshape, VectorLayer
+from accelsim.hardware import Loops, Memory, accumulator_words, ceil_div, loops_of, operand_bits, slot_capacity
+from accelsim.program import (
+    LOOP_ORDERS,
+    Fused,
+    MacMapping,
+    MacShare,
+    Mapping,
+    VectorMapping,
+    VectorShare,
+    band_share,
+    fused_layers,
+    loads_of,
+    mac_shares,
+    nest_of,
+    vector_shares,
+)
+from accelsim.units import BYTES, exact_text, parse_bytes
+
+MEMORY = "ACCELSIM_MEMORY"
+"""Environment variable: how much memory a run may take, values of tensors apart; ``4 GiB``."""
+MEMORY_BYTES = 2**30
+"""What it may take unless the variable says otherwise."""
+_PROCESS_BYTES = 320 * 2**20
+"""Interpreter, libraries and compiled code, the compiler at work included (measured: 304 MiB)."""
+_OPERATION_BYTES = 280
+_CORE_BYTES = 40
+"""Most that a tile operation takes while a Program is built, checked, scheduled and summed up: so much, and so much more for every
+core, whose queues its vector clock holds (measured; ``tests/builder/test_size.py``)."""
+_LAYER_BYTES = 16 * 2**10
+"""What a layer takes beside its operations: its arrays while it is built, its part of the Result."""
+_LARGEST_GIB = 1024
+"""More memory than that is not advised."""
+
+Share = MacShare | VectorShare
+
+
+def layer_shares(layer: Layer, graph: Graph, arch: Arch) -> Sequence[Share]:
+    """The part of ``layer`` of each core that has one; none of a Reshape."""
+    if isinstance(layer, Reshape):
+        return ()
+    if isinstance(layer, MacLayer):
+        return mac_shares(layer.geometry, bits=operand_bits(layer, graph), arch=arch)
+    assert isinstance(layer, VectorLayer)
+    return vector_shares(layer, arch)
+
+
+def pair_shares(pair: Fused, graph: Graph) -> Iterator[tuple[int, Share]]:
+    """(layer number, share) of a pair, band by band."""
+    for band in pair.bands():
+        for index, rows in zip((pair.producer, pair.consumer), band, strict=True):
+            if rows[0] < rows[1]:
+                yield index, band_share(graph.layers[index], pair.axis, rows)
+
+
+def operation_counts(graph: Graph, arch: Arch, mappings: Sequence[Mapping | None]) -> list[int]:
+    """Most tile operations of each layer: fewer where operands need not be loaded, being padding or weights that still stand."""
+    counts = [0] * len(graph.layers)
+    pairs = fused_layers(graph, mappings)
+    for pair in pairs:
+        for index, share in pair_shares(pair, graph):
+            counts[index] += _operations(graph.layers[index], share, mappings[index])
+    inside = {index for pair in pairs for index in (pair.producer, pair.consumer)}
+    for index, layer in enumerate(graph.layers):
+        if index not in inside:
+            counts[index] = sum(_operations(layer, s, mappings[index]) for s in layer_shares(layer, graph, arch))
+    return counts
+
+
+def _operations(layer: Layer, share: Share, mapping: Mapping | None) -> int:
+    if isinstance(share, MacShare) and isinstance(mapping, MacMapping):
+        m = mapping
+        nest = nest_of(loops_of(share.geometry), Loops(m.n, m.oh, m.ow, m.oc, m.ic, m.kh, m.kw, m.groups))
+        loads = sum(loads_of(LOOP_ORDERS.index(m.order), nest))
+        return int(nest.computes + loads + 2 * nest.spatial * nest.channels)
+    if isinstance(share, VectorShare) and isinstance(mapping, VectorMapping):
+        return vector_operations(layer, share, mapping.tile)
+    return 0  # no tiling of this layer: building it says so
+
+
+def vector_operations(layer: Layer, share: VectorShare, tile: Sequence[int]) -> int:
+    """Most tile operations of a vector layer's ``share`` in tiles of ``tile``: loads of every operand, the work, the store."""
+    return int(math.prod(map(ceil_div, share.shape, tile))) * (len(layer.inputs) + 2)
+
+
+def least_mac_operations(layer: MacLayer, graph: Graph, arch: Arch) -> int:
+    """Fewest tile operations of any tiling: a tile has no more products than its accumulators hold sums times its weights."""
+    bits = operand_bits(layer, graph)
+    sums = slot_capacity(Memory.ACCUMULATORS, arch) // accumulator_words(bits.activation, arch)
+    weights = 8 * slot_capacity(Memory.WEIGHTS, arch) // bits.weight
+    return -(-layer.macs // max(1, sums * weights))
+
+
+def check_size(graph: Graph, arch: Arch, counts: Sequence[int]) -> None:
+    """CapacityError that names the largest layer where the tile operations of a network, ``counts`` by layer, are more than is held."""
+    total, most = sum(counts), _most_operations(arch, len(counts))
+    if total <= most:
+        return
+    count, index = max((count, -index) for index, count in enumerate(counts))
+    layer = graph.layers[-index]
+    rest = "" if count == total else f" of the {total:,} of the network's {len(counts):,} layers"
+    raise CapacityError(
+        f"layer {layer.name!r} ({layer.operator}) makes {count:,} tile operations on {arch.name!r}{rest}; "
+        f"{_remedy(total, most, arch, len(counts))}",
+        layer=layer.name,
+        operations=count,
+        total=total,
+        most=most,
+    )
+
+
+def check_least_size(layer: Layer, arch: Arch, operations: int) -> None:
+    """CapacityError where ``operations``, the fewest of any tiling of the layer, are more than are held."""
+    most = _most_operations(arch, 1)
+    if operations > most:
+        raise CapacityError(
+            f"layer {layer.name!r} ({layer.operator}) makes at least {operations:,} tile operations on {arch.name!r}; "
+            f"{_remedy(operations, most, arch, 1)}",
+            layer=layer.name,
+            operations=operations,
+            most=most,
+        )
+
+
+def _remedy(total: int, most: int, arch: Arch, layers: int) -> str:
+    needed = -(-(_PROCESS_BYTES + total * _bytes_each(arch) + layers * _LAYER_BYTES) // 2**30)
+    more = f"; or set {MEMORY}='{needed} GiB' where there is as much memory" if needed <= _LARGEST_GIB else ""
+    return (
+        f"{max(most, 0):,} are held in {exact_text(_memory(), BYTES)}: take a machine with larger buffers, larger tiles, or a part of "
+        f"the network{more}"
+    )
+
+
+def _most_operations(arch: Arch, layers: int) -> int:
+    return (_memory() - _PROCESS_BYTES - layers * _LAYER_BYTES) // _bytes_each(arch)
+
+
+def _bytes_each(arch: Arch) -> int:
+    return _OPERATION_BYTES + arch.cores.count * _CORE_BYTES
+
+
+def _memory() -> int:
+    given = os.environ.get(MEMORY)
+    try:
+        return MEMORY_BYTES if given is None else parse_bytes(given)
+    except QuantityError as error:
+        raise QuantityError(f"{MEMORY}: {error}") from error

@@ -1,0 +1,171 @@
+"""What a machine's description asks for and does not get: settings that change nothing, and what-ifs that are not what they seem.
+
+The one list of such checks: a row of :data:`IDLE` for a setting that may do nothing, of :data:`TRAPS` for anything else worth a
+sentence.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from accelsim.energy import clock_note
+from accelsim.graph import MacLayer
+from accelsim.hardware import Engine, coded_share
+from accelsim.program import Program
+
+_BUFFERS = ("weight_buffer", "activation_buffer", "output_buffer")
+
+
+class Idle(NamedTuple):
+    """A setting at ``path`` that makes no difference to the one that is ``neutral``, its default, where ``because`` gives a reason."""
+
+    path: str
+    neutral: object
+    because: Callable[[Program], str]
+
+
+def notes(program: Program) -> tuple[str, ...]:
+    """A sentence for each setting of the machine that does nothing for this Program, and for each trap."""
+    return (*idle_settings(program).values(), *(text for find in TRAPS if (text := find(program))))
+
+
+def idle_settings(program: Program) -> dict[str, str]:
+    """By path, what is said of a setting that is not the default and changes no cycle, byte or picojoule."""
+    found = {}
+    for path, neutral, because in IDLE:
+        value = program.arch.get(path)
+        if value != neutral and (reason := because(program)):
+            found[path] = f"{path} of {str(value).lower()} changes nothing: {reason}"
+    return found
+
+
+def _mac_layers(program: Program) -> Iterator[MacLayer]:
+    return (layer for layer in program.graph.layers if isinstance(layer, MacLayer))
+
+
+def _nothing_resident(program: Program) -> str:
+    if program.arch.activation_buffer.resident_bytes:
+        return ""
+    return "the rows between two layers stand in activation_buffer.resident_bytes, which is 0"
+
+
+def _one_core(program: Program) -> str:
+    return "" if program.arch.cores.count > 1 else "cores.count is 1, so that no layer is shared out"
+
+
+def _not_coded(program: Program) -> str:
+    if not program.arch.dma.weight_compression:
+        return "weights are not coded; set dma.weight_compression"
+    known = any(layer.weights is not None for layer in _mac_layers(program))
+    return "" if known else "only the shapes of the weights are known, which are not coded"
+
+
+def _within_a_burst(program: Program) -> str:
+    dram = program.arch.dram
+    if dram.channel is None or dram.burst_bytes > dram.channel.burst_bytes:
+        return ""
+    return f"a burst of {dram.standard} has {dram.channel.burst_bytes} bytes anyway"
+
+
+def _nothing_preloads(program: Program) -> str:
+    array = program.arch.array
+    if array.flow.preloads and not array.flow.overlaps:
+        return ""
+    return f"nothing stays in an array of dataflow {array.dataflow}"
+
+
+def _no_windows(program: Program) -> str:
+    def unrolled(layer: MacLayer) -> bool:
+        g = layer.geometry
+        plain = (g.kh, g.kw, g.stride_h, g.stride_w, g.upsample_h, g.upsample_w) == (1,) * 6
+        return not (plain and g.pad_top == g.pad_left == 0)
+
+    return "" if any(unrolled(layer) for layer in _mac_layers(program)) else "no layer has windows of more than a pixel"
+
+
+def _banks(name: str) -> Idle:
+    def because(program: Program) -> str:
+        buffer = getattr(program.arch, name)
+        if not buffer.double_buffered:
+            return "with one half, tiles are filled and read in turn anyway"
+        return "two ports fill and read any bank at once; set ports to 1" if buffer.ports == 2 else ""
+
+    return Idle(f"{name}.banks", 1, because)
+
+
+IDLE = (
+    Idle("activation_buffer.fuse_pairs", False, _nothing_resident),
+    Idle("cores.split", "auto", _one_core),
+    Idle("dma.zero_run_bits", 4, _not_coded),
+    Idle("dram.burst_bytes", 1, _within_a_burst),
+    Idle("array.weight_preload", "serial", _nothing_preloads),
+    Idle("activation_buffer.im2col", "implicit", _no_windows),
+    *(_banks(name) for name in _BUFFERS),
+)
+
+
+def _sliced(program: Program) -> str:
+    """Operands wider than ports of several bits (one bit is bit-serial by intent), with the passes that each product takes."""
+    array, found, layers = program.arch.array, Counter[str](), list(_mac_layers(program))
+    ports = {"weight": array.weight_bits, "activation": array.activation_bits}
+    for layer in layers:
+        widths = layer.weight_format.bits, program.graph.tensors[layer.inputs[0]].format.bits
+        wide = [
+            f"{bits}-bit {name}s in {-(-bits // port)} slices"
+            for bits, (name, port) in zip(widths, ports.items(), strict=True)
+            if bits > port > 1
+        ]
+        found[f"{' and '.join(wide)}, {array.passes(*widths)} passes of the array per product" if wide else ""] += 1
+    parts = [f"{text} ({number} of {len(layers)} layers with MACs)" for text, number in found.items() if text]
+    if not parts:
+        return ""
+    return f"ports of {array.weight_bits} bits for weights, {array.activation_bits} for activations: {'; '.join(parts)}"
+
+
+def _clock(program: Program) -> str:
+    return clock_note(program.arch)
+
+
+def _idle_cores(program: Program) -> str:
+    busy, count = len(set(program.core.tolist())), program.arch.cores.count
+    return f"{count - busy} of {count} cores do nothing: no layer has as many shares" if busy < count else ""
+
+
+def _keeps_nothing(program: Program) -> str:
+    kept = program.arch.activation_buffer.resident_bytes
+    if not kept or len(program.of_engine(Engine.KEEP).nonzero()[0]):
+        return ""
+    return (
+        f"activation_buffer.resident_bytes of {kept} keeps no tensor: none that lies between two layers fits; it only takes room from "
+        "tiles"
+    )
+
+
+def _codes_nothing(program: Program) -> str:
+    coding = program.arch.dma.weight_compression
+    known = [layer for layer in _mac_layers(program) if layer.weights is not None]
+    if coding is None or not known or any(coded_share(layer, program.arch) < 1 for layer in known):
+        return ""
+    return f"dma.weight_compression of {coding} makes no layer's weights shorter: they hold too few zeros"
+
+
+def _priced_otherwise(program: Program) -> str:
+    arch = program.arch
+    if arch.dram.standard is None or arch.tech.dram is not None:
+        return ""
+    return (
+        f"dram.standard of {arch.dram.standard} sets times only: a bit of DRAM costs what {arch.tech.energy_table} says; choose a "
+        "standard's energy with tech.dram"
+    )
+
+
+TRAPS: tuple[Callable[[Program], str], ...] = (
+    _sliced,
+    _clock,
+    _idle_cores,
+    _keeps_nothing,
+    _codes_nothing,
+    _priced_otherwise,
+)
