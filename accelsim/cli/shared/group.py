@@ -16,6 +16,7 @@ from accelsim.cli.shared.console import complain, complain_of, note, say, standa
 from accelsim.cli.shared.files import check_parameters, record_reads
 from accelsim.errors import AccelsimError
 
+USAGE = 2
 INTERRUPTED = 130
 
 
@@ -53,6 +54,13 @@ class _Group(click.Group):
 
     command_class = _Command
     group_class = type
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """No command is a usage error, which it is not for click before 8.2."""
+        if not args and not ctx.resilient_parsing:
+            say(ctx.get_help(), err=True)
+            ctx.exit(USAGE)
+        return super().parse_args(ctx, args)
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         """Run one command line, by streams that are open."""
