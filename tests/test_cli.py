@@ -341,7 +341,7 @@ def test_damaged_inputs_are_one_line(content: bytes, tmp_path: Path) -> None:
     ],
 )
 def test_usage_errors_are_2(arguments: tuple[str, ...]) -> None:
-    assert "Usage:" in cli(*arguments, code=2).output
+    assert "Usage:" in cli(*arguments, code=2).stderr
 
 
 def test_errors_leave_the_process_with_1_and_no_traceback() -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import errno
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
@@ -18,6 +20,8 @@ from accelsim.errors import AccelsimError
 
 USAGE = 2
 INTERRUPTED = 130
+LONGEST_USAGE = 400
+"""Characters of a usage error."""
 
 
 class _Command(click.Command):
@@ -49,6 +53,19 @@ def _reason(error: OSError) -> str:
     return f"{error.filename or 'standard output'}: {error.strerror or error}"
 
 
+@contextmanager
+def _usage_errors() -> Iterator[None]:
+    """Usage errors as click shows them, but short, and with their exit code whether stderr takes them or not."""
+    try:
+        yield
+    except click.UsageError as error:
+        if len(error.message) > LONGEST_USAGE:
+            error.message = f"{error.message[: LONGEST_USAGE // 2]} … {error.message[-LONGEST_USAGE // 2 :]}"
+        with suppress(OSError):
+            error.show()
+        sys.exit(error.exit_code)
+
+
 class _Group(click.Group):
     """Commands of that kind, and groups of them."""
 
@@ -61,6 +78,16 @@ class _Group(click.Group):
             say(ctx.get_help(), err=True)
             ctx.exit(USAGE)
         return super().parse_args(ctx, args)
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """As click's."""
+        with _usage_errors():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click's, which finds the command and reads its parameters."""
+        with _usage_errors():
+            return super().invoke(ctx)
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         """Run one command line, by streams that are open."""
