@@ -60,7 +60,8 @@ def _usage_errors() -> Iterator[None]:
         yield
     except click.UsageError as error:
         if len(error.message) > LONGEST_USAGE:
-            error.message = f"{error.message[: LONGEST_USAGE // 2]} … {error.message[-LONGEST_USAGE // 2 :]}"
+            short = f"{error.message[: LONGEST_USAGE // 2]} … {error.message[-LONGEST_USAGE // 2 :]}"
+            error.message = short  # type: ignore[misc]  # final for who reads it
         with suppress(OSError):
             error.show()
         sys.exit(error.exit_code)
