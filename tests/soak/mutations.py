@@ -121,7 +121,8 @@ def _other_array(array: Any, rng: Rng) -> Any:
         lambda: array * 1000, lambda: array - 128, spoiled, lambda: array.astype(array.dtype.newbyteorder()),
     )  # fmt: skip
     try:
-        return rng.choice(makers)()
+        with np.errstate(all="ignore"):
+            return rng.choice(makers)()
     except (ValueError, TypeError, IndexError, OverflowError):
         return np.array("text")
 
