@@ -1,4 +1,4 @@
-"""Run every command that README.md and docs/*.md print, in an empty folder outside the checkout.
+"""Run every command that README.md and docs/*.md (or ``--pages``) print, in an empty folder outside the checkout.
 
 Fenced blocks marked ``console`` hold shell commands after ``$ ``; blocks marked ``python`` are run as scripts. The installation
 commands themselves (``pip install .``) are left to the caller, who has installed the wheel.
@@ -36,11 +36,14 @@ def commands(text: str) -> list[list[str]]:
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--workdir", type=Path, required=True)
-    folder = parser.parse_args().workdir
+    every = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    parser.add_argument("--pages", type=Path, nargs="+", default=every, help="by their paths in the checkout")
+    options = parser.parse_args()
+    folder = options.workdir
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     total = 0
-    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+    for page in (ROOT / page for page in options.pages):
         for command in commands(page.read_text(encoding="utf-8")):
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
             total += 1

@@ -341,7 +341,7 @@ def test_damaged_inputs_are_one_line(content: bytes, tmp_path: Path) -> None:
     ],
 )
 def test_usage_errors_are_2(arguments: tuple[str, ...]) -> None:
-    assert "Usage:" in cli(*arguments, code=2).output
+    assert "Usage:" in cli(*arguments, code=2).stderr
 
 
 def test_errors_leave_the_process_with_1_and_no_traceback() -> None:
@@ -459,3 +459,11 @@ def test_parse_edits() -> None:
     assert parse_edits(("a.b=1", "c = x=y")) == {"a.b": "1", "c": " x=y"}
     with pytest.raises(ConfigError, match="array"):
         parse_edits(("array",))
+
+
+def test_verify_takes_no_single_number_for_inputs(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", input=np.int8(1))
+    done = cli(
+        "verify", "digits_cnn", "--arch", "edge_16x16", "--inputs", str(tmp_path / "x.npz"), "--count", "2", code=2
+    )
+    assert "expected" in done.stderr

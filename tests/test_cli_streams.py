@@ -53,6 +53,7 @@ def test_lost_output_of_verify_is_no_mismatch() -> None:
 def test_a_lost_message_leaves_the_exit_code(to: str) -> None:
     assert shell(f"{ACCELSIM} run no_such_model --arch edge_16x16 {to}").returncode == 1
     assert shell(f"{ACCELSIM} archs {to}").returncode == 0
+    assert shell(f"{ACCELSIM} run --no-such-option {to}").returncode == 2
 
 
 def test_files_are_whole_where_all_streams_are_closed(tmp_path: Path) -> None:
@@ -185,4 +186,5 @@ def test_numbers_of_400_digits_in_options(
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(main, [part.replace("N", number) for part in arguments])
     assert isinstance(done.exception, SystemExit | None), done.exception
+    assert len(done.stderr) < 1000
     assert list(tmp_path.iterdir()) == []

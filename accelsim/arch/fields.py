@@ -102,7 +102,7 @@ def _no_truth_value(value: object) -> object:
 
 def _no_number_text(value: object) -> object:
     if isinstance(value, bool | str):
-        raise ValueError(f"expected a number, got {str(value).lower()!r}")
+        raise ValueError(f"expected a number, got {str(value).lower()[:60]!r}")
     return value
 
 

@@ -76,13 +76,14 @@ _SIZES: dict[str, float] = {
 )
 def import_ert(file: str, node_nm: float, voltage_v: float, source: str, words: tuple[str, ...]) -> None:
     """Turn Accelergy's energy reference table FILE into an energy table, on stdout."""
+    from accelsim.arch import short
     from accelsim.energy import read_ert, to_yaml
 
     widths = {}
     for text in words:
         name, equals, bits = text.partition("=")
         if not (equals and name and bits.isdecimal() and len(bits) < 10 and int(bits) > 0):
-            raise ConfigError(f"--word-bits {text!r}: expected COMPONENT=BITS, for example --word-bits sram=64")
+            raise ConfigError(f"--word-bits {short(text)}: expected COMPONENT=BITS, for example --word-bits sram=64")
         widths[name] = int(bits)
     say(to_yaml(read_ert(file, node_nm=node_nm, voltage_v=voltage_v, source=source, word_bits=widths)), end="")
 

@@ -111,7 +111,13 @@ def _inputs(
     arrays, labels = optional_arrays(model, path, option="--input")
     if count is None or arrays is None:
         return arrays, labels
-    return {name: values[:count] for name, values in arrays.items()}, None if labels is None else labels[:count]
+    taken = {name: _first(values, count) for name, values in arrays.items()}
+    return taken, None if labels is None else _first(labels, count)
+
+
+def _first(values: NDArray[Any], count: int) -> NDArray[Any]:
+    """``values`` of the first ``count`` inputs; a single number, which is refused later by name, as it is."""
+    return values[:count] if values.ndim else values
 
 
 def _write(report: VerificationReport, *, json: str | None, html: str | None, plot: str | None) -> None:

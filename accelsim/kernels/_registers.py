@@ -127,9 +127,10 @@ def quads_dot(builder: Any, sums: Value, x: Value, w: Value) -> Value:
 def vnni_dot(builder: Any, sums: Value, x: Value, w: Value) -> Value:
     """``vpdpbusd`` on a whole vector: the EVEX form at 512 bits, the VEX or EVEX form at 256."""
     bits = 32 * sums.type.count
-    kind = ir.FunctionType(sums.type, [sums.type, x.type, w.type])
+    # Codes as words: what the intrinsic takes before LLVM 22, which reads it as its own form of bytes.
+    kind = ir.FunctionType(sums.type, [sums.type] * 3)
     function = _cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.avx512.vpdpbusd.{bits}")
-    return builder.call(function, [sums, x, w])
+    return builder.call(function, [sums, *(builder.bitcast(codes, sums.type) for codes in (x, w))])
 
 
 def channels_dot(builder: Any, sums: Value, x: Value, w: Value) -> Value:

@@ -114,8 +114,9 @@ def _reference(model: Any, names: Sequence[str]) -> Any:
     runner: Any = ReferenceEvaluator(model, new_ops=_qonnx_operators())
 
     def run(feeds: Arrays) -> dict[str, NDArray[Any]]:
-        made = runner.run(None, dict(feeds), intermediate=True)
-        return {name: np.asarray(made[name]) for name in names}
+        return {
+            name: np.asarray(value) for name, value in zip(names, runner.run(list(names), dict(feeds)), strict=True)
+        }
 
     return run
 

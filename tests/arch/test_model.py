@@ -467,8 +467,9 @@ def test_single_slots_may_be_a_byte_or_a_word() -> None:
 def leaves(schema: dict[str, Any], node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     """Dotted paths and their entries in a JSON schema."""
     for name, entry in node["properties"].items():
-        if "$ref" in entry:
-            yield from leaves(schema, schema["$defs"][entry["$ref"].rpartition("/")[2]], f"{prefix}{name}.")
+        (reference,) = entry.get("allOf", [entry])  # a reference with a description beside it, before pydantic 2.9
+        if "$ref" in reference:
+            yield from leaves(schema, schema["$defs"][reference["$ref"].rpartition("/")[2]], f"{prefix}{name}.")
         else:
             yield prefix + name, entry
 

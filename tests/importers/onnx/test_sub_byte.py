@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
 from accelsim.errors import ModelError, ModelFileError
@@ -35,7 +35,10 @@ def matmul(kind: str, zero: int, *, codes_as: str, raw: bool = False) -> onnx.Mo
     held = getattr(TensorProto, codes_as)
     weights = helper.make_tensor("w", held, (DEPTH, UNITS), codes_of(kind).reshape(-1).tolist())
     if raw:
-        weights = numpy_helper.from_array(numpy_helper.to_array(weights), "w")
+        weights.raw_data = bytes(
+            pair & 0xFF for pair in weights.int32_data
+        )  # as from_array does, which before onnx 1.17 loses the type
+        weights.ClearField("int32_data")
     constants = [
         weights,
         helper.make_tensor("wz", held, (), [zero]),
