@@ -9,8 +9,10 @@ import numpy as np
 from accelsim.graph import Axis
 from accelsim.graph.compiled import span
 from accelsim.hardware import Array, Loops
-from accelsim.numba_cache import inner
+from accelsim.numba_cache import inner, tiered
 
+STEPS = 200
+"""Of the interpreter for the candidates of a layer, or so."""
 MOST_SIZES = 80
 """More than an axis of 2^62 has."""
 
@@ -59,7 +61,7 @@ def part_sizes(size: int, unit: int) -> Any:
     return found, count
 
 
-@inner
+@tiered(lambda layer, *rest: STEPS)
 def candidates_of(layer: Loops, rows: Axis, columns: Axis, array: Array) -> Candidates:
     """(oh, ow, n), (kh, kw) and (oc, ic, groups).
 

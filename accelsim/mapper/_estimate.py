@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from accelsim.graph import Axis
 from accelsim.hardware import AT_DMA, Bursts, Dma, Footprint, Loops, Machine
 from accelsim.hardware.compiled import (
     Tile,
@@ -24,11 +23,15 @@ from accelsim.hardware.compiled import (
     transfer_cycles,
     windows_bytes,
 )
-from accelsim.mapper._candidates import Candidates, candidates_of
+from accelsim.mapper._candidates import Candidates
 from accelsim.numba_cache import inner, njit
 from accelsim.program.compiled import ORDERS, Nest, loads_of, nest_of
 
 NOTHING_FITS = -1
+CYCLES, TRAFFIC, WORK, TILES, INDEX = range(5)
+"""Rows of what is noted of tilings that were among the fastest when they were met: estimated cycles, DRAM bytes, array cycles, tiles,
+and ``((order * pixels + pixel) * taps + tap) * channels + channel``."""
+FIGURES = INDEX + 1
 
 
 class DramSide(NamedTuple):
@@ -53,35 +56,10 @@ class Moves(NamedTuple):
     output_cycles: float
 
 
-class Chosen(NamedTuple):
-    """The best tiling: whether there is one, its tile and loop order, and the estimated DRAM bytes and array cycles."""
-
-    fits: bool
-    tile: Loops
-    order: int
-    traffic: float
-    work: float
-
-
 @inner
 def _tile_at(pixels: Any, taps: Any, channels: Any) -> Loops:
     """The tile of one candidate of each kind."""
     return Loops(pixels[2], pixels[0], pixels[1], channels[0], channels[1], taps[0], taps[1], channels[2])
-
-
-@njit
-def choose(machine: Machine, dram: DramSide, layer: Loops, windows: tuple[Axis, Axis], slack: float) -> Chosen:
-    """The best candidate for a layer whose windows along rows and columns are ``windows``, as :func:`best_tiling` says."""
-    candidates = candidates_of(layer, windows[0], windows[1], machine.array)
-    best, traffic, work = best_tiling(machine, dram, layer, candidates, slack)
-    if best == NOTHING_FITS:
-        return Chosen(False, layer, 0, traffic, work)
-    rest, c = best // len(candidates.channels), best % len(candidates.channels)
-    rest, t = rest // len(candidates.taps), rest % len(candidates.taps)
-    order, p = rest // len(candidates.pixels), rest % len(candidates.pixels)
-    return Chosen(
-        True, _tile_at(candidates.pixels[p], candidates.taps[t], candidates.channels[c]), order, traffic, work
-    )
 
 
 @inner
@@ -155,19 +133,26 @@ def _cycles(dma: Dma, depth: int, nest: Nest, loads: tuple[int, int], moves: Mov
     return max(loaded + stored, max(float(nest.computes) * cost.cycles, trips)) + load
 
 
-@inner
-def best_tiling(
-    machine: Machine, dram: DramSide, layer: Loops, candidates: Candidates, slack: float
-) -> tuple[int, float, float]:
-    """(index, DRAM bytes, array cycles) of the best tiling; the index is NOTHING_FITS where none fits.
+class Chosen(NamedTuple):
+    """The best tiling: whether there is one, its tile and loop order, and the estimated DRAM bytes and array cycles."""
 
-    The index is ``(order * pixels + pixel) * taps + tap) * channels + channel``. Every tile is taken at full size; padding that im2col
-    leaves out of a fetch is taken to be fetched. Of the tilings within ``slack`` (a fraction) of the fewest cycles, the one of least
-    traffic, then array cycles, then tiles. Where the weights are kept from part to part of a layer only tilings with all of them in
-    one tile count, which cost the port nothing.
+    fits: bool
+    tile: Loops
+    order: int
+    traffic: float
+    work: float
+
+
+@njit
+def choose(machine: Machine, dram: DramSide, layer: Loops, candidates: Candidates, slack: float) -> Chosen:
+    """The best tiling among ``candidates``.
+
+    Every tile is taken at full size; padding that im2col leaves out of a fetch is taken to be fetched. Of the tilings within ``slack`` (a
+    fraction) of the fewest cycles, the one of least traffic, then array cycles, then tiles. Where the weights are kept from part to part
+    of a layer only tilings with all of them in one tile count, which cost the port nothing.
     """
     pixels, taps, channels = candidates.pixels, candidates.taps, candidates.channels
-    found, count = new_finalists(ORDERS * len(pixels) * len(taps) * len(channels)), 0
+    found, count = np.empty((FIGURES, ORDERS * len(pixels) * len(taps) * len(channels))), 0
     depth, enough = min(machine.depth.weights, machine.depth.activations), np.inf
     spatial = np.empty(len(pixels), dtype=np.int64)
     for p in range(len(pixels)):
@@ -216,55 +201,42 @@ def best_tiling(
                     if cycles > enough:
                         continue
                     enough = min(enough, cycles * (1 + slack))
-                    found.index[count] = ((order * len(pixels) + p) * len(taps) + t) * len(channels) + c
-                    found.cycles[count], found.tiles[count] = cycles, nest.computes
-                    found.traffic[count] = (
+                    found[CYCLES, count], found[TILES, count] = cycles, nest.computes
+                    found[TRAFFIC, count] = (
                         loads[0] * weights + loads[1] * inputs + nest.spatial * nest.channels * outputs
                     )
-                    found.work[count] = float(nest.computes) * cost.cycles
+                    found[WORK, count] = float(nest.computes) * cost.cycles
+                    found[INDEX, count] = ((order * len(pixels) + p) * len(taps) + t) * len(channels) + c
                     count += 1
     if count == 0:
-        return NOTHING_FITS, 0.0, 0.0
+        return Chosen(False, layer, 0, 0.0, 0.0)
     best = _least(found, count, enough)
-    return found.index[best], found.traffic[best], found.work[best]
-
-
-class Finalists(NamedTuple):
-    """Tilings by their index, that were among the fastest when they were met: estimated cycles, DRAM bytes, array cycles, tiles."""
-
-    index: Any
-    cycles: Any
-    traffic: Any
-    work: Any
-    tiles: Any
+    index = int(found[INDEX, best])
+    rest, c = index // len(channels), index % len(channels)
+    rest, t = rest // len(taps), rest % len(taps)
+    tile = _tile_at(pixels[rest % len(pixels)], taps[t], channels[c])
+    return Chosen(True, tile, rest // len(pixels), found[TRAFFIC, best], found[WORK, best])
 
 
 @inner
-def new_finalists(count: int) -> Finalists:
-    """Room for so many."""
-    return Finalists(
-        np.empty(count, np.int64), np.empty(count), np.empty(count), np.empty(count), np.empty(count, np.int64)
-    )  # fmt: skip
-
-
-@inner
-def _least(found: Finalists, count: int, enough: float) -> int:
-    """The one of least (traffic, work, tiles), then index, among the first ``count`` that take ``enough`` cycles at most."""
+def _least(found: Any, count: int, enough: float) -> int:
+    """Of the first ``count`` columns that take ``enough`` cycles at most the one of least traffic, then work, tiles and index."""
     best = NOTHING_FITS
     for i in range(count):
-        if found.cycles[i] > enough:
+        if found[CYCLES, i] > enough:
             continue
-        if best == NOTHING_FITS or (found.traffic[i], found.work[i], found.tiles[i], found.index[i]) < (
-            found.traffic[best], found.work[best], found.tiles[best], found.index[best],
-        ):  # fmt: skip
-            best = i
+        less = best == NOTHING_FITS
+        for row in range(TRAFFIC, INDEX + 1):
+            if best != NOTHING_FITS and found[row, i] != found[row, best]:
+                less = found[row, i] < found[row, best]
+                break
+        best = i if less else best
     return best
 
 
 @njit
-def smallest(machine: Machine, layer: Loops, windows: tuple[Axis, Axis]) -> Any:
+def smallest(machine: Machine, candidates: Candidates) -> Any:
     """The least that any candidate asks of each memory, int64 (weights, activations, accumulators, outputs)."""
-    candidates = candidates_of(layer, windows[0], windows[1], machine.array)
     least = np.full(4, 2**62, dtype=np.int64)
     for p in range(len(candidates.pixels)):
         for t in range(len(candidates.taps)):

@@ -8,12 +8,15 @@ import numpy as np
 
 from accelsim.graph import Axis
 from accelsim.hardware import AT_ARRAY, Bursts, Im2col, Loops, Machine, Operands, PerMemory, Unit
+from accelsim.mapper._candidates import candidates_of as _tiered_candidates
 from accelsim.mapper._estimate import DramSide, choose
 from accelsim.numba_cache import inner, njit
 from accelsim.timing import MAC, NONE, Kept, Network
 from accelsim.timing.compiled import array_of_chip, dma_of_chip, kept_operand
 
 MAPPED = -1
+candidates_of: Any = _tiered_candidates.compiled  # type: ignore[attr-defined]
+"""As compiled functions call it."""
 _BYTES = Bursts(1.0, 0.0, 0.0, 0.0)
 
 
@@ -58,7 +61,8 @@ def map_network(network: Network, chip: Any, widths: Any, kept: Kept, twins: Any
             record.w_size, record.ow, record.kw, record.w_stride, record.w_dilation, record.w_pad, record.w_upsample
         )
         dram = DramSide(_BYTES, nowhere, nowhere, nowhere, inputs, outputs, False, 0.0)
-        best = choose(_machine(record, chip, widths[record.width]), dram, layer, (rows, columns), slack)
+        machine = _machine(record, chip, widths[record.width])
+        best = choose(machine, dram, layer, candidates_of(layer, rows, columns, machine.array), slack)
         if not best.fits:
             return index
         tiling, tile = tilings[index], best.tile

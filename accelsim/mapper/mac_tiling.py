@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from accelsim.hardware import (
     slot_capacity,
 )
 from accelsim.program import LOOP_ORDERS, MacMapping
+
+if TYPE_CHECKING:
+    from accelsim.mapper._candidates import Candidates
 
 CYCLE_SLACK = 0.02
 """Estimated cycles that the mapper gives up for less DRAM traffic, as a fraction."""
@@ -54,26 +57,27 @@ def best_mac_mapping(
     So many cores have a share like ``geometry`` of ``whole``; ``machine`` is one of them, which takes turns at the DRAM port.
     ``coded``: size of the weights in DRAM over their own, where they are coded.
     """
+    from accelsim.mapper._candidates import candidates_of
     from accelsim.mapper._estimate import DramSide, choose
 
     weights, inputs, outputs = (
         np.array(shape[1:], dtype=np.float64) for shape in (whole.weight_shape, whole.input_shape, whole.output_shape)
     )
     dram = DramSide(bursts_of(arch, turns=shares), weights, inputs, outputs, *kept, coded)
-    windows = geometry.axis("h"), geometry.axis("w")
-    best = choose(machine, dram, loops_of(geometry), windows, CYCLE_SLACK)
+    layer = loops_of(geometry)
+    candidates = candidates_of(layer, geometry.axis("h"), geometry.axis("w"), machine.array)
+    best = choose(machine, dram, layer, candidates, CYCLE_SLACK)
     if not best.fits:
-        raise _nothing_fits(name, machine, geometry, arch)
+        raise _nothing_fits(name, machine, candidates, arch)
     sizes = {axis: int(size) for axis, size in best.tile._asdict().items()}
     return Tiling(MacMapping(**sizes, order=LOOP_ORDERS[best.order]), best.traffic, best.work)
 
 
-def _nothing_fits(name: str, machine: Machine, geometry: MacGeometry, arch: Arch) -> MappingError:
+def _nothing_fits(name: str, machine: Machine, candidates: Candidates, arch: Arch) -> MappingError:
     from accelsim.mapper._estimate import smallest
 
     memories = Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS
-    least_of_each = smallest(machine, loops_of(geometry), (geometry.axis("h"), geometry.axis("w")))
-    for memory, least in zip(memories, least_of_each.tolist(), strict=True):
+    for memory, least in zip(memories, smallest(machine, candidates).tolist(), strict=True):
         capacity = slot_capacity(memory, arch)
         if least > capacity:
             unit = "words" if memory is Memory.ACCUMULATORS else "bytes"

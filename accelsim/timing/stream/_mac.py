@@ -259,9 +259,9 @@ def mac_operations(
     weight_reads, input_reads, sum_writes, stream, tiles = 0, 0, 0, 0, 0
     busy_w, busy_a, busy_c, busy_r, busy_s = 0, 0, 0, 0, 0
     free_places = freed_places(kept, work.recalled, index) if outputs_kept else NONE
-    for outer in range(blocks if weights_outer else places):
-        for inner in range(places if weights_outer else blocks):
-            c, s = (outer, inner) if weights_outer else (inner, outer)
+    for slow in range(blocks if weights_outer else places):
+        for fast in range(places if weights_outer else blocks):
+            c, s = (slow, fast) if weights_outer else (fast, slow)
             x, n = s % nx, s // nx
             y, n = n % ny, n // ny
             oh, ow = min(tile.oh, layer.oh - y * tile.oh), min(tile.ow, layer.ow - x * tile.ow)
