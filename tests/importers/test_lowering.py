@@ -614,16 +614,24 @@ def test_litert_takes_an_int32_bias_of_16x8_only_if_the_options_say_so(graph: An
     assert net.layers[0].requant.scheme == expected
 
 
+SUMS_ONLY = {"finn", "onnxruntime"}
+"""Arithmetics of formats that compute in floating point between their sums, so that they have no rule for some of TFLite's operators."""
+
+
 @pytest.mark.parametrize("name", sorted(CASES))
 @pytest.mark.parametrize("arithmetic", sorted(ARITHMETICS))
-def test_every_oracle_case_lowers_or_is_refused_on_one_line(tmp_path: Path, name: str, arithmetic: str) -> None:
-    path = tmp_path / "model.tflite"
+def test_every_oracle_case_becomes_one_layer_or_is_refused_on_one_line(
+    tmp_path: Path, name: str, arithmetic: str
+) -> None:
+    path, lowered = tmp_path / "model.tflite", 0
     for kind in ("INT8", "INT16"):
         path.write_bytes(CASES[name](np.random.default_rng(7), kind).blob)
         try:
             layers = load_graph(path, arithmetic=arithmetic).layers
         except UnsupportedOperatorError as error:
-            layers = ()
-            text = str(error)
-            assert "; accepted: " in text
-        assert sum(not (name.startswith("batch-matmul") and isinstance(layer, Transpose)) for layer in layers) <= 1
+            assert "; accepted: " in str(error)
+            assert "\n" not in str(error)
+            continue
+        assert sum(not (name.startswith("batch-matmul") and isinstance(layer, Transpose)) for layer in layers) == 1
+        lowered += 1
+    assert lowered or arithmetic in SUMS_ONLY or (name, arithmetic) == ("relu6", "tflite-micro")
