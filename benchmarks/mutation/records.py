@@ -53,5 +53,6 @@ class Known:
         return [test for test in self._found if self.passes(test) is False]
 
     def _digest(self, test: str) -> str:
-        file = (self._tree.root / test.partition("::")[0]).read_bytes()
-        return hashlib.sha256(self._tree.package.encode() + file).hexdigest()
+        file = self._tree.root / test.partition("::")[0]
+        content = file.read_bytes() if file.is_file() else b""
+        return hashlib.sha256(self._tree.package.encode() + content).hexdigest()

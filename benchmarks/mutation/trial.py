@@ -113,12 +113,12 @@ class _Watch:
         hypothesis.settings.load_profile("mutants")
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        """The first case of every test, then the next three, the next twelve, ...: those that differ most come first."""
+        """The first case of every test, then the next three, the next twelve, ...; those that are marked slow come last."""
         seen: Counter[str] = Counter()
         order = {}
         for item in items:
             function = item.nodeid.partition("[")[0]
-            order[item] = (3 * seen[function] + 1).bit_length() // 2
+            order[item] = item.get_closest_marker("slow") is not None, (3 * seen[function] + 1).bit_length() // 2
             seen[function] += 1
         items[:] = sorted((item for item in items if item.nodeid not in self._broken), key=order.__getitem__)
 
