@@ -39,22 +39,31 @@ class Trial(NamedTuple):
 
 def run_tests(tree: Path, files: Sequence[str], *, limit: float, broken: Sequence[str], log: Path) -> Trial:
     """Run ``files`` in turn until one fails or ``limit`` seconds of CPU time are spent."""
-    begin, report = time.monotonic(), log.with_suffix(".json")
+    report = log.with_suffix(".json")
     report.unlink(missing_ok=True)
     child = os.fork()
     if not child:
         _in_child(tree, files, limit, broken, log, report)
-    ended = False
+    status = _waited(child, PATIENCE * limit)
+    if not report.exists():
+        raise RuntimeError(f"no test began: {log.read_text()}")
+    trial = Trial(**json.loads(report.read_text()))
+    crashed = os.WIFSIGNALED(status) and os.WTERMSIG(status) not in (signal.SIGKILL, signal.SIGXCPU)
+    return trial._replace(outcome="killed") if crashed else trial
+
+
+def _waited(child: int, seconds: float) -> int:
+    """The exit status of ``child``, whose whole group ends after ``seconds`` at the latest."""
+    begin, ended, status = time.monotonic(), 0, 0
     try:
-        while not (ended := os.waitpid(child, os.WNOHANG) != (0, 0)) and time.monotonic() - begin < PATIENCE * limit:
-            time.sleep(0.05)
+        while not ended and time.monotonic() - begin < seconds:
+            ended, status = os.waitpid(child, os.WNOHANG)
+            time.sleep(0 if ended else 0.05)
     finally:
         if not ended:
             os.killpg(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-    if not report.exists():
-        raise RuntimeError(f"no test began: {log.read_text()}")
-    return Trial(**json.loads(report.read_text()))
+            _, status = os.waitpid(child, 0)
+    return status
 
 
 def _in_child(tree: Path, files: Sequence[str], limit: float, broken: Sequence[str], log: Path, report: Path) -> None:

@@ -626,6 +626,22 @@ def test_a_float_operator_inside_a_quantized_model(graph: Any) -> None:
         graph(tensors, Op("DEQUANTIZE", ["x"], ["f"]), Op("QUANTIZE", ["f"], ["y"]))
 
 
+def test_codes_and_real_numbers_of_a_crossing_agree(graph: Any) -> None:
+    """QUANTIZE behind a graph input: its two sides have one shape, and its codes 8 or 16 bits."""
+    for coded, reason in (
+        (act("x", 1, 5), r"its shapes \[1, 4\] and \[1, 5\] differ; accepted: equal shapes"),
+        (act("x", 1, 4, type="INT32"), "its integer tensor 'x' is INT32; accepted: INT8 or INT16"),
+    ):
+        y = T("y", coded.shape, scale=0.5)
+        with pytest.raises(UnsupportedOperatorError, match=reason):
+            graph(
+                [T("f", (1, 4), "FLOAT32"), coded, y],
+                Op("QUANTIZE", ["f"], ["x"]),
+                Op("RELU", ["x"], ["y"]),
+                inputs=("f",),
+            )
+
+
 def test_an_arithmetic_of_another_format_is_refused_where_it_has_no_rule(graph: Any) -> None:
     tensors = [act("x", 4), act("b", 4), act("y", 4)]
     with pytest.raises(UnsupportedOperatorError, match="not for .tflite files; accepted: tflite-micro"):

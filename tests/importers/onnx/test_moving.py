@@ -41,6 +41,7 @@ REFUSED: list[Case] = [
 ACCEPTED: list[Case] = [
     ("Flatten", (2, 3), [], {"axis": 2}, lambda x: x.reshape(6, 1)),
     ("Flatten", (2, 3), [], {"axis": -2}, lambda x: x.reshape(1, 6)),
+    ("Flatten", (2, 3), [], {"axis": 0}, lambda x: x.reshape(1, 6)),
     ("Flatten", (2, 3), [], {"axis": -1}, lambda x: x),
     ("Reshape", (2, 3), [[0, -1, 1]], {}, lambda x: x.reshape(2, 3, 1)),
     ("Reshape", (6,), [[1, 1, 1, 1, 1, 1, 2, 3]], {"allowzero": 1}, lambda x: x.reshape(1, 1, 1, 1, 1, 1, 2, 3)),
