@@ -141,6 +141,7 @@ def test_lists_shows_checks_and_reports(tmp_path: Path) -> None:
     assert "compound: pe.area = 1 x multiplier.area + 1 x adder.area + 1 x register.area" in shown.output
     good = run(main, ["energy", "check", "qkeras_45nm"])
     assert "needed and not held: nothing" in good.output
+    assert good.output.startswith(f"qkeras_45nm: {len(load_table('qkeras_45nm').entries)} entries, all well formed\n")
     assert "array.area" in good.output
     lacking = run(main, ["energy", "check", "dram_standards"])
     assert "needed and not held: array.mac" in lacking.output
