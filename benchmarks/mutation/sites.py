@@ -8,9 +8,10 @@ Left out, since no test should read them: docstrings and comments, annotations, 
 from __future__ import annotations
 
 import ast
-import random
+import hashlib
 import re
 from collections.abc import Iterator
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -103,17 +104,17 @@ def mutants_of(path: Path, root: Path) -> Iterator[Mutant]:
 
 
 def drawn(package: Path, seed: int, count: int, within: str = "") -> list[Mutant]:
-    """``count`` mutants: kinds in turn, the mutants of a kind at random; a longer draw begins with the shorter one."""
-    by_kind: dict[str, list[Mutant]] = {}
+    """``count`` mutants, kinds in turn, by a digest of what each changes: a longer draw begins with the shorter one, and a mutant's
+    turn does not depend on the rest of the sources."""
+    by_kind: dict[str, list[tuple[bytes, Mutant]]] = {}
     for path in sorted(package.rglob("*.py")):
+        source = path.read_bytes()
         for mutant in mutants_of(path, package.parent) if path.is_relative_to(package.parent / within) else ():
-            by_kind.setdefault(mutant.kind, []).append(mutant)
-    rng, found = random.Random(seed), []
-    for kind in sorted(by_kind):
-        rng.shuffle(by_kind[kind])
-    while len(found) < count and any(by_kind.values()):
-        found += [by_kind[kind].pop() for kind in sorted(by_kind) if by_kind[kind]]
-    return found[:count]
+            changed = (str(seed), mutant.path, mutant.function, mutant.kind, *mutant.lines(source))
+            turn = hashlib.sha256("\0".join(changed).encode()).digest()
+            by_kind.setdefault(mutant.kind, []).append((turn, mutant))
+    rounds = zip_longest(*(sorted(by_kind[kind]) for kind in sorted(by_kind)))
+    return [entry[1] for entry in chain.from_iterable(rounds) if entry is not None][:count]
 
 
 def _nodes(node: ast.AST, function: str) -> Iterator[tuple[str, ast.AST]]:

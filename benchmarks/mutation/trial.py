@@ -23,7 +23,7 @@ BATCH = 2
 SHARE = 1 / 3
 """Of the time limit, what a single file may take."""
 OPTIONS = ("-x", "-n0", "-pno:cacheprovider", "--no-header", "-Wignore::pytest.PytestAssertRewriteWarning")
-MEMORY_BYTES = 8 * 2**30
+MEMORY_BYTES = 32 * 2**30
 PATIENCE = 8
 """Seconds of wall time for a second of the limit, which is CPU time: others may be busy as well."""
 
