@@ -88,4 +88,5 @@ def test_the_tests_of_a_folder_and_of_a_name_are_the_nearest(sites: Any) -> None
         "accelsim.numerics.thresholds": "tests.numerics.test_thresholds",
     }.items():
         assert first in nearest.nearest_tests(imports, module, "")[:2]
+    assert "tests.execute.test_accumulator_report" in imports.distances("accelsim.report.accumulators")
     assert imports.distances("accelsim.mapper._estimate")["tests.mapper.test_greedy"] > 1

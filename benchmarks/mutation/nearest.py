@@ -37,9 +37,18 @@ class Imports:
                 found |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 found |= {self._resolved(node.module, alias.name) for alias in node.names}
+                found |= {node.module} if self._runs_others(node.module) else set()
             elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "accelsim":
                 found.add(self._resolved("accelsim", node.attr))
         return frozenset((found & self.paths.keys()) - {module})
+
+    def _runs_others(self, module: str) -> bool:
+        """Whether a face imports modules for what that does: the command line's, where every command adds itself."""
+        return module in self.paths and any(
+            isinstance(node, ast.Import) and alias.name.startswith(f"{module}.")
+            for node in self._tree(module).body
+            for alias in getattr(node, "names", ())
+        )
 
     def _resolve(self, module: str, name: str) -> str:
         """The module that ``name`` of ``module`` comes from."""
