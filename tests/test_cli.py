@@ -185,6 +185,10 @@ def test_lists() -> None:
     models = cli("models").stdout
     for name in ("digits_cnn", "resnet50", "mobilenet_v2", "bert_base"):
         assert f"{name} " in models
+    held = {line.split()[0]: line for line in models.splitlines() if line}
+    assert held["digits_cnn"].endswith("weights and biases; test inputs in digits_test.npz")
+    assert held["mobilenet_v2"].endswith("shapes only: cycles, traffic and energy, no values")
+    assert held["digits_float"].endswith("real numbers, for accelsim quantize; test inputs in digits_float_test.npz")
     assert "…" not in ops + archs + models
 
 

@@ -22,6 +22,7 @@ from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import map_graph
 from accelsim.program import Program
 from accelsim.simulation import read_inputs
+from tests.networks import conv
 
 TABLE = load_table("horowitz_45nm")
 WIRES = (*dict.fromkeys(WIRE_OF.values()), "activation_register", "weight_register", "partial_sum")
@@ -123,6 +124,13 @@ def test_what_cannot_be_counted_is_refused(edits: dict[str, object], message: st
         measure_activity(program, inputs)
     with pytest.raises(InputError, match="at least 2 compute tiles"):
         measure_activity(digits()[0], inputs, sample=1)
+
+
+def test_shapes_alone_toggle_nothing() -> None:
+    graph, arch = conv(shape_only=True), load_arch("edge_16x16")
+    program = build_program(graph, arch=arch, mappings=map_graph(graph, arch=arch))
+    with pytest.raises(InputError, match="holds shapes only; give a model with weights"):
+        measure_activity(program, {})
 
 
 def test_the_command() -> None:

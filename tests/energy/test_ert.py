@@ -62,6 +62,10 @@ def test_what_the_file_holds(tmp_path: Path) -> None:
     [
         ("chip.weight_buffer", "chip.cache", r"ERT\.yaml:17: cache\.read is per word, .* give --word-bits cache=64"),
         ("energy: 2.20035", "energy: -1", r"ERT\.yaml:8: expected picojoules of 0 or more, got -1"),
+        ("energy: 2.20035", "energy: true", r"ERT\.yaml:8: expected picojoules of 0 or more, got True"),
+        ("name: chip.PE[0..255].mac", "label: mac", r"ERT\.yaml:4: expected a component with name and actions"),
+        ("name: chip.PE[0..255].mac", "name: 3", r"ERT\.yaml:4: expected a component with name and actions"),
+        ("name: mac_random", "label: mac_random", r"ERT\.yaml:6: expected an action with name and energy"),
         ("energy: 2.20035", "energy: lots", r"ERT\.yaml:8: expected picojoules of 0 or more, got 'lots'"),
         ("    actions:\n    - name: mac_random", "    acts:\n    - name: mac_random", r"ERT\.yaml:4: component 'mac' has no list"),
         ("ERT:", "ART:", "expected an Accelergy energy reference table"),
@@ -70,6 +74,11 @@ def test_what_the_file_holds(tmp_path: Path) -> None:
 def test_what_is_wrong_is_named_by_line(tmp_path: Path, old: str, new: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         read_ert(write(tmp_path, ERT.replace(old, new)), node_nm=40, voltage_v=1.0, source="s", word_bits=WORDS)
+
+
+def test_an_action_may_cost_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path, ERT.replace("energy: 2.20035", "energy: 0"))
+    assert read_ert(path, node_nm=40, voltage_v=1.0, source="s", word_bits=WORDS).entry("mac", "mac").value() == 0
 
 
 def test_it_is_no_table_of_a_machine_by_itself(tmp_path: Path) -> None:
@@ -132,6 +141,7 @@ def test_lists_shows_checks_and_reports(tmp_path: Path) -> None:
     assert "compound: pe.area = 1 x multiplier.area + 1 x adder.area + 1 x register.area" in shown.output
     good = run(main, ["energy", "check", "qkeras_45nm"])
     assert "needed and not held: nothing" in good.output
+    assert good.output.startswith(f"qkeras_45nm: {len(load_table('qkeras_45nm').entries)} entries, all well formed\n")
     assert "array.area" in good.output
     lacking = run(main, ["energy", "check", "dram_standards"])
     assert "needed and not held: array.mac" in lacking.output

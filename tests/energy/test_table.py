@@ -208,6 +208,7 @@ def test_laws(tmp_path: Path, law: str, expected: float) -> None:
         ("value: 0.1 pJ", "value: 0.1\n    uncertainty: {range: [1 pJ, 2 pJ]}", 13, "duplicate key; the first is in line 10"),
         ("law: linear", "law: polynomial", 10, r"entries\.0\.law: law polynomial needs terms, each with value and powers, and"),
         ("entries:", "frequency: {alpha: 1.3, threshold_v: 0.3, clock: 1 nm, source: x}\nentries:", 6, r"frequency\.clock: .*unit 'nm'"),
+        ("law: linear", "law: linear\n    terms: [{value: 1 pJ, powers: {bits: 1}}]", 11, "terms belong to the law polynomial, this is linear"),
         ("node_nm: 45", "node: 45", 4, r"node: unknown key; did you mean 'node_nm'"),
         ("node_nm: 45", "node_nm: -1", 4, "input should be greater than 0, got -1"),
         ("name: t", "name: [", 3, "not YAML"),

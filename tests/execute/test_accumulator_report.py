@@ -227,9 +227,13 @@ def test_a_narrow_machine_is_told_apart():
 
 
 def test_without_a_machine_and_for_shapes_only():
-    assert "no machine was given" in cli("digits_cnn_int16x8")
+    alone = cli("digits_cnn_int16x8")
+    assert "no machine was given" in alone
+    assert alone.startswith("accumulators of digits_cnn_int16x8 on the source arithmetic tflite-micro\n")
+    assert "accumulators of digits_cnn_int8 on edge_16x16\n" in cli("digits_cnn", "--arch", "edge_16x16")
     out = cli("mobilenet_v2", "--arch", "edge_16x16")
     assert "— (the network carries shapes only)" in out
+    assert "— (none were given)" in out
 
 
 @pytest.mark.parametrize("columns", [80, 100, 120, 170])

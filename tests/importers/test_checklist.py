@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from accelsim.errors import UnsupportedOperatorError
+from accelsim.graph import Layer
 from accelsim.importers import load_graph, onnx, qonnx, supported_operators, tables, tflite
 from accelsim.importers.onnx.registry import LOWERINGS as ONNX
 from accelsim.importers.qonnx.registry import QONNX_LOWERINGS as QONNX
@@ -34,7 +36,9 @@ ON_THE_HOST = {"Cast", "Dropout", "Identity", "DequantizeLinear"}
 
 @pytest.mark.parametrize(("op", "rule"), EVERY)
 def test_every_operator_says_what_it_takes_and_becomes(op: str, rule: Lowering[Any]) -> None:
-    assert rule.formats, f"{op}: the registry names no formats of numbers"
+    assert re.search(r"\d", rule.formats), f"{op}: the registry names no formats of numbers"
+    assert all(issubclass(kind, Layer) for kind in rule.layers), f"{op}: {rule.layers} are not all layers"
+    assert isinstance(rule.notes, str), f"{op}: its notes are no text"
     assert bool(rule.layers) != (op in ON_THE_HOST), (
         f"{op}: the registry names no layer, or {op} is none of {ON_THE_HOST}"
     )

@@ -162,6 +162,25 @@ def test_a_tensor_that_is_written_twice_or_is_constant(tmp_path: Path) -> None:
     )
 
 
+def test_tensor_indices_outside_the_list(tmp_path: Path) -> None:
+    """-1 stands for an absent input of an operator, and for nothing else."""
+    blob = tflite_bytes([X, T("b", (1, 4), scale=1.0), Y], [Op("ADD", ["x", "b"], ["y"])], ["x", "b"], ["y"])
+
+    def naming(index: int, *, operator: bool) -> bytes:
+        """The file whose graph, or whose operator, names tensor ``index`` in the place of ``b``."""
+        good, bad = (np.array([2, 0, i], np.int32).tobytes() for i in (1, index))
+        at = blob.rfind(good) if operator else blob.find(good)
+        return blob[:at] + bad + blob[at + len(bad) :]
+
+    for index in (3, -1, -2):
+        text = message(tmp_path, naming(index, operator=False))
+        assert f"the graph inputs: tensor index {index}, expected 0 to 2" in text
+    for index in (3, -2):
+        text = message(tmp_path, naming(index, operator=True))
+        assert f"operator 0 ADD: tensor index {index}, expected -1 to 2" in text
+    assert read(tmp_path, naming(-1, operator=True)).operators[0].inputs == (0, -1)
+
+
 def test_a_constant_graph_input(tmp_path: Path) -> None:
     constant = T("x", (1, 4), scale=1.0, data=np.zeros(4))
     assert "graph input is a constant" in message(tmp_path, tflite_bytes([constant, Y], [RELU], ["x"], ["y"]))

@@ -333,3 +333,4 @@ def test_the_kernel_keeps_the_least_values() -> None:
         return sorted(values.tolist())
 
     assert least(3) == least(2000)[:3]
+    assert np.isfinite(least(3)).all()

@@ -185,13 +185,15 @@ def test_a_too_wide_accumulator_is_an_error_not_a_wrap(scheme, bits):
     requant = Requant(scheme, [2**30], [0], 0, -128, 127)
     widest = 2 ** (bits - 1) - 1
     assert requantize(np.array([widest, -widest - 1]), requant).tolist() == [127, -128]
-    for call in (
-        lambda: requantize(np.array([0, widest + 1]), requant),
-        lambda: requantize_int(-widest - 2, requant),
-        lambda: multiply([widest + 1], 2**30, 0, scheme),
+    for call, worst in (
+        (lambda: requantize(np.array([0, widest + 1]), requant), widest + 1),
+        (lambda: requantize(np.array([-widest - 2, 7]), requant), -widest - 2),
+        (lambda: requantize_int(-widest - 2, requant), -widest - 2),
+        (lambda: multiply([widest + 1], 2**30, 0, scheme), widest + 1),
     ):
-        with pytest.raises(AccumulatorOverflowError, match=f"expected int{bits} accumulators"):
+        with pytest.raises(AccumulatorOverflowError, match=f"expected int{bits} accumulators, got {worst};") as caught:
             call()
+        assert caught.value.data["value"] == worst
 
 
 def test_multiply_is_for_integer_schemes():

@@ -17,7 +17,7 @@ from accelsim.errors import HazardError, MappingError
 from accelsim.execute import run_program
 from accelsim.graph import Conv2D, Graph, HostPort, Layer, MacGeometry, MacLayer, MatMul, MaxPool2D, Reshape, Tensor
 from accelsim.hardware import Engine, Memory
-from accelsim.numerics import INT8
+from accelsim.numerics import INT8, IntFormat
 from accelsim.program import MacMapping, Mapping, Program, VectorMapping, check_program
 from accelsim.program.fusion import Fused, fuse, fused_layers, obstacle, rows_read, window_bytes
 from accelsim.program.mapping import tile_limits
@@ -268,6 +268,18 @@ def test_wrong_bands_are_refused_with_the_remedy() -> None:
         built(graph, {1: 2, 2: 2}, machine())
     with pytest.raises(MappingError, match=r"6 rows of 't1' take 192 bytes, activation_buffer.resident_bytes are 191"):
         built(graph, {1: 2}, machine(191))
+
+
+@pytest.mark.parametrize(("channels", "whole_bytes"), [(3, False), (4, True)])
+def test_windows_of_narrow_codes_hold_whole_bytes(channels: int, whole_bytes: bool) -> None:
+    """Three channels of 4 bits end inside a byte, which two tiles would share."""
+    graph = images("conv", "conv", channels=channels)
+    narrow = replace(graph, tensors={**graph.tensors, "t1": replace(graph.tensors["t1"], format=IntFormat(4))})
+    if whole_bytes:
+        assert built(narrow, {1: 2}, machine()).mappings[1].band == 2
+        return
+    with pytest.raises(MappingError, match=r"tile rows of 't1' end inside a byte; cut the channels of layer 'conv0'"):
+        built(narrow, {1: 2}, machine())
 
 
 def test_a_window_that_is_too_small_is_caught() -> None:

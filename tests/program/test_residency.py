@@ -203,7 +203,10 @@ def test_a_keep_that_does_not_wait_for_the_readers_of_its_place_is_caught() -> N
         check_program(broken)
     inputs = {"x": np.arange(16, dtype=np.int8).reshape(1, 16)}
     slow = broken.replace(cycles=np.where(broken.engine == Engine.RECALL, 10_000, broken.cycles))
-    run_program(program, inputs, timeline=schedule(program.replace(cycles=slow.cycles)))
+    expected = run_program(program, inputs)
+    late = run_program(program, inputs, timeline=schedule(program.replace(cycles=slow.cycles)))
+    assert all(np.array_equal(late[name], values) for name, values in expected.items())
+    assert expected.keys() == late.keys()
     with pytest.raises(HazardError, match="where it expects tensor 'a'"):
         run_program(broken, inputs, timeline=schedule(slow))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from rich.console import Console
 
 from accelsim.errors import ConfigError, InputError, ModelError, UnsupportedOperatorError
 from accelsim.ptq import Settings, evaluate, evaluate_model, parse_layers, quantize_network, read_float
 from accelsim.ptq.plan import make_plan
 from accelsim.ptq.settings import Widths
+from accelsim.report import quantized_table
 from tests.ptq.networks import NETWORKS, SHAPE, Net, float_model, images, save
 
 
@@ -126,6 +129,40 @@ def test_channels_of_zeros_take_the_scale_of_the_others(tmp_path: Path) -> None:
     assert layer.bias is not None
     assert np.abs(layer.bias * unit - bias).max() < 1e-3
     assert np.abs(layer.bias).max() <= 2**30 * (1 + 2**-20), "32 bits hold it"
+
+
+def test_the_table_prints_the_figures_of_every_layer(tmp_path: Path) -> None:
+    """Error of the weights in decibels, the scales from least to most, and range, scale and zero point of the output."""
+    net = Net(1, SHAPE)
+    y = net.node("Conv", "x", net.normal(4, 3, 3, 3), net.normal(4))
+    made = quantize_network(
+        save(net.model(y), tmp_path), {"x": images(1, 2)}, settings=Settings(weights=5, per_channel=True)
+    )
+    held, act = made.weights[y], made.acts[y]
+    real = made.source.constants[made.source.nodes[0].inputs[1]].astype(float)
+    noise = real - held.codes * held.scales.reshape(-1, 1, 1, 1).astype(float)
+    decibels = 10 * np.log10(np.square(real).sum() / np.square(noise).sum())
+    page = Console(width=240, file=io.StringIO(), color_system=None)
+    page.print(quantized_table(made))
+    (row,) = (line for line in page.file.getvalue().splitlines() if "Conv" in line.split())  # type: ignore[attr-defined]
+    scales = f"{held.scales.min():.4g} .. {held.scales.max():.4g}"
+    span = f"{act.low:.4g} .. {act.high:.4g}"
+    expected = f"Conv int5 {scales} {decibels:.1f} {act.format} {span} {act.scale:.6g} {act.zero_point}"
+    assert row.split()[row.split().index("Conv") :] == expected.split()
+    assert 20 < decibels < 32, "6 dB a bit, less what the largest weight is above the others"
+
+
+def test_weights_that_codes_hold_exactly_have_no_error(tmp_path: Path) -> None:
+    net = Net(1, SHAPE)
+    path = save(net.model(net.node("Conv", "x", net.constant(np.full((2, 3, 1, 1), 0.5)))), tmp_path)
+    assert (
+        quantize_network(path, {"x": images(1, 2)}, settings=Settings(power_of_two=True)).weights["t0"].sqnr_db
+        == np.inf
+    )
+
+
+def test_the_widest_codes_are_taken() -> None:
+    assert Settings(weights=16, acts=16).acts == 16
 
 
 def refused(net: Net, y: str, folder: Path, **settings: Any) -> None:

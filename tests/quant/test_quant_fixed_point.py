@@ -108,6 +108,8 @@ def test_ratios_that_cannot_be_are_refused(bad):
 def test_a_ratio_beyond_the_smallest_shift_is_refused():
     with pytest.raises(ModelError, match=r"multiplier 64\.0: a 7-bit significand .* reaches 31\.75"):
         encode_fixed_points([64.0], bits=7, shifts=(2, 62))
+    m, s = encode_fixed_points([31.75], bits=7, shifts=(2, 62))
+    assert (m.tolist(), s.tolist()) == ([127], [2]), "the largest that is said to be reached"
 
 
 def test_shift_only_needs_powers_of_two():

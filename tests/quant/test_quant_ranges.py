@@ -91,6 +91,10 @@ def test_minmax_and_percentiles():
     low, high = percentile_range(x, percent=99)
     assert -1 < low < -0.9
     assert 0.9 < high < 1.1
+    assert percentile_range([1.0, 2.0, 5.0], percent=50) == (2.0, 2.0)
+    for percent in (49.9, 100.1):
+        with pytest.raises(InputError, match="expected 50 to 100 percent"):
+            percentile_range(x, percent=percent)
 
 
 @pytest.mark.parametrize(

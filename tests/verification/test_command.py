@@ -103,7 +103,16 @@ def test_width_study_is_drawn() -> None:
     arch = accelsim.load_arch("edge_16x16").with_({"accumulator.bits": 16, "accumulator.overflow": "wrap"})
     x, labels = images(2)
     report = accelsim.verify("digits_cnn", arch=arch, inputs=x, labels=labels)
-    assert "accumulator width" in str(report)
+    study, lines = report.widths, str(report).splitlines()
+    assert study is not None
+    printed = lines[lines.index("accumulator width") + 1 :]
+    for row, line in zip(study.rows, printed, strict=False):
+        assert line.strip().startswith(f"{row.bits} bits, wrap: {row.differing:,} of {row.elements:,} codes differ, ")
+        place = f"{str(row.first_layer)[-8:]}, accuracy {row.accuracy:.2%}"
+        assert line.endswith(place if row.differing else f"no code differs, accuracy {row.accuracy:.2%}")
+        assert ("breaks first in" in line) == bool(row.differing)
+    smallest, proved = f"these inputs: {study.smallest} bits", f"any input: {study.proved} bits"
+    assert printed[len(study.rows)].strip() == f"smallest that changes no code of {smallest}; proved for {proved}"
     figure = verification_plot(report)
     assert len(figure.axes) == 2
     wide = accelsim.verify("digits_cnn", arch="edge_16x16", inputs=x)

@@ -416,7 +416,16 @@ def output_at_another_scale(n: Net) -> None:
     n.real_outputs.append(n.real(replace(y, scale=2 * y.scale)))
 
 
+def two_constants(n: Net) -> None:
+    """Both operands are dequantized, and neither is computed."""
+    for name in ("k", "l"):
+        n.node("DequantizeLinear", [n.const([1, 2], n.kind), n.const(0.5, np.float32), n.const(0, n.kind)], name)
+    n.node("Add", ["k", "l"], "s")
+    n.binary("Add", n.input((1, 2)), n.quantized("s", n.act((2,))))
+
+
 REFUSED: dict[Callable[[Net], None], str] = {
+    two_constants: "both of its operands are constant; accepted: an operand that is computed at run time",
     unquantized: "the model is not quantized",
     unknown_operator: "Hardmax (output 't0_u'): the operator is not supported; accepted: QLinearConv,",
     misspelled_operator: "(nearest: QLinearConv)",

@@ -1,0 +1,92 @@
+"""What benchmarks/mutants.py draws, and in which tests it looks first."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCE = '''
+def f(a: int = 1, *, b: "1 < 2"):
+    """min(a, 1) < 2"""
+    if not a or b < 1:
+        raise ValueError(f"{a + 1} and", "- 1")
+    return g(a, -b[1:a])  # a < b
+'''
+
+
+@pytest.fixture
+def sites(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    return importlib.import_module("mutation.sites")
+
+
+def test_every_mutant_of_a_small_function(sites: Any, tmp_path: Path) -> None:
+    """Docstrings, annotations, comments, strings and what stands inside an f-string stay as they are."""
+    path = tmp_path / "module.py"
+    path.write_text(SOURCE)
+    found = [(m.kind, m.lines(SOURCE.encode())[1]) for m in sites.mutants_of(path, tmp_path)]
+    assert sorted(found) == [
+        ("and, or", "if not a and b < 1:"),
+        ("arguments", "return g(-b[1:a], a) # a < b"),
+        ("comparison", "if not a or b <= 1:"),
+        ("constant", 'def f(a: int = 2, *, b: "1 < 2"):'),
+        ("constant", "if not a or b < 2:"),
+        ("constant", "return g(a, -b[2:a]) # a < b"),
+        ("guard", "if False:"),
+        ("not", "if a or b < 1:"),
+        ("return", "return None # a < b"),
+        ("sign", "return g(a, b[1:a]) # a < b"),
+        ("slice", "return g(a, -b[1:(a) + 1]) # a < b"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("x = min(a, b)", {"x = max(a, b)", "x = b"}),
+        ("x = np.minimum(a, b)", {"x = np.maximum(a, b)", "x = b"}),
+        ("x = a.max()", {"x = a.min()"}),
+        ("x = a + b", {"x = a - b"}),
+        ("x = 'a' + b", set()),
+        ("x = a is not b", {"x = a is b"}),
+        ("x = (a) not in (b)", {"x = (a) in (b)"}),
+        ("x = isinstance(a, b)", set()),
+        ("x = f(*a, b)", set()),
+    ],
+)
+def test_operators_and_clamps(sites: Any, tmp_path: Path, source: str, expected: set[str]) -> None:
+    path = tmp_path / "module.py"
+    path.write_text(source)
+    assert {m.applied(source.encode()).decode() for m in sites.mutants_of(path, tmp_path)} == expected
+
+
+def test_draws_are_repeated_by_their_seed_and_begin_with_shorter_ones(sites: Any) -> None:
+    def draw(seed: int, count: int) -> list[Any]:
+        return list(sites.drawn(ROOT / "accelsim", seed, count, "accelsim/energy"))
+
+    drawn = draw(1, 120)
+    assert drawn[:40] == draw(1, 40)
+    assert drawn[:40] != draw(2, 40)
+    assert len(set(drawn)) == 120
+    assert len({m.kind for m in drawn[:10]}) == 10
+    for mutant in drawn:
+        source = (ROOT / mutant.path).read_bytes()
+        assert ast.dump(ast.parse(mutant.applied(source))) != ast.dump(ast.parse(source))
+
+
+def test_the_tests_of_a_folder_and_of_a_name_are_the_nearest(sites: Any) -> None:
+    nearest = importlib.import_module("mutation.nearest")
+    imports = nearest.Imports(ROOT)
+    for module, first in {
+        "accelsim.energy.table.ert": "tests.energy.test_ert",
+        "accelsim.importers.tflite.lower.window": "tests.importers.test_lowering",
+        "accelsim.numerics.thresholds": "tests.numerics.test_thresholds",
+    }.items():
+        assert first in nearest.nearest_tests(imports, module, "")[:2]
+    assert "tests.execute.test_accumulator_report" in imports.distances("accelsim.report.accumulators")
+    assert imports.distances("accelsim.mapper._estimate")["tests.mapper.test_greedy"] > 1
