@@ -16,7 +16,7 @@ from accelsim.errors import AccelsimError
 from accelsim.explore.lowered import Lowered, counts_of
 from accelsim.explore.prices import Groups, Prices, energies
 from accelsim.graph import Graph
-from accelsim.hardware import Engine
+from accelsim.hardware import DRAM_ENGINES, Engine
 from accelsim.importers import load_for, resolve_model
 from accelsim.mapper import CYCLE_SLACK
 from accelsim.result import Result, bound_of
@@ -231,7 +231,7 @@ def _simulated(point: _Point, table: NDArray[np.void]) -> None:
 
 
 def _bound_of_result(result: Result) -> str:
-    """The busiest part of the machine over all layers."""
-    busy = [sum(core[engine.name.lower()] for core in result.total.core_busy_cycles) for engine in Engine]
-    stream = sum(layer.stream_cycles for layer in result.layers)
-    return bound_of(busy, stream, busy[Engine.COMPUTE])
+    """The busiest part of the machine over all layers: of the busiest core, but for the DRAM port, at which all take turns."""
+    cores = [[core[engine.name.lower()] for core in result.total.core_busy_cycles] for engine in Engine]
+    longest = [sum(busy) if engine in DRAM_ENGINES else max(busy) for engine, busy in zip(Engine, cores, strict=True)]
+    return bound_of(longest, sum(layer.stream_cycles for layer in result.layers), sum(cores[Engine.COMPUTE]))

@@ -218,7 +218,7 @@ def choose(machine: Machine, dram: DramSide, layer: Loops, candidates: Candidate
     return Chosen(True, tile, rest // len(pixels), found[TRAFFIC, best], found[WORK, best])
 
 
-@inner
+@njit(inline="always")
 def _least(found: Any, count: int, enough: float) -> int:
     """Of the first ``count`` columns that take ``enough`` cycles at most the one of least traffic, then work, tiles and index."""
     best = NOTHING_FITS
