@@ -15,6 +15,7 @@ from accelsim.energy import COMPONENTS, check_clock
 from accelsim.errors import AccelsimError
 from accelsim.explore.lowered import Lowered, counts_of
 from accelsim.explore.prices import Groups, Prices, energies
+from accelsim.explore.widths import Widths, split, with_widths
 from accelsim.graph import Graph
 from accelsim.hardware import DRAM_ENGINES, Engine
 from accelsim.importers import load_for, resolve_model
@@ -25,6 +26,8 @@ from accelsim.timing import CHIP, COUNTS, MOST_OPERATIONS, WIDTH, chip_of, queue
 
 BLOCK = 4096
 """Machines at hand at once, whatever the number of edits."""
+MOST_NARROWED = 256
+"""Networks of other widths that are remembered."""
 BATCH = 256
 """Machines in one compiled loop: few enough that what layers did takes a few megabytes."""
 _FIGURES = {name: k for k, name in enumerate(COUNTS.names or ())}
@@ -67,8 +70,8 @@ def evaluate(
 ) -> NDArray[np.void]:
     """A table with one row (:data:`ROW`) for each of ``edits``: the machine ``arch`` with the values at those dotted paths.
 
-    ``model`` and ``arch`` as of :func:`accelsim.simulate`; ``edits`` as of :meth:`Arch.with_`, a generator
-    too. Every machine is mapped by the default
+    ``model`` and ``arch`` as of :func:`accelsim.simulate`; ``edits`` as of :meth:`Arch.with_`, a generator too. They may name the
+    network's widths as well: ``weights.bits``, or ``layers.NAME.weights.bits`` of one layer. Every machine is mapped by the default
     mapper and scheduled whole, without building a Program: cycles and bytes are those of ``simulate``, energies but for rounding
     (1e-12). ``area_um2`` is NaN where the energy table lacks a part's; ``bound`` names the busiest part of the machine. A machine that
     is invalid, or that the network does not fit, has its error in its own row; a model that cannot be read raises.
@@ -119,15 +122,17 @@ class _Networks:
     def __init__(self, model: str | Path | Graph, base: Arch) -> None:
         self._model = model if isinstance(model, Graph) else resolve_model(model)
         self._known: dict[object, _Network] = {}
+        self._narrowed: dict[object, _Network] = {}
         self._base, self._own = base, base.arithmetic is None
         if self._own:
             self._base = base.with_({"arithmetic": self._network(base).arithmetic})
 
     def point(self, row: int, edit: Mapping[str, object]) -> _Point:
         """The machine of one row, with the network in its arithmetic; AccelsimError where it is invalid."""
-        arch = self._base.with_(edit)
-        own = self._own and not any(path.partition(".")[0] in ("arithmetic", "overrides") for path in edit)
-        network = self._network(arch.with_({"arithmetic": None}) if own and not self._known else arch, own)
+        machine, widths = split(edit)
+        arch = self._base.with_(machine)
+        own = self._own and not any(path.partition(".")[0] in ("arithmetic", "overrides") for path in machine)
+        network = self._with_widths(self._network(arch, own), widths)
         check_clock(arch)
         network.lowered.check(arch)
         return _Point(row, arch, network)
@@ -138,6 +143,15 @@ class _Networks:
             graph, machine = load_for(self._model, arch)
             self._known[key] = _Network(Lowered(graph), Groups(graph), machine.arithmetic)
         return self._known[key]
+
+    def _with_widths(self, network: _Network, widths: Widths) -> _Network:
+        key = id(network), tuple((path, str(value)) for path, value in widths)
+        if widths and key not in self._narrowed:
+            if len(self._narrowed) >= MOST_NARROWED:
+                self._narrowed.clear()
+            graph = with_widths(network.lowered.graph, widths)
+            self._narrowed[key] = _Network(Lowered(graph), Groups(graph), network.arithmetic)
+        return self._narrowed[key] if widths else network
 
 
 def _is_fast(point: _Point) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import accelsim
+import accelsim.importers
 from accelsim.arch import Arch, load_arch
 from accelsim.errors import AccelsimError, ConfigError, ModelFileError
 from accelsim.graph import Graph
@@ -118,6 +120,42 @@ def test_the_arithmetic_of_a_file_may_be_edited_too() -> None:
     table = accelsim.evaluate("digits_cnn", arch="edge_16x16", edits=edits)
     for edit, row in zip(edits, table, strict=True):
         same(row, "digits_cnn", load_arch("edge_16x16"), edit)
+
+
+def test_the_widths_of_weights_may_be_edited_too(tmp_path: Path) -> None:
+    table = Path(str(accelsim.importers.resolve_model("mobilenet_v2"))).read_text()
+    narrow = tmp_path / "narrow.csv"
+    narrow.write_text(table.replace(",8,8,", ",4,8,"))
+    one = tmp_path / "one.csv"
+    one.write_text(
+        table.replace(
+            "stem,conv2d,1,224,224,3,3,3,32,2,1,same,1,8,8,", "stem,conv2d,1,224,224,3,3,3,32,2,1,same,1,2,8,"
+        )
+    )
+    edits = [{"weights.bits": 4}, {"layers.stem.weights.bits": "2"}, {"weights.bits": 8}, {}]
+    table = accelsim.evaluate("mobilenet_v2", arch="edge_16x16", edits=edits)
+    for model, row in zip((narrow, one, "mobilenet_v2", "mobilenet_v2"), table, strict=True):
+        same(row, model, load_arch("edge_16x16"), {})
+
+
+@pytest.mark.parametrize(
+    ("edit", "text"),
+    [
+        ({"weights.bits": 0}, "expected 1 to 16 bits, got 0"),
+        ({"weights.bits": "wide"}, "expected 1 to 16 bits, got 'wide'"),
+        ({"layers.stme.weights.bits": 4}, "layers.stme.weights.bits: among the layers with weights"),
+    ],
+)
+def test_a_width_that_cannot_be_is_an_error_of_its_row(edit: dict[str, Any], text: str) -> None:
+    (row,) = accelsim.evaluate("mobilenet_v2", arch="edge_16x16", edits=[edit])
+    assert text in row["error"]
+
+
+def test_weights_that_are_narrowed_keep_a_networks_cycles_and_move_fewer_bytes() -> None:
+    wide, narrow = accelsim.evaluate("digits_cnn", arch="edge_16x16", edits=[{}, {"weights.bits": 4}])
+    assert narrow["error"] == ""
+    assert narrow["dram_read_bytes"] < wide["dram_read_bytes"]
+    assert narrow["dram_write_bytes"] == wide["dram_write_bytes"]
 
 
 def test_no_edits_no_rows() -> None:
