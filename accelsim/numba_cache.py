@@ -29,6 +29,7 @@ from typing import Any, TypeVar, overload
 import numba
 from numba.core import event
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
+from numba.core.registry import CPUDispatcher
 from platformdirs import user_cache_dir
 
 _config: Any = numba.config
@@ -81,8 +82,21 @@ def njit(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
 
 def inner(function: Function, /) -> Function:
-    """:func:`njit` for what only compiled functions call: nothing is compiled that would let Python call it."""
-    return njit(no_cpython_wrapper=True)(function)
+    """:func:`njit` for what only compiled functions call: nothing is compiled that would let Python call it, which gets a TypeError."""
+    made: Any = njit(no_cpython_wrapper=True)(function)
+    made.__class__ = _Inner
+    inside: Function = made
+    return inside
+
+
+class _Inner(CPUDispatcher):
+    """Numba would call what was not compiled, and the process would end."""
+
+    def __call__(self, *arguments: Any) -> Any:
+        name = self.py_func.__name__
+        raise TypeError(
+            f"{name} is for compiled functions; to call it from Python compile it anew: numba.njit({name}.py_func)"
+        )
 
 
 def tiered(work: Callable[..., int], /) -> Callable[[Function], Function]:

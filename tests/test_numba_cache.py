@@ -207,3 +207,10 @@ def test_options_reach_numba() -> None:
     assert first(1) == 2
     assert first.targetoptions["boundscheck"]  # type: ignore[attr-defined]
     assert first.targetoptions["nogil"]  # type: ignore[attr-defined]
+
+
+def test_python_is_told_that_it_cannot_call_what_only_compiled_functions_call() -> None:
+    from accelsim.hardware import compiled
+
+    with pytest.raises(TypeError, match="box_bytes is for compiled functions"):
+        compiled.box_bytes(8.0, 8.0, (1.0,) * 4, None)

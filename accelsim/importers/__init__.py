@@ -57,7 +57,7 @@ def load_graph(
     if isinstance(model, Graph):
         return _as_it_is(model, rules, overrides)
     file = Path(model)
-    if file.suffix.lower() not in formats:
+    if file.suffix.lower() not in formats and str(model) == file.stem:  # neither an ending nor a folder: a name
         file = resolve_model(model)
     suffix = file.suffix.lower()
     if suffix not in formats:

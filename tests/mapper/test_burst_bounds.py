@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 from accelsim.arch import load_arch
 from accelsim.builder import build_program
 from accelsim.graph import MacGeometry
-from accelsim.hardware import operand_bits
-from accelsim.hardware.compiled import channel_bits
+from accelsim.hardware import compiled, operand_bits
 from accelsim.mapper import Objective, map_layer, search_layers, search_mapping
 from accelsim.mapper.search import _alone, _mapping, _scheduled, shares_of
+from tests.compiled import callable_from_python
 from tests.generate import random_arch
 from tests.mapper.test_search import TABLE, bound_of, geometries, layer_of, relaxed, space_on
 from tests.networks import conv
+
+channel_bits = callable_from_python(compiled.channel_bits)
 
 
 @relaxed

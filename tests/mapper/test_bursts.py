@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from accelsim.arch import load_arch
 from accelsim.builder import build_program
-from accelsim.hardware.compiled import box_bytes, windows_bytes
+from accelsim.hardware import compiled
 from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import map_graph
 from accelsim.timing import schedule
+from tests.compiled import callable_from_python
 
 TENSOR = (5, 6, 16)
+box_bytes, windows_bytes = map(callable_from_python, (compiled.box_bytes, compiled.windows_bytes))
 
 
 def bursts_at(base: int, box: tuple[int, ...], lo: tuple[int, ...], burst: int) -> int:

@@ -14,7 +14,7 @@ from accelsim.builder import build_program
 from accelsim.energy import EnergyTable, idle_energy, load_table
 from accelsim.errors import MappingError
 from accelsim.graph import Conv2D, Graph, HostPort, MacGeometry, MacLayer, Tensor
-from accelsim.hardware import Loops, Memory, machine_of, operand_bits, slot_capacity
+from accelsim.hardware import Loops, Memory, compiled, machine_of, operand_bits, slot_capacity
 from accelsim.hardware.array import ComputeTiles, array_cost
 from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import OBJECTIVES, map_layer, search_graph, search_layers, search_mapping
@@ -33,6 +33,7 @@ from accelsim.numerics import INT8, IntFormat
 from accelsim.program import check_program
 from accelsim.program.residency import likely_kept
 from accelsim.timing import schedule
+from tests.compiled import callable_from_python
 from tests.generate import random_arch
 
 TABLE = load_table("horowitz_45nm")
@@ -196,7 +197,7 @@ def test_analytic_cycles_are_scheduled_cycles_where_they_claim_to_be() -> None:
 @given(geometries(), st.integers(0, 2**32 - 1))
 def test_array_cycles_of_all_tiles_are_the_programs(g: MacGeometry, seed: int) -> None:
     """The compiled equations and their sums over full and remaining tiles, against the array model tile by tile."""
-    from accelsim.hardware.compiled import Tile, tile_cost
+    from accelsim.hardware.compiled import Tile
 
     rng = np.random.default_rng(seed)
     layer, graph = layer_of(g)
@@ -216,6 +217,7 @@ def test_array_cycles_of_all_tiles_are_the_programs(g: MacGeometry, seed: int) -
     )
     expected = np.stack(np.broadcast_arrays(*columns), axis=1)
     sizes_ = zip(pixels, reduction, channels, groups, kept, strict=True)
+    tile_cost = callable_from_python(compiled.tile_cost)
     found = [tile_cost(array, Tile(int(p), int(r), int(c), int(g), bool(k))) for p, r, c, g, k in sizes_]
     figures = [
         (c.cycles, c.stream_cycles, c.weight_reads, c.activation_reads, c.accumulator_writes, c.latency) for c in found
