@@ -128,7 +128,7 @@ def test_word_widths_that_are_none(tmp_path: Path, words: str) -> None:
     ]
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 1
-    assert "expected COMPONENT=BITS" in done.output
+    assert "expected COMPONENT=BITS" in done.stderr
 
 
 def test_lists_shows_checks_and_reports(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_lists_shows_checks_and_reports(tmp_path: Path) -> None:
     bad = write(tmp_path, "name: x\nversion: one\n")
     wrong = run(main, ["energy", "check", str(bad)])
     assert wrong.exit_code == 1
-    first, *lines = wrong.output.splitlines()
+    first, *lines = wrong.stderr.splitlines()
     assert first == f"accelsim: error: 4 things in {bad} can't be read:"
     assert lines[3].startswith(f"  {bad}:2: version: input should be a valid integer")
     assert [line.split(": ")[1] for line in lines[:3]] == ["source", "node_nm", "voltage_v"]

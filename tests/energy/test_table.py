@@ -273,8 +273,8 @@ def test_a_misspelt_component_ends_a_run(tmp_path: Path) -> None:
         main, ["energy", "report", "digits_cnn", "--arch", "edge_16x16", "--set", f"tech.energy_table={path}"]
     )
     assert done.exit_code == 1
-    assert "unknown component 'regster'; did you mean 'register'?" in done.output
-    assert done.output.count("\n") == 1
+    assert "unknown component 'regster'; did you mean 'register'?" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_an_entry_twice(tmp_path: Path) -> None:

@@ -264,7 +264,7 @@ def test_commands_show_all(tmp_path: Path, command: str) -> None:
     machine = [] if command == "import" else ["--arch", "edge_16x16"]
     more = {"compare": ["--arch", "edge_16x16"], "verify": ["--inputs", str(tmp_path / "x.npz")]}
     done = CliRunner().invoke(main, [command, str(path), *machine, *more.get(command, [])])
-    first, *lines = done.output.splitlines()
+    first, *lines = done.stderr.splitlines()
     assert done.exit_code == (2 if command == "verify" else 1)
     assert first == f"accelsim: error: 3 things in {path} can't be read:"
     assert [line.split(" (")[0] for line in lines] == ["  node 2 Floor", "  node 6 Pad", "  node 10 MaxPool"]
@@ -277,7 +277,7 @@ def test_quantize_shows_all(tmp_path: Path) -> None:
     made = tmp_path / "out.onnx"
     done = CliRunner().invoke(main, ["quantize", str(path), "--calib", str(tmp_path / "x.npz"), "-o", str(made)])
     assert (done.exit_code, made.exists()) == (1, False)
-    assert done.output.startswith(f"accelsim: error: 2 things in {path} can't be read:\n  operator 0 COS (")
+    assert done.stderr.startswith(f"accelsim: error: 2 things in {path} can't be read:\n  operator 0 COS (")
 
 
 def test_control_characters_in_names_make_no_lines(tmp_path: Path) -> None:
@@ -286,8 +286,8 @@ def test_control_characters_in_names_make_no_lines(tmp_path: Path) -> None:
     ops = [Op("COS", ["x"], [tensors[1].name]), Op("SIN", [tensors[1].name], ["y"])]
     path.write_bytes(tflite_bytes(tensors, ops, ["x"], ["y"]))
     done = CliRunner().invoke(main, ["import", str(path)])
-    assert len(done.output.splitlines()) == 3
-    assert "\x1b" not in done.output
+    assert len(done.stderr.splitlines()) == 3
+    assert "\x1b" not in done.stderr
 
 
 MAPPING = """

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,6 +36,9 @@ from tests.generate import random_program
 
 from .networks import separable_network
 
+ROOT = Path(__file__).parents[2]
+"""Where the package of tests lies."""
+
 
 @pytest.mark.parametrize(("name", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
 def test_formats(small: Simulation, name: str, start: bytes) -> None:
@@ -57,6 +61,7 @@ def test_drawing_touches_no_global_state() -> None:
         "before = state()\n"
         "from accelsim.simulation import run\n"
         "from accelsim.report.pictures.figure import plot\n"
+        f"sys.path.append({str(ROOT)!r})\n"
         "from tests.report.networks import separable_network\n"
         "plot(run(separable_network(1), arch='edge_16x16'))\n"
         "assert state() == before\n"
