@@ -11,7 +11,7 @@ import numpy as np
 
 from accelsim.graph import Axis
 from accelsim.graph.compiled import rows_under
-from accelsim.hardware import Array, Loops, Unit
+from accelsim.hardware import Array, Dma, Loops, Unit
 from accelsim.hardware.compiled import Tile, moved_no_faster, parts, tile_cost, transfer_cycles, unit_cycles
 from accelsim.numba_cache import inner
 from accelsim.program.compiled import WEIGHTS_OUTER
@@ -33,9 +33,12 @@ from accelsim.timing.stream._state import (
     array_of_chip,
     digit,
     dma_of_chip,
+    filled,
     freed_places,
     last_store,
+    put,
     source_of,
+    wait,
 )
 from accelsim.timing.stream.records import NONE, Network
 
@@ -192,242 +195,206 @@ def tile_costs(array: Array, layer: Loops, tile: Loops, channels: Channels) -> C
     return costs
 
 
+class Operand(NamedTuple):
+    """Where an operand comes from: the layer whose stores under each tile it waits for (``under``), the one operation that it waits for
+    instead (``behind``), the layer that keeps it on chip (``keeper``); NONE where there is none."""
+
+    under: int
+    behind: int
+    keeper: int
+
+
+@inner
+def operand_of(network: Network, at: int, state: State) -> Operand:
+    """Operand number ``at`` of all layers'."""
+    source, under, is_kept = source_of(network.operands, at, state.kept)
+    behind = last_store(state.grids, state.work, source) if source != NONE and under == NONE else NONE
+    return Operand(under, behind, source if is_kept else NONE)
+
+
+@inner
+def written(operand: Operand, state: State, place: int) -> int:
+    """The store that a tile waits for before which ``place`` tiles of the producer stand; all of the tensor where shapes differ."""
+    if operand.under == NONE:
+        return operand.behind
+    return int(state.work.stores[state.grids.first[operand.under] + place])
+
+
+@inner
+def moved(chip: Any, dma: Dma, is_kept: bool, size: int) -> int:
+    """Cycles of a load or store of ``size`` bytes, from or to DRAM or a place on chip."""
+    if is_kept:
+        return int(unit_cycles(Unit(1, chip.activation_width), 1, size))
+    return int(transfer_cycles(dma, 1, size, 0))
+
+
 @inner
 def mac_operations(
     index: int, network: Network, chip: Any, width: Any, tiling: Any, state: State, ends: Ends, counts: Any
 ) -> Ends:
     """Write the operations of layer ``index`` behind those before it, and what they did into ``counts``.
 
-    One loop: a call for each tile took several times as long as the tile.
+    One loop: a call for each tile took several times as long as the tile. What takes a division, cycles above all, is asked again only
+    where a size is another than that of the tile before.
     """
-    record, operands = network.layers[index], network.operands
-    kept, grids, work = state
+    record, work = network.layers[index], state.work
     layer = Loops(record.n, record.oh, record.ow, record.oc, record.ic, record.kh, record.kw, record.groups)
     tile = Loops(tiling.n, tiling.oh, tiling.ow, tiling.oc, tiling.ic, tiling.kh, tiling.kw, tiling.groups)
     rows = Axis(record.h_size, layer.oh, layer.kh, record.h_stride, record.h_dilation, record.h_pad, record.h_upsample)
     columns = Axis(
         record.w_size, layer.ow, layer.kw, record.w_stride, record.w_dilation, record.w_pad, record.w_upsample
     )
-    dma, weights_outer = dma_of_chip(chip), tiling.order == WEIGHTS_OUTER
-    array = array_of_chip(chip, width, record.weight_bits, record.activation_bits)
-    requantizer, output_port, resident = (
-        Unit(chip.requantizer_lanes, 0),
-        Unit(1, chip.output_width),
-        Unit(1, chip.activation_width),
-    )
-
-    at = operands.first[index]
-    source, under, inputs_kept = source_of(operands, at, kept)
-    behind = last_store(grids, work, source) if source != NONE and under == NONE else NONE
-    other, other_under, weights_kept, weights_behind = NONE, NONE, False, NONE
-    if operands.first[index + 1] - at > 1:
-        other, other_under, weights_kept = source_of(operands, at + 1, kept)
-        weights_behind = last_store(grids, work, other) if other != NONE and other_under == NONE else NONE
-    outputs_kept = kept.outputs[index]
+    dma, weights_outer, first = dma_of_chip(chip), tiling.order == WEIGHTS_OUTER, network.operands.first[index]
+    left, right = operand_of(network, first, state), Operand(NONE, NONE, NONE)
+    if network.operands.first[index + 1] - first > 1:
+        right = operand_of(network, first + 1, state)
+    inputs_kept, weights_kept, outputs_kept = left.keeper != NONE, right.keeper != NONE, state.kept.outputs[index]
+    freed = freed_places(state.kept, work.recalled, index) if outputs_kept else NONE
 
     channels = channel_tiles(layer, tile)
-    note_grid(grids, index, layer, tile, weights_outer, len(channels.outputs))
-    grids.first[index] = ends.stores
-    images = image_sides(layer.n, tile.n, grids, under)
-    down = window_sides(rows, tile.oh, tile.kh, grids, under, 1)
-    across = window_sides(columns, tile.ow, tile.kw, grids, under, 2)
-    deep = input_channels(layer, tile, channels, grids, under)
-    costs = tile_costs(array, layer, tile, channels)
+    note_grid(state.grids, index, layer, tile, weights_outer, len(channels.outputs))
+    state.grids.first[index] = ends.stores
+    images = image_sides(layer.n, tile.n, state.grids, left.under)
+    down = window_sides(rows, tile.oh, tile.kh, state.grids, left.under, 1)
+    across = window_sides(columns, tile.ow, tile.kw, state.grids, left.under, 2)
+    deep = input_channels(layer, tile, channels, state.grids, left.under)
+    costs = tile_costs(array_of_chip(chip, width, record.weight_bits, record.activation_bits), layer, tile, channels)
+    (ny, kys), (nx, kxs), kcs = down.extent.shape, across.extent.shape, deep.extent.shape[1]
+    places, blocks, steps = images.extent.shape[0] * ny * nx, len(channels.outputs), kys * kxs * kcs
 
-    engine, cycles, latency, first, waits, consumers, stores = (
-        work.engine, work.cycles, work.latency, work.first, work.waits, work.consumers, work.stores
-    )  # fmt: skip
     i, w, stored = ends
-    begin = i
-    nx, ny = across.extent.shape[0], down.extent.shape[0]
-    places, blocks = images.extent.shape[0] * ny * nx, len(channels.outputs)
-    kys, kxs, kcs = down.extent.shape[1], across.extent.shape[1], deep.extent.shape[1]
-    steps = kys * kxs * kcs
-    weight_load, input_load, compute = NONE, NONE, NONE
-    last_block, last_place, last_group = NONE, NONE, NONE
-    weight_size, weight_cycles, input_size, input_cycles, volume, lanes, store_size, store_cycles = (
-        -1,
-        0,
-        -1,
-        0,
-        -1,
-        0,
-        -1,
-        0,
-    )
-    weight_bytes, input_bytes, recalled_bytes, recalled_weights, output_bytes, macs, requants = 0, 0, 0, 0, 0, 0, 0
-    weight_reads, input_reads, sum_writes, stream, tiles = 0, 0, 0, 0, 0
-    busy_w, busy_a, busy_c, busy_r, busy_s = 0, 0, 0, 0, 0
-    free_places = freed_places(kept, work.recalled, index) if outputs_kept else NONE
+    weight_load, input_load, last_compute, last_block, last_place, last_group = NONE, NONE, NONE, NONE, NONE, NONE
+    weight_size, input_size, volume, weight_cycles, input_cycles = NONE, NONE, NONE, 0, 0
+    lanes, store_size, store_cycles = 0, 0, 0
+    # Summed up here and noted in the end: additions in memory took a third of the time.
+    weight_bytes, input_bytes, input_fill, output_fill, macs, requants, stream = 0, 0, 0, 0, 0, 0, 0
+    weight_reads, activation_reads, sum_writes = 0, 0, 0
+    busy_weights, busy_inputs, busy_array, busy_requantizer, busy_stores = 0, 0, 0, 0, 0
     for slow in range(blocks if weights_outer else places):
         for fast in range(places if weights_outer else blocks):
             c, s = (slow, fast) if weights_outer else (fast, slow)
-            x, n = s % nx, s // nx
-            y, n = n % ny, n // ny
+            x, y, n = s % nx, s // nx % ny, s // (nx * ny)
             oh, ow = min(tile.oh, layer.oh - y * tile.oh), min(tile.ow, layer.ow - x * tile.ow)
-            pixels = images.extent[n, 0] * oh * ow
+            pixels, outputs = images.extent[n, 0] * oh * ow, channels.outputs[c]
+            # Which of the kinds of tiles that `costs` holds this one is of.
             kind = (4 if images.extent[n, 0] < tile.n else 0) + (2 if oh < tile.oh else 0) + (1 if ow < tile.ow else 0)
-            outputs = channels.outputs[c]
             block = 0 if outputs == channels.outputs[0] and channels.groups[c] == channels.groups[0] else 1
             for k in range(steps):
-                kc, rest = k % kcs, k // kcs
-                kx, ky = rest % kxs, rest // kxs
-                kh, kw, ic = (
-                    min(tile.kh, layer.kh - ky * tile.kh), min(tile.kw, layer.kw - kx * tile.kw),
-                    min(tile.ic, layer.ic - kc * tile.ic),
-                )  # fmt: skip
+                kc, kx, ky = k % kcs, k // kcs % kxs, k // (kcs * kxs)
+                kh, kw = min(tile.kh, layer.kh - ky * tile.kh), min(tile.kw, layer.kw - kx * tile.kw)
+                ic = min(tile.ic, layer.ic - kc * tile.ic)
+                # The reduction is innermost: with several steps every tile has other weights and inputs than the one before.
                 new_weights = steps > 1 or c != last_block
                 if new_weights:
                     size = (outputs * kh * kw * ic * record.weight_bits + 7) // 8
                     if size != weight_size:
-                        weight_size = size
-                        weight_cycles = (
-                            unit_cycles(resident, 1, size) if weights_kept else transfer_cycles(dma, 1, size, 0)
-                        )
-                    engine[i], cycles[i], latency[i] = (
-                        (RECALL, weight_cycles, 0)
-                        if weights_kept
-                        else (LOAD_WEIGHTS, weight_cycles, dma.latency_cycles)
-                    )
-                    first[i] = w
-                    free = consumers[WEIGHTS, chip.weight_depth - 1]
-                    consumers[WEIGHTS, 1] = consumers[WEIGHTS, 0]
-                    if free != NONE:
-                        waits[w] = free
-                        w += 1
-                    if other != NONE:
-                        on = weights_behind
-                        if other_under != NONE:
-                            on = digit(grids, other, 0, channels.last[c]) + digit(
-                                grids, other, 1, min((ky + 1) * tile.kh, layer.kh) - 1
-                            )
-                            on += digit(grids, other, 2, min((kx + 1) * tile.kw, layer.kw) - 1)
-                            on += digit(grids, other, 3, min((kc + 1) * tile.ic, layer.ic) - 1)
-                            on = stores[grids.first[other] + on]
-                        waits[w] = on
-                        w += 1
+                        weight_size, weight_cycles = size, moved(chip, dma, weights_kept, size)
+                    engine, latency = (RECALL, 0) if weights_kept else (LOAD_WEIGHTS, dma.latency_cycles)
+                    put(work, i, w, engine, weight_cycles, latency)
+                    w = wait(work, w, filled(work, WEIGHTS, chip.weight_depth))
+                    place = 0
+                    if right.under != NONE:
+                        place = digit(state.grids, right.under, 0, channels.last[c])
+                        place += digit(state.grids, right.under, 1, ky * tile.kh + kh - 1)
+                        place += digit(state.grids, right.under, 2, kx * tile.kw + kw - 1)
+                        place += digit(state.grids, right.under, 3, kc * tile.ic + ic - 1)
+                    w = wait(work, w, written(right, state, place))
                     if weights_kept:
-                        recalled_weights += size
-                        recalled_bytes += size
-                        work.recalled[other] = i
+                        work.recalled[right.keeper] = i
+                        counts.recalled_weight_bytes += size
+                        counts.recalled_bytes += size
                         counts.recall_busy += weight_cycles
                     else:
                         weight_bytes += size
-                        busy_w += weight_cycles
+                        busy_weights += weight_cycles
                     weight_load = i
                     i += 1
                 if steps > 1 or s != last_place or channels.group[c] != last_group:
                     elements = images.extent[n, 0] * down.extent[y, ky] * across.extent[x, kx] * deep.extent[c, kc]
                     size = (elements * record.activation_bits + 7) // 8
                     if size != input_size:
-                        input_size = size
-                        input_cycles = (
-                            unit_cycles(resident, 1, size) if inputs_kept else transfer_cycles(dma, 1, size, 0)
-                        )
-                    engine[i], cycles[i], latency[i] = (
-                        (RECALL, input_cycles, 0)
-                        if inputs_kept
-                        else (LOAD_ACTIVATIONS, input_cycles, dma.latency_cycles)
-                    )
-                    first[i] = w
-                    free = consumers[ACTIVATIONS, chip.activation_depth - 1]
-                    consumers[ACTIVATIONS, 1] = consumers[ACTIVATIONS, 0]
-                    if free != NONE:
-                        waits[w] = free
-                        w += 1
-                    if under != NONE and elements > 0:
-                        on = images.before[n, 0] + down.before[y, ky] + across.before[x, kx] + deep.before[c, kc]
-                        waits[w] = stores[grids.first[under] + on]
-                        w += 1
-                    elif behind != NONE:
-                        waits[w] = behind
-                        w += 1
+                        input_size, input_cycles = size, moved(chip, dma, inputs_kept, size)
+                    engine, latency = (RECALL, 0) if inputs_kept else (LOAD_ACTIVATIONS, dma.latency_cycles)
+                    put(work, i, w, engine, input_cycles, latency)
+                    w = wait(work, w, filled(work, ACTIVATIONS, chip.activation_depth))
+                    if elements > 0 or left.under == NONE:  # what is all padding waits for no store under it
+                        place = images.before[n, 0] + down.before[y, ky] + across.before[x, kx] + deep.before[c, kc]
+                        w = wait(work, w, written(left, state, place))
                     if inputs_kept:
-                        recalled_bytes += size
-                        work.recalled[source] = i
+                        work.recalled[left.keeper] = i
+                        counts.recalled_bytes += size
                         counts.recall_busy += input_cycles
                     else:
-                        busy_a += input_cycles
-                    input_bytes += size
+                        input_bytes += size
+                        busy_inputs += input_cycles
+                    input_fill += size
                     input_load = i
                     i += 1
                 reduction = (4 if kh < tile.kh else 0) + (2 if kw < tile.kw else 0) + (1 if ic < tile.ic else 0)
                 there = 0 if new_weights else 1
-                engine[i], first[i] = COMPUTE, w
-                cycles[i], latency[i] = (
-                    costs.cycles[kind, block, reduction, there],
-                    costs.latency[kind, block, reduction, there],
-                )
-                waits[w], waits[w + 1] = weight_load, input_load
-                w += 2
-                if k > 0:
-                    if chip.pipelined == 0:
-                        waits[w] = compute
-                        w += 1
-                else:
-                    free = consumers[ACCUMULATORS, chip.accumulator_depth - 1]
-                    consumers[ACCUMULATORS, 1] = consumers[ACCUMULATORS, 0]
-                    if free != NONE:
-                        waits[w] = free
-                        w += 1
-                busy_c += cycles[i]
+                busy = costs.cycles[kind, block, reduction, there]
+                put(work, i, w, COMPUTE, busy, costs.latency[kind, block, reduction, there])
+                w = wait(work, wait(work, w, weight_load), input_load)
+                if k == 0:
+                    w = wait(work, w, filled(work, ACCUMULATORS, chip.accumulator_depth))
+                elif chip.pipelined == 0:  # else it follows its sums through the array
+                    w = wait(work, w, last_compute)
+                busy_array += busy
                 stream += costs.stream[kind, block, reduction, there]
                 weight_reads += costs.weights[kind, block, reduction, there]
-                input_reads += costs.inputs[kind, block, reduction, there]
+                activation_reads += costs.inputs[kind, block, reduction, there]
                 sum_writes += costs.sums[kind, block, reduction, there]
                 macs += pixels * outputs * kh * kw * ic
-                consumers[WEIGHTS, 0], consumers[ACTIVATIONS, 0], compute = i, i, i
+                work.consumers[WEIGHTS, 0], work.consumers[ACTIVATIONS, 0], last_compute = i, i, i
                 i += 1
                 last_block, last_place, last_group = c, s, channels.group[c]
-            elements = pixels * outputs
-            if elements != volume:
-                volume, lanes = elements, unit_cycles(requantizer, elements, 0)
-                store_size = (elements * record.output_bits + 7) // 8
-                store_cycles = (
-                    unit_cycles(resident, 1, store_size) if outputs_kept else transfer_cycles(dma, 1, store_size, 0)
+            if pixels * outputs != volume:
+                volume = pixels * outputs
+                lanes, store_size = (
+                    unit_cycles(Unit(chip.requantizer_lanes, 0), volume, 0),
+                    (volume * record.output_bits + 7) // 8,
                 )
-                store_cycles = moved_no_faster(output_port, store_cycles, store_size)
-            engine[i], cycles[i], latency[i], first[i] = REQUANTIZE, lanes, 0, w
-            waits[w] = compute
-            w += 1
-            free = consumers[OUTPUTS, chip.output_depth - 1]
-            consumers[OUTPUTS, 1] = consumers[OUTPUTS, 0]
-            if free != NONE:
-                waits[w] = free
-                w += 1
-            consumers[ACCUMULATORS, 0] = i
-            busy_r += lanes
-            requants += elements
+                store_cycles = moved_no_faster(
+                    Unit(1, chip.output_width), moved(chip, dma, outputs_kept, store_size), store_size
+                )
+            put(work, i, w, REQUANTIZE, lanes, 0)
+            w = wait(work, wait(work, w, last_compute), filled(work, OUTPUTS, chip.output_depth))
+            work.consumers[ACCUMULATORS, 0] = i
             i += 1
-            engine[i], cycles[i], latency[i], first[i] = (
-                KEEP if outputs_kept else STORE,
-                store_cycles,
-                0 if outputs_kept else dma.latency_cycles,
-                w,
-            )
-            if tiles == 0 and free_places != NONE:
-                waits[w] = free_places
-                w += 1
-            waits[w] = i - 1
-            w += 1
-            consumers[OUTPUTS, 0] = stores[stored] = i
-            busy_s += store_cycles
-            output_bytes += store_size
+            engine, latency = (KEEP, 0) if outputs_kept else (STORE, dma.latency_cycles)
+            put(work, i, w, engine, store_cycles, latency)
+            w = wait(work, wait(work, w, freed if stored == ends.stores else NONE), i - 1)
+            work.consumers[OUTPUTS, 0] = work.stores[stored] = i
+            busy_requantizer += lanes
+            requants += volume
+            output_fill += store_size
+            busy_stores += store_cycles
             stored += 1
-            tiles += 1
             i += 1
-    counts.operations, counts.tiles, counts.macs, counts.requants = i - begin, tiles, macs, requants
-    counts.weight_bytes = counts.weight_fill = weight_bytes
-    counts.recalled_bytes, counts.recalled_weight_bytes = recalled_bytes, recalled_weights
-    counts.input_bytes, counts.input_fill = 0 if inputs_kept else input_bytes, input_bytes
-    counts.stored_bytes, counts.kept_bytes = (0, output_bytes) if outputs_kept else (output_bytes, 0)
-    counts.output_fill, counts.weight_reads, counts.activation_reads = output_bytes, weight_reads, input_reads
-    counts.sum_writes, counts.stream = sum_writes * width.sum_words, stream
-    counts.load_weights_busy, counts.load_activations_busy, counts.compute_busy, counts.requantize_busy = (
-        busy_w,
-        busy_a,
-        busy_c,
-        busy_r,
+    counts.operations, counts.tiles, counts.macs, counts.requants = (
+        i - ends.operations,
+        stored - ends.stores,
+        macs,
+        requants,
     )
-    counts.store_busy, counts.keep_busy = (0, busy_s) if outputs_kept else (busy_s, 0)
+    counts.weight_bytes, counts.weight_fill, counts.input_bytes, counts.input_fill = (
+        weight_bytes,
+        weight_bytes,
+        input_bytes,
+        input_fill,
+    )
+    counts.weight_reads, counts.activation_reads, counts.sum_writes = (
+        weight_reads,
+        activation_reads,
+        sum_writes * width.sum_words,
+    )
+    counts.compute_busy, counts.stream, counts.requantize_busy, counts.output_fill = (
+        busy_array,
+        stream,
+        busy_requantizer,
+        output_fill,
+    )
+    counts.load_weights_busy, counts.load_activations_busy = busy_weights, busy_inputs
+    counts.stored_bytes, counts.store_busy = (0, 0) if outputs_kept else (output_fill, busy_stores)
+    counts.kept_bytes, counts.keep_busy = (output_fill, busy_stores) if outputs_kept else (0, 0)
     return Ends(i, w, stored)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from accelsim.hardware import Array, Dma, Engine
-from accelsim.numba_cache import inner
+from accelsim.numba_cache import inner, njit
 from accelsim.timing.stream.records import NONE, Kept, Operands
 
 STORE, LOAD_ACTIVATIONS, LOAD_WEIGHTS, COMPUTE, REQUANTIZE, VECTOR_UNIT, KEEP, RECALL = (int(e) for e in Engine)
@@ -109,3 +109,29 @@ def freed_places(kept: Kept, recalled: Any, layer: int) -> int:
     for k in range(kept.first[layer], kept.first[layer + 1]):
         last = max(last, recalled[kept.over[k]])
     return last
+
+
+@njit(inline="always")
+def put(work: Work, i: int, w: int, engine: int, cycles: int, latency: int) -> None:
+    """Operation ``i``, whose waits begin at ``w``."""
+    work.engine[i], work.cycles[i], work.latency[i], work.first[i] = engine, cycles, latency, w
+
+
+@njit(inline="always")
+def wait(work: Work, w: int, on: int) -> int:
+    """Where the waits end once that for operation ``on`` is noted; NONE is none."""
+    if on == NONE:
+        return w
+    work.waits[w] = on
+    return w + 1
+
+
+@njit(inline="always")
+def filled(work: Work, memory: int, depth: int) -> int:
+    """The operation that frees the slot which the next fill of ``memory`` takes, of so many at work at once; NONE: it was never used.
+
+    From here on ``consumers[memory, 0]`` is whoever reads the new fill.
+    """
+    free = int(work.consumers[memory, depth - 1])
+    work.consumers[memory, 1] = work.consumers[memory, 0]
+    return free
