@@ -11,8 +11,8 @@ import numpy as np
 
 from accelsim.graph import Axis
 from accelsim.graph.compiled import rows_under
-from accelsim.hardware import Array, Dma, Loops, Unit
-from accelsim.hardware.compiled import Tile, moved_no_faster, parts, tile_cost, transfer_cycles, unit_cycles
+from accelsim.hardware import Array, Loops, Unit
+from accelsim.hardware.compiled import Tile, moved_no_faster, parts, tile_cost, unit_cycles
 from accelsim.numba_cache import inner
 from accelsim.program.compiled import WEIGHTS_OUTER
 from accelsim.timing.stream._state import (
@@ -29,16 +29,14 @@ from accelsim.timing.stream._state import (
     WEIGHTS,
     Ends,
     Grids,
+    Operand,
     State,
     array_of_chip,
     digit,
     dma_of_chip,
-    filled,
     freed_places,
-    last_store,
-    put,
-    source_of,
-    wait,
+    moved,
+    operand_of,
 )
 from accelsim.timing.stream.records import NONE, Network
 
@@ -195,39 +193,6 @@ def tile_costs(array: Array, layer: Loops, tile: Loops, channels: Channels) -> C
     return costs
 
 
-class Operand(NamedTuple):
-    """Where an operand comes from: the layer whose stores under each tile it waits for (``under``), the one operation that it waits for
-    instead (``behind``), the layer that keeps it on chip (``keeper``); NONE where there is none."""
-
-    under: int
-    behind: int
-    keeper: int
-
-
-@inner
-def operand_of(network: Network, at: int, state: State) -> Operand:
-    """Operand number ``at`` of all layers'."""
-    source, under, is_kept = source_of(network.operands, at, state.kept)
-    behind = last_store(state.grids, state.work, source) if source != NONE and under == NONE else NONE
-    return Operand(under, behind, source if is_kept else NONE)
-
-
-@inner
-def written(operand: Operand, state: State, place: int) -> int:
-    """The store that a tile waits for before which ``place`` tiles of the producer stand; all of the tensor where shapes differ."""
-    if operand.under == NONE:
-        return operand.behind
-    return int(state.work.stores[state.grids.first[operand.under] + place])
-
-
-@inner
-def moved(chip: Any, dma: Dma, is_kept: bool, size: int) -> int:
-    """Cycles of a load or store of ``size`` bytes, from or to DRAM or a place on chip."""
-    if is_kept:
-        return int(unit_cycles(Unit(1, chip.activation_width), 1, size))
-    return int(transfer_cycles(dma, 1, size, 0))
-
-
 @inner
 def mac_operations(
     index: int, network: Network, chip: Any, width: Any, tiling: Any, state: State, ends: Ends, counts: Any
@@ -244,10 +209,10 @@ def mac_operations(
     columns = Axis(
         record.w_size, layer.ow, layer.kw, record.w_stride, record.w_dilation, record.w_pad, record.w_upsample
     )
-    dma, weights_outer, first = dma_of_chip(chip), tiling.order == WEIGHTS_OUTER, network.operands.first[index]
-    left, right = operand_of(network, first, state), Operand(NONE, NONE, NONE)
-    if network.operands.first[index + 1] - first > 1:
-        right = operand_of(network, first + 1, state)
+    dma, weights_outer, at = dma_of_chip(chip), tiling.order == WEIGHTS_OUTER, network.operands.first[index]
+    left, right = operand_of(network, at, state), Operand(NONE, NONE, NONE)
+    if network.operands.first[index + 1] - at > 1:
+        right = operand_of(network, at + 1, state)
     inputs_kept, weights_kept, outputs_kept = left.keeper != NONE, right.keeper != NONE, state.kept.outputs[index]
     freed = freed_places(state.kept, work.recalled, index) if outputs_kept else NONE
 
@@ -262,6 +227,10 @@ def mac_operations(
     (ny, kys), (nx, kxs), kcs = down.extent.shape, across.extent.shape, deep.extent.shape[1]
     places, blocks, steps = images.extent.shape[0] * ny * nx, len(channels.outputs), kys * kxs * kcs
 
+    # Plain arrays from here on: helpers that are passed them count references, which took half as long as all else.
+    engine, cycles, latency, first, waits, consumers, stores, recalled = work
+    left_first = state.grids.first[left.under] if left.under != NONE else 0
+    right_first = state.grids.first[right.under] if right.under != NONE else 0
     i, w, stored = ends
     weight_load, input_load, last_compute, last_block, last_place, last_group = NONE, NONE, NONE, NONE, NONE, NONE
     weight_size, input_size, volume, weight_cycles, input_cycles = NONE, NONE, NONE, 0, 0
@@ -273,14 +242,16 @@ def mac_operations(
     for slow in range(blocks if weights_outer else places):
         for fast in range(places if weights_outer else blocks):
             c, s = (slow, fast) if weights_outer else (fast, slow)
-            x, y, n = s % nx, s // nx % ny, s // (nx * ny)
+            x, n = s % nx, s // nx
+            y, n = n % ny, n // ny
             oh, ow = min(tile.oh, layer.oh - y * tile.oh), min(tile.ow, layer.ow - x * tile.ow)
             pixels, outputs = images.extent[n, 0] * oh * ow, channels.outputs[c]
             # Which of the kinds of tiles that `costs` holds this one is of.
             kind = (4 if images.extent[n, 0] < tile.n else 0) + (2 if oh < tile.oh else 0) + (1 if ow < tile.ow else 0)
             block = 0 if outputs == channels.outputs[0] and channels.groups[c] == channels.groups[0] else 1
             for k in range(steps):
-                kc, kx, ky = k % kcs, k // kcs % kxs, k // (kcs * kxs)
+                kc, ky = k % kcs, k // kcs
+                kx, ky = ky % kxs, ky // kxs
                 kh, kw = min(tile.kh, layer.kh - ky * tile.kh), min(tile.kw, layer.kw - kx * tile.kw)
                 ic = min(tile.ic, layer.ic - kc * tile.ic)
                 # The reduction is innermost: with several steps every tile has other weights and inputs than the one before.
@@ -289,18 +260,20 @@ def mac_operations(
                     size = (outputs * kh * kw * ic * record.weight_bits + 7) // 8
                     if size != weight_size:
                         weight_size, weight_cycles = size, moved(chip, dma, weights_kept, size)
-                    engine, latency = (RECALL, 0) if weights_kept else (LOAD_WEIGHTS, dma.latency_cycles)
-                    put(work, i, w, engine, weight_cycles, latency)
-                    w = wait(work, w, filled(work, WEIGHTS, chip.weight_depth))
+                    by, late = (RECALL, 0) if weights_kept else (LOAD_WEIGHTS, dma.latency_cycles)
+                    engine[i], cycles[i], latency[i], first[i] = by, weight_cycles, late, w
+                    free, consumers[WEIGHTS, 1] = consumers[WEIGHTS, chip.weight_depth - 1], consumers[WEIGHTS, 0]
+                    waits[w], w = free, w + int(free != NONE)
                     place = 0
                     if right.under != NONE:
                         place = digit(state.grids, right.under, 0, channels.last[c])
                         place += digit(state.grids, right.under, 1, ky * tile.kh + kh - 1)
                         place += digit(state.grids, right.under, 2, kx * tile.kw + kw - 1)
                         place += digit(state.grids, right.under, 3, kc * tile.ic + ic - 1)
-                    w = wait(work, w, written(right, state, place))
+                    on = stores[right_first + place] if right.under != NONE else right.behind
+                    waits[w], w = on, w + int(on != NONE)
                     if weights_kept:
-                        work.recalled[right.keeper] = i
+                        recalled[right.keeper] = i
                         counts.recalled_weight_bytes += size
                         counts.recalled_bytes += size
                         counts.recall_busy += weight_cycles
@@ -314,14 +287,19 @@ def mac_operations(
                     size = (elements * record.activation_bits + 7) // 8
                     if size != input_size:
                         input_size, input_cycles = size, moved(chip, dma, inputs_kept, size)
-                    engine, latency = (RECALL, 0) if inputs_kept else (LOAD_ACTIVATIONS, dma.latency_cycles)
-                    put(work, i, w, engine, input_cycles, latency)
-                    w = wait(work, w, filled(work, ACTIVATIONS, chip.activation_depth))
+                    by, late = (RECALL, 0) if inputs_kept else (LOAD_ACTIVATIONS, dma.latency_cycles)
+                    engine[i], cycles[i], latency[i], first[i] = by, input_cycles, late, w
+                    free, consumers[ACTIVATIONS, 1] = (
+                        consumers[ACTIVATIONS, chip.activation_depth - 1],
+                        consumers[ACTIVATIONS, 0],
+                    )
+                    waits[w], w = free, w + int(free != NONE)
                     if elements > 0 or left.under == NONE:  # what is all padding waits for no store under it
                         place = images.before[n, 0] + down.before[y, ky] + across.before[x, kx] + deep.before[c, kc]
-                        w = wait(work, w, written(left, state, place))
+                        on = stores[left_first + place] if left.under != NONE else left.behind
+                        waits[w], w = on, w + int(on != NONE)
                     if inputs_kept:
-                        work.recalled[left.keeper] = i
+                        recalled[left.keeper] = i
                         counts.recalled_bytes += size
                         counts.recall_busy += input_cycles
                     else:
@@ -333,19 +311,28 @@ def mac_operations(
                 reduction = (4 if kh < tile.kh else 0) + (2 if kw < tile.kw else 0) + (1 if ic < tile.ic else 0)
                 there = 0 if new_weights else 1
                 busy = costs.cycles[kind, block, reduction, there]
-                put(work, i, w, COMPUTE, busy, costs.latency[kind, block, reduction, there])
-                w = wait(work, wait(work, w, weight_load), input_load)
+                engine[i], cycles[i], latency[i], first[i] = (
+                    COMPUTE,
+                    busy,
+                    costs.latency[kind, block, reduction, there],
+                    w,
+                )
+                waits[w], waits[w + 1], w = weight_load, input_load, w + 2
                 if k == 0:
-                    w = wait(work, w, filled(work, ACCUMULATORS, chip.accumulator_depth))
+                    free, consumers[ACCUMULATORS, 1] = (
+                        consumers[ACCUMULATORS, chip.accumulator_depth - 1],
+                        consumers[ACCUMULATORS, 0],
+                    )
+                    waits[w], w = free, w + int(free != NONE)
                 elif chip.pipelined == 0:  # else it follows its sums through the array
-                    w = wait(work, w, last_compute)
+                    waits[w], w = last_compute, w + 1
                 busy_array += busy
                 stream += costs.stream[kind, block, reduction, there]
                 weight_reads += costs.weights[kind, block, reduction, there]
                 activation_reads += costs.inputs[kind, block, reduction, there]
                 sum_writes += costs.sums[kind, block, reduction, there]
                 macs += pixels * outputs * kh * kw * ic
-                work.consumers[WEIGHTS, 0], work.consumers[ACTIVATIONS, 0], last_compute = i, i, i
+                consumers[WEIGHTS, 0], consumers[ACTIVATIONS, 0], last_compute = i, i, i
                 i += 1
                 last_block, last_place, last_group = c, s, channels.group[c]
             if pixels * outputs != volume:
@@ -357,14 +344,17 @@ def mac_operations(
                 store_cycles = moved_no_faster(
                     Unit(1, chip.output_width), moved(chip, dma, outputs_kept, store_size), store_size
                 )
-            put(work, i, w, REQUANTIZE, lanes, 0)
-            w = wait(work, wait(work, w, last_compute), filled(work, OUTPUTS, chip.output_depth))
-            work.consumers[ACCUMULATORS, 0] = i
+            engine[i], cycles[i], latency[i], first[i] = REQUANTIZE, lanes, 0, w
+            waits[w], w = last_compute, w + 1
+            free, consumers[OUTPUTS, 1] = consumers[OUTPUTS, chip.output_depth - 1], consumers[OUTPUTS, 0]
+            waits[w], w = free, w + int(free != NONE)
+            consumers[ACCUMULATORS, 0] = i
             i += 1
-            engine, latency = (KEEP, 0) if outputs_kept else (STORE, dma.latency_cycles)
-            put(work, i, w, engine, store_cycles, latency)
-            w = wait(work, wait(work, w, freed if stored == ends.stores else NONE), i - 1)
-            work.consumers[OUTPUTS, 0] = work.stores[stored] = i
+            by, late = (KEEP, 0) if outputs_kept else (STORE, dma.latency_cycles)
+            engine[i], cycles[i], latency[i], first[i] = by, store_cycles, late, w
+            waits[w], w = freed, w + int(freed != NONE)
+            waits[w], w, freed = i - 1, w + 1, NONE  # what stood in the place before holds up the first store alone
+            consumers[OUTPUTS, 0] = stores[stored] = i
             busy_requantizer += lanes
             requants += volume
             output_fill += store_size

@@ -64,7 +64,7 @@ def new_work(most: Ends, layers: int) -> Work:
     """Room for so many operations."""
     return Work(
         np.empty(most.operations, np.int8), np.empty(most.operations, np.int64), np.empty(most.operations, np.int64),
-        np.empty(most.operations + 1, np.int64), np.empty(most.waits, np.int64), np.full((4, 2), NONE, np.int64),
+        np.empty(most.operations + 1, np.int64), np.empty(most.waits + 1, np.int64), np.full((4, 2), NONE, np.int64),
         np.empty(most.stores, np.int64), np.full(layers, NONE, np.int64),
     )  # fmt: skip
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from accelsim.hardware import Array, Dma, Engine
+from accelsim.hardware import Array, Dma, Engine, Unit
+from accelsim.hardware.compiled import transfer_cycles, unit_cycles
 from accelsim.numba_cache import inner, njit
-from accelsim.timing.stream.records import NONE, Kept, Operands
+from accelsim.timing.stream.records import NONE, Kept, Network, Operands
 
 STORE, LOAD_ACTIVATIONS, LOAD_WEIGHTS, COMPUTE, REQUANTIZE, VECTOR_UNIT, KEEP, RECALL = (int(e) for e in Engine)
 WEIGHTS, ACTIVATIONS, ACCUMULATORS, OUTPUTS = range(4)
@@ -135,3 +136,36 @@ def filled(work: Work, memory: int, depth: int) -> int:
     free = int(work.consumers[memory, depth - 1])
     work.consumers[memory, 1] = work.consumers[memory, 0]
     return free
+
+
+class Operand(NamedTuple):
+    """Where an operand comes from: the layer whose stores under each tile it waits for (``under``), the one operation that it waits for
+    instead (``behind``), the layer that keeps it on chip (``keeper``); NONE where there is none."""
+
+    under: int
+    behind: int
+    keeper: int
+
+
+@inner
+def operand_of(network: Network, at: int, state: State) -> Operand:
+    """Operand number ``at`` of all layers'."""
+    source, under, is_kept = source_of(network.operands, at, state.kept)
+    behind = last_store(state.grids, state.work, source) if source != NONE and under == NONE else NONE
+    return Operand(under, behind, source if is_kept else NONE)
+
+
+@njit(inline="always")
+def written(operand: Operand, state: State, place: int) -> int:
+    """The store that a tile waits for before which ``place`` tiles of the producer stand; all of the tensor where shapes differ."""
+    if operand.under == NONE:
+        return operand.behind
+    return int(state.work.stores[state.grids.first[operand.under] + place])
+
+
+@njit(inline="always")
+def moved(chip: Any, dma: Dma, is_kept: bool, size: int) -> int:
+    """Cycles of a load or store of ``size`` bytes, from or to DRAM or a place on chip."""
+    if is_kept:
+        return int(unit_cycles(Unit(1, chip.activation_width), 1, size))
+    return int(transfer_cycles(dma, 1, size, 0))
