@@ -123,6 +123,7 @@ class _Networks:
         self._model = model if isinstance(model, Graph) else resolve_model(model)
         self._known: dict[object, _Network] = {}
         self._narrowed: dict[object, _Network] = {}
+        self._clocks: set[object] = set()
         self._base, self._own = base, base.arithmetic is None
         if self._own:
             self._base = base.with_({"arithmetic": self._network(base).arithmetic})
@@ -133,7 +134,9 @@ class _Networks:
         arch = self._base.with_(machine)
         own = self._own and not any(path.partition(".")[0] in ("arithmetic", "overrides") for path in machine)
         network = self._with_widths(self._network(arch, own), widths)
-        check_clock(arch)
+        if (clock := (arch.tech, arch.clock_hz)) not in self._clocks:
+            check_clock(arch)
+            self._clocks.add(clock)
         network.lowered.check(arch)
         return _Point(row, arch, network)
 

@@ -64,15 +64,17 @@ class Groups:
                 self._known.clear()
                 self._costs.clear()
                 self._areas.clear()
-            costs = self._costs.setdefault(arch.tech, Costs(table_of(arch)))
-            self._known[key] = self._looked_up(arch, costs)
+            if arch.tech not in self._costs:
+                table = table_of(arch)
+                self._costs[arch.tech], self._areas[arch.tech] = Costs(table), Costs(with_areas(table))
+            self._known[key] = self._looked_up(arch, self._costs[arch.tech])
         return self._known[key]
 
     def _looked_up(self, arch: Arch, costs: Costs) -> Prices:
         all_charges = layer_charges(self.graph, arch=arch, costs=costs)
         rows = [[float(sum(all_charges[i][name].values())) for name in CHARGES] for i in self.first]
         idle = {name: float(sum(parts.values())) for name, parts in idle_charges(arch, costs).items()}
-        areas = area_charges(arch, self._areas.setdefault(arch.tech, Costs(with_areas(costs.table)))).values()
+        areas = area_charges(arch, self._areas[arch.tech]).values()
         area = sum(sum(part.values()) if part is not None else float("nan") for part in areas)
         return Prices(np.array(rows).reshape(self.count, len(CHARGES)), idle["clock"], idle["leakage"], area)
 
