@@ -526,6 +526,12 @@ REFUSED: dict[str, tuple[list[T], Op, str]] = {
     "weights without scale": ([X4, T("w", (4, 4), data=[0] * 16), Y4], DENSE, "have no scale"),
     "weights of axis 1": ([X4, T("w", (4, 4), scale=[1.0] * 4, zero=[0] * 4, axis=1, data=[0] * 16), Y4], DENSE, "axis 1"),
     "weights of another rank": ([X4, kernel(4, 4, 1), Y4], DENSE, r"shape \[4, 4, 1\]"),
+    "16-bit input with a zero point": (
+        [act("x", 1, 4, type="INT16", zero=1), kernel(4, 4), act("y", 1, 4, type="INT16")], DENSE, "a zero point other than 0",
+    ),
+    "16-bit output with a zero point": (
+        [act("x", 1, 4, type="INT16"), kernel(4, 4), act("y", 1, 4, type="INT16", zero=1)], DENSE, "a zero point other than 0",
+    ),
     "shuffled weights": ([X4, kernel(4, 4), Y4], Op("FULLY_CONNECTED", ["x", "w", None], ["y"], {"WeightsFormat": 1}), "shuffled"),
     "rows that do not divide": ([X4, kernel(4, 3), Y4], DENSE, "no rows of 3"),
     "bias scale": ([X4, kernel(4, 4), T("b", (4,), "INT32", scale=0.2, data=[0] * 4), Y4], DENSE_BIAS, "output steps away from s_in"),
