@@ -206,13 +206,13 @@ def _fill(
     table: NDArray[np.void], points: Sequence[_Point], columns: Any, prices: list[Prices], done: NDArray[np.bool_]
 ) -> None:
     """Rows of the points that are ``done``."""
+    if not done.any():
+        return
     rows = np.array([point.row for point in points], dtype=np.int64)[done]
     groups, cycles, totals = points[0].network.groups, columns.cycles[done], columns.totals[done]
     kept = [price for price, found in zip(prices, done, strict=True) if found]
     machines = [point.arch for point, found in zip(points, done, strict=True) if found]
-    actions = groups.actions(totals, machines[0].array.flow.stationary) if machines else None
-    if actions is None:
-        return
+    actions = groups.actions(totals, machines[0].array.flow.stationary)
     spent = energies(actions, kept, cycles)
     for component, energy in spent.items():
         table[f"{component}_pj"][rows] = energy

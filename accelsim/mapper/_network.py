@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.graph import Axis
-from accelsim.hardware import AT_ARRAY, Bursts, Im2col, Loops, Machine, Operands, PerMemory, Unit
+from accelsim.hardware import AT_ARRAY, Bursts, Im2col, Machine, Operands, PerMemory, Unit
 from accelsim.mapper._candidates import candidates_of as _tiered_candidates
 from accelsim.mapper._estimate import DramSide, choose
 from accelsim.numba_cache import inner, njit
 from accelsim.timing import MAC, NONE, Kept, Network
-from accelsim.timing.compiled import array_of_chip, dma_of_chip, kept_operand
+from accelsim.timing.compiled import array_of_chip, dma_of_chip, kept_operand, loops_of_record, windows_of_record
 
 MAPPED = -1
 candidates_of: Any = _tiered_candidates.compiled  # type: ignore[attr-defined]
@@ -53,13 +52,7 @@ def map_network(network: Network, chip: Any, widths: Any, kept: Kept, twins: Any
         if alike and kept_operand(network.operands, network.operands.first[twin], kept) == inputs:
             tilings[index] = tilings[twin]
             continue
-        layer = Loops(record.n, record.oh, record.ow, record.oc, record.ic, record.kh, record.kw, record.groups)
-        rows = Axis(
-            record.h_size, record.oh, record.kh, record.h_stride, record.h_dilation, record.h_pad, record.h_upsample
-        )
-        columns = Axis(
-            record.w_size, record.ow, record.kw, record.w_stride, record.w_dilation, record.w_pad, record.w_upsample
-        )
+        layer, (rows, columns) = loops_of_record(record), windows_of_record(record)
         dram = DramSide(_BYTES, nowhere, nowhere, nowhere, inputs, outputs, False, 0.0)
         machine = _machine(record, chip, widths[record.width])
         best = choose(machine, dram, layer, candidates_of(layer, rows, columns, machine.array), slack)

@@ -12,7 +12,7 @@ import numpy as np
 from accelsim.graph import Axis
 from accelsim.graph.compiled import rows_under
 from accelsim.hardware import Array, Loops, Unit
-from accelsim.hardware.compiled import Tile, moved_no_faster, parts, tile_cost, unit_cycles
+from accelsim.hardware.compiled import Tile, moved_no_faster, packed_bytes, parts, tile_cost, unit_cycles
 from accelsim.numba_cache import inner
 from accelsim.program.compiled import WEIGHTS_OUTER
 from accelsim.timing.stream._state import (
@@ -35,8 +35,10 @@ from accelsim.timing.stream._state import (
     digit,
     dma_of_chip,
     freed_places,
+    loops_of_record,
     moved,
     operand_of,
+    windows_of_record,
 )
 from accelsim.timing.stream.records import NONE, Network
 
@@ -203,12 +205,7 @@ def mac_operations(
     where a size is another than that of the tile before.
     """
     record, work = network.layers[index], state.work
-    layer = Loops(record.n, record.oh, record.ow, record.oc, record.ic, record.kh, record.kw, record.groups)
-    tile = Loops(tiling.n, tiling.oh, tiling.ow, tiling.oc, tiling.ic, tiling.kh, tiling.kw, tiling.groups)
-    rows = Axis(record.h_size, layer.oh, layer.kh, record.h_stride, record.h_dilation, record.h_pad, record.h_upsample)
-    columns = Axis(
-        record.w_size, layer.ow, layer.kw, record.w_stride, record.w_dilation, record.w_pad, record.w_upsample
-    )
+    layer, tile, (rows, columns) = loops_of_record(record), loops_of_record(tiling), windows_of_record(record)
     dma, weights_outer, at = dma_of_chip(chip), tiling.order == WEIGHTS_OUTER, network.operands.first[index]
     left, right = operand_of(network, at, state), Operand(NONE, NONE, NONE)
     if network.operands.first[index + 1] - at > 1:
@@ -233,8 +230,8 @@ def mac_operations(
     right_first = state.grids.first[right.under] if right.under != NONE else 0
     i, w, stored = ends
     weight_load, input_load, last_compute, last_block, last_place, last_group = NONE, NONE, NONE, NONE, NONE, NONE
-    weight_size, input_size, volume, weight_cycles, input_cycles = NONE, NONE, NONE, 0, 0
-    lanes, store_size, store_cycles = 0, 0, 0
+    weight_elements, input_elements, volume = NONE, NONE, NONE
+    weight_size, input_size, weight_cycles, input_cycles, lanes, store_size, store_cycles = 0, 0, 0, 0, 0, 0, 0
     # Summed up here and noted in the end: additions in memory took a third of the time.
     weight_bytes, input_bytes, input_fill, output_fill, macs, requants, stream = 0, 0, 0, 0, 0, 0, 0
     weight_reads, activation_reads, sum_writes = 0, 0, 0
@@ -257,9 +254,10 @@ def mac_operations(
                 # The reduction is innermost: with several steps every tile has other weights and inputs than the one before.
                 new_weights = steps > 1 or c != last_block
                 if new_weights:
-                    size = (outputs * kh * kw * ic * record.weight_bits + 7) // 8
-                    if size != weight_size:
-                        weight_size, weight_cycles = size, moved(chip, dma, weights_kept, size)
+                    if outputs * kh * kw * ic != weight_elements:
+                        weight_elements = outputs * kh * kw * ic
+                        weight_size = packed_bytes(weight_elements, record.weight_bits)
+                        weight_cycles = moved(chip, dma, weights_kept, weight_size)
                     by, late = (RECALL, 0) if weights_kept else (LOAD_WEIGHTS, dma.latency_cycles)
                     engine[i], cycles[i], latency[i], first[i] = by, weight_cycles, late, w
                     free, consumers[WEIGHTS, 1] = consumers[WEIGHTS, chip.weight_depth - 1], consumers[WEIGHTS, 0]
@@ -274,19 +272,19 @@ def mac_operations(
                     waits[w], w = on, w + int(on != NONE)
                     if weights_kept:
                         recalled[right.keeper] = i
-                        counts.recalled_weight_bytes += size
-                        counts.recalled_bytes += size
+                        counts.recalled_weight_bytes += weight_size
+                        counts.recalled_bytes += weight_size
                         counts.recall_busy += weight_cycles
                     else:
-                        weight_bytes += size
+                        weight_bytes += weight_size
                         busy_weights += weight_cycles
                     weight_load = i
                     i += 1
                 if steps > 1 or s != last_place or channels.group[c] != last_group:
                     elements = images.extent[n, 0] * down.extent[y, ky] * across.extent[x, kx] * deep.extent[c, kc]
-                    size = (elements * record.activation_bits + 7) // 8
-                    if size != input_size:
-                        input_size, input_cycles = size, moved(chip, dma, inputs_kept, size)
+                    if elements != input_elements:
+                        input_elements, input_size = elements, packed_bytes(elements, record.activation_bits)
+                        input_cycles = moved(chip, dma, inputs_kept, input_size)
                     by, late = (RECALL, 0) if inputs_kept else (LOAD_ACTIVATIONS, dma.latency_cycles)
                     engine[i], cycles[i], latency[i], first[i] = by, input_cycles, late, w
                     free, consumers[ACTIVATIONS, 1] = (
@@ -300,12 +298,12 @@ def mac_operations(
                         waits[w], w = on, w + int(on != NONE)
                     if inputs_kept:
                         recalled[left.keeper] = i
-                        counts.recalled_bytes += size
+                        counts.recalled_bytes += input_size
                         counts.recall_busy += input_cycles
                     else:
-                        input_bytes += size
+                        input_bytes += input_size
                         busy_inputs += input_cycles
-                    input_fill += size
+                    input_fill += input_size
                     input_load = i
                     i += 1
                 reduction = (4 if kh < tile.kh else 0) + (2 if kw < tile.kw else 0) + (1 if ic < tile.ic else 0)
@@ -339,7 +337,7 @@ def mac_operations(
                 volume = pixels * outputs
                 lanes, store_size = (
                     unit_cycles(Unit(chip.requantizer_lanes, 0), volume, 0),
-                    (volume * record.output_bits + 7) // 8,
+                    packed_bytes(volume, record.output_bits),
                 )
                 store_cycles = moved_no_faster(
                     Unit(1, chip.output_width), moved(chip, dma, outputs_kept, store_size), store_size

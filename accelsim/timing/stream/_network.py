@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.hardware import Engine, Loops
+from accelsim.hardware import Engine
 from accelsim.numba_cache import inner, njit
 from accelsim.program.compiled import loads_of, nest_of
 from accelsim.timing._merge import merge_schedule as _tiered_merge
 from accelsim.timing.stream._mac import mac_operations
-from accelsim.timing.stream._state import Ends, Grids, State, Work
+from accelsim.timing.stream._state import Ends, Grids, State, Work, loops_of_record
 from accelsim.timing.stream._vector import vector_operations
 from accelsim.timing.stream.records import MAC, MOST_OPERATIONS, NONE, VECTOR, Kept, Network, Tiles
 
@@ -32,9 +32,7 @@ def room(network: Network, tilings: Any, tiles: Tiles) -> Ends:
     for index in range(len(network.layers)):
         record, tiling = network.layers[index], tilings[index]
         if record.kind == MAC:
-            layer = Loops(record.n, record.oh, record.ow, record.oc, record.ic, record.kh, record.kw, record.groups)
-            tile = Loops(tiling.n, tiling.oh, tiling.ow, tiling.oc, tiling.ic, tiling.kh, tiling.kw, tiling.groups)
-            nest = nest_of(layer, tile)
+            nest = nest_of(loops_of_record(record), loops_of_record(tiling))
             weights, inputs = loads_of(tiling.order, nest)
             finished = nest.spatial * nest.channels
             operations += nest.computes + weights + inputs + 2 * finished

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from accelsim.hardware import Array, Dma, Engine, Unit
+from accelsim.graph import Axis
+from accelsim.hardware import Array, Dma, Engine, Loops, Unit
 from accelsim.hardware.compiled import transfer_cycles, unit_cycles
 from accelsim.numba_cache import inner, njit
 from accelsim.timing.stream.records import NONE, Kept, Network, Operands
@@ -95,6 +96,21 @@ def array_of_chip(chip: Any, width: Any, weight_bits: int, activation_bits: int)
         chip.dataflow, chip.rows, chip.cols, chip.stages, chip.overlapped != 0, width.passes, width.products,
         weight_bits, chip.weight_port, activation_bits, chip.activation_port,
     )  # fmt: skip
+
+
+@inner
+def loops_of_record(record: Any) -> Loops:
+    """The loop nest of a layer, or the tile of one: both kinds of records name their sizes alike."""
+    return Loops(record.n, record.oh, record.ow, record.oc, record.ic, record.kh, record.kw, record.groups)
+
+
+@inner
+def windows_of_record(record: Any) -> tuple[Axis, Axis]:
+    """The windows of a MAC layer along rows and columns."""
+    return (
+        Axis(record.h_size, record.oh, record.kh, record.h_stride, record.h_dilation, record.h_pad, record.h_upsample),
+        Axis(record.w_size, record.ow, record.kw, record.w_stride, record.w_dilation, record.w_pad, record.w_upsample),
+    )
 
 
 @inner

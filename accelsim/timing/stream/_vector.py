@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from accelsim.hardware import Unit
-from accelsim.hardware.compiled import moved_no_faster, unit_cycles
+from accelsim.hardware.compiled import moved_no_faster, packed_bytes, parts, unit_cycles
 from accelsim.numba_cache import inner
 from accelsim.timing.stream._state import (
     ACTIVATIONS,
@@ -38,7 +38,7 @@ def _note_grid(grids: Grids, index: int, tiles: Tiles, cut: int) -> None:
     for a in range(tiles.shape.shape[1] - 1, -1, -1):
         size, tile = tiles.shape[cut, a], tiles.tile[cut, a]
         grids.unit[index, a], grids.tile[index, a] = size, tile
-        grids.per_unit[index, a] = (size + tile - 1) // tile
+        grids.per_unit[index, a] = parts(size, tile)
         grids.stride[index, a] = count
         count *= grids.per_unit[index, a]
     grids.count[index] = count
@@ -73,7 +73,7 @@ def vector_operations(
         free, loads, read_bytes = filled(work, ACTIVATIONS, chip.activation_depth), i, 0
         for k in range(inputs):
             row = tiles.reads[cut] + k * count + t
-            size = (tiles.elements[row] * operands.bits[at + k] + 7) // 8
+            size = packed_bytes(tiles.elements[row], operands.bits[at + k])
             read_bytes += size
             if tiles.elements[row] == 0:
                 continue
@@ -105,7 +105,7 @@ def vector_operations(
         counts.vector_busy += cycles
         counts.vector_steps += steps
         i += 1
-        size = (tiles.volume[begin + t] * record.output_bits + 7) // 8
+        size = packed_bytes(tiles.volume[begin + t], record.output_bits)
         cycles = moved_no_faster(Unit(1, chip.output_width), moved(chip, dma, outputs_kept, size), size)
         engine, latency = (KEEP, 0) if outputs_kept else (STORE, dma.latency_cycles)
         put(work, i, w, engine, cycles, latency)
