@@ -1,7 +1,7 @@
-"""Run every command that README.md and docs/*.md (or ``--pages``) print, in an empty folder outside the checkout.
+"""Run every command that README.md and the pages of docs/ (or ``--pages``) print, in an empty folder outside the checkout.
 
-Fenced blocks marked ``console`` hold shell commands after ``$ ``; blocks marked ``python`` are run as scripts. The installation
-commands themselves (``pip install .``) are left to the caller, who has installed the wheel.
+Fenced blocks marked ``console`` hold shell commands after ``$ ``, those with ``<<'EOF'`` up to that line; blocks marked ``python`` are run
+as scripts. The installation commands themselves (``pip install .``) are left to the caller, who has installed the wheel.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+COMMAND = re.compile(r"^\$ ([^\n]*<<'EOF'\n(?:.*\n)*?EOF$|.*$)", re.MULTILINE)
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INSTALL = re.compile(r"^pip install \S+ && ")
 LEFT_TO_CALLER = re.compile(r"^(pip install|pytest|git |cd |python -m venv|\. )")
@@ -26,9 +27,9 @@ def commands(text: str) -> list[list[str]]:
         if kind == "python":
             found.append([sys.executable, "-c", body])
             continue
-        for line in body.splitlines():
-            command = INSTALL.sub("", line.removeprefix("$ "))
-            if line.startswith("$ ") and not LEFT_TO_CALLER.match(command):
+        for line in COMMAND.findall(body):
+            command = INSTALL.sub("", line)
+            if not LEFT_TO_CALLER.match(command):
                 found.append(["bash", "-euo", "pipefail", "-c", command])
     return found
 
@@ -36,7 +37,7 @@ def commands(text: str) -> list[list[str]]:
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--workdir", type=Path, required=True)
-    every = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    every = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     parser.add_argument("--pages", type=Path, nargs="+", default=every, help="by their paths in the checkout")
     options = parser.parse_args()
     folder = options.workdir
@@ -48,9 +49,9 @@ def main() -> int:
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
             total += 1
             if done.returncode != 0:
-                print(f"{page.name}: exit {done.returncode}: {command[-1]}\n{done.stdout}\n{done.stderr}")
+                print(f"{page.relative_to(ROOT)}: exit {done.returncode}: {command[-1]}\n{done.stdout}\n{done.stderr}")
                 return 1
-            print(f"{page.name}: ok: {command[-1].strip().splitlines()[0]}")
+            print(f"{page.relative_to(ROOT)}: ok: {command[-1].strip().splitlines()[0]}")
     print(f"{total} documented commands ran")
     return 0 if total else 1
 

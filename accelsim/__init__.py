@@ -21,7 +21,8 @@ from accelsim.errors import AccelsimError
 if TYPE_CHECKING:
     from accelsim.arch import Arch, load_arch, preset_names
     from accelsim.builder import build_program
-    from accelsim.explore import evaluate
+    from accelsim.explore import evaluate, read_sweep, sensitivity, sweep
+    from accelsim.families import workload
     from accelsim.graph import Graph
     from accelsim.importers import load_graph, supported_operators
     from accelsim.mapper import map_graph
@@ -53,12 +54,16 @@ _HOME = {
     "map_graph": "accelsim.mapper",
     "preset_names": "accelsim.arch",
     "read_inputs": "accelsim.simulation",
+    "read_sweep": "accelsim.explore",
     "run": "accelsim.simulation",
     "schedule": "accelsim.timing",
     "schedule_simpy": "accelsim.timing",
+    "sensitivity": "accelsim.explore",
     "simulate": "accelsim.simulation",
     "supported_operators": "accelsim.importers",
+    "sweep": "accelsim.explore",
     "verify": "accelsim.verification",
+    "workload": "accelsim.families",
 }
 
 __all__ = [
@@ -81,12 +86,16 @@ __all__ = [
     "map_graph",
     "preset_names",
     "read_inputs",
+    "read_sweep",
     "run",
     "schedule",
     "schedule_simpy",
+    "sensitivity",
     "simulate",
     "supported_operators",
+    "sweep",
     "verify",
+    "workload",
 ]
 
 
@@ -97,6 +106,7 @@ def _view(function: str) -> View:
 
 register("Result", text=_view("summary_text"), html=_view("summary_html"))
 register("Cause", text=_view("cause_text"))
+register("Sensitivity", text=_view("sensitivity_text"), html=_view("sensitivity_html"))
 register("VerificationReport", text=_view("report_text"), html=_view("report_html"))
 
 

@@ -13,6 +13,7 @@
     ├── ProgramError              a Program breaks a rule of regions, capacities or dependencies
     │   └── HazardError           a word was read that had not been written, or had been overwritten
     ├── AccumulatorOverflowError  an accumulator with ``overflow: trap`` left its range
+    ├── SweepError                the folder of a sweep cannot be written, is another's, or its executor broke
     ├── CapacityError             more than the memory of this computer holds, or than it is to hold
     └── QuantityError             "64 KiB", "500 MHz", "3.2 pJ" could not be read
 
@@ -93,6 +94,10 @@ class HazardError(ProgramError):
 
 class AccumulatorOverflowError(AccelsimError):
     """An accumulator whose overflow policy is ``trap`` left its range."""
+
+
+class SweepError(AccelsimError):
+    """A sweep cannot begin or go on; what it has finished is kept."""
 
 
 class CapacityError(AccelsimError):

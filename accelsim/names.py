@@ -39,13 +39,15 @@ class LayerNames:
     def find(self, given: str) -> int:
         """Index of the layer that ``given`` stands for: a whole name, its end, a form of :meth:`shown`, or the index.
 
-        ConfigError with candidates where there is none, or more than one.
+        ConfigError with candidates where there is none, or more than one, which its data then call ``several``.
         """
         found = self._matches(given)
         if len(found) == 1:
             return found[0]
         if found:
-            raise ConfigError(f"several layers are meant: {self._listed(found)}; give more of the name, or the index")
+            raise ConfigError(
+                f"several layers are meant: {self._listed(found)}; give more of the name, or the index", several=True
+            )
         near = difflib.get_close_matches(given, self.names, n=3)
         shown = " or ".join(repr(self._short(self._index[name], _LISTED)) for name in near)
         hint = f"did you mean {shown}?" if near else self._known()

@@ -36,13 +36,17 @@ _config: Any = numba.config
 _compiler: Any = numba.njit  # takes more options than its types know
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+_options: dict[str, dict[str, Any]] = {}
+"""How every function that was met is compiled."""
 
 COMPILED = (
     "activity",
     "arch",
     "builder",
+    "explore/fronts",
     "graph",
     "hardware",
+    "importers/tables",
     "kernels",
     "mapper",
     "numerics",
@@ -50,7 +54,7 @@ COMPILED = (
     "quant",
     "timing",
 )
-"""Packages with compiled functions, and all that those import; modules beside them at the top level count as well."""
+"""Packages with compiled functions, or folders of one, and all that those import; modules beside them at the top level count as well."""
 DIGEST_LENGTH = 16
 """Hexadecimal digits of the digest in the directory's name; 64 bits, as good as unique."""
 INTERPRETED = 2000
@@ -73,6 +77,11 @@ def njit(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """
     if function is None:
         return lambda decorated: njit(decorated, **options)
+    name = f"{function.__module__}.{function.__qualname__}"
+    if _options.setdefault(name, options) != options:
+        raise TypeError(
+            f"{name} is compiled in two ways, whose code would lie under one name; give one of them a function of its own"
+        )
     made = _compiler(nogil=True, no_cfunc_wrapper=True, **options)(function)  # nobody calls these from C
     directory = cache_directory()
     if directory is not None:
@@ -84,6 +93,14 @@ def njit(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 def inner(function: Function, /) -> Function:
     """:func:`njit` for what only compiled functions call: nothing is compiled that would let Python call it, which gets a TypeError."""
     made: Any = njit(no_cpython_wrapper=True)(function)
+    made.__class__ = _Inner
+    inside: Function = made
+    return inside
+
+
+def inlined(function: Function, /) -> Function:
+    """:func:`inner`, written into what calls it: large code is optimized once, not once more by each that holds it."""
+    made: Any = njit(no_cpython_wrapper=True, inline="always")(function)
     made.__class__ = _Inner
     inside: Function = made
     return inside

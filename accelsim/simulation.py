@@ -11,22 +11,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.arch import DEFAULT_ARCH, Arch, load_arch
-from accelsim.builder import build_program
+from accelsim.builder import build_program, check_layers
 from accelsim.energy import check_clock, table_of
-from accelsim.errors import GraphError, InputError, held_in_memory
+from accelsim.errors import AccelsimError, ConfigError, GraphError, InputError, held_in_memory
 from accelsim.graph import Graph, Reshape
 from accelsim.importers import load_for
-from accelsim.mapper import map_graph
+from accelsim.mapper import (
+    DEFAULT_OBJECTIVE,
+    OBJECTIVES,
+    MappingFile,
+    Objective,
+    checked_objective,
+    divide_memory,
+    map_graph,
+    read_mapping_file,
+    search_network,
+)
 from accelsim.program import Mapping as TileMapping
 from accelsim.program import Program, check_program
-from accelsim.result import Result, ValueSummary, summarize
+from accelsim.result import Result, ValueSummary, decisions, notes_of, summarize
 from accelsim.timing import Timeline, schedule, schedule_simpy
 
 if TYPE_CHECKING:
     from accelsim.execute import Values
 
-GREEDY = "greedy"
-"""The mapper that takes milliseconds."""
+DEFAULT, SEARCH = "default", "search"
+"""Who cuts layers, where no file does."""
 _SAVE = "write one with numpy.savez(FILE, input=ARRAY), inferences along the first axis"
 _SNIFFED = 512  # bytes
 _CONTROL = frozenset(range(32)) - frozenset(b"\t\n\v\f\r\x1b")  # bytes that no text has
@@ -60,7 +70,8 @@ def run(
     keep: Literal["outputs", "all"] = "outputs",
     check_inputs: int | None = 1,
     scheduler: Literal["numba", "simpy"] = "numba",
-    mapping: str | Path = GREEDY,
+    mapping: str | Path = DEFAULT,
+    objective: Objective | None = None,
     progress: Progress | None = None,
 ) -> Simulation:
     """Simulate ``model`` on ``arch``.
@@ -71,17 +82,20 @@ def run(
     machine that states none computes in the model file's.
 
     The values of the first ``check_inputs`` inferences (None: all) are also computed through the Program's tiles and
-    buffers, in timeline order, and must agree. ``mapping`` says who cuts the layers into tiles: ``greedy``; ``cycles``, ``energy``
-    or ``edp`` for a search that minimises that layer by layer; or a YAML file (:func:`accelsim.mapper.read_mappings`), whose
-    gaps the greedy mapper fills, layer by layer. Raises an AccelsimError subclass that names the place.
+    buffers, in timeline order, and must agree. ``mapping`` says who cuts the layers into tiles: ``default``; ``search``, of every
+    tiling, layer by layer; or a YAML file (:func:`accelsim.mapper.read_mapping_file`), whose gaps the default mapper fills, layer
+    by layer. ``objective`` says what that minimises: ``cycles``, ``energy`` or ``edp``, energy x delay; without it that of the
+    file, or else ``edp``. The Result states both. Raises an AccelsimError subclass that names the place.
     """
     machine = arch if isinstance(arch, Arch) else load_arch(arch)
     if arithmetic is not None:
         machine = machine.with_({"arithmetic": arithmetic})
     check_clock(machine)
     graph, machine = _graph(model, machine)
+    check_layers(graph, machine)
     with held_in_memory(f"the tile operations of {graph.name!r}", remedy="run it where there is more"):
-        program = build_program(graph, arch=machine, mappings=_mappings(graph, machine, mapping))
+        mapped = _choose(graph, arch=machine, mapping=mapping, objective=objective)
+        program = build_program(graph, arch=mapped.arch, mappings=mapped.mappings)
         check_program(program)
         timeline = schedule(program) if scheduler == "numba" else schedule_simpy(program)
     values = None
@@ -93,7 +107,7 @@ def run(
                 timeline, inputs, labels=labels, keep=keep, check_inputs=check_inputs, progress=progress
             )
     with held_in_memory(f"the result of {graph.name!r}", remedy="run it where there is more"):
-        return _simulation(timeline, values)
+        return _simulation(timeline, values, mapped)
 
 
 def _fewer_values(inputs: Mapping[str, NDArray[Any]] | NDArray[Any], keep: str) -> str:
@@ -105,19 +119,88 @@ def _fewer_values(inputs: Mapping[str, NDArray[Any]] | NDArray[Any], keep: str) 
     return ", or ".join([*fewer, "run it where there is more"])
 
 
-def _mappings(graph: Graph, arch: Arch, how: str | Path) -> Sequence[TileMapping | None]:
-    if how == GREEDY:
-        return map_graph(graph, arch=arch)
-    from accelsim.mapper import OBJECTIVES, read_mappings, search_graph
+@dataclass(frozen=True, kw_only=True)
+class _Mapped:
+    """The machine, divided for the network, the tiles of every layer, and where they come from.
 
-    for objective in OBJECTIVES:
-        if how == objective:
-            return search_graph(graph, arch=arch, objective=objective)
-    given = read_mappings(Path(how), graph=graph)
-    if all(layer.name in given or isinstance(layer, Reshape) for layer in graph.layers):
-        return [given.get(layer.name) for layer in graph.layers]
-    filled = map_graph(graph, arch=arch.with_({"activation_buffer.fuse_pairs": False}))
-    return [given.get(layer.name, other) for layer, other in zip(graph.layers, filled, strict=True)]
+    ``mapper`` is ``default``, ``search`` or the name of a mapping file; ``objective`` is None where a file that says none gives
+    all tiles. ``notes`` say what was asked for and changes nothing, and how the memory was divided.
+    """
+
+    arch: Arch
+    mappings: tuple[TileMapping | None, ...]
+    mapper: str
+    objective: Objective | None
+    notes: tuple[str, ...] = ()
+
+
+def _choose(graph: Graph, *, arch: Arch, mapping: str | Path = DEFAULT, objective: Objective | None = None) -> _Mapped:
+    """A mapping for every layer by ``mapping``: ``default``, ``search``, or a YAML file, whose gaps the default mapper fills.
+
+    Without ``objective`` a file's own counts, else DEFAULT_OBJECTIVE. ConfigError where one of the two is none, and of a file.
+    """
+    chosen = None if objective is None else checked_objective(objective)
+    _check_retired(mapping)
+    if mapping not in (DEFAULT, SEARCH):
+        return _by_file(graph, arch, Path(mapping), chosen)
+    least = chosen or DEFAULT_OBJECTIVE
+    machine = divide_memory(graph, arch=arch, objective=least)
+    notes = decisions(machine, asked=arch)
+    if mapping == DEFAULT:
+        mappings = map_graph(graph, arch=machine, objective=least)
+        return _Mapped(arch=machine, mappings=mappings, mapper=DEFAULT, objective=least, notes=notes)
+    found = search_network(graph, arch=machine, objective=least)
+    cut = () if found.stopped is None else (f"mapping search {found.summary}",)
+    return _Mapped(arch=machine, mappings=found.mappings, mapper=SEARCH, objective=least, notes=(*notes, *cut))
+
+
+def _by_file(graph: Graph, asked: Arch, path: Path, chosen: Objective | None) -> _Mapped:
+    file = read_mapping_file(path, graph=graph)
+    least = chosen or file.objective or DEFAULT_OBJECTIVE
+    arch = divide_memory(graph, arch=_as_in_file(asked, file), objective=least)
+    notes = decisions(arch, asked=asked)
+    if all(layer.name in file.layers or isinstance(layer, Reshape) for layer in graph.layers):
+        given = tuple(file.layers.get(layer.name) for layer in graph.layers)
+        idle = chosen is not None and chosen != file.objective
+        notes += (f"objective {chosen} changes nothing: {path.name} gives the tiles of every layer",) if idle else ()
+        return _Mapped(arch=arch, mappings=given, mapper=path.name, objective=file.objective, notes=notes)
+    filled = map_graph(graph, arch=arch.with_({"activation_buffer.fuse_pairs": False}), objective=least)
+    mixed = tuple(file.layers.get(layer.name, other) for layer, other in zip(graph.layers, filled, strict=True))
+    return _Mapped(arch=arch, mappings=mixed, mapper=path.name, objective=least, notes=notes)
+
+
+def _as_in_file(arch: Arch, file: MappingFile) -> Arch:
+    """``arch`` with its memory divided as a mapping file says, where the machine leaves that open."""
+    if arch.activation_buffer.is_divided or file.resident_bytes is None:
+        return arch
+    return arch.with_({"activation_buffer.resident_bytes": file.resident_bytes})
+
+
+def _check_retired(mapping: str | Path) -> None:
+    """Refuse the names of before, when one option said both."""
+    if mapping == "greedy":
+        raise ConfigError("mapping 'greedy': the mapper is called 'default'; give --mapping default, or leave it out")
+    if mapping in OBJECTIVES:
+        raise ConfigError(
+            f"mapping {mapping!r}: that is an objective, not who cuts the layers; give --mapping search --objective {mapping}"
+        )
+
+
+def machine_notes(
+    model: str | Path | Graph, *, arch: Arch, mappings: Sequence[TileMapping | None] | None = None
+) -> tuple[str, ...]:
+    """The notes of the Result of ``model`` on ``arch`` under ``mappings`` (None: the default mapper's), without timing it.
+
+    None where there is no Result: its tile operations are not held, or a layer has no tiling.
+    """
+    graph, machine = load_for(model, arch)
+    try:
+        check_layers(graph, machine)
+        machine = divide_memory(graph, arch=machine)
+        chosen = map_graph(graph, arch=machine) if mappings is None else mappings
+        return notes_of(build_program(graph, arch=machine, mappings=chosen))
+    except AccelsimError:
+        return ()
 
 
 def simulate(model: str | Path | Graph, *, arch: str | Path | Arch = DEFAULT_ARCH, **options: Any) -> Result:
@@ -136,10 +219,13 @@ def _graph(model: str | Path | Graph, arch: Arch) -> tuple[Graph, Arch]:
     return graph, machine
 
 
-def _simulation(timeline: Timeline, values: Values | None) -> Simulation:
+def _simulation(timeline: Timeline, values: Values | None, mapped: _Mapped) -> Simulation:
     program = timeline.program
     summary: ValueSummary | None = values.summary if values else None
-    result = summarize(timeline, table=table_of(program.arch), values=summary)
+    result = summarize(
+        timeline, table=table_of(program.arch), values=summary, mapper=mapped.mapper, objective=mapped.objective,
+        notes=mapped.notes,
+    )  # fmt: skip
     return Simulation(program.graph, program.arch, program, timeline, result, values.tensors if values else None)
 
 
@@ -155,6 +241,14 @@ def _check_archive(path: Path, start: bytes) -> None:
     raise InputError(f"{path}: not an .npz file but {what}; {_SAVE}")
 
 
+def read_labelled(path: str | Path, *, named: str) -> tuple[dict[str, NDArray[Any]], NDArray[Any]]:
+    """As :func:`read_inputs`; InputError, of what is ``named`` so, where the file has no labels."""
+    arrays, labels = read_inputs(path)
+    if labels is None:
+        raise InputError(f"{named}: it has no 'labels'; accuracy needs one per input")
+    return arrays, labels
+
+
 def read_inputs(path: str | Path) -> tuple[dict[str, NDArray[Any]], NDArray[Any] | None]:
     """The arrays of an .npz file by name, and apart from them the one called ``labels`` if there is one."""
     path = Path(path)
@@ -166,6 +260,8 @@ def read_inputs(path: str | Path) -> tuple[dict[str, NDArray[Any]], NDArray[Any]
             file.seek(0)
             with np.load(file, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
+        if raw := [name for name, values in arrays.items() if not isinstance(values, np.ndarray)]:
+            raise InputError(f"{path}: {raw[0]!r} is no array; {_SAVE}")  # numpy hands over its bytes
     except InputError:
         raise
     except (OSError, ValueError, EOFError, AttributeError, KeyError) as error:

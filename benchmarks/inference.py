@@ -5,6 +5,8 @@
 .tflite models run beside LiteRT's three kernel sets (reference, optimized, XNNPACK), .onnx models beside ONNX Runtime. Without
 arguments: the packaged digits network, the models under ``$ACCELSIM_SHARED/models``, and a convolutional network made here for
 ONNX Runtime. Prints the median times and the median of the per-round ratios; machines are noisy, the ratio is the figure to quote.
+Then batches, by one thread and by two: the shortest times of each, for a processor that is busy elsewhere tells nothing of threads, and
+the processor time that both need, which bounds what two free ones can gain.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ from onnx import TensorProto, helper
 from accelsim.execute import WholeReader
 from accelsim.graph import Graph
 from accelsim.importers import load_graph, resolve_model
+from accelsim.kernels import _products as loops
+from accelsim.kernels.products import is_exact, tile_of
 
 ROUNDS = 15
 SHARED = Path(os.environ.get("ACCELSIM_SHARED", "../shared")) / "models"
@@ -127,7 +131,7 @@ def seconds(call: Call, repeats: int) -> float:
     return (time.process_time() - begin) / repeats
 
 
-def main() -> None:
+def one_model_each() -> None:
     print(
         f"{'model':24} {'MMAC':>7} {'runtime':>13} {'accelsim us':>12} {'theirs us':>11} {'ratio':>7}   (> 1: accelsim is faster)"
     )
@@ -139,6 +143,44 @@ def main() -> None:
             a, b = (statistics.median(r[i] for r in rounds) * 1e6 for i in (0, 1))
             ratio = statistics.median(t / o for o, t in rounds)
             print(f"{path.stem:24} {graph.macs / 1e6:7.2f} {name:>13} {a:12.1f} {b:11.1f} {ratio:7.2f}", flush=True)
+
+
+def batches() -> None:
+    """Inferences of a whole batch by one thread and by two, in turns."""
+    print(
+        f"\n{'batch of':24} {'MMAC':>7} {'':>13} {'1 thread us':>12} {'2 threads us':>12} {'ratio':>7} {'at most':>8}"
+    )
+    for path in models():
+        graph = load_graph(path)
+        rng, reader, name = np.random.default_rng(0), WholeReader(graph), graph.inputs[0].tensor
+        count = max(32, min(4096, int(4e9 / graph.macs)))
+        x = {name: np.stack([_codes(graph, rng) for _ in range(count)])}
+        reader.run_batch(x, threads=2)
+        walls, cpus = ({threads: [] for threads in (1, 2)} for _ in range(2))
+        for _ in range(ROUNDS):
+            for threads in (1, 2):
+                wall, cpu = time.perf_counter(), time.process_time()
+                reader.run_batch(x, threads=threads)
+                walls[threads].append((time.perf_counter() - wall) / count * 1e6)
+                cpus[threads].append((time.process_time() - cpu) / count * 1e6)
+        one, two = min(walls[1]), min(walls[2])
+        bound = 2 * statistics.median(a / b for a, b in zip(cpus[1], cpus[2], strict=True))
+        print(
+            f"{path.stem:24} {graph.macs / 1e6:7.2f} {count:13} {one:12.1f} {two:12.1f} {one / two:7.2f} {bound:8.2f}",
+            flush=True,
+        )
+
+
+def main() -> None:
+    tile = tile_of(loops.BYTES)
+    ways = (
+        f"{tile.lanes} lanes of {' '.join(tile.features)}, exact on this very processor: {is_exact()}"
+        if tile.features
+        else "no VNNI"
+    )
+    print(f"8-bit products: {ways}\n")
+    one_model_each()
+    batches()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Would a test notice? One-token mutants of the package, each in a copy of the tree, against the tests that stand nearest to it.
+"""Would a test notice? One-token mutants of the package, each against the tests that reach it, the quick and near ones first.
 
 python benchmarks/mutants.py --seed 7 --count 300
 
@@ -6,11 +6,17 @@ Kinds are drawn in turn: comparisons, signs, clamps, ``and``/``or``, ``not``, ar
 constants and bounds of slices off by one, results that are dropped (mutation/sites.py says what is left out). Interrupted, or with a
 greater count, it goes on where it stood; ``--again survived`` tries survivors once more. Equivalent mutants, which no test can
 notice, stand in mutation/equivalents.yaml with reasons. Needs git and a system that forks.
+
+The first run takes as long as all tests: what each of them reaches is recorded, a test file anew when it changes. Then a process that
+has collected them all forks for every mutant and exchanges the code of the function that it changes (mutation/live.py); what survives
+there, or shows only where its module is imported, is tried in a process that imports it, with the test files nearest to it.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib
 import os
 import signal
 import sys
@@ -20,7 +26,19 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-LIMIT_SECONDS, UNLIMITED_SECONDS = 90.0, 36_000.0
+LIMIT_SECONDS, UNLIMITED_SECONDS = 30.0, 36_000.0
+AFRESH = 1 / 2
+"""Of the limit, what a mutant that survived where everything was imported has in a process that imports it."""
+IMPORTED_ONCE = (
+    "click",
+    "rich",
+    "onnx",
+    "pydantic",
+    "onnxruntime",
+    "ai_edge_litert.interpreter",
+    "tflite",
+    "ruamel.yaml",
+)
 
 
 def arguments() -> argparse.Namespace:
@@ -69,36 +87,58 @@ def read_equivalents(key: Callable[[dict[str, Any]], tuple[str, ...]]) -> dict[t
 
 def try_all(given: argparse.Namespace, drawn: list[tuple[Any, dict[str, Any]]], results: Any, equivalents: Any) -> None:
     """Every mutant that has no outcome yet; those too that were killed by a test which fails without them."""
-    import click  # noqa: F401  what every trial would import by itself
-    import onnx  # noqa: F401
-    import pydantic  # noqa: F401
+    for name in IMPORTED_ONCE:  # what every process would import by itself
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    from mutation.order import Tests
+    from mutation.reach import Reach
     from mutation.records import Known
+    from mutation.server import Server
     from mutation.tree import Tree
 
     work = given.work.resolve()
     tree = Tree(ROOT, work / "tree", work / "cache")
     known = Known(work / "known.json", tree)
     todo = [(m, row) for m, row in drawn if outcome_of(row, results, equivalents) in ("not tried", given.again)]
-    while todo:
-        for mutant, row in todo:
-            trial = tried(tree, mutant, known, given.limit, work / "last.log")
-            results.add({**row, **trial._asdict()})
-            lines = f"{row['before']} → {row['after']}"
-            print(f"{trial.outcome} {trial.seconds:.0f} s {row['path']}:{row['line']} {lines} [{trial.by}]", flush=True)
-        killers = {row["by"] for _, each in drawn if (row := results.of(each)) and row["by"]}
-        settle(tree, sorted(killers), known, work / "plain.log")
-        todo = [(m, row) for m, row in drawn if known.passes((results.of(row) or {"by": ""})["by"]) is False]
+    server = Server(tree.root, tree.imports, work / "server.log")
+    try:
+        tests = Tests(tree.root, server, Reach(work / "reach"))
+        while todo:
+            for mutant, row in todo:
+                trial = tried(
+                    tree, mutant, server, tests, [*known.broken, *tests.broken], given.limit, work / "last.log"
+                )
+                results.add({**row, **trial._asdict()})
+                lines = f"{row['before']} → {row['after']}"
+                print(
+                    f"{trial.outcome} {trial.seconds:.0f} s {row['path']}:{row['line']} {lines} [{trial.by}]",
+                    flush=True,
+                )
+            killers = {row["by"] for _, each in drawn if (row := results.of(each)) and row["by"]}
+            settle(tree, sorted(killers - tests.passed), known, work / "plain.log")
+            todo = [(m, row) for m, row in drawn if known.passes((results.of(row) or {"by": ""})["by"]) is False]
+    finally:
+        server.close()
 
 
-def tried(tree: Any, mutant: Any, known: Any, limit: float, log: Path) -> Any:
+def tried(tree: Any, mutant: Any, server: Any, tests: Any, broken: Any, limit: float, log: Path) -> Any:
+    """First where everything is imported, then, if nothing noticed, in a process that imports the mutant."""
     from mutation.nearest import nearest_tests
     from mutation.trial import run_tests
 
     module = tree.imports.names[tree.root / mutant.path]
     names = nearest_tests(tree.imports, module, mutant.function)
     files = [tree.imports.paths[name].relative_to(tree.root).as_posix() for name in names]
+    mutated, seconds = mutant.applied((tree.root / mutant.path).read_bytes()), 0.0
     with tree.holding(mutant):
-        return run_tests(tree.root, files, limit=limit, broken=known.broken, log=log)
+        reached = server.reached_by(mutant, mutated)
+        if reached is not None:
+            trial = server.run(mutant.path, mutated, tests.ordered(files, *reached), limit)
+            if trial.outcome != "survived":
+                return trial
+            limit, seconds = limit * AFRESH, trial.seconds
+        trial = run_tests(tree.root, files, limit=limit, broken=broken, log=log)
+        return trial._replace(seconds=trial.seconds + seconds)
 
 
 def settle(tree: Any, tests: list[str], known: Any, log: Path) -> None:

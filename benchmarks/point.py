@@ -21,11 +21,12 @@ import numpy as np
 
 import accelsim
 from accelsim.arch import load_arch
-from accelsim.explore.lowered import Lowered, counts_of
 from accelsim.graph import Graph
 from accelsim.importers import load_for
-from accelsim.mapper import CYCLE_SLACK
+from accelsim.mapper import DEFAULT_OBJECTIVE, OBJECTIVES
 from accelsim.mapper._network import map_network
+from accelsim.mapper.compiled import Layers
+from accelsim.mapper.network import Groups, Lowered, counts_of
 from accelsim.timing import CHIP, WIDTH, chip_of, queue_of, width_of
 from accelsim.timing.compiled import network_cycles
 
@@ -76,9 +77,10 @@ def parts(model: str) -> None:
     lowered = Lowered(graph)
     chip = np.array([tuple(chip_of(arch).values())], CHIP)[0]
     widths = np.array([width_of(arch, *bits) for bits in lowered.widths], WIDTH)
-    tilings, kept, queue = lowered.tilings(arch).copy(), lowered.kept(arch), queue_of(arch.dma.queues)
+    tilings, kept, queue = lowered.tilings(arch, DEFAULT_OBJECTIVE), lowered.kept(arch), queue_of(arch.dma.queues)
     counts, figures = counts_of(len(graph.layers))
-    network, tiles, twins = lowered.network, lowered.cuts.tiles(), lowered.twins
+    network, tiles, groups = lowered.network, lowered.cuts.tiles(), Groups(graph)
+    layers, pj = Layers(lowered.twins, groups.of, lowered.space, counts, figures), groups.prices(arch).rates
 
     def scheduled() -> None:
         figures[:] = 0
@@ -87,7 +89,10 @@ def parts(model: str) -> None:
     spent = {
         "machine from edits": fastest(lambda: arch.with_({"array.rows": 8})),
         "machine as records": fastest(lambda: chip_of(arch)),
-        "mapping": fastest(lambda: map_network(network, chip, widths, kept, twins, CYCLE_SLACK, tilings)),
+        **{
+            f"mapping for {name}": fastest(lambda o=k: map_network(network, chip, widths, kept, layers, pj, o, tilings))
+            for k, name in enumerate(OBJECTIVES)
+        },
         "operations and schedule": fastest(scheduled),
     }
     text = ", ".join(f"{name} {1e3 * seconds:.3f}" for name, seconds in spent.items())
@@ -129,7 +134,7 @@ def check(count: int) -> int:
     differing, seen, seed = 0, 0, 0
     while seen < count:
         rng = np.random.default_rng(seed)
-        graph, arch = network_and_machine(rng)
+        graph, arch = network_and_machine(rng, quick=seed % 2 == 0)
         arch = arch.with_({"arithmetic": graph.arithmetic.partition("+")[0]})
         differing += _differing(graph, arch, [what_if(rng) for _ in range(10)], same, seed)
         seed, seen = seed + 1, seen + 10

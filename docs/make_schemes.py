@@ -5,6 +5,7 @@ python docs/make_schemes.py             # rewrites the page; every line of it co
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -15,6 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 from accelsim.arch import ARITHMETICS, Arithmetic  # noqa: E402
 from accelsim.arch.arithmetic import OPERATORS, SPECIAL_SCHEMES  # noqa: E402
+from accelsim.importers.tflite import delegate, rules  # noqa: E402
 from accelsim.numerics import ALIAS_REASONS, ALIASES, SCHEMES, RequantScheme  # noqa: E402
 
 PAGE = ROOT / "docs" / "schemes.md"
@@ -71,6 +73,40 @@ def by_runtime() -> str:
     )
 
 
+def span(limits: tuple[float, float]) -> str:
+    """A range of ratios between powers of two."""
+    low, high = (f"2^{int(math.log2(limit))}" for limit in limits)
+    return f"{low} to {high}"
+
+
+def by_node() -> str:
+    sums, products, conversions = (
+        span(limits) for limits in (delegate.SUM_RATIOS, delegate.PRODUCT_RATIOS, delegate.CONVERSION_RATIOS)
+    )
+    least = delegate.STEEPEST_FALL
+    rows = [
+        ["ADD, SUB", f"each operand's scale over the output's from {sums}, the last left out", "half away; ADD wraps"],
+        ["MUL", f"s1 * s2 / s_out from {products}, the last left out", "half away; wraps"],
+        ["LEAKY_RELU", f"s_in / s_out and, of either sign, alpha times it from {conversions}; the least is {least}", "half away"],
+        ["QUANTIZE", f"int8 to int8, s_in / s_out from {conversions}", f"blocks of {rules.CONVERSION_BLOCK} elements"],
+        ["TRANSPOSE_CONV", "an output size in the file; VALID, or SAME where no kernel is narrower than its stride",
+         f"blocks of {rules.DEPTHWISE_BLOCK} channels"],
+        ["BATCH_MATMUL", "the right operand's zero point is 0", "half away"],
+    ]  # fmt: skip
+    return (
+        "## Nodes that XNNPACK leaves to LiteRT\n\n"
+        "`litert-xnnpack` is LiteRT as it comes. Its XNNPACK delegate takes a node of 8 bits whose parameters are those below and leaves\n"
+        "every other one to LiteRT's own optimized kernel, which rounds otherwise; what moves codes, pools and rectifies has one result in\n"
+        "both. Found by sweeping the parameters of every operator against the live runtime, at and beside each limit.\n\n"
+        + table(["operator", "what XNNPACK takes", "LiteRT's own kernel"], rows)
+        + "\nHalf away: `tflite_double`. In blocks: what fills whole blocks is rounded half up twice (`half_up_twice`), what is left over\n"
+        "half away (`tflite_double`); a layer that has both is refused, unless they agree on all of its codes. DEPTHWISE_CONV_2D and, over\n"
+        f"rows and columns, MEAN (blocks of {rules.MEAN_BLOCK}) of `litert-optimized` are rounded in blocks too. Wraps: the kernel keeps\n"
+        "16 bits of a result before it saturates; scales with which one could leave them are refused. Sums of 16-bit tensors whose\n"
+        "scales are all powers of two are shifted, not multiplied, in LiteRT where the option `pot_scale_int16` is set, as it is by default.\n"
+    )
+
+
 def parameters(scheme: RequantScheme) -> str:
     """Family, range of the multiplier where it is narrower than its type, and range of the shift."""
     low, high = scheme.exponents
@@ -121,7 +157,7 @@ def aliases() -> str:
 
 def page() -> str:
     """The whole page."""
-    return "\n".join((HEAD, by_runtime(), by_scheme(), aliases()))
+    return "\n".join((HEAD, by_runtime(), by_node(), by_scheme(), aliases()))
 
 
 if __name__ == "__main__":

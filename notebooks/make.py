@@ -5,6 +5,7 @@ python notebooks/make.py
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import nbclient
 HERE = Path(__file__).resolve().parent
 
 
-NAMES = ("first_run", "fake_quant")
+NAMES = ("first_run", "fake_quant", "what_if", "design_space", "how_few_bits")
 
 
 def main() -> None:
@@ -24,6 +25,7 @@ def main() -> None:
 
 def make(name: str) -> None:
     notebook = jupytext.read(HERE / f"{name}.py")
+    os.environ.pop("MPLBACKEND", None)  # figures are shown where the notebook is
     with tempfile.TemporaryDirectory() as folder:
         resources = {"metadata": {"path": folder}}
         nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute()

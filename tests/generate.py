@@ -427,6 +427,8 @@ def random_program(seed: int, *, most_layers: int = 5, bands: bool = True) -> Pr
     rng = np.random.default_rng(seed)
     graph = random_graph(rng, most_layers=most_layers)
     arch = roomy(random_arch(rng), graph)
+    if not bands:
+        arch = arch.with_({"activation_buffer.fuse_pairs": False})
     mappings = random_mappings(rng, graph, arch)
     if bands and rng.random() < 0.7:
         mappings = with_bands(rng, graph, mappings, arch)

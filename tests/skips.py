@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 KINDS: Mapping[str, str] = {
     r"_PYTHON names no": "need oracles with environments of their own (.ci/oracles makes them)",
+    r"chromium": "need a browser, chromium, to open pages in",
     r"verilator|g\+\+": "need verilator, make and g++",
     r"ACCELSIM_SHARED": "need the shared goldens and models (set ACCELSIM_SHARED)",
     r"could not import|not installed|pip install|scikit-learn has|scikit-learn reads": "need packages (pip install '.[test]')",

@@ -23,6 +23,7 @@ from accelsim.cli.shared.files import check_outputs, write_bytes, write_text
 from accelsim.cli.shared.options import parse_edits
 from accelsim.errors import AccelsimError, ConfigError
 from accelsim.importers import packaged_models
+from accelsim.mapper import DEFAULT_OBJECTIVE
 
 TABLE_ONLY = "alexnet_conv1_scalesim"
 ARCH = ("--arch", "edge_16x16")
@@ -68,12 +69,31 @@ def test_import_prints_every_operator_and_the_ports() -> None:
 
 def test_map_prints_every_mac_layer_and_writes_what_run_reads(tmp_path: Path) -> None:
     tiles = tmp_path / "tiles.yaml"
-    text = cli("map", "digits_cnn", *ARCH, "--objective", "edp", "--out", tiles).stdout
+    patient = "--seconds", "300"  # compiling counts, and a search that is cut finds other tiles
+    text = cli("map", "digits_cnn", *ARCH, "--objective", "edp", *patient, "--out", tiles).stdout
     assert text.splitlines()[0] == "digits_cnn_int8 on edge_16x16, tiles for the least edp"
-    assert [line.split()[0] for line in text.splitlines() if "…" in line] == ["0", "1", "2", "4", "7"]
-    shipped = cli("run", "digits_cnn", *ARCH, "--mapping", "edp", "--json", "-").stdout
-    assert cli("run", "digits_cnn", *ARCH, "--mapping", tiles, "--json", "-").stdout == shipped
+    layers = [line.split()[:2] for line in text.splitlines() if line[:1].isdigit()]
+    assert layers == [["0", "conv1"], ["1", "depthwise"], ["2", "pointwise"], ["4", "conv2"], ["7", "logits"]]
+    assert tiles.read_text().splitlines()[0] == "objective: edp"
+    shipped = cli("run", "digits_cnn", *ARCH, "--mapping", "search", "--objective", "edp", "--json", "-").stdout
+    assert '"mapper": "search"' in shipped
+    read = cli("run", "digits_cnn", *ARCH, "--mapping", tiles, "--json", "-").stdout
+    assert read == shipped.replace('"mapper": "search"', '"mapper": "tiles.yaml"')
     assert "unknown key" in error_of("run", "digits_cnn", *ARCH, "--mapping", _wrong(tmp_path))
+
+
+@pytest.mark.parametrize("command", [("run",), ("compare",), ("activity", "--sample", "2"), ("energy", "report")])
+def test_every_command_that_maps_takes_an_objective(command: tuple[str, ...]) -> None:
+    assert "default mapper, least edp" in cli(*command, "digits_cnn", *ARCH).stdout
+    for objective in ("cycles", "energy"):
+        out = cli(*command, "digits_cnn", *ARCH, "--mapping", "search", "--objective", objective).stdout
+        assert f"search, least {objective}" in out
+    said = error_of(*command, "digits_cnn", *ARCH, "--mapping", "energy")
+    assert said.endswith("give --mapping search --objective energy")
+
+
+def test_map_minimises_the_default_objective_and_says_so() -> None:
+    assert cli("map", "digits_cnn", *ARCH).stdout.splitlines()[0].endswith(f"tiles for the least {DEFAULT_OBJECTIVE}")
 
 
 def _wrong(folder: Path) -> Path:

@@ -38,7 +38,7 @@ def own(tmp_path: Path) -> Path:
     "arguments",
     [
         ("run", "digits_cnn"),
-        ("map", "digits_cnn"),
+        ("map", "digits_cnn", "--seconds", "300"),  # a busy machine must not end the search
         ("compare", "digits_cnn"),
         ("energy", "report", "digits_cnn"),
         ("activity", "digits_cnn", "--sample", "2"),
@@ -68,6 +68,34 @@ def test_verify_draws_inputs_by_a_seed_and_says_so(own: Path) -> None:
     assert "2 random inputs, seed 0" in first.stdout
     assert first.stdout == again.stdout != other.stdout
     assert "seed 1" in other.stdout
+
+
+def test_a_seed_that_draws_nothing_is_no_silent_wish() -> None:
+    refused = cli("verify", "digits_cnn", "--input", "digits_cnn", "--seed", "3", code=2)
+    assert "--seed 3: of random inputs, but --input digits_cnn gives others" in refused.stderr
+    options = ("verify", "digits_cnn", "--count", "1", "--tolerance", "9lsb")
+    told = cli(*options, "--seed", "3")
+    assert "--seed 3 draws nothing" in told.stderr
+    assert told.stdout == cli(*options).stdout
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [
+        (),
+        ("array.weight_bits=4",),
+        ("cores.split=rows", "dma.zero_run_bits=2"),
+        ("activation_buffer.resident_bytes=64",),
+    ],
+)
+def test_map_and_verify_say_of_the_machine_what_run_says(edits: tuple[str, ...]) -> None:
+    options = ("digits_cnn", "--arch", "edge_lpddr4", *(word for edit in edits for word in ("--set", edit)))
+    run, mapped, verified = (
+        [line for line in cli(command, *options, *more).stderr.splitlines() if ": note: " in line]
+        for command, *more in (("run",), ("map",), ("verify", "--count", "1", "--tolerance", "9lsb"))
+    )
+    assert run
+    assert mapped == verified == run
 
 
 def test_verify_draws_64_where_no_number_is_given(own: Path) -> None:

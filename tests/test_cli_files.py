@@ -122,6 +122,17 @@ def the_machine(folder: Path) -> Made:
     return path, ["--arch", path]
 
 
+def the_space(folder: Path) -> Made:
+    path = folder / "space.yaml"
+    path.write_text("{workloads: [digits_cnn], axes: {array.rows: [8, 16]}}\n", encoding="utf-8")
+    return path, [path, "--trials", "1"]
+
+
+def the_swept_space(folder: Path) -> Made:
+    path, (space, *_) = the_space(folder)
+    return path, [space, "--out", folder / "swept"]
+
+
 MACHINES = {"--arch": the_machine, "the table of --set": table_by_edit, "the table of --arch": table_by_machine}
 MODEL = {"model": model_of("digits_cnn")}
 COMMANDS: dict[str, dict[str, Callable[[Path], Made]]] = {
@@ -133,9 +144,14 @@ COMMANDS: dict[str, dict[str, Callable[[Path], Made]]] = {
         "--reference": by_option("--reference", lambda folder: copied(folder, "digits_cnn")),
     },
     "map": {**MODEL, **MACHINES},
+    "compare": {**MODEL, **MACHINES, "--mapping": by_option("--mapping", mapping)},
     "quantize": {
         "model": model_of("digits_float"), "--calib": by_option("--calib", inputs), "--test": by_option("--test", inputs),
     },
+    "workload": {},
+    "pareto": {},
+    "guided": {"space": the_space},
+    "sweep": {"space": the_swept_space},
 }  # fmt: skip
 """Commands that write files, and every way of naming a file that one of them reads."""
 
@@ -163,7 +179,7 @@ def test_the_cases_hold_every_command_that_writes_and_every_file_it_reads() -> N
         reads = {
             max(p.opts, key=len)
             for p in main.commands[command].params
-            if (p.metavar in ("FILE", "ARCH") or max(p.opts, key=len) in ("--mapping", "model"))
+            if (p.metavar in ("FILE", "ARCH") or max(p.opts, key=len) in ("--mapping", "model", "space"))
             and not isinstance(p.type, OutputFile)
         }
         assert reads == {name for name in COMMANDS[command] if not name.startswith("the table")}
@@ -184,9 +200,9 @@ def test_no_output_is_an_input(
         if named == "the table of --arch":
             machine(folder, renamed)
         path = renamed
-    if named != "model":
+    if named not in ("model", "space"):
         arguments = ["digits_float" if command == "quantize" else "digits_cnn", *arguments]
-    if named not in MACHINES and command != "quantize":
+    if named not in MACHINES and command not in ("quantize", "guided", "sweep"):
         arguments += ARCH
     before = path.read_bytes()
     done = CliRunner().invoke(main, [command, *map(str, arguments), option, str(alias(path))])
@@ -279,9 +295,9 @@ def test_what_a_killed_write_left_goes_with_the_next(tmp_path: Path, monkeypatch
     """Where the system has no unnamed files; what others call alike stays."""
     path, other = tmp_path / "r.json", tmp_path / ".r.json.mine.tmp"
     other.touch()
-    kill_a_write(path, prelude="files._UNNAMED = False")
+    kill_a_write(path, prelude="import accelsim.files; accelsim.files._UNNAMED = False")
     assert len(list(tmp_path.iterdir())) == 2
-    monkeypatch.setattr("accelsim.cli.shared.files._UNNAMED", False)
+    monkeypatch.setattr("accelsim.files._UNNAMED", False)
     write_bytes(str(path), lambda stream: stream.write(b"new"))
     assert sorted(tmp_path.iterdir()) == [other, path]
     assert path.read_bytes() == b"new"
@@ -305,7 +321,7 @@ def test_an_input_of_one_command_may_be_the_output_of_the_next(tmp_path: Path) -
 
 
 def test_the_file_of_a_live_write_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("accelsim.cli.shared.files._UNNAMED", False)
+    monkeypatch.setattr("accelsim.files._UNNAMED", False)
     path = tmp_path / "r.json"
 
     def while_another_writes(stream: object) -> None:

@@ -136,6 +136,14 @@ def test_file_names_that_are_not_utf_8(tmp_path: Path) -> None:
         arch = () if command[0] == "import" else ("--arch", machine)
         done = CliRunner().invoke(main, [*map(str, command), *map(str, arch)])
         assert done.exit_code == 0, done.output
+    table = tmp_path / os.fsdecode(b"t\xff.yaml")
+    shutil.copy(tables_dir() / "horowitz_45nm.yaml", table)
+    done = CliRunner().invoke(main, ["run", str(model), "--set", f"tech.energy_table={table}", "--json", "-"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["arch"]["tech"]["energy_table"].endswith("t\ufffd.yaml")
+    table.unlink()
+    done = CliRunner().invoke(main, ["run", str(model), "--set", f"tech.energy_table={table}"])
+    assert (done.exit_code, "tech.energy_table: no table" in done.stderr) == (1, True)
     done = CliRunner().invoke(main, ["run", str(model), "--arch", str(machine), "--json", str(machine)])
     assert (done.exit_code, "an input file" in done.stderr) == (1, True)
 

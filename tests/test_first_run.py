@@ -89,8 +89,10 @@ def test_interpreted_functions_are_the_compiled_ones(seed: int) -> None:
     compared: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(numba_cache._Tiered, "__call__", in_both_ways(compared))
-        evaluated(random_program(seed))
-    assert {"find_hazard", "merge_schedule", "compressed_rows", "attribute"} <= set(compared)
+        program = random_program(seed)
+        evaluated(program)
+    assert {"find_hazard", "merge_schedule", "attribute"} <= set(compared)
+    assert {"mac_block", "vector_block"} & set(compared) or len(program) == 0
 
 
 def test_a_function_is_interpreted_until_it_has_had_enough_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

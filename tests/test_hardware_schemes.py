@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from accelsim.arch import Arch, load_arch
-from accelsim.cli.shared.inputs import shipped_inputs
 from accelsim.errors import ModelError
 from accelsim.graph import MacLayer
+from accelsim.importers import shipped_inputs
 from accelsim.kernels.mac import accumulate
 from accelsim.numerics import requantize_int
 from accelsim.simulation import Simulation, read_inputs, run

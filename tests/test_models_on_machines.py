@@ -14,7 +14,7 @@ from accelsim.execute import WholeReader, run_program
 from accelsim.graph import Graph
 from accelsim.hardware import Engine
 from accelsim.importers import load_graph, resolve_model
-from accelsim.mapper import map_graph
+from accelsim.mapper import divide_memory, map_graph
 from accelsim.program import Program, check_program
 from accelsim.timing import schedule, schedule_simpy
 from tests.shared_models import INT8_MODELS, model_path
@@ -40,7 +40,7 @@ def network(name: str) -> tuple[Graph, dict[str, Any], dict[str, Any]]:
 
 
 def program_on(graph: Graph, machine: str) -> Program:
-    arch = load_arch(machine).with_({"arithmetic": ARITHMETIC})
+    arch = divide_memory(graph, arch=load_arch(machine).with_({"arithmetic": ARITHMETIC}))
     return build_program(graph, arch=arch, mappings=map_graph(graph, arch=arch))
 
 

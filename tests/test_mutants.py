@@ -1,4 +1,4 @@
-"""What benchmarks/mutants.py draws, and in which tests it looks first."""
+"""What benchmarks/mutants.py draws, in which tests it looks first, and how a mutant takes the place of living code."""
 
 from __future__ import annotations
 
@@ -89,4 +89,58 @@ def test_the_tests_of_a_folder_and_of_a_name_are_the_nearest(sites: Any) -> None
     }.items():
         assert first in nearest.nearest_tests(imports, module, "")[:2]
     assert "tests.execute.test_accumulator_report" in imports.distances("accelsim.report.accumulators")
-    assert imports.distances("accelsim.mapper._estimate")["tests.mapper.test_greedy"] > 1
+    assert imports.distances("accelsim.mapper.tiling._choice")["tests.mapper.test_search"] > 1
+
+
+def test_only_code_that_runs_after_the_import_is_exchanged(sites: Any) -> None:
+    live = importlib.import_module("mutation.live")
+    source = """
+def f(a, b=1):
+    g = lambda: a + b
+    return g()
+
+class C:
+    x = 1 + 2
+
+    def m(self):
+        return self.x - 1
+"""
+
+    def changed(old: str, new: str) -> list[str] | None:
+        pairs = live.exchanged(*(compile(text, "m.py", "exec") for text in (source, source.replace(old, new))))
+        return pairs and [plain.co_qualname for plain, _ in pairs]
+
+    assert changed("a + b", "a - b") == ["f", "f.<locals>.<lambda>"]
+    assert changed("self.x - 1", "self.x + 1") == ["C.m"]
+    assert changed("return g()", "\n\n    return None") == ["f"]
+    assert changed("b=1", "b=2") is changed("1 + 2", "1 + 3") is None
+
+
+def test_marks_tell_the_statement_that_was_reached(sites: Any) -> None:
+    reach = importlib.import_module("mutation.reach")
+    source = b"""
+def f(a):
+    '''What it does.'''
+    if a < 0:
+        return 0
+    b = a
+    for i in range(a):
+        b += i
+    else:
+        b = g(b)
+    return b
+"""
+    marks, names = reach.marks_of("m.py", source), {"g": abs}
+    exec(reach.marked("m.py", source, "m.py", 0), names)
+    reached = reach.reached_marks(len(marks))
+
+    def of(a: int) -> list[str]:
+        reached[:] = bytes(len(marks))
+        names["f"](a)
+        return [mark.place.removeprefix("m.py:f:") for mark, set_ in zip(marks, reached, strict=True) if set_]
+
+    assert of(-1) == ["if a < 0:", "return 0"]
+    assert of(0) == ["if a < 0:", "b = a", "b = g(b)", "return b"]
+    assert of(1) == ["if a < 0:", "b = a", "b += i", "b = g(b)", "return b"]
+    assert [m.place.rpartition(":f:")[2] for m in marks if "g" in m.names] == ["b = g(b)"]
+    assert reach.mark_of(marks, "f", 7).place.endswith("b = a")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import accelsim
 from accelsim.hardware import Engine
+from accelsim.result import bound_of
 from accelsim.verification.effect import output_effect
 
 
@@ -46,6 +49,26 @@ def test_waits_of_the_layers_add_up_to_those_of_the_array(done: accelsim.Simulat
     assert result.total.array_cycles == worked | waits
     assert sum(worked.values()) == done.timeline.busy_cycles(Engine.COMPUTE)
     assert sum(result.total.array_cycles.values()) == cores * result.total.cycles
+
+
+@given(st.lists(st.integers(0, 40), min_size=len(Engine), max_size=len(Engine)), st.integers(0, 40), st.integers(1, 3))
+def test_a_layer_is_bound_by_the_longest_part_of_what_is_busiest(busy: list[int], stream: int, cores: int) -> None:
+    """Loads and stores share a port and so count together; the array streams in so much of its cycles on every core."""
+    stream = min(stream, busy[Engine.COMPUTE])
+    dma = {"weight load": Engine.LOAD_WEIGHTS, "activation load": Engine.LOAD_ACTIVATIONS, "store": Engine.STORE}
+    alone = {"vector": Engine.VECTOR, "requantize": Engine.REQUANTIZE, "keep": Engine.KEEP, "recall": Engine.RECALL}
+    groups = [
+        {"compute": stream, "fill/drain": busy[Engine.COMPUTE] - stream},
+        {name: busy[engine] for name, engine in dma.items()},
+        *({name: busy[engine]} for name, engine in alone.items()),
+    ]
+    bound = bound_of(busy, cores * stream, cores * busy[Engine.COMPUTE])
+    if bound == "none":
+        assert not any(busy)
+    else:
+        (group,) = [parts for parts in groups if bound in parts]
+        assert sum(group.values()) == max(sum(parts.values()) for parts in groups) > 0
+        assert group[bound] == max(group.values())
 
 
 def test_what_differences_do_to_an_output_is_counted_per_inference() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -211,7 +212,7 @@ def test_trap_names_the_layer_and_the_remedy() -> None:
     arch = MACHINE.with_({"accumulator.bits": 12, "accumulator.overflow": "trap"})
     with pytest.raises(
         AccumulatorOverflowError,
-        match=r"layer '.*/batchnorm/sub1': the sum at output .* left the 12-bit accumulator .*widen accumulator\.bits",
+        match=r"layer 'conv1': the sum at output .* left the 12-bit accumulator .*widen accumulator\.bits",
     ):
         accelsim.simulate(MODEL, arch=arch, inputs=FEW)
 
@@ -359,3 +360,16 @@ def test_a_machine_that_states_no_arithmetic_computes_in_the_models_own(tmp_path
     edited = preset.with_({"overrides.ADD": "single"})
     assert accelsim.simulate(MODEL, arch=edited).arithmetic == "tflite-micro+ADD=single"
     assert accelsim.simulate("resnet50", arch=preset).arch["arithmetic"] == "tflite-micro"
+
+
+@pytest.mark.parametrize("name", ["input", "labels"])
+def test_a_member_of_an_archive_that_is_no_array_is_named(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "inputs.npz"
+    np.savez(path, input=INPUTS["input"], labels=LABELS)
+    with zipfile.ZipFile(path) as archive:
+        members = {item: archive.read(item) for item in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for item, content in members.items():
+            archive.writestr(item, content[5:] if item == f"{name}.npy" else content)
+    with pytest.raises(InputError, match=rf"inputs\.npz: '{name}' is no array; write one with"):
+        read_inputs(path)

@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from accelsim.importers import load_graph
+from tests.importers.flat import Op, T, tflite_bytes
+
 WORKLOADS = Path(__file__).parents[1] / "workloads"
 DIGITS = WORKLOADS / "digits_cnn"
 TPU = ("tpu_cnn0", "tpu_lstm0", "tpu_lstm1", "tpu_mlp0", "tpu_mlp1")
@@ -90,7 +93,7 @@ def test_every_table_has_a_maker(maker: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", TABLES)
 def test_table_is_what_the_script_writes(name: str, maker: dict[str, Any]) -> None:
-    assert (WORKLOADS / f"{name}.csv").read_bytes() == maker["TABLES"][name]().text().encode()
+    assert (WORKLOADS / f"{name}.csv").read_bytes() == maker["TABLES"][name]().text("make_tables.py").encode()
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -328,3 +331,16 @@ def test_tflite_micro_agrees_on_int8(digits: tuple[np.ndarray, np.ndarray]) -> N
         outputs.append(np.array(runner.get_output(0))[0])
     assert (np.argmax(outputs, axis=1) == labels).mean() >= 0.97
     np.testing.assert_array_equal(outputs, litert_outputs("digits_cnn_int8", images))
+
+
+@pytest.mark.parametrize("width", ["int8", "int16x8"])
+def test_the_digits_model_names_its_layers(width: str) -> None:
+    path = DIGITS / f"digits_cnn_{width}.tflite"
+    script = runpy.run_path(str(DIGITS / "names.py"))
+    graph = load_graph(path)
+    assert tuple(layer.name for layer in graph.layers) == script["LAYERS"]
+    assert [port.host_name for port in (*graph.inputs, *graph.outputs)] == ["image", "probabilities"]
+    assert script["named"](path.read_bytes()) == path.read_bytes()
+    other = tflite_bytes([T("x", (1, 4), "INT8"), T("y", (1, 4), "INT8")], [Op("RELU", ["x"], ["y"])], ["x"], ["y"])
+    with pytest.raises(ValueError, match="1 operators, expected those of conv1"):
+        script["named"](other)

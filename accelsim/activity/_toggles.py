@@ -33,16 +33,17 @@ class Systolic(NamedTuple):
 
 
 class Registers(NamedTuple):
-    """Last words of one kind of register, int64, and whether any has passed, 0 or 1."""
+    """Last words of one kind of register, int64, and whether any has passed, bool."""
 
     words: Any
     passed: Any
 
 
 class Words(NamedTuple):
-    """The registers of an array, (max(rows, cols) * products, max(rows, cols)) each.
+    """Registers of the ``rows`` x ``cols`` MACs that a tile occupies: ``fixed`` (cols * products, rows), ``held`` and ``moving`` (rows *
+    products, cols), ``sums`` (rows, cols).
 
-    ``sums`` are partial sums between MACs, in an output-stationary array the accumulators in them.
+    ``sums`` are partial sums between MACs, in an output-stationary array the accumulators in them; there nothing is held.
     """
 
     fixed: Registers
@@ -197,4 +198,4 @@ def _standing_sums(counts: Any, x: Any, w: Any, sums: Any, products: int, mask: 
                 before = total
             counts[TOTAL, TRANSITIONS] += w.shape[0] // products
             sums[i, j] = total
-            last.words[i, j], last.passed[i, j] = total, 1
+            last.words[i, j], last.passed[i, j] = total, True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from accelsim.activity.operands import Operands
 from accelsim.activity.record import Activity, WireActivity
+from accelsim.activity.room import check_room
 from accelsim.activity.toggles import WIRES, ToggleArray, significant_bits, stream_toggles, tile_toggles, zero_products
 from accelsim.arch import Arch
-from accelsim.errors import InputError
-from accelsim.execute import Transfers, WholeReader, accumulator_formats, prove_graph
+from accelsim.errors import InputError, held_in_memory
+from accelsim.execute import Transfers, WholeReader, accumulator_formats, order_free, prove_graph
 from accelsim.graph import Graph, MacLayer, MatMul
 from accelsim.hardware import Engine
 from accelsim.numerics import IntFormat
@@ -42,23 +43,50 @@ def measure_activity(
 
     ``sample`` counts that many compute tiles per layer (simple random sampling without replacement, seeded) and scales up:
     total = N mean(y), standard error N sqrt((1 - n/N) var(y) / n) (Cochran, Sampling Techniques, 1977, chapter 2). DRAM
-    transfers are always counted in full. InputError for a graph of shapes only, or fewer than 2 sampled tiles.
+    transfers are always counted in full. InputError for a graph of shapes only, or fewer than 2 sampled tiles; CapacityError,
+    before anything is counted, for a layer with a tile whose operands and registers are not held.
     """
     _refuse(program)
     if sample is not None and sample < 2:
         raise InputError(f"activity: sample must be at least 2 compute tiles, got {sample}; an error needs two")
-    accumulators = accumulator_formats(program.graph, program.arch)
-    tensors = WholeReader(program.graph, accumulators=accumulators).run(inputs, keep="all")
-    compute, transfers = program.of_engine(Engine.COMPUTE), Transfers(program, tensors)
-    rng, measured = np.random.default_rng(seed), []
+    parts = list(_parts(program))
+    for part in parts:
+        check_room(program, part.layer, part.tiles, part.array)
+    with held_in_memory(f"the activity of {program.graph.name!r}", remedy="run it where there is more"):
+        return _measure(program, parts, inputs, sample, np.random.default_rng(seed))
+
+
+class _Part(NamedTuple):
+    """A MAC layer, its number, its compute tiles (operations, ascending), and the registers while they run."""
+
+    number: int
+    layer: MacLayer
+    tiles: NDArray[np.int64]
+    array: ToggleArray
+
+
+def _parts(program: Program) -> Iterator[_Part]:
+    compute = program.of_engine(Engine.COMPUTE)
     for index, layer in enumerate(program.graph.layers):
         if isinstance(layer, MacLayer):
-            tiles = np.flatnonzero(compute & (program.layer == index))
-            chosen = tiles if sample is None or sample >= len(tiles) else np.sort(rng.choice(tiles, sample, False))
             array = toggle_array(layer, graph=program.graph, arch=program.arch)
-            figures = _count(program, Operands(layer, program=program, tensors=tensors), chosen.tolist(), array)
-            bus = _dram_bus(program, index, transfers)
-            measured.append(_activity(layer, figures, len(tiles), array, bus))
+            yield _Part(index, layer, np.flatnonzero(compute & (program.layer == index)), array)
+
+
+def _measure(
+    program: Program,
+    parts: Sequence[_Part],
+    inputs: Mapping[str, Array],
+    sample: int | None,
+    rng: np.random.Generator,
+) -> tuple[Activity, ...]:
+    accumulators = accumulator_formats(program.graph, program.arch)
+    tensors = WholeReader(program.graph, accumulators=accumulators).run(inputs, keep="all")
+    transfers, measured = Transfers(program, tensors), []
+    for number, layer, tiles, array in parts:
+        chosen = tiles if sample is None or sample >= len(tiles) else np.sort(rng.choice(tiles, sample, False))
+        figures = _count(program, Operands(layer, program=program, tensors=tensors), chosen.tolist(), array)
+        measured.append(_activity(layer, figures, len(tiles), array, _dram_bus(program, number, transfers)))
     return tuple(measured)
 
 
@@ -71,10 +99,11 @@ def _refuse(program: Program) -> None:
         raise InputError(
             "activity: array.dataflow adder_tree has no registers between its MACs to count; choose a systolic one"
         )
-    unsafe = [proof.layer for proof in prove_graph(graph, arch) if not proof.safe]
-    if unsafe and arch.accumulator.overflow != "wrap":
+    proofs = prove_graph(graph, arch)
+    if not order_free(proofs, arch.accumulator.overflow):
+        unsafe = next(proof.layer for proof in proofs if not proof.safe)
         raise InputError(
-            f"activity: the accumulators of layer {unsafe[0]!r} may overflow and do not wrap, so that their words are not known; "
+            f"activity: the accumulators of layer {unsafe!r} may overflow and do not wrap, so that their words are not known; "
             "widen accumulator.bits"
         )
 

@@ -38,12 +38,10 @@ class Operands:
         weight_lo, weight_hi = program.box(int(program.operands(operation)[0]))
         groups = max(1, (hi[3] - lo[3]) // g.oc_per_group)
         taps, size = tuple(zip(weight_lo[1:], weight_hi[1:], strict=True)), weight_hi[0] - weight_lo[0]
-        window = self._window(lo, hi, taps[:2])
-        first = lo[3] // g.oc_per_group * g.ic_per_group
-        pixels = window.shape[0]
-        x = np.stack(
-            [window[..., c + taps[2][0] : c + taps[2][1]].reshape(pixels, -1) for c in self._starts(first, groups)]
-        )
+        first = lo[3] // g.oc_per_group * g.ic_per_group + taps[2][0]
+        deep, starts = taps[2][1] - taps[2][0], range(0, groups * g.ic_per_group, g.ic_per_group)
+        window = self._window(lo, hi, taps[:2], (first, first + starts[-1] + deep))
+        x = np.stack([window[..., c : c + deep].reshape(len(window), -1) for c in starts])
         box = tuple(slice(a, b) for a, b in zip(weight_lo, weight_hi, strict=True))
         w = self._w[box].reshape(groups, size // groups, -1).transpose(0, 2, 1)
         return x, w
@@ -61,18 +59,18 @@ class Operands:
             return np.asarray(np.matmul(x.astype(np.float64), w.astype(np.float64)).astype(np.int64))
         return np.asarray(np.matmul(x, w))
 
-    def _starts(self, first: int, groups: int) -> range:
-        return range(first, first + groups * self._g.ic_per_group, self._g.ic_per_group)
-
-    def _window(self, lo: tuple[int, ...], hi: tuple[int, ...], taps: tuple[tuple[int, int], ...]) -> Array:
-        """(pixels, kernel rows, kernel columns, all channels)."""
+    def _window(
+        self, lo: tuple[int, ...], hi: tuple[int, ...], taps: tuple[tuple[int, int], ...], channels: tuple[int, int]
+    ) -> Array:
+        """(pixels, kernel rows, kernel columns, channels from the first of ``channels`` to before the second)."""
         g = self._g
         rows = g.axis("h").input_index(np.arange(lo[1], hi[1])[:, None], np.arange(*taps[0]))
         columns = g.axis("w").input_index(np.arange(lo[2], hi[2])[:, None], np.arange(*taps[1]))
         at = np.ix_(np.arange(lo[0], hi[0]), rows.ravel(), columns.ravel())
         inside = (rows >= 0).ravel()[:, None] & (columns >= 0).ravel()
-        window = self._x[at] * inside[:, :, None]
-        shape = (hi[0] - lo[0], *rows.shape, *columns.shape, g.ic)
+        window = self._x[..., slice(*channels)][at]
+        window *= inside[:, :, None]
+        shape = (hi[0] - lo[0], *rows.shape, *columns.shape, window.shape[-1])
         window = window.reshape(shape).transpose(0, 1, 3, 2, 4, 5)
         pixels = shape[0] * shape[1] * shape[3]
         return np.ascontiguousarray(window).reshape(pixels, *window.shape[3:])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,13 +55,23 @@ class ToggleArray:
         return widths.get(wire, self.activation_bits if wire.startswith("activation") else self.weight_bits)
 
 
+class TileShape(NamedTuple):
+    """Of ``groups`` products each: (pixels, reduction) @ (reduction, channels)."""
+
+    groups: int
+    pixels: int
+    reduction: int
+    channels: int
+
+
 def tile_toggles(x: Integers, w: Integers, sums: Integers, *, array: ToggleArray, kept: bool = False) -> Counts:
     """Toggled bits and transitions by wire, int64 (len(WIRES), 2), of ``sums`` += ``x`` @ ``w``, group by group.
 
     ``x`` is (groups, pixels, reduction), ``w`` (groups, reduction, channels), ``sums`` (groups, pixels, channels), all of at least
     one element; ``kept``: weights of a single fold that stand in the array already. ``sums`` is not changed.
     """
-    counts, last = np.zeros((_toggles.WIRES, 2), dtype=np.int64), _fresh(array)
+    tile = TileShape(*sums.shape[:2], *w.shape[1:])
+    counts, last = np.zeros((_toggles.WIRES, 2), dtype=np.int64), _fresh(tile, array)
     stationary = DATAFLOWS[array.dataflow].stationary
     turned = stationary == "inputs"
     systolic = _systolic(array, turned=turned)
@@ -95,7 +106,7 @@ def stream_toggles(words: NDArray[np.uint64]) -> int:
 
 def _lengths(values: Integers) -> Counts:
     """``int.bit_length`` of each magnitude below 2^53 (the exponent that frexp gives is exact there)."""
-    lengths: Counts = np.frexp(np.abs(values.astype(np.int64)).astype(np.float64))[1].astype(np.int64)
+    lengths: Counts = np.frexp(np.abs(values.astype(np.int64, copy=False)).astype(np.float64))[1]
     return lengths
 
 
@@ -103,7 +114,7 @@ def _slots(block: Integers, axis: int, products: int) -> Counts:
     """The reduction as whole MACs: unused slots of the last carry zeros."""
     missing = -block.shape[axis] % products
     widths = [(0, missing if i == axis else 0) for i in range(block.ndim)]
-    return np.ascontiguousarray(np.pad(block.astype(np.int64), widths))
+    return np.ascontiguousarray(np.pad(block, widths) if missing else block, dtype=np.int64)
 
 
 def _systolic(array: ToggleArray, *, turned: bool) -> _toggles.Systolic:
@@ -113,31 +124,44 @@ def _systolic(array: ToggleArray, *, turned: bool) -> _toggles.Systolic:
     return _toggles.Systolic(array.rows, array.cols, array.products, *masks)
 
 
-def _fresh(array: ToggleArray) -> _toggles.Words:
-    """Registers that no word has passed."""
-    side = max(array.rows, array.cols)
-    words, passed = np.zeros((2, 4, side * array.products, side), dtype=np.int64)
-    return _toggles.Words(*map(_toggles.Registers, words, passed))
+def occupied(tile: TileShape, array: ToggleArray) -> tuple[int, int]:
+    """Rows and columns of MACs that no fold of the tile goes beyond."""
+    stationary = DATAFLOWS[array.dataflow].stationary
+    if not stationary:
+        return min(array.rows, tile.pixels), min(array.cols, tile.channels)
+    macs, wide = -(-tile.reduction // array.products), tile.pixels if stationary == "inputs" else tile.channels
+    together = min(tile.groups, _packing(macs, wide, array))
+    return min(array.rows, together * macs), min(array.cols, together * wide)
 
 
-def _packing(shape: tuple[int, ...], array: ToggleArray) -> int:
-    """Groups that share a fold as a block diagonal, as in :mod:`accelsim.hardware.array`."""
-    return max(1, min(array.rows // (shape[1] // array.products), array.cols // shape[2]))
+def _fresh(tile: TileShape, array: ToggleArray) -> _toggles.Words:
+    """Registers that no word has passed, of the MACs that the tile occupies."""
+    rows, cols = occupied(tile, array)
+    operand = rows * array.products, cols
+    held = operand if DATAFLOWS[array.dataflow].stationary else (0, 0)
+    shapes = (cols * array.products, rows), held, operand, (rows, cols)
+    return _toggles.Words(*(_toggles.Registers(np.zeros(s, np.int64), np.zeros(s, np.bool_)) for s in shapes))
+
+
+def _packing(macs: int, wide: int, array: ToggleArray) -> int:
+    """Groups of ``macs`` rows and ``wide`` columns each that share a fold as a block diagonal, as in :mod:`accelsim.hardware.array`."""
+    return max(1, min(array.rows // macs, array.cols // wide))
 
 
 def _folds(shape: tuple[int, ...], array: ToggleArray) -> int:
-    parts = (shape[0], _packing(shape, array)), (shape[1] // array.products, array.rows), (shape[2], array.cols)
+    macs = shape[1] // array.products
+    parts = (shape[0], _packing(macs, shape[2], array)), (macs, array.rows), (shape[2], array.cols)
     return int(np.prod([-(-size // unit) for size, unit in parts]))
 
 
-def _packs(x: Counts, w: Counts, sums: Integers, array: ToggleArray) -> list[tuple[Counts, Counts, Counts]]:
+def _packs(x: Counts, w: Counts, sums: Integers, array: ToggleArray) -> Iterator[tuple[Counts, Counts, Counts]]:
     """(x, w, sums) of groups side by side, weights as a block diagonal."""
-    size, out = _packing(w.shape, array), []
+    size = _packing(w.shape[1] // array.products, w.shape[2], array)
     for start in range(0, len(x), size):
         part = slice(start, start + size)
-        blocks = np.concatenate(list(x[part]), axis=1), _diagonal(w[part]), np.concatenate(list(sums[part]), axis=1)
-        out.append(tuple(np.ascontiguousarray(block, dtype=np.int64) for block in blocks))
-    return out  # type: ignore[return-value]
+        # Accumulators are counted up in place: in a copy, which the concatenation is.
+        beside, total = (np.concatenate(list(blocks[part]), axis=1) for blocks in (x, sums))
+        yield np.ascontiguousarray(beside), _diagonal(w[part]), np.ascontiguousarray(total, dtype=np.int64)
 
 
 def _diagonal(blocks: Counts) -> Counts:

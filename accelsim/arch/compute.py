@@ -164,7 +164,7 @@ class TechConfig(Section):
     """What one action costs."""
 
     energy_table: Annotated[
-        fields.Name, Field(description="name of a packaged energy table, or the path of a YAML file")
+        fields.FileName, Field(description="name of a packaged energy table, or the path of a YAML file")
     ] = "horowitz_45nm"
     node_nm: Annotated[
         fields.Node | None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path as File
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -35,6 +36,22 @@ class Document:
         while path and path not in self.lines:
             path = path[:-1]
         return path
+
+
+def read_text(path: File, *, largest: int, expected: str, kind: str = "a YAML file") -> str:
+    """The text of a file of ``largest`` bytes at most, which is ``kind`` and ``expected`` to hold that; OSError where it is not read.
+
+    ConfigError names the line of bytes that are no UTF-8.
+    """
+    with path.open("rb") as file:
+        content = file.read(largest + 1)
+    if len(content) > largest:
+        raise ConfigError(f"{path}: larger than {largest} bytes; expected {expected}", file=str(path))
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}:{line}: not UTF-8 text; expected {kind}", file=str(path)) from error
 
 
 MACHINE = "a machine description: a mapping of name, clock_hz, array, ..."

@@ -9,11 +9,12 @@ from typing import Any
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
+from accelsim.arch.fields import AUTO
 from accelsim.units import BANDWIDTH, BYTES, HERTZ, exact_text
 
 _WRITERS: Mapping[str, Callable[[Any], object]] = {
     "clock_hz": lambda value: exact_text(value, HERTZ),
-    "resident_bytes": lambda value: exact_text(value, BYTES),
+    "resident_bytes": lambda value: value if value == AUTO else exact_text(value, BYTES),
     "size_bytes": lambda value: exact_text(value, BYTES),
     "bandwidth_bytes_per_s": lambda value: exact_text(value, BANDWIDTH),
 }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, NoReturn
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
 from accelsim.arch.arithmetic import ARITHMETICS, OPERATORS, arithmetic_named, checked_scheme
-from accelsim.errors import ConfigError
+from accelsim.errors import ConfigError, QuantityError
 from accelsim.units import (
     BANDWIDTH,
     BYTES,
@@ -33,6 +34,8 @@ MAX_STAGES = 64
 MAX_CORES = 64  # each core adds eight queues to the clocks of the checker
 MAX_PRODUCTS_PER_ADD = 65_536  # inputs of an adder tree: as many as MAX_SIDE rows
 WHOLE_TILE = "tile"
+MAX_PATH = 4096  # characters; PATH_MAX of Linux
+AUTO = "auto"
 MAX_CYCLES_PER_BYTE = 10**6  # of the DRAM; keeps cycle counts of whole networks within 64 bits
 
 
@@ -52,11 +55,11 @@ class FrozenDict(dict[str, str]):
         return FrozenDict, (dict(self),)
 
 
-def _quantity_schema(quantity: Quantity, low: float, high: float, kind: str) -> WithJsonSchema:
+def _quantity_schema(quantity: Quantity, low: float, high: float, kind: str, *words: str) -> WithJsonSchema:
     units = "|".join(quantity.units)
     text = {"type": "string", "pattern": rf"^\s*\+?[0-9._eE+-]+\s*({units})?\s*$", "examples": list(quantity.examples)}
     number = {"type": kind, "minimum": low, "maximum": high, "description": f"in {quantity.base}"}
-    return WithJsonSchema({"anyOf": [number, text]})
+    return WithJsonSchema({"anyOf": [number, text, *({"const": word} for word in words)]})
 
 
 def _whole(low: int, high: int) -> Any:
@@ -92,6 +95,18 @@ def _products_per_add(value: object) -> int | str:
         return value
     shown = repr(value) if isinstance(value, (int, float, str)) else type(value).__name__
     raise ValueError(f"expected a whole number from 1 to {MAX_PRODUCTS_PER_ADD} or {WHOLE_TILE!r}, got {shown}")
+
+
+def _reserve(value: object) -> int | str:
+    if value == AUTO:
+        return AUTO
+    try:
+        size = parse_bytes(value)
+    except QuantityError as error:
+        raise ValueError(f"{error}, or {AUTO}" if isinstance(value, str) else str(error)) from error
+    if size > MAX_MEMORY:
+        raise ValueError(f"expected at most {MAX_MEMORY}, got {size}")
+    return size
 
 
 def _no_truth_value(value: object) -> object:
@@ -140,9 +155,9 @@ Size = Annotated[
 ]
 """Bytes, or ``"64 KiB"``."""
 Reserve = Annotated[
-    int, _whole(0, MAX_MEMORY), BeforeValidator(parse_bytes), _quantity_schema(BYTES, 0, MAX_MEMORY, "integer")
+    int | Literal["auto"], PlainValidator(_reserve), _quantity_schema(BYTES, 0, MAX_MEMORY, "integer", AUTO)
 ]
-"""Bytes of a memory that are set aside, or ``"64 KiB"``; 0: none."""
+"""Bytes of a memory that are set aside, or ``"64 KiB"``; 0: none; ``"auto"``: as many as serve a network best."""
 Clock = Annotated[
     int,
     _whole(MIN_CLOCK_HZ, MAX_CLOCK_HZ),
@@ -177,6 +192,29 @@ Voltage = Annotated[
 Label = Annotated[str, Field(max_length=2000)]
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$")]
 """One line that neither starts nor ends with a space."""
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _file_name(value: object) -> str:
+    """Any name that a file can have; those that are no UTF-8 hold surrogates, which pydantic takes for no text."""
+    if not isinstance(value, str):
+        raise ValueError(f"expected a text, got {repr(value)[:60]}")
+    if not value:
+        raise ValueError("expected a text that is not empty, got ''")
+    if len(value) > MAX_PATH or "\0" in value:
+        raise ValueError(f"expected the name of a file, at most {MAX_PATH} characters, none of them NUL")
+    return value
+
+
+FileName = Annotated[
+    str,
+    PlainValidator(_file_name),
+    PlainSerializer(lambda name: _SURROGATE.sub("\ufffd", name), return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_PATH}),
+]
+"""A path, or a name that stands for one; in JSON with U+FFFD for what is not UTF-8."""
 ArithmeticName = Annotated[
     str,
     _checked(lambda name: arithmetic_named(name).name),

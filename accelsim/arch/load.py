@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from accelsim.arch._suggest import did_you_mean, listing
-from accelsim.arch.document import read_document
+from accelsim.arch.document import read_document, read_text
 from accelsim.arch.model import Arch
 from accelsim.arch.validate import validated
 from accelsim.errors import ConfigError
@@ -52,26 +52,12 @@ def _read(path: Path) -> Arch:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_FILE + 1)
+        text = read_text(path, largest=_LARGEST_FILE, expected="a machine description in YAML")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ConfigError(_missing(path), file=str(path), presets=preset_names()) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"{path}: cannot be read: {reason}; expected a YAML file", file=str(path)) from error
-    if len(content) > _LARGEST_FILE:
-        raise ConfigError(
-            f"{path}: larger than {_LARGEST_FILE} bytes; expected a machine description in YAML", file=str(path)
-        )
-    return _decoded(content, path)
-
-
-def _decoded(content: bytes, path: Path) -> str:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{path}:{line}: not UTF-8 text; expected a YAML file", file=str(path)) from error
     if "\0" in text:
         raise ConfigError(f"{path}: a binary file; expected a YAML file", file=str(path))
     return text

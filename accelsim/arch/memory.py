@@ -9,6 +9,7 @@ from pydantic import Field, StrictBool, model_validator
 from accelsim.arch import fields
 from accelsim.arch.dram import DramStandard, dram_standards
 from accelsim.arch.section import Section
+from accelsim.errors import ConfigError
 
 
 class BufferConfig(Section):
@@ -58,7 +59,8 @@ class ActivationBufferConfig(BufferConfig):
         fields.Reserve,
         Field(
             description="bytes of size_bytes set aside to keep whole tensors on chip from the layer that makes them to the last "
-            "that reads them; the slots for tiles share the rest; 0: every tensor goes through DRAM"
+            "that reads them; the slots for tiles share the rest; 0: every tensor goes through DRAM; auto: as many as serve the objective "
+            "of the network best (0 with several cores)"
         ),
     ] = 0
     fuse_pairs: Annotated[
@@ -77,13 +79,33 @@ class ActivationBufferConfig(BufferConfig):
         ),
     ] = "implicit"
 
+    @property
+    def is_divided(self) -> bool:
+        """Whether it is said how many bytes keep tensors; else each network is to decide."""
+        return self.resident_bytes != fields.AUTO
+
+    @property
+    def kept_bytes(self) -> int:
+        """``resident_bytes``; ConfigError where they are ``auto`` still."""
+        if isinstance(self.resident_bytes, int):
+            return self.resident_bytes
+        raise ConfigError(
+            "activation_buffer.resident_bytes of auto: decided for each network before it is mapped; simulate, run and evaluate do so, "
+            "elsewhere take arch = accelsim.mapper.divide_memory(graph, arch=arch) first, or give a size",
+            path="activation_buffer.resident_bytes",
+        )
+
+    @property
+    def most_kept_bytes(self) -> int:
+        """The largest ``resident_bytes`` that leave room for tiles."""
+        return max(0, self.size_bytes - (2 if self.double_buffered else 1))
+
     @model_validator(mode="after")
     def _leaves_room_for_tiles(self) -> Self:
-        least = 2 if self.double_buffered else 1
-        if self.resident_bytes and self.size_bytes - self.resident_bytes < least:
+        if self.is_divided and self.kept_bytes > self.most_kept_bytes:
             raise ValueError(
                 f"resident_bytes of {self.resident_bytes} in size_bytes of {self.size_bytes}: expected at most "
-                f"{max(0, self.size_bytes - least)}, since tiles need the rest; enlarge size_bytes or keep less"
+                f"{self.most_kept_bytes}, since tiles need the rest; enlarge size_bytes or keep less"
             )
         return self
 

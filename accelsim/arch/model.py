@@ -19,7 +19,7 @@ from accelsim.arch.compute import (
 )
 from accelsim.arch.dump import yaml_text
 from accelsim.arch.memory import ActivationBufferConfig, BufferConfig, DmaConfig, DramConfig
-from accelsim.arch.paths import edited, leaves, value_at
+from accelsim.arch.paths import edited, leaves, parameter, value_at
 from accelsim.arch.section import Section
 from accelsim.arch.validate import validated
 
@@ -88,7 +88,7 @@ class Arch(Section):
     @model_validator(mode="after")
     def _cores_share_no_tensors(self) -> Self:
         resident = self.activation_buffer.resident_bytes
-        if self.cores.count > 1 and resident:
+        if self.cores.count > 1 and self.activation_buffer.is_divided and resident:
             raise ValueError(
                 f"cores.count of {self.cores.count} with activation_buffer.resident_bytes of {resident}: expected 0, since a "
                 "tensor that several cores make and read fits no single core's memory; keep nothing or use one core"
@@ -125,6 +125,11 @@ class Arch(Section):
     def get(self, path: str) -> Any:
         """The value at a dotted path; ConfigError that suggests the nearest path."""
         return value_at(self, path)
+
+    @classmethod
+    def read_value(cls, path: str, value: object) -> Any:
+        """``value`` as :meth:`with_` reads it at ``path``, by itself: ``"0.4 GB/s"`` is 400000000; ConfigError as there."""
+        return parameter(cls, path, value)
 
     def paths(self) -> tuple[str, ...]:
         """Every dotted path, in the order of the schema, then the operators that are overridden."""

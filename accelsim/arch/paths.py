@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from copy import copy
 from functools import lru_cache
 from os import PathLike, fspath
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel
+from pydantic import BaseModel, create_model
 from pydantic.fields import FieldInfo
 
 from accelsim.arch._suggest import did_you_mean
@@ -69,6 +70,34 @@ def edited(machine: Record, edits: Mapping[str, object]) -> Record:
         if sections == [_OVERRIDES] and section[last] is None:
             del section[last]  # taken back
     return validated(type(machine), data)
+
+
+def parameter(kind: type[Record], path: str, value: object) -> Any:
+    """``value`` as a machine reads it at ``path``, units as numbers; ConfigError for an unknown path, or a value that none can have there.
+
+    What depends on other parameters is asked of a whole machine.
+    """
+    known = leaves(kind)
+    _check_path(path, known)
+    if path not in known:
+        return value if value is None else _scheme(path, str(value))
+    return getattr(validated(_alone(kind, path), {path: _plain(path, value, known)}), path)
+
+
+def _scheme(path: str, scheme: str) -> str:
+    try:
+        return checked_scheme(path.partition(".")[2], scheme)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}", path=path) from error
+
+
+@lru_cache(maxsize=256)
+def _alone(kind: type[BaseModel], path: str) -> type[BaseModel]:
+    """A record of one parameter, called by its path."""
+    info = copy(leaves(kind)[path])
+    fields: Any = {path: (info.annotation, info)}
+    made: type[BaseModel] = create_model("Parameter", __config__=kind.model_config, **fields)
+    return made
 
 
 def _check_path(path: str, known: Mapping[str, FieldInfo]) -> None:

@@ -1,6 +1,35 @@
 """From a Graph, a machine and one mapping per layer to a Program."""
 
 from accelsim.builder.build import build_program
+from accelsim.builder.dram import Dram
 from accelsim.builder.mac_layer import check_bias
-from accelsim.builder.size import check_least_size, least_mac_operations, vector_operations
-from accelsim.builder.vector_layer import share_boxes
+from accelsim.builder.records import (
+    BITS,
+    BOXWISE,
+    CYCLES,
+    ENGINE,
+    GRID,
+    KEEPER,
+    LATENCY,
+    NONE,
+    RANK,
+    TIMES,
+    Block,
+    Did,
+    Ends,
+    Grids,
+    MacJob,
+    Port,
+    Source,
+    State,
+    VectorJob,
+    VectorTiles,
+)
+from accelsim.builder.size import (
+    check_beside,
+    check_layers,
+    check_least_size,
+    least_mac_operations,
+    vector_operations,
+)
+from accelsim.builder.vector_layer import share_boxes, vector_tiles

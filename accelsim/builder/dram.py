@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arch
 from accelsim.graph import Boxes, Graph, MacLayer
-from accelsim.hardware import Packets, Windows, bus_cycles, dma_cycles, dram_latency_cycles, dram_of
+from accelsim.hardware import Machine, Memory, Packets, Windows, bus_cycles, dma_cycles, dma_of, dram_of, slot_capacity
 from accelsim.program import shared_memory
 
 Index = NDArray[np.int64]
@@ -41,14 +41,20 @@ class Dram:
 
     def __init__(self, graph: Graph, arch: Arch) -> None:
         self._arch = arch
-        self.latency_cycles = dram_latency_cycles(arch)
         self._record = dram_of(arch)
         self._weights, self._tensors = layout(graph, alignment(arch))
-        self._plain: dict[tuple[Boxes, int], Transfer] = {}
+        dma = dma_of(arch)
+        most = max(slot_capacity(memory, arch) for memory in (Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.OUTPUTS))
+        wraps = most * dma.clock >= 2**63  # the few machines whose cycles int64 does not hold on the way
+        self.is_plain = self._record is None and arch.dma.weight_compression is None and not wraps
 
-    def forget(self) -> None:
-        """Drop what was worked out for boxes that layers may share."""
-        self._plain.clear()
+    def unpriced(self, machine: Machine) -> Machine:
+        """``machine`` as it stands where bytes at the DRAM's bandwidth are all that transfers cost; else these are priced apart."""
+        return (
+            machine
+            if self.is_plain
+            else machine._replace(dma=machine.dma._replace(setup_cycles=0, clock=1, bandwidth=1))
+        )
 
     def weights(self, layer: int, boxes: Boxes, shape: tuple[int, ...], bits: int, size: Index) -> Transfer:
         """Loads of boxes of the weights of layer number ``layer``; ``size``: the bytes asked for."""
@@ -73,15 +79,15 @@ class Dram:
         from accelsim.hardware.compiled import gathers
 
         g = windows.geometry
-        shape, tables = np.array(g.input_shape, dtype=np.int64), (g.axis("h").sources, g.axis("w").sources)
-        found = gathers(self._record, 8 * self._tensors[name], bits, shape, *tables, windows.ranges)
+        shape, axes = np.array(g.input_shape, dtype=np.int64), (g.axis("h"), g.axis("w"))
+        found = gathers(self._record, 8 * self._tensors[name], bits, shape, *axes, windows.ranges)
         return self._transfer(size, *found)
 
     def _moved(
         self, address: int, boxes: Boxes, shape: tuple[int, ...], bits: int, size: Index, *, write: bool
     ) -> Transfer:
         if self._record is None:
-            return self._anywhere(boxes, bits, size)
+            return Transfer(size, dma_cycles(size, self._arch), size, np.zeros_like(size))
         from accelsim.hardware.compiled import transfers
 
         base = np.full(len(boxes), 8 * address, dtype=np.int64)
@@ -92,12 +98,6 @@ class Dram:
     def _transfer(self, size: Index, bursts: Index, clocks: Index, activates: Index) -> Transfer:
         bus = bursts * self._arch.dram.bytes_per_burst
         return Transfer(size, bus_cycles(bus, clocks, self._arch), bus, activates)
-
-    def _anywhere(self, boxes: Boxes, bits: int, size: Index) -> Transfer:
-        """Transfers that cost the same wherever they stand in DRAM: worked out once for layers that share their boxes."""
-        if (boxes, bits) not in self._plain:
-            self._plain[boxes, bits] = Transfer(size, dma_cycles(size, self._arch), size, np.zeros_like(size))
-        return self._plain[boxes, bits]
 
 
 def alignment(arch: Arch) -> int:

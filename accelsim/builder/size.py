@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
 
 from accelsim.arch import Arch
 from accelsim.errors import CapacityError, QuantityError
@@ -16,6 +18,7 @@ from accelsim.program import (
     MacMapping,
     MacShare,
     Mapping,
+    Program,
     VectorMapping,
     VectorShare,
     band_share,
@@ -39,6 +42,8 @@ _CORE_BYTES = 40
 core, whose queues its vector clock holds (measured; ``tests/builder/test_size.py``)."""
 _LAYER_BYTES = 16 * 2**10
 """What a layer takes beside its operations: its arrays while it is built, its part of the Result."""
+_FEW_OPERATIONS = 5
+"""Of a MAC layer in one tile: two loads, the products, their requantization, the store."""
 _LARGEST_GIB = 1024
 """More memory than that is not advised."""
 
@@ -63,29 +68,43 @@ def pair_shares(pair: Fused, graph: Graph) -> Iterator[tuple[int, Share]]:
                 yield index, band_share(graph.layers[index], pair.axis, rows)
 
 
-def operation_counts(graph: Graph, arch: Arch, mappings: Sequence[Mapping | None]) -> list[int]:
+def blocks_of(
+    graph: Graph, arch: Arch, mappings: Sequence[Mapping | None]
+) -> Iterator[Iterator[tuple[int, Share | None]]]:
+    """(layer number, share) of each block of what is built at a time: a layer on all cores, or a pair band by band; None: a Reshape."""
+    fused = {pair.producer: pair for pair in fused_layers(graph, mappings)}
+    inside = {pair.consumer for pair in fused.values()}
+    for index, layer in enumerate(graph.layers):
+        if index in fused:
+            yield pair_shares(fused[index], graph)
+        elif index not in inside:
+            yield ((index, share) for share in layer_shares(layer, graph, arch) or (None,))
+
+
+def operation_counts(
+    graph: Graph, mappings: Sequence[Mapping | None], blocks: Iterable[tuple[int, Share | None]]
+) -> list[int]:
     """Most tile operations of each layer: fewer where operands need not be loaded, being padding or weights that still stand."""
     counts = [0] * len(graph.layers)
-    pairs = fused_layers(graph, mappings)
-    for pair in pairs:
-        for index, share in pair_shares(pair, graph):
-            counts[index] += _operations(graph.layers[index], share, mappings[index])
-    inside = {index for pair in pairs for index in (pair.producer, pair.consumer)}
-    for index, layer in enumerate(graph.layers):
-        if index not in inside:
-            counts[index] = sum(_operations(layer, s, mappings[index]) for s in layer_shares(layer, graph, arch))
+    for index, share in blocks:
+        counts[index] += block_operations(graph.layers[index], share, mappings[index])
     return counts
 
 
-def _operations(layer: Layer, share: Share, mapping: Mapping | None) -> int:
+def block_operations(layer: Layer, share: Share | None, mapping: Mapping | None) -> int:
+    """Most tile operations of one ``share`` of ``layer``."""
     if isinstance(share, MacShare) and isinstance(mapping, MacMapping):
-        m = mapping
-        nest = nest_of(loops_of(share.geometry), Loops(m.n, m.oh, m.ow, m.oc, m.ic, m.kh, m.kw, m.groups))
-        loads = sum(loads_of(LOOP_ORDERS.index(m.order), nest))
+        nest = nest_of(loops_of(share.geometry), tile_of(mapping))
+        loads = sum(loads_of(LOOP_ORDERS.index(mapping.order), nest))
         return int(nest.computes + loads + 2 * nest.spatial * nest.channels)
     if isinstance(share, VectorShare) and isinstance(mapping, VectorMapping):
         return vector_operations(layer, share, mapping.tile)
     return 0  # no tiling of this layer: building it says so
+
+
+def tile_of(m: MacMapping) -> Loops:
+    """The tile that a mapping names."""
+    return Loops(m.n, m.oh, m.ow, m.oc, m.ic, m.kh, m.kw, m.groups)
 
 
 def vector_operations(layer: Layer, share: VectorShare, tile: Sequence[int]) -> int:
@@ -119,6 +138,32 @@ def check_size(graph: Graph, arch: Arch, counts: Sequence[int]) -> None:
     )
 
 
+def check_layers(graph: Graph, arch: Arch) -> None:
+    """CapacityError where a network has more layers than are held, whatever their tile operations, before they are mapped."""
+    layers, most = len(graph.layers), max(0, _memory() - _PROCESS_BYTES) // _LAYER_BYTES
+    if layers > most:
+        raise CapacityError(
+            f"network {graph.name!r} has {layers:,} layers; {most:,} are held in {exact_text(_memory(), BYTES)}: take a part of the "
+            f"network{_more(_FEW_OPERATIONS * layers, arch, layers)}",
+            layers=layers,
+            most=most,
+        )
+
+
+def check_beside(program: Program, needed: int, *, what: str, remedy: str, layer: str) -> None:
+    """CapacityError where ``needed`` bytes, which ``what`` takes for ``layer``, are more than is held beside the Program."""
+    taken = _PROCESS_BYTES + sum(column.nbytes for column in vars(program).values() if isinstance(column, np.ndarray))
+    most = max(0, _memory() - taken)
+    if needed > most:
+        raise CapacityError(
+            f"{what} takes {_mib(needed)}, and {_mib(most)} of {exact_text(_memory(), BYTES)} are left for it: "
+            f"{remedy}{_allow(taken + needed)}",
+            layer=layer,
+            needed=needed,
+            most=most,
+        )
+
+
 def check_least_size(layer: Layer, arch: Arch, operations: int) -> None:
     """CapacityError where ``operations``, the fewest of any tiling of the layer, are more than are held."""
     most = _most_operations(arch, 1)
@@ -133,12 +178,25 @@ def check_least_size(layer: Layer, arch: Arch, operations: int) -> None:
 
 
 def _remedy(total: int, most: int, arch: Arch, layers: int) -> str:
-    needed = -(-(_PROCESS_BYTES + total * _bytes_each(arch) + layers * _LAYER_BYTES) // 2**30)
-    more = f"; or set {MEMORY}='{needed} GiB' where there is as much memory" if needed <= _LARGEST_GIB else ""
     return (
         f"{max(most, 0):,} are held in {exact_text(_memory(), BYTES)}: take a machine with larger buffers, larger tiles, or a part of "
-        f"the network{more}"
+        f"the network{_more(total, arch, layers)}"
     )
+
+
+def _mib(size: int) -> str:
+    return f"{-(-size // 2**20):,} MiB"
+
+
+def _more(operations: int, arch: Arch, layers: int) -> str:
+    """The advice to allow what so many operations of so many layers take."""
+    return _allow(_PROCESS_BYTES + operations * _bytes_each(arch) + layers * _LAYER_BYTES)
+
+
+def _allow(needed: int) -> str:
+    """The advice to allow ``needed`` bytes, where a computer can have as many."""
+    gib = -(-needed // 2**30)
+    return f"; or set {MEMORY}='{gib} GiB' where there is as much memory" if gib <= _LARGEST_GIB else ""
 
 
 def _most_operations(arch: Arch, layers: int) -> int:

@@ -1,47 +1,96 @@
-"""What the layers of a Program under construction share: memories, finished stores, and the operation count."""
+"""What the blocks of a Program under construction share: its columns, memories, finished stores."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.arch import Arch
-from accelsim.builder.columns import Columns
 from accelsim.builder.dram import Dram
-from accelsim.builder.rings import Ring
-from accelsim.builder.stores import StoreGrid
-from accelsim.graph import Boxes, Graph
-from accelsim.hardware import Memory, packed_bytes
-from accelsim.program import Mapping, Residency
+from accelsim.builder.records import (
+    ACCUMULATOR_WRITES,
+    ACTIVATES,
+    ACTIVATION_READS,
+    AMOUNT,
+    BUS_BYTES,
+    CYCLES,
+    ENGINE,
+    EXTENT,
+    FIGURES,
+    HI,
+    KINDS,
+    LATENCY,
+    LO,
+    MEMORY,
+    NONE,
+    OFFSET,
+    OPERAND,
+    SOURCES,
+    STREAM_CYCLES,
+    WEIGHT_READS,
+    Block,
+    Ends,
+    Grids,
+    Port,
+    Source,
+    State,
+)
+from accelsim.graph import Graph, Layer
+from accelsim.hardware import Machine, Memory, OperandBits, PerMemory, machine_of, output_of, slots, vector_of
+from accelsim.program import MacShare, Residency, VectorShare
+from accelsim.program import Mapping as Tiling
 
 Index = NDArray[np.int64]
 Made = TypeVar("Made")
+_ON_CHIP = (Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS)
+_SLOTS = 2
+"""Most of any memory."""
+_WAITS = 3
+"""Most of an operation beside those for stores of what it reads."""
+_KINDS: Mapping[str, int] = {"engine": ENGINE, "memory": MEMORY, "operand": OPERAND, "sources": SOURCES}
+_FIGURES: Mapping[str, int] = {
+    "amount": AMOUNT, "cycles": CYCLES, "latency": LATENCY, "bus_bytes": BUS_BYTES, "activates": ACTIVATES, "offset": OFFSET,
+    "extent": EXTENT, "stream_cycles": STREAM_CYCLES, "weight_reads": WEIGHT_READS, "activation_reads": ACTIVATION_READS,
+    "accumulator_writes": ACCUMULATOR_WRITES,
+}  # fmt: skip
+NOWHERE = Source(NONE, NONE, False, NONE)
+"""An operand that nobody makes and that is no tensor: constant weights."""
 
 
 class BuildState:
-    """Where a Program is built, layer after layer and, within a layer, core after core: ``core`` is the one at work."""
+    """Where a Program of at most ``most`` operations in so many ``blocks`` is built, block after block."""
 
     def __init__(
         self,
         graph: Graph,
         arch: Arch,
-        mappings: Sequence[Mapping | None],
+        mappings: Sequence[Tiling | None],
         resident: Sequence[str] = (),
         *,
-        columns: Columns,
+        most: int,
+        blocks: int,
     ) -> None:
-        self.graph, self.arch, self.mappings, self.columns = graph, arch, mappings, columns
+        self.graph, self.arch = graph, arch
         self.dram = Dram(graph, arch)
         self.residency = Residency(graph, arch, mappings, resident)
-        self.count = self.core = 0
-        on_chip = (Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS)
-        self._rings = [{memory: Ring(memory, arch) for memory in on_chip} for _ in range(arch.cores.count)]
-        self._grids: dict[str, list[StoreGrid]] = {}
-        self._last_stores: list[StoreGrid] = []
-        self._before: list[StoreGrid] = []
+        views = (view for layer in graph.layers for view in (*layer.input_shapes, layer.output_shape))
+        self.rank = max(map(len, views), default=1)
+        self.port = Port(
+            PerMemory(*(slots(memory, arch) for memory in _ON_CHIP)),
+            vector_of(arch),
+            output_of(arch),
+            arch.array.pipelines_tiles,
+        )
+        self.core, self.layer = np.zeros(most, dtype=np.int16), np.zeros(most, dtype=np.int32)
+        self.columns = _room(most, _no_grids(blocks, self.rank), arch.cores.count, len(graph.tensors) + len(resident))
+        self.ends = Ends(0, 0, 0)
+        self._blocks = 0
+        self._stored = np.zeros(len(graph.layers), dtype=np.int64)
+        self._grids: dict[str, tuple[int, tuple[int, ...]]] = {}
+        self._last_stored = self._before = NONE
         self._made: dict[object, object] = {}
 
     def once(self, key: object, make: Callable[[], Made]) -> Made:
@@ -50,48 +99,104 @@ class BuildState:
             self._made[key] = make()
         return cast(Made, self._made[key])
 
-    def end_block(self, count: int) -> None:
-        """``count`` operations were added; where many are noted they are written, and what was kept for layers alike is dropped."""
-        self.count += count
-        if self.columns.is_full():
-            self._made.clear()
-            self.dram.forget()
-            self.columns.write()
+    def machine(self, bits: OperandBits) -> Machine:
+        """The machine for operands of these widths."""
+        return self.once(bits, lambda: self.dram.unpriced(machine_of(bits, self.arch)))
 
     def begin_layer(self) -> None:
         """The layers until now are those before the one that all cores turn to."""
-        self._before = self._last_stores
-
-    @property
-    def rings(self) -> dict[Memory, Ring]:
-        """The memories of the core at work."""
-        return self._rings[self.core]
+        self._before = self._last_stored
 
     def bits(self, tensor: str) -> int:
         """Width of a tensor's elements."""
         return self.graph.tensors[tensor].format.bits
-
-    def packed_bytes(self, boxes: Boxes, bits: int) -> Index:
-        """Bytes of the elements in each box, packed at ``bits``; the same array for layers that share their boxes."""
-        return self.once(("bytes", boxes, bits), lambda: packed_bytes(boxes.volume, bits))
-
-    def stored(self, tensor: str, grid: StoreGrid) -> None:
-        """Remember the stores of the core at work that make ``tensor``."""
-        self._last_stores = self._grids.setdefault(tensor, [])
-        self._last_stores.append(grid)
 
     def alias(self, tensor: str, of: str) -> None:
         """``tensor`` is the same memory as ``of`` under another shape."""
         if of in self._grids:
             self._grids[tensor] = self._grids[of]
 
-    def written(self, tensor: str, boxes: Boxes, view: tuple[int, ...]) -> list[Index]:
-        """The stores that each box of ``tensor`` must wait for, per core; -1 where there is none.
+    def source(self, layer: Layer, number: int) -> Source:
+        """Where input ``number`` of ``layer`` comes from.
 
         In a graph of shapes only, a layer's unknown input is taken to be whatever the layer before it made.
         """
-        if tensor in self._grids:
-            return [grid.last_writers(boxes, view) for grid in self._grids[tensor]]
-        if not self.graph.shape_only:
-            return []
-        return [np.full(len(boxes), grid.operations[-1], dtype=np.int64) for grid in self._before]
+        tensor = layer.inputs[number]
+        grid, view = self._grids.get(tensor, (self._before if self.graph.shape_only else NONE, ()))
+        boxwise = tensor in self._grids and view == layer.input_shapes[number]
+        return Source(number, grid, boxwise, self.residency.number(tensor))
+
+    def block(self, index: int, share: MacShare | VectorShare, operations: int) -> Block:
+        """Where the next block stands, a ``share`` of layer ``index`` that makes so many ``operations`` at most."""
+        self._make_room(operations)
+        output, input_channel = self.graph.layers[index].output, 0
+        image, row, channel = 0, 0, 0
+        if isinstance(share, MacShare):
+            image, row, channel, input_channel = share.image, share.row, share.channel, share.input_channel
+        address, keeper, freed, window, axis = self.residency.offset(output), NONE, NONE, 0, 0
+        if address is not None:
+            keeper, pair = self.residency.number(output), self.residency.window(output)
+            freed = max(
+                (int(self.columns.recalled[other]) for other in self.residency.neighbours(output)), default=NONE
+            )
+            window, axis = (0, 0) if pair is None else (pair.window, pair.axis)
+        place = NONE if address is None else address
+        return Block(
+            index, share.core, self._blocks, image, row, channel, input_channel, place, freed, window, axis, keeper
+        )
+
+    def _make_room(self, operations: int) -> None:
+        """For what so many more operations wait for: the stores of each block that made what they read, at most."""
+        waits, most = self.columns.waits, self.ends.waits + operations * (_WAITS + int(self._stored.max(initial=1)))
+        if most > len(waits):
+            longer = np.empty(max(most, 2 * len(waits)), dtype=waits.dtype)
+            longer[: self.ends.waits] = waits[: self.ends.waits]
+            self.columns = self.columns._replace(waits=longer)
+
+    def end_block(self, block: Block, ends: Ends) -> None:
+        """The operations of ``block`` go up to ``ends``."""
+        base, self.ends = self.ends.operations, Ends(*ends)
+        self.core[base : self.ends.operations] = block.core
+        self.layer[base : self.ends.operations] = block.layer
+        layer, following = self.graph.layers[block.layer], self.columns.grids.next
+        first, _ = self._grids.setdefault(layer.output, (block.grid, layer.output_shape))
+        if first != block.grid:  # behind those of other cores, or bands
+            last = first
+            while following[last] != NONE:
+                last = int(following[last])
+            following[last] = block.grid
+        self._last_stored = first
+        self._stored[block.layer] += 1
+        self._blocks += 1
+
+    def finish(self) -> dict[str, Any]:
+        """All columns of the Program, dependencies as CSR with the sources of each operation first."""
+        columns, (count, waits, _) = self.columns, self.ends
+        columns.first[count] = waits
+        found: dict[str, Any] = {name: columns.kinds[row, :count] for name, row in _KINDS.items()}
+        found |= {name: columns.figures[row, :count] for name, row in _FIGURES.items()}
+        found |= {
+            "core": self.core[:count],
+            "layer": self.layer[:count],
+            "lo": columns.boxes[LO, :count],
+            "hi": columns.boxes[HI, :count],
+        }
+        return found | {"dependency_start": columns.first[: count + 1], "dependencies": columns.waits[:waits].copy()}
+
+
+def _room(most: int, grids: Grids, cores: int, kept: int) -> State:
+    """Room for so many operations; regions, boxes and what few operations have are 0 until they are written."""
+    memories = len(_ON_CHIP)
+    return State(
+        np.zeros((len(KINDS), most), np.int8), np.zeros((len(FIGURES), most), np.int64),
+        np.zeros((2, most, grids.begin.shape[1]), np.int32), np.zeros(most + 1, np.int64), np.empty(_WAITS * most, np.int32),
+        np.empty(most, np.int32), np.full((cores, memories, 2), NONE, np.int64), np.zeros((cores, memories), np.int64),
+        np.full((cores, _SLOTS, 3), NONE, np.int64), np.empty(most, np.int64), np.full(kept, NONE, np.int64), grids,
+    )  # fmt: skip
+
+
+def _no_grids(blocks: int, rank: int) -> Grids:
+    """Nothing stored yet: grids of a single tile along every axis."""
+    zero, one = np.zeros((blocks, rank), np.int64), np.ones((blocks, rank), np.int64)
+    count = np.zeros(blocks, np.int64)
+    return Grids(count, count.copy(), count + NONE, zero, one, one.copy(), one.copy(), one.copy(), zero.copy())

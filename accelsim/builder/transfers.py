@@ -1,20 +1,30 @@
-"""Operations that move tiles between the buffers and where tensors stand: DRAM, or a place in the resident memory."""
+"""What transfers cost beyond bytes at the DRAM's bandwidth: bursts and rows, coded weights, unrolled windows."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.builder.columns import LayerBlock
 from accelsim.builder.dram import Transfer
+from accelsim.builder.records import (
+    ACTIVATES,
+    AMOUNT,
+    BUS_BYTES,
+    CYCLES,
+    ENGINE,
+    EXTENT,
+    HI,
+    LO,
+    OPERAND,
+)
 from accelsim.builder.state import BuildState
-from accelsim.graph import Boxes, Layer, MacLayer
+from accelsim.graph import Boxes, MacLayer
 from accelsim.hardware import (
     DRAM,
+    IMPLICIT,
     Engine,
-    Memory,
     Windows,
     fill_cycles,
     im2col_of,
@@ -26,119 +36,75 @@ from accelsim.hardware import (
 )
 
 Index = NDArray[np.int64]
-_LOADS = {Memory.WEIGHTS: Engine.LOAD_WEIGHTS, Memory.ACTIVATIONS: Engine.LOAD_ACTIVATIONS}
+_ROWS = {AMOUNT: "amount", CYCLES: "cycles", BUS_BYTES: "bus_bytes", ACTIVATES: "activates"}
 
 
-class Operand(NamedTuple):
-    """Input ``number`` of a layer: ``tensor`` seen as ``view``."""
-
-    number: int
-    tensor: str
-    view: tuple[int, ...]
-
-
-def operand(layer: Layer, number: int) -> Operand:
-    """Input ``number`` of ``layer``."""
-    return Operand(number, layer.inputs[number], layer.input_shapes[number])
+def price_transfers(index: int, base: int, state: BuildState) -> None:
+    """Price the transfers of the operations from ``base`` on, those of a block of layer ``index``, where the emitter could not."""
+    layer = state.graph.layers[index]
+    windows = isinstance(layer, MacLayer) and state.arch.activation_buffer.im2col != IMPLICIT
+    if state.dram.is_plain and not windows:
+        return
+    for rows, moved in _priced(index, base, state):
+        for row, name in _ROWS.items():
+            state.columns.figures[row, rows] = getattr(moved, name)
 
 
-class Slots(NamedTuple):
-    """Where loads go: ``offset`` and ``size`` in bytes in ``memory``, and the operation that frees each slot (-1: none).
-
-    ``windows``: what is held is their matrix; None: the box that is loaded.
-    """
-
-    memory: Memory
-    offset: Index
-    size: Index
-    free: Index
-    windows: Windows | None = None
-
-
-def put_loads(
-    block: LayerBlock, rows: Index, boxes: Boxes, slots: Slots, source: Operand | None, state: BuildState
-) -> None:
-    """Loads of ``boxes`` of an operand, from DRAM or from its place on chip; of the layer's weights where ``source`` is None."""
-    kept = source is not None and state.residency.offset(source.tensor) is not None
-    if source is not None and slots.windows is not None:
-        moved = _expanded(slots.windows, slots.size, source, state)
-    else:
-        moved = _recalled(slots.size, state) if kept else _loaded(block, boxes, slots.size, source, state)
-    block.put(
-        rows,
-        Engine.RECALL if kept else _LOADS[slots.memory],
-        slots.memory,
-        boxes,
-        amount=moved.amount,
-        cycles=moved.cycles,
-        bus_bytes=moved.bus_bytes,
-        activates=moved.activates,
-        latency=0 if kept else state.dram.latency_cycles,
-        offset=slots.offset,
-        extent=slots.size,
-        operand=-1 if source is None else source.number,
-    )
-    block.wait(rows, slots.free)
-    if source is not None:
-        for stores in state.written(source.tensor, boxes, source.view):
-            block.wait(rows, stores)
-        state.residency.recalled(source.tensor, rows + block.base, boxes)
+def _priced(index: int, base: int, state: BuildState) -> Iterator[tuple[Index, Transfer]]:
+    """(operations, what they move) by kind of transfer."""
+    layer = state.graph.layers[index]
+    kinds, figures = state.columns.kinds[:, base : state.ends.operations], state.columns.figures
+    engine, operand = kinds[ENGINE], kinds[OPERAND]
+    rows = base + np.flatnonzero((engine == Engine.LOAD_WEIGHTS) & (operand < 0))
+    if len(rows):
+        assert isinstance(layer, MacLayer)
+        yield rows, _weights(layer, index, _boxes(rows, 4, state), figures[EXTENT, rows], state)
+    for number, (tensor, view) in enumerate(zip(layer.inputs, layer.input_shapes, strict=True)):
+        mine = operand == number
+        if number == 0 and isinstance(layer, MacLayer) and state.arch.activation_buffer.im2col != IMPLICIT:
+            rows = base + np.flatnonzero(mine)
+            yield rows, _expanded(layer, rows, state)
+            continue
+        rows = base + np.flatnonzero(mine & (engine != Engine.RECALL))
+        if len(rows):
+            boxes, size = _boxes(rows, len(view), state), figures[EXTENT, rows]
+            yield rows, state.dram.tensor(tensor, boxes, view, state.bits(tensor), size, write=False)
+    rows = base + np.flatnonzero(engine == Engine.STORE)
+    if len(rows):
+        boxes, size, view = _boxes(rows, len(layer.output_shape), state), figures[EXTENT, rows], layer.output_shape
+        moved = state.dram.tensor(layer.output, boxes, view, state.bits(layer.output), size, write=True)
+        yield rows, moved._replace(cycles=moved_no_faster(output_of(state.arch), moved.cycles, size))
 
 
-def _loaded(block: LayerBlock, boxes: Boxes, size: Index, source: Operand | None, state: BuildState) -> Transfer:
-    if source is not None:
-        return state.dram.tensor(source.tensor, boxes, source.view, state.bits(source.tensor), size, write=False)
-    layer = state.graph.layers[block.layer]
-    assert isinstance(layer, MacLayer)
+def _boxes(rows: Index, rank: int, state: BuildState) -> Boxes:
+    corners = state.columns.boxes[:, rows, :rank].astype(np.int64)
+    return Boxes(corners[LO], corners[HI])
+
+
+def _weights(layer: MacLayer, index: int, boxes: Boxes, size: Index, state: BuildState) -> Transfer:
+    """Loads of constant weights."""
     dma, bits = state.arch.dma, layer.weight_format.bits
     if dma.weight_compression is not None and layer.weights is not None:
         align = state.arch.dram.bytes_per_burst
         tiles = packed_tiles(layer.weights, boxes, bits=bits, run_bits=dma.zero_run_bits, align=align)
-        return state.dram.packets(block.layer, tiles)
-    return state.dram.weights(block.layer, boxes, layer.geometry.weight_shape, bits, size)
+        return state.dram.packets(index, tiles)
+    return state.dram.weights(index, boxes, layer.geometry.weight_shape, bits, size)
 
 
-def _expanded(windows: Windows, held: Index, source: Operand, state: BuildState) -> Transfer:
-    """Loads that leave the matrix of their windows on chip, ``held`` bytes of it: each pixel fetched once, or once per window."""
-    bits, once = state.bits(source.tensor), state.arch.activation_buffer.im2col != DRAM
+def _expanded(layer: MacLayer, rows: Index, state: BuildState) -> Transfer:
+    """Loads of inputs that leave the matrix of their windows on chip: each pixel fetched once, or once per window."""
+    columns, tensor = state.columns, layer.inputs[0]
+    # The operation behind such a load is the first that reads it, and waits for its weights before all else.
+    taps = columns.waits[columns.first[rows + 1]]
+    windows = Windows(layer.geometry, *(_boxes(which, 4, state) for which in (rows + 1, taps, rows)))
+    bits, once = state.bits(tensor), state.arch.activation_buffer.im2col != DRAM
+    held = columns.figures[EXTENT, rows] = packed_bytes(windows.elements, bits)
     asked = packed_bytes(windows.inputs.volume if once else windows.fetched, bits)
-    if state.residency.offset(source.tensor) is not None:
-        return _recalled(np.maximum(asked, held), state)._replace(amount=asked)
+    if state.residency.offset(tensor) is not None:
+        none = np.zeros_like(asked)
+        return Transfer(asked, resident_cycles(np.maximum(asked, held), state.arch), none, none)
     if once:
-        moved = state.dram.tensor(source.tensor, windows.inputs, source.view, bits, asked, write=False)
+        moved = state.dram.tensor(tensor, windows.inputs, layer.input_shapes[0], bits, asked, write=False)
     else:
-        moved = state.dram.windows(source.tensor, windows, bits, asked)
+        moved = state.dram.windows(tensor, windows, bits, asked)
     return moved._replace(cycles=fill_cycles(im2col_of(state.arch), moved.cycles, asked, held))
-
-
-def _recalled(size: Index, state: BuildState) -> Transfer:
-    return Transfer(size, resident_cycles(size, state.arch), np.zeros_like(size), np.zeros_like(size))
-
-
-def put_stores(
-    block: LayerBlock, rows: Index, boxes: Boxes, size: Index, producer: Index, layer: Layer, state: BuildState
-) -> None:
-    """Stores of finished tiles of ``layer``, to DRAM or to its output's place; no faster than the output buffer can be read."""
-    place = state.residency.offset(layer.output)
-    if place is None:
-        bits, latency, engine = state.bits(layer.output), state.dram.latency_cycles, Engine.STORE
-        moved = state.dram.tensor(layer.output, boxes, layer.output_shape, bits, size, write=True)
-    else:
-        moved, latency, engine = _recalled(size, state), 0, Engine.KEEP
-        block.wait(rows, state.residency.freed(layer.output, boxes))
-    cycles = moved_no_faster(output_of(state.arch), moved.cycles, size)
-    memory = Memory.DRAM if place is None else Memory.RESIDENT
-    block.put(
-        rows,
-        engine,
-        memory,
-        boxes,
-        amount=size,
-        cycles=cycles,
-        bus_bytes=moved.bus_bytes,
-        activates=moved.activates,
-        latency=latency,
-        offset=place or 0,
-        extent=size,
-    )
-    block.wait(rows, producer + block.base, source=True)

@@ -2,100 +2,79 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.builder.columns import LayerBlock
-from accelsim.builder.mac_tiles import cuts
+from accelsim.builder.records import VectorJob, VectorTiles
+from accelsim.builder.size import block_operations
 from accelsim.builder.state import BuildState
-from accelsim.builder.stores import StoreGrid
-from accelsim.builder.transfers import Slots, operand, put_loads, put_stores
 from accelsim.graph import Boxes, VectorLayer
-from accelsim.hardware import Engine, Memory, packed_bytes, unit_cycles, vector_of
+from accelsim.hardware import OperandBits, ceil_div
 from accelsim.program import VectorMapping, VectorShare
 
 Index = NDArray[np.int64]
+_ANY = OperandBits(weight=1, activation=1, output=1)
+"""Widths that do not matter to the vector unit."""
 
 
-def grid_boxes(shape: tuple[int, ...], tile: tuple[int, ...]) -> tuple[Boxes, tuple[Index, ...]]:
-    """Tiles of ``tile`` over ``shape`` in row-major order, and the exclusive stops along each axis."""
-    axes = [cuts(size, step) for size, step in zip(shape, tile, strict=True)]
-    at = np.indices([len(axis[0]) for axis in axes], dtype=np.int64).reshape(len(axes), -1)
-    count = at.shape[1]
-    lo = (
-        np.stack([axis[0][i] for axis, i in zip(axes, at, strict=True)], axis=1)
-        if axes
-        else np.zeros((count, 0), np.int64)
+def share_boxes(share: VectorShare, tile: tuple[int, ...]) -> Boxes:
+    """Tiles of ``tile`` over one core's share, in row-major order, where they stand in the layer."""
+    counts = tuple(ceil_div(size, step) for size, step in zip(share.shape, tile, strict=True))
+    lo, hi = np.empty((2, *counts, len(counts)), dtype=np.int64)
+    for axis, (begin, size, step, count) in enumerate(zip(share.begin, share.shape, tile, counts, strict=True)):
+        starts = np.arange(count, dtype=np.int64).reshape(-1, *(1,) * (len(counts) - axis - 1)) * step
+        lo[..., axis], hi[..., axis] = begin + starts, begin + np.minimum(starts + step, size)
+    shape = math.prod(counts), len(counts)
+    return Boxes(lo.reshape(shape), hi.reshape(shape))
+
+
+def vector_tiles(layer: VectorLayer, share: VectorShare, tile: tuple[int, ...], rank: int) -> VectorTiles:
+    """The tiles of a share of ``layer`` and what they read, corners of ``rank`` axes."""
+    boxes = share_boxes(share, tile)
+    reads = layer.reads(boxes)
+    return VectorTiles(
+        boxes.volume,
+        _joined([read.volume for read in reads]),
+        _joined([_padded(read.lo, rank, 0) for read in reads]),
+        _joined([_padded(read.hi, rank, 1) for read in reads]),
+        _padded(boxes.lo, rank, 0),
+        _padded(boxes.hi, rank, 1),
+        _padded(np.array([share.shape]), rank, 1)[0],
+        _padded(np.array([tile]), rank, 1)[0],
     )
-    hi = (
-        np.stack([axis[1][i] for axis, i in zip(axes, at, strict=True)], axis=1)
-        if axes
-        else np.zeros((count, 0), np.int64)
-    )
-    return Boxes(lo, hi), tuple(axis[1] for axis in axes)
 
 
-def share_boxes(share: VectorShare, tile: tuple[int, ...]) -> tuple[Boxes, tuple[Index, ...]]:
-    """:func:`grid_boxes` of one core's share, where it stands in the layer."""
-    tiles, stops = grid_boxes(share.shape, tile)
-    return tiles.moved(share.begin), tuple(axis + lo for axis, lo in zip(stops, share.begin, strict=True))
+def _joined(parts: Sequence[Index]) -> Index:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _padded(corners: Index, rank: int, value: int) -> Index:
+    """Contiguous int64 of so many axes; ``value`` beyond their own."""
+    if corners.shape[1] == rank:
+        return np.ascontiguousarray(corners, dtype=np.int64)
+    padded = np.full((len(corners), rank), value, dtype=np.int64)
+    padded[:, : corners.shape[1]] = corners
+    return padded
 
 
 def build_vector_layer(
     index: int, layer: VectorLayer, mapping: VectorMapping, state: BuildState, share: VectorShare
-) -> LayerBlock:
-    """All operations of one core's ``share`` of ``layer``, linked to its memories and to the stores of ``state``."""
-    tiles, stops = state.once((share, mapping), lambda: share_boxes(share, mapping.tile))
-    reads = layer.reads(tiles)
-    needed = np.stack([boxes.volume > 0 for boxes in reads], axis=1)
-    per_tile = needed.sum(axis=1) + 2
-    begin = np.cumsum(per_tile) - per_tile
-    block = LayerBlock(state.columns, index, state.count, int(per_tile.sum()), share.core)
-    vector = begin + per_tile - 2
-    _load_operands(block, layer, reads, needed, begin, vector, state)
-    size = state.packed_bytes(tiles, state.bits(layer.output))
-    offset, free = state.rings[Memory.OUTPUTS].fill(vector + 1 + block.base)
-    work = tiles.volume * layer.steps_per_output
-    cycles = _vector_cycles(work, reads, layer, state)
-    block.put(vector, Engine.VECTOR, Memory.OUTPUTS, tiles, amount=work, cycles=cycles, offset=offset, extent=size)
-    block.wait(vector, free)
-    put_stores(block, vector + 1, tiles, size, vector, layer, state)
-    order = tuple(range(len(stops)))
-    stores = vector + 1 + block.base
-    view = layer.output_shape
-    state.stored(layer.output, StoreGrid(view=view, stops=stops, order=order, operations=stores, begin=share.begin))
-    return block
-
-
-def _vector_cycles(work: Index, reads: tuple[Boxes, ...], layer: VectorLayer, state: BuildState) -> Index:
-    inputs = zip(reads, layer.inputs, strict=True)
-    read_bytes = sum(packed_bytes(boxes.volume, state.bits(name)) for boxes, name in inputs)
-    cycles: Index = unit_cycles(vector_of(state.arch), work, read_bytes)
-    return cycles
-
-
-def _load_operands(
-    block: LayerBlock,
-    layer: VectorLayer,
-    reads: tuple[Boxes, ...],
-    needed: NDArray[np.bool_],
-    begin: Index,
-    vector: Index,
-    state: BuildState,
 ) -> None:
-    """Operands stand side by side in one slot of the activation buffer, in input order.
+    """All operations of one core's ``share`` of ``layer``, linked to its memories and to the stores of ``state``."""
+    from accelsim.builder._vector import vector_block
 
-    A tile that reads nothing (all padding) still takes its turn of the slot, and waits for it itself.
-    """
-    start, free = state.rings[Memory.ACTIVATIONS].fill(vector + block.base)
-    nothing = ~needed.any(axis=1)
-    block.wait(vector[nothing], free[nothing])
-    for k, (name, boxes) in enumerate(zip(layer.inputs, reads, strict=True)):
-        use = needed[:, k]
-        size = state.packed_bytes(boxes, state.bits(name))
-        rows = (begin + needed[:, :k].sum(axis=1))[use]
-        part = boxes if use.all() else Boxes(boxes.lo[use], boxes.hi[use])
-        slots = Slots(Memory.ACTIVATIONS, start[use], size[use], free[use])
-        put_loads(block, rows, part, slots, operand(layer, k), state)
-        block.wait(vector[use], rows + block.base, source=True)
-        start = start + size
+    tiles = vector_tiles(layer, share, mapping.tile, state.rank)
+    job = VectorJob(layer.steps_per_output, state.bits(layer.output), len(layer.output_shape))
+    machine, block = state.machine(_ANY), state.block(index, share, block_operations(layer, share, mapping))
+    operands = np.array([_operand(layer, k, state) for k in range(len(layer.inputs))], dtype=np.int64)
+    state.end_block(block, vector_block(job, machine, state.port, tiles, operands, block, state.columns, state.ends))
+
+
+def _operand(layer: VectorLayer, number: int, state: BuildState) -> tuple[int, ...]:
+    """A row of the operands."""
+    source = state.source(layer, number)
+    bits, rank = state.bits(layer.inputs[number]), len(layer.input_shapes[number])
+    return source.grid, source.boxwise, source.keeper, bits, rank

@@ -5,10 +5,14 @@ import accelsim.cli.activity
 import accelsim.cli.architectures
 import accelsim.cli.compare
 import accelsim.cli.energy
+import accelsim.cli.guided
 import accelsim.cli.importing
 import accelsim.cli.lists
 import accelsim.cli.mapping
+import accelsim.cli.pareto
 import accelsim.cli.quantizing
 import accelsim.cli.run
+import accelsim.cli.sweep
 import accelsim.cli.verify
+import accelsim.cli.workload
 from accelsim.cli.shared.group import main

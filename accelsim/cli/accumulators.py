@@ -10,7 +10,7 @@ import click
 from accelsim.cli.shared.console import page_width, show
 from accelsim.cli.shared.group import main
 from accelsim.cli.shared.inputs import note_inputs, optional_arrays
-from accelsim.cli.shared.options import arch_of, arithmetic_option, input_option, set_option
+from accelsim.cli.shared.options import arch_of, arithmetic_option, input_option, model_argument, set_option
 from accelsim.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @main.command("accumulators")
-@click.argument("model")
+@model_argument
 @click.option(
     "--arch",
     "machine",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from accelsim.cli.shared.console import WIDE, note_all, say, show, show_page
 from accelsim.cli.shared.group import main
-from accelsim.cli.shared.options import arch_of, arithmetic_option, machine_options, mapping_option
+from accelsim.cli.shared.options import arch_of, arithmetic_option, machine_options, mapping_options, model_argument
 from accelsim.errors import ConfigError
 
 
@@ -89,20 +91,20 @@ def import_ert(file: str, node_nm: float, voltage_v: float, source: str, words: 
 
 
 @energy.command("report")
-@click.argument("model")
+@model_argument
 @machine_options
 @arithmetic_option
-@mapping_option
-def report(model: str, machine: str, edits: tuple[str, ...], arithmetic: str | None, mapping: str) -> None:
+@mapping_options
+def report(model: str, machine: str, edits: tuple[str, ...], **options: Any) -> None:
     """Energy of MODEL in full: by layer and component, layer and tensor, entry of the table with its range; areas."""
-    from accelsim.report import closing, energy_facts, energy_pages, fact_table
+    from accelsim.report import closing, energy_facts, energy_pages, fact_table, tiles_by
     from accelsim.simulation import simulate
 
-    result = simulate(model, arch=arch_of(machine, edits), arithmetic=arithmetic, mapping=mapping)
+    result = simulate(model, arch=arch_of(machine, edits), **options)
     note_all(result.notes)
     for page in energy_pages(result):
         show_page(page)
         say("")
-    show(fact_table(energy_facts(result)), natural=WIDE)
+    show(fact_table([("tiles by", tiles_by(result)), *energy_facts(result)]), natural=WIDE)
     for line in closing(result):
         say(line)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import click
-
 from accelsim.cli.shared.console import show
 from accelsim.cli.shared.group import main
-from accelsim.cli.shared.options import arithmetic_option
+from accelsim.cli.shared.options import arithmetic_option, model_argument
 
 
 @main.command("import")
-@click.argument("model")
+@model_argument
 @arithmetic_option
 def import_command(model: str, arithmetic: str | None) -> None:
     """Read MODEL and print operator by operator what becomes of it, and every approximation made."""

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from accelsim.cli.shared.console import WIDE, show
 from accelsim.cli.shared.group import main
-from accelsim.cli.shared.inputs import inputs_beside
 
 
 @main.command("ops")
@@ -30,6 +29,8 @@ def models() -> None:
 
 
 def _what(path: Path) -> str:
+    from accelsim.importers import inputs_beside
+
     if path.suffix == ".csv":
         return "shapes only: cycles, traffic and energy, no values"
     inputs = inputs_beside(path)

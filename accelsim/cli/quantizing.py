@@ -11,7 +11,7 @@ import click
 from accelsim.cli.shared.console import note, say, show
 from accelsim.cli.shared.files import OutputFile, write_bytes
 from accelsim.cli.shared.group import main
-from accelsim.cli.shared.inputs import inputs_file
+from accelsim.cli.shared.options import model_argument
 from accelsim.errors import AccelsimError, InputError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ TABLE_WIDTH = 170
 
 
 @main.command("quantize")
-@click.argument("model")
+@model_argument
 @click.option("--calib", metavar="FILE", help="Calibration inputs as .npz, real numbers: key 'input' or input names.")
 @click.option("--weights", type=int, default=8, show_default=True, metavar="BITS", help="Bits of the weights, 1 to 16.")
 @click.option(
@@ -99,9 +99,10 @@ def quantize_command(
 
 def _calibration(model: Path, given: str | None) -> Mapping[str, NDArray[Any]]:
     """The arrays of ``given``, or of the calibration data that ships with a packaged network."""
+    from accelsim.importers import shipped_calibration
     from accelsim.simulation import read_inputs
 
-    shipped = model.with_name(f"{model.stem}_calib.npz")
+    shipped = shipped_calibration(model)
     if given is None and shipped.is_file():
         note(f"calibration data are the network's own {shipped.name}; choose others with --calib")
         given = str(shipped)
@@ -115,12 +116,11 @@ def _calibration(model: Path, given: str | None) -> Mapping[str, NDArray[Any]]:
 
 def _accuracies(made: Quantized, test: str, evaluator: str) -> tuple[float, float, int]:
     """Share of labels met by the float and by the fake-quantized network, and their number."""
+    from accelsim.importers import inputs_file
     from accelsim.ptq import accuracies
-    from accelsim.simulation import read_inputs
+    from accelsim.simulation import read_labelled
 
-    arrays, labels = read_inputs(inputs_file(test))
-    if labels is None:
-        raise InputError(f"--test {test}: it has no 'labels'; accuracy needs one per input")
+    arrays, labels = read_labelled(inputs_file(test), named=f"--test {test}")
     return (*accuracies(made, arrays, labels, evaluator=evaluator), len(labels))
 
 
@@ -140,4 +140,4 @@ def _tell(made: Quantized, out: str, scores: tuple[float, float, int] | None) ->
         else "the file's own cannot do these widths"
     )
     say(f"arithmetic {taken}: {why}")
-    say(f"to run it: accelsim run {out} --arch edge_16x16{'' if made.in_own_arithmetic else f' --arithmetic {taken}'}")
+    say(f"to run it: accelsim run {out}{'' if made.in_own_arithmetic else f' --arithmetic {taken}'}")

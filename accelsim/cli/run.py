@@ -17,12 +17,16 @@ from accelsim.cli.shared.options import (
     arithmetic_option,
     input_option,
     machine_options,
-    mapping_option,
+    mapping_options,
+    model_argument,
+    network_edits,
     note_arithmetic,
 )
-from accelsim.errors import InputError
+from accelsim.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
+    from accelsim.arch import Arch
+    from accelsim.graph import Graph
     from accelsim.simulation import Simulation
 
 
@@ -33,8 +37,10 @@ class Outputs:
     tensors: str | None
     json: str | None
     csv: str | None
+    html: str | None
     trace: str | None
     plot: str | None
+    model_explorer: str | None
 
     @property
     def to_stdout(self) -> bool:
@@ -43,11 +49,11 @@ class Outputs:
 
 
 @main.command("run")
-@click.argument("model")
+@model_argument
 @machine_options
 @input_option(": key 'input' or tensor names; 'labels' for accuracy. Or a packaged workload, for its own.")
 @arithmetic_option
-@mapping_option
+@mapping_options
 @click.option(
     "--tensors", type=OutputFile(), help="Write every tensor of every inference as .npz, by its name in the model."
 )
@@ -59,8 +65,23 @@ class Outputs:
     type=OutputFile(stdout=True),
     help="Write one line per layer as CSV ('-': to stdout, instead of the table).",
 )
+@click.option(
+    "--html",
+    type=OutputFile(),
+    help="Write a page: network, layers, pictures, and which change would relieve each layer, by simulating a few.",
+)
 @click.option("--trace", type=OutputFile(), help="Write Chrome trace-event JSON; open it in https://ui.perfetto.dev.")
 @click.option("--plot", type=OutputFile(picture=True), help="Draw roofline, energy and timeline as .png, .svg or .pdf.")
+@click.option(
+    "--model-explorer",
+    type=OutputFile(),
+    help="Write node data for Model Explorer, which colours the model file by it.",
+)
+@click.option(
+    "--overlay",
+    type=click.Choice(["cycles", "energy", "dram", "utilization"]),
+    help="With --model-explorer: by what.  [default: cycles]",
+)
 @click.option(
     "--scheduler",
     type=click.Choice(["numba", "simpy"]),
@@ -83,27 +104,51 @@ def run_command(
     machine: str,
     edits: tuple[str, ...],
     input_path: str | None,
+    overlay: str | None,
     **options: Any,
 ) -> None:
-    """Simulate MODEL: a .tflite or .onnx file, a .csv layer table, or a packaged workload (see: accelsim models)."""
+    """Simulate MODEL: a .tflite or .onnx file, a .csv layer table, or a packaged workload (see: accelsim models).
+
+    --set takes batch, weights.bits and layers.NAME.weights.bits as well: such a network is timed and priced, not executed.
+    """
     outputs = Outputs(**{field.name: options.pop(field.name) for field in fields(Outputs)})
-    arrays, labels = optional_arrays(model, input_path, option="--input")
+    edits, network = network_edits(edits)
+    if network and input_path is not None:
+        what = next(iter(network))
+        raise InputError(
+            f"--input {input_path}: a network with --set {what} is timed and priced, not executed; leave one of them out"
+        )
+    arrays, labels = (None, None) if network else optional_arrays(model, input_path, option="--input")
     if outputs.tensors is not None and arrays is None:
         raise InputError(f"--tensors {outputs.tensors}: there are no values without inputs; give --input FILE")
+    if overlay is not None and outputs.model_explorer is None:
+        raise ConfigError(f"--overlay {overlay}: there is nothing to colour; give --model-explorer FILE too")
     from accelsim.simulation import run
 
     arch = arch_of(machine, edits)
     with progress_bar("mapping and scheduling") as progress:
         keep: Literal["outputs", "all"] = "outputs" if outputs.tensors is None else "all"
-        simulation = run(model, arch=arch, inputs=arrays, labels=labels, keep=keep, progress=progress, **options)
+        source = _edited(model, arch, network, options["arithmetic"]) if network else model
+        simulation = run(source, arch=arch, inputs=arrays, labels=labels, keep=keep, progress=progress, **options)
     if not simulation.graph.shape_only:
         note_arithmetic(simulation.graph.arithmetic, arch, options["arithmetic"])
     if arrays is not None:
         note_inputs(simulation.graph, arrays)
     note_all(simulation.result.notes)
-    write_outputs(simulation, outputs)
+    write_outputs(simulation, outputs, overlay=overlay or "cycles")
+    if outputs.html is not None:
+        asked = arch_of(machine, edits, options["arithmetic"])
+        _write_html(simulation, outputs.html, arch=asked, mapping=options["mapping"], objective=options["objective"])
     if not outputs.to_stdout:
         show_result(simulation)
+
+
+def _edited(model: str, arch: Arch, edits: dict[str, str], arithmetic: str | None) -> Graph:
+    """The network as ``edits`` want it."""
+    from accelsim.explore import edited
+    from accelsim.importers import load_for
+
+    return edited(load_for(model, arch if arithmetic is None else arch.with_({"arithmetic": arithmetic}))[0], edits)
 
 
 def show_result(simulation: Simulation) -> None:
@@ -113,7 +158,7 @@ def show_result(simulation: Simulation) -> None:
     show(result_table(simulation.result, width=page_width()), natural=natural_width(simulation.result))
 
 
-def write_outputs(simulation: Simulation, outputs: Outputs) -> None:
+def write_outputs(simulation: Simulation, outputs: Outputs, *, overlay: str = "cycles") -> None:
     """Write every file that was asked for, each whole or not at all."""
     result = simulation.result
     if outputs.json is not None:
@@ -129,11 +174,29 @@ def write_outputs(simulation: Simulation, outputs: Outputs) -> None:
         write_bytes(outputs.tensors, lambda stream: write_tensors(tensors, stream))
     if outputs.trace is not None:
         _write_trace(simulation, outputs.trace)
+    if outputs.model_explorer is not None:
+        from accelsim.report.files import write_model_explorer
+
+        write_text(
+            outputs.model_explorer, lambda stream: write_model_explorer(simulation.result, stream, overlay=overlay)
+        )
     if outputs.plot is not None:
         from accelsim.report.pictures import plot_format, write_plot
 
         picture = outputs.plot
         write_bytes(picture, lambda stream: write_plot(simulation, stream, format=plot_format(picture)))
+
+
+def _write_html(simulation: Simulation, path: str, *, arch: Arch, mapping: str, objective: Any) -> None:
+    """The page, behind the runs that tell what would relieve each layer."""
+    from accelsim.explore import reliefs
+    from accelsim.report.documents import run_document
+
+    with progress_bar("changed machines") as progress:
+        found = reliefs(
+            simulation.graph, arch=arch, mapping=mapping, objective=objective, base=simulation.result, progress=progress
+        )
+    write_text(path, lambda stream: stream.write(run_document(simulation, found)))
 
 
 def _write_trace(simulation: Simulation, path: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from accelsim.cli.shared.console import note, progress_bar, say
+from accelsim.cli.shared.console import note, note_all, progress_bar, say
 from accelsim.cli.shared.files import STDOUT, OutputFile, write_bytes, write_text
 from accelsim.cli.shared.group import main
 from accelsim.cli.shared.inputs import optional_arrays
@@ -16,6 +16,7 @@ from accelsim.cli.shared.options import (
     arithmetic_option,
     input_option,
     machine_options,
+    model_argument,
     note_arithmetic,
 )
 from accelsim.errors import AccelsimError, InputError
@@ -23,6 +24,7 @@ from accelsim.errors import AccelsimError, InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from accelsim.arch import Arch
     from accelsim.verification import VerificationReport
 
 MISMATCH = 1
@@ -30,13 +32,13 @@ CANNOT_RUN = 2
 
 
 @main.command("verify", failure=CANNOT_RUN)
-@click.argument("model")
+@model_argument
 @machine_options
 @input_option(", as for: accelsim run; without any, random codes.")
 @click.option(
     "--count", type=InputCount(), metavar="N|all", default="all", help="Take only the first N inputs, or draw N."
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of random inputs.")
+@click.option("--seed", type=click.IntRange(min=0), show_default="0", help="Of random inputs.")
 @arithmetic_option
 @click.option(
     "--oracle",
@@ -83,22 +85,34 @@ def _verified(
     edits: tuple[str, ...],
     input_path: str | None,
     count: int | None,
+    seed: int | None,
     json: str | None,
     html: str | None,
     plot: str | None,
     **choices: Any,
 ) -> VerificationReport:
+    if seed is not None and input_path is not None:
+        raise InputError(
+            f"--seed {seed}: of random inputs, but --input {input_path} gives others; leave out one of them"
+        )
     arrays, labels = _inputs(model, input_path, count)
+    if seed is not None and arrays is not None:
+        note(f"--seed {seed} draws nothing: the workload has inputs of its own")
+    from accelsim.simulation import machine_notes
     from accelsim.verification import RANDOM_INPUTS, verify
 
-    choices["random_count"] = RANDOM_INPUTS if count is None else count
+    choices |= {"random_count": RANDOM_INPUTS if count is None else count, "seed": seed or 0}
     arch = arch_of(machine, edits)
     with progress_bar("verifying") as progress:
         report = verify(model, arch=arch, inputs=arrays, labels=labels, progress=progress, **choices)
     for sentence in report.notes:
         note(f"{sentence}; --input for real ones" if arrays is None else sentence)
     note_arithmetic(report.arithmetic, arch, choices["arithmetic"])
-    _write(report, json=json, html=html, plot=plot)
+    machine_in_use = arch_of(machine, edits, choices["arithmetic"])
+    note_all(machine_notes(model, arch=machine_in_use))
+    _write(report, json=json, plot=plot)
+    if html is not None:
+        _write_html(report, html, model, machine_in_use)
     return report
 
 
@@ -120,14 +134,24 @@ def _first(values: NDArray[Any], count: int) -> NDArray[Any]:
     return values[:count] if values.ndim else values
 
 
-def _write(report: VerificationReport, *, json: str | None, html: str | None, plot: str | None) -> None:
+def _write(report: VerificationReport, *, json: str | None, plot: str | None) -> None:
     if json is not None:
         write_text(json, lambda stream: stream.write(report.to_json()))
-    if html is not None:
-        from accelsim.report import document
-
-        write_text(html, lambda stream: stream.write(document(report)))
     if plot is not None:
         from accelsim.report.pictures import plot_format, write_verification_plot
 
         write_bytes(plot, lambda stream: write_verification_plot(report, stream, format=plot_format(plot)))
+
+
+def _write_html(report: VerificationReport, path: str, model: str, arch: Arch) -> None:
+    """The page, with the network coloured by SQNR, and by what it costs where the machine can be timed."""
+    from accelsim.importers import load_for
+    from accelsim.report.documents import verification_document
+    from accelsim.simulation import simulate
+
+    graph, machine = load_for(model, arch)
+    try:
+        result = simulate(graph, arch=machine)
+    except AccelsimError:
+        result = None
+    write_text(path, lambda stream: stream.write(verification_document(report, graph, result)))

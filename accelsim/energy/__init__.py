@@ -8,9 +8,11 @@ from accelsim.energy.model import (
     EnergySplit,
     action_charges,
     action_energies,
+    charged_kind,
     idle_energy,
     layer_charges,
     layer_energy,
+    prices,
 )
 from accelsim.energy.power import operation_energy, peak_power_w
 from accelsim.energy.table.areas import AREA_GAP, SPREAD, with_areas

@@ -12,7 +12,6 @@ from accelsim.hardware import DRAM_ENGINES, Engine, Memory
 from accelsim.program import Program
 
 Counts = NDArray[np.int64]
-_ALL = slice(None)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -71,12 +70,11 @@ def count_actions(program: Program) -> ActionCounts:
     starts from the bias instead of a read and the requantizer reads the last one. A tensor kept on chip is written to and
     read from the activation memory, apart from the tiles that pass through its slots.
     """
-    amount, bus, opened, words, reads_w, reads_a = (
-        _by_engine(program, getattr(program, column))
-        for column in ("amount", "bus_bytes", "activates", "accumulator_writes", "weight_reads", "activation_reads")
-    )
+    names = "amount", "bus_bytes", "activates", "accumulator_writes", "weight_reads", "activation_reads", "extent"
+    sums = {name: program.groups.sums(getattr(program, name)) for name in names}
+    amount, bus, opened, words, reads_w, reads_a = (_by_engine(program, sums[name]) for name in names[:-1])
     weights, activations, outputs = (
-        _of_memory(program, memory, program.extent) for memory in (Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.OUTPUTS)
+        _of_memory(program, memory, sums["extent"]) for memory in (Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.OUTPUTS)
     )
     work = Work(
         macs=amount[Engine.COMPUTE],
@@ -90,7 +88,7 @@ def count_actions(program: Program) -> ActionCounts:
         stored_bytes=amount[Engine.STORE],
         kept_bytes=amount[Engine.KEEP],
         recalled_bytes=amount[Engine.RECALL],
-        recalled_weight_bytes=_of_memory(program, Memory.WEIGHTS, program.amount)[Engine.RECALL],
+        recalled_weight_bytes=_of_memory(program, Memory.WEIGHTS, sums["amount"])[Engine.RECALL],
         weight_bus=bus[Engine.LOAD_WEIGHTS],
         input_bus=bus[Engine.LOAD_ACTIVATIONS],
         output_bus=bus[Engine.STORE],
@@ -99,7 +97,8 @@ def count_actions(program: Program) -> ActionCounts:
         output_fill=outputs.sum(axis=0),
         activates=opened[list(DRAM_ENGINES)].sum(axis=0),
     )
-    is_vector = np.bincount(program.layer[program.of_engine(Engine.VECTOR)], minlength=len(program.graph.layers)) > 0
+    is_vector = np.zeros(len(program.graph.layers), dtype=np.bool_)
+    is_vector[program.groups.layer[program.groups.engine == Engine.VECTOR]] = True
     return actions_of(work, *_operand_bits(program), is_vector, stationary=program.arch.array.flow.stationary)
 
 
@@ -163,17 +162,16 @@ def actions_of(
     )
 
 
-def _by_engine(program: Program, values: Counts, rows: Counts | slice = _ALL) -> Counts:
-    """Sums of ``values`` over the operations ``rows``, int64 of shape (engines, layers)."""
+def _by_engine(program: Program, sums: Counts) -> Counts:
+    """``sums``, one for each of the Program's groups, added up to int64 of shape (engines, layers)."""
     total = np.zeros((len(Engine), len(program.graph.layers)), dtype=np.int64)
-    place = program.engine[rows].astype(np.int64) * total.shape[1] + program.layer[rows]
-    np.add.at(total.reshape(-1), place, values[rows])
+    np.add.at(total, (program.groups.engine, program.groups.layer), sums)
     return total
 
 
-def _of_memory(program: Program, memory: Memory, values: Counts) -> Counts:
+def _of_memory(program: Program, memory: Memory, sums: Counts) -> Counts:
     """:func:`_by_engine` of the operations that write to ``memory``."""
-    return _by_engine(program, values, np.flatnonzero(program.memory == memory))
+    return _by_engine(program, np.where(program.groups.memory == memory, sums, 0))
 
 
 def _operand_bits(program: Program) -> tuple[Counts, Counts]:

@@ -136,13 +136,18 @@ def layer_charges(graph: Graph, *, arch: Arch, costs: Costs) -> tuple[dict[str, 
     return tuple(_known_charges(layer, graph, arch, costs, known) for layer in graph.layers)
 
 
+def charged_kind(layer: Layer, graph: Graph) -> tuple[object, ...]:
+    """Equal for layers whose actions cost the same on every machine: widths of operands and result, and the kind of requantization."""
+    if not isinstance(layer, MacLayer):
+        return ()
+    widths = (graph.tensors[name].format.bits for name in (layer.inputs[0], layer.output))
+    return layer.weight_format.bits, *widths, type(layer.requant), getattr(layer.requant, "scheme", None)
+
+
 def _known_charges(
     layer: Layer, graph: Graph, arch: Arch, costs: Costs, known: dict[object, dict[str, Charges]]
 ) -> dict[str, Charges]:
-    kind: tuple[object, ...] = ()
-    if isinstance(layer, MacLayer):
-        widths = (graph.tensors[name].format.bits for name in (layer.inputs[0], layer.output))
-        kind = layer.weight_format.bits, *widths, type(layer.requant), getattr(layer.requant, "scheme", None)
+    kind = charged_kind(layer, graph)
     if kind not in known:
         known[kind] = {
             name: charges_of(charge, layer, graph=graph, arch=arch, costs=costs) for name, charge in CHARGES.items()
@@ -164,6 +169,6 @@ def prices(charges: Mapping[str, Charges]) -> dict[str, float]:
     return found
 
 
-def idle_energy(arch: Arch, table: EnergyTable) -> float:
+def idle_energy(arch: Arch, costs: Costs) -> float:
     """Picojoules per cycle of leakage and clock tree."""
-    return float(sum(sum(parts.values()) for parts in idle_charges(arch, Costs(table)).values()))
+    return float(sum(sum(parts.values()) for parts in idle_charges(arch, costs).values()))

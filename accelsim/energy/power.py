@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,110 +23,67 @@ def operation_energy(program: Program, table: EnergyTable, *, costs: Costs | Non
 
     A load or recall into the activation memory of a vector layer also pays for the one read of what it brought.
     """
-    each = _prices(program, costs or Costs(table))
-    energy: Energies = np.zeros(len(program))
-    for engine, spent in _SPENT.items():
-        mine = np.flatnonzero(program.of_engine(engine))
-        if len(mine):
-            energy[mine] = spent(_Operations(program, each, mine))
-    written = _Operations(program, each, np.flatnonzero(program.memory == Memory.OUTPUTS))
-    if len(written.rows):
-        energy[written.rows] += written.held * written.pj("output_buffer_write")
+    pj = _prices(program, costs or Costs(table))
+    if not pj:
+        return np.zeros(len(program))
+    kind = np.where(
+        (program.engine == Engine.RECALL) & (program.memory == Memory.WEIGHTS), _RECALL_WEIGHTS, program.engine
+    )
+    at = kind.astype(np.int64) * len(program.graph.layers) + program.layer
+    each = (np.concatenate(prices)[at] for prices in zip(*_spent(program, pj), strict=True))
+    columns = program.amount, program.bus_bytes, program.extent
+    energy: Energies = sum(column * price for column, price in zip(columns, each, strict=True))
+    mine = np.flatnonzero(program.of_engine(Engine.COMPUTE))
+    moved, words = _accesses(program, mine, pj)
+    energy[mine] = energy[mine] + moved + words
     return energy
 
 
 def _prices(program: Program, costs: Costs) -> dict[str, Energies]:
     """Picojoules of each action in every layer."""
     charges = layer_charges(program.graph, arch=program.arch, costs=costs)
-    sums = {id(kind): prices(kind) for kind in charges}
+    sums = {id(kind): prices(kind) for kind in {id(kind): kind for kind in charges}.values()}
     actions = sums[id(charges[0])] if charges else {}
     return {action: np.array([sums[id(kind)][action] for kind in charges]) for action in actions}
 
 
-class _Operations:
-    """Some operations of a Program, ``rows``: the bits they move and hold, and what actions cost in their layers."""
-
-    def __init__(self, program: Program, prices: Mapping[str, Energies], rows: NDArray[np.int64]) -> None:
-        self.program, self.rows, self.layer = program, rows, program.layer[rows]
-        self._prices = prices
-
-    def pj(self, action: str) -> Energies:
-        """Picojoules of an action, for each operation."""
-        return np.asarray(self._prices[action][self.layer])
-
-    def column(self, name: str) -> NDArray[np.int64]:
-        """A column of the Program."""
-        return np.asarray(getattr(self.program, name)[self.rows])
-
-    @property
-    def bits(self) -> Energies:
-        """Bits asked for."""
-        return np.asarray(self.column("amount") * 8.0)
-
-    @property
-    def bus(self) -> Energies:
-        """Bits on the DRAM's bus."""
-        return np.asarray(self.column("bus_bytes") * 8.0)
-
-    @property
-    def held(self) -> Energies:
-        """Bits of the region that is written."""
-        return np.asarray(self.column("extent") * 8.0)
-
-    def by_layer(self, values: Sequence[float]) -> Energies:
-        """``values``, one per layer, for each operation."""
-        return np.asarray(np.array(values)[self.layer])
+_RECALL_WEIGHTS = len(Engine)
+"""What recalls into the weight memory are priced as, behind the engines."""
 
 
-def _filled(x: _Operations) -> Energies:
-    """Of a bit written to the activation memory, and read from it once by a vector layer."""
-    is_vector = x.by_layer([isinstance(layer, VectorLayer) for layer in x.program.graph.layers])
-    return x.pj("activation_buffer_write") + np.where(is_vector, x.pj("activation_buffer_read"), 0.0)
+def _spent(program: Program, pj: Mapping[str, Energies]) -> list[tuple[Energies, Energies, Energies]]:
+    """What an operation of each engine spends in every layer per unit of its amount, byte on the DRAM's bus, and byte of its region.
+
+    Of what the array does, the products alone.
+    """
+    none = np.zeros(len(program.graph.layers))
+    is_vector = [isinstance(layer, VectorLayer) for layer in program.graph.layers]
+    filled = pj["activation_buffer_write"] + np.where(is_vector, pj["activation_buffer_read"], 0.0)
+    read, written = 8 * (pj["dma_transfer"] + pj["dram_read"]), 8 * pj["output_buffer_write"]
+    recalled, weights = 8 * pj["activation_buffer_read"], 8 * pj["weight_buffer_write"]
+    spent = {
+        Engine.LOAD_WEIGHTS: (none, read, weights),
+        Engine.LOAD_ACTIVATIONS: (none, read, 8 * filled),
+        Engine.RECALL: (recalled, none, 8 * filled),
+        Engine.STORE: (8 * pj["output_buffer_read"], 8 * (pj["dma_transfer"] + pj["dram_write"]), none),
+        Engine.KEEP: (8 * (pj["output_buffer_read"] + pj["activation_buffer_write"]), none, none),
+        Engine.REQUANTIZE: (pj["requantizer_requant"], none, written),
+        Engine.VECTOR: (pj["vector_step"], none, written),
+        Engine.COMPUTE: (pj["array_mac"], none, none),
+    }
+    return [*(spent[engine] for engine in Engine), (recalled, none, weights)]
 
 
-def _load_weights(x: _Operations) -> Energies:
-    return x.bus * (x.pj("dma_transfer") + x.pj("dram_read")) + x.held * x.pj("weight_buffer_write")
-
-
-def _load_activations(x: _Operations) -> Energies:
-    return x.bus * (x.pj("dma_transfer") + x.pj("dram_read")) + x.held * _filled(x)
-
-
-def _recall(x: _Operations) -> Energies:
-    into = np.where(x.column("memory") == Memory.WEIGHTS, x.pj("weight_buffer_write"), _filled(x))
-    return x.bits * x.pj("activation_buffer_read") + x.held * into
-
-
-def _store(x: _Operations) -> Energies:
-    return x.bits * x.pj("output_buffer_read") + x.bus * (x.pj("dma_transfer") + x.pj("dram_write"))
-
-
-def _keep(x: _Operations) -> Energies:
-    return x.bits * (x.pj("output_buffer_read") + x.pj("activation_buffer_write"))
-
-
-def _compute(x: _Operations) -> Energies:
-    graph = x.program.graph
-    widths = [layer.weight_format.bits if isinstance(layer, MacLayer) else 0 for layer in graph.layers]
-    weights = x.column("weight_reads") * x.by_layer(widths)
-    inputs = x.column("activation_reads") * x.by_layer([graph.tensors[y.inputs[0]].format.bits for y in graph.layers])
-    stays = {"weights": weights, "inputs": inputs}.get(x.program.arch.array.flow.stationary, 0.0 * weights)
-    words = x.column("accumulator_writes") * (x.pj("accumulator_read") + x.pj("accumulator_write"))
-    moved = weights * x.pj("weight_buffer_read") + inputs * x.pj("activation_buffer_read") + stays * x.pj("array_load")
-    return np.asarray(x.column("amount") * x.pj("array_mac") + moved + words)
-
-
-_SPENT: Mapping[Engine, Callable[[_Operations], Energies]] = {
-    Engine.LOAD_WEIGHTS: _load_weights,
-    Engine.LOAD_ACTIVATIONS: _load_activations,
-    Engine.RECALL: _recall,
-    Engine.STORE: _store,
-    Engine.KEEP: _keep,
-    Engine.REQUANTIZE: lambda x: x.column("amount") * x.pj("requantizer_requant"),
-    Engine.VECTOR: lambda x: x.column("amount") * x.pj("vector_step"),
-    Engine.COMPUTE: _compute,
-}
-"""What each engine's operations spend, but for writing to the output buffer."""
+def _accesses(program: Program, rows: NDArray[np.int64], pj: Mapping[str, Energies]) -> tuple[Energies, Energies]:
+    """What the compute operations ``rows`` spend on reading operands, and on sums."""
+    graph, layer = program.graph, program.layer[rows]
+    widths = np.array([layer.weight_format.bits if isinstance(layer, MacLayer) else 0 for layer in graph.layers])
+    bits = np.array([graph.tensors[layer.inputs[0]].format.bits for layer in graph.layers])
+    weights, inputs = program.weight_reads[rows] * widths[layer], program.activation_reads[rows] * bits[layer]
+    stays = {"weights": weights, "inputs": inputs}.get(program.arch.array.flow.stationary, 0.0 * weights)
+    words = program.accumulator_writes[rows] * (pj["accumulator_read"] + pj["accumulator_write"])[layer]
+    moved = weights * pj["weight_buffer_read"][layer] + inputs * pj["activation_buffer_read"][layer]
+    return moved + stays * pj["array_load"][layer], words
 
 
 def peak_power_w(
@@ -140,8 +97,21 @@ def peak_power_w(
     idle = float(sum(sum(parts.values()) for parts in idle_charges(program.arch, costs).values()))
     cycles = np.maximum(1, program.cycles)
     power = operation_energy(program, table, costs=costs) / cycles
-    edges = np.concatenate([start, start + cycles])
-    steps = np.concatenate([power, -power])
-    order = np.lexsort((steps, edges))  # what ends comes before what starts in the same cycle
-    highest = float(np.cumsum(steps[order]).max(initial=0.0))
+    edges = np.concatenate([start + cycles, start])
+    steps = np.concatenate([-power, power])
+    highest = float(np.cumsum(steps[_in_turn(edges, steps)]).max(initial=0.0))
     return (highest + idle) * program.arch.clock_hz * 1e-12
+
+
+def _in_turn(edges: NDArray[np.int64], steps: Energies) -> NDArray[np.int64]:
+    """``np.lexsort((steps, edges))`` of edges that come nearly sorted, steps down in the first half: what ends comes before what starts.
+
+    Only among those few steps of one sign that meet in a cycle there is anything left to sort by size.
+    """
+    order = np.argsort(edges, kind="stable")
+    down = order < len(order) // 2
+    alike = (np.diff(edges[order]) == 0) & (down[1:] == down[:-1])
+    tied = np.flatnonzero(np.append(False, alike) | np.append(alike, False))
+    meet = order[tied]
+    order[tied] = meet[np.lexsort((steps[meet], edges[meet]))]
+    return order

@@ -2,8 +2,8 @@
 
 from accelsim.execute.accumulators import AccumulatorRecord, AccumulatorReport, accumulator_report
 from accelsim.execute.host_inputs import gather_inputs, input_notes, random_inputs
-from accelsim.execute.proof import AccumulatorProof, accumulator_formats, prove, prove_graph
+from accelsim.execute.proof import AccumulatorProof, accumulator_formats, order_free, prove, prove_graph
 from accelsim.execute.tiled import run_program
 from accelsim.execute.transfers import Transfers
-from accelsim.execute.values import Values, compute_values
+from accelsim.execute.values import Values, compute_values, share_correct
 from accelsim.execute.whole import WholeReader

@@ -9,12 +9,12 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 from accelsim.arch import Arch
-from accelsim.execute.proof import accumulator_formats, prove
+from accelsim.execute.proof import accumulator_formats, order_free, prove
 from accelsim.execute.tape import TapeWriter
 from accelsim.execute.whole import WholeReader
 from accelsim.graph import Graph, MacLayer, MatMul
 from accelsim.kernels import centred, partial_sum_peaks
-from accelsim.mapper import map_layer
+from accelsim.mapper import divide_memory, map_layer
 from accelsim.numerics import IntFormat
 from accelsim.program import MacMapping
 
@@ -113,7 +113,7 @@ def accumulator_report(
     formats = {layer.name: layer.accumulator for layer in layers} if arch is None else accumulator_formats(graph, arch)
     overflow = None if arch is None else str(arch.accumulator.overflow)
     proofs = [prove(layer, input_format=_input(graph, layer), accumulator=formats[layer.name]) for layer in layers]
-    reader = _reader(graph, overflow, proved=all(proof.safe for proof in proofs))
+    reader = _reader(graph, order_free(proofs, overflow))
     kernels = _kernels(graph, None if arch is None else formats) if reader == "layers" else {}
     in_order = IN_ORDER if arch is None or arch.accumulator.products_per_add == 1 else IN_GROUPS
     observed = {} if inputs is None else _observe(graph, arch, inputs)
@@ -148,11 +148,11 @@ def _input(graph: Graph, layer: MacLayer) -> IntFormat:
     return graph.tensors[layer.inputs[0]].format
 
 
-def _reader(graph: Graph, overflow: str | None, *, proved: bool) -> Reader | None:
-    """Whole layers where no sum can leave its accumulator, or where wrapping makes the order of sums irrelevant."""
+def _reader(graph: Graph, is_order_free: bool) -> Reader | None:
+    """Whole layers where the order of sums is irrelevant."""
     if graph.shape_only:
         return None
-    return "layers" if proved or overflow in (None, "wrap") else "program"
+    return "layers" if is_order_free else "program"
 
 
 def _kernels(graph: Graph, formats: Mapping[str, IntFormat] | None) -> dict[str, str]:
@@ -198,6 +198,7 @@ def _reduction_tiles(graph: Graph, arch: Arch | None) -> dict[str, tuple[int, in
     """Kernel rows, columns and channels of one compute tile of each MAC layer on ``arch``; nothing without a machine."""
     if arch is None:
         return {}
+    arch = divide_memory(graph, arch=arch)
     macs = [layer for layer in graph.layers if isinstance(layer, MacLayer)]
     mappings = {layer.name: map_layer(layer, graph=graph, arch=arch) for layer in macs}
     return {name: (m.kh, m.kw, m.ic) for name, m in mappings.items() if isinstance(m, MacMapping)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,3 +64,11 @@ def prove_graph(graph: Graph, arch: Arch) -> tuple[AccumulatorProof, ...]:
         for layer in graph.layers
         if isinstance(layer, MacLayer)
     )
+
+
+def order_free(proofs: Iterable[AccumulatorProof], overflow: str | None) -> bool:
+    """Whether values are the same in whatever order sums are added: none can leave its accumulator, or those that do wrap around.
+
+    ``overflow`` None stands for accumulators without an end.
+    """
+    return overflow in (None, "wrap") or all(proof.safe for proof in proofs)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.execute.pools import Array, Fields, Pools
 from accelsim.execute.proof import prove
 from accelsim.graph import (
     Add,
@@ -16,7 +16,6 @@ from accelsim.graph import (
     BinaryLut,
     Concat,
     FloatTableSoftmax,
-    Graph,
     InterpolatedLut,
     Layer,
     LayerNorm,
@@ -38,14 +37,18 @@ from accelsim.graph import (
     StridedSlice,
     Sub,
     Transpose,
+    VectorLayer,
 )
-from accelsim.kernels import Codes, Layout, evaluate, layout_of, new_scratch, tile_plan
+from accelsim.kernels import Codes, Layout, evaluate, layout_of, tile_plan
 from accelsim.kernels.compiled import products, tape
-from accelsim.numerics import INT16, INT32, IntFormat, Requant, Requantization, Thresholds, shift_form
-from accelsim.numerics.compiled import float32_half_even_rows, float64_half_away_rows
-
-Array = NDArray[Any]
-Fields = dict[int, int]
+from accelsim.numerics import (
+    INT16,
+    INT32,
+    IntFormat,
+    Requant,
+    requantize,
+    shift_form,
+)
 
 _IMAGE = (products.N, products.IH, products.IW, products.IC)
 _OUTPUT = (products.OH, products.OW)
@@ -56,42 +59,8 @@ TABLE_BITS = 8
 """Widest codes for which a function is turned into a table of all its values."""
 
 
-@dataclass(eq=False)
-class Pool:
-    """Arrays laid end to end along their first axis; ``put`` gives the offset of each."""
-
-    dtype: Any
-    columns: tuple[int, ...] = ()
-    parts: list[Array] = field(default_factory=list)
-    size: int = 0
-
-    def put(self, values: Array) -> int:
-        """Append ``values`` and return where they begin."""
-        self.parts.append(np.asarray(values, dtype=self.dtype))
-        self.size += len(values)
-        return self.size - len(values)
-
-    def joined(self) -> Array:
-        """One contiguous array."""
-        return np.ascontiguousarray(np.concatenate([np.zeros((0, *self.columns), self.dtype), *self.parts]))
-
-
-@dataclass(eq=False)
-class TapeWriter:
-    """Collects records of the layers that a tape can hold; ``offsets`` places every tensor in memory."""
-
-    graph: Graph
-    offsets: Mapping[str, int]
-    accumulators: Mapping[str, IntFormat] | None
-    weights: Pool = field(default_factory=lambda: Pool(np.int16))
-    segments: Pool = field(default_factory=lambda: Pool(np.int64))
-    tables: Pool = field(default_factory=lambda: Pool(np.int32))
-    integers: Pool = field(default_factory=lambda: Pool(np.int32))
-    shifts: Pool = field(default_factory=lambda: Pool(np.int64))
-    floats: Pool = field(default_factory=lambda: Pool(np.float32))
-    scales: Pool = field(default_factory=lambda: Pool(np.float64, (3,)))
-    image_size: int = 0
-    scratch_size: int = tape.BLOCK_ELEMENTS
+class TapeWriter(Pools):
+    """Collects records of the layers that a tape can hold."""
 
     def record(self, layer: Layer) -> NDArray[np.int64] | None:
         """The record of ``layer``, or None where it must be run by itself."""
@@ -99,15 +68,12 @@ class TapeWriter:
         fields = write(self, layer) if write else None
         if fields is None:
             return None
-        fields |= {products.SOURCE: self.offsets[layer.inputs[0]], products.TARGET: self.offsets[layer.output]}
+        flip = self.flip(layer.inputs[0])
+        ends = {products.SOURCE: self.offsets[layer.inputs[0]], products.TARGET: self.offsets[layer.output]}
+        fields = {**ends, products.FLIP: flip, **fields, products.ZERO: fields.get(products.ZERO, 0) + flip}
         row = np.zeros(tape.COLUMNS, dtype=np.int64)
         row[list(fields)] = list(fields.values())
         return row
-
-    def arrays(self) -> tuple[tape.Constants, products.Scratch]:
-        """The constants and scratch of ``play``."""
-        pools = (self.weights, self.segments, self.tables, self.integers, self.shifts, self.floats, self.scales)
-        return tape.Constants(*(pool.joined() for pool in pools)), new_scratch(self.image_size, self.scratch_size)
 
     def layout(self, layer: MacLayer) -> tuple[Layout, int] | None:
         """The layer by register tiles, and a bound of its sums; None where that does not fit 32 bits or the accumulator."""
@@ -117,46 +83,11 @@ class TapeWriter:
         factors = _factors(layer)
         codes = Codes(fmt.min, fmt.max, layer.input_zero_point)
         layout = layout_of(tile_plan(g), g.output_shape, g.input_shape, g.weight_shape, codes=codes, factors=factors)
-        return None if layout is None else (layout, bound)
-
-    def format_of(self, tensor: str) -> IntFormat:
-        """Format of a tensor."""
-        return self.graph.tensors[tensor].format
-
-    def requant(self, requant: Requantization, fmt: IntFormat, bound: int) -> Fields | None:
-        """The columns of a requantization to codes of ``fmt`` of sums up to ``bound``; None for a rule that no tape has."""
-        if isinstance(requant, Thresholds):
-            return self._levels(requant)
-        rule = self._rule(requant, bound)
-        return rule and {
-            **rule,
-            tape.CHANNELS: len(requant.multiplier),
-            tape.OUT_ZERO: requant.zero_point,
-            tape.LOW: max(requant.clamp_min, fmt.min),
-            tape.HIGH: min(requant.clamp_max, fmt.max),
-        }
-
-    def _levels(self, thresholds: Thresholds) -> Fields:
-        """Levels, then starts and steps of all channels; every code is one of theirs, so there is nothing to clamp."""
-        parts = (thresholds.levels.reshape(-1), thresholds.start, thresholds.step)
-        return {
-            tape.RULE: tape.LEVELS,
-            tape.CHANNELS: thresholds.channel_count,
-            tape.LEVEL_COUNT: thresholds.levels.shape[1],
-            tape.PARAMETERS: self.segments.put(np.concatenate(parts)),
-        }
-
-    def _rule(self, requant: Requant, bound: int) -> Fields | None:
-        loop = requant.rule.kernel
-        if loop is float32_half_even_rows:
-            return {tape.RULE: tape.FLOAT32, tape.PARAMETERS: self.floats.put(requant.multiplier)}
-        if loop is float64_half_away_rows:
-            return {tape.RULE: tape.FLOAT64, tape.PARAMETERS: self.scales.put(requant.multiplier)}
-        form = shift_form(requant, bound=bound)
-        if form is None:
+        if layout is None:
             return None
-        self.shifts.put(np.concatenate([form.offset, form.negative, form.shift]))
-        return {tape.RULE: tape.SHIFT, tape.PARAMETERS: self.integers.put(form.factor)}
+        self.image_size = max(self.image_size, layout.image_size)
+        self.scratch_size = max(self.scratch_size, layout.sums_size)
+        return layout, bound
 
 
 def _mac(writer: TapeWriter, layer: MacLayer) -> Fields | None:
@@ -167,14 +98,12 @@ def _mac(writer: TapeWriter, layer: MacLayer) -> Fields | None:
     requant = writer.requant(layer.requant, writer.format_of(layer.output), bound)
     if requant is None:
         return None
-    writer.image_size = max(writer.image_size, layout.image_size)
-    writer.scratch_size = max(writer.scratch_size, layout.sums_size)
     packed = layout.pack(layer.weights, layer.bias)
     return {
-        **dict(enumerate(layout.record.tolist())),
+        **{slot: value for slot, value in enumerate(layout.record.tolist()) if value},
         products.SEGMENTS: writer.segments.put(layout.segments),
         products.WEIGHTS: writer.weights.put(packed.weights),
-        products.STARTS: writer.tables.put(packed.starts),
+        products.STARTS: writer.starts.put(packed.starts),
         **requant,
     }
 
@@ -207,26 +136,58 @@ def _codes(fmt: IntFormat) -> NDArray[np.int64]:
 
 
 def _sum(writer: TapeWriter, layer: Add) -> Fields | None:
-    """Each operand's scaling as a table of all codes."""
+    """A sum of products and a shift where that is the rule and fits 32 bits; elsewhere a table of all pairs of codes."""
     formats = [writer.format_of(name) for name in layer.inputs]
     if layer.requant is None or max(f.bits for f in formats) > TABLE_BITS or set(layer.shapes) != {layer.shape}:
         return None
-    tables = [
+    left, right = (
         _scaled(_codes(f), scale, layer.scheme) for f, scale in zip(formats, (layer.left, layer.right), strict=True)
-    ]
-    bound = sum(int(np.abs(table).max()) for table in tables)
-    requant = writer.requant(layer.requant, writer.format_of(layer.output), bound) if bound <= INT32.max else None
-    if requant is None:
-        return None
+    )
     if isinstance(layer, Sub):
-        tables[1] = -tables[1]
+        right = -right
+    bound = int(np.abs(left).max()) + int(np.abs(right).max())
+    if bound > INT32.max:
+        return None
+    fields = _shifted_sum(writer, layer, (left, right), bound)
+    if fields is None:
+        pairs = np.zeros((len(left), tape.TABLE_SIDE), dtype=np.int64)
+        pairs[:, : len(right)] = requantize((left[:, None] + right).reshape(-1, 1), layer.requant).reshape(
+            len(left), -1
+        )
+        fields = {products.OPERATION: tape.TABLE_OF_TWO, tape.TABLE_AT: writer.codes.put(pairs.ravel())}
+    return {**fields, **_pair(writer, layer)}
+
+
+def _pair(writer: TapeWriter, layer: Add | BinaryLut) -> Fields:
+    """Two operands of one shape."""
+    lowest = (writer.format_of(name).min + writer.flip(name) for name in layer.inputs)
     return {
-        products.OPERATION: tape.SUM,
         tape.SIZE: int(np.prod(layer.shape)),
         tape.SOURCE2: writer.offsets[layer.inputs[1]],
-        **_columns((tape.TABLE1, tape.TABLE2), *(writer.tables.put(table) for table in tables)),
-        **_columns((tape.CODE1, tape.CODE2), *(fmt.min for fmt in formats)),
-        **requant,
+        tape.FLIP2: writer.flip(layer.inputs[1]),
+        **_columns((tape.CODE1, tape.CODE2), *lowest),
+    }
+
+
+def _shifted_sum(writer: TapeWriter, layer: Add, scaled: tuple[Array, Array], bound: int) -> Fields | None:
+    """The sum where each operand is multiplied by one number and the rule is a shift, in 32 bits; None elsewhere."""
+    scales, requant = (layer.left, layer.right), layer.requant
+    assert requant is not None
+    form = shift_form(requant, bound=bound)
+    if form is None or any(scale is None or scale.exponent is not None for scale in scales):
+        return None
+    factor, offset, negative, shift = (int(v[0]) for v in (form.factor, form.offset, form.negative, form.shift))
+    if factor != 1 or negative or shift >= INT32.bits or bound + offset > INT32.max:
+        return None
+    steps = [int(values[1] - values[0]) for values in scaled]
+    # Sums of flipped codes, less what the scaled ones are less; wraps on the way, but not at its end.
+    lowest = (writer.format_of(name).min + writer.flip(name) for name in layer.inputs)
+    offset += sum(int(values[0]) - step * code for values, step, code in zip(scaled, steps, lowest, strict=True))
+    rule = writer.requant(requant, writer.format_of(layer.output), bound)
+    return rule and {
+        **rule,
+        products.OPERATION: tape.SUM,
+        **_columns((tape.FACTOR1, tape.FACTOR2, tape.OFFSET, tape.RIGHT_SHIFT), *steps, offset, shift),
     }
 
 
@@ -245,13 +206,28 @@ def _table(writer: TapeWriter, layer: Rescale | LeakyRelu | Lut) -> Fields | Non
     fmt = writer.format_of(layer.inputs[0])
     if fmt.bits > TABLE_BITS or (isinstance(layer, Lut) and not _covers(layer, fmt)):
         return None
-    codes = _codes(fmt)
-    box = (0,), codes.shape
+    return _lookup(writer, layer.inputs[0], layer, _values(layer, _codes(fmt)))
+
+
+def _values(layer: VectorLayer, *operands: Array) -> Array:
+    """What the layer makes of codes side by side."""
+    box = (0,), operands[0].shape
+    return evaluate(layer, operands, [box] * len(operands), box)
+
+
+def _lookup(writer: TapeWriter, source: str, layer: VectorLayer, values: Array) -> Fields:
+    """The ``values`` of all codes of ``source``; of all bytes where these are its codes, which can be looked up at once."""
+    first = writer.format_of(source).min + writer.flip(source)
+    if writer.memory_type == np.uint8:
+        values = np.concatenate(
+            [np.zeros(first, values.dtype), values, np.zeros(256 - first - len(values), values.dtype)]
+        )
+        first = 0
     return {
         products.OPERATION: tape.TABLE,
+        **_columns((products.SOURCE, products.FLIP), writer.offsets[source], writer.flip(source)),
         tape.SIZE: int(np.prod(layer.shape)),
-        tape.TABLE1: writer.tables.put(evaluate(layer, [codes], [box], box)),
-        tape.CODE1: fmt.min,
+        **_columns((tape.TABLE_AT, tape.CODE1), writer.codes.put(values), first),
     }
 
 
@@ -264,12 +240,16 @@ def _table_of_two(writer: TapeWriter, layer: BinaryLut) -> Fields | None:
     lowest = [fmt.min for fmt in formats] == [layer.left_min, layer.right_min]
     if not (fits and lowest and all(fmt.bits == TABLE_BITS for fmt in formats)):
         return None
+    for own, other in ((0, 1), (1, 0)):
+        maker = writer.makers.get(layer.inputs[other])
+        if isinstance(maker, Lut) and maker.inputs == (layer.inputs[own],) and _covers(maker, formats[own]):
+            codes = _codes(formats[own])  # x * sigmoid(x) is a function of x
+            pair = codes, _values(maker, codes).astype(np.int64)
+            return _lookup(writer, layer.inputs[own], layer, _values(layer, *(pair if own == 0 else pair[::-1])))
     return {
         products.OPERATION: tape.TABLE_OF_TWO,
-        tape.SIZE: int(np.prod(layer.shape)),
-        tape.SOURCE2: writer.offsets[layer.inputs[1]],
-        tape.TABLE1: writer.tables.put(layer.table.ravel()),
-        **_columns((tape.CODE1, tape.CODE2), layer.left_min, layer.right_min),
+        tape.TABLE_AT: writer.codes.put(layer.table.ravel()),
+        **_pair(writer, layer),
     }
 
 
@@ -322,6 +302,7 @@ def _softmax(writer: TapeWriter, layer: Softmax) -> Fields | None:
     if layer.algorithm != "gemmlowp":
         return None
     rows, classes = layer.shape
+    writer.image_size = max(writer.image_size, 2 * rows * classes)
     narrow = layer.output_max - layer.output_min < 1 << 8
     return {
         products.OPERATION: tape.SOFTMAX,

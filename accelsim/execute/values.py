@@ -9,9 +9,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.arch import Arch
 from accelsim.errors import AccelsimError, InputError
 from accelsim.execute.host_inputs import Arrays, gather_inputs
-from accelsim.execute.proof import accumulator_formats, prove_graph
+from accelsim.execute.proof import accumulator_formats, order_free, prove_graph
 from accelsim.execute.tiled import run_program
 from accelsim.execute.whole import WholeReader
 from accelsim.graph import Graph
@@ -48,48 +49,67 @@ def compute_values(
     count = len(next(iter(batches.values())))
     _check_labels(graph, labels, count)
     proofs = prove_graph(graph, program.arch)
-    proved = all(proof.safe for proof in proofs)
-    order_free = proved or program.arch.accumulator.overflow == "wrap"
-    tiled = count if not order_free or check_inputs is None else min(count, check_inputs)
+    by_layers = order_free(proofs, program.arch.accumulator.overflow)
+    tiled = count if not by_layers or check_inputs is None else min(count, check_inputs)
     formats = accumulator_formats(graph, program.arch)
-    whole = WholeReader(graph, accumulators=formats, inferences=count) if order_free else None
+    whole = WholeReader(graph, accumulators=formats, inferences=count) if by_layers else None
+    tell = progress or (lambda name, done, of: None)
     runs = []
-    for i in range(count):
-        one = {name: batch[i] for name, batch in batches.items()}
-        made = _one_inference(timeline, whole, one, through_program=i < tiled, keep=keep)
-        runs.append({name: graph.tensors[name].to_host(values) for name, values in made.items()})
-        if progress is not None:
-            progress("inferences", i + 1, count)
-    tensors = {name: _stack([r[name] for r in runs], graph.tensors[name].host_shape) for name in runs[0]}
+    for i in range(tiled):
+        made = _through_program(timeline, whole, {name: batch[i] for name, batch in batches.items()}, keep)
+        runs.append(made)
+        tell("inferences", i + 1, count)
+    if whole is not None and tiled < count:
+        rest = {name: batch[tiled:] for name, batch in batches.items()}
+        made = whole.run_batch(rest, keep=keep, progress=lambda done: tell("inferences", tiled + done, count))
+        runs += _singly(made)
+    tensors = _at_host(graph, runs)
     correct = _correct(graph, tensors, labels, count)
     summary = ValueSummary(
         inputs=count,
-        reader="layers" if order_free else "program",
+        reader="layers" if by_layers else "program",
         program_checked=tiled,
-        accumulators_proved=proved,
+        accumulators_proved=all(proof.safe for proof in proofs),
         accuracy=None if correct is None else correct / count,
         correct=correct,
     )
     return Values(tensors | _real_ports(graph, tensors), summary)
 
 
-def _one_inference(
-    timeline: Timeline,
-    whole: WholeReader | None,
-    inputs: Arrays,
-    *,
-    through_program: bool,
-    keep: Literal["outputs", "all"],
+def share_correct(graph: Graph, arch: Arch, inputs: Arrays | NDArray[Any], labels: NDArray[Any]) -> float:
+    """The share of ``labels`` that the largest output meets on ``arch``, where values do not follow the order of sums.
+
+    ``inputs`` and ``labels`` as of :func:`accelsim.run`; InputError where they do not fit.
+    """
+    batches = gather_inputs(graph, inputs)
+    count = len(next(iter(batches.values())))
+    _check_labels(graph, labels, count)
+    whole = WholeReader(graph, accumulators=accumulator_formats(graph, arch), inferences=count)
+    correct = _correct(graph, _at_host(graph, _singly(whole.run_batch(batches))), labels, count)
+    return (correct or 0) / count
+
+
+def _singly(batch: Arrays) -> list[dict[str, NDArray[Any]]]:
+    """The tensors of each inference."""
+    return [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
+
+
+def _at_host(graph: Graph, runs: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """The tensors of all inferences in the order of axes that the model file has."""
+    runs = [{name: graph.tensors[name].to_host(values) for name, values in one.items()} for one in runs]
+    return {name: _stack([r[name] for r in runs], graph.tensors[name].host_shape) for name in runs[0]}
+
+
+def _through_program(
+    timeline: Timeline, whole: WholeReader | None, inputs: Arrays, keep: Literal["outputs", "all"]
 ) -> dict[str, NDArray[Any]]:
-    graph = timeline.program.graph
-    tiled = run_program(timeline.program, inputs, timeline=timeline) if through_program else None
-    if whole is None:
-        assert tiled is not None
-        return tiled if keep == "all" else {p.tensor: tiled[p.tensor] for p in graph.outputs}
-    values = whole.run(inputs, keep="all" if through_program else keep)
-    if tiled is not None:
-        _must_agree(values, tiled)
-    return values if keep == "all" else {p.tensor: values[p.tensor] for p in graph.outputs}
+    """One inference through the Program, which whole layers, where they may be asked, must agree with."""
+    values = run_program(timeline.program, inputs, timeline=timeline)
+    if whole is not None:
+        exact = whole.run(inputs, keep="all")
+        _must_agree(exact, values)
+        values = exact
+    return values if keep == "all" else {p.tensor: values[p.tensor] for p in timeline.program.graph.outputs}
 
 
 def _must_agree(values: Arrays, tiled: Arrays) -> None:

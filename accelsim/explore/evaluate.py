@@ -5,29 +5,27 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.arch import Arch, load_arch
-from accelsim.energy import COMPONENTS, check_clock
-from accelsim.errors import AccelsimError
-from accelsim.explore.lowered import Lowered, counts_of
-from accelsim.explore.prices import Groups, Prices, energies
-from accelsim.explore.widths import Widths, split, with_widths
+from accelsim.energy import COMPONENTS
+from accelsim.errors import AccelsimError, InputError
+from accelsim.explore.accuracy import Arrays, labelled
+from accelsim.explore.float_network import Quantize
+from accelsim.explore.networks import Networks, Point, model_of
 from accelsim.graph import Graph
-from accelsim.hardware import DRAM_ENGINES, Engine
-from accelsim.importers import load_for, resolve_model
-from accelsim.mapper import CYCLE_SLACK
-from accelsim.result import Result, bound_of
+from accelsim.hardware import Engine
+from accelsim.mapper import DEFAULT_OBJECTIVE, OBJECTIVES, Objective, checked_objective
+from accelsim.mapper.network import Prices, counts_of, energies
+from accelsim.result import bound_of, network_bound
 from accelsim.simulation import simulate
-from accelsim.timing import CHIP, COUNTS, MOST_OPERATIONS, WIDTH, chip_of, queue_of, supported, width_of
+from accelsim.timing import CHIP, COUNTS, WIDTH, chip_of, queue_of, width_of
 
 BLOCK = 4096
 """Machines at hand at once, whatever the number of edits."""
-MOST_NARROWED = 256
-"""Networks of other widths that are remembered."""
 BATCH = 256
 """Machines in one compiled loop: few enough that what layers did takes a few megabytes."""
 _FIGURES = {name: k for k, name in enumerate(COUNTS.names or ())}
@@ -42,61 +40,65 @@ ROW = np.dtype(
         ("dram_read_bytes", np.int64),
         ("dram_write_bytes", np.int64),
         ("utilization", np.float64),
+        ("accuracy", np.float64),
         ("bound", "U15"),
+        ("objective", "U6"),
         ("error", object),
     ]
 )
-"""A row of :func:`evaluate`: cycles -1 and energies NaN where there is an ``error`` text, else that is empty."""
-
-
-class _Network(NamedTuple):
-    """A Graph in one arithmetic: lowered, and its layers by what their actions cost; ``arithmetic`` of the machines that compute it."""
-
-    lowered: Lowered
-    groups: Groups
-    arithmetic: str | None
-
-
-class _Point(NamedTuple):
-    """A machine, its row of the table, and the network that it computes."""
-
-    row: int
-    arch: Arch
-    network: _Network
+"""A row of :func:`evaluate`: cycles -1 and energies NaN where there is an ``error`` text, else that is empty.
+``objective`` is what its tiles minimise; ``accuracy`` is NaN without labels."""
 
 
 def evaluate(
-    model: str | Path | Graph, *, arch: str | Path | Arch, edits: Iterable[Mapping[str, object]]
+    model: str | Path | Graph,
+    *,
+    arch: str | Path | Arch,
+    edits: Iterable[Mapping[str, object]],
+    objective: Objective = DEFAULT_OBJECTIVE,
+    inputs: Arrays | NDArray[Any] | None = None,
+    labels: NDArray[Any] | None = None,
+    quantize: Mapping[str, Any] | Quantize | None = None,
 ) -> NDArray[np.void]:
     """A table with one row (:data:`ROW`) for each of ``edits``: the machine ``arch`` with the values at those dotted paths.
 
-    ``model`` and ``arch`` as of :func:`accelsim.simulate`; ``edits`` as of :meth:`Arch.with_`, a generator too. They may name the
-    network's widths as well: ``weights.bits``, or ``layers.NAME.weights.bits`` of one layer. Every machine is mapped by the default
-    mapper and scheduled whole, without building a Program: cycles and bytes are those of ``simulate``, energies but for rounding
-    (1e-12). ``area_um2`` is NaN where the energy table lacks a part's; ``bound`` names the busiest part of the machine. A machine that
-    is invalid, or that the network does not fit, has its error in its own row; a model that cannot be read raises.
+    ``model`` and ``arch`` as of :func:`accelsim.simulate`; ``edits`` as of :meth:`Arch.with_`, a generator too. They may edit the
+    network as well: ``weights.bits`` and ``activations.bits``, ``layers.NAME.weights.bits`` of one layer, and ``batch``, the images
+    computed at a time, of which the row's figures then are all; and ``mapping.objective``, where a row is to minimise something else
+    than ``objective`` (``cycles``, ``energy``, or ``edp``, energy x delay). Every machine is mapped by the default mapper and scheduled
+    whole, without building a Program: cycles and bytes are those of ``simulate``, energies but for rounding (1e-12). ``area_um2`` is NaN
+    where the energy table lacks a part's; ``bound`` names the busiest part of the machine. A machine that is invalid, or that the
+    network does not fit, has its error in its own row; a model that cannot be read raises.
+
+    With ``inputs`` and ``labels``, as of :func:`accelsim.run`, ``accuracy`` is the share of labels that the machine's own integers meet,
+    computed once for each distinct arithmetic. With ``quantize``, options of ``accelsim quantize`` by name, ``model`` is a float network
+    that becomes integers at the widths of each row; without, widths are timed and priced, and a row that edits them has no accuracy.
 
     Machines of several cores, with a DRAM standard or bursts, coded weights, unrolled windows or fused pairs take the path of
     ``simulate``, tens of times slower. ``pandas.DataFrame(table)`` makes a frame of it.
     """
     base = arch if isinstance(arch, Arch) else load_arch(arch)
-    networks, left = _Networks(model, base), iter(edits)
+    source = model_of(model, quantize)
+    networks, left = Networks(source, base, checked_objective(objective), labelled(inputs, labels)), iter(edits)
     tables = [_empty(0)]
     while block := list(itertools.islice(left, BLOCK)):
         tables.append(_block(networks, block))
     return np.concatenate(tables)
 
 
-def _block(networks: _Networks, edits: Sequence[Mapping[str, object]]) -> NDArray[np.void]:
+def _block(networks: Networks, edits: Sequence[Mapping[str, object]]) -> NDArray[np.void]:
     """The rows of some edits."""
     table = _empty(len(edits))
-    slow, fast = list[_Point](), dict[object, list[_Point]]()
+    slow, fast = list[Point](), dict[object, list[Point]]()
     for row, edit in enumerate(edits):
         try:
             point = networks.point(row, edit)
+        except InputError:  # of all rows
+            raise
         except AccelsimError as error:
             table[row]["error"] = str(error)
             continue
+        table[row]["accuracy"] = point.accuracy
         kind = id(point.network), point.arch.array.flow.stationary, point.arch.activation_buffer.resident_bytes
         (fast.setdefault(kind, []) if _is_fast(point) else slow).append(point)
     for points in fast.values():
@@ -116,64 +118,22 @@ def _empty(rows: int) -> NDArray[np.void]:
     return table
 
 
-class _Networks:
-    """The Graphs of one model, by arithmetic."""
-
-    def __init__(self, model: str | Path | Graph, base: Arch) -> None:
-        self._model = model if isinstance(model, Graph) else resolve_model(model)
-        self._known: dict[object, _Network] = {}
-        self._narrowed: dict[object, _Network] = {}
-        self._clocks: set[object] = set()
-        self._base, self._own = base, base.arithmetic is None
-        if self._own:
-            self._base = base.with_({"arithmetic": self._network(base).arithmetic})
-
-    def point(self, row: int, edit: Mapping[str, object]) -> _Point:
-        """The machine of one row, with the network in its arithmetic; AccelsimError where it is invalid."""
-        machine, widths = split(edit)
-        arch = self._base.with_(machine)
-        own = self._own and not any(path.partition(".")[0] in ("arithmetic", "overrides") for path in machine)
-        network = self._with_widths(self._network(arch, own), widths)
-        if (clock := (arch.tech, arch.clock_hz)) not in self._clocks:
-            check_clock(arch)
-            self._clocks.add(clock)
-        network.lowered.check(arch)
-        return _Point(row, arch, network)
-
-    def _network(self, arch: Arch, own: bool = True) -> _Network:
-        key = None if own and self._own else (arch.arithmetic, arch.overrides)
-        if key not in self._known:
-            graph, machine = load_for(self._model, arch)
-            self._known[key] = _Network(Lowered(graph), Groups(graph), machine.arithmetic)
-        return self._known[key]
-
-    def _with_widths(self, network: _Network, widths: Widths) -> _Network:
-        key = id(network), tuple((path, str(value)) for path, value in widths)
-        if widths and key not in self._narrowed:
-            if len(self._narrowed) >= MOST_NARROWED:
-                self._narrowed.clear()
-            graph = with_widths(network.lowered.graph, widths)
-            self._narrowed[key] = _Network(Lowered(graph), Groups(graph), network.arithmetic)
-        return self._narrowed[key] if widths else network
-
-
-def _is_fast(point: _Point) -> bool:
+def _is_fast(point: Point) -> bool:
     """Whether the compiled loop knows all that the machine does."""
     lowered, arch = point.network.lowered, point.arch
     fits = lowered.graph.shape_only or arch.rules().name == lowered.graph.arithmetic
-    kept = lowered.whole_bytes or not arch.activation_buffer.resident_bytes
-    return fits and kept and supported(arch) and lowered.least_operations(arch) <= MOST_OPERATIONS
+    return fits and lowered.streams(arch)
 
 
-def _run(points: Sequence[_Point], table: NDArray[np.void]) -> list[_Point]:
+def _run(points: Sequence[Point], table: NDArray[np.void]) -> list[Point]:
     """Fill the rows of ``points``, machines of one network with the same tensors on chip; those that a tile fits nowhere come back."""
     from accelsim.mapper.compiled import Layers, Points, run_points
 
-    network, ready, back = points[0].network, list[_Point](), list[_Point]()
+    network, ready, back = points[0].network, list[Point](), list[Point]()
     chips, widths, tilings, prices = [], [], [], []
     for point in points:
         try:
-            cut, price = network.lowered.tilings(point.arch), network.groups.prices(point.arch)
+            cut, price = network.lowered.tilings(point.arch, point.objective), network.groups.prices(point.arch)
             width = [width_of(point.arch, *bits) for bits in network.lowered.widths]
         except AccelsimError:
             back.append(point)
@@ -191,19 +151,21 @@ def _run(points: Sequence[_Point], table: NDArray[np.void]) -> list[_Point]:
         np.array(chips, dtype=CHIP),
         np.array(widths, dtype=WIDTH).reshape(len(ready), -1),
         np.array([queue_of(point.arch.dma.queues) for point in ready]),
+        np.array([OBJECTIVES.index(point.objective) for point in ready], dtype=np.int64),
         np.stack(tilings),
+        np.stack([price.rates for price in prices]),
         np.full(len(ready), -1, dtype=np.int64),
         np.zeros((len(ready), groups.count, len(_FIGURES)), dtype=np.int64),
     )
-    layers = Layers(lowered.twins, groups.of, counts, figures)
-    run_points(lowered.network, lowered.cuts.tiles(), lowered.kept(ready[0].arch), layers, CYCLE_SLACK, columns)
+    layers = Layers(lowered.twins, groups.of, lowered.space, counts, figures)
+    run_points(lowered.network, lowered.cuts.tiles(), lowered.kept(ready[0].arch), layers, columns)
     done = columns.cycles >= 0
     _fill(table, ready, columns, prices, done)
     return back + [point for point, found in zip(ready, done, strict=True) if not found]
 
 
 def _fill(
-    table: NDArray[np.void], points: Sequence[_Point], columns: Any, prices: list[Prices], done: NDArray[np.bool_]
+    table: NDArray[np.void], points: Sequence[Point], columns: Any, prices: list[Prices], done: NDArray[np.bool_]
 ) -> None:
     """Rows of the points that are ``done``."""
     if not done.any():
@@ -217,6 +179,7 @@ def _fill(
     for component, energy in spent.items():
         table[f"{component}_pj"][rows] = energy
     table["cycles"][rows], table["energy_pj"][rows] = cycles, sum(spent.values())
+    table["objective"][rows] = [point.objective for point, found in zip(points, done, strict=True) if found]
     table["latency_s"][rows] = cycles / np.array([arch.clock_hz for arch in machines])
     table["area_um2"][rows] = [price.area for price in kept]
     table["dram_read_bytes"][rows] = actions.dram_read_asked.sum(axis=1) // 8
@@ -230,13 +193,13 @@ def _fill(
     table["bound"][rows] = [bound_of(b, s, b[Engine.COMPUTE]) for b, s in zip(busy, stream, strict=True)]
 
 
-def _simulated(point: _Point, table: NDArray[np.void]) -> None:
+def _simulated(point: Point, table: NDArray[np.void]) -> None:
     """One row by the path of a single run."""
     row = table[point.row]
     try:
-        result = simulate(point.network.lowered.graph, arch=point.arch)
+        result = simulate(point.network.lowered.graph, arch=point.arch, objective=point.objective)
     except AccelsimError as error:
-        row["error"] = str(error)
+        row["error"], row["accuracy"] = str(error), np.nan
         return
     total = result.total
     row["cycles"], row["latency_s"], row["energy_pj"] = total.cycles, total.latency_s, total.energy_pj
@@ -244,11 +207,5 @@ def _simulated(point: _Point, table: NDArray[np.void]) -> None:
         row[f"{component}_pj"] = part
     row["area_um2"] = np.nan if result.area_um2 is None else result.area_um2
     row["dram_read_bytes"], row["dram_write_bytes"] = total.dram_read_bytes, total.dram_write_bytes
-    row["utilization"], row["bound"] = total.utilization, _bound_of_result(result)
-
-
-def _bound_of_result(result: Result) -> str:
-    """The busiest part of the machine over all layers: of the busiest core, but for the DRAM port, at which all take turns."""
-    cores = [[core[engine.name.lower()] for core in result.total.core_busy_cycles] for engine in Engine]
-    longest = [sum(busy) if engine in DRAM_ENGINES else max(busy) for engine, busy in zip(Engine, cores, strict=True)]
-    return bound_of(longest, sum(layer.stream_cycles for layer in result.layers), sum(cores[Engine.COMPUTE]))
+    row["utilization"], row["bound"] = total.utilization, network_bound(result)
+    row["objective"] = point.objective

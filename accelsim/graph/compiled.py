@@ -21,6 +21,12 @@ def input_row(out: int, tap: int, stride: int, dilation: int, pad: int, upsample
     return row if row < size else -1
 
 
+@inner
+def input_on(axis: Any, out: int, tap: int) -> int:
+    """:func:`input_row` of an :class:`accelsim.graph.Axis`."""
+    return int(input_row(out, tap, axis.stride, axis.dilation, axis.pad, axis.upsample, axis.size))
+
+
 @njit
 def rows_under(axis: Any, out_lo: int, out_hi: int, tap_lo: int, tap_hi: int) -> tuple[int, int]:
     """First input, and last + 1, under outputs and taps ``lo`` to ``hi - 1`` of an :class:`accelsim.graph.Axis`."""

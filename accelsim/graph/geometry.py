@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,10 +59,36 @@ class Axis(NamedTuple):
         lo = np.clip(-(-first // self.upsample), 0, self.size)
         return lo, np.maximum(np.minimum(last // self.upsample + 1, self.size), lo)
 
+    def met(self, outs: tuple[Any, Any], taps: tuple[Any, Any]) -> Index:
+        """How many pairs of outputs and taps between ``lo`` and ``hi - 1`` of each meet an input, by arithmetic: no table of all pairs.
+
+        Output ``y`` meets an input under a tap where its place is one of ``size * upsample`` and ``y * stride`` has the rest
+        modulo ``upsample`` that puts it on no inserted zero.
+        """
+        (a, b), (c, d) = ((np.asarray(side, dtype=np.int64) for side in part) for part in (outs, taps))
+        common = math.gcd(self.stride, self.upsample)
+        period = self.upsample // common
+        inverse = pow(self.stride // common, -1, period)
+        found = np.zeros(np.broadcast(a, b, c, d).shape, dtype=np.int64)
+        for tap in range(int(c.min(initial=self.taps)), int(d.max(initial=0))):
+            start = self.pad - tap * self.dilation  # what y * stride must reach
+            if start % common:
+                continue
+            least = np.maximum(a, _ceil(start, self.stride))
+            end = np.minimum(b, _ceil(start + self.size * self.upsample, self.stride))
+            first = start // common * inverse % period
+            under = np.maximum(_ceil(end - first, period) - _ceil(least - first, period), 0)
+            found += np.where((c <= tap) & (tap < d) & (least < end), under, 0)
+        return found
+
     def span(self, outputs: Any, taps: Any) -> Any:
         """Most inputs that lie under any ``outputs`` neighbouring outputs and ``taps`` neighbouring taps."""
         spread = (outputs - 1) * self.stride + window_extent(taps, self.dilation)
         return np.minimum(self.size, -(-spread // self.upsample))
+
+
+def _ceil(value: Any, step: int) -> Any:
+    return -(-value // step)
 
 
 def window_place(out: Any, tap: Any, stride: Any, dilation: Any, pad: Any) -> Any:
@@ -108,14 +136,19 @@ class MacGeometry(Brief):
     groups: int = 1
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            least = -(10**9) if name.startswith("pad") else 1
-            if not least <= value < 2**31:
-                raise GraphError(f"layer geometry: {name} must be at least {least} and below 2^31, got {value}")
+        sizes, pads = _SIZES(self), (self.pad_top, self.pad_left)
+        if min(sizes) < 1 or max(sizes) >= 2**31 or min(pads) < -(10**9) or max(pads) >= 2**31:
+            self._refuse()
         if self.ic % self.groups or self.oc % self.groups:
             raise GraphError(
                 f"layer geometry: input channels {self.ic} and output channels {self.oc} must be multiples of groups {self.groups}"
             )
+
+    def _refuse(self) -> None:
+        for name in self.__dataclass_fields__:  # vars() would leave each geometry a dictionary
+            value, least = getattr(self, name), -(10**9) if name.startswith("pad") else 1
+            if not least <= value < 2**31:
+                raise GraphError(f"layer geometry: {name} must be at least {least} and below 2^31, got {value}")
 
     def axis(self, name: str) -> Axis:
         """The windows along rows (``h``) or columns (``w``)."""
@@ -161,3 +194,6 @@ class MacGeometry(Brief):
     def weight_shape(self) -> tuple[int, int, int, int]:
         """(oc, kh, kw, ic/groups)."""
         return self.oc, self.kh, self.kw, self.ic_per_group
+
+
+_SIZES = attrgetter(*(name for name in MacGeometry.__dataclass_fields__ if not name.startswith("pad")))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -40,22 +40,24 @@ class Graph:
     ``arithmetic`` names the per-operator rule set that the importer encoded. ``constants`` are tensors that layers
     other than those of the array read from memory (the fixed operand of an ADD). ``unread_inputs`` are inputs of the
     source model that no layer reads (the output size of a TRANSPOSE_CONV): the host may hold values for them, nothing
-    comes of it. ``approximations`` says, by layer name, where the importer could not keep what the source model computes
-    bit for bit; ``source`` what became of every operator of the model file, in its order. A ``shape_only`` graph has no
-    weights: it can be timed, not executed, and its layers run one after another whatever they read.
+    comes of it. ``approximations`` says, by name of a layer or of a host's quantizer, where the importer could not keep
+    bit for bit what the source model computes; ``source`` what became of every operator of the model file, in its order;
+    ``converted`` what was done to the file before it was read. A ``shape_only`` graph has no weights: it can be timed, not
+    executed, and its layers run one after another whatever they read.
     """
 
     name: str
     arithmetic: str
     tensors: Mapping[str, Tensor]
-    layers: tuple[Layer, ...]
-    inputs: tuple[HostPort, ...]
-    outputs: tuple[HostPort, ...]
+    layers: Sequence[Layer]
+    inputs: Sequence[HostPort]
+    outputs: Sequence[HostPort]
     shape_only: bool = False
     constants: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     unread_inputs: tuple[str, ...] = ()
     approximations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     source: tuple[SourceOperator, ...] = ()
+    converted: str = ""
 
     def __post_init__(self) -> None:
         verify_graph(

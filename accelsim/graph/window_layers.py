@@ -76,7 +76,10 @@ class AveragePool2D(Pool2D):
         """The smallest number that the cells under every window divide."""
         if self.count_include_pad:
             return math.prod(self.kernel)
-        rows, columns = ((axis.sources >= 0).sum(axis=1) for axis in self.windows)
+        outs = (np.arange(axis.out) for axis in self.windows)
+        rows, columns = (
+            np.unique(axis.met((out, out + 1), (0, axis.taps))) for axis, out in zip(self.windows, outs, strict=True)
+        )
         return math.lcm(*(max(1, int(n)) for n in np.unique(np.outer(rows, columns))))
 
 

@@ -8,7 +8,7 @@ from accelsim.hardware.buffers import (
     slot_capacity,
     slots,
 )
-from accelsim.hardware.dram import bursts_of, bus_cycles, dram_of
+from accelsim.hardware.dram import bursts_of, bus_cycles, dram_of, plain_bursts
 from accelsim.hardware.im2col import AT_ARRAY, AT_DMA, DRAM, IMPLICIT, Windows
 from accelsim.hardware.kinds import DMA_QUEUES, DRAM_ENGINES, WRITE_BACK, Engine, Memory
 from accelsim.hardware.laws import (

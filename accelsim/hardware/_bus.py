@@ -1,4 +1,4 @@
-"""Bytes on the DRAM's bus before it is known where tiles begin: what they are on average, and the least that they can be.
+"""Bytes on the DRAM's bus before it is known where tiles begin: what they are on average, and the least that they can be; rows opened.
 
 On average a run that does not begin with a burst rounds out to (length - 1) / burst + 1 bursts. At least it takes ceil(length / burst),
 if no two runs share one: where the gap between runs is a burst or more.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from accelsim.hardware._array import parts
+from accelsim.hardware.parts import Bursts
 from accelsim.numba_cache import inner
 
 
@@ -19,7 +20,7 @@ def runs_bytes(burst: float, count: float, pitch: float, length: float) -> Any:
     Runs that begin and end with bursts move just those; others begin anywhere, and round out to (length - 1) / burst + 1 bursts on
     average. No more than the bursts from the first byte to the last.
     """
-    if length % burst == 0 and (count == 1 or pitch % burst == 0):
+    if length % burst == 0 and pitch % burst == 0:
         return count * length
     apart = count * ((length - 1) / burst + 1)
     within = ((count - 1) * pitch + length - 1) / burst + 1
@@ -38,6 +39,28 @@ def box_bytes(burst: float, bits: float, box: Any, tensor: Any) -> Any:
     if box[1] < tensor[0]:
         return runs_bytes(burst, float(box[0]), outer, box[1] * middle)
     return runs_bytes(burst, 1.0, outer, box[0] * outer)
+
+
+@inner
+def rows_cycles(bursts: Bursts, again: float, bits: float, box: Any, tensor: Any) -> Any:
+    """Cycles to open all rows but the first under a box (see :func:`box_bytes`), ``again`` between two of one bank, on average.
+
+    Rows are opened one after the other, ahead of their bursts: as fast as activations may follow each other and as the banks that
+    are passed in turn are free again.
+    """
+    span, opened, pitch = box[3] * bits / 8, 1.0, tensor[2] * bits / 8
+    opened += (span - 1) / bursts.row
+    for k in range(2, -1, -1):
+        if box[k] > 1:
+            span += (box[k] - 1) * pitch
+            opened = min(box[k] * opened, 1.0 + (span - 1) / bursts.row)
+        pitch *= tensor[k - 1] if k > 0 else 1.0
+    if opened <= 1.0:
+        return 0.0
+    step, turn = max(1.0, span / bursts.row / opened), 1.0
+    while turn < bursts.banks and abs((turn * step + bursts.banks / 2) % bursts.banks - bursts.banks / 2) >= 0.5:
+        turn += 1.0  # rows until one stands in the first one's bank
+    return (opened - 1.0) * max(bursts.opened, again / turn)
 
 
 @inner

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from accelsim.graph.compiled import input_on
 from accelsim.hardware.parts import Dram
 from accelsim.numba_cache import njit
 
@@ -153,8 +154,8 @@ def transfers(d: Dram, write: bool, base: Any, bits: int, lo: Any, hi: Any, shap
 def gathers(d: Dram, base: int, bits: int, shape: Any, rows: Any, columns: Any, ranges: Any) -> Any:
     """int64 (3, tiles): bursts at the port, DRAM clocks, activations of fetching the windows of each tile.
 
-    ``base``: first bit of the tensor (n, ih, iw, ic) = ``shape``; ``rows`` (oh, kh) and ``columns`` (ow, kw): input row and column
-    under each output and tap, -1 for none; ``ranges`` (tiles, 12) as of :class:`accelsim.hardware.im2col.Windows`. Taps are fetched
+    ``base``: first bit of the tensor (n, ih, iw, ic) = ``shape``; ``rows`` and ``columns``: the :class:`accelsim.graph.Axis` of
+    each; ``ranges`` (tiles, 12) as of :class:`accelsim.hardware.im2col.Windows`. Taps are fetched
     in the order of the matrix, the channels of each at once; taps that follow each other in memory share a burst, so that no more
     bytes are asked for than moved. Each command as early as in :func:`transfers`, columns in that order.
     """
@@ -169,10 +170,12 @@ def gathers(d: Dram, base: int, bits: int, shape: Any, rows: Any, columns: Any, 
             for y in range(y0, y1):
                 for x in range(x0, x1):
                     for ky in range(ky0, ky1):
+                        row = input_on(rows, y, ky)
                         for kx in range(kx0, kx1):
-                            if rows[y, ky] < 0 or columns[x, kx] < 0:
+                            column = input_on(columns, x, kx)
+                            if row < 0 or column < 0:
                                 continue
-                            pixel = (n * shape[1] + rows[y, ky]) * shape[2] + columns[x, kx]
+                            pixel = (n * shape[1] + row) * shape[2] + column
                             begin = base + (pixel * shape[3] + c0) * bits
                             first = begin // d.burst
                             # The burst of the tap before is still there for what follows it in memory, not for an overlap.

@@ -30,9 +30,9 @@ def slot_capacity(memory: Memory, arch: Arch) -> int:
     Of the activation memory, the bytes set aside for whole tensors are no tile's; those are one slot of their own.
     """
     if memory is Memory.RESIDENT:
-        return arch.activation_buffer.resident_bytes
+        return arch.activation_buffer.kept_bytes
     if memory is Memory.ACTIVATIONS:
-        return (arch.activation_buffer.size_bytes - arch.activation_buffer.resident_bytes) // slots(memory, arch)
+        return (arch.activation_buffer.size_bytes - arch.activation_buffer.kept_bytes) // slots(memory, arch)
     if memory is Memory.ACCUMULATORS:
         return arch.accumulator.count // slots(memory, arch)
     return int(_buffer(memory, arch).size_bytes) // slots(memory, arch)

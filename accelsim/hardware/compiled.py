@@ -1,13 +1,15 @@
 """The laws of the parts for compiled loops: those of :mod:`accelsim.hardware.laws` compiled as they stand, and those with branches."""
 
 from accelsim.hardware import laws
-from accelsim.hardware._array import Tile, TileCost, parts, tile_cost
-from accelsim.hardware._bus import box_bytes, channel_bits, windows_bytes
+from accelsim.hardware._array import INPUT_STATIONARY, Tile, TileCost, parts, tile_cost
+from accelsim.hardware._bus import box_bytes, channel_bits, rows_cycles, windows_bytes
 from accelsim.hardware._dram import gathers, transfers
+from accelsim.hardware.laws import Room
 from accelsim.numba_cache import inner
 
 footprint = inner(laws.footprint)
 fits = inner(laws.fits)
+room_of = inner(laws.room_of)
 packed_bytes = inner(laws.packed_bytes)
 transfer_cycles = inner(laws.transfer_cycles)
 unit_cycles = inner(laws.unit_cycles)

@@ -45,14 +45,28 @@ def bursts_of(arch: Arch, *, turns: int = 1) -> Bursts:
     """Bursts and the mean cycles of their commands, as often as so many cores take ``turns``; no commands without rows."""
     channel, size = arch.dram.channel, float(arch.dram.bytes_per_burst)
     if channel is None:
-        return Bursts(size, 0.0, 0.0, 0.0)
+        return plain_bursts(size)
     t, length = channel.timing, channel.burst_clocks
     cycles = turns * arch.clock_hz / channel.clock_hz * t.nREFI / (t.nREFI - t.nRFC)
     apart = max(length, t.nCCDS if channel.bank_groups > 1 else t.nCCDL)
-    units = arch.dram.bytes_per_burst // channel.burst_bytes
-    around = t.nRCD - apart
-    read, write = around + t.nRTP + t.nRP, around + t.nCWL + length + t.nWR + t.nRP
-    return Bursts(size, cycles * read, cycles * write, cycles * units * apart)
+    close_read, close_write = t.nRTP, t.nCWL + length + t.nWR
+    read, write = (t.nRCD - apart + close + t.nRP for close in (close_read, close_write))
+    again = (max(t.nRAS, t.nRCD + close) + t.nRP for close in (close_read, close_write))
+    return Bursts(
+        size,
+        cycles * read,
+        cycles * write,
+        cycles * (arch.dram.bytes_per_burst // channel.burst_bytes) * apart,
+        float(channel.row_bytes * channel.bank_groups),
+        float(channel.banks_per_group),
+        cycles * max(t.nRRDS, t.nFAW / 4),
+        *(cycles * clocks for clocks in again),
+    )
+
+
+def plain_bursts(size: float) -> Bursts:
+    """Bursts of ``size`` bytes that take no commands."""
+    return Bursts(size, *[0.0] * (len(Bursts._fields) - 1))
 
 
 def bus_cycles(bus: Index, clocks: Index, arch: Arch) -> Index:

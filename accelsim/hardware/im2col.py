@@ -42,7 +42,7 @@ class Windows:
     def fetched(self) -> Index:
         """Those of them that stand in the image."""
         images = self.pixels.hi[:, 0] - self.pixels.lo[:, 0]
-        rows, columns = (self._inside(self.geometry.axis(axis).sources >= 0, k) for k, axis in ((1, "h"), (2, "w")))
+        rows, columns = (self._met(k, axis) for k, axis in ((1, "h"), (2, "w")))
         return images * rows * columns * self._channels
 
     @property
@@ -56,10 +56,7 @@ class Windows:
         channels: Index = self.inputs.hi[:, 3] - self.inputs.lo[:, 3]
         return channels
 
-    def _inside(self, valid: NDArray[np.bool_], axis: int) -> Index:
-        """Pairs of output and tap along ``axis`` of each tile that meet the image."""
-        total = np.zeros((valid.shape[0] + 1, valid.shape[1] + 1), dtype=np.int64)
-        total[1:, 1:] = valid.cumsum(axis=0).cumsum(axis=1)
-        (a, b), (c, d) = ((boxes.lo[:, axis], boxes.hi[:, axis]) for boxes in (self.pixels, self.taps))
-        pairs: Index = total[b, d] - total[a, d] - total[b, c] + total[a, c]
-        return pairs
+    def _met(self, k: int, axis: str) -> Index:
+        """Pairs of output and tap along axis ``k`` of each tile that meet the image."""
+        outs, taps = ((boxes.lo[:, k], boxes.hi[:, k]) for boxes in (self.pixels, self.taps))
+        return self.geometry.axis(axis).met(outs, taps)

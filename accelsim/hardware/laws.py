@@ -64,6 +64,27 @@ def fits(capacity: PerMemory, tile: Footprint) -> Any:
     )
 
 
+class Room(NamedTuple):
+    """The most output pixels that a tile may have, and the most input pixels that it may see, of all its images."""
+
+    pixels: int
+    area: int
+
+
+UNLIMITED = 2**62
+
+
+def room_of(capacity: PerMemory, operands: Operands, im2col: Im2col, tile: Loops) -> Room:
+    """What the channels and taps of ``tile`` leave: it fits (:func:`fits`) where it has no more; no pixels where its weights do not."""
+    channels, taps = tile.groups * tile.oc, tile.kh * tile.kw
+    if channels * taps * tile.ic * operands.weight_bits > 8 * capacity.weights:
+        return Room(0, 0)
+    area = 8 * capacity.activations // (tile.groups * tile.ic * operands.activation_bits)
+    sums, outputs = channels * operands.sum_words, channels * operands.output_bits
+    pixels = min(capacity.accumulators // sums, 8 * capacity.outputs // outputs)
+    return Room(pixels, area) if im2col.mode == AT_ARRAY else Room(min(pixels, area // taps), UNLIMITED)
+
+
 def transfer_cycles(dma: Dma, transfers: Any, size: Any, commands: Any) -> Any:
     """Fewest cycles that so many ``transfers`` of ``size`` bytes in all hold their queue and the DRAM port.
 

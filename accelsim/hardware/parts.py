@@ -101,12 +101,21 @@ class Dram(NamedTuple):
 
 
 class Bursts(NamedTuple):
-    """The DRAM as estimates see it: bytes of a burst, and cycles of the commands around a ``read`` or ``write`` and of ``each`` burst."""
+    """The DRAM as estimates see it: bytes of a burst, and cycles of the commands around a ``read`` or ``write`` and of ``each`` burst.
+
+    ``row``: bytes in the open rows of a bank of every group (0: no rows). A row opened behind others takes ``opened`` cycles more, and
+    of the same bank ``read_again`` or ``write_again``; rows that follow each other in memory are of ``banks`` in turn.
+    """
 
     size: float
     read: float
     write: float
     each: float
+    row: float
+    banks: float
+    opened: float
+    read_again: float
+    write_again: float
 
 
 class Im2col(NamedTuple):

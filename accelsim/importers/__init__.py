@@ -14,7 +14,8 @@ from accelsim.importers.account import fresh_name
 from accelsim.importers.files import FileKind, one_line
 from accelsim.importers.refusal import RefusalError
 from accelsim.importers.registry import OperatorSupport
-from accelsim.resources import resource_path
+from accelsim.importers.shipped import inputs_beside, inputs_file, packaged_models, shipped_calibration, shipped_inputs
+from accelsim.importers.sized import shapes_of, sized
 
 
 class Format(Protocol):
@@ -40,7 +41,11 @@ def _formats() -> Mapping[str, Format]:
 
 
 def load_graph(
-    model: str | Path | Graph, *, arithmetic: str | Arithmetic | None = None, overrides: Mapping[str, str] | None = None
+    model: str | Path | Graph,
+    *,
+    arithmetic: str | Arithmetic | None = None,
+    overrides: Mapping[str, str] | None = None,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
 ) -> Graph:
     """The Graph of a model file or of a packaged workload, by name; a Graph as it is.
 
@@ -48,7 +53,8 @@ def load_graph(
     differ in their header.
 
     ``arithmetic`` names the runtime whose integer rules are encoded; None stands for the file's own: tflite-micro, onnxruntime,
-    or finn for QONNX. ``overrides``, operator to scheme, change single operators of it. A layer table has none. Raises ModelFileError for
+    or finn for QONNX. ``overrides``, operator to scheme, change single operators of it. A layer table has none. ``shapes`` are those of
+    graph inputs, by name, whose sizes an .onnx file leaves open; an open batch is read as 1. Raises ModelFileError for
     a file that cannot be read, UnsupportedOperatorError for an operator that is not accepted, ModelError for every
     other reason, ConfigError for an unknown arithmetic, GraphError for a Graph that was imported for another. Several refusals are
     one error, whose ``exceptions`` are they.
@@ -56,17 +62,26 @@ def load_graph(
     rules, formats = arithmetic_named(arithmetic) if isinstance(arithmetic, str) else arithmetic, _formats()
     if isinstance(model, Graph):
         return _as_it_is(model, rules, overrides)
-    file = Path(model)
+    file = sized(model, shapes) if shapes else _path(model)
     if file.suffix.lower() not in formats and str(model) == file.stem:  # neither an ending nor a folder: a name
-        file = resolve_model(model)
+        file = resolve_model(file)
     suffix = file.suffix.lower()
     if suffix not in formats:
         raise ModelError(
             f"{file}: unknown model format {suffix!r}; expected a file that ends in {' or '.join(formats)}",
             path=str(file),
         )
+    if shapes_of(file) and suffix != ".onnx":
+        raise ModelError(
+            f"{file}: shapes of inputs are given; expected an .onnx file, in which alone sizes may be open"
+        )
     with held_in_memory(f"the model {file}", remedy="load it where there is more"):
         return formats[suffix].load(file, arithmetic=rules, overrides=overrides)
+
+
+def _path(model: str | Path) -> Path:
+    """As a path, which keeps the shapes that it may say."""
+    return model if isinstance(model, Path) else Path(model)
 
 
 def _as_it_is(graph: Graph, rules: Arithmetic | None, overrides: Mapping[str, str] | None) -> Graph:
@@ -90,18 +105,9 @@ def load_for(model: str | Path | Graph, arch: Arch) -> tuple[Graph, Arch]:
     return model, arch.with_({"arithmetic": UNSTATED if model.shape_only else model.arithmetic.partition("+")[0]})
 
 
-def packaged_models() -> dict[str, Path]:
-    """Workloads that come with the package, by name: ``resnet50``, ``digits_cnn`` ..."""
-    root = resource_path("workloads")
-    tables = {path.stem: path for path in sorted(root.glob("*.csv"))}
-    models = {path.stem: path for path in sorted((*root.glob("*/*.tflite"), *root.glob("*/*.onnx")))}
-    short = {stem.removesuffix("_int8"): path for stem, path in models.items() if stem.endswith("_int8")}
-    return {**tables, **short, **models}
-
-
 def resolve_model(name_or_path: str | Path) -> Path:
     """The file that is meant: an existing path, or the name of a packaged workload; ModelFileError lists the names."""
-    path = Path(name_or_path)
+    path = _path(name_or_path)
     try:
         if path.exists():
             return path
@@ -112,7 +118,7 @@ def resolve_model(name_or_path: str | Path) -> Path:
         ) from error
     found = packaged.get(str(name_or_path))
     if found is not None:
-        return found
+        return sized(found, shapes_of(path)) if shapes_of(path) else found
     near = difflib.get_close_matches(str(name_or_path), packaged, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise ModelFileError(

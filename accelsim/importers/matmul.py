@@ -9,14 +9,15 @@ from accelsim.graph import MacGeometry, Transpose
 
 Shape = tuple[int, ...]
 MAX_AXES = 8
-ACCEPTED = "matrices (..., m, k) and (..., k, n) with equal leading axes, or a right operand without them"
+ACCEPTED = "matrices (..., m, k) and (..., k, n) whose leading axes broadcast"
 
 
 @dataclass(frozen=True)
 class Product:
     """The geometry, the shape of the result, and orders: axis ``order[i]`` of a tensor is axis ``i`` of what the MatMul sees.
 
-    The left operand is seen as (m, *batch, k), the right one as (*batch, n, k), the result as (m, *batch, n).
+    The left operand is seen as (*rows, m, *batch, k), the right one as (*batch, *columns, n, k), the result as
+    (*rows, m, *batch, *columns, n).
     """
 
     geometry: MacGeometry
@@ -27,31 +28,44 @@ class Product:
 
 
 def product_of(a: Shape, b: Shape, *, turned: tuple[bool, bool] = (False, False)) -> Product | None:
-    """(*batch, m, k) times (*batch, k, n); the last two axes of an operand that is ``turned`` stand the other way round.
+    """(*batch, m, k) times (*batch, k, n), leading axes broadcast; the last two axes of an operand that is ``turned`` are exchanged.
 
-    Where the right operand is one matrix, all rows of the left one are its m. None for shapes that are no such product: fewer
-    than 2 axes or more than 8, unequal inner sizes, leading axes that are spread.
+    A leading axis along which the right operand is spread counts as rows of the left one, an axis along which the left one is
+    spread as columns of the right one: nothing is repeated. None for shapes that are no such product: fewer than 2 axes or more
+    than 8, unequal inner sizes, leading axes that do not broadcast.
     """
     if not 2 <= min(len(a), len(b)) <= max(len(a), len(b)) <= MAX_AXES:
         return None
+    rank = max(len(a), len(b))
     left, right = _last_two(len(a), turned[0]), _last_two(len(b), turned[1])
-    m, k, (inner, n) = a[left[-2]], a[left[-1]], (b[axis] for axis in right[-2:])
-    one_matrix = math.prod(b[:-2]) == 1 and len(b) <= len(a)
-    if inner != k or not (one_matrix or a[:-2] == b[:-2]):
+    (m, k), (inner, n) = (a[axis] for axis in left[-2:]), (b[axis] for axis in right[-2:])
+    leading = [(*(1,) * (rank - len(shape)), *shape[:-2]) for shape in (a, b)]
+    pairs = list(zip(*leading, strict=True))
+    if inner != k or any(x != y and 1 not in (x, y) for x, y in pairs):
         return None
-    groups = 1 if one_matrix else math.prod(a[:-2])
-    rows = m * math.prod(a[:-2]) // groups
-    batch = tuple(range(len(a) - 2))
-    plain = tuple(range(len(a)))
+    rows = [i for i, (x, y) in enumerate(pairs) if y == 1]
+    columns = [i for i, (x, y) in enumerate(pairs) if x == 1 < y]
+    shared = [i for i, (x, y) in enumerate(pairs) if 1 < x == y]
+    ms, ns = m * math.prod(leading[0][i] for i in rows), n * math.prod(leading[1][i] for i in columns)
+    groups = math.prod(leading[0][i] for i in shared)
     return Product(
-        geometry=MacGeometry(
-            n=1, ih=rows, iw=1, ic=groups * k, oh=rows, ow=1, oc=groups * n, groups=groups
-        ),
-        shape=(*a[:-2], m, n),
-        left=left if one_matrix else (left[-2], *batch, left[-1]),
-        right=(*right[:-2], right[-1], right[-2]),
-        output=plain if one_matrix else (plain[-2], *batch, plain[-1]),
-    )  # fmt: skip
+        geometry=MacGeometry(n=1, ih=ms, iw=1, ic=groups * k, oh=ms, ow=1, oc=groups * ns, groups=groups),
+        shape=(*(max(pair) for pair in pairs), m, n),
+        left=_order(len(a), rank, [*columns, *rows], left[-2], [*shared], left[-1]),
+        right=_order(len(b), rank, [*rows, *shared, *columns], right[-1], [], right[-2]),
+        output=(*rows, rank - 2, *shared, *columns, rank - 1),
+    )
+
+
+def _order(rank: int, whole: int, before: list[int], middle: int, behind: list[int], last: int) -> Shape:
+    """Leading axes ``before`` and ``behind`` the axis ``middle``, then ``last``, of an operand that may have fewer than ``whole`` axes."""
+    missing = whole - rank
+    return (
+        *(i - missing for i in before if i >= missing),
+        middle,
+        *(i - missing for i in behind if i >= missing),
+        last,
+    )
 
 
 def keeps_order(shape: Shape, permutation: Shape) -> bool:

@@ -11,24 +11,40 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from accelsim.kernels._registers import Job, bytes_panel, channels_panel, clamped_panel, pairs_panel
-from accelsim.numba_cache import inner, njit
+from accelsim.kernels._registers import (
+    Job,
+    bytes_panel,
+    channels_panel,
+    clamped_panel,
+    narrow_bytes_panel,
+    pairs_panel,
+)
+from accelsim.numba_cache import inlined, inner, njit
 
 PAIRS, BYTES, DEPTHWISE, CLAMPED = range(4)
 """Ways to multiply: 16-bit pairs; groups of four 8-bit codes; each channel by itself; pairs, sums clamped after every segment."""
 
 (
     OPERATION, SOURCE, TARGET,
-    ZERO, FILL, N, IH, IW, IC, OH, OW, OC, TOP, LEFT, UP_H, UP_W, PH, PW, STEP_H, STEP_W,
-    PLAIN, ROW, GROUPS, GROUP_STEP, COLUMNS, PANELS, SEGMENTS, SEGMENT_COUNT, STEPS, WEIGHTS, STARTS, SUM_LOW, SUM_HIGH,
-) = range(33)  # fmt: skip
-"""Slots of a record. Offsets count elements of the array they point into; an operation leaves what it does not use at 0. ``PLAIN``: one tap,
-and an input pixel for each output pixel. ``ROW`` is the distance of the sums of two pixels while tiles write them: the last panel
-may be wider than what is left of a row."""
-SLOTS = 33
+    FLIP, ZERO, FILL, N, IH, IW, IC, OH, OW, OC, TOP, LEFT, UP_H, UP_W, PH, PW, STEP_H, STEP_W,
+    PLAIN, BLOCK, ROW, GROUPS, GROUP_STEP, COLUMNS, PANELS, NARROW_COLUMNS, NARROW_PANELS, SEGMENTS, SEGMENT_COUNT, STEPS, WEIGHTS, STARTS,
+    SUM_LOW, SUM_HIGH,
+) = range(37)  # fmt: skip
+"""Slots of a record. Offsets count elements of the array they point into; an operation leaves what it does not use at 0.
+
+Codes are read as ``memory ^ FLIP``, and ``ZERO`` is taken from that: signed codes lie in a memory of bytes as unsigned ones, and with
+their highest bit flipped they are in order. ``PLAIN``: one tap, and an input pixel for each output pixel. ``BLOCK`` pixels are
+multiplied at once. ``ROW`` is the distance of the sums of two pixels while tiles write them: the last panel may be wider than what is
+left of a row. Each group has ``PANELS`` of ``COLUMNS`` columns, then ``NARROW_PANELS`` of ``NARROW_COLUMNS``."""
+SLOTS = 37
 
 BLOCK_PIXELS = 48
-"""Output pixels whose sums are held at once, whole tiles of 6 and of 4: with 256 channels 48 KiB, well inside a second-level cache."""
+"""Output pixels whose sums are held at once, at least, whole tiles of 6, of 4 and of 12: with 256 channels 48 KiB, well inside a
+second-level cache."""
+BLOCK_SUMS = 6144
+"""Sums that are held at once where more pixels than those have fewer: 24 KiB."""
+MOST_PIXELS = 384
+"""Pixels that are multiplied at once, at most."""
 SLACK = 64
 """Elements that tiles may read beyond the end of an image: the rest of a group of codes, unused lanes of a vector."""
 
@@ -51,31 +67,34 @@ class Scratch(NamedTuple):
 
 
 @inner
-def _copy(source: Any, zero: int, target: Any) -> None:
-    """``source - zero``, by arrays of their own: an index that may be negative, as numpy allows, is a loop without vectors."""
+def _copy(source: Any, flip: int, zero: int, target: Any) -> None:
+    """``(source ^ flip) - zero``, by arrays of their own: an index that may be negative, as numpy allows, is a loop without vectors."""
+    # As 16-bit numbers: so the loop is known to need no more bits than what it writes.
+    bits, less = np.int64(np.int16(flip)), np.int64(np.int16(zero))
     for i in range(target.size):
-        target[i] = source[i] - zero
+        target[i] = (source[i] ^ bits) - less
 
 
-@inner
+@inlined
 def fill_image(r: Any, memory: Any, scratch: Any) -> None:
-    """The image of a record, in codes of 16 bits and, where they are multiplied as such, of 8; nothing yet of a plain one."""
-    if not r[PLAIN]:
+    """The image of a record, in codes of 8 bits where they are multiplied as such, of 16 elsewhere; nothing yet of a plain one."""
+    if r[PLAIN]:
+        return
+    if r[OPERATION] == BYTES:
+        _fill(r, memory, scratch.bytes)
+    else:
         _fill(r, memory, scratch.image)
-        if r[OPERATION] == BYTES:
-            size = r[N] * r[PH] * r[PW] * r[IC]
-            _copy(scratch.image[:size], 0, scratch.bytes[:size])
 
 
-@inner
+@inlined
 def _fill_block(r: Any, memory: Any, first: int, count: int, scratch: Any) -> None:
     """The pixels of one block of a plain image, to its front: they stay in a near cache until they are multiplied."""
     ic = r[IC]
     source, size = memory[r[SOURCE] + first * ic :], count * ic
     if r[OPERATION] == BYTES:
-        _copy(source, r[ZERO], scratch.bytes[:size])
+        _copy(source, r[FLIP], r[ZERO], scratch.bytes[:size])
     else:
-        _copy(source, r[ZERO], scratch.image[:size])
+        _copy(source, r[FLIP], r[ZERO], scratch.image[:size])
     for i in range(count):
         scratch.places[i] = i * ic
 
@@ -83,7 +102,7 @@ def _fill_block(r: Any, memory: Any, first: int, count: int, scratch: Any) -> No
 @inner
 def _fill(r: Any, memory: Any, image: Any) -> None:
     """Codes of the source less ``ZERO``, spread and padded with ``FILL``, into ``image`` (n, ph, pw, ic)."""
-    source, zero, ih, iw, ic, ph, pw = r[SOURCE], r[ZERO], r[IH], r[IW], r[IC], r[PH], r[PW]
+    source, ih, iw, ic, ph, pw = r[SOURCE], r[IH], r[IW], r[IC], r[PH], r[PW]
     if r[UP_H] * r[UP_W] > 1 or r[TOP] > 0 or r[LEFT] > 0 or r[TOP] + ih < ph or r[LEFT] + iw < pw:
         image[: r[N] * ph * pw * ic] = r[FILL]
     # Of each row, the columns that some window can reach; they stay together unless zeros are inserted between them.
@@ -98,12 +117,12 @@ def _fill(r: Any, memory: Any, image: Any) -> None:
             at = source + ((b * ih + y) * iw + first) * ic
             to = ((b * ph + row) * pw + r[LEFT] + first * r[UP_W]) * ic
             for _ in range((last - first) * ic // run if run > 0 else 0):
-                _copy(memory[at : at + run], zero, image[to : to + run])
+                _copy(memory[at : at + run], r[FLIP], r[ZERO], image[to : to + run])
                 at += run
                 to += step
 
 
-@inner
+@inlined
 def _find_places(r: Any, first: int, count: int, places: Any) -> None:
     """Where in the image the windows of output pixels ``first`` to ``first + count`` begin."""
     ox, rest = first % r[OW], first // r[OW]
@@ -119,20 +138,18 @@ def _find_places(r: Any, first: int, count: int, places: Any) -> None:
                 b += 1
 
 
-@inner
-def _job(r: Any, panels: Any, scratch: Any, panel: int, count: int) -> Any:
-    """One panel of columns against the pixels of a block."""
-    operation, columns, row_bytes = r[OPERATION], r[COLUMNS], 4 * r[ROW]
-    per_group = r[OC] // r[GROUPS]
-    blocks = (per_group + columns - 1) // columns
-    group, block = panel // blocks, panel % blocks
+@inlined
+def _job(r: Any, panels: Any, scratch: Any, group: int, column: int, count: int) -> Any:
+    """The panel of a group that begins at ``column`` against the pixels of a block."""
+    operation, row_bytes = r[OPERATION], 4 * r[ROW]
     image, code_bytes = np.int64(scratch.image.ctypes.data), 2
     if operation == BYTES:
         image, code_bytes = np.int64(scratch.bytes.ctypes.data), 1
-    channel = block * columns if operation == DEPTHWISE else group * r[GROUP_STEP]
-    size = r[SEGMENT_COUNT] * r[STEPS] * columns * (1 if operation == DEPTHWISE else 2)
-    out = np.int64(scratch.sums.ctypes.data + 4 * (group * per_group + block * columns))
-    start, start_row = np.int64(panels.starts[r[STARTS] + panel * columns :].ctypes.data), 0
+    channel = column if operation == DEPTHWISE else group * r[GROUP_STEP]
+    first = group * (r[PANELS] * r[COLUMNS] + r[NARROW_PANELS] * r[NARROW_COLUMNS]) + column
+    depth = r[SEGMENT_COUNT] * r[STEPS] * (1 if operation == DEPTHWISE else 2)
+    out = np.int64(scratch.sums.ctypes.data + 4 * (group * (r[OC] // r[GROUPS]) + column))
+    start, start_row = np.int64(panels.starts[r[STARTS] + first :].ctypes.data), 0
     if operation == CLAMPED:  # these go on from what stands there
         start, start_row = out, row_bytes
     return Job(
@@ -142,7 +159,7 @@ def _job(r: Any, panels: Any, scratch: Any, panel: int, count: int) -> Any:
         np.int64(panels.segments[r[SEGMENTS] :].ctypes.data),
         r[SEGMENT_COUNT],
         r[STEPS],
-        np.int64(panels.weights[r[WEIGHTS] + panel * size :].ctypes.data),
+        np.int64(panels.weights[r[WEIGHTS] + first * depth :].ctypes.data),
         start,
         start_row,
         out,
@@ -152,7 +169,7 @@ def _job(r: Any, panels: Any, scratch: Any, panel: int, count: int) -> Any:
     )
 
 
-@inner
+@inlined
 def block_sums(r: Any, memory: Any, panels: Any, first: int, count: int, scratch: Any) -> None:
     """Sums (count, oc) of the output pixels from ``first`` on, to the front of ``scratch.sums``."""
     operation, oc, row = r[OPERATION], r[OC], r[ROW]
@@ -160,19 +177,24 @@ def block_sums(r: Any, memory: Any, panels: Any, first: int, count: int, scratch
         _fill_block(r, memory, first, count, scratch)
     else:
         _find_places(r, first, count, scratch.places)
-    # Panels ascend, so that what one writes beyond its own columns is overwritten by the next.
-    for panel in range(r[PANELS]):
-        job = _job(r, panels, scratch, panel, count)
-        if operation == PAIRS:
-            pairs_panel(job)
-        elif operation == BYTES:
-            bytes_panel(job)
-        elif operation == DEPTHWISE:
-            channels_panel(job)
-        else:
-            clamped_panel(job)
+    # Columns ascend, so that what one panel writes beyond its own is overwritten by the next.
+    for group in range(r[GROUPS]):
+        column = 0
+        for panel in range(r[PANELS] + r[NARROW_PANELS]):
+            job = _job(r, panels, scratch, group, column, count)
+            column += r[COLUMNS] if panel < r[PANELS] else r[NARROW_COLUMNS]
+            if operation == PAIRS:
+                pairs_panel(job)
+            elif operation == DEPTHWISE:
+                channels_panel(job)
+            elif operation == CLAMPED:
+                clamped_panel(job)
+            elif panel < r[PANELS]:
+                bytes_panel(job)
+            else:
+                narrow_bytes_panel(job)
     for m in range(1, count if row > oc else 0):
-        _copy(scratch.sums[m * row : m * row + oc], 0, scratch.sums[m * oc : m * oc + oc])
+        _copy(scratch.sums[m * row : m * row + oc], 0, 0, scratch.sums[m * oc : m * oc + oc])
 
 
 @njit
@@ -180,12 +202,12 @@ def multiply(r: Any, memory: Any, panels: Any, scratch: Any, out: Any) -> None:
     """Sums of all pixels, int32 (flat), to ``out``; a clamped record goes on from the sums within bounds that stand there."""
     fill_image(r, memory, scratch)
     pixels, channels, row = r[N] * r[OH] * r[OW], r[OC], r[ROW]
-    for first in range(0, pixels, BLOCK_PIXELS):
-        count = min(BLOCK_PIXELS, pixels - first)
+    for first in range(0, pixels, r[BLOCK]):
+        count = min(r[BLOCK], pixels - first)
         if r[OPERATION] == CLAMPED:
             for m in range(count):
                 begin = (first + m) * channels
-                _copy(out[begin : begin + channels], 0, scratch.sums[m * row : m * row + channels])
+                _copy(out[begin : begin + channels], 0, 0, scratch.sums[m * row : m * row + channels])
         block_sums(r, memory, panels, first, count, scratch)
         end = first * channels + count * channels
-        _copy(scratch.sums[: count * channels], 0, out[first * channels : end])
+        _copy(scratch.sums[: count * channels], 0, 0, out[first * channels : end])

@@ -9,7 +9,7 @@ kernel, a tap), so that a convolution needs no copy of its windows; sums may be 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from llvmlite import ir
@@ -55,9 +55,12 @@ class Job(NamedTuple):
 
 @dataclass(frozen=True)
 class Tile:
-    """Shape of a register tile, the codes of one group (1: every column has its own), and how they are added to a vector of sums."""
+    """Shape of a register tile, the codes of one group (1: every column has its own), and how they are added to a vector of sums.
 
-    rows: int
+    ``heights`` are the pixels of the tiles that cover a run of pixels, tallest first, the last 1.
+    """
+
+    heights: tuple[int, ...]
     vectors: int
     lanes: int
     group: int
@@ -89,11 +92,6 @@ class Tile:
     def codes(self) -> Any:
         """LLVM type of the codes that meet one vector of sums."""
         return ir.VectorType(ir.IntType(8 * self.code_bytes), self.group * self.lanes)
-
-    @property
-    def heights(self) -> tuple[int, ...]:
-        """Pixels of the tiles that cover a run of pixels, tallest first."""
-        return self.rows, self.rows // 2, 1
 
 
 def _lanes(numbers: list[int]) -> Any:
@@ -170,6 +168,7 @@ def _loop(
 
 
 def _splat(builder: Any, value: Value, kind: Any) -> Value:
+    """A vector of ``kind`` that holds ``value`` everywhere."""
     undefined = ir.Constant(kind, ir.Undefined)
     one = builder.insert_element(undefined, value, ir.Constant(_I32, 0))
     return builder.shuffle_vector(one, undefined, _lanes([0] * kind.count))
@@ -254,18 +253,24 @@ def _strip(builder: Any, tile: Tile, height: int, job: Job, state: list[Value], 
         _loop(builder, count, state, body)
 
 
-PAIRS = Tile(6, 2, 8, 2, pairs_dot)
+PAIRS = Tile((6, 3, 1), 2, 8, 2, pairs_dot)
 """6 x 16: 12 sums, 2 weight vectors, 1 broadcast and 1 product fill the 16 registers of AVX2."""
-CHANNELS = Tile(4, 2, 8, 1, channels_dot)
+CHANNELS = Tile((4, 2, 1), 2, 8, 1, channels_dot)
 """4 x 16: 8 sums, 2 weight vectors and what a product needs."""
-CLAMPED = Tile(4, 2, 8, 2, pairs_dot, clamped=True)
+CLAMPED = Tile((4, 2, 1), 2, 8, 2, pairs_dot, clamped=True)
 """4 x 16: 8 sums, 2 bounds, 2 weight vectors, 1 broadcast and 1 product."""
-QUADS = Tile(2, 2, 8, 4, quads_dot)
+QUADS = Tile((2, 1), 2, 8, 4, quads_dot)
 """Stands in for VNNI where there is none: the same bits on any CPU."""
-AVXVNNI = Tile(4, 3, 8, 4, vnni_dot, features=("avx2", "avxvnni"))
+AVXVNNI = Tile((4, 2, 1), 3, 8, 4, vnni_dot, features=("avx2", "avxvnni"))
 """4 x 24: 12 sums, 3 weight vectors and 1 broadcast fill the 16 registers of AVX."""
-VNNI512 = Tile(6, 4, 16, 4, vnni_dot, features=("avx512f", "avx512bw", "avx512vnni"))
+VNNI512 = Tile((6, 3, 1), 4, 16, 4, vnni_dot, features=("avx512f", "avx512bw", "avx512vnni"))
 """6 x 64: 24 sums, 4 weight vectors and 1 broadcast of the 32 registers of AVX-512."""
+
+
+def narrow(tile: Tile) -> Tile:
+    """The tile of one vector for the columns that do not fill a ``tile`` of 8-bit codes: with 12 sums at once a dot need not wait
+    for the one before it."""
+    return replace(tile, heights=(12, 4, 1) if tile.features else tile.heights, vectors=1)
 
 
 def bytes_tile(features: frozenset[str]) -> Tile:
@@ -303,6 +308,12 @@ def bytes_panel(typing_context: Any, job: Any) -> Any:
 
 
 @_intrinsic
+def narrow_bytes_panel(typing_context: Any, job: Any) -> Any:
+    """As :func:`bytes_panel`, one vector of columns."""
+    return panel(job, lambda codegen: narrow(bytes_tile(features_of(codegen))))
+
+
+@_intrinsic
 def channels_panel(typing_context: Any, job: Any) -> Any:
     """A job whose columns each have their own 16-bit codes."""
     return panel(job, lambda codegen: CHANNELS)
@@ -312,3 +323,54 @@ def channels_panel(typing_context: Any, job: Any) -> Any:
 def clamped_panel(typing_context: Any, job: Any) -> Any:
     """A job on pairs of 16-bit codes, sums clamped to [low, high] after every segment."""
     return panel(job, lambda codegen: CLAMPED)
+
+
+@_intrinsic
+def pointer(typing_context: Any, address: Any) -> Any:
+    """An address as a pointer to who knows what."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: list[Value]) -> Any:
+        return builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
+
+    return _types.voidptr(_types.int64), generate
+
+
+TABLE_FEATURES = ("avx512f", "avx512bw", "avx512vbmi")
+"""``vpermi2b`` looks 64 bytes up in 128 at once."""
+_BYTES = 64
+
+
+def emit_translation(builder: Any, table: Value, source: Value, flip: Value, target: Value, count: Value) -> Value:
+    """Bytes ``table[source ^ flip]`` at ``target``, by whole vectors of 64, of a table of 256; how many were written."""
+    kind = ir.VectorType(ir.IntType(8), _BYTES)
+    function = _cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(kind, [kind] * 3), "llvm.x86.avx512.vpermi2var.qi.512"
+    )
+    parts = [_load(builder, _plus(builder, table, i, _BYTES), kind) for i in range(4)]
+    mask = _splat(builder, builder.trunc(flip, ir.IntType(8)), kind)
+    blocks = builder.sdiv(count, ir.Constant(_I64, _BYTES))
+
+    def block(i: Value, state: list[Value]) -> list[Value]:
+        index = builder.xor(_load(builder, _plus(builder, source, i, _BYTES), kind), mask)
+        low, high = (builder.call(function, [parts[k], index, parts[k + 1]]) for k in (0, 2))
+        upper = builder.icmp_signed("<", index, ir.Constant(kind, None))
+        place = builder.inttoptr(_plus(builder, target, i, _BYTES), kind.as_pointer())
+        builder.store(builder.select(upper, high, low), place, align=1)
+        return state
+
+    with builder.if_then(builder.icmp_signed(">", blocks, ir.Constant(_I64, 0))):
+        _loop(builder, blocks, [], block)
+    return builder.mul(blocks, ir.Constant(_I64, _BYTES))
+
+
+@_intrinsic
+def translate(typing_context: Any, table: Any, source: Any, flip: Any, target: Any, count: Any) -> Any:
+    """Addresses of a table of 256 bytes, of ``count`` bytes and of where ``table[source ^ flip]`` goes; how many were done: 0 where the
+    CPU has no instruction for it."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: list[Value]) -> Any:
+        if not features_of(context.codegen()).issuperset(TABLE_FEATURES):
+            return ir.Constant(_I64, 0)
+        return emit_translation(builder, *arguments)
+
+    return _types.int64(*[_types.int64] * 5), generate

@@ -3,4 +3,4 @@
 from accelsim.kernels import _products as products
 from accelsim.kernels import _tape as tape
 from accelsim.kernels._products import Scratch
-from accelsim.kernels._tape import Constants, play
+from accelsim.kernels._tape import Constants, frame_of, play

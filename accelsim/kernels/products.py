@@ -24,8 +24,6 @@ Shape = tuple[int, ...]
 
 REMEMBERED = 1024
 """Layouts kept: a layer has a few, one for each kind of tile at its edges."""
-BYTES_SPEED = 2
-"""How much faster a panel of 8-bit codes is than a panel of 16-bit codes as wide, where the CPU has an instruction for it."""
 
 
 class Codes(NamedTuple):
@@ -61,6 +59,18 @@ class Window(NamedTuple):
     group_step: int
 
 
+class Panels(NamedTuple):
+    """``many`` panels as wide as ``tile``, side by side."""
+
+    tile: registers.Tile
+    many: int
+
+    @property
+    def columns(self) -> int:
+        """Columns of all of them."""
+        return self.many * self.tile.columns
+
+
 @dataclass(frozen=True, eq=False)
 class Layout:
     """How a layer or a tile is multiplied: its record, all offsets 0, its segments, and what its weights become.
@@ -70,7 +80,7 @@ class Layout:
 
     record: NDArray[np.int64]
     segments: NDArray[np.int64]
-    tile: registers.Tile
+    panels: tuple[Panels, ...]
     weight_shape: Shape
     moved: int
     image_size: int
@@ -79,14 +89,22 @@ class Layout:
     def pack(self, weights: Integers, bias: Integers | None = None) -> Packed:
         """``weights`` (oc, kh, kw, ic), of 16 bits at most, and the bias of each output channel, laid out."""
         groups, columns, *_ = self.weight_shape
-        panels = panels_of(weights.reshape(self.weight_shape), self.tile)
-        starts = np.zeros((groups, len(panels) // groups * self.tile.columns), dtype=np.int32)
+        starts = np.zeros((groups, sum(part.columns for part in self.panels)), dtype=np.int32)
         if bias is not None:
             starts[:, :columns] = bias.reshape(groups, columns)
         if self.moved:
             own = weights.reshape(groups, columns, -1).sum(axis=2, dtype=np.int32)
             starts[:, :columns] -= np.int32(self.moved) * own
-        return Packed(self, panels.reshape(-1), starts.reshape(-1))
+        return Packed(self, self._panels(weights.reshape(self.weight_shape)), starts.reshape(-1))
+
+    def _panels(self, weights: Integers) -> NDArray[np.int16]:
+        """Of each group the wide panels, then the narrow ones."""
+        ends = np.cumsum([part.columns for part in self.panels])
+        parts = [
+            panels_of(w, part.tile).reshape(len(weights), -1)
+            for w, part in zip(np.split(weights, ends[:-1], axis=1), self.panels, strict=True)
+        ]
+        return np.concatenate(parts, axis=1).reshape(-1)
 
     def scratch(self) -> loops.Scratch:
         """Room for one product at a time."""
@@ -104,7 +122,7 @@ class Packed(NamedTuple):
 def new_scratch(image_size: int, sums_size: int) -> loops.Scratch:
     """Room for images and for the sums of a block of pixels of these sizes."""
     image, small = np.empty(image_size, dtype=np.int16), np.empty(image_size, dtype=np.uint8)
-    return loops.Scratch(image, small, np.empty(sums_size, np.int32), np.empty(loops.BLOCK_PIXELS, np.int64))
+    return loops.Scratch(image, small, np.empty(sums_size, np.int32), np.empty(loops.MOST_PIXELS, np.int64))
 
 
 def multiply(
@@ -158,7 +176,7 @@ def _layout(
     """One of the few that the tiles of a layer need: all of one size whose windows reach as far beyond their input share one."""
     output, source, weights = shapes
     groups = 1 if way == loops.DEPTHWISE else window.groups
-    way = _fastest(codes, small, output[3] // groups) if way is None else way
+    way = _fastest(codes, small) if way is None else way
     rows, columns, offsets, length = _segments(
         window, output, source[3], weights, groups == 1 and way != loops.DEPTHWISE
     )
@@ -166,9 +184,11 @@ def _layout(
         if length % clamp.group:
             return None
         offsets, length = (offsets[:, None] + np.arange(0, length, clamp.group)).reshape(-1), clamp.group
-    tile, per_group, low = tile_of(way), output[3] // groups, codes.low if way == loops.BYTES else codes.zero
-    blocks = -(-per_group // tile.columns)
-    row = (groups - 1) * per_group + blocks * tile.columns
+    per_group, low = output[3] // groups, codes.low if way == loops.BYTES else codes.zero
+    panels = _split(per_group, way)
+    tile = panels[0].tile
+    row = (groups - 1) * per_group + sum(part.columns for part in panels)
+    block = loops.BLOCK_PIXELS * max(1, min(loops.BLOCK_SUMS // row, loops.MOST_PIXELS) // loops.BLOCK_PIXELS)
     _, sum_low, sum_high = clamp or (0, 0, 0)
     plain = weights[1:3] == window[:2] == window[4:6] == (1, 1) and window[6:8] == (0, 0) and output[:3] == source[:3]
     slots = {
@@ -177,19 +197,20 @@ def _layout(
         **dict(zip((loops.OH, loops.OW, loops.OC), output[1:], strict=True)),
         loops.TOP: window.top, loops.LEFT: window.left, loops.UP_H: window.upsample_h, loops.UP_W: window.upsample_w,
         loops.PH: rows, loops.PW: columns,
-        loops.PLAIN: plain,
+        loops.PLAIN: plain, loops.BLOCK: block,
         loops.STEP_H: window.stride_h * columns * source[3], loops.STEP_W: window.stride_w * source[3],
-        loops.ROW: row, loops.GROUPS: groups, loops.GROUP_STEP: window.group_step, loops.COLUMNS: tile.columns, loops.PANELS: groups * blocks,
+        loops.ROW: row, loops.GROUPS: groups, loops.GROUP_STEP: window.group_step,
+        **dict(zip((loops.COLUMNS, loops.NARROW_COLUMNS), (part.tile.columns for part in panels), strict=False)),
+        **dict(zip((loops.PANELS, loops.NARROW_PANELS), (part.many for part in panels), strict=False)),
         loops.SEGMENT_COUNT: len(offsets), loops.STEPS: -(-length // tile.group),
         loops.SUM_LOW: sum_low, loops.SUM_HIGH: sum_high,
     }  # fmt: skip
     record = np.zeros(loops.SLOTS, dtype=np.int64)
     record[list(slots)] = list(slots.values())
-    pixels = loops.BLOCK_PIXELS if plain else source[0] * rows * columns
-    sizes = pixels * source[3] + loops.SLACK, row * loops.BLOCK_PIXELS
-    return Layout(
-        record, offsets + window.channel, tile, (groups, per_group, len(offsets), length), codes.zero - low, *sizes
-    )
+    parts, moved = tuple(part for part in panels if part.many), codes.zero - low
+    pixels = block if plain else source[0] * rows * columns
+    sizes = pixels * source[3] + loops.SLACK, row * block
+    return Layout(record, offsets + window.channel, parts, (groups, per_group, len(offsets), length), moved, *sizes)
 
 
 def _segments(
@@ -230,19 +251,28 @@ def _bytes_tile() -> registers.Tile:
     return registers.bytes_tile(registers.features_of(cpu_target.target_context.codegen()))
 
 
-def _fastest(codes: Codes, small: bool, columns: int) -> int:
-    """BYTES where this CPU has an instruction for it that is exact, codes and factors fit 8 bits, and few columns of its panels stay empty."""
-    tile = tile_of(loops.BYTES)
-    work = [-(-columns // width) * width for width in (tile.columns, registers.PAIRS.columns)]
+def _split(columns: int, way: int) -> tuple[Panels, ...]:
+    """Panels for the columns of one group: 8-bit codes meet narrow ones where a last wide one would be wider than those together."""
+    wide = tile_of(way)
+    if way != loops.BYTES:
+        return (Panels(wide, -(-columns // wide.columns)),)
+    small, full = registers.narrow(wide), columns // wide.columns
+    few = -(-(columns - full * wide.columns) // small.columns)
+    fills = few * small.columns >= wide.columns
+    return Panels(wide, full + fills), Panels(small, 0 if fills else few)
+
+
+def _fastest(codes: Codes, small: bool) -> int:
+    """BYTES where this CPU has an instruction for it that is exact, and codes and factors fit 8 bits."""
     narrow = small and codes.high - codes.low <= UINT8.max and 0 <= codes.zero - codes.low <= UINT8.max
-    fast = tile.features and narrow and work[0] < BYTES_SPEED * work[1]
+    fast = tile_of(loops.BYTES).features and narrow
     return loops.BYTES if fast and is_exact() else loops.PAIRS
 
 
 @cache
 def is_exact() -> bool:
     """Whether BYTES multiplies an example right on this very CPU; asked once, before it is chosen unasked."""
-    rng, output, source, weights = np.random.default_rng(0), (1, 9, 1, 35), (1, 9, 1, 71), (35, 1, 1, 71)
+    rng, output, source, weights = np.random.default_rng(0), (1, 29, 1, 99), (1, 29, 1, 71), (99, 1, 1, 71)
     x, w = (rng.integers(-128, 128, shape).astype(np.int16) for shape in (source, weights))
     codes = Codes(-128, 127)
     layout = layout_of(Plan(), output, source, weights, codes=codes, factors=codes, way=loops.BYTES)

@@ -1,64 +1,109 @@
-"""Numba kernel of the default mapper for a whole network: its choice for every MAC layer of a machine that the streamed schedule knows."""
+"""Numba kernel of the default mapper for a whole network: its choice for every MAC layer of a machine that the streamed schedule knows.
+
+The same turns as :meth:`accelsim.mapper.tiling.Tiler.tilings` takes for other machines.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from accelsim.hardware import AT_ARRAY, Bursts, Im2col, Machine, Operands, PerMemory, Unit
-from accelsim.mapper._candidates import candidates_of as _tiered_candidates
-from accelsim.mapper._estimate import DramSide, choose
+from accelsim.hardware import plain_bursts
+from accelsim.mapper.tiling import EDP, TURNS
+from accelsim.mapper.tiling.compiled import (
+    FIGURES,
+    GROUPS,
+    IC,
+    KH,
+    KW,
+    OC,
+    OH,
+    ORDER,
+    OW,
+    SIZES,
+    Best,
+    Case,
+    DramSide,
+    N,
+    Space,
+    choose_for,
+)
 from accelsim.numba_cache import inner, njit
 from accelsim.timing import MAC, NONE, Kept, Network
-from accelsim.timing.compiled import array_of_chip, dma_of_chip, kept_operand, loops_of_record, windows_of_record
+from accelsim.timing.compiled import kept_operand, loops_of_record, machine_of_chip
 
 MAPPED = -1
-candidates_of: Any = _tiered_candidates.compiled  # type: ignore[attr-defined]
-"""As compiled functions call it."""
-_BYTES = Bursts(1.0, 0.0, 0.0, 0.0)
+_BYTES = plain_bursts(1.0)
+
+
+class Layers(NamedTuple):
+    """Of every layer an earlier one alike (``twins``), its ``group``, the sizes of its tiles; ``counts`` and ``figures`` are one memory,
+    by field and plain."""
+
+    twins: Any
+    group: Any
+    space: Space
+    counts: Any
+    figures: Any
 
 
 @inner
-def _machine(record: Any, chip: Any, width: Any) -> Machine:
-    """The machine for the operands of a layer."""
-    return Machine(
-        array_of_chip(chip, width, record.weight_bits, record.activation_bits),
-        PerMemory(chip.weight_slot, chip.activation_slot, chip.accumulator_slot, chip.output_slot),
-        PerMemory(chip.weight_depth, chip.activation_depth, chip.accumulator_depth, chip.output_depth),
-        Operands(record.weight_bits, record.activation_bits, record.output_bits, width.sum_words),
-        dma_of_chip(chip),
-        Im2col(AT_ARRAY, chip.activation_width),
-        Unit(chip.requantizer_lanes, 0),
-        Unit(1, chip.activation_width),
-    )
+def _twin(index: int, network: Network, kept: Kept, twins: Any) -> int:
+    """An earlier layer whose tiling is this one's: of the same loop nest and widths, with the same operands kept on chip; or NONE."""
+    twin, first = twins[index], network.operands.first
+    # In two steps: the operands of no twin must not be asked for.
+    if twin == NONE or kept.outputs[twin] != kept.outputs[index]:
+        return NONE
+    alike = kept_operand(network.operands, first[twin], kept) == kept_operand(network.operands, first[index], kept)
+    return int(twin) if alike else NONE
+
+
+@inner
+def _write(tiling: Any, sizes: Any) -> None:
+    """A record of TILING."""
+    tiling.n, tiling.oh, tiling.ow, tiling.oc, tiling.ic = sizes[N], sizes[OH], sizes[OW], sizes[OC], sizes[IC]
+    tiling.kh, tiling.kw, tiling.groups, tiling.order = sizes[KH], sizes[KW], sizes[GROUPS], sizes[ORDER]
 
 
 @njit
-def map_network(network: Network, chip: Any, widths: Any, kept: Kept, twins: Any, slack: float, tilings: Any) -> int:
+def map_network(
+    network: Network, chip: Any, widths: Any, kept: Kept, layers: Layers, rates: Any, objective: int, tilings: Any
+) -> int:
     """Write the tile of every MAC layer into ``tilings``; the first layer that nothing fits, else MAPPED.
 
-    ``twins``: an earlier layer of the same loop nest and widths, which is cut alike where the same operands are kept on chip.
+    ``rates``: a record of :data:`accelsim.mapper.tiling.RATES` for each group of layers.
     """
-    nowhere = np.zeros(3)
-    for index in range(len(network.layers)):
-        record = network.layers[index]
-        if record.kind != MAC:
-            continue
-        twin, outputs = twins[index], kept.outputs[index]
-        inputs = kept_operand(network.operands, network.operands.first[index], kept)
-        # In two steps: the operands of no twin must not be asked for.
-        alike = twin != NONE and kept.outputs[twin] == outputs
-        if alike and kept_operand(network.operands, network.operands.first[twin], kept) == inputs:
-            tilings[index] = tilings[twin]
-            continue
-        layer, (rows, columns) = loops_of_record(record), windows_of_record(record)
-        dram = DramSide(_BYTES, nowhere, nowhere, nowhere, inputs, outputs, False, 0.0)
-        machine = _machine(record, chip, widths[record.width])
-        best = choose(machine, dram, layer, candidates_of(layer, rows, columns, machine.array), slack)
-        if not best.fits:
-            return index
-        tiling, tile = tilings[index], best.tile
-        tiling.n, tiling.oh, tiling.ow, tiling.oc, tiling.ic = tile.n, tile.oh, tile.ow, tile.oc, tile.ic
-        tiling.kh, tiling.kw, tiling.groups, tiling.order = tile.kh, tile.kw, tile.groups, best.order
+    count, nowhere = len(network.layers), np.zeros(3)
+    dram = DramSide(_BYTES, nowhere, nowhere, nowhere, 0.0)
+    found = Best(np.zeros((count, SIZES), np.int64), np.zeros(count, FIGURES))
+    cycles, energy = 0.0, 0.0
+    for turn in range(TURNS if objective == EDP else 1):
+        new_cycles, new_energy = 0.0, 0.0
+        for index in range(count):
+            record = network.layers[index]
+            if record.kind != MAC:
+                continue
+            twin = _twin(index, network, kept, layers.twins)
+            best = Best(found.sizes[index], found.figures[index])
+            if twin != NONE:
+                for k in range(len(best.sizes)):
+                    best.sizes[k] = found.sizes[twin, k]
+                best.figures.cycles, best.figures.energy = found.figures[twin].cycles, found.figures[twin].energy
+            else:
+                layer, first = loops_of_record(record), network.operands.first[index]
+                inputs = kept_operand(network.operands, first, kept)
+                ic, oc = layer.groups * layer.ic, layer.groups * layer.oc
+                case = Case(chip.output_width == 0, 1, ic, ic, oc, 8, -1, inputs, kept.outputs[index], False)
+                weights, at = (objective, cycles, energy), (layers.space, index)
+                machine, row = machine_of_chip(chip, widths[record.width], record), rates[layers.group[index]]
+                if not choose_for(machine, case, layer, dram, row, weights, at, best):
+                    return index
+            new_cycles, new_energy = new_cycles + best.figures.cycles, new_energy + best.figures.energy
+        if turn > 0 and new_cycles * new_energy >= cycles * energy:
+            break
+        cycles, energy = new_cycles, new_energy
+        for index in range(count):
+            if network.layers[index].kind == MAC:
+                _write(tilings[index], found.sizes[index])
     return MAPPED

@@ -4,39 +4,33 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from accelsim.mapper._network import MAPPED, map_network
+from accelsim.mapper._network import MAPPED, Layers, map_network
 from accelsim.numba_cache import njit
 from accelsim.timing import Kept, Network, Tiles
 from accelsim.timing.compiled import network_cycles
 
 
 class Points(NamedTuple):
-    """A row for each machine: ``chips`` (P,), ``widths`` (P, widths), the ``queues`` of its engines (P, engines), ``tilings``
-    (P, layers), whose cuts of vector layers are chosen already; and what is found: ``cycles`` (P,), ``totals`` (P, groups, fields)."""
+    """A row for each machine: ``chips`` (P,), ``widths`` (P, widths), the ``queues`` of its engines (P, engines), what its tiles
+    are to minimise (``objectives``, (P,), by index in OBJECTIVES), ``tilings`` (P, layers), whose cuts of vector layers are chosen
+    already, what energy costs (``rates``, (P, groups)); and what is found: ``cycles`` (P,), ``totals`` (P, groups, fields)."""
 
     chips: Any
     widths: Any
     queues: Any
+    objectives: Any
     tilings: Any
+    rates: Any
     cycles: Any
     totals: Any
 
 
-class Layers(NamedTuple):
-    """Of every layer an earlier one alike (``twins``) and its ``group``; ``counts`` and ``figures`` are one memory, by field and plain."""
-
-    twins: Any
-    group: Any
-    counts: Any
-    figures: Any
-
-
 @njit
-def run_points(network: Network, tiles: Tiles, kept: Kept, layers: Layers, slack: float, points: Points) -> None:
+def run_points(network: Network, tiles: Tiles, kept: Kept, layers: Layers, points: Points) -> None:
     """Fill ``points.cycles`` and ``points.totals``; cycles stay -1 where no tile fits or the cycles could pass 2^62."""
     for p in range(len(points.chips)):
         chip, widths, tilings = points.chips[p], points.widths[p], points.tilings[p]
-        if map_network(network, chip, widths, kept, layers.twins, slack, tilings) != MAPPED:
+        if map_network(network, chip, widths, kept, layers, points.rates[p], points.objectives[p], tilings) != MAPPED:
             continue
         layers.figures[:] = 0
         points.cycles[p] = network_cycles(network, chip, widths, tilings, tiles, kept, points.queues[p], layers.counts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import io
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +13,45 @@ from accelsim.arch import Document, read_document
 from accelsim.errors import ConfigError, MappingError, Refusals
 from accelsim.graph import Graph, Layer, MacLayer, Reshape
 from accelsim.names import LayerNames
+from accelsim.objective import Objective, checked_objective
 from accelsim.program import LOOP_ORDERS, MacMapping, Mapping, VectorMapping, check_mapping, fuse, tile_limits
 
 EXPECTED = "a mapping file: layer names and their tiles under the key layers"
 LARGEST_FILE = 16 * 1024 * 1024
 """Bytes; a network of 1,000 layers takes 100 KiB."""
+RESIDENT = "resident_bytes"
 MAC_KEYS = tuple(field.name for field in fields(MacMapping))
 
 
+@dataclass(frozen=True, kw_only=True)
+class MappingFile:
+    """Mappings by layer name, what the file says they minimise, and the bytes that keep tensors on chip beside their tiles, where the
+    machine had left those to the mapper (None: it does not say)."""
+
+    layers: dict[str, Mapping]
+    objective: Objective | None
+    resident_bytes: int | None
+
+
 def read_mappings(path: Path, *, graph: Graph) -> dict[str, Mapping]:
-    """The mappings in the YAML file at ``path`` by layer name; ConfigError names file, line, entry and remedy, of every wrong one.
+    """The mappings alone of :func:`read_mapping_file`."""
+    return read_mapping_file(path, graph=graph).layers
+
+
+def read_mapping_file(path: Path, *, graph: Graph) -> MappingFile:
+    """The YAML file at ``path``; ConfigError names file, line, entry and remedy, of every wrong one.
 
     ``layers: {conv1: {oh: 8, oc: 16, order: weights_outer, band: 4}, 8: {tile: [1, 10]}}``, each layer by any form that
-    :meth:`accelsim.names.LayerNames.find` takes. Axes that are left out are not cut, and layers without a ``band`` not fused with
-    the one before; layers that are left out are the caller's to map.
+    :meth:`accelsim.names.LayerNames.find` takes, and ``objective: edp`` where the tiles minimise something. Axes that are left
+    out are not cut, and layers without a ``band`` not fused with the one before; layers that are left out are the caller's to map.
     """
     document = read_document(_text(path), name=str(path), expected=EXPECTED)
     refusals = Refusals(path)
     for problem in document.problems:
         refusals.add(_wrong(path, document, problem.path, problem.message))
-    for key in (key for key in document.data if key != "layers"):
-        refusals.add(_wrong(path, document, (key,), f"unknown key; expected {EXPECTED}"))
+    for key in (key for key in document.data if key not in ("layers", "objective", RESIDENT)):
+        refusals.add(_wrong(path, document, (key,), f"unknown key; expected {EXPECTED}, and objective"))
+    objective, resident = _objective(path, document, refusals), _resident(path, document, refusals)
     layers = document.data.get("layers")
     if not isinstance(layers, dict):
         refusals.check()
@@ -49,7 +67,28 @@ def read_mappings(path: Path, *, graph: Graph) -> dict[str, Mapping]:
         except (MappingError, ConfigError) as error:
             refusals.add(_wrong(path, document, ("layers", key), str(error)))
     refusals.check()
-    return made
+    return MappingFile(layers=made, objective=objective, resident_bytes=resident)
+
+
+def _resident(path: Path, document: Document, refusals: Refusals) -> int | None:
+    """What the file says of the division of the memory."""
+    value = document.data.get(RESIDENT)
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+        return value
+    refusals.add(_wrong(path, document, (RESIDENT,), f"expected a whole number of bytes, got {value!r}"))
+    return None
+
+
+def _objective(path: Path, document: Document, refusals: Refusals) -> Objective | None:
+    """What the file says is minimised."""
+    if "objective" not in document.data:
+        return None
+    try:
+        return checked_objective(document.data["objective"])
+    except ConfigError as error:
+        line = document.line(("objective",))
+        refusals.add(ConfigError(f"{path}:{line}: {error}", file=str(path), line=line))
+        return None
 
 
 def _checked(graph: Graph, at: int, entry: Any) -> Mapping:
@@ -62,8 +101,15 @@ def _checked(graph: Graph, at: int, entry: Any) -> Mapping:
     return mapping
 
 
-def write_mappings(mappings: Sequence[Mapping | None], *, graph: Graph) -> str:
-    """YAML that :func:`read_mappings` reads back."""
+def write_mappings(
+    mappings: Sequence[Mapping | None],
+    *,
+    graph: Graph,
+    objective: Objective | None = None,
+    resident_bytes: int | None = None,
+) -> str:
+    """YAML that :func:`read_mapping_file` reads back; ``objective`` is what the mappings minimise, where that is known, and
+    ``resident_bytes`` what a machine had left to the mapper."""
     from ruamel.yaml import YAML
 
     layers = {layer.name: _entry(m) for layer, m in zip(graph.layers, mappings, strict=True) if m is not None}
@@ -71,7 +117,8 @@ def write_mappings(mappings: Sequence[Mapping | None], *, graph: Graph) -> str:
     yaml.default_flow_style, yaml.width = None, 10_000
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # ruamel annotates None
     stream = io.StringIO()
-    yaml.dump({"layers": layers}, stream)
+    header = {"objective": objective, RESIDENT: resident_bytes}
+    yaml.dump({**{key: value for key, value in header.items() if value is not None}, "layers": layers}, stream)
     return stream.getvalue()
 
 
@@ -129,4 +176,4 @@ def _text(path: Path) -> str:
         reason = f"is {size} bytes long" if path.is_file() else "is no file"
     except (OSError, ValueError) as error:
         reason = f"cannot be read: {getattr(error, 'strerror', None) or error}"
-    raise ConfigError(f"{path}: {reason}; expected {EXPECTED}, or one of greedy, cycles, energy, edp", file=str(path))
+    raise ConfigError(f"{path}: {reason}; expected {EXPECTED}, or one of default, search", file=str(path))

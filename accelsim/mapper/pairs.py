@@ -13,11 +13,8 @@ from accelsim.graph import Graph, Layer, MacGeometry, MacLayer, VectorLayer
 from accelsim.hardware import (
     Memory,
     ceil_div,
-    coded_share,
     depth,
     dma_of,
-    machine_of,
-    operand_bits,
     packed_bytes,
     slot_capacity,
     slots,
@@ -25,7 +22,7 @@ from accelsim.hardware import (
     unit_cycles,
     vector_of,
 )
-from accelsim.mapper.mac_tiling import CYCLE_SLACK, OnChip, Tiling, best_mac_mapping
+from accelsim.mapper.tiling import OnChip, Tiler, Tiling, Wanted
 from accelsim.program import (
     Fused,
     MacShare,
@@ -41,6 +38,9 @@ from accelsim.program import (
     tensor_bytes,
     windows,
 )
+
+CYCLE_SLACK = 0.02
+"""Estimated cycles that a pair may take more than its layers apart, as a fraction."""
 
 
 class Load(NamedTuple):
@@ -61,29 +61,36 @@ class Load(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A pair with its two mappings, and the DRAM bytes that it saves."""
+    """A pair with its two mappings, the DRAM bytes that it saves, and the cycles."""
 
     pair: Fused
     mappings: tuple[Mapping, Mapping]
     saved: float
+    cycles: float
 
 
-def in_bands(graph: Graph, mappings: Sequence[Mapping | None], *, arch: Arch) -> tuple[Mapping | None, ...]:
-    """``mappings`` with the pairs that together save most DRAM traffic.
+def in_bands(mappings: Sequence[Mapping | None], tiler: Tiler) -> tuple[Mapping | None, ...]:
+    """``mappings`` with the pairs that together save most DRAM traffic."""
+    made = list(mappings)
+    for candidate in best_pairs(mappings, tiler):
+        made[candidate.pair.producer], made[candidate.pair.consumer] = candidate.mappings
+    return tuple(made)
+
+
+def best_pairs(mappings: Sequence[Mapping | None], tiler: Tiler) -> list[Candidate]:
+    """Those that :func:`in_bands` chooses.
 
     A pair is considered where the tensor between its layers is not kept whole, the window fits beside the tensors that are,
     all of which still are, and by an estimate no more cycles are needed, give or take CYCLE_SLACK.
     """
-    placement = Placement(graph, arch)
-    candidates = [_candidate(graph, mappings, consumer, placement, arch) for consumer in range(len(graph.layers))]
+    graph = tiler.graph
+    placement = Placement(graph, tiler.arch)
+    candidates = [_candidate(mappings, consumer, placement, tiler) for consumer in range(len(graph.layers))]
     chosen: list[Candidate] = []
     for candidate in _best_disjoint(candidates):
         if placement.allows([c.pair for c in (*chosen, candidate)]):
             chosen.append(candidate)
-    made = list(mappings)
-    for candidate in chosen:
-        made[candidate.pair.producer], made[candidate.pair.consumer] = candidate.mappings
-    return tuple(made)
+    return chosen
 
 
 class Placement:
@@ -119,15 +126,16 @@ def _best_disjoint(candidates: Sequence[Candidate | None]) -> list[Candidate]:
 
 
 def _candidate(
-    graph: Graph, mappings: Sequence[Mapping | None], consumer: int, placement: Placement, arch: Arch
+    mappings: Sequence[Mapping | None], consumer: int, placement: Placement, tiler: Tiler
 ) -> Candidate | None:
     """Layer ``consumer`` fused with the one before it in the largest bands that fit; None where that gains nothing."""
+    graph, arch = tiler.graph, tiler.arch
     if obstacle(graph, consumer) is not None or placement.keeps(graph.layers[consumer - 1].output):
         return None
     pair = _largest(graph, consumer, placement)
     if pair is None:
         return None
-    estimate = _Estimate(graph, placement, arch, pair)
+    estimate = _Estimate(tiler, placement, pair)
     apart = estimate.apart()
     best: Candidate | None = None
     for weights_stay in (True, False):
@@ -136,9 +144,9 @@ def _candidate(
             continue
         made, load = tried
         saved = sum(part.traffic for part in apart) - load.traffic
-        fast = load.cycles(arch) <= (1 + CYCLE_SLACK) * sum(part.cycles(arch) for part in apart)
-        if fast and saved > (best.saved if best else 0):
-            best = Candidate(pair=pair, mappings=made, saved=saved)
+        before, now = sum(part.cycles(arch) for part in apart), load.cycles(arch)
+        if now <= (1 + CYCLE_SLACK) * before and saved > (best.saved if best else 0):
+            best = Candidate(pair=pair, mappings=made, saved=saved, cycles=before - now)
     return best
 
 
@@ -160,10 +168,19 @@ def _largest(graph: Graph, consumer: int, placement: Placement) -> Fused | None:
 class _Estimate:
     """What a pair of layers costs, apart and together."""
 
-    graph: Graph
+    tiler: Tiler
     placement: Placement
-    arch: Arch
     pair: Fused
+
+    @property
+    def graph(self) -> Graph:
+        """The network."""
+        return self.tiler.graph
+
+    @property
+    def arch(self) -> Arch:
+        """The machine."""
+        return self.tiler.arch
 
     def apart(self) -> list[Load]:
         """Of each layer by itself."""
@@ -173,7 +190,7 @@ class _Estimate:
         if not isinstance(layer, MacLayer):
             return self._vector(layer)
         tiling = self._tiled(layer, layer.geometry, weights_stay=False)
-        return Load(tiling.cycles, 0, tiling.traffic)
+        return Load(tiling.array, 0, tiling.traffic)
 
     def together(
         self, mappings: tuple[Mapping | None, Mapping | None], *, weights_stay: bool
@@ -208,7 +225,7 @@ class _Estimate:
         bands = layer.output_shape[self.pair.axis] / (tallest[1] - tallest[0])
         g, bits = layer.geometry, layer.weight_format.bits
         weights = self._weight_loads() * int(packed_bytes(g.oc * g.reduction, bits)) if weights_stay else 0
-        return tiling.mapping, Load(bands * tiling.cycles, 0, bands * tiling.traffic + weights)
+        return tiling.mapping, Load(bands * tiling.array, 0, bands * tiling.traffic + weights)
 
     def _weight_loads(self) -> int:
         """How often a layer's only tile of weights is loaded; MappingError where it does not stay."""
@@ -224,16 +241,7 @@ class _Estimate:
             self.placement.keeps(name) or (inside and name == self.pair.tensor)
             for name in (layer.inputs[0], layer.output)
         )
-        kept = OnChip(inputs, output, weights_stay)
-        return best_mac_mapping(
-            layer.name,
-            geometry,
-            whole=layer.geometry,
-            machine=machine_of(operand_bits(layer, self.graph), self.arch),
-            kept=kept,
-            arch=self.arch,
-            coded=coded_share(layer, self.arch),
-        )
+        return self.tiler.tilings([Wanted(layer, geometry, OnChip(inputs, output, weights_stay))])[0]
 
     def _vector(self, layer: Layer, *, fused: bool = False) -> Load:
         assert isinstance(layer, VectorLayer)

@@ -17,6 +17,7 @@ from accelsim.program.program import Program
 from accelsim.program.residency import (
     Residency,
     first_fit,
+    first_fits,
     in_whole_bytes,
     lifetimes,
     likely_kept,

@@ -16,7 +16,7 @@ OWNER, LOW, HIGH, WHOLE = range(4)
 """Of a piece: the operation that wrote it, where it begins and ends, and whether it is all that was written."""
 
 
-@njit
+@njit(inline="always")
 def _clock_of(clock: Any, i: int, previous: int, queue: Any, start: Any, dependencies: Any) -> None:
     """Everything known to have finished when operation ``i`` starts, one operation number per queue."""
     for e in range(clock.shape[1]):
@@ -81,28 +81,28 @@ def find_hazard(
             if clock[i, queue[source]] < source and not follows:
                 return 4, i, source
             at = memory[source]
-            if extent[source] > 0 and not _is_whole(pieces[at], count_of[at], source):
+            if extent[source] > 0 and not _is_whole(pieces, count_of, at, source):
                 return 1, i, source
             consumers[source, engine[i]] = i
         if memory[i] < 0 or extent[i] == 0:
             continue
         at = memory[i]
-        kind, other = _claim(pieces[at], count_of, at, consumers, clock, queue, offset[i], offset[i] + extent[i], i)
+        kind, other = _claim(pieces, count_of, at, consumers, clock, queue, offset[i], offset[i] + extent[i], i)
         if kind:
             return kind, i, other
     return 0, -1, -1
 
 
-@njit
-def _is_whole(pieces: Any, count: int, writer: int) -> bool:
-    """Whether all that ``writer`` wrote still stands."""
+@njit(inline="always")
+def _is_whole(pieces: Any, count_of: Any, at: int, writer: int) -> bool:
+    """Whether all that ``writer`` wrote to memory ``at`` still stands."""
     whole = False
-    for p in range(count):
-        whole |= pieces[p, OWNER] == writer and pieces[p, WHOLE] == 1
+    for p in range(count_of[at]):
+        whole |= pieces[at, p, OWNER] == writer and pieces[at, p, WHOLE] == 1
     return whole
 
 
-@njit
+@njit(inline="always")
 def _claim(
     pieces: Any, count_of: Any, at: int, consumers: Any, clock: Any, queue: Any, low: int, high: int, i: int
 ) -> tuple[int, int]:
@@ -112,7 +112,7 @@ def _claim(
     """
     p = 0
     while p < count_of[at]:
-        owner, first, last = pieces[p, OWNER], pieces[p, LOW], pieces[p, HIGH]
+        owner, first, last = pieces[at, p, OWNER], pieces[at, p, LOW], pieces[at, p, HIGH]
         if first >= high or low >= last:
             p += 1
             continue
@@ -125,8 +125,8 @@ def _claim(
                 return 3, consumer
         # The last piece moves to this place, so that there are no holes, and is looked at next.
         count_of[at] -= 1
-        for field in range(pieces.shape[1]):  # a whole row would compile numpy's message for rows that do not fit
-            pieces[p, field] = pieces[count_of[at], field]
+        for field in range(pieces.shape[2]):  # a whole row would compile numpy's message for rows that do not fit
+            pieces[at, p, field] = pieces[at, count_of[at], field]
         if first < low:
             _add(pieces, count_of, at, owner, first, low, 0)
         if high < last:
@@ -135,26 +135,36 @@ def _claim(
     return 0, -1
 
 
-@njit
+@njit(inline="always")
 def _add(pieces: Any, count_of: Any, at: int, owner: int, low: int, high: int, whole: int) -> None:
     n = count_of[at]
-    if n == len(pieces):
+    if n == pieces.shape[1]:
         raise ValueError("a memory is in too many pieces to be checked")
-    pieces[n, OWNER], pieces[n, LOW], pieces[n, HIGH], pieces[n, WHOLE] = owner, low, high, whole
+    pieces[at, n, OWNER], pieces[at, n, LOW], pieces[at, n, HIGH], pieces[at, n, WHOLE] = owner, low, high, whole
     count_of[at] = n + 1
 
 
-@tiered(lambda needed, loads, stores, *rest: len(loads) * len(stores))
-def last_overlapping(needed: Any, loads: Any, stores: Any, lo: Any, hi: Any, rank: int) -> None:
-    """Write into ``needed`` the last of ``stores`` whose box overlaps each load's; an empty box needs none."""
-    for load in loads:
-        for s in range(len(stores) - 1, -1, -1):
-            store = stores[s]
-            overlaps = True
-            for axis in range(rank):
+@tiered(lambda needed, loads, *rest: len(loads))
+def last_overlapping(
+    needed: Any, loads: Any, producer: Any, axes: Any, stores: Any, core: Any, lo: Any, hi: Any
+) -> None:
+    """Write into ``needed`` (operations, cores) the last store of each core that each of ``loads`` overlaps; an empty box needs none.
+
+    ``stores``: (operations in program order by layer, where those of each begin), of which load ``k`` reads those of layer
+    ``producer[k]`` and compares the first ``axes[k]`` axes of the boxes, none where any store is needed.
+    """
+    order, begin = stores
+    for k in range(len(loads)):
+        load, left = loads[k], needed.shape[1]
+        for s in range(begin[producer[k] + 1] - 1, begin[producer[k]] - 1, -1):
+            store = order[s]
+            overlaps = needed[load, core[store]] < 0
+            for axis in range(axes[k]):
                 if max(lo[load, axis], lo[store, axis]) >= min(hi[load, axis], hi[store, axis]):
                     overlaps = False
                     break
             if overlaps:
-                needed[load] = store
+                needed[load, core[store]] = store
+                left -= 1
+            if left == 0:
                 break

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import HazardError, ProgramError
-from accelsim.graph import Reshape
-from accelsim.hardware import WRITE_BACK, Engine, Memory, depth, slot_capacity, slots
-from accelsim.program.places import check_places, last_recalls_of_places, producers
+from accelsim.hardware import Engine, Memory, depth, slot_capacity, slots
+from accelsim.program.places import check_places, last_recalls_of_places, operand_sources
 from accelsim.program.program import Program
 
 _ON_CHIP = (Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS)
@@ -68,16 +67,17 @@ def _check_sources(program: Program, waiting: NDArray[np.int64]) -> None:
 
 
 def _check_regions(program: Program) -> None:
-    for memory in _ON_CHIP:
-        capacity = slot_capacity(memory, program.arch) * slots(memory, program.arch)
-        end = program.offset + program.extent
-        bad = np.flatnonzero(
-            (program.memory == memory) & ((end > capacity) | (program.offset < 0) | (program.extent < 0))
-        )
-        if len(bad):
-            i = int(bad[0])
+    capacities = {memory: slot_capacity(memory, program.arch) * slots(memory, program.arch) for memory in _ON_CHIP}
+    limit = np.full(len(Memory), np.iinfo(np.int64).max)  # DRAM is the last: -1
+    limit[list(capacities)] = list(capacities.values())
+    end = program.offset + program.extent
+    bad = np.flatnonzero((end > limit[program.memory]) | (program.offset < 0) | (program.extent < 0))
+    for i in sorted(bad.tolist(), key=lambda i: program.memory[i]):
+        memory = Memory(program.memory[i])
+        if memory in capacities:
+            past = end[i] - capacities[memory]
             raise ProgramError(
-                f"{program.describe(i)} ends at {end[i]}, {end[i] - capacity} past the {memory.label}'s {capacity}",
+                f"{program.describe(i)} ends at {end[i]}, {past} past the {memory.label}'s {capacities[memory]}",
                 operation=i,
             )
 
@@ -85,13 +85,17 @@ def _check_regions(program: Program) -> None:
 def _check_conservation(program: Program) -> None:
     if program.macs != program.graph.macs:
         raise ProgramError(f"the Program computes {program.macs} MACs, its Graph has {program.graph.macs}")
-    stores = np.flatnonzero(np.isin(program.engine, WRITE_BACK))
-    least = np.where(np.arange(program.lo.shape[1]) < program.rank[stores, None], 0, 1)
-    volume = np.prod(np.maximum(program.hi[stores] - program.lo[stores], least), axis=1)
-    stored = np.bincount(program.layer[stores], weights=volume, minlength=len(program.graph.layers))
-    for index, layer in enumerate(program.graph.layers):
+    layers = program.graph.layers
+    stores = program.write_backs
+    rank = np.array([len(layer.output_shape) for layer in layers], dtype=np.int64)[program.layer[stores]]
+    volume = np.ones(len(stores), dtype=np.int64)
+    for axis in range(program.lo.shape[1]):
+        volume *= np.where(axis < rank, np.maximum(program.hi[stores, axis] - program.lo[stores, axis], 0), 1)
+    stored = np.bincount(program.layer[stores], weights=volume, minlength=len(layers))
+    works = np.bincount(program.layer, minlength=len(layers)) > 0
+    for index, layer in enumerate(layers):
         expected = program.graph.tensors[layer.output].elements
-        if len(program.of_layer(index)) and stored[index] != expected:
+        if works[index] and stored[index] != expected:
             raise ProgramError(
                 f"layer {layer.name!r} stores {int(stored[index])} elements, its output has {expected}",
                 layer=layer.name,
@@ -165,21 +169,15 @@ def _stores_needed(program: Program) -> NDArray[np.int32]:
     """
     from accelsim.program._hazards import last_overlapping
 
-    needed = np.full((program.arch.cores.count, len(program)), -1, dtype=np.int32)
-    made_by = producers(program.graph)
-    stores = np.isin(program.engine, WRITE_BACK)
-    for index, layer in enumerate(program.graph.layers):
-        for operand, (tensor, view) in enumerate(zip(layer.inputs, layer.input_shapes, strict=True)):
-            if tensor not in made_by or isinstance(layer, Reshape):
-                continue
-            mine, producer = program.of_layer(index), made_by[tensor]
-            loads = mine[program.operand[mine] == operand]
-            written = program.of_layer(producer)
-            written = written[stores[written]]
-            for core, last in enumerate(needed):
-                mine = written if len(needed) == 1 else written[program.core[written] == core]
-                if program.graph.layers[producer].output_shape == view:
-                    last_overlapping(last, loads, mine, program.lo, program.hi, len(view))
-                elif len(mine):
-                    last[loads] = mine[-1]
-    return np.ascontiguousarray(needed.T)
+    needed = np.full((len(program), program.arch.cores.count), -1, dtype=np.int32)
+    producer, axes = operand_sources(program.graph)
+    loads = np.flatnonzero(program.operand >= 0)
+    of_load = program.layer[loads], program.operand[loads]
+    stores = program.write_backs
+    order = stores[np.argsort(program.layer[stores], kind="stable")]
+    begin = np.searchsorted(
+        program.layer[order], np.arange(len(producer) + 2)
+    )  # nothing is stored beyond the last layer
+    which = producer[of_load], axes[of_load], (order, begin)
+    last_overlapping(needed, loads, *which, program.core, program.lo, program.hi)
+    return needed

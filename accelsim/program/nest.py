@@ -1,4 +1,4 @@
-"""How often the loop nest of a MAC layer runs and loads, in closed form: the counts of :mod:`accelsim.builder.mac_tiles`.
+"""How often the loop nest of a MAC layer runs and loads, in closed form: the counts of :mod:`accelsim.builder`.
 
 Arithmetic alone, for Python's integers; :mod:`accelsim.program.compiled` compiles these very functions.
 """

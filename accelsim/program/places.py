@@ -54,6 +54,20 @@ def producers(graph: Graph) -> dict[str, int]:
     return {name: graph.producer[of] for name, of in home.items() if of in graph.producer}
 
 
+def operand_sources(graph: Graph) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For each operand (layers, operands) the layer that makes it, beyond the last where none does, and the axes of the view that
+    both see it under; 0 where they differ."""
+    layers, made_by = graph.layers, producers(graph)
+    shape = len(layers), max((len(layer.inputs) for layer in layers), default=0)
+    producer, axes = np.full(shape, len(layers), dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    for index, layer in enumerate(layers):
+        for operand, (tensor, view) in enumerate(zip(layer.inputs, layer.input_shapes, strict=True)):
+            if tensor in made_by:
+                producer[index, operand] = made_by[tensor]
+                axes[index, operand] = len(view) if layers[made_by[tensor]].output_shape == view else 0
+    return producer, axes
+
+
 def check_places(program: Program) -> None:
     """Every tensor is in DRAM or in one place on chip, is read from where it is, and stands there until its last consumer.
 
@@ -95,17 +109,16 @@ def _check_one_home(program: Program, places: dict[int, Place]) -> None:
 
 def _check_consumers(program: Program, places: dict[int, Place]) -> None:
     """Kept tensors are recalled, all others are loaded."""
-    at, through_dram = producers(program.graph), np.isin(program.engine, DRAM_ENGINES)
-    recalling = program.of_engine(Engine.RECALL)
-    for index, layer in enumerate(program.graph.layers):
-        mine = program.of_layer(index)
-        for number, tensor in enumerate(layer.inputs):
-            kept = at.get(tensor) in places
-            wrong = mine[(program.operand[mine] == number) & (through_dram if kept else recalling)[mine]]
-            if len(wrong):
-                i = int(wrong[0])
-                where = "kept on chip" if kept else "in DRAM"
-                raise ProgramError(f"{program.describe(i)} reads tensor {tensor!r}, which is {where}", operation=i)
+    alike, (producer, _) = program.groups, operand_sources(program.graph)
+    through_dram, recalling = np.isin(alike.engine, DRAM_ENGINES), alike.engine == Engine.RECALL
+    loads = np.flatnonzero((alike.operand >= 0) & (through_dram | recalling))
+    kept = np.isin(producer[alike.layer[loads], alike.operand[loads]], list(places))
+    wrong = loads[kept == through_dram[loads]]
+    if len(wrong):
+        i = int(alike.order[alike.begin[wrong]].min())
+        tensor = program.graph.layers[program.layer[i]].inputs[program.operand[i]]
+        where = "in DRAM" if program.engine[i] == Engine.RECALL else "kept on chip"
+        raise ProgramError(f"{program.describe(i)} reads tensor {tensor!r}, which is {where}", operation=i)
 
 
 def _check_survival(program: Program, place: Place, reads: Index, places: dict[int, Place]) -> None:

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.arch import Arch
 from accelsim.graph import Graph
-from accelsim.hardware import DMA_QUEUES, Engine, Memory
+from accelsim.hardware import DMA_QUEUES, WRITE_BACK, Engine, Memory
 from accelsim.program.fusion import Fused, fused_layers
 from accelsim.program.mapping import Mapping
+
+
+class Groups(NamedTuple):
+    """Operations that agree in core, engine, memory, operand and layer (arrays of one value per group): those of group ``g`` are
+    ``order[begin[g] : begin[g + 1]]``, ascending; groups in ascending order of those columns."""
+
+    order: NDArray[np.int64]
+    begin: NDArray[np.int64]
+    core: NDArray[np.int16]
+    engine: NDArray[np.int8]
+    memory: NDArray[np.int8]
+    operand: NDArray[np.int8]
+    layer: NDArray[np.int32]
+
+    def sums(self, values: NDArray[np.int64], of: np.ufunc = np.add) -> NDArray[np.int64]:
+        """The sum (or another reduction) of ``values``, one per operation, over each group."""
+        total: NDArray[np.int64] = of.reduceat(values[self.order], self.begin[:-1], dtype=np.int64)
+        return total
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -121,6 +140,28 @@ class Program:
     def fused(self) -> tuple[Fused, ...]:
         """The pairs of layers that are computed in step."""
         return fused_layers(self.graph, self.mappings)
+
+    @cached_property
+    def groups(self) -> Groups:
+        """Operations grouped by what figures are summed over."""
+        columns: list[NDArray[Any]] = [self.core, self.engine, self.memory, self.operand, self.layer]
+        lows = [int(column.min(initial=0)) for column in columns]
+        sizes = [int(column.max(initial=0)) - low + 1 for column, low in zip(columns, lows, strict=True)]
+        short = math.prod(sizes) < 2**16  # which are faster to sort
+        key: NDArray[Any] = np.zeros(len(self), dtype=np.uint16 if short else np.int64)
+        for column, low, size in zip(columns, lows, sizes, strict=True):
+            key *= key.dtype.type(size)
+            key += (column.astype(np.int32) - low).astype(key.dtype)
+        order = np.argsort(key, kind="stable")
+        key = key[order]
+        begin = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1], [True]]) if len(key) else np.ones(1))
+        at = order[begin[:-1]]
+        return Groups(order, begin, self.core[at], self.engine[at], self.memory[at], self.operand[at], self.layer[at])
+
+    @cached_property
+    def write_backs(self) -> NDArray[np.int64]:
+        """The operations that empty the output buffer, ascending."""
+        return np.flatnonzero(np.isin(np.arange(len(Engine)), WRITE_BACK)[self.engine])
 
     @cached_property
     def macs(self) -> int:

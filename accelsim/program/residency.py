@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +11,14 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arch
 from accelsim.errors import MappingError
-from accelsim.graph import Boxes, Graph, Layer, MacLayer, Reshape
+from accelsim.graph import Graph, Layer, MacLayer, Reshape
 from accelsim.hardware import Memory, packed_bytes, slot_capacity
 from accelsim.program.fusion import Fused, fused_layers, window_bytes
 from accelsim.program.mapping import MacMapping, Mapping, VectorMapping
 
 Index = NDArray[np.int64]
+STEP = 16
+"""Capacities closer to each other than this part of them are not told apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +98,34 @@ def tensor_bytes(graph: Graph, tensor: str) -> int:
 
 def first_fit(wanted: Sequence[Lifetime], capacity: int, taken: Sequence[tuple[Lifetime, int]] = ()) -> dict[str, int]:
     """The lowest offset for each tensor in turn beside what is ``taken``; one that fits nowhere during its lifetime is left out."""
-    placed = list(taken)
+    return _fitted(wanted, capacity, taken)[0]
+
+
+def first_fits(wanted: Sequence[Lifetime], most: int) -> Iterator[tuple[int, frozenset[str]]]:
+    """Capacities up to ``most`` bytes, ascending, and the tensors that :func:`first_fit` keeps there.
+
+    The least capacity for each set of tensors, but none within STEP of the one before, up to the least that keeps all; each says the
+    same whatever ``most`` is.
+    """
+    everything = _needed(_fitted(wanted, sys.maxsize)[0], wanted)
+    capacity = min((lifetime.size for lifetime in wanted), default=sys.maxsize)
+    while capacity <= most:
+        placed, next_one = _fitted(wanted, capacity)
+        yield capacity, frozenset(placed)
+        capacity = max(next_one, min(capacity + capacity // STEP, everything))
+        if len(placed) == len(wanted):
+            return
+
+
+def _needed(placed: dict[str, int], wanted: Sequence[Lifetime]) -> int:
+    return max((placed[lifetime.tensor] + lifetime.size for lifetime in wanted), default=0)
+
+
+def _fitted(
+    wanted: Sequence[Lifetime], capacity: int, taken: Sequence[tuple[Lifetime, int]] = ()
+) -> tuple[dict[str, int], int]:
+    """:func:`first_fit`, and the least capacity at which one tensor more would have found room."""
+    placed, next_one = list(taken), sys.maxsize
     for lifetime in wanted:
         offset = 0
         for start, stop in _occupied(lifetime, placed):
@@ -104,7 +134,9 @@ def first_fit(wanted: Sequence[Lifetime], capacity: int, taken: Sequence[tuple[L
             offset = max(offset, stop)
         if offset + lifetime.size <= capacity:
             placed.append((lifetime, offset))
-    return {lifetime.tensor: offset for lifetime, offset in placed[len(taken) :]}
+        else:
+            next_one = min(next_one, offset + lifetime.size)
+    return {lifetime.tensor: offset for lifetime, offset in placed[len(taken) :]}, next_one
 
 
 def _occupied(lifetime: Lifetime, placed: Sequence[tuple[Lifetime, int]]) -> list[tuple[int, int]]:
@@ -146,7 +178,7 @@ def _row_tiles(layer: Layer, mapping: Mapping | None) -> tuple[int, ...]:
 
 
 class Residency:
-    """Where the kept tensors of a Program under construction stand, and which operations read them."""
+    """Where the kept tensors of a Program under construction stand."""
 
     def __init__(
         self, graph: Graph, arch: Arch, mappings: Sequence[Mapping | None], resident: Sequence[str] = ()
@@ -168,40 +200,24 @@ class Residency:
         }
         for name in resident:
             self._offsets[name] = max((self._range(other)[1] for other in self._offsets), default=0)
-        self._recalls: dict[str, list[tuple[Index, Index]]] = {}
+        self._numbers = {name: number for number, name in enumerate(self._offsets)}
 
     def offset(self, tensor: str) -> int | None:
         """Where the place of ``tensor`` begins; None for one that goes through DRAM."""
         return self._offsets.get(self._home.get(tensor, tensor))
 
-    def recalled(self, tensor: str, operations: Index, boxes: Boxes) -> None:
-        """The ``operations``, in program order, read ``boxes`` of ``tensor``, which may be one that is not kept."""
-        if len(operations) and self.offset(tensor) is not None:
-            home = self._home.get(tensor, tensor)
-            pair = self._windows.get(home)
-            first = np.zeros_like(operations) if pair is None else boxes.lo[:, pair.axis]
-            self._recalls.setdefault(home, []).append((operations, first))
+    def number(self, tensor: str) -> int:
+        """Which of the kept tensors ``tensor`` is, from 0 on; -1 for one that goes through DRAM."""
+        return self._numbers.get(self._home.get(tensor, tensor), -1)
 
-    def freed(self, tensor: str, boxes: Boxes) -> Index:
-        """The last operation so far that read what stood where ``boxes`` of ``tensor`` go; -1 where none did.
+    def window(self, tensor: str) -> Fused | None:
+        """The pair that leaves only some rows of ``tensor`` on chip at a time; None where all of it stays."""
+        return self._windows.get(tensor)
 
-        Of another tensor's place, any part; of rows that stood in the tensor's own window before, those.
-        """
-        freed = np.full(len(boxes), -1, dtype=np.int64)
-        freed[:1] = self._freed_by_others(tensor)
-        pair = self._windows.get(tensor)
-        if pair is not None:
-            for operations, first in self._recalls.get(tensor, ()):
-                over = first < boxes.hi[:, pair.axis, None] - pair.window
-                freed = np.maximum(freed, np.where(over, operations, -1).max(axis=1))
-        return freed
-
-    def _freed_by_others(self, tensor: str) -> int:
+    def neighbours(self, tensor: str) -> list[int]:
+        """The numbers of other tensors with a byte in common."""
         mine = self._range(tensor)
-        others = [
-            parts for other, parts in self._recalls.items() if other != tensor and overlap(mine, self._range(other))
-        ]
-        return max((int(operations[-1]) for parts in others for operations, _ in parts[-1:]), default=-1)
+        return [i for other, i in self._numbers.items() if other != tensor and overlap(mine, self._range(other))]
 
     def _range(self, tensor: str) -> tuple[int, int]:
         start, pair = self._offsets[tensor], self._windows.get(tensor)

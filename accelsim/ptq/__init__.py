@@ -3,5 +3,13 @@
 from accelsim.ptq.evaluate import EVALUATORS, evaluate, evaluate_model
 from accelsim.ptq.network.float_network import read_float
 from accelsim.ptq.parameters import WeightQuant
-from accelsim.ptq.quantization import Quantized, accuracies, check_dialect, quantize_network
-from accelsim.ptq.settings import RANGES, Settings, parse_layers
+from accelsim.ptq.quantization import (
+    Calibrated,
+    Quantized,
+    accuracies,
+    calibrate_network,
+    check_dialect,
+    dialect_for,
+    quantize_network,
+)
+from accelsim.ptq.settings import RANGES, Settings, Widths, parse_layers

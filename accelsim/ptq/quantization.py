@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -18,14 +18,15 @@ from accelsim.importers import load_graph
 from accelsim.importers.onnx.file import OnnxModel
 from accelsim.labels import check_labels
 from accelsim.ptq.bias_correction import Watch
-from accelsim.ptq.calibrate import observe
+from accelsim.ptq.calibrate import Seen, observe
 from accelsim.ptq.equalization import equalized, reach_of
 from accelsim.ptq.evaluate import evaluate, evaluate_model, gather
 from accelsim.ptq.network.float_network import file_kind, read_float
+from accelsim.ptq.network.operators import PRODUCTS
 from accelsim.ptq.network.proto import float_proto
 from accelsim.ptq.parameters import ActQuant, WeightQuant, act_parameters, weight_parameters
 from accelsim.ptq.plan import make_plan
-from accelsim.ptq.settings import QDQ_BITS, Settings
+from accelsim.ptq.settings import QDQ_BITS, Settings, Widths
 from accelsim.ptq.write_qdq import qdq_model
 from accelsim.ptq.write_qonnx import qonnx_model
 
@@ -55,10 +56,77 @@ class Quantized:
         """Whether ``graph`` has the arithmetic that the file itself carries: ONNX Runtime's for QDQ, FINN's for QONNX."""
         return self.graph.arithmetic != WIDE_ARITHMETIC
 
+    def read(self, *, arithmetic: str | None = None, overrides: Mapping[str, str] | None = None) -> Graph:
+        """The Graph of the file in another arithmetic than its own; errors name the float file."""
+        return _imported(self.model, self.source, arithmetic=arithmetic, overrides=overrides)
+
     def to_bytes(self) -> bytes:
         """The .onnx file."""
         serialized: bytes = self.model.SerializeToString()
         return serialized
+
+
+@dataclass(frozen=True, eq=False)
+class Calibrated:
+    """A float network, folded and equalized, and what its tensors were over ``inputs`` of calibration: what quantizers of any width are
+    made of.
+
+    ``settings`` are those that it was observed for; equalization and the way that ranges are set stay theirs.
+    """
+
+    path: Path
+    network: OnnxModel
+    settings: Settings
+    seen: Seen
+    watch: Watch
+    inputs: int
+
+    @property
+    def products(self) -> dict[str, str]:
+        """Layers with weights, by name, each with the tensor that it reads."""
+        nodes = (node for node in self.network.nodes if node.op in PRODUCTS)
+        return {self.network.layer_name(node): node.inputs[0] for node in nodes}
+
+    def quantized(
+        self,
+        *,
+        weights: int | None = None,
+        acts: int | None = None,
+        layers: Mapping[str, Widths] | None = None,
+        dialect: Dialect | None = None,
+    ) -> Quantized:
+        """The integers of the network at those widths, those of the settings where they are None; ``layers`` come beside the settings'."""
+        own = self.settings
+        chosen = replace(
+            own, weights=weights or own.weights, acts=acts or own.acts, layers={**own.layers, **(layers or {})}
+        )
+        with file_kind(self.path).guard(self.path):
+            plan = make_plan(self.network, chosen)
+            quants = act_parameters(plan, self.seen, chosen)
+            held = weight_parameters(self.network, plan, quants, chosen, means=self.watch.means)
+            form = dialect or _dialect(quants, held)
+            shapes = self.watch.shapes
+            made = (
+                qdq_model(self.network, quants, held, shapes)
+                if form == "qdq"
+                else qonnx_model(self.network, quants, held)
+            )
+            return Quantized(made, form, quants, held, self.network, self.inputs, _own_graph(made, self.network))
+
+
+def calibrate_network(
+    path: str | Path, calibration: Arrays, *, settings: Settings | None = None, evaluator: str = "onnx"
+) -> Calibrated:
+    """Run the float .onnx or .tflite network at ``path`` over ``calibration``, once for all widths; arguments as of :func:`quantize_network`."""
+    path, chosen = Path(path), settings or Settings()
+    with file_kind(path).guard(path):
+        network = read_float(path)
+        batches = gather(network, calibration)
+        if chosen.equalize:
+            network = equalized(network, reach_of(network, batches, evaluator=evaluator))
+        watch = Watch(network)
+        seen = observe(watch.over(evaluate(network, batches, evaluator=evaluator)), make_plan(network, chosen), chosen)
+        return Calibrated(path, network, chosen, seen, watch, len(next(iter(batches.values()))))
 
 
 def quantize_network(
@@ -75,47 +143,43 @@ def quantize_network(
     None is QDQ where every width is 4, 8 or 16 bits, QONNX elsewhere. The model made is imported once, so that what is returned
     runs. Raises ModelError for a network, InputError for data, ConfigError for settings that cannot be.
     """
-    with file_kind(Path(path)).guard(Path(path)):
-        return _quantized(Path(path), calibration, settings or Settings(), dialect, evaluator)
-
-
-def _quantized(path: Path, calibration: Arrays, chosen: Settings, dialect: Dialect | None, evaluator: str) -> Quantized:
-    network = read_float(path)
-    batches = gather(network, calibration)
-    if chosen.equalize:
-        network = equalized(network, reach_of(network, batches, evaluator=evaluator))
-    plan = make_plan(network, chosen)
-    watch = Watch(network)
-    seen = observe(watch.over(evaluate(network, batches, evaluator=evaluator)), plan, chosen)
-    acts = act_parameters(plan, seen, chosen)
-    weights = weight_parameters(network, plan, acts, chosen, means=watch.means)
-    form = dialect or _dialect(acts, weights)
-    made = qdq_model(network, acts, weights, watch.shapes) if form == "qdq" else qonnx_model(network, acts, weights)
-    count = len(next(iter(batches.values())))
-    return Quantized(made, form, acts, weights, network, count, _imported(made, network))
+    return calibrate_network(path, calibration, settings=settings, evaluator=evaluator).quantized(dialect=dialect)
 
 
 def _dialect(acts: Mapping[str, ActQuant], weights: Mapping[str, WeightQuant]) -> Dialect:
-    widths = {known.format.bits for known in acts.values()} | {known.format.bits for known in weights.values()}
-    return "qdq" if widths <= set(QDQ_BITS) else "qonnx"
+    formats = [*(known.format for known in acts.values()), *(known.format for known in weights.values())]
+    return dialect_for(form.bits for form in formats)
 
 
-def _imported(made: Any, network: OnnxModel) -> Graph:
-    """The Graph of the model made, in the dialect's arithmetic or, where that cannot, TFLite's; an error names the float file."""
+def dialect_for(widths: Iterable[int]) -> Dialect:
+    """The dialect that has all of ``widths``: QDQ of 4, 8 and 16 bits, QONNX of others."""
+    return "qdq" if set(widths) <= set(QDQ_BITS) else "qonnx"
+
+
+def _own_graph(made: Any, network: OnnxModel) -> Graph:
+    """The Graph of the model made, in the dialect's arithmetic or, where that cannot, TFLite's."""
+    try:
+        return _imported(made, network)
+    except AccelsimError:
+        with suppress(AccelsimError):
+            return _imported(made, network, arithmetic=WIDE_ARITHMETIC)
+        raise
+
+
+def _imported(made: Any, network: OnnxModel, **rules: Any) -> Graph:
+    """The Graph of the model made by those ``rules``; an error names the float file."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / f"{Path(network.path).stem}.onnx"
         path.write_bytes(made.SerializeToString())
         try:
-            return load_graph(path)
+            return load_graph(path, **rules)
         except AccelsimError as error:
-            with suppress(AccelsimError):
-                return load_graph(path, arithmetic=WIDE_ARITHMETIC)
             texts = [str(each).replace(f"{path}: ", "") for each in error.exceptions]
             raise as_one(network.path, [_cannot_run(network, text) for text in texts]) from error
 
 
 def _cannot_run(network: OnnxModel, reason: str) -> ModelError:
-    remedy = "give that layer other widths (--layer), or the other --format"
+    remedy = "give that layer other widths, or take the other format"
     return ModelError(f"{network.path}: quantized so, it cannot run on integers: {reason}; {remedy}")
 
 

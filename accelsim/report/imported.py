@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from accelsim.graph import Graph, Layer, MacLayer, Outcome, SourceOperator, Tensor
+from accelsim.graph import Graph, HostPort, Layer, MacLayer, Outcome, SourceOperator, Tensor
 from accelsim.report.lines import GAP, width_of
 from accelsim.report.numbers import NONE, count, short_names, size
-from accelsim.report.terminal import fact_table, text_table
+from accelsim.report.terminal import fact_table, first_rows, text_table
 
 TITLES = ("", "operator", "becomes", "reads", "weights", "gives", "requantization", "MACs", "layer")
 DITTO = ""
@@ -21,13 +21,15 @@ Row = tuple[str, ...]
 def import_table(graph: Graph, *, heading: str) -> RenderableType:
     """One row per operator of the file and per further layer it became, then ports, totals and every approximation."""
     right = [title in ("", "MACs") for title in TITLES]
-    table = text_table(TITLES, import_rows(graph), right=right, overflow="fold")
-    return Group(Text(heading, style="bold"), Text(), table, Text(), fact_table(import_facts(graph)))
+    rows, more = first_rows(import_rows(graph), _row_count(graph))
+    table = text_table(TITLES, rows, right=right, overflow="fold")
+    return Group(Text(heading, style="bold"), Text(), table, *more, Text(), fact_table(import_facts(graph)))
 
 
 def import_width(graph: Graph) -> int:
     """Characters that the whole table takes."""
-    return width_of(zip(TITLES, *import_rows(graph), strict=True)) + GAP
+    rows, _ = first_rows(import_rows(graph), 0)
+    return width_of(zip(TITLES, *rows, strict=True)) + GAP
 
 
 def import_rows(graph: Graph) -> Iterator[Row]:
@@ -43,14 +45,18 @@ def import_rows(graph: Graph) -> Iterator[Row]:
             head = DITTO, DITTO
 
 
-def _rows_of_a_table(graph: Graph) -> Sequence[SourceOperator]:
+def _row_count(graph: Graph) -> int:
+    if not graph.source:
+        return len(graph.layers)
+    return sum(len(operator.layers) if operator.outcome is Outcome.LAYER else 1 for operator in graph.source)
+
+
+def _rows_of_a_table(graph: Graph) -> Iterator[SourceOperator]:
     """A layer table has one row per layer."""
-    return [
-        SourceOperator(
+    for i, layer in enumerate(graph.layers):
+        yield SourceOperator(
             index=i, operator=layer.operator, output=layer.output, outcome=Outcome.LAYER, layers=(layer.name,)
         )
-        for i, layer in enumerate(graph.layers)
-    ]
 
 
 def _outcome(operator: SourceOperator, short: Mapping[str, str]) -> str:
@@ -98,13 +104,20 @@ def import_facts(graph: Graph) -> list[tuple[str, str]]:
     """Arithmetic, ports, totals, and what is approximate, as (name, value)."""
     return [
         ("arithmetic", graph.arithmetic),
-        *(("input", _port(graph, port.tensor, port.host_name, port.real)) for port in graph.inputs),
+        *([("converted", graph.converted)] if graph.converted else []),
+        *_ports(graph, "input", graph.inputs),
         *(("input", f"{name}: nothing reads it") for name in graph.unread_inputs),
-        *(("output", _port(graph, port.tensor, port.host_name, port.real)) for port in graph.outputs),
+        *_ports(graph, "output", graph.outputs),
         ("MACs", count(graph.macs)),
         ("weights", size(graph.weight_bytes)),
         *_approximations(graph),
     ]
+
+
+def _ports(graph: Graph, what: str, ports: Sequence[HostPort]) -> Iterator[tuple[str, str]]:
+    shown, more = first_rows(ports, len(ports))
+    yield from ((what, _port(graph, port.tensor, port.host_name, port.real)) for port in shown)
+    yield from ((what, text.plain) for text in more)
 
 
 def _port(graph: Graph, tensor: str, host_name: str, real: bool) -> str:
@@ -117,7 +130,8 @@ def _port(graph: Graph, tensor: str, host_name: str, real: bool) -> str:
 def _approximations(graph: Graph) -> list[tuple[str, str]]:
     if not graph.approximations:
         return [("approximate", "nothing")]
-    short = short_names(layer.name for layer in graph.layers)
+    # What is approximate may be no layer of its own: a quantizer whose work a layer does.
+    short = short_names(dict.fromkeys([*(layer.name for layer in graph.layers), *graph.approximations]))
     return [
         ("approximate ≈", f"{short[layer]}: {what}") for layer, all_ in graph.approximations.items() for what in all_
     ]

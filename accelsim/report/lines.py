@@ -1,9 +1,8 @@
-"""Tables as plain text and as HTML, from cells that are text already."""
+"""Tables as plain text, from cells that are text already."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
 
 from accelsim.display import printable
 
@@ -32,12 +31,3 @@ def ruled(rows: Sequence[Sequence[str]], *, right: Sequence[bool]) -> list[str]:
     """As :func:`align`, with a rule below the first row."""
     lines = align(rows, right=right)
     return [lines[0], "─" * max(map(len, lines)), *lines[1:]]
-
-
-def html_row(cells: Sequence[str], right: Sequence[bool], *, tag: str = "td") -> str:
-    """One row of a table; every text is escaped."""
-    sides = ("right" if r else "left" for r in right)
-    filled = (
-        f'<{tag} style="text-align:{s}">{escape(printable(c))}</{tag}>' for c, s in zip(cells, sides, strict=True)
-    )
-    return f"<tr>{''.join(filled)}</tr>"

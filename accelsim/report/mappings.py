@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -10,26 +10,28 @@ from rich.text import Text
 
 from accelsim.program import MacMapping
 from accelsim.report.numbers import count, energy, short_names
-from accelsim.report.terminal import fact_table, text_table
+from accelsim.report.terminal import fact_table, first_rows, text_table
 
 if TYPE_CHECKING:
-    from accelsim.mapper import Found
+    from accelsim.mapper import Found, Searched
 
 TITLES = ("", "layer", "tile", "order", "cycles", "energy", "from the bound", "proved", "tilings", "scheduled")
 LEGEND = (
     ("cycles, energy", "of the layer alone on the machine"),
-    ("from the bound", "how much worse than a bound that no tiling of the layer can beat"),
-    ("proved", "whether no other tiling of the layer is better"),
+    ("from the bound", "how much worse than a bound that no tiling of the layer can beat, alone"),
+    ("proved", "whether no other tiling of the layer is better, alone; the network may gain by another"),
 )
 
 
-def found_table(found: Mapping[str, Found], *, layers: Sequence[str], heading: str) -> RenderableType:
-    """One row per MAC layer that was ``found``, with its index and name among all ``layers`` of the network."""
-    short = short_names(layers)
-    rows = ((str(i), short[name], *_cells(found[name])) for i, name in enumerate(layers) if name in found)
+def found_table(searched: Searched, *, layers: Sequence[str], heading: str) -> RenderableType:
+    """One row per MAC layer that was found, with its index and name among all ``layers`` of the network, and what all take together."""
+    short, found = short_names(layers), searched.layers
+    cells = ((str(i), short[name], *_cells(found[name])) for i, name in enumerate(layers) if name in found)
+    rows, more = first_rows(cells, len(found), remedy="all are in the file of --out")
     right = [title not in ("layer", "tile", "order", "proved") for title in TITLES]
     table = text_table(TITLES, rows, right=right)
-    return Group(Text(heading, style="bold"), Text(), table, Text(), fact_table(LEGEND))
+    facts = fact_table(LEGEND)
+    return Group(Text(heading, style="bold"), Text(), table, *more, Text(), Text(searched.summary), Text(), facts)
 
 
 def _cells(found: Found) -> tuple[str, ...]:

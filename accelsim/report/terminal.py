@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from itertools import islice
+from typing import Literal, TypeVar
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from accelsim.display import printable
+
+MOST_ROWS = 1000
+"""Rows that a table of the layers of a network has on the terminal; rich lays out a few hundred in a second."""
+Row = TypeVar("Row")
+
+
+def first_rows(rows: Iterable[Row], count: int, *, remedy: str = "") -> tuple[list[Row], list[Text]]:
+    """The rows of ``count`` that a table shows, and below it the line that says how many more there are; ``remedy`` says where."""
+    more = count - MOST_ROWS
+    line = f"… and {more:,} more{f'; {remedy}' if remedy else ''}"
+    return list(islice(rows, MOST_ROWS)), [Text(line, style="dim")] if more > 0 else []
 
 
 def plain_table(*, show_footer: bool = False) -> Table:

@@ -18,9 +18,7 @@ _LOADS = (Engine.LOAD_WEIGHTS, Engine.LOAD_ACTIVATIONS)
 def compute_bounds(program: Program) -> Cycles:
     """Fewest cycles of each layer on all cores' full arrays: products x passes / (MACs x products per MAC), rounded up."""
     size = program.arch.peak_macs_per_cycle
-    return np.array(
-        [math.ceil(array_work(program, i) / size) for i in range(len(program.graph.layers))], dtype=np.int64
-    )
+    return np.array([math.ceil(work / size) for work in array_work(program)], dtype=np.int64)
 
 
 def traffic_bounds(program: Program) -> Cycles:
@@ -29,8 +27,8 @@ def traffic_bounds(program: Program) -> Cycles:
     Every operand that is loaded from DRAM and every result that is stored there, each of its bytes moved once (of an operand
     that is read in part, what was read), at the DRAM's bandwidth without set-up; 0 where nothing goes through DRAM.
     """
-    loaded = _moved(program, np.isin(program.engine, _LOADS), program.operand + 1)
-    stored = _moved(program, program.of_engine(Engine.STORE), np.zeros_like(program.operand))[:, 0]
+    loaded = _moved(program, _LOADS)
+    stored = _moved(program, (Engine.STORE,)).sum(axis=1)
     sizes = np.array(
         [_operand_bytes(program, layer, loaded.shape[1]) for layer in program.graph.layers], dtype=np.int64
     )
@@ -39,9 +37,12 @@ def traffic_bounds(program: Program) -> Cycles:
     return np.where(once > 0, cycles, 0)
 
 
-def array_work(program: Program, index: int) -> float:
-    """Processing-element cycles that a layer's products need, at the array's rate for their widths."""
-    layer = program.graph.layers[index]
+def array_work(program: Program) -> list[float]:
+    """Processing-element cycles that the products of each layer need, at the array's rate for their widths."""
+    return [_array_work(layer, program) for layer in program.graph.layers]
+
+
+def _array_work(layer: Layer, program: Program) -> float:
     if not isinstance(layer, MacLayer):
         return 0
     bits, array = program.graph.tensors[layer.inputs[0]].format.bits, program.arch.array
@@ -49,11 +50,13 @@ def array_work(program: Program, index: int) -> float:
     return layer.macs * array.passes(*widths) / array.products(*widths)
 
 
-def _moved(program: Program, which: NDArray[np.bool_], column: NDArray[np.int8]) -> Cycles:
-    """Bytes moved by the operations ``which``, int64 of shape (layers, columns)."""
-    moved = np.zeros((len(program.graph.layers), 1 + int(column.max(initial=0))), dtype=np.int64)
-    place = program.layer[which].astype(np.int64) * moved.shape[1] + column[which]
-    np.add.at(moved.reshape(-1), place, program.amount[which])
+def _moved(program: Program, engines: tuple[Engine, ...]) -> Cycles:
+    """Bytes moved by ``engines``, int64 of shape (layers, 1 + operands): of weights first."""
+    alike = program.groups
+    moved = np.zeros((len(program.graph.layers), 2 + int(alike.operand.max(initial=-1))), dtype=np.int64)
+    np.add.at(
+        moved, (alike.layer, alike.operand + 1), np.where(np.isin(alike.engine, engines), alike.sums(program.amount), 0)
+    )
     return moved
 
 

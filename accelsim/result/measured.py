@@ -38,21 +38,22 @@ class Measured(NamedTuple):
 def busy_cycles(program: Program) -> Cycles:
     """Busy cycles, int64 of shape (cores, engines, layers)."""
     busy = np.zeros((program.arch.cores.count, len(Engine), len(program.graph.layers)), dtype=np.int64)
-    unit = program.core.astype(np.int64) * len(Engine) + program.engine
-    np.add.at(busy.reshape(-1), unit * busy.shape[2] + program.layer, program.cycles)
+    alike = program.groups
+    np.add.at(busy, (alike.core, alike.engine, alike.layer), alike.sums(program.cycles))
     return busy
 
 
 def measured(timeline: Timeline, busy: Cycles) -> Iterator[Measured]:
     """The figures of every layer; ``busy`` as of :func:`busy_cycles`."""
     program = timeline.program
+    written = np.where(np.isin(program.groups.engine, WRITE_BACK), np.diff(program.groups.begin), 0)
     columns = (
         busy.sum(axis=0).T,
         _longest(busy).T,
         (busy > 0).any(axis=1).sum(axis=0),
         (busy[:, Engine.COMPUTE] > 0).sum(axis=0),
-        _per_layer(program, program.stream_cycles),
-        _per_layer(program, np.isin(program.engine, WRITE_BACK).astype(np.int64)),
+        _per_layer(program, program.groups.sums(program.stream_cycles)),
+        _per_layer(program, written),
         _starts(timeline),
         timeline.layer_finish,
         timeline.layer_cycles,
@@ -62,16 +63,18 @@ def measured(timeline: Timeline, busy: Cycles) -> Iterator[Measured]:
     return (Measured(*figures) for figures in zip(*(column.tolist() for column in columns), strict=True))
 
 
-def _per_layer(program: Program, values: NDArray[np.int64]) -> NDArray[np.int64]:
+def _per_layer(program: Program, sums: NDArray[np.int64]) -> NDArray[np.int64]:
+    """``sums``, one for each of the Program's groups, added up by layer."""
     total = np.zeros(len(program.graph.layers), dtype=np.int64)
-    np.add.at(total, program.layer, values)
+    np.add.at(total, program.groups.layer, sums)
     return total
 
 
 def _starts(timeline: Timeline) -> Cycles:
     """Cycle at which each layer starts; for one without operations, at which all before it have finished."""
     first = np.full(len(timeline.layer_finish), _NEVER, dtype=np.int64)
-    np.minimum.at(first, timeline.program.layer, timeline.start)
+    alike = timeline.program.groups
+    np.minimum.at(first, alike.layer, alike.sums(timeline.start, np.minimum))
     return np.where(first < _NEVER, first, timeline.layer_finish)
 
 

@@ -10,10 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from accelsim.arch import Arch
 from accelsim.energy import clock_note
 from accelsim.graph import MacLayer
 from accelsim.hardware import Engine, coded_share
 from accelsim.program import Program
+from accelsim.units import BYTES, exact_text
 
 _BUFFERS = ("weight_buffer", "activation_buffer", "output_buffer")
 
@@ -29,6 +31,16 @@ class Idle(NamedTuple):
 def notes(program: Program) -> tuple[str, ...]:
     """A sentence for each setting of the machine that does nothing for this Program, and for each trap."""
     return (*idle_settings(program).values(), *(text for find in TRAPS if (text := find(program))))
+
+
+def decisions(arch: Arch, *, asked: Arch) -> tuple[str, ...]:
+    """A sentence for what the machine that was ``asked`` for left to the mapper, and ``arch`` has."""
+    if asked.activation_buffer.is_divided:
+        return ()
+    buffer = arch.activation_buffer
+    kept, size = (exact_text(value, BYTES) for value in (buffer.kept_bytes, buffer.size_bytes))
+    why = "; several cores exchange tensors through DRAM only" if arch.cores.count > 1 else ""
+    return (f"activation_buffer.resident_bytes of auto: {kept} of {size} keep tensors on chip{why}",)
 
 
 def idle_settings(program: Program) -> dict[str, str]:
@@ -129,13 +141,13 @@ def _clock(program: Program) -> str:
 
 
 def _idle_cores(program: Program) -> str:
-    busy, count = len(set(program.core.tolist())), program.arch.cores.count
+    busy, count = len(set(program.groups.core.tolist())), program.arch.cores.count
     return f"{count - busy} of {count} cores do nothing: no layer has as many shares" if busy < count else ""
 
 
 def _keeps_nothing(program: Program) -> str:
     kept = program.arch.activation_buffer.resident_bytes
-    if not kept or len(program.of_engine(Engine.KEEP).nonzero()[0]):
+    if not kept or Engine.KEEP in program.groups.engine:
         return ""
     return (
         f"activation_buffer.resident_bytes of {kept} keeps no tensor: none that lies between two layers fits; it only takes room from "

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from accelsim.display import as_html, as_text
 from accelsim.errors import AccelsimError
+from accelsim.objective import Objective
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,7 +167,11 @@ class ValueSummary(_Record):
 
 
 class Result(_Record):
-    """One network on one machine: per layer and in total."""
+    """One network on one machine: per layer and in total.
+
+    ``mapper`` cut the layers into tiles: ``default``, ``search``, or the name of a mapping file; None where the tiles came with a
+    Program. ``objective`` is what that minimised; None where nobody said.
+    """
 
     schema_version: int = SCHEMA_VERSION
     accelsim_version: str
@@ -174,6 +179,8 @@ class Result(_Record):
     arithmetic: str
     arch: dict[str, Any]
     energy_table: str
+    mapper: str | None = None
+    objective: Objective | None = None
     layers: tuple[LayerResult, ...]
     total: Total
     energy: EnergySummary | None = None

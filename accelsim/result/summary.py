@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from accelsim.energy import COMPONENTS, Costs, EnergySplit, EnergyTable, count_actions, layer_energy
 from accelsim.graph import MacLayer
-from accelsim.hardware import Engine
+from accelsim.hardware import DRAM_ENGINES, Engine
+from accelsim.objective import Objective
 from accelsim.program import MacMapping, Mapping, Program
 from accelsim.result.area import area_summary
 from accelsim.result.bounds import array_work
 from accelsim.result.energy import energy_summary, not_held
 from accelsim.result.measured import Cycles, Measured, busy_cycles, measured
-from accelsim.result.notes import notes
+from accelsim.result.notes import notes as machine_notes
 from accelsim.result.record import Bound, LayerResult, Result, Total, ValueSummary
 from accelsim.timing import Stalls, Timeline, stalls
 
@@ -32,21 +34,37 @@ _SUMS = (
     "buffer_read_bytes", "buffer_write_bytes",
 )  # fmt: skip
 _ENGINES = tuple(engine.name.lower() for engine in Engine)
+_PARTS: tuple[tuple[Bound, ...], ...] = (
+    ("compute", "fill/drain"), ("vector",), ("requantize",), ("keep",), ("recall",), ("weight load", "activation load", "store"),
+)  # fmt: skip
+"""Groups of parts in which the busiest is looked for."""
 _BUFFERS = ("weight_buffer", "activation_buffer", "output_buffer")
 
 
-def summarize(timeline: Timeline, *, table: EnergyTable, values: ValueSummary | None = None) -> Result:
-    """The Result of one scheduled Program, its energy by ``table``."""
+def summarize(
+    timeline: Timeline,
+    *,
+    table: EnergyTable,
+    values: ValueSummary | None = None,
+    mapper: str | None = None,
+    objective: Objective | None = None,
+    notes: Sequence[str] = (),
+) -> Result:
+    """The Result of one scheduled Program, its energy by ``table``.
+
+    ``mapper`` and ``objective`` say who cut its layers and for what, where that is known; ``notes`` come behind the machine's.
+    """
     program = timeline.program
     counts, costs = count_actions(program), Costs(table)
     energies = layer_energy(program, counts, table, cycles=timeline.layer_cycles, costs=costs)
     busy, waits = busy_cycles(program), stalls(timeline)
-    of_layers = zip(measured(timeline, busy), counts.by_layer(), energies, _causes(waits), strict=True)
+    work = array_work(program)
+    of_layers = zip(measured(timeline, busy), work, counts.by_layer(), energies, _causes(waits), strict=True)
     layers = tuple(_layer(program, i, *figures) for i, figures in enumerate(of_layers))
-    total = _total(timeline, layers, busy, waits)
+    total = _total(timeline, layers, busy, waits, sum(work))
     energy = energy_summary(timeline, energies, table=table, costs=costs, latency_s=total.latency_s)
     return Result(
-        accelsim_version=_version(),
+        accelsim_version=package_version(),
         model=program.graph.name,
         arithmetic=program.graph.arithmetic,
         arch=program.arch.model_dump(mode="json"),
@@ -57,7 +75,9 @@ def summarize(timeline: Timeline, *, table: EnergyTable, values: ValueSummary | 
         area=area_summary(program.arch, table),
         values=values,
         not_modelled=(*_not_modelled(program), *not_held(costs), *table.not_modelled),
-        notes=notes(program),
+        notes=(*machine_notes(program), *notes),
+        mapper=mapper,
+        objective=objective,
     )
 
 
@@ -74,7 +94,9 @@ def _compressed_blindly(program: Program) -> bool:
     return program.arch.dma.weight_compression is not None and any(layer.weights is None for layer in layers)
 
 
-def _version() -> str:
+@cache
+def package_version() -> str:
+    """The version of accelsim that is installed."""
     try:
         return version("accelsim")
     except PackageNotFoundError:
@@ -93,12 +115,12 @@ def _key(cause: str) -> str:
 
 
 def _layer(
-    program: Program, index: int, own: Measured, counts: dict[str, int], energy: EnergySplit, causes: dict[str, int]
-) -> LayerResult:
+    program: Program, index: int, own: Measured, work: float, counts: dict[str, int], energy: EnergySplit,
+    causes: dict[str, int],
+) -> LayerResult:  # fmt: skip
     layer, arch = program.graph.layers[index], program.arch
     array = own.busy[Engine.COMPUTE]
     compute = array - own.arrays if arch.array.first_cycle == 0 else array
-    work = array_work(program, index)
     return LayerResult(
         index=index,
         name=layer.name,
@@ -143,24 +165,30 @@ def bound_of(busy: Sequence[int], stream: int, array: int) -> Bound:
     """
     compute = busy[Engine.COMPUTE]
     stream = stream * compute // max(array, 1)
-    dram: dict[Bound, int] = {
-        "weight load": busy[Engine.LOAD_WEIGHTS],
-        "activation load": busy[Engine.LOAD_ACTIVATIONS],
-        "store": busy[Engine.STORE],
-    }
-    arrays: dict[Bound, int] = {"compute": stream, "fill/drain": compute - stream}
-    groups: list[dict[Bound, int]] = [
-        arrays,
-        {"vector": busy[Engine.VECTOR]},
-        {"requantize": busy[Engine.REQUANTIZE]},
-        {"keep": busy[Engine.KEEP]},
-        {"recall": busy[Engine.RECALL]},
-        dram,
-    ]
-    busiest = max(groups, key=lambda parts: sum(parts.values()))
-    if not sum(busiest.values()):
+    parts: tuple[tuple[int, ...], ...] = (
+        (stream, compute - stream),
+        (busy[Engine.VECTOR],),
+        (busy[Engine.REQUANTIZE],),
+        (busy[Engine.KEEP],),
+        (busy[Engine.RECALL],),
+        (busy[Engine.LOAD_WEIGHTS], busy[Engine.LOAD_ACTIVATIONS], busy[Engine.STORE]),
+    )
+    sums = [sum(part) for part in parts]
+    most = max(sums)
+    if not most:
         return "none"
-    return max(busiest, key=lambda part: busiest[part])
+    busiest = sums.index(most)
+    return _PARTS[busiest][parts[busiest].index(max(parts[busiest]))]
+
+
+def network_bound(result: Result) -> Bound:
+    """The busiest part of the machine over all layers: of the busiest core, but for the DRAM port, at which all take turns."""
+    cores = [[core[engine.name.lower()] for core in result.total.core_busy_cycles] for engine in Engine]
+    longest = [
+        sum(busy) if engine in DRAM_ENGINES else max(busy, default=0)
+        for engine, busy in zip(Engine, cores, strict=True)
+    ]
+    return bound_of(longest, sum(layer.stream_cycles for layer in result.layers), sum(cores[Engine.COMPUTE]))
 
 
 def _mapping_text(mapping: Mapping | None) -> str:
@@ -182,13 +210,12 @@ def _array_cycles(timeline: Timeline, waits: Stalls) -> dict[str, int]:
     return {"stream": stream, rest: busy - stream, **causes}
 
 
-def _total(timeline: Timeline, layers: tuple[LayerResult, ...], busy: Cycles, waits: Stalls) -> Total:
+def _total(timeline: Timeline, layers: tuple[LayerResult, ...], busy: Cycles, waits: Stalls, work: float) -> Total:
     program = timeline.program
     cycles = timeline.total_cycles
     latency = cycles / program.arch.clock_hz
     energy = sum(layer.energy_pj for layer in layers)
     macs = program.graph.macs
-    work = sum(array_work(program, i) for i in range(len(layers)))
     sums: dict[str, Any] = {name: sum(getattr(layer, name) for layer in layers) for name in _SUMS}
     return Total(
         macs=macs,

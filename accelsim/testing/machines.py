@@ -63,11 +63,12 @@ def roomy(arch: Arch, graph: Graph) -> Arch:
     bits = max(tensor.format.bits for tensor in graph.tensors.values())
     rows = [x.output_shape[-1] for x in graph.layers if isinstance(x, VectorLayer) and x.whole_axes]
     longest = 2 * int(packed_bytes(max(rows, default=0), max(8, bits)))
-    slots = arch.activation_buffer.size_bytes - arch.activation_buffer.resident_bytes
+    kept = arch.activation_buffer.kept_bytes
+    slots = arch.activation_buffer.size_bytes - kept
     slots *= -(-bits // 8)
     edits = {"output_buffer.size_bytes": max(arch.output_buffer.size_bytes, longest)}
     edits["accumulator.count"] = max(arch.accumulator.count, 8 * -(-bits // 8))
-    edits["activation_buffer.size_bytes"] = arch.activation_buffer.resident_bytes + max(slots, longest)
+    edits["activation_buffer.size_bytes"] = kept + max(slots, longest)
     return arch.with_(edits)
 
 

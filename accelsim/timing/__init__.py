@@ -29,5 +29,6 @@ from accelsim.timing.stream import (
     supported,
     tilings_of,
     width_of,
+    write_tiling,
 )
 from accelsim.timing.timeline import Timeline

@@ -45,7 +45,7 @@ def attribute(
 
     A gap is (idle from, idle to, operation, whether that finishes at its end rather than starts there). ``until`` is
     where an operation lets go of its engine, ``before`` its predecessor there, ``at_port`` the one at the DRAM port.
-    A result that arrives after its engine is free counts in row ``late`` of its operation. Returns the cycles that nothing explains: 0.
+    A result that arrives after its engine is free counts in row ``late`` of that. Returns the cycles that nothing explains: 0.
     """
     unexplained = 0
     for g in range(gaps.shape[0]):
@@ -60,7 +60,7 @@ def attribute(
                 break
             # Behind the work of an engine its result is still under way, which is latency and nobody's work.
             free = until[cause] if arrived else t
-            stalls[late[cause], layer[cause]] += t - max(low, min(free, t))
+            stalls[late[engine[cause]], layer[cause]] += t - max(low, min(free, t))
             stalls[engine[cause], layer[cause]] += max(0, min(free, t) - max(low, start[cause]))
             t, i = start[cause], cause
     return unexplained

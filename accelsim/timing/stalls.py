@@ -65,12 +65,12 @@ def stalls(timeline: Timeline, *, engine: Engine = Engine.COMPUTE) -> Stalls:
     order, begin = queues(program)
     before = predecessors(order, count)
     before[order[begin[:-1][begin[:-1] < begin[1:]]]] = -1  # the first of each queue
-    dma = np.flatnonzero(np.isin(program.engine, DRAM_ENGINES))
+    dma = np.flatnonzero(np.isin(np.arange(len(Engine)), DRAM_ENGINES)[program.engine])
     at_port = predecessors(dma[np.argsort(timeline.start[dma], kind="stable")], count)
-    kinds, layers = program.engine.astype(np.int64), program.layer.astype(np.int64)
     times = timeline.start, timeline.finish, until
-    late = np.where(program.of_engine(Engine.COMPUTE), DRAIN, DRAM_LATENCY)
-    unexplained = attribute(gaps, kinds, layers, *times, *program.waits, before, at_port, late, cycles)
+    late = np.full(len(Engine), DRAM_LATENCY)
+    late[Engine.COMPUTE] = DRAIN
+    unexplained = attribute(gaps, program.engine, program.layer, *times, *program.waits, before, at_port, late, cycles)
     if unexplained:
         raise ProgramError(f"{unexplained} idle cycles of {engine.label} have no cause; the timeline is not a schedule")
     return Stalls(cycles, engine)
@@ -80,9 +80,8 @@ def _gaps(timeline: Timeline, until: Cycles, engine: Engine, core: int) -> Cycle
     """(idle from, idle to, operation, 0) of every idle stretch that the start of ``operation`` ends; 1: the last one, its finish."""
     mine = np.flatnonzero(timeline.program.of_engine(engine) & (timeline.program.core == core))
     starts = timeline.start[mine]
-    idle_from = np.concatenate([[0], until[mine]])
+    idle_from = np.append(0, until[mine])
     idle_to = np.append(starts, timeline.total_cycles)
     ends = np.append(mine, np.argmax(timeline.finish) if len(until) else 0)
-    finishes = np.append(np.zeros_like(mine), 1)
-    gaps = np.stack([idle_from, idle_to, ends, finishes], axis=1)[idle_to > idle_from]
-    return np.ascontiguousarray(gaps, dtype=np.int64)
+    idle = np.flatnonzero(idle_to > idle_from)
+    return np.stack([idle_from[idle], idle_to[idle], ends[idle], idle == len(mine)], axis=1, dtype=np.int64)

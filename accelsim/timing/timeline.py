@@ -37,7 +37,8 @@ class Timeline:
     def layer_finish(self) -> NDArray[np.int64]:
         """Finish of each layer's last operation, or of all before it where that is later; int64 of shape (layers,)."""
         finish = np.zeros(len(self.program.graph.layers), dtype=np.int64)
-        np.maximum.at(finish, self.program.layer, self.finish)
+        alike = self.program.groups
+        np.maximum.at(finish, alike.layer, alike.sums(self.finish, np.maximum))
         return np.maximum.accumulate(finish)
 
     @cached_property

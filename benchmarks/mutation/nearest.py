@@ -80,6 +80,7 @@ HOMES = {
     "accelsim.report": ("tests.report", "tests.test_result_figures"),
     "accelsim.report.verification": ("tests.verification.test_command",),
     "accelsim.cli": ("tests.test_cli",),
+    "accelsim.__main__": ("tests.test_cli",),
     "accelsim.result": ("tests.report", "tests.test_simulation"),
     "accelsim.testing": ("tests.contracts", "tests.laws"),
 }

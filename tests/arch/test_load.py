@@ -233,6 +233,19 @@ def test_marks_and_line_ends_do_not_matter(here: Path, content: bytes) -> None:
         ),
         (
             "bytes_per_cycle: 8",
+            "resident_bytes: most",
+            (
+                "m.yaml:14: activation_buffer.resident_bytes: 'most' is not a size; expected a plain number of bytes, or a number with B, kB,"
+                " MB, GB, TB, KiB, MiB, GiB, TiB, such as '64 KiB', or auto"
+            ),
+        ),
+        (
+            "bytes_per_cycle: 8",
+            "resident_bytes: 2 TiB",
+            "m.yaml:14: activation_buffer.resident_bytes: expected at most 1099511627776, got 2199023255552",
+        ),
+        (
+            "bytes_per_cycle: 8",
             "resident_byte: 1",
             "m.yaml:14: activation_buffer.resident_byte: unknown key; did you mean 'resident_bytes'?",
         ),
@@ -473,3 +486,14 @@ def test_any_damage_gives_a_machine_or_one_line(here: Path, data: st.DataObject)
     Path("m.yaml").write_bytes((GOOD[:at] + put + GOOD[at + drop :]).encode("utf-8", "surrogatepass"))
     result = outcome()
     assert isinstance(result, Arch) or (result.startswith("m.yaml") and "\n" not in result)
+
+
+def test_an_error_of_one_thing_is_about_itself_and_one_of_several_lists_them() -> None:
+    arch = load_arch("edge_16x16")
+    for edits in ({"array.rows": 0}, {"array.rows": 0, "array.cols": 0}):
+        with pytest.raises(ConfigError) as caught:
+            arch.with_(edits)
+        listed = caught.value.exceptions
+        assert len(listed) == len(edits)
+        assert (listed == (caught.value,)) == (len(edits) == 1)
+        assert all(str(each) in str(caught.value) for each in listed)

@@ -135,7 +135,9 @@ OTHER_VALUES: dict[str, Any] = {
 sizes = st.integers(2, 2**40)
 sides = st.integers(1, 65_536)
 BRICKED = {2, 4, 8, 16, 32}
-names = st.text(min_size=1, max_size=100).filter(lambda text: re.fullmatch(r"\S(.*\S)?", text) is not None)
+names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=100).filter(
+    lambda text: re.fullmatch(r"\S(.*\S)?", text) is not None
+)
 buffers = st.fixed_dictionaries(
     {
         "size_bytes": sizes,
@@ -146,8 +148,8 @@ buffers = st.fixed_dictionaries(
     }
 )
 activation_buffers = buffers.flatmap(
-    lambda buffer: st.integers(0, buffer["size_bytes"] - 2).map(
-        lambda kept: {**buffer, "resident_bytes": kept, "fuse_pairs": kept % 2 == 0}
+    lambda buffer: (st.just("auto") | st.integers(0, buffer["size_bytes"] - 2)).map(
+        lambda kept: {**buffer, "resident_bytes": kept, "fuse_pairs": kept != "auto" and kept % 2 == 0}
     )
 ).flatmap(lambda buffer: st.sampled_from(["implicit", "buffer", "dram"]).map(lambda mode: {**buffer, "im2col": mode}))
 
@@ -258,6 +260,7 @@ def test_yaml_uses_units_where_that_loses_nothing() -> None:
     assert "resident_bytes: 0\n" in text
     kept = EDGE.with_({"activation_buffer.resident_bytes": "48 KiB"})
     assert "resident_bytes: 48 KiB\n" in kept.to_yaml()
+    assert "resident_bytes: auto\n" in kept.with_({"activation_buffer.resident_bytes": "auto"}).to_yaml()
     assert "activation_buffer:\n  size_bytes: 64 KiB\n  double_buffered: true\n  bytes_per_cycle: null\n" in text
     assert "overrides:\n  ADD: single\n" in text
     assert list(json.loads(EDGE.model_dump_json())) == re.findall(r"^(\w+):", text, re.MULTILINE)
@@ -274,6 +277,7 @@ def test_every_path_can_be_read_and_edited(path: str) -> None:
     assert edited.get(path) != EDGE.get(path)
     assert edited != EDGE
     assert edited.with_({path: EDGE.get(path)}) == EDGE
+    assert Arch.read_value(path, OTHER_VALUES[path]) == edited.get(path)
     assert [p for p in PATHS if edited.get(p) != EDGE.get(p)] == [path]
 
 
@@ -302,12 +306,15 @@ def test_every_path_can_be_read_and_edited(path: str) -> None:
         ("name", "12", "12"),
         ("name", "true", "true"),
         ("tech.energy_table", Path("a/b.yaml"), "a/b.yaml"),
+        ("tech.energy_table", "d" * 200 + "/b.yaml", "d" * 200 + "/b.yaml"),
         ("overrides.ADD", "tflite_single", "single"),
     ],
 )
 def test_texts_are_read_as_on_a_command_line(path: str, text: object, value: object) -> None:
     got = EDGE.with_({path: text}).get(path)
     assert (got, type(got)) == (value, type(value))
+    alone = Arch.read_value(path, text)
+    assert (alone, type(alone)) == (value, type(value))
 
 
 @pytest.mark.parametrize(
@@ -512,3 +519,20 @@ def test_sections_of_the_schema_are_the_models() -> None:
 
 def _is_section(kind: object) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+@given(
+    name=st.text(st.characters(blacklist_characters="\0"), min_size=1, max_size=300)
+    | st.sampled_from(["a\udcff/b", "\udc80", "\ud800"])
+)
+def test_an_energy_table_may_have_any_path(name: str) -> None:
+    machine = EDGE.with_({"tech.energy_table": name})
+    assert machine.tech.energy_table == name
+    assert machine.with_({"array.rows": 3}).tech.energy_table == name
+    json.dumps(machine.model_dump(mode="json"), ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("name", ["", "x" * 4097, "a\0b"])
+def test_what_no_file_is_called_is_no_energy_table(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"tech\.energy_table: expected"):
+        EDGE.with_({"tech.energy_table": name})

@@ -104,7 +104,7 @@ def test_edge_and_its_output_stationary_variant_differ_in_the_array_only() -> No
 
 def test_the_lpddr4_variant_of_edge_differs_in_its_memory_only() -> None:
     edge, variant = load_arch("edge_16x16"), load_arch("edge_lpddr4")
-    memory = ("name", "description", "source", "dma.", "dram.", *(f"{b}_buffer." for b in BUFFERS))
+    memory = ("name", "description", "source", "dma.", "dram.", "tech.dram", *(f"{b}_buffer." for b in BUFFERS))
     assert all(path.startswith(memory) for path in edge.paths() if edge.get(path) != variant.get(path))
     assert all(getattr(variant, f"{b}_buffer").overlaps for b in BUFFERS)
     assert variant.dram.channel is not None

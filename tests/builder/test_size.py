@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from accelsim import simulate
 from accelsim.arch import load_arch
 from accelsim.builder import build_program
-from accelsim.builder.size import MEMORY, operation_counts
+from accelsim.builder.size import MEMORY, blocks_of, operation_counts
 from accelsim.errors import CapacityError, QuantityError
 from accelsim.graph import MacLayer
 from accelsim.program import MacMapping, Program
@@ -32,6 +33,11 @@ def table(folder: Path, *rows: str) -> Path:
     return path
 
 
+def counted(program: Program) -> list[int]:
+    blocks = chain.from_iterable(blocks_of(program.graph, program.arch, program.mappings))
+    return operation_counts(program.graph, program.mappings, blocks)
+
+
 def made(program: Program) -> list[int]:
     return [len(program.of_layer(index)) for index in range(len(program.graph.layers))]
 
@@ -40,8 +46,7 @@ def made(program: Program) -> list[int]:
 @given(seeds)
 def test_no_layer_makes_more_operations_than_were_counted(seed: int) -> None:
     program = random_program(seed)
-    counted = operation_counts(program.graph, program.arch, program.mappings)
-    for layer, count, most in zip(program.graph.layers, made(program), counted, strict=True):
+    for layer, count, most in zip(program.graph.layers, made(program), counted(program), strict=True):
         assert count == most if isinstance(layer, MacLayer) else count <= most
 
 
@@ -49,14 +54,13 @@ def test_no_layer_makes_more_operations_than_were_counted(seed: int) -> None:
 @given(seeds)
 def test_nor_do_layers_in_step(seed: int) -> None:
     program = in_step(seed)
-    counted = operation_counts(program.graph, program.arch, program.mappings)
-    assert all(count <= most for count, most in zip(made(program), counted, strict=True))
+    assert all(count <= most for count, most in zip(made(program), counted(program), strict=True))
 
 
 @pytest.mark.parametrize(
     ("row", "operations"),
     [
-        ("big,dense,1,10000,1,10000,1,1,10000", 19_698_250),
+        ("big,dense,1,10000,1,10000,1,1,10000", 30_909_689),
         ("big,conv2d,1,30000,30000,64,3,3,256", None),
         ("big,mean,2147483647,1,2,1000,1,1,1", None),
         ("big,conv2d,2147483647,1000000,1000000,3,1,1,8", None),
@@ -78,6 +82,36 @@ def test_many_layers_are_refused_by_their_sum(tmp_path: Path) -> None:
     with pytest.raises(CapacityError, match=r"layer 'l70' .* of the [0-9,]+ of the network's 80 layers") as caught:
         simulate(table(tmp_path, *rows), arch="edge_16x16")
     assert caught.value.data["operations"] <= caught.value.data["most"] < caught.value.data["total"]
+
+
+def test_more_layers_than_are_held_are_refused_before_they_are_mapped(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = table(tmp_path, *(f"l{i},dense,1,1,1,8,1,1,8" for i in range(1000)))
+    monkeypatch.setenv(MEMORY, "330 MiB")
+    with pytest.raises(CapacityError, match=r"network 'huge' has 1,000 layers; 640 are held in 330 MiB") as caught:
+        simulate(path, arch="edge_16x16", mapping=tmp_path / "is_not_read.yaml")
+    assert f"set {MEMORY}='1 GiB'" in str(caught.value)
+    monkeypatch.setenv(MEMORY, "1 GiB")
+    assert len(simulate(path, arch="edge_16x16").layers) == 1000
+
+
+WINDOWS = """
+import accelsim
+path, mode = sys.argv[1:]
+machine = accelsim.load_arch("edge_16x16", edits={"activation_buffer.im2col": mode})
+header = "name,op,h,w,c,kh,kw,oc,padding\\n"
+open(path, "w").write(header + "c,conv2d,1,2000,1,1,3,1,same\\n")
+accelsim.simulate(path, arch=machine)
+open(path, "w").write(header + "c,conv2d,1,50000000,1,1,3,1,same\\n")
+limit(300 * 2**20)
+print(accelsim.simulate(path, arch=machine).total.macs)
+"""
+
+
+@pytest.mark.parametrize("mode", ["implicit", "buffer", "dram"])
+def test_windows_take_no_table_of_all_pairs(tmp_path: Path, mode: str) -> None:
+    assert int(printed(WINDOWS, tmp_path / "c.csv", mode)) == 150_000_000
 
 
 def test_a_mapping_of_small_tiles_is_refused_too() -> None:

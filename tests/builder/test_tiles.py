@@ -1,7 +1,8 @@
-"""The compiled loop nest against loops written out, and the compiled sorting of dependencies against numpy's stable sort."""
+"""The operations of a MAC layer against loops written out."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,17 +11,16 @@ from hypothesis import strategies as st
 
 from accelsim.arch import load_arch
 from accelsim.builder import build_program
-from accelsim.builder._assembly import compressed_rows
-from accelsim.builder.mac_tiles import MacTiles, enumerate_tiles
 from accelsim.graph import MacGeometry, MacLayer
-from accelsim.hardware import Engine
+from accelsim.hardware import ArrayCost, ComputeTiles, Engine, array_cost, array_of
 from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import map_graph
-from accelsim.program import MacMapping
+from accelsim.program import MacMapping, Program
+from tests.built import Range, computed, one_layer
 
 seeds = st.integers(0, 2**32 - 1)
 relaxed = settings(deadline=None, max_examples=150)
-Range = tuple[int, int]
+EDGE = load_arch("edge_16x16")
 
 
 def random_layer(rng: np.random.Generator) -> tuple[MacGeometry, MacMapping]:
@@ -80,22 +80,25 @@ def seen(out: Range, taps: Range, size: int, stride: int, dilation: int, pad: in
     return [row for row in range(size) if first <= row * upsample <= last]
 
 
-def rows(tiles: MacTiles, name: str, t: int) -> list[Range]:
-    boxes = getattr(tiles, name)
-    return list(zip(boxes.lo[t].tolist(), boxes.hi[t].tolist(), strict=True))
+def costs(program: Program, sizes: list[tuple[int, int, int, int, bool]]) -> ArrayCost:
+    """Of tiles of so many pixels, products per sum, channels per group and groups, whose weights are there already or not."""
+    pixels, reduction, channels, groups, kept = (np.array(column) for column in zip(*sizes, strict=True))
+    tiles = ComputeTiles(pixels=pixels, reduction=reduction, channels=channels, groups=groups, weights_kept=kept)
+    return array_cost(tiles, array_of(program.arch, weight_bits=8, activation_bits=8))
 
 
 @relaxed
 @given(seeds)
 def test_tiles_are_those_of_loops_written_out(seed: int) -> None:
     g, m = random_layer(np.random.default_rng(seed))
-    tiles, expected = enumerate_tiles(g, m), list(loops(g, m))
-    assert len(tiles.output) == len(expected)
-    for t, (n, y, x, c, groups, ky, kx, i) in enumerate(expected):
-        assert rows(tiles, "output", t) == [n, y, x, c]
-        assert rows(tiles, "weights", t) == [c, ky, kx, i]
-        assert tiles.groups[t] == groups[1] - groups[0]
-        images, height, width, channels = rows(tiles, "inputs", t)
+    program = one_layer(g, m, EDGE)
+    tiles, expected, sizes = computed(program), list(loops(g, m)), []
+    assert len(tiles) == len(expected)
+    before = None
+    for tile, (n, y, x, c, groups, ky, kx, i) in zip(tiles, expected, strict=True):
+        assert tile.output == [n, y, x, c]
+        assert tile.weights == [c, ky, kx, i]
+        images, height, width, channels = tile.inputs
         assert images == n
         first = groups[0] * g.ic_per_group + i[0]
         assert channels == (first, (groups[1] - 1) * g.ic_per_group + i[1])
@@ -103,40 +106,44 @@ def test_tiles_are_those_of_loops_written_out(seed: int) -> None:
         inside_w = seen(x, kx, g.iw, g.stride_w, g.dilation_w, g.pad_left, g.upsample_w)
         assert list(range(*height)) == inside_h
         assert list(range(*width)) == inside_w
+        (pixels, reduction), count = (
+            (math.prod(b - a for a, b in part) for part in ((n, y, x), (ky, kx, i))),
+            c[1] - c[0],
+        )
+        sizes.append(
+            (pixels, reduction, count // (groups[1] - groups[0]), groups[1] - groups[0], tile.weights == before)
+        )
+        before = tile.weights
+    expected_costs, mine = costs(program, sizes), [tile.operation for tile in tiles]
+    assert program.cycles[mine].tolist() == expected_costs.cycles.tolist()
+    assert program.stream_cycles[mine].tolist() == expected_costs.stream_cycles.tolist()
+    assert program.weight_reads[mine].tolist() == expected_costs.weight_reads.tolist()
+    assert program.activation_reads[mine].tolist() == expected_costs.activation_reads.tolist()
+    assert program.accumulator_writes[mine].tolist() == expected_costs.accumulator_writes.tolist()
+    assert program.amount[mine].tolist() == [pixels * k * c * groups for pixels, k, c, groups, _ in sizes]
 
 
 @relaxed
 @given(seeds)
 def test_loads_are_where_the_operands_change(seed: int) -> None:
     g, m = random_layer(np.random.default_rng(seed))
-    tiles, before = enumerate_tiles(g, m), None
-    weight_load = input_load = -1
+    program, before = one_layer(g, m, EDGE), None
+    tiles, at = computed(program), 0
     for t, (n, y, x, c, groups, ky, kx, i) in enumerate(loops(g, m)):
         weights, inputs = (c, ky, kx, i), (n, y, x, groups[0], ky, kx, i)
-        new_weights, new_inputs = before is None or weights != before[0], before is None or inputs != before[1]
-        assert (tiles.new_weights[t], tiles.new_inputs[t]) == (new_weights, new_inputs)
-        weight_load, input_load = weight_load + new_weights, input_load + new_inputs
-        assert (tiles.weight_loads.load_of[t], tiles.input_loads.load_of[t]) == (weight_load, input_load)
-        assert tiles.weight_loads.first[weight_load] <= t <= tiles.weight_loads.last[weight_load]
+        for changed, load, engine, which in (
+            (before is None or weights != before[0], tiles[t].weight_load, Engine.LOAD_WEIGHTS, "weight_load"),
+            (before is None or inputs != before[1], tiles[t].input_load, Engine.LOAD_ACTIVATIONS, "input_load"),
+        ):
+            assert load == (at if changed else getattr(tiles[t - 1], which))
+            assert program.engine[load] == engine
+            at += changed
+        assert tiles[t].operation == at
+        finished = t + 1 == len(tiles) or tiles[t + 1].output != tiles[t].output
+        assert not finished or program.engine[at + 1 : at + 3].tolist() == [Engine.REQUANTIZE, Engine.STORE]
+        at += 1 + 2 * finished
         before = weights, inputs
-    assert tiles.rows.total == len(tiles.output) + weight_load + 1 + input_load + 1 + 2 * int(tiles.last_step.sum())
-
-
-@relaxed
-@given(seeds)
-def test_dependencies_are_sorted_stably_sources_first(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    count, sizes = int(rng.integers(1, 30)), rng.integers(0, 12, int(rng.integers(1, 8)))
-    first = np.cumsum([0, *sizes])
-    base, source = rng.integers(0, count, len(sizes)), rng.integers(0, 2, len(sizes))
-    each = np.repeat(np.arange(len(sizes)), sizes)
-    waiting, on = rng.integers(0, count, len(each)), rng.integers(-1, 100, len(each))
-    start, dependencies, sources = compressed_rows(first, base, source, waiting - base[each], on, count)
-    real = on >= 0
-    order = np.lexsort((1 - source[each][real], waiting[real]))
-    np.testing.assert_array_equal(dependencies, on[real][order])
-    np.testing.assert_array_equal(np.diff(start), np.bincount(waiting[real], minlength=count))
-    np.testing.assert_array_equal(sources, np.bincount(waiting[real & (source[each] == 1)], minlength=count))
+    assert len(program) == at
 
 
 def test_requantization_of_four_bit_layers_takes_its_lanes() -> None:

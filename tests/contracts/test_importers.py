@@ -14,7 +14,7 @@ from accelsim.testing import ImporterContract
 from tests.importers.flat import Op, T, tflite_bytes
 from tests.importers.onnx.models import Net
 from tests.importers.onnx.networks import cnn
-from tests.oracles.one_op import CASES
+from tests.oracles.cases import CASES
 
 
 class Folder(ImporterContract):
@@ -38,6 +38,8 @@ class TestTflite(Folder):
 
     def accepted(self) -> Iterable[Path]:
         for name, case in CASES.items():
+            if name.startswith("sum"):  # what LiteRT's reference kernel sums is not known
+                continue
             yield self.file(f"{name}.tflite", case(np.random.default_rng(1), "INT8").blob)
 
     def refused(self) -> Iterable[tuple[Path, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 import accelsim
 from accelsim.cli import main
 from accelsim.energy import EnergyTable, load_table, table_names
-from accelsim.energy.table.laws import evaluate
+from accelsim.energy.table.laws import Term, evaluate
 from accelsim.errors import ConfigError
 
 HOROWITZ = load_table("horowitz_45nm")
@@ -321,3 +322,27 @@ def test_a_law_that_leaves_its_range_is_refused() -> None:
     assert multiplier.value(left_bits=1, right_bits=4) >= 0
     with pytest.raises(ConfigError, match="does not reach so far"):
         multiplier.value(left_bits=0.5, right_bits=16)
+    (term, *_) = (term for term in multiplier.terms if term.exponents)
+    steep = replace(term, exponents=tuple((name, 1e19) for name, _ in term.exponents))
+    with pytest.raises(ConfigError, match="gives inf at .*does not reach so far"):
+        replace(multiplier, terms=(steep,)).value(left_bits=8, right_bits=8)
+
+
+@pytest.mark.parametrize("size", [0, -8])
+def test_a_value_belongs_to_sizes_above_0(tmp_path: Path, size: int) -> None:
+    text = TABLE.replace("at: {bits: 32}", f"at: {{bits: {size}}}")
+    assert text != TABLE
+    with pytest.raises(
+        ConfigError, match=rf"t\.yaml:\d+: .*at: bits {size}: a size that a value belongs to is above 0"
+    ):
+        load(tmp_path, text)
+
+
+def test_a_power_of_a_size_that_has_none_is_refused() -> None:
+    """Compounds compute sizes, which may be 0 or below."""
+    adder = load_table("aladdin_40nm").entry("adder", "add")
+    for exponent, size in ((-1.0, 0.0), (0.5, -1.0)):
+        entry = replace(adder, terms=(Term(1.0, (("bits", exponent),)),))
+        assert entry.value(bits=4.0) > 0
+        with pytest.raises(ConfigError, match=f"gives nan at bits {size:g}; it does not reach so far"):
+            entry.value(bits=size)

@@ -13,7 +13,8 @@ import accelsim
 from accelsim.energy import draws, interval, load_table, ratio_interval, table_names
 from accelsim.graph import Graph, HostPort, MaxPool2D, Tensor
 from accelsim.numerics import INT8
-from accelsim.report.comparison import compare, energy_ratio
+from accelsim.report import compare
+from accelsim.report.whatif import energy_ratio
 from accelsim.resources import resource_path
 from accelsim.result import summarize
 

@@ -14,10 +14,12 @@ from accelsim.execute import WholeReader
 from accelsim.execute.tape import TapeWriter
 from accelsim.graph import (
     Add,
+    BinaryLut,
     Conv2D,
     Graph,
     HostPort,
     Layer,
+    Lut,
     MacGeometry,
     MacLayer,
     MatMul,
@@ -359,3 +361,28 @@ def test_wide_layers_off_the_tape_equal_products_in_64_bits(scheme: str, zero: i
         assert not on_tape(graph)
         inputs = {"x": x, "w": w} if isinstance(layer, MatMul) else {"x": x}
         np.testing.assert_array_equal(WholeReader(graph).run(inputs)["y"], codes)
+
+
+@pytest.mark.parametrize("size", [1, 63, 64, 65, 200])
+@pytest.mark.parametrize("fmt", [INT8, UINT8, IntFormat(4), IntFormat(5, signed=False)])
+def test_tables_of_one_code_and_of_that_code_twice(size: int, fmt: IntFormat) -> None:
+    """y = f(x), then g(x, y) and g(y, x), as in x * sigmoid(x): all of them functions of x."""
+    rng, count, shape = np.random.default_rng(size), fmt.max - fmt.min + 1, (size,)
+    one, two = rng.integers(fmt.min, fmt.max + 1, count), rng.integers(-128, 128, (count, count))
+    pair: dict[str, Any] = {"shapes": (shape, shape), "shape": shape, "table": two}
+    pair |= {"left_min": fmt.min, "right_min": fmt.min}
+    layers = (
+        Lut(name="f", inputs=("x",), output="y", shapes=(shape,), shape=shape, table=one, input_min=fmt.min),
+        BinaryLut(name="g", inputs=("x", "y"), output="a", **pair),
+        BinaryLut(name="h", inputs=("y", "x"), output="b", **pair),
+    )
+    formats = {"x": fmt, "y": fmt, "a": INT8, "b": INT8}
+    tensors = {name: Tensor(name, shape, each) for name, each in formats.items()}
+    ports = {"inputs": (HostPort("x", "x"),), "outputs": (HostPort("a", "a"), HostPort("b", "b"))}
+    graph = Graph(name="tables", arithmetic="tflite-micro", tensors=tensors, layers=layers, **ports)
+    x = random_codes(rng, shape, fmt)
+    values = WholeReader(graph).run({"x": x}, keep="all")
+    y = one[x.astype(int) - fmt.min]
+    assert values["y"].tolist() == y.tolist()
+    assert values["a"].tolist() == two[x.astype(int) - fmt.min, y - fmt.min].tolist()
+    assert values["b"].tolist() == two[y - fmt.min, x.astype(int) - fmt.min].tolist()

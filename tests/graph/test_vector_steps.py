@@ -21,6 +21,7 @@ STEPS: dict[str, Callable[[Any], int]] = {
     "add": lambda layer: 3,  # each operand scaled, their sum scaled
     "mul": lambda layer: 2,  # product, scaled
     "pool": lambda layer: math.prod(layer.kernel),  # every code under the window
+    "pool_by_sums": lambda layer: math.prod(layer.kernel),
     "mean": lambda layer: math.prod(layer.shapes[0]) // math.prod(layer.shape),  # every code that is summed
     "extreme": lambda layer: math.prod(layer.shapes[0]) // math.prod(layer.shape),
     "softmax": lambda layer: 24,

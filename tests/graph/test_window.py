@@ -45,6 +45,15 @@ def test_what_an_output_and_a_tap_meet(axis: Axis) -> None:
 
 
 @given(AXES, st.data())
+def test_how_many_pairs_of_a_tile_meet_the_image(axis: Axis, data: st.DataObject) -> None:
+    ends = [st.lists(st.integers(0, most), min_size=2, max_size=2).map(sorted) for most in (axis.out, axis.taps)]
+    tiles = data.draw(st.lists(st.tuples(*ends), max_size=5))
+    (a, b), (c, d) = (np.array([tile[k] for tile in tiles], dtype=np.int64).reshape(-1, 2).T for k in (0, 1))
+    expected = [(walked(axis)[a:b, c:d] >= 0).sum() for (a, b), (c, d) in tiles]
+    np.testing.assert_array_equal(axis.met((a, b), (c, d)), expected)
+
+
+@given(AXES, st.data())
 def test_what_lies_under_a_tile(axis: Axis, data: st.DataObject) -> None:
     """The stretch of the image between first and last place of a tile: never misses a source, never leaves the image."""
     a, b = sorted(data.draw(st.lists(st.integers(0, axis.out), min_size=2, max_size=2, unique=True)))

@@ -124,12 +124,12 @@ def test_the_mapper_knows_the_size_of_coded_weights() -> None:
     """At a slow port its tiles of a sparse layer take fewer cycles than those that it chooses for a dense one."""
     graph = sparse(conv(size=14, ic=64, oc=128, k=3), 0.05)
     arch = EDGE.with_({"dram.bandwidth_bytes_per_s": 10**9, **CODED})
-    dense = map_graph(graph, arch=arch.with_({"dma.weight_compression": None}))
+    plain = arch.with_({"dma.weight_compression": None})
     own, others = (
-        schedule(build_program(graph, arch=arch, mappings=mappings))
-        for mappings in (map_graph(graph, arch=arch), dense)
+        schedule(build_program(graph, arch=arch, mappings=map_graph(graph, arch=machine, objective="cycles")))
+        for machine in (arch, plain)
     )
-    assert own.total_cycles < 0.95 * others.total_cycles
+    assert own.total_cycles < 0.97 * others.total_cycles
 
 
 def test_the_width_of_a_run_matters_where_weights_are_sparse() -> None:

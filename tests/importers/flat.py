@@ -41,7 +41,38 @@ TABLES = {
     "QUANTIZE": "QuantizeOptions",
     "DEQUANTIZE": "DequantizeOptions",
     "HARD_SWISH": "HardSwishOptions",
+    "SUM": "ReducerOptions",
+    "REDUCE_MAX": "ReducerOptions",
+    "REDUCE_MIN": "ReducerOptions",
+    "REDUCE_PROD": "ReducerOptions",
+    "SPLIT": "SplitOptions",
+    "SPLIT_V": "SplitVOptions",
+    "UNPACK": "UnpackOptions",
+    "PACK": "PackOptions",
+    "SLICE": "SliceOptions",
+    "GATHER": "GatherOptions",
+    "TILE": "TileOptions",
+    "DEPTH_TO_SPACE": "DepthToSpaceOptions",
+    "SPACE_TO_DEPTH": "SpaceToDepthOptions",
+    "SPACE_TO_BATCH_ND": "SpaceToBatchNDOptions",
+    "BATCH_TO_SPACE_ND": "BatchToSpaceNDOptions",
+    "MIRROR_PAD": "MirrorPadOptions",
+    "MINIMUM": "MaximumMinimumOptions",
+    "MAXIMUM": "MaximumMinimumOptions",
+    "GELU": "GeluOptions",
+    "ABS": "AbsOptions",
+    "EXP": "ExpOptions",
+    "SQUARED_DIFFERENCE": "SquaredDifferenceOptions",
+    "RESIZE_BILINEAR": "ResizeBilinearOptions",
+    "SHAPE": "ShapeOptions",
+    "CAST": "CastOptions",
+    "REVERSE_V2": "ReverseV2Options",
+    "BROADCAST_TO": "BroadcastToOptions",
+    "ARG_MAX": "ArgMaxOptions",
+    "FLOOR_DIV": "FloorDivOptions",
 }
+VERSIONS = {"BROADCAST_TO": 3}
+"""Of operators whose first versions no runtime has."""
 DTYPES = {
     "FLOAT32": np.float32,
     "FLOAT16": np.float16,
@@ -56,7 +87,10 @@ DTYPES = {
 
 @dataclass
 class T:
-    """A tensor; ``scale`` and ``zero`` are numbers or one per index of ``axis``; ``data`` makes it a constant."""
+    """A tensor; ``scale`` and ``zero`` are numbers or one per index of ``axis``; ``data`` makes it a constant.
+
+    ``signature`` has -1 for sizes that are left open.
+    """
 
     name: str
     shape: Sequence[int]
@@ -65,6 +99,7 @@ class T:
     zero: Any = 0
     axis: int = 0
     data: Any = None
+    signature: Sequence[int] | None = None
 
 
 @dataclass
@@ -147,22 +182,32 @@ def _tensor(b: Builder, t: T, buffer: int) -> int:
             QuantizedDimension=t.axis,
         )
     name, shape = b.CreateString(t.name), _ints(b, list(t.shape))
+    signature = None if t.signature is None else _ints(b, list(t.signature))
     return _table(
-        b, "Tensor", Shape=shape, Type=getattr(TensorType, t.type), Buffer=buffer, Name=name, Quantization=quantization
+        b,
+        "Tensor",
+        ShapeSignature=signature,
+        Shape=shape,
+        Type=getattr(TensorType, t.type),
+        Buffer=buffer,
+        Name=name,
+        Quantization=quantization,
     )
 
 
 def _code(b: Builder, op: Op) -> int:
     custom = None if op.custom is None else b.CreateString(op.custom)
+    version = VERSIONS.get(op.name, 1)
     code = CODES[op.name]
     return _table(
-        b, "OperatorCode", DeprecatedBuiltinCode=min(code, 127), CustomCode=custom, Version=1, BuiltinCode=code
+        b, "OperatorCode", DeprecatedBuiltinCode=min(code, 127), CustomCode=custom, Version=version, BuiltinCode=code
     )
 
 
 def _operator(b: Builder, i: int, op: Op, index: dict[str, int]) -> int:
     table = TABLES.get(op.name)
-    options = None if table is None else _table(b, table, **op.options)
+    fields = {name: _ints(b, value) if isinstance(value, list) else value for name, value in op.options.items()}
+    options = None if table is None else _table(b, table, **fields)
     ins = _ints(b, [-1 if name is None else index[name] for name in op.inputs])
     outs = _ints(b, [index[name] for name in op.outputs])
     kind = None if table is None else getattr(BuiltinOptions, table)

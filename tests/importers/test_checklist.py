@@ -20,7 +20,7 @@ from accelsim.importers.qonnx.registry import QONNX_LOWERINGS as QONNX
 from accelsim.importers.registry import Lowering
 from accelsim.importers.tflite.file import read_tflite
 from accelsim.importers.tflite.registry import LOWERINGS as TFLITE
-from tests.oracles.one_op import CASES
+from tests.oracles.cases import CASES
 from tests.oracles.runtimes import as_file
 
 EVERY = [

@@ -35,7 +35,8 @@ from accelsim.graph import (
 from accelsim.importers import load_graph
 from accelsim.numerics import INT4, INT8, INT16, INT32, INT64, Rounding
 from tests.importers.flat import Op, T, tflite_bytes
-from tests.oracles.one_op import CASES
+from tests.oracles import moving_op
+from tests.oracles.cases import CASES
 
 SAME, VALID = 0, 1
 
@@ -165,7 +166,9 @@ def test_grouped_convolution(graph: Any) -> None:
 
 def test_depthwise_convolution_has_a_group_per_channel(graph: Any) -> None:
     tensors = [act("x", 1, 4, 4, 2), kernel(1, 1, 2, 4, scale=[1.0, 2.0, 3.0, 4.0], axis=3), act("y", 1, 4, 3, 4)]
-    (layer,) = graph(tensors, Op("DEPTHWISE_CONV_2D", ["x", "w"], ["y"], {**WINDOW, "Padding": VALID})).layers
+    (layer,) = graph(
+        tensors, Op("DEPTHWISE_CONV_2D", ["x", "w"], ["y"], {**WINDOW, "Padding": VALID, "DepthMultiplier": 2})
+    ).layers
     assert isinstance(layer, DepthwiseConv2D)
     assert (layer.geometry.groups, layer.geometry.oc_per_group) == (2, 2)
     stored = (np.arange(8) % 7 - 3).reshape(1, 2, 4)
@@ -253,7 +256,8 @@ def test_optimized_depthwise_rounds_whole_blocks_of_eight_channels_only(tmp_path
     def scheme(channels: int) -> str:
         tensors = [act("x", 1, 2, 2, channels), kernel(1, 1, 1, channels, axis=3), act("y", 1, 2, 2, channels)]
         path = tmp_path / "net.tflite"
-        path.write_bytes(tflite_bytes(tensors, [Op("DEPTHWISE_CONV_2D", ["x", "w"], ["y"], WINDOW)], ["x"], ["y"]))
+        op = Op("DEPTHWISE_CONV_2D", ["x", "w"], ["y"], {**WINDOW, "DepthMultiplier": 1})
+        path.write_bytes(tflite_bytes(tensors, [op], ["x"], ["y"]))
         return str(load_graph(path, arithmetic="litert-optimized").layers[0].requant.scheme)
 
     assert (scheme(8), scheme(16), scheme(7), scheme(1)) == (
@@ -351,13 +355,36 @@ def test_pad_and_its_value(graph: Any) -> None:
     assert layer.value == -11
 
 
-@pytest.mark.parametrize("name", ["RESHAPE", "SQUEEZE", "EXPAND_DIMS"])
-def test_reshapes_keep_their_name(graph: Any, name: str) -> None:
-    net = graph([act("x", 1, 6), act("y", 2, 3)], Op(name, ["x"], ["y"]))
+RESHAPES = {
+    "to sizes": ("RESHAPE", [2, -1], {}, (2, 3)),
+    "to the option's sizes": ("RESHAPE", None, {"NewShape": [3, 2]}, (3, 2)),
+    "to what the file says": ("RESHAPE", None, {}, (6, 1)),
+    "without axes of 1": ("SQUEEZE", None, {}, (6,)),
+    "without one axis": ("SQUEEZE", None, {"SqueezeDims": [-2]}, (6,)),
+    "with one more": ("EXPAND_DIMS", -1, {}, (1, 6, 1)),
+}
+
+
+@pytest.mark.parametrize("form", list(RESHAPES))
+def test_reshapes_keep_their_name(graph: Any, form: str) -> None:
+    name, given, options, shape = RESHAPES[form]
+    sizes = [] if given is None else [T("s", np.shape(given), "INT32", data=given)]
+    net = graph([act("x", 1, 6), act("y", *shape), *sizes], Op(name, ["x", *(t.name for t in sizes)], ["y"], options))
     (layer,) = net.layers
     assert isinstance(layer, Reshape)
     assert layer.source_operator == name
-    assert net.tensors["y"].shape == (2, 3)
+    assert net.tensors["y"].shape == shape
+
+
+@pytest.mark.parametrize("form", [form for form in RESHAPES if form != "to what the file says"])
+def test_a_reshape_must_give_what_the_file_says(form: str, tmp_path: Path) -> None:
+    name, given, options, _ = RESHAPES[form]
+    sizes = [] if given is None else [T("s", np.shape(given), "INT32", data=given)]
+    path = tmp_path / "net.tflite"
+    op = Op(name, ["x", *(t.name for t in sizes)], ["y"], options)
+    path.write_bytes(tflite_bytes([act("x", 1, 6), act("y", 1, 1, 1, 6), *sizes], [op], ["x"], ["y"]))
+    with pytest.raises(UnsupportedOperatorError, match=r"its output is declared as \[1, 1, 1, 6\]"):
+        load_graph(path)
 
 
 def test_transpose_and_concatenation(graph: Any) -> None:
@@ -430,10 +457,23 @@ def test_rescalings(graph: Any, name: str) -> None:
 
 
 def test_leaky_relu_with_a_negative_alpha(graph: Any) -> None:
-    (layer,) = graph([act("x", 6), act("y", 6)], Op("LEAKY_RELU", ["x"], ["y"], {"Alpha": -0.5})).layers
+    (layer,) = graph([act("x", 6), act("y", 6)], Op("LEAKY_RELU", ["x"], ["y"], {"Alpha": -0.3})).layers
     assert isinstance(layer, LeakyRelu)
     assert layer.positive.multiplier[0] == 2**30
-    assert (layer.negative.multiplier[0], layer.negative.shift[0]) == (-(2**30), 0)
+    assert (layer.negative.multiplier[0], layer.negative.shift[0]) == (round(float(np.float32(-0.3)) * 2**32), -1)
+
+
+@pytest.mark.parametrize(
+    ("arithmetic", "is_exact"), [("tflite-micro", False), ("litert-reference", False), ("litert-xnnpack", True)]
+)
+def test_ties_of_a_negative_alpha(graph: Any, arithmetic: str, is_exact: bool) -> None:
+    """Half of an odd code: the reference kernels round it by the sign of the code, XNNPACK in its own exact way."""
+    op = Op("LEAKY_RELU", ["x"], ["y"], {"Alpha": -0.5})
+    if is_exact:
+        graph([act("x", 6), act("y", 6)], op, arithmetic=arithmetic)
+        return
+    with pytest.raises(UnsupportedOperatorError, match="its negative alpha gives results half-way between two codes"):
+        graph([act("x", 6), act("y", 6)], op, arithmetic=arithmetic)
 
 
 def test_scalars_are_seen_as_one_cell(graph: Any) -> None:
@@ -508,7 +548,7 @@ def test_an_unknown_arithmetic_names_the_nearest(graph: Any) -> None:
 
 
 REFUSED: dict[str, tuple[list[T], Op, str]] = {
-    "unknown operator": ([X4, Y4], Op("ELU", ["x"], ["y"]), r"operator 0 ELU \(output 'y'\): the operator is not supported; accepted: CONV_2D"),
+    "unknown operator": ([X4, Y4], Op("COS", ["x"], ["y"]), r"operator 0 COS \(output 'y'\): the operator is not supported; accepted: CONV_2D"),
     "custom operator": ([X4, Y4], Op("CUSTOM", ["x"], ["y"], custom="MyOp"), r"CUSTOM MyOp .*not supported"),
     "two outputs": ([X4, Y4, act("z", 1, 4)], Op("RELU", ["x"], ["y", "z"]), "it has 2 outputs"),
     "no output": ([X4, Y4], Op("RELU", ["x"], []), "made by no operator"),
@@ -549,7 +589,7 @@ REFUSED: dict[str, tuple[list[T], Op, str]] = {
         [IMAGE, act("y", 1, 4, 4, 2, scale=0.7)],
         Op("MAX_POOL_2D", ["x"], ["y"], {**WINDOW, "FilterHeight": 1, "FilterWidth": 1}), "equal scale and zero point",
     ),
-    "reshape elements": ([X4, act("y", 1, 5)], Op("RESHAPE", ["x"], ["y"]), "another number of elements"),
+    "reshape elements": ([X4, act("y", 1, 5)], Op("RESHAPE", ["x"], ["y"]), r"into \[1, 5\]"),
     "permutation": ([X4, ints("p", 0, 0), Y4], Op("TRANSPOSE", ["x", "p"], ["y"]), r"permutation is \[0, 0\]"),
     "axis": ([X4, Y4], Op("CONCATENATION", ["x"], ["y"], {"Axis": 2}), "axis is 2"),
     "mean axes": ([X4, ints("a", 5), Y4], Op("MEAN", ["x", "a"], ["y"]), r"axes are \[5\]"),
@@ -573,7 +613,7 @@ REFUSED: dict[str, tuple[list[T], Op, str]] = {
     "no input": ([X4, Y4], Op("CONCATENATION", [], ["y"]), "it has no inputs; accepted: at least one input"),
     "negative axis": ([X4, Y4], Op("CONCATENATION", ["x"], ["y"], {"Axis": -3}), "axis is -3 for 2 axes"),
     "other lengths": ([X4, act("b", 2, 3), Y4], Op("CONCATENATION", ["x", "b"], ["y"], {"Axis": 0}), "differ along axis 0 only"),
-    "rows of the output": ([X4, kernel(4, 4), act("y", 1, 5)], DENSE, r"its output \[1, 5\] is not 1 x 4 elements"),
+    "rows of the output": ([X4, kernel(4, 4), act("y", 1, 5)], DENSE, r"its output is declared as \[1, 5\]"),
     "negative beta": ([X4, act("y", 1, 4, scale=1 / 256, zero=-128)], Op("SOFTMAX", ["x"], ["y"], {"Beta": -1.0}), "beta is -1"),
     "infinite beta": ([X4, act("y", 1, 4, scale=1 / 256, zero=-128)], Op("SOFTMAX", ["x"], ["y"], {"Beta": np.inf}), "beta is inf"),
     "flat softmax": (
@@ -635,7 +675,7 @@ def test_a_float_operator_inside_a_quantized_model(graph: Any) -> None:
 def test_codes_and_real_numbers_of_a_crossing_agree(graph: Any) -> None:
     """QUANTIZE behind a graph input: its two sides have one shape, and its codes 8 or 16 bits."""
     for coded, reason in (
-        (act("x", 1, 5), r"its shapes \[1, 4\] and \[1, 5\] differ; accepted: equal shapes"),
+        (act("x", 1, 5), r"its output is declared as \[1, 5\], but its operands and options give \[1, 4\]"),
         (act("x", 1, 4, type="INT32"), "its integer tensor 'x' is INT32; accepted: INT8 or INT16"),
     ):
         y = T("y", coded.shape, scale=0.5)
@@ -667,13 +707,17 @@ def test_litert_takes_an_int32_bias_of_16x8_only_if_the_options_say_so(graph: An
     assert net.layers[0].requant.scheme == expected
 
 
+IN_PARTS = {
+    "batch-matmul", "batch-matmul-symmetric", "batch-matmul-constant", *moving_op.CASES
+} - {"pack", "slice", "reverse", "depth-to-space", "space-to-depth"}  # fmt: skip
+"""Cases that may be several layers; every other one is one."""
 SUMS_ONLY = {"finn", "onnxruntime"}
 """Arithmetics of formats that compute in floating point between their sums, so that they have no rule for some of TFLite's operators."""
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
 @pytest.mark.parametrize("arithmetic", sorted(ARITHMETICS))
-def test_every_oracle_case_becomes_one_layer_or_is_refused_on_one_line(
+def test_every_oracle_case_becomes_layers_of_its_own_or_is_refused_on_one_line(
     tmp_path: Path, name: str, arithmetic: str
 ) -> None:
     path, lowered, refusals = tmp_path / "model.tflite", 0, []
@@ -684,7 +728,8 @@ def test_every_oracle_case_becomes_one_layer_or_is_refused_on_one_line(
         except UnsupportedOperatorError as error:
             refusals.append(str(error))
             continue
-        assert sum(not (name.startswith("batch-matmul") and isinstance(layer, Transpose)) for layer in layers) == 1
+        assert len(layers) == 1 or name in IN_PARTS
         lowered += 1
     assert all("; accepted: " in text and "\n" not in text for text in refusals)
-    assert lowered or arithmetic in SUMS_ONLY or (name, arithmetic) == ("relu6", "tflite-micro")
+    own = (("relu6", "tflite-micro"), ("sum", "litert-reference"), ("sum-same-scale", "litert-reference"))
+    assert lowered or arithmetic in SUMS_ONLY or (name, arithmetic) in own

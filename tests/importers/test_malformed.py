@@ -18,7 +18,7 @@ from accelsim.importers import load_graph
 from accelsim.importers.context import BaseContext
 from accelsim.resources import resource_path
 from tests.importers.flat import Op, T, tflite_bytes
-from tests.oracles.one_op import CASES
+from tests.oracles.cases import CASES
 
 SLOWEST_SECONDS = 5.0
 

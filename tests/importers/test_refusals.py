@@ -250,7 +250,7 @@ def test_batch_normalization_that_is_folded_into_no_layer_names_the_remedy(tmp_p
     x = net.start
     for _ in range(3):
         parameters = [net.constant(np.ones(2), np.float32) for _ in range(4)]
-        x = net.requantized(net.node("BatchNormalization", net.node("Relu", x), *parameters))
+        x = net.requantized(net.node("BatchNormalization", net.node("Softmax", x), *parameters))
     net.outputs = [x]
     listed = refusals(load_graph, net.save(tmp_path))
     assert [error.data["operator"] for error in listed] == ["BatchNormalization"] * 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,11 +13,13 @@ from hypothesis import strategies as st
 from accelsim.errors import ModelError, ModelFileError
 from accelsim.graph import Conv2D, Dense, Graph, MacLayer
 from accelsim.importers import load_graph
+from accelsim.importers.tables.lines import read_lines
 from accelsim.importers.tables.scalesim import is_topology
 from accelsim.importers.tables.table import COLUMNS
 from accelsim.numerics import IntFormat
 from accelsim.simulation import simulate
 
+SCALESIM = Path(os.environ.get("ACCELSIM_SCALESIM_PYTHON", ""))
 CONV = "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,"
 AXES = "Layer name, IFMAP height, IFMAP width, Filter height, Filter width, Channels, Num filter, Stride height, Stride width,"
 GEMM = "Layer, M, N, K,"
@@ -60,6 +64,38 @@ def test_columns_go_by_the_header_not_by_position(tmp_path: Path) -> None:
     g = one(tmp_path, "Layer name,Strides,Channels,Num Filter,IFMAP Height,IFMAP Width,Filter Height,Filter Width",
             "a,2,3,4,9,8,5,1").geometry  # fmt: skip
     assert (g.ic, g.oc, g.ih, g.iw, g.kh, g.kw, g.oh, g.ow) == (3, 4, 9, 8, 5, 1, 3, 5)
+
+
+BY_POSITION = [
+    (CONV.replace("Channels, Num Filter", "Channel, Num filters"), "a,9,8,5,1,3,4,2,"),
+    ("L,H,W,R,S,C,K,Stride,", "a,9,8,5,1,3,4,2,"),
+    ("Layer,H,W,R,S,C,K,T", "a,9,8,5,1,3,4,2"),
+    ("a,b,c,d,e,f,g,h,Sparsity,", "a,9,8,5,1,3,4,2,1:1,"),
+    ("L,M,N,K,", "a,7,5,3,"),
+    ("Layers,rows,columns,depth,", "a,7,5,3,"),
+    ("x,y,z,t,", "a,7,5,3,"),
+]
+
+
+@pytest.mark.parametrize(("header", "row"), BY_POSITION)
+def test_a_header_of_other_words_goes_by_position(header: str, row: str, tmp_path: Path) -> None:
+    proper = GEMM if row.count(",") < 6 else CONV + ("Sparsity," if ":" in row else "")
+    assert one(tmp_path, header, row).geometry == one(tmp_path, proper, row).geometry
+
+
+@pytest.mark.skipif(not SCALESIM.is_file(), reason="ACCELSIM_SCALESIM_PYTHON names no python with scalesim")
+@pytest.mark.parametrize(
+    ("header", "row"), [each for each in BY_POSITION if each[1].endswith(",") and ":" not in each[1]]
+)
+def test_scalesim_reads_the_same(header: str, row: str, tmp_path: Path) -> None:
+    layer = one(tmp_path, header, row)
+    script = (
+        "import sys; from scalesim.topology_utils import topologies as t; a = t();"
+        "a.load_arrays(sys.argv[1], sys.argv[2] == '1'); a.topo_calc_hyperparams(); print(a.layers_calculated_hyperparams[0][2])"
+    )
+    command = [str(SCALESIM), "-c", script, str(tmp_path / "net.csv"), str(int(row.count(",") < 6))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={})
+    assert int(done.stdout.split()[-1]) == layer.macs
 
 
 def test_strides_of_both_axes(tmp_path: Path) -> None:
@@ -138,7 +174,11 @@ def test_a_malformed_row_is_one_error(tmp_path: Path, header: str, row: str, rea
 @pytest.mark.parametrize(
     ("header", "reason"),
     [
-        (CONV.replace("Channels", "Chanels"), r"net\.csv:1: unknown column 'chanels', did you mean 'channels'"),
+        (
+            CONV.replace("Channels,", "Chanels, Depth,"),
+            r"net\.csv:1: unknown column 'chanels', did you mean 'channels'",
+        ),
+        (CONV.replace("Channels, Num Filter", "Num Filter, Chanels"), r"net\.csv:1: unknown column 'chanels'"),
         (CONV.replace("IFMAP Height", "IFMAP Width"), r"net\.csv:1: neither the columns of a convolution topology nor"),
         (CONV + " Groups,", r"net\.csv:1: unknown column 'groups'; expected 'Layer name, IFMAP Height"),
         (CONV.replace(" Strides,", ""), r"net\.csv:1: expected either a column 'Strides', or both"),
@@ -163,7 +203,7 @@ def test_the_header_chooses_the_reader(tmp_path: Path) -> None:
     path = tmp_path / "net.csv"
     for header, expected in ((",".join(COLUMNS), False), (GEMM, True), (CONV, True), ("name,op,h,w,c", False)):
         path.write_text(f"# a comment\n\n{header}\na,\n", encoding="utf-8")
-        assert is_topology(path) is expected
+        assert is_topology(read_lines(path, ",".join(COLUMNS))) is expected
     assert load(tmp_path, "name,op,h,w,c", "Layer,dense,5,1,3").macs == 45
 
 

@@ -27,7 +27,7 @@ from accelsim.importers.tables.table import COLUMNS
 from accelsim.numerics import IntFormat
 from accelsim.resources import resource_path
 
-HEADER = ",".join(column for column in COLUMNS if column != "inputs")
+HEADER = ",".join(column for column in COLUMNS if column not in ("output_bits", "output", "inputs"))
 
 
 def load(tmp_path: Path, *rows: str, header: str = HEADER) -> Graph:
@@ -100,6 +100,31 @@ def test_dense_and_matmul(tmp_path: Path) -> None:
     assert matmul.input_shapes == ((1, 384, 1, 768), (4608, 1, 1, 64))
     assert matmul.inputs == ("a.left", "a.right")
     assert graph.tensors["a.right"].shape == (4608, 1, 1, 64)
+
+
+def test_the_right_operand_of_a_product_has_the_width_of_weights(tmp_path: Path) -> None:
+    graph = load(tmp_path, "a,matmul,1,4,1,8,1,1,12,1,1,valid,2,4,8")
+    widths = {name: tensor.format.bits for name, tensor in graph.tensors.items()}
+    assert widths == {"a.left": 8, "a.right": 4, "a.out": 8}
+
+
+def test_a_result_may_have_a_width_of_its_own_and_leave_the_network_though_it_is_read(tmp_path: Path) -> None:
+    header = "name,op,h,w,c,oc,weight_bits,activation_bits,output_bits,output,inputs"
+    key, scores = "key,dense,4,1,8,,4,8,3,yes,", "scores,matmul,4,1,8,4,3,8,,no,- key"
+    graph = load(tmp_path, key, scores, header=header)
+    assert {name: tensor.format.bits for name, tensor in graph.tensors.items()} == {
+        "key.in": 8, "key.out": 3, "scores.left": 8, "scores.out": 8,
+    }  # fmt: skip
+    assert [port.tensor for port in graph.outputs] == ["key.out", "scores.out"]
+    assert [layer.inputs for layer in graph.layers] == [("key.in",), ("scores.left", "key.out")]
+    with pytest.raises(
+        ModelError, match="expected a result of 32 elements of 4 bits, as this row reads, got key, which makes 32 of 3"
+    ):
+        load(tmp_path, key, scores.replace(",3,8", ",4,8"), header=header)
+    with pytest.raises(ModelError, match=r"net\.csv:2: column 'output': expected 'yes', 'no' or nothing, got 'maybe'"):
+        load(tmp_path, key.replace("yes", "maybe"), header=header)
+    with pytest.raises(ModelError, match=r"net\.csv:2: column 'output_bits': expected an integer of 2 to 32, got '1'"):
+        load(tmp_path, key.replace("3,yes", "1,yes"), header=header)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from accelsim.kernels._registers import (
     Tile,
     bytes_tile,
     emit_panel,
+    narrow,
     panel,
 )
 from accelsim.kernels.mac import tile_plan
@@ -187,13 +188,14 @@ def runner(tile: Tile) -> Callable[[Any], None]:
 
 
 HERE = module.tile_of(loops.BYTES)
-RUNNABLE = [PAIRS, QUADS] + ([HERE] if HERE is not QUADS else []) + ([AVXVNNI] if HERE is VNNI512 else [])
+BYTES_TILES = [QUADS] + ([HERE] if HERE is not QUADS else []) + ([AVXVNNI] if HERE is VNNI512 else [])
+RUNNABLE = [PAIRS, *BYTES_TILES, *map(narrow, BYTES_TILES)]
 """Tiles that this CPU runs; one with AVX512-VNNI has the instruction of AVX-VNNI in another coding."""
 RUN = {id(tile): runner(tile) for tile in RUNNABLE}
 
 
 @pytest.mark.parametrize("tile", RUNNABLE)
-@pytest.mark.parametrize("pixels", [1, 2, 3, 5, 6, 7, 13])
+@pytest.mark.parametrize("pixels", [1, 2, 3, 5, 6, 7, 13, 17])
 @pytest.mark.parametrize("extreme", [False, True])
 def test_a_panel_at_scattered_places_in_segments(tile: Tile, pixels: int, extreme: bool) -> None:
     rng, columns, steps = np.random.default_rng(pixels), tile.columns, 3
@@ -223,6 +225,15 @@ def test_the_widest_tile_of_a_cpu_is_chosen() -> None:
     assert bytes_tile(frozenset({"avx2"})) is QUADS
 
 
+@pytest.mark.parametrize("wide", [QUADS, AVXVNNI, VNNI512])
+@pytest.mark.parametrize("columns", [1, 7, 8, 16, 17, 40, 48, 49, 63, 64, 65, 160])
+def test_panels_cover_all_columns_and_little_more(monkeypatch: pytest.MonkeyPatch, wide: Tile, columns: int) -> None:
+    monkeypatch.setattr(module, "_bytes_tile", lambda: wide)
+    full, few = module._split(columns, loops.BYTES)
+    assert 0 <= full.columns + few.columns - columns < few.tile.columns
+    assert few.columns < wide.columns
+
+
 def way_of(codes: Codes, factors: Codes, columns: int = 64) -> int:
     module._layout.cache_clear()
     shapes = (1, 8, 1, columns), (1, 8, 1, 9), (columns, 1, 1, 9)
@@ -240,8 +251,7 @@ def test_8_bit_codes_take_the_path_that_is_made_for_them(monkeypatch: pytest.Mon
     assert (
         way_of(Codes(-1, 255), signed) == way_of(byte, byte) == way_of(byte._replace(zero=256), signed) == loops.PAIRS
     )
-    assert way_of(byte, signed, columns=16) == way_of(byte, signed, columns=32) == loops.PAIRS
-    assert way_of(byte, signed, columns=33) == loops.BYTES
+    assert {way_of(byte, signed, columns=columns) for columns in (1, 16, 33, 63)} == {loops.BYTES}
     monkeypatch.setattr(module, "_bytes_tile", lambda: QUADS)
     assert way_of(byte, signed) == loops.PAIRS
 
@@ -282,6 +292,8 @@ def assembly(tile: Tile, triple: str, cpu: str) -> str:
         (VNNI512, X86, "sapphirerapids", r"vpdpbusd"),
         (AVXVNNI, X86, "sapphirerapids", r"vpdpbusd"),
         (AVXVNNI, X86, "alderlake", r"vpdpbusd"),
+        (narrow(VNNI512), X86, "cascadelake", r"vpdpbusd"),
+        (narrow(AVXVNNI), X86, "alderlake", r"vpdpbusd"),
         (PAIRS, X86, "haswell", r"vpmaddwd"),
         (PAIRS, X86, "znver3", r"vpmaddwd"),
         (CLAMPED, X86, "znver3", r"vpmaddwd"),
@@ -293,17 +305,18 @@ def test_the_instruction_that_a_tile_is_made_for(tile: Tile, triple: str, cpu: s
     if instruction == "vpmaddwd" and binding.llvm_version_info < (20,):
         pytest.skip("LLVM before 20, of numba before 0.62, has no pattern that gives vpmaddwd: the same bits, slower")
     text = assembly(tile, triple, cpu)
-    inner = tile.rows * tile.vectors
+    inner = tile.heights[0] * tile.vectors
     assert text.count(instruction) >= inner
-    if tile is VNNI512:
+    if tile.lanes == VNNI512.lanes:
         assert sum("zmm" in line for line in text.splitlines() if instruction in line) >= inner
 
 
+@pytest.mark.parametrize("width", [lambda tile: tile, narrow])
 @pytest.mark.parametrize(("tile", "cpu"), [(VNNI512, "cascadelake"), (AVXVNNI, "alderlake")])
-def test_x_is_the_unsigned_operand_of_vnni(tile: Tile, cpu: str) -> None:
+def test_x_is_the_unsigned_operand_of_vnni(tile: Tile, cpu: str, width: Callable[[Tile], Tile]) -> None:
     """``vpdpbusd signed, unsigned, sums`` in AT&T order: the broadcast codes of x must be the middle operand."""
     spread: set[str] = set()
-    for line in assembly(tile, X86, cpu).splitlines():
+    for line in assembly(width(tile), X86, cpu).splitlines():
         if "vpbroadcastd" in line:
             spread.add(line.split()[-1])
         elif "vpdpbusd" in line:

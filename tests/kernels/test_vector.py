@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from itertools import product
 from typing import Any
@@ -61,10 +62,17 @@ def layer_of(kind: type[Any], shapes: list[tuple[int, ...]], shape: tuple[int, .
     return kind(name="layer", inputs=names, output="y", shapes=tuple(shapes), shape=shape, **fields)
 
 
-def random_requant(rng: Rng, *, gain: float, fmt: Any = INT8) -> Requant:
-    exponent = int(np.ceil(np.log2(gain)))
+def random_requant(rng: Rng, *, gain: float, fmt: Any = INT8, channels: int = 1) -> Requant:
+    exponents = np.full(channels, int(np.ceil(np.log2(gain))))
     zero = int(rng.integers(-20, 20))
-    return Requant("tflite_double", rng.integers(2**30, 2**31, 1), np.array([exponent]), zero, fmt.min, fmt.max)
+    return Requant("tflite_double", rng.integers(2**30, 2**31, channels), exponents, zero, fmt.min, fmt.max)
+
+
+def sums_rule(rng: Rng, channels: int, *, gain: float) -> dict[str, Any]:
+    """A requantization and perhaps a bias, each for all channels or one for each."""
+    one, other = (channels if rng.random() < 0.5 else 1 for _ in range(2))
+    bias = rng.integers(-500, 500, other) if rng.random() < 0.7 else None
+    return {"input_zero_point": 3, "requant": random_requant(rng, gain=gain, channels=one), "bias": bias}
 
 
 def random_shape(rng: Rng, rank: int = 4) -> tuple[int, ...]:
@@ -135,11 +143,18 @@ def pool(rng: Rng) -> VectorLayer:
     )
 
 
+def pool_by_sums(rng: Rng) -> VectorLayer:
+    layer: Any = pool(rng)
+    fields = {name: getattr(layer, name) for name in ("kernel", "stride", "pad", "clamp_min", "clamp_max")}
+    fields |= sums_rule(rng, layer.shape[-1], gain=0.05) | {"count_include_pad": rng.random() < 0.5}
+    return layer_of(AveragePool2D, [*layer.shapes], layer.shape, rule="sums", **fields)
+
+
 def mean(rng: Rng) -> VectorLayer:
     shape = random_shape(rng)
     axes = tuple(sorted(int(i) for i in rng.choice(4, int(rng.integers(1, 4)), replace=False)))
     kept = tuple(1 if i in axes else size for i, size in enumerate(shape))
-    return layer_of(Mean, [shape], kept, axes=axes, input_zero_point=3, requant=random_requant(rng, gain=0.1))
+    return layer_of(Mean, [shape], kept, axes=axes, **sums_rule(rng, kept[-1], gain=0.1))
 
 
 def concat(rng: Rng) -> VectorLayer:
@@ -192,6 +207,7 @@ MAKERS: dict[str, Callable[[Rng], VectorLayer]] = {
         leaky_relu,
         lut,
         pool,
+        pool_by_sums,
         mean,
         concat,
         pad,
@@ -273,8 +289,19 @@ def rule_binary_lut(layer: Any, inputs: list[np.ndarray], place: tuple[int, ...]
 
 
 def rule_pool(layer: Any, inputs: list[np.ndarray], place: tuple[int, ...]) -> int:
+    codes = _window(layer, inputs[0], place)
+    if isinstance(layer, MaxPool2D):
+        value = max(codes)
+    else:
+        size = (2 * abs(sum(codes)) + len(codes)) // (2 * len(codes))
+        value = size if sum(codes) > 0 else -size
+    return min(max(value, -100), 90)
+
+
+def _window(layer: Any, x: np.ndarray, place: tuple[int, ...]) -> list[int]:
+    """Codes of the cells of a window that are inside the image."""
     n, oy, ox, c = place
-    _, h, w, _ = inputs[0].shape
+    _, h, w, _ = x.shape
     rows = [
         y
         for y in range(oy * layer.stride[0] - layer.pad[0], oy * layer.stride[0] - layer.pad[0] + layer.kernel[0])
@@ -285,18 +312,26 @@ def rule_pool(layer: Any, inputs: list[np.ndarray], place: tuple[int, ...]) -> i
         for x in range(ox * layer.stride[1] - layer.pad[1], ox * layer.stride[1] - layer.pad[1] + layer.kernel[1])
         if 0 <= x < w
     ]
-    codes = [int(inputs[0][n, y, x, c]) for y in rows for x in columns]
-    if isinstance(layer, MaxPool2D):
-        value = max(codes)
-    else:
-        size = (2 * abs(sum(codes)) + len(codes)) // (2 * len(codes))
-        value = size if sum(codes) > 0 else -size
-    return min(max(value, -100), 90)
+    return [int(x[n, row, column, c]) for row in rows for column in columns]
+
+
+def rule_pool_by_sums(layer: Any, inputs: list[np.ndarray], place: tuple[int, ...]) -> int:
+    """Sums of windows of different sizes are brought up to one that all of them divide."""
+    codes = _window(layer, inputs[0], place)
+    sizes = [len(_window(layer, inputs[0], (0, y, x, 0))) for y, x in np.ndindex(*layer.shape[1:3])]
+    weight = 1 if layer.count_include_pad else math.lcm(*sizes) // len(codes)
+    return _of_channel(layer, weight * (sum(codes) - 3 * len(codes)), place[-1])
+
+
+def _of_channel(layer: Any, total: int, channel: int) -> int:
+    bias, requant = layer.bias, layer.requant
+    total += 0 if bias is None else int(bias[channel % len(bias)])
+    return requantize_int(total, requant.channels(channel, channel + 1))
 
 
 def rule_mean(layer: Any, inputs: list[np.ndarray], place: tuple[int, ...]) -> int:
     codes = inputs[0][tuple(slice(None) if i in layer.axes else at for i, at in enumerate(place))]
-    return requantize_int(int(codes.astype(int).sum()) - 3 * codes.size, layer.requant)
+    return _of_channel(layer, int(codes.astype(int).sum()) - 3 * codes.size, place[-1])
 
 
 def rule_concat(layer: Any, inputs: list[np.ndarray], place: tuple[int, ...]) -> int:

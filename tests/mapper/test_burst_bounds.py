@@ -13,8 +13,8 @@ from accelsim.arch import load_arch
 from accelsim.builder import build_program
 from accelsim.graph import MacGeometry
 from accelsim.hardware import compiled, operand_bits
-from accelsim.mapper import Objective, map_layer, search_layers, search_mapping
-from accelsim.mapper.search import _alone, _mapping, _scheduled, shares_of
+from accelsim.mapper import Objective, map_layer, search_mapping, search_network
+from accelsim.mapper.exhaustive.problem import alone_of, mapping_of, scheduled, shares_of
 from tests.compiled import callable_from_python
 from tests.generate import random_arch
 from tests.mapper.test_search import TABLE, bound_of, geometries, layer_of, relaxed, space_on
@@ -37,8 +37,8 @@ def test_no_schedule_is_shorter_than_its_bound(g: MacGeometry, seed: int, densit
     for _ in range(6):
         p, t, c, order = (int(rng.integers(n)) for n in (len(space.pixels), len(space.taps), len(space.channels), 2))
         (oh, ow, *_, n), (kh, kw, *_), (oc, ic, groups) = space.pixels[p], space.taps[t], space.channels[c]
-        mapping = _mapping(np.array([oh, ow, oc, ic, kh, kw, groups, n, order]))
-        cycles, energy = _scheduled(_alone(layer, graph), mapping, arch, TABLE)
+        mapping = mapping_of(np.array([oh, ow, oc, ic, kh, kw, groups, n, order]))
+        cycles, energy = scheduled(alone_of(layer, graph), mapping, arch, TABLE)
         least, least_energy, exact = bound_of(layer, graph, arch, p, t, c, order, TABLE)
         assert least <= cycles
         assert least_energy <= energy * (1 + 1e-12)
@@ -76,8 +76,8 @@ def test_bursts_bring_the_bound_nearer() -> None:
     arch = load_arch("edge_16x16").with_({"dram.burst_bytes": 64, "dram.bandwidth_bytes_per_s": 10**9})
     graph = conv(size=10, ic=128, oc=32, k=1, shape_only=True)
     layer = graph.layers[0]
-    narrow = _mapping(np.array([10, 10, 32, 8, 1, 1, 1, 1, 0]))
-    program = build_program(_alone(layer, graph), arch=arch, mappings=(narrow,))
+    narrow = mapping_of(np.array([10, 10, 32, 8, 1, 1, 1, 1, 0]))
+    program = build_program(alone_of(layer, graph), arch=arch, mappings=(narrow,))
     space = space_on(arch, layer.geometry)
     at = [int(np.flatnonzero((table == row).all(axis=1))[0]) for table, row in (
         (space.pixels[:, :2], (10, 10)), (space.taps[:, :2], (1, 1)), (space.channels, (32, 8, 1)),
@@ -95,28 +95,29 @@ def test_layers_of_other_weights_are_searched_by_themselves() -> None:
     graph = conv(size=4, ic=8, oc=8, k=1)
     layer = graph.layers[0]
     empty = replace(layer, weights=np.zeros_like(layer.weights))
-    found = [search_mapping(x, graph=graph, arch=arch, table=TABLE) for x in (layer, empty)]
+    found = [search_mapping(x, graph=graph, arch=arch, objective="cycles", table=TABLE) for x in (layer, empty)]
     assert found[0].cycles > found[1].cycles
     assert not found[0].closed_form
-    assert search_layers(replace(graph, layers=(empty,)), arch=arch, table=TABLE)[1]["layer"].cycles == found[1].cycles
+    network = search_network(replace(graph, layers=(empty,)), arch=arch, objective="cycles")
+    assert network.layers["layer"].cycles == found[1].cycles
     assert operand_bits(layer, graph) == operand_bits(empty, graph)
 
 
 @pytest.mark.parametrize("objective", ["cycles", "energy"])
-def test_a_search_that_proves_nothing_is_not_worse_than_greedy(
+def test_a_search_that_proves_nothing_is_not_worse_than_the_default_mapper(
     objective: Objective, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With two finalists, behind a channel with rows, whose commands the bounds do not know."""
-    monkeypatch.setattr("accelsim.mapper.search.FINALISTS", 2)
+    monkeypatch.setattr("accelsim.mapper.exhaustive.layer.FINALISTS", 2)
     arch, helped = load_arch("edge_lpddr4"), 0
     for ic, oc, k, groups in ((24, 24, 3, 24), (16, 24, 3, 1), (96, 96, 3, 96)):
         g = MacGeometry(n=1, ih=14, iw=14, ic=ic, oh=12, ow=12, oc=oc, kh=k, kw=k, groups=groups)
         layer, graph = layer_of(g)
         found = search_mapping(layer, graph=graph, arch=arch, table=TABLE, objective=objective)
-        greedy = map_layer(layer, graph=graph, arch=arch)
-        cycles, energy = _scheduled(_alone(layer, graph), greedy, arch, TABLE)
+        default = map_layer(layer, graph=graph, arch=arch, objective=objective)
+        cycles, energy = scheduled(alone_of(layer, graph), default, arch, TABLE)
         assert found.value <= {"cycles": cycles, "energy": energy}[objective]
         assert found.bound <= found.value
-        assert (found.cycles, found.energy_pj) == _scheduled(_alone(layer, graph), found.mapping, arch, TABLE)
-        helped += found.mapping == greedy
+        assert (found.cycles, found.energy_pj) == scheduled(alone_of(layer, graph), found.mapping, arch, TABLE)
+        helped += found.mapping == default
     assert helped

@@ -12,7 +12,16 @@ from accelsim.builder import build_program
 from accelsim.errors import ConfigError, MappingError, ProgramError
 from accelsim.graph import Reshape
 from accelsim.importers import load_graph, resolve_model
-from accelsim.mapper import map_graph, read_mappings, search_graph, write_mappings
+from accelsim.mapper import (
+    OBJECTIVES,
+    Objective,
+    divide_memory,
+    map_graph,
+    read_mapping_file,
+    read_mappings,
+    search_graph,
+    write_mappings,
+)
 from accelsim.names import LayerNames
 from accelsim.program import MacMapping, VectorMapping
 from accelsim.program.fusion import fused_layers
@@ -47,10 +56,10 @@ def test_axes_left_out_are_not_cut(tmp_path: Path) -> None:
 def test_a_run_uses_the_file_and_fills_its_gaps(tmp_path: Path) -> None:
     path = file_of(tmp_path, "layers:\n  2: {oh: 2, oc: 16}\n")
     program = run("digits_cnn", arch=ARCH, mapping=path).program
-    greedy = map_graph(GRAPH, arch=ARCH)
+    default = map_graph(GRAPH, arch=ARCH)
     at = 2
     assert program.mappings[at] == MacMapping(oh=2, ow=8, oc=16, ic=16, kh=1, kw=1)
-    assert program.mappings[:at] + program.mappings[at + 1 :] == greedy[:at] + greedy[at + 1 :]
+    assert program.mappings[:at] + program.mappings[at + 1 :] == default[:at] + default[at + 1 :]
 
 
 @pytest.mark.parametrize("width", [8, 22, 30])
@@ -87,20 +96,25 @@ def test_the_search_of_a_machine_that_fuses_keeps_to_the_file(tmp_path: Path) ->
     assert not fused_layers(GRAPH, run("digits_cnn", arch=arch, mapping=path).program.mappings)
 
 
-@pytest.mark.parametrize("objective", ["cycles", "energy", "edp"])
-def test_a_run_can_search(objective: str) -> None:
-    simulation = run("digits_cnn", arch=ARCH, mapping=objective)
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_run_can_search(objective: Objective) -> None:
+    simulation = run("digits_cnn", arch=ARCH, mapping="search", objective=objective)
     assert simulation.program.mappings == search_graph(GRAPH, arch=ARCH, objective=objective)
+    assert (simulation.result.mapper, simulation.result.objective) == ("search", objective)
 
 
 WRONG = {
+    "objective: speed\nlayers: {}": r":1: objective: expected cycles, energy or edp, got 'speed'",
+    "layers: {}\nobjective:": r":2: objective: expected cycles, energy or edp, got None",
+    "objectives: edp\nlayers: {}": r":1: objectives: unknown key; expected a mapping file: .*, and objective",
     "tiles: {}": r":1: tiles: unknown key; expected a mapping file",
     "layers: 3": r":1: layers: missing; expected a mapping file",
     "": r"is empty; expected a mapping file",
-    "layers:\n  StatefulPartitionedCal: {oc: 8}": r":2: layers.StatefulPartitionedCal: the network has no such layer; did you "
-    "mean 'StatefulPartitionedCall_1:0'",
-    "layers:\n  sub1: {oc: 8}": r":2: layers.sub1: several layers are meant: .*sub1' \(0\), .*; give more of the name, or the index",
-    "layers:\n  8: {tile: [1, 10]}\n  Call_1:0: {tile: [1, 10]}": r":3: layers.Call_1:0: this is layer 'Stateful.*given before",
+    "layers:\n  probabilitie: {oc: 8}": r":2: layers.probabilitie: the network has no such layer; did you "
+    "mean 'probabilities'",
+    "layers:\n  wise: {oc: 8}": r":2: layers.wise: several layers are meant: 'depthwise' \(1\), "
+    r"'pointwise' \(2\); give more of the name, or the index",
+    "layers:\n  8: {tile: [1, 10]}\n  abilities: {tile: [1, 10]}": r":3: layers.abilities: this is layer 'probabilities'.*given before",
     "layers:\n  4: {oc: 8}\n  4: {}": r":3: layers.4: duplicate key",
     "layers:\n  4: {occ: 8}": r":2: layers.4: unknown key 'occ'; expected .*, oc\?",
     "layers:\n  4: 8": r":2: layers.4: expected a mapping with oh, ow",
@@ -126,14 +140,14 @@ def test_wrong_files_are_one_clear_message(text: str, tmp_path: Path) -> None:
 
 
 def test_a_missing_file_names_the_searches() -> None:
-    with pytest.raises(ConfigError, match="expected a mapping file: .*, or one of greedy, cycles, energy, edp"):
+    with pytest.raises(ConfigError, match="expected a mapping file: .*, or one of default, search"):
         run("digits_cnn", arch=ARCH, mapping="speed")
 
 
 def test_programs_refuse_tiles_that_are_none() -> None:
     """Also without a file: hand-made mappings from Python."""
     mappings = list(map_graph(GRAPH, arch=ARCH))
-    softmax = NAMES.index("StatefulPartitionedCall_1:0")
+    softmax = NAMES.index("probabilities")
     with pytest.raises(MappingError, match="must cover axis 1 whole"):
         build_program(
             GRAPH, arch=ARCH, mappings=[*mappings[:softmax], VectorMapping(tile=(1, 5)), *mappings[softmax + 1 :]]
@@ -148,3 +162,23 @@ def test_programs_refuse_tiles_that_are_none() -> None:
             arch=ARCH,
             mappings=[mappings[0], MacMapping(oh=8, ow=8, oc=1, ic=1, kh=3, kw=3, groups=17), *mappings[2:]],
         )
+
+
+def test_a_file_keeps_the_division_that_its_tiles_were_found_for(tmp_path: Path) -> None:
+    """Where the machine leaves it open; a file that says nothing gets the default mapper's."""
+    auto = ARCH.with_({"activation_buffer.resident_bytes": "auto"})
+    written = write_mappings(map_graph(GRAPH, arch=KEEPING), graph=GRAPH, resident_bytes=2048)
+    path = file_of(tmp_path, written)
+    assert read_mapping_file(path, graph=GRAPH).resident_bytes == 2048
+    assert run("digits_cnn", arch=auto, mapping=path).arch.get("activation_buffer.resident_bytes") == 2048
+    assert run("digits_cnn", arch=ARCH, mapping=path).arch.get("activation_buffer.resident_bytes") == 0
+    assert read_mapping_file(file_of(tmp_path, "layers: {}\n"), graph=GRAPH).resident_bytes is None
+    found = divide_memory(GRAPH, arch=auto).get("activation_buffer.resident_bytes")
+    assert run("digits_cnn", arch=auto, mapping=path).arch.get("activation_buffer.resident_bytes") == found == 4096
+
+
+@pytest.mark.parametrize("value", ["many", "-1", "true", "2.5"])
+def test_a_division_is_a_whole_number(value: str, tmp_path: Path) -> None:
+    path = file_of(tmp_path, f"resident_bytes: {value}\nlayers: {{}}\n")
+    with pytest.raises(ConfigError, match=r"tiles.yaml:1: resident_bytes: expected a whole number of bytes, got"):
+        read_mappings(path, graph=GRAPH)

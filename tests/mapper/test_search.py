@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,30 +13,34 @@ from hypothesis import strategies as st
 
 from accelsim.arch import Arch, load_arch
 from accelsim.builder import build_program
-from accelsim.energy import EnergyTable, idle_energy, load_table
+from accelsim.energy import Costs, EnergyTable, idle_energy, load_table
 from accelsim.errors import MappingError
 from accelsim.graph import Conv2D, Graph, HostPort, MacGeometry, MacLayer, Tensor
 from accelsim.hardware import Loops, Memory, compiled, machine_of, operand_bits, slot_capacity
 from accelsim.hardware.array import ComputeTiles, array_cost
 from accelsim.importers import load_graph, resolve_model
-from accelsim.mapper import OBJECTIVES, map_layer, search_graph, search_layers, search_mapping
-from accelsim.mapper._bounds import CYCLES, Seen, Tiles, evaluate, search
-from accelsim.mapper.mac_tiling import OnChip
-from accelsim.mapper.search import (
-    THROUGH_DRAM,
-    _alone,
-    _mapping,
-    _scheduled,
+from accelsim.mapper import OBJECTIVES, map_layer, search_graph, search_mapping, search_network
+from accelsim.mapper.exhaustive import _finalists
+from accelsim.mapper.exhaustive.clock import Clock
+from accelsim.mapper.exhaustive.layer import LayerSearch
+from accelsim.mapper.exhaustive.problem import (
+    alone_of,
+    mapping_of,
     problem_of,
+    scheduled,
     shares_of,
 )
-from accelsim.mapper.space import Space, sizes, space_of
+from accelsim.mapper.exhaustive.space import Space, space_of, space_size
+from accelsim.mapper.tiling import Weigh, tile_sizes
+from accelsim.mapper.tiling._sums import Seen
+from accelsim.mapper.tiling.problem import THROUGH_DRAM, OnChip
 from accelsim.numerics import INT8, IntFormat
 from accelsim.program import check_program
 from accelsim.program.residency import likely_kept
 from accelsim.timing import schedule
 from tests.compiled import callable_from_python
 from tests.generate import random_arch
+from tests.measured import printed
 
 TABLE = load_table("horowitz_45nm")
 REGISTERS, LEAKING = load_table("aladdin_40nm"), load_table("bitfusion_45nm")
@@ -97,7 +103,8 @@ def bound_of(
     oc, ic, groups = space.channels[c]
     rows, columns = space.rows[:, y, v], space.columns[:, x, u]
     seen = Seen(rows[0], columns[0], rows[2], columns[2], n * rows[1] * columns[1])
-    return evaluate(*problem_of(layer, graph, arch, table, kept), Loops(n, oh, ow, oc, ic, kh, kw, groups), order, seen)
+    tile = Loops(n, oh, ow, oc, ic, kh, kw, groups)
+    return _finalists.bound_of(*problem_of(layer, graph, arch, table, kept), tile, order, seen)
 
 
 @relaxed
@@ -132,12 +139,12 @@ def test_no_schedule_is_shorter_than_its_bound_and_energy_is_exact(
                 order,
             ]
         )
-        cycles, energy = _scheduled(_alone(layer, graph), _mapping(row), arch, table, kept)
+        cycles, energy = scheduled(alone_of(layer, graph), mapping_of(row), arch, table, kept)
         least, exact, _ = bound_of(layer, graph, arch, p, t, c, order, table, kept)
         assert least <= cycles
         assert exact <= energy * (1 + 1e-12)
         if weight_bits % 8 == 0 and len(shares) == 1 and arch.dram.bytes_per_burst == 1:
-            assert energy == pytest.approx(exact + (cycles - least) * idle_energy(arch, table), rel=1e-12)
+            assert energy == pytest.approx(exact + (cycles - least) * idle_energy(arch, Costs(table)), rel=1e-12)
 
 
 def quick(arch: Arch, rng: np.random.Generator) -> Arch:
@@ -149,7 +156,7 @@ def quick(arch: Arch, rng: np.random.Generator) -> Arch:
     port |= {f"{memory}.banks": 2 for memory in memories[:3] if rng.integers(8)}
     width = {
         "output_buffer.bytes_per_cycle": None if rng.integers(8) else 1,
-        "requantizer.lanes": int(rng.integers(1, 64)),
+        "requantizer.lanes": 2 ** int(rng.integers(7)),
     }
     rows = int(rng.integers(1, 30))
     adds = {"accumulator.products_per_add": rows if arch.array.dataflow == "adder_tree" else 1}
@@ -186,7 +193,7 @@ def test_analytic_cycles_are_scheduled_cycles_where_they_claim_to_be() -> None:
             )
             least, _, exact = bound_of(layer, graph, arch, p, t, c, order)
             if exact:
-                program = build_program(_alone(layer, graph), arch=arch, mappings=(_mapping(row),))
+                program = build_program(alone_of(layer, graph), arch=arch, mappings=(mapping_of(row),))
                 assert least == schedule(program).total_cycles
                 claimed, of_many_tiles = claimed + 1, of_many_tiles + (len(program) > 20)
     assert claimed > 300
@@ -244,27 +251,41 @@ def test_a_proved_best_is_the_best_of_all_beside_kept_tensors(kept: OnChip) -> N
     check_best("cycles", (1, "auto"), {"activation_buffer.bytes_per_cycle": 2}, kept)
 
 
+@pytest.mark.parametrize("dataflow", ["weight_stationary", "output_stationary", "input_stationary"])
+def test_a_proved_best_is_the_best_of_all_in_groups(dataflow: str) -> None:
+    """Where inputs stay, groups and pixels share the columns, and fewer pixels a tile can be faster."""
+    g = MacGeometry(n=1, ih=1, iw=9, ic=9, oh=1, ow=9, oc=36, kh=1, kw=1, groups=9)
+    fast = {"dram.bandwidth_bytes_per_s": 1e13, "dram.latency_ns": 0, "output_buffer.bytes_per_cycle": None}
+    check_best("cycles", (1, "auto"), {"array.dataflow": dataflow, "requantizer.lanes": 64, **fast}, g=g)
+
+
 def test_the_search_of_a_network_knows_what_is_kept() -> None:
     """Of a network whose tensors fit on chip: fewer cycles and less energy than the same search of single layers gives."""
     graph = load_graph(resolve_model("digits_cnn"))
     sizes = {"activation_buffer.size_bytes": "64 KiB", "activation_buffer.resident_bytes": "48 KiB"}
     arch = load_arch("edge_16x16").with_(sizes)
     stay = likely_kept(graph, arch)
-    _, found = search_layers(graph, arch=arch, table=TABLE)
+    found = search_network(graph, arch=arch, objective="cycles", seconds=60).layers
     between = [layer for layer in graph.layers if layer.name in found and layer.inputs[0] in stay]
     assert len(between) > 2
     for layer in between:
-        alone = search_mapping(layer, graph=graph, arch=arch, table=TABLE)
+        alone = search_mapping(layer, graph=graph, arch=arch, objective="cycles", table=TABLE)
         assert found[layer.name].cycles < alone.cycles
         assert found[layer.name].energy_pj < alone.energy_pj
 
 
-def check_best(objective: str, cores: tuple[int, str], edits: dict[str, object], kept: OnChip = THROUGH_DRAM) -> None:
+def check_best(
+    objective: str,
+    cores: tuple[int, str],
+    edits: dict[str, object],
+    kept: OnChip = THROUGH_DRAM,
+    g: MacGeometry | None = None,
+) -> None:
     """Every tiling that fits, scheduled one by one."""
     arch = load_arch("tiny_8x8").with_({"weight_buffer.size_bytes": 128, "activation_buffer.size_bytes": 128})
     arch = arch.with_({"cores.count": cores[0], "cores.split": cores[1], **edits})
     whole = cores[0] == 1 and kept == THROUGH_DRAM
-    layer, graph = layer_of(SMALL if whole else replace(SMALL, iw=2, ow=2, kw=1, pad_left=0, ic=2))
+    layer, graph = layer_of(g or (SMALL if whole else replace(SMALL, iw=2, ow=2, kw=1, pad_left=0, ic=2)))
     found = search_mapping(layer, graph=graph, arch=arch, objective=objective, table=TABLE, kept=kept)
     space = space_on(arch, *shares_of(layer, graph, arch))
     least, legal = np.inf, 0
@@ -272,8 +293,8 @@ def check_best(objective: str, cores: tuple[int, str], edits: dict[str, object],
         for kh, kw, *_ in space.taps:
             for oc, ic, groups in space.channels:
                 for order in (0, 1):
-                    mapping = _mapping(np.array([oh, ow, oc, ic, kh, kw, groups, n, order]))
-                    program = build_program(_alone(layer, graph), arch=arch, mappings=(mapping,))  # the same buffers
+                    mapping = mapping_of(np.array([oh, ow, oc, ic, kh, kw, groups, n, order]))
+                    program = build_program(alone_of(layer, graph), arch=arch, mappings=(mapping,))  # the same buffers
                     if any(
                         program.extent[i] > slot_capacity(Memory(m), arch)
                         for i, m in enumerate(program.memory)
@@ -282,7 +303,7 @@ def check_best(objective: str, cores: tuple[int, str], edits: dict[str, object],
                         continue
                     check_program(program)
                     legal += 1
-                    cycles, energy = _scheduled(_alone(layer, graph), mapping, arch, TABLE, kept)
+                    cycles, energy = scheduled(alone_of(layer, graph), mapping, arch, TABLE, kept)
                     least = min(least, {"cycles": cycles, "energy": energy, "edp": cycles * energy}[objective])
     assert found.fitting == legal
     assert found.visited == space.size
@@ -291,13 +312,13 @@ def check_best(objective: str, cores: tuple[int, str], edits: dict[str, object],
     assert found.bound <= found.value
 
 
-def test_search_is_never_worse_than_greedy() -> None:
+def test_search_is_never_worse_than_the_default_mapper() -> None:
     arch, graph = load_arch("edge_16x16"), load_graph(resolve_model("digits_cnn"))
     for layer in graph.layers:
         if isinstance(layer, MacLayer):
-            found = search_mapping(layer, graph=graph, arch=arch, table=TABLE)
-            greedy = map_layer(layer, graph=graph, arch=arch)
-            assert found.cycles <= _scheduled(_alone(layer, graph), greedy, arch, TABLE)[0]
+            found = search_mapping(layer, graph=graph, arch=arch, objective="cycles", table=TABLE)
+            default = map_layer(layer, graph=graph, arch=arch, objective="cycles")
+            assert found.cycles <= scheduled(alone_of(layer, graph), default, arch, TABLE)[0]
 
 
 def test_whole_networks_get_a_mapping_per_layer() -> None:
@@ -314,25 +335,59 @@ def test_what_fits_nowhere_is_named() -> None:
 
 
 def test_tile_sizes_are_those_that_change_the_number_of_tiles() -> None:
-    assert sizes(1) == [1]
-    assert sizes(7) == [1, 2, 3, 4, 7]
+    assert tile_sizes(1) == [1]
+    assert tile_sizes(7) == [1, 2, 3, 4, 7]
     for size in range(1, 60):
-        counts = [-(-size // tile) for tile in sizes(size)]
+        counts = [-(-size // tile) for tile in tile_sizes(size)]
         assert counts == sorted(set(counts), reverse=True)
         assert len(counts) == len({-(-size // tile) for tile in range(1, size + 1)})
 
 
-def test_the_kernel_keeps_the_least_values() -> None:
+def test_the_kernel_keeps_the_least_values(monkeypatch: pytest.MonkeyPatch) -> None:
     """With room for three of all tilings, the three least are kept."""
     arch = load_arch("tiny_8x8")
     layer, graph = layer_of(SMALL)
-    space = space_of(SMALL)
 
     def least(room: int) -> list[float]:
-        values, best = np.full(room, np.inf), np.zeros((room, 10), np.int64)
-        tiles = Tiles(space.pixels, space.taps, space.channels, space.rows, space.columns)
-        search(*problem_of(layer, graph, arch, TABLE), tiles, CYCLES, values, best)
-        return sorted(values.tolist())
+        monkeypatch.setattr("accelsim.mapper.exhaustive.layer.FINALISTS", room)
+        search = LayerSearch(layer, graph, arch, TABLE, Weigh(1.0, 0.0, False), lambda mapping: (0, 0.0))
+        assert search.walk(Clock())
+        return sorted(search.bounds)
 
     assert least(3) == least(2000)[:3]
     assert np.isfinite(least(3)).all()
+
+
+@given(geometry=geometries())
+@relaxed
+def test_a_space_is_counted_before_it_is_made(geometry: MacGeometry) -> None:
+    made = space_of(geometry)
+    tilings, longest = space_size(geometry)
+    assert tilings == made.size
+    assert longest >= max(len(made.pixels), len(made.channels))
+
+
+HUGE = """
+import accelsim
+path, row = sys.argv[1:]
+def run(cells):
+    open(path, "w").write(f"name,op,h,w,c,oc\\nd,dense,{cells}\\n")
+    accelsim.simulate(path, mapping="search", objective="cycles")
+
+run("1,1,8,8")
+limit(64 * 2**20)
+try:
+    run(row)
+except accelsim.AccelsimError as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.parametrize("row", ["2147483647,1,8,8", "8,1,2147483647,2147483647", "1000000,1,1000000,1000000"])
+def test_a_layer_too_large_to_search_is_refused_in_a_sentence(tmp_path: Path, row: str) -> None:
+    said = printed(HUGE, tmp_path / "d.csv", row)
+    assert re.fullmatch(
+        r"CapacityError layer 'd' \(FULLY_CONNECTED\) is too large to search: [0-9,]+ tilings \(at most [0-9,]+\) on axes of "
+        r"[0-9,]+ \(at most [0-9,]+\); take the default mapper for it, or give its tiles in a mapping file\n",
+        said,
+    )

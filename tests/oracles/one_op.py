@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,10 +54,10 @@ def act(rng: Rng, name: str, shape: tuple[int, ...], kind: str, s: float | None 
     return T(name, shape, kind, scale=scale(rng, -6, 0) if s is None else s, zero=zero(rng, kind) if z is None else z)
 
 
-def case(tensors: list[T], op: Op, inputs: list[str]) -> Case:
-    """The finished case; output is always ``y``."""
+def case(tensors: list[T], op: Op, inputs: list[str], outputs: Sequence[str] = ("y",)) -> Case:
+    """The finished case; the first output is always ``y``."""
     by_name = {t.name: t for t in tensors}
-    blob = tflite_bytes(tensors, [op], inputs, ["y"])
+    blob = tflite_bytes(tensors, [op], inputs, outputs)
     return Case(blob, {n: (tuple(by_name[n].shape), by_name[n].type.lower()) for n in inputs})
 
 
@@ -160,7 +160,16 @@ def dense_keep(rng: Rng, kind: str) -> Case:
     return case([x, w, bias(rng, x, w, 5, bias_type(kind)), y], op, ["x"])
 
 
-PRODUCTS = [((), ()), ((3,), (3,)), ((2, 3), (2, 3)), ((1, 4), (1, 4)), ((2, 3), ()), ((3,), (1,))]
+PRODUCTS = [
+    ((), ()),
+    ((3,), (3,)),
+    ((2, 3), (2, 3)),
+    ((1, 4), (1, 4)),
+    ((2, 3), ()),
+    ((3,), (1,)),
+    ((2, 3), (1, 3)),
+    ((1, 3), (2, 1)),
+]
 """Leading axes of both operands."""
 
 
@@ -172,7 +181,13 @@ def batch_matmul(rng: Rng, kind: str, *, symmetric: bool = False, constant: bool
     b = act(rng, "b", (*right, *((n, k) if adj_y else (k, n))), kind, z=0 if symmetric else None)
     if constant:
         b.data = rng.integers(-128, 128, b.shape)
-    y = act(rng, "y", (*left, m, n), kind, s=out_scale(a, b, k) * (1.5 if kind == "INT8" else 250))
+    y = act(
+        rng,
+        "y",
+        (*np.broadcast_shapes(left, right), m, n),
+        kind,
+        s=out_scale(a, b, k) * (1.5 if kind == "INT8" else 250),
+    )
     options = {"AdjX": adj_x, "AdjY": adj_y}
     return case([a, b, y], Op("BATCH_MATMUL", ["a", "b"], ["y"], options), ["a"] if constant else ["a", "b"])
 

@@ -17,7 +17,7 @@ from accelsim.hardware import Engine, Memory, slot_capacity
 from accelsim.numerics import INT8, IntFormat
 from accelsim.program import MacMapping, Program, check_program
 from accelsim.program.places import kept_places
-from accelsim.program.residency import Lifetime, first_fit, in_whole_bytes, lifetimes
+from accelsim.program.residency import STEP, Lifetime, first_fit, first_fits, in_whole_bytes, lifetimes
 from accelsim.result import NOT_KEPT
 from accelsim.simulation import run
 from accelsim.timing import schedule, schedule_simpy, stalls
@@ -52,6 +52,19 @@ def test_first_fit_takes_the_lowest_gap() -> None:
     assert first_fit((a, b, c, d), 10) == {"a": 0, "b": 4, "c": 0, "d": 8}
     assert first_fit((a, b, c, d), 9) == {"a": 0, "b": 4, "c": 0}
     assert first_fit((a, b, c, d), 3) == {"c": 0}
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 3), st.integers(1, 20)), max_size=8), st.integers(0, 90))
+def test_first_fits_finds_every_capacity_at_which_others_are_kept(spans: list[tuple[int, int, int]], most: int) -> None:
+    """Those below STEP bytes that keep other tensors than a byte less, then none much closer, and the least that keeps all."""
+    wanted = [lifetime(f"t{i}", first, first + length, size) for i, (first, length, size) in enumerate(sorted(spans))]
+    kept = [frozenset(first_fit(wanted, capacity)) for capacity in range(most + 1)]
+    changes = [(n, kept[n]) for n in range(1, most + 1) if kept[n] != kept[n - 1]]
+    found = list(first_fits(wanted, most))
+    assert [pair for pair in found if pair[0] < STEP] == [pair for pair in changes if pair[0] < STEP]
+    assert found == [(size, kept[size]) for size, _ in found]
+    if changes and len(kept[-1]) == len(wanted):
+        assert found[-1] == changes[-1]
 
 
 def test_a_layer_does_not_write_over_what_it_reads() -> None:
@@ -268,7 +281,9 @@ def test_the_right_operand_of_a_product_is_recalled_into_the_weight_buffer() -> 
     check_program(program)
     recalls = program.of_engine(Engine.RECALL)
     assert set(program.memory[recalls].tolist()) == {Memory.WEIGHTS}
-    counts, plain = count_actions(program), count_actions(built(graph, resident=0))
+    sizes = {"activation_buffer.size_bytes": 256, "activation_buffer.resident_bytes": 0}
+    apart = build_program(graph, arch=program.arch.with_(sizes), mappings=program.mappings)
+    counts, plain = count_actions(program), count_actions(apart)
     np.testing.assert_array_equal(counts.weight_buffer_write, plain.weight_buffer_write)
     assert (counts.activation_buffer_read - plain.activation_buffer_read).tolist() == [0, 8 * 128]
     assert (plain.dram_read - counts.dram_read).tolist() == [0, 8 * 128]

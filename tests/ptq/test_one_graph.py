@@ -28,10 +28,14 @@ DIGITS = Path(resolve_model("digits_float"))
 
 
 def quantized(path: Path, dialect: str | None, widths: tuple[int, int], shape: tuple[int, ...] = SHAPE) -> Graph:
+    """The Graph of the file, every operator of which takes the shapes that it is given, by onnx's own rules."""
     x = np.random.default_rng(1).normal(0, 1, (3, *shape)).astype(np.float32)
     chosen = Settings(weights=widths[0], acts=widths[1], per_channel=True)
     with np.errstate(all="ignore"):  # onnx's Elu and Sigmoid compute branches that they do not take
-        return quantize_network(path, {"input": x}, settings=chosen, dialect=dialect).graph  # type: ignore[arg-type]
+        made = quantize_network(path, {"input": x}, settings=chosen, dialect=dialect)  # type: ignore[arg-type]
+    if made.dialect == "qdq":
+        onnx.shape_inference.infer_shapes(made.model, strict_mode=True)
+    return made.graph
 
 
 def what(graph: Graph) -> list[tuple[object, ...]]:
@@ -111,9 +115,8 @@ class Drawn:
     def gate(self, x: str) -> str:
         return self.net.node("Mul", x, self.net.node("Sigmoid", self.net.node("GlobalAveragePool", x)))
 
-    def head(self, x: str) -> str:
-        kind, c = self.draw(st.sampled_from(["gemm", "matmul", "mean", "rows", "flat", "none"])), self.channels
-        node, net = self.net.node, self.net
+    def head(self, x: str, kind: str) -> str:
+        node, net, c = self.net.node, self.net, self.channels
         if kind == "rows":
             rows = node("Reshape", x, net.constant([1, 6 * c, 6], np.int64))
             return node("Add", node("MatMul", rows, net.normal(6, 5)), net.normal(5))
@@ -129,6 +132,7 @@ class Drawn:
         return node("Add", node("MatMul", mean, net.normal(c, 5)), net.normal(5))
 
 
+HEADS = ("gemm", "matmul", "mean", "rows", "flat", "none")
 STEPS = ("conv", "depthwise", "average", "maximum", "relu", "clip", "function", "branch", "concat", "gate")
 
 
@@ -138,7 +142,7 @@ def networks(draw: Callable[..., Any]) -> tuple[onnx.ModelProto, bool]:
     x = drawn.conv("x")
     for step in draw(st.lists(st.sampled_from(STEPS), min_size=1, max_size=4)):
         x = getattr(drawn, step)(x)
-    return drawn.net.model(drawn.head(x)), drawn.wide
+    return drawn.net.model(drawn.head(x, draw(st.sampled_from(HEADS)))), drawn.wide
 
 
 @given(network=networks(), qdq=st.sampled_from(QDQ_WIDTHS), other=st.sampled_from(OTHER_WIDTHS))
@@ -156,6 +160,15 @@ def test_dialect_and_widths_change_no_layer(
     assert origins(first) == origins(second)
     assert cycles(first) == cycles(second)
     assert places(quantized(path, None, other)) == places(first)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_every_end_of_a_network_is_one_graph(head: str, tmp_path: Path) -> None:
+    drawn, path = Drawn(lambda _: 1), tmp_path / "net.onnx"
+    onnx.save(drawn.net.model(drawn.head(drawn.conv("x"), head)), path)
+    first, second = (quantized(path, dialect, (8, 8)) for dialect in ("qdq", "qonnx"))
+    assert what(first) == what(second)
+    assert origins(first) == origins(second)
 
 
 def places(graph: Graph) -> list[tuple[object, ...]]:

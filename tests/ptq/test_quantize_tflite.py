@@ -280,6 +280,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
         r"CONV_2D .*its strides are \(0, 0\)",
     ),
     "absent": (lambda: _built(lambda n: n.op("ADD", ["x", None], IMAGE)), "ADD .*input 1 is absent"),
+    "constant activation": (
+        lambda: _built(lambda n: n.op("RELU", [n.normal(*IMAGE)], IMAGE)),
+        r"operator 0 RELU .*tensor 'c\d' is a constant; accepted: an activation",
+    ),
 }  # fmt: skip
 
 

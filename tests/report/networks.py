@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 from accelsim.graph import (
     Conv2D,
     Dense,
@@ -58,7 +60,8 @@ class _Net:
             kind(name=name, inputs=(self.last,), output=output, geometry=geometry, weights=None, weight_format=INT8)
         )
 
-    def head(self) -> None:
+    def mean(self) -> int:
+        """Over rows and columns; the number of channels."""
         _, height, width, depth = self.tensors[self.last].shape
         shape, inputs = (1, 1, 1, depth), (self.last,)
         mean = Mean(
@@ -70,12 +73,27 @@ class _Net:
             axes=(1, 2),
         )
         self.add(mean)
-        flat = self.tensor((1, depth))
-        self.add(Reshape(name="flatten", inputs=(self.last,), output=flat, shapes=(shape,), shape=(1, depth)))
+        return int(depth)
+
+    def head(self) -> None:
+        depth = self.mean()
+        flat, shapes = self.tensor((1, depth)), ((1, 1, 1, depth),)
+        self.add(Reshape(name="flatten", inputs=(self.last,), output=flat, shapes=shapes, shape=(1, depth)))
         geometry = MacGeometry(n=1, ih=1, iw=1, ic=depth, oh=1, ow=1, oc=10)
         output = self.tensor((1, 10))
         self.add(
             Dense(name="logits", inputs=(flat,), output=output, geometry=geometry, weights=None, weight_format=INT8)
+        )
+
+    def graph(self, name: str) -> Graph:
+        return Graph(
+            name=name,
+            arithmetic="tflite-micro",
+            tensors=self.tensors,
+            layers=tuple(self.layers),
+            inputs=(HostPort("x", "x"),),
+            outputs=(HostPort(self.last, self.last),),
+            shape_only=True,
         )
 
 
@@ -87,12 +105,25 @@ def separable_network(blocks: int, *, size: int = 8, channels: int = 8, prefix: 
         net.mac(DepthwiseConv2D, 3, channels, groups=channels)
         net.mac(Conv2D, 1, channels)
     net.head()
-    return Graph(
-        name="separable",
-        arithmetic="tflite-micro",
-        tensors=net.tensors,
-        layers=tuple(net.layers),
-        inputs=(HostPort("x", "x"),),
-        outputs=(HostPort(net.last, net.last),),
-        shape_only=True,
-    )
+    return net.graph("separable")
+
+
+def network_without_macs() -> Graph:
+    """A mean."""
+    net = _Net(4, prefix="")
+    net.mean()
+    return net.graph("pooled")
+
+
+def far_apart(layers: int) -> str:
+    """A table of so many layers whose cycles, energies and intensities lie decades apart, under names of a converter."""
+    rng, rows = random.Random(layers), ["name,op,n,h,w,c,kh,kw,oc,stride,dilation,padding,groups,inputs"]
+    for k in range(layers):
+        size, before, after = rng.choice([1, 4, 14, 56]), rng.choice([1, 8, 64, 256]), rng.choice([1, 16, 128, 512])
+        kernel = rng.choice([1, 3]) if size > 1 else 1
+        op, after = ("depthwise_conv2d", before) if k % 3 == 2 and size > 1 else ("conv2d", after)
+        name = (
+            f"model/functional_1/inverted_residual_block_{k}/very_long_scope/expanded_conv/BiasAdd;model/batch_norm_{k}"
+        )
+        rows.append(f"{name},{op},1,{size},{size},{before},{kernel},{kernel},{after},1,1,same,1,-")
+    return "\n".join(rows) + "\n"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from pathlib import Path
 
 import onnx
+from rich.console import Console
 
 from accelsim.graph import Outcome
 from accelsim.importers import load_graph, resolve_model
-from accelsim.report.imported import TITLES, import_facts, import_rows, import_width
+from accelsim.report.imported import TITLES, import_facts, import_rows, import_table, import_width
+from accelsim.report.terminal import MOST_ROWS
 from tests.importers.onnx.networks import cnn
 
 
@@ -26,7 +29,7 @@ def test_rows_of_a_packaged_model() -> None:
         "gives": "int8 1×8×8×16",
         "requantization": "tflite_double, per channel",
         "MACs": "9,216",
-        "layer": "…malization_4_1/batchnorm/sub1",
+        "layer": "conv1",
     }
     assert import_width(graph) >= sum(map(len, rows[0]))
     facts = dict(import_facts(graph))
@@ -54,9 +57,11 @@ def test_approximations_are_named_and_marked() -> None:
     assert [row[2] for row in import_rows(rough)][2] == "Conv2D ≈"
     facts = import_facts(rough)
     assert facts[-2:] == [
-        ("approximate ≈", "…malization_6_1/batchnorm/sub1: its bias is rounded"),
-        ("approximate ≈", "…malization_6_1/batchnorm/sub1: its scale too"),
+        ("approximate ≈", "pointwise: its bias is rounded"),
+        ("approximate ≈", "pointwise: its scale too"),
     ]
+    quantizer = replace(graph, approximations={"the/input/Quant": ("ties are broken earlier",)})
+    assert import_facts(quantizer)[-1] == ("approximate ≈", "the/input/Quant: ties are broken earlier")
 
 
 def test_a_layer_table_has_a_row_per_layer() -> None:
@@ -65,3 +70,16 @@ def test_a_layer_table_has_a_row_per_layer() -> None:
     assert [row[1] for row in rows] == [layer.operator for layer in graph.layers]
     product = rows[3]
     assert (product[2], product[4], product[6]) == ("MatMul", "—", "—")
+
+
+def test_a_long_table_is_cut_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    path.write_text("name,op,h,w,c\n" + "".join(f"l{i},lut,1,1,8\n" for i in range(MOST_ROWS + 7)))
+    graph = load_graph(path)
+    console = Console(width=200, file=io.StringIO(), record=True)
+    console.print(import_table(graph, heading="h"))
+    text = console.export_text()
+    lines = [line.split() for line in text.splitlines()]
+    assert [line[0] for line in lines if line[1:2] == ["LUT"]] == [str(i) for i in range(MOST_ROWS)]
+    assert text.count("… and 7 more") == 3, "rows, inputs, outputs"
+    assert ["MACs", "0"] in lines

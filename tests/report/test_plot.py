@@ -15,11 +15,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.path import Path as MplPath
+from matplotlib.transforms import Bbox
 
 from accelsim.arch import load_arch
 from accelsim.errors import AccelsimError
 from accelsim.hardware import Engine
 from accelsim.report.files import KEEPING, TRACKS
+from accelsim.report.numbers import NONE
 from accelsim.report.pictures.figure import (
     COMPONENT_COLORS,
     draw_timeline,
@@ -34,7 +37,7 @@ from accelsim.simulation import Simulation, run
 from accelsim.timing import Timeline, schedule
 from tests.generate import random_program
 
-from .networks import separable_network
+from .networks import far_apart, network_without_macs, separable_network
 
 ROOT = Path(__file__).parents[2]
 """Where the package of tests lies."""
@@ -142,6 +145,27 @@ def test_keep_and_recall_have_tracks_where_they_work(small: Simulation, keeping:
     assert labels[1] == [*labels[0], "keep", "recall"]
 
 
+def test_a_network_without_macs_has_a_roofline_without_points() -> None:
+    axes = plot(run(network_without_macs(), arch="edge_16x16")).axes
+    assert "no layer runs on the array" in [text.get_text() for text in axes[0].texts]
+    assert not axes[0].collections[1:]
+
+
+def test_beside_each_track_stands_how_busy_its_engine_is(keeping: Simulation) -> None:
+    axes, total = plot(keeping).axes[2], keeping.timeline.total_cycles
+    engine_at = {
+        y: engine
+        for y, label in zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)
+        for engine in Engine
+        if engine.label == label.get_text()
+    }
+    beside = [text for text in axes.texts if text.get_transform() == axes.get_yaxis_transform()]
+    said = {text.get_position()[1]: text.get_text() for text in beside}
+    shares_of = {y: keeping.timeline.busy_cycles(engine) / total for y, engine in engine_at.items()}
+    assert said == {y: f"{share:.0%}" if share else NONE for y, share in shares_of.items()}
+    assert len({*said.values()}) > 3
+
+
 @pytest.mark.parametrize("which", ["small", "keeping", "deep"])
 def test_labels_do_not_cover_each_other(which: str, request: pytest.FixtureRequest) -> None:
     figure = plot(request.getfixturevalue(which))
@@ -155,6 +179,59 @@ def test_labels_do_not_cover_each_other(which: str, request: pytest.FixtureReque
         boxes = [text.get_window_extent() for text in texts if text.get_rotation() == 0]
         for a, b in combinations(boxes, 2):
             assert not (a.x0 < b.x1 - 1 and b.x0 < a.x1 - 1 and a.y0 < b.y1 - 1 and b.y0 < a.y1 - 1)
+
+
+@pytest.fixture(scope="session", params=[1, 2, 30, 200])
+def far(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Simulation:
+    """Layers whose figures lie decades apart."""
+    table = tmp_path_factory.mktemp("far") / f"far{request.param}.csv"
+    table.write_text(far_apart(request.param), encoding="utf-8")
+    return run(table, arch="edge_16x16")
+
+
+def apart(a: Bbox, b: Bbox, gap: float = 0.0) -> bool:
+    return a.x1 + gap <= b.x0 or b.x1 + gap <= a.x0 or a.y1 <= b.y0 or b.y1 <= a.y0
+
+
+def test_of_one_layer_to_two_hundred_no_text_covers_another(far: Simulation) -> None:
+    figure = plot(far)
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        numbers = [text for text in axes.texts if text.get_text().isdigit()]
+        for a, b in combinations([text.get_window_extent() for text in numbers], 2):
+            assert apart(a, b)
+        for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
+            for a, b in combinations([tick.get_window_extent() for tick in ticks if tick.get_text()], 2):
+                assert apart(a, b, gap=4)
+
+
+def test_no_layer_number_touches_the_name_of_a_roof(far: Simulation) -> None:
+    """The turned name of the DRAM's too: its rectangle from its anchor, along the direction that it is written in."""
+    figure = plot(far)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    numbers = [text for text in axes.texts if text.get_text().isdigit()]
+    names = [text for text in axes.texts if not text.get_text().isdigit()]
+    assert len(names) == 2
+    assert numbers
+    for name in names:
+        width, height, _ = axes.figure.canvas.get_renderer().get_text_width_height_descent(  # type: ignore[attr-defined]
+            name.get_text(), name.get_fontproperties(), False
+        )
+        corner = np.array(axes.transData.transform(name.get_position()))
+        angle = np.radians(name.get_rotation())
+        along, up = np.array([np.cos(angle), np.sin(angle)]), np.array([-np.sin(angle), np.cos(angle)])
+        start = corner - along * width * (name.get_horizontalalignment() == "right")
+        strip = MplPath([start, start + along * width, start + along * width + up * height, start + up * height])
+        for number in numbers:
+            box = number.get_window_extent()
+            assert not strip.intersects_bbox(box), (name.get_text(), number.get_text())
+
+
+def test_energies_begin_at_zero(far: Simulation) -> None:
+    energies = plot(far).axes[1]
+    limits = energies.get_xlim() if len(far.result.layers) < 18 else energies.get_ylim()
+    assert limits[0] == 0.0
 
 
 def test_the_picture_stays_inside_the_page(deep: Simulation) -> None:

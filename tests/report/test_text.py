@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from accelsim.report.lines import align
-from accelsim.report.numbers import NONE, energy, femtojoules, power, scaled, seconds, size
+from accelsim.report.numbers import NAME_WIDTH, NONE, energy, femtojoules, power, scaled, seconds, size
 from accelsim.report.result.cells import fit_columns, layer_columns
 from accelsim.report.result.html import summary_html
 from accelsim.report.result.table import natural_width, result_table
@@ -112,6 +112,19 @@ def test_columns_are_aligned(result: Result) -> None:
     for layer in result.layers:
         line = next(line for line in lines if f" {layer.name} " in line)
         assert len(line) == len(head)
+
+
+def test_names_are_cut_before_a_column_goes(result: Result) -> None:
+    """To 22 characters and to 16; whole names are at most as long as anywhere."""
+    layers = tuple(layer.model_copy(update={"name": f"{layer.index:060}"}) for layer in result.layers)
+    named = result.model_copy(update={"layers": layers})
+    shown: dict[int, set[int]] = {}
+    for width in range(60, 240):
+        columns, hidden = fit_columns(named, width)
+        names = {len(column.cell(layer)) for column in columns for layer in layers if column.title == "layer"}
+        shown.setdefault(len(hidden), set()).update(names)
+    assert shown.pop(0) == {16, 22, NAME_WIDTH}
+    assert set(map(frozenset, shown.values())) == {frozenset({16})}
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 140])

@@ -1,5 +1,7 @@
 """The soak: ``python -m tests.soak --minutes 60 [--seed N] [--jobs 2] [--keep FOLDER]``, or ``--case N`` for one case again (Linux).
 
+``--cases N`` are the first N of a seed, the same on every machine.
+
 Ends with the count of cases and exit code 1 where any did what no command may do; the files, the command line and the messages
 of each such case are kept in FOLDER/<seed>-<number>.
 """
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import math
 import os
 import shlex
 import shutil
@@ -80,7 +83,8 @@ class Soak:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak")
-    parser.add_argument("--minutes", type=float, default=1)
+    parser.add_argument("--minutes", type=float)
+    parser.add_argument("--cases", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument(
@@ -106,8 +110,11 @@ def main() -> int:
 
 def _run(soak: Soak) -> None:
     options = soak.options
-    numbers = count() if options.case is None else iter([options.case])
-    end = time.monotonic() + 60 * options.minutes
+    numbers = iter(range(options.cases)) if options.cases else count()
+    if options.case is not None:
+        numbers = iter([options.case])
+    minutes = options.minutes or (math.inf if options.cases else 1)
+    end = time.monotonic() + 60 * minutes
     left = True
     while left or soak.running:
         left = left and time.monotonic() < end

@@ -33,8 +33,11 @@ INPUTS_KEPT = 3
 COMMANDS = (
     "run MODEL --arch ARCH --json out.json", "run MODEL --arch ARCH --input INPUT --csv out.csv --tensors out.npz",
     "run MODEL --arch ARCH --mapping MAPPING --trace out.json", "run MODEL --arch ARCH --input INPUT --json out.json --arithmetic RULES",
+    "run MODEL --arch ARCH --html out.html --model-explorer out.json",
     "run MODEL --arch ARCH --plot out.svg", "import MODEL", "import MODEL --arithmetic RULES", "map MODEL --arch ARCH --out out.yaml",
     "map MODEL --arch ARCH --objective edp --out out.yaml", "compare MODEL --arch ARCH --arch os_16x16", "accumulators MODEL --arch ARCH",
+    "compare MODEL --arch ARCH --variant VARIANT --variant b:batch=2,objective=cycles --html out.html",
+    "compare MODEL --arch ARCH --sensitivity --json out.json --plot out.svg",
     "activity MODEL --arch ARCH --input INPUT", "activity MODEL --arch ARCH --input INPUT --sample 4", "energy check TABLE",
     "verify MODEL --arch ARCH --inputs INPUT --count 2 --json out.json", "verify MODEL --arch ARCH --inputs INPUT --html out.html",
     "quantize FLOAT --calib INPUT --out out.onnx", "quantize FLOAT --calib INPUT --weights 4 --acts 6 --per-channel --out out.onnx",
@@ -44,6 +47,7 @@ WARM = {
     "model_digits_cnn.tflite": "input_digits_test.npz", "model_digits_w4a4.onnx": "input_digits_w4a4_test.npz",
     "model_qdq.onnx": "input_digits_float_test.npz", "model_table.csv": "input_digits_test.npz",
 }  # fmt: skip
+VARIED = ("arch", "model", "mapping", "objective", "batch", "weights.bits", "layers.0.weights.bits", "array.rows")
 RULES = ("tflite-micro", "litert-reference", "litert-xnnpack", "onnxruntime", "finn", "tosa")
 
 
@@ -112,7 +116,12 @@ def warm(whole: Corpus) -> None:
         for command in COMMANDS:
             for model, shipped in WARM.items():
                 parts = {"MODEL": model, "INPUT": shipped, "FLOAT": "float_digits.onnx", "ARCH": "arch_edge_16x16.yaml"}
-                parts |= {"RULES": "tosa", "TABLE": "table_horowitz_45nm.yaml", "MAPPING": "mapping_digits.yaml"}
+                parts |= {
+                    "RULES": "tosa",
+                    "TABLE": "table_horowitz_45nm.yaml",
+                    "MAPPING": "mapping_digits.yaml",
+                    "VARIANT": "a:batch=2",
+                }
                 runner.invoke(main, [parts.get(part, part) for part in command.split()])
 
 
@@ -135,6 +144,8 @@ def _filled(part: str, rng: Rng, whole: Corpus, files: dict[str, bytes]) -> str:
     """A word of a command, a place for a file being filled with the name of a copy of one."""
     if part == "RULES":
         return rng.choice(RULES)
+    if part == "VARIANT":
+        return f"a: {_edit(rng, whole, files)}, {rng.choice(VARIED)}={rng.choice((*NUMBERS, *TEXTS))}"
     if not part.isupper() or not part.isalpha():
         return part
     name = rng.choice([name for name in whole if name.startswith(f"{part.lower()}_")])

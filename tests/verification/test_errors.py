@@ -135,10 +135,13 @@ def test_command_that_cannot_run(arguments: tuple[str, ...], tmp_path: Path) -> 
     assert not target.exists()
 
 
-def test_layers_without_a_floating_point_reading_are_not_called_a_match(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("op", "attributes"), [("Softplus", {}), ("Elu", {"alpha": 0.3})])
+def test_layers_without_a_floating_point_reading_are_not_called_a_match(
+    tmp_path: Path, op: str, attributes: dict[str, float]
+) -> None:
     """A table of a function that the reading does not know: the machine would be compared with itself."""
     net = Net(np.random.default_rng(0), qdq=True)
-    net.unary("Elu", net.input((1, 16)))
+    net.unary(op, net.input((1, 16)), **attributes)
     feed = tmp_path / "feed.npz"
     np.savez(feed, **net.random_feeds()[0])
     path = save(net.model(), tmp_path)

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from accelsim.arch import Arch, load_arch
-from accelsim.execute import accumulator_report
-from accelsim.graph import Graph, MacLayer
+from accelsim.execute import accumulator_report, prove_graph
+from accelsim.graph import Dense, Graph, MacLayer
 from accelsim.importers import load_graph
 from accelsim.numerics import Requant
 from accelsim.verification import VerificationReport, names, verify
+from accelsim.verification.readings.machine import Machine
+from accelsim.verification.widths import study_widths
 from tests.verification.networks import chain, digits, digits_layers, images
 
 ORACLE = "tflite-micro"
@@ -147,6 +149,23 @@ def test_accumulator_too_narrow(bits: int, overflow: str) -> None:
             assert layer.forced.max_lsb > 1
     assert report.widths is not None
     assert report.widths.smallest == max(bits for bits in peaks.values() if bits is not None) or overflow == "wrap"
+
+
+def test_the_width_that_is_proved_is_the_smallest_for_the_worst_inputs() -> None:
+    """All products of one sign: the sum is the bound itself, and a bit less changes codes."""
+    graph = chain(("tflite_double",), scale=2.0**-12, rows=1)
+    (layer,) = graph.layers
+    assert isinstance(layer, Dense)
+    worst = replace(layer, weights=abs(layer.weights), bias=-abs(layer.bias))
+    graph = replace(graph, layers=(worst,))
+    arch = load_arch("edge_16x16").with_({"accumulator.overflow": "wrap"})
+    (proof,) = prove_graph(graph, arch)
+    narrow = arch.with_({"accumulator.bits": proof.bits_needed - 1})
+    batches = {"t0": np.full((1, *graph.tensors["t0"].shape), -128, np.int8)}
+    study = study_widths(Machine(graph, narrow), batches, None)
+    assert study is not None
+    assert study.smallest == study.proved == proof.bits_needed
+    assert [row.bits for row in study.rows if row.differing] == [proof.bits_needed - 1]
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -168,14 +170,35 @@ def test_two_slopes_of_a_narrow_multiplier() -> None:
     assert report.causes()[names.WIDTH] > 0
 
 
-def table(off: int) -> Graph:
-    codes = np.arange(-128, 128)
-    entries = np.rint(1 / (1 + np.exp(-0.04 * (codes - 10))) * 256).astype(np.int64) - 128 + off * (codes % 7 == 0)
+def _relu(most: float) -> Callable[[float], float]:
+    return lambda x: min(max(x, 0), most)
+
+
+FUNCTIONS: dict[str, Callable[[float], float]] = {
+    "LOGISTIC": lambda x: 1 / (1 + math.exp(-x)),
+    "TANH": math.tanh,
+    "HARD_SWISH": lambda x: x * min(max(x + 3, 0), 6) / 6,
+    "RELU": _relu(math.inf),
+    "RELU6": _relu(6),
+}
+
+
+def table(off: int, operator: str = "LOGISTIC") -> Graph:
+    """From -5.5 to 4.7; every seventh entry is ``off``."""
+    codes, scale = np.arange(-128, 128), 1 / 256 if operator == "LOGISTIC" else 1 / 37
+    zero = -128 if operator == "LOGISTIC" else -80
+    real = np.array([FUNCTIONS[operator](0.04 * (code - 10)) for code in codes.tolist()])
+    entries = np.rint(real / scale).astype(np.int64) + zero + off * (codes % 7 == 0)
     layer = Lut(
-        name="table", inputs=("x",), output="y", shapes=(ROWS,), shape=ROWS, source_operator="LOGISTIC",
+        name="table", inputs=("x",), output="y", shapes=(ROWS,), shape=ROWS, source_operator=operator,
         table=np.clip(entries, -128, 127).astype(np.int8),
     )  # fmt: skip
-    return network(layer, Tensor("x", ROWS, INT8, 10, 0.04), Tensor("y", ROWS, INT8, -128, 1 / 256))
+    return network(layer, Tensor("x", ROWS, INT8, 10, 0.04), Tensor("y", ROWS, INT8, zero, scale))
+
+
+@pytest.mark.parametrize("operator", FUNCTIONS)
+def test_a_table_of_a_function_is_that_function(operator: str) -> None:
+    assert against_floats(table(0, operator)).causes().keys() <= {names.TIE}
 
 
 def test_entries_of_a_table() -> None:

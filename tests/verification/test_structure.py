@@ -14,6 +14,7 @@ from accelsim.graph import Dense, Graph, Lut
 from accelsim.numerics import UINT8, Requant
 from accelsim.verification import VerificationReport, names, verify
 from accelsim.verification.steps.saturation import pair_saturation
+from accelsim.verification.steps.step import same
 from accelsim.verification.structure import findings, paired
 from tests.importers.onnx.models import Act, Net
 from tests.importers.onnx.runtime import save
@@ -154,3 +155,11 @@ def test_kernels_that_may_saturate_are_remarked_on() -> None:
     for reach, remark in ((64, False), (65, True)):
         weights = np.clip(layer.weights, -reach, reach)
         assert bool(pair_saturation("onnxruntime", replace(layer, weights=weights), unsigned)) is remark
+
+
+def test_an_array_is_the_same_as_an_equal_one_alone() -> None:
+    array = np.zeros(3)
+    assert same(array, np.zeros(3))
+    for other in (None, 0, np.zeros(2), np.ones(3)):
+        assert not same(array, other)
+        assert not same(other, array)

@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+from names import named
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
@@ -72,14 +73,14 @@ def representative(images: np.ndarray) -> Callable[[], Iterator[list[np.ndarray]
 
 
 def convert(model: keras.Model, images: np.ndarray, *, ops: tf.lite.OpsSet, io_type: tf.DType) -> bytes:
-    """A full-integer TFLite file whose input and output have type ``io_type``."""
+    """A full-integer TFLite file whose input and output have type ``io_type``, its tensors named after the layers."""
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = representative(images)
     converter.target_spec.supported_ops = [ops]
     converter.inference_input_type = io_type
     converter.inference_output_type = io_type
-    return converter.convert()
+    return named(converter.convert())
 
 
 def interpreter(model: bytes) -> tf.lite.Interpreter:

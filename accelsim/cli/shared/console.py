@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -180,3 +181,52 @@ def progress_bar(first_stage: str) -> Iterator[Callable[[str, int, int], None] |
             bar.update(task, description=stage, completed=done, total=total, count=f"{done} of {total}")
 
         yield advance
+
+
+@contextmanager
+def rate_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """A callback ``(unit, done, total)`` that shows how many were done a second, and the time left: a bar on a terminal, else a line a
+    minute. What was done at the first call does not count for the rate."""
+    if not sys.stderr.isatty():
+        yield _Lines().advance
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+    text = TextColumn("{task.completed:,.0f} of {task.total:,.0f} {task.description} {task.fields[rate]}")
+    columns = (SpinnerColumn(), BarColumn(), text, TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("points", total=0, visible=False, rate="")
+
+        def advance(unit: str, done: int, total: int) -> None:
+            speed = bar.tasks[0].speed
+            rate = _rate(speed) if speed else ""
+            bar.update(task, description=unit, completed=done, total=total, visible=True, rate=rate)
+
+        yield advance
+
+
+def _rate(number: float) -> str:
+    """So many a second, or a minute where they are few."""
+    return f"{number:,.0f}/s" if number >= 2 else f"{60 * number:,.3g}/min"
+
+
+LINE_SECONDS = 60.0
+"""Between lines of progress where there is no terminal."""
+
+
+class _Lines:
+    """Progress as notes, one a minute."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, int] | None = None
+        self._said = time.monotonic()
+
+    def advance(self, unit: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        begin, before = self._first = self._first or (now, done)
+        if now - self._said < LINE_SECONDS or done == before:
+            return
+        self._said, rate = now, (done - before) / max(now - begin, 1e-9)
+        left = (total - done) / rate
+        note(f"{done:,} of {total:,} {unit}, {_rate(rate)}, {left // 60:,.0f} min {left % 60:02.0f} s left")

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
-import re
-import secrets
-import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,11 +17,7 @@ import click
 from accelsim.cli.shared.console import say
 from accelsim.cli.shared.options import tables_of
 from accelsim.errors import AccelsimError
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from accelsim.files import remove_leftovers, replacing, temporary
 
 STDOUT = "-"
 
@@ -81,11 +73,12 @@ def _check_stdout(outputs: Sequence[_Output]) -> None:
 
 
 def _texts(values: Iterable[Any]) -> Iterator[str]:
-    """Every text among ``values``, and the value of every ``path=value``."""
+    """Every text among ``values``, and the value of every ``path=value``, of several in one text too."""
     for value in values:
         for text in value if isinstance(value, tuple) else (value,):
             if isinstance(text, str):
                 yield from (text, text.partition("=")[2].strip())
+                yield from (part.partition("=")[2].strip(" \"'") for part in text.split(",") if "=" in part)
 
 
 def check_outputs(outputs: Sequence[tuple[str, str]], *, inputs: Iterable[str] = ()) -> None:
@@ -144,7 +137,7 @@ def _check_writable(option: str, path: Path) -> None:
     if not _is_replaceable(target):
         return
     try:
-        with _temporary(target):
+        with temporary(target):
             pass
     except OSError as error:
         raise AccelsimError(f"{option} {path}: cannot write into {target.parent}: {error.strerror}") from error
@@ -192,73 +185,8 @@ def _whole(path: str) -> Iterator[IO[bytes]]:
             with target.open("wb") as device:
                 yield device
             return
-        _sweep(target)
-        with _temporary(target) as (stream, name):
+        remove_leftovers(target)
+        with replacing(target) as stream:
             yield stream
-            stream.flush()
-            if not name.exists():
-                _give_name(stream, name)
-            if fcntl is None:  # Windows moves no open file
-                stream.close()
-            name.replace(target)
     except OSError as error:
         raise AccelsimError(f"{path}: cannot write: {error.strerror or error}") from error
-
-
-_UNNAMED = hasattr(os, "O_TMPFILE") and Path("/proc/self/fd").is_dir()
-"""Whether the system has files without a name, which vanish with the process whatever ends it."""
-
-
-@contextmanager
-def _temporary(target: Path) -> Iterator[tuple[IO[bytes], Path]]:
-    """A new file in the directory of ``target`` with the permissions that a new file gets there, and the name it may take.
-
-    It has that name from the start where the file system has no unnamed files. Gone in the end where it still has it.
-    """
-    name = target.parent / f".{target.name[:200]}.{secrets.token_hex(_TOKEN_BYTES)}{_SUFFIX}"
-    try:
-        with _opened(name) as stream:
-            if fcntl is not None:
-                fcntl.flock(stream, fcntl.LOCK_EX)
-                if target.exists():
-                    os.fchmod(stream.fileno(), stat.S_IMODE(target.stat().st_mode))
-            yield stream, name
-    finally:
-        name.unlink(missing_ok=True)
-
-
-def _opened(name: Path) -> IO[bytes]:
-    if _UNNAMED:
-        with contextlib.suppress(OSError):
-            return os.fdopen(os.open(name.parent, os.O_TMPFILE | os.O_RDWR, 0o666), "w+b")
-    return name.open("xb")
-
-
-def _give_name(stream: IO[bytes], name: Path) -> None:
-    """Let an unnamed file appear as ``name``; where the system forbids that, a copy of it."""
-    try:
-        # src_dir_fd, which an absolute path does not need, makes Python call linkat, which alone follows this link
-        os.link(f"/proc/self/fd/{stream.fileno()}", name, src_dir_fd=stream.fileno())
-    except OSError:
-        stream.seek(0)
-        with name.open("xb") as copy:
-            os.fchmod(copy.fileno(), stat.S_IMODE(os.fstat(stream.fileno()).st_mode))
-            shutil.copyfileobj(stream, copy)
-
-
-_SUFFIX = ".tmp"
-_TOKEN_BYTES = 6
-
-
-def _sweep(target: Path) -> None:
-    """Remove what runs that were killed left beside ``target``; a file of a live run is locked (or, on Windows, open)."""
-    pattern = re.compile(rf"\.{re.escape(target.name[:200])}\.[0-9a-f]{{{2 * _TOKEN_BYTES}}}{re.escape(_SUFFIX)}")
-    with contextlib.suppress(OSError):  # a folder that may be written need not be readable
-        found = [path for path in target.parent.iterdir() if pattern.fullmatch(path.name)]
-        for path in found:
-            with contextlib.suppress(OSError), path.open("rb") as left:
-                if fcntl is not None:
-                    fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                else:
-                    left.close()
-                path.unlink()

@@ -24,7 +24,7 @@ LONGEST_USAGE = 400
 """Characters of a usage error."""
 
 
-class _Command(click.Command):
+class Command(click.Command):
     """A command that checks its output files first, and turns errors into such lines and the exit code ``failure``."""
 
     def __init__(self, *arguments: Any, failure: int = 1, **options: Any) -> None:
@@ -70,7 +70,7 @@ def _usage_errors() -> Iterator[None]:
 class _Group(click.Group):
     """Commands of that kind, and groups of them."""
 
-    command_class = _Command
+    command_class = Command
     group_class = type
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

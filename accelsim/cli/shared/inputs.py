@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accelsim.cli.shared.console import note
@@ -16,21 +15,12 @@ if TYPE_CHECKING:
     Arrays = dict[str, NDArray[Any]]
 
 
-def shipped_inputs(model: str) -> Path | None:
-    """The test inputs that ship with the packaged workload called ``model``; None for a file, or where none ship."""
-    from accelsim.importers import packaged_models
-
-    if Path(model).exists():
-        return None
-    found = packaged_models().get(model)
-    return None if found is None else inputs_beside(found)
-
-
 def optional_arrays(model: str, given: str | None, *, option: str) -> tuple[Arrays | None, NDArray[Any] | None]:
     """Arrays and labels of the file given (or of a packaged workload's, by name), else of what ships with ``model``, said on stderr.
 
     None where neither exists.
     """
+    from accelsim.importers import inputs_file, shipped_inputs
     from accelsim.simulation import read_inputs
 
     if given is not None:
@@ -59,16 +49,3 @@ def note_inputs(graph: Graph, arrays: Arrays) -> None:
 
     for sentence in input_notes(graph, arrays):
         note(sentence)
-
-
-def inputs_file(given: str) -> str:
-    """The file of inputs that is meant: a path, or the name of a packaged workload for the test inputs that ship with it."""
-    return str(shipped_inputs(given) or given)
-
-
-def inputs_beside(path: Path) -> Path | None:
-    """The test inputs in the folder of a model: its own, or int8 codes, which mean nothing to models of other widths."""
-    own = path.with_name(f"{path.stem}_test.npz")
-    if own.is_file():
-        return own
-    return next(iter(sorted(path.parent.glob("*_test.npz"))), None) if path.stem.endswith("_int8") else None

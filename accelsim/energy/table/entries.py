@@ -49,12 +49,16 @@ class EnergyEntry:
         return (self.low or 1.0, self.high or 1.0)
 
     def value(self, **sizes: float) -> float:
-        """The value at ``sizes``; ConfigError where one is missing, or the law leaves its range (below 0)."""
+        """The value at ``sizes``; ConfigError where one is missing, or the law leaves its range (below 0, or beyond all numbers)."""
         try:
             found = sum(term.value(sizes) for term in self.terms)
         except KeyError as error:
             raise ConfigError(f"entry {self.key}: its law {self.law} needs the size {error.args[0]}") from error
-        if found < 0:
+        except OverflowError:  # of a power; products of floats become infinite instead
+            found = math.inf
+        except ValueError:  # a power or logarithm that sizes of 0 and below do not have
+            found = math.nan
+        if not 0 <= found < math.inf:
             at = ", ".join(f"{name} {size:g}" for name, size in sizes.items())
             raise ConfigError(
                 f"entry {self.key}: its law {self.law} gives {found:.3g} at {at}; it does not reach so far"

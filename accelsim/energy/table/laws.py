@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from accelsim.energy.table.components import SIZES
 from accelsim.errors import ConfigError
@@ -21,9 +22,9 @@ class Term:
     at: tuple[tuple[str, float], ...] = ()
 
     def value(self, sizes: Mapping[str, float]) -> float:
-        """The term at ``sizes``; KeyError names a size that is missing."""
+        """The term at ``sizes``; KeyError names a size that is missing, ValueError tells of one that has no such power or logarithm."""
         anchor = dict(self.at)
-        factors = ((size_of(name, sizes) / anchor.get(name, 1.0)) ** power for name, power in self.exponents)
+        factors = (math.pow(size_of(name, sizes) / anchor.get(name, 1.0), power) for name, power in self.exponents)
         return float(self.coefficient * math.prod(factors))
 
     def scaled(self, factor: float) -> Term:
@@ -60,6 +61,9 @@ def terms_of(law: str, value: float, at: Mapping[str, float], exponents: Mapping
         return (Term(value),)
     if not at:
         raise ConfigError(f"law {law} needs the sizes that the value belongs to: at: {{bits: 8}}")
+    for name, size in at.items():
+        if size <= 0:
+            raise ConfigError(f"at: {name} {size:g}: a size that a value belongs to is above 0")
     if law in ("linear", "quadratic") and len(at) != 1:
         raise ConfigError(f"law {law} goes by one size, got at: {', '.join(at)}; use product or power")
     if law == "power" and set(exponents) != set(at):
@@ -74,11 +78,16 @@ def evaluate(text: str | float, names: Mapping[str, float]) -> float:
     """A number, a name, or sums of products of them (``2 * bits + 1``); ConfigError for what is neither."""
     if isinstance(text, int | float):
         return float(text)
-    return sum(math.prod(_factor(part, names, text) for part in product.split("*")) for product in text.split("+"))
+    return sum(math.prod([_factor(part, names, text) for part in product]) for product in _products(text))
+
+
+@lru_cache(maxsize=1024)
+def _products(text: str) -> tuple[tuple[str, ...], ...]:
+    """The factors of each product of a sum."""
+    return tuple(tuple(part.strip() for part in product.split("*")) for product in text.split("+"))
 
 
 def _factor(part: str, names: Mapping[str, float], text: str) -> float:
-    part = part.strip()
     if part in names:
         return float(names[part])
     try:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
-from accelsim.arch import Document, did_you_mean, listing, read_document, short
+from accelsim.arch import Document, did_you_mean, listing, read_document, read_text, short
 from accelsim.energy.table.components import ACTIONS, BY_NAME, SIZES, is_known
 from accelsim.energy.table.entries import Compound, EnergyEntry, EnergyTable, Part, quantity_of
 from accelsim.energy.table.laws import Term, is_size, plain_size, terms_of
@@ -45,6 +45,7 @@ def tables_dir() -> Path:
     return Path(__file__).parent.parent / "tables"
 
 
+@lru_cache(maxsize=1)
 def table_names() -> tuple[str, ...]:
     """Names of the tables that ship with the package, sorted."""
     return tuple(sorted(path.stem for path in tables_dir().glob("*.yaml")))
@@ -87,19 +88,8 @@ def _machine() -> EnergyTable:
 
 def _reader(path: Path, name: str) -> _Reader:
     """Of the table in ``path``, which messages call ``name``."""
-    return _Reader(read_document(_text(path), name=name, expected=_EXPECTED), name, Refusals(name))
-
-
-def _text(path: Path) -> str:
-    with path.open("rb") as file:
-        content = file.read(_LARGEST_FILE + 1)
-    if len(content) > _LARGEST_FILE:
-        raise ConfigError(f"{path}: larger than {_LARGEST_FILE} bytes; expected {_EXPECTED}", file=str(path))
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{path}:{line}: not UTF-8 text; expected a YAML file", file=str(path)) from error
+    text = read_text(path, largest=_LARGEST_FILE, expected=_EXPECTED)
+    return _Reader(read_document(text, name=name, expected=_EXPECTED), name, Refusals(name))
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -36,10 +37,18 @@ def draws(charges: Charges, ranges: Ranges, *, seed: int = SEED, count: int = DR
     the order of their names, so that two machines with the same entries draw the same factors.
     """
     keys = sorted(charges)
-    limits = np.log(np.array([ranges.get(key, (1.0, 1.0)) for key in keys]).reshape(-1, 2))
-    side = 2 * np.random.default_rng(seed).random((count, len(keys))) - 1
-    factors = np.exp(np.where(side < 0, -side * limits[:, 0], side * limits[:, 1]))
+    factors = _factors(tuple(ranges.get(key, (1.0, 1.0)) for key in keys), seed, count)
     return np.asarray(factors @ np.array([charges[key] for key in keys], dtype=np.float64))
+
+
+@lru_cache(maxsize=8)
+def _factors(ranges: tuple[tuple[float, float], ...], seed: int, count: int) -> NDArray[np.float64]:
+    """The factors of entries of these ranges, (count, entries): a megabyte that machines of one table share."""
+    limits = np.log(np.array(ranges).reshape(-1, 2))
+    side = 2 * np.random.default_rng(seed).random((count, len(ranges))) - 1
+    factors: NDArray[np.float64] = np.exp(np.where(side < 0, -side * limits[:, 0], side * limits[:, 1]))
+    factors.setflags(write=False)
+    return factors
 
 
 def ratio_interval(first: Charges, second: Charges, ranges: Ranges) -> Interval:

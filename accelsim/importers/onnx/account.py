@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +23,8 @@ class Lowered:
 
 def account(net: Network, turns: Sequence[Lowered]) -> tuple[SourceOperator, ...]:
     """One record per node, in the order of the file."""
+    made = {layer.name for layer in net.layers}
+    turns = [replace(turn, layers=tuple(name for name in turn.layers if name in made)) for turn in turns]
     owner = _owners(net, turns)
     return tuple(_record(net, turn, turns, owner) for turn in sorted(turns, key=lambda turn: turn.node.index))
 

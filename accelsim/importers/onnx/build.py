@@ -59,6 +59,7 @@ def build_graph(
         with refusals.gathering():
             outputs.append(_output_port(net, name, float_output))
     refusals.check()
+    net.drop_unread_turns([port.tensor for port in outputs])
     read = {name for layer in net.layers for name in layer.inputs} | {port.tensor for port in outputs}
     if not net.layers:
         raise ModelError(
@@ -73,6 +74,7 @@ def build_graph(
             inputs=tuple(port for port in net.inputs if port.tensor in read),
             outputs=tuple(outputs),
             approximations=net.approximations,
+            converted=model.converted,
             source=account(net, turns),
         )
 

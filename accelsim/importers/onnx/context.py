@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.importers.context import BaseContext
+from accelsim.importers.onnx.asked import Asked, need_all_seen
 from accelsim.importers.onnx.file.records import FORMAT_TYPES, Attribute, OnnxNode, type_name
 from accelsim.importers.onnx.formulas import ACCEPTED, MAX_BITS, Floats, Quantization, dequantize, format_of, quantize
 from accelsim.importers.onnx.network import Codes, Network, Pending, Real, Target, Value, Weights
-from accelsim.importers.onnx.rules import Rules
+from accelsim.importers.onnx.rules import ONNXRUNTIME, Rules
 from accelsim.importers.refusal import RefusalError
 from accelsim.numerics import IntFormat
 
@@ -27,6 +28,8 @@ class NodeContext(BaseContext):
     record: OnnxNode
     net: Network
     rules: Rules
+    asked: set[str] = field(default_factory=set)
+    read: set[int] = field(default_factory=set)
 
     def located(self) -> AbstractContextManager[None]:
         """Every error about the node names the file, the node, its index and its output."""
@@ -48,8 +51,17 @@ class NodeContext(BaseContext):
 
     @property
     def attributes(self) -> Mapping[str, Attribute]:
-        """As the file has them."""
-        return self.record.attributes
+        """As the file has them; those that are looked up count as seen."""
+        return Asked(self.record.attributes, self.asked)
+
+    def ignore(self, *attributes: str, inputs: tuple[int, ...] = ()) -> None:
+        """Attributes and inputs that change nothing in the form that the node has."""
+        self.asked.update(attributes)
+        self.read.update(inputs)
+
+    def need_all_seen(self) -> None:
+        """RefusalError where an attribute or an input was neither used nor ignored, and is not its default."""
+        need_all_seen(self.record, self.net.model.opset, attributes=self.asked, inputs=self.read)
 
     @property
     def output_name(self) -> str:
@@ -62,6 +74,20 @@ class NodeContext(BaseContext):
         known = self.net.approximations.get(name, ())
         if sentence not in known:
             self.net.approximations[name] = (*known, sentence)
+
+    def name_float_execution(self, target: Target, *bits: int) -> None:
+        """ONNX Runtime has integer kernels for 8-bit codes without a cut; all else it computes between the float nodes.
+
+        ``bits`` are those of the operands.
+        """
+        widths = {*bits, target.quantization.format.bits}
+        if self.rules.arithmetic.base != ONNXRUNTIME or not (target.is_clipped or widths != {8}):
+            return
+        wide = f"codes are of {', '.join(map(str, sorted(widths)))} bits"
+        cause = "rectifier cuts off codes" if target.is_clipped else wide
+        self.approximate(
+            f"ONNX Runtime runs it in float32, because its {cause}: they may differ by one at ties of the rounding"
+        )
 
     def fields(self, source: Codes, out: Codes) -> dict[str, Any]:
         """The fields that all layers share which read ``source`` alone and write ``out``."""
@@ -80,6 +106,11 @@ class NodeContext(BaseContext):
 
     def optional(self, position: int) -> Value | None:
         """Input ``position``, or None where it is absent."""
+        self.read.add(position)
+        return self.glance(position)
+
+    def glance(self, position: int) -> Value | None:
+        """Input ``position`` to choose a form by, which does not count as seen."""
         name = self.inputs[position] if position < len(self.inputs) else ""
         return self.net.values[name] if name else None
 
@@ -111,9 +142,17 @@ class NodeContext(BaseContext):
         self.net.label(value, given)
         return replace(value, quantization=given)
 
+    def shape(self, position: int) -> tuple[int, ...]:
+        """The shape of input ``position``, whatever it stands for."""
+        value = self.value(position)
+        if isinstance(value, Real):
+            return value.codes.shape
+        shape: tuple[int, ...] = value.codes.shape if isinstance(value, Weights) else value.shape
+        return shape
+
     def is_constant(self, position: int) -> bool:
         """Whether input ``position`` is known at import."""
-        return isinstance(self.optional(position), Weights | np.ndarray)
+        return isinstance(self.glance(position), Weights | np.ndarray)
 
     def quantization(self, scale: int, zero_point: int, codes: IntFormat | None = None) -> Quantization:
         """One scale and zero point from two constant inputs; ``codes`` is their format where that is known."""
@@ -133,7 +172,7 @@ class NodeContext(BaseContext):
 
         ``codes`` is the format where that is known; without it the zero point tells, or the attribute ``output_dtype``.
         """
-        scales = self.array(scale, "scales").reshape(-1)
+        scales = self._vector(scale, "scales")
         self.need(
             scales.dtype == np.float32 and scales.size > 0 and bool(np.isfinite(scales).all() and (scales > 0).all()),
             f"its scales are {scales.tolist()[:3]} ({scales.dtype})",
@@ -141,14 +180,26 @@ class NodeContext(BaseContext):
         )
         if self.optional(zero_point) is None:
             return scales, np.zeros(len(scales), np.int64), codes or self._output_format()
-        zeros = self.array(zero_point, "zero points").reshape(-1)
+        zeros = self._vector(zero_point, "zero points")
         fmt = format_of(zeros.dtype)
         if fmt is None or fmt != (codes or fmt) or len(zeros) not in (1, len(scales)):
             raise RefusalError(
                 f"its {len(zeros)} zero points are {zeros.dtype}",
                 f"as many as scales, of the type of the codes: {codes or ACCEPTED}",
             )
+        if "output_dtype" in self.attributes and self.op == "QuantizeLinear":
+            given = self._output_format()
+            self.need(given == fmt, f"its output_dtype is {given} and its zero point {fmt}", "one type")
         return scales, zeros.astype(np.int64), fmt
+
+    def _vector(self, position: int, what: str) -> NDArray[Any]:
+        """A constant number or vector, or the one row of a matrix that QLinearMatMul takes; (n,)."""
+        values = self.array(position, what)
+        if values.dtype == np.float16 and self.op.startswith("QLinear"):  # which multiply in float32 all the same
+            values = values.astype(np.float32)
+        shape = values.shape[1:] if self.op == "QLinearMatMul" and values.shape[:1] == (1,) else values.shape
+        self.need(len(shape) <= 1, f"its {what} (input {position}) have shape {list(values.shape)}", "a vector")
+        return values.reshape(-1)
 
     def _output_format(self) -> IntFormat:
         """Attribute ``output_dtype`` (opset 21), or uint8."""

@@ -109,7 +109,8 @@ def identity(x: Floats) -> Floats:
 
 def sigmoid(x: Floats) -> Floats:
     """``1 / (1 + exp(-x))``."""
-    result: Floats = np.float32(1) / (np.float32(1) + np.exp(-x))
+    with np.errstate(over="ignore"):
+        result: Floats = np.float32(1) / (np.float32(1) + np.exp(-x))
     return result
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.graph import HostPort, Layer, Reshape, Tensor
+from accelsim.graph import HostPort, Layer, Reshape, Tensor, Transpose
 from accelsim.importers.account import fresh_name
 from accelsim.importers.matmul import keeps_order, transposition
 from accelsim.importers.onnx.file.records import OnnxModel
@@ -127,6 +127,11 @@ def stored_axis(axis: int, rank: int) -> int:
     return CHANNELS_FIRST[axis] if rank == 4 else axis
 
 
+def order_name(order: Shape) -> str:
+    """What a tensor is called after that holds ONNX's axes in ``order``."""
+    return "channels_first" if order == tuple(range(len(order))) else "channels_last"
+
+
 def transposed(tensor: str) -> str:
     """What a layer is called that turns axes to or from ``tensor``, and that no operator's name begins."""
     return f"{tensor.replace(' ', '_')} transposed"
@@ -161,6 +166,7 @@ class Network:
     approximations: dict[str, tuple[str, ...]] = field(default_factory=dict)
     real_biases: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     _ordered: dict[tuple[str, Shape], str] = field(default_factory=dict)
+    _turns: set[str] = field(default_factory=set)
     _taken: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -207,22 +213,40 @@ class Network:
         if key not in self._ordered:
             name = self.fresh(f"{codes.tensor}/{what}")
             self.tensors[name] = self._tensor(name, tuple(codes.shape[axis] for axis in order), codes, None)
-            self.layers.append(transposition(transposed(name), codes.tensor, name, codes.stored, permutation))
+            self._turn(transposition(transposed(name), codes.tensor, name, codes.stored, permutation))
             self._ordered[key] = name
         return self._ordered[key]
 
     def from_ordered(self, codes: Codes, order: Shape, what: str, make_layer: Callable[[str], Layer]) -> None:
         """Add the layer that writes ``codes`` in that order of axes, and the transposition that must follow it."""
+        self.write_ordered(codes, order, what, lambda name: self.layers.append(make_layer(name)))
+
+    def write_ordered(self, codes: Codes, order: Shape, what: str, write: Callable[[str], None]) -> None:
+        """As :meth:`from_ordered`, for a function that adds the layers itself, given the tensor that the last one writes."""
         permutation = tuple(stored_axis(axis, len(order)) for axis in order)
         if keeps_order(codes.stored, permutation):
-            self.layers.append(make_layer(codes.tensor))
+            write(codes.tensor)
             return
         name = self.fresh(f"{codes.tensor}/{what}")
         shape = tuple(codes.shape[axis] for axis in order)
         self.tensors[name] = self._tensor(name, shape, codes, None)
-        self.layers.append(make_layer(name))
+        write(name)
+        self._ordered[codes.tensor, order] = name
         back = tuple(permutation.index(axis) for axis in range(len(order)))
-        self.layers.append(transposition(transposed(name), name, codes.tensor, shape, back))
+        self._turn(transposition(transposed(name), name, codes.tensor, shape, back))
+
+    def _turn(self, layer: Transpose) -> None:
+        self.layers.append(layer)
+        self._turns.add(layer.name)
+
+    def drop_unread_turns(self, outputs: Collection[str]) -> None:
+        """Take away transpositions of our own that neither a layer nor one of ``outputs`` reads."""
+        read = {*outputs}
+        for layer in reversed(self.layers.copy()):
+            if layer.name in self._turns and layer.output not in read:
+                self.layers.remove(layer)
+            else:
+                read.update(layer.inputs)
 
     def reshaped(self, layer: str, source: Codes, target: Codes, operator: str) -> None:
         """``source`` under the shape of ``target``, element for element in ONNX's order."""

@@ -56,13 +56,13 @@ QOPERATOR, QDQ, CODES = "int8, uint8 (QOperator)", "2, 4, 8, 16 bits (QDQ)", "2,
 
 Lowerings = Mapping[str, Lowering[Callable[[NodeContext], None]]]
 
-_CONV_NOTES = "2-D; weights per tensor or per output channel; auto_pad, dilations, groups"
+_CONV_NOTES = "1-D, 2-D; weights per tensor or per output channel; auto_pad, dilations, groups"
 _TRANSPOSED_NOTES = (
-    "2-D, without dilation; auto_pad, output_padding, output_shape, groups; an integer sum, where ONNX Runtime has a float one: "
+    "1-D, 2-D, without dilation; auto_pad, output_padding, output_shape, groups; an integer sum, where ONNX Runtime has a float one: "
     "exact for power-of-two scales, approximate for others"
 )
 _DENSE_NOTES = "constant weights"
-_PRODUCT_NOTES = "a constant right operand, or two activations with equal leading axes or one right matrix"
+_PRODUCT_NOTES = "of activations and constants on either side; leading axes broadcast"
 _SUM_NOTES = "operands of equal rank where one has 4 axes; or one of them constant"
 _TABLE = "a table of all codes"
 _FLOAT_SUM = "two operands of at most 8 bits, or one with a constant of at most 256 distinct numbers"
@@ -73,10 +73,11 @@ _FLOAT_LINE = Lowering(
     QDQ,
     _FLOAT_SUM,
 )
-_UNARY = Lowering(elementwise.lower_unary, (Lut,), QDQ, _TABLE)
+_UNARY = Lowering(integer.behind_sums(elementwise.lower_unary, chain.lower_function), (Lut,), QDQ, _TABLE)
 _SUM_LAYERS = (BinaryLut, Lut, Add)
 _MUL_LAYERS = (BinaryLut, Lut, Mul)
-_AVERAGE_NOTES = "2-D; in float32 as ONNX Runtime, with other arithmetics an integer sum"
+_AVERAGE_NOTES = "1-D, 2-D; in float32 as ONNX Runtime, with other arithmetics an integer sum"
+_PICKED = (ResizeNearest, Concat, Reshape)
 _ROWS = "with the arithmetic onnxruntime; any axis"
 _SUMS_NOTES = "constant weights; int32 codes, or folded into the layer: Cast, then Mul, Add ... with constants, then QuantizeLinear"
 _NORM_NOTES = "behind the sums of Conv, Gemm or MatMul, into which it is folded with what stands between; approximate"
@@ -86,14 +87,16 @@ LOWERINGS: Lowerings = MappingProxyType(
     {
         "QLinearConv": Lowering(mac.lower_qlinear_conv, (Conv2D, DepthwiseConv2D), QOPERATOR, _CONV_NOTES),
         "QLinearMatMul": Lowering(matmul.lower_qlinear_matmul, (Dense, MatMul, Transpose), QOPERATOR, _PRODUCT_NOTES),
-        "ConvInteger": Lowering(integer.lower_conv_integer, (Conv2D, DepthwiseConv2D), INTEGER, f"{_SUMS_NOTES}; 2-D"),
+        "ConvInteger": Lowering(
+            integer.lower_conv_integer, (Conv2D, DepthwiseConv2D), INTEGER, f"{_SUMS_NOTES}; 1-D, 2-D"
+        ),
         "MatMulInteger": Lowering(integer.lower_matmul_integer, (Dense, Transpose), INTEGER, _SUMS_NOTES),
         "Cast": Lowering(integer.lower_cast, (), "int32 to float", "of the sums of ConvInteger and MatMulInteger"),
         "QGemm": Lowering(mac.lower_qgemm, (Dense,), QOPERATOR, _DENSE_NOTES),
         "QLinearAdd": Lowering(elementwise.lower_qlinear_add, _SUM_LAYERS, QOPERATOR, _SUM_NOTES),
         "QLinearMul": Lowering(elementwise.lower_qlinear_mul, _MUL_LAYERS, QOPERATOR, _SUM_NOTES),
         "QLinearAveragePool": Lowering(window.lower_qlinear_average_pool, (AveragePool2D,), QOPERATOR, _AVERAGE_NOTES),
-        "QLinearGlobalAveragePool": Lowering(window.lower_qlinear_global_average_pool, (Mean,), QOPERATOR, "2-D"),
+        "QLinearGlobalAveragePool": Lowering(window.lower_qlinear_global_average_pool, (Mean,), QOPERATOR, "1-D, 2-D"),
         "QLinearConcat": Lowering(shape.lower_qlinear_concat, (Concat, Lut), QOPERATOR),
         "QLinearSigmoid": Lowering(elementwise.lower_qlinear_unary, (Lut,), QOPERATOR, _TABLE),
         "QLinearLeakyRelu": Lowering(elementwise.lower_qlinear_unary, (Lut,), QOPERATOR, _TABLE),
@@ -112,7 +115,7 @@ LOWERINGS: Lowerings = MappingProxyType(
             sums.lower_batch_normalization, (Conv2D, DepthwiseConv2D, Dense), QDQ, _NORM_NOTES
         ),
         "AveragePool": Lowering(window.lower_average_pool, (AveragePool2D,), QDQ, _AVERAGE_NOTES),
-        "GlobalAveragePool": Lowering(window.lower_global_average_pool, (Mean,), QDQ, "2-D"),
+        "GlobalAveragePool": Lowering(window.lower_global_average_pool, (Mean,), QDQ, "1-D, 2-D"),
         "Relu": Lowering(
             integer.behind_sums(elementwise.lower_relu, chain.lower_rectifier),
             (Lut,),
@@ -141,12 +144,17 @@ LOWERINGS: Lowerings = MappingProxyType(
         "ReduceSum": Lowering(reduce.lower_reduce_mean, (Mean, Reshape), QDQ, _MEAN_NOTES),
         "ReduceMax": Lowering(reduce.lower_reduce_extreme, (ReduceMax, Reshape), CODES, "constant axes"),
         "ReduceMin": Lowering(reduce.lower_reduce_extreme, (ReduceMin, Reshape), CODES, "constant axes"),
-        "GlobalMaxPool": Lowering(window.lower_global_max_pool, (MaxPool2D,), CODES, "2-D"),
+        "GlobalMaxPool": Lowering(window.lower_global_max_pool, (MaxPool2D,), CODES, "1-D, 2-D"),
         "Resize": Lowering(
             resize.lower_resize, (ResizeNearest,), CODES, "nearest; rows and columns; constant scales or sizes"
         ),
+        "Gather": Lowering(resize.lower_gather, _PICKED, CODES, "constant indices"),
+        "Tile": Lowering(resize.lower_tile, _PICKED, CODES, "constant repeats"),
+        "Expand": Lowering(resize.lower_expand, _PICKED, CODES, "constant shape of as many axes"),
+        "DepthToSpace": Lowering(shape.lower_depth_to_space, (Transpose,), CODES, "both modes"),
+        "SpaceToDepth": Lowering(shape.lower_space_to_depth, (Transpose,), CODES),
         "Concat": Lowering(shape.lower_concat, (Concat, Lut), CODES),
-        "MaxPool": Lowering(window.lower_max_pool, (MaxPool2D,), CODES, "2-D, without dilation"),
+        "MaxPool": Lowering(window.lower_max_pool, (MaxPool2D,), CODES, "1-D, 2-D, without dilation"),
         "Reshape": Lowering(shape.lower_reshape, (Reshape, Transpose), CODES, "constant shape"),
         "Flatten": Lowering(shape.lower_flatten, (Reshape, Transpose), CODES),
         "Squeeze": Lowering(shape.lower_squeeze, (Reshape, Transpose), CODES),

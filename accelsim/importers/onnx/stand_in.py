@@ -10,7 +10,9 @@ import numpy as np
 
 from accelsim.errors import ModelError, Refusals
 from accelsim.importers.onnx.chain import Chained, Final, chain
+from accelsim.importers.onnx.constants import fold, is_known
 from accelsim.importers.onnx.context import NodeContext
+from accelsim.importers.onnx.early import quantize_early
 from accelsim.importers.onnx.file import Told, told_shapes
 from accelsim.importers.onnx.file.records import FORMAT_TYPES, OnnxInput
 from accelsim.importers.onnx.formulas import Floats
@@ -53,9 +55,15 @@ class Turns:
         reads = self.standing.intersection(node.inputs)
         try:
             with node.located():
-                lowering = lowering_of(node.op, self.lowerings, REFUSED)
-                node.need(reads <= self.net.values.keys(), "an operand of it was refused", "what that one accepts")
-                lowering.function(node)
+                is_there = reads <= self.net.values.keys()
+                if is_there and is_known(node):
+                    fold(node)
+                else:
+                    lowering = lowering_of(node.op, self.lowerings, REFUSED)
+                    node.need(is_there, "an operand of it was refused", "what that one accepts")
+                    quantize_early(node, self.lowerings)
+                    lowering.function(node)
+                node.need_all_seen()
         except ModelError as error:
             if node.op not in self.lowerings or not reads:
                 self.refusals.add(error)

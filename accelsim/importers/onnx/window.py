@@ -6,14 +6,15 @@ from dataclasses import replace
 
 from accelsim.graph import window_extent
 from accelsim.importers.onnx.context import NodeContext
+from accelsim.importers.onnx.layout import Layout
 from accelsim.importers.refusal import RefusalError
 from accelsim.importers.window import Axis, explicit, same
 
 
-def window(node: NodeContext, image: tuple[int, int], kernel: tuple[int, int]) -> tuple[Axis, Axis]:
+def window(node: NodeContext, image: tuple[int, int], kernel: tuple[int, int], layout: Layout) -> tuple[Axis, Axis]:
     """Rows and columns of the node's window over ``image``; RefusalError where no output is left."""
-    strides, dilations = node.ints("strides", (1, 1)), node.ints("dilations", (1, 1))
-    pads = node.ints("pads", (0, 0, 0, 0))
+    strides, dilations = layout.ints(node, "strides", 1), layout.ints(node, "dilations", 1)
+    pads = layout.ints(node, "pads", 0, 2)
     auto = node.attributes.get("auto_pad", "NOTSET")
     ceil = bool(node.integer("ceil_mode", 0))
     node.need(

@@ -12,13 +12,13 @@ from accelsim.graph import AveragePool2D, Dense, MacGeometry, Mean
 from accelsim.importers.onnx.chain import Sums, chain, mean_chain
 from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.formulas import Floats
-from accelsim.importers.onnx.lower.chain import chain_of, with_bias
-from accelsim.importers.onnx.lower.elementwise import function_of
+from accelsim.importers.onnx.layout import Layout
+from accelsim.importers.onnx.lower.chain import with_bias
 from accelsim.importers.onnx.lower.mac import Form, convolution_form
 from accelsim.importers.onnx.lower.reduce import axes_of, reduced_fields, shapes_of
-from accelsim.importers.onnx.lower.shape import join, lower_transpose
+from accelsim.importers.onnx.lower.shape import join
 from accelsim.importers.onnx.lower.window import global_fields, pool_fields
-from accelsim.importers.onnx.network import Codes, Real
+from accelsim.importers.onnx.network import CHANNELS_LAST, Codes, Real
 from accelsim.importers.qonnx.quantizer import QuantizedWeights
 from accelsim.importers.refusal import RefusalError
 from accelsim.numerics import IntFormat
@@ -27,17 +27,17 @@ from accelsim.numerics import IntFormat
 def lower_conv(node: NodeContext) -> None:
     """Sums of codes over quantized weights; the bias, float or quantized, is added after them."""
     image, given = _activation(node), _weights(node, 1)
-    form = convolution_form(node, image, given.codes.shape)
+    form, given = convolution_form(node, image, given)
     weights, fmt, scales = _centred(node, given, 0)
     sums = _sums(node, image, form, weights.transpose(0, 2, 3, 1), fmt, scales)
-    with_bias(node, chain(sums, sums.shape, "a Conv"))
+    with_bias(node, chain(sums, sums.shape, "a Conv", channel=form.order[-1]))
 
 
 def _sums(node: NodeContext, image: Codes, form: Form, weights: NDArray[Any], fmt: IntFormat, scales: Floats) -> Sums:
     """``weights`` (oc, kh, kw, ic/groups)."""
     return Sums(
         node=node, kind=form.kind, operator=form.operator, image=image, source=form.source, shape=form.shape,
-        geometry=form.geometry, weights=np.ascontiguousarray(weights), weight_format=fmt, unit=_unit(image, scales),
+        geometry=form.geometry, order=form.order, weights=np.ascontiguousarray(weights), weight_format=fmt, unit=_unit(image, scales),
         scales=scales,
     )  # fmt: skip
 
@@ -58,19 +58,21 @@ def lower_product(node: NodeContext) -> None:
     sums = Sums(
         node=node, kind=Dense, operator="FULLY_CONNECTED", image=image, source=node.net.plain(image),
         shape=(*image.shape[:-1], units), geometry=MacGeometry(n=1, ih=rows, iw=1, ic=k, oh=rows, ow=1, oc=units),
+        order=tuple(range(len(image.shape))),
         weights=np.ascontiguousarray(matrix.reshape(units, 1, 1, k)), weight_format=fmt, unit=_unit(image, scales),
         scales=scales,
     )  # fmt: skip
-    with_bias(node, chain(sums, sums.shape, f"a {node.op}", is_product=True))
+    with_bias(node, chain(sums, sums.shape, f"a {node.op}", channel=len(sums.shape) - 1))
 
 
 def lower_average_pool(node: NodeContext) -> None:
     """A sum over the window, divided in the chain."""
     image = _activation(node)
     node.need(not node.integer("ceil_mode", 0), "its ceil_mode is on", "ceil_mode 0")
-    fields, shape = pool_fields(node, image)
+    node.image(image)
+    fields, shape = pool_fields(node, image, Layout(CHANNELS_LAST))
     layer = AveragePool2D(
-        **fields, inputs=(image.tensor,), output="", rule="sums", input_zero_point=image.known.zero_point,
+        **fields, output="", rule="sums", input_zero_point=image.known.zero_point,
         count_include_pad=bool(node.integer("count_include_pad", 0)),
     )  # fmt: skip
     node.result(mean_chain(node, image, layer, layer.whole, (shape, shape)))
@@ -79,6 +81,7 @@ def lower_average_pool(node: NodeContext) -> None:
 def lower_global_average_pool(node: NodeContext) -> None:
     """The same over all rows and columns."""
     image = _activation(node)
+    node.image(image)
     layer = Mean(**global_fields(node, image), output="")
     n, c, _, _ = image.shape
     node.result(mean_chain(node, image, layer, layer.count, ((n, c, 1, 1), (n, c, 1, 1))))
@@ -96,11 +99,6 @@ def lower_reduce_mean(node: NodeContext) -> None:
     node.result(mean_chain(node, image, layer, layer.count if node.op == "ReduceMean" else 1, shapes))
 
 
-def lower_function(node: NodeContext) -> None:
-    """Any other function of one number."""
-    node.result(chain_of(node, 0).then(function_of(node), None, what=f"the {node.op}"))
-
-
 def lower_concat(node: NodeContext) -> None:
     """Codes of one quantization side by side."""
     if not all(isinstance(node.value(i), Real) for i in range(len(node.inputs))):
@@ -109,20 +107,6 @@ def lower_concat(node: NodeContext) -> None:
     same = {(part.format, part.quantization) for part in parts}
     node.need(len(same) == 1, "its operands differ in scale or bit-width", "one quantization for all of them")
     join(node, parts)
-
-
-def lower_turn(node: NodeContext) -> None:
-    """Transpose of weights now, of codes by a layer."""
-    value = node.value(0)
-    if not isinstance(value, QuantizedWeights):
-        lower_transpose(node)
-        return
-    rank = value.codes.ndim
-    order = node.ints("perm", tuple(reversed(range(rank))))
-    node.need(sorted(order) == list(range(rank)), f"its perm is {order}", "each axis once")
-    axis = None if value.axis is None else order.index(value.axis)
-    codes = np.ascontiguousarray(value.codes.transpose(order))
-    node.result(QuantizedWeights(codes, value.scales, value.zero_points, axis, value.format))
 
 
 def _activation(node: NodeContext) -> Codes:
@@ -146,10 +130,12 @@ def _centred(node: NodeContext, given: QuantizedWeights, axis: int) -> tuple[NDA
         given.axis in (None, axis), f"the scales of its weights differ along axis {given.axis}", f"axis {axis}, or one"
     )
     zeros = given.zero_points
+    if not zeros.any():
+        return given.codes, given.format, given.scales
+    fmt = IntFormat(given.format.bits + 1)
     spread = zeros if zeros.size == 1 else zeros.reshape([-1 if i == axis else 1 for i in range(given.codes.ndim)])
-    centred = given.codes.astype(np.int64) - spread
-    fmt = given.format if not zeros.any() else IntFormat(given.format.bits + 1)
-    return centred.astype(fmt.dtype), fmt, given.scales
+    centred = np.subtract(given.codes, spread, dtype=fmt.dtype, casting="unsafe")
+    return centred, fmt, given.scales
 
 
 def _unit(image: Codes, scales: Floats) -> NDArray[np.float64]:

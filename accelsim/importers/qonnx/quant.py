@@ -14,6 +14,8 @@ from accelsim.importers.onnx.lower.chain import chain_of
 from accelsim.importers.onnx.network import Codes, HostReal, Pending, Real, Value, Weights, view
 from accelsim.importers.qonnx.quantizer import (
     HOST_ROUNDINGS,
+    MAX_BITS,
+    MAX_CONSTANT_BITS,
     QuantizedWeights,
     bipolar_of,
     quantizer_of,
@@ -25,7 +27,8 @@ from accelsim.importers.refusal import RefusalError
 def lower_quant(node: NodeContext) -> None:
     """``(round(clamp(x / scale + zeropt)) - zeropt) * scale``: codes of a constant, of a host input, or of a layer."""
     value = node.value(0)
-    _quantize(node, value, quantizer_of(node, _shape(node, value)))
+    most = MAX_CONSTANT_BITS if node.is_constant(0) else MAX_BITS
+    _quantize(node, value, quantizer_of(node, _shape(node, value), most=most))
 
 
 def lower_bipolar_quant(node: NodeContext) -> None:
@@ -48,7 +51,7 @@ def _shape(node: NodeContext, value: Value) -> tuple[int, ...]:
 
 def _quantize(node: NodeContext, value: Value, to: Quantizer) -> None:
     if isinstance(value, np.ndarray | Weights):
-        codes = to.codes(numbers(node, 0, "values")).astype(to.format.dtype)
+        codes = to.narrow_codes(numbers(node, 0, "values"))
         node.result(QuantizedWeights(codes, to.scales, to.zero_points, to.axis, to.format))
         return
     node.need(to.axis is None, f"its {len(to.scales)} scales differ by channel", "one scale for an activation")

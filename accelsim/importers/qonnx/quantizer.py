@@ -17,7 +17,8 @@ from accelsim.importers.onnx.formulas import Codes, Floats, Quantization
 from accelsim.importers.onnx.network import Weights
 from accelsim.numerics import BIPOLAR, IntFormat, Rounding
 
-MAX_BITS = 16
+MAX_BITS, MAX_CONSTANT_BITS = 16, 32
+"""Widest codes of activations and of constants, a bias among them."""
 
 HOST_ROUNDINGS: Mapping[str, Rounding] = MappingProxyType(
     {
@@ -64,10 +65,10 @@ class Truncation:
         return codes
 
 
-def quantizer_of(node: NodeContext, shape: tuple[int, ...]) -> Quantizer:
-    """The quantizer that a Quant node is, for an input of ``shape``."""
+def quantizer_of(node: NodeContext, shape: tuple[int, ...], *, most: int = MAX_BITS) -> Quantizer:
+    """The quantizer that a Quant node is, for an input of ``shape``, of at most so many bits."""
     node.need(len(node.inputs) == 4, f"it has {len(node.inputs)} inputs", "x, scale, zeropt, bitwidth")
-    bits = _bits(node, 3, "bitwidth")
+    bits = _bits(node, 3, "bitwidth", most)
     signed, narrow = _flag(node, "signed", 1), _flag(node, "narrow", 1)
     scales, scale_axis = _parameter(node, 1, "scale", shape)
     _need_positive(node, scales)

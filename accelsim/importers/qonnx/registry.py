@@ -15,7 +15,6 @@ from accelsim.graph import (
     Lut,
     Mean,
     Reshape,
-    Transpose,
 )
 from accelsim.importers.onnx.functions import UNARY
 from accelsim.importers.onnx.lower import chain
@@ -26,7 +25,24 @@ from accelsim.importers.registry import Lowering
 _FORMATS = "1 to 16 bits (QONNX)"
 _CONVOLUTIONS: tuple[type[Layer], ...] = (Conv2D, DepthwiseConv2D)
 _CHAIN = "in float32, folded into the layer before it, or a table"
-_MOVING = ("MaxPool", "GlobalMaxPool", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Pad", "Slice", "Split", "Dropout")
+_MOVING = (
+    "Transpose",
+    "Gather",
+    "Tile",
+    "Expand",
+    "DepthToSpace",
+    "SpaceToDepth",
+    "MaxPool",
+    "GlobalMaxPool",
+    "Reshape",
+    "Flatten",
+    "Squeeze",
+    "Unsqueeze",
+    "Pad",
+    "Slice",
+    "Split",
+    "Dropout",
+)
 _OTHERS = ("Identity", "Resize", "ReduceMax", "ReduceMin", "Softmax")
 
 QONNX_LOWERINGS: Lowerings = MappingProxyType(
@@ -50,10 +66,9 @@ QONNX_LOWERINGS: Lowerings = MappingProxyType(
         **dict.fromkeys(("Relu", "Clip"), Lowering(chain.lower_rectifier, (Lut,), _FORMATS, _CHAIN)),
         **dict.fromkeys(
             ("Sigmoid", "Tanh", "HardSwish", "LeakyRelu", "HardSigmoid", *UNARY, "Celu", "Elu", "Gelu", "Selu"),
-            Lowering(operators.lower_function, (Lut,), _FORMATS, _CHAIN),
+            Lowering(chain.lower_function, (Lut,), _FORMATS, _CHAIN),
         ),
         "Concat": Lowering(operators.lower_concat, (Concat,), _FORMATS, "operands of one quantization"),
-        "Transpose": Lowering(operators.lower_turn, (Transpose,), _FORMATS),
     }
 )
 """Operator name -> its lowering in the QONNX dialect."""

@@ -1,20 +1,21 @@
 """A SCALE-Sim topology in CSV becomes a shape-only Graph; convolutions and matrix products are told apart by the header.
 
 Both forms are those of ``scalesim/topology_utils.py``, version 3.0.0 (Samajdar et al., ISPASS 2020;
-github.com/scalesim-project/scale-sim-v2). SCALE-Sim reads cells by position; here the header's words decide.
+github.com/scalesim-project/scale-sim-v2). SCALE-Sim reads cells by position, whatever the header says; here the header's words
+decide where they are known, and the position where they are not.
 """
 
 from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from pathlib import Path
 
 from accelsim.errors import ModelError
 from accelsim.graph import Conv2D, Dense, Graph, MacGeometry
-from accelsim.importers.tables.table import COLUMNS, Form, Row, graph_of_rows, read_records
-from accelsim.importers.tables.wiring import Made
-from accelsim.numerics import IntFormat
+from accelsim.importers.tables.drawn import Form, form_of, format_of
+from accelsim.importers.tables.lines import Lines
+from accelsim.importers.tables.table import Row
+from accelsim.importers.tables.wiring import graph_of_rows
 
 WORD_BITS = 8
 """SCALE-Sim counts words of one byte (``word_size`` in ``single_layer_sim.py``)."""
@@ -24,6 +25,8 @@ NAMES = ("layer name", "layer", "layers")
 STRIDE = "strides"
 STRIDE_AXES = ("stride height", "stride width")
 SPARSITY = "sparsity"
+OWN = {"name", "op"}
+"""Columns of our own tables, which no topology has."""
 
 
 @dataclass(frozen=True)
@@ -44,19 +47,30 @@ GEMM = Topology(("m", "n", "k"), (SPARSITY,), "Layer, M, N, K,")
 FORMS = (CONVOLUTION, GEMM)
 
 
-def is_topology(path: Path) -> bool:
-    """Whether the header of ``path`` begins with a layer's name as SCALE-Sim writes it; raises as :func:`read_records`."""
-    _, header = next(read_records(path, ",".join(COLUMNS)))
-    return _word(header[0]) in NAMES
+def is_topology(lines: Lines) -> bool:
+    """Whether the header begins with a layer's name as SCALE-Sim writes it, or fits one of its forms by position.
+
+    Raises as :attr:`Lines.header`.
+    """
+    words = [_word(cell) for cell in lines.header]
+    if words[0] in NAMES or OWN & set(words):
+        return words[0] in NAMES
+    columns = _columns(lines.header)
+    return any(set(form.required) <= set(columns) for form in FORMS) or _positional(columns) is not None
 
 
-def load_topology(path: Path) -> Graph:
+def load_topology(lines: Lines) -> Graph:
     """The shape-only Graph of a topology; ModelFileError or ModelError with file:line, column and remedy."""
-    records = read_records(path, CONVOLUTION.example)
-    where, header = next(records)
-    columns = _columns(header)
-    form = _form(where, columns)
-    return graph_of_rows(path, records, lambda where, record: _layer(_row(where, columns, record), form))
+    columns = _columns(lines.header)
+    if not any(set(form.required) <= set(columns) for form in FORMS):
+        columns = _positional(columns) or columns
+    form = _form(lines.where(-1), columns)
+    return graph_of_rows(
+        lines,
+        lambda where, record: _layer(_row(where, columns, record), form),
+        name=0,
+        mark=DEPTHWISE,
+    )
 
 
 def _word(cell: str) -> str:
@@ -69,6 +83,22 @@ def _columns(header: list[str]) -> list[str]:
     while words and not words[-1]:
         words.pop()
     return ["name", *(STRIDE if word == "stride" else word for word in words[1:])]
+
+
+def _positional(columns: list[str]) -> list[str] | None:
+    """The columns by their position, as SCALE-Sim has them; None where their number fits no form, or a known word stands elsewhere.
+
+    Behind the last required column only a word that is known is taken for what it says.
+    """
+    for form, last in ((GEMM, ()), (CONVOLUTION, (STRIDE,))):
+        places = ["name", *form.required, *last]
+        known = {*form.required, *form.accepted}
+        more = columns[len(places) :]
+        if len(columns) < len(places) or len(more) > 1 or not set(more) <= {SPARSITY}:
+            continue
+        if all(word == place for word, place in zip(columns, places, strict=False) if word in known):
+            return [*places, *more]
+    return None
 
 
 def _form(where: str, columns: list[str]) -> Topology:
@@ -114,9 +144,11 @@ def _row(where: str, columns: list[str], record: list[str]) -> Row:
     return Row(where, dict(zip(columns, cells, strict=True)), {})
 
 
-def _layer(row: Row, form: Topology) -> Made:
+def _layer(row: Row, form: Topology) -> Form:
     _refuse_what_is_not_modelled(row)
-    return _convolution(row) if form is CONVOLUTION else _product(row)
+    made = _convolution(row) if form is CONVOLUTION else _product(row)
+    _ = row.name
+    return made
 
 
 def _refuse_what_is_not_modelled(row: Row) -> None:
@@ -135,7 +167,7 @@ def _refuse_what_is_not_modelled(row: Row) -> None:
         )
 
 
-def _convolution(row: Row) -> Made:
+def _convolution(row: Row) -> Form:
     """No padding, and ``ceil((ifmap - filter + stride) / stride)`` outputs: the last window may hang over the edge."""
     h, w, kh, kw, c, filters = (row.integer(column) for column in CONVOLUTION.required)
     stride_h, stride_w = _strides(row)
@@ -162,13 +194,12 @@ def _outputs(row: Row, axis: str, size: int, kernel: int, stride: int) -> int:
     return -(-(size - kernel + stride) // stride)
 
 
-def _product(row: Row) -> Made:
+def _product(row: Row) -> Form:
     """An M x K matrix by a K x N one; the second counts as the filters."""
     m, n, k = (row.integer(column) for column in GEMM.required)
     return _mac(row, Dense, MacGeometry(n=1, ih=m, iw=1, ic=k, oh=m, ow=1, oc=n))
 
 
-def _mac(row: Row, kind: type[Conv2D] | type[Dense], geometry: MacGeometry) -> Made:
-    fmt = IntFormat(WORD_BITS)
-    fields = {"geometry": geometry, "weights": None, "weight_format": fmt}
-    return Form(kind, (geometry.input_shape,), geometry.output_shape, fmt, fields).named(row.name)
+def _mac(row: Row, kind: type[Conv2D] | type[Dense], geometry: MacGeometry) -> Form:
+    fmt = format_of(WORD_BITS)
+    return form_of(kind, fmt, geometry=geometry, weights=None, weight_format=fmt)

@@ -27,6 +27,8 @@ def load(path: Path, *, arithmetic: Arithmetic | None = None, overrides: Mapping
 
 def supported_operators() -> tuple[OperatorSupport, ...]:
     """Every operator that is accepted."""
+    from accelsim.importers.tflite.fold import FOLDS
     from accelsim.importers.tflite.registry import BOUNDARY, LOWERINGS
 
-    return (*supported(".tflite", LOWERINGS), BOUNDARY)
+    folded = {op: rule for op, rule in FOLDS.items() if op not in LOWERINGS}
+    return (*supported(".tflite", LOWERINGS), *supported(".tflite", folded), BOUNDARY)

@@ -18,13 +18,13 @@ from accelsim.importers.registry import lowering_of
 from accelsim.importers.tflite.context import (
     ACTIVATION_TYPES,
     FORMATS,
-    FileContext,
     Made,
     NodeContext,
     scale_of,
     zero_point_of,
 )
 from accelsim.importers.tflite.file.records import TfliteModel, TfliteOperator, TfliteTensor
+from accelsim.importers.tflite.fold import fold
 from accelsim.importers.tflite.registry import LOWERINGS
 from accelsim.importers.tflite.rules import Rules
 from accelsim.numerics import Rounding
@@ -40,9 +40,10 @@ def build_graph(model: TfliteModel, arithmetic: Arithmetic) -> Graph:
     """The Graph of ``model`` under ``arithmetic``; ModelError or UnsupportedOperatorError where there is none."""
     _require_quantized(model)
     rules = Rules(arithmetic)
-    made, boundary = _lowered(model, rules)
+    made, boundary, settled = _lowered(model, rules)
     layers = [layer for each in made for layer in each.layers]
-    model = replace(model, tensors=(*model.tensors, *(tensor for each in made for tensor in each.tensors)))
+    known = (settled.get(tensor.index, tensor) for tensor in model.tensors)
+    model = replace(model, tensors=(*known, *(tensor for each in made for tensor in each.tensors)))
     outputs = _output_ports(model, boundary.exits)
     read = {name for layer in layers for name in layer.inputs} | {port.tensor for port in outputs}
     inputs = _input_ports(model, boundary.entries, read, rules.host_rounding)
@@ -56,6 +57,7 @@ def build_graph(model: TfliteModel, arithmetic: Arithmetic) -> Graph:
             outputs=tuple(outputs),
             constants=_constants(model, read),
             unread_inputs=_unread_inputs(model, inputs),
+            approximations={name: text for each in made for name, text in each.approximations.items()},
             source=_source(model, layers),
         )
 
@@ -82,22 +84,23 @@ class Boundary:
     exits: list[Crossing] = field(default_factory=list)
 
 
-def _lowered(model: TfliteModel, rules: Rules) -> tuple[list[Made], Boundary]:
-    """What the operators become.
+def _lowered(model: TfliteModel, rules: Rules) -> tuple[list[Made], Boundary, dict[int, TfliteTensor]]:
+    """What the operators become, and the tensors of which they tell more than the file.
 
     One that is refused stands in the way of no other, since the file tells the type, shape and scale of its result; but what is
     said of a result that no operator could read follows from its refusal.
     """
     refusals, made, boundary, broken = Refusals(model.path), list[Made](), Boundary(), set[int]()
+    settled: dict[int, TfliteTensor] = {}
     for operator in model.operators:
         try:
-            made.append(_lower(NodeContext(model, operator, rules), boundary))
+            made.append(_lower(NodeContext(model, operator, rules, settled), boundary))
         except ModelError as error:
             if operator.op not in LOWERINGS or not broken.intersection(operator.inputs):
                 refusals.add(error)
             broken.update(i for i in operator.outputs if not _is_readable(model.tensors[i]))
     refusals.check()
-    return made, boundary
+    return made, boundary, settled
 
 
 def _is_readable(tensor: TfliteTensor) -> bool:
@@ -111,28 +114,35 @@ def _is_readable(tensor: TfliteTensor) -> bool:
 
 def _lower(node: NodeContext, boundary: Boundary) -> Made:
     """The layers of one operator; none where it is of the ``boundary``."""
-    crossing = _crossing(node.model, node.record)
+    with node.located():
+        if fold(node):
+            node.check_all_seen()
+            return Made()
+    crossing = _crossing(node)
     if crossing is not None:
         (boundary.entries if node.op == "QUANTIZE" else boundary.exits).append(crossing)
         return Made()
     with node.located():
         made = lowering_of(node.op, LOWERINGS).function(node)
+        node.check_all_seen()
         return made if isinstance(made, Made) else Made((made,))
 
 
-def _crossing(model: TfliteModel, operator: TfliteOperator) -> Crossing | None:
+def _crossing(node: NodeContext) -> Crossing | None:
     """Source and target of a conversion that the host makes; None for every other operator."""
+    model, operator = node.model, node.record
     if operator.op not in ("QUANTIZE", "DEQUANTIZE") or len(operator.inputs) != 1 or len(operator.outputs) != 1:
         return None
     (source_index,), (target_index,) = operator.inputs, operator.outputs
     if source_index < 0:
         return None
-    source, target = model.tensors[source_index], model.tensors[target_index]
+    source, target = node.tensor(source_index), node.tensor(target_index)
     real, coded = (source, target) if operator.op == "QUANTIZE" else (target, source)
     if real.type != FLOAT:
         return None
-    with FileContext(model, operator).located():
+    with node.located():
         _check_crossing(model, operator, real, coded)
+        node.shape_is(target, source.shape)
     return source, target
 
 
@@ -143,8 +153,6 @@ def _check_crossing(model: TfliteModel, operator: TfliteOperator, real: TfliteTe
         raise RefusalError(f"its float tensor {real.name!r} is not {place}", f"{operator.op} only at {place}s")
     if coded.type not in ("INT8", "INT16"):
         raise RefusalError(f"its integer tensor {coded.name!r} is {coded.type}", "INT8 or INT16")
-    if coded.shape != real.shape:
-        raise RefusalError(f"its shapes {list(real.shape)} and {list(coded.shape)} differ", "equal shapes")
     scale_of(coded), zero_point_of(coded)
 
 
@@ -196,6 +204,10 @@ def _tensor(model: TfliteModel, tensor: TfliteTensor) -> Tensor:
     return Tensor(tensor.name, tensor.shape, FORMATS[tensor.type], zero, scale)
 
 
+def _is_folded(model: TfliteModel, operator: TfliteOperator) -> bool:
+    return all(model.tensors[index].is_constant for index in operator.outputs)
+
+
 def _source(model: TfliteModel, layers: Iterable[Layer]) -> tuple[SourceOperator, ...]:
     """What became of each operator: the layers named after it, or the host's conversion."""
     bases = {model.layer_name(operator): operator.index for operator in model.operators}
@@ -212,7 +224,7 @@ def _source(model: TfliteModel, layers: Iterable[Layer]) -> tuple[SourceOperator
                 index=operator.index,
                 operator=operator.op,
                 output=outputs[0] if outputs else "",
-                outcome=Outcome.LAYER if own else Outcome.HOST,
+                outcome=Outcome.LAYER if own else Outcome.CONSTANT if _is_folded(model, operator) else Outcome.HOST,
                 layers=own,
             )
         )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from accelsim.graph import Layer
 from accelsim.importers.context import BaseContext
 from accelsim.importers.refusal import RefusalError
-from accelsim.importers.tflite.file.options import ACTIVATION_NAMES, NONE, RELU, RELU6, RELU_N1_TO_1
+from accelsim.importers.tflite.file.options import ACTIVATION_NAMES, NONE, OPTION_FIELDS, RELU, RELU6, RELU_N1_TO_1
 from accelsim.importers.tflite.file.records import TfliteModel, TfliteOperator, TfliteTensor
 from accelsim.importers.tflite.rules import Rules
 from accelsim.numerics import INT4, INT8, INT16, INT32, INT64, UINT8
@@ -30,10 +30,18 @@ BOUNDS: Mapping[int, tuple[float | None, float | None]] = {
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """The layers of one operator in order, and the tensors between them, which the file does not have."""
+    """The layers of one operator in order, and the tensors between them, which the file does not have.
+
+    ``approximations`` say by name of a layer what is not as the runtime has it.
+    """
 
     layers: tuple[Layer, ...] = ()
     tensors: tuple[TfliteTensor, ...] = ()
+    approximations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def approximating(self, layer: str, text: str) -> Made:
+        """With a word on what ``layer`` approximates."""
+        return replace(self, approximations={**self.approximations, layer: (text,)})
 
     def then(self, layer: Layer) -> Made:
         """With one more layer."""
@@ -51,10 +59,21 @@ class FileContext(BaseContext):
     model: TfliteModel
     record: TfliteOperator
 
-    def located(self) -> AbstractContextManager[None]:
-        """Every error about the operator names the file, the operator, its index and its output."""
+    @contextmanager
+    def located(self) -> Iterator[None]:
+        """Every error about the operator names the file, the operator, its index and its output.
+
+        One whose record cannot be read is refused first of all.
+        """
         outputs = [self.model.tensors[i].name for i in self.record.outputs]
-        return self.naming(f"{self.model.path}: operator", outputs)
+        with self.naming(f"{self.model.path}: operator", outputs):
+            if self.record.unread is not None:
+                raise RefusalError(*self.record.unread)
+            yield
+
+    def tensor(self, index: int) -> TfliteTensor:
+        """Tensor ``index`` of the model."""
+        return self.model.tensors[index]
 
     @property
     def layer_name(self) -> str:
@@ -62,22 +81,26 @@ class FileContext(BaseContext):
 
     def option(self, name: str) -> int:
         """An integer or boolean option."""
-        return int(self.record.options[name])
+        value = self.record.options[name]
+        assert not isinstance(value, tuple)
+        return int(value)
 
     def real_option(self, name: str) -> float:
         """A real option."""
-        return float(self.record.options[name])
+        value = self.record.options[name]
+        assert not isinstance(value, tuple)
+        return float(value)
 
     @property
     def output(self) -> TfliteTensor:
         """The only output."""
-        return self.model.tensors[self.only(self.record.outputs)]
+        return self.tensor(self.only(self.record.outputs))
 
     def optional(self, position: int) -> TfliteTensor | None:
         """Input ``position``, or None where it is absent."""
         inputs = self.record.inputs
         index = inputs[position] if position < len(inputs) else -1
-        return None if index < 0 else self.model.tensors[index]
+        return None if index < 0 else self.tensor(index)
 
     def input(self, position: int) -> TfliteTensor:
         """Input ``position``, which must be there."""
@@ -96,9 +119,55 @@ class FileContext(BaseContext):
 
 @dataclass(frozen=True, eq=False)
 class NodeContext(FileContext):
-    """An operator of a quantized model, and the rules of the arithmetic that is imported for."""
+    """An operator of a quantized model, and the rules of the arithmetic that is imported for.
+
+    ``settled`` are tensors, by index, of which operators before this one told more than the file does: the sizes of open axes,
+    the values of shape arithmetic. All operators of a model share them. What a lowering looks at of the operator is noted.
+    """
 
     rules: Rules
+    settled: dict[int, TfliteTensor] = field(default_factory=dict)
+    options_seen: set[str] = field(default_factory=set)
+    inputs_seen: set[int] = field(default_factory=set)
+
+    def tensor(self, index: int) -> TfliteTensor:
+        return self.settled.get(index, self.model.tensors[index])
+
+    def settle(self, tensor: TfliteTensor) -> None:
+        """From now on every operator sees ``tensor`` in the place of the file's."""
+        self.settled[tensor.index] = tensor
+
+    def option(self, name: str) -> int:
+        self.options_seen.add(name)
+        return super().option(name)
+
+    def real_option(self, name: str) -> float:
+        self.options_seen.add(name)
+        return super().real_option(name)
+
+    def option_list(self, name: str) -> tuple[int, ...]:
+        """An option that is a list of integers."""
+        self.options_seen.add(name)
+        value = self.record.options[name]
+        assert isinstance(value, tuple)
+        return value
+
+    def without_effect(self, *names: str) -> None:
+        """Options that no runtime looks at where activations are quantized, whatever they say."""
+        self.options_seen.update(names)
+
+    def optional(self, position: int) -> TfliteTensor | None:
+        self.inputs_seen.add(position)
+        return super().optional(position)
+
+    def check_all_seen(self) -> None:
+        """RefusalError for an option other than its default, or an input, that the lowering did not look at."""
+        fields = OPTION_FIELDS[self.op][1] if self.op in OPTION_FIELDS else {}
+        for name, value in self.record.options.items():
+            default = fields[name][1]
+            self.need(name in self.options_seen or value == default, f"its {name} is {value}", f"{name} {default}")
+        unseen = [i for i, index in enumerate(self.record.inputs) if index >= 0 and i not in self.inputs_seen]
+        self.need(not unseen, f"nothing reads its inputs {unseen}", f"{len(self.inputs_seen)} inputs")
 
     @property
     def names(self) -> dict[str, Any]:
@@ -138,12 +207,23 @@ class NodeContext(FileContext):
         self.output_shape_is(source.shape)
         return source
 
-    def moved(self, types: Collection[str] = MOVED_TYPES) -> TfliteTensor:
-        """Input 0, computed at run time, whose codes become the output's as they are."""
-        source = self.activation(0, types)
-        self.result((source.type,))
-        self.same_quantization(source)
+    def moved(self, types: Collection[str] = MOVED_TYPES, position: int = 0) -> TfliteTensor:
+        """Input ``position``, computed at run time, whose codes become those of every output as they are."""
+        source = self.activation(position, types)
+        for output in self.outputs:
+            self.typed(output, (source.type,))
+            self.same_quantization(source, reference=output)
         return source
+
+    @property
+    def outputs(self) -> tuple[TfliteTensor, ...]:
+        """All outputs."""
+        return tuple(self.tensor(index) for index in self.record.outputs)
+
+    def axis_of(self, axis: int, rank: int) -> int:
+        """``axis``, counted from either end of ``rank`` axes, from 0 up."""
+        self.need(-rank <= axis < rank, f"its axis is {axis} for {rank} axes", "one of its axes")
+        return axis % rank
 
     def operand(self, position: int, types: Collection[str] = ACTIVATION_TYPES) -> TfliteTensor:
         """Input ``position``, computed at run time or constant, of one of ``types``."""
@@ -184,9 +264,9 @@ class NodeContext(FileContext):
         self.need(values.dtype.kind == "i", f"{what} are {self.input(position).type}", "INT32 or INT64")
         return [int(v) for v in values.reshape(-1)]
 
-    def same_quantization(self, *tensors: TfliteTensor) -> None:
+    def same_quantization(self, *tensors: TfliteTensor, reference: TfliteTensor | None = None) -> None:
         """Every tensor must have the output's type, scale and zero point: codes are moved, not rescaled."""
-        reference = self.output
+        reference = reference or self.output
         for tensor in tensors:
             same = tensor.type == reference.type and (
                 (not len(tensor.scales) and not len(reference.scales))
@@ -200,12 +280,20 @@ class NodeContext(FileContext):
 
     def output_shape_is(self, shape: tuple[int, ...]) -> None:
         """The output's shape in the file must be the ``shape`` that the operands and options give."""
-        declared = self.output.shape
+        self.shape_is(self.output, shape)
+
+    def shape_is(self, tensor: TfliteTensor, shape: tuple[int, ...]) -> None:
+        """As :meth:`output_shape_is`, of one of several outputs; axes that the file leaves open become those of ``shape``."""
+        same = len(tensor.shape) == len(shape) and all(
+            axis in tensor.open_axes or size == tensor.shape[axis] for axis, size in enumerate(shape)
+        )
         self.need(
-            declared == shape,
-            f"its output is declared as {list(declared)}, but its operands and options give {list(shape)}",
+            same,
+            f"its output is declared as {list(tensor.shape)}, but its operands and options give {list(shape)}",
             "a consistent file",
         )
+        if tensor.shape != shape:
+            self.settle(replace(tensor, shape=shape))
 
     def clamp(self) -> tuple[int, int]:
         """Output codes that the fused activation allows (LiteRT kernel_util.cc, CalculateActivationRangeQuantized)."""

@@ -12,6 +12,8 @@ from accelsim.numerics import INT32, mbqm_int, rdbpot_int, srdhm_int
 from accelsim.quant import encode_multiplier
 
 INPUT_INTEGER_BITS = 4
+LARGEST_SHIFT = 30
+"""More than this no int32 is shifted left by."""
 ONE = INT32.max
 """1 in Q0, as near as it goes."""
 EXP_MINUS_EIGHTH = round(math.exp(-1 / 8) * 2**31)
@@ -20,6 +22,9 @@ EXP_MINUS_POWERS = tuple(round(math.exp(-(2.0**k)) * 2**31) for k in range(-2, 5
 """exp(-2**k) in Q0 for k = -2 .. 4."""
 FORTY_EIGHT_SEVENTEENTHS = round(48 / 17 * 2**29)
 MINUS_THIRTY_TWO_SEVENTEENTHS = round(-32 / 17 * 2**29)
+THREE_HALVES = 3 << 27
+"""1.5 in Q3."""
+HALF_ROOT_OF_TWO = round(math.sqrt(0.5) * 2**31)
 """In Q2: the first guess of 1/d is 48/17 - 32/17 d."""
 
 
@@ -46,7 +51,10 @@ def tanh_code(code: int, *, s_in: float, z_in: int) -> int:
 
 def _input_raw(steps: int, s_in: float) -> int | bool:
     """``steps * s_in`` in Q4; True above and False below what Q4 holds."""
-    multiplier, shift = encode_multiplier(s_in * 2.0 ** (31 - INPUT_INTEGER_BITS))
+    real = s_in * 2.0 ** (31 - INPUT_INTEGER_BITS)
+    if math.frexp(real)[1] > LARGEST_SHIFT:  # one step leaves Q4, and the kernel takes zero for a value below
+        return steps > 0
+    multiplier, shift = encode_multiplier(real)
     radius = math.floor(((1 << INPUT_INTEGER_BITS) - 1) * 2.0 ** (31 - INPUT_INTEGER_BITS - shift))
     if abs(steps) >= radius:
         return steps > 0
@@ -98,3 +106,33 @@ def _one_over_one_plus(a: int) -> int:
 def _one_minus_over_one_plus(a: int) -> int:
     """(1-a)/(1+a) = 2/(1+a) - 1 in Q0."""
     return _saturating_shift(_reciprocal(a) - (1 << 29), 2)
+
+
+def inverse_root(x: int) -> tuple[int, int]:
+    """``1 / sqrt(x)`` of an integer above 0 as ``(m, e)``: m * 2**(e-31) (LiteRT common.h, GetInvSqrtQuantizedMultiplierExp).
+
+    ``x`` is brought to [1/4, 1) * 4 in Q3 by pairs of bits; five Newton-Raphson steps ``r * (3 - x r^2) / 2``; times sqrt(1/2).
+    """
+    if x == 1:
+        return INT32.max, 0
+    shift = 11
+    while x >= 1 << 29:
+        x, shift = x // 4, shift + 1
+    pairs = (31 - x.bit_length()) // 2 - 1
+    shift, x = shift - pairs, x << 2 * pairs
+    half, root = rdbpot_int(x >> 1, 1), 1 << 28
+    for _ in range(5):
+        cube = _from_q9(srdhm_int(srdhm_int(root, root), root))
+        root = _from_q6(srdhm_int(THREE_HALVES, root) - srdhm_int(half, cube))
+    root = srdhm_int(root, HALF_ROOT_OF_TWO)
+    return (root << -shift, 0) if shift < 0 else (root, -shift)
+
+
+def _from_q9(raw: int) -> int:
+    """Q9 as Q3, saturated."""
+    return _saturating_shift(raw, 6)
+
+
+def _from_q6(raw: int) -> int:
+    """Q6 as Q3, saturated."""
+    return _saturating_shift(raw, 3)

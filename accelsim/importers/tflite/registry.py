@@ -8,6 +8,7 @@ from types import MappingProxyType
 from accelsim.graph import (
     Add,
     AveragePool2D,
+    BinaryLut,
     Concat,
     Conv2D,
     Dense,
@@ -21,6 +22,8 @@ from accelsim.graph import (
     Mean,
     Mul,
     Pad,
+    ReduceMax,
+    ReduceMin,
     Rescale,
     Reshape,
     ResizeNearest,
@@ -32,11 +35,25 @@ from accelsim.graph import (
 )
 from accelsim.importers.registry import Lowering, OperatorSupport
 from accelsim.importers.tflite.context import Made, NodeContext
-from accelsim.importers.tflite.lower import elementwise, lut, mac, matmul, resize, shape, window
+from accelsim.importers.tflite.lower import (
+    blocks,
+    elementwise,
+    functions,
+    lut,
+    mac,
+    matmul,
+    pairs,
+    pieces,
+    resize,
+    shape,
+    sums,
+    window,
+)
 
 _WEIGHTS = "int8 or int4 weights, per tensor or per channel; SAME or VALID"
 _CODES = "int8, int16"
 _MOVED = "int8, int16, int32"
+_EXTREME = "one scale and zero point throughout; 16 bits with one constant number"
 _SAME_SCALE = "input and output share scale and zero point"
 
 LOWERINGS: Mapping[str, Lowering[Callable[[NodeContext], Layer | Made]]] = MappingProxyType(
@@ -56,16 +73,19 @@ LOWERINGS: Mapping[str, Lowering[Callable[[NodeContext], Layer | Made]]] = Mappi
         ),
         "BATCH_MATMUL": Lowering(
             matmul.lower_batch_matmul,
-            (MatMul, Transpose),
+            (MatMul, Transpose, Concat),
             _CODES,
-            "equal leading axes or one right matrix; adj_x, adj_y; an operand may be constant",
+            "leading axes that broadcast; adj_x, adj_y; an operand may be constant",
         ),
-        "ADD": Lowering(elementwise.lower_add, (Add,), _CODES, "broadcasting; an operand may be constant"),
-        "SUB": Lowering(elementwise.lower_sub, (Sub,), _CODES, "broadcasting; an operand may be constant"),
+        "ADD": Lowering(sums.lower_add, (Add,), _CODES, "broadcasting; an operand may be constant"),
+        "SUB": Lowering(sums.lower_sub, (Sub,), _CODES, "broadcasting; an operand may be constant"),
         "MUL": Lowering(elementwise.lower_mul, (Mul,), _CODES, "broadcasting; an operand may be constant"),
         "AVERAGE_POOL_2D": Lowering(window.lower_average_pool, (AveragePool2D,), _CODES, _SAME_SCALE),
         "MAX_POOL_2D": Lowering(window.lower_max_pool, (MaxPool2D,), _CODES, _SAME_SCALE),
         "MEAN": Lowering(window.lower_mean, (Mean,), _CODES, "any constant axes, keep_dims or not"),
+        "SUM": Lowering(window.lower_mean, (Mean,), _CODES, "any constant axes, keep_dims or not"),
+        "REDUCE_MAX": Lowering(window.lower_reduce_extreme, (ReduceMax,), _CODES, "constant axes, keep_dims or not"),
+        "REDUCE_MIN": Lowering(window.lower_reduce_extreme, (ReduceMin,), _CODES, "constant axes, keep_dims or not"),
         "PAD": Lowering(shape.lower_pad, (Pad,), _CODES, "constant paddings"),
         "PADV2": Lowering(shape.lower_pad, (Pad,), _CODES, "constant paddings and fill value"),
         "RESHAPE": Lowering(shape.lower_reshape, (Reshape,), _MOVED, "moves nothing"),
@@ -85,6 +105,26 @@ LOWERINGS: Mapping[str, Lowering[Callable[[NodeContext], Layer | Made]]] = Mappi
             _CODES,
             "constant size; align_corners, half_pixel_centers",
         ),
+        "SPLIT": Lowering(pieces.lower_split, (StridedSlice,), _MOVED, "constant axis"),
+        "SPLIT_V": Lowering(pieces.lower_split_v, (StridedSlice,), _MOVED, "constant sizes and axis"),
+        "UNPACK": Lowering(pieces.lower_unpack, (StridedSlice,), _MOVED),
+        "PACK": Lowering(pieces.lower_pack, (Concat,), _MOVED, "one scale and zero point throughout"),
+        "SLICE": Lowering(pieces.lower_slice, (StridedSlice,), _MOVED, "constant begins and sizes"),
+        "REVERSE_V2": Lowering(pieces.lower_reverse, (StridedSlice,), _MOVED, "constant axes"),
+        "GATHER": Lowering(pieces.lower_gather, (StridedSlice, Concat), _MOVED, "constant indices, in up to 128 runs"),
+        "TILE": Lowering(pieces.lower_tile, (Concat, Reshape), _MOVED, "constant multiples"),
+        "BROADCAST_TO": Lowering(pieces.lower_tile, (Concat, Reshape), _MOVED, "constant shape"),
+        "MIRROR_PAD": Lowering(
+            pieces.lower_mirror_pad, (Concat, StridedSlice, Reshape), _MOVED, "constant paddings; REFLECT, SYMMETRIC"
+        ),
+        "DEPTH_TO_SPACE": Lowering(blocks.lower_depth_to_space, (Transpose,), _CODES),
+        "SPACE_TO_DEPTH": Lowering(blocks.lower_space_to_depth, (Transpose,), _CODES),
+        "SPACE_TO_BATCH_ND": Lowering(
+            blocks.lower_space_to_batch, (Pad, Transpose), _CODES, "constant blocks and paddings"
+        ),
+        "BATCH_TO_SPACE_ND": Lowering(
+            blocks.lower_batch_to_space, (Transpose, StridedSlice), _CODES, "constant blocks and crops"
+        ),
         "SOFTMAX": Lowering(lut.lower_softmax, (Softmax,), _CODES, "over the last axis"),
         "LOGISTIC": Lowering(lut.lower_logistic_or_tanh, (Lut, InterpolatedLut), _CODES),
         "TANH": Lowering(lut.lower_logistic_or_tanh, (Lut, InterpolatedLut), _CODES),
@@ -93,6 +133,13 @@ LOWERINGS: Mapping[str, Lowering[Callable[[NodeContext], Layer | Made]]] = Mappi
         "RELU6": Lowering(elementwise.lower_relu, (Rescale,), _CODES),
         "RELU_N1_TO_1": Lowering(elementwise.lower_relu, (Rescale,), _CODES),
         "LEAKY_RELU": Lowering(elementwise.lower_leaky_relu, (LeakyRelu,), _CODES),
+        "MINIMUM": Lowering(pairs.lower_extreme, (Rescale, BinaryLut), _CODES, _EXTREME),
+        "MAXIMUM": Lowering(pairs.lower_extreme, (Rescale, BinaryLut), _CODES, _EXTREME),
+        "PRELU": Lowering(pairs.lower_prelu, (BinaryLut,), "int8", "broadcasting; alpha may be constant"),
+        "SQUARED_DIFFERENCE": Lowering(pairs.lower_squared_difference, (BinaryLut,), "int8", "broadcasting"),
+        **dict.fromkeys(("EXP", "ELU", "GELU", "LOG"), Lowering(functions.lower_function, (Lut,), "int8")),
+        "ABS": Lowering(functions.lower_abs, (Lut,), "int8"),
+        "RSQRT": Lowering(functions.lower_rsqrt, (Lut,), "int8"),
         "QUANTIZE": Lowering(
             elementwise.lower_quantize, (Rescale,), _MOVED, "from float only at graph inputs, on the host"
         ),

@@ -13,11 +13,12 @@ from accelsim.numerics import INT64, SCHEMES, IntFormat, Rounding, Thresholds, s
 from accelsim.quant import dense_multiplier_per_tensor
 
 MICRO, REFERENCE, OPTIMIZED, XNNPACK = "tflite-micro", "litert-reference", "litert-optimized", "litert-xnnpack"
-REFERENCE_SCHEME, OPTIMIZED_SCHEME = "tflite_double", "half_up_twice"
+REFERENCE_SCHEME, OPTIMIZED_SCHEME, FLOAT64_SCHEME = "tflite_double", "half_up_twice", "float64_half_away"
 XNNPACK_ADD, XNNPACK_8BIT_FRACTION = "xnnpack_add", "xnnpack_8bit_fraction"
 """Special schemes of arch.ARITHMETICS that the importer encodes."""
-DEPTHWISE_BLOCK, MEAN_BLOCK = 8, 16
-"""Channels that LiteRT's optimized depthwise convolution and mean round at once (measured on x86)."""
+DEPTHWISE_BLOCK, MEAN_BLOCK, CONVERSION_BLOCK = 8, 16, 16
+"""Channels that LiteRT's optimized depthwise and transposed convolution, and mean, round at once; elements that QUANTIZE does
+(measured on x86)."""
 INT32_TYPE = 2
 """TensorType.INT32."""
 INT16_SCHEME = "tflite_int16"
@@ -70,6 +71,14 @@ class Rules:
         """Whether the rules are those of one of LiteRT's three kernel sets."""
         return self.base in (REFERENCE, OPTIMIZED, XNNPACK)
 
+    def is_litert_own(self, operator: str) -> bool:
+        """Whether ``operator`` is as LiteRT has it, not overridden."""
+        return self.is_litert and operator not in self.arithmetic.overridden
+
+    def wraps_at_16_bits(self, operator: str) -> bool:
+        """Whether LiteRT's optimized kernel of ``operator`` may run, which narrows 8-bit results by way of 16 bits."""
+        return self.has_optimized_kernels and operator not in self.arithmetic.overridden
+
     @property
     def has_optimized_kernels(self) -> bool:
         """Whether LiteRT's optimized kernels run what no delegate takes, such as 16 bits.
@@ -93,12 +102,14 @@ class Rules:
             return False
         return declared_type == INT32_TYPE or not self.is_litert
 
-    def mac_scheme(self, operator: str, tensor_type: str, *, wide: bool, grouped: bool, channels: int) -> str:
-        """Scheme of a MAC layer of so many output channels, ``grouped`` or not.
+    def mac_scheme(
+        self, operator: str, tensor_type: str, *, wide: bool, grouped: bool, channels: int, taken: bool = True
+    ) -> str:
+        """Scheme of a MAC layer of so many output channels, ``grouped`` or not, ``taken`` by XNNPACK's delegate or left.
 
         ``wide`` accumulators need one that takes 48 bits. A scheme that the user chose is left as it is.
         """
-        scheme = self.scheme(operator, tensor_type)
+        scheme = self.scheme(operator, tensor_type, taken=taken)
         if scheme == Thresholds.scheme and wide:
             raise RefusalError(
                 "it sums in 64 bits, and thresholds compare 32-bit sums", "8-bit activations, or another arithmetic"
@@ -109,7 +120,7 @@ class Rules:
             return INT16_SCHEME if scheme_named(scheme).wide < INT16_SCHEME_BITS else scheme
         if tensor_type == "INT16" and self.has_optimized_kernels:
             return OPTIMIZED_SCHEME
-        if self.base == OPTIMIZED and tensor_type == "INT8":
+        if tensor_type == "INT8" and (self.base == OPTIMIZED or (self.is_xnnpack and not taken)):
             return _optimized_scheme(operator, scheme, grouped=grouped, channels=channels)
         return scheme
 
@@ -123,9 +134,14 @@ class Rules:
         own = self.is_xnnpack and right_zero_point != 0 and "BATCH_MATMUL" not in self.arithmetic.overridden
         return REFERENCE_SCHEME if own and not wide else scheme
 
-    def scheme(self, operator: str, tensor_type: str) -> str:
-        """Scheme of an operator whose activations are of ``tensor_type``; RefusalError for rules of ONNX models."""
+    def scheme(self, operator: str, tensor_type: str, *, taken: bool = True) -> str:
+        """Scheme of an operator whose activations are of ``tensor_type``; RefusalError for rules of ONNX models.
+
+        LiteRT's own kernels, for nodes that are not ``taken`` by XNNPACK, round as the reference does, but for blocks.
+        """
         operator = SCHEME_OF.get(operator, operator)
+        if self.is_xnnpack and not taken and operator not in self.arithmetic.overridden:
+            return REFERENCE_SCHEME
         name = self.arithmetic.scheme(operator, activation_bits=ACTIVATION_BITS[tensor_type])
         if name not in SCHEMES and name not in (XNNPACK_ADD, XNNPACK_8BIT_FRACTION, Thresholds.scheme):
             raise RefusalError(
@@ -144,6 +160,15 @@ class Rules:
         """LiteRT computes the tables of 16-bit SOFTMAX in double, tflite-micro in float32 (measured)."""
         return self.is_litert
 
+    def sum_scheme(self, tensor_type: str) -> str:
+        """Scheme of SUM: XNNPACK's as MEAN, LiteRT's optimized kernel in floating point; what its reference does is not known."""
+        scheme = self.scheme("MEAN", tensor_type)
+        if "MEAN" in self.arithmetic.overridden or not self.is_litert or (self.is_xnnpack and tensor_type == "INT8"):
+            return scheme
+        if self.base == REFERENCE:
+            raise RefusalError("what LiteRT's reference kernel sums is not known", f"{MICRO}, {OPTIMIZED}, {XNNPACK}")
+        return FLOAT64_SCHEME
+
     def has_image_mean(self, tensor_type: str) -> bool:
         """Whether MEAN over rows and columns, kept as axes, has a kernel of its own."""
         return self.base == OPTIMIZED and tensor_type == "INT8" and "MEAN" not in self.arithmetic.overridden
@@ -152,18 +177,28 @@ class Rules:
         """Scheme of that kernel."""
         return _block_scheme(channels, MEAN_BLOCK)
 
-    def ratio_scheme(self, operator: str, source_type: str, target_type: str) -> str:
-        """Scheme of a rescaling; XNNPACK converts between 8-bit tensors only, the optimized kernels do the rest."""
-        scheme = self.scheme(operator, source_type)
-        return OPTIMIZED_SCHEME if scheme == XNNPACK_8BIT_FRACTION and source_type != target_type else scheme
+    def conversion_schemes(self, source_type: str, target_type: str, elements: int, *, taken: bool) -> tuple[str, ...]:
+        """Schemes of QUANTIZE between integer tensors: of its elements in whole blocks, and of those left over.
+
+        XNNPACK converts int8 to int8, LiteRT's optimized kernel, in blocks, what else has 8 bits on both sides, and its reference
+        kernel the rest (measured on x86).
+        """
+        scheme = self.scheme("QUANTIZE", source_type)
+        if "QUANTIZE" in self.arithmetic.overridden or not self.has_optimized_kernels:
+            return (scheme,)
+        if self.is_xnnpack and taken and source_type == target_type == "INT8":
+            return (scheme,)
+        if {ACTIVATION_BITS[source_type], ACTIVATION_BITS[target_type]} != {8} or elements < CONVERSION_BLOCK:
+            return (REFERENCE_SCHEME,)
+        return (OPTIMIZED_SCHEME,) if elements % CONVERSION_BLOCK == 0 else (OPTIMIZED_SCHEME, REFERENCE_SCHEME)
 
 
 def _optimized_scheme(operator: str, scheme: str, *, grouped: bool, channels: int) -> str:
     """Where LiteRT's optimized kernels fall back to the reference rounding (measured on x86, LiteRT 2.3.0).
 
-    Grouped convolutions run in the reference kernel; depthwise ones round in blocks.
+    Grouped convolutions run in the reference kernel; depthwise and transposed ones round in blocks.
     """
-    if operator == "DEPTHWISE_CONV_2D":
+    if operator in ("DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"):
         return _block_scheme(channels, DEPTHWISE_BLOCK)
     return REFERENCE_SCHEME if operator == "CONV_2D" and grouped else scheme
 

@@ -28,12 +28,15 @@ def tanh(x: Floats) -> Floats:
 
 
 def int8_table(
-    function: Callable[[Floats], Floats], *, s_in: float, z_in: int, s_out: float, z_out: int
+    function: Callable[[Floats], Floats], *, s_in: float, z_in: int, s_out: float, z_out: int, to_even: bool = False
 ) -> NDArray[np.int8]:
-    """Codes of ``function`` for the 256 input codes: dequantize, apply, round half away (LiteRT LUTPopulateInt8)."""
+    """Codes of ``function`` for the 256 input codes: dequantize, apply, round half away (LiteRT LUTPopulateInt8).
+
+    ``to_even``: the zero point is added first, and ties go to the even code (XNNPACK).
+    """
     real = np.float32(s_in) * (CODES - z_in).astype(np.float32)
     scaled = (function(real) * (np.float32(1) / np.float32(s_out))).astype(np.float64)
-    whole = np.copysign(np.floor(np.abs(scaled) + 0.5), scaled)
+    whole = np.rint(scaled + z_out) - z_out if to_even else np.copysign(np.floor(np.abs(scaled) + 0.5), scaled)
     codes: NDArray[np.int8] = np.clip(whole + z_out, -128, 127).astype(np.int8)
     return codes
 

@@ -13,8 +13,8 @@ Pair = tuple[int, int]
 def window(node: FileContext, image: Pair, kernel: Pair) -> tuple[Axis, Axis]:
     """Both axes of the operator's window over ``image``; RefusalError where no output is left."""
     strides = node.option("stride_h"), node.option("stride_w")
-    padding, given = node.option("padding"), node.record.options
-    dilation = int(given.get("dilation_h", 1)), int(given.get("dilation_w", 1))
+    padding, is_dilated = node.option("padding"), "dilation_h" in node.record.options
+    dilation = (node.option("dilation_h"), node.option("dilation_w")) if is_dilated else (1, 1)
     node.need(padding in (SAME, VALID), f"its padding is {padding}", "SAME (0) or VALID (1)")
     if min(*strides, *kernel, *dilation) < 1:
         raise RefusalError(

@@ -1,8 +1,9 @@
-"""A Result as CSV: one line per layer, the columns of ``Result.rows()``."""
+"""Rows as CSV: of a Result one line per layer, the columns of ``Result.rows()``."""
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 from accelsim.display import printable_lines
@@ -13,11 +14,15 @@ FORMULA = ("=", "+", "-", "@")
 
 
 def write_csv(result: Result, stream: IO[str]) -> None:
-    """Write one line per layer to ``stream``, opened with ``newline=""``; what does not exist stays empty.
+    """Write one line per layer to ``stream``, as :func:`write_rows`."""
+    write_rows(result.rows(), stream)
+
+
+def write_rows(rows: Sequence[Mapping[str, Any]], stream: IO[str]) -> None:
+    """Write one line per dictionary to ``stream``, opened with ``newline=""``; what does not exist stays empty.
 
     Names come from files: control characters but line ends are ``?``, and a text that a spreadsheet would run begins with an apostrophe.
     """
-    rows = result.rows()
     columns = list(dict.fromkeys(key for row in rows for key in row))
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)

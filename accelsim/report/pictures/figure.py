@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ from accelsim.units import format_hertz
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
     from accelsim.result import Result
@@ -45,6 +48,7 @@ _LEGEND: dict[str, Any] = {
     "fontsize": 7, "handlelength": 1.0, "labelspacing": 0.2, "columnspacing": 1.0, "borderaxespad": 0.2, "frameon": False,
 }  # fmt: skip
 _NAMED_LAYERS = 18
+_CLIP = re.compile('<clipPath id="([^"]+)"')
 _COLUMNS = 8000
 """Of a strip of the timeline: several to a pixel, which has their mean, so that no work looks longer than it is."""
 
@@ -61,7 +65,24 @@ def plot_format(path: str | Path) -> str:
 
 def write_plot(simulation: Simulation, stream: IO[bytes], *, format: str = "png") -> None:
     """Draw :func:`plot` into a binary stream."""
-    plot(simulation).savefig(stream, format=format, dpi=150)
+    write_figure(plot(simulation), stream, format=format)
+
+
+def write_figure(figure: Figure, stream: IO[bytes], *, format: str = "png") -> None:
+    """Draw ``figure`` into a binary stream."""
+    figure.savefig(stream, format=format, dpi=150)
+
+
+def svg_of(figure: Figure) -> str:
+    """``figure`` as an element of a page, no wider than that; the same text for the same figure."""
+    import matplotlib as mpl
+
+    with mpl.rc_context({"svg.hashsalt": "accelsim"}), io.StringIO() as stream:
+        figure.savefig(stream, format="svg", metadata={"Date": None})
+        text = stream.getvalue()
+    for k, name in enumerate(_CLIP.findall(text)):  # some of which are made of addresses in memory
+        text = text.replace(name, f"clip{k}")
+    return text[text.index("<svg ") :].replace("<svg ", '<svg style="max-width: 100%; height: auto" ', 1)
 
 
 def plot(simulation: Simulation) -> Figure:
@@ -72,16 +93,16 @@ def plot(simulation: Simulation) -> Figure:
     figure = Figure(figsize=(13, 9), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(2, 2, height_ratios=(1.35, 1), width_ratios=(1, 1.35))
-    roofline, split, engines = (
-        figure.add_subplot(grid[0, 0]),
-        figure.add_subplot(grid[0, 1]),
-        figure.add_subplot(grid[1, :]),
-    )
+    named = len(simulation.result.layers) <= _NAMED_LAYERS
+    ratios: dict[str, Any] = {"width_ratios": (3, 1)} if named else {"height_ratios": (3, 1)}
+    energies = grid[0, 1].subgridspec(1 if named else 2, 2 if named else 1, **ratios)
+    roofline, split, engines, totals = map(figure.add_subplot, (grid[0, 0], energies[0], grid[1, :], energies[1]))
     colors = layer_colors(len(simulation.result.layers))
     draw_roofline(roofline, simulation.result, simulation.arch, colors)
     draw_energy(split, simulation.result)
+    draw_energy_by_decades(totals, simulation.result)
     draw_timeline(engines, simulation.timeline, colors)
-    for axes in (roofline, split, engines):
+    for axes in (roofline, split, engines, totals):
         _tidy(axes)
     figure.suptitle(_title(simulation.result), fontsize=13, fontweight="bold", parse_math=False)
     figure.draw_without_rendering()
@@ -103,10 +124,10 @@ def _title(result: Result) -> str:
 
 
 def layer_colors(count: int) -> NDArray[np.float64]:
-    """One RGBA row per layer, in the order of the rainbow so that neighbours in time are neighbours in colour."""
+    """One RGBA row per layer, from dark to light for any colour vision, so that neighbours in time are neighbours in colour."""
     from matplotlib import colormaps
 
-    return np.asarray(colormaps["turbo"](np.linspace(0.06, 0.94, max(count, 1))))
+    return np.asarray(colormaps["viridis"](np.linspace(0.0, 0.94, max(count, 1))))
 
 
 def draw_energy(axes: Axes, result: Result) -> None:
@@ -123,7 +144,40 @@ def draw_energy(axes: Axes, result: Result) -> None:
     axes.set_title("Energy by layer", loc="left", fontsize=11)
     _label_layers(axes, result, unit, named=named)
     if base.any():
-        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, **_LEGEND)
+        right = 1.42 if named else 1.0  # over the axis beside it as well, which leaves the title free
+        axes.legend(loc="lower right", bbox_to_anchor=(right, 1.0), ncols=4, **_LEGEND).set_in_layout(not named)
+
+
+def draw_energy_by_decades(axes: Axes, result: Result) -> None:
+    """A dot for each layer's energy on a logarithmic axis beside or below the bars: the small ones are seen as well."""
+    energies = np.array([layer.energy_pj for layer in result.layers])
+    scale, unit = _energy_unit(float(energies.max(initial=0.0)))
+    some = np.flatnonzero(energies > 0)
+    named = len(energies) <= _NAMED_LAYERS
+    x, y = (energies[some] / scale, some) if named else (some, energies[some] / scale)
+    axes.plot(x, y, "o", color=_COLORS["array"], markersize=4 if len(energies) < 100 else 2)
+    own, other = (axes.xaxis, axes.yaxis) if named else (axes.yaxis, axes.xaxis)
+    if named:
+        axes.set(xscale="log", ylim=(len(energies) - 0.4, -0.6), yticks=[])
+    else:
+        axes.set(yscale="log", xlim=(-0.8, len(energies) - 0.2))
+        axes.set_xticks([])
+    _few_decades(own, x if named else y, most=2 if named else 3)
+    other.grid(visible=False)
+    own.set_label_text(f"{unit}, by decades")
+    own.grid(color=GRID)
+
+
+def _few_decades(axis: Axis, values: NDArray[Any], *, most: int) -> None:
+    """From the decade below the least of ``values`` to that above the most, in ``most`` steps at most."""
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    low, high = (values.min(), values.max()) if len(values) else (1.0, 1.0)
+    first, last = int(np.floor(np.log10(low / 1.3))), int(np.ceil(np.log10(high * 1.3)))
+    axis.set_major_locator(FixedLocator([10.0**k for k in range(first, last + 1, -(-(last - first) // most) or 1)]))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.set_view_interval(10.0**first, 10.0**last, ignore=True)
 
 
 def _bars(axes: Axes, part: NDArray[np.float64], base: NDArray[np.float64], *, named: bool, **style: Any) -> None:
@@ -143,6 +197,7 @@ def _label_layers(axes: Axes, result: Result, unit: str, *, named: bool) -> None
         axes.set_yticks(range(len(names)), names, parse_math=False)
         axes.set_ylim(len(result.layers) - 0.4, -0.6)
         axes.set_xlabel(f"energy ({unit})")
+        axes.set_xlim(left=0)
         axes.grid(axis="x", color=GRID)
         axes.tick_params(axis="y", length=0)
     else:
@@ -150,6 +205,7 @@ def _label_layers(axes: Axes, result: Result, unit: str, *, named: bool) -> None
         axes.set_xlim(-0.8, len(result.layers) - 0.2)
         axes.set_xlabel("layer number")
         axes.set_ylabel(f"energy ({unit})")
+        axes.set_ylim(bottom=0)
         axes.grid(axis="y", color=GRID)
 
 

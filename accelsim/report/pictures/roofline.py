@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,12 @@ from accelsim.result import LayerResult, Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.text import Text
 
 GRID = "#e4e4e4"
 _LABELS = 40
+_DIGIT, _NUMBER, _LINE = 5.1, 8.0, 1.2
+"""Width of a digit of a layer number, and half of a number's, in points; height of a line, in sizes of its letters."""
 _OFFSETS = ((7, 0), (-7, 0), (0, 9), (0, -9), (8, 8), (-8, 8), (8, -8), (-8, -8))
 
 
@@ -121,7 +124,7 @@ def _areas(points: tuple[RooflinePoint, ...]) -> NDArray[np.float64]:
 
 
 def label_points(axes: Axes, result: Result) -> None:
-    """Layer numbers beside their points, the slowest layers first; a number that would cover another is left out.
+    """Layer numbers beside their points, the slowest layers first; a number that would cover another, or the name of a roof, is left out.
 
     Call it when the figure's layout is final, since it looks at places on the page.
     """
@@ -130,14 +133,41 @@ def label_points(axes: Axes, result: Result) -> None:
         return
     radius = np.sqrt(_areas(points) / np.pi)
     place = axes.transData.transform([(p.intensity, p.rate) for p in points]) * 72 / axes.figure.dpi
-    taken: list[tuple[float, float]] = []
+    wide = 3 + _DIGIT * len(str(points[-1].index))
+    names, taken = [_strip_of(text, axes.figure.dpi) for text in axes.texts], list[tuple[float, float]]()
     for i in sorted(range(len(points)), key=lambda i: -points[i].cycles)[:_LABELS]:
         for dx, dy in _OFFSETS:
             shift = np.array([dx + np.sign(dx) * radius[i], dy + np.sign(dy) * radius[i]])
-            if _is_free(place[i] + shift, taken, place, radius, i):
+            spot = place[i] + shift
+            if _is_free(spot, taken, place, radius, i, wide) and not any(strip.holds(spot) for strip in names):
                 taken.append((float(place[i][0] + shift[0]), float(place[i][1] + shift[1])))
                 _label(axes, points[i], (float(shift[0]), float(shift[1])))
                 break
+
+
+class _Strip(NamedTuple):
+    """Where a text lies: its lower left corner and the unit vector along it, its length and height, all in points."""
+
+    corner: NDArray[np.float64]
+    along: NDArray[np.float64]
+    length: float
+    height: float
+
+    def holds(self, spot: NDArray[np.float64]) -> bool:
+        """Whether a layer number at ``spot`` would touch it."""
+        away = spot - self.corner
+        x, y = float(away @ self.along), float(self.along[0] * away[1] - self.along[1] * away[0])
+        return -_NUMBER < x < self.length + _NUMBER and -_NUMBER < y < self.height + _NUMBER
+
+
+def _strip_of(text: Text, dpi: float) -> _Strip:
+    """Of a text that is turned about its lower left corner by less than a right angle, or not at all."""
+    box, angle = text.get_window_extent(), np.radians(text.get_rotation())
+    x, y, wide, high = np.array([box.x0, box.y0, box.width, box.height]) * 72 / dpi
+    cos, sin = float(np.cos(angle)), float(np.sin(angle))
+    height = _LINE * float(text.get_fontsize())
+    length = (wide - height * sin) / cos if cos > sin else (high - height * cos) / sin
+    return _Strip(np.array([x + height * sin, y]), np.array([cos, sin]), float(length), height)
 
 
 def _label(axes: Axes, point: RooflinePoint, shift: tuple[float, float]) -> None:
@@ -153,8 +183,9 @@ def _is_free(
     place: NDArray[np.float64],
     radius: NDArray[np.float64],
     own: int,
+    wide: float,
 ) -> bool:
-    if any(abs(spot[0] - x) < 13 and abs(spot[1] - y) < 10 for x, y in taken):
+    if any(abs(spot[0] - x) < wide and abs(spot[1] - y) < 10 for x, y in taken):
         return False
     distance = np.hypot(*(place - spot).T) - radius
     return bool(np.all(np.delete(distance, own) > 5))

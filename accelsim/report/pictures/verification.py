@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING
+from collections.abc import Sequence
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from accelsim.report.numbers import short_names
-from accelsim.report.pictures.figure import COMPONENT_COLORS
 from accelsim.report.pictures.roofline import GRID
 from accelsim.report.verification.text import layer_labels
-
-if TYPE_CHECKING:
-    from accelsim.verification import VerificationReport
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PALETTE = tuple(COMPONENT_COLORS.values())
-PLAIN = "#7f7f7f"
+    from accelsim.verification import VerificationReport
+
+PALETTE = ("#0072b2", "#e69f00", "#f0e442", "#56b4e9", "#cc79a7", "#009e73", "#d55e00", "#7f7f7f")
+"""Okabe and Ito's (2008), and grey."""
+MARKS = "osD^vPX*"
+PLAIN, BARS = "#7f7f7f", "#d5dbe3"
+_BESIDE: dict[str, Any] = {"fontsize": 8, "frameon": False, "loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
+"""Where a legend covers nothing."""
 _NAMED = 48
 """Layers that are named, evenly spaced where there are more: what stands side by side without touching."""
 
@@ -45,26 +49,81 @@ def verification_plot(report: VerificationReport) -> Figure:
 
 
 def _causes(axes: Axes, report: VerificationReport) -> None:
-    places = np.arange(len(report.layers))
-    steps = list(report.causes())
-    total = np.array([max(layer.forced.elements, 1) for layer in report.layers])
-    below = np.zeros(len(places))
-    for i, step in enumerate(steps):
-        counts = np.array([sum(c.count for c in layer.causes if c.step == step) for layer in report.layers])
-        axes.bar(places, counts / total, bottom=below, color=PALETTE[i % len(PALETTE)], label=step)
-        below += counts / total
-    chained = [layer.end_to_end.differing / n for layer, n in zip(report.layers, total, strict=True)]
-    axes.plot(places, chained, "o", color="black", markersize=4, label="end to end")
-    labels, named = layer_labels(report), places[:: -(-len(places) // _NAMED) or 1]
-    names = [labels[report.layers[i].layer] for i in named]
-    axes.set_xticks(named, names, rotation=60, ha="right", rotation_mode="anchor", fontsize=7, parse_math=False)
-    axes.yaxis.set_major_formatter(lambda share, _: f"{share:.2%}")
+    """Bars of all that differs, marks of each cause and of end to end, by decades: none at all has no mark."""
+    places, causes = np.arange(len(report.layers)), _shares_by_cause(report)
+    codes = np.array([max(layer.forced.elements, 1) for layer in report.layers])
+    forced = np.array([layer.forced.differing for layer in report.layers]) / codes
+    chained = np.array([layer.end_to_end.differing for layer in report.layers]) / codes
+    floor = _share_axis(axes, [share for shares in (forced, chained, *causes.values()) for share in shares])
+    axes.bar(places, np.where(forced > 0, forced - floor, 0), bottom=floor, color=BARS, label="all causes")
+    for i, (step, shares) in enumerate(causes.items()):
+        beside = 0.5 * ((i + 0.5) / len(causes) - 0.5)
+        _marks(axes, places + beside, shares, MARKS[i % len(MARKS)], PALETTE[i % len(PALETTE)], step)
+    some = chained > 0
+    # Below the marks, and wider than they are: where both agree, both are seen.
+    axes.hlines(
+        chained[some],
+        places[some] - 0.42,
+        places[some] + 0.42,
+        color="black",
+        linewidth=1,
+        zorder=1.9,
+        label="end to end",
+    )
+    _name_layers(axes, report, places)
+    against = f"{short_names([report.model], 40)[report.model]} on {report.arch} against {report.oracle}"
+    axes.set_title(f"{against}: bars fed with the oracle's inputs", loc="left", parse_math=False)
+    axes.legend(**_BESIDE)
+
+
+def _shares_by_cause(report: VerificationReport) -> dict[str, NDArray[Any]]:
+    """Of each layer's codes, the share that a step moved."""
+    return {
+        step: np.array(
+            [sum(c.count for c in x.causes if c.step == step) / max(x.forced.elements, 1) for x in report.layers]
+        )
+        for step in report.causes()
+    }
+
+
+def _share_axis(axes: Axes, shares: Sequence[float]) -> float:
+    """A logarithmic axis from below the smallest share, which is returned; a plain one where there is none."""
     axes.set_ylabel("differing codes")
     axes.grid(axis="y", color=GRID)
     axes.set_axisbelow(True)
-    against = f"{short_names([report.model], 40)[report.model]} on {report.arch} against {report.oracle}"
-    axes.set_title(f"{against}: bars fed with the oracle's inputs", loc="left", parse_math=False)
-    axes.legend(fontsize=8, frameon=False)
+    known = [share for share in shares if share > 0]
+    if not known:
+        axes.set_ylim(0, 1)
+        axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+        axes.text(0.5, 0.5, "no code differs", transform=axes.transAxes, ha="center", color=PLAIN)
+        return 0.0
+    floor = 10.0 ** np.floor(np.log10(min(known)) - 0.1)
+    axes.set_yscale("log")
+    axes.set_ylim(floor, 1.5)
+    axes.yaxis.set_major_formatter(lambda share, _: f"{share * 100:.6g} %")
+    return float(floor)
+
+
+def _marks(axes: Axes, x: NDArray[Any], share: NDArray[Any], marker: str, color: str, label: str) -> None:
+    some = share > 0
+    size = float(np.clip(160 / max(len(share), 1), 2.5, 6))
+    axes.plot(
+        x[some],
+        share[some],
+        marker,
+        color=color,
+        markersize=size,
+        markeredgecolor="#333333",
+        markeredgewidth=0.4,
+        label=label,
+    )
+
+
+def _name_layers(axes: Axes, report: VerificationReport, places: NDArray[Any]) -> None:
+    labels, named = layer_labels(report), places[:: -(-len(places) // _NAMED) or 1]
+    names = [labels[report.layers[i].layer] for i in named]
+    axes.set_xticks(named, names, rotation=60, ha="right", rotation_mode="anchor", fontsize=7, parse_math=False)
+    axes.set_xlim(-0.8, len(places) - 0.2)
 
 
 def _widths(axes: Axes, report: VerificationReport) -> None:
@@ -72,16 +131,16 @@ def _widths(axes: Axes, report: VerificationReport) -> None:
     study = report.widths
     bits = [row.bits for row in study.rows]
     axes.plot(
-        bits, [row.differing / row.elements for row in study.rows], "o-", color=PALETTE[-1], label="differing codes"
+        bits, [row.differing / row.elements for row in study.rows], "o-", color="#d55e00", label="differing codes"
     )
     accuracies = [(row.bits, row.accuracy) for row in study.rows if row.accuracy is not None]
     if accuracies:
-        axes.plot(*zip(*accuracies, strict=True), "s-", color=PALETTE[0], label="accuracy")
+        axes.plot(*zip(*accuracies, strict=True), "s-", color="#0072b2", label="accuracy")
     if study.smallest is not None:
-        axes.axvline(study.smallest, color=PLAIN, linestyle=":", label=f"no code differs: {study.smallest} bits")
+        axes.axvline(study.smallest, color=PLAIN, linestyle=":", label=f"no code differs:\n{study.smallest} bits")
     axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     axes.set_ylim(-0.03, 1.03)
     axes.set_xticks(bits)
     axes.set_xlabel(f"accumulator bits, overflow {study.overflow}")
     axes.grid(color=GRID)
-    axes.legend(fontsize=8, frameon=False)
+    axes.legend(**_BESIDE)

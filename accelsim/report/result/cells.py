@@ -101,8 +101,17 @@ def total_cell(result: Result, column: Column) -> str:
 
 
 def heading(result: Result) -> str:
-    """Model, machine and arithmetic in one line."""
-    return f"{result.model} on {machine(result)}"
+    """Model, machine and who mapped one to the other, in one line."""
+    known = [f"tiles by {tiles_by(result)}"] if result.mapper else []
+    return "; ".join([f"{result.model} on {machine(result)}", *known])
+
+
+def tiles_by(result: Result) -> str:
+    """Who cut the layers, and what that minimised: ``default mapper, least edp``."""
+    if result.mapper is None:
+        return NONE
+    name = "default mapper" if result.mapper == "default" else result.mapper
+    return name if result.objective is None else f"{name}, least {result.objective}"
 
 
 def machine(result: Result) -> str:

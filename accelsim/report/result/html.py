@@ -1,12 +1,11 @@
-"""A Result as HTML for notebooks; takes the page's own colours, so it is legible on light and dark."""
+"""A Result as HTML for notebooks and pages; takes the page's own colours, so it is legible on light and dark."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from html import escape
+from collections.abc import Mapping
 
-from accelsim.report.lines import html_row
 from accelsim.report.numbers import share
+from accelsim.report.pages import Cell, html_facts, html_notes, html_table, shown
 from accelsim.report.result import cells
 from accelsim.report.result.energy import energy_facts
 from accelsim.result import Result
@@ -14,35 +13,40 @@ from accelsim.result import Result
 
 def summary_html(result: Result) -> str:
     """Layer table, totals and energy split; every text from the model is escaped."""
-    parts = [
-        f"<p><b>{escape(cells.heading(result))}</b></p>",
-        _layers(result),
-        '<div style="display:flex;gap:3em;flex-wrap:wrap">',
-        _facts([*cells.total_facts(result), *energy_facts(result), *cells.value_facts(result)]),
-        _energy(result),
-        "</div>",
-        *(f"<p>note: {escape(text)}</p>" for text in result.notes),
-        f"<p><small>{'<br>'.join(f'{escape(line)}.' for line in cells.closing(result))}</small></p>",
-    ]
-    return '<div class="accelsim-result">' + "\n".join(parts) + "</div>"
-
-
-def _layers(result: Result) -> str:
-    columns = cells.layer_columns(result)
-    right = [column.right for column in columns]
-    body = "\n".join(html_row([column.cell(layer) for column in columns], right) for layer in result.layers)
-    head = html_row([column.title for column in columns], right, tag="th")
-    foot = html_row([cells.total_cell(result, column) for column in columns], right, tag="th")
-    return f"<table><thead>{head}</thead>\n<tbody>{body}</tbody>\n<tfoot>{foot}</tfoot></table>"
-
-
-def _facts(facts: Iterable[tuple[str, str]]) -> str:
-    return "<table>" + "".join(html_row(fact, (False, False)) for fact in facts) + "</table>"
-
-
-def _energy(result: Result) -> str:
-    head = html_row(("energy by component", "", ""), (False, True, True), tag="th")
-    rows = "".join(
-        html_row((name, value, share(part)), (False, True, True)) for name, value, part in cells.energy_parts(result)
+    body = (
+        f"<p><b>{shown(cells.heading(result))}</b></p>{layers_html(result)}{facts_html(result)}{closing_html(result)}"
     )
-    return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+    return f'<div class="accelsim-result">{body}</div>'
+
+
+def layers_html(result: Result, sentences: Mapping[int, str] | None = None) -> str:
+    """The layer table; ``sentences``, by layer, stand in a column of their own."""
+    columns = cells.layer_columns(result)
+    said = sentences or {}
+    more, empty = (("what would relieve it",), ("",)) if sentences else ((), ())
+    rows = (
+        [Cell(c.cell(layer), layer.name if c.title == "layer" else "") for c in columns]
+        + [Cell(said[layer.index]) for _ in more]
+        for layer in result.layers
+    )
+    return html_table(
+        [*(c.title for c in columns), *more],
+        rows,
+        [*(c.right for c in columns), *(False for _ in more)],
+        foot=[*(cells.total_cell(result, c) for c in columns), *empty],
+        count=len(result.layers),
+    )
+
+
+def facts_html(result: Result) -> str:
+    """Totals, and beside them the energy by component."""
+    parts = [(name, value, share(part)) for name, value, part in cells.energy_parts(result)]
+    energy = html_table(("energy by component", "", ""), parts, (False, True, True))
+    facts = html_facts([*cells.total_facts(result), *energy_facts(result), *cells.value_facts(result)])
+    return f'<div class="side" style="display:flex;gap:3em;flex-wrap:wrap">{facts}{energy}</div>'
+
+
+def closing_html(result: Result) -> str:
+    """Notes, how it was made, what is not modelled."""
+    lines = "<br>".join(f"{shown(line)}." for line in cells.closing(result))
+    return f"{html_notes(result.notes)}<p><small>{lines}</small></p>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.bar import Bar
 from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -11,7 +12,7 @@ from rich.text import Text
 from accelsim.report.numbers import NONE, share
 from accelsim.report.result import cells
 from accelsim.report.result.energy import energy_facts
-from accelsim.report.terminal import fact_table, plain_table
+from accelsim.report.terminal import fact_table, first_rows, plain_table
 from accelsim.result import LayerResult, Result
 
 _BAR = 28
@@ -29,7 +30,9 @@ def natural_width(result: Result) -> int:
 def result_table(result: Result, *, width: int | None = None) -> RenderableType:
     """Layer table, totals, energy, values, and what is not modelled; columns without room in ``width`` are named."""
     columns, hidden = cells.fit_columns(result, width)
-    parts: list[RenderableType] = [Text(cells.heading(result), style="bold"), Text(), layer_table(result, columns)]
+    layers, more = first_rows(result.layers, len(result.layers), remedy="all layers are in --csv and --json")
+    table = layer_table(result, layers, columns)
+    parts: list[RenderableType] = [Text(cells.heading(result), style="bold"), Text(), table, *more]
     if hidden:
         parts.append(
             Text(f"not shown for lack of width: {', '.join(hidden)} (they are in --csv and --json)", style="dim")
@@ -45,31 +48,31 @@ def result_table(result: Result, *, width: int | None = None) -> RenderableType:
     return Group(*parts)
 
 
-def layer_table(result: Result, columns: Sequence[cells.Column]) -> Table:
-    """One row per layer and a footer with the totals."""
+def layer_table(result: Result, layers: Sequence[LayerResult], columns: Sequence[cells.Column]) -> Table:
+    """One row for each of ``layers`` and a footer with the totals of all."""
     table = plain_table(show_footer=True)
     for column in columns:
         justify: JustifyMethod = "right" if column.right else "left"
         table.add_column(
             column.title, Text(cells.total_cell(result, column)), justify=justify, no_wrap=True, footer_style="bold"
         )
-    for layer in result.layers:
+    for layer in layers:
         table.add_row(*(Text(column.cell(layer), style=_style(column, layer)) for column in columns))
     return table
 
 
 def energy_table(result: Result) -> Table:
     """Each component's energy, its share and a bar of that length."""
+    parts = cells.energy_parts(result)
+    rows = [("energy by component", "", ""), *((name, value, share(part)) for name, value, part in parts)]
     table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_row(Text("energy by component", style="dim"))
-    for name, value, part in cells.energy_parts(result):
-        table.add_row(
-            Text(name), Text(value), Text(share(part)), Text("█" * round(_BAR * part) if part else "", style="cyan")
-        )
+    sides: tuple[JustifyMethod, ...] = "left", "right", "right"
+    for side, column in zip(sides, zip(*rows, strict=True), strict=True):
+        table.add_column(justify=side, no_wrap=True, min_width=max(map(len, column)))
+    table.add_column(max_width=_BAR)  # on a narrow page the bars get shorter, all alike
+    table.add_row(Text(rows[0][0], style="dim"))
+    for row, (_, _, part) in zip(rows[1:], parts, strict=True):
+        table.add_row(*map(Text, row), Bar(1.0, 0.0, part or 0.0, color="cyan"))
     return table
 
 

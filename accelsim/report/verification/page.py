@@ -1,13 +1,11 @@
-"""A VerificationReport as HTML, for notebooks and files."""
+"""A VerificationReport as HTML, for notebooks and pages."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from html import escape
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from accelsim.report.lines import html_row
-from accelsim.report.page import page
+from accelsim.report.pages import Cell, html_list, html_table, section, shown
 from accelsim.report.verification.text import (
     HEAD,
     RIGHT,
@@ -27,26 +25,31 @@ if TYPE_CHECKING:
 
 def report_html(report: VerificationReport) -> str:
     """A fragment; every text from the model is escaped."""
-    body = "".join(html_row(row, RIGHT) for row in layer_rows(report))
     parts = [
-        f"<p><b>{escape(heading(report))}</b><br>{escape(verdict(report))}</p>",
-        '<h2>Layers</h2><div class="table">',
-        f"<table><thead>{html_row(HEAD, RIGHT, tag='th')}</thead><tbody>{body}</tbody></table></div>",
-        _list("Inputs", report.notes),
-        _list("Causes", cause_lines(report)),
-        _list("First difference", first_lines(report)),
-        _list("Parameters that differ", finding_lines(report)),
-        _list("Accumulator width", width_lines(report)),
-        f"<p>{escape(output_line(report))}</p>",
+        f"<p><b>{shown(heading(report))}</b><br>{shown(verdict(report))}</p>",
+        section("Layers", layers_html(report)),
+        *findings_html(report),
+        f"<p>{shown(output_line(report))}</p>",
     ]
     return f'<div class="accelsim-verification">{"".join(parts)}</div>'
 
 
-def document(report: VerificationReport) -> str:
-    """A whole page."""
-    return page(f"{report.model}: verification", report_html(report))
+def layers_html(report: VerificationReport) -> str:
+    """The layer table, with whole names over the short ones."""
+    whole = (layer.layer for layer in report.layers)
+    rows: Iterator[list[str | Cell]] = (
+        [Cell(name, full), *rest] for (name, *rest), full in zip(layer_rows(report), whole, strict=True)
+    )
+    return html_table(HEAD, rows, RIGHT, count=len(report.layers))
 
 
-def _list(title: str, lines: Iterable[str]) -> str:
-    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    return f"<h2>{title}</h2><ul>{items}</ul>" if items else ""
+def findings_html(report: VerificationReport) -> list[str]:
+    """Inputs, causes, first difference, parameters and accumulator widths, each a list under its heading."""
+    lists = {
+        "Inputs": report.notes,
+        "Causes": cause_lines(report),
+        "First difference": first_lines(report),
+        "Parameters that differ": finding_lines(report),
+        "Accumulator width": width_lines(report),
+    }
+    return [section(title, html_list(lines)) for title, lines in lists.items()]

@@ -1,6 +1,6 @@
 """The schedule of a network without its Program: operations and their times in one compiled pass over arrays of records."""
 
-from accelsim.timing.stream.cuts import Cuts, kept_of, tilings_of
+from accelsim.timing.stream.cuts import Cuts, kept_of, tilings_of, write_tiling
 from accelsim.timing.stream.records import (
     CHIP,
     COUNTS,

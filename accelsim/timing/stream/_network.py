@@ -6,14 +6,41 @@ from typing import Any
 
 import numpy as np
 
+from accelsim.builder import (
+    BITS,
+    BOXWISE,
+    CYCLES,
+    ENGINE,
+    GRID,
+    KEEPER,
+    LATENCY,
+    NONE,
+    RANK,
+    TIMES,
+    Block,
+    Did,
+    Ends,
+    Grids,
+    MacJob,
+    Source,
+    State,
+    VectorJob,
+    VectorTiles,
+)
+from accelsim.builder.compiled import mac_operations, vector_operations
 from accelsim.hardware import Engine
 from accelsim.numba_cache import inner, njit
-from accelsim.program.compiled import loads_of, nest_of
+from accelsim.program.compiled import WEIGHTS_OUTER, loads_of, nest_of
 from accelsim.timing._merge import merge_schedule as _tiered_merge
-from accelsim.timing.stream._mac import mac_operations
-from accelsim.timing.stream._state import Ends, Grids, State, Work, loops_of_record
-from accelsim.timing.stream._vector import vector_operations
-from accelsim.timing.stream.records import MAC, MOST_OPERATIONS, NONE, VECTOR, Kept, Network, Tiles
+from accelsim.timing.stream._state import (
+    freed_places,
+    loops_of_record,
+    machine_of_chip,
+    port_of_chip,
+    source_of,
+    windows_of_record,
+)
+from accelsim.timing.stream.records import MAC, MOST_OPERATIONS, VECTOR, Kept, Network, Tiles
 
 ENGINES = len(Engine)
 PORTS = 3
@@ -49,22 +76,102 @@ def room(network: Network, tilings: Any, tiles: Tiles) -> Ends:
 
 
 @inner
-def new_grids(layers: int, rank: int) -> Grids:
-    """Nothing stored yet."""
-    return Grids(
-        np.zeros(layers, np.int64), np.zeros(layers, np.int64), np.ones((layers, rank), np.int64),
-        np.ones((layers, rank), np.int64), np.ones((layers, rank), np.int64), np.zeros((layers, rank), np.int64),
+def cut_of(tiles: Tiles, cut: int) -> VectorTiles:
+    """The tiles of one cut."""
+    begin, end, first, last = tiles.first[cut], tiles.first[cut + 1], tiles.reads[cut], tiles.reads[cut + 1]
+    return VectorTiles(
+        tiles.all.volume[begin:end], tiles.all.elements[first:last], tiles.all.low[first:last], tiles.all.high[first:last],
+        tiles.all.out_low[begin:end], tiles.all.out_high[begin:end], tiles.all.shape[cut], tiles.all.tile[cut],
     )  # fmt: skip
 
 
 @inner
-def new_work(most: Ends, layers: int) -> Work:
-    """Room for so many operations."""
-    return Work(
-        np.empty(most.operations, np.int8), np.empty(most.operations, np.int64), np.empty(most.operations, np.int64),
-        np.empty(most.operations + 1, np.int64), np.empty(most.waits + 1, np.int64), np.full((4, 2), NONE, np.int64),
-        np.empty(most.stores, np.int64), np.full(layers, NONE, np.int64),
+def new_state(most: Ends, layers: int, rank: int) -> State:
+    """Room for so many operations, of which only what the schedule asks is noted."""
+    grids = Grids(
+        np.zeros(layers, np.int64), np.zeros(layers, np.int64), np.full(layers, NONE, np.int64),
+        np.zeros((layers, rank), np.int64), np.ones((layers, rank), np.int64), np.ones((layers, rank), np.int64),
+        np.ones((layers, rank), np.int64), np.ones((layers, rank), np.int64), np.zeros((layers, rank), np.int64),
     )  # fmt: skip
+    return State(
+        np.empty((1, most.operations), np.int8), np.empty((TIMES, most.operations), np.int64), np.empty((2, 0, rank), np.int32),
+        np.empty(most.operations + 1, np.int64), np.empty(most.waits + 1, np.int32), np.empty(0, np.int32),
+        np.full((1, 4, 2), NONE, np.int64), np.zeros((1, 4), np.int64), np.full((1, 1, 3), NONE, np.int64),
+        np.empty(most.stores, np.int64), np.full(layers, NONE, np.int64), grids,
+    )  # fmt: skip
+
+
+@inner
+def block_of(index: int, kept: Kept, recalled: Any) -> Block:
+    """A whole layer on the only core."""
+    is_kept = kept.outputs[index]
+    freed = freed_places(kept, recalled, index) if is_kept else NONE
+    return Block(index, 0, index, 0, 0, 0, 0, 0 if is_kept else NONE, freed, 0, 0, index)
+
+
+@inner
+def mac_layer(
+    index: int, network: Network, chip: Any, width: Any, tiling: Any, kept: Kept, state: State, ends: Ends
+) -> Any:
+    """(where the operations of a MAC layer end, what it did)."""
+    record, at = network.layers[index], network.operands.first[index]
+    down, across = windows_of_record(record)
+    job = MacJob(loops_of_record(record), loops_of_record(tiling), tiling.order == WEIGHTS_OUTER, down, across)
+    left, right = source_of(network, at, kept, 0), Source(NONE, NONE, False, NONE)
+    if network.operands.first[index + 1] - at > 1:  # two operands, as a matrix product has
+        right = source_of(network, at + 1, kept, 1)
+    block = block_of(index, kept, state.recalled)
+    return mac_operations(
+        job, machine_of_chip(chip, width, record), port_of_chip(chip), left, right, block, state, ends
+    )
+
+
+@inner
+def vector_layer(
+    index: int, network: Network, chip: Any, width: Any, tiles: VectorTiles, kept: Kept, state: State, ends: Ends
+) -> Any:
+    """(where the operations of a vector layer end, what it did)."""
+    record, at = network.layers[index], network.operands.first[index]
+    operands = np.empty((network.operands.first[index + 1] - at, 5), np.int64)
+    for k in range(len(operands)):
+        source = source_of(network, at + k, kept, k)
+        operands[k, GRID], operands[k, KEEPER] = source.grid, source.keeper
+        operands[k, BOXWISE], operands[k, BITS], operands[k, RANK] = source.boxwise, network.operands.bits[at + k], 0
+    job, block = VectorJob(record.steps, record.output_bits, 0), block_of(index, kept, state.recalled)
+    machine = machine_of_chip(chip, width, record)
+    return vector_operations(job, machine, port_of_chip(chip), tiles, operands, block, state, ends)
+
+
+@inner
+def note_counts(counts: Any, did: Did) -> None:
+    """What a layer did, by name."""
+    counts.operations, counts.tiles, counts.macs = did.operations, did.tiles, did.macs
+    counts.weight_bytes, counts.input_bytes, counts.recalled_bytes = (
+        did.weight_bytes,
+        did.input_bytes,
+        did.recalled_bytes,
+    )
+    counts.recalled_weight_bytes, counts.stored_bytes, counts.kept_bytes = (
+        did.recalled_weight_bytes,
+        did.stored_bytes,
+        did.kept_bytes,
+    )
+    counts.weight_fill, counts.input_fill, counts.output_fill = did.weight_fill, did.input_fill, did.output_fill
+    counts.weight_reads, counts.activation_reads, counts.sum_writes = (
+        did.weight_reads,
+        did.activation_reads,
+        did.sum_writes,
+    )
+    counts.requants, counts.vector_steps, counts.stream = did.requants, did.vector_steps, did.stream
+    counts.store_busy, counts.load_activations_busy, counts.load_weights_busy = (
+        did.store_busy, did.load_activations_busy, did.load_weights_busy
+    )  # fmt: skip
+    counts.compute_busy, counts.requantize_busy, counts.vector_busy = (
+        did.compute_busy,
+        did.requantize_busy,
+        did.vector_busy,
+    )
+    counts.keep_busy, counts.recall_busy = did.keep_busy, did.recall_busy
 
 
 @inner
@@ -85,18 +192,20 @@ def by_queue(engine: Any, count: int, queue: Any) -> Any:
 
 @inner
 def operations_of(network: Network, chip: Any, widths: Any, tilings: Any, tiles: Tiles, kept: Kept, counts: Any) -> Any:
-    """(the operations of all layers in program order, their number); counts of each layer into ``counts``."""
+    """(the operations of all layers in program order, where they end); counts of each layer into ``counts``."""
     layers, ends = len(network.layers), Ends(0, 0, 0)
-    work = new_work(room(network, tilings, tiles), layers)
-    state = State(kept, new_grids(layers, tiles.shape.shape[1]), work)
+    state = new_state(room(network, tilings, tiles), layers, tiles.all.shape.shape[1])
     for index in range(layers):
         record, tiling = network.layers[index], tilings[index]
+        width = widths[record.width]
         if record.kind == MAC:
-            ends = mac_operations(index, network, chip, widths[record.width], tiling, state, ends, counts[index])
+            ends, did = mac_layer(index, network, chip, width, tiling, kept, state, ends)
+            note_counts(counts[index], did)
         elif record.kind == VECTOR:
-            ends = vector_operations(index, network, chip, tiles, tiling.cut, state, ends, counts[index])
-    work.first[ends.operations] = ends.waits
-    return work, ends.operations
+            ends, did = vector_layer(index, network, chip, width, cut_of(tiles, tiling.cut), kept, state, ends)
+            note_counts(counts[index], did)
+    state.first[ends.operations] = ends.waits
+    return state, ends.operations
 
 
 @njit
@@ -109,18 +218,18 @@ def network_cycles(
     """
     if room(network, tilings, tiles).operations > MOST_OPERATIONS:
         return NONE
-    work, count = operations_of(network, chip, widths, tilings, tiles, kept, counts)
-    cycles, latency = work.cycles[:count], work.latency[:count]
+    state, count = operations_of(network, chip, widths, tilings, tiles, kept, counts)
+    engine, cycles, latency = state.kinds[ENGINE], state.figures[CYCLES, :count], state.figures[LATENCY, :count]
     most = 0.0
     for i in range(count):
         most += cycles[i] + latency[i]
     if most >= MAX_CYCLES:
         return NONE
-    order, begin = by_queue(work.engine, count, queue)
+    order, begin = by_queue(engine, count, queue)
     priority = np.empty(0 if chip.dma_queues == PORTS else count, dtype=np.int64)
     for i in range(len(priority)):
-        priority[i] = work.engine[i]
-    _, finish, _ = merge_schedule(order, begin, cycles, latency, work.first[: count + 1], work.waits, PORTS, priority)
+        priority[i] = engine[i]
+    _, finish, _ = merge_schedule(order, begin, cycles, latency, state.first[: count + 1], state.waits, PORTS, priority)
     total, at = 0, 0
     for index in range(len(network.layers)):
         for _ in range(counts[index].operations):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.arch import Arch
-from accelsim.builder import share_boxes
+from accelsim.builder import VectorTiles, vector_tiles
 from accelsim.graph import Graph, VectorLayer
 from accelsim.hardware import Memory, slot_capacity
 from accelsim.program import (
@@ -36,11 +36,7 @@ class Cuts:
         views = (view for layer in graph.layers for view in (*layer.input_shapes, layer.output_shape))
         self._rank = max([MAC_RANK, *map(len, views)])
         self._number: dict[tuple[int, tuple[int, ...]], int] = {}
-        self._volume: list[Index] = []
-        self._elements: list[Index] = []
-        self._high: list[Index] = []
-        self._shape: list[Index] = []
-        self._tile: list[Index] = []
+        self._cuts: list[VectorTiles] = []
         self._made: Tiles | None = None
 
     def number(self, index: int, tile: tuple[int, ...]) -> int:
@@ -55,55 +51,42 @@ class Cuts:
         layer = self._graph.layers[index]
         assert isinstance(layer, VectorLayer)
         shape = layer.output_shape
-        boxes, _ = share_boxes(VectorShare(core=0, begin=(0,) * len(shape), shape=shape), tile)
-        reads = layer.reads(boxes)
-        self._volume.append(boxes.volume)
-        self._elements.append(np.concatenate([read.volume for read in reads]))
-        self._high.append(np.concatenate([_padded(read.hi, self._rank) for read in reads]))
-        self._shape.append(_row(shape, self._rank))
-        self._tile.append(_row(tile, self._rank))
+        share = VectorShare(core=0, begin=(0,) * len(shape), shape=shape)
+        self._cuts.append(vector_tiles(layer, share, tile, self._rank))
         self._made = None
 
     def tiles(self) -> Tiles:
         """All of them."""
         if self._made is None:
-            volume, elements = self._volume, self._elements
-            high = np.concatenate([np.zeros((0, self._rank), np.int64), *self._high])
-            shape, tile = (np.array(rows, np.int64).reshape(-1, self._rank) for rows in (self._shape, self._tile))
-            self._made = Tiles(
-                _starts(volume), _starts(elements), _joined(volume), _joined(elements), high, shape, tile
-            )
+            none, corners = np.zeros(0, np.int64), np.zeros((0, self._rank), np.int64)
+            empty = VectorTiles(none, none, corners, corners, corners, corners, corners, corners)
+            parts = [empty, *(cut._replace(shape=cut.shape[None], tile=cut.tile[None]) for cut in self._cuts)]
+            joined = VectorTiles(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+            volumes, elements = ([getattr(cut, name) for cut in self._cuts] for name in ("volume", "elements"))
+            self._made = Tiles(_starts(volumes), _starts(elements), joined)
         return self._made
-
-
-def _padded(corners: Index, rank: int) -> Index:
-    """Corners of boxes of so many axes; 1 beyond their own."""
-    return np.pad(corners, ((0, 0), (0, rank - corners.shape[1])), constant_values=1)
-
-
-def _row(sizes: Sequence[int], rank: int) -> Index:
-    return np.array([*sizes, *[1] * (rank - len(sizes))], dtype=np.int64)
 
 
 def _starts(parts: list[Index]) -> Index:
     return np.cumsum([0, *map(len, parts)], dtype=np.int64)
 
 
-def _joined(parts: list[Index]) -> Index:
-    return np.concatenate([np.zeros(0, np.int64), *parts])
-
-
 def tilings_of(mappings: Sequence[Mapping | None], cuts: Cuts) -> NDArray[np.void]:
     """Records of TILING for ``mappings``."""
     rows = np.zeros(len(mappings), dtype=TILING)
     for index, (row, mapping) in enumerate(zip(rows, mappings, strict=True)):
-        if isinstance(mapping, MacMapping):
-            for name in ("n", "oh", "ow", "oc", "ic", "kh", "kw", "groups"):
-                row[name] = getattr(mapping, name)
-            row["order"] = LOOP_ORDERS.index(mapping.order)
-        elif isinstance(mapping, VectorMapping):
-            row["cut"] = cuts.number(index, mapping.tile)
+        write_tiling(row, mapping, index, cuts)
     return rows
+
+
+def write_tiling(row: np.void, mapping: Mapping | None, index: int, cuts: Cuts) -> None:
+    """Make ``row``, a record of TILING, that of ``mapping`` of layer ``index``."""
+    if isinstance(mapping, MacMapping):
+        for name in ("n", "oh", "ow", "oc", "ic", "kh", "kw", "groups"):
+            row[name] = getattr(mapping, name)
+        row["order"] = LOOP_ORDERS.index(mapping.order)
+    elif isinstance(mapping, VectorMapping):
+        row["cut"] = cuts.number(index, mapping.tile)
 
 
 def kept_of(graph: Graph, arch: Arch) -> Kept:

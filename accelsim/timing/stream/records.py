@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.arch import Arch
+from accelsim.builder import NONE, VectorTiles
 from accelsim.graph import Graph, Layer, MacLayer, Reshape
 from accelsim.hardware import (
     DMA_QUEUES,
@@ -29,7 +30,6 @@ MOST_OPERATIONS = 2**21
 """Tile operations that are streamed at once; a network of more goes the way of its Program, which says whether it is held."""
 NOTHING, MAC, VECTOR = range(3)
 """Kinds of layers: a Reshape, which moves nothing; one that the array computes; one of the vector unit."""
-NONE = -1
 
 
 def _integers(names: str) -> np.dtype[Any]:
@@ -85,20 +85,12 @@ class Kept(NamedTuple):
 
 
 class Tiles(NamedTuple):
-    """Tiles of vector layers, one cut behind the other: cut ``t`` has the tiles from ``first[t]`` to ``first[t + 1]``, elements of
-    each in ``volume``, and what they read of operand ``k`` in row ``reads[t] + k * tiles + tile`` of ``elements`` and ``high``.
-
-    ``high`` (rows, rank): the upper corners. ``shape``, ``tile`` (cuts, rank): sizes of the output and of its tiles; 1 beyond
-    their ranks.
-    """
+    """Tiles of vector layers, one cut behind the other in ``all``: cut ``t`` has the tiles from ``first[t]`` to ``first[t + 1]``, and
+    reads the boxes from ``reads[t]`` to ``reads[t + 1]``; ``all.shape`` and ``all.tile`` have a row for each cut."""
 
     first: Any
     reads: Any
-    volume: Any
-    elements: Any
-    high: Any
-    shape: Any
-    tile: Any
+    all: VectorTiles
 
 
 class Network(NamedTuple):

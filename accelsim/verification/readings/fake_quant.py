@@ -24,6 +24,14 @@ Array = NDArray[Any]
 Float = type[Any]
 """numpy.float32 or numpy.float64."""
 Tensors = Mapping[str, Tensor]
+
+
+def _normal(x: Array) -> Array:
+    """The normal distribution's part below ``x``, which is shifted by half an erf."""
+    wide = np.frompyfunc(lambda value: 0.5 * math.erfc(-value / math.sqrt(2)), 1, 1)(x.astype(np.float64))
+    return np.asarray(wide, x.dtype)
+
+
 _UNARY: dict[str, Callable[[Array], Array]] = {
     "LOGISTIC": lambda x: 1 / (1 + np.exp(-x)),
     "SIGMOID": lambda x: 1 / (1 + np.exp(-x)),
@@ -33,8 +41,18 @@ _UNARY: dict[str, Callable[[Array], Array]] = {
     "RELU": lambda x: np.maximum(x, 0),
     "RELU6": lambda x: np.clip(x, 0, 6),
     "QUANTIZE": lambda x: x,
+    "EXP": np.exp,
+    "LOG": lambda x: np.log(np.maximum(x, np.finfo(x.dtype).tiny)),
+    "ABS": np.abs,
+    "ELU": lambda x: np.where(x < 0, np.expm1(np.minimum(x, 0)), x),
+    "RSQRT": lambda x: 1 / np.sqrt(np.maximum(x, np.finfo(x.dtype).tiny)),
+    "GELU_TANH": lambda x: x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))) / 2,
+    "GELU": lambda x: x * _normal(x),
 }
-_BINARY: dict[str, Callable[[Array, Array], Array]] = {"ADD": np.add, "SUB": np.subtract, "MUL": np.multiply}
+_BINARY: dict[str, Callable[[Array, Array], Array]] = {
+    "ADD": np.add, "SUB": np.subtract, "MUL": np.multiply, "MINIMUM": np.minimum, "MAXIMUM": np.maximum,
+    "PRELU": lambda x, alpha: np.where(x >= 0, x, x * alpha), "SQUARED_DIFFERENCE": lambda x, y: (x - y) ** 2,
+}  # fmt: skip
 
 
 class SingleRounding(NamedTuple):

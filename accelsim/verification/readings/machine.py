@@ -15,7 +15,7 @@ from accelsim.builder import build_program
 from accelsim.execute import accumulator_formats, prove_graph, run_program
 from accelsim.graph import Graph, HostPort, Layer, MacLayer, VectorLayer
 from accelsim.kernels import Box, evaluate
-from accelsim.mapper import map_graph
+from accelsim.mapper import divide_memory, map_graph
 from accelsim.numerics import INT64, IntFormat, Overflow, fit_array, requantize
 from accelsim.verification.readings.linear import sums_of
 
@@ -68,7 +68,8 @@ class Machine:
         """Where the order of sums matters: the layer's own Program, tile by tile."""
         assert self.arch is not None
         single = alone(self.graph, layer)
-        program = build_program(single, arch=self.arch, mappings=map_graph(single, arch=self.arch))
+        arch = divide_memory(single, arch=self.arch)
+        program = build_program(single, arch=arch, mappings=map_graph(single, arch=arch))
         feeds = {
             name: np.asarray(x, dtype=single.tensors[name].format.dtype).reshape(single.tensors[name].shape)
             for name, x in zip(layer.inputs, inputs, strict=True)

@@ -313,8 +313,8 @@ def float_result(n: Net) -> None:
 def float_between(n: Net) -> None:
     x = n.input((1, 4, 4, 4))
     n.node("Sigmoid", [n.real(x)], "f")
-    n.node("MaxPool", ["f"], "g", kernel_shape=[2, 2])
-    n.quantized("g", n.act((1, 4, 3, 3)))
+    n.node("Softmax", ["f"], "g")
+    n.quantized("g", n.act((1, 4, 4, 4)))
 
 
 def float_weights(n: Net) -> None:
@@ -335,7 +335,7 @@ def open_size(n: Net) -> None:
 
 
 def old_opset(n: Net) -> None:
-    n.opset = 12
+    n.opset = 5
     n.conv(n.input((1, 3, 8, 8)), 4)
 
 
@@ -357,11 +357,11 @@ def vector_of_scales(n: Net) -> None:
 
 
 def other_bias_scale(n: Net) -> None:
-    x = n.input((1, 3, 8, 8))
-    n.conv(Act(x.name, x.shape, x.scale, x.zero), 4)
+    n.dense(n.input((1, 8)), 4, op="Gemm")
+    (bias,) = (node for node in n.nodes if node.output[0].endswith("_b"))
     for init in n.inits:
-        if init.name == n.nodes[2].input[1]:
-            init.CopyFrom(onnx.numpy_helper.from_array(np.full(4, 0.7, np.float32), init.name))
+        if init.name == bias.input[1]:
+            init.CopyFrom(onnx.numpy_helper.from_array(np.full((), 0.7, np.float32), init.name))
 
 
 def dilated_pool(n: Net) -> None:
@@ -386,6 +386,12 @@ def shapes_that_do_not_broadcast(n: Net) -> None:
 
 def window_too_large(n: Net) -> None:
     n.conv(n.input((1, 3, 2, 2)), 4, 3)
+
+
+def kernel_of_three_axes(n: Net) -> None:
+    n.conv(n.input((1, 8, 5, 5)), 2, 1)
+    weights = next(tensor for tensor in n.inits if len(tensor.dims) == 4)
+    del weights.dims[3]
 
 
 def wrong_channels(n: Net) -> None:
@@ -416,16 +422,7 @@ def output_at_another_scale(n: Net) -> None:
     n.real_outputs.append(n.real(replace(y, scale=2 * y.scale)))
 
 
-def two_constants(n: Net) -> None:
-    """Both operands are dequantized, and neither is computed."""
-    for name in ("k", "l"):
-        n.node("DequantizeLinear", [n.const([1, 2], n.kind), n.const(0.5, np.float32), n.const(0, n.kind)], name)
-    n.node("Add", ["k", "l"], "s")
-    n.binary("Add", n.input((1, 2)), n.quantized("s", n.act((2,))))
-
-
 REFUSED: dict[Callable[[Net], None], str] = {
-    two_constants: "both of its operands are constant; accepted: an operand that is computed at run time",
     unquantized: "the model is not quantized",
     unknown_operator: "Hardmax (output 't0_u'): the operator is not supported; accepted: QLinearConv,",
     misspelled_operator: "(nearest: QLinearConv)",
@@ -434,7 +431,7 @@ REFUSED: dict[Callable[[Net], None], str] = {
     float_weights: "its weights (input 1) are not dequantized from a constant",
     weights_at_run_time: "its weights (input 1) are not dequantized from a constant",
     open_size: "graph input 'x0' has an unknown size on axis 2",
-    old_opset: "opset 12 is not supported",
+    old_opset: "opset 5 cannot be brought to 13: expected 7 or later",
     wide_codes: "its codes are int32; accepted: int2, int4, int8 or int16",
     negative_scale: "its scales are [-1.0] (float32); accepted: positive finite float32 scales",
     vector_of_scales: "it has 4 scales and 4 zero points; accepted: one per tensor",
@@ -444,6 +441,7 @@ REFUSED: dict[Callable[[Net], None], str] = {
     unequal_ranks: "its operands have 4 and 1 axes",
     shapes_that_do_not_broadcast: "shapes [1, 4] and [1, 3] do not broadcast",
     window_too_large: "does not fit its input (2, 2)",
+    kernel_of_three_axes: "its input has shape [1, 8, 5, 5], its weights [2, 8, 1]; accepted: convolution in 1-D or 2-D: 3 or 4 dimensions each",
     wrong_channels: "its weights have shape [4, 3, 3, 3] in 1 groups over 6 input channels",
     other_element_count: "it turns shape [2, 6] into [5, 2]",
     shape_at_run_time: "its sizes (input 1) are codes; accepted: sizes that are constant",

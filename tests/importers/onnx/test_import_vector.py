@@ -181,12 +181,6 @@ def reduce_axes(n: Net) -> None:
     operator(n, "ReduceMean", x, n.act((2, 1)), [n.const([1, -1], np.int64)])
 
 
-def two_constants(n: Net) -> None:
-    n.node("Sub", [n.const([1.0], np.float32), n.const([2.0], np.float32)], "o")
-    n.quantized("o", n.act((1,)))
-    n.unary("Erf", n.input((4,)))
-
-
 def three_operands(n: Net) -> None:
     x = n.real(n.input((4,)))
     n.node("Max", [x, x, x], "o")
@@ -237,7 +231,6 @@ REFUSED: dict[Callable[[Net], None], str] = {
     resize_scales: "its scales are [1.0, 1.0, -2.0, 2.0] (float32); accepted: 4 positive float32 numbers",
     split_sizes: "its pieces of 6 are (2, 3); accepted: 2 sizes that sum to 6",
     reduce_axes: "its axes are (1, -1) for 2 axes; accepted: each axis once",
-    two_constants: "both of its operands are constant; accepted: an operand that is computed at run time",
     three_operands: "it has 3 operands; accepted: two operands",
     many_numbers: "its constant has 1000 distinct numbers; accepted: at most 256",
     ranks: "its operands have 4 and 1 axes; accepted: as many axes on both sides",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from onnx import TensorProto, helper
 from accelsim.errors import ModelError, ModelFileError
 from accelsim.graph import Graph
 from accelsim.importers import load_graph
+from accelsim.importers.onnx.file.reader import read_onnx
 from tests.importers.onnx.models import Net
 from tests.importers.onnx.networks import cnn
 
@@ -49,7 +50,7 @@ def refused(folder: Path, blob: bytes, kind: type[ModelError] = ModelFileError) 
     message = str(caught.value)
     assert isinstance(caught.value, kind), caught.value
     assert "\n" not in message
-    assert "model.onnx" in message
+    assert message.startswith(f"{folder / 'model.onnx'}: ")
     return message
 
 
@@ -133,6 +134,12 @@ def many_dimensions(model: Any) -> None:
     model.graph.initializer[0].dims.extend([1] * 40)
 
 
+def value_out_of_range(model: Any) -> None:
+    tensor = model.graph.initializer[0]
+    tensor.CopyFrom(helper.make_tensor(tensor.name, TensorProto.INT8, (1,), [0]))
+    tensor.int32_data[0] = 300
+
+
 def external_missing(model: Any) -> None:
     external(model, "weights.bin")
 
@@ -186,6 +193,7 @@ STRUCTURES: dict[Callable[[Any], None], str] = {
     claimed_gigabyte: "holds 216 values for shape [1024, 1024, 1024]",
     negative_dimension: "claims shape [-8, -27]",
     many_dimensions: "claims shape",
+    value_out_of_range: "holds values that are no INT8",
     external_missing: "no such file beside the model: 'weights.bin'",
     external_elsewhere: "no such file beside the model",
     external_out_of_range: "are not in 'model.onnx'",
@@ -252,3 +260,36 @@ def test_values_in_typed_fields_are_read(tmp_path: Path) -> None:
     typed = load(tmp_path, model.SerializeToString())
     for one, other in zip(plain.layers, typed.layers, strict=True):
         assert np.array_equal(getattr(one, "weights", 0), getattr(other, "weights", 0))
+
+
+FORMS: dict[str, tuple[Any, np.ndarray]] = {
+    "value": (onnx.numpy_helper.from_array(np.array([[1, -2]], np.int8)), np.array([[1, -2]], np.int8)),
+    "value_float": (0.5, np.array(0.5, np.float32)),
+    "value_floats": ([0.5, -3.0], np.array([0.5, -3.0], np.float32)),
+    "value_int": (7, np.array(7, np.int64)),
+    "value_ints": ([7, -1], np.array([7, -1], np.int64)),
+}
+
+
+def with_constants(*forms: dict[str, Any], names: Sequence[str] = "abcdefg") -> bytes:
+    model = valid()
+    for name, form in zip(names, forms, strict=False):
+        model.graph.node.insert(0, helper.make_node("Constant", [], [name], **form))
+    return model.SerializeToString()
+
+
+def test_constant_nodes_hold_numbers_in_every_form(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(with_constants(*({form: given} for form, (given, _) in FORMS.items())))
+    found = read_onnx(path).constants
+    for name, (_, expected) in zip("abcdefg", FORMS.values(), strict=False):
+        assert found[name].dtype == expected.dtype
+        np.testing.assert_array_equal(found[name], expected)
+
+
+def test_a_constant_node_of_text_or_of_a_name_that_is_taken_is_refused(tmp_path: Path) -> None:
+    assert "node 0 Constant holds no numbers" in refused(tmp_path, with_constants({"value_string": "x"}))
+    taken = valid().graph.initializer[0].name
+    for names in ((taken,), ("a", "a")):
+        blob = with_constants({"value_int": 1}, {"value_int": 1}, names=names)
+        assert "Constant has outputs" in refused(tmp_path, blob)

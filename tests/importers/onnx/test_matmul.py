@@ -13,6 +13,7 @@ import accelsim
 from accelsim.errors import UnsupportedOperatorError
 from accelsim.graph import Dense, MatMul, Transpose
 from accelsim.importers import load_graph
+from tests.importers.onnx.building import Building, differing
 from tests.importers.onnx.models import Act, Net
 from tests.importers.onnx.runtime import differences, runtime, save
 
@@ -175,18 +176,39 @@ def test_the_layer_of_two_matrices(tmp_path: Path) -> None:
     assert graph.weight_bytes == 0
 
 
+SPREAD = {
+    "right": ((2, 3, 4, 5), (1, 3, 5, 6)),
+    "left": ((2, 1, 7, 12), (2, 3, 12, 9)),
+    "both": ((2, 1, 3, 4, 5), (1, 3, 3, 5, 6)),
+    "a further axis of the right one": ((7, 12), (3, 12, 9)),
+    "fewer axes": ((3, 7, 12), (1, 3, 12, 9)),
+    "a matrix on the left": ((4, 5), (2, 3, 5, 6)),
+    "shared alone": ((3, 4, 5), (3, 5, 2)),
+}
+
+
+@pytest.mark.parametrize("constant", ["none", "right", "left"])
+@pytest.mark.parametrize("spread", SPREAD)
+@FORMS
+def test_leading_axes_that_broadcast(spread: str, constant: str, qdq: bool, tmp_path: Path) -> None:
+    net, shapes = Products(np.random.default_rng(0), qdq=qdq), SPREAD[spread]
+    sides = [
+        Act(net.const(net.rng.integers(0, 256, shape), "uint8"), shape, 0.0625, 9)
+        if constant == side
+        else net.input(shape)
+        for side, shape in zip(("left", "right"), shapes, strict=True)
+    ]
+    net.matmul(sides[0], sides[1], np.matmul(*(np.zeros(shape) for shape in shapes)).shape)
+    wrong, compared = differences(net.model(), net.random_feeds(3), tmp_path)
+    assert not wrong
+    assert compared
+
+
 @pytest.mark.parametrize(
-    ("shapes", "out"),
-    [
-        (((3, 7, 12), (1, 3, 12, 9)), (1, 3, 7, 9)),
-        (((2, 1, 7, 12), (2, 3, 12, 9)), (2, 3, 7, 9)),
-        (((7, 12), (3, 12, 9)), (3, 7, 9)),
-        (((7, 12), (12,)), (7,)),
-        (((12,), (12, 9)), (9,)),
-    ],
+    ("shapes", "out"), [(((7, 12), (12,)), (7,)), (((12,), (12, 9)), (9,)), (((2, 3, 4), (3, 4, 2)), (2, 3, 2))]
 )
 @FORMS
-def test_spread_leading_axes_and_vectors_are_refused(
+def test_vectors_and_axes_that_do_not_broadcast_are_refused(
     shapes: tuple[tuple[int, ...], tuple[int, ...]], out: tuple[int, ...], qdq: bool, tmp_path: Path
 ) -> None:
     net = Products(np.random.default_rng(0), qdq=qdq)
@@ -196,13 +218,26 @@ def test_spread_leading_axes_and_vectors_are_refused(
         load_graph(save(net.model(), tmp_path), arithmetic="onnxruntime")
 
 
-@FORMS
-def test_a_constant_left_operand_is_refused(qdq: bool, tmp_path: Path) -> None:
-    net = Products(np.random.default_rng(0), qdq=qdq)
-    fixed = Act(net.const(np.ones((4, 5)), "uint8"), (4, 5), 0.5, 0)
-    net.matmul(fixed, net.input((5, 6)))
-    with pytest.raises(UnsupportedOperatorError, match="its left operand is constant and its right one is computed"):
-        load_graph(save(net.model(), tmp_path), arithmetic="onnxruntime")
+@pytest.mark.parametrize("turned", [(1, 0), (1, 1)])
+@pytest.mark.parametrize("qdq", [False, True])
+def test_a_turned_first_operand(turned: tuple[int, int], qdq: bool, tmp_path: Path) -> None:
+    b = Building(np.random.default_rng(1))
+    codes, parameters = b.input(8, 6)
+    w, given = b.codes(*((5, 8) if turned[1] else (8, 5))), {"transA": turned[0], "transB": turned[1]}
+    if qdq:
+        weights = b.node("DequantizeLinear", b.constant(w), b.constant(np.float32(0.01)), b.constant(np.int8(0)))
+        b.requantized(b.node("Gemm", b.node("DequantizeLinear", codes, *parameters), weights, **given), 0.2)
+    else:
+        constants = b.constant(w), b.constant(np.float32(0.01)), b.constant(np.int8(0))
+        b.outputs.append(b.node("QGemm", codes, *parameters, *constants, "", *b.parameters(0.2), ms=True, **given))
+    assert differing(b.model(), tmp_path, count=10) == (0, 0)
+
+
+def test_scales_per_column_of_a_batch_of_constants(tmp_path: Path) -> None:
+    b = Building(np.random.default_rng(1))
+    b.requantized(b.node("MatMul", b.real(2, 3, 4, 8), b.weights(3, 8, 5, axis=2)), 0.2)
+    wrong, worst = differing(b.model(), tmp_path, count=10)
+    assert wrong <= worst <= 1
 
 
 def test_scales_per_column_of_a_computed_operand_are_refused(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from accelsim.graph import Conv2D
 from accelsim.importers import load_graph
+from accelsim.importers.onnx.formulas import Quantization, sum_table
 from accelsim.kernels.mac import accumulate
-from accelsim.numerics import requantize
+from accelsim.numerics import IntFormat, requantize
 from tests.importers.onnx.models import Net
 from tests.importers.onnx.networks import cnn
 from tests.importers.onnx.runtime import differences, run_graph, runtime, save
@@ -129,6 +130,40 @@ def test_constant_operands(shape: tuple[int, ...], first: bool, op: str, kind: s
         net.with_number(op, net.input((2, 6, 4, 5)), first=first, shape=shape)
         wrong, _ = differences(net.model(), net.random_feeds(8), tmp_path, int8=kind == "int8")
         assert wrong == {}, (seed, wrong)
+
+
+@KINDS
+@pytest.mark.parametrize("constant", ["left", "right", ""])
+@pytest.mark.parametrize("spread", [(256, 1), (1, 256)])
+def test_sums_are_rounded_in_the_runtimes_order(
+    spread: tuple[int, int], constant: str, kind: str, tmp_path: Path
+) -> None:
+    """Networks in which a pair of codes tells ``a + b`` from ``b + a``: the runtime swaps some operands."""
+    tried = 0
+    for seed in range(400):
+        net = Net(np.random.default_rng(seed), kind=kind)
+        if constant:
+            net.with_number("Add", net.input((256, 256)), first=constant == "left", shape=spread)
+        else:
+            net.binary("Add", net.input(spread), net.input((256, 256)))
+        if tried < 3 and _order_shows(net.model(), IntFormat(8, signed=kind == "int8")):
+            codes = np.arange(256).astype(kind).reshape(spread)  # a number for each place of the operand that is spread
+            wide = np.ascontiguousarray(np.broadcast_to(codes.T, (256, 256)))
+            feed = {"x0": wide} if constant else {"x0": codes, "x1": wide}
+            wrong, _ = differences(net.model(), [feed], tmp_path, int8=kind == "int8")
+            assert wrong == {}, (seed, wrong)
+            tried += 1
+    assert tried == 3
+
+
+def _order_shows(model: onnx.ModelProto, fmt: IntFormat) -> bool:
+    """Whether the operands of its sum, in either order, give other codes somewhere."""
+    value = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    name = model.graph.node[-1].input
+    left, right, to = (Quantization(value[name[i]].item(), value[name[i + 1]].item(), fmt) for i in (1, 4, 6))
+    tables = sum_table(left, right, to), sum_table(right, left, to).T
+    rows, columns = (value[name[i]].ravel().astype(int) - fmt.min if name[i] in value else slice(None) for i in (0, 3))
+    return bool((tables[0] != tables[1])[rows][:, columns].any())
 
 
 def test_a_dense_layer_with_its_bias_added_later(tmp_path: Path) -> None:

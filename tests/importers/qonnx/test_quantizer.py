@@ -76,6 +76,22 @@ def test_malformed_parameters_are_refused(given: dict[str, object], message: str
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("first", "codes"),
+    [
+        (lambda net: net.quant("x", 0.5, mode="HALF_DOWN"), "int8 with rounding HALF_DOWN"),
+        (lambda net: net.bipolar("x", 0.5), "bipolar"),
+    ],
+)
+def test_a_graph_input_that_no_host_quantizes_is_refused(
+    first: Callable[[Net], str], codes: str, tmp_path: Path
+) -> None:
+    net = Net(2, (1, 8))
+    path = save(net.model(net.quant(first(net), 1.0)), tmp_path)
+    with pytest.raises(ModelError, match=f"it quantizes a graph input to {codes}.*; accepted: two or more levels"):
+        load_graph(path)
+
+
 def test_a_quant_without_bitwidth_is_refused(tmp_path: Path) -> None:
     net = Net(2, (1, 8))
     scale, zero = net.constant(1.0), net.constant(0.0)

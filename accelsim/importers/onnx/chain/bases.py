@@ -10,12 +10,13 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.graph import BinaryLut, Dense, Lut, MacGeometry, MacLayer, RealFunction
+from accelsim.graph import BinaryLut, Lut, MacGeometry, MacLayer, RealFunction
 from accelsim.importers.onnx.chain.chained import Chained, Final
 from accelsim.importers.onnx.chain.quantizer import Quantizer
 from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.formulas import MAX_BITS, Floats, dequantize
-from accelsim.importers.onnx.network import Codes, Shape, view
+from accelsim.importers.onnx.network import Codes, Shape, order_name, view
+from accelsim.importers.onnx.rules import ONNXRUNTIME
 from accelsim.importers.refusal import RefusalError
 from accelsim.numerics import INT32, IntFormat, Requantization, Thresholds
 from accelsim.quant import requantization_from_scales, thresholds_of
@@ -85,10 +86,22 @@ class IntegerSums:
         scheme = self.node.rules.scheme(self.operator)
         self.need_int32()
         made = Codes(name, self.shape, final.quantization.format, final.quantization)
-        if scheme == Thresholds.scheme:
+        if scheme == Thresholds.scheme or self._is_curve(scheme, chain):
             self.emit(made, self._thresholds(chain, final), labels=self._exact(chain, final))
         else:
             self.emit(made, *self._scaled(scheme, chain, final), labels=self._folded(chain, final))
+
+    def _is_curve(self, scheme: str, chain: Chained) -> bool:
+        """Whether ONNX Runtime's own arithmetic meets a chain that no multiplier and bias tell; thresholds then do, by name."""
+        line = chain.line
+        if self.node.rules.arithmetic.base != ONNXRUNTIME or (line is not None and (line.gain > 0).all()):
+            return False
+        self.node.approximate(
+            f"{chain.what} after it is folded into thresholds of exact integer sums; ONNX Runtime sums in float32, and codes near a "
+            "tie may differ by one",
+            layer=self._layer_name(),
+        )
+        return True
 
     def need_int32(self) -> None:
         """RefusalError for sums that 32 bits may not hold."""
@@ -155,11 +168,15 @@ class IntegerSums:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Sums(IntegerSums):
-    """Sums of the array: ``weights`` (oc, kh, kw, ic/groups) over codes; ``unit`` is the image's scale times ``scales``."""
+    """Sums of the array: ``weights`` (oc, kh, kw, ic/groups) over codes; ``unit`` is the image's scale times ``scales``.
+
+    The layer writes ONNX axis ``order[i]`` of the result as axis ``i``.
+    """
 
     kind: type[MacLayer]
     source: str
     geometry: MacGeometry
+    order: Shape
     weights: NDArray[Any]
     weight_format: IntFormat
     scales: Floats
@@ -167,7 +184,7 @@ class Sums(IntegerSums):
     @property
     def reach(self) -> int:
         """``max over channels of sum|w| * max|x - z|``."""
-        return int(np.abs(self.weights.astype(np.int64)).sum(axis=(1, 2, 3)).max()) * self.widest
+        return max(int(np.abs(channel.astype(np.int64)).sum()) for channel in self.weights) * self.widest
 
     @property
     def outputs(self) -> int:
@@ -195,10 +212,7 @@ class Sums(IntegerSums):
                 input_zero_point=self.image.known.zero_point, requant=requant, **(labels or {}),
             )  # fmt: skip
 
-        if self.kind is Dense:
-            self.node.net.from_plain(made, layer)
-        else:
-            self.node.net.layers.append(layer(made.tensor))
+        self.node.net.from_ordered(made, self.order, order_name(self.order), layer)
 
 
 @dataclass(frozen=True, eq=False)

@@ -74,19 +74,19 @@ class Base(Protocol):
 class Chained(Pending):
     """A float result that waits for its Quant: ``function`` maps real numbers (C or 1, n) of ``base``, ``line`` tells it.
 
-    A matrix product (``is_product``) has its channels on the last axis, whatever the number of its axes.
+    ``channel``: ONNX's axis of the channels, where the number of axes does not tell it.
     """
 
     base: Base
     function: Function
     line: Line | None
     channels: int
-    is_product: bool = False
+    channel: int | None = None
 
     @property
     def axis(self) -> int:
         """Axis of the channels in ONNX's order."""
-        return len(self.shape) - 1 if self.is_product else channel_axis(self.shape)
+        return channel_axis(self.shape) if self.channel is None else self.channel
 
     def then(self, function: Function, line: Line | None, *, channels: int = 1, what: str) -> Chained:
         """The chain with one more operator, whose constants differ among ``channels`` channels."""
@@ -105,12 +105,12 @@ def channel_axis(shape: Shape) -> int:
     return 1 if len(shape) == 4 else max(len(shape) - 1, 0)
 
 
-def chain(base: Base, shape: Shape, what: str, *, is_product: bool = False) -> Chained:
+def chain(base: Base, shape: Shape, what: str, *, channel: int | None = None) -> Chained:
     """The chain without operators."""
     line = Line(np.ones(1), np.zeros(1))
     return Chained(
         shape=shape, emit=_refuse, what=what, base=base, function=lambda x: x, line=line, channels=base.channels,
-        is_product=is_product,
+        channel=channel,
     )  # fmt: skip
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from accelsim.importers.onnx.formulas import Codes, Floats, Quantization
 from accelsim.numerics import IntFormat
 
+Number = TypeVar("Number", bound=np.generic)
 ROUNDINGS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
     {
         "ROUND": np.rint,
@@ -26,6 +27,9 @@ ROUNDINGS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
     }
 )
 """Rounding modes by the names of QONNX, which calls away from zero UP and ties away from zero HALF_UP."""
+
+_AT_ONCE = 2**18
+"""Numbers whose codes are computed together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +61,27 @@ class Quantizer:
         )
         return codes
 
+    def narrow_codes(self, real: Floats) -> NDArray[Any]:
+        """:meth:`codes` in the least type of the format, a part of axis 0 at a time: int64 would take twice the numbers' own bytes."""
+        found = np.empty(real.shape, self.format.dtype)
+        step = max(1, _AT_ONCE * len(real) // max(real.size, 1)) if real.ndim else 1
+        for start in range(0, len(real), step) if real.ndim else ():
+            part = slice(start, start + step)
+            found[part] = self._part(part).codes(real[part])
+        return found if real.ndim else self.codes(real).astype(self.format.dtype)
+
+    def _part(self, part: slice) -> Quantizer:
+        """The quantizer of a part of axis 0."""
+        if self.axis != 0:
+            return self
+        return replace(self, scales=_along(self.scales, part), zero_points=_along(self.zero_points, part))
+
     def _spread(self, values: NDArray[Any], rank: int) -> NDArray[Any]:
         if self.axis is None:
             return values.reshape(()) if rank == 0 else values
         return values.reshape([-1 if i == self.axis else 1 for i in range(rank)])
+
+
+def _along(values: NDArray[Number], part: slice) -> NDArray[Number]:
+    """The ``part`` of one value per index; a single value stands for all."""
+    return values if values.size == 1 else values[part]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from accelsim.errors import ModelError, ModelFileError
 from accelsim.importers.files import GARBAGE, one_line
 from accelsim.importers.onnx.file.records import QONNX_DOMAIN, Attribute, OnnxInput, OnnxModel, OnnxNode, type_name
 from accelsim.importers.onnx.file.tensors import MAX_ELEMENTS, MAX_RANK, ONNX, TensorReader
+from accelsim.importers.sized import shapes_of
 
-FIRST_OPSET = 13
-"""The first with per-channel QuantizeLinear and DequantizeLinear."""
+FIRST_OPSET, OLDEST_OPSET = 13, 7
+"""The first with per-channel QuantizeLinear and DequantizeLinear; older ones are brought up to it, from the oldest that converts."""
 QONNX_DOMAINS = (QONNX_DOMAIN, "onnx.brevitas", "finn.custom_op.general")
 """Where Quant, BipolarQuant and Trunc live, by the age of the exporter."""
 DOMAINS = ("", "ai.onnx", "com.microsoft", *QONNX_DOMAINS)
@@ -30,7 +32,31 @@ def read_onnx(path: Path) -> OnnxModel:
     """The records of the file at ``path``; ModelFileError when it is missing, damaged, or not an .onnx file."""
     message = _parse(path, ONNX.read(path))  # whose bytes are let go before any tensor is copied
     with ONNX.guard(path):
-        return _Reader(path, message).model()
+        reader = _Reader(path, message)
+        opset = reader.opset()
+        if opset >= FIRST_OPSET:
+            return reader.model()
+        told = f"from opset {opset} to {FIRST_OPSET} by onnx.version_converter"
+        return replace(_Reader(path, _converted(path, message, opset)).model(), converted=told)
+
+
+def _converted(path: Path, message: Any, opset: int) -> Any:
+    """The model in the first opset that is read; ModelError where onnx's converter has no way to it."""
+    import onnx
+
+    outside = any(tensor.external_data for tensor in message.graph.initializer)
+    reason = "its weights lie in another file" if outside else ""
+    if opset < OLDEST_OPSET:
+        reason = f"expected {OLDEST_OPSET} or later"
+    if not reason:
+        try:
+            return onnx.version_converter.convert_version(message, FIRST_OPSET)
+        except Exception as error:  # of the converter: it has kinds of its own
+            reason = one_line(error)
+    raise ModelError(
+        f"{path}: opset {opset} cannot be brought to {FIRST_OPSET}: {reason}; export the model again with opset {FIRST_OPSET} or later",
+        path=str(path),
+    )
 
 
 def _parse(path: Path, blob: bytes) -> Any:
@@ -66,7 +92,9 @@ class _Reader:
         nodes = [self.node(i, node) for i, node in enumerate(self.graph.node)]
         constants |= self.constant_nodes(nodes, constants)
         nodes = [node for node in nodes if node.op != "Constant"]
-        inputs = tuple(self.input(value) for value in self.graph.input if value.name not in constants)
+        open_inputs = [value for value in self.graph.input if value.name not in constants]
+        self.need_inputs({value.name for value in open_inputs})
+        inputs = tuple(self.input(value) for value in open_inputs)
         outputs = tuple(value.name for value in self.graph.output)
         known = set(constants) | {value.name for value in inputs}
         if len(known) != len(constants) + len(inputs):
@@ -84,12 +112,6 @@ class _Reader:
         versions = [entry.version for entry in self.message.opset_import if entry.domain in ("", "ai.onnx")]
         if len(versions) != 1:
             raise self.fail(f"it imports the ONNX operator set {len(versions)} times; expected once")
-        if versions[0] < FIRST_OPSET:
-            raise ModelError(
-                f"{self.path}: opset {versions[0]} is not supported; expected {FIRST_OPSET} or later: "
-                "convert with onnx.version_converter",
-                path=str(self.path),
-            )
         return int(versions[0])
 
     def constants(self) -> dict[str, NDArray[Any]]:
@@ -131,19 +153,41 @@ class _Reader:
         tensor = value.type.tensor_type
         if not value.type.HasField("tensor_type") or not tensor.HasField("shape"):
             raise self.fail(f"graph input {value.name!r} has no tensor shape")
-        shape = []
-        for axis, dim in enumerate(tensor.shape.dim):
-            known = dim.HasField("dim_value") and dim.dim_value > 0
-            if not known and axis:
-                raise ModelError(
-                    f"{self.path}: graph input {value.name!r} has an unknown size on axis {axis}; expected fixed shapes "
-                    "(only a leading batch size may be open, and is read as 1)",
-                    path=str(self.path),
-                )
-            shape.append(int(dim.dim_value) if known else 1)
+        told = [int(dim.dim_value) if dim.HasField("dim_value") else 0 for dim in tensor.shape.dim]
+        shape = self.shape(value.name, [max(size, 0) for size in told])
         if len(shape) > MAX_RANK or math.prod(shape) > MAX_ELEMENTS:
             raise self.fail(f"graph input {value.name!r} claims shape {shape}")
-        return OnnxInput(name=value.name, shape=tuple(shape), type=type_name(tensor.elem_type))
+        return OnnxInput(name=value.name, shape=shape, type=type_name(tensor.elem_type))
+
+    def need_inputs(self, names: set[str]) -> None:
+        """ModelError where shapes are given of what is no graph input."""
+        unknown = sorted(shapes_of(self.path).keys() - names)
+        if unknown:
+            raise ModelError(
+                f"{self.path}: a shape is given of {unknown[0]!r}; its graph inputs are {', '.join(sorted(names))}",
+                path=str(self.path),
+            )
+
+    def shape(self, name: str, told: list[int]) -> tuple[int, ...]:
+        """The shape of a graph input, of which the file has ``told``, 0 where a size is open; an open batch is read as 1."""
+        given = shapes_of(self.path).get(name)
+        if given is None:
+            if 0 in told[1:]:
+                shape = "x".join(str(size) if size else "?" for size in told)
+                raise ModelError(
+                    f"{self.path}: graph input {name!r} has an unknown size on axis {told.index(0, 1)}; give them all: --shape "
+                    f"{name}={shape}, in Python load_graph(..., shapes=...) (only a leading batch size may be open, and is read as 1)",
+                    path=str(self.path),
+                )
+            return tuple(size or 1 for size in told)
+        fits = len(given) == len(told) and all(size in (0, g) and g > 0 for g, size in zip(given, told, strict=True))
+        if not fits:
+            shape = "x".join(str(size) if size else "?" for size in told)
+            raise ModelError(
+                f"{self.path}: graph input {name!r} has shape {shape} in the file, and {'x'.join(map(str, given))} is given",
+                path=str(self.path),
+            )
+        return tuple(given)
 
     def node(self, index: int, node: Any) -> OnnxNode:
         op = node.op_type if node.domain in DOMAINS else f"{node.domain}.{node.op_type}"
@@ -152,7 +196,8 @@ class _Reader:
         if not node.output or not any(node.output):
             raise self.fail(f"node {index} {op} has no outputs")
         return OnnxNode(
-            index=index, op=op, inputs=tuple(node.input), outputs=tuple(node.output), attributes=attributes, name=node.name
+            index=index, op=op, inputs=tuple(node.input), outputs=tuple(node.output), attributes=attributes, name=node.name,
+            domain=node.domain,
         )  # fmt: skip
 
     def attribute(self, attribute: Any, index: int) -> Attribute:

@@ -28,6 +28,7 @@ class OnnxNode:
     outputs: tuple[str, ...]
     attributes: Mapping[str, Attribute]
     name: str = ""
+    domain: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,8 @@ class OnnxInput:
 class OnnxModel:
     """The main graph; nodes stand in an order in which tensors are made before they are read.
 
-    ``constants`` holds the initializers; names of ``inputs`` are not among them.
+    ``constants`` holds the initializers; names of ``inputs`` are not among them. ``converted`` says what was
+    done to the file before it was read.
     """
 
     path: str
@@ -52,6 +54,7 @@ class OnnxModel:
     constants: Mapping[str, NDArray[Any]]
     inputs: tuple[OnnxInput, ...]
     outputs: tuple[str, ...]
+    converted: str = ""
 
     @property
     def is_qonnx(self) -> bool:
@@ -67,6 +70,14 @@ class OnnxModel:
         files = (FileName(node.name, next(filter(None, node.outputs), ""), node.op, node.index) for node in self.nodes)
         keys = ((node.index, node.outputs) for node in self.nodes)
         return dict(zip(keys, layer_names(files), strict=True))
+
+    def producer(self, name: str) -> OnnxNode | None:
+        """The node that makes tensor ``name``; None for constants and graph inputs."""
+        return self._producers.get(name)
+
+    @cached_property
+    def _producers(self) -> dict[str, OnnxNode]:
+        return {name: node for node in self.nodes for name in node.outputs}
 
     def consumers(self, name: str) -> tuple[OnnxNode, ...]:
         """Nodes that read tensor ``name``."""

@@ -12,9 +12,13 @@ from accelsim.importers.onnx import formulas
 from accelsim.importers.onnx.context import NodeContext, dequantized
 from accelsim.importers.onnx.formulas import Floats
 from accelsim.importers.onnx.functions import BINARY
-from accelsim.importers.onnx.network import CHANNELS_LAST, Codes, Pending, Shape, Target, Weights, view
+from accelsim.importers.onnx.network import CHANNELS_LAST, Codes, Pending, Real, Shape, Target, Weights, view
 from accelsim.importers.refusal import RefusalError
 
+WIDEST = 8
+"""Bits of codes of which two, or a code and one of several numbers, meet in a table."""
+MOST_CODES = 2**22
+"""Entries of a table of wide codes and numbers."""
 MOST_NUMBERS = 256
 """Distinct numbers of a constant operand that a table may have columns for."""
 
@@ -25,8 +29,10 @@ def lower_float_binary(node: NodeContext) -> None:
 
 
 def has_plain_operand(node: NodeContext) -> bool:
-    """Whether an operand is a constant that was never quantized."""
-    return any(isinstance(node.optional(i), np.ndarray) for i in range(len(node.inputs)))
+    """Whether ONNX Runtime has no quantized operator: for a constant that was never quantized, or one beside wide codes."""
+    operands = [node.glance(i) for i in range(len(node.inputs))]
+    wide = any(isinstance(value, Real) and value.codes.format.bits > WIDEST for value in operands)
+    return any(isinstance(value, np.ndarray) or (wide and isinstance(value, Weights)) for value in operands)
 
 
 def float_binary(node: NodeContext) -> Pending:
@@ -36,6 +42,7 @@ def float_binary(node: NodeContext) -> Pending:
     node.need(len(node.inputs) == 2, f"it has {len(node.inputs)} operands", "two operands")
     left, right = (_operand(node, i) for i in (0, 1))
     if isinstance(left, Codes) and isinstance(right, Codes):
+        _need_narrow(node, left, right)
         shape = broadcast_shape(node, left, right)
         return Pending(shape, lambda target: _of_codes(node, left, right, target), f"a {op}")
     if isinstance(left, Codes) and not isinstance(right, Codes):
@@ -53,9 +60,13 @@ def _operand(node: NodeContext, position: int) -> Codes | Floats:
     if isinstance(value, np.ndarray):
         node.need(value.dtype == np.float32, f"its constant operand is {value.dtype}", "float32")
         return value
-    codes = node.codes(position)
-    node.need(codes.known.format.bits <= 8, f"input {position} has {codes.format.bits} bits", "codes of at most 8 bits")
-    return codes
+    return node.codes(position)
+
+
+def _need_narrow(node: NodeContext, *operands: Codes) -> None:
+    for codes in operands:
+        bits = codes.known.format.bits
+        node.need(bits <= WIDEST, f"tensor {codes.tensor!r} has {bits} bits", f"codes of at most {WIDEST} bits")
 
 
 def broadcast_shape(node: NodeContext, left: Codes, right: Codes) -> Shape:
@@ -112,6 +123,8 @@ def _with_numbers(node: NodeContext, source: Codes, numbers: Floats, *, numbers_
     # Told apart by their bits: 0 and -0 differ as divisors.
     bits, places = np.unique(np.ascontiguousarray(numbers).view(np.uint32), return_inverse=True)
     node.need(len(bits) <= MOST_NUMBERS, f"its constant has {len(bits)} distinct numbers", f"at most {MOST_NUMBERS}")
+    if len(bits) << source.known.format.bits > MOST_CODES:
+        _need_narrow(node, source)
     columns = bits.view(np.float32)[None, :]
     rows = formulas.dequantize(source.known.codes, source.known)[:, None]
 

@@ -13,7 +13,7 @@ from accelsim.importers.onnx.context import NodeContext, numbers
 from accelsim.importers.onnx.formulas import Floats
 from accelsim.importers.onnx.functions import BINARY
 from accelsim.importers.onnx.lower.binary import broadcast_shape
-from accelsim.importers.onnx.lower.elementwise import lower_add, lower_mul
+from accelsim.importers.onnx.lower.elementwise import function_of, lower_add, lower_mul
 from accelsim.importers.onnx.network import Pending, Real
 from accelsim.importers.refusal import RefusalError
 
@@ -36,9 +36,7 @@ def lower_arithmetic(node: NodeContext) -> None:
     """Add, Sub, Mul, Div: with a constant they go on with a chain, of two quantized tensors they start one."""
     node.need(len(node.inputs) == 2, f"it has {len(node.inputs)} operands", "two operands")
     constant = [node.is_constant(i) for i in (0, 1)]
-    if all(constant):
-        node.result(BINARY[node.op](numbers(node, 0, "operand"), numbers(node, 1, "operand")))
-    elif any(constant):
+    if any(constant):
         node.result(_with_constant(node, chain_of(node, constant.index(False)), constant.index(True)))
     else:
         _of_two(node)
@@ -100,11 +98,17 @@ def lower_rectifier(node: NodeContext) -> None:
     node.result(before.then(function, line, what=f"the {node.op}"))
 
 
+def lower_function(node: NodeContext) -> None:
+    """Any other function of one number."""
+    node.result(chain_of(node, 0).then(function_of(node), None, what=f"the {node.op}"))
+
+
 def lower_batch_normalization(node: NodeContext) -> None:
     """``x * g + (bias - mean * g)`` with ``g = scale / sqrt(variance + epsilon)``, in float32 (ONNX Runtime batch_norm.h)."""
     before = chain_of(node, 0)
     node.need(before.axis == 1, f"its input has {len(before.shape)} axes", "channels on axis 1: 2 or 4 axes")
     scale, bias, mean, variance = (numbers(node, i, "parameter").reshape(-1) for i in (1, 2, 3, 4))
+    node.ignore("momentum")  # of training
     sizes = {p.size for p in (scale, bias, mean, variance)}
     node.need(sizes == {before.shape[1]}, f"its parameters have {sorted(sizes)} values", f"{before.shape[1]} each")
     node.need(bool((variance >= 0).all()), "its variance is negative", "variances of 0 or more")
@@ -127,6 +131,7 @@ def with_bias(node: NodeContext, before: Chained) -> None:
     if not node.is_constant(2):
         raise RefusalError("its bias (input 2) is computed at run time", "a constant bias, float or quantized")
     bias, channels = numbers(node, 2, "bias").reshape(-1), before.shape[before.axis]
+    bias = np.broadcast_to(bias, (channels,)) if bias.size == 1 else bias
     node.need(bias.size == channels, f"its bias has {bias.size} values", f"one for each of {channels} channels")
     line = before.line and before.line.mapped(1.0, bias)
     column = bias[:, None]

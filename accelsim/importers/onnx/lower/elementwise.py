@@ -14,6 +14,7 @@ from accelsim.graph import Add, BinaryLut, Lut, Mul
 from accelsim.importers.integer_rules import LEFT_SHIFT, LEFT_SHIFT_16, scaled_sum
 from accelsim.importers.onnx import formulas, functions
 from accelsim.importers.onnx.context import NodeContext
+from accelsim.importers.onnx.following import RECTIFIERS
 from accelsim.importers.onnx.formulas import Function, Quantization
 from accelsim.importers.onnx.lower.binary import (
     broadcast_shape,
@@ -45,10 +46,35 @@ def _rectify(node: NodeContext, least: float, most: float) -> None:
     value = node.value(0)
     if isinstance(value, Pending):
         node.result(value.clipped(least, most))
+    elif isinstance(value, Real) and _stays_codes(node, value.codes.known, least, most):
+        _rectify_real(node, value.codes, least, most)
     elif isinstance(value, Real):
         node.result(_function(node, value.codes, formulas.identity).clipped(least, most))
     else:
         _rectify_codes(node, node.codes(0), least, most)
+
+
+def _stays_codes(node: NodeContext, known: Quantization, least: float, most: float) -> bool:
+    """Whether bounds that are codes, or beyond them, cut a tensor that no quantizer reads."""
+    ends = formulas.dequantize(np.array([known.format.min, known.format.max]), known)
+    bounds = np.array([np.clip(bound, *ends) for bound in (least, most)], np.float32)
+    exact = formulas.dequantize(formulas.quantize(bounds, known), known)
+    readers = {reader.op for reader in node.net.model.consumers(node.output_name)}
+    others = not readers & {"QuantizeLinear", *RECTIFIERS} and node.output_name not in node.net.model.outputs
+    return bool((exact == bounds).all()) and bool(readers) and others
+
+
+def _rectify_real(node: NodeContext, source: Codes, least: float, most: float) -> None:
+    """The codes between the bounds, dequantized as before."""
+    known = source.known
+    low, high = (int(code) for code in formulas.quantize(np.array([least, most], np.float32), known))
+    name = node.net.fresh(f"{node.output_name}/codes")
+    made = node.net.make(name, source.shape, source.format, known)
+    node.net.layers.append(table_layer(node.layer_name, source, Target(name, known, low, high), node.op.upper()))
+    node.approximate(
+        "rectified codes; ONNX Runtime computes what reads them in float32, and codes near a tie may differ by one"
+    )
+    node.result(Real(made))
 
 
 def _rectify_codes(node: NodeContext, source: Codes, least: float, most: float) -> None:
@@ -108,8 +134,17 @@ _WITH_ATTRIBUTES: Mapping[str, Callable[[NodeContext], Function]] = MappingProxy
 """Functions of one code that need more than their name; defaults as in ONNX's operator specification."""
 
 
+def _operator(node: NodeContext) -> str:
+    """What the layer is called: a name says one function, for readers that know functions by name."""
+    if node.op == "Gelu" and node.attributes.get("approximate", "none") == "tanh":
+        return "GELU_TANH"
+    if node.op == "Elu" and (alpha := node.number("alpha", 1.0)) != 1:
+        return f"ELU({alpha:g})"
+    return node.op.upper()
+
+
 def _function(node: NodeContext, source: Codes, function: Function) -> Pending:
-    known, operator = source.known, node.op.upper()
+    known, operator = source.known, _operator(node)
     assert known is not None
 
     def emit(target: Target) -> None:
@@ -200,7 +235,9 @@ def _float_layer(node: NodeContext, left: Codes, right: Codes, target: Target, o
     )  # fmt: skip
 
 
-def _table(left: Quantization, right: Quantization, target: Target, operator: str, *, swapped: bool) -> formulas.Codes:
+def _table(
+    left: Quantization, right: Quantization, target: Target, operator: str, *, swapped: bool = False
+) -> formulas.Codes:
     rule: Table = formulas.sum_table if operator == "ADD" else formulas.product_table
     if target.is_clipped:
         rule = formulas.float_sum_table if operator == "ADD" else formulas.float_product_table
@@ -258,7 +295,7 @@ def _with_constant(
             swapped = constant.codes.size == 1 or _is_spread(padded, source.shape)
             table = _table(fixed, source.known, target, operator, swapped=swapped).T
         else:
-            table = _table(source.known, fixed, target, operator, swapped=_is_spread(source.shape, padded))
+            table = _table(source.known, fixed, target, operator)
         node.net.layers.append(_constant_layer(node, source, constant.codes.reshape(padded), target, operator, table))
 
     return Pending(source.shape, emit, f"a {node.op}")

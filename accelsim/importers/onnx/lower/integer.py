@@ -10,10 +10,11 @@ import numpy as np
 from accelsim.importers.onnx.chain import Chained, Quantizer, Sums, chain
 from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.file.records import type_name
+from accelsim.importers.onnx.following import goes_on
 from accelsim.importers.onnx.formulas import Codes as CodeArray
 from accelsim.importers.onnx.formulas import Floats, Quantization, format_of, quantize
 from accelsim.importers.onnx.lower.mac import Form, Operands, convolution_form, operands_of, product_form
-from accelsim.importers.onnx.network import Codes, Weights
+from accelsim.importers.onnx.network import Codes, Real, Weights
 from accelsim.importers.refusal import RefusalError
 from accelsim.numerics import INT32, Requant
 
@@ -42,7 +43,7 @@ class LinearQuantizer(Quantizer):
 def lower_conv_integer(node: NodeContext) -> None:
     """x, w, z_x, z_w; ``w`` constant, its zero point per tensor or per output channel."""
     image, weights = _image(node), _weights(node, axis=0)
-    form = convolution_form(node, image, weights.codes.shape)
+    form, weights = convolution_form(node, image, weights)
     _sums(node, form, image, operands_of(node, weights, (0, 2, 3, 1), None))
 
 
@@ -90,10 +91,10 @@ def _sums(node: NodeContext, form: Form, image: Codes, operands: Operands) -> No
     """A chain where every consumer is a Cast; else a layer that writes the sums, from which a Cast starts the chain anew."""
     base = Sums(
         node=node, kind=form.kind, operator=form.operator, image=image, source=form.source, shape=form.shape,
-        geometry=form.geometry, weights=operands.weights, weight_format=operands.format, unit=np.ones(1),
-        scales=np.ones(1, np.float32),
+        geometry=form.geometry, order=form.order, weights=operands.weights, weight_format=operands.format,
+        unit=np.ones(1), scales=np.ones(1, np.float32),
     )  # fmt: skip
-    chained = chain(base, form.shape, f"a {node.op}", is_product=node.op == "MatMulInteger")
+    chained = chain(base, form.shape, f"a {node.op}", channel=form.order[-1])
     name, model = node.output_name, node.net.model
     consumers = model.consumers(name)
     if consumers and name not in model.outputs and all(consumer.op == "Cast" for consumer in consumers):
@@ -107,27 +108,36 @@ def _sums(node: NodeContext, form: Form, image: Codes, operands: Operands) -> No
 
 
 def lower_cast(node: NodeContext) -> None:
-    """Sums of ConvInteger or MatMulInteger as real numbers."""
-    kind = type_name(node.integer("to", 0))
-    node.need(kind == "FLOAT", f"it casts to {kind}", "FLOAT")
-    value = node.value(0)
+    """Sums of ConvInteger or MatMulInteger, or codes, as real numbers; anything to the type that it has."""
+    kind, value = type_name(node.integer("to", 0)), node.value(0)
+    node.ignore("saturate", "round_mode")  # of casts to narrower floats
+    if isinstance(value, Codes) and kind == str(value.format).upper():
+        node.result(value)
+        return
+    node.need(kind == "FLOAT", f"it casts to {kind}", "FLOAT, or the type that its operand has")
     if isinstance(value, SumCodes):
-        value = value.chained
-    if not isinstance(value, Chained):
-        raise RefusalError(
-            "it casts something else than integer sums", "the int32 result of ConvInteger or MatMulInteger"
-        )
-    node.result(value)
+        node.result(value.chained)
+    elif isinstance(value, Codes):
+        plain = Quantization(1.0, 0, value.format)
+        node.net.label(value, plain)
+        node.result(Real(replace(value, quantization=plain)))
+    else:
+        node.result(value)
 
 
 def behind_sums(
     plain: Callable[[NodeContext], None], chained: Callable[[NodeContext], None]
 ) -> Callable[[NodeContext], None]:
-    """``chained`` where an operand is a chain that began with integer sums, ``plain`` elsewhere."""
+    """``chained`` where an operand is a chain, or where the result of dequantized codes goes on as one; ``plain`` elsewhere."""
 
     def lower(node: NodeContext) -> None:
-        operands = (node.optional(i) for i in range(len(node.inputs)))
-        (chained if any(isinstance(value, Chained) for value in operands) else plain)(node)
+        operands = [node.glance(i) for i in range(len(node.inputs))]
+        begun = any(isinstance(value, Chained) for value in operands)
+        given = [value for value in operands if not isinstance(value, Weights | np.ndarray)]
+        begins = (
+            bool(given) and all(isinstance(value, Real) for value in given) and goes_on(node.net.model, node.outputs[0])
+        )
+        (chained if begun or begins else plain)(node)
 
     return lower
 
@@ -136,6 +146,7 @@ def quantize_sums(node: NodeContext) -> None:
     """QuantizeLinear at the end of a chain."""
     node.need(not node.integer("block_size", 0), "it quantizes in blocks", "one scale for an activation")
     value, to, name = node.value(0), node.quantization(1, 2), node.output_name
+    node.ignore("axis", "saturate")
     assert isinstance(value, Chained)
     scale, zero = np.array([to.scale], np.float32), np.array([to.zero_point])
     final = LinearQuantizer(scale, zero, None, to.format, to.format.min, to.format.max, "ROUND")

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import Conv2D, Dense, DepthwiseConv2D, MacGeometry, MacLayer
 from accelsim.importers.arrays import contiguous
-from accelsim.importers.onnx.context import NodeContext
+from accelsim.importers.onnx.constants import rounded_bias
+from accelsim.importers.onnx.context import NodeContext, dequantized
 from accelsim.importers.onnx.file.sub_byte import width
-from accelsim.importers.onnx.float_bias import rounded_bias
 from accelsim.importers.onnx.formulas import ACCEPTED, format_of, is_codes
-from accelsim.importers.onnx.network import Codes, Pending, Shape, Target, Weights
+from accelsim.importers.onnx.layout import image_of, is_channels_last
+from accelsim.importers.onnx.network import Codes, Pending, Shape, Target, Weights, order_name
 from accelsim.importers.onnx.rules import ONNXRUNTIME
 from accelsim.importers.onnx.window import window
 from accelsim.importers.refusal import RefusalError
@@ -25,6 +26,7 @@ from accelsim.quant import requantization_from_scales
 
 BIAS_SCALE_TOLERANCE = 1e-3
 """Largest relative distance between a bias scale and s_in * s_w."""
+Kernel = TypeVar("Kernel", bound=Weights)
 _BLOCK = 2**20
 """Weights that are centred at a time."""
 
@@ -45,19 +47,23 @@ class Operands:
 
 @dataclass(frozen=True)
 class Form:
-    """Which layer a convolution or product is, the tensor that it reads, its geometry, and its result's ONNX shape."""
+    """Which layer a convolution or product is, the tensor that it reads, its geometry, and its result's ONNX shape.
+
+    The layer writes ONNX axis ``order[i]`` of the result as axis ``i``.
+    """
 
     kind: type[MacLayer]
     operator: str
     source: str
     geometry: MacGeometry
     shape: Shape
+    order: Shape
 
 
 def lower_qlinear_conv(node: NodeContext) -> None:
     """x, s, z, w, s, z, s_y, z_y, bias (int32)."""
     image = node.scaled(0, 1, 2)
-    weights = _weights(node, 3, 4, 5, axis=0)
+    weights = quantized_weights(node, 3, 4, 5, axis=0)
     to = node.quantization(6, 7)
     bias = _int32_bias(node, 8, len(weights.codes))
     node.emit(_convolution(node, image, weights, bias), to)
@@ -70,18 +76,22 @@ def lower_conv(node: NodeContext) -> None:
 
 
 def _convolution(node: NodeContext, image: Codes, weights: Weights, bias: NDArray[np.int64] | None) -> Pending:
-    form = convolution_form(node, image, weights.codes.shape)
+    form, weights = convolution_form(node, image, weights)
     return mac(node, form, image, operands_of(node, weights, (0, 2, 3, 1), bias))
 
 
-def convolution_form(node: NodeContext, image: Codes, kernel: Shape) -> Form:
-    """A convolution of ``image`` with weights of ONNX shape ``kernel``."""
+def convolution_form(node: NodeContext, given: Codes, weights: Kernel) -> tuple[Form, Kernel]:
+    """A convolution of ``given``, and its weights as (oc, ic/groups, kh, kw)."""
+    kernel = weights.codes.shape
     node.need(
-        len(image.shape) == 4 and len(kernel) == 4,
-        f"its input has shape {list(image.shape)}, its weights {list(kernel)}",
-        "2-D convolution: 4 dimensions each",
+        len(given.shape) == len(kernel) and len(kernel) in (3, 4),
+        f"its input has shape {list(given.shape)}, its weights {list(kernel)}",
+        "convolution in 1-D or 2-D: 3 or 4 dimensions each",
     )
-    (n, ic, ih, iw), (oc, depth, kh, kw) = image.shape, kernel
+    is_last = node.op == "QLinearConv" and is_channels_last(node)
+    image, layout = image_of(node, given, channels_last=is_last)
+    n, ic, ih, iw = image.shape
+    oc, depth, kh, kw = (*kernel[:2], 1, kernel[2]) if layout.is_flat else kernel
     groups = node.integer("group", 1)
     node.need(
         groups >= 1 and depth * groups == ic and oc % groups == 0 and min(kernel) > 0,
@@ -89,20 +99,22 @@ def convolution_form(node: NodeContext, image: Codes, kernel: Shape) -> Form:
         "channels that divide evenly",
     )
     node.need(
-        node.ints("kernel_shape", (kh, kw)) == (kh, kw),
-        f"its kernel_shape is not that of its weights, {(kh, kw)}",
+        node.ints("kernel_shape", kernel[2:]) == kernel[2:],
+        f"its kernel_shape is not that of its weights, {kernel[2:]}",
         "a consistent file",
     )
-    rows, columns = window(node, (ih, iw), (kh, kw))
+    rows, columns = window(node, (ih, iw), (kh, kw), layout)
     geometry = convolution((n, ih, iw, ic), oc, (kh, kw), (rows, columns), groups)
     depthwise = depth == 1 and groups == ic and groups > 1
     kind, operator = (DepthwiseConv2D, "DEPTHWISE_CONV_2D") if depthwise else (Conv2D, "CONV_2D")
-    return Form(kind, operator, image.tensor, geometry, (n, oc, rows.size, columns.size))
+    shape = layout.shape((n, oc, rows.size, columns.size))
+    turned = replace(weights, codes=weights.codes.reshape(oc, depth, kh, kw))
+    return Form(kind, operator, image.tensor, geometry, shape, layout.order), turned
 
 
 def lower_constant_qlinear_matmul(node: NodeContext) -> None:
     """a, s, z, b, s, z, s_y, z_y; ``b`` a constant matrix, scales per tensor or per column."""
-    image, weights = node.scaled(0, 1, 2), _weights(node, 3, 4, 5, axis=1)
+    image, weights = node.scaled(0, 1, 2), quantized_weights(node, 3, 4, 5, axis=1)
     node.emit(_product(node, image, weights, None, transposed=False), node.quantization(6, 7))
 
 
@@ -111,6 +123,8 @@ def lower_constant_matmul(node: NodeContext) -> None:
     image, weights = node.codes(0), dequantized_weights(node, 1)
 
     def biased(add: NodeContext, position: int) -> Pending:
+        rank = len(add.shape(position))
+        add.need(rank <= len(image.shape), f"its constant has {rank} axes", f"at most {len(image.shape)}")
         bias = dequantized_bias(add, position, image, weights, axis=1, owner=node)
         if node.rules.arithmetic.base == ONNXRUNTIME:
             node.approximate("ONNX Runtime adds its bias in float32: codes may differ at ties of the rounding")
@@ -122,8 +136,8 @@ def lower_constant_matmul(node: NodeContext) -> None:
 def lower_qgemm(node: NodeContext) -> None:
     """A, s, z, B, s, z, C (int32), s_y, z_y (com.microsoft)."""
     image = node.scaled(0, 1, 2)
-    transposed = _gemm_form(node)
-    weights = _weights(node, 3, 4, 5, axis=0 if transposed else 1)
+    image, transposed = _turned(node, image)
+    weights = quantized_weights(node, 3, 4, 5, axis=0 if transposed else 1)
     node.need(node.optional(7) is not None, "it has no output scale, so that its result is float", "a quantized output")
     bias = _int32_bias(node, 6, weights.codes.shape[0 if transposed else 1])
     to = node.quantization(7, 8)
@@ -134,7 +148,7 @@ def lower_qgemm(node: NodeContext) -> None:
 def lower_gemm(node: NodeContext) -> None:
     """DequantizeLinear -> Gemm -> QuantizeLinear; alpha and beta 1."""
     image, weights = node.codes(0), dequantized_weights(node, 1)
-    transposed = _gemm_form(node)
+    image, transposed = _turned(node, image)
     factors = node.number("alpha", 1.0), node.number("beta", 1.0)
     node.need(factors == (1.0, 1.0), f"its alpha and beta are {factors}", "alpha 1 and beta 1")
     node.need(weights.codes.ndim == 2, f"its weights have shape {list(weights.codes.shape)}", "a matrix")
@@ -142,9 +156,13 @@ def lower_gemm(node: NodeContext) -> None:
     node.result(_product(node, image, weights, bias, transposed=transposed))
 
 
-def _gemm_form(node: NodeContext) -> bool:
-    node.need(node.integer("transA", 0) == 0, "its first operand is transposed", "transA 0")
-    return bool(node.integer("transB", 0))
+def _turned(node: NodeContext, image: Codes) -> tuple[Codes, bool]:
+    """The first operand, turned where transA is 1, and whether the second one stands turned (transB)."""
+    turned = node.integer("transA", 0), node.integer("transB", 0)
+    node.need(len(image.shape) == 2 or not turned[0], f"its first operand has {len(image.shape)} axes", "2 axes")
+    if turned[0]:
+        image = replace(image, tensor=node.net.ordered(image, (1, 0), "turned"), shape=(image.shape[1], image.shape[0]))
+    return image, bool(turned[1])
 
 
 def _product(
@@ -177,7 +195,8 @@ def product_form(node: NodeContext, image: Codes, weights: Weights, *, transpose
     rows = int(np.prod(image.shape[:-1], dtype=np.int64))
     geometry = MacGeometry(n=1, ih=rows, iw=1, ic=k, oh=rows, ow=1, oc=units)
     source = node.net.plain(image)
-    return Form(Dense, "FULLY_CONNECTED", source, geometry, (*image.shape[:-1], units)), turned
+    shape = (*image.shape[:-1], units)
+    return Form(Dense, "FULLY_CONNECTED", source, geometry, shape, tuple(range(len(shape)))), turned
 
 
 def mac(node: NodeContext, form: Form, image: Codes, operands: Operands, *, alpha: float = 1.0) -> Pending:
@@ -185,7 +204,7 @@ def mac(node: NodeContext, form: Form, image: Codes, operands: Operands, *, alph
     known = image.known
 
     def emit(target: Target) -> None:
-        _name_float_execution(node, target, {operands.bits, known.format.bits, target.quantization.format.bits})
+        node.name_float_execution(target, known.format.bits, operands.bits)
         requant = requantization_from_scales(
             node.rules.scheme(form.operator),
             s_in=float(np.float32(alpha) * np.float32(known.scale)),
@@ -203,28 +222,10 @@ def mac(node: NodeContext, form: Form, image: Codes, operands: Operands, *, alph
                 weight_scales=np.float32(alpha) * operands.scales, real_bias=node.net.real_biases.get(node.layer_name),
             )  # fmt: skip
 
-        if form.kind is Dense:
-            made = Codes(target.name, form.shape, target.quantization.format, target.quantization)
-            node.net.from_plain(made, layer)
-        else:
-            node.net.layers.append(layer(target.name))
+        made = Codes(target.name, form.shape, target.quantization.format, target.quantization)
+        node.net.from_ordered(made, form.order, order_name(form.order), layer)
 
     return Pending(form.shape, emit, f"a {node.op}")
-
-
-def _name_float_execution(node: NodeContext, target: Target, widths: set[int]) -> None:
-    """ONNX Runtime has integer kernels for 8-bit codes without a cut; all else it computes between the float nodes."""
-    if node.rules.arithmetic.base != ONNXRUNTIME:
-        return
-    if target.is_clipped:
-        node.approximate(
-            "ONNX Runtime runs it in float32, because its rectifier cuts off codes: they may differ at ties of the rounding"
-        )
-    elif widths != {8}:
-        wide = ", ".join(map(str, sorted(widths)))
-        node.approximate(
-            f"ONNX Runtime runs it in float32, because its codes are of {wide} bits: they may differ at ties of the rounding"
-        )
 
 
 def operands_of(node: NodeContext, weights: Weights, order: Shape, bias: NDArray[np.int64] | None) -> Operands:
@@ -274,7 +275,7 @@ def _blocks(weights: Weights) -> Iterator[tuple[slice, NDArray[np.int32]]]:
         yield rows, codes[rows].astype(np.int32) - (zeros if len(zeros) == 1 else zeros[rows])
 
 
-def _weights(node: NodeContext, position: int, scale: int, zero_point: int, *, axis: int) -> Weights:
+def quantized_weights(node: NodeContext, position: int, scale: int, zero_point: int, *, axis: int) -> Weights:
     """A constant operand of a QLinear operator, per tensor or per output channel (``axis``)."""
     codes = node.array(position, "weights")
     node.need(is_codes(codes), f"its weights are {codes.dtype}", ACCEPTED)
@@ -328,15 +329,20 @@ def dequantized_bias(
             f"its bias (input {position}) is computed at run time",
             f"a float32 bias that is constant, or one dequantized from {INT32}",
         )
-    bias = _bias(node, value.codes, channels)
-    off = (
-        np.abs(value.scales.astype(np.float64) / expected - 1)
-        if value.scales.size in (1, expected.size) or expected.size == 1
-        else np.array([np.inf])
-    )
-    node.need(
-        float(off.max()) <= BIAS_SCALE_TOLERANCE and not value.zero_points.any(),
-        "the scale of its bias is not s_in * s_w, or it has a zero point",
-        "an int32 bias with scale s_in * s_w and zero point 0",
-    )
-    return bias
+    if not _in_units(value, expected, channels):
+        node.need(
+            value.codes.dtype != np.int32 or node.op == "Conv",
+            "the scale of its bias is not s_in * s_w, or it has a zero point, which ONNX Runtime leaves out of a product",
+            "an int32 bias with scale s_in * s_w and zero point 0, or a float32 one",
+        )
+        return rounded_bias(owner or node, dequantized(value), expected, channels)
+    return _bias(node, value.codes, channels)
+
+
+def _in_units(bias: Weights, expected: NDArray[np.float64], channels: int) -> bool:
+    """Whether a bias is int32 in units of s_in * s_w, as ONNX Runtime's integer kernels take it."""
+    scales = bias.scales.astype(np.float64)
+    if bias.codes.dtype != np.int32 or bias.codes.size != channels or bias.zero_points.any():
+        return False
+    alike = 1 in (scales.size, expected.size) or scales.size == expected.size
+    return alike and float(np.abs(scales / expected - 1).max()) <= BIAS_SCALE_TOLERANCE

@@ -1,4 +1,4 @@
-"""Resize to the nearest row and column."""
+"""Indices picked along axes: Resize to the nearest row and column, Gather, Tile, Expand."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.graph import ResizeNearest
+from accelsim.graph import Concat, ResizeNearest
 from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.lower.shape import moved
-from accelsim.importers.onnx.network import Codes, Shape
+from accelsim.importers.onnx.network import Codes, Shape, stored_axis
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
-SCALES, SIZES = 2, 3
+ROI, SCALES, SIZES = 1, 2, 3
 LARGEST = 2**20
+MOST_RUNS = 256
+"""Ascending runs of indices, each a layer of its own."""
 HALF_WIDTH = 1e-6
 """So near to a half, ONNX Runtime 1.31 takes a coordinate for one (found by experiment: between 9.5e-7 and 1.9e-6)."""
 
@@ -30,6 +32,8 @@ def lower_resize(node: NodeContext) -> None:
     node.need(mode == "nearest", f"its mode is {mode!r}", "nearest")
     policy = node.attributes.get("keep_aspect_ratio_policy", "stretch")
     node.need(policy == "stretch", f"its keep_aspect_ratio_policy is {policy!r}", "stretch")
+    # Of other modes and places; the sizes go before the scales.
+    node.ignore("antialias", "cubic_coeff_a", "exclude_outside", "extrapolation_value", inputs=(ROI, SCALES))
     shape, scales = _factors(node, source)
     node.need(
         shape[:2] == source.shape[:2] and min(shape) > 0 and max(shape) < LARGEST,
@@ -114,3 +118,96 @@ NEAREST: Mapping[str, Callable[[Doubles], Doubles]] = MappingProxyType(
     }
 )
 """Which of its neighbours is taken."""
+
+
+def lower_gather(node: NodeContext) -> None:
+    """Constant indices along ``axis``, negative ones from its end; the axes of the indices stand in its place."""
+    source = node.codes(0)
+    node.need(bool(source.shape), "its input is a number", "at least one axis")
+    axis, given = node.axis(len(source.shape), 0), node.array(1, "indices")
+    size = source.shape[axis]
+    inside = given.dtype.kind == "i" and given.size > 0 and bool(((given >= -size) & (given < size)).all())
+    node.need(
+        inside, f"its indices are {given.reshape(-1)[:8].tolist()} of {size}", f"int32 or int64, {-size} to {size - 1}"
+    )
+    indices = given.reshape(-1).astype(np.int64) % size
+    shape = (*source.shape[:axis], *given.shape, *source.shape[axis + 1 :])
+    _picked(node, source, {axis: indices}, shape)
+
+
+def lower_tile(node: NodeContext) -> None:
+    """As many copies along each axis as the constant input 1 says."""
+    source, repeats = node.codes(0), node.integers(1, "repeats")
+    node.need(
+        len(repeats) == len(source.shape) and all(1 <= r < LARGEST for r in repeats),
+        f"its repeats are {repeats} for {len(source.shape)} axes",
+        "one of at least 1 for each axis",
+    )
+    pairs = zip(source.shape, repeats, strict=True)
+    picks = {i: np.tile(np.arange(size), times) for i, (size, times) in enumerate(pairs) if times > 1}
+    _picked(node, source, picks, tuple(size * times for size, times in zip(source.shape, repeats, strict=True)))
+
+
+def lower_expand(node: NodeContext) -> None:
+    """Broadcast to the constant shape of input 1."""
+    source, given = node.codes(0), node.integers(1, "shape")
+    shape = node.broadcast(source.shape, given)
+    node.need(
+        len(shape) == len(source.shape) and max(shape, default=0) < LARGEST, f"its shape is {given}", "as many axes"
+    )
+    pairs = zip(source.shape, shape, strict=True)
+    picks = {i: np.zeros(out, np.int64) for i, (size, out) in enumerate(pairs) if size < out}
+    _picked(node, source, picks, shape)
+
+
+def _picked(node: NodeContext, source: Codes, picks: Mapping[int, NDArray[np.int64]], shape: Shape) -> None:
+    """Indices along ONNX axes, one axis after another; the result is told as ``shape``, which may have other axes."""
+    whole = tuple(len(picks.get(i, range(size))) for i, size in enumerate(source.shape))
+    node.need(math.prod(whole) < LARGEST**2 // 2, f"its output has shape {list(whole)}", "fewer elements")
+    out = moved(node, source, shape)
+    at, steps = source, list(picks.items()) or [(0, np.arange(source.shape[0]))]
+    for i, (axis, indices) in enumerate(steps):
+        reached = (*at.shape[:axis], len(indices), *at.shape[axis + 1 :])
+        is_last = i == len(steps) - 1
+        name = node.layer_name if is_last else f"{node.layer_name} axis {axis}"
+        if is_last and shape == reached:
+            _pick(node, at, axis, indices, out, name)
+            return
+        made = node.net.make(node.net.fresh(f"{out.tensor}/picked"), reached, source.format, source.quantization)
+        _pick(node, at, axis, indices, made, name)
+        at = made
+    node.net.reshaped(f"{node.layer_name} reshape", at, out, node.op.upper())
+
+
+def _pick(node: NodeContext, source: Codes, axis: int, indices: NDArray[np.int64], out: Codes, name: str) -> None:
+    """One layer per ascending run of indices, and what joins them."""
+    runs = np.split(indices, np.flatnonzero(np.diff(indices) < 0) + 1)
+    node.need(len(runs) <= MOST_RUNS, f"its indices are {len(runs)} ascending runs", f"at most {MOST_RUNS}")
+    at, stored = stored_axis(axis, len(source.shape)), source.stored
+    before, after = math.prod(stored[:at]), math.prod(stored[at + 1 :])
+    names = []
+    for i, run in enumerate(runs):
+        shape = tuple(len(run) if j == axis else size for j, size in enumerate(source.shape))
+        made = out if len(runs) == 1 else node.net.make(
+            node.net.fresh(f"{out.tensor}/run {i}"), shape, source.format, source.quantization
+        )  # fmt: skip
+        node.net.layers.append(
+            ResizeNearest(
+                name=name if len(runs) == 1 else f"{name} run {i}", inputs=(source.tensor,), output=made.tensor,
+                shapes=((before, stored[at], 1, after),), shape=(before, len(run), 1, after), rows=run,
+                columns=np.zeros(1, np.int64),
+            )
+        )  # fmt: skip
+        names.append(made.tensor)
+    if len(runs) > 1:
+        shapes = tuple(node.net.tensors[each].shape for each in names)
+        node.net.layers.append(
+            Concat(
+                name=name,
+                inputs=tuple(names),
+                output=out.tensor,
+                shapes=shapes,
+                shape=node.net.tensors[out.tensor].shape,
+                axis=at,
+            )
+        )

@@ -174,6 +174,8 @@ def lower_split(node: NodeContext) -> None:
     """Pieces along ``axis``: their sizes from input 1 or the attribute of older opsets, else as equal as they can be."""
     source, outputs = node.codes(0), node.outputs
     node.need(all(outputs), "one of its outputs has no name", "outputs that all have names")
+    count = node.integer("num_outputs", len(outputs))
+    node.need(count == len(outputs), f"its num_outputs is {count}", f"its {len(outputs)} outputs")
     rank = len(source.shape)
     node.need(rank > 0, "its input is a number", "at least one axis")
     axis, start = node.axis(rank, 0), 0
@@ -201,6 +203,7 @@ def _pieces(node: NodeContext, size: int, count: int) -> tuple[int, ...]:
 def lower_dropout(node: NodeContext) -> None:
     """The same tensor: nothing is dropped at inference."""
     node.need(node.scalar(2, 0.0) == 0, "its training_mode is on", "inference")
+    node.ignore("seed", inputs=(1,))  # a ratio
     mask = node.outputs[1:]
     used = any(node.net.model.consumers(name) or name in node.net.model.outputs for name in mask if name)
     node.need(not used, "its mask is read", "a mask that nothing reads")
@@ -229,6 +232,43 @@ def lower_slice(node: NodeContext) -> None:
     ordered = [ranges[axis] for axis in CHANNELS_LAST] if rank == 4 else ranges
     begin, strides = tuple(r.start for r in ordered), tuple(r.step for r in ordered)
     node.net.layers.append(StridedSlice(**node.fields(source, out), begin=begin, strides=strides))
+
+
+def lower_depth_to_space(node: NodeContext) -> None:
+    """Channels (rows, columns, c) of a block, or (c, rows, columns) in mode CRD, become its places."""
+    source, block = node.codes(0), node.integer("blocksize", 0)
+    mode = node.attributes.get("mode", "DCR")
+    n, c, h, w = node.image(source)
+    node.need(mode in ("DCR", "CRD"), f"its mode is {mode!r}", "DCR, CRD")
+    node.need(
+        block > 0 and c % (block * block) == 0,
+        f"its blocksize is {block} for {c} channels",
+        "channels that divide evenly",
+    )
+    deep = c // block**2
+    out = moved(node, source, (n, deep, h * block, w * block))
+    parts = (block, block, deep) if mode == "DCR" else (deep, block, block)
+    order = (0, 1, 3, 2, 4, 5) if mode == "DCR" else (0, 1, 4, 2, 5, 3)
+    _rearranged(node, source, out, (n, h, w, *parts), order)
+
+
+def lower_space_to_depth(node: NodeContext) -> None:
+    """The places of a block become channels (rows, columns, c)."""
+    source, block = node.codes(0), node.integer("blocksize", 0)
+    n, c, h, w = node.image(source)
+    mode = node.attributes.get("mode", "DCR")
+    node.need(mode == "DCR", f"its mode is {mode!r}", "DCR")
+    node.need(
+        block > 0 and h % block == w % block == 0, f"its blocksize is {block} for {h} x {w}", "sizes that divide evenly"
+    )
+    out = moved(node, source, (n, c * block**2, h // block, w // block))
+    _rearranged(node, source, out, (n, h // block, block, w // block, block, c), (0, 1, 3, 2, 4, 5))
+
+
+def _rearranged(node: NodeContext, source: Codes, out: Codes, whole: Shape, order: Shape) -> None:
+    """The stored tensor seen under the shape ``whole``, with axes in another ``order``."""
+    fields = {**node.fields(source, out), "shapes": (whole,), "shape": tuple(whole[axis] for axis in order)}
+    node.net.layers.append(Transpose(**fields, permutation=order))
 
 
 def lower_qlinear_concat(node: NodeContext) -> None:

@@ -45,7 +45,7 @@ def _softmax(node: NodeContext, source: Codes, opset: int, *, whole_factor: bool
     node.rules.need_onnxruntime("SOFTMAX")
     rank = len(source.shape)
     node.need(rank > 0, "its input is a number", "at least one axis")
-    axis = node.axis(rank, 1 if opset < FLAT_BEFORE else -1)
+    axis = node.axis(rank, -1)  # the default of ONNX Runtime's own schema, whatever the opset that QLinearSoftmax names
     place = from_axis if opset < FLAT_BEFORE else along_axis
     node.need(source.known.format.bits == 8, f"its input has {source.format.bits} bits", "int8 or uint8")
 

@@ -13,13 +13,12 @@ import numpy as np
 from accelsim.importers.onnx.chain import Chained, Sums, chain
 from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.file.records import OnnxModel
+from accelsim.importers.onnx.following import NORM, RECTIFIERS, followers, goes_on
 from accelsim.importers.onnx.lower import chain as steps
 from accelsim.importers.onnx.lower.mac import convolution_form, dequantized_weights, operands_of, product_form
 from accelsim.importers.onnx.network import Weights
 from accelsim.importers.refusal import RefusalError
 
-NORM = "BatchNormalization"
-SCALING = ("Add", "Sub", "Mul", "Div")
 REMEDY = (
     "one behind the sums of Conv, Gemm or MatMul; in PyTorch, fold it in eval mode (torch.ao.quantization.fuse_modules) before "
     "prepare_qat, then train and export; or export the float network and use accelsim quantize, which folds it"
@@ -27,11 +26,11 @@ REMEDY = (
 
 
 def or_sums(plain: Callable[[NodeContext], None]) -> Callable[[NodeContext], None]:
-    """``plain``, but for an operator of constant weights before a batch normalization its sums as the start of a chain."""
+    """``plain``, but for an operator of constant weights before a batch normalization or a function its sums as the start of a chain."""
 
     def lower(node: NodeContext) -> None:
-        is_product = len(node.inputs) > 1 and isinstance(node.optional(1), Weights)
-        (_start if is_product and _leads_to_norm(node.net.model, node.outputs[0]) else plain)(node)
+        is_product = len(node.inputs) > 1 and isinstance(node.glance(1), Weights)
+        (_start if is_product and _goes_on(node.net.model, node) else plain)(node)
 
     return lower
 
@@ -43,24 +42,19 @@ def lower_batch_normalization(node: NodeContext) -> None:
     steps.lower_batch_normalization(node)
 
 
-def _leads_to_norm(model: OnnxModel, name: str) -> bool:
-    """Whether operators with constants, if any, and then a batch normalization are all that reads tensor ``name``."""
-    readers = model.consumers(name)
-    while len(readers) == 1 and name not in model.outputs:
-        (reader,) = readers
-        if reader.op == NORM:
-            return True
-        if reader.op not in SCALING or not set(reader.inputs) - {name} <= model.constants.keys():
-            return False
-        name = reader.outputs[0]
-        readers = model.consumers(name)
-    return False
+def _goes_on(model: OnnxModel, node: NodeContext) -> bool:
+    """Whether a batch normalization follows, or a function; a bias alone, which a product has in an Add, is no chain."""
+    steps = [step.op for step in followers(model, node.outputs[0])]
+    if NORM in steps:
+        return True
+    biased = steps[1:] if node.op == "MatMul" and steps[:1] == ["Add"] else steps
+    return goes_on(model, node.outputs[0]) and any(op not in RECTIFIERS for op in biased)
 
 
 def _start(node: NodeContext) -> None:
     image, weights = node.codes(0), dequantized_weights(node, 1)
     if node.op == "Conv":
-        form, turned, order = convolution_form(node, image, weights.codes.shape), weights, (0, 2, 3, 1)
+        (form, turned), order = convolution_form(node, image, weights), (0, 2, 3, 1)
     else:
         factors = node.integer("transA", 0), node.number("alpha", 1.0), node.number("beta", 1.0)
         node.need(factors == (0, 1.0, 1.0), f"its transA, alpha and beta are {factors}", "0, 1 and 1")
@@ -69,7 +63,7 @@ def _start(node: NodeContext) -> None:
     operands = operands_of(node, turned, order, None)
     sums = Sums(
         node=node, kind=form.kind, operator=form.operator, image=image, source=form.source, shape=form.shape,
-        geometry=form.geometry, weights=operands.weights, weight_format=operands.format,
+        geometry=form.geometry, order=form.order, weights=operands.weights, weight_format=operands.format,
         unit=np.float64(image.known.scale) * operands.scales.astype(np.float64), scales=operands.scales,
     )  # fmt: skip
-    steps.with_bias(node, chain(sums, form.shape, f"a {node.op}", is_product=node.op != "Conv"))
+    steps.with_bias(node, chain(sums, form.shape, f"a {node.op}", channel=form.order[-1]))

@@ -8,6 +8,7 @@ import numpy as np
 
 from accelsim.graph import TransposeConv2D
 from accelsim.importers.onnx.context import NodeContext
+from accelsim.importers.onnx.layout import Layout, image_of
 from accelsim.importers.onnx.lower.mac import Form, dequantized_bias, dequantized_weights, mac, operands_of
 from accelsim.importers.onnx.lower.reduce import APPROXIMATION
 from accelsim.importers.onnx.network import Codes, Weights
@@ -20,9 +21,15 @@ LARGEST = 2**20
 
 def lower_conv_transpose(node: NodeContext) -> None:
     """``out[stride*y - pad + k] += x[y]*w[k]``; weights (C_in, C_out/groups, kh, kw), scales per tensor or along axis 1."""
-    image = node.codes(0)
-    weights, groups = _turned(node, image, dequantized_weights(node, 1))
-    form = _form(node, image, weights, groups)
+    given, kernel = node.codes(0), dequantized_weights(node, 1)
+    node.need(
+        len(given.shape) == kernel.codes.ndim and kernel.codes.ndim in (3, 4),
+        f"its input has shape {list(given.shape)}, its weights {list(kernel.codes.shape)}",
+        "convolution in 1-D or 2-D: 3 or 4 dimensions each",
+    )
+    image, layout = image_of(node, given)
+    weights, groups = _turned(node, image, kernel)
+    form = _form(node, image, weights, groups, layout)
     if any(np.frexp(scale)[0] != 0.5 for scale in (image.known.scale, *weights.scales)):
         node.approximate(APPROXIMATION)
     bias = dequantized_bias(node, 2, image, weights, axis=0)
@@ -33,11 +40,6 @@ def _turned(node: NodeContext, image: Codes, given: Weights) -> tuple[Weights, i
     """Weights (C_out, kh, kw, C_in/groups), flipped, and the number of groups; groups share scales along axis 1."""
     shape, groups = given.codes.shape, node.integer("group", 1)
     node.need(
-        len(image.shape) == 4 and len(shape) == 4,
-        f"its input has shape {list(image.shape)}, its weights {list(shape)}",
-        "2-D convolution: 4 dimensions each",
-    )
-    node.need(
         groups >= 1 and shape[0] == image.shape[1] and shape[0] % groups == 0 and given.codes.size > 0,
         f"its weights have shape {list(shape)} in {groups} groups over {image.shape[1]} input channels",
         "channels that divide evenly",
@@ -45,28 +47,33 @@ def _turned(node: NodeContext, image: Codes, given: Weights) -> tuple[Weights, i
     node.need(
         given.axis in (None, 1), f"the scales of its weights differ along axis {given.axis}", "axis 1, or one scale"
     )
-    ic, oc, kh, kw = shape
-    split = given.codes[:, :, ::-1, ::-1].reshape(groups, ic // groups, oc, kh, kw).transpose(0, 2, 3, 4, 1)
+    ic, oc, kh, kw = shape if len(shape) == 4 else (*shape[:2], 1, shape[2])
+    split = (
+        given.codes.reshape(ic, oc, kh, kw)[:, :, ::-1, ::-1]
+        .reshape(groups, ic // groups, oc, kh, kw)
+        .transpose(0, 2, 3, 4, 1)
+    )
     codes = np.ascontiguousarray(split.reshape(groups * oc, kh, kw, ic // groups))
     repeats = [1 if len(v) == 1 else groups for v in (given.scales, given.zero_points)]
     scales, zeros = np.tile(given.scales, repeats[0]), np.tile(given.zero_points, repeats[1])
     return replace(given, codes=codes, scales=scales, zero_points=zeros, axis=None if given.axis is None else 0), groups
 
 
-def _form(node: NodeContext, image: Codes, weights: Weights, groups: int) -> Form:
+def _form(node: NodeContext, image: Codes, weights: Weights, groups: int, layout: Layout) -> Form:
     n, ic, ih, iw = image.shape
     oc, kh, kw, _ = weights.codes.shape
-    node.need(node.ints("kernel_shape", (kh, kw)) == (kh, kw), "its kernel_shape is not its weights'", f"{(kh, kw)}")
-    rows, columns = _axes(node, (ih, iw), (kh, kw))
+    kernel = (kw,) if layout.is_flat else (kh, kw)
+    node.need(node.ints("kernel_shape", kernel) == kernel, "its kernel_shape is not its weights'", f"{kernel}")
+    rows, columns = _axes(node, (ih, iw), (kh, kw), layout)
     output = n, rows.size, columns.size, oc
     geometry = transposed((n, ih, iw, ic), output, (kh, kw), (rows, columns), groups)
-    shape = (n, oc, rows.size, columns.size)
-    return Form(TransposeConv2D, TransposeConv2D.operator, image.tensor, geometry, shape)
+    shape = layout.shape((n, oc, rows.size, columns.size))
+    return Form(TransposeConv2D, TransposeConv2D.operator, image.tensor, geometry, shape, layout.order)
 
 
-def _axes(node: NodeContext, image: tuple[int, int], kernel: tuple[int, int]) -> tuple[Axis, Axis]:
-    strides, extra = node.ints("strides", (1, 1)), node.ints("output_padding", (0, 0))
-    pads, dilations = node.ints("pads", (0, 0, 0, 0)), node.ints("dilations", (1, 1))
+def _axes(node: NodeContext, image: tuple[int, int], kernel: tuple[int, int], layout: Layout) -> tuple[Axis, Axis]:
+    strides, extra = layout.ints(node, "strides", 1), layout.ints(node, "output_padding", 0)
+    pads, dilations = layout.ints(node, "pads", 0, 2), layout.ints(node, "dilations", 1)
     node.need(dilations == (1, 1), f"its dilations are {dilations}", "dilations of 1")
     node.need(
         min(strides) >= 1 and min(*pads, *extra) >= 0 and max(*strides, *pads) < LARGEST,
@@ -79,16 +86,18 @@ def _axes(node: NodeContext, image: tuple[int, int], kernel: tuple[int, int]) ->
         "output_padding smaller than the stride",
     )
     full = [strides[i] * (image[i] - 1) + extra[i] + kernel[i] for i in (0, 1)]
-    first, second = (_axis(node, i, full[i], image[i] * strides[i], strides[i], (pads[i], pads[i + 2])) for i in (0, 1))
+    asked = layout.ints(node, "output_shape", 1) if "output_shape" in node.attributes else (None, None)
+    first, second = (
+        _axis(node, asked[i], full[i], image[i] * strides[i], strides[i], (pads[i], pads[i + 2])) for i in (0, 1)
+    )
     return first, second
 
 
-def _axis(node: NodeContext, axis: int, full: int, same: int, stride: int, pads: tuple[int, int]) -> Axis:
+def _axis(node: NodeContext, asked: int | None, full: int, same: int, stride: int, pads: tuple[int, int]) -> Axis:
     """``full`` rows of output before any are cut off; ``same`` is the size that SAME asks for (Operators.md, ConvTranspose)."""
     auto = node.attributes.get("auto_pad", "NOTSET")
     if auto not in ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER", ""):
         raise RefusalError(f"its auto_pad is {auto!r}", "NOTSET, VALID, SAME_UPPER, SAME_LOWER")
-    asked = node.ints("output_shape", (0, 0))[axis] if "output_shape" in node.attributes else None
     if asked is None and auto not in ("SAME_UPPER", "SAME_LOWER"):
         before, after = (0, 0) if auto == "VALID" else pads
         size = full - before - after

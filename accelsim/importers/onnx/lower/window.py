@@ -11,6 +11,7 @@ import numpy as np
 from accelsim.graph import AveragePool2D, MaxPool2D, Mean
 from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.formulas import Quantization
+from accelsim.importers.onnx.layout import Layout, image_of, is_channels_last
 from accelsim.importers.onnx.lower.shape import moved
 from accelsim.importers.onnx.network import Codes, Pending, Target
 from accelsim.importers.onnx.window import window
@@ -26,27 +27,29 @@ APPROXIMATION = (
 def lower_max_pool(node: NodeContext) -> None:
     """Maximum of codes: order is kept by every positive scale."""
     source = node.codes(0)
-    fields, shape = pool_fields(node, source)
-    out = moved(node, source, shape)
+    image, layout = image_of(node, source)
+    fields, shape = pool_fields(node, image, layout)
     fmt = source.format
-    node.net.layers.append(
-        MaxPool2D(**fields, inputs=(source.tensor,), output=out.tensor, clamp_min=fmt.min, clamp_max=fmt.max)
-    )
+    fields |= {"clamp_min": fmt.min, "clamp_max": fmt.max}
+    out = moved(node, source, layout.shape(shape))
+    layout.write(node, out, lambda name: MaxPool2D(**fields, output=name))
 
 
 def lower_global_max_pool(node: NodeContext) -> None:
     """Largest code of every channel."""
     source = node.codes(0)
-    n, c, h, w = node.image(source)
-    out, fmt = moved(node, source, (n, c, 1, 1)), source.format
-    node.net.layers.append(
-        MaxPool2D(**node.fields(source, out), kernel=(h, w), stride=(1, 1), clamp_min=fmt.min, clamp_max=fmt.max)
-    )
+    image, layout = image_of(node, source)
+    n, c, h, w = image.shape
+    fmt, out = source.format, moved(node, source, layout.shape((n, c, 1, 1)))
+    fields: dict[str, Any] = {
+        "name": node.layer_name, "inputs": (image.tensor,), "shapes": (image.stored,), "shape": (n, 1, 1, c),
+        "kernel": (h, w), "stride": (1, 1), "clamp_min": fmt.min, "clamp_max": fmt.max,
+    }  # fmt: skip
+    layout.write(node, out, lambda name: MaxPool2D(**fields, output=name))
 
 
 def lower_qlinear_average_pool(node: NodeContext) -> None:
     """X, s, z, s_y, z_y (com.microsoft)."""
-    _channels_first(node)
     node.emit(_average(node, node.scaled(0, 1, 2)), node.quantization(3, 4))
 
 
@@ -57,19 +60,20 @@ def lower_average_pool(node: NodeContext) -> None:
 
 def _average(node: NodeContext, source: Codes) -> Pending:
     """ONNX Runtime's float32, or the scheme that other arithmetics have for means."""
-    fields, shape = pool_fields(node, source)
+    image, layout = image_of(node, source, channels_last=_is_channels_last(node))
+    fields, shape = pool_fields(node, image, layout)
     known = source.known
     layer = AveragePool2D(
-        **fields, inputs=(source.tensor,), output="", rule="float32" if node.rules.is_onnxruntime else "sums",
+        **fields, output="", rule="float32" if node.rules.is_onnxruntime else "sums",
         input_zero_point=known.zero_point, count_include_pad=bool(node.integer("count_include_pad", 0)),
     )  # fmt: skip
-    return Pending(
-        shape, (_in_float32 if node.rules.is_onnxruntime else _in_integers)(node, known, layer), "an average pool"
-    )
+    emit = (_in_float32 if node.rules.is_onnxruntime else _in_integers)(node, known, layer)
+    return layout.settled(node, Pending(shape, emit, "an average pool"), shape)
 
 
 def _in_float32(node: NodeContext, known: Quantization, layer: AveragePool2D) -> Callable[[Target], None]:
     def emit(target: Target) -> None:
+        node.name_float_execution(target, known.format.bits)
         to = target.quantization
         made = replace(layer, output=target.name, clamp_min=target.low, clamp_max=target.high)
         scaled = replace(made, input_scale=known.scale, output_scale=to.scale, output_zero_point=to.zero_point)
@@ -92,14 +96,13 @@ def _in_integers(node: NodeContext, known: Quantization, layer: AveragePool2D) -
     return emit
 
 
-def pool_fields(node: NodeContext, source: Codes) -> tuple[dict[str, Any], tuple[int, int, int, int]]:
-    """Fields that all windows share, and the output's shape."""
-    node.need(len(source.shape) == 4, f"its input has shape {list(source.shape)}", "2-D pooling: 4 dimensions")
+def pool_fields(node: NodeContext, source: Codes, layout: Layout) -> tuple[dict[str, Any], tuple[int, int, int, int]]:
+    """Fields that all windows over an image share, and the output's shape (n, channels, rows, columns)."""
     node.need(node.integer("storage_order", 0) == 0, "its storage order is column major", "storage_order 0")
     n, c, h, w = source.shape
     node.need("kernel_shape" in node.attributes, "it has no kernel_shape", "a kernel_shape")
-    kh, kw = node.ints("kernel_shape", (1, 1))
-    rows, columns = window(node, (h, w), (kh, kw))
+    kh, kw = layout.ints(node, "kernel_shape", 1)
+    rows, columns = window(node, (h, w), (kh, kw), layout)
     node.need(rows.dilation == columns.dilation == 1, "its window is dilated", "dilations of 1")
     node.need(
         rows.before < kh and columns.before < kw,
@@ -108,7 +111,7 @@ def pool_fields(node: NodeContext, source: Codes) -> tuple[dict[str, Any], tuple
     )
     shape = n, c, rows.size, columns.size
     fields = {
-        "name": node.layer_name, "shapes": (source.stored,), "shape": (n, rows.size, columns.size, c),
+        "name": node.layer_name, "inputs": (source.tensor,), "shapes": (source.stored,), "shape": (n, rows.size, columns.size, c),
         "kernel": (kh, kw), "stride": (rows.stride, columns.stride), "pad": (rows.before, columns.before),
     }  # fmt: skip
     return fields, shape
@@ -116,7 +119,6 @@ def pool_fields(node: NodeContext, source: Codes) -> tuple[dict[str, Any], tuple
 
 def lower_qlinear_global_average_pool(node: NodeContext) -> None:
     """X, s, z, s_y, z_y (com.microsoft)."""
-    _channels_first(node)
     node.emit(_global_average(node, node.scaled(0, 1, 2)), node.quantization(3, 4))
 
 
@@ -125,26 +127,28 @@ def lower_global_average_pool(node: NodeContext) -> None:
     node.result(_global_average(node, node.codes(0)))
 
 
-def _channels_first(node: NodeContext) -> None:
-    node.need(node.integer("channels_last", 0) == 0, "its channels are last", "channels_last 0")
+def _is_channels_last(node: NodeContext) -> bool:
+    return node.op.startswith("QLinear") and is_channels_last(node)
 
 
 def _global_average(node: NodeContext, source: Codes) -> Pending:
     """Integer sum, then one multiplier (MLAS qlgavgpool.cpp: ``s_in / (s_out * count)`` in float32)."""
-    n, c, h, w = node.image(source)
+    image, layout = image_of(node, source, channels_last=_is_channels_last(node))
+    n, c, h, w = image.shape
     known, scheme = source.known, node.rules.scheme("MEAN")
 
     def emit(target: Target) -> None:
+        node.name_float_execution(target, known.format.bits)
         node.net.layers.append(
-            Mean(**global_fields(node, source), output=target.name, requant=mean_requant(scheme, known, target, h * w))
+            Mean(**global_fields(node, image), output=target.name, requant=mean_requant(scheme, known, target, h * w))
         )
 
-    return Pending((n, c, 1, 1), emit, "a global average pool")
+    return layout.settled(node, Pending((n, c, 1, 1), emit, "a global average pool"), (n, c, 1, 1))
 
 
 def global_fields(node: NodeContext, source: Codes) -> dict[str, Any]:
-    """The fields of a Mean over rows and columns, without output and requantization."""
-    n, c, _, _ = node.image(source)
+    """The fields of a Mean over rows and columns of an image, without output and requantization."""
+    n, c, _, _ = source.shape
     return {
         "name": node.layer_name, "inputs": (source.tensor,), "shapes": (source.stored,), "shape": (n, 1, 1, c),
         "axes": (1, 2), "input_zero_point": source.known.zero_point,

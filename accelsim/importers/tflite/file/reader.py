@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from accelsim.errors import ModelError, ModelFileError
 from accelsim.importers.files import FileKind
-from accelsim.importers.tflite.file.options import OPTION_FIELDS
+from accelsim.importers.refusal import RefusalError
+from accelsim.importers.tflite.file.options import read_options
 from accelsim.importers.tflite.file.records import Option, TfliteModel, TfliteOperator, TfliteTensor
 
 MAX_ELEMENTS = 2**31 - 1
@@ -165,11 +166,24 @@ class _Reader:
             zero_points=zeros,
             quantized_dimension=axis,
             data=self._data(raw, name, kind, shape, buffers),
+            open_axes=self._open_axes(raw, name, shape),
         )
+
+    def _open_axes(self, raw: Any, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Axes of size -1 in the tensor's ``shape_signature``."""
+        signature = self.indices(raw.ShapeSignatureLength(), raw.ShapeSignatureAsNumpy(), f"the signature of {name!r}")
+        if signature and len(signature) != len(shape):
+            raise self.fail(f"tensor {name!r} has shape {list(shape)} but signature {list(signature[:9])}")
+        return tuple(axis for axis, size in enumerate(signature) if size < 0)
 
     def _quantization(
         self, raw: Any, name: str, shape: tuple[int, ...]
     ) -> tuple[NDArray[np.float32], NDArray[np.int64], int]:
+        if raw is not None and raw.DetailsType():
+            raise ModelError(
+                f"{self.path}: tensor {name!r} is quantized in blocks or in a way of its own, which is not accepted; "
+                "convert with one scale per tensor or per channel"
+            )
         if raw is None or not raw.ScaleLength():
             return np.zeros(0, np.float32), np.zeros(0, np.int64), 0
         lengths = [
@@ -222,27 +236,24 @@ class _Reader:
         if not 0 <= code < len(names):
             raise self.fail(f"operator {index} has code {code}, but there are {len(names)} codes")
         what = f"of operator {index} {names[code]}"
+        options, unread = self._options(raw, names[code])
         return TfliteOperator(
             index=index,
             op=names[code],
-            options=MappingProxyType(self._options(raw, names[code])),
+            options=MappingProxyType(options),
             inputs=self.indices(raw.InputsLength(), raw.InputsAsNumpy(), f"the input list {what}"),
             outputs=self.indices(raw.OutputsLength(), raw.OutputsAsNumpy(), f"the output list {what}"),
+            unread=unread,
         )
 
-    def _options(self, raw: Any, name: str) -> dict[str, Option]:
-        """The operator's options by field name; the schema's defaults where the table is absent."""
-        import importlib
-
-        if name not in OPTION_FIELDS:
-            return {}
-        table, fields = OPTION_FIELDS[name]
-        union = raw.BuiltinOptions()
-        if union is None:
-            return {field: default for field, (_, default) in fields.items()}
-        options = getattr(importlib.import_module(f"tflite.{table}"), table)()
-        options.Init(union.Bytes, union.Pos)
-        return {field: getattr(options, accessor)() for field, (accessor, _) in fields.items()}
+    def _options(self, raw: Any, name: str) -> tuple[dict[str, Option], tuple[str, str] | None]:
+        """The operator's options by field name, and why it cannot be read."""
+        try:
+            options = read_options(raw, name, self.indices)
+            _check_record(raw)
+        except RefusalError as refusal:
+            return {}, (refusal.reason, refusal.accepted)
+        return options, None
 
     def _check_order(self, model: TfliteModel) -> None:
         known = {tensor.index for tensor in model.tensors if tensor.is_constant}
@@ -268,6 +279,16 @@ class _Reader:
         if wrong:
             raise self.fail(f"{what}: tensor index {wrong[0]}, expected {least} to {len(model.tensors) - 1}")
         return indices
+
+
+def _check_record(raw: Any) -> None:
+    """What an operator's record may say besides code, inputs, outputs and options belongs to operators that are not accepted."""
+    if raw.BuiltinOptions2Type():
+        raise RefusalError("it has options of the schema's second list", "builtin options")
+    if raw.IntermediatesLength():
+        raise RefusalError("it has intermediate tensors", "none")
+    if raw.MutatingVariableInputsLength() and np.any(raw.MutatingVariableInputsAsNumpy()):
+        raise RefusalError("it writes to its inputs", "inputs that stay")
 
 
 def unpack_int4(octets: NDArray[np.uint8], elements: int) -> NDArray[np.int8]:

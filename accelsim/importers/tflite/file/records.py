@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from accelsim.importers.account import FileName, layer_names
 
-Option = int | float | bool
+Option = int | float | bool | tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -22,7 +22,8 @@ class TfliteTensor:
 
     ``type`` is the schema's name (``INT8``, ``FLOAT32`` ...). ``scales`` float32 and ``zero_points`` int64 have one
     entry per tensor, or one per index of axis ``quantized_dimension``; both are empty where the tensor is not
-    quantized. 4-bit values are unpacked to int8.
+    quantized. 4-bit values are unpacked to int8. ``open_axes`` are those whose size the file leaves open, such as a batch; its
+    ``shape`` has 1 there.
     """
 
     index: int
@@ -33,6 +34,7 @@ class TfliteTensor:
     zero_points: NDArray[np.int64]
     quantized_dimension: int = 0
     data: NDArray[Any] | None = None
+    open_axes: tuple[int, ...] = ()
 
     @property
     def elements(self) -> int:
@@ -47,13 +49,17 @@ class TfliteTensor:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TfliteOperator:
-    """One operator: ``op`` as the schema spells it, tensor indices (-1 where an optional input is absent)."""
+    """One operator: ``op`` as the schema spells it, tensor indices (-1 where an optional input is absent).
+
+    ``unread`` says why its record cannot be read, and what can: reason and what is accepted.
+    """
 
     index: int
     op: str
     options: Mapping[str, Option]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    unread: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

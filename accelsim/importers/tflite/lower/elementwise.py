@@ -1,101 +1,38 @@
-"""Element-wise operators: sums, products, rescalings, rectifiers."""
+"""Element-wise operators: products, rescalings, rectifiers."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from accelsim.graph import Add, LeakyRelu, Mul, OperandScale, Rescale, Sub
-from accelsim.importers.integer_rules import LEFT_SHIFT, LEFT_SHIFT_16, Sum, encoded, scaled_sum
+from accelsim.graph import LeakyRelu, Mul, Rescale
+from accelsim.importers.integer_rules import encoded
 from accelsim.importers.tflite.context import FORMATS, NodeContext, scale_of, zero_point_of
+from accelsim.importers.tflite.delegate import takes_conversion, takes_leaky_relu, takes_product
 from accelsim.importers.tflite.file.options import RELU, RELU6, RELU_N1_TO_1
 from accelsim.importers.tflite.file.records import TfliteTensor
-from accelsim.importers.tflite.rules import XNNPACK_8BIT_FRACTION, XNNPACK_ADD
-from accelsim.numerics import Requant
+from accelsim.importers.tflite.lower.sums import check_16_bits, largest_step, operands
+from accelsim.importers.tflite.rules import CONVERSION_BLOCK, REFERENCE_SCHEME, XNNPACK_8BIT_FRACTION
+from accelsim.numerics import Requant, requantize
 from accelsim.quant import requant_from_scales
 
 XNNPACK_FRACTION_BITS = 8
 """Fractional bits of the multiplier of XNNPACK's qs8 conversions and leaky rectifiers (XNNPACK microparams-init.c)."""
-XNNPACK_ADD_BITS = 21
-"""Bits of the larger operand multiplier of XNNPACK's qs8 addition (XNNPACK microparams-init.c)."""
 QUANTIZE_TYPES = ("INT8", "INT16", "INT32", "UINT8")
 ACTIVATION_OF = {"RELU": RELU, "RELU6": RELU6, "RELU_N1_TO_1": RELU_N1_TO_1}
 
 
-def lower_add(node: NodeContext) -> Add:
-    """Operands scaled to twice the larger input scale, summed, scaled to the output (LiteRT kernels/add.cc)."""
-    return Add(**_sum_fields(node))
-
-
-def lower_sub(node: NodeContext) -> Sub:
-    """As ADD, the right operand subtracted (LiteRT kernels/sub.cc)."""
-    return Sub(**_sum_fields(node))
-
-
-def _sum_fields(node: NodeContext) -> dict[str, Any]:
-    left, right = _operands(node)
-    scheme = node.rules.scheme(node.op, left.type)
-    if scheme == XNNPACK_ADD:
-        scales, requant = _xnnpack_sum(node, left, right)
-    else:
-        scales, requant = _tflite_sum(node, left, right, scheme)
-    return {
-        **node.fields(left, right),
-        "left": scales[0],
-        "right": scales[1],
-        "scheme": requant.scheme,
-        "requant": requant,
-    }
-
-
-def _operands(node: NodeContext) -> tuple[TfliteTensor, TfliteTensor]:
-    left, right = node.operand(0), node.operand(1)
-    node.need(
-        left.type == right.type == node.result().type, "its operands and output differ in type", "one integer type"
-    )
-    node.output_shape_is(node.broadcast(left.shape, right.shape))
-    if left.type == "INT16":
-        zeros = [zero_point_of(tensor) for tensor in (left, right, node.output)]
-        node.need(not any(zeros), f"16-bit operands have zero points {zeros}", "symmetric 16-bit operands")
-    return left, right
-
-
-def _tflite_sum(node: NodeContext, left: TfliteTensor, right: TfliteTensor, scheme: str) -> Sum:
-    first, second, to = ((scale_of(t), zero_point_of(t)) for t in (left, right, node.output))
-    return scaled_sum(scheme, (first, second), to, node.clamp(), LEFT_SHIFT if left.type == "INT8" else LEFT_SHIFT_16)
-
-
-def _xnnpack_sum(node: NodeContext, left: TfliteTensor, right: TfliteTensor) -> Sum:
-    """``(a*ma ± b*mb + half) >> s``, the larger multiplier at 21 bits (XNNPACK microparams-init.c, qs8 vadd)."""
-    s_out = np.float32(scale_of(node.output))
-    ratios = [np.float32(scale_of(tensor)) / s_out for tensor in (left, right)]
-    exponent = int(np.frexp(max(ratios))[1]) - 1
-    shift = XNNPACK_ADD_BITS - 1 - exponent
-    node.need(
-        12 <= shift <= 30,
-        f"its scale ratios {[float(r) for r in ratios]} leave XNNPACK's range",
-        "ratios of 2^-10 to 2^8",
-    )
-    multipliers = [int(np.rint(np.ldexp(ratio, shift))) for ratio in ratios]
-    low, high = node.clamp()
-    requant = Requant(
-        "shift_half_up", np.ones(1, np.int32), np.array([shift], np.int32), zero_point_of(node.output), low, high
-    )
-    operands = [
-        OperandScale(zero_point=zero_point_of(t), multiplier=m) for t, m in zip((left, right), multipliers, strict=True)
-    ]
-    return (operands[0], operands[1]), requant
-
-
 def lower_mul(node: NodeContext) -> Mul:
     """Product of the centred codes, requantized by ``s1 * s2 / s_out``."""
-    left, right = _operands(node)
+    left, right = operands(node)
     low, high = node.clamp()
     s1, s2, s_out = scale_of(left), scale_of(right), scale_of(node.output)
+    taken = node.rules.is_xnnpack and takes_product(s1, s2, s_out)
+    if left.type == "INT8" and not taken and node.rules.wraps_at_16_bits("MUL"):
+        check_16_bits(node, s1 * largest_step(left) * s2 * largest_step(right))
     requant = requant_from_scales(
-        node.rules.scheme("MUL", left.type),
+        node.rules.scheme("MUL", left.type, taken=taken),
         s_in=s1,
         s_w=s2,
         s_out=s_out,
@@ -117,7 +54,24 @@ def lower_quantize(node: NodeContext) -> Rescale:
     source = node.activation(0, QUANTIZE_TYPES)
     fmt = FORMATS[node.result(QUANTIZE_TYPES).type]
     node.output_shape_is(source.shape)
-    return _rescale(node, source, (fmt.min, fmt.max), scale_of(source) / scale_of(node.output))
+    return _conversion(node, source, (fmt.min, fmt.max))
+
+
+def _conversion(node: NodeContext, source: TfliteTensor, limits: tuple[int, int]) -> Rescale:
+    """Where the runtime rounds in two ways, both must give the same for every code."""
+    s_in, s_out = scale_of(source), scale_of(node.output)
+    taken = takes_conversion(s_in, s_out)
+    schemes = node.rules.conversion_schemes(source.type, node.output.type, source.elements, taken=taken)
+    made = [_rescale(node, source, limits, s_in / s_out, scheme) for scheme in schemes]
+    fmt = FORMATS[source.type]
+    steps = np.arange(fmt.min, fmt.max + 1 if len(made) > 1 else fmt.min) - zero_point_of(source)
+    results = [requantize(steps, each.requant) for each in made if each.requant is not None]
+    node.need(
+        all(np.array_equal(results[0], result) for result in results),
+        f"{node.rules.base} rounds the last {source.elements % CONVERSION_BLOCK} of its {source.elements} elements unlike the others",
+        f"fewer than {CONVERSION_BLOCK} elements or a multiple of {CONVERSION_BLOCK}, or another arithmetic",
+    )
+    return made[0]
 
 
 def lower_relu(node: NodeContext) -> Rescale:
@@ -131,22 +85,22 @@ def lower_relu(node: NodeContext) -> Rescale:
             "equal scales and zero points, or another arithmetic than tflite-micro",
         )
     clamp = node.clamp_for(ACTIVATION_OF[node.op])
-    return _rescale(node, source, clamp, node.rules.ratio(scale_of(source), over=scale_of(node.output)))
+    ratio = node.rules.ratio(scale_of(source), over=scale_of(node.output))
+    return _rescale(node, source, clamp, ratio, node.rules.scheme(node.op, source.type))
 
 
-def _rescale(node: NodeContext, source: TfliteTensor, clamp: tuple[int, int], ratio: float) -> Rescale:
+def _rescale(node: NodeContext, source: TfliteTensor, clamp: tuple[int, int], ratio: float, scheme: str) -> Rescale:
     return Rescale(
         **node.fields(source),
         source_operator=node.op,
         input_zero_point=zero_point_of(source),
-        requant=_ratio_requant(node, source, ratio, clamp),
+        requant=_ratio_requant(node, ratio, clamp, scheme),
     )
 
 
-def _ratio_requant(node: NodeContext, source: TfliteTensor, ratio: float, clamp: tuple[int, int]) -> Requant:
+def _ratio_requant(node: NodeContext, ratio: float, clamp: tuple[int, int], scheme: str) -> Requant:
     """The Requant of a plain ratio of scales, in the form that the operator has in the runtime."""
     zero = zero_point_of(node.output)
-    scheme = node.rules.ratio_scheme(node.op, source.type, node.output.type)
     if scheme == XNNPACK_8BIT_FRACTION:
         factor = int(np.rint(np.float32(2**XNNPACK_FRACTION_BITS) * np.float32(ratio)))
         return Requant(
@@ -163,7 +117,25 @@ def lower_leaky_relu(node: NodeContext) -> LeakyRelu:
     node.need(math.isfinite(alpha), f"its alpha is {alpha}", "a finite alpha")
     fmt = FORMATS[source.type]
     ratios = node.rules.ratio(s_in, over=s_out), node.rules.ratio(s_in, alpha, over=s_out)
-    positive, negative = (_ratio_requant(node, source, ratio, (fmt.min, fmt.max)) for ratio in ratios)
+    scheme = node.rules.scheme("LEAKY_RELU", source.type, taken=takes_leaky_relu(s_in, s_out, alpha))
+    positive, negative = (_ratio_requant(node, ratio, (fmt.min, fmt.max), scheme) for ratio in ratios)
+    if alpha < 0 and scheme == REFERENCE_SCHEME and not (source.type == "INT16" and node.rules.has_optimized_kernels):
+        _check_ties(node, source, negative)
     return LeakyRelu(
         **node.fields(source), input_zero_point=zero_point_of(source), positive=positive, negative=negative
+    )
+
+
+def _check_ties(node: NodeContext, source: TfliteTensor, negative: Requant) -> None:
+    """RefusalError for a negative multiplier that gives ties, which LiteRT's reference and tflite-micro round in a way not known."""
+    fmt, zero = FORMATS[source.type], zero_point_of(source)
+    steps = np.arange(fmt.min - zero, 0, dtype=np.int64)
+    product, exponent = steps * int(negative.multiplier[0]) << max(int(negative.shift[0]), 0), int(negative.shift[0])
+    high, low = product >> 31, product & ((1 << 31) - 1)
+    halves = 1 << max(-exponent - 1, 0)
+    second = (low == 0) & (exponent < 0) & (high & (2 * halves - 1) == halves)
+    node.need(
+        not bool(((low == 1 << 30) | second).any()),
+        f"its negative alpha gives results half-way between two codes, whose rounding in {node.rules.base} is not known",
+        "a positive alpha, or other scales",
     )

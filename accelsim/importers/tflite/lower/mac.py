@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from accelsim.graph import Conv2D, Dense, DepthwiseConv2D, MacGeometry, TransposeConv2D
 from accelsim.importers.refusal import RefusalError
 from accelsim.importers.tflite.context import FORMATS, NodeContext, scale_of, zero_point_of
+from accelsim.importers.tflite.delegate import takes_transposed
+from accelsim.importers.tflite.file.options import SAME
 from accelsim.importers.tflite.file.records import TfliteTensor
+from accelsim.importers.tflite.rules import INT32_TYPE
 from accelsim.importers.tflite.window import window
 from accelsim.importers.window import convolution, transposed
 from accelsim.numerics import INT8, INT32, INT64, IntFormat, Requantization
@@ -52,6 +55,11 @@ def lower_depthwise_conv2d(node: NodeContext) -> DepthwiseConv2D:
     axes = window(node, (ih, iw), (kh, kw))
     geometry = convolution((n, ih, iw, ic), oc, (kh, kw), axes, ic)
     node.output_shape_is(geometry.output_shape)
+    node.need(
+        node.option("depth_multiplier") == oc // ic,
+        f"its depth_multiplier is {node.option('depth_multiplier')} for {ic} input and {oc} output channels",
+        f"{oc // ic}, as its filter has it",
+    )
     weights = np.ascontiguousarray(np.moveaxis(_codes(kernel), 3, 0)).reshape(oc, kh, kw, 1)
     return DepthwiseConv2D(
         geometry=geometry, **_mac_fields(node, image, _Operands(kernel, 3, node.optional(2)), weights)
@@ -67,11 +75,8 @@ def lower_fully_connected(node: NodeContext) -> Dense:
     node.need(k > 0 and image.elements % k == 0, f"{image.elements} input elements are no rows of {k}", "whole rows")
     rows = image.elements // k
     geometry = MacGeometry(n=1, ih=rows, iw=1, ic=k, oh=rows, ow=1, oc=units)
-    node.need(
-        node.output.elements == rows * units,
-        f"its output {list(node.output.shape)} is not {rows} x {units} elements",
-        "a consistent file",
-    )
+    node.output_shape_is((*image.shape[:-1], units) if node.option("keep_num_dims") else (rows, units))
+    node.without_effect("asymmetric_quantize_inputs")
     weights = _codes(kernel).reshape(units, 1, 1, k)
     return Dense(geometry=geometry, **_mac_fields(node, image, _Operands(kernel, 0, node.optional(2)), weights))
 
@@ -93,19 +98,25 @@ def lower_transpose_conv(node: NodeContext) -> TransposeConv2D:
     )
     geometry = transposed((n, ih, iw, ic), output, (kh, kw), (rows, columns))
     weights = np.ascontiguousarray(_codes(kernel)[:, ::-1, ::-1, :])
-    return TransposeConv2D(
-        geometry=geometry, **_mac_fields(node, image, _Operands(kernel, 0, node.optional(3)), weights)
-    )
+    sized = node.model.tensors[node.record.inputs[0]].is_constant
+    is_same = node.option("padding") == SAME
+    taken = sized and takes_transposed((kh, kw), (rows.stride, columns.stride), is_same=is_same)
+    operands = _Operands(kernel, 0, node.optional(3), taken=taken)
+    return TransposeConv2D(geometry=geometry, **_mac_fields(node, image, operands, weights))
 
 
 @dataclass(frozen=True, eq=False)
 class _Operands:
-    """Weights as in the file, their output-channel axis, the bias, and whether channels are split into groups."""
+    """Weights as in the file, their output-channel axis, the bias, whether channels are split into groups.
+
+    ``taken``: XNNPACK's delegate takes the node.
+    """
 
     weights: TfliteTensor
     channel_axis: int
     bias: TfliteTensor | None
     grouped: bool = False
+    taken: bool = True
 
     @property
     def channels(self) -> int:
@@ -124,7 +135,9 @@ def _mac_fields(node: NodeContext, image: TfliteTensor, operands: _Operands, wei
     scales = _weight_scales(node, operands)
     bias, bias_format = _bias(node, image, operands, scales)
     wide = image.type == "INT16" and node.rules.sums_in_64_bits(node.op, bias_format)
-    scheme = node.rules.mac_scheme(node.op, image.type, wide=wide, grouped=operands.grouped, channels=operands.channels)
+    scheme = node.rules.mac_scheme(
+        node.op, image.type, wide=wide, grouped=operands.grouped, channels=operands.channels, taken=operands.taken
+    )
     return {
         **node.names_of(image),
         "weights": weights,
@@ -194,14 +207,16 @@ def _bias(
 ) -> tuple[NDArray[np.int64] | None, IntFormat | None]:
     """The bias as int64 and its format in the file; (None, None) where it is absent."""
     bias = operands.bias
+    declared = node.option("quantized_bias_type") if "quantized_bias_type" in node.record.options else 0
     if bias is None:
+        fits = image.type == "INT8" or node.op == "FULLY_CONNECTED" or declared != INT32_TYPE
+        node.need(fits, "its quantized_bias_type is INT32, but it has no bias", "another type where there is no bias")
         return None, None
     types = ("INT32",) if image.type == "INT8" else ("INT32", "INT64")
     if bias.data is None:
         raise RefusalError(f"its bias {bias.name!r} is computed at run time", "a constant bias")
     node.typed(bias, types)
     if image.type == "INT16" and bias.type == "INT32":
-        declared = int(node.record.options.get("quantized_bias_type", 0))
         node.need(
             node.rules.takes_int32_bias(node.op, declared),
             f"its bias {bias.name!r} is INT32, which {node.rules.base} cannot add to 16x8 sums here",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +12,13 @@ from accelsim.importers.matmul import ACCEPTED, Shape, keeps_order, product_of, 
 from accelsim.importers.refusal import RefusalError
 from accelsim.importers.tflite.context import FORMATS, Made, NodeContext, scale_of, zero_point_of
 from accelsim.importers.tflite.file.records import TfliteTensor
+from accelsim.importers.tflite.lower.pieces import check_repeats, joined_pieces
+from accelsim.importers.tflite.lower.sums import largest_step
 from accelsim.numerics import INT32, INT64, Requantization
 from accelsim.quant import requantization_from_scales
+
+MAX_ELEMENTS = 1 << 24
+"""Of a constant operand that is repeated."""
 
 
 def lower_batch_matmul(node: NodeContext) -> Made:
@@ -21,11 +27,15 @@ def lower_batch_matmul(node: NodeContext) -> Made:
     node.result((left.type,))
     node.need(left.type == right.type, f"its operands are {left.type} and {right.type}", "operands of one type")
     turned = bool(node.option("adj_x")), bool(node.option("adj_y"))
+    node.without_effect("asymmetric_quantize_inputs")
+    made = Made()
     product = product_of(left.shape, right.shape, turned=turned)
+    if product is None:
+        made, left, right = _spread(node, left, right)
+        product = product_of(left.shape, right.shape, turned=turned)
     if product is None:
         raise RefusalError(f"it multiplies {list(left.shape)} with {list(right.shape)}, adjoint {turned}", ACCEPTED)
     node.output_shape_is(product.shape)
-    made = Made()
     made, left_name = _ordered(node, made, left, product.left, "left")
     made, right_name = _ordered(node, made, right, product.right, "right")
     moved = not keeps_order(output.shape, product.output)
@@ -39,15 +49,51 @@ def lower_batch_matmul(node: NodeContext) -> Made:
         weight_format=FORMATS[right.type],
         input_zero_point=zero_point_of(left),
         right_zero_point=zero_point_of(right),
-        requant=_requant(node, left, right),
+        requant=_requant(node, left, right, product.geometry.reduction),
         accumulator=INT64 if left.type == "INT16" else INT32,
     )
     made = made.then(layer)
     return _restored(node, made, result, product.output) if moved else made
 
 
-def _requant(node: NodeContext, left: TfliteTensor, right: TfliteTensor) -> Requantization:
-    """One multiplier; 16-bit operands are symmetric and summed in 64 bits (LiteRT reference batch_matmul.h)."""
+def _spread(node: NodeContext, left: TfliteTensor, right: TfliteTensor) -> tuple[Made, TfliteTensor, TfliteTensor]:
+    """Operands whose leading axes differ, each repeated along axes of 1 so that they have the same."""
+    node.need(
+        min(len(left.shape), len(right.shape)) > 1,
+        f"it multiplies {list(left.shape)} with {list(right.shape)}",
+        ACCEPTED,
+    )
+    lead = node.broadcast(left.shape[:-2], right.shape[:-2])
+    made, left = _repeated(node, Made(), left, lead, "left")
+    made, right = _repeated(node, made, right, lead, "right")
+    return made, left, right
+
+
+def _repeated(
+    node: NodeContext, made: Made, operand: TfliteTensor, lead: Shape, part: str
+) -> tuple[Made, TfliteTensor]:
+    shape = (*lead, *operand.shape[-2:])
+    check_repeats(node, lead)
+    if operand.data is not None:
+        node.need(
+            math.prod(shape) <= MAX_ELEMENTS, f"it spreads a constant to {list(shape)}", f"{MAX_ELEMENTS:,} elements"
+        )
+        data = np.ascontiguousarray(np.broadcast_to(operand.data, shape))
+        spread = replace(operand, name=node.fresh(f"{part}_spread"), shape=shape, data=data)
+        return made.holding(spread), spread
+    tensor = replace(operand, shape=(1,) * (len(shape) - len(operand.shape)) + operand.shape)
+    for axis, size in enumerate(lead):
+        if tensor.shape[axis] != size:
+            word = f"{part} spread {axis}"
+            grown = (*tensor.shape[:axis], size, *tensor.shape[axis + 1 :])
+            target = replace(tensor, name=node.fresh(word.replace(" ", "_")), shape=grown)
+            made = joined_pieces(node, made.holding(target), tensor, axis, [range(1)] * size, target, word)
+            tensor = target
+    return made, tensor
+
+
+def _requant(node: NodeContext, left: TfliteTensor, right: TfliteTensor, inner: int) -> Requantization:
+    """One multiplier for sums of ``inner`` products; 16-bit operands are symmetric and summed in 64 bits (LiteRT reference batch_matmul.h)."""
     output, zero = node.output, zero_point_of(right)
     wide = left.type == "INT16"
     if wide:
@@ -55,6 +101,19 @@ def _requant(node: NodeContext, left: TfliteTensor, right: TfliteTensor) -> Requ
             zero == zero_point_of(left) == zero_point_of(output) == 0,
             "16-bit activations have a zero point other than 0",
             "symmetric 16-bit activations",
+        )
+        reach = (
+            inner
+            * float(largest_step(left))
+            * largest_step(right)
+            * scale_of(left)
+            * scale_of(right)
+            / scale_of(output)
+        )
+        node.need(
+            reach <= INT32.max,
+            f"its results reach {reach:.3g} output codes, and the runtimes wrap at 32 bits",
+            "an output scale that fits them",
         )
     scales, fmt = (scale_of(left), scale_of(right), scale_of(output)), FORMATS[output.type]
     return requantization_from_scales(

@@ -8,16 +8,13 @@ from accelsim.graph import Concat, Pad, Reshape, StridedSlice, Transpose
 from accelsim.importers.refusal import RefusalError
 from accelsim.importers.tflite.context import ACTIVATION_TYPES, FORMATS, MOVED_TYPES, NodeContext, zero_point_of
 from accelsim.importers.tflite.file.options import NONE
+from accelsim.importers.tflite.lower.sizes import reshaped
 
 
 def lower_reshape(node: NodeContext) -> Reshape:
-    """RESHAPE, SQUEEZE, EXPAND_DIMS: the output's shape in the file counts, the same codes in the same order."""
+    """RESHAPE, SQUEEZE, EXPAND_DIMS: the same codes in the same order."""
     source = node.moved()
-    node.need(
-        source.elements == node.output.elements,
-        f"it turns shape {list(source.shape)} into {list(node.output.shape)}, another number of elements",
-        "shapes with as many elements",
-    )
+    node.output_shape_is(reshaped(node, source.shape))
     return Reshape(**node.fields(source), source_operator=node.op)
 
 
@@ -87,22 +84,29 @@ def _fill(node: NodeContext) -> int:
 def lower_strided_slice(node: NodeContext) -> StridedSlice:
     """``begin:end:stride`` on every axis; masks open ends and drop axes (LiteRT strided_slice.h)."""
     source = node.moved()
+    axes, kept = selected(node, source.shape)
+    node.output_shape_is(kept)
+    shape = tuple(len(axis) for axis in axes)
+    starts, steps = tuple(axis.start for axis in axes), tuple(axis.step for axis in axes)
+    return StridedSlice(**node.names, shapes=(source.shape,), shape=shape, begin=starts, strides=steps)
+
+
+def selected(node: NodeContext, whole: tuple[int, ...]) -> tuple[list[range], tuple[int, ...]]:
+    """The indices of every axis of a tensor of shape ``whole`` that are taken, and the output's shape, without dropped axes."""
     begin, end, strides = (node.integers(i, what) for i, what in ((1, "begins"), (2, "ends"), (3, "strides")))
     for name in ("ellipsis_mask", "new_axis_mask", "offset"):
         node.need(not node.option(name), f"its {name} is {node.option(name)}", f"{name} 0")
-    rank = len(source.shape)
+    rank = len(whole)
     node.need(
-        rank > 0 and len(begin) == len(end) == len(strides) == rank and all(strides) and min(source.shape) > 0,
+        rank > 0 and len(begin) == len(end) == len(strides) == rank and all(strides) and min(whole) > 0,
         f"its begins {begin}, ends {end} and strides {strides} do not match the {rank} axes of its input",
         "one begin, end and stride other than 0 per axis",
     )
-    axes = [_axis_range(node, i, source.shape[i], begin[i], end[i], strides[i]) for i in range(rank)]
+    axes = [_axis_range(node, i, whole[i], begin[i], end[i], strides[i]) for i in range(rank)]
     shape = tuple(len(axis) for axis in axes)
     kept = tuple(size for i, size in enumerate(shape) if not node.option("shrink_axis_mask") >> i & 1)
     node.need(math.prod(shape) > 0, f"it selects nothing: {list(shape)}", "a slice that is not empty")
-    node.output_shape_is(kept)
-    starts, steps = tuple(axis.start for axis in axes), tuple(axis.step for axis in axes)
-    return StridedSlice(**node.names, shapes=(source.shape,), shape=shape, begin=starts, strides=steps)
+    return axes, kept
 
 
 def _axis_range(node: NodeContext, axis: int, size: int, begin: int, end: int, stride: int) -> range:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.graph import AveragePool2D, MaxPool2D, Mean
+from accelsim.graph import AveragePool2D, MaxPool2D, Mean, ReduceMax, ReduceMin
 from accelsim.importers.tflite.context import (
     ACTIVATION_TYPES,
     FORMATS,
@@ -21,7 +21,7 @@ from accelsim.importers.tflite.context import (
 from accelsim.importers.tflite.file.records import TfliteTensor
 from accelsim.importers.tflite.window import window
 from accelsim.numerics import Folding, Requant, scheme_named
-from accelsim.quant import divided_multiplier, encode_multiplier
+from accelsim.quant import divided_multiplier, encode_multiplier, requant_from_scales
 
 LARGEST_CENTRED_SUM = 510
 """Twice the largest |code - zero point| of 8 bits: a tie needs a denominator no larger than this times the count."""
@@ -60,18 +60,47 @@ def _pool_fields(node: NodeContext) -> dict[str, Any]:
 
 
 def lower_mean(node: NodeContext) -> Mean:
-    """Sum over axes; ``1/count`` is folded into the multiplier (LiteRT reference/reduce.h, QuantizedMeanOrSum)."""
+    """Sum over axes; of MEAN ``1/count`` is folded into the multiplier (LiteRT reference/reduce.h, QuantizedMeanOrSum)."""
     source = node.activation(0)
     node.result((source.type,))
+    axes, shape = _reduced(node, source)
+    count = math.prod(source.shape[axis] for axis in axes)
+    zero, requant = _sum_rule(node, count) if node.op == "SUM" else _mean_rule(node, axes, count)
+    return Mean(
+        **node.names, shapes=(view(source.shape),), shape=shape, axes=axes, input_zero_point=zero, requant=requant,
+        source_operator="REDUCESUM" if node.op == "SUM" else "MEAN",
+    )  # fmt: skip
+
+
+def lower_reduce_extreme(node: NodeContext) -> ReduceMax | ReduceMin:
+    """Largest or smallest code along axes."""
+    source = node.moved(ACTIVATION_TYPES)
+    axes, shape = _reduced(node, source)
+    kind = ReduceMax if node.op == "REDUCE_MAX" else ReduceMin
+    return kind(**node.names, shapes=(view(source.shape),), shape=shape, axes=axes)
+
+
+def _reduced(node: NodeContext, source: TfliteTensor) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The axes, and the shape with 1 in their place; the output has it, or lacks them."""
     axes = _axes(node, source)
     shape = tuple(1 if axis in axes else size for axis, size in enumerate(source.shape))
     dropped = tuple(size for axis, size in enumerate(source.shape) if axis not in axes)
     node.output_shape_is(shape if node.option("keep_dims") else dropped)
-    count = math.prod(source.shape[axis] for axis in axes)
-    zero, requant = _mean_rule(node, axes, count)
-    return Mean(
-        **node.names, shapes=(view(source.shape),), shape=shape, axes=axes, input_zero_point=zero, requant=requant
-    )
+    return axes, shape
+
+
+def _sum_rule(node: NodeContext, count: int) -> tuple[int, Requant]:
+    """The input zero point, and ``s_in / s_out`` in the form of the runtime (measured with LiteRT 2.3.0)."""
+    source = node.input(0)
+    scheme = node.rules.sum_scheme(source.type)
+    if scheme_named(scheme).folding is Folding.FLOAT32:
+        return zero_point_of(source), _float_mean(node, count, scheme, np.float32(1))
+    fmt = FORMATS[node.output.type]
+    requant = requant_from_scales(
+        scheme, s_in=scale_of(source), s_w=1.0, s_out=scale_of(node.output), zero_point=zero_point_of(node.output),
+        clamp_min=fmt.min, clamp_max=fmt.max,
+    )  # fmt: skip
+    return zero_point_of(source), requant
 
 
 def _axes(node: NodeContext, source: TfliteTensor) -> tuple[int, ...]:
@@ -94,7 +123,7 @@ def _mean_rule(node: NodeContext, axes: tuple[int, ...], count: int) -> tuple[in
         return 0, _image_mean(node, count)
     scheme = node.rules.scheme("MEAN", source.type)
     if scheme_named(scheme).folding is Folding.FLOAT32:
-        return zero_point_of(source), _float_mean(node, count, scheme)
+        return zero_point_of(source), _float_mean(node, count, scheme, np.float32(1) / np.float32(count))
     return zero_point_of(source), _folded_mean(node, count, scheme)
 
 
@@ -121,17 +150,15 @@ def _image_mean(node: NodeContext, count: int) -> Requant:
     return _mean_requant(node, scheme, multiplier, exponent, zero_point_of(node.output) - offset)
 
 
-def _float_mean(node: NodeContext, count: int, scheme: str) -> Requant:
-    """``(s_in / s_out) * (1 / count)`` in float32 (XNNPACK)."""
+def _float_mean(node: NodeContext, count: int, scheme: str, share: np.floating[Any]) -> Requant:
+    """``(s_in / s_out) * share`` in float32 (XNNPACK), of sums of ``count`` codes."""
     s_in, s_out = np.float32(scale_of(node.input(0))), np.float32(scale_of(node.output))
     if node.rules.is_xnnpack:
         # What XNNPACK does with exact ties was not found out; most ratios of scales cannot produce one.
         denominator = (Fraction(float(s_in)) / Fraction(float(s_out))).denominator
         node.need(
             denominator > LARGEST_CENTRED_SUM * count,
-            "its scales have a simple ratio, so that means can lie half-way between two codes",
+            "its scales have a simple ratio, so that results can lie half-way between two codes",
             "other scales, or another arithmetic than litert-xnnpack",
         )
-    return _mean_requant(
-        node, scheme, s_in / s_out * (np.float32(1) / np.float32(count)), 0, zero_point_of(node.output)
-    )
+    return _mean_requant(node, scheme, s_in / s_out * share, 0, zero_point_of(node.output))

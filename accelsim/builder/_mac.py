@@ -1,0 +1,292 @@
+"""Numba kernel of the tile operations of one block of a MAC layer, in program order: [load weights] [load activations] compute ...
+requantize store.
+
+What tiles see and cost is looked up in :mod:`accelsim.builder._mac_tables`; the loops only add.
+"""
+
+from __future__ import annotations
+
+from accelsim.builder._emit import (
+    ACCUMULATORS,
+    ACTIVATIONS,
+    COMPUTE,
+    DRAM,
+    KEEP,
+    LOAD_ACTIVATIONS,
+    LOAD_WEIGHTS,
+    OUTPUTS,
+    RECALL,
+    REQUANTIZE,
+    RESIDENT,
+    STORE,
+    WEIGHTS,
+    Region,
+    cover,
+    filled,
+    freed,
+    moved,
+    note,
+    offset_of,
+    put,
+    tiles_before,
+)
+from accelsim.builder._mac_tables import channel_tiles, image_sides, input_channels, note_grid, tile_costs, window_sides
+from accelsim.builder.records import (
+    ACCUMULATOR_WRITES,
+    ACTIVATION_READS,
+    CHANNEL,
+    LAYER,
+    NONE,
+    OPERATION,
+    STREAM_CYCLES,
+    TIMES,
+    WEIGHT_READS,
+    Block,
+    Did,
+    Ends,
+    MacJob,
+    Port,
+    Source,
+    State,
+)
+from accelsim.hardware import Machine
+from accelsim.hardware.compiled import moved_no_faster, packed_bytes, unit_cycles
+from accelsim.numba_cache import inner, tiered
+from accelsim.program import nest_of
+
+_STEPS = 10
+"""Interpreted, of ten microseconds each, per compute tile and what comes with it."""
+
+
+@inner
+def mac_operations(
+    job: MacJob, machine: Machine, port: Port, left: Source, right: Source, block: Block, state: State, ends: Ends
+) -> tuple[Ends, Did]:
+    """Write the operations of a block behind those before it; (where they end, what they did). ``left``: inputs, ``right``: weights."""
+    layer, tile, dma, resident, operands = job.layer, job.tile, machine.dma, machine.resident, machine.operands
+    weights_kept, inputs_kept, outputs_kept = right.keeper != NONE, left.keeper != NONE, block.address != NONE
+    whole, grids, free_place = state.figures.shape[0] > TIMES, state.grids, block.freed
+    channels = channel_tiles(layer, tile)
+    note_grid(grids, block, job, len(channels.outputs))
+    grids.first[block.grid] = ends.stores
+    images = image_sides(layer.n, tile.n, block.image, grids, left)
+    down = window_sides(job.down, tile.oh, tile.kh, 1, grids, left)
+    across = window_sides(job.across, tile.ow, tile.kw, 2, grids, left)
+    deep = input_channels(job, block.input_channel, channels, grids, left)
+    costs = tile_costs(machine.array, layer, tile, channels)
+    (ny, kys), (nx, kxs), kcs = down.low.shape, across.low.shape, deep.low.shape[1]
+    places, blocks, steps = images.low.shape[0] * ny * nx, len(channels.outputs), kys * kxs * kcs
+    only = blocks == 1 and steps == 1  # all tiles use one tile of weights, which may stand from an earlier block
+
+    # Plain arrays from here on: helpers that are passed them count references, which took half as long as all else.
+    kinds, figures, boxes, first, waits = state.kinds, state.figures, state.boxes, state.first, state.waits
+    stores, recalled, earlier, standing = state.stores, state.recalled, state.earlier, state.standing[block.core]
+    consumers, fills = state.consumers[block.core], state.fills[block.core]
+    grid_first, grid_count, grid_next = grids.first, grids.count, grids.next
+    i, w, stored = ends
+    weight_load, input_load, last_compute, last_block, last_place, last_group = NONE, NONE, NONE, NONE, NONE, NONE
+    weight_elements, input_elements, volume = NONE, NONE, NONE
+    weight_size, input_size, weight_cycles, input_cycles, lanes, store_size, store_cycles = 0, 0, 0, 0, 0, 0, 0
+    slot, sum_offset = 0, 0
+    # Summed up here and noted in the end: additions in memory took a third of the time.
+    weight_bytes, input_bytes, output_fill, macs, requants, stream = 0, 0, 0, 0, 0, 0
+    weight_reads, activation_reads, sum_writes = 0, 0, 0
+    busy_weights, busy_inputs, busy_array, busy_requantizer, busy_stores = 0, 0, 0, 0, 0
+    for slow in range(blocks if job.weights_outer else places):
+        for fast in range(places if job.weights_outer else blocks):
+            c, s = (slow, fast) if job.weights_outer else (fast, slow)
+            x, n = s % nx, s // nx
+            y, n = n % ny, n // ny
+            oh, ow = min(tile.oh, layer.oh - y * tile.oh), min(tile.ow, layer.ow - x * tile.ow)
+            images_here, outputs = images.high[n, 0] - images.low[n, 0], channels.outputs[c]
+            pixels, channel = images_here * oh * ow, block.channel + channels.last[c] + 1 - outputs
+            # Which of the kinds of tiles that `costs` holds this one is of.
+            kind = (4 if images_here < tile.n else 0) + (2 if oh < tile.oh else 0) + (1 if ow < tile.ow else 0)
+            part = 0 if outputs == channels.outputs[0] and channels.groups[c] == channels.groups[0] else 1
+            for k in range(steps):
+                kc, ky = k % kcs, k // kcs
+                kx, ky = ky % kxs, ky // kxs
+                kh, kw = min(tile.kh, layer.kh - ky * tile.kh), min(tile.kw, layer.kw - kx * tile.kw)
+                ic = min(tile.ic, layer.ic - kc * tile.ic)
+                # The reduction is innermost: with several steps every tile has other weights and inputs than the one before.
+                new_weights = steps > 1 or c != last_block
+                if new_weights:
+                    free, stands = filled(consumers, WEIGHTS, machine.depth.weights), False
+                    if whole:
+                        slot = fills[WEIGHTS] % port.slots.weights
+                        offset = offset_of(fills, WEIGHTS, port.slots.weights, machine.capacity.weights)
+                        # Nothing stands for long in a memory that is filled and read in turns.
+                        stands = only and machine.depth.weights == port.slots.weights
+                        stands &= standing[slot, LAYER] == block.layer and standing[slot, CHANNEL] == block.channel
+                    if stands:
+                        weight_load = standing[slot, OPERATION]
+                    else:
+                        if outputs * kh * kw * ic != weight_elements:
+                            weight_elements = outputs * kh * kw * ic
+                            weight_size = packed_bytes(weight_elements, operands.weight_bits)
+                            weight_cycles = moved(dma, resident, weights_kept, weight_size)
+                        by, late = (RECALL, 0) if weights_kept else (LOAD_WEIGHTS, dma.latency_cycles)
+                        put(kinds, figures, i, by, weight_cycles, late)
+                        first[i] = w
+                        if whole:
+                            note(kinds, figures, i, Region(WEIGHTS, offset, weight_size), weight_size, right.number, 0)
+                            cover(boxes, i, 0, channel, channel + outputs)
+                            cover(boxes, i, 1, ky * tile.kh, ky * tile.kh + kh)
+                            cover(boxes, i, 2, kx * tile.kw, kx * tile.kw + kw)
+                            cover(boxes, i, 3, kc * tile.ic, kc * tile.ic + ic)
+                        waits[w], w = free, w + int(free != NONE)
+                        grid = right.grid
+                        while grid != NONE:
+                            place = grid_count[grid] - 1
+                            if right.boxwise:
+                                place = tiles_before(grids, grid, 0, channel, channel + outputs)
+                                place += tiles_before(grids, grid, 1, ky * tile.kh, ky * tile.kh + kh)
+                                place += tiles_before(grids, grid, 2, kx * tile.kw, kx * tile.kw + kw)
+                                place += tiles_before(grids, grid, 3, kc * tile.ic, kc * tile.ic + ic)
+                            if place >= 0:
+                                waits[w], w = stores[grid_first[grid] + place], w + 1
+                            grid = grid_next[grid]
+                        if weights_kept:
+                            if whole:
+                                earlier[i] = recalled[right.keeper]
+                            recalled[right.keeper] = i
+                        weight_bytes += weight_size
+                        busy_weights += weight_cycles
+                        weight_load = i
+                        i += 1
+                    if whole:
+                        standing[slot, LAYER], standing[slot, CHANNEL] = block.layer if only else NONE, block.channel
+                        standing[slot, OPERATION] = weight_load
+                if steps > 1 or s != last_place or channels.group[c] != last_group:
+                    elements = (
+                        images_here * (down.high[y, ky] - down.low[y, ky]) * (across.high[x, kx] - across.low[x, kx])
+                    )
+                    elements *= deep.high[c, kc] - deep.low[c, kc]
+                    if elements != input_elements:
+                        input_elements, input_size = elements, packed_bytes(elements, operands.activation_bits)
+                        input_cycles = moved(dma, resident, inputs_kept, input_size)
+                    by, late = (RECALL, 0) if inputs_kept else (LOAD_ACTIVATIONS, dma.latency_cycles)
+                    free = filled(consumers, ACTIVATIONS, machine.depth.activations)
+                    put(kinds, figures, i, by, input_cycles, late)
+                    first[i] = w
+                    if whole:
+                        offset = offset_of(fills, ACTIVATIONS, port.slots.activations, machine.capacity.activations)
+                        note(kinds, figures, i, Region(ACTIVATIONS, offset, input_size), input_size, left.number, 0)
+                        cover(boxes, i, 0, images.low[n, 0], images.high[n, 0])
+                        cover(boxes, i, 1, down.low[y, ky], down.high[y, ky])
+                        cover(boxes, i, 2, across.low[x, kx], across.high[x, kx])
+                        cover(boxes, i, 3, deep.low[c, kc], deep.high[c, kc])
+                    waits[w], w = free, w + int(free != NONE)
+                    grid, g = left.grid, 0
+                    while grid != NONE:
+                        place = grid_count[grid] - 1
+                        if left.boxwise:  # what is all padding has no store under it
+                            place = (
+                                images.before[g, n, 0]
+                                + down.before[g, y, ky]
+                                + across.before[g, x, kx]
+                                + deep.before[g, c, kc]
+                            )
+                        if place >= 0:
+                            waits[w], w = stores[grid_first[grid] + place], w + 1
+                        grid, g = grid_next[grid], g + 1
+                    if inputs_kept:
+                        if whole:
+                            earlier[i] = recalled[left.keeper]
+                        recalled[left.keeper] = i
+                    input_bytes += input_size
+                    busy_inputs += input_cycles
+                    input_load = i
+                    i += 1
+                reduction = (4 if kh < tile.kh else 0) + (2 if kw < tile.kw else 0) + (1 if ic < tile.ic else 0)
+                there = 0 if new_weights else 1
+                busy, products = costs.cycles[kind, part, reduction, there], pixels * outputs * kh * kw * ic
+                put(kinds, figures, i, COMPUTE, busy, costs.latency[kind, part, reduction, there])
+                first[i] = w
+                waits[w], waits[w + 1], w = weight_load, input_load, w + 2
+                if k == 0:
+                    free = filled(consumers, ACCUMULATORS, machine.depth.accumulators)
+                    waits[w], w = free, w + int(free != NONE)
+                elif whole or not port.pipelined:  # else it follows its sums through the array
+                    waits[w], w = last_compute, w + 1
+                if whole:
+                    if k == 0:
+                        sum_offset = offset_of(
+                            fills, ACCUMULATORS, port.slots.accumulators, machine.capacity.accumulators
+                        )
+                    region = Region(ACCUMULATORS, sum_offset, pixels * outputs * operands.sum_words)
+                    note(kinds, figures, i, region, products, NONE, 2 + int(k > 0))
+                    figures[STREAM_CYCLES, i] = costs.stream[kind, part, reduction, there]
+                    figures[WEIGHT_READS, i] = costs.weights[kind, part, reduction, there]
+                    figures[ACTIVATION_READS, i] = costs.inputs[kind, part, reduction, there]
+                    figures[ACCUMULATOR_WRITES, i] = costs.sums[kind, part, reduction, there] * operands.sum_words
+                    cover(boxes, i, 0, images.low[n, 0], images.high[n, 0])
+                    cover(boxes, i, 1, block.row + y * tile.oh, block.row + y * tile.oh + oh)
+                    cover(boxes, i, 2, x * tile.ow, x * tile.ow + ow)
+                    cover(boxes, i, 3, channel, channel + outputs)
+                busy_array += busy
+                stream += costs.stream[kind, part, reduction, there]
+                weight_reads += costs.weights[kind, part, reduction, there]
+                activation_reads += costs.inputs[kind, part, reduction, there]
+                sum_writes += costs.sums[kind, part, reduction, there]
+                macs += products
+                consumers[WEIGHTS, 0], consumers[ACTIVATIONS, 0], last_compute = i, i, i
+                i += 1
+                last_block, last_place, last_group = c, s, channels.group[c]
+            if pixels * outputs != volume:
+                volume = pixels * outputs
+                lanes, store_size = (
+                    unit_cycles(machine.requantizer, volume, 0),
+                    packed_bytes(volume, operands.output_bits),
+                )
+                store_cycles = moved_no_faster(port.output, moved(dma, resident, outputs_kept, store_size), store_size)
+            put(kinds, figures, i, REQUANTIZE, lanes, 0)
+            first[i] = w
+            waits[w], w = last_compute, w + 1
+            free = filled(consumers, OUTPUTS, machine.depth.outputs)
+            waits[w], w = free, w + int(free != NONE)
+            consumers[ACCUMULATORS, 0] = i
+            i += 1
+            by, late = (KEEP, 0) if outputs_kept else (STORE, dma.latency_cycles)
+            put(kinds, figures, i, by, store_cycles, late)
+            first[i] = w
+            waits[w], w = i - 1, w + 1
+            if whole:
+                offset = offset_of(fills, OUTPUTS, port.slots.outputs, machine.capacity.outputs)
+                note(kinds, figures, i - 1, Region(OUTPUTS, offset, store_size), volume, NONE, 1)
+                region = Region(RESIDENT if outputs_kept else DRAM, max(block.address, 0), store_size)
+                note(kinds, figures, i, region, store_size, NONE, 1)
+                for a in range(4):
+                    cover(boxes, i - 1, a, boxes[0, last_compute, a], boxes[1, last_compute, a])
+                    cover(boxes, i, a, boxes[0, last_compute, a], boxes[1, last_compute, a])
+                if block.window > 0:
+                    high = boxes[1, i, block.axis]
+                    free_place = max(free_place, freed(block, high, recalled[block.keeper], boxes, earlier))
+            waits[w], w = free_place, w + int(free_place != NONE)
+            free_place = NONE  # what stood in the place before holds up the first store alone
+            consumers[OUTPUTS, 0] = stores[stored] = i
+            busy_requantizer += lanes
+            requants += volume
+            output_fill += store_size
+            busy_stores += store_cycles
+            stored += 1
+            i += 1
+    loaded, loading = (0, 0) if weights_kept else (weight_bytes, busy_weights)
+    fetched, fetching = (0, 0) if inputs_kept else (input_bytes, busy_inputs)
+    kept, keeping = (output_fill, busy_stores) if outputs_kept else (0, 0)
+    return Ends(i, w, stored), Did(
+        i - ends.operations, stored - ends.stores, macs, loaded, fetched,
+        weight_bytes - loaded + input_bytes - fetched, weight_bytes - loaded, output_fill - kept, kept,
+        loaded, input_bytes, output_fill, weight_reads, activation_reads, sum_writes * operands.sum_words, requants, 0, stream,
+        busy_stores - keeping, fetching, loading, busy_array, busy_requantizer, 0, keeping,
+        busy_weights - loading + busy_inputs - fetching,
+    )  # fmt: skip
+
+
+@tiered(lambda job, *rest: _STEPS * nest_of(job.layer, job.tile).computes)
+def mac_block(
+    job: MacJob, machine: Machine, port: Port, left: Source, right: Source, block: Block, state: State, ends: Ends
+) -> Ends:
+    """:func:`mac_operations` for Python: where they end."""
+    end, _ = mac_operations(job, machine, port, left, right, block, state, ends)
+    return end

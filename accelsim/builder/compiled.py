@@ -1,0 +1,4 @@
+"""The loops that emit tile operations, for compiled loops."""
+
+from accelsim.builder._mac import mac_operations
+from accelsim.builder._vector import vector_operations

@@ -1,0 +1,113 @@
+"""One MAC layer on a machine as the kernel of the search reads it, and by itself as a network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from accelsim.arch import Arch
+from accelsim.builder import build_program
+from accelsim.energy import Costs, EnergyTable, count_actions, idle_energy, layer_energy
+from accelsim.errors import CapacityError
+from accelsim.graph import Graph, HostPort, MacGeometry, MacLayer
+from accelsim.hardware import Loops, Machine, OperandBits, loops_of, machine_of, operand_bits
+from accelsim.mapper.exhaustive.space import Integers, space_size
+from accelsim.mapper.tiling import THROUGH_DRAM, OnChip, case_of, layer_rates
+from accelsim.program import LOOP_ORDERS, MacMapping, mac_shares
+from accelsim.timing import schedule
+
+if TYPE_CHECKING:
+    from accelsim.mapper.tiling.compiled import Case, Energies
+
+MOST_TILINGS, LONGEST = 2 * 10**8, 2**20
+"""Of a layer that is searched: tilings, two million of which are bounded in a second, and numbers of an array that lists tiles."""
+
+
+def shares_of(layer: MacLayer, graph: Graph, arch: Arch) -> list[MacGeometry]:
+    """What each core computes of ``layer``, largest first."""
+    return [share.geometry for share in mac_shares(layer.geometry, bits=operand_bits(layer, graph), arch=arch)]
+
+
+class Problem(NamedTuple):
+    """What the kernel of the search bounds tilings by: of a layer, or of the smallest share of it where there are several cores."""
+
+    machine: Machine
+    case: Case
+    energies: Energies
+    layer: Loops
+
+
+def problem_of(layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable, kept: OnChip = THROUGH_DRAM) -> Problem:
+    """Of ``layer`` on ``arch``."""
+    from accelsim.mapper.tiling.compiled import Energies
+
+    bits, shares = operand_bits(layer, graph), shares_of(layer, graph, arch)
+    nonzero = _nonzero(layer, bits, arch) if is_coded(layer, arch) else -1
+    case = case_of(layer, shares[-1], shares=len(shares), arch=arch, kept=kept, nonzero=nonzero)
+    costs = Costs(table)
+    rates = layer_rates(layer, graph, arch, costs, idle_energy(arch, costs))
+    mac, requant, cycle = rates.pop("mac"), rates.pop("requant"), rates.pop("cycle")
+    each = {name: len(shares) * rate for name, rate in rates.items()}
+    fixed = layer.macs * mac + int(np.prod(layer.output_shape)) * requant
+    return Problem(machine_of(bits, arch), case, Energies(fixed=fixed, cycle=cycle, **each), loops_of(shares[-1]))
+
+
+def is_coded(layer: MacLayer, arch: Arch) -> bool:
+    """Whether the layer's weights stand coded in DRAM, so that traffic depends on what they are."""
+    return arch.dma.weight_compression is not None and layer.weights is not None
+
+
+def _nonzero(layer: MacLayer, bits: OperandBits, arch: Arch) -> int:
+    """Weights other than 0 in the share that has fewest: what stands in DRAM of coded weights, runs and flags apart, at least."""
+    assert layer.weights is not None
+    shares = mac_shares(layer.geometry, bits=bits, arch=arch)
+    counts = (np.count_nonzero(layer.weights[s.channel : s.channel + s.geometry.oc]) for s in shares)
+    return int(min(counts))
+
+
+def least_cycles(problem: Problem) -> int:
+    """Of the array with all of it at work."""
+    array, loops = problem.machine.array, problem.layer
+    macs = int(np.prod([int(size) for size in loops], dtype=object))
+    return macs * array.passes // (array.rows * array.cols * array.products)
+
+
+def check_space(layer: MacLayer, largest: MacGeometry) -> None:
+    """CapacityError where a layer has more tilings than are looked at in minutes, or lists of them that take gigabytes."""
+    tilings, longest = space_size(largest)
+    if tilings > MOST_TILINGS or longest > LONGEST:
+        raise CapacityError(
+            f"layer {layer.name!r} ({layer.operator}) is too large to search: {tilings:,} tilings (at most {MOST_TILINGS:,}) on axes of "
+            f"{longest:,} (at most {LONGEST:,}); take the default mapper for it, or give its tiles in a mapping file",
+            layer=layer.name,
+            tilings=tilings,
+        )
+
+
+def mapping_of(row: Integers) -> MacMapping:
+    """Of a row of SIZES."""
+    oh, ow, oc, ic, kh, kw, groups, n, order = (int(v) for v in row[:9])
+    return MacMapping(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, n=n, order=LOOP_ORDERS[order])
+
+
+def alone_of(layer: MacLayer, graph: Graph) -> Graph:
+    """A graph of shapes that holds only ``layer``."""
+    ports = tuple(HostPort(name, name) for name in dict.fromkeys(layer.inputs))
+    tensors = {name: graph.tensors[name] for name in (*layer.inputs, layer.output)}
+    return Graph(
+        name=layer.name, arithmetic=graph.arithmetic, tensors=tensors, layers=(layer,), inputs=ports,
+        outputs=(HostPort(layer.output, layer.output),), shape_only=True,
+    )  # fmt: skip
+
+
+def scheduled(
+    alone: Graph, mapping: MacMapping, arch: Arch, table: EnergyTable, kept: OnChip = THROUGH_DRAM
+) -> tuple[int, float]:
+    """(cycles, picojoules) of a layer ``alone``."""
+    (layer,) = alone.layers
+    on_chip = [name for name, stays in ((layer.inputs[0], kept.inputs), (layer.output, kept.outputs)) if stays]
+    program = build_program(alone, arch=arch, mappings=(mapping,), resident=on_chip)
+    timeline = schedule(program)
+    energy = layer_energy(program, count_actions(program), table, cycles=timeline.layer_cycles)[0].total
+    return timeline.total_cycles, energy

@@ -1,0 +1,188 @@
+"""Cycles of a tiling of a MAC layer in closed form: the fewest that any schedule takes, and an estimate of what it takes.
+
+Functions of many records are inlined: a call would copy every field of theirs, which took a third of the time.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from accelsim.hardware import Loops, Machine
+from accelsim.hardware.compiled import footprint, packed_bytes, transfer_cycles, unit_cycles
+from accelsim.mapper.tiling._sums import Case, Seen, Totals, Traffic
+from accelsim.numba_cache import njit
+from accelsim.program.compiled import Nest
+
+
+class Ports(NamedTuple):
+    """Cycles that all loads of weights, all of inputs, and all stores hold the DRAM port, or that their commands take; 0 of what is
+    kept on chip."""
+
+    weights: int
+    inputs: int
+    outputs: int
+
+
+NO_COMMANDS = Ports(0, 0, 0)
+
+
+@njit(inline="always")
+def ports_of(machine: Machine, case: Case, commands: Ports, loads: tuple[Nest, int, int], moved: Traffic) -> Ports:
+    """Of one core, as if no other were at the port."""
+    dma, (nest, weight_loads, input_loads) = machine.dma, loads
+    stores = nest.spatial * nest.channels
+    weights, inputs, outputs = 0, 0, 0
+    if not case.weights_kept:
+        weights = transfer_cycles(dma, weight_loads, moved.weight_bus, commands.weights)
+    if not case.inputs_kept:
+        inputs = transfer_cycles(dma, input_loads, moved.input_bus, commands.inputs)
+    if not case.outputs_kept:
+        outputs = transfer_cycles(dma, stores, moved.output_bus, commands.outputs)
+    return Ports(weights, inputs, outputs)
+
+
+@njit(inline="always")
+def _last(size: int, tile: int) -> int:
+    """Extent of the last tile along an axis."""
+    return (size - 1) % tile + 1
+
+
+@njit(inline="always")
+def _behind(machine: Machine, case: Case, layer: Loops, tile: Loops) -> int:
+    """Fewest cycles from the end of the last sums to the end of their write-back, the array's latency apart."""
+    last = _last(layer.n, tile.n) * _last(layer.oh, tile.oh) * _last(layer.ow, tile.ow)
+    last *= _last(layer.oc, tile.oc) * _last(layer.groups, tile.groups)
+    size = packed_bytes(last, machine.operands.output_bits)
+    if case.outputs_kept:
+        written = unit_cycles(machine.resident, 1, size)
+    else:
+        written = transfer_cycles(machine.dma, 1, size, 0) + machine.dma.latency_cycles
+    return int(unit_cycles(machine.requantizer, last, 0) + written)
+
+
+@njit(inline="always")
+def _first(machine: Machine, case: Case, tile: Loops, seen: Seen) -> Any:
+    """(fewest cycles of the loads before the first tile, whether it loads any inputs)."""
+    seen_first = tile.n * seen.first_rows * seen.first_columns
+    size = footprint(machine.operands, machine.im2col, tile, seen_first)
+    inputs = packed_bytes(seen_first * tile.groups * tile.ic, machine.operands.activation_bits)
+    cycles = 0 if case.weights_kept else transfer_cycles(machine.dma, 1, 0 if case.nonzero >= 0 else size.weights, 0)
+    if inputs > 0 and not case.inputs_kept:
+        cycles += transfer_cycles(machine.dma, 1, inputs, 0)
+    return cycles, inputs > 0
+
+
+@njit(inline="always")
+def _fullest(layer: Loops, tile: Loops, slots: int) -> float:
+    """Share of a layer's steps that the fullest of so many slots has: where each sum takes two steps, a large and a small one, two slots
+    have all large and all small ones."""
+    share = 1.0 / slots
+    if slots == 2:
+        for size, part in ((layer.ic, tile.ic), (layer.kw, tile.kw), (layer.kh, tile.kh)):
+            if part < size:
+                return max(share, part / size) if 2 * part >= size else share
+    return share
+
+
+class Span(NamedTuple):
+    """Cycles of a tiling: no schedule takes fewer than ``fewest``, which are the schedule's own where ``exact``; ``likely`` is an
+    estimate."""
+
+    fewest: int
+    likely: int
+    exact: bool
+
+
+@njit(inline="always")
+def span_of(
+    machine: Machine,
+    case: Case,
+    layer: Loops,
+    tile: Loops,
+    loads: tuple[Nest, int, int],
+    seen: Seen,
+    total: Totals,
+    port: Ports,
+) -> Span:
+    """Of one tiling.
+
+    No schedule is shorter than the array's work behind the first loads and before the last requantization and store, than the port's
+    work, than loads and work in turn where a memory holds one tile only, or than all that each tile of the output needs in turn where
+    one queue moves everything: the first loads of the next tile stand behind the store of this one.
+    What is kept on chip passes no port, and is a bound of nothing but the end: the last tile is kept after its sums.
+    ``layer`` is the smallest share of as many cores: each other has the same work at least, and all share the port.
+
+    An estimate adds the round trips of slots: what fills one, waits, works and frees it again, as often as it does, shared by as many
+    slots as there are.
+    """
+    dma, depth, (nest, weight_loads, input_loads) = machine.dma, machine.depth, loads
+    stores = nest.spatial * nest.channels
+    first, loads_inputs = _first(machine, case, tile, seen)
+    behind = _behind(machine, case, layer, tile)
+    busy = case.shares * (port.weights + port.inputs + port.outputs)
+    fewest = max(first + dma.latency_cycles + total.cycles + behind + total.least_latency, busy + dma.latency_cycles)
+    if depth.weights == 1:
+        fewest = max(
+            fewest, port.weights + weight_loads * dma.latency_cycles + total.cycles + behind + total.least_latency
+        )
+    if depth.activations == 1 and not case.inputs_kept:
+        fewest = max(
+            fewest, port.inputs + input_loads * dma.latency_cycles + total.cycles + behind + total.least_latency
+        )
+    through_dram = not (case.inputs_kept or case.outputs_kept or case.weights_kept)
+    outputs = layer.n * layer.oh * layer.ow * layer.oc * layer.groups
+    requantized = max(
+        stores, unit_cycles(machine.requantizer, outputs, 0)
+    )  # a cycle each at least, however few its sums
+    if dma.queues == 1 and through_dram:
+        in_turn = port.outputs + stores * dma.latency_cycles + requantized
+        in_turn += port.weights + port.inputs if nest.steps == 1 else 0
+        fewest = max(fewest, total.cycles + in_turn + dma.latency_cycles)
+    # The schedule's own: transfers take what is taken here, no other core is at the port, the last tile's latency is known, and the
+    # array runs from its first tile to its last.
+    exact = loads_inputs and case.as_bound and case.shares == 1 and through_dram
+    exact = exact and total.least_latency == total.most_latency and (dma.queues > 1 or stores == 1)
+    spare = total.shortest - total.most_latency
+    exact = exact and (nest.computes == 1 or _array_never_waits(machine, tile, seen.area, spare))
+    if exact:
+        return Span(fewest, fewest, True)
+    loaded, trips = case.shares * (port.weights + port.inputs), max(weight_loads, input_loads)
+    worked = total.cycles * trips // nest.computes
+    late = total.most_latency
+    trip = int(
+        (loaded + trips * (dma.latency_cycles + late) + worked)
+        * _fullest(layer, tile, min(depth.weights, depth.activations))
+    )
+    sums = (total.cycles + stores * late + requantized) // depth.accumulators
+    stored = (requantized + stores * dma.latency_cycles + case.shares * port.outputs) // depth.outputs
+    lead = first + dma.latency_cycles
+    likely = max(
+        fewest,
+        max(trip, max(sums, stored)) + lead + late + behind,
+        busy + lead - first + total.cycles // nest.computes + late,
+    )
+    if dma.queues == 1 and port.inputs > 0 and port.outputs > 0:
+        # Each tile of the output in turn: its first loads, its work, its requantization, its store.
+        load = loaded // trips + dma.latency_cycles + late
+        beside = max(total.cycles, max(loaded - stores * load, trip))
+        likely = max(likely, stores * load + beside + requantized + case.shares * port.outputs)
+    return Span(fewest, likely, False)
+
+
+@njit(inline="always")
+def _array_never_waits(machine: Machine, tile: Loops, area: int, spare: int) -> bool:
+    """Whether all that can go on beside a compute tile is done within ``spare`` cycles: the shortest one's, less its latency.
+
+    With two slots in every memory, at most a load of weights, a load of activations and two stores stand at the port while a
+    tile computes, each enabled when it began or before (with a queue for all loads too, since those of the next tile are the next in
+    it); the next tile needs them done, their data arrived, and the sums of the
+    tile before the last requantized. So the array runs from its first tile to its last without a pause.
+    """
+    dma, depth = machine.dma, machine.depth
+    double = min(min(depth.weights, depth.activations), min(depth.accumulators, depth.outputs)) > 1
+    held = footprint(machine.operands, machine.im2col, tile, area)
+    inputs = packed_bytes(area * tile.groups * tile.ic, machine.operands.activation_bits)
+    store = transfer_cycles(dma, 1, held.outputs, 0)
+    loads = transfer_cycles(dma, 1, held.weights, 0) + transfer_cycles(dma, 1, inputs, 0)
+    requantize = unit_cycles(machine.requantizer, tile.n * tile.oh * tile.ow * tile.oc * tile.groups, 0)
+    return bool(double and loads + 2 * store + requantize + dma.latency_cycles <= spare)

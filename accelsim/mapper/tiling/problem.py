@@ -1,0 +1,106 @@
+"""What the mapper's kernels read of a layer on a machine: where its tensors stand, what moving and computing costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.arch import Arch
+from accelsim.energy import Costs, action_charges, prices
+from accelsim.graph import Graph, MacGeometry, MacLayer
+from accelsim.hardware import IMPLICIT, accumulator_words, operand_bits
+
+if TYPE_CHECKING:
+    from accelsim.mapper.tiling._sums import Case
+
+Rates = dict[str, Any]
+RATES = np.dtype(
+    [
+        (name, np.float64)
+        for name in (
+            "mac", "requant", "weight_read", "activation_read", "accumulator_write", "weight_byte", "activation_byte",
+            "output_byte", "dram_read_byte", "dram_write_byte", "recalled_byte", "kept_byte", "cycle",
+        )
+    ]
+)  # fmt: skip
+"""Picojoules of a layer per product, requantization, element read, accumulator word written, byte moved, and cycle."""
+
+
+class OnChip(NamedTuple):
+    """Whether a layer's input, its output, and its weights, one tile then, are on chip, where they cost the DRAM port nothing."""
+
+    inputs: bool
+    outputs: bool
+    weights: bool = False
+
+
+THROUGH_DRAM = OnChip(inputs=False, outputs=False)
+
+
+def case_of(layer: MacLayer, share: MacGeometry, *, shares: int, arch: Arch, kept: OnChip, nonzero: int = -1) -> Case:
+    """Of one of so many ``shares`` of ``layer``; ``nonzero``: weights of it other than 0 where they are coded, else -1."""
+    from accelsim.mapper.tiling._sums import Case
+
+    buffer, g = arch.activation_buffer, layer.geometry
+    as_bound = arch.output_buffer.bytes_per_cycle is None and arch.dram.bytes_per_burst == 1
+    as_bound = as_bound and (buffer.im2col == IMPLICIT or buffer.bytes_per_cycle is None) and nonzero < 0
+    return Case(
+        as_bound=as_bound,
+        shares=shares,
+        input_channels=share.ic,
+        tensor_inputs=g.ic,
+        tensor_outputs=g.oc,
+        burst=8 * arch.dram.bytes_per_burst,
+        nonzero=nonzero,
+        inputs_kept=kept.inputs,
+        outputs_kept=kept.outputs,
+        weights_kept=kept.weights,
+    )
+
+
+def rates_of(
+    pj: Mapping[str, Any], *, weight_bits: Any, activation_bits: Any, words: Any, stationary: str | None, idle: Any
+) -> Rates:
+    """The fields of RATES of a MAC layer from picojoules per action (``pj``, by name of its count) and per cycle (``idle``); numbers,
+    or arrays of as many layers."""
+    nothing = 0.0 * pj["array_load"]
+    load_weights, load_inputs = (pj["array_load"] if stationary == kind else nothing for kind in ("weights", "inputs"))
+    return {
+        "mac": pj["array_mac"],
+        "requant": pj["requantizer_requant"],
+        "weight_read": weight_bits * (pj["weight_buffer_read"] + load_weights),
+        "activation_read": activation_bits * (pj["activation_buffer_read"] + load_inputs),
+        "accumulator_write": words * (pj["accumulator_read"] + pj["accumulator_write"]),
+        "weight_byte": 8 * pj["weight_buffer_write"],
+        "activation_byte": 8 * pj["activation_buffer_write"],
+        "output_byte": 8 * (pj["output_buffer_write"] + pj["output_buffer_read"]),
+        "dram_read_byte": 8 * (pj["dram_read"] + pj["dma_transfer"]),
+        "dram_write_byte": 8 * (pj["dram_write"] + pj["dma_transfer"]),
+        "recalled_byte": 8 * pj["activation_buffer_read"],
+        "kept_byte": 8 * pj["activation_buffer_write"],
+        "cycle": idle,
+    }
+
+
+def layer_rates(layer: MacLayer, graph: Graph, arch: Arch, costs: Costs, idle: float) -> Rates:
+    """:func:`rates_of` one layer, whose machine takes ``idle`` picojoules a cycle."""
+    bits = operand_bits(layer, graph)
+    return rates_of(
+        prices(action_charges(layer, graph=graph, arch=arch, costs=costs)),
+        weight_bits=bits.weight,
+        activation_bits=bits.activation,
+        words=accumulator_words(bits.activation, arch),
+        stationary=arch.array.flow.stationary,
+        idle=idle,
+    )
+
+
+def rate_records(rates: Rates, count: int) -> NDArray[np.void]:
+    """Records of RATES for so many layers."""
+    made = np.zeros(count, dtype=RATES)
+    for name, rate in rates.items():
+        made[name] = rate
+    return made

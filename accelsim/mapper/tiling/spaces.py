@@ -1,0 +1,85 @@
+"""Sizes of tiles along every axis of the MAC layers of a network, and what of the input lies under them: the same on every machine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.graph import MacGeometry
+from accelsim.hardware import ceil_div
+
+if TYPE_CHECKING:
+    from accelsim.mapper.tiling._choice import Space
+
+Index = NDArray[np.int64]
+MOST_PARTS = 256
+"""Parts that an axis is cut into at most one by one; from there on their number doubles."""
+
+
+def tile_sizes(size: int) -> list[int]:
+    """``ceil(size / n)`` for every n, ascending: the tile sizes that no smaller one equals in number of tiles; about ``2 sqrt(size)``."""
+    found, n = [], 1
+    while True:
+        found.append(ceil_div(size, n))
+        if found[-1] == 1:
+            return found[::-1]
+        n = (size - 1) // (found[-1] - 1) + 1  # the least with which tiles are smaller
+
+
+def some_sizes(size: int) -> Index:
+    """:func:`tile_sizes`, or of a very long axis some of them."""
+    if math.isqrt(size) <= MOST_PARTS:
+        return np.array(tile_sizes(size), dtype=np.int64)
+    parts = np.concatenate([np.arange(1, MOST_PARTS), 2 ** np.arange(MOST_PARTS.bit_length() - 1, size.bit_length())])
+    return np.unique(np.concatenate([[1], -(-size // parts)])).astype(np.int64)
+
+
+def coarse(ascending: Index) -> NDArray[np.bool_]:
+    """Those of sizes of which each is two thirds of the one before, or less: the largest, and the least."""
+    chosen, last = np.zeros(len(ascending), np.bool_), 2 * int(ascending[-1])
+    for place in range(len(ascending) - 1, -1, -1):
+        if 3 * ascending[place] <= 2 * last or place == 0:
+            chosen[place], last = True, int(ascending[place])
+    return chosen
+
+
+def space_of(geometries: Sequence[MacGeometry | None], *, windows: bool = False) -> Space:
+    """Of layers with these loop nests (None: no MAC layer); ``windows``: inputs are fetched once per window, padding included."""
+    from accelsim.mapper.tiling._choice import AXES, Space
+    from accelsim.mapper.tiling._extents import extents_of
+
+    found, tables = list[Index](), list[Index]()
+    first, places, at, place = list[list[int]](), list[list[int]](), 0, 0
+    known: dict[int, Index] = {}
+    alike: dict[MacGeometry, int] = {}
+    for index, g in enumerate(geometries):
+        if g is None or g in alike:
+            first.append(first[alike[g]] if g is not None else [at] * (AXES + 1))
+            places.append(places[alike[g]] if g is not None else [0, 0])
+            continue
+        alike[g] = index
+        lists = []
+        for size in (g.oh, g.ow, g.n, g.kh, g.kw, g.oc_per_group, g.ic_per_group, g.groups):
+            if size not in known:
+                known[size] = some_sizes(size)
+            lists.append(known[size])
+        first.append([at, *(at + np.cumsum([len(x) for x in lists])).tolist()])
+        at = first[-1][-1]
+        found += lists
+        rows = extents_of(g.axis("h"), lists[0], lists[3], windows)
+        columns = extents_of(g.axis("w"), lists[1], lists[4], windows)
+        tables += [rows, columns]
+        places.append([place, place + len(rows)])
+        place += len(rows) + len(columns)
+    none = np.zeros(0, np.int64)
+    return Space(
+        np.concatenate([none, *found]),
+        np.concatenate([none.astype(np.bool_), *(coarse(one) for one in found)]),
+        np.array(first, np.int64).reshape(-1, AXES + 1),
+        np.concatenate([none, *tables]),
+        np.array(places, np.int64).reshape(-1, 2),
+    )

@@ -1,0 +1,174 @@
+"""Tilings of MAC layers by closed forms of their cycles and energy: what the default mapper asks of its kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.arch import Arch
+from accelsim.builder import check_least_size, least_mac_operations
+from accelsim.energy import Costs, charged_kind, idle_energy, table_of
+from accelsim.errors import MappingError
+from accelsim.graph import Graph, MacGeometry, MacLayer
+from accelsim.hardware import (
+    DRAM,
+    Loops,
+    Machine,
+    Memory,
+    OperandBits,
+    bursts_of,
+    coded_share,
+    footprint,
+    loops_of,
+    machine_of,
+    operand_bits,
+    slot_capacity,
+)
+from accelsim.mapper.tiling.problem import OnChip, case_of, layer_rates, rate_records
+from accelsim.mapper.tiling.weigh import EDP, TURNS
+from accelsim.objective import OBJECTIVES, Objective
+from accelsim.program import LOOP_ORDERS, MacMapping, mac_shares
+
+if TYPE_CHECKING:
+    from accelsim.mapper.tiling._choice import Best
+
+
+class Tiling(NamedTuple):
+    """A mapping of a MAC layer and what is expected of it: cycles and picojoules, bytes of DRAM ``traffic``, cycles of the ``array``."""
+
+    mapping: MacMapping
+    cycles: float
+    picojoules: float
+    traffic: float
+    array: float
+
+
+class Wanted(NamedTuple):
+    """A MAC layer to tile: the whole of it, or a band (``geometry``), with some of its tensors ``kept`` on chip."""
+
+    layer: MacLayer
+    geometry: MacGeometry
+    kept: OnChip
+
+
+class Tiler:
+    """Tiles MAC layers of ``graph`` for ``arch`` by one objective.
+
+    Layers of one network are weighed together: the product of its energy and its cycles is not the sum of its layers'. Energies are by
+    ``costs``, and ``idle`` picojoules a cycle.
+    """
+
+    def __init__(self, graph: Graph, arch: Arch, objective: Objective) -> None:
+        self.graph, self.arch, self.objective = graph, arch, OBJECTIVES.index(objective)
+        self.costs = Costs(table_of(arch))
+        self.idle = idle_energy(arch, self.costs)
+        self._machines: dict[OperandBits, Machine] = {}
+        self._codings: dict[str, tuple[float, int]] = {}
+
+    def tilings(self, wanted: Sequence[Wanted]) -> list[Tiling]:
+        """The best of each, all layers of a network; equal ones are tiled once. MappingError where nothing fits."""
+        from accelsim.mapper.tiling._choice import Best, nothing_found
+        from accelsim.mapper.tiling.spaces import space_of
+
+        alike: dict[object, list[int]] = {}
+        for index, one in enumerate(wanted):
+            alike.setdefault(self._key(one), []).append(index)
+        distinct = [wanted[indices[0]] for indices in alike.values()]
+        place = np.zeros(len(wanted), dtype=np.int64)
+        for k, indices in enumerate(alike.values()):
+            place[indices] = k
+        shares = [self._shares(one) for one in distinct]
+        space = space_of([geometry for geometry, _ in shares], windows=self.arch.activation_buffer.im2col == DRAM)
+        arguments = [self._arguments(one, *share) for one, share in zip(distinct, shares, strict=True)]
+        found = nothing_found(len(distinct))
+        chosen, totals = found, (0.0, 0.0)
+        for turn in range(TURNS if self.objective == EDP else 1):
+            for index, one in enumerate(distinct):
+                best = Best(found.sizes[index], found.figures[index])
+                self._choose(one, arguments[index], (self.objective, *totals), (space, index), best)
+            made = _totals(found.figures[place])
+            if turn > 0 and made[0] * made[1] >= totals[0] * totals[1]:
+                break
+            chosen, totals = Best(found.sizes.copy(), found.figures.copy()), made
+        return [_tiling(chosen.sizes[k].tolist(), chosen.figures[k].tolist()) for k in place]
+
+    def _key(self, one: Wanted) -> object:
+        """What the tiling of a layer depends on."""
+        return one.geometry, one.kept, charged_kind(one.layer, self.graph), self._coded(one.layer)
+
+    def _coded(self, layer: MacLayer) -> tuple[float, int]:
+        """Size of the weights in DRAM over their own, and how many are not 0, where they are coded; else 0 and -1."""
+        if layer.weights is None or self.arch.dma.weight_compression is None:
+            return 0.0, -1
+        if layer.name not in self._codings:  # which takes a walk through the weights
+            self._codings[layer.name] = coded_share(layer, self.arch), int(np.count_nonzero(layer.weights))
+        return self._codings[layer.name]
+
+    def _shares(self, one: Wanted) -> tuple[MacGeometry, int]:
+        """The largest share that a core has, and how many have one; a band is computed by one."""
+        if one.geometry is not one.layer.geometry:
+            return one.geometry, 1
+        check_least_size(one.layer, self.arch, least_mac_operations(one.layer, self.graph, self.arch))
+        shares = mac_shares(one.geometry, bits=operand_bits(one.layer, self.graph), arch=self.arch)
+        return shares[0].geometry, len(shares)
+
+    def _arguments(self, one: Wanted, geometry: MacGeometry, shares: int) -> tuple[Any, ...]:
+        """Of the kernel, but for what it minimises and where."""
+        from accelsim.mapper.tiling._bus import DramSide
+
+        bits, (coded, nonzero) = operand_bits(one.layer, self.graph), self._coded(one.layer)
+        if bits not in self._machines:
+            self._machines[bits] = machine_of(bits, self.arch)
+        case = case_of(one.layer, geometry, shares=shares, arch=self.arch, kept=one.kept, nonzero=nonzero)
+        rates = rate_records(layer_rates(one.layer, self.graph, self.arch, self.costs, self.idle), 1)
+        g = one.layer.geometry
+        weights, inputs, outputs = (
+            np.array(shape[1:], dtype=np.float64) for shape in (g.weight_shape, g.input_shape, g.output_shape)
+        )
+        dram = DramSide(bursts_of(self.arch), weights, inputs, outputs, coded)
+        return self._machines[bits], case, loops_of(geometry), dram, rates.view(np.recarray)[0]
+
+    def _choose(self, one: Wanted, arguments: tuple[Any, ...], weights: Any, at: Any, best: Best) -> None:
+        from accelsim.mapper.tiling._choice import choose_layer
+
+        if not choose_layer(*(*arguments, weights, at, best)):
+            machine, _, loops, *_ = arguments
+            raise _nothing_fits(one.layer.name, machine, loops, one.geometry, self.arch)
+
+
+def _totals(figures: NDArray[np.void]) -> tuple[float, float]:
+    """Cycles and picojoules of all layers."""
+    cycles, picojoules = 0.0, 0.0
+    for one, other in zip(figures["cycles"].tolist(), figures["energy"].tolist(), strict=True):
+        cycles, picojoules = cycles + one, picojoules + other
+    return cycles, picojoules
+
+
+def _tiling(sizes: list[int], figures: tuple[float, ...]) -> Tiling:
+    oh, ow, n, kh, kw, oc, ic, groups, order = sizes
+    mapping = MacMapping(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, n=n, order=LOOP_ORDERS[order])
+    return Tiling(mapping, *figures)
+
+
+def _nothing_fits(name: str, machine: Machine, loops: Loops, g: MacGeometry, arch: Arch) -> MappingError:
+    """Which memory is too small for one output of one product."""
+    area = max(1, int(g.axis("h").span(1, 1)) * int(g.axis("w").span(1, 1)))
+    least = footprint(machine.operands, machine.im2col, Loops(1, 1, 1, 1, 1, 1, 1, 1), area)
+    needs = {
+        Memory.WEIGHTS: least.weights, Memory.ACTIVATIONS: least.held, Memory.ACCUMULATORS: least.sums, Memory.OUTPUTS: least.outputs
+    }  # fmt: skip
+    for memory, need in needs.items():
+        capacity = slot_capacity(memory, arch)
+        if need > capacity:
+            unit = "words" if memory is Memory.ACCUMULATORS else "bytes"
+            return MappingError(
+                f"layer {name!r}: the smallest tile needs {need} {unit} of the {memory.label}, one slot has {capacity}, "
+                f"{need - capacity} {unit} too few; enlarge it or switch its double buffering off",
+                layer=name,
+                memory=memory.label,
+                missing=need - capacity,
+            )
+    return MappingError(f"layer {name!r}: no tile fits all buffers at once", layer=name)
