@@ -88,8 +88,10 @@ def _table_step(scale: float, *, largest_exponent: int) -> tuple[int, int]:
     multiplier, shift = scale * 4096.0 * 3.0, 0
     while multiplier <= 32767.0 / 2.0 and shift <= 30:
         multiplier, shift = multiplier * 2.0, shift + 1
-    if multiplier >= 2.0**31:
-        raise RefusalError(f"its input scale {scale:.3g} leaves the range of 16-bit tables", "an input scale below 1e5")
+    if multiplier * 2.0**15 >= 2.0**31:  # where the runtimes' own 32-bit product overflows
+        raise RefusalError(
+            f"its input scale {scale:.3g} leaves the range of 16-bit tables", "an input scale below 5.33"
+        )
     return int(multiplier), shift
 
 
