@@ -14,18 +14,16 @@ RECIPROCAL_BITS = 61
 
 @njit
 def float_table_softmax(x: Any, table: Any, factor: Any, zero_point: int, low: int, high: int, out: Any) -> None:
-    """Every sum, product and quotient rounded to float32, in this order; see :class:`accelsim.graph.FloatTableSoftmax`."""
+    """Sums rounded to float32 one by one, products and quotients not; see :class:`accelsim.graph.FloatTableSoftmax`."""
     last = len(table) - 1
-    least, largest = np.float32(low - zero_point), np.float32(high - zero_point)
     for i in range(x.shape[0]):
         most = x[i].max()
         total = np.float32(0)
         for j in range(x.shape[1]):
             total += table[last - (most - x[i, j])]
         for j in range(x.shape[1]):
-            share = np.float32(table[last - (most - x[i, j])] * factor) / total
-            # Clamped as a number: in a row of one or two the product may be infinite.
-            out[i, j] = np.int64(min(max(np.rint(share), least), largest)) + zero_point
+            share = np.float64(table[last - (most - x[i, j])]) * factor / np.float64(total)
+            out[i, j] = min(max(np.int64(np.rint(share)) + zero_point, low), high)
 
 
 @njit

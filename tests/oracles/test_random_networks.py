@@ -21,6 +21,6 @@ def test_no_code_differs_unexplained(start: int) -> None:
 
 
 def test_kinds_of_networks_that_once_differed() -> None:
-    """A softmax of one class, whose largest product leaves float32."""
+    """A softmax of one class, whose largest product would leave float32."""
     seeds = [401]
     assert "unexplained" not in {outcome.what for seed in seeds for outcome in outcomes(seed)}

@@ -75,7 +75,8 @@ def _average(node: NodeContext, source: Codes) -> Pending:
 
 def _is_whole(node: NodeContext, image: Codes, kernel: tuple[int, int], shape: tuple[int, ...]) -> bool:
     """Whether one window without padding is the image: ONNX Runtime then takes the kernel of GlobalAveragePool, which rounds otherwise."""
-    return kernel == image.shape[2:] and shape[2:] == (1, 1) and not any(node.attributes.get("pads", ()))
+    pads = node.attributes.get("pads", ())
+    return kernel == image.shape[2:] and shape[2:] == (1, 1) and not (isinstance(pads, tuple) and any(pads))
 
 
 def _in_float32(node: NodeContext, known: Quantization, layer: AveragePool2D) -> Callable[[Target], None]:
