@@ -104,7 +104,7 @@ def _lowered(
         try:
             made.append(_lower(NodeContext(model, operator, rules, settled), boundary, variables))
         except ModelError as error:
-            if operator.op not in LOWERINGS | VARIABLES or not broken.intersection(operator.inputs):
+            if not (operator.op in LOWERINGS or operator.op in VARIABLES) or not broken.intersection(operator.inputs):
                 refusals.add(error)
             broken.update(i for i in operator.outputs if not _is_readable(model.tensors[i]))
     refusals.check()

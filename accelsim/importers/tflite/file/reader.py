@@ -104,16 +104,18 @@ class _Reader:
             raise self.fail(
                 f"the subgraph has {len(main.inputs)} inputs and {len(main.outputs)} outputs, expected at least one of each"
             )
-        called = {
-            each.options["init_subgraph_index"]
-            for each in main.operators
-            if each.op == "CALL_ONCE" and each.unread is None
-        }
-        strange = [number for number in called if not (isinstance(number, int) and 0 < number < subgraphs)]
-        if strange:
-            raise self.fail(f"CALL_ONCE names subgraph {strange[0]}, expected 1 to {subgraphs - 1}")
-        once = {int(number): self._subgraph(self.root.Subgraphs(number), names) for number in called}
-        return replace(main, once=MappingProxyType(once))
+        self._check_order(main)
+        return replace(main, once=MappingProxyType(self._called_once(main, names, subgraphs)))
+
+    def _called_once(self, main: TfliteModel, names: Sequence[str], subgraphs: int) -> dict[int, TfliteModel]:
+        calls = (each.options for each in main.operators if each.op == "CALL_ONCE" and each.unread is None)
+        made: dict[int, TfliteModel] = {}
+        for number in (options["init_subgraph_index"] for options in calls):
+            if not (isinstance(number, int) and 0 < number < subgraphs):
+                raise self.fail(f"CALL_ONCE names subgraph {number}, expected 1 to {subgraphs - 1}")
+            made[number] = self._subgraph(self.root.Subgraphs(number), names)
+            self._check_order(made[number])
+        return made
 
     def _subgraph(self, subgraph: Any, names: Sequence[str]) -> TfliteModel:
         tensors = self._tensors(subgraph)
@@ -125,9 +127,7 @@ class _Reader:
             raise self.fail("the subgraph has no operators")
         inputs = self.indices(subgraph.InputsLength(), subgraph.InputsAsNumpy(), "the list of graph inputs")
         outputs = self.indices(subgraph.OutputsLength(), subgraph.OutputsAsNumpy(), "the list of graph outputs")
-        model = TfliteModel(path=str(self.path), tensors=tensors, operators=operators, inputs=inputs, outputs=outputs)
-        self._check_order(model)
-        return model
+        return TfliteModel(path=str(self.path), tensors=tensors, operators=operators, inputs=inputs, outputs=outputs)
 
     def _operator_names(self) -> tuple[str, ...]:
         """Operator names by code index; the wider of the two code fields counts (schema.fbs, OperatorCode)."""
