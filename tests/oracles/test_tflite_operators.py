@@ -17,7 +17,15 @@ pytestmark = pytest.mark.oracle
 SEEDS = 4
 
 TYPES = ("INT8", "INT16")
-NARROW_ON_MICRO = ("gather", "mirror-pad", "space-to-batch", "batch-to-space", "reduce-max", "reduce-min")
+NARROW_ON_MICRO = (
+    "gather",
+    "mirror-pad",
+    "space-to-batch",
+    "batch-to-space",
+    "reduce-max",
+    "reduce-min",
+    "resize-bilinear",
+)
 """What tflite-micro does with 8 bits only."""
 TABLES = ("exp", "elu", "gelu", "gelu-tanh", "log", "rsqrt", "abs", "minimum", "maximum", "prelu", "squared-difference")
 """Tables of 8-bit codes."""
