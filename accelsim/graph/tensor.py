@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.display import Brief
 from accelsim.numerics import IntFormat
 
 
@@ -56,7 +57,7 @@ class Tensor:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Variable:
+class Variable(Brief):
     """State that a network carries: what an inference ``written`` is what the next one ``read`` (names of tensors).
 
     The first one reads ``initial``, codes in that tensor's shape. Both tensors are memory of their own, which the network

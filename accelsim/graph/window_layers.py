@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.display import Brief
 from accelsim.errors import GraphError
 from accelsim.graph.boxes import Boxes
 from accelsim.graph.geometry import Axis
@@ -140,7 +141,7 @@ class ReduceMin(Reduction):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Taps:
+class Taps(Brief):
     """The two input elements behind each output element of an axis, ``low`` and ``high``; ``weight`` / 2^bits of it is the latter's."""
 
     low: NDArray[np.int64]
