@@ -148,9 +148,7 @@ _STATE = "int8, int16, int32"
 ONCE: Mapping[str, Lowering[Rule]] = MappingProxyType(
     {
         "VAR_HANDLE": Lowering(Variables.handle, (), _STATE, "names a variable"),
-        "ASSIGN_VARIABLE": Lowering(
-            Variables.assign, (StridedSlice,), _STATE, "a copy where what is assigned is read elsewhere"
-        ),
+        "ASSIGN_VARIABLE": Lowering(Variables.assign, (), _STATE, "a copy where what is assigned has other readers"),
     }
 )
 """What a subgraph that is called once may hold."""
