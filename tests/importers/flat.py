@@ -93,7 +93,7 @@ DTYPES = {
 class T:
     """A tensor; ``scale`` and ``zero`` are numbers or one per index of ``axis``; ``data`` makes it a constant.
 
-    ``signature`` has -1 for sizes that are left open.
+    ``signature`` has -1 for sizes that are left open; ``variable``: the state of an operator.
     """
 
     name: str
@@ -104,6 +104,7 @@ class T:
     axis: int = 0
     data: Any = None
     signature: Sequence[int] | None = None
+    variable: bool = False
 
 
 @dataclass
@@ -218,6 +219,7 @@ def _tensor(b: Builder, t: T, buffer: int) -> int:
         Buffer=buffer,
         Name=name,
         Quantization=quantization,
+        IsVariable=t.variable,
     )
 
 

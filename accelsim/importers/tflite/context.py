@@ -100,7 +100,12 @@ class FileContext(BaseContext):
         """Input ``position``, or None where it is absent."""
         inputs = self.record.inputs
         index = inputs[position] if position < len(inputs) else -1
-        return None if index < 0 else self.tensor(index)
+        tensor = None if index < 0 else self.tensor(index)
+        if tensor is not None and tensor.is_variable:
+            raise RefusalError(
+                f"its input {tensor.name!r} is a variable tensor", "state in variables that VAR_HANDLE names"
+            )
+        return tensor
 
     def input(self, position: int) -> TfliteTensor:
         """Input ``position``, which must be there."""

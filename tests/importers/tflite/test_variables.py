@@ -130,3 +130,18 @@ def test_what_no_runtime_runs_is_refused_by_name(blob: object, text: str) -> Non
     with as_file(blob()) as path, pytest.raises((ModelError, ModelFileError), match=text) as raised:  # type: ignore[operator]
         load_graph(path)
     assert re.search(r"model\.tflite", str(raised.value))
+
+
+@pytest.mark.parametrize(
+    ("op", "text"),
+    [
+        ("ADD", r"0 ADD .*its input 's' is a variable tensor; .*VAR_HANDLE"),
+        ("SVDF", r"0 SVDF .*the operator is not supported"),
+    ],
+)
+def test_state_of_an_operators_own_is_refused_by_name(op: str, text: str) -> None:
+    """No file with a variable tensor is malformed: runtimes begin it with zeros."""
+    tensors = [codes("x"), T("s", (1, 4), scale=0.5, variable=True), codes("y")]
+    blob = tflite_bytes(tensors, [Op(op, ["x", "s"], ["y"], {})], ["x"], ["y"])
+    with as_file(blob) as path, pytest.raises(UnsupportedOperatorError, match=text):
+        load_graph(path)

@@ -179,6 +179,7 @@ class _Reader:
             quantized_dimension=axis,
             data=self._data(raw, name, kind, shape, buffers),
             open_axes=self._open_axes(raw, name, shape),
+            is_variable=bool(raw.IsVariable()),
         )
 
     def _open_axes(self, raw: Any, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -268,7 +269,7 @@ class _Reader:
         return options, None
 
     def _check_order(self, model: TfliteModel) -> None:
-        known = {tensor.index for tensor in model.tensors if tensor.is_constant}
+        known = {tensor.index for tensor in model.tensors if tensor.is_constant or tensor.is_variable}
         produced = set(self._checked(model.inputs, model, "the graph inputs", least=0))
         if produced & known or len(produced) != len(model.inputs):
             raise self.fail("a graph input is a constant or stands twice")

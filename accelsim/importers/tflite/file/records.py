@@ -23,7 +23,7 @@ class TfliteTensor:
     ``type`` is the schema's name (``INT8``, ``FLOAT32`` ...). ``scales`` float32 and ``zero_points`` int64 have one
     entry per tensor, or one per index of axis ``quantized_dimension``; both are empty where the tensor is not
     quantized. 4-bit values are unpacked to int8. ``open_axes`` are those whose size the file leaves open, such as a batch; its
-    ``shape`` has 1 there.
+    ``shape`` has 1 there. ``is_variable``: an operator's own state, which no operator makes.
     """
 
     index: int
@@ -35,6 +35,7 @@ class TfliteTensor:
     quantized_dimension: int = 0
     data: NDArray[Any] | None = None
     open_axes: tuple[int, ...] = ()
+    is_variable: bool = False
 
     @property
     def elements(self) -> int:
