@@ -263,10 +263,6 @@ REFUSED: dict[str, tuple[Any, str]] = {
         lambda: _built(lambda n: n.op("ADD", ["x", n.op("RESHAPE", ["x", n.ints(432)], (432,))], IMAGE)),
         "ADD .*its operands have 4 and 1 axes",
     ),
-    "constant factor": (
-        lambda: _built(lambda n: n.op("MUL", [n.conv("x", 6), n.normal(6)], IMAGE)),
-        "node 1 Mul 't1' .*one of its operands is a constant",
-    ),
     "weights at run time": (
         lambda: _built(lambda n: n.op("FULLY_CONNECTED", ["x", "x", None], (7, 7)), (7, 7)),
         r"FULLY_CONNECTED .*its weights \(input 1\) are computed at run time",

@@ -139,6 +139,8 @@ MAX_BITS = 16
 BIAS_BITS = 32
 TABLE_BITS = 8
 """Widest codes of which two meet in a table."""
+MOST_NUMBERS = 256
+"""Distinct numbers of a constant operand that a table may have columns for."""
 
 
 def format_of(dtype: np.dtype[Any]) -> IntFormat | None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from accelsim.graph import BinaryLut, Lut
 from accelsim.importers.onnx import formulas
 from accelsim.importers.onnx.context import NodeContext, dequantized
-from accelsim.importers.onnx.formulas import Floats
+from accelsim.importers.onnx.formulas import MOST_NUMBERS, Floats
 from accelsim.importers.onnx.functions import BINARY
 from accelsim.importers.onnx.network import CHANNELS_LAST, Codes, Pending, Real, Shape, Target, Weights, view
 from accelsim.importers.refusal import RefusalError
@@ -19,8 +19,6 @@ WIDEST = 8
 """Bits of codes of which two, or a code and one of several numbers, meet in a table."""
 MOST_CODES = 2**22
 """Entries of a table of wide codes and numbers."""
-MOST_NUMBERS = 256
-"""Distinct numbers of a constant operand that a table may have columns for."""
 
 
 def lower_float_binary(node: NodeContext) -> None:
