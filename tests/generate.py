@@ -18,6 +18,7 @@ from accelsim.graph import (
     AveragePool2D,
     BinaryLut,
     Concat,
+    FloatLayerNorm,
     FloatTableSoftmax,
     Graph,
     InterpolatedLut,
@@ -309,6 +310,12 @@ class Builder(NetworkBuilder):
             LayerNorm, (x,), x.shape, fmt, multiplier=wide * factors[0], bias=wide * factors[1], **limits, **variance
         )
 
+    def float_layer_norm(self) -> None:
+        x, fmt = self.narrow(), self.format()
+        gamma, beta = (self.rng.normal(0, 1, x.shape[3]).astype(np.float32) for _ in range(2))
+        codes = {"output_scale": 4 / fmt.max, "output_min": fmt.min, "output_max": fmt.max}
+        self.vector(FloatLayerNorm, (x,), x.shape, fmt, gamma=gamma, beta=beta, input_scale=0.0625, **codes)
+
     def average_pool(self) -> None:
         """By each of its rules."""
         rule = ("codes", "float32", "sums")[int(self.rng.integers(3))]
@@ -384,6 +391,7 @@ DRAWERS: Mapping[type[Layer], Drawer] = {
     Softmax: Builder.softmax,
     FloatTableSoftmax: Builder.float_table_softmax,
     LayerNorm: Builder.layer_norm,
+    FloatLayerNorm: Builder.float_layer_norm,
     AveragePool2D: Builder.average_pool,
     Mean: Builder.mean,
     ReduceMax: lambda b: b.extreme(ReduceMax),

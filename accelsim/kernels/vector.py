@@ -17,6 +17,7 @@ from accelsim.graph import (
     AveragePool2D,
     BinaryLut,
     Concat,
+    FloatLayerNorm,
     FloatTableSoftmax,
     InterpolatedLut,
     LayerNorm,
@@ -139,6 +140,15 @@ def _layer_norm(layer: LayerNorm, blocks: Sequence[Block], inputs: Sequence[Box]
     variance = layer.epsilon, layer.variance_shift, layer.NORMALIZED_BITS
     numbers = np.array([*variance, layer.output_shift, layer.output_min, layer.output_max], dtype=np.int64)
     _rows.layer_norm(x, layer.multiplier, layer.bias, numbers, result)
+    return result.reshape(blocks[0].shape)
+
+
+def _float_layer_norm(layer: FloatLayerNorm, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
+    x, result = _row_arrays(blocks[0])
+    scales = np.array([layer.input_scale, layer.output_scale, layer.epsilon], np.float32)
+    codes = np.array([layer.input_zero_point, layer.output_zero_point, layer.output_min, layer.output_max], np.int64)
+    beta = np.zeros(0, np.float32) if layer.beta is None else layer.beta
+    _rows.float_layer_norm(x, layer.gamma, beta, scales, codes, result)
     return result.reshape(blocks[0].shape)
 
 
@@ -274,6 +284,7 @@ _RULES: dict[type, Callable[[Any, Sequence[Block], Sequence[Box], Box], Block]] 
     MaxPool2D: _max_pool,
     FloatTableSoftmax: _float_table_softmax,
     LayerNorm: _layer_norm,
+    FloatLayerNorm: _float_layer_norm,
     Mean: _mean,
     ReduceMax: _reduce_max,
     ReduceMin: _reduce_min,

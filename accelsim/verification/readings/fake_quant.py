@@ -265,6 +265,15 @@ def _softmax(layer: Layer, views: Sequence[Array], tensors: Tensors, kind: Float
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
+def _layer_norm(layer: kinds.FloatLayerNorm, views: Sequence[Array], tensors: Tensors, kind: Float) -> Array:
+    x, size = views[0], kind(views[0].shape[-1])
+    centred = x - x.sum(axis=-1, keepdims=True, dtype=kind) / size
+    variance = (centred * centred).sum(axis=-1, keepdims=True, dtype=kind) / size
+    assert layer.gamma is not None
+    scaled = centred / np.sqrt(variance + kind(layer.epsilon)) * layer.gamma
+    return np.asarray(scaled if layer.beta is None else scaled + layer.beta)
+
+
 def _leaky_relu(layer: kinds.LeakyRelu, views: Sequence[Array], tensors: Tensors, kind: Float) -> Array:
     """alpha is read from the two encoded ratios."""
     assert layer.positive is not None
@@ -329,6 +338,7 @@ READINGS: dict[type[Layer], FloatReading | NoReading] = {
     AveragePool2D: POOL_READINGS["codes"],
     kinds.Softmax: FloatReading(_softmax, _always, _TIES_AWAY, names.EXPONENTIAL),
     kinds.FloatTableSoftmax: FloatReading(_softmax, _always, (), names.TABLE),
+    kinds.FloatLayerNorm: FloatReading(_layer_norm, _always, (), names.ORDER),
     kinds.LayerNorm: NoReading("gamma, beta and epsilon are integers alone; their error has a proved bound"),
     **dict.fromkeys(_MOVING, MOVES),
 }
