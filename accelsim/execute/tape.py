@@ -15,6 +15,7 @@ from accelsim.graph import (
     AveragePool2D,
     BinaryLut,
     Concat,
+    FloatBinary,
     FloatLayerNorm,
     FloatTableSoftmax,
     InterpolatedLut,
@@ -330,6 +331,7 @@ _WRITERS: Mapping[type, Writer] = {
 
 NOT_ON_TAPE: Mapping[type[Layer], str] = {
     Mul: "a product of two codes needs a table of both, which the importers make a BinaryLut where it is small",
+    FloatBinary: "16-bit codes, one numpy expression a layer",
     InterpolatedLut: "16-bit codes, one numpy expression a layer",
     FloatTableSoftmax: "its own compiled loop over rows",
     LayerNorm: "its own compiled loop over rows",

@@ -8,11 +8,13 @@ from accelsim.graph.boxes import Boxes
 from accelsim.graph.elementwise_layers import (
     Add,
     BinaryLut,
+    FloatBinary,
     InterpolatedLut,
     LeakyRelu,
     Lut,
     Mul,
     OperandScale,
+    RealScale,
     Rescale,
     Sub,
 )

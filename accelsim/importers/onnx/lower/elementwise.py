@@ -20,8 +20,10 @@ from accelsim.importers.onnx.lower.binary import (
     broadcast_shape,
     float_binary,
     has_plain_operand,
+    is_wide,
     padded_shape,
     pair_fields,
+    wide_layer,
 )
 from accelsim.importers.onnx.lower.shape import table_layer
 from accelsim.importers.onnx.network import CHANNELS_LAST, Codes, Pending, Real, Shape, Target, Value, Weights, view
@@ -211,9 +213,11 @@ def _dequantized_operand(node: NodeContext, position: int, value: Value) -> Oper
 def _binary(node: NodeContext, left: Operand, right: Operand, operator: str) -> Pending:
     if isinstance(left, Codes) and isinstance(right, Codes):
         shape = broadcast_shape(node, left, right)
-        rule = _float_layer if node.rules.is_float(operator) else _integer_layer
-        if node.rules.is_float(operator):
+        if node.op.startswith("QLinear"):
             _need_table(node, left, right)
+        if node.rules.is_float(operator) and is_wide(left, right):
+            return Pending(shape, lambda target: wide_layer(node, left, right, target), f"a {node.op}")
+        rule = _float_layer if node.rules.is_float(operator) else _integer_layer
 
         def emit(target: Target) -> None:
             node.net.layers.append(rule(node, left, right, target, operator))

@@ -24,6 +24,10 @@ APPROXIMATION = (
 )
 
 
+ROW_BY_ROW = 19
+"""Opset from which on ONNX Runtime's AveragePool sums its window row by row (AveragePoolV19)."""
+
+
 def lower_max_pool(node: NodeContext) -> None:
     """Maximum of codes: order is kept by every positive scale."""
     source = node.codes(0)
@@ -72,10 +76,15 @@ def _average(node: NodeContext, source: Codes) -> Pending:
 
 
 def _in_float32(node: NodeContext, known: Quantization, layer: AveragePool2D) -> Callable[[Target], None]:
+    """QLinearAveragePool's, or where ONNX Runtime has none AveragePool's own; that of early opsets sums by columns first."""
+
     def emit(target: Target) -> None:
-        node.name_float_execution(target, known.format.bits)
-        to = target.quantization
-        made = replace(layer, output=target.name, clamp_min=target.low, clamp_max=target.high)
+        to, rule = target.quantization, layer.rule
+        if node.is_float_execution(target, known.format.bits) and node.net.model.opset >= ROW_BY_ROW:
+            rule = "dequantized"
+        else:
+            node.name_float_execution(target, known.format.bits)
+        made = replace(layer, rule=rule, output=target.name, clamp_min=target.low, clamp_max=target.high)
         scaled = replace(made, input_scale=known.scale, output_scale=to.scale, output_zero_point=to.zero_point)
         node.net.layers.append(scaled)
 
@@ -132,16 +141,23 @@ def _is_channels_last(node: NodeContext) -> bool:
 
 
 def _global_average(node: NodeContext, source: Codes) -> Pending:
-    """Integer sum, then one multiplier (MLAS qlgavgpool.cpp: ``s_in / (s_out * count)`` in float32)."""
+    """Integer sum, then one multiplier (MLAS qlgavgpool.cpp: ``s_in / (s_out * count)`` in float32); else in float32 throughout."""
     image, layout = image_of(node, source, channels_last=_is_channels_last(node))
     n, c, h, w = image.shape
     known, scheme = source.known, node.rules.scheme("MEAN")
 
     def emit(target: Target) -> None:
-        node.name_float_execution(target, known.format.bits)
+        mean = Mean(**global_fields(node, image), output=target.name)
+        if not node.is_float_execution(target, known.format.bits):
+            node.net.layers.append(replace(mean, requant=mean_requant(scheme, known, target, h * w)))
+            return
+        to = target.quantization
         node.net.layers.append(
-            Mean(**global_fields(node, image), output=target.name, requant=mean_requant(scheme, known, target, h * w))
-        )
+            replace(
+                mean, rule="dequantized", input_scale=known.scale, output_scale=to.scale, output_zero_point=to.zero_point,
+                clamp_min=target.low, clamp_max=target.high,
+            )
+        )  # fmt: skip
 
     return layout.settled(node, Pending((n, c, 1, 1), emit, "a global average pool"), (n, c, 1, 1))
 
