@@ -279,7 +279,7 @@ class Builder(NetworkBuilder):
         self.vector(
             FloatBinary, (x,) if constant is not None else (x, y), x.shape, fmt, constant=constant,
             constant_first=constant is not None and bool(self.rng.integers(2)), left=scales[0], right=scales[1],
-            target=RealScale(scale=0.5, zero_point=3), output_min=fmt.min, output_max=fmt.max,
+            target=RealScale(scale=0.5, zero_point=3), zero_point_first=bool(self.rng.integers(2)), output_min=fmt.min, output_max=fmt.max,
             source_operator=str(self.rng.choice(["ADD", "SUB", "MUL", "MAX"])),
         )  # fmt: skip
 

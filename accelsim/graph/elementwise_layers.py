@@ -150,7 +150,8 @@ class FloatBinary(Elementwise):
 
     ``source_operator`` is one of :data:`accelsim.numerics.FLOAT32_OPERATORS`. ``constant`` holds the codes of an operand that the
     model file gives, of a shape that broadcasts to the layer's, the left one with ``constant_first``; then there is one input.
-    Each operation rounds once; the quotient by ``target``'s scale is clamped and rounded half to even. Steps: a difference and a
+    Each operation rounds once; the quotient by ``target``'s scale is clamped and rounded half to even, with ``zero_point_first``
+    after the zero point is added (QONNX). Steps: a difference and a
     product for each operand; the operator; quotient, rounding, zero point.
     """
 
@@ -163,6 +164,7 @@ class FloatBinary(Elementwise):
     output_max: int = 32767
     constant: NDArray[Any] | None = None
     constant_first: bool = False
+    zero_point_first: bool = False
 
     @property
     def steps_per_output(self) -> int:

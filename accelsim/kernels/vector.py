@@ -131,6 +131,10 @@ def _float_binary(layer: FloatBinary, blocks: Sequence[Block], inputs: Sequence[
     with np.errstate(all="ignore"):
         real = np.asarray(FLOAT32_OPERATORS[layer.source_operator](left, right), np.float32)
     to = layer.target
+    if layer.zero_point_first:
+        placed = real / np.float32(to.scale) + np.float32(to.zero_point)
+        codes: Block = np.rint(np.clip(placed, layer.output_min, layer.output_max)).astype(np.int64)
+        return codes
     return quantize_float32(real, to.scale, to.zero_point, layer.output_min, layer.output_max)
 
 

@@ -350,7 +350,7 @@ READINGS: dict[type[Layer], FloatReading | NoReading] = {
     kinds.BinaryLut: FloatReading(
         lambda layer, views, *_: _BINARY[layer.source_operator](*views), _has_function, _ZERO_POINT_FIRST, names.ORDER
     ),
-    kinds.FloatBinary: FloatReading(_float_binary, _always, (), names.ORDER),
+    kinds.FloatBinary: FloatReading(_float_binary, _always, _ZERO_POINT_FIRST, names.ORDER),
     AveragePool2D: POOL_READINGS["codes"],
     kinds.Softmax: FloatReading(_softmax, _always, _TIES_AWAY, names.EXPONENTIAL),
     kinds.FloatTableSoftmax: FloatReading(_softmax, _always, (), names.TABLE),

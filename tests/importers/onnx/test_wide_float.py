@@ -142,12 +142,33 @@ def test_a_global_average_of_wide_codes_is_onnxruntimes(kind: str, shape: tuple[
 
 @pytest.mark.parametrize("kind", ["uint16", "int16"])
 def test_a_softmax_of_wide_codes_is_off_by_one_at_most(kind: str, tmp_path: Path) -> None:
-    """Measured: 0.6 % of the codes."""
+    """Measured: 40 of 1,022,400 codes."""
     net = Wide(6, (4, 3, 50))
     graph, wrong, most, compared = differing(
         net.model(net.node("Softmax", net.quantized("x", kind)), kind), tmp_path, 40
     )
     assert most <= 1
-    assert wrong <= 0.02 * compared
+    assert wrong <= 1e-3 * compared
     assert list(graph.approximations) == [layer.name for layer in graph.layers if layer.name in graph.approximations]
     assert any("16 bits" in text for texts in graph.approximations.values() for text in texts)
+
+
+@pytest.mark.parametrize("op", ["Exp", "Sigmoid", "Tanh", "Erf", "Gelu", "Softplus", "Elu"])
+@pytest.mark.parametrize("kinds", [("uint16", "uint16"), ("uint8", "uint16"), ("uint16", "uint8")], ids="x".join)
+def test_a_function_of_wide_codes_is_off_by_one_at_most(op: str, kinds: tuple[str, str], tmp_path: Path) -> None:
+    """Measured, of 16 bits in and out: 3 to 69 of 192,000 codes."""
+    net = Wide(1, (40, 300))
+    graph, wrong, most, compared = differing(net.model(net.node(op, net.quantized("x", kinds[0])), kinds[1]), tmp_path)
+    assert most <= 1
+    assert wrong <= 1e-3 * compared
+    assert [graph.layers[-1].name] == list(graph.approximations)
+
+
+@pytest.mark.parametrize("op", ["LeakyRelu", "HardSigmoid", "HardSwish", "Abs", "Neg", "Sqrt", "Reciprocal"])
+def test_a_function_of_operations_that_round_once_is_exact(op: str, tmp_path: Path) -> None:
+    net = Wide(2, (40, 300))
+    x = net.quantized("x", "uint16")
+    x = net.quantized(net.node("Abs", x), "uint16") if op == "Sqrt" else x
+    graph, wrong, _, _ = differing(net.model(net.node(op, x), "uint16"), tmp_path)
+    assert wrong == 0
+    assert not graph.approximations

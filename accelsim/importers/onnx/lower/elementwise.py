@@ -27,11 +27,20 @@ from accelsim.importers.onnx.lower.binary import (
 )
 from accelsim.importers.onnx.lower.shape import table_layer
 from accelsim.importers.onnx.network import CHANNELS_LAST, Codes, Pending, Real, Shape, Target, Value, Weights, view
+from accelsim.importers.onnx.rules import ONNXRUNTIME
 from accelsim.importers.refusal import RefusalError
 from accelsim.numerics import IntFormat
 from accelsim.quant import requant_from_scales
 
 Table = Callable[[Quantization, Quantization, Quantization], formulas.Codes]
+
+
+ROUNDED_ONCE = ("Relu", "Clip", "LeakyRelu", "HardSigmoid", "HardSwish", "Abs", "Neg", "Sqrt", "Reciprocal")
+"""Functions whose every float32 operation IEEE 754 fixes."""
+WIDE_FUNCTION = (
+    "a table of the function, rounded once; ONNX Runtime computes it by float32 polynomials, and codes of more than 8 bits near a tie "
+    "may differ by one"
+)
 
 
 def lower_relu(node: NodeContext) -> None:
@@ -150,6 +159,10 @@ def _function(node: NodeContext, source: Codes, function: Function) -> Pending:
     assert known is not None
 
     def emit(target: Target) -> None:
+        widest = max(known.format.bits, target.quantization.format.bits)
+        is_runtimes = node.rules.arithmetic.base == ONNXRUNTIME
+        if is_runtimes and widest > formulas.TABLE_BITS and node.op not in ROUNDED_ONCE:
+            node.approximate(WIDE_FUNCTION)
         node.net.layers.append(table_layer(node.layer_name, source, target, operator, function))
 
     return Pending(source.shape, emit, f"a {node.op}")
