@@ -131,5 +131,10 @@ class FloatLayerNorm(RowLayer):
     output_max: int = 127
 
     @property
+    def clamp(self) -> tuple[int, int]:
+        """The least and the largest code."""
+        return self.output_min, self.output_max
+
+    @property
     def steps_per_output(self) -> int:
         return 11 + -(-self.ROW_STEPS // self.shape[-1])
