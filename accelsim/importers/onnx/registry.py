@@ -66,7 +66,9 @@ _DENSE_NOTES = "constant weights"
 _PRODUCT_NOTES = "of activations and constants on either side; leading axes broadcast"
 _SUM_NOTES = "operands of equal rank where one has 4 axes; or one of them constant"
 _TABLE = "a table of all codes"
-_FLOAT_SUM = "two operands of at most 8 bits, or one with a constant of at most 256 distinct numbers"
+_FLOAT_SUM = (
+    "two operands (Pow: of at most 8 bits), or one with a constant that is quantized or of at most 256 distinct numbers"
+)
 _FLOAT_BINARY = Lowering(binary.lower_float_binary, (BinaryLut, Lut), QDQ, _FLOAT_SUM)
 _FLOAT_LINE = Lowering(
     integer.behind_sums(binary.lower_float_binary, chain.lower_arithmetic),
