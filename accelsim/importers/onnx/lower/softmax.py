@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -91,7 +89,7 @@ def exp_table(scale: float, elements: int, bits: int = 8) -> NDArray[np.float32]
     if bits == WIDE_BITS:
         wide: NDArray[np.float32] = np.exp((np.arange(2**bits) - (2**bits - 1)) * np.float64(scale)).astype(np.float32)
         return wide
-    room = math.log(float(np.finfo(np.float32).max / np.float32(elements)))
+    room = float(np.log(np.finfo(np.float32).max / np.float32(elements)))  # itself rounded to float32
     shift = max(0.0, room - RESERVE) / scale
     steps = np.arange(256, dtype=np.float64) - 255 + shift
     table: NDArray[np.float32] = np.exp(steps * scale).astype(np.float32)

@@ -72,7 +72,22 @@ def _average(node: NodeContext, source: Codes) -> Pending:
         input_zero_point=known.zero_point, count_include_pad=bool(node.integer("count_include_pad", 0)),
     )  # fmt: skip
     emit = (_in_float32 if node.rules.is_onnxruntime else _in_integers)(node, known, layer)
-    return layout.settled(node, Pending(shape, emit, "an average pool"), shape)
+    pooled = layout.settled(node, Pending(shape, emit, "an average pool"), shape)
+    if not (node.rules.is_onnxruntime and _is_whole(node, image, fields["kernel"], shape)):
+        return pooled
+    whole = _global_average(node, source)
+
+    def either(target: Target) -> None:
+        by_rows = node.is_float_execution(target, known.format.bits) and node.net.model.opset >= ROW_BY_ROW
+        (pooled if by_rows else whole).emit(target)
+
+    return replace(pooled, emit=either)
+
+
+def _is_whole(node: NodeContext, image: Codes, kernel: tuple[int, int], shape: tuple[int, ...]) -> bool:
+    """Whether one window without padding is the image: ONNX Runtime then takes the kernel of GlobalAveragePool, which rounds otherwise."""
+    pads = node.attributes.get("pads", ())
+    return kernel == image.shape[2:] and shape[2:] == (1, 1) and not (isinstance(pads, tuple) and any(pads))
 
 
 def _in_float32(node: NodeContext, known: Quantization, layer: AveragePool2D) -> Callable[[Target], None]:
