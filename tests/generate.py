@@ -18,6 +18,8 @@ from accelsim.graph import (
     AveragePool2D,
     BinaryLut,
     Concat,
+    FloatBinary,
+    FloatLayerNorm,
     FloatTableSoftmax,
     Graph,
     InterpolatedLut,
@@ -33,6 +35,7 @@ from accelsim.graph import (
     Mul,
     OperandScale,
     Pad,
+    RealScale,
     ReduceMax,
     ReduceMin,
     Rescale,
@@ -268,6 +271,20 @@ class Builder(NetworkBuilder):
         codes = {"left_min": x.format.min, "right_min": y.format.min, "table": table, "constant": constant}
         self.vector(BinaryLut, (x,) if constant is not None else (x, y), x.shape, fmt, **codes)
 
+    def float_binary(self) -> None:
+        """Of two images, or of one and a constant on either side."""
+        x, fmt = self.narrow(), self.format()
+        y, constant = self.another(x), None
+        if self.rng.random() < 0.4:
+            constant = random_codes(self.rng, (x.shape[3],), INT8)
+        scales = [RealScale(scale=0.0625, zero_point=int(self.rng.integers(-5, 6))) for _ in range(2)]
+        self.vector(
+            FloatBinary, (x,) if constant is not None else (x, y), x.shape, fmt, constant=constant,
+            constant_first=constant is not None and bool(self.rng.integers(2)), left=scales[0], right=scales[1],
+            target=RealScale(scale=0.5, zero_point=3), zero_point_first=bool(self.rng.integers(2)), output_min=fmt.min, output_max=fmt.max,
+            source_operator=str(self.rng.choice(["ADD", "SUB", "MUL", "MAX"])),
+        )  # fmt: skip
+
     def interpolated_lut(self) -> None:
         x, function = self.of_16_bits(), str(self.rng.choice(["logistic", "tanh"]))
         table = np.rint(65535 / (1 + np.exp(-np.arange(256) / 24))).astype(np.uint16)
@@ -310,6 +327,12 @@ class Builder(NetworkBuilder):
         self.vector(
             LayerNorm, (x,), x.shape, fmt, multiplier=wide * factors[0], bias=wide * factors[1], **limits, **variance
         )
+
+    def float_layer_norm(self) -> None:
+        x, fmt = self.narrow(), self.format()
+        gamma, beta = (self.rng.normal(0, 1, x.shape[3]).astype(np.float32) for _ in range(2))
+        codes = {"output_scale": 4 / fmt.max, "output_min": fmt.min, "output_max": fmt.max}
+        self.vector(FloatLayerNorm, (x,), x.shape, fmt, gamma=gamma, beta=beta, input_scale=0.0625, **codes)
 
     def average_pool(self) -> None:
         """By each of its rules."""
@@ -395,10 +418,12 @@ DRAWERS: Mapping[type[Layer], Drawer] = {
     LeakyRelu: Builder.leaky_relu,
     Lut: Builder.lut,
     BinaryLut: Builder.binary_lut,
+    FloatBinary: Builder.float_binary,
     InterpolatedLut: Builder.interpolated_lut,
     Softmax: Builder.softmax,
     FloatTableSoftmax: Builder.float_table_softmax,
     LayerNorm: Builder.layer_norm,
+    FloatLayerNorm: Builder.float_layer_norm,
     AveragePool2D: Builder.average_pool,
     Mean: Builder.mean,
     ReduceMax: lambda b: b.extreme(ReduceMax),

@@ -15,6 +15,8 @@ from accelsim.graph import (
     AveragePool2D,
     BinaryLut,
     Concat,
+    FloatBinary,
+    FloatLayerNorm,
     FloatTableSoftmax,
     InterpolatedLut,
     Layer,
@@ -330,9 +332,11 @@ _WRITERS: Mapping[type, Writer] = {
 
 NOT_ON_TAPE: Mapping[type[Layer], str] = {
     Mul: "a product of two codes needs a table of both, which the importers make a BinaryLut where it is small",
+    FloatBinary: "16-bit codes, one numpy expression a layer",
     InterpolatedLut: "16-bit codes, one numpy expression a layer",
     FloatTableSoftmax: "its own compiled loop over rows",
     LayerNorm: "its own compiled loop over rows",
+    FloatLayerNorm: "its own compiled loop over rows",
     ReduceMax: "one numpy call",
     ReduceMin: "one numpy call",
     Concat: "moves codes: one numpy call",

@@ -8,11 +8,13 @@ from accelsim.graph.boxes import Boxes
 from accelsim.graph.elementwise_layers import (
     Add,
     BinaryLut,
+    FloatBinary,
     InterpolatedLut,
     LeakyRelu,
     Lut,
     Mul,
     OperandScale,
+    RealScale,
     Rescale,
     Sub,
 )
@@ -21,7 +23,7 @@ from accelsim.graph.graph import Graph, HostPort
 from accelsim.graph.layer import Layer, RealFunction, VectorLayer
 from accelsim.graph.mac_layers import Conv2D, Dense, DepthwiseConv2D, MacLayer, MatMul, TransposeConv2D
 from accelsim.graph.moving_layers import Concat, Pad, Reshape, ResizeNearest, StridedSlice, Transpose
-from accelsim.graph.row_layers import FloatTableSoftmax, LayerNorm, Softmax
+from accelsim.graph.row_layers import FloatLayerNorm, FloatTableSoftmax, LayerNorm, Softmax
 from accelsim.graph.source import Outcome, SourceOperator
 from accelsim.graph.tensor import Tensor, Variable
 from accelsim.graph.window_layers import AveragePool2D, MaxPool2D, Mean, ReduceMax, ReduceMin, ResizeBilinear, Taps

@@ -139,6 +139,46 @@ class BinaryLut(Elementwise):
         return 3
 
 
+@dataclass(frozen=True, kw_only=True)
+class RealScale:
+    """What codes stand for: ``scale * (code - zero_point)`` in float32."""
+
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FloatBinary(Elementwise):
+    """An operator of two dequantized tensors in float32, quantized again: what ONNX Runtime computes of codes of 16 bits.
+
+    ``source_operator`` is one of :data:`accelsim.numerics.FLOAT32_OPERATORS`. ``constant`` holds the codes of an operand that the
+    model file gives, of a shape that broadcasts to the layer's, the left one with ``constant_first``; then there is one input.
+    Each operation rounds once; the quotient by ``target``'s scale is clamped and rounded half to even, with ``zero_point_first``
+    after the zero point is added (QONNX). Steps: a difference and a
+    product for each operand; the operator; quotient, rounding, zero point.
+    """
+
+    operator: ClassVar[str] = "FLOAT_BINARY"
+    source_operator: str = "ADD"
+    left: RealScale | None = None
+    right: RealScale | None = None
+    target: RealScale | None = None
+    output_min: int = -32768
+    output_max: int = 32767
+    constant: NDArray[Any] | None = None
+    constant_first: bool = False
+    zero_point_first: bool = False
+
+    @property
+    def clamp(self) -> tuple[int, int]:
+        """The least and the largest code."""
+        return self.output_min, self.output_max
+
+    @property
+    def steps_per_output(self) -> int:
+        return 8
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class InterpolatedLut(Elementwise):
     """LOGISTIC and TANH on 16-bit codes: a 256-entry sigmoid table with linear interpolation (tflite-micro, LiteRT reference).

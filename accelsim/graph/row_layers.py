@@ -101,3 +101,40 @@ class LayerNorm(RowLayer):
     @property
     def steps_per_output(self) -> int:
         return 11 + -(-self.ROW_STEPS // self.shape[-1])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FloatLayerNorm(RowLayer):
+    """LayerNormalization of dequantized codes over the last axis as ONNX Runtime computes it (1.32, x86 with AVX2 and FMA).
+
+    ``x = input_scale * (code - input_zero_point)`` in float32. Rows of 8 elements and more (MLAS layernorm_kernel_avx2.cpp): the
+    mean of a float64 sum in 4 lanes, the squared differences from it in 8 lanes of fused float32 operations, ``(x - mean) *
+    (1 / sqrt(variance + epsilon))``, fused with ``gamma`` and ``beta``. Of the last n mod 8 squares, whole fours are not fused, as
+    the compiler has them. Shorter rows (layer_norm_impl.cc): Welford's running mean and variance, a quotient, no fusing. Then
+    ``rint(y / output_scale)``, clamped, and the zero point (MLAS quantize.cpp).
+
+    Steps: difference, product; sum; difference, square and sum; difference, product, product and sum; quotient, rounding, zero
+    point; and ROW_STEPS, spread over the row.
+    """
+
+    operator: ClassVar[str] = "LAYER_NORM"
+    ROW_STEPS: ClassVar[int] = 5
+    """Two quotients, a sum, a root and its reciprocal."""
+    gamma: NDArray[np.float32] | None = None
+    beta: NDArray[np.float32] | None = None
+    epsilon: float = 1e-5
+    input_scale: float = 1.0
+    input_zero_point: int = 0
+    output_scale: float = 1.0
+    output_zero_point: int = 0
+    output_min: int = -128
+    output_max: int = 127
+
+    @property
+    def clamp(self) -> tuple[int, int]:
+        """The least and the largest code."""
+        return self.output_min, self.output_max
+
+    @property
+    def steps_per_output(self) -> int:
+        return 11 + -(-self.ROW_STEPS // self.shape[-1])

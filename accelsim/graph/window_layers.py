@@ -58,12 +58,15 @@ class AveragePool2D(Pool2D):
     input_zero_point)`` is summed row by row, divided by the cells of the window (the whole window's if ``count_include_pad``) and by
     ``output_scale``; ``output_zero_point`` is added before rounding half to even; clamped.
 
+    ``dequantized``: as ``float32``, but quantized as by QuantizeLinear: the quotient by ``output_scale`` is clamped and rounded, and
+    ``output_zero_point`` added (ONNX Runtime's AveragePool of opset 19 and later, between DequantizeLinear and QuantizeLinear).
+
     ``sums``: ``requant(whole // cells * sum(x - input_zero_point) + bias)`` in integers, ``requant`` and ``bias`` with one set for
     all channels or one each (QONNX; FINN's sums before a multi-threshold). ``real_function``: codes of a real mean.
     """
 
     operator: ClassVar[str] = "AVERAGE_POOL_2D"
-    rule: Literal["codes", "float32", "sums"] = "codes"
+    rule: Literal["codes", "float32", "dequantized", "sums"] = "codes"
     count_include_pad: bool = False
     input_zero_point: int = 0
     input_scale: float = 1.0
@@ -118,11 +121,21 @@ class Mean(Reduction):
     """``requant(sum over axes - count * input_zero_point + bias)``; 1/count is folded into ``requant``, or left out for a sum.
 
     ``requant`` and ``bias`` have one set for all channels or one each. ``real_function``: codes of a real mean.
+
+    With ``rule`` ``dequantized``, of the pixels of an image, in float32 as ONNX Runtime's GlobalAveragePool between DequantizeLinear
+    and QuantizeLinear (MLAS pooling.cpp): four sums of every fourth pixel, added crosswise, the pixels left over one by one; the
+    quotient by their number, quantized as in :class:`AveragePool2D`.
     """
 
     operator: ClassVar[str] = "MEAN"
     source_operator: str = "MEAN"
+    rule: Literal["sums", "dequantized"] = "sums"
     input_zero_point: int = 0
+    input_scale: float = 1.0
+    output_scale: float = 1.0
+    output_zero_point: int = 0
+    clamp_min: int = -128
+    clamp_max: int = 127
     requant: Requantization | None = None
     bias: NDArray[np.int64] | None = None
     real_function: RealFunction | None = None

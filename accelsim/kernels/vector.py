@@ -17,6 +17,8 @@ from accelsim.graph import (
     AveragePool2D,
     BinaryLut,
     Concat,
+    FloatBinary,
+    FloatLayerNorm,
     FloatTableSoftmax,
     InterpolatedLut,
     LayerNorm,
@@ -40,7 +42,15 @@ from accelsim.graph import (
     VectorLayer,
 )
 from accelsim.kernels import _pool, _rows, _sigmoid16, _softmax
-from accelsim.numerics import Requantization, Rounding, multiply, requantize
+from accelsim.numerics import (
+    FLOAT32_OPERATORS,
+    Requantization,
+    Rounding,
+    dequantize_float32,
+    multiply,
+    quantize_float32,
+    requantize,
+)
 
 Block = NDArray[Any]
 Box = tuple[tuple[int, ...], tuple[int, ...]]
@@ -107,6 +117,29 @@ def _binary_lut(layer: BinaryLut, blocks: Sequence[Block], inputs: Sequence[Box]
     return codes
 
 
+def _float_binary(layer: FloatBinary, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
+    assert layer.left is not None
+    assert layer.right is not None
+    assert layer.target is not None
+    parts = list(blocks)
+    if layer.constant is not None:
+        box = tuple(slice(a, b) for a, b in zip(*output, strict=True))
+        constant = np.broadcast_to(layer.constant, layer.shape)[box]
+        parts = [constant, *blocks] if layer.constant_first else [*blocks, constant]
+    left, right = (
+        dequantize_float32(part, of.scale, of.zero_point)
+        for part, of in zip(parts, (layer.left, layer.right), strict=True)
+    )
+    with np.errstate(all="ignore"):
+        real = np.asarray(FLOAT32_OPERATORS[layer.source_operator](left, right), np.float32)
+    to = layer.target
+    if layer.zero_point_first:
+        placed = real / np.float32(to.scale) + np.float32(to.zero_point)
+        codes: Block = np.rint(np.clip(placed, layer.output_min, layer.output_max)).astype(np.int64)
+        return codes
+    return quantize_float32(real, to.scale, to.zero_point, layer.output_min, layer.output_max)
+
+
 def _interpolated_lut(layer: InterpolatedLut, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
     assert layer.table is not None
     rule = _sigmoid16.logistic if layer.function == "logistic" else _sigmoid16.tanh
@@ -143,6 +176,15 @@ def _layer_norm(layer: LayerNorm, blocks: Sequence[Block], inputs: Sequence[Box]
     return result.reshape(blocks[0].shape)
 
 
+def _float_layer_norm(layer: FloatLayerNorm, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
+    x, result = _row_arrays(blocks[0])
+    scales = np.array([layer.input_scale, layer.output_scale, layer.epsilon], np.float32)
+    codes = np.array([layer.input_zero_point, layer.output_zero_point, layer.output_min, layer.output_max], np.int64)
+    beta = np.zeros(0, np.float32) if layer.beta is None else layer.beta
+    _rows.float_layer_norm(x, layer.gamma, beta, scales, codes, result)
+    return result.reshape(blocks[0].shape)
+
+
 def _row_arrays(block: Block) -> tuple[Block, Block]:
     """Rows of the last axis, and room for the results."""
     rows = np.ascontiguousarray(block.reshape(-1, block.shape[-1]), dtype=np.int32)
@@ -158,10 +200,17 @@ def _average_pool(layer: AveragePool2D, blocks: Sequence[Block], inputs: Sequenc
     real = np.float32(layer.input_scale) * steps.astype(np.float32)
     total, count = _window_sums(layer, real, inputs[0], output)
     cells = layer.steps_per_output if layer.count_include_pad else count
-    scaled = total / np.asarray(cells).astype(np.float32) / np.float32(layer.output_scale)
+    mean = total / np.asarray(cells).astype(np.float32)
+    if layer.rule == "dequantized":
+        return _quantized(layer, mean)
+    scaled = mean / np.float32(layer.output_scale)
     codes = np.rint(scaled + np.float32(layer.output_zero_point)).astype(np.int64)
     clamped: Block = np.clip(codes, layer.clamp_min, layer.clamp_max)
     return clamped
+
+
+def _quantized(layer: AveragePool2D | Mean, mean: Any) -> Block:
+    return quantize_float32(mean, layer.output_scale, layer.output_zero_point, layer.clamp_min, layer.clamp_max)
 
 
 def _max_pool(layer: MaxPool2D, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
@@ -211,8 +260,24 @@ def _sum_codes(layer: AveragePool2D | Mean, sums: NDArray[np.int64], output: Box
 
 
 def _mean(layer: Mean, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
+    if layer.rule == "dequantized":
+        return _quantized(layer, _mean_of_pixels(layer, blocks[0]))
     total = blocks[0].sum(axis=layer.axes, dtype=np.int64, keepdims=True)
     return _sum_codes(layer, total - layer.count * layer.input_zero_point, output)
+
+
+def _mean_of_pixels(layer: Mean, codes: Block) -> Block:
+    """In float32, (n, 1, 1, c)."""
+    n, h, w, c = codes.shape
+    pixels = dequantize_float32(codes.reshape(n, h * w, c), layer.input_scale, layer.input_zero_point)
+    lanes, whole = np.zeros((n, 4, c), np.float32), h * w - h * w % 4
+    for start in range(0, whole, 4):
+        lanes += pixels[:, start : start + 4]
+    total = (lanes[:, 0] + lanes[:, 2]) + (lanes[:, 1] + lanes[:, 3])
+    for pixel in range(whole, h * w):
+        total += pixels[:, pixel]
+    mean: Block = (total / np.float32(h * w)).reshape(n, 1, 1, c)
+    return mean
 
 
 def _reduce_max(layer: ReduceMax, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
@@ -281,12 +346,14 @@ _RULES: dict[type, Callable[[Any, Sequence[Block], Sequence[Box], Box], Block]] 
     LeakyRelu: _leaky_relu,
     Lut: _lut,
     BinaryLut: _binary_lut,
+    FloatBinary: _float_binary,
     InterpolatedLut: _interpolated_lut,
     Softmax: _softmax_rows,
     AveragePool2D: _average_pool,
     MaxPool2D: _max_pool,
     FloatTableSoftmax: _float_table_softmax,
     LayerNorm: _layer_norm,
+    FloatLayerNorm: _float_layer_norm,
     Mean: _mean,
     ReduceMax: _reduce_max,
     ReduceMin: _reduce_min,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from accelsim.numerics.float32 import FLOAT32_OPERATORS, dequantize_float32, quantize_float32
 from accelsim.numerics.intformat import BIPOLAR, INT4, INT8, INT16, INT32, INT64, UINT8, IntFormat
 from accelsim.numerics.overflow import Overflow, fit, fit_array, lowest
 from accelsim.numerics.requant import Requant, Requantization, multiply, requantize, requantize_int, shift_form

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from accelsim.importers.onnx.file import OnnxModel, OnnxNode
 from accelsim.ptq.calibrate import check_finite
 from accelsim.ptq.evaluate import evaluate
-from accelsim.ptq.network.float_network import channel_axis, fused_rectifier
-from accelsim.ptq.network.operators import PRODUCTS, output_axis
+from accelsim.ptq.network.float_network import fused_rectifier
+from accelsim.ptq.network.operators import output_axis
+from accelsim.ptq.network.products import as_before, groups_of, is_one_matrix, is_product, products, units_first
 from accelsim.ptq.network.proto import Names
 
 Doubles = NDArray[np.float64]
@@ -54,13 +55,12 @@ class Reach:
     def add(self, made: Mapping[str, NDArray[np.float32]]) -> None:
         """One more inference. A rectifier fused into a product is part of it."""
         self.shapes.update({name: values.shape for name, values in made.items()})
-        for node in self.model.nodes:
-            if node.op in PRODUCTS:
-                name = node.outputs[0]
-                values = made[(fused_rectifier(self.model, node) or node).outputs[0]]
-                rows = np.moveaxis(values, output_axis(node.op, values.ndim), 0)
-                largest = np.abs(rows.reshape(len(rows), -1).astype(np.float64)).max(axis=1)
-                self.channels[name] = np.maximum(self.channels.get(name, 0.0), largest)
+        for node in products(self.model):
+            name = node.outputs[0]
+            values = made[(fused_rectifier(self.model, node) or node).outputs[0]]
+            rows = np.moveaxis(values, output_axis(node.op, values.ndim), 0)
+            largest = np.abs(rows.reshape(len(rows), -1).astype(np.float64)).max(axis=1)
+            self.channels[name] = np.maximum(self.channels.get(name, 0.0), largest)
 
     def least_factors(self, name: str, bias: Doubles | None) -> Doubles:
         """Factors under which no channel of product ``name``, and none of its biases, comes to exceed the largest of now."""
@@ -97,7 +97,7 @@ def equalized(model: OnnxModel, reach: Reach) -> OnnxModel:
 
 def pairs_of(model: OnnxModel, shapes: Shapes) -> tuple[Pair, ...]:
     """Products with nothing but homogeneous operators between them, each the only consumer of what is before it."""
-    found = ((node, _next(model, node, shapes)) for node in model.nodes if node.op in PRODUCTS)
+    found = ((node, _next(model, node, shapes)) for node in products(model) if is_one_matrix(node, model.constants))
     return tuple(Pair(first, second) for first, second in found if second is not None)
 
 
@@ -112,8 +112,9 @@ def _next(model: OnnxModel, node: OnnxNode, shapes: Shapes) -> OnnxNode | None:
         consumer = consumers[0]
         if consumer.inputs[0] != name or name in consumer.inputs[1:]:
             return None
-        if consumer.op in PRODUCTS:
-            return consumer if axis == output_axis(consumer.op, len(source)) else None
+        if is_product(consumer, model.constants):
+            same = axis == output_axis(consumer.op, len(source))
+            return consumer if same and is_one_matrix(consumer, model.constants) else None
         moved = _axis_after(consumer, axis, source, shapes[consumer.outputs[0]])
         if moved is None:
             return None
@@ -125,7 +126,7 @@ def _axis_after(node: OnnxNode, axis: int, source: tuple[int, ...], target: tupl
     if node.op in HOMOGENEOUS:
         return axis
     if node.op in WINDOWS:
-        return axis if axis == 1 and len(source) == 4 and source[1] == target[1] else None
+        return axis if axis == 1 and len(source) in (3, 4) and source[1] == target[1] else None
     channels = source[axis]
     if node.op in RESHAPES and math.prod(source) == channels and channels in target:
         return target.index(channels)
@@ -133,25 +134,17 @@ def _axis_after(node: OnnxNode, axis: int, source: tuple[int, ...], target: tupl
 
 
 def _by_output(weights: NDArray[Any], node: OnnxNode) -> NDArray[Any]:
-    """A view (output channels, 1, others)."""
-    rows = np.moveaxis(weights, channel_axis(node), 0)
+    """(Output channels, 1, others)."""
+    rows = units_first(node, weights)
     return rows.reshape(len(rows), 1, -1)
 
 
 def _by_input(weights: NDArray[Any], node: OnnxNode) -> NDArray[Any]:
     """(Input channels, outputs that read them, others): a convolution's groups read channels of their own."""
-    if node.op != "Conv":
-        rows = np.moveaxis(weights, 1 - channel_axis(node), 0)
-        return rows.reshape(len(rows), -1, 1)
-    groups, (units, depth) = _groups(node), weights.shape[:2]
-    kernels = weights.reshape(groups, units // groups, depth, -1).transpose(0, 2, 1, 3)
+    rows, groups = units_first(node, weights), groups_of(node)
+    units, depth = rows.shape[:2]
+    kernels = rows.reshape(groups, units // groups, depth, -1).transpose(0, 2, 1, 3)
     return kernels.reshape(groups * depth, units // groups, -1)
-
-
-def _groups(node: OnnxNode) -> int:
-    groups = node.attributes.get("group", 1)
-    assert isinstance(groups, int)
-    return groups
 
 
 class _Parameters:
@@ -178,7 +171,7 @@ class _Parameters:
         s = np.ones_like(r1)
         s[used] = np.maximum(np.sqrt(r1[used] * r2[used]) / r2[used], self.least[first][used])
         self.least[first] = self.least[first] / s
-        self.weights[first] = self.weights[first] / _along(s, channel_axis(pair.first), self.weights[first].ndim)
+        self.weights[first] = self.weights[first] / _output_factors(s, self.weights[first], pair.first)
         if first in self.biases:
             self.biases[first] = self.biases[first] / s
         self.weights[second] = self.weights[second] * _input_factors(s, self.weights[second], pair.second)
@@ -206,14 +199,15 @@ class _Parameters:
         return replace(self.model, nodes=nodes, constants=constants)
 
 
-def _along(values: Doubles, axis: int, rank: int) -> Doubles:
-    return values.reshape([-1 if i == axis else 1 for i in range(rank)])
+def _output_factors(s: Doubles, weights: Doubles, node: OnnxNode) -> Doubles:
+    """``s`` per output channel in the shape of the weights."""
+    rows = units_first(node, weights)
+    return as_before(node, np.broadcast_to(s.reshape(-1, *(1,) * (rows.ndim - 1)), rows.shape))
 
 
 def _input_factors(s: Doubles, weights: Doubles, node: OnnxNode) -> Doubles:
-    """``s`` per input channel in a shape that multiplies the weights."""
-    if node.op != "Conv":
-        return _along(s, 1 - channel_axis(node), weights.ndim)
-    groups, (units, depth) = _groups(node), weights.shape[:2]
-    rows = np.repeat(s.reshape(groups, depth), units // groups, axis=0)
-    return rows.reshape(units, depth, 1, 1)
+    """``s`` per input channel in the shape of the weights."""
+    rows, groups = units_first(node, weights), groups_of(node)
+    units, depth = rows.shape[:2]
+    factors = np.repeat(s.reshape(groups, depth), units // groups, axis=0)
+    return as_before(node, np.broadcast_to(factors.reshape(units, depth, *(1,) * (rows.ndim - 2)), rows.shape))

@@ -31,7 +31,7 @@ def evaluate(model: OnnxModel, inputs: Arrays, *, evaluator: str = "onnx") -> It
     ``inputs`` by name (``input`` for the only one), inferences along the leading axis. Raises InputError for arrays that are
     missing, of another shape, or not finite, ConfigError where the evaluator is not installed.
     """
-    names = [node.outputs[0] for node in model.nodes]
+    names = [name for node in model.nodes for name in node.outputs if name]
     batches = gather(model, inputs)
     made = _evaluated(float_proto(model), batches, names, evaluator)
     shapes = {value.name: batch for value, batch in zip(model.inputs, batches.values(), strict=True)}

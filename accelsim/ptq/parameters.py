@@ -14,8 +14,7 @@ from accelsim.importers.onnx.file import OnnxModel, OnnxNode
 from accelsim.numerics import BIPOLAR, IntFormat
 from accelsim.ptq.bias_correction import output_shift
 from accelsim.ptq.calibrate import Floats, group_range
-from accelsim.ptq.network.float_network import channel_axis
-from accelsim.ptq.network.operators import PRODUCTS
+from accelsim.ptq.network.products import bias_of, channel_axis, is_one_matrix, per_output, products
 from accelsim.ptq.plan import Plan
 from accelsim.ptq.settings import Settings
 from accelsim.quant import bipolar_scales, channel_scales, codes_as, minmax_range, quantize_bias
@@ -89,8 +88,7 @@ def weight_parameters(
         node.outputs[0]: _weights(
             model, node, plan.weight_bits[node.outputs[0]], acts[node.inputs[0]].scale, settings, means
         )
-        for node in model.nodes
-        if node.op in PRODUCTS
+        for node in products(model)
     }
 
 
@@ -103,8 +101,8 @@ def _weights(
     means: Mapping[str, NDArray[np.float64]],
 ) -> WeightQuant:
     real = model.constants[node.inputs[1]].astype(np.float32)
-    bias = model.constants[node.inputs[2]] if len(node.inputs) > 2 and node.inputs[2] else None
-    axis = channel_axis(node) if settings.per_channel else None
+    bias: NDArray[Any] | None = bias_of(node, model.constants)
+    axis = channel_axis(node, real.ndim) if settings.per_channel else None
     scales = _wide_enough(_scales(real, axis, bits, settings), real, axis, bias, s_in)
     if settings.power_of_two:
         scales = np.exp2(np.ceil(np.log2(scales))).astype(np.float32)
@@ -112,9 +110,9 @@ def _weights(
     fmt = BIPOLAR if bits == 1 else IntFormat(bits)
     codes = _codes(real, column, fmt)
     error = codes.astype(np.float64) * column.astype(np.float64) - real.astype(np.float64)
-    if settings.bias_correction:
+    if settings.bias_correction and is_one_matrix(node, model.constants):
         bias = (0 if bias is None else bias.reshape(-1)) - output_shift(node, error, means)
-    whole = None if bias is None else quantize_bias(bias, s_in=s_in, s_w=scales)
+    whole = None if bias is None else quantize_bias(bias, s_in=s_in, s_w=per_output(node, scales))
     return WeightQuant(codes, scales, axis, fmt, whole, _decibels(real, error))
 
 
@@ -140,7 +138,8 @@ def _wide_enough(scales: Floats, real: Floats, axis: int | None, bias: NDArray[A
     scales = np.where(used, scales, scales[used].max(initial=0) or np.float32(1))
     if bias is not None:
         reach = np.abs(bias.astype(np.float64)).reshape(-1) / (s_in * BIAS_REACH)
-        scales = np.maximum(scales, reach if axis is not None else reach.max())
+        # Groups of a transposed convolution share the scales of their channels.
+        scales = np.maximum(scales, reach.max() if axis is None else reach.reshape(-1, len(scales)).max(axis=0))
     return scales.astype(np.float32)
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from accelsim.errors import ConfigError
 from accelsim.importers.onnx.file import OnnxModel, OnnxNode
 from accelsim.ptq.network.float_network import fused_rectifier
-from accelsim.ptq.network.operators import KNOWN_RANGES, MOVING, PRODUCTS, data_inputs
+from accelsim.ptq.network.operators import MOVING, OPERATORS, data_inputs
+from accelsim.ptq.network.products import products
 from accelsim.ptq.settings import Settings
 
 
@@ -44,15 +45,14 @@ def make_plan(model: OnnxModel, settings: Settings) -> Plan:
     others = {name for known in names.values() for name in known if name}
     settings = settings.named([model.layer_name(node) for node in model.nodes], others)
     leader = _leaders(model, list(names))
-    moved = {node.outputs[0] for node in model.nodes if node.op in MOVING}
+    moved = {name for node in model.nodes if node.op in MOVING for name in node.outputs}
     groups = []
     for first in dict.fromkeys(leader.values()):
         members = tuple(name for name in names if leader[name] == first)
         groups.append(_group(model, settings, names, members, moved))
     weight_bits = {
         node.outputs[0]: settings.widths(_layer_names(model, node)).weights or settings.weights
-        for node in model.nodes
-        if node.op in PRODUCTS
+        for node in products(model)
     }
     return Plan(tuple(groups), weight_bits)
 
@@ -70,9 +70,9 @@ def _group(
         given = ", ".join(f"{name!r} {bits}" for bits, name in chosen.items())
         raise ConfigError(f"layers share one scale, and so their width, but are given {given} bits; give them the same")
     measured = tuple(name for name in members if name not in moved) or members
-    made_by = {node.outputs[0]: node for node in model.nodes}
+    made_by = {name: node for node in model.nodes for name in node.outputs}
     producers = [made_by[name] for name in measured if name in made_by]
-    ranges = {KNOWN_RANGES.get(made_by[name].op) if name in made_by else None for name in measured}
+    ranges = {OPERATORS[made_by[name].op].known_range if name in made_by else None for name in measured}
     known_range = ranges.pop() if len(ranges) == 1 else None
     signed_as = next((node.inputs[0] for node in producers if node.op == "Softmax"), None)
     return Group(members, measured, next(iter(chosen), None) or settings.acts, known_range, signed_as)
@@ -87,7 +87,7 @@ def _names(model: OnnxModel) -> dict[str, tuple[str, ...]]:
         own = _own_names(model, node)
         earlier = () if before is None else _chain_names(model, before, fused)
         if node.outputs[0] not in fused:
-            named[node.outputs[0]] = (*own, *earlier)
+            named |= {name: (name, *own[1:], *earlier) for name in node.outputs if name}
     return named
 
 
@@ -120,5 +120,6 @@ def _leaders(model: OnnxModel, tensors: list[str]) -> dict[str, str]:
     for node in model.nodes:
         if node.op in MOVING:
             for position in data_inputs(node.op, len(node.inputs)):
-                parent[root(node.outputs[0])] = root(node.inputs[position])
+                for output in filter(None, node.outputs):
+                    parent[root(output)] = root(node.inputs[position])
     return {name: root(name) for name in tensors}

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from accelsim.errors import AccelsimError, ConfigError, InputError, ModelError, as_one
 from accelsim.graph import Graph
 from accelsim.importers import load_graph
-from accelsim.importers.onnx.file import OnnxModel
+from accelsim.importers.onnx.file import QONNX_DOMAIN, OnnxModel
 from accelsim.labels import check_labels
 from accelsim.ptq.bias_correction import Watch
 from accelsim.ptq.calibrate import Seen, observe
 from accelsim.ptq.equalization import equalized, reach_of
 from accelsim.ptq.evaluate import evaluate, evaluate_model, gather
 from accelsim.ptq.network.float_network import file_kind, read_float
-from accelsim.ptq.network.operators import PRODUCTS
+from accelsim.ptq.network.products import products
 from accelsim.ptq.network.proto import float_proto
 from accelsim.ptq.parameters import ActQuant, WeightQuant, act_parameters, weight_parameters
 from accelsim.ptq.plan import make_plan
@@ -31,6 +31,8 @@ from accelsim.ptq.write_qdq import qdq_model
 from accelsim.ptq.write_qonnx import qonnx_model
 
 Dialect = Literal["qdq", "qonnx"]
+BYTES = (2, 3)
+"""Types of 8-bit integers, as ONNX numbers them: UINT8, INT8."""
 WIDE_ARITHMETIC = "litert-reference"
 """For sums of 16-bit codes, which ONNX Runtime has no integers for."""
 Arrays = Mapping[str, NDArray[Any]]
@@ -84,8 +86,7 @@ class Calibrated:
     @property
     def products(self) -> dict[str, str]:
         """Layers with weights, by name, each with the tensor that it reads."""
-        nodes = (node for node in self.network.nodes if node.op in PRODUCTS)
-        return {self.network.layer_name(node): node.inputs[0] for node in nodes}
+        return {self.network.layer_name(node): node.inputs[0] for node in products(self.network)}
 
     def quantized(
         self,
@@ -175,12 +176,19 @@ def _imported(made: Any, network: OnnxModel, **rules: Any) -> Graph:
             return load_graph(path, **rules)
         except AccelsimError as error:
             texts = [str(each).replace(f"{path}: ", "") for each in error.exceptions]
-            raise as_one(network.path, [_cannot_run(network, text) for text in texts]) from error
+            raise as_one(network.path, [_cannot_run(network, text, made) for text in texts]) from error
 
 
-def _cannot_run(network: OnnxModel, reason: str) -> ModelError:
-    remedy = "give that layer other widths, or take the other format"
-    return ModelError(f"{network.path}: quantized so, it cannot run on integers: {reason}; {remedy}")
+def _cannot_run(network: OnnxModel, reason: str, made: Any) -> ModelError:
+    """Most is read at 8 bits in QDQ: what is refused there no width and no format helps."""
+    is_qdq = all(entry.domain != QONNX_DOMAIN for entry in made.opset_import)
+    types = {
+        tensor.data_type for tensor in made.graph.initializer if tensor.name.endswith(("zero_point", "weight_codes"))
+    }
+    remedies = ["take 8 bits for that layer (--layer)"] if types - set(BYTES) or not is_qdq else []
+    remedies += [] if is_qdq else ["take the other format (--format qdq)"]
+    remedy = f"; {' or '.join(remedies)}" if remedies else ""
+    return ModelError(f"{network.path}: quantized so, it cannot run on integers: {reason}{remedy}")
 
 
 def accuracies(

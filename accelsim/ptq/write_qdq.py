@@ -8,13 +8,18 @@ from typing import Any
 import numpy as np
 
 from accelsim.errors import ModelError
+from accelsim.importers.onnx import MOST_NUMBERS
 from accelsim.importers.onnx.file import OnnxModel, OnnxNode
 from accelsim.numerics import IntFormat
-from accelsim.ptq.network.operators import PRODUCTS
+from accelsim.ptq.network.operators import BINARY
+from accelsim.ptq.network.products import is_product, per_output
 from accelsim.ptq.network.proto import Names, make_model, make_node, nodes_of
 from accelsim.ptq.parameters import ActQuant, WeightQuant
 from accelsim.ptq.settings import QDQ_BITS
+from accelsim.quant import Quantizer, codes_as, minmax_range
 
+CONSTANT_BITS = 8
+"""Of constant operands of many numbers."""
 OPSET = 21
 """The first whose QuantizeLinear makes integers of 4 and 16 bits."""
 
@@ -55,21 +60,23 @@ class _Writer:
         return make_model(self.source, self.nodes, self.constants, domains=domains)
 
     def node(self, node: OnnxNode) -> None:
-        name, layer = node.outputs[0], self.source.layer_name(node)
+        layer = self.source.layer_name(node)
         inputs = [self.real.get(n, n) for n in node.inputs]
-        if node.op in PRODUCTS:
+        if is_product(node, self.source.constants):
             inputs = [inputs[0], *self.parameters(node)]
-        output = self.names.fresh(f"{name}/float") if name in self.acts else name
+        elif node.op in BINARY:
+            inputs = [self.operand(node, name) for name in inputs]
+        own = {n: self.names.fresh(f"{n}/float") for n in node.outputs if n in self.acts}
         made = self.product if node.op == "MatMul" else nodes_of
-        self.nodes += made(node, layer, inputs, output)
-        if name in self.acts:
+        self.nodes += made(node, layer, inputs, [own.get(n, n) for n in node.outputs])
+        for name, output in own.items():
             self.quantize(output, name, name)
 
-    def product(self, node: OnnxNode, layer: str, inputs: list[str], output: str) -> list[Any]:
+    def product(self, node: OnnxNode, layer: str, inputs: list[str], outputs: list[str]) -> list[Any]:
         """MatMul with a bias is Gemm where its left operand is a matrix, which is all that Gemm takes."""
         if len(inputs) < 3 or len(self.shapes[node.inputs[0]]) != 2:
-            return nodes_of(node, layer, inputs, output)
-        return [make_node("Gemm", inputs, output, name=layer)]
+            return nodes_of(node, layer, inputs, outputs)
+        return [make_node("Gemm", inputs, outputs, name=layer)]
 
     def quantize(self, source: str, tensor: str, target: str) -> None:
         """``source`` to codes and back, as ``target``."""
@@ -79,6 +86,19 @@ class _Writer:
         codes = self.names.fresh(f"{tensor}/codes")
         self.nodes.append(make_node("QuantizeLinear", [source, scale, zero], codes))
         self.nodes.append(make_node("DequantizeLinear", [codes, scale, zero], target))
+
+    def operand(self, node: OnnxNode, name: str) -> str:
+        """An operand of two: a constant of more numbers than a table has columns for as 8-bit codes, with a sign as the other's."""
+        values = self.source.constants.get(name)
+        if values is None or values.dtype.kind != "f" or len(np.unique(values)) <= MOST_NUMBERS:
+            return name
+        signed = any(self.acts[other].format.signed for other in node.inputs if other in self.acts)
+        quantizer = Quantizer(CONSTANT_BITS, signed=signed)
+        known, fmt = quantizer.parameters(*minmax_range(values)), quantizer.format(float(values.min()))
+        codes = codes_as(values, framework="onnx", scale=known.scale, zero_point=known.zero_point, fmt=fmt)
+        inputs = [self.codes(f"{name}/codes", codes, fmt), self.constant(f"{name}/scale", np.float32(known.scale))]
+        zero = self.codes(f"{name}/zero_point", np.asarray(known.zero_point), fmt)
+        return self.dequantize(f"{name}/dequantized", [*inputs, zero], {})
 
     def parameters(self, node: OnnxNode) -> list[str]:
         """Dequantized weights and bias of a product."""
@@ -91,7 +111,7 @@ class _Writer:
         inputs = [codes, self.constant(f"{name}/weight_scale", scales), zero]
         made = [self.dequantize(f"{name}/weight", inputs, axis)]
         if held.bias is not None:
-            unit = np.float32(self.acts[node.inputs[0]].scale) * scales
+            unit = np.float32(self.acts[node.inputs[0]].scale) * per_output(node, scales)
             bias = self.constant(f"{name}/bias_codes", held.bias.astype(np.int32))
             inputs = [bias, self.constant(f"{name}/bias_scale", unit)]
             made.append(self.dequantize(f"{name}/bias", inputs, {} if held.axis is None else {"axis": 0}))

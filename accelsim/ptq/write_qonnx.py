@@ -9,7 +9,8 @@ import numpy as np
 
 from accelsim.importers.onnx.file import QONNX_DOMAIN, OnnxModel, OnnxNode
 from accelsim.numerics import IntFormat
-from accelsim.ptq.network.operators import MOVING, PRODUCTS
+from accelsim.ptq.network.operators import MOVING
+from accelsim.ptq.network.products import is_product, per_output
 from accelsim.ptq.network.proto import Names, make_model, make_node, nodes_of
 from accelsim.ptq.parameters import ActQuant, WeightQuant, along
 
@@ -42,14 +43,12 @@ class _Writer:
         return make_model(self.source, self.nodes, self.constants, domains=domains)
 
     def node(self, node: OnnxNode) -> None:
-        name = node.outputs[0]
         inputs = [self.quantized.get(n, n) for n in node.inputs]
-        if node.op in PRODUCTS:
+        if is_product(node, self.source.constants):
             inputs = [inputs[0], *self.parameters(node)]
-        is_quantized = name in self.acts and node.op not in MOVING
-        output = self.names.fresh(f"{name}/float") if is_quantized else name
-        self.nodes += nodes_of(node, self.source.layer_name(node), inputs, output)
-        if is_quantized:
+        own = {n: self.names.fresh(f"{n}/float") for n in node.outputs if n in self.acts and node.op not in MOVING}
+        self.nodes += nodes_of(node, self.source.layer_name(node), inputs, [own.get(n, n) for n in node.outputs])
+        for name, output in own.items():
             self.act(output, name, name)
 
     def act(self, source: str, tensor: str, target: str) -> None:
@@ -74,7 +73,7 @@ class _Writer:
         self.quant(self.constant(f"{name}/weight_values", held.real), weight, column, 0, held.format)
         if held.bias is None:
             return [weight]
-        unit = np.float64(self.acts[node.inputs[0]].scale) * held.scales.astype(np.float64)
+        unit = np.float64(self.acts[node.inputs[0]].scale) * per_output(node, held.scales).astype(np.float64)
         return [weight, self.constant(f"{name}/bias", held.bias * unit)]
 
     def constant(self, base: str, values: Any) -> str:

@@ -17,15 +17,12 @@ COLUMNS = ("", "layer", "operator", "weights", "scales", "SQNR dB", "output", "r
 
 def quantized_table(quantized: Quantized) -> RenderableType:
     """One row per graph input and per operator; what has no quantizer of its own shows none."""
-    from accelsim.ptq.network import PRODUCTS  # loaded where a network was quantized, not for every report
-
     source = quantized.source
     rows = [("", value.name, "input", *_cells(value.name, None, quantized)) for value in source.inputs]
     short = short_names(map(source.layer_name, source.nodes)).values()
     for index, (node, layer) in enumerate(zip(source.nodes, short, strict=True)):
         name = node.outputs[0]
-        weights = quantized.weights[name] if node.op in PRODUCTS else None
-        rows.append((str(index), layer, node.op, *_cells(name, weights, quantized)))
+        rows.append((str(index), layer, node.op, *_cells(name, quantized.weights.get(name), quantized)))
     return list_table(COLUMNS, rows)
 
 

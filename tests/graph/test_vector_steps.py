@@ -29,6 +29,7 @@ STEPS: dict[str, Callable[[Any], int]] = {
         10
     ),  # maximum; difference, table, sum; difference, table, product, quotient, rounding, zero
     "layer_norm": lambda layer: 11 + -(-20 // layer.shape[-1]),  # of each element, and 20 for the root of its row
+    "float_layer_norm": lambda layer: 11 + -(-5 // layer.shape[-1]),
     "reshape": lambda layer: 0,  # another view of the same bytes
 }
 """Of kinds that do more, or less, than look at each element once."""

@@ -14,7 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accelsim.errors import GraphError
-from accelsim.graph import FloatTableSoftmax, LayerNorm, ReduceMax, ReduceMin, ResizeNearest, VectorLayer
+from accelsim.graph import (
+    FloatLayerNorm,
+    FloatTableSoftmax,
+    LayerNorm,
+    ReduceMax,
+    ReduceMin,
+    ResizeNearest,
+    VectorLayer,
+)
 from accelsim.kernels._rows import integer_root
 from accelsim.numerics import INT8
 from tests.kernels.layers import cut, random_codes
@@ -41,6 +49,17 @@ def layer_norm(rng: Rng) -> VectorLayer:
         LayerNorm, [shape], shape, multiplier=rng.integers(-(2**bits), 2**bits, shape[-1]),
         bias=rng.integers(-(2 ** (bits + 14)), 2 ** (bits + 14), shape[-1]), epsilon=int(rng.integers(0, 2**30)),
         variance_shift=2 * int(rng.integers(0, 15)), output_shift=bits + 15, output_min=-120, output_max=125,
+    )  # fmt: skip
+
+
+def float_layer_norm(rng: Rng) -> VectorLayer:
+    shape = tuple(int(i) for i in rng.integers(1, 20, int(rng.integers(1, 4))))
+    beta = rng.normal(0, 1, shape[-1]).astype(np.float32) if rng.integers(2) else None
+    return layer_of(
+        FloatLayerNorm, [shape], shape, gamma=rng.normal(0, 1, shape[-1]).astype(np.float32), beta=beta,
+        epsilon=float(np.float32(10.0 ** rng.integers(-6, 0))), input_scale=float(np.float32(rng.uniform(0.001, 1))),
+        input_zero_point=int(rng.integers(-128, 128)), output_scale=float(np.float32(rng.uniform(0.01, 0.1))),
+        output_zero_point=int(rng.integers(-128, 128)), output_min=-120, output_max=125,
     )  # fmt: skip
 
 
@@ -88,6 +107,50 @@ def rule_layer_norm(layer: Any, x: np.ndarray, place: tuple[int, ...]) -> int:
     return min(max(code, -120), 125)
 
 
+def fused(a: Any, b: Any, c: Any) -> np.float32:
+    """In exact fractions, then rounded half to even by float32's own conversion of a float64 that is rounded to odd."""
+    exact = Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c))
+    near = float(exact)
+    if Fraction(near) != exact and not int(math.frexp(near)[0] * 2**53) % 2:
+        near = math.nextafter(near, math.inf if exact > Fraction(near) else -math.inf)
+    return np.float32(near)
+
+
+def rule_float_layer_norm(layer: Any, x: np.ndarray, place: tuple[int, ...]) -> int:
+    """numpy scalars, fused operations by fractions."""
+    f = np.float32
+    row = [f(f(layer.input_scale) * f(int(code) - layer.input_zero_point)) for code in x[place[:-1]]]
+    n, at = len(row), place[-1]
+    if n < 8:
+        mean = squares = f(0)
+        for i, value in enumerate(row):
+            off = f(value - mean)
+            mean = f(mean + f(off / f(i + 1)))
+            squares = f(squares + f(off * f(value - mean)))
+    else:
+        lanes = [sum((float(v) for v in row[i : n - n % 4 : 4]), 0.0) for i in range(4)]
+        mean = f((lanes[0] + lanes[2] + (lanes[1] + lanes[3]) + sum(float(v) for v in row[n - n % 4 :])) / n)
+        eight = [f(0)] * 8
+        for i, value in enumerate(row[: n - n % 8]):
+            eight[i % 8] = fused(f(value - mean), f(value - mean), eight[i % 8])
+        four = [f(eight[i] + eight[i + 4]) for i in range(4)]
+        squares = f(f(four[0] + four[2]) + f(four[1] + four[3]))
+        for i, value in enumerate(row[n - n % 8 :]):
+            off = f(value - mean)
+            whole = i < n % 8 // 4 * 4
+            squares = f(squares + f(off * off)) if whole else fused(off, off, squares)
+    root = np.sqrt(f(f(squares / f(n)) + f(layer.epsilon)))
+    off = f(row[at] - mean)
+    if n < 8:
+        y = f(f(off / root) * layer.gamma[at])
+        y = y if layer.beta is None else f(y + layer.beta[at])
+    else:
+        y = f(off * f(f(1) / root))
+        y = f(y * layer.gamma[at]) if layer.beta is None else fused(y, layer.gamma[at], layer.beta[at])
+    bounded = min(max(f(y / f(layer.output_scale)), -120 - layer.output_zero_point), 125 - layer.output_zero_point)
+    return round(float(bounded)) + layer.output_zero_point
+
+
 def rule_resize_nearest(layer: Any, x: np.ndarray, place: tuple[int, ...]) -> int:
     n, row, column, c = place
     return int(x[n, int(layer.rows[row]), int(layer.columns[column]), c])
@@ -99,7 +162,7 @@ def rule_extreme(layer: Any, x: np.ndarray, place: tuple[int, ...]) -> int:
 
 
 MAKERS: dict[str, Callable[[Rng], VectorLayer]] = {
-    make.__name__: make for make in (float_table_softmax, layer_norm, resize_nearest, extreme)
+    make.__name__: make for make in (float_table_softmax, layer_norm, float_layer_norm, resize_nearest, extreme)
 }
 
 

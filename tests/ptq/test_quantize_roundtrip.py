@@ -18,7 +18,7 @@ from accelsim.ptq import RANGES, Quantized, Settings, evaluate_model, parse_laye
 from accelsim.quant import dequantize
 from tests.importers.onnx.runtime import run_graph, runtime
 from tests.importers.qonnx.oracle import Job, all_differences, needs_qonnx
-from tests.ptq.networks import NETWORKS, float_model, images, save
+from tests.ptq.networks import NETWORKS, SHAPE, Net, float_model, images, save
 
 pytestmark = pytest.mark.oracle
 TEST = 8
@@ -125,9 +125,9 @@ def test_fake_quant_is_qonnxs_own(tmp_path: Path) -> None:
 
 
 def test_sixteen_bits_are_written_and_imported(tmp_path: Path) -> None:
-    """ONNX Runtime adds 16-bit codes in float32, TFLite in integers: a step apart, of 65,536, in each of three layers."""
+    """ONNX Runtime convolves 16-bit codes in float32: a step apart at most, of 65,536, in each of three layers."""
     quantized = made("shortcut", tmp_path, weights=8, acts=16, symmetric=True)
-    assert (quantized.dialect, quantized.graph.arithmetic) == ("qdq", "litert-reference")
+    assert (quantized.dialect, quantized.graph.arithmetic) == ("qdq", "onnxruntime")
     x = images(8, 3)
     exact = evaluate_model(quantized.model, {"x": x[:, None]}, evaluator="onnxruntime")
     (output,) = quantized.source.outputs
@@ -135,6 +135,22 @@ def test_sixteen_bits_are_written_and_imported(tmp_path: Path) -> None:
     ours = dequantize(codes, scale=quantized.acts[output].scale, zero_point=0)
     assert np.abs(ours - exact[output]).max() <= 3 * quantized.acts[output].scale
     assert len(np.unique(codes)) == codes.size
+
+
+@pytest.mark.parametrize("options", [{"symmetric": True}, {"power_of_two": True}], ids=str)
+def test_sums_of_wide_codes_are_the_fake_quantized_network(options: dict[str, Any], tmp_path: Path) -> None:
+    """QONNX: float32 operations of 16-bit codes, quantized as qonnx does."""
+    net = Net(3, SHAPE)
+    both = net.node("Add", net.node("Mul", "x", "x"), net.node("Relu", net.node("Sub", net.node("Abs", "x"), "x")))
+    path, chosen = save(net.model(both), tmp_path), Settings(acts=16, **options)
+    made = quantize_network(path, {"x": images(8, 3)}, settings=chosen, dialect="qonnx", evaluator="onnxruntime")
+    assert (made.graph.arithmetic, made.graph.approximations) == ("finn", {})
+    x = images(9, 3)
+    ours, (output,) = integers(made.graph, x), made.source.outputs
+    known = made.acts[output]
+    real = dequantize(ours[made.graph.outputs[0].tensor], scale=known.scale, zero_point=known.zero_point)
+    fake = evaluate_model(made.model, {"x": x[:, None]})
+    assert int((real != fake[output]).sum()) == 0
 
 
 @settings(deadline=None, max_examples=25)

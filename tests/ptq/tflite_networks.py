@@ -88,12 +88,39 @@ def _binary(op: str, other: Callable[[TfNet], str], fused: int = NONE) -> Callab
     return lambda n: n.op(op, [n.conv("x", 6), other(n)], IMAGE, FusedActivationFunction=fused)
 
 
+def _of_two(op: str, other: Callable[[TfNet], str]) -> Callable[[TfNet], Any]:
+    return lambda n: n.op(op, [n.conv("x", 6), other(n)], IMAGE)
+
+
 def _alone(op: str, **options: Any) -> Callable[[TfNet], Any]:
     return lambda n: n.op(op, ["x"], n.shape("x"), **options)
 
 
 def _behind_conv(op: str, **options: Any) -> Callable[[TfNet], Any]:
     return lambda n: n.op(op, [n.conv("x", 6)], IMAGE, **options)
+
+
+def transposed(n: TfNet, stride: int, k: tuple[int, int], padding: int) -> str:
+    x = n.conv("x", 4)
+    sizes = [s * stride if padding == SAME else (s - 1) * stride + taps for s, taps in zip((9, 8), k, strict=True)]
+    shape = (1, *sizes, 3)
+    options = {"Padding": padding, "StrideH": stride, "StrideW": stride}
+    return n.op("TRANSPOSE_CONV", [n.ints(*shape), n.normal(3, *k, 4), x, n.normal(3)], shape, **options)
+
+
+def reduced(n: TfNet, op: str, axes: tuple[int, ...]) -> str:
+    shape = [size for axis, size in enumerate((*IMAGE[:3], 5)) if axis not in axes]
+    return n.op(op, [n.conv("x", 5), n.ints(*axes)], shape)
+
+
+def joined(n: TfNet, op: str, inputs: Sequence[str], shapes: Sequence[tuple[int, ...]], axis: int = 3) -> str:
+    """Several outputs, put together in the other order."""
+    first = n.op(op, inputs, shapes[0], NumSplits=len(shapes))
+    others = [f"{first}_{i}" for i in range(1, len(shapes))]
+    n.tensors += [T(name, shape, "FLOAT32") for name, shape in zip(others, shapes[1:], strict=True)]
+    n.operators[-1] = Op(op, inputs, [first, *others], n.operators[-1].options)
+    whole = [sum(s[i] for s in shapes) if i == axis else size for i, size in enumerate(shapes[0])]
+    return n.op("CONCATENATION", [*others[::-1], first], whole, Axis=axis)
 
 
 CASES: dict[str, Case] = {
@@ -158,6 +185,66 @@ CASES: dict[str, Case] = {
         name.lower(): (IMAGE, _behind_conv(name)) for name in ("LOGISTIC", "TANH", "HARD_SWISH", "RELU6", "RELU_N1_TO_1")
     },
     "relu alone": (ROWS, _alone("RELU")),
+    **{
+        f"transposed {'valid' if padding else 'same'} {stride} {k}": (
+            IMAGE,
+            lambda n, p=padding, s=stride, k=k: transposed(n, s, k, p),
+        )
+        for padding in (SAME, VALID)
+        for stride, k in ((1, (3, 3)), (2, (2, 3)), (2, (4, 2)), (3, (3, 4)))
+    },
+    **{
+        f"{op} of {what}": (IMAGE, _of_two(op, other))
+        for op in ("DIV", "MINIMUM", "MAXIMUM", "SQUARED_DIFFERENCE")
+        for what, other in (
+            ("two", lambda n: n.op("EXP", [n.conv("x", 6, (1, 1))], IMAGE)),
+            ("a constant", lambda n: n.constant(np.linspace(1, 2, 6))),
+        )
+    },
+    "prelu": (IMAGE, lambda n: n.op("PRELU", [n.conv("x", 6), n.normal(1, 1, 6)], IMAGE)),
+    "gelu": (IMAGE, _behind_conv("GELU")),
+    "gelu of tanh": (IMAGE, _behind_conv("GELU", Approximate=True)),
+    **{name.lower(): (IMAGE, _behind_conv(name)) for name in ("ABS", "EXP", "NEG")},
+    "sqrt": (IMAGE, lambda n: n.op("SQRT", [n.op("ABS", [n.conv("x", 6)], IMAGE)], IMAGE)),
+    "rsqrt": (IMAGE, lambda n: n.op("RSQRT", [n.op("ADD", [n.op("ABS", ["x"], IMAGE), n.constant([0.5])], IMAGE)], IMAGE)),
+    **{
+        f"{op} {axes}": (IMAGE, lambda n, o=op, a=axes: reduced(n, o, a))
+        for op in ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN")
+        for axes in ((3,), (1, 3))
+    },
+    "mean of rows": ((1, 4, 7), lambda n: n.op("MEAN", ["x", n.ints(-1)], (1, 4, 1), KeepDims=True)),
+    "matrices": (IMAGE, lambda n: n.op("BATCH_MATMUL", ["x", n.conv("x", 6)], (1, 9, 8, 8), AdjY=True)),
+    "matrices and constants": (IMAGE, lambda n: n.op("BATCH_MATMUL", ["x", n.normal(1, 9, 5, 6)], (1, 9, 8, 5), AdjY=True)),
+    "split": (IMAGE, lambda n: joined(n, "SPLIT", [n.ints(3), n.conv("x", 6)], [(1, 9, 8, 3)] * 2)),
+    "split by sizes": (
+        IMAGE,
+        lambda n: joined(n, "SPLIT_V", ["x", n.ints(4, -1), n.ints(1)], [(1, 4, 8, 6), (1, 5, 8, 6)], axis=1),
+    ),
+    "slice": (IMAGE, lambda n: n.op("SLICE", [n.conv("x", 5), n.ints(0, 2, 1, 1), n.ints(1, 3, -1, 2)], (1, 3, 7, 2))),
+    "strided slice": (
+        IMAGE,
+        lambda n: n.op(
+            "STRIDED_SLICE", [n.conv("x", 5), n.ints(0, 8, 1, 0), n.ints(1, 2, 7, 0), n.ints(1, -2, 3, 1)], (3, 2, 5), BeginMask=8,
+            EndMask=8, ShrinkAxisMask=1,
+        ),
+    ),
+    "gather": (IMAGE, lambda n: n.op("GATHER", [n.conv("x", 5), n.ints(4, 0, 2)], (1, 9, 8, 3), Axis=3)),
+    "tile": (IMAGE, lambda n: n.op("TILE", [n.conv("x", 5), n.ints(1, 2, 1, 3)], (1, 18, 8, 15))),
+    **{
+        f"resize {align} {half} {size}": (
+            IMAGE,
+            lambda n, a=align, h=half, s=size: n.op(
+                "RESIZE_NEAREST_NEIGHBOR", [n.conv("x", 3), n.ints(*s)], (1, *s, 3), AlignCorners=a, HalfPixelCenters=h
+            ),
+        )
+        for align, half in ((False, False), (True, False), (False, True))
+        for size in ((18, 16), (5, 12))
+    },
+    "depth to space": (IMAGE, lambda n: n.op("DEPTH_TO_SPACE", [n.conv("x", 8)], (1, 18, 16, 2), BlockSize=2)),
+    "space to depth": (
+        IMAGE,
+        lambda n: n.op("SPACE_TO_DEPTH", [n.conv("x", 3, (2, 1), padding=VALID)], (1, 4, 4, 12), BlockSize=2),
+    ),
 }  # fmt: skip
 
 

@@ -6,6 +6,10 @@ axes, and results come back to the host in that order, under the names of the fi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from accelsim.importers.onnx.asked import Asked, need_all_seen
+from accelsim.importers.onnx.formulas import MOST_NUMBERS
 from accelsim.importers.onnx.network import CHANNELS_FIRST, CHANNELS_LAST
 from accelsim.importers.registry import OperatorSupport, supported
 
@@ -15,3 +19,10 @@ def supported_operators() -> tuple[OperatorSupport, ...]:
     from accelsim.importers.onnx.registry import LOWERINGS
 
     return supported(".onnx", LOWERINGS)
+
+
+def float_operators() -> Mapping[str, bool]:
+    """Every operator that may stand between DequantizeLinear and QuantizeLinear; whether it takes codes too, and so makes no number."""
+    from accelsim.importers.onnx.registry import CODES, LOWERINGS, QDQ
+
+    return {op: rule.formats == CODES for op, rule in LOWERINGS.items() if rule.formats in (QDQ, CODES)}

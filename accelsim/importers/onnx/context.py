@@ -75,13 +75,18 @@ class NodeContext(BaseContext):
         if sentence not in known:
             self.net.approximations[name] = (*known, sentence)
 
-    def name_float_execution(self, target: Target, *bits: int) -> None:
+    def is_float_execution(self, target: Target, *bits: int) -> bool:
         """ONNX Runtime has integer kernels for 8-bit codes without a cut; all else it computes between the float nodes.
 
         ``bits`` are those of the operands.
         """
         widths = {*bits, target.quantization.format.bits}
-        if self.rules.arithmetic.base != ONNXRUNTIME or not (target.is_clipped or widths != {8}):
+        return self.rules.arithmetic.base == ONNXRUNTIME and (target.is_clipped or widths != {8})
+
+    def name_float_execution(self, target: Target, *bits: int) -> None:
+        """Record that the layer is not what ONNX Runtime computes in float32, where it does."""
+        widths = {*bits, target.quantization.format.bits}
+        if not self.is_float_execution(target, *bits):
             return
         wide = f"codes are of {', '.join(map(str, sorted(widths)))} bits"
         cause = "rectifier cuts off codes" if target.is_clipped else wide

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.numerics import IntFormat
+from accelsim.numerics import IntFormat, dequantize_float32, quantize_float32
 
 Floats = NDArray[np.float32]
 Codes = NDArray[np.int64]
@@ -35,20 +35,13 @@ class Quantization:
 
 
 def quantize(x: Floats, to: Quantization) -> Codes:
-    """``round_half_even(x / scale)``, clamped, then the zero point (MLAS quantize.cpp, MlasQuantizeLinear).
-
-    What is no number (the root of a negative one) becomes the lowest code, as in the runtime's vector instructions.
-    """
-    with np.errstate(over="ignore"):
-        quotient = np.where(np.isnan(x), np.float32(-np.inf), x) / np.float32(to.scale)
-    bounded = np.clip(quotient, to.format.min - to.zero_point, to.format.max - to.zero_point)
-    codes: Codes = np.rint(bounded).astype(np.int64) + to.zero_point
-    return codes
+    """QuantizeLinear."""
+    return quantize_float32(x, to.scale, to.zero_point, to.format.min, to.format.max)
 
 
 def dequantize(codes: Codes, of: Quantization) -> Floats:
-    """``scale * (code - zero_point)``."""
-    return np.float32(of.scale) * (codes - of.zero_point).astype(np.float32)
+    """DequantizeLinear."""
+    return dequantize_float32(codes, of.scale, of.zero_point)
 
 
 def unary_table(function: Function, source: Quantization, target: Quantization) -> Codes:
@@ -139,6 +132,8 @@ MAX_BITS = 16
 BIAS_BITS = 32
 TABLE_BITS = 8
 """Widest codes of which two meet in a table."""
+MOST_NUMBERS = 256
+"""Distinct numbers of a constant operand that a table may have columns for."""
 
 
 def format_of(dtype: np.dtype[Any]) -> IntFormat | None:

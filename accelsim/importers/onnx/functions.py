@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.importers.onnx.formulas import Floats, Function
+from accelsim.numerics import FLOAT32_OPERATORS
 
 Doubles = NDArray[np.float64]
 FunctionOfTwo = Callable[[Floats, Floats], Floats]
@@ -101,14 +102,8 @@ def _kind(*operands: NDArray[Any]) -> Any:
 
 BINARY: Mapping[str, FunctionOfTwo] = MappingProxyType(
     {
-        "Add": _of_two(np.add),
-        "Sub": _of_two(np.subtract),
-        "Mul": _of_two(np.multiply),
-        "Div": _of_two(np.divide),
-        "Min": _of_two(np.minimum),
-        "Max": _of_two(np.maximum),
+        **{op: _of_two(FLOAT32_OPERATORS[op.upper()]) for op in ("Add", "Sub", "Mul", "Div", "Min", "Max", "PRelu")},
         "Pow": _of_two(lambda a, b: np.power(a.astype(np.float64), b)),
-        "PRelu": _of_two(lambda x, slope: np.where(x < 0, x * slope, x)),
     }
 )
 """Operators of two operands; one rounding to float32 each."""

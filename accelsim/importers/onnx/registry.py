@@ -13,6 +13,7 @@ from accelsim.graph import (
     Conv2D,
     Dense,
     DepthwiseConv2D,
+    FloatLayerNorm,
     FloatTableSoftmax,
     LayerNorm,
     Lut,
@@ -65,7 +66,9 @@ _DENSE_NOTES = "constant weights"
 _PRODUCT_NOTES = "of activations and constants on either side; leading axes broadcast"
 _SUM_NOTES = "operands of equal rank where one has 4 axes; or one of them constant"
 _TABLE = "a table of all codes"
-_FLOAT_SUM = "two operands of at most 8 bits, or one with a constant of at most 256 distinct numbers"
+_FLOAT_SUM = (
+    "two operands (Pow: of at most 8 bits), or one with a constant that is quantized or of at most 256 distinct numbers"
+)
 _FLOAT_BINARY = Lowering(binary.lower_float_binary, (BinaryLut, Lut), QDQ, _FLOAT_SUM)
 _FLOAT_LINE = Lowering(
     integer.behind_sums(binary.lower_float_binary, chain.lower_arithmetic),
@@ -138,9 +141,9 @@ LOWERINGS: Lowerings = MappingProxyType(
         "Softmax": Lowering(softmax.lower_softmax, (FloatTableSoftmax, Transpose), QDQ, _ROWS),
         "LayerNormalization": Lowering(
             norm.lower_layer_normalization,
-            (LayerNorm, Transpose),
+            (FloatLayerNorm, LayerNorm, Transpose),
             QDQ,
-            "constant scale and bias; in integers: approximate",
+            "constant scale and bias; in float32 as ONNX Runtime, with other arithmetics in integers: approximate",
         ),
         "ReduceMean": Lowering(reduce.lower_reduce_mean, (Mean, Reshape), QDQ, _MEAN_NOTES),
         "ReduceSum": Lowering(reduce.lower_reduce_mean, (Mean, Reshape), QDQ, _MEAN_NOTES),

@@ -54,10 +54,12 @@ class Made:
 
 @dataclass(frozen=True, eq=False)
 class FileContext(BaseContext):
-    """An operator and the model around it, quantized or not."""
+    """An operator and the model around it, quantized or not. What is looked at of it is noted."""
 
     model: TfliteModel
     record: TfliteOperator
+    options_seen: set[str] = field(default_factory=set, kw_only=True)
+    inputs_seen: set[int] = field(default_factory=set, kw_only=True)
 
     @contextmanager
     def located(self) -> Iterator[None]:
@@ -81,15 +83,44 @@ class FileContext(BaseContext):
 
     def option(self, name: str) -> int:
         """An integer or boolean option."""
+        self.options_seen.add(name)
         value = self.record.options[name]
         assert not isinstance(value, str | tuple)
         return int(value)
 
     def real_option(self, name: str) -> float:
         """A real option."""
+        self.options_seen.add(name)
         value = self.record.options[name]
         assert not isinstance(value, str | tuple)
         return float(value)
+
+    def option_list(self, name: str) -> tuple[int, ...]:
+        """An option that is a list of integers."""
+        self.options_seen.add(name)
+        value = self.record.options[name]
+        assert isinstance(value, tuple)
+        return value
+
+    def text_option(self, name: str) -> str:
+        """An option that is a name."""
+        self.options_seen.add(name)
+        value = self.record.options[name]
+        assert isinstance(value, str)
+        return value
+
+    def without_effect(self, *names: str) -> None:
+        """Options that no runtime looks at where activations are quantized, whatever they say."""
+        self.options_seen.update(names)
+
+    def check_all_seen(self) -> None:
+        """RefusalError for an option other than its default, or an input, that the lowering did not look at."""
+        fields = OPTION_FIELDS[self.op][1] if self.op in OPTION_FIELDS else {}
+        for name, value in self.record.options.items():
+            default = fields[name][1]
+            self.need(name in self.options_seen or value == default, f"its {name} is {value}", f"{name} {default}")
+        unseen = [i for i, index in enumerate(self.record.inputs) if index >= 0 and i not in self.inputs_seen]
+        self.need(not unseen, f"nothing reads its inputs {unseen}", f"{len(self.inputs_seen)} inputs")
 
     @property
     def output(self) -> TfliteTensor:
@@ -98,6 +129,7 @@ class FileContext(BaseContext):
 
     def optional(self, position: int) -> TfliteTensor | None:
         """Input ``position``, or None where it is absent."""
+        self.inputs_seen.add(position)
         inputs = self.record.inputs
         index = inputs[position] if position < len(inputs) else -1
         tensor = None if index < 0 else self.tensor(index)
@@ -127,13 +159,11 @@ class NodeContext(FileContext):
     """An operator of a quantized model, and the rules of the arithmetic that is imported for.
 
     ``settled`` are tensors, by index, of which operators before this one told more than the file does: the sizes of open axes,
-    the values of shape arithmetic. All operators of a model share them. What a lowering looks at of the operator is noted.
+    the values of shape arithmetic. All operators of a model share them.
     """
 
     rules: Rules
     settled: dict[int, TfliteTensor] = field(default_factory=dict)
-    options_seen: set[str] = field(default_factory=set)
-    inputs_seen: set[int] = field(default_factory=set)
 
     def tensor(self, index: int) -> TfliteTensor:
         return self.settled.get(index, self.model.tensors[index])
@@ -141,45 +171,6 @@ class NodeContext(FileContext):
     def settle(self, tensor: TfliteTensor) -> None:
         """From now on every operator sees ``tensor`` in the place of the file's."""
         self.settled[tensor.index] = tensor
-
-    def option(self, name: str) -> int:
-        self.options_seen.add(name)
-        return super().option(name)
-
-    def real_option(self, name: str) -> float:
-        self.options_seen.add(name)
-        return super().real_option(name)
-
-    def option_list(self, name: str) -> tuple[int, ...]:
-        """An option that is a list of integers."""
-        self.options_seen.add(name)
-        value = self.record.options[name]
-        assert isinstance(value, tuple)
-        return value
-
-    def text_option(self, name: str) -> str:
-        """An option that is a name."""
-        self.options_seen.add(name)
-        value = self.record.options[name]
-        assert isinstance(value, str)
-        return value
-
-    def without_effect(self, *names: str) -> None:
-        """Options that no runtime looks at where activations are quantized, whatever they say."""
-        self.options_seen.update(names)
-
-    def optional(self, position: int) -> TfliteTensor | None:
-        self.inputs_seen.add(position)
-        return super().optional(position)
-
-    def check_all_seen(self) -> None:
-        """RefusalError for an option other than its default, or an input, that the lowering did not look at."""
-        fields = OPTION_FIELDS[self.op][1] if self.op in OPTION_FIELDS else {}
-        for name, value in self.record.options.items():
-            default = fields[name][1]
-            self.need(name in self.options_seen or value == default, f"its {name} is {value}", f"{name} {default}")
-        unseen = [i for i, index in enumerate(self.record.inputs) if index >= 0 and i not in self.inputs_seen]
-        self.need(not unseen, f"nothing reads its inputs {unseen}", f"{len(self.inputs_seen)} inputs")
 
     @property
     def names(self) -> dict[str, Any]:

@@ -7,14 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from accelsim.errors import ModelError, Refusals
 from accelsim.importers import RefusalError
 from accelsim.importers.onnx.file import OnnxModel
-from accelsim.importers.tflite.file import TfliteModel, read_tflite
+from accelsim.importers.tflite.file import TfliteModel, TfliteTensor, read_tflite
 from accelsim.ptq.network.tflite_network import Call, Translation
 from accelsim.ptq.network.tflite_operators import TRANSLATIONS
 
+INTEGERS = ("INT32", "INT64")
+"""Types of sizes and indices."""
 CODES = ("INT4", "INT8", "INT16", "UINT8")
 """Types of quantized tensors."""
 
@@ -22,16 +25,18 @@ CODES = ("INT4", "INT8", "INT16", "UINT8")
 def read_float_tflite(path: Path, refusals: Refusals) -> OnnxModel:
     """The float network in the .tflite file at ``path``; inputs and outputs keep their names, shapes and order of axes.
 
-    Operators that cannot be quantized go to the ``refusals``, and stay out. Raises ModelError for a network that is quantized,
-    wholly or in its weights.
+    Operators that cannot be quantized go to the ``refusals``, and stay out. Weights alone that are quantized (dynamic range) are what
+    their codes stand for. Raises ModelError for a network that is quantized.
     """
-    model = _without_float16(read_tflite(path))
+    model = _with_real_weights(_without_float16(read_tflite(path)))
     for problem in _quantized(model):
         raise ModelError(f"{model.path}: {problem}", path=model.path)
     for problem in _problems(model):
         refusals.add(ModelError(f"{model.path}: {problem}", path=model.path))
     to = Translation(model)
     for operator in model.operators:
+        if all(model.tensors[i].type in INTEGERS for i in operator.outputs):
+            continue  # arithmetic on shapes, which the tensors have themselves
         with refusals.gathering():
             _translate(Call(model, operator, to))
         to.hold(operator.outputs)
@@ -52,6 +57,27 @@ def _without_float16(model: TfliteModel) -> TfliteModel:
     return replace(model, tensors=tuple(tensors), operators=tuple(operators))
 
 
+def _with_real_weights(model: TfliteModel) -> TfliteModel:
+    """Quantized constants that operators on real numbers read, as what their codes stand for."""
+    tensors = list(model.tensors)
+    for operator in model.operators:
+        if {tensors[i].type for i in operator.outputs} != {"FLOAT32"}:
+            continue
+        for held in (tensors[i] for i in operator.inputs if i >= 0):
+            if held.data is not None and held.type in CODES and held.scales.size:
+                tensors[held.index] = replace(held, type="FLOAT32", data=_real(held))
+    return replace(model, tensors=tuple(tensors))
+
+
+def _real(held: TfliteTensor) -> NDArray[np.float32]:
+    """``scale * (code - zero point)``, along an axis where there are several scales."""
+    assert held.data is not None
+    shape = [-1 if i == held.quantized_dimension and held.scales.size > 1 else 1 for i in range(held.data.ndim)]
+    scales, zeros = held.scales.reshape(shape), held.zero_points.reshape(shape)
+    real: NDArray[np.float32] = (scales * (held.data.astype(np.int64) - zeros)).astype(np.float32)
+    return real
+
+
 def _quantized(model: TfliteModel) -> Iterator[str]:
     """What is quantized already."""
     tensors = model.tensors
@@ -61,12 +87,6 @@ def _quantized(model: TfliteModel) -> Iterator[str]:
             f"the network is quantized already (tensor {coded.name!r} is {coded.type}); accelsim run reads it as it is; for other "
             "widths give the float one"
         )
-    for operator in model.operators:
-        for weights in (tensors[i] for i in operator.inputs if i >= 0 and tensors[i].type in CODES):
-            yield (
-                f"operator {operator.index} {operator.op}: its weights {weights.name!r} are {weights.type} while its activations are "
-                "float (dynamic-range quantization); convert the network without optimizations, as float32"
-            )
 
 
 def _problems(model: TfliteModel) -> Iterator[str]:
@@ -87,3 +107,4 @@ def _translate(call: Call) -> None:
         if call.op not in TRANSLATIONS:
             raise RefusalError("the operator cannot be quantized", ", ".join(TRANSLATIONS))
         TRANSLATIONS[call.op](call)
+        call.check_all_seen()

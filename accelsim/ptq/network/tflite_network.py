@@ -15,8 +15,8 @@ from accelsim.importers.onnx.file import Attribute, OnnxInput, OnnxModel, OnnxNo
 from accelsim.importers.tflite import FileContext
 from accelsim.importers.tflite.file import TfliteModel, TfliteOperator, TfliteTensor
 
-OPSET = 17
-"""Operator set of the nodes made: HardSwish needs 14, and none of them changed up to 21, in which QDQ is written."""
+OPSET = 20
+"""Operator set of the nodes made: Gelu needs 20, and none of them changed up to 21, in which QDQ is written."""
 IMAGE_RANK = 4
 
 
@@ -71,18 +71,26 @@ class Translation:
             self._held[wanted] = name
         return self._held[wanted]
 
-    def write(self, tensor: TfliteTensor, steps: Sequence[Step], operator: TfliteOperator, *, first: bool) -> None:
-        """``tensor``, channels ``first`` or last, as what ``steps`` make, one after the other."""
+    def write(
+        self, tensor: TfliteTensor, steps: Sequence[Step], operator: TfliteOperator, *, first: bool, part: str = ""
+    ) -> None:
+        """``tensor``, channels ``first`` or last, as what ``steps`` make, one after the other; ``part`` of the operator."""
         is_turned = first and tensor.index in self.model.outputs
         name = self.fresh(f"{tensor.name}/channels_first") if is_turned else tensor.name
         source: tuple[str, ...] = ()
-        base = self.model.layer_name(operator)
+        base = " ".join(filter(None, (self.model.layer_name(operator), part)))
         for i, step in enumerate(steps):
             target = name if i == len(steps) - 1 else self.fresh(f"{tensor.name}/{step.op.lower()}")
             label = base if i == 0 else f"{base}/{step.op.lower()}"
             self._node(step.op, operator.index, (*source, *step.inputs), target, step.attributes, label)
             source = (target,)
         self._held[tensor.index, first] = name
+
+    def turned(self, name: str, operator: TfliteOperator, permutation: tuple[int, ...]) -> str:
+        """``name`` with its axes in another order, for ``operator``."""
+        target = self.fresh(f"{name}/turned")
+        self._node("Transpose", operator.index, (name,), target, {"perm": permutation}, "")
+        return target
 
     def hold(self, outputs: Iterable[int]) -> None:
         """What should have been made and was not, because something is refused, is an activation all the same."""
@@ -127,6 +135,10 @@ class Call(FileContext):
         if data is None:
             raise RefusalError(f"its {what} (input {position}) are computed at run time", f"constant {what}")
         return data
+
+    def integers(self, position: int, what: str) -> list[int]:
+        """Input ``position`` as constant integers."""
+        return [int(value) for value in self.values(position, what).reshape(-1)]
 
     def parameter(self, position: int, values: NDArray[Any]) -> str:
         """A constant made of input ``position``, by its name."""

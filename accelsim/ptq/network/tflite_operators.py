@@ -15,6 +15,7 @@ from accelsim.importers.onnx import CHANNELS_FIRST, CHANNELS_LAST
 from accelsim.importers.onnx.file import Attribute
 from accelsim.importers.tflite import window
 from accelsim.importers.tflite.file import RELU, RELU6, RELU_N1_TO_1, TfliteTensor
+from accelsim.ptq.network import tflite_moves as moves
 from accelsim.ptq.network.tflite_network import IMAGE_RANK, Call, Step
 
 Pair = tuple[int, int]
@@ -30,6 +31,7 @@ def conv_2d(call: Call) -> None:
 
 def depthwise_conv_2d(call: Call) -> None:
     """Weights (1, kh, kw, channels * multiplier)."""
+    call.without_effect("depth_multiplier")  # the weights tell it
     weights = call.values(1, "weights")
     call.need(
         weights.ndim == IMAGE_RANK and len(weights) == 1, f"its weights have shape {list(weights.shape)}", "1 x kh x kw x c"
@@ -53,6 +55,78 @@ def _convolution(call: Call, kernels: NDArray[Any], *, groups: int | None = None
     call.write(Step("Conv", inputs, attributes), *call.rectifier(), first=True)
 
 
+def transpose_conv(call: Call) -> None:
+    """The output's shape, weights (oc, kh, kw, ic), the image; what SAME cuts off odd is cut off at the end."""
+    weights, source = call.values(1, "weights"), call.input(2)
+    call.optional(0)  # the shape, which the output has too
+    call.need(len(source.shape) == IMAGE_RANK == weights.ndim, f"its input has shape {list(source.shape)}", "4 axes")
+    call.option("padding")  # the sizes tell it
+    strides, kernel = (call.option("stride_h"), call.option("stride_w")), weights.shape[1:3]
+    sizes = zip(source.shape[1:3], call.output.shape[1:3], strides, kernel, strict=True)
+    spare = [stride * (size - 1) + taps - out for size, out, stride, taps in sizes]
+    call.need(
+        all(-stride < rest for rest, stride in zip(spare, strides, strict=True)), "its output is larger than its input reaches",
+        "SAME or VALID padding",
+    )  # fmt: skip
+    before = [max(rest, 0) // 2 for rest in spare]
+    after = [max(rest, 0) - front for rest, front in zip(spare, before, strict=True)]
+    attributes = {
+        "strides": strides, "pads": (*before, *after), "output_padding": tuple(max(-rest, 0) for rest in spare),
+        "kernel_shape": tuple(kernel),
+    }  # fmt: skip
+    bias = () if call.optional(3) is None else (call.parameter(3, call.values(3, "biases").reshape(-1)),)
+    inputs = (call.read(source, first=True), call.parameter(1, weights.transpose(3, 0, 1, 2)), *bias)
+    call.write(Step("ConvTranspose", inputs, attributes), *call.rectifier(), first=True)
+
+
+def batch_matmul(call: Call) -> None:
+    """Products of two activations, or of one and a constant, either turned."""
+    call.without_effect("asymmetric_quantize_inputs")  # of weights that are quantized while it runs
+    names = []
+    for position, turned in ((0, call.option("adj_x")), (1, call.option("adj_y"))):
+        tensor = call.input(position)
+        rank = len(tensor.shape)
+        permutation = (*range(rank - 2), rank - 1, rank - 2)
+        if tensor.is_constant:
+            values = call.values(position, "numbers")
+            names.append(call.parameter(position, values.transpose(permutation) if turned else values))
+        else:
+            name = call.read(tensor)
+            names.append(call.to.turned(name, call.record, permutation) if turned else name)
+    call.write(Step("MatMul", tuple(names)))
+
+
+def gelu(call: Call) -> None:
+    """Exact, or by tanh."""
+    _elementwise(call, Step("Gelu", (), {"approximate": "tanh" if call.option("approximate") else "none"}))
+
+
+def prelu(call: Call) -> None:
+    """A slope for each channel, or more."""
+    source = call.input(0)
+    first = call.to.is_first(source)
+    slope = _constant(call, 1, len(source.shape), first, negative=False)
+    call.write(Step("PRelu", (call.read(source, first=first), slope)), first=first)
+
+
+def rsqrt(call: Call) -> None:
+    """One by the root."""
+    source = call.input(0)
+    first = call.to.is_first(source)
+    call.write(Step("Sqrt", (call.read(source, first=first),)), Step("Reciprocal"), first=first)
+
+
+def squared_difference(call: Call) -> None:
+    """The difference to the power of 2."""
+    operands = [call.input(0), call.input(1)]
+    first = any(call.to.is_first(tensor) for tensor in operands)
+    rank = len(call.output.shape)
+    names = _operands(call, operands, rank, first)
+    call.write(
+        Step("Sub", names), Step("Pow", (call.to.constant(f"{call.output.name}/two", np.float32(2)),)), first=first
+    )
+
+
 def _bias(call: Call) -> tuple[str, ...]:
     return () if call.optional(2) is None else (call.parameter(2, call.values(2, "biases").reshape(-1)),)
 
@@ -68,6 +142,7 @@ def _window(call: Call, kernel: Pair) -> dict[str, Attribute]:
 def fully_connected(call: Call) -> None:
     """Weights (units, k) over rows of k numbers."""
     source, weights = call.input(0), call.values(1, "weights")
+    call.without_effect("asymmetric_quantize_inputs", "keep_num_dims")  # of hybrid kernels; the output's shape tells
     call.need(call.option("weights_format") == 0, "its weights are shuffled", "weights_format DEFAULT (0)")
     call.need(weights.ndim == 2 and weights.size > 0, f"its weights have shape {list(weights.shape)}", "a matrix")
     units, k = weights.shape
@@ -88,6 +163,8 @@ def _plain(call: Call, tensor: TfliteTensor) -> str:
 
 def reshape(call: Call) -> None:
     """The sizes of the output: also SQUEEZE and EXPAND_DIMS."""
+    call.without_effect("new_shape", "squeeze_dims")
+    call.optional(1)
     step = call.reshape(call.output.shape)
     call.write(Step("Reshape", (_plain(call, call.input(0)), *step.inputs)))
 
@@ -102,13 +179,19 @@ def binary(call: Call, op: str) -> None:
         "activations of as many axes as the result",
     )
     first = any(call.to.is_first(tensor) for tensor in operands)
-    names = [
-        _constant(call, i, rank, first, negative=op == "Sub" and i == 1) if tensor.is_constant else call.read(tensor, first=first)
+    names = _operands(call, operands, rank, first, negative=op == "Sub")
+    rectifier = call.rectifier() if "fused_activation" in call.record.options else ()
+    call.write(Step("Add" if op == "Sub" and operands[1].is_constant else op, names), *rectifier, first=first)
+
+
+def _operands(
+    call: Call, operands: list[TfliteTensor], rank: int, first: bool, *, negative: bool = False
+) -> tuple[str, ...]:
+    """Both names; with ``negative`` a constant on the right is what is added."""
+    return tuple(
+        _constant(call, i, rank, first, negative=negative and i == 1) if tensor.is_constant else call.read(tensor, first=first)
         for i, tensor in enumerate(operands)
-    ]  # fmt: skip
-    call.write(
-        Step("Add" if op == "Sub" and operands[1].is_constant else op, tuple(names)), *call.rectifier(), first=first
-    )
+    )  # fmt: skip
 
 
 def _constant(call: Call, position: int, rank: int, first: bool, *, negative: bool) -> str:
@@ -127,9 +210,12 @@ def pool(call: Call, op: str) -> None:
 
 
 def mean(call: Call) -> None:
-    """Over rows and columns."""
-    source, axes = call.image(), {int(axis) % IMAGE_RANK for axis in call.values(1, "axes").reshape(-1)}
-    call.need(axes == ROWS_AND_COLUMNS, f"its axes are {sorted(axes)}", "rows and columns of images (axes 1 and 2)")
+    """Over rows and columns a pool."""
+    source, axes = call.input(0), {int(axis) % IMAGE_RANK for axis in call.values(1, "axes").reshape(-1)}
+    if len(source.shape) != IMAGE_RANK or axes != ROWS_AND_COLUMNS:
+        moves.reduce(call, "ReduceMean")
+        return
+    call.option("keep_dims")  # the output's shape tells it
     pooled = Step("GlobalAveragePool", (call.read(source, first=True),))
     if len(call.output.shape) == IMAGE_RANK:
         call.write(pooled, first=True)
@@ -207,12 +293,32 @@ TRANSLATIONS: Mapping[str, Callable[[Call], None]] = MappingProxyType(
         "CONV_2D": conv_2d,
         "DEPTHWISE_CONV_2D": depthwise_conv_2d,
         "FULLY_CONNECTED": fully_connected,
+        "TRANSPOSE_CONV": transpose_conv,
+        "BATCH_MATMUL": batch_matmul,
         "ADD": partial(binary, op="Add"),
         "SUB": partial(binary, op="Sub"),
         "MUL": partial(binary, op="Mul"),
+        "DIV": partial(binary, op="Div"),
+        "MINIMUM": partial(binary, op="Min"),
+        "MAXIMUM": partial(binary, op="Max"),
+        "SQUARED_DIFFERENCE": squared_difference,
+        "PRELU": prelu,
+        "GELU": gelu,
         "AVERAGE_POOL_2D": partial(pool, op="AveragePool"),
         "MAX_POOL_2D": partial(pool, op="MaxPool"),
         "MEAN": mean,
+        "SUM": partial(moves.reduce, op="ReduceSum"),
+        "REDUCE_MAX": partial(moves.reduce, op="ReduceMax"),
+        "REDUCE_MIN": partial(moves.reduce, op="ReduceMin"),
+        "SPLIT": moves.split,
+        "SPLIT_V": moves.split_v,
+        "SLICE": moves.cut,
+        "STRIDED_SLICE": moves.strided,
+        "GATHER": moves.gather,
+        "TILE": moves.tile,
+        "RESIZE_NEAREST_NEIGHBOR": moves.resize_nearest,
+        "DEPTH_TO_SPACE": partial(moves.blocks, op="DepthToSpace"),
+        "SPACE_TO_DEPTH": partial(moves.blocks, op="SpaceToDepth"),
         "CONCATENATION": concatenation,
         "PAD": pad,
         "PADV2": pad,
@@ -225,6 +331,11 @@ TRANSLATIONS: Mapping[str, Callable[[Call], None]] = MappingProxyType(
         "TANH": partial(unary, op="Tanh"),
         "HARD_SWISH": partial(unary, op="HardSwish"),
         "ELU": partial(unary, op="Elu"),
+        "ABS": partial(unary, op="Abs"),
+        "EXP": partial(unary, op="Exp"),
+        "NEG": partial(unary, op="Neg"),
+        "SQRT": partial(unary, op="Sqrt"),
+        "RSQRT": rsqrt,
         "LEAKY_RELU": leaky_relu,
         "RELU": partial(rectify, kind=RELU),
         "RELU6": partial(rectify, kind=RELU6),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import accelsim.graph as kinds
 from accelsim.graph import AveragePool2D, Layer, MacGeometry, MacLayer, RealFunction, Tensor
-from accelsim.numerics import Requant, Rounding, Thresholds
+from accelsim.numerics import FLOAT32_OPERATORS, Requant, Rounding, Thresholds
 from accelsim.verification import names
 from accelsim.verification.readings.exact import DOUBTFUL, multipliers_of
 from accelsim.verification.readings.linear import has_thresholds, is_linear, real_multipliers
@@ -189,7 +189,7 @@ def _clamp(layer: Layer, target: Tensor) -> tuple[int, int]:
         return requant.clamp_min, requant.clamp_max
     if clamp is not None:
         return int(clamp[0]), int(clamp[1])
-    if isinstance(layer, AveragePool2D):
+    if isinstance(layer, AveragePool2D) or (isinstance(layer, kinds.Mean) and layer.rule == "dequantized"):
         return max(layer.clamp_min, target.format.min), min(layer.clamp_max, target.format.max)
     return target.format.min, target.format.max
 
@@ -276,6 +276,25 @@ def _softmax(layer: Layer, views: Sequence[Array], tensors: Tensors, kind: Float
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
+def _layer_norm(layer: kinds.FloatLayerNorm, views: Sequence[Array], tensors: Tensors, kind: Float) -> Array:
+    x, size = views[0], kind(views[0].shape[-1])
+    centred = x - x.sum(axis=-1, keepdims=True, dtype=kind) / size
+    variance = (centred * centred).sum(axis=-1, keepdims=True, dtype=kind) / size
+    assert layer.gamma is not None
+    scaled = centred / np.sqrt(variance + kind(layer.epsilon)) * layer.gamma
+    return np.asarray(scaled if layer.beta is None else scaled + layer.beta)
+
+
+def _float_binary(layer: kinds.FloatBinary, views: Sequence[Array], tensors: Tensors, kind: Float) -> Array:
+    operands = list(views)
+    if layer.constant is not None:
+        given = layer.left if layer.constant_first else layer.right
+        assert given is not None
+        real = (layer.constant.astype(np.int64) - given.zero_point).astype(kind) * kind(given.scale)
+        operands = [real, *views] if layer.constant_first else [*views, real]
+    return np.asarray(FLOAT32_OPERATORS[layer.source_operator](*operands), kind)
+
+
 def _leaky_relu(layer: kinds.LeakyRelu, views: Sequence[Array], tensors: Tensors, kind: Float) -> Array:
     """alpha is read from the two encoded ratios."""
     assert layer.positive is not None
@@ -304,6 +323,10 @@ def _has_slopes(layer: kinds.LeakyRelu, tensors: Tensors) -> bool:
     return isinstance(layer.positive, Requant) and isinstance(layer.negative, Requant)
 
 
+def _has_mean(layer: kinds.Mean, tensors: Tensors) -> bool:
+    return layer.rule == "dequantized" or _has_multipliers(layer, tensors)
+
+
 def _always(layer: Layer, tensors: Tensors) -> bool:
     return True
 
@@ -320,6 +343,7 @@ _MOVING = (
 POOL_READINGS: Mapping[str, FloatReading] = {
     "codes": FloatReading(_pool, _always, _RAW_MEAN),
     "float32": FloatReading(_pool, _always, _ZERO_POINT_FIRST, names.ORDER),
+    "dequantized": FloatReading(_pool, _always, (), names.ORDER),
     "sums": FloatReading(_pool, _has_multipliers),
 }
 """An average pool's reading, by its rule."""
@@ -329,7 +353,7 @@ READINGS: dict[type[Layer], FloatReading | NoReading] = {
     kinds.Add: FloatReading(lambda layer, views, *_: views[0] + views[1], _always),
     kinds.Sub: FloatReading(lambda layer, views, *_: views[0] - views[1], _always),
     kinds.Mul: FloatReading(lambda layer, views, *_: views[0] * views[1], _has_multipliers),
-    kinds.Mean: FloatReading(_mean, _has_multipliers),
+    kinds.Mean: FloatReading(_mean, _has_mean),
     kinds.Rescale: FloatReading(_unary, _has_multipliers),
     kinds.LeakyRelu: FloatReading(_leaky_relu, _has_slopes),
     kinds.Lut: _TABLE,
@@ -337,10 +361,12 @@ READINGS: dict[type[Layer], FloatReading | NoReading] = {
     kinds.BinaryLut: FloatReading(
         lambda layer, views, *_: _BINARY[layer.source_operator](*views), _has_function, _ZERO_POINT_FIRST, names.ORDER
     ),
+    kinds.FloatBinary: FloatReading(_float_binary, _always, _ZERO_POINT_FIRST, names.ORDER),
     AveragePool2D: POOL_READINGS["codes"],
     kinds.ResizeBilinear: FloatReading(_bilinear, _always, _RAW_MEAN),
     kinds.Softmax: FloatReading(_softmax, _always, _TIES_AWAY, names.EXPONENTIAL),
     kinds.FloatTableSoftmax: FloatReading(_softmax, _always, (), names.TABLE),
+    kinds.FloatLayerNorm: FloatReading(_layer_norm, _always, (), names.ORDER),
     kinds.LayerNorm: NoReading("gamma, beta and epsilon are integers alone; their error has a proved bound"),
     **dict.fromkeys(_MOVING, MOVES),
 }

@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.graph import BinaryLut, Lut, MacGeometry, MacLayer, RealFunction
+from accelsim.graph import BinaryLut, FloatBinary, Lut, MacGeometry, MacLayer, RealFunction, RealScale
 from accelsim.importers.onnx.chain.chained import Chained, Final
 from accelsim.importers.onnx.chain.quantizer import Quantizer
 from accelsim.importers.onnx.context import NodeContext
@@ -18,7 +18,7 @@ from accelsim.importers.onnx.formulas import MAX_BITS, Floats, dequantize
 from accelsim.importers.onnx.network import Codes, Shape, order_name, view
 from accelsim.importers.onnx.rules import ONNXRUNTIME
 from accelsim.importers.refusal import RefusalError
-from accelsim.numerics import INT32, IntFormat, Requantization, Thresholds
+from accelsim.numerics import FLOAT32_OPERATORS, INT32, IntFormat, Requantization, Thresholds
 from accelsim.quant import requantization_from_scales, thresholds_of
 
 
@@ -268,7 +268,10 @@ class TwoTensors:
         return self.operator(a[:, None], b[None, :]).reshape(1, -1)
 
     def settle(self, chain: Chained, final: Final, name: str) -> None:
-        """A BinaryLut."""
+        """A BinaryLut; of wider codes, of which no table is made, the operator itself where nothing but a rectifier follows."""
+        if max(self.left.format.bits, self.right.format.bits) > MAX_TABLE_BITS and self._is_plain(chain, final):
+            self._settle_wide(chain, final, name)
+            return
         self.node.need(chain.channels == 1, "constants after it differ by channel", "one number for all channels")
         given = coded(self.node, final, chain.function(self.probes()))
         codes = given.astype(final.quantization.format.dtype)
@@ -280,6 +283,35 @@ class TwoTensors:
                 table=codes.reshape(len(self.left.known.codes), -1), left_min=self.left.format.min,
                 right_min=self.right.format.min,
                 real_function=lambda a, b: final.codes(chain.function(self.operator(a, b))),
+            )
+        )  # fmt: skip
+
+    def _is_plain(self, chain: Chained, final: Final) -> bool:
+        line = chain.line
+        is_same = line is not None and bool((line.gain == 1).all() and (line.offset == 0).all())
+        return (
+            is_same
+            and ties_to_even(final)
+            and not final.quantization.format.bipolar
+            and self.node.op.upper() in FLOAT32_OPERATORS
+        )
+
+    def _settle_wide(self, chain: Chained, final: Final, name: str) -> None:
+        line = chain.line
+        assert line is not None
+        assert isinstance(final, Quantizer)
+        bounds = final.codes(np.array([line.least, line.most], np.float32))
+        low, high = (int(code) for code in np.clip(bounds, final.low, final.high))
+        shapes = view(self.left.stored), view(self.right.stored)
+        sides = (known.known for known in (self.left, self.right))
+        left, right = (RealScale(scale=known.scale, zero_point=known.zero_point) for known in sides)
+        to = final.quantization
+        self.node.net.layers.append(
+            FloatBinary(
+                name=self.node.layer_name, inputs=(self.left.tensor, self.right.tensor), output=name, shapes=shapes,
+                shape=np.broadcast_shapes(*shapes), source_operator=self.node.op.upper(), left=left, right=right,
+                target=RealScale(scale=to.scale, zero_point=to.zero_point), output_min=low, output_max=high,
+                zero_point_first=True,
             )
         )  # fmt: skip
 

@@ -7,20 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.graph import BinaryLut, Lut
+from accelsim.graph import BinaryLut, FloatBinary, Lut, RealScale
 from accelsim.importers.onnx import formulas
 from accelsim.importers.onnx.context import NodeContext, dequantized
-from accelsim.importers.onnx.formulas import Floats
+from accelsim.importers.onnx.formulas import MOST_NUMBERS, Floats, Quantization
 from accelsim.importers.onnx.functions import BINARY
 from accelsim.importers.onnx.network import CHANNELS_LAST, Codes, Pending, Real, Shape, Target, Weights, view
 from accelsim.importers.refusal import RefusalError
+from accelsim.numerics import FLOAT32_OPERATORS
 
 WIDEST = 8
 """Bits of codes of which two, or a code and one of several numbers, meet in a table."""
 MOST_CODES = 2**22
 """Entries of a table of wide codes and numbers."""
-MOST_NUMBERS = 256
-"""Distinct numbers of a constant operand that a table may have columns for."""
 
 
 def lower_float_binary(node: NodeContext) -> None:
@@ -42,8 +41,10 @@ def float_binary(node: NodeContext) -> Pending:
     node.need(len(node.inputs) == 2, f"it has {len(node.inputs)} operands", "two operands")
     left, right = (_operand(node, i) for i in (0, 1))
     if isinstance(left, Codes) and isinstance(right, Codes):
-        _need_narrow(node, left, right)
         shape = broadcast_shape(node, left, right)
+        if is_wide(left, right) and op.upper() in FLOAT32_OPERATORS:
+            return Pending(shape, lambda target: wide_layer(node, left, right, target), f"a {op}")
+        _need_narrow(node, left, right)
         return Pending(shape, lambda target: _of_codes(node, left, right, target), f"a {op}")
     if isinstance(left, Codes) and not isinstance(right, Codes):
         return _with_numbers(node, left, right, numbers_first=False)
@@ -100,6 +101,46 @@ def pair_fields(node: NodeContext, left: Codes, right: Codes, output: str) -> di
     }  # fmt: skip
 
 
+def is_wide(*operands: Codes) -> bool:
+    """Whether there are too many pairs of codes for a table."""
+    return any(operand.known.format.bits > WIDEST for operand in operands)
+
+
+def wide_layer(node: NodeContext, left: Codes, right: Codes, target: Target) -> None:
+    """ONNX Runtime's float32 operations on every pair of codes as they come."""
+    fields = pair_fields(node, left, right, target.name)
+    node.net.layers.append(FloatBinary(**fields, **_scales(node, left.known, right.known, target)))
+
+
+def _scales(node: NodeContext, left: Quantization, right: Quantization, target: Target) -> dict[str, Any]:
+    sides = zip(("left", "right", "target"), (left, right, target.quantization), strict=True)
+    scales = {name: RealScale(scale=known.scale, zero_point=known.zero_point) for name, known in sides}
+    return {"source_operator": node.op.upper(), "output_min": target.low, "output_max": target.high, **scales}
+
+
+def _with_wide_constant(
+    node: NodeContext, source: Codes, held: Weights, padded: Shape, *, numbers_first: bool
+) -> Pending:
+    """A quantized constant of more numbers than a table has columns for."""
+    fmt = formulas.format_of(held.codes.dtype)
+    assert fmt is not None
+    fixed = Quantization(float(held.scales[0]), int(held.zero_points[0]), fmt)
+    codes = held.codes.reshape(padded)
+    stored = np.ascontiguousarray(codes.transpose(CHANNELS_LAST) if codes.ndim == 4 else codes).astype(fmt.dtype)
+    shape = view(source.stored)
+
+    def emit(target: Target) -> None:
+        pair = (fixed, source.known) if numbers_first else (source.known, fixed)
+        node.net.layers.append(
+            FloatBinary(
+                name=node.layer_name, inputs=(source.tensor,), output=target.name, shapes=(shape,), shape=shape,
+                constant=stored.reshape(stored.shape or (1,)), constant_first=numbers_first, **_scales(node, *pair, target),
+            )
+        )  # fmt: skip
+
+    return Pending(source.shape, emit, f"a {node.op}")
+
+
 def _of_codes(node: NodeContext, left: Codes, right: Codes, target: Target) -> None:
     a, b = (formulas.dequantize(side.known.codes, side.known) for side in (left, right))
     node.net.layers.append(
@@ -125,6 +166,9 @@ def _with_numbers(node: NodeContext, source: Codes, numbers: Floats, *, numbers_
     bits, places = np.unique(np.ascontiguousarray(numbers).view(np.uint32), return_inverse=True)
     node.need(len(bits) <= MOST_NUMBERS, f"its constant has {len(bits)} distinct numbers", f"at most {MOST_NUMBERS}")
     if len(bits) << source.known.format.bits > MOST_CODES:
+        held = node.glance(0 if numbers_first else 1)
+        if isinstance(held, Weights) and held.scales.size == 1 and node.op.upper() in FLOAT32_OPERATORS:
+            return _with_wide_constant(node, source, held, padded, numbers_first=numbers_first)
         _need_narrow(node, source)
     columns = bits.view(np.float32)[None, :]
     rows = formulas.dequantize(source.known.codes, source.known)[:, None]

@@ -20,16 +20,27 @@ from accelsim.importers.onnx.lower.binary import (
     broadcast_shape,
     float_binary,
     has_plain_operand,
+    is_wide,
     padded_shape,
     pair_fields,
+    wide_layer,
 )
 from accelsim.importers.onnx.lower.shape import table_layer
 from accelsim.importers.onnx.network import CHANNELS_LAST, Codes, Pending, Real, Shape, Target, Value, Weights, view
+from accelsim.importers.onnx.rules import ONNXRUNTIME
 from accelsim.importers.refusal import RefusalError
 from accelsim.numerics import IntFormat
 from accelsim.quant import requant_from_scales
 
 Table = Callable[[Quantization, Quantization, Quantization], formulas.Codes]
+
+
+ROUNDED_ONCE = ("Relu", "Clip", "LeakyRelu", "HardSigmoid", "HardSwish", "Abs", "Neg", "Sqrt", "Reciprocal")
+"""Functions whose every float32 operation IEEE 754 fixes."""
+WIDE_FUNCTION = (
+    "a table of the function, rounded once; ONNX Runtime computes it by float32 polynomials, and codes of more than 8 bits near a tie "
+    "may differ by one"
+)
 
 
 def lower_relu(node: NodeContext) -> None:
@@ -148,6 +159,10 @@ def _function(node: NodeContext, source: Codes, function: Function) -> Pending:
     assert known is not None
 
     def emit(target: Target) -> None:
+        widest = max(known.format.bits, target.quantization.format.bits)
+        is_runtimes = node.rules.arithmetic.base == ONNXRUNTIME
+        if is_runtimes and widest > formulas.TABLE_BITS and node.op not in ROUNDED_ONCE:
+            node.approximate(WIDE_FUNCTION)
         node.net.layers.append(table_layer(node.layer_name, source, target, operator, function))
 
     return Pending(source.shape, emit, f"a {node.op}")
@@ -211,9 +226,11 @@ def _dequantized_operand(node: NodeContext, position: int, value: Value) -> Oper
 def _binary(node: NodeContext, left: Operand, right: Operand, operator: str) -> Pending:
     if isinstance(left, Codes) and isinstance(right, Codes):
         shape = broadcast_shape(node, left, right)
-        rule = _float_layer if node.rules.is_float(operator) else _integer_layer
-        if node.rules.is_float(operator):
+        if node.op.startswith("QLinear"):
             _need_table(node, left, right)
+        if node.rules.is_float(operator) and is_wide(left, right):
+            return Pending(shape, lambda target: wide_layer(node, left, right, target), f"a {node.op}")
+        rule = _float_layer if node.rules.is_float(operator) else _integer_layer
 
         def emit(target: Target) -> None:
             node.net.layers.append(rule(node, left, right, target, operator))

@@ -1,4 +1,4 @@
-"""LayerNormalization in integers: no runtime has an integer form of it, so that this one is ours."""
+"""LayerNormalization: no runtime has an integer form of it. ONNX Runtime's float32, and one of ours in integers for other arithmetics."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.graph import LayerNorm
+from accelsim.graph import FloatLayerNorm, LayerNorm
 from accelsim.importers.onnx.context import NodeContext, dequantized
 from accelsim.importers.onnx.network import Codes, Pending, Shape, Target, Weights
 from accelsim.importers.onnx.rows import from_axis
+from accelsim.importers.onnx.rules import ONNXRUNTIME
 
 VARIANCE_BITS = 62
 """The scaled variance with its epsilon stays below 2^62, so that its root fits 31 bits."""
@@ -35,6 +36,9 @@ def lower_layer_normalization(node: NodeContext) -> None:
     node.need(rank > 0, "its input is a number", "at least one axis")
     axis, epsilon = node.axis(rank, -1), node.number("epsilon", 1e-5)
     size = math.prod(source.shape[axis:])
+    if node.rules.arithmetic.base == ONNXRUNTIME and _are_whole(node, source.shape[axis:]):
+        node.net.values[node.outputs[0]] = _in_float32(node, source, axis, epsilon)
+        return
     gamma = _constant(node, 1, source.shape[axis:], "scale")
     beta = _constant(node, 2, source.shape[axis:], "bias") if node.optional(2) is not None else np.zeros(size)
     numbers = _variance(node, source, size, epsilon)
@@ -52,6 +56,32 @@ def lower_layer_normalization(node: NodeContext) -> None:
         from_axis(node, source, target, axis, layer)
 
     node.net.values[node.outputs[0]] = Pending(source.shape, emit, "a layer normalization")
+
+
+def _are_whole(node: NodeContext, shape: Shape) -> bool:
+    """Whether scale and bias have a number for each element of a row; ONNX Runtime broadcasts others by another loop."""
+    given = [node.shape(i) for i in (1, 2) if node.optional(i) is not None]
+    return all(math.prod(each) == math.prod(shape) for each in given)
+
+
+def _in_float32(node: NodeContext, source: Codes, axis: int, epsilon: float) -> Pending:
+    shape, known = source.shape[axis:], source.known
+    gamma = _constant(node, 1, shape, "scale").astype(np.float32)
+    beta = _constant(node, 2, shape, "bias").astype(np.float32) if node.optional(2) is not None else None
+
+    def emit(target: Target) -> None:
+        to = target.quantization
+
+        def layer(inputs: str, output: str, view: Shape) -> FloatLayerNorm:
+            return FloatLayerNorm(
+                name=node.layer_name, inputs=(inputs,), output=output, shapes=(view,), shape=view, gamma=gamma, beta=beta,
+                epsilon=float(np.float32(epsilon)), input_scale=known.scale, input_zero_point=known.zero_point,
+                output_scale=to.scale, output_zero_point=to.zero_point, output_min=target.low, output_max=target.high,
+            )  # fmt: skip
+
+        from_axis(node, source, target, axis, layer)
+
+    return Pending(source.shape, emit, "a layer normalization")
 
 
 def _constant(node: NodeContext, position: int, shape: Shape, what: str) -> NDArray[np.float64]:

@@ -22,13 +22,25 @@ APPROXIMATION = (
 )
 
 
+WIDE_BITS = 16
+WIDE_APPROXIMATION = (
+    "computed with a table of exponentials that are rounded once; ONNX Runtime has no integer operator of 16 bits, and its float32 "
+    "polynomial and sums differ by processor: codes near a tie may differ by one"
+)
+
+
 def lower_softmax(node: NodeContext) -> None:
     """DequantizeLinear -> Softmax -> QuantizeLinear."""
+    source = node.codes(0)
+    if source.known.format.bits == WIDE_BITS:
+        node.approximate(WIDE_APPROXIMATION)
+        node.result(_softmax(node, source, FLAT_BEFORE, whole_factor=False))
+        return
     consumers = [consumer.op for consumer in node.net.model.consumers(node.output_name)]
     fused = consumers == ["QuantizeLinear"] and node.output_name not in node.net.model.outputs
     if not fused:
         node.approximate(APPROXIMATION)
-    node.result(_softmax(node, node.codes(0), FLAT_BEFORE, whole_factor=fused))
+    node.result(_softmax(node, source, FLAT_BEFORE, whole_factor=fused))
 
 
 def lower_qlinear_softmax(node: NodeContext) -> None:
@@ -45,11 +57,13 @@ def _softmax(node: NodeContext, source: Codes, opset: int, *, whole_factor: bool
     node.need(rank > 0, "its input is a number", "at least one axis")
     axis = node.axis(rank, -1)  # the default of ONNX Runtime's own schema, whatever the opset that QLinearSoftmax names
     place = from_axis if opset < FLAT_BEFORE else along_axis
-    node.need(source.known.format.bits == 8, f"its input has {source.format.bits} bits", "int8 or uint8")
+    bits, widths = source.known.format.bits, (8,) if whole_factor else (8, WIDE_BITS)
+    node.need(bits in widths, f"its input has {bits} bits", "int8 or uint8; int16 or uint16 between float nodes")
 
     def emit(target: Target) -> None:
         to = target.quantization
-        node.need(to.format == source.format, f"it turns {source.format} into {to.format}", "one type of codes")
+        same = bits == WIDE_BITS or to.format == source.format
+        node.need(same, f"it turns {source.format} into {to.format}", "one type of codes")
         factor = np.float32(1) / np.float32(to.scale)
         factor = np.floor(factor) if whole_factor else factor
         place(node, source, target, axis, lambda i, o, view: _layer(node, source, target, float(factor), i, o, view))
@@ -62,13 +76,19 @@ def _layer(
 ) -> FloatTableSoftmax:
     return FloatTableSoftmax(
         name=node.layer_name, inputs=(tensor,), output=output, shapes=(view,), shape=view,
-        exp_table=exp_table(source.known.scale, view[1]), output_factor=factor,
+        exp_table=exp_table(source.known.scale, view[1], source.known.format.bits), output_factor=factor,
         output_zero_point=target.quantization.zero_point, output_min=target.low, output_max=target.high,
     )  # fmt: skip
 
 
-def exp_table(scale: float, elements: int) -> NDArray[np.float32]:
-    """``exp(scale * (i - 255) + shift)`` for i in 0 .. 255: the shift keeps sums of ``elements`` below the float32 maximum."""
+def exp_table(scale: float, elements: int, bits: int = 8) -> NDArray[np.float32]:
+    """``exp(scale * (i - 255) + shift)`` for i in 0 .. 255: the shift keeps sums of ``elements`` below the float32 maximum.
+
+    Of codes of 16 bits ``exp(scale * (i - 65535))``, which no runtime has as a table.
+    """
+    if bits == WIDE_BITS:
+        wide: NDArray[np.float32] = np.exp((np.arange(2**bits) - (2**bits - 1)) * np.float64(scale)).astype(np.float32)
+        return wide
     room = float(np.log(np.finfo(np.float32).max / np.float32(elements)))  # itself rounded to float32
     shift = max(0.0, room - RESERVE) / scale
     steps = np.arange(256, dtype=np.float64) - 255 + shift

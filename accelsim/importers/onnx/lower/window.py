@@ -24,6 +24,10 @@ APPROXIMATION = (
 )
 
 
+ROW_BY_ROW = 19
+"""Opset from which on ONNX Runtime's AveragePool sums its window row by row (AveragePoolV19)."""
+
+
 def lower_max_pool(node: NodeContext) -> None:
     """Maximum of codes: order is kept by every positive scale."""
     source = node.codes(0)
@@ -62,15 +66,22 @@ def _average(node: NodeContext, source: Codes) -> Pending:
     """ONNX Runtime's float32, or the scheme that other arithmetics have for means."""
     image, layout = image_of(node, source, channels_last=_is_channels_last(node))
     fields, shape = pool_fields(node, image, layout)
-    if node.rules.is_onnxruntime and _is_whole(node, image, fields["kernel"], shape):
-        return _global_average(node, source)
     known = source.known
     layer = AveragePool2D(
         **fields, output="", rule="float32" if node.rules.is_onnxruntime else "sums",
         input_zero_point=known.zero_point, count_include_pad=bool(node.integer("count_include_pad", 0)),
     )  # fmt: skip
     emit = (_in_float32 if node.rules.is_onnxruntime else _in_integers)(node, known, layer)
-    return layout.settled(node, Pending(shape, emit, "an average pool"), shape)
+    pooled = layout.settled(node, Pending(shape, emit, "an average pool"), shape)
+    if not (node.rules.is_onnxruntime and _is_whole(node, image, fields["kernel"], shape)):
+        return pooled
+    whole = _global_average(node, source)
+
+    def either(target: Target) -> None:
+        by_rows = node.is_float_execution(target, known.format.bits) and node.net.model.opset >= ROW_BY_ROW
+        (pooled if by_rows else whole).emit(target)
+
+    return replace(pooled, emit=either)
 
 
 def _is_whole(node: NodeContext, image: Codes, kernel: tuple[int, int], shape: tuple[int, ...]) -> bool:
@@ -80,10 +91,15 @@ def _is_whole(node: NodeContext, image: Codes, kernel: tuple[int, int], shape: t
 
 
 def _in_float32(node: NodeContext, known: Quantization, layer: AveragePool2D) -> Callable[[Target], None]:
+    """QLinearAveragePool's, or where ONNX Runtime has none AveragePool's own; that of early opsets sums by columns first."""
+
     def emit(target: Target) -> None:
-        node.name_float_execution(target, known.format.bits)
-        to = target.quantization
-        made = replace(layer, output=target.name, clamp_min=target.low, clamp_max=target.high)
+        to, rule = target.quantization, layer.rule
+        if node.is_float_execution(target, known.format.bits) and node.net.model.opset >= ROW_BY_ROW:
+            rule = "dequantized"
+        else:
+            node.name_float_execution(target, known.format.bits)
+        made = replace(layer, rule=rule, output=target.name, clamp_min=target.low, clamp_max=target.high)
         scaled = replace(made, input_scale=known.scale, output_scale=to.scale, output_zero_point=to.zero_point)
         node.net.layers.append(scaled)
 
@@ -140,16 +156,23 @@ def _is_channels_last(node: NodeContext) -> bool:
 
 
 def _global_average(node: NodeContext, source: Codes) -> Pending:
-    """Integer sum, then one multiplier (MLAS qlgavgpool.cpp: ``s_in / (s_out * count)`` in float32)."""
+    """Integer sum, then one multiplier (MLAS qlgavgpool.cpp: ``s_in / (s_out * count)`` in float32); else in float32 throughout."""
     image, layout = image_of(node, source, channels_last=_is_channels_last(node))
     n, c, h, w = image.shape
     known, scheme = source.known, node.rules.scheme("MEAN")
 
     def emit(target: Target) -> None:
-        node.name_float_execution(target, known.format.bits)
+        mean = Mean(**global_fields(node, image), output=target.name)
+        if not node.is_float_execution(target, known.format.bits):
+            node.net.layers.append(replace(mean, requant=mean_requant(scheme, known, target, h * w)))
+            return
+        to = target.quantization
         node.net.layers.append(
-            Mean(**global_fields(node, image), output=target.name, requant=mean_requant(scheme, known, target, h * w))
-        )
+            replace(
+                mean, rule="dequantized", input_scale=known.scale, output_scale=to.scale, output_zero_point=to.zero_point,
+                clamp_min=target.low, clamp_max=target.high,
+            )
+        )  # fmt: skip
 
     return layout.settled(node, Pending((n, c, 1, 1), emit, "a global average pool"), (n, c, 1, 1))
 
