@@ -1,0 +1,216 @@
+"""What every picture shows: all that is drawn lies within its axes and fills them, on scales that fit it; each point of a front."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+import accelsim
+from accelsim.explore import simulate_variants
+from accelsim.report.pictures import fronts_plot, plot, tornado, variants_plot, verification_plot
+from accelsim.report.pictures.roofline import roofline_points
+from accelsim.result import Front
+from accelsim.simulation import Simulation, run
+
+from .networks import far_apart, separable_network
+
+Points = NDArray[np.float64]
+HAIR = 1e-6
+LEAST = 0.2
+"""Of the width or the height of axes, what is drawn there covers at least."""
+
+
+def drawn(axes: Axes) -> Iterator[Points]:
+    """(n, 2), in coordinates of the data: lines, points, bars and pictures; not what spans the axes from side to side."""
+    for line in axes.get_lines():
+        if line.get_transform() == axes.transData:
+            yield np.asarray(line.get_xydata(), float)
+    for patch in axes.patches:
+        yield np.array([patch.get_xy(), np.add(patch.get_xy(), (patch.get_width(), patch.get_height()))])  # type: ignore[attr-defined]
+    for collection in axes.collections:
+        if collection.get_offset_transform() == axes.transData:
+            yield np.asarray(collection.get_offsets(), float)
+    for image in axes.images:
+        left, right, bottom, top = image.get_extent()
+        yield np.array([[left, bottom], [right, top]])
+
+
+def check_view(axes: Axes) -> None:
+    """Nothing that is drawn is cut off, and none of it is lost in a corner."""
+    shown = [points[np.isfinite(points).all(axis=1)] for points in drawn(axes)]
+    shown = [points for points in shown if len(points)]
+    if not shown:
+        return
+    points = np.concatenate(shown)
+    log = [scale == "log" for scale in (axes.get_xscale(), axes.get_yscale())]
+    points = points[((points > 0) | ~np.array(log)).all(axis=1)]
+    at = (axes.transData + axes.transAxes.inverted()).transform(points)
+    assert at.min() >= -HAIR, axes.get_title(loc="left")
+    assert at.max() <= 1 + HAIR, axes.get_title(loc="left")
+    for column in range(2):
+        if len(np.unique(points[:, column])) > 1:
+            assert np.ptp(at[:, column]) >= LEAST, axes.get_title(loc="left")
+
+
+def check(figure: Figure) -> None:
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        check_view(axes)
+
+
+@pytest.mark.parametrize("which", ["small", "keeping", "deep"])
+def test_a_run(which: str, request: pytest.FixtureRequest) -> None:
+    check(plot(request.getfixturevalue(which)))
+
+
+@pytest.fixture(scope="module", params=[1, 2, 30])
+def far(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Simulation:
+    """Layers whose figures lie decades apart."""
+    table = tmp_path_factory.mktemp("far") / "far.csv"
+    table.write_text(far_apart(request.param), encoding="utf-8")
+    return run(table, arch="edge_16x16")
+
+
+def test_layers_decades_apart_and_the_ridge_between_them(far: Simulation) -> None:
+    figure = plot(far)
+    check(figure)
+    roofline = figure.axes[0]
+    ridge = far.arch.peak_macs_per_cycle / (far.arch.dram.bandwidth_bytes_per_s / far.arch.clock_hz)
+    left, right = roofline.get_xlim()
+    assert left < ridge < right
+    points = roofline_points(far.result)
+    assert len(points) == len(far.result.layers)
+    intensity = [point.intensity for point in points]
+    assert left < min(intensity)
+    assert max(intensity) < right
+
+
+@pytest.mark.parametrize("arch", ["edge_16x16", "mcu_npu"])
+def test_a_sensitivity(arch: str) -> None:
+    check(tornado(accelsim.sensitivity("digits_cnn", arch=arch)))
+
+
+@pytest.mark.parametrize("speeds", [(0.9, 1.1), (0.01, 0.1, 3.0)])
+def test_variants(speeds: Sequence[float]) -> None:
+    graph = separable_network(2, size=16)
+    base = accelsim.simulate(graph)
+    bandwidth = accelsim.load_arch("edge_16x16").dram.bandwidth_bytes_per_s
+    edits: dict[str, Any] = {f"{speed}": {"dram.bandwidth_bytes_per_s": round(speed * bandwidth)} for speed in speeds}
+    figure = variants_plot(accelsim.compare({"base": base, **simulate_variants(graph, variants=edits)}))
+    check(figure)
+    ratios = figure.axes[0]
+    assert ratios.get_xscale() == ("log" if max(speeds) / min(speeds) >= 10 else "linear")
+    low, high = ratios.get_xlim()
+    assert low < 1.0 < high
+
+
+def test_a_verification() -> None:
+    report = accelsim.verify("digits_cnn", arch="nvdla_small", random_count=2)
+    figure = verification_plot(report)
+    check(figure)
+    low, high = figure.axes[0].get_ylim()
+    shares = [layer.forced.differing / layer.forced.elements for layer in report.layers]
+    assert 0 < low < min(share for share in shares if share)
+    assert max(shares) < high < 10
+
+
+def test_where_no_code_differs_the_axis_is_that_of_a_share() -> None:
+    report = accelsim.verify("digits_cnn", arch="nvdla_small", random_count=2)
+    same = replace(report.layers[0].forced, differing=0)
+    layers = tuple(replace(layer, forced=same, end_to_end=same, causes=()) for layer in report.layers)
+    figure = verification_plot(replace(report, layers=layers))
+    axes = figure.axes[0]
+    assert axes.get_yscale() == "linear"
+    assert axes.get_ylim() == (0.0, 1.0)
+    assert "no code differs" in [text.get_text() for text in axes.texts]
+
+
+def front(values: Points, best: Sequence[int], *, knee: int, maximised: tuple[str, ...] = ()) -> Front:
+    names = ("a", "b", "c", "d")[: values.shape[1]]
+    rows = [{"point": k, "knee": k == knee, **dict(zip(names, values[k], strict=True))} for k in best]
+    counts = {"rows": len(values), "failed": 0, "infeasible": 0, "incomplete": 0}
+    return Front(
+        workload="net",
+        objectives=names,
+        maximised=maximised,
+        axes=(),
+        rows=tuple(rows),
+        hypervolume=1.0,
+        share=None,
+        reference=tuple(values.max(axis=0)),
+        counts=counts,
+        values=values,
+    )
+
+
+TWO = np.array([[1.0, 5.0], [2.0, 3.0], [4.0, 2.0], [4.0, 6.0], [8.0, 9.0]])
+
+
+def labelled(axes: Axes, label: str) -> Points:
+    """The points of what is named ``label``."""
+    lines = [np.asarray(line.get_xydata(), float) for line in axes.get_lines() if line.get_label() == label]
+    clouds = [np.asarray(c.get_offsets(), float) for c in axes.collections if c.get_label() == label]
+    (found,) = [*lines, *clouds]
+    return found
+
+
+def test_a_front_of_two_objectives() -> None:
+    figure = fronts_plot([front(TWO, [0, 1, 2], knee=1, maximised=("b",))])
+    check(figure)
+    (axes,) = figure.axes
+    assert labelled(axes, "points").tolist() == TWO.tolist()
+    assert labelled(axes, "front").tolist() == TWO[:3].tolist()
+    assert labelled(axes, "knee").tolist() == [[2.0, 3.0]]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("a", "b (most)")
+    assert axes.get_title(loc="left") == "net: 3 of 5 on the front"
+    assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "linear")
+
+
+@pytest.mark.parametrize(("largest", "scale"), [(9.0, "linear"), (10.0, "linear"), (10.5, "log"), (1000.0, "log")])
+def test_more_than_a_decade_is_drawn_by_decades(largest: float, scale: str) -> None:
+    values = TWO * (largest / 8.0, 1.0)
+    values[0, 0] = 1.0
+    figure = fronts_plot([front(values, [0, 1, 2], knee=2)])
+    check(figure)
+    assert (figure.axes[0].get_xscale(), figure.axes[0].get_yscale()) == (scale, "linear")
+
+
+def test_zeros_are_drawn_in_proportion() -> None:
+    values = TWO - (1.0, 0.0)
+    assert fronts_plot([front(values, [0, 1], knee=0)]).axes[0].get_xscale() == "linear"
+
+
+@pytest.mark.parametrize(("levels", "ticks"), [(2, 2), (4, 4), (5, None)])
+def test_the_third_objective_is_a_colour_and_the_fourth_is_named(levels: int, ticks: int | None) -> None:
+    third = 1.0 + np.arange(5) % levels
+    values = np.column_stack([TWO, third, np.zeros(5)])
+    figure = fronts_plot(
+        [front(values[:, :3], range(5), knee=3), front(values, range(5), knee=3), front(TWO, [], knee=0)]
+    )
+    check(figure)
+    plain, other, *scales = figure.axes
+    assert len(scales) == 2
+    assert labelled(other, "front").tolist() == TWO.tolist()
+    assert labelled(other, "knee").tolist() == [[4.0, 6.0]]
+    assert plain.get_title(loc="left") == "net: 5 of 5 on the front"
+    assert other.get_title(loc="left") == "net: 5 of 5 on the front; d is not drawn"
+    (colours,) = (c for c in plain.collections if c.get_label() == "front")
+    assert np.asarray(colours.get_array()).tolist() == third.tolist()
+    for scale in scales:
+        assert scale.get_ylabel() == "c"
+        if ticks is not None:
+            assert [label.get_text() for label in scale.get_yticklabels()] == [f"{k + 1}" for k in range(ticks)]
+
+
+@pytest.mark.parametrize(("count", "shown"), [(20_000, 20_000), (20_001, 10_001), (60_000, 20_000)])
+def test_a_large_cloud_is_thinned(count: int, shown: int) -> None:
+    values = np.random.default_rng(0).uniform(1, 2, (count, 2))
+    (axes,) = fronts_plot([front(values, [0], knee=0)]).axes
+    assert len(labelled(axes, "points")) == shown
