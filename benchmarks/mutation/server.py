@@ -25,10 +25,13 @@ import pytest
 from mutation import live, reach
 from mutation.nearest import Imports
 from mutation.sites import Mutant
-from mutation.trial import OPTIONS, Trial, Watch, cpu_seconds, entered, forked, told, watched
+from mutation.trial import OPTIONS, Trial, Watch, cpu_seconds, entered, forked, rounds, told, watched
 
-FILE_SECONDS = 60.0
-"""CPU seconds after which no more tests of a file are recorded: those that are left count as the others of their function."""
+FILE_SECONDS = 20.0
+"""CPU seconds after which no more tests of a file are recorded. The first case of every function runs first; cases that are left count as
+the others of their function."""
+RECORDING_SECONDS = 120.0
+"""What recording a file may take: its last test may be a long one."""
 PATIENCE, LEAST_SECONDS = 10, 100.0
 """CPU time that a test may take with a mutant, in times of its own without one, and at least."""
 
@@ -137,10 +140,11 @@ class _Held:
             recorder = _Recorder([mark.place for marks in self._marks.values() for mark in marks])
             for function, code in marked:
                 function.__code__ = code
-            self._run(tests, recorder, lambda: cpu_seconds() > FILE_SECONDS)
+            turn = rounds(tests)
+            self._run(sorted(tests, key=turn.__getitem__), recorder, lambda: cpu_seconds() > FILE_SECONDS)
             return recorder.found
 
-        status, found = forked(work, self._log, seconds=2 * FILE_SECONDS)
+        status, found = forked(work, self._log, seconds=RECORDING_SECONDS)
         if found is None:
             raise RuntimeError(f"{tests[0]} and what follows end with status {status}: {self._log.read_text()}")
         return found  # type: ignore[no-any-return]

@@ -205,6 +205,7 @@ def test_laws(tmp_path: Path, law: str, expected: float) -> None:
         ("{factor: 1.5}", "{range: [0.2 pJ, 0.3 pJ]}", 12, "the value must lie inside its range"),
         ("{factor: 1.5}", "{factor: 1.5, low: 0.5}", 12, "expected one of factor, low and high, or range"),
         ("{factor: 1.5}", "{range: [0.05 pJ, 0.2]}", 12, "missing unit: expected an energy such as '3.2 pJ', got 0.2"),
+        ("{factor: 1.5}", "{range: [0.05 pJ, 0.1 pJ, 0.2 pJ]}", 12, "range needs a least and a greatest value"),
         ("{factor: 1.5}", "{range: [0.05 pJ]}", 12, r"entries\.0\.uncertainty: range needs a least and a greatest value"),
         ("value: 0.1 pJ", "value: 0.1\n    uncertainty: {range: [1 pJ, 2 pJ]}", 13, "duplicate key; the first is in line 10"),
         ("law: linear", "law: polynomial", 10, r"entries\.0\.law: law polynomial needs terms, each with value and powers, and"),
