@@ -43,12 +43,16 @@ class Tests:
         """Of ``files``, those that have not run since they changed."""
         for file in files:
             if file in self._by_file and file not in self._files:
-                found = self._server.record(self._by_file[file])
-                print(f"{file}: {len(found)} of {len(self._by_file[file])} tests ran", flush=True)
-                self._reach.add(file, recorded(self._digest(file), found))
-                known = self._known(file)
-                assert known is not None
-                self._files[file] = known
+                self._files[file] = self._known(file) or self._recorded(file)
+
+    def _recorded(self, file: str) -> File:
+        tests = self._by_file[file]
+        found = self._server.record(tests)
+        print(f"{file}: {len(found)} of {len(tests)} tests ran", flush=True)
+        self._reach.add(file, recorded(self._digest(file), found))
+        known = self._known(file)
+        assert known is not None
+        return known
 
     def stages(self, near: Sequence[str]) -> Iterator[tuple[str, ...]]:
         """Test files that are asked one after the other: the nearest, those behind them, and whatever else has been recorded."""

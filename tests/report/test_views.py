@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 import accelsim
 from accelsim.explore import simulate_variants
 from accelsim.report.pictures import fronts_plot, plot, tornado, variants_plot, verification_plot
-from accelsim.report.pictures.roofline import roofline_points
+from accelsim.report.pictures.roofline import roofline_points, roofs
 from accelsim.result import Front
 from accelsim.simulation import Simulation, run
 
@@ -92,9 +93,46 @@ def test_layers_decades_apart_and_the_ridge_between_them(far: Simulation) -> Non
     assert max(intensity) < right
 
 
+def test_the_paper_is_grey_above_the_roofs_and_white_below(far: Simulation) -> None:
+    axes = plot(far).axes[0]
+    peak, bandwidth = roofs(far.arch)
+    (grey,) = (c for c in axes.collections if isinstance(c, PolyCollection))
+    (path,) = grey.get_paths()
+    left, right = axes.get_xlim()
+    for x in np.geomspace(left * 1.01, right / 1.01, 20):
+        roof = min(peak, bandwidth * x)
+        assert path.contains_point((x, roof * 1.05))
+        assert not path.contains_point((x, roof / 1.05))
+
+
+@pytest.mark.parametrize("which", ["small", "deep"])
+def test_the_number_of_a_layer_stands_beside_its_point(which: str, request: pytest.FixtureRequest) -> None:
+    simulation = request.getfixturevalue(which)
+    figure = plot(simulation)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    points = roofline_points(simulation.result)
+    (drawn_points,) = (c for c in axes.collections if len(c.get_offsets()) == len(points) > 1)
+    radii = np.sqrt(drawn_points.get_sizes() / np.pi)
+    place = axes.transData.transform([(point.intensity, point.rate) for point in points]) * 72 / figure.dpi
+    at = {point.index: k for k, point in enumerate(points)}
+    numbers = [text for text in axes.texts if text.get_text().isdigit()]
+    assert numbers
+    for number in numbers:
+        k, box = at[int(number.get_text())], number.get_window_extent()
+        middle = np.array([box.x0 + box.x1, box.y0 + box.y1]) / 2 * 72 / figure.dpi
+        assert radii[k] < np.hypot(*(middle - place[k])) < radii[k] + 16
+
+
 @pytest.mark.parametrize("arch", ["edge_16x16", "mcu_npu"])
 def test_a_sensitivity(arch: str) -> None:
-    check(tornado(accelsim.sensitivity("digits_cnn", arch=arch)))
+    """Its rows are as high as each other, and fill the panels."""
+    found = accelsim.sensitivity("digits_cnn", arch=arch)
+    figure = tornado(found)
+    check(figure)
+    for panel in figure.axes:
+        assert panel.get_ylim() == (len(found.effective) - 0.5, -0.5)
+        assert panel.get_xlim()[0] == -panel.get_xlim()[1]
 
 
 @pytest.mark.parametrize("speeds", [(0.9, 1.1), (0.01, 0.1, 3.0)])
