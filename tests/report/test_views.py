@@ -124,6 +124,24 @@ def test_the_number_of_a_layer_stands_beside_its_point(which: str, request: pyte
         assert radii[k] < np.hypot(*(middle - place[k])) < radii[k] + 16
 
 
+@pytest.mark.parametrize("which", ["small", "deep"])
+def test_the_band_of_layers_stands_above_all_tracks(which: str, request: pytest.FixtureRequest) -> None:
+    """Each layer from where the one before it ends to its own end; its number in the middle, where there is room."""
+    simulation = request.getfixturevalue(which)
+    axes = plot(simulation).axes[2]
+    finish = simulation.timeline.layer_finish.tolist()
+    bands = [c.get_paths()[0].get_extents() for c in axes.collections if isinstance(c, PolyCollection)]
+    assert [(band.x0, band.x1) for band in bands] == list(zip([0, *finish], finish, strict=False))
+    assert len({(band.y0, band.y1) for band in bands}) == 1
+    lowest, highest = axes.get_ylim()[1], min(bottom for image in axes.images for bottom in image.get_extent()[2:])
+    assert lowest < bands[0].y0 < bands[0].y1 < highest
+    numbers = {int(text.get_text()): text.get_position() for text in axes.texts if text.get_text().isdigit()}
+    assert numbers
+    for k, (x, y) in numbers.items():
+        assert x == pytest.approx((bands[k].x0 + bands[k].x1) / 2)
+        assert bands[k].y0 < y < bands[k].y1
+
+
 @pytest.mark.parametrize("arch", ["edge_16x16", "mcu_npu"])
 def test_a_sensitivity(arch: str) -> None:
     """Its rows are as high as each other, and fill the panels."""
