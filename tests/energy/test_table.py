@@ -300,6 +300,21 @@ def test_fill_rules_that_do_not_apply(tmp_path: Path) -> None:
         load(tmp_path, TABLE + rule.format("sram", own, "same_node"))
 
 
+@pytest.mark.parametrize("tables", [2, 5, 6])
+def test_tables_fill_one_another_in_a_chain_of_five_at_most(tmp_path: Path, tables: int) -> None:
+    """Only the last has the entry of its own; its factor comes through all of them."""
+    lent = TABLE.replace("component: adder", "component: multiplier").replace("action: add", "action: multiply")
+    (tmp_path / f"{tables - 1}.yaml").write_text(TABLE)
+    for k in range(tables - 1):
+        fill = f"fill:\n  - {{component: adder, from: {tmp_path / f'{k + 1}.yaml'}, rule: same_node}}\n"
+        (tmp_path / f"{k}.yaml").write_text(lent.replace("{bits: 32}", "{left_bits: 32}") + fill)
+    if tables > 5:
+        with pytest.raises(ConfigError, match="tables fill one another in a circle"):
+            load_table(str(tmp_path / "0.yaml"))
+        return
+    assert load_table(str(tmp_path / "0.yaml")).entry("adder", "add").value(bits=32) == pytest.approx(0.1)
+
+
 def test_unknown_names() -> None:
     with pytest.raises(
         ConfigError, match=r"no table 'horowitz'; packaged tables are aladdin_40nm.*did you mean 'horowitz_45nm'"
