@@ -103,7 +103,8 @@ class LeakyRelu(Elementwise):
 class Lut(Elementwise):
     """``table[x - input_min]``: any function of one 8-bit code; the importer fills the table as the runtime would.
 
-    ``real_function`` is that function of a real number, where a chain of operators of the source model is behind the table.
+    ``real_function`` is that function of a real number, where a chain of operators of the source model is behind the table; ``clamp``
+    the least and the largest code that a rectifier behind it leaves, None: all.
     """
 
     operator: ClassVar[str] = "LUT"
@@ -111,6 +112,7 @@ class Lut(Elementwise):
     table: NDArray[Any] | None = None
     input_min: int = -128
     real_function: RealFunction | None = None
+    clamp: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -120,7 +122,7 @@ class BinaryLut(Elementwise):
     Exact by construction where a runtime adds or multiplies dequantized codes in floating point (ONNX Runtime's
     QLinearAdd and QLinearMul), which no integer multiplier reproduces. ``table`` has one row per left and one column per
     right code. ``constant`` holds the codes of a right operand that the model file gives, of a shape that broadcasts to the
-    layer's; then there is one input. ``real_function``, as in :class:`Lut`, is of two numbers, or of one by channel.
+    layer's; then there is one input. ``real_function``, as in :class:`Lut`, is of two numbers, or of one by channel; so is ``clamp``.
     """
 
     operator: ClassVar[str] = "BINARY_LUT"
@@ -130,6 +132,7 @@ class BinaryLut(Elementwise):
     right_min: int = 0
     constant: NDArray[Any] | None = None
     real_function: RealFunction | None = None
+    clamp: tuple[int, int] | None = None
 
     @property
     def steps_per_output(self) -> int:

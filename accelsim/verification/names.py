@@ -36,6 +36,7 @@ ACCUMULATOR = "accumulator width and order"
 REWRITING = "graph rewriting"
 LEVEL = "optimization level"
 RANGE = "reduced range"
+READING = "read otherwise"
 
 STEPS = (
     FLOAT, BIAS_ROUNDING, REWRITING, KERNEL, WEIGHTS, INPUT_ZERO, PADDING, BIAS, SCALE, MULTIPLIER, PRODUCT, WIDTH, DIVISOR, OFFSET, OPERANDS,

@@ -8,6 +8,7 @@ from typing import Any
 
 from accelsim.display import as_html, as_text
 from accelsim.names import LayerNames
+from accelsim.verification.names import READING
 from accelsim.verification.records import Finding, LayerReport, OutputEffect
 
 SCHEMA = "accelsim.verify/1"
@@ -37,9 +38,10 @@ class WidthStudy:
 
 @dataclass(frozen=True, kw_only=True)
 class VerificationReport:
-    """What ``verify`` found. ``matches`` says whether no layer leaves the tolerance, fed with the oracle's own inputs.
+    """What ``verify`` found. ``matches`` says whether no layer leaves the tolerance, fed with the oracle's own inputs, and the file is
+    read alike by another program.
 
-    ``notes`` tell of inputs that were drawn or quantized; ``network`` names all layers of the network in their order.
+    ``notes`` tell of inputs that were drawn or quantized, and of that program; ``network`` names all layers of the network in their order.
     """
 
     model: str
@@ -59,8 +61,8 @@ class VerificationReport:
 
     @property
     def matches(self) -> bool:
-        """No code outside the tolerance."""
-        return not any(layer.beyond for layer in self.layers)
+        """No code outside the tolerance, and no layer that another program reads otherwise."""
+        return not any(layer.beyond for layer in self.layers) and not any(f.kind == READING for f in self.findings)
 
     @property
     def complete(self) -> bool:

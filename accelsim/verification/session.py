@@ -24,6 +24,7 @@ from accelsim.verification.readings.fake_quant import moves_codes
 from accelsim.verification.readings.machine import Machine
 from accelsim.verification.records import Finding
 from accelsim.verification.report import VerificationReport
+from accelsim.verification.second_reading import SecondReading, second_reading
 from accelsim.verification.steps.step import Pair
 from accelsim.verification.structure import findings, paired
 from accelsim.verification.tolerance import Tolerance
@@ -78,7 +79,17 @@ def verify(
         outputs = graph.tensors[graph.outputs[0].tensor].elements
         check_labels(labels, count=len(next(iter(batches.values()))), outputs=outputs)
     report = _Verification(Machine(graph, chosen), peer, oracle, allowed, progress).run(batches, labels)
-    return replace(report, notes=notes)
+    again = _again(model, graph, batches) if is_float(oracle) else None
+    if again is None:
+        return replace(report, notes=notes)
+    return replace(report, notes=(*notes, again.note), findings=(*report.findings, *again.findings))
+
+
+def _again(model: str | Path | Graph, graph: Graph, batches: Mapping[str, Array]) -> SecondReading | None:
+    """What another program makes of the file, where there is one."""
+    if isinstance(model, Graph):
+        return None
+    return second_reading(resolve_model(model), graph, {name: batch[0] for name, batch in batches.items()})
 
 
 def _drawn(count: int, seed: int) -> str:

@@ -170,6 +170,7 @@ from tests.networks import conv
 small, large = conv(size=8), conv(size=1500, ic=8, k=1, oc=8)
 run = lambda graph, values, **how: accelsim.simulate(graph, arch="tpu_v1", inputs=values, check_inputs=0, **how)
 run(small, np.zeros((1, 8, 8, 4), np.int8), arithmetic=None)
+accelsim.simulate(large, arch="tpu_v1")  # whatever that compiles is not within the limit
 count, keep = int(sys.argv[1]), sys.argv[2]
 values = np.zeros((count, 1500, 1500, 8), np.int8)
 limit(20 * 2**20)

@@ -90,6 +90,11 @@ class Target:
     high: int
     is_clipped: bool = False
 
+    @property
+    def clamp(self) -> tuple[int, int]:
+        """The least and the largest code."""
+        return self.low, self.high
+
 
 @dataclass(frozen=True, eq=False)
 class Pending:

@@ -17,6 +17,8 @@ from accelsim.numerics import IntFormat
 Shape = tuple[int, ...]
 Value = TypeVar("Value")
 RESULT = ".out"
+FEW = 4096
+"""Rows of tables whose layers and tensors are all made at once, some megabytes of them."""
 OPERANDS, OUTSIDE = 2, -1
 """Most operands that a row has, and the source of one that no row makes."""
 NO_ARITHMETIC = "none"
@@ -232,13 +234,27 @@ class TableGraph(Graph):
 
 
 def graph_of(table: Table, name: str) -> Graph:
-    """The Graph of the rows of ``table``, which are alike in every cell or checked one by one."""
+    """The Graph of the rows of ``table``, which are alike in every cell or checked one by one.
+
+    Of FEW rows everything is made at once, since what costs a network looks at each layer a hundred times.
+    """
+    tensors, layers, inputs, outputs = Tensors(table), Layers(table), _inputs(table), _outputs(table)
+    if len(table) <= FEW:
+        return Graph(
+            name=name,
+            arithmetic=NO_ARITHMETIC,
+            tensors=dict(tensors),
+            layers=tuple(layers),
+            inputs=tuple(inputs),
+            outputs=tuple(outputs),
+            shape_only=True,
+        )
     return TableGraph(
         name=name,
         arithmetic=NO_ARITHMETIC,
-        tensors=Tensors(table),
-        layers=Layers(table),
-        inputs=_inputs(table),
-        outputs=_outputs(table),
+        tensors=tensors,
+        layers=layers,
+        inputs=inputs,
+        outputs=outputs,
         shape_only=True,
     )

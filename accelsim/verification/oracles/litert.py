@@ -48,14 +48,14 @@ class TfliteInterpreter(ABC):
 
 
 class LiteRt(TfliteInterpreter):
-    """LiteRT's, with the kernels of one resolver."""
+    """LiteRT's, with the kernels of one resolver; without its ``graph`` the file is read under the arithmetic of those kernels."""
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, graph: Graph | None = None) -> None:
         needs_suffix(str(path), ".tflite", oracle=name)
         module = package("ai_edge_litert.interpreter", oracle=name, install="ai-edge-litert")
         self.name = name
         resolver, arithmetic = RESOLVERS[name]
-        self.graph = load_graph(path, arithmetic=arithmetic)
+        self.graph = load_graph(path, arithmetic=arithmetic) if graph is None else graph
         self.model = read_tflite(path)
         self._content = path.read_bytes()  # by its bytes, since the runtime takes no name that is not UTF-8
         with warnings.catch_warnings(), runtime_call(name):

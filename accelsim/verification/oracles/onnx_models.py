@@ -122,15 +122,10 @@ class OnnxRuntime(_Evaluator):
         return {name: shown[name] for name in self._names if shown[name][0] in CUT_TYPES}
 
     def _options(self, level: Any) -> Any:
-        options = self._module.SessionOptions()
-        options.graph_optimization_level = level
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.qdqisint8allowed", "1")
-        return options
+        return _options(self._module, level)
 
     def _start(self, blob: bytes, options: Any) -> Any:
-        return self._module.InferenceSession(blob, options, providers=["CPUExecutionProvider"])
+        return _session(self._module, blob, options)
 
     def _write(self, level: Any, blob: bytes, path: str) -> None:
         options = self._options(level)
@@ -139,19 +134,46 @@ class OnnxRuntime(_Evaluator):
 
 
 class OnnxReference(_Evaluator):
-    """onnx.reference.ReferenceEvaluator."""
+    """onnx.reference.ReferenceEvaluator of a file; without its ``graph`` that file is read under the evaluator's own rules."""
 
     name = REFERENCE
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, graph: Graph | None = None) -> None:
         needs_suffix(str(path), ".onnx", oracle=REFERENCE)
         module = package("onnx.reference", oracle=REFERENCE, install="onnx")
         onnx = package("onnx", oracle=REFERENCE, install="onnx")
         model = onnx.load(str(path))
-        qlinear = any(node.op_type.startswith("QLinear") for node in model.graph.node)
-        graph = load_graph(path, arithmetic=reference_rules() if qlinear else arithmetic_named(RUNTIME))
+        if graph is None:
+            qlinear = any(node.op_type.startswith("QLinear") for node in model.graph.node)
+            graph = load_graph(path, arithmetic=reference_rules() if qlinear else arithmetic_named(RUNTIME))
         blob, names = exposed(model, code_names(model, graph))
         super().__init__(graph, blob, names, lambda blob: module.ReferenceEvaluator(onnx.load_from_string(blob)))
+
+
+class OnnxUnoptimized(_Evaluator):
+    """ONNX Runtime with every operator of the file as it stands: ``graph`` is that file's."""
+
+    name = RUNTIME
+
+    def __init__(self, path: Path, graph: Graph) -> None:
+        module = package("onnxruntime", oracle=RUNTIME, install="onnxruntime")
+        onnx, level = package("onnx", oracle=RUNTIME, install="onnx"), module.GraphOptimizationLevel.ORT_DISABLE_ALL
+        model = onnx.load(str(path))
+        blob, names = exposed(model, code_names(model, graph))
+        super().__init__(graph, blob, names, lambda blob: _session(module, blob, _options(module, level)))
+
+
+def _options(module: Any, level: Any) -> Any:
+    options = module.SessionOptions()
+    options.graph_optimization_level = level
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.qdqisint8allowed", "1")
+    return options
+
+
+def _session(module: Any, blob: bytes, options: Any) -> Any:
+    return module.InferenceSession(blob, options, providers=["CPUExecutionProvider"])
 
 
 def _level_name(level: Any) -> str:

@@ -184,9 +184,11 @@ def _dequantize(x: Array, tensor: Tensor, kind: Float) -> Array:
 
 
 def _clamp(layer: Layer, target: Tensor) -> tuple[int, int]:
-    requant = getattr(layer, "requant", None)
+    requant, clamp = getattr(layer, "requant", None), getattr(layer, "clamp", None)
     if isinstance(requant, Requant | Thresholds):
         return requant.clamp_min, requant.clamp_max
+    if clamp is not None:
+        return int(clamp[0]), int(clamp[1])
     if isinstance(layer, AveragePool2D):
         return max(layer.clamp_min, target.format.min), min(layer.clamp_max, target.format.max)
     return target.format.min, target.format.max

@@ -106,6 +106,7 @@ def _of_codes(node: NodeContext, left: Codes, right: Codes, target: Target) -> N
         BinaryLut(
             **pair_fields(node, left, right, target.name), source_operator=node.op.upper(),
             table=_codes(node, a[:, None], b[None, :], target), left_min=left.format.min, right_min=right.format.min,
+            clamp=target.clamp,
         )
     )  # fmt: skip
 
@@ -142,7 +143,7 @@ def _layer(
     shape = view(source.stored)
     common: dict[str, Any] = {
         "name": node.layer_name, "inputs": (source.tensor,), "output": target.name, "shapes": (shape,), "shape": shape,
-        "source_operator": node.op.upper(),
+        "source_operator": node.op.upper(), "clamp": target.clamp,
     }  # fmt: skip
     if table.shape[1] == 1:
         return Lut(**common, table=np.ascontiguousarray(table[:, 0]), input_min=source.format.min)

@@ -231,7 +231,7 @@ def _float_layer(node: NodeContext, left: Codes, right: Codes, target: Target, o
     table = _table(left.known, right.known, target, operator, swapped=_is_spread(left.shape, right.shape))
     return BinaryLut(
         **pair_fields(node, left, right, target.name), source_operator=operator, table=table, left_min=left.format.min,
-        right_min=right.format.min,
+        right_min=right.format.min, clamp=target.clamp,
     )  # fmt: skip
 
 
@@ -308,7 +308,7 @@ def _constant_layer(
     shape, low = view(source.stored), format_held(constant).min
     common: dict[str, Any] = {
         "name": node.layer_name, "inputs": (source.tensor,), "output": target.name, "shapes": (shape,), "shape": shape,
-        "source_operator": operator,
+        "source_operator": operator, "clamp": target.clamp,
     }  # fmt: skip
     if constant.size == 1:
         row = np.ascontiguousarray(table[:, int(constant.reshape(-1)[0]) - low])

@@ -357,5 +357,5 @@ def table_layer(name: str, source: Codes, target: Target, operator: str, functio
     shape = view(source.stored)
     return Lut(
         name=name, inputs=(source.tensor,), output=target.name, shapes=(shape,), shape=shape, source_operator=operator,
-        table=table.astype(target.quantization.format.dtype), input_min=known.format.min,
+        table=table.astype(target.quantization.format.dtype), input_min=known.format.min, clamp=target.clamp,
     )  # fmt: skip
