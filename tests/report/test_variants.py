@@ -25,6 +25,7 @@ from accelsim.report.numbers import NONE
 from accelsim.report.pictures import tornado, variants_plot, verification_plot, write_figure
 from accelsim.report.pictures.verification import MARKS
 from accelsim.report.whatif import dram_bytes, energy_ratio, ratio_text
+from accelsim.report.whatif.cells import MOST_MOVED
 from accelsim.result import Result, Sensitivity, network_bound
 from accelsim.simulation import Simulation
 
@@ -51,6 +52,26 @@ def test_a_dictionary_is_compared_by_name_and_a_list_as_before(found: Variants, 
     assert not isinstance(accelsim.compare([small.result]), Variants)
     with pytest.raises(AccelsimError, match="at least one Result"):
         accelsim.compare({})
+
+
+def on_terminal(found: Variants) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=200).print(variants_table(found))
+    return stream.getvalue()
+
+
+def test_what_did_not_move_and_what_is_left_out_is_said(small: Simulation) -> None:
+    same = on_terminal(accelsim.compare({"base": small.result, "same": small.result}))
+    assert "no layer moved the latency or the energy by more than" in same
+    assert "more that moved" not in same
+    graph = separable_network(20, size=8)
+    slow = simulate_variants(graph, variants={"slow": {"dram.bandwidth_bytes_per_s": "0.1 GB/s"}})
+    found = accelsim.compare({"base": accelsim.simulate(graph), **slow})
+    moved = [move for move in found.moves()["slow"] if move.size > found.threshold]
+    text = on_terminal(found)
+    assert len(moved) > MOST_MOVED
+    assert f"… and {len(moved) - MOST_MOVED} more that moved by more than" in text
+    assert "no layer moved" not in text
 
 
 def test_totals_are_those_of_the_results(found: Variants) -> None:

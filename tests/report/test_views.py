@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,23 @@ def test_the_paper_is_grey_above_the_roofs_and_white_below(far: Simulation) -> N
         roof = min(peak, bandwidth * x)
         assert path.contains_point((x, roof * 1.05))
         assert not path.contains_point((x, roof / 1.05))
+
+
+def test_layers_of_other_widths_have_roofs_of_their_own(tmp_path: Path) -> None:
+    """Dashed, as high as their arrays work, and named; the paper is grey above the highest."""
+    table = tmp_path / "net.csv"
+    table.write_text("name,op,h,w,c,oc,kh,kw,weight_bits\na,conv2d,8,8,8,16,3,3,8\nb,conv2d,8,8,16,16,3,3,2\n")
+    done = run(table, arch="bit_fusion_16x16")
+    axes, (peak, bandwidth) = plot(done).axes[0], roofs(done.arch)
+    others = {point.roof for point in roofline_points(done.result)} - {peak}
+    dashed = [line for line in axes.get_lines() if line.get_linestyle() == "--"]
+    assert {float(np.max(line.get_ydata())) for line in dashed} == others != set()
+    for line in dashed:
+        x, y = np.asarray(line.get_xydata()).T
+        assert y.tolist() == np.minimum(y.max(), x * bandwidth).tolist()
+    named = {text.get_text() for text in axes.texts}
+    assert {f"{roof:,.6g} at other widths" for roof in others} <= named
+    assert axes.get_ylim()[1] > max(peak, *others)
 
 
 @pytest.mark.parametrize("which", ["small", "deep"])
