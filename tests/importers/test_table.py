@@ -77,6 +77,17 @@ def test_empty_cells_have_defaults(tmp_path: Path) -> None:
     assert layer.weight_format == IntFormat(8)
 
 
+@pytest.mark.parametrize("text", ["5", "05", "00000000005", "-5"])
+def test_numbers_have_eleven_characters_at_most(tmp_path: Path, text: str) -> None:
+    if text.startswith("-"):
+        with pytest.raises(ModelError, match=f"column 'h': expected an integer of 1 to 2147483647, got '{text}'"):
+            one(tmp_path, f"a,conv2d,,{text},5,4,,,,,,,,,")
+        return
+    assert one(tmp_path, f"a,conv2d,,{text},5,4,,,,,,,,,").geometry.ih == 5
+    with pytest.raises(ModelError, match="expected an integer of 1 to 2147483647, got '000000000005'"):
+        one(tmp_path, "a,conv2d,,000000000005,5,4,,,,,,,,,")
+
+
 def test_columns_may_be_left_out_and_stand_in_any_order(tmp_path: Path) -> None:
     graph = load(tmp_path, "16,relu_free,dense,10,1", header="c,name,op,h,w")
     assert graph.layers[0].macs == 10 * 16 * 16

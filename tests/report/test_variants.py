@@ -26,6 +26,7 @@ from accelsim.report.pictures import tornado, variants_plot, verification_plot, 
 from accelsim.report.pictures.verification import MARKS
 from accelsim.report.whatif import dram_bytes, energy_ratio, ratio_text
 from accelsim.report.whatif.cells import MOST_MOVED
+from accelsim.report.whatif.knobs import knob_grid
 from accelsim.result import Result, Sensitivity, network_bound
 from accelsim.simulation import Simulation
 
@@ -333,6 +334,18 @@ def test_a_study_prints_itself_whole(study: Sensitivity) -> None:
     rows = next(line for line in text.splitlines() if line.startswith("array.rows "))
     assert f"{next(k for k in study.knobs if k.path == 'array.rows').elasticity['latency_s']:+.3f}" in rows
     assert "from 0: change by the step" in text
+
+
+def test_each_knob_says_on_which_sides_it_was_moved(study: Sensitivity) -> None:
+    grid = knob_grid(study)
+    said = {row[0].partition(" = ")[0]: row[-1] for row in grid.rows}
+    expected = {}
+    for knob in study.effective:
+        sides = {(True, True): "", (True, False): "one-sided, less", (False, True): "one-sided, more"}
+        moved = sides[knob.below is not None, knob.above is not None]
+        expected[knob.path] = moved if knob.value else "from 0: change by the step"
+    assert said == expected
+    assert {*expected.values()} >= {"", "from 0: change by the step"}
 
 
 @pytest.mark.parametrize("layers", [1, 2, 30, 200])

@@ -94,6 +94,31 @@ def test_layers_decades_apart_and_the_ridge_between_them(far: Simulation) -> Non
     assert max(intensity) < right
 
 
+@pytest.mark.parametrize("which", ["small", "deep"])
+def test_dots_by_decades_stand_beside_their_bars(which: str, request: pytest.FixtureRequest) -> None:
+    """Bars lie where the layers are few, and stand where they are many; a layer takes as much room as another."""
+    simulation = request.getfixturevalue(which)
+    _, bars, _, dots = plot(simulation).axes
+    energies = [layer.energy_pj for layer in simulation.result.layers]
+    lying = len(energies) < 18
+    places, values = ("y", "x") if lying else ("x", "y")
+    low, high = sorted(getattr(bars, f"get_{places}lim")())
+    assert (low, high) == tuple(sorted(getattr(dots, f"get_{places}lim")()))
+    assert -1 < low <= -0.5
+    assert len(energies) - 0.5 <= high < len(energies)
+    assert getattr(dots, f"get_{values}scale")() == "log"
+    (line,) = dots.get_lines()
+    at = np.asarray(line.get_xydata(), float)[:, :: -1 if lying else 1]
+    assert at[:, 0].tolist() == [k for k, energy in enumerate(energies) if energy]
+    assert at[:, 1] / at[:, 1].max() == pytest.approx(np.array([e for e in energies if e]) / max(energies))
+    ticks = getattr(dots, f"get_{values}ticks")()
+    least, most = sorted(getattr(dots, f"get_{values}lim")())
+    assert least < at[:, 1].min() <= at[:, 1].max() < most
+    assert (ticks[0], len(ticks) <= 4) == (least, True)
+    assert most <= 100 * at[:, 1].max()
+    assert least >= at[:, 1].min() / 100
+
+
 def test_the_paper_is_grey_above_the_roofs_and_white_below(far: Simulation) -> None:
     axes = plot(far).axes[0]
     peak, bandwidth = roofs(far.arch)
