@@ -10,7 +10,7 @@ notice, stand in mutation/equivalents.yaml with reasons. Needs git and a system 
 A process that has collected all tests forks for every mutant and exchanges the code of the function that it changes (mutation/live.py).
 The test files nearest to the mutant are asked first, then those behind them; what each test reaches is recorded when its file is asked for
 the first time, and anew when the file changes. What survives there, or shows only where its module is imported, is tried in a process that
-imports it, with the test files nearest to it.
+imports it, with the tests that reach a name which the module gives to it and the test files nearest to it.
 """
 
 from __future__ import annotations
@@ -140,8 +140,10 @@ def tried(tree: Any, mutant: Any, server: Any, tests: Any, broken: Any, limit: f
             if trial.outcome != "survived":
                 return trial
             spent += trial.seconds
+    naming = [] if reached else tests.naming(files, server.named(mutant.path, mutant.line))
     with tree.holding(mutant):
-        trial = run_tests(tree.root, files, limit=limit * AFRESH if reached else limit, broken=broken, log=log)
+        fresh = limit * AFRESH if reached else limit
+        trial = run_tests(tree.root, [*naming, *files], limit=fresh, broken=broken, log=log)
     return trial._replace(seconds=trial.seconds + spent)
 
 

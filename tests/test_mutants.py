@@ -182,3 +182,11 @@ def test_the_nearest_files_are_recorded_and_asked_first(
     again = order.Tests(tmp_path, server, reach.Reach(tmp_path / "reach"))
     again.record(first)
     assert server.recorded[order.NEAREST + 1 :] == [f"{files[0]}::test_it"]
+
+
+def test_a_constant_is_looked_for_under_the_name_that_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    reach = importlib.import_module("mutation.reach")
+    source = b"A = (\n    1,\n    2,\n)\nclass B:\n    c: int = 3\n    d, e = 4, 5\nif A:\n    f = 6\n"
+    found = [reach.bound_at(source, line) for line in (2, 5, 6, 7, 9)]
+    assert found == [{"A"}, {"B"}, {"B", "c"}, {"B", "d", "e"}, set()]

@@ -69,6 +69,11 @@ class Tests:
     def passed(self) -> set[str]:
         return {test for file in self._files.values() for test, ran in file.tests.items() if ran.passed}
 
+    def naming(self, near: Sequence[str], places: Collection[Place]) -> list[str]:
+        """The first tests that reach one of ``places``, of all that have been recorded."""
+        known = any(file.reaching(places) for file in self._files.values())
+        return [test for test, _ in self.ordered([*self._files], near, places, ())][:NEAR] if known else []
+
     def ordered(
         self, stage: Sequence[str], near: Sequence[str], places: Collection[Place], first: Collection[Place]
     ) -> list[tuple[str, float]]:

@@ -52,6 +52,19 @@ def body_of(marks: Iterable[Mark], function: str, line: int) -> Mark | None:
     return next((m for m in marks if m.line > line and f":{function}:" in m.place), None)
 
 
+def bound_at(source: bytes, line: int) -> frozenset[str]:
+    """What the statement of a module, and that of a class, to which ``line`` belongs gives a name to."""
+    found: set[str] = set()
+    todo = ast.parse(source).body
+    for node in todo:
+        if node.lineno <= line <= (node.end_lineno or node.lineno):
+            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            found |= {name.id for each in targets if each for name in ast.walk(each) if isinstance(name, ast.Name)}
+            found |= {node.name} if isinstance(node, (ast.ClassDef, ast.FunctionDef)) else set()
+            todo += node.body if isinstance(node, ast.ClassDef) else []
+    return frozenset(found)
+
+
 def reached_marks(count: int) -> bytearray:
     """What the marks set; it stands among the names that every module knows."""
     builtins.__reached__ = bytearray(count)  # type: ignore[attr-defined]
