@@ -27,7 +27,7 @@ from mutation.nearest import Imports
 from mutation.sites import Mutant
 from mutation.trial import OPTIONS, Trial, Watch, cpu_seconds, entered, forked, rounds, told, watched
 
-FILE_SECONDS = 20.0
+FILE_SECONDS = 40.0
 """CPU seconds after which no more tests of a file are recorded. The first case of every function runs first; cases that are left count as
 the others of their function."""
 RECORDING_SECONDS = 120.0

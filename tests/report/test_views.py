@@ -67,38 +67,51 @@ def check(figure: Figure) -> None:
         check_view(axes)
 
 
+Drawn = tuple[Simulation, Figure]
+
+
+@pytest.fixture(scope="module")
+def pictures(small: Simulation, keeping: Simulation, deep: Simulation) -> dict[str, Drawn]:
+    """Drawn once: a picture takes a second."""
+    found = {"small": small, "keeping": keeping, "deep": deep}
+    return {name: (simulation, plot(simulation)) for name, simulation in found.items()}
+
+
 @pytest.mark.parametrize("which", ["small", "keeping", "deep"])
-def test_a_run(which: str, request: pytest.FixtureRequest) -> None:
-    check(plot(request.getfixturevalue(which)))
+def test_a_run(which: str, pictures: dict[str, Drawn]) -> None:
+    check(pictures[which][1])
 
 
 @pytest.fixture(scope="module", params=[1, 2, 30])
-def far(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Simulation:
+def far(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Drawn:
     """Layers whose figures lie decades apart."""
     table = tmp_path_factory.mktemp("far") / "far.csv"
     table.write_text(far_apart(request.param), encoding="utf-8")
-    return run(table, arch="edge_16x16")
+    simulation = run(table, arch="edge_16x16")
+    return simulation, plot(simulation)
 
 
-def test_layers_decades_apart_and_the_ridge_between_them(far: Simulation) -> None:
-    figure = plot(far)
+def test_layers_decades_apart_and_the_ridge_between_them(far: Drawn) -> None:
+    simulation, figure = far
     check(figure)
     roofline = figure.axes[0]
-    ridge = far.arch.peak_macs_per_cycle / (far.arch.dram.bandwidth_bytes_per_s / far.arch.clock_hz)
+    ridge = simulation.arch.peak_macs_per_cycle / (
+        simulation.arch.dram.bandwidth_bytes_per_s / simulation.arch.clock_hz
+    )
     left, right = roofline.get_xlim()
     assert left < ridge < right
-    points = roofline_points(far.result)
-    assert len(points) == len(far.result.layers)
+    points = roofline_points(simulation.result)
+    assert len(points) == len(simulation.result.layers)
     intensity = [point.intensity for point in points]
     assert left < min(intensity)
     assert max(intensity) < right
 
 
 @pytest.mark.parametrize("which", ["small", "deep"])
-def test_dots_by_decades_stand_beside_their_bars(which: str, request: pytest.FixtureRequest) -> None:
+def test_dots_by_decades_stand_beside_their_bars(which: str, pictures: dict[str, Drawn]) -> None:
     """Bars lie where the layers are few, and stand where they are many; a layer takes as much room as another."""
-    simulation = request.getfixturevalue(which)
-    _, bars, _, dots = plot(simulation).axes
+    simulation, figure = pictures[which]
+    _, bars, _, dots = figure.axes
     energies = [layer.energy_pj for layer in simulation.result.layers]
     lying = len(energies) < 18
     places, values = ("y", "x") if lying else ("x", "y")
@@ -119,9 +132,10 @@ def test_dots_by_decades_stand_beside_their_bars(which: str, request: pytest.Fix
     assert least >= at[:, 1].min() / 100
 
 
-def test_the_paper_is_grey_above_the_roofs_and_white_below(far: Simulation) -> None:
-    axes = plot(far).axes[0]
-    peak, bandwidth = roofs(far.arch)
+def test_the_paper_is_grey_above_the_roofs_and_white_below(far: Drawn) -> None:
+    simulation, figure = far
+    axes = figure.axes[0]
+    peak, bandwidth = roofs(simulation.arch)
     (grey,) = (c for c in axes.collections if isinstance(c, PolyCollection))
     (path,) = grey.get_paths()
     left, right = axes.get_xlim()
@@ -149,9 +163,8 @@ def test_layers_of_other_widths_have_roofs_of_their_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("which", ["small", "deep"])
-def test_the_number_of_a_layer_stands_beside_its_point(which: str, request: pytest.FixtureRequest) -> None:
-    simulation = request.getfixturevalue(which)
-    figure = plot(simulation)
+def test_the_number_of_a_layer_stands_beside_its_point(which: str, pictures: dict[str, Drawn]) -> None:
+    simulation, figure = pictures[which]
     figure.draw_without_rendering()
     axes = figure.axes[0]
     points = roofline_points(simulation.result)
@@ -168,10 +181,10 @@ def test_the_number_of_a_layer_stands_beside_its_point(which: str, request: pyte
 
 
 @pytest.mark.parametrize("which", ["small", "deep"])
-def test_the_band_of_layers_stands_above_all_tracks(which: str, request: pytest.FixtureRequest) -> None:
+def test_the_band_of_layers_stands_above_all_tracks(which: str, pictures: dict[str, Drawn]) -> None:
     """Each layer from where the one before it ends to its own end; its number in the middle, where there is room."""
-    simulation = request.getfixturevalue(which)
-    axes = plot(simulation).axes[2]
+    simulation, figure = pictures[which]
+    axes = figure.axes[2]
     finish = simulation.timeline.layer_finish.tolist()
     bands = [c.get_paths()[0].get_extents() for c in axes.collections if isinstance(c, PolyCollection)]
     assert [(band.x0, band.x1) for band in bands] == list(zip([0, *finish], finish, strict=False))
