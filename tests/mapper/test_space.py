@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from accelsim.arch import load_arch
 from accelsim.graph import MacGeometry
+from accelsim.hardware import operand_bits
+from accelsim.mapper.exhaustive.problem import _nonzero, is_coded
 from accelsim.mapper.exhaustive.space import space_of
 from accelsim.mapper.tiling import tile_sizes
+from tests.networks import dense
 
 WHOLE = MacGeometry(n=1, ih=9, iw=7, ic=2, oh=9, ow=4, oc=3, kh=3, kw=3, stride_w=2, pad_top=1, pad_left=1)
 UPPER = replace(WHOLE, ih=5, oh=4)
@@ -49,3 +54,15 @@ def test_gathered_rows_count_once_per_window() -> None:
     assert (rows[0] == fetched).all()
     assert rows[1, -1, -1] == fetched
     assert rows[:, 0, 0].tolist() == [fetched, 1, 0]
+
+
+@pytest.mark.parametrize(("cores", "fewest"), [(1, 8 + 1 + 8 + 2), (2, 8 + 1), (4, 1)])
+def test_coded_weights_are_those_of_the_share_that_has_fewest(cores: int, fewest: int) -> None:
+    """Four channels of 8 weights, some of them 0, in order on one core, two, or four."""
+    graph = dense(k=8, units=4)
+    (layer,) = graph.layers
+    weights = np.array([[k < count for k in range(8)] for count in (8, 1, 8, 2)], np.int8)
+    coded = replace(layer, weights=weights.reshape(layer.weights.shape))  # type: ignore[call-arg, attr-defined]
+    arch = load_arch("edge_16x16").with_({"cores.count": cores, "dma.weight_compression": "zero_run_length", "array.cols": 1})
+    assert is_coded(coded, arch)  # type: ignore[arg-type]
+    assert _nonzero(coded, operand_bits(layer, graph), arch) == fewest  # type: ignore[arg-type]
