@@ -63,6 +63,8 @@ def test_coded_weights_are_those_of_the_share_that_has_fewest(cores: int, fewest
     (layer,) = graph.layers
     weights = np.array([[k < count for k in range(8)] for count in (8, 1, 8, 2)], np.int8)
     coded = replace(layer, weights=weights.reshape(layer.weights.shape))  # type: ignore[call-arg, attr-defined]
-    arch = load_arch("edge_16x16").with_({"cores.count": cores, "dma.weight_compression": "zero_run_length", "array.cols": 1})
+    arch = load_arch("edge_16x16").with_(
+        {"cores.count": cores, "dma.weight_compression": "zero_run_length", "array.cols": 1}
+    )
     assert is_coded(coded, arch)  # type: ignore[arg-type]
     assert _nonzero(coded, operand_bits(layer, graph), arch) == fewest  # type: ignore[arg-type]

@@ -24,7 +24,7 @@ from accelsim.report.files import write_rows
 from accelsim.report.numbers import NONE
 from accelsim.report.pictures import tornado, variants_plot, verification_plot, write_figure
 from accelsim.report.pictures.verification import MARKS
-from accelsim.report.whatif import dram_bytes, energy_ratio, ratio_text
+from accelsim.report.whatif import dram_bytes, energy_ratio, ratio_text, shown_figures
 from accelsim.report.whatif.cells import MOST_MOVED
 from accelsim.report.whatif.knobs import knob_grid
 from accelsim.result import Result, Sensitivity, network_bound
@@ -281,6 +281,10 @@ def test_the_picture_shows_every_ratio(found: Variants) -> None:
     shares = maps[0].images[0].get_array()
     assert shares is not None
     assert shares.sum(axis=1).tolist() == pytest.approx([ratio - 1 for ratio in latency], abs=1e-12)
+    for image in (each.images[0] for each in maps):
+        largest = float(np.abs(np.asarray(image.get_array())).max())
+        assert (image.norm.vmin, image.norm.vmax) == (-max(largest, 0.01), max(largest, 0.01))
+    assert float(np.abs(shares).max()) > 0.01
     dots = len(maps[0].get_lines()[0].get_xdata())
     changed = [a.bound != b.bound for r in found.results[1:] for a, b in zip(found.base.layers, r.layers, strict=True)]
     assert dots == sum(changed) > 0
@@ -334,6 +338,24 @@ def test_a_study_prints_itself_whole(study: Sensitivity) -> None:
     rows = next(line for line in text.splitlines() if line.startswith("array.rows "))
     assert f"{next(k for k in study.knobs if k.path == 'array.rows').elasticity['latency_s']:+.3f}" in rows
     assert "from 0: change by the step" in text
+
+
+def test_beside_each_row_of_the_tornado_stands_its_elasticity(study: Sensitivity) -> None:
+    """Two digits of it, 0 where nothing follows, a dash for what is a change and no elasticity."""
+    for panel, key in zip(tornado(study).axes, shown_figures(study), strict=True):
+        said = {text.get_position()[1]: text.get_text() for text in panel.texts if text.get_position()[0] > 1}
+        assert [*said] == [*range(len(study.effective))]
+        for k, knob in enumerate(study.effective):
+            value = knob.effect.get(key)
+            if value is None or not knob.elasticity:
+                assert said[k] == NONE
+            elif value == 0:
+                assert said[k] == "0"
+            elif abs(value) < 0.005:
+                assert said[k] == ("-0.00" if value < 0 else "+0.00")
+            else:
+                assert said[k][0] == ("-" if value < 0 else "+")
+                assert float(said[k]) == pytest.approx(value, rel=0.05)
 
 
 def test_each_knob_says_on_which_sides_it_was_moved(study: Sensitivity) -> None:
