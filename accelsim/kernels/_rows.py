@@ -14,7 +14,7 @@ RECIPROCAL_BITS = 61
 
 @njit
 def float_table_softmax(x: Any, table: Any, factor: Any, zero_point: int, low: int, high: int, out: Any) -> None:
-    """Every sum, product and quotient rounded to float32, in this order; see :class:`accelsim.graph.FloatTableSoftmax`."""
+    """Sums rounded to float32 one by one, products and quotients not; see :class:`accelsim.graph.FloatTableSoftmax`."""
     last = len(table) - 1
     for i in range(x.shape[0]):
         most = x[i].max()
@@ -22,7 +22,7 @@ def float_table_softmax(x: Any, table: Any, factor: Any, zero_point: int, low: i
         for j in range(x.shape[1]):
             total += table[last - (most - x[i, j])]
         for j in range(x.shape[1]):
-            share = np.float32(table[last - (most - x[i, j])] * factor) / total
+            share = np.float64(table[last - (most - x[i, j])]) * factor / np.float64(total)
             out[i, j] = min(max(np.int64(np.rint(share)) + zero_point, low), high)
 
 

@@ -129,7 +129,7 @@ def _float_table_softmax(
     layer: FloatTableSoftmax, blocks: Sequence[Block], inputs: Sequence[Box], output: Box
 ) -> Block:
     x, result = _row_arrays(blocks[0])
-    factor, zero = np.float32(layer.output_factor), layer.output_zero_point
+    factor, zero = np.float64(layer.output_factor), layer.output_zero_point
     _rows.float_table_softmax(x, layer.exp_table, factor, zero, layer.output_min, layer.output_max, result)
     return result.reshape(blocks[0].shape)
 

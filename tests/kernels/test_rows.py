@@ -59,13 +59,13 @@ def extreme(rng: Rng) -> VectorLayer:
 
 
 def rule_float_table_softmax(layer: Any, x: np.ndarray, place: tuple[int, ...]) -> int:
-    """numpy float32 scalars: every operation rounds once."""
+    """numpy scalars: sums of float32, the share a float64."""
     row = [int(code) for code in x[place[:-1]]]
     terms = [layer.exp_table[255 - (max(row) - code)] for code in row]
     total = np.float32(0)
     for term in terms:
         total = np.float32(total + term)
-    share = np.float32(np.float32(terms[place[-1]] * np.float32(layer.output_factor)) / total)
+    share = float(terms[place[-1]]) * layer.output_factor / float(total)
     return min(max(round(float(share)) + layer.output_zero_point, -120), 125)
 
 

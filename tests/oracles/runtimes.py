@@ -17,6 +17,7 @@ from accelsim.execute import WholeReader
 from accelsim.graph import Outcome
 from accelsim.importers import load_graph
 from accelsim.importers.tflite.file.reader import read_tflite
+from tests.tally import tally
 
 Tensors = dict[str, NDArray[Any]]
 Feeds = Mapping[str, NDArray[Any]]
@@ -90,6 +91,7 @@ def differences(path: Path, arithmetic: str, feeds: Sequence[Feeds]) -> dict[str
         for name in made:
             assert ours[name].shape == theirs[name].shape, f"{name}: {ours[name].shape} against {theirs[name].shape}"
             assert ours[name].dtype == theirs[name].dtype
+            tally(graph, name, ours[name], theirs[name], file=".tflite")
             result[name] += int(np.count_nonzero(ours[name] != theirs[name]))
     return result
 

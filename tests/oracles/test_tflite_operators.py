@@ -142,6 +142,24 @@ def test_16_bit_tables_over_all_codes(name: str, exponent: float, arithmetic: st
         assert differences(path, arithmetic, [{"x": x}]) == {"y": 0}
 
 
+@pytest.mark.parametrize("arithmetic", ["tflite-micro", "litert-reference"])
+@pytest.mark.parametrize("name", ["LOGISTIC", "TANH"])
+def test_16_bit_tables_end_where_the_runtimes_products_overflow(name: str, arithmetic: str) -> None:
+    codes = np.arange(-(2**15), 2**15).astype(np.int16).reshape(1, 256, 256, 1)
+
+    def differing(s: float) -> int:
+        x = one_op.T("x", codes.shape, "INT16", scale=float(np.float32(s)))
+        y = one_op.T("y", codes.shape, "INT16", scale=1 / 32768)
+        with as_file(one_op.case([x, y], one_op.Op(name, ["x"], ["y"]), ["x"]).blob) as path:
+            return differences(path, arithmetic, [{"x": codes}])["y"]
+
+    assert differing(5.333) == 0
+    with pytest.raises(
+        UnsupportedOperatorError, match=r"input scale 5\.34 leaves the range .* an input scale below 5\.33"
+    ):
+        differing(5.34)
+
+
 @pytest.mark.parametrize("arithmetic", list(RUNTIMES))
 @pytest.mark.parametrize("name", ["LOGISTIC", "TANH", "HARD_SWISH"])
 def test_8_bit_tables_over_all_codes(name: str, arithmetic: str) -> None:

@@ -95,7 +95,9 @@ LOWERINGS: Lowerings = MappingProxyType(
         "QGemm": Lowering(mac.lower_qgemm, (Dense,), QOPERATOR, _DENSE_NOTES),
         "QLinearAdd": Lowering(elementwise.lower_qlinear_add, _SUM_LAYERS, QOPERATOR, _SUM_NOTES),
         "QLinearMul": Lowering(elementwise.lower_qlinear_mul, _MUL_LAYERS, QOPERATOR, _SUM_NOTES),
-        "QLinearAveragePool": Lowering(window.lower_qlinear_average_pool, (AveragePool2D,), QOPERATOR, _AVERAGE_NOTES),
+        "QLinearAveragePool": Lowering(
+            window.lower_qlinear_average_pool, (AveragePool2D, Mean), QOPERATOR, _AVERAGE_NOTES
+        ),
         "QLinearGlobalAveragePool": Lowering(window.lower_qlinear_global_average_pool, (Mean,), QOPERATOR, "1-D, 2-D"),
         "QLinearConcat": Lowering(shape.lower_qlinear_concat, (Concat, Lut), QOPERATOR),
         "QLinearSigmoid": Lowering(elementwise.lower_qlinear_unary, (Lut,), QOPERATOR, _TABLE),
@@ -114,7 +116,7 @@ LOWERINGS: Lowerings = MappingProxyType(
         "BatchNormalization": Lowering(
             sums.lower_batch_normalization, (Conv2D, DepthwiseConv2D, Dense), QDQ, _NORM_NOTES
         ),
-        "AveragePool": Lowering(window.lower_average_pool, (AveragePool2D,), QDQ, _AVERAGE_NOTES),
+        "AveragePool": Lowering(window.lower_average_pool, (AveragePool2D, Mean), QDQ, _AVERAGE_NOTES),
         "GlobalAveragePool": Lowering(window.lower_global_average_pool, (Mean,), QDQ, "1-D, 2-D"),
         "Relu": Lowering(
             integer.behind_sums(elementwise.lower_relu, chain.lower_rectifier),

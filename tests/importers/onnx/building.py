@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from accelsim.importers import load_graph
 from tests.importers.onnx.runtime import run_graph, runtime, save
+from tests.tally import tally
 
 
 @dataclass
@@ -98,6 +99,7 @@ def differing(
         for name, theirs in zip(names, session.run(names, feeds), strict=True):
             got = ours[ports[name]]
             assert got.shape == theirs.shape, (name, got.shape, theirs.shape)
+            tally(graph, ports[name], got, theirs, file=".onnx")
             off = np.abs(got.astype(np.int64) - theirs.astype(np.int64))
             wrong, worst = wrong + int((off > 0).sum()), max(worst, int(off.max()))
     return wrong, worst

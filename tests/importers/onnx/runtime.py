@@ -15,6 +15,7 @@ from accelsim.execute import WholeReader
 from accelsim.graph import Graph
 from accelsim.importers import load_graph
 from accelsim.quant import quantize
+from tests.tally import tally
 
 
 def save(model: onnx.ModelProto, folder: Path, name: str = "model") -> Path:
@@ -71,6 +72,7 @@ def differences(
         for name, theirs in zip(names, session.run(names, feed), strict=True):
             got = ours[ports[name]]
             assert got.shape == theirs.shape, (name, got.shape, theirs.shape)
+            tally(graph, ports[name], got, theirs, file=".onnx")
             wrong[name] += int((got.astype(np.int64) != theirs.astype(np.int64)).sum())
             compared += theirs.size
     return {name: count for name, count in wrong.items() if count}, compared

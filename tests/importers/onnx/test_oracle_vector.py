@@ -35,7 +35,17 @@ IMAGE = (2, 5, 7, 9)
 def test_softmax(kind: str, qdq: bool, tmp_path: Path) -> None:
     """ONNX Runtime turns the QDQ form into QLinearSoftmax; shares of 1 saturate at the highest code."""
     low = int(np.iinfo(kind).min)
-    rows = [((4, 100), -1), (IMAGE, 1), (IMAGE, -1), (IMAGE, 2), ((3, 4, 5), 0), ((3, 700), 1), ((7,), 0)]
+    rows = [
+        ((4, 100), -1),
+        (IMAGE, 1),
+        (IMAGE, -1),
+        (IMAGE, 2),
+        ((3, 4, 5), 0),
+        ((3, 700), 1),
+        ((7,), 0),
+        ((9, 1), 1),
+        ((9000, 2), 1),
+    ]
     nets = [
         softmax(
             net_of(seed, kind, qdq=qdq), shape, axis, [1 / 256, 1 / 255, 0.0057][seed % 3], low + [0, 128][seed % 2]

@@ -15,6 +15,7 @@ from accelsim.graph import Graph
 from accelsim.importers import load_graph
 from tests.importers.onnx.models import Act, Net
 from tests.importers.onnx.runtime import run_graph, runtime, save
+from tests.tally import tally
 
 
 @dataclass
@@ -40,6 +41,7 @@ def compared(nets: Iterable[Net], folder: Path, *, feeds: list[dict[str, NDArray
             for name, theirs in zip(ports, session.run(list(ports), feed), strict=True):
                 got = ours[ports[name]]
                 assert got.shape == theirs.shape, (name, got.shape, theirs.shape)
+                tally(graph, ports[name], got, theirs, file=".onnx")
                 apart = np.abs(got.astype(np.int64) - theirs.astype(np.int64))
                 result.compared += apart.size
                 result.differing += int((apart > 0).sum())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -71,7 +69,7 @@ def _layer(
 
 def exp_table(scale: float, elements: int) -> NDArray[np.float32]:
     """``exp(scale * (i - 255) + shift)`` for i in 0 .. 255: the shift keeps sums of ``elements`` below the float32 maximum."""
-    room = math.log(float(np.finfo(np.float32).max / np.float32(elements)))
+    room = float(np.log(np.finfo(np.float32).max / np.float32(elements)))  # itself rounded to float32
     shift = max(0.0, room - RESERVE) / scale
     steps = np.arange(256, dtype=np.float64) - 255 + shift
     table: NDArray[np.float32] = np.exp(steps * scale).astype(np.float32)

@@ -62,6 +62,8 @@ def _average(node: NodeContext, source: Codes) -> Pending:
     """ONNX Runtime's float32, or the scheme that other arithmetics have for means."""
     image, layout = image_of(node, source, channels_last=_is_channels_last(node))
     fields, shape = pool_fields(node, image, layout)
+    if node.rules.is_onnxruntime and _is_whole(node, image, fields["kernel"], shape):
+        return _global_average(node, source)
     known = source.known
     layer = AveragePool2D(
         **fields, output="", rule="float32" if node.rules.is_onnxruntime else "sums",
@@ -69,6 +71,12 @@ def _average(node: NodeContext, source: Codes) -> Pending:
     )  # fmt: skip
     emit = (_in_float32 if node.rules.is_onnxruntime else _in_integers)(node, known, layer)
     return layout.settled(node, Pending(shape, emit, "an average pool"), shape)
+
+
+def _is_whole(node: NodeContext, image: Codes, kernel: tuple[int, int], shape: tuple[int, ...]) -> bool:
+    """Whether one window without padding is the image: ONNX Runtime then takes the kernel of GlobalAveragePool, which rounds otherwise."""
+    pads = node.attributes.get("pads", ())
+    return kernel == image.shape[2:] and shape[2:] == (1, 1) and not (isinstance(pads, tuple) and any(pads))
 
 
 def _in_float32(node: NodeContext, known: Quantization, layer: AveragePool2D) -> Callable[[Target], None]:

@@ -25,6 +25,10 @@ DIFF_INTEGER_BITS = 5
 """Integer bits of the scaled difference in int8 SOFTMAX (LiteRT kernels/activations.cc)."""
 
 
+MOST_SCALE = 2.0**36
+"""From here on tflite-micro's shift by more than 62 bits leaves int64, and every entry of its table is 0 (measured)."""
+
+
 def lower_logistic_or_tanh(node: NodeContext) -> Lut | InterpolatedLut:
     """LOGISTIC and TANH: a full table for 8 bits, an interpolated one for 16."""
     source = node.elementwise()
@@ -44,7 +48,13 @@ def _check_output(node: NodeContext, expected: tuple[float, int]) -> None:
 
 def _full_table(node: NodeContext, source: TfliteTensor) -> Lut:
     if node.rules.is_micro:
-        table = tables.fixed_point_table(FIXED_POINT[node.op], scale_of(source), zero_point_of(source))
+        s_in = scale_of(source)
+        node.need(
+            s_in < MOST_SCALE,
+            f"its input scale {s_in:.3g} is more than the runtime's shift holds",
+            "a scale below 2^36",
+        )
+        table = tables.fixed_point_table(FIXED_POINT[node.op], s_in, zero_point_of(source))
     else:
         table = tables.int8_table(FUNCTIONS[node.op], **_scales(node, source))
     return Lut(**node.fields(source), source_operator=node.op, table=table)
@@ -88,8 +98,10 @@ def _table_step(scale: float, *, largest_exponent: int) -> tuple[int, int]:
     multiplier, shift = scale * 4096.0 * 3.0, 0
     while multiplier <= 32767.0 / 2.0 and shift <= 30:
         multiplier, shift = multiplier * 2.0, shift + 1
-    if multiplier >= 2.0**31:
-        raise RefusalError(f"its input scale {scale:.3g} leaves the range of 16-bit tables", "an input scale below 1e5")
+    if multiplier * 2.0**15 >= 2.0**31:  # where the runtimes' own 32-bit product overflows
+        raise RefusalError(
+            f"its input scale {scale:.3g} leaves the range of 16-bit tables", "an input scale below 5.33"
+        )
     return int(multiplier), shift
 
 
