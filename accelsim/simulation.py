@@ -49,7 +49,8 @@ class Simulation:
     """Everything one run made.
 
     ``tensors`` holds integer tensors by their Graph name, inferences along the leading axis; float host ports stand beside
-    them under their own names. It is None when no inputs were given.
+    them under their own names. It is None when no inputs were given. ``state`` is what the network's variables hold behind the
+    last inference, by their names.
     """
 
     graph: Graph
@@ -58,6 +59,7 @@ class Simulation:
     timeline: Timeline
     result: Result
     tensors: dict[str, NDArray[Any]] | None
+    state: dict[str, NDArray[Any]] | None = None
 
 
 def run(
@@ -73,6 +75,8 @@ def run(
     mapping: str | Path = DEFAULT,
     objective: Objective | None = None,
     progress: Progress | None = None,
+    state: Mapping[str, NDArray[Any]] | None = None,
+    reset_every: int | None = None,
 ) -> Simulation:
     """Simulate ``model`` on ``arch``.
 
@@ -84,8 +88,10 @@ def run(
     The values of the first ``check_inputs`` inferences (None: all) are also computed through the Program's tiles and
     buffers, in timeline order, and must agree. ``mapping`` says who cuts the layers into tiles: ``default``; ``search``, of every
     tiling, layer by layer; or a YAML file (:func:`accelsim.mapper.read_mapping_file`), whose gaps the default mapper fills, layer
-    by layer. ``objective`` says what that minimises: ``cycles``, ``energy`` or ``edp``, energy x delay; without it that of the
-    file, or else ``edp``. The Result states both. Raises an AccelsimError subclass that names the place.
+    by layer. A network with variables (a streaming .tflite file) runs its inferences in order: the first from ``state``, that of
+    an earlier run, or what the file says, and every ``reset_every``-th from what the file says. ``objective`` says what tiles minimise:
+    ``cycles``, ``energy`` or ``edp``, energy x delay; without it that of the file, or else ``edp``. The Result states both. Raises an
+    AccelsimError subclass that names the place.
     """
     machine = arch if isinstance(arch, Arch) else load_arch(arch)
     if arithmetic is not None:
@@ -104,8 +110,9 @@ def run(
 
         with held_in_memory(f"the values of {graph.name!r}", remedy=_fewer_values(inputs, keep)):
             values = compute_values(
-                timeline, inputs, labels=labels, keep=keep, check_inputs=check_inputs, progress=progress
-            )
+                timeline, inputs, labels=labels, keep=keep, check_inputs=check_inputs, progress=progress, state=state,
+                reset_every=reset_every,
+            )  # fmt: skip
     with held_in_memory(f"the result of {graph.name!r}", remedy="run it where there is more"):
         return _simulation(timeline, values, mapped)
 
@@ -226,7 +233,14 @@ def _simulation(timeline: Timeline, values: Values | None, mapped: _Mapped) -> S
         timeline, table=table_of(program.arch), values=summary, mapper=mapped.mapper, objective=mapped.objective,
         notes=mapped.notes,
     )  # fmt: skip
-    return Simulation(program.graph, program.arch, program, timeline, result, values.tensors if values else None)
+    return Simulation(
+        program.graph,
+        program.arch,
+        program,
+        timeline,
+        result,
+        *((values.tensors, values.state) if values else (None, None)),
+    )
 
 
 def _check_archive(path: Path, start: bytes) -> None:

@@ -37,15 +37,17 @@ from accelsim.graph import (
     ReduceMin,
     Rescale,
     Reshape,
+    ResizeBilinear,
     ResizeNearest,
     Softmax,
     StridedSlice,
     Sub,
+    Taps,
     Tensor,
     Transpose,
     TransposeConv2D,
 )
-from accelsim.numerics import INT8, INT16, IntFormat, Thresholds
+from accelsim.numerics import INT8, INT16, IntFormat, Rounding, Thresholds
 from accelsim.program import Program, fuse, in_whole_bytes, obstacle, row_axis, window_bytes
 from accelsim.quant import requant_from_scales
 from accelsim.testing.machines import Mappings, random_arch, random_mapping, random_mappings, roomy
@@ -366,6 +368,19 @@ class Builder(NetworkBuilder):
         index = [np.sort(self.rng.integers(0, size, int(self.rng.integers(1, 10)))) for size in (h, w)]
         self.vector(ResizeNearest, (x,), (n, len(index[0]), len(index[1]), c), rows=index[0], columns=index[1])
 
+    def resize_bilinear(self) -> None:
+        x = self.image()
+        n, h, w, c = x.shape
+        bits = int(self.rng.integers(1, 12))
+        taps = []
+        for size in (h, w):
+            low = np.sort(self.rng.integers(0, size, int(self.rng.integers(1, 10))))
+            weight = self.rng.integers(0, (1 << bits) + 1, len(low))
+            taps.append(Taps(low=low, high=np.minimum(low + 1, size - 1), weight=weight))
+        shape = (n, len(taps[0].low), len(taps[1].low), c)
+        rounding = (Rounding.HALF_AWAY, Rounding.HALF_UP)[int(self.rng.integers(0, 2))]
+        self.vector(ResizeBilinear, (x,), shape, rows=taps[0], columns=taps[1], fraction_bits=bits, rounding=rounding)
+
 
 DRAWERS: Mapping[type[Layer], Drawer] = {
     **COMMON,
@@ -393,6 +408,7 @@ DRAWERS: Mapping[type[Layer], Drawer] = {
     Reshape: Builder.reshape,
     StridedSlice: Builder.strided_slice,
     ResizeNearest: Builder.resize,
+    ResizeBilinear: Builder.resize_bilinear,
 }
 """What draws a layer of each kind; a kind without a drawer fails tests/house/test_layer_kinds.py."""
 _KINDS, _OFTEN = tuple(DRAWERS), np.array([3.0 if kind in COMMON else 1.0 for kind in DRAWERS])

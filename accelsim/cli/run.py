@@ -10,7 +10,7 @@ import click
 from accelsim.cli.shared.console import note, note_all, page_width, progress_bar, show
 from accelsim.cli.shared.files import STDOUT, OutputFile, write_bytes, write_text
 from accelsim.cli.shared.group import main
-from accelsim.cli.shared.inputs import note_inputs, optional_arrays
+from accelsim.cli.shared.inputs import note_inputs, note_state, optional_arrays
 from accelsim.cli.shared.options import (
     InputCount,
     arch_of,
@@ -25,6 +25,8 @@ from accelsim.cli.shared.options import (
 from accelsim.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from accelsim.arch import Arch
     from accelsim.graph import Graph
     from accelsim.simulation import Simulation
@@ -35,6 +37,7 @@ class Outputs:
     """Files to write, each None where not asked for; ``-`` is stdout."""
 
     tensors: str | None
+    dump_state: str | None
     json: str | None
     csv: str | None
     html: str | None
@@ -56,6 +59,21 @@ class Outputs:
 @mapping_options
 @click.option(
     "--tensors", type=OutputFile(), help="Write every tensor of every inference as .npz, by its name in the model."
+)
+@click.option(
+    "--state",
+    "state_path",
+    metavar="FILE",
+    help="Begin a streaming model with what an earlier run kept (--dump-state), not with what its file says.",
+)
+@click.option(
+    "--dump-state", type=OutputFile(), help="Write what a streaming model keeps behind the last input, as .npz."
+)
+@click.option(
+    "--reset-every",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Inputs of a streaming model after which its state is reset, such as the frames of a clip.  [default: never]",
 )
 @click.option(
     "--json", type=OutputFile(stdout=True), help="Write the Result as JSON ('-': to stdout, instead of the table)."
@@ -105,6 +123,7 @@ def run_command(
     edits: tuple[str, ...],
     input_path: str | None,
     overlay: str | None,
+    state_path: str | None,
     **options: Any,
 ) -> None:
     """Simulate MODEL: a .tflite or .onnx file, a .csv layer table, or a packaged workload (see: accelsim models).
@@ -121,6 +140,7 @@ def run_command(
     arrays, labels = (None, None) if network else optional_arrays(model, input_path, option="--input")
     if outputs.tensors is not None and arrays is None:
         raise InputError(f"--tensors {outputs.tensors}: there are no values without inputs; give --input FILE")
+    state = _state(outputs, state_path, options["reset_every"], has_inputs=arrays is not None)
     if overlay is not None and outputs.model_explorer is None:
         raise ConfigError(f"--overlay {overlay}: there is nothing to colour; give --model-explorer FILE too")
     from accelsim.simulation import run
@@ -129,11 +149,14 @@ def run_command(
     with progress_bar("mapping and scheduling") as progress:
         keep: Literal["outputs", "all"] = "outputs" if outputs.tensors is None else "all"
         source = _edited(model, arch, network, options["arithmetic"]) if network else model
-        simulation = run(source, arch=arch, inputs=arrays, labels=labels, keep=keep, progress=progress, **options)
+        simulation = run(
+            source, arch=arch, inputs=arrays, labels=labels, keep=keep, progress=progress, state=state, **options
+        )
     if not simulation.graph.shape_only:
         note_arithmetic(simulation.graph.arithmetic, arch, options["arithmetic"])
     if arrays is not None:
         note_inputs(simulation.graph, arrays)
+        note_state(simulation.graph)
     note_all(simulation.result.notes)
     write_outputs(simulation, outputs, overlay=overlay or "cycles")
     if outputs.html is not None:
@@ -141,6 +164,21 @@ def run_command(
         _write_html(simulation, outputs.html, arch=asked, mapping=options["mapping"], objective=options["objective"])
     if not outputs.to_stdout:
         show_result(simulation)
+
+
+def _state(
+    outputs: Outputs, given: str | None, reset_every: int | None, *, has_inputs: bool
+) -> dict[str, NDArray[Any]] | None:
+    """The arrays of the file of state; InputError where there are no inputs that any option about state could mean."""
+    asked = {"--state": given, "--dump-state": outputs.dump_state, "--reset-every": reset_every}
+    idle = [f"{option} {value}" for option, value in asked.items() if value is not None]
+    if idle and not has_inputs:
+        raise InputError(f"{idle[0]}: nothing is kept where nothing is computed; give --input FILE")
+    if given is None:
+        return None
+    from accelsim.simulation import read_inputs
+
+    return read_inputs(given)[0]
 
 
 def _edited(model: str, arch: Arch, edits: dict[str, str], arithmetic: str | None) -> Graph:
@@ -172,6 +210,15 @@ def write_outputs(simulation: Simulation, outputs: Outputs, *, overlay: str = "c
 
         tensors = simulation.tensors or {}
         write_bytes(outputs.tensors, lambda stream: write_tensors(tensors, stream))
+    if outputs.dump_state is not None:
+        from accelsim.report.files import write_tensors
+
+        state = simulation.state
+        if not state:
+            raise InputError(
+                f"--dump-state {outputs.dump_state}: {simulation.graph.name!r} keeps nothing between inferences"
+            )
+        write_bytes(outputs.dump_state, lambda stream: write_tensors(state, stream))
     if outputs.trace is not None:
         _write_trace(simulation, outputs.trace)
     if outputs.model_explorer is not None:

@@ -175,8 +175,10 @@ def _observe(graph: Graph, arch: Arch | None, inputs: Mapping[str, Array]) -> di
     reader, tiles = WholeReader(graph), _reduction_tiles(graph, arch)
     per_add = 1 if arch is None else arch.accumulator.products_per_add
     peaks: dict[str, tuple[int, int]] = {}
+    state: dict[str, Array] = {}
     for i in range(len(next(iter(inputs.values())))):
-        values = reader.run({name: batch[i] for name, batch in inputs.items()}, keep="all")
+        values = reader.run({name: batch[i] for name, batch in inputs.items()} | state, keep="all")
+        state = graph.carried(values)
         for layer in graph.layers:
             if isinstance(layer, MacLayer):
                 x = values[layer.inputs[0]].reshape(layer.geometry.input_shape)

@@ -32,6 +32,7 @@ from accelsim.graph import (
     ReduceMin,
     Rescale,
     Reshape,
+    ResizeBilinear,
     ResizeNearest,
     Softmax,
     StridedSlice,
@@ -340,5 +341,6 @@ NOT_ON_TAPE: Mapping[type[Layer], str] = {
     Transpose: "moves codes: one numpy call",
     StridedSlice: "moves codes: one numpy call",
     ResizeNearest: "moves codes: one numpy call",
+    ResizeBilinear: "a few numpy calls",
 }
 """Why a layer of each other kind is run by itself."""

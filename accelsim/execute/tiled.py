@@ -94,12 +94,11 @@ class _TiledReader:
         }
 
     def _fill_dram(self, inputs: Mapping[str, NDArray[Any]]) -> None:
-        for port in self._graph.inputs:
-            if port.tensor not in inputs:
-                raise InputError(
-                    f"input {port.tensor!r} is missing; the network's inputs are {[p.tensor for p in self._graph.inputs]}"
-                )
-            self._dram.put(port.tensor, np.asarray(inputs[port.tensor]).reshape(self._graph.tensors[port.tensor].shape))
+        given = self._graph.with_state(inputs)
+        for name in self._graph.entries:
+            if name not in given:
+                raise InputError(f"input {name!r} is missing; the network's inputs are {list(self._graph.entries)}")
+            self._dram.put(name, np.asarray(given[name]).reshape(self._graph.tensors[name].shape))
         for name, values in self._graph.constants.items():
             self._dram.put(name, values)
         for layer in self._graph.layers:
@@ -113,7 +112,7 @@ class _TiledReader:
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """All tensors, in their formats."""
-        names = [port.tensor for port in self._graph.inputs] + [layer.output for layer in self._graph.layers]
+        names = [*self._graph.entries, *(layer.output for layer in self._graph.layers)]
         return {name: self._home(name).tensor(name).astype(self._graph.tensors[name].format.dtype) for name in names}
 
     def _home(self, tensor: str) -> Dram:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from accelsim.arch import Arch
 from accelsim.errors import AccelsimError, InputError
 from accelsim.execute.host_inputs import Arrays, gather_inputs
 from accelsim.execute.proof import accumulator_formats, order_free, prove_graph
+from accelsim.execute.state import checked_reset, held_state, named_state
 from accelsim.execute.tiled import run_program
 from accelsim.execute.whole import WholeReader
 from accelsim.graph import Graph
@@ -24,10 +26,11 @@ from accelsim.timing import Timeline
 
 @dataclass(frozen=True, eq=False)
 class Values:
-    """Tensors by name, inferences along the leading axis, and how they were made."""
+    """Tensors by name, inferences along the leading axis, how they were made, and what variables hold behind the last one."""
 
     tensors: dict[str, NDArray[Any]]
     summary: ValueSummary
+    state: dict[str, NDArray[Any]]
 
 
 def compute_values(
@@ -38,11 +41,14 @@ def compute_values(
     keep: Literal["outputs", "all"],
     check_inputs: int | None,
     progress: Callable[[str, int, int], None] | None,
+    state: Arrays | None = None,
+    reset_every: int | None = None,
 ) -> Values:
     """The bits of every inference.
 
     Whole-layer kernels compute them where no accumulator can leave its range or overflow wraps; otherwise the order of sums
-    matters and every inference runs through the Program.
+    matters and every inference runs through the Program. Inferences of a network with variables run in order, from ``state``
+    (by the variables' names), and from what they hold at first before every ``reset_every``-th.
     """
     program, graph = timeline.program, timeline.program.graph
     batches = gather_inputs(graph, inputs)
@@ -54,15 +60,21 @@ def compute_values(
     formats = accumulator_formats(graph, program.arch)
     whole = WholeReader(graph, accumulators=formats, inferences=count) if by_layers else None
     tell = progress or (lambda name, done, of: None)
+    carried, every = held_state(graph, state), checked_reset(graph, reset_every) or count
     runs = []
     for i in range(tiled):
-        made = _through_program(timeline, whole, {name: batch[i] for name, batch in batches.items()}, keep)
-        runs.append(made)
+        held = {} if i and i % every == 0 else carried
+        made = _through_program(timeline, whole, {name: batch[i] for name, batch in batches.items()} | held)
+        carried = graph.carried(made)
+        runs.append(_kept(graph, made, keep))
         tell("inferences", i + 1, count)
-    if whole is not None and tiled < count:
-        rest = {name: batch[tiled:] for name, batch in batches.items()}
-        made = whole.run_batch(rest, keep=keep, progress=lambda done: tell("inferences", tiled + done, count))
-        runs += _singly(made)
+    for first, stop in _unbroken(tiled, count, every):
+        assert whole is not None
+        rest = {name: batch[first:stop] for name, batch in batches.items()}
+        held = {} if first and first % every == 0 else carried
+        batch = whole.run_batch(rest, keep=keep, progress=partial(_tell_from, tell, first, count), state=held)
+        carried = {name: codes[-1] for name, codes in graph.carried(batch).items()}
+        runs += [_kept(graph, made, keep) for made in _singly(batch)]
     tensors = _at_host(graph, runs)
     correct = _correct(graph, tensors, labels, count)
     summary = ValueSummary(
@@ -73,7 +85,24 @@ def compute_values(
         accuracy=None if correct is None else correct / count,
         correct=correct,
     )
-    return Values(tensors | _real_ports(graph, tensors), summary)
+    return Values(tensors | _real_ports(graph, tensors), summary, named_state(graph, carried))
+
+
+def _unbroken(first: int, count: int, every: int) -> Iterator[tuple[int, int]]:
+    """Inferences ``first`` to ``count`` in ranges at whose ends state is reset."""
+    while first < count:
+        stop = min(count, (first // every + 1) * every)
+        yield first, stop
+        first = stop
+
+
+def _tell_from(tell: Callable[[str, int, int], None], first: int, count: int, done: int) -> None:
+    tell("inferences", first + done, count)
+
+
+def _kept(graph: Graph, values: Arrays, keep: Literal["outputs", "all"]) -> dict[str, NDArray[Any]]:
+    """All tensors, or the host's outputs."""
+    return dict(values) if keep == "all" else {port.tensor: values[port.tensor] for port in graph.outputs}
 
 
 def share_correct(graph: Graph, arch: Arch, inputs: Arrays | NDArray[Any], labels: NDArray[Any]) -> float:
@@ -100,16 +129,14 @@ def _at_host(graph: Graph, runs: list[dict[str, NDArray[Any]]]) -> dict[str, NDA
     return {name: _stack([r[name] for r in runs], graph.tensors[name].host_shape) for name in runs[0]}
 
 
-def _through_program(
-    timeline: Timeline, whole: WholeReader | None, inputs: Arrays, keep: Literal["outputs", "all"]
-) -> dict[str, NDArray[Any]]:
+def _through_program(timeline: Timeline, whole: WholeReader | None, inputs: Arrays) -> dict[str, NDArray[Any]]:
     """One inference through the Program, which whole layers, where they may be asked, must agree with."""
     values = run_program(timeline.program, inputs, timeline=timeline)
     if whole is not None:
         exact = whole.run(inputs, keep="all")
         _must_agree(exact, values)
         values = exact
-    return values if keep == "all" else {p.tensor: values[p.tensor] for p in timeline.program.graph.outputs}
+    return values
 
 
 def _must_agree(values: Arrays, tiled: Arrays) -> None:

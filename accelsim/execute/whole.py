@@ -58,15 +58,20 @@ class WholeReader:
         offsets = _places(graph)
         writer = TapeWriter(graph, offsets, accumulators)
         self._types = {name: graph.tensors[name].format.dtype for name in offsets}
-        self._inputs = {port.tensor: graph.tensors[port.tensor] for port in graph.inputs}
-        self._outputs = tuple(dict.fromkeys(port.tensor for port in graph.outputs))
+        self._inputs = {name: graph.tensors[name] for name in graph.entries}
+        self._carried = {variable.read: variable.written for variable in graph.variables}
+        self._outputs = tuple(dict.fromkeys(graph.results))
         self._steps = tuple(self._plan(writer, inferences))
         self._new_room = partial(Room, graph, offsets, writer, writer.constants())
         self._room = self._new_room()
         self._rooms = [self._room]
 
     def run(self, inputs: Mapping[str, Array], *, keep: Keep = "outputs") -> dict[str, Array]:
-        """Tensors of one inference by name, in their Graph shapes and formats; ``inputs`` likewise. InputError otherwise."""
+        """Tensors of one inference by name, in their Graph shapes and formats; ``inputs`` likewise. InputError otherwise.
+
+        Variables that ``inputs`` leave out hold what they hold at first; what they will hold is among the outputs.
+        """
+        inputs = self._graph.with_state(inputs) if self._graph.variables else inputs
         if inputs.keys() != self._inputs.keys():
             raise _wrong_names(inputs, self._inputs)
         room = self._room
@@ -87,31 +92,48 @@ class WholeReader:
         keep: Keep = "outputs",
         threads: int | None = None,
         progress: Callable[[int], None] | None = None,
+        state: Mapping[str, Array] | None = None,
     ) -> dict[str, Array]:
         """As :meth:`run`, for at least one inference along a new leading axis of all arrays.
 
         ``threads`` share them, by default one for each processor that this process may use; the bits are the same for any number.
-        ``progress`` is told how many inferences are done, in their order, by the thread that calls this.
+        ``progress`` is told how many inferences are done, in their order, by the thread that calls this. The first one reads
+        ``state`` of the graph's variables (by the tensor that is read; else what they hold at first), every other one what the one
+        before it left; they run in order then.
         """
-        if inputs.keys() != self._inputs.keys():
-            raise _wrong_names(inputs, self._inputs)
+        ports = {name: tensor for name, tensor in self._inputs.items() if name not in self._carried}
+        if inputs.keys() != ports.keys():
+            raise _wrong_names(inputs, ports)
         count = len(next(iter(inputs.values())))
-        for name, tensor in self._inputs.items():
+        for name, tensor in ports.items():
             _check_codes(inputs[name], tensor, self._types[name], (count, *tensor.shape))
-        held = {name: self._room.held(inputs[name]) for name in self._inputs}
+        held = {name: self._room.held(inputs[name]) for name in ports}
         shapes = {name: (count, *self._room.views[name].shape) for name in self._kept(keep)}
         results = {name: np.empty(shape, self._room.memory.dtype) for name, shape in shapes.items()}
 
-        def run(room: Room, part: slice) -> None:
-            run_part(
-                self._steps, room, *({name: batch[part] for name, batch in all_.items()} for all_ in (held, results))
-            )
+        steps = self._in_order(state or {}) if self._carried else self._steps
 
-        needed = min(threads or cores(), count)
+        def run(room: Room, part: slice) -> None:
+            run_part(steps, room, *({name: batch[part] for name, batch in all_.items()} for all_ in (held, results)))
+
+        needed = 1 if self._carried else min(threads or cores(), count)
         self._rooms += [self._new_room() for _ in range(len(self._rooms), needed)]
         run_parts(run, self._rooms[:needed], count, progress)
         one = self._room.memory.itemsize == 1
         return {n: r.view(self._types[n]) if one else r.astype(self._types[n]) for n, r in results.items()}
+
+    def _in_order(self, state: Mapping[str, Array]) -> tuple[Step, ...]:
+        """The steps of one inference after another: variables are read before them and kept behind them."""
+        held = dict(self._graph.with_state(state))
+
+        def read(room: Room) -> None:
+            for name in self._carried:
+                room.views[name][...] = held[name]
+
+        def write(room: Room) -> None:
+            held.update({name: room.copies[written]() for name, written in self._carried.items()})
+
+        return (read, *self._steps, write)
 
     def _kept(self, keep: Keep) -> Iterable[str]:
         return self._room.views if keep == "all" else self._outputs
@@ -207,7 +229,7 @@ def _places(graph: Graph) -> dict[str, int]:
     """Offset of each tensor that is read or written; a reshaped tensor shares its source's place."""
     offsets: dict[str, int] = {}
     size = 0
-    for name in (*(port.tensor for port in graph.inputs), *graph.constants):
+    for name in (*graph.entries, *graph.constants):
         offsets[name], size = size, size + graph.tensors[name].elements
     for layer in graph.layers:
         if isinstance(layer, Reshape):

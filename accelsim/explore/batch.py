@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from accelsim.errors import ConfigError, GraphError
 from accelsim.graph import (
     BinaryLut,
@@ -48,7 +50,11 @@ def batched(graph: Graph, images: int) -> Graph:
     if images == 1:
         return graph
     tensors = {name: x if name in graph.constants else _tensor(x, images) for name, x in graph.tensors.items()}
-    return replace(graph, tensors=tensors, layers=tuple(_layer(layer, graph, images) for layer in graph.layers))
+    variables = tuple(
+        replace(x, initial=np.stack([x.initial] * images).reshape(tensors[x.read].shape)) for x in graph.variables
+    )
+    layers = tuple(_layer(layer, graph, images) for layer in graph.layers)
+    return replace(graph, tensors=tensors, layers=layers, variables=variables)
 
 
 def _tensor(tensor: Tensor, images: int) -> Tensor:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from accelsim.errors import ConfigError
-from accelsim.graph import Graph, Layer, MacLayer, MatMul, Tensor
+from accelsim.graph import Graph, Layer, MacLayer, MatMul, Tensor, Variable
 from accelsim.names import LayerNames
 from accelsim.numerics import IntFormat
 
@@ -132,8 +132,24 @@ def _narrowed(layer: MacLayer, bits: int) -> MacLayer:
 
 def _with_activations(graph: Graph, bits: Mapping[str, int]) -> Graph:
     """``graph`` with those tensors so many bits wide; zero points are moved to what their tensor then holds."""
+    bits = {**bits, **_of_variables(graph, bits)}
     tensors = {name: _tensor(x, bits[name]) if name in bits else x for name, x in graph.tensors.items()}
-    return replace(graph, tensors=tensors, layers=tuple(_reading(layer, tensors) for layer in graph.layers))
+    return replace(
+        graph,
+        tensors=tensors,
+        layers=tuple(_reading(layer, tensors) for layer in graph.layers),
+        variables=tuple(_holding(variable, tensors[variable.read].format) for variable in graph.variables),
+    )
+
+
+def _of_variables(graph: Graph, bits: Mapping[str, int]) -> dict[str, int]:
+    """What a variable is read as and what is written to it have one width: that of what is read, where both are given."""
+    ends = [(x, bits.get(x.read, bits.get(x.written))) for x in graph.variables]
+    return {name: wide for x, wide in ends if wide is not None for name in (x.read, x.written)}
+
+
+def _holding(variable: Variable, form: IntFormat) -> Variable:
+    return replace(variable, initial=np.clip(variable.initial, form.min, form.max).astype(form.dtype))
 
 
 def _tensor(tensor: Tensor, bits: int) -> Tensor:

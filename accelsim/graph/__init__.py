@@ -23,5 +23,5 @@ from accelsim.graph.mac_layers import Conv2D, Dense, DepthwiseConv2D, MacLayer, 
 from accelsim.graph.moving_layers import Concat, Pad, Reshape, ResizeNearest, StridedSlice, Transpose
 from accelsim.graph.row_layers import FloatTableSoftmax, LayerNorm, Softmax
 from accelsim.graph.source import Outcome, SourceOperator
-from accelsim.graph.tensor import Tensor
-from accelsim.graph.window_layers import AveragePool2D, MaxPool2D, Mean, ReduceMax, ReduceMin
+from accelsim.graph.tensor import Tensor, Variable
+from accelsim.graph.window_layers import AveragePool2D, MaxPool2D, Mean, ReduceMax, ReduceMin, ResizeBilinear, Taps

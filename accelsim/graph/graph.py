@@ -13,8 +13,8 @@ from accelsim.errors import GraphError
 from accelsim.graph.layer import Layer
 from accelsim.graph.mac_layers import MacLayer, MatMul
 from accelsim.graph.source import SourceOperator
-from accelsim.graph.tensor import Tensor
-from accelsim.graph.verify import verify_constants, verify_graph
+from accelsim.graph.tensor import Tensor, Variable
+from accelsim.graph.verify import verify_constants, verify_graph, verify_variables
 from accelsim.numerics import Rounding
 
 
@@ -43,7 +43,7 @@ class Graph:
     comes of it. ``approximations`` says, by name of a layer or of a host's quantizer, where the importer could not keep
     bit for bit what the source model computes; ``source`` what became of every operator of the model file, in its order;
     ``converted`` what was done to the file before it was read. A ``shape_only`` graph has no weights: it can be timed, not
-    executed, and its layers run one after another whatever they read.
+    executed, and its layers run one after another whatever they read. ``variables`` are what an inference leaves to the next.
     """
 
     name: str
@@ -58,16 +58,18 @@ class Graph:
     approximations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     source: tuple[SourceOperator, ...] = ()
     converted: str = ""
+    variables: tuple[Variable, ...] = ()
 
     def __post_init__(self) -> None:
         verify_graph(
             self.tensors,
             self.layers,
-            [*(p.tensor for p in self.inputs), *self.constants],
-            [p.tensor for p in self.outputs],
+            [*self.entries, *self.constants],
+            self.results,
             self.shape_only,
         )
         verify_constants(self.tensors, self.constants)
+        verify_variables(self.tensors, self.layers, self.variables, shape_only=self.shape_only)
 
     def __repr__(self) -> str:
         """One line, and one for each layer."""
@@ -97,6 +99,24 @@ class Graph:
     def producer(self) -> Mapping[str, int]:
         """Index of the layer that makes each tensor; graph inputs are absent."""
         return {layer.output: i for i, layer in enumerate(self.layers)}
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """Tensors that stand in memory before the first layer: the host's inputs, and what variables hold."""
+        return (*(port.tensor for port in self.inputs), *(variable.read for variable in self.variables))
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """Tensors that must stand in memory after the last layer: the host's outputs, and what variables will hold."""
+        return (*(port.tensor for port in self.outputs), *(variable.written for variable in self.variables))
+
+    def with_state(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """All entries, by name: variables that ``inputs`` leave out hold what they hold at first."""
+        return {**{variable.read: variable.initial for variable in self.variables}, **inputs}
+
+    def carried(self, values: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """What the next inference reads of its variables, of the ``values`` of this one's tensors."""
+        return {variable.read: values[variable.written] for variable in self.variables}
 
     def layer(self, name: str) -> Layer:
         """The layer called ``name``; GraphError where there is none."""

@@ -17,6 +17,8 @@ class Outcome(StrEnum):
     """The host's work at the boundary between real numbers and codes."""
     CONSTANT = "constant"
     """Computed at import: its operands are constant."""
+    STATE = "state"
+    """Reads or writes what is kept from inference to inference, or says where."""
     NOTHING = "nothing"
     """Codes and their scale stay as they are."""
 

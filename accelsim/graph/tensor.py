@@ -1,4 +1,4 @@
-"""An integer tensor: name, shape, format, and how the host reads it."""
+"""An integer tensor: name, shape, format, and how the host reads it; and what is kept from inference to inference."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.display import Brief
 from accelsim.numerics import IntFormat
 
 
@@ -53,3 +54,17 @@ class Tensor:
     def bytes(self) -> int:
         """Bytes in memory, elements packed at ``format.bits``."""
         return -(-self.elements * self.format.bits // 8)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Variable(Brief):
+    """State that a network carries: what an inference ``written`` is what the next one ``read`` (names of tensors).
+
+    The first one reads ``initial``, codes in that tensor's shape. Both tensors are memory of their own, which the network
+    loads and stores like any other.
+    """
+
+    name: str
+    read: str
+    written: str
+    initial: NDArray[Any]

@@ -12,7 +12,8 @@ from accelsim.errors import GraphError
 from accelsim.graph.bipolar import check_bipolar
 from accelsim.graph.layer import Layer
 from accelsim.graph.mac_layers import MacLayer, MatMul
-from accelsim.graph.tensor import Tensor
+from accelsim.graph.moving_layers import Reshape
+from accelsim.graph.tensor import Tensor, Variable
 
 
 def verify_graph(
@@ -49,6 +50,32 @@ def verify_constants(tensors: Mapping[str, Tensor], constants: Mapping[str, NDAr
             raise GraphError(f"constant {name!r} has shape {values.shape}, expected {tensor.shape}", tensor=name)
         if not tensor.format.holds(values):
             raise GraphError(f"constant {name!r} leaves the range of {tensor.format}", tensor=name)
+
+
+def verify_variables(
+    tensors: Mapping[str, Tensor], layers: Sequence[Layer], variables: Sequence[Variable], *, shape_only: bool
+) -> None:
+    """Check that every variable keeps one kind of tensor, in memory that no other tensor or variable has; GraphError otherwise."""
+    home: dict[str, str] = {}
+    for layer in layers:
+        home[layer.output] = home.get(layer.inputs[0], "") if isinstance(layer, Reshape) else layer.output
+    taken: set[str] = set()
+    for variable in variables:
+        read, written, initial = tensors[variable.read], tensors[variable.written], variable.initial
+        if (read.shape, read.format) != (written.shape, written.format):
+            raise GraphError(
+                f"variable {variable.name!r} is read as {read.format} {read.shape}, written as {written.format} {written.shape}"
+            )
+        if not shape_only and (initial.shape != read.shape or not read.format.holds(initial)):
+            raise GraphError(
+                f"variable {variable.name!r} begins with {initial.shape} codes, expected {read.format} {read.shape}"
+            )
+        place = home.get(variable.written, "")
+        if not place or place in taken:
+            raise GraphError(
+                f"variable {variable.name!r}: {variable.written!r} has no memory of its own; copy it (StridedSlice)"
+            )
+        taken.add(place)
 
 
 def _check_name(layer: Layer, names: set[str]) -> None:

@@ -9,10 +9,12 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.display import Brief
+from accelsim.errors import GraphError
 from accelsim.graph.boxes import Boxes
 from accelsim.graph.geometry import Axis
 from accelsim.graph.layer import RealFunction, VectorLayer
-from accelsim.numerics import Requantization
+from accelsim.numerics import Requantization, Rounding
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -136,3 +138,54 @@ class ReduceMin(Reduction):
     """Smallest code along the axes."""
 
     operator: ClassVar[str] = "REDUCE_MIN"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Taps(Brief):
+    """The two input elements behind each output element of an axis, ``low`` and ``high``; ``weight`` / 2^bits of it is the latter's."""
+
+    low: NDArray[np.int64]
+    high: NDArray[np.int64]
+    weight: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ResizeBilinear(VectorLayer):
+    """Four raw codes of an (n, h, w, c) view by the products of their weights, which have ``fraction_bits`` an axis, then ``rounding``.
+
+    Taps ascend; GraphError where they do not, leave the image, or weigh more than it all.
+    """
+
+    operator: ClassVar[str] = "RESIZE_BILINEAR"
+    rows: Taps
+    columns: Taps
+    fraction_bits: int
+    rounding: Literal[Rounding.HALF_AWAY, Rounding.HALF_UP]
+
+    def __post_init__(self) -> None:
+        for axis, taps in ((1, self.rows), (2, self.columns)):
+            size, out = self.shapes[0][axis], self.shape[axis]
+            lengths = {len(taps.low), len(taps.high), len(taps.weight)} == {out}
+            inside = lengths and all(
+                ((i >= 0) & (i < size)).all() and (np.diff(i) >= 0).all() for i in (taps.low, taps.high)
+            )
+            # Where both taps are one element, what they weigh apart is nothing to anyone.
+            apart = taps.weight[taps.low != taps.high] if inside else taps.weight
+            if not inside or not ((apart >= 0) & (apart <= 1 << self.fraction_bits)).all():
+                raise GraphError(
+                    f"layer {self.name!r}: taps of axis {axis} must be {out} ascending pairs in [0, {size}) with weights of "
+                    f"{self.fraction_bits} bits",
+                    layer=self.name,
+                )
+
+    @property
+    def steps_per_output(self) -> int:
+        return 4
+
+    def reads(self, tiles: Boxes) -> tuple[Boxes, ...]:
+        lo, hi = tiles.lo.copy(), tiles.hi.copy()
+        for axis, taps in ((1, self.rows), (2, self.columns)):
+            empty = tiles.hi[:, axis] <= tiles.lo[:, axis]
+            lo[:, axis] = taps.low[np.minimum(tiles.lo[:, axis], len(taps.low) - 1)]
+            hi[:, axis] = np.where(empty, lo[:, axis], taps.high[np.maximum(tiles.hi[:, axis], 1) - 1] + 1)
+        return (Boxes(lo, hi),)

@@ -31,6 +31,7 @@ from accelsim.graph import (
     ReduceMin,
     Rescale,
     Reshape,
+    ResizeBilinear,
     ResizeNearest,
     Softmax,
     StridedSlice,
@@ -39,7 +40,7 @@ from accelsim.graph import (
     VectorLayer,
 )
 from accelsim.kernels import _pool, _rows, _sigmoid16, _softmax
-from accelsim.numerics import Requantization, multiply, requantize
+from accelsim.numerics import Requantization, Rounding, multiply, requantize
 
 Block = NDArray[Any]
 Box = tuple[tuple[int, ...], tuple[int, ...]]
@@ -260,6 +261,18 @@ def _resize_nearest(layer: ResizeNearest, blocks: Sequence[Block], inputs: Seque
     return np.ascontiguousarray(blocks[0][:, rows][:, :, columns])
 
 
+def _resize_bilinear(layer: ResizeBilinear, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
+    """In 64 bits: codes of 16 bits by weights of twice 11."""
+    x, one = blocks[0].astype(np.int64), 1 << layer.fraction_bits
+    for axis, taps in ((1, layer.rows), (2, layer.columns)):
+        part, origin = slice(output[0][axis], output[1][axis]), inputs[0][0][axis]
+        weight = taps.weight[part].reshape(-1, *[1] * (x.ndim - axis - 1))
+        low, high = (x.take(index[part] - origin, axis) for index in (taps.low, taps.high))
+        x = low * (one - weight) + high * weight
+    shift = 2 * layer.fraction_bits
+    return np.asarray((x + (1 << shift - 1) - ((x < 0) & (layer.rounding == Rounding.HALF_AWAY))) >> shift)
+
+
 _RULES: dict[type, Callable[[Any, Sequence[Block], Sequence[Box], Box], Block]] = {
     Add: _add,
     Sub: _add,
@@ -283,4 +296,5 @@ _RULES: dict[type, Callable[[Any, Sequence[Block], Sequence[Box], Box], Block]] 
     Transpose: _transpose,
     StridedSlice: _strided_slice,
     ResizeNearest: _resize_nearest,
+    ResizeBilinear: _resize_bilinear,
 }

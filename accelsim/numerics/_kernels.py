@@ -316,6 +316,19 @@ def onnx_reference_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: Int
 
 
 @njit
+def xnnpack_mean_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: Int, high: Int, out: Array) -> None:
+    """``xnnpack_mean`` over a block; ``mult`` holds the columns factor and raw; ``shift`` is unused."""
+    step = 0 if mult.shape[0] == 1 else 1
+    least, most = np.float64(low), np.float64(high)
+    for r in range(acc.shape[0]):
+        for c in range(acc.shape[1]):
+            factor, raw = mult[c * step, 0], mult[c * step, 1]
+            offset = np.float32(zp) - raw * factor
+            shifted = np.float64(np.float32(acc[r, c] + np.int64(raw)) * factor + offset)
+            out[r, c] = np.int64((max(min(shifted, most), least) + _MAGIC) - _MAGIC)
+
+
+@njit
 def threshold_rows(acc: Array, levels: Array, start: Array, step: Array, out: Array) -> None:
     """Multi-thresholds over a block: the number of levels not above each sum, found by bisection."""
     own = 0 if start.size == 1 else 1

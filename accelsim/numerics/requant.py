@@ -27,11 +27,12 @@ class Requant(Brief):
 
     ``multiplier`` has shape (C,) or (1,): int32 significands m (integer schemes), float32 factors
     (``float32_half_even``), ones (``shift_*``); for ``float64_half_away`` (C, 3) or (1, 3): float64 columns s_in, s_w,
-    s_out. ``shift`` has shape (C,) or (1,): exponents e of ``M = m * 2**(e-31)`` (integer schemes), right shifts
-    (``shift_*``, ``vta_shift``), zeros otherwise. Schemes of hardware multipliers (``Family.FIXED_POINT``: ``single_N``,
-    ``xnnpack_rndnu``, ``nvdla_cvt``, ``ethosu_truncate``) hold m and right shifts s of ``M = m * 2**-s``;
-    ``onnx_reference`` holds float64 factors. Both arrays are copied, made read-only and brought to one length. Raises
-    :class:`GraphError` for parameters outside a scheme's range and :class:`ConfigError` for an unknown scheme.
+    s_out; for ``xnnpack_mean`` (C, 2) or (1, 2): float32 columns factor and raw. ``shift`` has shape (C,) or (1,):
+    exponents e of ``M = m * 2**(e-31)`` (integer schemes), right shifts (``shift_*``, ``vta_shift``), zeros otherwise.
+    Schemes of hardware multipliers (``Family.FIXED_POINT``: ``single_N``, ``xnnpack_rndnu``, ``nvdla_cvt``,
+    ``ethosu_truncate``) hold m and right shifts s of ``M = m * 2**-s``; ``onnx_reference`` holds float64 factors. Both
+    arrays are copied, made read-only and brought to one length. Raises :class:`GraphError` for parameters outside a
+    scheme's range and :class:`ConfigError` for an unknown scheme.
     """
 
     scheme: str
@@ -164,9 +165,9 @@ def multiply(values: ArrayLike, m: int, e: int, scheme: str) -> NDArray[np.int64
 def _multipliers(values: ArrayLike, rule: RequantScheme) -> NDArray[Any]:
     """The multiplier column(s) in the scheme's type, checked to lose nothing by the conversion."""
     given = np.asarray(values)
-    dimensions = 2 if rule.family is Family.SCALES else 1
-    if given.ndim != dimensions or given.shape[1:] not in ((), (3,)) or not len(given):
-        wanted = "(C, 3)" if dimensions == 2 else "(C,)"
+    columns = () if rule.family.columns == 1 else (rule.family.columns,)
+    if given.ndim != 1 + len(columns) or given.shape[1:] != columns or not len(given):
+        wanted = f"(C, {columns[0]})" if columns else "(C,)"
         raise GraphError(f"{rule.name} multipliers: expected shape {wanted} with C >= 1, got {given.shape}")
     _check_multiplier_range(given, rule)
     converted = given.astype(rule.family.dtype)

@@ -37,17 +37,24 @@ class Family(StrEnum):
     """``multiplier`` significands as wide as the hardware's, ``shift`` right shifts s: ``M = multiplier * 2**-s``."""
     FLOAT64 = "float64"
     """``multiplier`` float64 factors; ``shift`` zeros."""
+    RAW_SUM = "raw_sum"
+    """``multiplier`` float32 columns: the factor, and what the input's zero point adds to the raw sum; ``shift`` zeros."""
+
+    @property
+    def columns(self) -> int:
+        """Numbers of ``multiplier`` for each channel."""
+        return {Family.SCALES: 3, Family.RAW_SUM: 2}.get(self, 1)
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Element type of ``multiplier``."""
-        floats = {Family.FLOAT32: np.float32, Family.FLOAT64: np.float64, Family.SCALES: np.float64}
-        return np.dtype(floats.get(self, np.int32))
+        narrow, wide = (Family.FLOAT32, Family.RAW_SUM), (Family.FLOAT64, Family.SCALES)
+        return np.dtype(np.float32 if self in narrow else np.float64 if self in wide else np.int32)
 
     @property
     def is_float(self) -> bool:
         """Whether the scheme multiplies in floating point."""
-        return self in (Family.FLOAT32, Family.FLOAT64, Family.SCALES)
+        return self in (Family.FLOAT32, Family.FLOAT64, Family.SCALES, Family.RAW_SUM)
 
 
 class Encoder(Enum):
@@ -71,6 +78,8 @@ class Encoder(Enum):
     """The float32 ratio as a double."""
     SCALES = "scales", Family.SCALES
     """The three scales themselves; ``M = s_in * s_w / s_out``."""
+    RAW_SUM = "raw_sum", Family.RAW_SUM
+    """The ratio in float32, from left to right, and an integer beside it: 0, or that of a mean."""
 
     def __init__(self, title: str, family: Family) -> None:
         self.title = title
@@ -97,6 +106,8 @@ class Encoder(Enum):
         if self is Encoder.SCALES:
             rows = [[Fraction(float(scale)) for scale in row] for row in multiplier]
             return tuple(s_in * s_w / s_out for s_in, s_w, s_out in rows)
+        if self is Encoder.RAW_SUM:
+            return tuple(Fraction(float(factor)) for factor in multiplier[:, 0])
         if self.family.is_float:
             return tuple(Fraction(float(factor)) for factor in multiplier)
         factors, shifts = self.integers(multiplier.astype(np.int64), shift.astype(np.int64))
@@ -109,7 +120,7 @@ class Folding(StrEnum):
     DIVIDED = "divided"
     """The encoded significand is divided by the count, truncating (LiteRT reference/reduce.h, QuantizedMeanOrSum)."""
     FLOAT32 = "float32"
-    """A float32 operation of the runtime that the importer knows (XNNPACK; MLAS qlgavgpool.cpp)."""
+    """A float32 operation of the runtime that the importer knows (MLAS qlgavgpool.cpp)."""
     NONE = "none"
     """No runtime or chip is known to take a mean by the scheme: MEAN cannot choose it."""
 

@@ -106,6 +106,17 @@ def float32_half_even_int(x: int, scale: Fraction) -> int:
     return round_divide(scaled.numerator, scaled.denominator, Rounding.HALF_EVEN)
 
 
+def xnnpack_mean_int(x: int, scale: Fraction, raw: int, zero_point: int) -> int:
+    """``rint(float32(x + raw) * scale + (zero_point - float32(raw) * scale))``, each operation in binary32: ties to the even *code*.
+
+    What LiteRT makes of MEAN and SUM for XNNPACK: sums of raw codes, of which ``raw`` is the zero points' part, then a rescaling
+    whose offset is a real number (measured).
+    """
+    offset = float32(Fraction(zero_point) - float32(float32(Fraction(raw)) * scale))
+    shifted = float32(float32(float32(Fraction(x + raw)) * scale) + offset)
+    return round_divide(shifted.numerator, shifted.denominator, Rounding.HALF_EVEN)
+
+
 def float64_half_away_int(x: int, s_in: Fraction, s_w: Fraction, s_out: Fraction) -> int:
     """``round(double(x) * s_in * s_w / s_out)`` from left to right in binary64 (LiteRT reference fully_connected.h)."""
     product = float64(float64(float64(Fraction(x)) * s_in) * s_w)

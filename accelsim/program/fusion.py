@@ -102,7 +102,7 @@ def obstacle(graph: Graph, consumer: int) -> str | None:
     if producer is None or isinstance(producer, Reshape) or isinstance(layer, Reshape):
         return "the layer before it is a reshape, or there is none"
     consumers = [other for other in graph.layers if producer.output in other.inputs]
-    if consumers != [layer] or any(port.tensor == producer.output for port in graph.outputs):
+    if consumers != [layer] or producer.output in graph.results:
         return f"it must be the only reader of {producer.output!r}, which the layer before it makes"
     views = [view for name, view in zip(layer.inputs, layer.input_shapes, strict=True) if name == producer.output]
     if any(view != producer.output_shape for view in views) or len(producer.output_shape) < 2:

@@ -87,7 +87,7 @@ def check_places(program: Program) -> None:
 def _check_one_home(program: Program, places: dict[int, Place]) -> None:
     """Outputs of the network in DRAM; each kept tensor whole, in one place inside the memory."""
     capacity, at = slot_capacity(Memory.RESIDENT, program.arch), producers(program.graph)
-    outputs = {at.get(port.tensor): port.tensor for port in program.graph.outputs}
+    outputs = {at.get(name): name for name in program.graph.results}
     for layer, place in places.items():
         name = program.graph.layers[layer].name
         writes = (program.layer == layer) & np.isin(program.engine, WRITE_BACK)

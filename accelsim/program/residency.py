@@ -44,14 +44,15 @@ def shared_memory(graph: Graph) -> dict[str, str]:
 
 
 def lifetimes(graph: Graph, fused: Sequence[Fused] = ()) -> tuple[Lifetime, ...]:
-    """The computed tensors that only layers of the network read, in layer order; the host needs outputs in DRAM.
+    """The computed tensors that only layers of the network read, in layer order; the host needs outputs in DRAM, the
+    next inference what variables hold.
 
     Those inside ``fused`` pairs are left out: :func:`windows` has them.
     """
     home = shared_memory(graph)
     begin, end = {pair.consumer: pair.producer for pair in fused}, {pair.producer: pair.consumer for pair in fused}
     inside = {pair.tensor for pair in fused}
-    outputs = {home.get(port.tensor, port.tensor) for port in graph.outputs}
+    outputs = {home.get(name, name) for name in graph.results}
     last = {
         home.get(name, name): index
         for index, layer in enumerate(graph.layers)

@@ -10,6 +10,7 @@ from accelsim.quant.multiplier import (
     encode_multiplier,
     encode_multipliers,
     float32_multiplier,
+    folded_factors,
     power_of_two_shift,
     requant_from_scales,
 )

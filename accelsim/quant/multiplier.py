@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 import numpy as np
 
 from accelsim.errors import ModelError
-from accelsim.numerics import Encoder, Requant, RequantScheme, scheme_named
+from accelsim.numerics import Encoder, Family, Requant, RequantScheme, scheme_named
 from accelsim.quant.fixed_point import encode_fixed_points, encode_mantissas, encode_shared_shift
 
 if TYPE_CHECKING:
@@ -142,11 +142,21 @@ def _encoded(
             # onnx/reference/ops/op_qlinear_conv.py: a float32 product times int32 is a double.
             factor = float32_multiplier(s_in, s_w, s_out).astype(rule.family.dtype)
             return factor, np.zeros(len(factor), np.int32)
+        case Encoder.RAW_SUM:
+            return folded_factors(rule, float32_multiplier(s_in, s_w, s_out))
         case Encoder.SCALES:
             scales = _scale(s_in, "s_in"), np.atleast_1d(_scale(s_w, "s_w")), _scale(s_out, "s_out")
             columns = np.stack(np.broadcast_arrays(*scales), axis=1).astype(np.float64)
             return columns, np.zeros(len(columns), np.int32)
     assert_never(rule.encoder)
+
+
+def folded_factors(rule: RequantScheme, factors: ArrayLike, *, raw: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:
+    """``multiplier`` and ``shift`` of a scheme of float32 factors, with the ``raw`` part of a sum where it asks for it."""
+    column = np.atleast_1d(np.asarray(factors, dtype=np.float32))
+    if rule.family is Family.RAW_SUM:
+        column = np.stack([column, np.full(len(column), raw, dtype=np.float32)], axis=1)
+    return column, np.zeros(len(column), np.int32)
 
 
 def _scale(value: ArrayLike, name: str) -> Any:

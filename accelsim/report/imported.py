@@ -65,6 +65,7 @@ def _outcome(operator: SourceOperator, short: Mapping[str, str]) -> str:
         Outcome.FUSED: inside,
         Outcome.HOST: "done by the host",
         Outcome.CONSTANT: "a constant",
+        Outcome.STATE: "what is kept from inference to inference",
         Outcome.NOTHING: "nothing: the codes stay",
     }
     return texts[operator.outcome]
@@ -108,6 +109,7 @@ def import_facts(graph: Graph) -> list[tuple[str, str]]:
         *_ports(graph, "input", graph.inputs),
         *(("input", f"{name}: nothing reads it") for name in graph.unread_inputs),
         *_ports(graph, "output", graph.outputs),
+        *(("state", _port(graph, variable.read, variable.name, False)) for variable in graph.variables),
         ("MACs", count(graph.macs)),
         ("weights", size(graph.weight_bytes)),
         *_approximations(graph),

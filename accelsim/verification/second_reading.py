@@ -46,7 +46,7 @@ def second_reading(path: Path, graph: Graph, feed: Mapping[str, NDArray[Any]]) -
         except AccelsimError as error:
             why = f"{name}: {_reason(error)}"
             continue
-        return _compared(name, graph, {**graph.constants, **feed, **codes})
+        return _compared(name, graph, {**graph.constants, **graph.with_state(feed), **codes})
     return (
         None if why is None else SecondReading((), f"no other program read the file to check how it was read ({why})")
     )

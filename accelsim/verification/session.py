@@ -116,11 +116,11 @@ class _Verification:
         seen: set[str] = set()
         outputs: list[tuple[Array, Array]] = []
         last = graph.outputs[0].tensor
-        for i in range(count):
+        for i, ours in enumerate(self._machine.run_all(batches)):
             feed = {name: batch[i] for name, batch in batches.items()}
             theirs, plain = self._theirs(feed)
-            ours = self._machine.run(feed)
-            seen |= set(self._one(i, {**feed, **theirs}, ours, studies, plain))
+            held = {variable.read: ours[variable.read] for variable in graph.variables}
+            seen |= set(self._one(i, {**held, **feed, **theirs}, ours, studies, plain))
             if last in theirs:
                 outputs.append((theirs[last], ours[last]))
             if self._progress is not None:
@@ -188,6 +188,9 @@ class _Verification:
             other = self._pairs.get(layer.name)
             if other is not None and other.output in made:
                 found[layer.output] = made[other.output].reshape(graph.tensors[layer.output].shape)
+        for mine, their in zip(graph.variables, self._oracle.graph.variables, strict=False):
+            if their.read in made:
+                found[mine.read] = made[their.read].reshape(graph.tensors[mine.read].shape)
         return found
 
     def _one(

@@ -21,13 +21,11 @@ def study_widths(machine: Machine, batches: Mapping[str, Array], labels: Array |
     """From the machine's own width up to the first that changes no code of these inputs; None where all sums are proved to fit."""
     if machine.arch is None or not machine.unproved:
         return None
-    count = len(next(iter(batches.values())))
-    feeds = [{name: batch[i] for name, batch in batches.items()} for i in range(count)]
-    exact = [Machine(machine.graph).run(feed) for feed in feeds]
+    exact = list(Machine(machine.graph).run_all(batches))
     proved = max(proof.bits_needed for proof in prove_graph(machine.graph, machine.arch))
     rows = []
     for bits in range(machine.arch.accumulator.bits, max(proved, machine.arch.accumulator.bits) + 1):
-        row = _row(machine, bits, feeds, exact, labels)
+        row = _row(machine, bits, batches, exact, labels)
         if row is None:
             continue
         rows.append(row)
@@ -39,13 +37,15 @@ def study_widths(machine: Machine, batches: Mapping[str, Array], labels: Array |
     )
 
 
-def _row(machine: Machine, bits: int, feeds: Runs, exact: Runs, labels: Array | None) -> WidthRow | None:
+def _row(
+    machine: Machine, bits: int, batches: Mapping[str, Array], exact: Runs, labels: Array | None
+) -> WidthRow | None:
     """None for a width that the machine cannot have, or at which it traps."""
     assert machine.arch is not None
     graph = machine.graph
     try:
         narrow = Machine(graph, machine.arch.with_({"accumulator.bits": bits}))
-        made = [narrow.run(feed) for feed in feeds]
+        made = list(narrow.run_all(batches))
     except (ConfigError, AccumulatorOverflowError):
         return None
     wrong = {
@@ -56,7 +56,7 @@ def _row(machine: Machine, bits: int, feeds: Runs, exact: Runs, labels: Array | 
     return WidthRow(
         bits=bits,
         differing=sum(wrong.values()),
-        elements=len(feeds) * sum(graph.tensors[layer.output].elements for layer in graph.layers),
+        elements=len(made) * sum(graph.tensors[layer.output].elements for layer in graph.layers),
         first_layer=next((layer.name for layer in graph.layers if wrong[layer]), None),
         accuracy=None if labels is None else float((scores.argmax(axis=1) == labels).mean()),
     )

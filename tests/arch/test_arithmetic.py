@@ -21,9 +21,10 @@ SPECIAL = {
     "litert-reference": {"FULLY_CONNECTED": "float64_half_away"},
     "litert-optimized": dict.fromkeys(["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "QUANTIZE"], "half_up_twice"),
     "litert-xnnpack": dict.fromkeys(
-        ["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "BATCH_MATMUL", "TRANSPOSE_CONV", "MUL", "MEAN"],
+        ["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "BATCH_MATMUL", "TRANSPOSE_CONV", "MUL"],
         "float32_half_even",
     )
+    | {"MEAN": "xnnpack_mean"}
     | dict.fromkeys(["ADD", "SUB"], "xnnpack_add")
     | dict.fromkeys(["QUANTIZE", "LEAKY_RELU"], "xnnpack_8bit_fraction"),
     "onnxruntime": dict.fromkeys(
@@ -128,7 +129,7 @@ def test_aliases_become_full_names() -> None:
             {"MEAN": "tflite_dubble"},
             (
                 "MEAN has unknown scheme 'tflite_dubble'; expected one of tflite_double, single, half_up_twice,"
-                " tflite_int16, float32_half_even; did you mean 'tflite_double'?"
+                " tflite_int16, float32_half_even, xnnpack_mean; did you mean 'tflite_double'?"
             ),
         ),
         (

@@ -38,7 +38,7 @@ class TestTflite(Folder):
 
     def accepted(self) -> Iterable[Path]:
         for name, case in CASES.items():
-            if name.startswith("sum"):  # what LiteRT's reference kernel sums is not known
+            if name.startswith("sum"):  # LiteRT's reference kernel of it gives memory that nothing wrote
                 continue
             yield self.file(f"{name}.tflite", case(np.random.default_rng(1), "INT8").blob)
 

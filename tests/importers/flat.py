@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,6 +70,10 @@ TABLES = {
     "BROADCAST_TO": "BroadcastToOptions",
     "ARG_MAX": "ArgMaxOptions",
     "FLOOR_DIV": "FloorDivOptions",
+    "CALL_ONCE": "CallOnceOptions",
+    "VAR_HANDLE": "VarHandleOptions",
+    "READ_VARIABLE": "ReadVariableOptions",
+    "ASSIGN_VARIABLE": "AssignVariableOptions",
 }
 VERSIONS = {"BROADCAST_TO": 3}
 """Of operators whose first versions no runtime has."""
@@ -122,22 +126,38 @@ def tflite_bytes(
     version: int = 3,
     identifier: bytes = b"TFL3",
     subgraph_count: int = 1,
+    once: tuple[Sequence[T], Sequence[Op]] = ((), ()),
 ) -> bytes:
-    """The file's bytes; tensors are named, indices are worked out here."""
+    """The file's bytes; tensors are named, indices are worked out here. ``once`` are tensors and operators of a second subgraph."""
     b = Builder(1024)
-    index = {t.name: i for i, t in enumerate(tensors)}
-    datas = [b""] + [np.asarray(t.data, DTYPES[t.type]).tobytes() for t in tensors if t.data is not None]
+    every = [*tensors, *once[0]]
+    datas = [b""] + [np.asarray(t.data, DTYPES[t.type]).tobytes() for t in every if t.data is not None]
     buffers = _tables(b, [_buffer(b, data) for data in datas])
     numbers = iter(range(1, len(datas)))
-    rows = _tables(b, [_tensor(b, t, 0 if t.data is None else next(numbers)) for t in tensors])
-    codes = _tables(b, [_code(b, op) for op in operators])
-    ops = _tables(b, [_operator(b, i, op, index) for i, op in enumerate(operators)])
-    ins, outs = (_ints(b, [index[name] for name in names]) for names in (inputs, outputs))
-    graph = _table(b, "SubGraph", Tensors=rows, Inputs=ins, Outputs=outs, Operators=ops)
-    graphs = _tables(b, [graph] * subgraph_count)
+    codes = _tables(b, [_code(b, op) for op in (*operators, *once[1])])
+    graph = _subgraph(b, tensors, operators, inputs, outputs, numbers, 0)
+    second = [_subgraph(b, *once, (), (), numbers, len(operators))] if once[1] else []
+    graphs = _tables(b, [graph] * subgraph_count + second)
     model = _table(b, "Model", Version=version, OperatorCodes=codes, Subgraphs=graphs, Buffers=buffers)
     b.Finish(model, file_identifier=identifier)
     return bytes(b.Output())
+
+
+def _subgraph(
+    b: Builder,
+    tensors: Sequence[T],
+    operators: Sequence[Op],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    numbers: Iterator[int],
+    first_code: int,
+) -> int:
+    """One subgraph, whose constants have the next ``numbers`` of buffers, whose operators the codes from ``first_code`` on."""
+    index = {t.name: i for i, t in enumerate(tensors)}
+    rows = _tables(b, [_tensor(b, t, 0 if t.data is None else next(numbers)) for t in tensors])
+    ops = _tables(b, [_operator(b, first_code + i, op, index) for i, op in enumerate(operators)])
+    ins, outs = (_ints(b, [index[name] for name in names]) for names in (inputs, outputs))
+    return _table(b, "SubGraph", Tensors=rows, Inputs=ins, Outputs=outs, Operators=ops)
 
 
 def _table(b: Builder, name: str, **fields: Any) -> int:
@@ -158,6 +178,12 @@ def _tables(b: Builder, offsets: Sequence[int]) -> int:
 
 def _ints(b: Builder, values: Sequence[int]) -> int:
     return int(b.CreateNumpyVector(np.asarray(values, np.int32)))
+
+
+def _field(b: Builder, value: Any) -> Any:
+    if isinstance(value, str):
+        return b.CreateString(value)
+    return _ints(b, value) if isinstance(value, list) else value
 
 
 def _buffer(b: Builder, data: bytes) -> int:
@@ -206,7 +232,7 @@ def _code(b: Builder, op: Op) -> int:
 
 def _operator(b: Builder, i: int, op: Op, index: dict[str, int]) -> int:
     table = TABLES.get(op.name)
-    fields = {name: _ints(b, value) if isinstance(value, list) else value for name, value in op.options.items()}
+    fields = {name: _field(b, value) for name, value in op.options.items()}
     options = None if table is None else _table(b, table, **fields)
     ins = _ints(b, [-1 if name is None else index[name] for name in op.inputs])
     outs = _ints(b, [index[name] for name in op.outputs])

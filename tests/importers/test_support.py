@@ -12,6 +12,7 @@ from accelsim.errors import ModelError, ModelFileError
 from accelsim.importers import load_graph, packaged_models, resolve_model, supported_operators
 from accelsim.importers.tflite.fold import FOLDS
 from accelsim.importers.tflite.registry import LOWERINGS
+from accelsim.importers.tflite.variables import VARIABLES
 from tests.importers.flat import CODES
 
 
@@ -60,7 +61,7 @@ def test_extensions_do_not_depend_on_case(tmp_path: Path) -> None:
 def test_supported_operators_come_from_the_lowerings() -> None:
     rows = [row for row in supported_operators() if row.source == ".tflite"]
     names = [row.operator for row in rows]
-    assert set(names) == {*LOWERINGS, *FOLDS, "DEQUANTIZE"}
+    assert set(names) == {*LOWERINGS, *FOLDS, *VARIABLES, "DEQUANTIZE"}
     assert len(names) == len(set(names))
     assert all(row.operator in CODES and row.formats and row.layer for row in rows)
     by_name = {row.operator: row for row in rows}

@@ -125,12 +125,13 @@ def halving(name):
         "float32": np.array([0.5], np.float32),
         "float64": np.array([0.5]),
         "scales": [[0.5, 1.0, 1.0]],
+        "raw_sum": [[0.5, 40.0]],
         "integer": [2**30],
     }
     return parameters.get(rule.family, [1]), [1] if rule.family == "power_of_two" else [0]
 
 
-@pytest.mark.parametrize("name", [name for name in SCHEMES if name != "onnx_reference"])
+@pytest.mark.parametrize("name", [name for name, rule in SCHEMES.items() if not rule.parity])
 def test_the_zero_point_is_added_after_rounding(name):
     multiplier, shift = halving(name)
     accs = np.arange(-99, 100, dtype=np.int32)

@@ -137,6 +137,7 @@ def requants(draw):
         Family.INTEGER: significands,
         Family.FLOAT32: scale,
         Family.SCALES: st.tuples(scale, scale, scale),
+        Family.RAW_SUM: st.tuples(scale, st.integers(-(2**20), 2**20)),
         Family.POWER_OF_TWO: st.just(1),
         Family.FIXED_POINT: st.integers(*rule.multipliers),
         Family.FLOAT64: scale,

@@ -83,7 +83,8 @@ def random_parameters(rule: RequantScheme, count: int = 60) -> list[Requant]:
     ]
     if rule.family.is_float:
         scales = rng.uniform(2.0**-12, 1, (count, 3)).astype(np.float32)
-        rows = scales if rule.family is Family.SCALES else scales[:, 0]
+        raws = np.stack([scales[:, 0], rng.integers(-(2**15), 2**15, count).astype(np.float32)], axis=1)
+        rows = {1: scales[:, 0], 2: raws, 3: scales}[rule.family.columns]
         return [Requant(rule.name, row[None], [0], 0, *WIDE) for row in rows]
     return [Requant(rule.name, [m], [e], 0, *WIDE) for m, e in ends + drawn]
 
@@ -144,6 +145,7 @@ def precision(rule: RequantScheme) -> Fraction:
         Encoder.SHARED_SHIFT: rule.significand_bits,
         Encoder.MANTISSA: 24,
         Encoder.FLOAT32: 24,
+        Encoder.RAW_SUM: 24,
         Encoder.FLOAT64: 24,
         Encoder.SCALES: 1000,
     }[rule.encoder]
@@ -251,7 +253,7 @@ def test_a_mean_folds_its_count_as_declared(name: str) -> None:
     rule, (m, e) = SCHEMES[name], divided_multiplier(0.37, 49)
     assert (name in usable_schemes("MEAN")) == (rule.folding is not Folding.NONE)
     if rule.folding is Folding.FLOAT32:
-        assert rule.family is Family.FLOAT32
+        assert rule.family in (Family.FLOAT32, Family.RAW_SUM)
     if rule.folding is Folding.DIVIDED:
         (real,) = rule.encoder.reals(np.array([m]), np.array([e]))
         assert float(real) == pytest.approx(0.37 / 49, rel=2.0**-13)

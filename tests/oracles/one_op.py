@@ -349,16 +349,14 @@ def strided_slice(rng: Rng, kind: str) -> Case:
     return case([x, *bounds, y], Op("STRIDED_SLICE", ["x", "begin", "end", "strides"], ["y"], options), ["x"])
 
 
-def resize_nearest(rng: Rng, kind: str) -> Case:
+def resize(rng: Rng, kind: str, name: str) -> Case:
     """Up or down; corners aligned, pixels centred, or neither."""
     x = act(rng, "x", (2, int(rng.integers(1, 12)), int(rng.integers(1, 12)), 3), kind)
     size = [int(i) for i in rng.integers(1, 25, 2)]
     y = act(rng, "y", (2, *size, 3), kind, s=x.scale, z=x.zero)
     align, half = ((False, False), (True, False), (False, True))[int(rng.integers(0, 3))]
     options = {"AlignCorners": align, "HalfPixelCenters": half}
-    return case(
-        [x, T("s", (2,), "INT32", data=size), y], Op("RESIZE_NEAREST_NEIGHBOR", ["x", "s"], ["y"], options), ["x"]
-    )
+    return case([x, T("s", (2,), "INT32", data=size), y], Op(name, ["x", "s"], ["y"], options), ["x"])
 
 
 def reshape(rng: Rng, kind: str) -> Case:
@@ -459,7 +457,8 @@ CASES: dict[str, Make] = {
     "transpose": transpose,
     "concatenation": concatenation,
     "strided-slice": strided_slice,
-    "resize-nearest": resize_nearest,
+    "resize-nearest": lambda rng, kind: resize(rng, kind, "RESIZE_NEAREST_NEIGHBOR"),
+    "resize-bilinear": lambda rng, kind: resize(rng, kind, "RESIZE_BILINEAR"),
     "reshape": reshape,
     "softmax": softmax,
     "logistic": lambda rng, kind: unary(rng, kind, "LOGISTIC"),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from accelsim.execute import WholeReader
 from accelsim.graph import Outcome
 from accelsim.importers import load_graph
-from accelsim.importers.tflite.file.reader import read_tflite
+from accelsim.importers.tflite.file import TfliteModel, read_tflite
 from tests.tally import tally
 
 Tensors = dict[str, NDArray[Any]]
@@ -24,6 +24,12 @@ Feeds = Mapping[str, NDArray[Any]]
 Runtime = Callable[[Path], Callable[[Feeds], Tensors]]
 
 MICRO_ARENA_BYTES = 1 << 23
+
+
+def _computed(model: TfliteModel) -> set[int]:
+    """The tensors of a model that hold codes; a handle of a variable has none that could be asked for."""
+    made = {i for operator in model.operators for i in operator.outputs}
+    return {i for i in made if model.tensors[i].type != "RESOURCE"}
 
 
 def litert(path: Path, resolver: str) -> Callable[[Feeds], Tensors]:
@@ -40,7 +46,7 @@ def litert(path: Path, resolver: str) -> Callable[[Feeds], Tensors]:
         )
     interpreter.allocate_tensors()
     by_name = {t.name: t for t in model.tensors}
-    made = {i for operator in model.operators for i in operator.outputs}
+    made = _computed(model)
 
     def run(feeds: Feeds) -> Tensors:
         for name, value in feeds.items():
@@ -58,7 +64,7 @@ def micro(path: Path) -> Callable[[Feeds], Tensors]:
     interpreter = runtime.Interpreter.from_file(
         str(path), arena_size=MICRO_ARENA_BYTES, intrepreter_config=runtime.InterpreterConfig.kPreserveAllTensors
     )
-    made = {i for operator in model.operators for i in operator.outputs}
+    made = _computed(model)
 
     def run(feeds: Feeds) -> Tensors:
         for position, index in enumerate(model.inputs):

@@ -49,3 +49,12 @@ def note_inputs(graph: Graph, arrays: Arrays) -> None:
 
     for sentence in input_notes(graph, arrays):
         note(sentence)
+
+
+def note_state(graph: Graph) -> None:
+    """Say on stderr what a network carries from one input to the next."""
+    count = len(graph.variables)
+    if count:
+        size = sum(graph.tensors[variable.read].bytes for variable in graph.variables)
+        many = "variable" if count == 1 else "variables"
+        note(f"the inputs ran in order: {count} {many}, {size:,} bytes, kept in DRAM from each to the next")

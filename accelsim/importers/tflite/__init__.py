@@ -29,6 +29,7 @@ def supported_operators() -> tuple[OperatorSupport, ...]:
     """Every operator that is accepted."""
     from accelsim.importers.tflite.fold import FOLDS
     from accelsim.importers.tflite.registry import BOUNDARY, LOWERINGS
+    from accelsim.importers.tflite.variables import VARIABLES
 
     folded = {op: rule for op, rule in FOLDS.items() if op not in LOWERINGS}
-    return (*supported(".tflite", LOWERINGS), *supported(".tflite", folded), BOUNDARY)
+    return (*supported(".tflite", LOWERINGS), *supported(".tflite", folded), *supported(".tflite", VARIABLES), BOUNDARY)

@@ -27,6 +27,7 @@ from accelsim.importers.tflite.file.records import TfliteModel, TfliteOperator, 
 from accelsim.importers.tflite.fold import fold
 from accelsim.importers.tflite.registry import LOWERINGS
 from accelsim.importers.tflite.rules import Rules
+from accelsim.importers.tflite.variables import VARIABLES, Variables
 from accelsim.numerics import Rounding
 
 FLOAT = "FLOAT32"
@@ -40,18 +41,22 @@ def build_graph(model: TfliteModel, arithmetic: Arithmetic) -> Graph:
     """The Graph of ``model`` under ``arithmetic``; ModelError or UnsupportedOperatorError where there is none."""
     _require_quantized(model)
     rules = Rules(arithmetic)
-    made, boundary, settled = _lowered(model, rules)
+    variables = Variables(model, rules)
+    made, boundary, settled = _lowered(model, rules, variables)
+    copies, kept = variables.finish(made)
+    made += copies
     layers = [layer for each in made for layer in each.layers]
     known = (settled.get(tensor.index, tensor) for tensor in model.tensors)
     model = replace(model, tensors=(*known, *(tensor for each in made for tensor in each.tensors)))
     outputs = _output_ports(model, boundary.exits)
     read = {name for layer in layers for name in layer.inputs} | {port.tensor for port in outputs}
+    ends = [*(port.tensor for port in outputs), *(name for each in kept for name in (each.read, each.written))]
     inputs = _input_ports(model, boundary.entries, read, rules.host_rounding)
     with in_file(model.path):
         return Graph(
             name=name_of(model.path),
             arithmetic=arithmetic.name,
-            tensors=_tensors(model, layers, [*inputs, *outputs]),
+            tensors=_tensors(model, layers, [*(port.tensor for port in inputs), *ends]),
             layers=tuple(layers),
             inputs=tuple(inputs),
             outputs=tuple(outputs),
@@ -59,6 +64,7 @@ def build_graph(model: TfliteModel, arithmetic: Arithmetic) -> Graph:
             unread_inputs=_unread_inputs(model, inputs),
             approximations={name: text for each in made for name, text in each.approximations.items()},
             source=_source(model, layers),
+            variables=kept,
         )
 
 
@@ -84,7 +90,9 @@ class Boundary:
     exits: list[Crossing] = field(default_factory=list)
 
 
-def _lowered(model: TfliteModel, rules: Rules) -> tuple[list[Made], Boundary, dict[int, TfliteTensor]]:
+def _lowered(
+    model: TfliteModel, rules: Rules, variables: Variables
+) -> tuple[list[Made], Boundary, dict[int, TfliteTensor]]:
     """What the operators become, and the tensors of which they tell more than the file.
 
     One that is refused stands in the way of no other, since the file tells the type, shape and scale of its result; but what is
@@ -94,9 +102,9 @@ def _lowered(model: TfliteModel, rules: Rules) -> tuple[list[Made], Boundary, di
     settled: dict[int, TfliteTensor] = {}
     for operator in model.operators:
         try:
-            made.append(_lower(NodeContext(model, operator, rules, settled), boundary))
+            made.append(_lower(NodeContext(model, operator, rules, settled), boundary, variables))
         except ModelError as error:
-            if operator.op not in LOWERINGS or not broken.intersection(operator.inputs):
+            if not (operator.op in LOWERINGS or operator.op in VARIABLES) or not broken.intersection(operator.inputs):
                 refusals.add(error)
             broken.update(i for i in operator.outputs if not _is_readable(model.tensors[i]))
     refusals.check()
@@ -112,7 +120,7 @@ def _is_readable(tensor: TfliteTensor) -> bool:
     return tensor.type in ACTIVATION_TYPES
 
 
-def _lower(node: NodeContext, boundary: Boundary) -> Made:
+def _lower(node: NodeContext, boundary: Boundary, variables: Variables) -> Made:
     """The layers of one operator; none where it is of the ``boundary``."""
     with node.located():
         if fold(node):
@@ -123,7 +131,11 @@ def _lower(node: NodeContext, boundary: Boundary) -> Made:
         (boundary.entries if node.op == "QUANTIZE" else boundary.exits).append(crossing)
         return Made()
     with node.located():
-        made = lowering_of(node.op, LOWERINGS).function(node)
+        made = (
+            VARIABLES[node.op].function(variables, node)
+            if node.op in VARIABLES
+            else lowering_of(node.op, LOWERINGS).function(node)
+        )
         node.check_all_seen()
         return made if isinstance(made, Made) else Made((made,))
 
@@ -178,9 +190,9 @@ def _output_ports(model: TfliteModel, exits: list[Crossing]) -> list[HostPort]:
     return ports
 
 
-def _tensors(model: TfliteModel, layers: Iterable[Layer], ports: Iterable[HostPort]) -> dict[str, Tensor]:
+def _tensors(model: TfliteModel, layers: Iterable[Layer], ends: Iterable[str]) -> dict[str, Tensor]:
     by_name = {tensor.name: tensor for tensor in model.tensors}
-    used = [name for layer in layers for name in (*layer.inputs, layer.output)] + [port.tensor for port in ports]
+    used = [name for layer in layers for name in (*layer.inputs, layer.output)] + [*ends]
     return {name: _tensor(model, by_name[name]) for name in dict.fromkeys(used)}
 
 
@@ -204,8 +216,12 @@ def _tensor(model: TfliteModel, tensor: TfliteTensor) -> Tensor:
     return Tensor(tensor.name, tensor.shape, FORMATS[tensor.type], zero, scale)
 
 
-def _is_folded(model: TfliteModel, operator: TfliteOperator) -> bool:
-    return all(model.tensors[index].is_constant for index in operator.outputs)
+def _outcome(model: TfliteModel, operator: TfliteOperator) -> Outcome:
+    """Of an operator that made no layer."""
+    if operator.op in VARIABLES:
+        return Outcome.STATE
+    is_folded = all(model.tensors[index].is_constant for index in operator.outputs)
+    return Outcome.CONSTANT if is_folded else Outcome.HOST
 
 
 def _source(model: TfliteModel, layers: Iterable[Layer]) -> tuple[SourceOperator, ...]:
@@ -224,7 +240,7 @@ def _source(model: TfliteModel, layers: Iterable[Layer]) -> tuple[SourceOperator
                 index=operator.index,
                 operator=operator.op,
                 output=outputs[0] if outputs else "",
-                outcome=Outcome.LAYER if own else Outcome.CONSTANT if _is_folded(model, operator) else Outcome.HOST,
+                outcome=Outcome.LAYER if own else _outcome(model, operator),
                 layers=own,
             )
         )

@@ -82,13 +82,13 @@ class FileContext(BaseContext):
     def option(self, name: str) -> int:
         """An integer or boolean option."""
         value = self.record.options[name]
-        assert not isinstance(value, tuple)
+        assert not isinstance(value, str | tuple)
         return int(value)
 
     def real_option(self, name: str) -> float:
         """A real option."""
         value = self.record.options[name]
-        assert not isinstance(value, tuple)
+        assert not isinstance(value, str | tuple)
         return float(value)
 
     @property
@@ -150,6 +150,13 @@ class NodeContext(FileContext):
         self.options_seen.add(name)
         value = self.record.options[name]
         assert isinstance(value, tuple)
+        return value
+
+    def text_option(self, name: str) -> str:
+        """An option that is a name."""
+        self.options_seen.add(name)
+        value = self.record.options[name]
+        assert isinstance(value, str)
         return value
 
     def without_effect(self, *names: str) -> None:

@@ -26,6 +26,7 @@ from accelsim.graph import (
     ReduceMin,
     Rescale,
     Reshape,
+    ResizeBilinear,
     ResizeNearest,
     Softmax,
     StridedSlice,
@@ -102,6 +103,12 @@ LOWERINGS: Mapping[str, Lowering[Callable[[NodeContext], Layer | Made]]] = Mappi
         "RESIZE_NEAREST_NEIGHBOR": Lowering(
             resize.lower_resize_nearest_neighbor,
             (ResizeNearest,),
+            _CODES,
+            "constant size; align_corners, half_pixel_centers",
+        ),
+        "RESIZE_BILINEAR": Lowering(
+            resize.lower_resize_bilinear,
+            (ResizeBilinear,),
             _CODES,
             "constant size; align_corners, half_pixel_centers",
         ),

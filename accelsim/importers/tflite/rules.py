@@ -161,12 +161,15 @@ class Rules:
         return self.is_litert
 
     def sum_scheme(self, tensor_type: str) -> str:
-        """Scheme of SUM: XNNPACK's as MEAN, LiteRT's optimized kernel in floating point; what its reference does is not known."""
+        """Scheme of SUM: XNNPACK's as MEAN, LiteRT's optimized kernel in floating point; its reference gives what it never wrote."""
         scheme = self.scheme("MEAN", tensor_type)
         if "MEAN" in self.arithmetic.overridden or not self.is_litert or (self.is_xnnpack and tensor_type == "INT8"):
             return scheme
         if self.base == REFERENCE:
-            raise RefusalError("what LiteRT's reference kernel sums is not known", f"{MICRO}, {OPTIMIZED}, {XNNPACK}")
+            raise RefusalError(
+                "LiteRT's reference kernel gives memory that nothing wrote, other numbers in every interpreter",
+                f"{MICRO}, {OPTIMIZED}, {XNNPACK}",
+            )
         return FLOAT64_SCHEME
 
     def has_image_mean(self, tensor_type: str) -> bool:

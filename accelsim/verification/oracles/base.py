@@ -20,6 +20,7 @@ _LONGEST_REASON = 500  # characters; a runtime puts places in its own source bef
 class Oracle(Protocol):
     """``run`` takes integer inputs by Graph name, in Graph shapes, and gives the tensors that it computed, likewise.
 
+    What a network keeps from inference to inference the oracle keeps itself, from call to call.
     ``graph`` is the reference model under the rules that the oracle is known to follow.
     """
 

@@ -23,6 +23,7 @@ class FakeQuant:
         self._graph = graph
         self._kind = kind
         self._integers = Machine(graph)
+        self._state: Codes = {}
 
     @property
     def graph(self) -> Graph:
@@ -31,7 +32,8 @@ class FakeQuant:
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> Codes:
         """Every tensor of one inference that has a floating-point reading."""
-        graph, values = self._graph, {**self._graph.constants, **inputs}
+        graph = self._graph
+        values = {**graph.constants, **graph.with_state({**self._state, **inputs})}
         shown = dict(values)
         for layer in graph.layers:
             sources, tensor = [values[name] for name in layer.inputs], graph.tensors[layer.output]
@@ -40,6 +42,7 @@ class FakeQuant:
             values[layer.output] = made.reshape(tensor.shape).astype(tensor.format.dtype)
             if is_read or (moves_codes(layer) and shown.keys() >= set(layer.inputs)):
                 shown[layer.output] = values[layer.output]
+        self._state = graph.carried(values)
         return shown
 
     def _read(self, layer: Layer, sources: Sequence[NDArray[Any]]) -> NDArray[Any]:

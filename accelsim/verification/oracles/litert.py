@@ -43,8 +43,9 @@ class TfliteInterpreter(ABC):
             for index, values in host_inputs(self.graph, self.model, inputs):
                 self.put(index, values)
             self._interpreter.invoke()
-        made = [i for operator in self.model.operators for i in operator.outputs]
-        return graph_codes(self.graph, {self.model.tensors[i].name: self.get(i).copy() for i in made})
+        names = {i: self.model.tensors[i].name for operator in self.model.operators for i in operator.outputs}
+        shown = {name: i for i, name in names.items() if name in self.graph.tensors}
+        return graph_codes(self.graph, {name: self.get(i).copy() for name, i in shown.items()})
 
 
 class LiteRt(TfliteInterpreter):

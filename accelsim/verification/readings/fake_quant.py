@@ -262,6 +262,15 @@ def _mean(layer: kinds.Mean, views: Sequence[Array], tensors: Tensors, kind: Flo
     return np.asarray(total if layer.source_operator == "REDUCESUM" else total / kind(layer.count)).reshape(layer.shape)
 
 
+def _bilinear(layer: kinds.ResizeBilinear, views: Sequence[Array], tensors: Tensors, kind: Float) -> Array:
+    x = views[0]
+    for axis, taps in ((1, layer.rows), (2, layer.columns)):
+        share = (taps.weight / kind(1 << layer.fraction_bits)).astype(kind).reshape(-1, *[1] * (x.ndim - axis - 1))
+        low, high = (x.take(index, axis) for index in (taps.low, taps.high))
+        x = low * (1 - share) + high * share
+    return x
+
+
 def _softmax(layer: Layer, views: Sequence[Array], tensors: Tensors, kind: Float) -> Array:
     powers = np.exp(views[0] - views[0].max(axis=-1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
@@ -329,6 +338,7 @@ READINGS: dict[type[Layer], FloatReading | NoReading] = {
         lambda layer, views, *_: _BINARY[layer.source_operator](*views), _has_function, _ZERO_POINT_FIRST, names.ORDER
     ),
     AveragePool2D: POOL_READINGS["codes"],
+    kinds.ResizeBilinear: FloatReading(_bilinear, _always, _RAW_MEAN),
     kinds.Softmax: FloatReading(_softmax, _always, _TIES_AWAY, names.EXPONENTIAL),
     kinds.FloatTableSoftmax: FloatReading(_softmax, _always, (), names.TABLE),
     kinds.LayerNorm: NoReading("gamma, beta and epsilon are integers alone; their error has a proved bound"),

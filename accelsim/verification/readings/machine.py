@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -56,13 +56,21 @@ class Machine:
         return self._through_program(layer, inputs)
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Every tensor of one inference by Graph name, from inputs in their Graph shapes."""
-        values = {**self.graph.constants, **inputs}
+        """Every tensor of one inference by Graph name, from inputs in their Graph shapes; variables may be among them."""
+        values = {**self.graph.constants, **self.graph.with_state(inputs)}
         for layer in self.graph.layers:
             tensor = self.graph.tensors[layer.output]
             made = self.layer(layer, [values[name] for name in layer.inputs])
             values[layer.output] = made.reshape(tensor.shape).astype(tensor.format.dtype)
         return values
+
+    def run_all(self, batches: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
+        """As :meth:`run`, inference after inference along the leading axis, each with what the one before it left."""
+        state: dict[str, Array] = {}
+        for i in range(len(next(iter(batches.values())))):
+            made = self.run({**{name: batch[i] for name, batch in batches.items()}, **state})
+            state = self.graph.carried(made)
+            yield made
 
     def _through_program(self, layer: MacLayer, inputs: Sequence[Array]) -> Array:
         """Where the order of sums matters: the layer's own Program, tile by tile."""
@@ -88,6 +96,7 @@ def alone(graph: Graph, layer: Layer) -> Graph:
         outputs=(HostPort(layer.output, layer.output),),
         constants={},
         unread_inputs=(),
+        variables=(),
         approximations={},
         source=(),
     )

@@ -17,6 +17,7 @@ from accelsim.importers.tflite import build
 from accelsim.importers.tflite.file import read_tflite
 from accelsim.importers.tflite.fold import FOLDS
 from accelsim.importers.tflite.rules import Rules
+from accelsim.importers.tflite.variables import Variables
 from tests.importers.flat import Op, T, tflite_bytes
 from tests.oracles.runtimes import RUNTIMES, differences, litert
 
@@ -116,7 +117,8 @@ def test_values_are_those_of_litert(tmp_path: Path, name: str) -> None:
     path = tmp_path / "net.tflite"
     path.write_bytes(tflite_bytes(tensors, ops, ["x"], ["y", "v"]))
     model = read_tflite(path)
-    _, _, settled = build._lowered(model, Rules(arithmetic_named("litert-reference")))
+    rules = Rules(arithmetic_named("litert-reference"))
+    _, _, settled = build._lowered(model, rules, Variables(model, rules))
     (index,) = (tensor.index for tensor in model.tensors if tensor.name == "v")
     theirs = litert(path, "BUILTIN_WITHOUT_DEFAULT_DELEGATES")({"x": np.zeros((2, 3, 4, 5), np.int8)})["v"]
     assert settled[index].data is not None

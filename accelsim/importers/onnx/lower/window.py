@@ -16,7 +16,7 @@ from accelsim.importers.onnx.lower.shape import moved
 from accelsim.importers.onnx.network import Codes, Pending, Target
 from accelsim.importers.onnx.window import window
 from accelsim.numerics import INT32, Folding, Requant, scheme_named
-from accelsim.quant import divided_multiplier
+from accelsim.quant import divided_multiplier, folded_factors
 
 APPROXIMATION = (
     "an exact integer sum and one multiplier; ONNX Runtime sums dequantized codes in float32, and codes near a tie may "
@@ -165,8 +165,10 @@ def global_fields(node: NodeContext, source: Codes) -> dict[str, Any]:
 
 def mean_requant(scheme: str, source: Quantization, target: Target, count: int) -> Requant:
     """One float32 multiplier, or ``s_in / s_out`` encoded and divided by ``count`` (LiteRT reduce.h)."""
-    to, shift = target.quantization, 0
-    multiplier: Any = np.float32(source.scale) / (np.float32(to.scale) * np.float32(count))
-    if scheme_named(scheme).folding is Folding.DIVIDED:
-        multiplier, shift = divided_multiplier(source.scale / to.scale, count)
-    return Requant(scheme, np.array([multiplier]), np.array([shift], np.int32), to.zero_point, target.low, target.high)
+    to, rule = target.quantization, scheme_named(scheme)
+    if rule.folding is Folding.DIVIDED:
+        multiplier, shift = (np.array([number]) for number in divided_multiplier(source.scale / to.scale, count))
+    else:
+        factor = np.float32(source.scale) / (np.float32(to.scale) * np.float32(count))
+        multiplier, shift = folded_factors(rule, factor, raw=count * source.zero_point)
+    return Requant(scheme, multiplier, shift.astype(np.int32), to.zero_point, target.low, target.high)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 from accelsim.importers.refusal import RefusalError
 from accelsim.importers.tflite.file.records import Option
@@ -81,6 +81,8 @@ OPTION_FIELDS: Mapping[str, tuple[str, Fields]] = MappingProxyType(
         "GELU": ("GeluOptions", {"approximate": ("Approximate", False)}),
         "SHAPE": ("ShapeOptions", {"out_type": ("OutType", 0)}),
         "CAST": ("CastOptions", {"in_data_type": ("InDataType", 0), "out_data_type": ("OutDataType", 0)}),
+        "VAR_HANDLE": ("VarHandleOptions", {"container": ("Container", ""), "shared_name": ("SharedName", "")}),
+        "CALL_ONCE": ("CallOnceOptions", {"init_subgraph_index": ("InitSubgraphIndex", 0)}),
         "ARG_MAX": ("ArgMaxOptions", {"output_type": ("OutputType", 0)}),
         **{
             op: (table, MappingProxyType({}))
@@ -104,6 +106,8 @@ OPTION_FIELDS: Mapping[str, tuple[str, Fields]] = MappingProxyType(
                 "REVERSE_V2": "ReverseV2Options",
                 "BROADCAST_TO": "BroadcastToOptions",
                 "FLOOR_DIV": "FloorDivOptions",
+                "READ_VARIABLE": "ReadVariableOptions",
+                "ASSIGN_VARIABLE": "AssignVariableOptions",
             }.items()
         },
     }
@@ -114,10 +118,18 @@ An operator that is absent has no table in the schema.
 """
 
 
-def read_options(raw: Any, op: str, indices: Callable[[int, Any, str], tuple[int, ...]]) -> dict[str, Option]:
+class Reading(Protocol):
+    """How the file's vectors and names are read."""
+
+    def indices(self, length: int, values: Any, what: str) -> tuple[int, ...]: ...
+
+    def text(self, raw: bytes | None) -> str: ...
+
+
+def read_options(raw: Any, op: str, reading: Reading) -> dict[str, Option]:
     """The options of the operator record ``raw`` by field name; the schema's defaults where the table is absent.
 
-    ``indices`` reads a vector. RefusalError for a table of another operator, or one with fields that the schema did not have
+    RefusalError for a table of another operator, or one with fields that the schema did not have
     when this was written.
     """
     import importlib
@@ -133,15 +145,17 @@ def read_options(raw: Any, op: str, indices: Callable[[int, Any, str], tuple[int
     options = getattr(module, table)()
     options.Init(union.Bytes, union.Pos)
     _check_fields(options, module, table)
-    return {name: _value(options, accessor, default, indices) for name, (accessor, default) in fields.items()}
+    return {name: _value(options, accessor, default, reading) for name, (accessor, default) in fields.items()}
 
 
-def _value(options: Any, accessor: str, default: Option, indices: Callable[[int, Any, str], tuple[int, ...]]) -> Option:
+def _value(options: Any, accessor: str, default: Option, reading: Reading) -> Option:
+    if isinstance(default, str):
+        return reading.text(getattr(options, accessor)())
     if not isinstance(default, tuple):
         value: Option = getattr(options, accessor)()
         return value
     length = getattr(options, f"{accessor}Length")()
-    return indices(length, getattr(options, f"{accessor}AsNumpy")(), f"the option {accessor}")
+    return reading.indices(length, getattr(options, f"{accessor}AsNumpy")(), f"the option {accessor}")
 
 
 def _check_table(number: int, table: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -91,8 +92,32 @@ class _Reader:
         return tuple(int(v) for v in values) if length else ()
 
     def model(self) -> TfliteModel:
-        subgraph = self._main_subgraph()
+        """The main subgraph, and those that it calls once."""
+        if self.root.Version() != 3:
+            raise self.fail(f"schema version {self.root.Version()}, expected 3")
+        subgraphs = len(self.count(self.root.SubgraphsLength(), "the subgraph list"))
+        if not subgraphs:
+            raise self.fail("it has no subgraph")
         names = self._operator_names()
+        main = self._subgraph(self.root.Subgraphs(0), names)
+        if not main.inputs or not main.outputs:
+            raise self.fail(
+                f"the subgraph has {len(main.inputs)} inputs and {len(main.outputs)} outputs, expected at least one of each"
+            )
+        self._check_order(main)
+        return replace(main, once=MappingProxyType(self._called_once(main, names, subgraphs)))
+
+    def _called_once(self, main: TfliteModel, names: Sequence[str], subgraphs: int) -> dict[int, TfliteModel]:
+        calls = (each.options for each in main.operators if each.op == "CALL_ONCE" and each.unread is None)
+        made: dict[int, TfliteModel] = {}
+        for number in (options["init_subgraph_index"] for options in calls):
+            if not (isinstance(number, int) and 0 < number < subgraphs):
+                raise self.fail(f"CALL_ONCE names subgraph {number}, expected 1 to {subgraphs - 1}")
+            made[number] = self._subgraph(self.root.Subgraphs(number), names)
+            self._check_order(made[number])
+        return made
+
+    def _subgraph(self, subgraph: Any, names: Sequence[str]) -> TfliteModel:
         tensors = self._tensors(subgraph)
         operators = tuple(
             self._operator(i, subgraph.Operators(i), names)
@@ -102,21 +127,7 @@ class _Reader:
             raise self.fail("the subgraph has no operators")
         inputs = self.indices(subgraph.InputsLength(), subgraph.InputsAsNumpy(), "the list of graph inputs")
         outputs = self.indices(subgraph.OutputsLength(), subgraph.OutputsAsNumpy(), "the list of graph outputs")
-        if not inputs or not outputs:
-            raise self.fail(
-                f"the subgraph has {len(inputs)} inputs and {len(outputs)} outputs, expected at least one of each"
-            )
-        model = TfliteModel(path=str(self.path), tensors=tensors, operators=operators, inputs=inputs, outputs=outputs)
-        self._check_order(model)
-        return model
-
-    def _main_subgraph(self) -> Any:
-        if self.root.Version() != 3:
-            raise self.fail(f"schema version {self.root.Version()}, expected 3")
-        length = len(self.count(self.root.SubgraphsLength(), "the subgraph list"))
-        if not length:
-            raise self.fail("it has no subgraph")
-        return self.root.Subgraphs(0)
+        return TfliteModel(path=str(self.path), tensors=tensors, operators=operators, inputs=inputs, outputs=outputs)
 
     def _operator_names(self) -> tuple[str, ...]:
         """Operator names by code index; the wider of the two code fields counts (schema.fbs, OperatorCode)."""
@@ -127,10 +138,11 @@ class _Reader:
             code = self.root.OperatorCodes(i)
             number = max(code.DeprecatedBuiltinCode(), code.BuiltinCode())
             name = BUILTIN_OPCODE2NAME.get(number, f"BUILTIN_{number}")
-            names.append(f"CUSTOM {self._text(code.CustomCode())}".strip() if name == "CUSTOM" else name)
+            names.append(f"CUSTOM {self.text(code.CustomCode())}".strip() if name == "CUSTOM" else name)
         return tuple(names)
 
-    def _text(self, raw: bytes | None) -> str:
+    def text(self, raw: bytes | None) -> str:
+        """A name, fit to print."""
         self.count(len(raw or b""), "a name", entry_bytes=1)
         text = (raw or b"").decode("utf-8")
         return text if text.isprintable() else ascii(text)[1:-1]
@@ -140,7 +152,7 @@ class _Reader:
         buffers = len(self.count(self.root.BuffersLength(), "the buffer list"))
         raw = [subgraph.Tensors(i) for i in count]
         self.place = "the name of a tensor"
-        names = _unique([self._text(tensor.Name()) for tensor in raw])
+        names = _unique([self.text(tensor.Name()) for tensor in raw])
         return tuple(self._tensor(i, tensor, names[i], buffers) for i, tensor in enumerate(raw))
 
     def _tensor(self, index: int, raw: Any, name: str, buffers: int) -> TfliteTensor:
@@ -249,7 +261,7 @@ class _Reader:
     def _options(self, raw: Any, name: str) -> tuple[dict[str, Option], tuple[str, str] | None]:
         """The operator's options by field name, and why it cannot be read."""
         try:
-            options = read_options(raw, name, self.indices)
+            options = read_options(raw, name, self)
             _check_record(raw)
         except RefusalError as refusal:
             return {}, (refusal.reason, refusal.accepted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from accelsim.importers.account import FileName, layer_names
 
-Option = int | float | bool | tuple[int, ...]
+Option = int | float | bool | str | tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -64,13 +64,17 @@ class TfliteOperator:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TfliteModel:
-    """The main subgraph of a .tflite file; operators stand in an order in which tensors are made before they are read."""
+    """A subgraph of a .tflite file; operators stand in an order in which tensors are made before they are read.
+
+    ``once`` are those, by number, that the main one calls before its first inference.
+    """
 
     path: str
     tensors: tuple[TfliteTensor, ...]
     operators: tuple[TfliteOperator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    once: Mapping[int, TfliteModel] = field(default_factory=dict)
 
     def layer_name(self, operator: TfliteOperator) -> str:
         """What the layers of ``operator`` are called."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -21,10 +20,7 @@ from accelsim.importers.tflite.context import (
 from accelsim.importers.tflite.file.records import TfliteTensor
 from accelsim.importers.tflite.window import window
 from accelsim.numerics import Folding, Requant, scheme_named
-from accelsim.quant import divided_multiplier, encode_multiplier, requant_from_scales
-
-LARGEST_CENTRED_SUM = 510
-"""Twice the largest |code - zero point| of 8 bits: a tie needs a denominator no larger than this times the count."""
+from accelsim.quant import divided_multiplier, encode_multiplier, folded_factors, requant_from_scales
 
 
 def lower_average_pool(node: NodeContext) -> AveragePool2D:
@@ -151,14 +147,10 @@ def _image_mean(node: NodeContext, count: int) -> Requant:
 
 
 def _float_mean(node: NodeContext, count: int, scheme: str, share: np.floating[Any]) -> Requant:
-    """``(s_in / s_out) * share`` in float32 (XNNPACK), of sums of ``count`` codes."""
+    """``(s_in / s_out) * share`` in float32 (XNNPACK), of sums of ``count`` codes; :func:`xnnpack_mean_int` leaves their zero points in."""
     s_in, s_out = np.float32(scale_of(node.input(0))), np.float32(scale_of(node.output))
-    if node.rules.is_xnnpack:
-        # What XNNPACK does with exact ties was not found out; most ratios of scales cannot produce one.
-        denominator = (Fraction(float(s_in)) / Fraction(float(s_out))).denominator
-        node.need(
-            denominator > LARGEST_CENTRED_SUM * count,
-            "its scales have a simple ratio, so that results can lie half-way between two codes",
-            "other scales, or another arithmetic than litert-xnnpack",
-        )
-    return _mean_requant(node, scheme, s_in / s_out * share, 0, zero_point_of(node.output))
+    raw = count * zero_point_of(node.input(0))
+    node.need(int(np.float32(raw)) == raw, f"the zero points of its {count:,} codes are no float32", "fewer codes")
+    multiplier, shift = folded_factors(scheme_named(scheme), s_in / s_out * share, raw=raw)
+    fmt = FORMATS[node.output.type]
+    return Requant(scheme, multiplier, shift, zero_point_of(node.output), fmt.min, fmt.max)
