@@ -7,9 +7,10 @@ constants and bounds of slices off by one, results that are dropped (mutation/si
 greater count, it goes on where it stood; ``--again survived`` tries survivors once more. Equivalent mutants, which no test can
 notice, stand in mutation/equivalents.yaml with reasons. Needs git and a system that forks.
 
-The first run takes as long as all tests: what each of them reaches is recorded, a test file anew when it changes. Then a process that
-has collected them all forks for every mutant and exchanges the code of the function that it changes (mutation/live.py); what survives
-there, or shows only where its module is imported, is tried in a process that imports it, with the test files nearest to it.
+A process that has collected all tests forks for every mutant and exchanges the code of the function that it changes (mutation/live.py).
+The test files nearest to the mutant are asked first, then those behind them; what each test reaches is recorded when its file is asked for
+the first time, and anew when the file changes. What survives there, or shows only where its module is imported, is tried in a process that
+imports it, with the tests that reach a name which the module gives to it and the test files nearest to it.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT_SECONDS, UNLIMITED_SECONDS = 30.0, 36_000.0
-AFRESH = 1 / 2
-"""Of the limit, what a mutant that survived where everything was imported has in a process that imports it."""
+STAGE, AFRESH = 1 / 2, 1 / 3
+"""Of the limit, what each stage of the tests has, and what a mutant that survived these has in a process that imports it."""
 IMPORTED_ONCE = (
     "click",
     "rich",
@@ -129,16 +130,21 @@ def tried(tree: Any, mutant: Any, server: Any, tests: Any, broken: Any, limit: f
     module = tree.imports.names[tree.root / mutant.path]
     names = nearest_tests(tree.imports, module, mutant.function)
     files = [tree.imports.paths[name].relative_to(tree.root).as_posix() for name in names]
-    mutated, seconds = mutant.applied((tree.root / mutant.path).read_bytes()), 0.0
-    with tree.holding(mutant):
-        reached = server.reached_by(mutant, mutated)
-        if reached is not None:
-            trial = server.run(mutant.path, mutated, tests.ordered(files, *reached), limit)
+    mutated = mutant.applied((tree.root / mutant.path).read_bytes())
+    reached, spent = server.reached_by(mutant, mutated), 0.0
+    for stage in tests.stages(files) if reached else ():
+        tests.record(stage)
+        if asked := tests.ordered(stage, files, *reached):
+            with tree.holding(mutant):
+                trial = server.run(mutant.path, mutated, asked, limit * STAGE)
             if trial.outcome != "survived":
                 return trial
-            limit, seconds = limit * AFRESH, trial.seconds
-        trial = run_tests(tree.root, files, limit=limit, broken=broken, log=log)
-        return trial._replace(seconds=trial.seconds + seconds)
+            spent += trial.seconds
+    naming = [] if reached else tests.naming(files, server.named(mutant.path, mutant.line))
+    with tree.holding(mutant):
+        fresh = limit * AFRESH if reached else limit
+        trial = run_tests(tree.root, [*naming, *files], limit=fresh, broken=broken, log=log)
+    return trial._replace(seconds=trial.seconds + spent)
 
 
 def settle(tree: Any, tests: list[str], known: Any, log: Path) -> None:

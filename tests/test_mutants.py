@@ -144,3 +144,49 @@ def f(a):
     assert of(1) == ["if a < 0:", "b = a", "b += i", "b = g(b)", "return b"]
     assert [m.place.rpartition(":f:")[2] for m in marks if "g" in m.names] == ["b = g(b)"]
     assert reach.mark_of(marks, "f", 7).place.endswith("b = a")
+
+
+class _Recording:
+    """A server that has seen 30 test files, each of one test, and tells which it was asked to record."""
+
+    def __init__(self) -> None:
+        self.tests = [f"tests/test_{k}.py::test_it" for k in range(30)]
+        self.recorded: list[str] = []
+
+    def record(self, tests: list[str]) -> dict[str, tuple[bool, float, list[str]]]:
+        self.recorded += tests
+        return {test: (True, 0.5, [test]) for test in tests}
+
+
+def test_the_nearest_files_are_recorded_and_asked_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Then those behind them, and what has been recorded before, which another run finds again."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    order, reach = (importlib.import_module(f"mutation.{name}") for name in ("order", "reach"))
+    server, files = _Recording(), [f"tests/test_{k}.py" for k in range(30)]
+    (tmp_path / "tests").mkdir()
+    for file in files:
+        (tmp_path / file).write_text(file)
+    tests = order.Tests(tmp_path, server, reach.Reach(tmp_path / "reach"))
+    tests.record(files[29:])
+    first, second = tests.stages(files[:29])
+    assert (*first,) == (*files[: order.NEAREST],)
+    assert (*second,) == (*files[order.NEAREST : order.NEAR], files[29])
+    tests.record(first)
+    near = tests.ordered(first, files, {"tests/test_3.py::test_it"}, set())
+    assert near == [("tests/test_3.py::test_it", 0.5)]
+    assert len(tests.ordered(first, files, {"nowhere"}, set())) == order.NEAREST
+    assert server.recorded == [f"{file}::test_it" for file in (files[29], *first)]
+    (tmp_path / files[0]).write_text("changed")
+    again = order.Tests(tmp_path, server, reach.Reach(tmp_path / "reach"))
+    again.record(first)
+    assert server.recorded[order.NEAREST + 1 :] == [f"{files[0]}::test_it"]
+
+
+def test_a_constant_is_looked_for_under_the_name_that_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    reach = importlib.import_module("mutation.reach")
+    source = b"A = (\n    1,\n    2,\n)\nclass B:\n    c: int = 3\n    d, e = 4, 5\nif A:\n    f = 6\n"
+    found = [reach.bound_at(source, line) for line in (2, 5, 6, 7, 9)]
+    assert found == [{"A"}, {"B"}, {"B", "c"}, {"B", "d", "e"}, set()]

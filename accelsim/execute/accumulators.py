@@ -97,7 +97,7 @@ class AccumulatorReport:
 
 def bits_of(low: int, high: int) -> int:
     """Bits of the narrowest signed format that holds ``low`` to ``high``: -128 to 127 take 8."""
-    return max(high.bit_length() if high >= 0 else 0, (-low - 1).bit_length() if low < 0 else 0) + 1
+    return max(high, -low - 1).bit_length() + 1
 
 
 def accumulator_report(

@@ -117,7 +117,7 @@ def _fill(r: Any, memory: Any, image: Any) -> None:
             at = source + ((b * ih + y) * iw + first) * ic
             to = ((b * ph + row) * pw + r[LEFT] + first * r[UP_W]) * ic
             for _ in range((last - first) * ic // run if run > 0 else 0):
-                _copy(memory[at : at + run], r[FLIP], r[ZERO], image[to : to + run])
+                _copy(memory[at:], r[FLIP], r[ZERO], image[to : to + run])
                 at += run
                 to += step
 
@@ -194,7 +194,7 @@ def block_sums(r: Any, memory: Any, panels: Any, first: int, count: int, scratch
             else:
                 narrow_bytes_panel(job)
     for m in range(1, count if row > oc else 0):
-        _copy(scratch.sums[m * row : m * row + oc], 0, 0, scratch.sums[m * oc : m * oc + oc])
+        _copy(scratch.sums[m * row :], 0, 0, scratch.sums[m * oc : m * oc + oc])
 
 
 @njit
@@ -207,7 +207,7 @@ def multiply(r: Any, memory: Any, panels: Any, scratch: Any, out: Any) -> None:
         if r[OPERATION] == CLAMPED:
             for m in range(count):
                 begin = (first + m) * channels
-                _copy(out[begin : begin + channels], 0, 0, scratch.sums[m * row : m * row + channels])
+                _copy(out[begin:], 0, 0, scratch.sums[m * row : m * row + channels])
         block_sums(r, memory, panels, first, count, scratch)
         end = first * channels + count * channels
-        _copy(scratch.sums[: count * channels], 0, 0, out[first * channels : end])
+        _copy(scratch.sums, 0, 0, out[first * channels : end])

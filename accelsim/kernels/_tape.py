@@ -126,9 +126,9 @@ def _shift_rows(acc: Any, factors: Any, shifts: Any, zero: int, low: int, high: 
         for i in range(acc.size):
             out[i] = _shifted(np.int64(acc[i]) * factor, offset, negative, shift, least, most) + zero
         return
-    offset, negative, shift = shifts[:channels], shifts[channels : 2 * channels], shifts[2 * channels :]
+    offset, negative, shift = shifts, shifts[channels:], shifts[2 * channels :]
     for first in range(0, acc.size, channels):
-        sums, codes = acc[first : first + channels], out[first : first + channels]
+        sums, codes = acc[first : first + channels], out[first:]
         for c in range(sums.size):
             product = np.int64(sums[c]) * np.int64(factors[c])
             codes[c] = _shifted(product, offset[c], negative[c], shift[c], least, most) + zero
@@ -142,7 +142,7 @@ def _requantize(r: Any, acc: Any, constants: Any, memory: Any, target: int) -> N
     a, b = r[PARAMETERS], r[PARAMETERS] + channels
     out = memory[target : target + acc.size]
     if r[RULE] == SHIFT:
-        _shift_rows(acc, integers[a:b], constants.shifts[3 * a : 3 * b], zero, low, high, out)
+        _shift_rows(acc, integers[a:b], constants.shifts[3 * a :], zero, low, high, out)
         return
     # One parameter for all: one long row. Several: rows of them, then what is left of the last.
     width = acc.size if channels == 1 else channels
@@ -150,7 +150,7 @@ def _requantize(r: Any, acc: Any, constants: Any, memory: Any, target: int) -> N
         sums, codes = acc.reshape(acc.size // width, width), out.reshape(acc.size // width, width)
         ends = a + channels * r[LEVEL_COUNT]
         rows = levels[a:ends].reshape(channels, r[LEVEL_COUNT])
-        threshold_rows(sums, rows, levels[ends : ends + channels], levels[ends + channels : ends + 2 * channels], codes)
+        threshold_rows(sums, rows, levels[ends : ends + channels], levels[ends + channels :], codes)
         return
     if r[RULE] == FLOAT64:
         sums, codes = acc.reshape(acc.size // width, width), out.reshape(acc.size // width, width)
@@ -170,8 +170,7 @@ def _requantize(r: Any, acc: Any, constants: Any, memory: Any, target: int) -> N
 def _sum_of_two(r: Any, memory: Any) -> None:
     """``(a * FACTOR1 + b * FACTOR2 + OFFSET) >> RIGHT_SHIFT`` for the codes a, b of two tensors, clamped; all fits 32 bits."""
     size = r[SIZE]
-    left, right = memory[r[SOURCE] : r[SOURCE] + size], memory[r[SOURCE2] : r[SOURCE2] + size]
-    out = memory[r[TARGET] : r[TARGET] + size]
+    left, right, out = memory[r[SOURCE] :], memory[r[SOURCE2] :], memory[r[TARGET] :]
     flip, flip2, factor, factor2 = np.int32(r[FLIP]), np.int32(r[FLIP2]), np.int32(r[FACTOR1]), np.int32(r[FACTOR2])
     offset, shift, zero = np.int32(r[OFFSET]), np.int32(r[RIGHT_SHIFT]), np.int32(r[OUT_ZERO])
     low, high = np.int32(r[LOW]), np.int32(r[HIGH])
@@ -185,11 +184,7 @@ def _sum_of_two(r: Any, memory: Any) -> None:
 def _table(r: Any, memory: Any, codes: Any) -> None:
     """``table[a]`` for the codes a of a tensor."""
     size, flip, first, done = r[SIZE], r[FLIP], r[CODE1], 0
-    source, out, table = (
-        memory[r[SOURCE] : r[SOURCE] + size],
-        memory[r[TARGET] : r[TARGET] + size],
-        codes[r[TABLE_AT] :],
-    )
+    source, out, table = memory[r[SOURCE] :], memory[r[TARGET] :], codes[r[TABLE_AT] :]
     if memory.itemsize == 1:  # then it has 256 entries
         at, to = np.int64(source.ctypes.data), np.int64(out.ctypes.data)
         done = translate(np.int64(table.ctypes.data), at, np.int64(flip), to, np.int64(size))
@@ -201,8 +196,7 @@ def _table(r: Any, memory: Any, codes: Any) -> None:
 def _table_of_two(r: Any, memory: Any, codes: Any) -> None:
     """``table[a, b]`` for the codes a, b of two tensors."""
     size, flip, flip2, first = r[SIZE], r[FLIP], r[FLIP2], r[CODE1] * TABLE_SIDE + r[CODE2]
-    left, right = memory[r[SOURCE] : r[SOURCE] + size], memory[r[SOURCE2] : r[SOURCE2] + size]
-    out, table = memory[r[TARGET] : r[TARGET] + size], codes[r[TABLE_AT] :]
+    left, right, out, table = memory[r[SOURCE] :], memory[r[SOURCE2] :], memory[r[TARGET] :], codes[r[TABLE_AT] :]
     for i in range(size):
         a, b = np.int64(left[i]) ^ flip, np.int64(right[i]) ^ flip2
         out[i] = table[a * TABLE_SIDE + b - first]
@@ -268,7 +262,7 @@ def _pool(r: Any, memory: Any, sums: Any) -> None:
                             _add_codes(row, source, flip)
                         else:
                             _raise_to(row, source, flip)
-                _put(row, (y1 - y0) * (x1 - x0) if average else 0, r, memory[to : to + c])
+                _put(row, (y1 - y0) * (x1 - x0) if average else 0, r, memory[to:])
                 to += c
 
 
@@ -325,7 +319,7 @@ def _move(memory: Any, moves: Any, inference: int, out: int) -> None:
         if moves[m, 3] == out:
             host = carray(pointer(address + inference * size * memory.itemsize), (size,), memory.dtype)
             if out:
-                _copy(memory[offset : offset + size], 0, 0, host)
+                _copy(memory[offset:], 0, 0, host)
             else:
                 _copy(host, 0, 0, memory[offset : offset + size])
 

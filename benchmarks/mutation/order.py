@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
 
@@ -13,32 +13,53 @@ from mutation.trial import rounds
 
 AS_LONG = 3
 """The second round of cases of a test is asked as if it took so many times as long, the third so many times longer again."""
-UNKNOWN_FILES = 8
-"""Nearest files that are asked where no test is known to reach a mutant: compiled functions that are found in a table."""
+NEAREST, NEAR = 8, 24
+"""Test files that are asked first, and those that are asked at all if they have to be recorded for it."""
 LEAST_SECONDS = 0.02
 SET_ASIDE = ("tests/house/", "tests/rtl/", "tests/test_mutants.py")
 """Tests that read the sources, or compile others."""
 
 
 class Tests:
-    """All tests, with what they reached when they ran without a mutant."""
+    """All tests, with what they reached when they ran without a mutant; that is recorded file by file, when it is asked for."""
 
     def __init__(self, root: Path, server: Server, reach: Reach) -> None:
-        self._files: dict[str, File] = {}
-        by_file: dict[str, list[str]] = {}
+        self._root, self._server, self._reach = root, server, reach
+        self._by_file: dict[str, list[str]] = {}
         for test in server.tests:
             if not test.startswith(SET_ASIDE):
-                by_file.setdefault(test.partition("::")[0], []).append(test)
-        for file, tests in by_file.items():
-            digest = hashlib.sha256((root / file).read_bytes()).hexdigest()
-            if reach.of(file, digest) is None:
-                found = server.record(tests)
-                print(f"{file}: {len(found)} of {len(tests)} tests ran", flush=True)
-                reach.add(file, recorded(digest, found))
-            known = reach.of(file, digest)
-            assert known is not None
-            self._files[file] = known._replace(tests=_completed(known.tests, tests))
+                self._by_file.setdefault(test.partition("::")[0], []).append(test)
+        self._files = {file: known for file in self._by_file if (known := self._known(file))}
         self._turn = rounds(server.tests)
+
+    def _known(self, file: str) -> File | None:
+        known = self._reach.of(file, self._digest(file))
+        return known and known._replace(tests=_completed(known.tests, self._by_file[file]))
+
+    def _digest(self, file: str) -> str:
+        return hashlib.sha256((self._root / file).read_bytes()).hexdigest()
+
+    def record(self, files: Iterable[str]) -> None:
+        """Of ``files``, those that have not run since they changed."""
+        for file in files:
+            if file in self._by_file and file not in self._files:
+                self._files[file] = self._known(file) or self._recorded(file)
+
+    def _recorded(self, file: str) -> File:
+        tests = self._by_file[file]
+        found = self._server.record(tests)
+        print(f"{file}: {len(found)} of {len(tests)} tests ran", flush=True)
+        self._reach.add(file, recorded(self._digest(file), found))
+        known = self._known(file)
+        assert known is not None
+        return known
+
+    def stages(self, near: Sequence[str]) -> Iterator[tuple[str, ...]]:
+        """Test files that are asked one after the other: the nearest, those behind them, and whatever else has been recorded."""
+        asked = [file for file in near if file in self._by_file]
+        first, second = tuple(asked[:NEAREST]), tuple(asked[NEAREST:NEAR])
+        yield first
+        yield (*second, *(file for file in self._files if file not in (*first, *second)))
 
     @property
     def broken(self) -> list[str]:
@@ -48,20 +69,22 @@ class Tests:
     def passed(self) -> set[str]:
         return {test for file in self._files.values() for test, ran in file.tests.items() if ran.passed}
 
-    def ordered(
-        self, near: Sequence[str], places: Collection[Place], first: Collection[Place]
-    ) -> list[tuple[str, float]]:
-        """Tests that reach one of ``places``, those of ``first`` before others, with the seconds that each takes.
+    def naming(self, near: Sequence[str], places: Collection[Place]) -> list[str]:
+        """The first tests that reach one of ``places``, of all that have been recorded."""
+        known = any(file.reaching(places) for file in self._files.values())
+        return [test for test, _ in self.ordered([*self._files], near, places, ())][:NEAR] if known else []
 
-        Those of the nearest files if none is known to.
+    def ordered(
+        self, stage: Sequence[str], near: Sequence[str], places: Collection[Place], first: Collection[Place]
+    ) -> list[tuple[str, float]]:
+        """Tests of the files of ``stage`` that reach one of ``places``, those of ``first`` before others, with the seconds that each takes.
+
+        All of those files if none is known to.
         A test of the second nearest file is asked as if it took twice its time, one of the third three times, and so on.
         """
-        found = [
-            (file, test, ran) for file, known in self._files.items() for test, ran in known.reaching(places).items()
-        ]
-        if not found:
-            files = [file for file in near if file in self._files][:UNKNOWN_FILES]
-            found = [(file, test, ran) for file in files for test, ran in self._files[file].tests.items()]
+        found = [(file, test, ran) for file in stage for test, ran in self._files[file].reaching(places).items()]
+        if not any(known.reaching(places) for known in self._files.values()):
+            found = [(file, test, ran) for file in stage for test, ran in self._files[file].tests.items()]
         rank = {file: n for n, file in enumerate(near)}
         likely = {test for known in self._files.values() for test in known.reaching(first)}
 

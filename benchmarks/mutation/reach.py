@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import builtins
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from types import CodeType
@@ -49,6 +50,19 @@ def mark_of(marks: Iterable[Mark], function: str, line: int) -> Mark | None:
 def body_of(marks: Iterable[Mark], function: str, line: int) -> Mark | None:
     """The first mark behind ``line`` of ``function``: in the block that a condition on that line guards."""
     return next((m for m in marks if m.line > line and f":{function}:" in m.place), None)
+
+
+def bound_at(source: bytes, line: int) -> frozenset[str]:
+    """What the statement of a module, and that of a class, to which ``line`` belongs gives a name to."""
+    found: set[str] = set()
+    todo = ast.parse(source).body
+    for node in todo:
+        if node.lineno <= line <= (node.end_lineno or node.lineno):
+            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            found |= {name.id for each in targets if each for name in ast.walk(each) if isinstance(name, ast.Name)}
+            found |= {node.name} if isinstance(node, (ast.ClassDef, ast.FunctionDef)) else set()
+            todo += node.body if isinstance(node, ast.ClassDef) else []
+    return frozenset(found)
 
 
 def reached_marks(count: int) -> bytearray:
@@ -122,24 +136,27 @@ class File(NamedTuple):
 
 
 class Reach:
-    """What every test reached when it ran last, by test file; kept in a folder."""
+    """What every test reached when it ran last, by test file; kept in a folder, which several runs may share."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._files: dict[str, File] = {}
-        for path in sorted(folder.glob("*.json")):
-            kept = json.loads(path.read_text())
-            tests = {name: Ran(*ran[:2], int(ran[2], 16)) for name, ran in kept["tests"].items()}
-            self._files[kept["file"]] = File(kept["digest"], {p: n for n, p in enumerate(kept["places"])}, tests)
 
     def of(self, file: str, digest: str) -> File | None:
         """None if the file has not run since it changed."""
-        known = self._files.get(file)
-        return known if known and known.digest == digest else None
+        path = self._path(file)
+        kept = json.loads(path.read_text()) if path.exists() else {}
+        if kept.get("digest") != digest:
+            return None
+        tests = {name: Ran(*ran[:2], int(ran[2], 16)) for name, ran in kept["tests"].items()}
+        return File(digest, {place: n for n, place in enumerate(kept["places"])}, tests)
 
     def add(self, file: str, found: File) -> None:
-        self._files[file] = found
         tests = {name: (*ran[:2], f"{ran.reached:x}") for name, ran in found.tests.items()}
         kept = {"file": file, "digest": found.digest, "places": [*found.places], "tests": tests}
-        (self._folder / f"{file.replace('/', '.')}.json").write_text(json.dumps(kept))
+        written = self._path(file).with_suffix(f".{os.getpid()}")
+        written.write_text(json.dumps(kept))
+        written.replace(self._path(file))
+
+    def _path(self, file: str) -> Path:
+        return self._folder / f"{file.replace('/', '.')}.json"

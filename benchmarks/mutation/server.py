@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from functools import cached_property
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -25,10 +25,13 @@ import pytest
 from mutation import live, reach
 from mutation.nearest import Imports
 from mutation.sites import Mutant
-from mutation.trial import OPTIONS, Trial, Watch, cpu_seconds, entered, forked, told, watched
+from mutation.trial import OPTIONS, Trial, Watch, cpu_seconds, entered, forked, rounds, told, watched
 
-FILE_SECONDS = 60.0
-"""CPU seconds after which no more tests of a file are recorded: those that are left count as the others of their function."""
+FILE_SECONDS = 40.0
+"""CPU seconds after which no more tests of a file are recorded. The first case of every function runs first; cases that are left count as
+the others of their function."""
+RECORDING_SECONDS = 120.0
+"""What recording a file may take: its last test may be a long one."""
 PATIENCE, LEAST_SECONDS = 10, 100.0
 """CPU time that a test may take with a mutant, in times of its own without one, and at least."""
 
@@ -59,6 +62,10 @@ class Server:
     def reached_by(self, mutant: Mutant, mutated: bytes) -> Reached | None:
         """None if the mutant shows only where its module is imported."""
         return self._ask("reached_by", mutant, mutated)  # type: ignore[no-any-return]
+
+    def named(self, path: str, line: int) -> set[reach.Place]:
+        """Where what a line of a module or of a class gives a name to is named."""
+        return self._ask("named", path, line)  # type: ignore[no-any-return]
 
     def run(self, path: str, mutated: bytes, tests: Sequence[tuple[str, float]], limit: float) -> Trial:
         """``tests`` in turn, each with the seconds that it takes without a mutant, until one fails or ``limit`` is spent."""
@@ -137,10 +144,11 @@ class _Held:
             recorder = _Recorder([mark.place for marks in self._marks.values() for mark in marks])
             for function, code in marked:
                 function.__code__ = code
-            self._run(tests, recorder, lambda: cpu_seconds() > FILE_SECONDS)
+            turn = rounds(tests)
+            self._run(sorted(tests, key=turn.__getitem__), recorder, lambda: cpu_seconds() > FILE_SECONDS)
             return recorder.found
 
-        status, found = forked(work, self._log, seconds=2 * FILE_SECONDS)
+        status, found = forked(work, self._log, seconds=RECORDING_SECONDS)
         if found is None:
             raise RuntimeError(f"{tests[0]} and what follows end with status {status}: {self._log.read_text()}")
         return found  # type: ignore[no-any-return]
@@ -150,14 +158,17 @@ class _Held:
         if not functions:
             return None
         if made := self._living.made_of(function for function, _ in functions):
-            names = {each.py_func.__name__ for each in made}
-            return Reached(
-                {mark.place for marks in self._marks.values() for mark in marks if mark.names & names}, set()
-            )
+            return Reached(self._naming({each.py_func.__name__ for each in made}), set())
         marks = self._marks[mutant.path]
         at, inside = (find(marks, mutant.function, mutant.line) for find in (reach.mark_of, reach.body_of))
         first = {inside.place} if inside else set()
         return Reached(first if mutant.kind == "guard" else {at.place} if at else set(), first)
+
+    def named(self, path: str, line: int) -> set[reach.Place]:
+        return self._naming(reach.bound_at(self._sources[path], line))
+
+    def _naming(self, names: Set[str]) -> set[reach.Place]:
+        return {mark.place for marks in self._marks.values() for mark in marks if mark.names & names}
 
     def run(self, path: str, mutated: bytes, tests: Sequence[tuple[str, float]], limit: float) -> Trial:
         allowed = {name: max(LEAST_SECONDS, PATIENCE * seconds) for name, seconds in tests}

@@ -16,16 +16,19 @@ from accelsim.activity import measure_activity
 from accelsim.activity.operands import Operands
 from accelsim.activity.room import tile_shapes
 from accelsim.activity.toggles import WIRES, TileShape, occupied, tile_toggles
-from accelsim.arch import DATAFLOWS
+from accelsim.arch import DATAFLOWS, load_arch
+from accelsim.builder import build_program
 from accelsim.cli import main
 from accelsim.errors import CapacityError
-from accelsim.graph import MacLayer
+from accelsim.graph import Dense, MacGeometry, MacLayer
 from accelsim.hardware import Engine
+from accelsim.mapper import map_graph
 from accelsim.testing.machines import random_program
 from tests.activity import registers
 from tests.activity.test_energy import digits
 from tests.activity.test_toggles import array_of, by_hand, tile
 from tests.measured import printed
+from tests.networks import single
 
 MEMORY = "ACCELSIM_MEMORY"
 SYSTOLIC = ("weight_stationary", "output_stationary", "input_stationary")
@@ -87,6 +90,24 @@ def test_shapes_are_those_of_the_operands(seed: int) -> None:
         operands = Operands(layer, program=program, tensors=tensors)
         made = {(*x.shape, w.shape[2]) for x, w in map(operands.of, tiles.tolist()) if w.shape[2]}
         assert made == set(tile_shapes(program, layer, tiles))
+
+
+@pytest.mark.parametrize("largest", [2**20, 2**46, 2**52])
+def test_products_are_exact_whatever_their_operands(largest: int) -> None:
+    """Beyond 2^53 as well, where float64 is not."""
+    graph = single(Dense, MacGeometry(n=1, ih=1, iw=1, ic=9, oh=1, ow=1, oc=4))
+    program = build_program(
+        graph, arch=load_arch("edge_16x16"), mappings=map_graph(graph, arch=load_arch("edge_16x16"))
+    )
+    (layer,) = graph.layers
+    assert isinstance(layer, MacLayer)
+    assert layer.weights is not None
+    codes = largest - np.arange(9)
+    operands = Operands(layer, program=program, tensors={"x": codes})
+    (compute,) = np.flatnonzero(program.of_engine(Engine.COMPUTE)).tolist()
+    x, w = operands.of(compute)
+    exact = [sum(int(a) * int(b) for a, b in zip(codes, row, strict=True)) for row in layer.weights.reshape(4, 9)]
+    assert operands.product(x, w).ravel().tolist() == exact
 
 
 TAKEN = """

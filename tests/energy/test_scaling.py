@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 import accelsim
 from accelsim.arch import load_arch
 from accelsim.energy import check_clock, load_table, table_of, technology_notes
-from accelsim.energy.table.scaling import ENERGY_COEFFICIENTS, area_factor, clock_scale, dynamic_scale, energy_factor
+from accelsim.energy.table.scaling import (
+    ENERGY_COEFFICIENTS,
+    area_factor,
+    clock_scale,
+    dynamic_scale,
+    energy_factor,
+    scale_of,
+)
 from accelsim.errors import ConfigError
 
 EDGE = load_arch("edge_16x16")
@@ -52,6 +59,19 @@ def test_nodes_out_of_reach() -> None:
 def test_the_attainable_clock_rises_with_the_voltage(a: float, b: float) -> None:
     scale = clock_scale(alpha=1.3, threshold_v=0.33, voltage_from=a, voltage_to=b)
     assert (scale > 1) == (b > a) or scale == pytest.approx(1, abs=1e-6)
+
+
+def test_an_area_goes_by_the_node_a_leakage_by_the_voltage_an_energy_by_both() -> None:
+    lent = load_table("bitfusion_45nm")
+    entries = {entry.action: entry for entry in lent.entries}
+    change = {"node_from": 45, "voltage_from": 0.9, "node_to": 22, "voltage_to": 0.6}
+    factors = {action: scale_of(entry, **change) for action, entry in entries.items()}
+    energies = {*factors} - {"leak", "area"}
+    assert factors["leak"] == pytest.approx(0.6 / 0.9)
+    assert factors["area"] == pytest.approx(area_factor(22) / area_factor(45))
+    assert energies
+    assert all(factors[action] == pytest.approx(dynamic_scale(**change)) for action in energies)
+    assert len({*factors.values()}) == 3
 
 
 def test_half_voltage_takes_a_quarter_of_the_energy_but_dram_stays() -> None:

@@ -205,6 +205,7 @@ def test_laws(tmp_path: Path, law: str, expected: float) -> None:
         ("{factor: 1.5}", "{range: [0.2 pJ, 0.3 pJ]}", 12, "the value must lie inside its range"),
         ("{factor: 1.5}", "{factor: 1.5, low: 0.5}", 12, "expected one of factor, low and high, or range"),
         ("{factor: 1.5}", "{range: [0.05 pJ, 0.2]}", 12, "missing unit: expected an energy such as '3.2 pJ', got 0.2"),
+        ("{factor: 1.5}", "{range: [0.05 pJ, 0.1 pJ, 0.2 pJ]}", 12, "range needs a least and a greatest value"),
         ("{factor: 1.5}", "{range: [0.05 pJ]}", 12, r"entries\.0\.uncertainty: range needs a least and a greatest value"),
         ("value: 0.1 pJ", "value: 0.1\n    uncertainty: {range: [1 pJ, 2 pJ]}", 13, "duplicate key; the first is in line 10"),
         ("law: linear", "law: polynomial", 10, r"entries\.0\.law: law polynomial needs terms, each with value and powers, and"),
@@ -297,6 +298,21 @@ def test_fill_rules_that_do_not_apply(tmp_path: Path) -> None:
     own = tmp_path / "t.yaml"
     with pytest.raises(ConfigError, match="fill one another in a circle"):
         load(tmp_path, TABLE + rule.format("sram", own, "same_node"))
+
+
+@pytest.mark.parametrize("tables", [2, 5, 6])
+def test_tables_fill_one_another_in_a_chain_of_five_at_most(tmp_path: Path, tables: int) -> None:
+    """Only the last has the entry of its own; its factor comes through all of them."""
+    lent = TABLE.replace("component: adder", "component: multiplier").replace("action: add", "action: multiply")
+    (tmp_path / f"{tables - 1}.yaml").write_text(TABLE)
+    for k in range(tables - 1):
+        fill = f"fill:\n  - {{component: adder, from: {tmp_path / f'{k + 1}.yaml'}, rule: same_node}}\n"
+        (tmp_path / f"{k}.yaml").write_text(lent.replace("{bits: 32}", "{left_bits: 32}") + fill)
+    if tables > 5:
+        with pytest.raises(ConfigError, match="tables fill one another in a circle"):
+            load_table(str(tmp_path / "0.yaml"))
+        return
+    assert load_table(str(tmp_path / "0.yaml")).entry("adder", "add").value(bits=32) == pytest.approx(0.1)
 
 
 def test_unknown_names() -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from accelsim.arch import Arch, load_arch
@@ -44,6 +44,9 @@ def batch(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: x[None] for name, x in inputs.items()}
 
 
+@example(-1, -1)
+@example(0, 0)
+@example(-2, -1)
 @settings(deadline=None)
 @given(st.integers(-(2**63), 2**63 - 1), st.integers(-(2**63), 2**63 - 1))
 def test_bits_are_the_narrowest_format(a, b):

@@ -87,6 +87,17 @@ def test_progress_counts_every_inference_in_order() -> None:
     assert heard[-1] == 150
 
 
+@pytest.mark.parametrize(("threads", "done"), [(1, [4, 8]), (2, [2, 4, 6, 8]), (4, [1, 2, 3, 4, 5, 6, 7, 8])])
+def test_each_thread_takes_two_parts_however_many_there_were_before(threads: int, done: list[int]) -> None:
+    graph, heard = conv(), list[int]()
+    inputs = batch_of(graph, np.random.default_rng(0), 8)
+    reader = WholeReader(graph)
+    for before in (3, threads, 4, threads):
+        heard.clear()
+        reader.run_batch(inputs, threads=before, progress=heard.append)
+    assert heard == done
+
+
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [

@@ -7,6 +7,7 @@ import pytest
 import accelsim
 from accelsim.errors import AccelsimError
 from accelsim.explore import reliefs
+from accelsim.explore.relief import _QUEUES, KNOBS, _edit
 from accelsim.result import BOUNDS, LEAST_GAIN, Change, Reliefs
 
 
@@ -67,11 +68,26 @@ def test_a_refused_change_says_why_and_relieves_nothing() -> None:
 
 
 def test_every_bound_has_an_answer() -> None:
-    from accelsim.explore.relief import KNOBS
-
     assert set(KNOBS) == set(BOUNDS)
     paths = set(accelsim.load_arch("edge_16x16").paths())
     assert {knob.path for knobs in KNOBS.values() for knob in knobs} <= paths
+
+
+@pytest.mark.parametrize(("queues", "more"), [(1, 2), (2, 3), (3, None)])
+def test_one_queue_more_where_there_is_one(queues: int, more: int | None) -> None:
+    arch = accelsim.load_arch("edge_16x16").with_({"dma.queues": queues})
+    assert _edit(arch, _QUEUES) == ({} if more is None else {"dma.queues": more})
+
+
+def test_every_other_answer_is_the_stated_factor_and_nothing_of_nothing() -> None:
+    arch = accelsim.load_arch("edge_16x16").with_({"dram.latency_ns": 0})
+    for knob in {knob for knobs in KNOBS.values() for knob in knobs} - {_QUEUES}:
+        edit, value = _edit(arch, knob), arch.get(knob.path)
+        if not isinstance(value, int | float) or not value:
+            assert edit == {}
+        else:
+            assert edit[knob.path] == pytest.approx(value * knob.factor, abs=1)
+            assert knob.factor in (0.5, 2)
 
 
 def test_a_machine_that_is_none_raises() -> None:

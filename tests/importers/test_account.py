@@ -63,6 +63,19 @@ def test_the_arithmetic_of_a_file_is_its_runtimes_own(tmp_path: Path) -> None:
     assert load_graph(resolve_model("digits_cnn")).arithmetic == "tflite-micro"
 
 
+@pytest.mark.parametrize(
+    ("told", "names"),
+    [
+        (["fc", "my conv", "my pool 2"], ["fc", "my conv", "my pool 2"]),
+        (["fc", "fc output", "a b"], ["fc", "fc_output", "a_b"]),
+        (["a b", "a b c"], ["a_b", "a_b_c"]),
+        (["b", "a b"], ["b", "a b"]),
+    ],
+)
+def test_spaces_stay_where_no_name_reads_as_a_part_of_another(told: list[str], names: list[str]) -> None:
+    assert layer_names(FileName(name, "", "Conv", i) for i, name in enumerate(told)) == tuple(names)
+
+
 WORDS = st.lists(st.sampled_from(["a", "b", "reshape", "1"]), max_size=3).map(" ".join)
 
 

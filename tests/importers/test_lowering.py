@@ -733,3 +733,43 @@ def test_every_oracle_case_becomes_layers_of_its_own_or_is_refused_on_one_line(
     assert all("; accepted: " in text and "\n" not in text for text in refusals)
     own = (("relu6", "tflite-micro"), ("sum", "litert-reference"), ("sum-same-scale", "litert-reference"))
     assert lowered or arithmetic in SUMS_ONLY or (name, arithmetic) in own
+
+
+@pytest.mark.parametrize(
+    ("indices", "kinds", "inputs"),
+    [
+        ((1, 2, 3), [StridedSlice], ("x",)),
+        ((0, 2, 4), [StridedSlice], ("x",)),
+        ((3, 2, 1), [StridedSlice], ("x",)),
+        ((4,), [StridedSlice], ("x",)),
+        ((0, 1, 3), [StridedSlice, StridedSlice, Concat], 2),
+        ((0, 1, 2, 3, 4, 2), [StridedSlice, Concat], 2),
+        ((2, 2), [StridedSlice, StridedSlice, Concat], 2),
+    ],
+)
+def test_gathered_indices_are_as_few_slices_as_there_are_runs(
+    graph: Any, indices: tuple[int, ...], kinds: list[type], inputs: Any
+) -> None:
+    tensors = [act("x", 1, 5, 2, 3), ints("i", *indices), act("y", 1, len(indices), 2, 3)]
+    layers = graph(tensors, Op("GATHER", ["x", "i"], ["y"], {"Axis": 1})).layers
+    assert [type(layer) for layer in layers] == kinds
+    assert layers[-1].inputs == inputs if isinstance(inputs, tuple) else len(layers[-1].inputs) == inputs
+
+
+@pytest.mark.parametrize(
+    ("times", "kinds"),
+    [((1, 2, 1, 1), [Concat]), ((1, 2, 1, 3), [Concat, Concat]), ((1, 1, 1, 1), [Reshape])],
+)
+def test_tiles_are_concatenations_of_the_tensor_itself(graph: Any, times: tuple[int, ...], kinds: list[type]) -> None:
+    shape = (1, 3, 2, 2)
+    tensors = [act("x", *shape), ints("t", *times), act("y", *(n * t for n, t in zip(shape, times, strict=True)))]
+    layers = graph(tensors, Op("TILE", ["x", "t"], ["y"])).layers
+    assert [type(layer) for layer in layers] == kinds
+    assert layers[0].inputs == ("x",) * max(times[1], 1)
+
+
+@pytest.mark.parametrize("times", [(1, 0, 1, 1), (1, -1, 1, 1), (1, 2, 1)])
+def test_multiples_of_nothing_and_of_other_axes_are_refused(graph: Any, times: tuple[int, ...]) -> None:
+    tensors = [act("x", 1, 3, 2, 2), ints("t", *times), act("y", 1, 3, 2, 2)]
+    with pytest.raises(ModelError, match=re.escape(f"its multiples are {list(times)}")):
+        graph(tensors, Op("TILE", ["x", "t"], ["y"]))

@@ -23,6 +23,7 @@ from accelsim.graph import (
     Softmax,
 )
 from accelsim.importers import load_graph, packaged_models, resolve_model
+from accelsim.importers.tables.lines import Lines
 from accelsim.importers.tables.table import COLUMNS
 from accelsim.numerics import IntFormat
 from accelsim.resources import resource_path
@@ -75,6 +76,32 @@ def test_empty_cells_have_defaults(tmp_path: Path) -> None:
     g = layer.geometry
     assert (g.n, g.kh, g.oc, g.stride_h, g.groups) == (1, 1, 4, 1, 1)
     assert layer.weight_format == IntFormat(8)
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 4])
+def test_a_table_is_longer_than_where_its_header_is_looked_for(tmp_path: Path, length: int) -> None:
+    """Wherever that ends, no letter is cut: here every line begins with one of two bytes, at an even or an odd place."""
+    rows = [f"é{k:0{length + 4}d},lut,4,4,8" for k in range(4000)]
+    graph = load(tmp_path, *rows, header="# é\n\nname,op,h,w,c")
+    assert [layer.name for layer in graph.layers] == [row.partition(",")[0] for row in rows]
+    lines = Lines(tmp_path / "net.csv", (tmp_path / "net.csv").read_bytes())
+    assert len(lines.data) > 2**16
+    assert lines.header == ["name", "op", "h", "w", "c"]
+    texts, numbers = lines.head
+    assert (texts[1], numbers[:2]) == (rows[0], [3, 4])
+    assert len(texts) < len(rows)
+    assert list(texts[1:]) == rows[: len(texts) - 1]
+
+
+@pytest.mark.parametrize("text", ["5", "05", "00000000005", "-5"])
+def test_numbers_have_eleven_characters_at_most(tmp_path: Path, text: str) -> None:
+    if text.startswith("-"):
+        with pytest.raises(ModelError, match=f"column 'h': expected an integer of 1 to 2147483647, got '{text}'"):
+            one(tmp_path, f"a,conv2d,,{text},5,4,,,,,,,,,")
+        return
+    assert one(tmp_path, f"a,conv2d,,{text},5,4,,,,,,,,,").geometry.ih == 5
+    with pytest.raises(ModelError, match="expected an integer of 1 to 2147483647, got '000000000005'"):
+        one(tmp_path, "a,conv2d,,000000000005,5,4,,,,,,,,,")
 
 
 def test_columns_may_be_left_out_and_stand_in_any_order(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from accelsim.errors import ConfigError
 from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import OBJECTIVES, divide_memory, divisions, map_graph, network_cost
 from accelsim.program import first_fit, lifetimes
+from tests.report.networks import separable_network
 
 RESIDENT, SIZE = "activation_buffer.resident_bytes", "activation_buffer.size_bytes"
 AUTO = load_arch("edge_16x16").with_({RESIDENT: "auto"})
@@ -48,6 +49,18 @@ def test_the_least_by_the_objective_wins(objective: str) -> None:
         for size in (0, *divisions(graph, arch))
     }
     assert costs[chosen.activation_buffer.kept_bytes] == min(costs.values())
+
+
+@pytest.mark.parametrize("size", [0, 4096, 20000])
+@pytest.mark.parametrize("name", ["edge_16x16", "mcu_npu"])
+def test_the_closed_forms_tell_the_bytes_and_the_picojoules_of_the_run(name: str, size: int) -> None:
+    """To the byte, whether tensors are kept or not; the cycles they tell to a tenth, since layers overlap."""
+    arch = load_arch(name).with_({RESIDENT: size, "activation_buffer.fuse_pairs": False})
+    for graph in (load_graph(resolve_model("digits_cnn"), arithmetic=arch.rules().name), separable_network(2, size=24)):
+        told, done = network_cost(graph, arch=arch), accelsim.simulate(graph, arch=arch)
+        assert told.traffic == sum(layer.dram_read_bytes + layer.dram_write_bytes for layer in done.layers)
+        assert told.picojoules == pytest.approx(done.total.energy_pj, rel=1e-12)
+        assert told.cycles == pytest.approx(done.total.cycles, rel=0.1)
 
 
 def test_a_megabyte_is_worth_something() -> None:

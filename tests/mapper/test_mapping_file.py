@@ -25,6 +25,7 @@ from accelsim.mapper import (
 from accelsim.names import LayerNames
 from accelsim.program import MacMapping, VectorMapping
 from accelsim.program.fusion import fused_layers
+from tests.networks import chain
 
 GRAPH = load_graph(resolve_model("digits_cnn"))
 NAMES = [layer.name for layer in GRAPH.layers]
@@ -137,6 +138,12 @@ def test_wrong_files_are_one_clear_message(text: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=WRONG[text]) as caught:
         read_mappings(file_of(tmp_path, text), graph=GRAPH)
     assert "tiles.yaml" in str(caught.value)
+
+
+def test_a_reshaped_tensor_is_not_tiled(tmp_path: Path) -> None:
+    graph = chain(reshape=True)
+    with pytest.raises(ConfigError, match=r"tiles\.yaml:2: layers\.alias: .*not tiled; leave the layer out"):
+        read_mappings(file_of(tmp_path, "layers:\n  alias: {tile: [1, 1]}"), graph=graph)
 
 
 def test_a_missing_file_names_the_searches() -> None:

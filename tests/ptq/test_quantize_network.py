@@ -190,6 +190,18 @@ def test_what_cannot_be_quantized_is_named(tmp_path: Path) -> None:
         (lambda n: n.node("Identity", "x"), "Identity .*makes a graph output of a graph input"),
         (lambda n: n.node("Conv", "x", n.constant(np.full((2, 3, 1, 1), np.nan))), "constant 'c0' holds NaN"),
         (lambda n: n.node("Softmax", n.node("Flatten", "x")), "Softmax .*bits"),
+        (
+            lambda n: n.node("Conv", "x", n.normal(2, 3, 1, 1), n.node("Relu", "x")),
+            "Conv .*its weights are computed at run time",
+        ),
+        (
+            lambda n: n.node("Pad", "x", n.constant([0, 0, 1, 1] * 2, np.int64), mode="reflect"),
+            "Pad .*other numbers than zeros",
+        ),
+        (
+            lambda n: n.node("Pad", "x", n.constant([0, 0, 1, 1] * 2, np.int64), n.constant(1.0)),
+            "Pad .*other numbers than zeros",
+        ),
     ]
     for i, (build, text) in enumerate(cases):
         settings = {"acts": 4} if i == 7 else {}

@@ -107,6 +107,12 @@ def test_a_network_of_ten_thousand_layers_is_cut_and_says_so() -> None:
     assert len(text) < 1_000_000
 
 
+def test_the_first_figure_of_a_network_is_chosen_and_no_other() -> None:
+    figures = [Metric(f"m{k}", [1.0, 2.0], str) for k in range(3)]
+    text = network_html([Node(0, "a", "ADD"), Node(1, "b", "ADD")], [(0, 1)], figures)
+    assert [" checked" in radio for radio in re.findall('<input type="radio"[^>]*>', text)] == [True, False, False]
+
+
 def test_an_operator_stays_in_its_node_whatever_the_font() -> None:
     nodes = [Node(0, "short", "CONV_2D"), Node(1, "W" * 20, "ADD"), Node(2, "c", "DEPTHWISE_CONV_2D_X")]
     text = network_html(nodes, [], [Metric("m", [1.0] * 3, str)])

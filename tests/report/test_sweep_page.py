@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from accelsim.explore import overview
 from accelsim.report.documents import sweep_document
 from accelsim.report.numbers import figure, magnitude
 from accelsim.report.pages import histogram_html
-from accelsim.report.sweeps import MOST_AXES, MOST_WORKLOADS, values_text
+from accelsim.report.sweeps import MOST_AXES, MOST_WORKLOADS, _along, _scale, values_text
 from accelsim.result import Distribution
 from tests.report.test_pages import HOSTILE, Checker
 
@@ -107,3 +108,31 @@ def test_a_histogram_stays_in_its_picture_and_marks_the_median() -> None:
     assert 'd="M160.0 0V90"' in text
     assert "by ratios" in text
     assert text.count('class="bar"') == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "by_decades"),
+    [
+        ([1.0, 10.0], False),
+        ([1.0, 10.5], True),
+        ([0.0, 100.0], False),
+        ([-5.0, 100.0], False),
+        ([2.0, None, 50.0], True),
+    ],
+)
+def test_figures_stand_on_a_scale_of_decades_where_they_span_one(values: list[float | None], by_decades: bool) -> None:
+    levels = [SimpleNamespace(best=[value], median=[values[0]]) for value in values]
+    scale = _scale([SimpleNamespace(levels=levels)], 0)  # type: ignore[list-item]
+    known = [value for value in values if value is not None]
+    assert scale == (min(known), max(known), by_decades)
+    places = [_along(value, scale) for value in known]
+    assert places == sorted(places)
+    assert (places[0], places[-1]) == (0.0, pytest.approx(1.0))
+    middle = (known[0] * known[-1]) ** 0.5 if by_decades else (known[0] + known[-1]) / 2
+    assert _along(middle, scale) == pytest.approx(0.5)
+
+
+def test_nothing_known_has_no_scale_and_one_value_stands_in_the_middle() -> None:
+    none = SimpleNamespace(levels=[SimpleNamespace(best=[None], median=[None])])
+    assert _scale([none], 0) == (0.0, 0.0, False)  # type: ignore[list-item]
+    assert _along(3.0, (3.0, 3.0, False)) == 0.5

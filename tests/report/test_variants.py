@@ -24,7 +24,9 @@ from accelsim.report.files import write_rows
 from accelsim.report.numbers import NONE
 from accelsim.report.pictures import tornado, variants_plot, verification_plot, write_figure
 from accelsim.report.pictures.verification import MARKS
-from accelsim.report.whatif import dram_bytes, energy_ratio, ratio_text
+from accelsim.report.whatif import dram_bytes, energy_ratio, ratio_text, shown_figures
+from accelsim.report.whatif.cells import MOST_MOVED
+from accelsim.report.whatif.knobs import knob_grid
 from accelsim.result import Result, Sensitivity, network_bound
 from accelsim.simulation import Simulation
 
@@ -51,6 +53,26 @@ def test_a_dictionary_is_compared_by_name_and_a_list_as_before(found: Variants, 
     assert not isinstance(accelsim.compare([small.result]), Variants)
     with pytest.raises(AccelsimError, match="at least one Result"):
         accelsim.compare({})
+
+
+def on_terminal(found: Variants) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=200).print(variants_table(found))
+    return stream.getvalue()
+
+
+def test_what_did_not_move_and_what_is_left_out_is_said(small: Simulation) -> None:
+    same = on_terminal(accelsim.compare({"base": small.result, "same": small.result}))
+    assert "no layer moved the latency or the energy by more than" in same
+    assert "more that moved" not in same
+    graph = separable_network(20, size=8)
+    slow = simulate_variants(graph, variants={"slow": {"dram.bandwidth_bytes_per_s": "0.1 GB/s"}})
+    found = accelsim.compare({"base": accelsim.simulate(graph), **slow})
+    moved = [move for move in found.moves()["slow"] if move.size > found.threshold]
+    text = on_terminal(found)
+    assert len(moved) > MOST_MOVED
+    assert f"… and {len(moved) - MOST_MOVED} more that moved by more than" in text
+    assert "no layer moved" not in text
 
 
 def test_totals_are_those_of_the_results(found: Variants) -> None:
@@ -259,6 +281,10 @@ def test_the_picture_shows_every_ratio(found: Variants) -> None:
     shares = maps[0].images[0].get_array()
     assert shares is not None
     assert shares.sum(axis=1).tolist() == pytest.approx([ratio - 1 for ratio in latency], abs=1e-12)
+    for image in (each.images[0] for each in maps):
+        largest = float(np.abs(np.asarray(image.get_array())).max())
+        assert (image.norm.vmin, image.norm.vmax) == (-max(largest, 0.01), max(largest, 0.01))
+    assert float(np.abs(shares).max()) > 0.01
     dots = len(maps[0].get_lines()[0].get_xdata())
     changed = [a.bound != b.bound for r in found.results[1:] for a, b in zip(found.base.layers, r.layers, strict=True)]
     assert dots == sum(changed) > 0
@@ -312,6 +338,36 @@ def test_a_study_prints_itself_whole(study: Sensitivity) -> None:
     rows = next(line for line in text.splitlines() if line.startswith("array.rows "))
     assert f"{next(k for k in study.knobs if k.path == 'array.rows').elasticity['latency_s']:+.3f}" in rows
     assert "from 0: change by the step" in text
+
+
+def test_beside_each_row_of_the_tornado_stands_its_elasticity(study: Sensitivity) -> None:
+    """Two digits of it, 0 where nothing follows, a dash for what is a change and no elasticity."""
+    for panel, key in zip(tornado(study).axes, shown_figures(study), strict=True):
+        said = {text.get_position()[1]: text.get_text() for text in panel.texts if text.get_position()[0] > 1}
+        assert [*said] == [*range(len(study.effective))]
+        for k, knob in enumerate(study.effective):
+            value = knob.effect.get(key)
+            if value is None or not knob.elasticity:
+                assert said[k] == NONE
+            elif value == 0:
+                assert said[k] == "0"
+            elif abs(value) < 0.005:
+                assert said[k] == ("-0.00" if value < 0 else "+0.00")
+            else:
+                assert said[k][0] == ("-" if value < 0 else "+")
+                assert float(said[k]) == pytest.approx(value, rel=0.05)
+
+
+def test_each_knob_says_on_which_sides_it_was_moved(study: Sensitivity) -> None:
+    grid = knob_grid(study)
+    said = {row[0].partition(" = ")[0]: row[-1] for row in grid.rows}
+    expected = {}
+    for knob in study.effective:
+        sides = {(True, True): "", (True, False): "one-sided, less", (False, True): "one-sided, more"}
+        moved = sides[knob.below is not None, knob.above is not None]
+        expected[knob.path] = moved if knob.value else "from 0: change by the step"
+    assert said == expected
+    assert {*expected.values()} >= {"", "from 0: change by the step"}
 
 
 @pytest.mark.parametrize("layers", [1, 2, 30, 200])

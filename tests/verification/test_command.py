@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 import accelsim
 from accelsim.cli import main
 from accelsim.names import LayerNames
+from accelsim.report.documents import verification_document
 from accelsim.report.pictures.verification import verification_plot
 from accelsim.verification import Comparison, LayerReport, names
 from tests.verification.networks import digits_layers, images
@@ -118,6 +119,22 @@ def test_width_study_is_drawn() -> None:
     wide = accelsim.verify("digits_cnn", arch="edge_16x16", inputs=x)
     assert wide.widths is None
     assert len(verification_plot(wide).axes) == 1
+
+
+def test_the_charts_tell_of_every_layer_and_of_what_was_not_compared() -> None:
+    report = accelsim.verify("digits_cnn", arch="edge_16x16", inputs=images(2)[0])
+    first, *others = report.layers
+    network = tuple(layer.layer for layer in report.layers)
+    text = verification_document(dataclasses.replace(report, layers=tuple(others), network=network))
+    tips = [tip.replace("&#10;", "\n").split("\n") for tip in re.findall('data-tip="([^"]*)"', text)]
+    assert [tip[0] for tip in tips] == [f"{k}: {name}" for k, name in enumerate(network)] * 2
+    for chart, at in ((tips[: len(network)], 0), (tips[len(network) :], 1)):
+        assert chart[0][1:] == ["not compared"]
+        for layer, tip in zip(others, chart[1:], strict=True):
+            found = compared(layer)[at]
+            assert tip[1] == f"{found.differing:,} of {found.elements:,} codes"
+            assert len(tip) == 2 + (len(layer.causes) if at == 0 else 0)
+    assert first.layer == network[0]
 
 
 def test_the_table_prints_what_was_counted() -> None:

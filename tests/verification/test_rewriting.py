@@ -20,7 +20,7 @@ from accelsim.importers.onnx.formulas import Quantization
 from accelsim.numerics import IntFormat
 from accelsim.verification import VerificationReport, names, verify
 from accelsim.verification.oracles.litert import LiteRt
-from accelsim.verification.oracles.rewriting import counted
+from accelsim.verification.oracles.rewriting import counted, rewriting
 from tests.importers.onnx.models import Net
 from tests.verification.networks import digits
 
@@ -169,6 +169,27 @@ def test_a_fault_beside_a_rewriting_keeps_its_name(tmp_path: Path) -> None:
     causes = compared(mine, feed, reference=path).causes()
     assert set(causes) == {names.REWRITING, names.BIAS}
     assert causes[names.REWRITING] <= changed(model, feed) < causes[names.BIAS]
+
+
+def quantized_by(scale: float, zero: int) -> onnx.ModelProto:
+    constants = [
+        onnx.numpy_helper.from_array(np.float32(scale), "s"),
+        onnx.numpy_helper.from_array(np.int8(zero), "z"),
+    ]
+    ports = [
+        [onnx.helper.make_tensor_value_info(name, kind, [4])]
+        for name, kind in (("x", onnx.TensorProto.FLOAT), ("y", onnx.TensorProto.INT8))
+    ]
+    node = onnx.helper.make_node("QuantizeLinear", ["x", "s", "z"], ["y"])
+    return onnx.helper.make_model(onnx.helper.make_graph([node], "g", *ports, initializer=constants))
+
+
+@pytest.mark.parametrize(("scale", "zero", "kept"), [(0.5, 3, True), (0.25, 3, False), (0.5, 4, False)])
+def test_codes_of_another_scale_or_zero_point_are_other_codes(scale: float, zero: int, kept: bool) -> None:
+    found = rewriting(quantized_by(0.5, 3), quantized_by(scale, zero), ["y"])
+    assert found.vanished == (() if kept else ("y",))
+    assert found.is_one is not kept
+    assert found.before == ({"y": ("QuantizeLinear",)} if kept else {})
 
 
 def test_operators_are_counted() -> None:

@@ -196,7 +196,7 @@ def rate_bar() -> Iterator[Callable[[str, int, int], None]]:
     text = TextColumn("{task.completed:,.0f} of {task.total:,.0f} {task.description} {task.fields[rate]}")
     columns = (SpinnerColumn(), BarColumn(), text, TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("points", total=0, visible=False, rate="")
+        task = bar.add_task("points", visible=False, rate="")
 
         def advance(unit: str, done: int, total: int) -> None:
             speed = bar.tasks[0].speed

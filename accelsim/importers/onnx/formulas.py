@@ -90,8 +90,7 @@ def _fused(a: Any, b: Any, c: Any) -> Any:
 
 
 def _saturate(x: Floats, to: Quantization) -> Codes:
-    wide = np.clip(np.rint(x.astype(np.float64)), -(2.0**31), 2.0**31 - 1)
-    codes: Codes = np.clip(wide, to.format.min, to.format.max).astype(np.int64)
+    codes: Codes = np.clip(np.rint(x), to.format.min, to.format.max).astype(np.int64)
     return codes
 
 

@@ -168,7 +168,5 @@ def _path(a: Place, b: Place) -> str:
     if b.y > a.y and b.y - a.y <= HEIGHT + GAP:
         x, y, to = a.x + WIDTH // 2, a.y + HEIGHT, b.x + WIDTH // 2
         return f"M{x},{y}C{x},{b.y} {to},{y} {to},{b.y}"
-    x = a.x + (WIDTH if b.x > a.x else 0)
-    to = b.x + (0 if b.x > a.x else WIDTH)
-    turn = GUTTER if b.x > a.x else -GUTTER
+    x, to, turn = (a.x + WIDTH, b.x, GUTTER) if b.x > a.x else (a.x, b.x + WIDTH, -GUTTER)
     return f"M{x},{a.y + middle}C{x + turn},{a.y + middle} {to - turn},{b.y + middle} {to},{b.y + middle}"

@@ -23,6 +23,7 @@ from accelsim.graph import (
     Transpose,
 )
 from accelsim.importers import load_graph
+from accelsim.importers.onnx.lower.norm import MOST_SHIFT
 from accelsim.importers.onnx.lower.softmax import exp_table
 from tests.importers.onnx.models import Act, Net
 from tests.importers.onnx.runtime import save
@@ -68,6 +69,8 @@ def test_a_layer_norm_holds_integers_only(tmp_path: Path) -> None:
     assert {layer.multiplier.dtype, layer.bias.dtype} == {np.dtype(np.int64)}
     assert np.abs(layer.multiplier).max() <= 2**30
     assert np.abs(layer.bias).max() <= 2**61
+    larger = np.abs(layer.multiplier).max() > 2**29 or np.abs(layer.bias).max() > 2**60
+    assert larger or layer.output_shift == MOST_SHIFT  # no further fractional bit fits
     assert layer.variance_shift % 2 == 0
     largest = (24 * 24 * 255**2 // 4 << layer.variance_shift) + layer.epsilon
     assert largest < 2**62

@@ -73,6 +73,20 @@ def test_a_sized_path_keeps_its_shapes(tmp_path: Path) -> None:
     assert not shapes_of(str(path))
 
 
+def test_files_of_other_sizes_are_other_models(tmp_path: Path) -> None:
+    plain = save(open_model(), tmp_path)
+    shapes, others = {"x0": (1, 2, 8, 8)}, {"x0": (1, 2, 4, 8)}
+    one = sized(plain, shapes)
+    assert one == sized(plain, shapes)
+    assert hash(one) == hash(sized(plain, shapes))
+    assert one != sized(plain, others)
+    assert one != plain
+    assert plain != one
+    assert one != sized(tmp_path / "another.onnx", shapes)
+    assert one != str(one)
+    assert sized(plain, {}) == plain
+
+
 def reading() -> list[str]:
     """Commands with an argument MODEL."""
     return [name for name, each in main.commands.items() if any(p.name == "model" for p in each.params)]

@@ -128,5 +128,4 @@ def _scaled(node: NodeContext, gamma: NDArray[np.float64], beta: NDArray[np.floa
 
 def _exponent(values: NDArray[np.float64]) -> int:
     """Smallest e with |values| <= 2^e, at least 0."""
-    most = float(np.abs(values).max())
-    return max(0, math.ceil(math.log2(most))) if most > 0 else 0
+    return math.ceil(math.log2(max(1.0, float(np.abs(values).max()))))
