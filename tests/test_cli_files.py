@@ -138,6 +138,7 @@ MODEL = {"model": model_of("digits_cnn")}
 COMMANDS: dict[str, dict[str, Callable[[Path], Made]]] = {
     "run": {
         **MODEL, **MACHINES, "--inputs": by_option("--input", inputs), "--mapping": by_option("--mapping", mapping),
+        "--state": by_option("--state", inputs),
     },
     "verify": {
         **MODEL, **MACHINES, "--inputs": by_option("--inputs", inputs),

@@ -133,11 +133,5 @@ def _tell(made: Quantized, out: str, scores: tuple[float, float, int] | None) ->
         say(f"accuracy over {scores[2]} inputs: float {scores[0]:.2%}, fake-quantized {scores[1]:.2%}")
     for layer, sentences in made.graph.approximations.items():
         note(f"on integers, {layer}: {'; '.join(sentences)}")
-    taken = made.graph.arithmetic
-    why = (
-        "the file's own, taken without --arithmetic"
-        if made.in_own_arithmetic
-        else "the file's own cannot do these widths"
-    )
-    say(f"arithmetic {taken}: {why}")
-    say(f"to run it: accelsim run {out}{'' if made.in_own_arithmetic else f' --arithmetic {taken}'}")
+    say(f"arithmetic {made.graph.arithmetic}: the file's own, taken without --arithmetic")
+    say(f"to run it: accelsim run {out}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,8 +32,6 @@ from accelsim.ptq.write_qonnx import qonnx_model
 Dialect = Literal["qdq", "qonnx"]
 BYTES = (2, 3)
 """Types of 8-bit integers, as ONNX numbers them: UINT8, INT8."""
-WIDE_ARITHMETIC = "litert-reference"
-"""For sums of 16-bit codes, which ONNX Runtime has no integers for."""
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -52,11 +49,6 @@ class Quantized:
     source: OnnxModel
     calibration_inputs: int
     graph: Graph
-
-    @property
-    def in_own_arithmetic(self) -> bool:
-        """Whether ``graph`` has the arithmetic that the file itself carries: ONNX Runtime's for QDQ, FINN's for QONNX."""
-        return self.graph.arithmetic != WIDE_ARITHMETIC
 
     def read(self, *, arithmetic: str | None = None, overrides: Mapping[str, str] | None = None) -> Graph:
         """The Graph of the file in another arithmetic than its own; errors name the float file."""
@@ -112,7 +104,7 @@ class Calibrated:
                 if form == "qdq"
                 else qonnx_model(self.network, quants, held)
             )
-            return Quantized(made, form, quants, held, self.network, self.inputs, _own_graph(made, self.network))
+            return Quantized(made, form, quants, held, self.network, self.inputs, _imported(made, self.network))
 
 
 def calibrate_network(
@@ -157,18 +149,8 @@ def dialect_for(widths: Iterable[int]) -> Dialect:
     return "qdq" if set(widths) <= set(QDQ_BITS) else "qonnx"
 
 
-def _own_graph(made: Any, network: OnnxModel) -> Graph:
-    """The Graph of the model made, in the dialect's arithmetic or, where that cannot, TFLite's."""
-    try:
-        return _imported(made, network)
-    except AccelsimError:
-        with suppress(AccelsimError):
-            return _imported(made, network, arithmetic=WIDE_ARITHMETIC)
-        raise
-
-
 def _imported(made: Any, network: OnnxModel, **rules: Any) -> Graph:
-    """The Graph of the model made by those ``rules``; an error names the float file."""
+    """The Graph of the model made by those ``rules``, without any in its dialect's arithmetic; an error names the float file."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / f"{Path(network.path).stem}.onnx"
         path.write_bytes(made.SerializeToString())

@@ -286,7 +286,7 @@ fill:
     program = program.replace(arch=program.arch.with_({"tech.energy_table": str(path)}))
     result = summarize(schedule(program), table=table_of(arch))
     moved = sum(layer.counts["dma_transfer"] for layer in result.layers)
-    assert result.total.energy_split_pj["clock"] == pytest.approx(3 * result.total.cycles)
+    assert result.total.energy_split_pj["clock"] == pytest.approx(3 * result.total.cycles * program.arch.cores.count)
     assert result.total.energy_split_pj["dma"] == pytest.approx(0.5 * moved)
     assert "clock tree" not in result.not_modelled
     assert "DMA engines" not in result.not_modelled
