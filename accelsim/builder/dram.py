@@ -20,9 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.arch import Arch
-from accelsim.graph import Boxes, Graph, MacLayer
+from accelsim.graph import Boxes, Graph, MacLayer, shared_memory
 from accelsim.hardware import Machine, Memory, Packets, Windows, bus_cycles, dma_cycles, dma_of, dram_of, slot_capacity
-from accelsim.program import shared_memory
 
 Index = NDArray[np.int64]
 
@@ -116,7 +115,7 @@ def layout(graph: Graph, align: int) -> tuple[dict[int, int], dict[str, int]]:
             weights[index] = end
             size = layer.geometry.oc * layer.geometry.reduction * layer.weight_format.bits
             end = -(-(end + -(-size // 8)) // align) * align
-    home, tensors = shared_memory(graph), dict[str, int]()
+    home, tensors = shared_memory(graph.layers), dict[str, int]()
     for name, tensor in graph.tensors.items():
         if home.get(name, name) == name:
             tensors[name] = end

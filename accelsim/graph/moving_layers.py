@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from accelsim.errors import GraphError
 from accelsim.graph.boxes import Boxes
-from accelsim.graph.layer import VectorLayer
+from accelsim.graph.layer import Layer, VectorLayer
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -58,6 +59,15 @@ class Reshape(VectorLayer):
     def reads(self, tiles: Boxes) -> tuple[Boxes, ...]:
         whole = np.broadcast_to(np.asarray(self.shapes[0], dtype=np.int64), (len(tiles), len(self.shapes[0])))
         return (Boxes(np.zeros_like(whole), whole.copy()),)
+
+
+def shared_memory(layers: Sequence[Layer]) -> dict[str, str]:
+    """For each layer's output the tensor whose memory it has: its own, or that of what a Reshape passes on."""
+    home: dict[str, str] = {}
+    for layer in layers:
+        passed_on = isinstance(layer, Reshape)
+        home[layer.output] = home.get(layer.inputs[0], layer.inputs[0]) if passed_on else layer.output
+    return home
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

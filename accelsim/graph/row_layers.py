@@ -52,7 +52,7 @@ class Softmax(RowLayer):
 class FloatTableSoftmax(RowLayer):
     """Softmax as ONNX Runtime's QLinearSoftmax computes it (contrib qlinear_softmax.cc; measured: none of 22,848,000 codes differ).
 
-    ``t = exp_table[255 - (row maximum - x)]``, summed from left to right in float32; the code is ``round_half_even((t * output_factor)
+    ``t = exp_table[last - (row maximum - x)]``, summed from left to right in float32; the code is ``round_half_even((t * output_factor)
     / sum) + output_zero_point`` in float64, clamped. Steps count the operations of those two loops: maximum; difference, table,
     sum; difference, table, product, quotient, rounding, zero point.
     """

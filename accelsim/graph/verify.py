@@ -12,7 +12,7 @@ from accelsim.errors import GraphError
 from accelsim.graph.bipolar import check_bipolar
 from accelsim.graph.layer import Layer
 from accelsim.graph.mac_layers import MacLayer, MatMul
-from accelsim.graph.moving_layers import Reshape
+from accelsim.graph.moving_layers import shared_memory
 from accelsim.graph.tensor import Tensor, Variable
 
 
@@ -56,9 +56,7 @@ def verify_variables(
     tensors: Mapping[str, Tensor], layers: Sequence[Layer], variables: Sequence[Variable], *, shape_only: bool
 ) -> None:
     """Check that every variable keeps one kind of tensor, in memory that no other tensor or variable has; GraphError otherwise."""
-    home: dict[str, str] = {}
-    for layer in layers:
-        home[layer.output] = home.get(layer.inputs[0], "") if isinstance(layer, Reshape) else layer.output
+    home = shared_memory(layers)
     taken: set[str] = set()
     for variable in variables:
         read, written, initial = tensors[variable.read], tensors[variable.written], variable.initial
@@ -70,8 +68,8 @@ def verify_variables(
             raise GraphError(
                 f"variable {variable.name!r} begins with {initial.shape} codes, expected {read.format} {read.shape}"
             )
-        place = home.get(variable.written, "")
-        if not place or place in taken:
+        place = home.get(variable.written)
+        if place not in home or place in taken:
             raise GraphError(
                 f"variable {variable.name!r}: {variable.written!r} has no memory of its own; copy it (StridedSlice)"
             )

@@ -110,11 +110,17 @@ def _lut(layer: Lut, blocks: Sequence[Block], inputs: Sequence[Box], output: Box
 
 def _binary_lut(layer: BinaryLut, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
     assert layer.table is not None
-    box = tuple(slice(a, b) for a, b in zip(*output, strict=True))
-    other = blocks[1] if layer.constant is None else np.broadcast_to(layer.constant, layer.shape)[box]
+    other = blocks[1] if layer.constant is None else _constant_in(layer, output)
     left, right = blocks[0].astype(np.int64) - layer.left_min, other.astype(np.int64) - layer.right_min
     codes: Block = layer.table[left, right]
     return codes
+
+
+def _constant_in(layer: BinaryLut | FloatBinary, output: Box) -> Block:
+    """What of the constant operand meets the elements of ``output``."""
+    assert layer.constant is not None
+    part: Block = np.broadcast_to(layer.constant, layer.shape)[tuple(slice(a, b) for a, b in zip(*output, strict=True))]
+    return part
 
 
 def _float_binary(layer: FloatBinary, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
@@ -123,8 +129,7 @@ def _float_binary(layer: FloatBinary, blocks: Sequence[Block], inputs: Sequence[
     assert layer.target is not None
     parts = list(blocks)
     if layer.constant is not None:
-        box = tuple(slice(a, b) for a, b in zip(*output, strict=True))
-        constant = np.broadcast_to(layer.constant, layer.shape)[box]
+        constant = _constant_in(layer, output)
         parts = [constant, *blocks] if layer.constant_first else [*blocks, constant]
     left, right = (
         dequantize_float32(part, of.scale, of.zero_point)

@@ -10,7 +10,7 @@ from accelsim.arch import Arch
 from accelsim.builder import Dram, share_boxes
 from accelsim.energy import action_charges, prices
 from accelsim.errors import CapacityError, MappingError
-from accelsim.graph import Boxes, Graph, VectorLayer
+from accelsim.graph import Boxes, Graph, VectorLayer, shared_memory
 from accelsim.hardware import packed_bytes, unit_cycles, vector_of
 from accelsim.mapper.default import layer_by_layer
 from accelsim.mapper.pairs import best_pairs
@@ -23,7 +23,6 @@ from accelsim.program import (
     in_whole_bytes,
     lifetimes,
     likely_kept,
-    shared_memory,
     vector_shares,
 )
 
@@ -99,7 +98,7 @@ def _powers(above: int, below: int) -> Iterator[int]:
 
 def _between_layers(graph: Graph) -> dict[str, int]:
     """Bytes written and read, once by each layer, of every tensor that may be kept."""
-    home = shared_memory(graph)
+    home = shared_memory(graph.layers)
     sizes = {lifetime.tensor: lifetime.size for lifetime in lifetimes(graph)}
     moved = dict(sizes)
     for layer in graph.layers:

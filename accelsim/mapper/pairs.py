@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from accelsim.arch import Arch
 from accelsim.errors import MappingError
-from accelsim.graph import Graph, Layer, MacGeometry, MacLayer, VectorLayer
+from accelsim.graph import Graph, Layer, MacGeometry, MacLayer, VectorLayer, shared_memory
 from accelsim.hardware import (
     Memory,
     ceil_div,
@@ -34,7 +34,6 @@ from accelsim.program import (
     lifetimes,
     obstacle,
     row_axis,
-    shared_memory,
     tensor_bytes,
     windows,
 )
@@ -99,7 +98,7 @@ class Placement:
     def __init__(self, graph: Graph, arch: Arch) -> None:
         self._graph, self._capacity = graph, slot_capacity(Memory.RESIDENT, arch)
         self._kept = set(first_fit(lifetimes(graph), self._capacity))
-        self._home = shared_memory(graph)
+        self._home = shared_memory(graph.layers)
 
     def keeps(self, tensor: str) -> bool:
         """Whether ``tensor`` is kept whole."""

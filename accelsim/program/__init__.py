@@ -22,7 +22,6 @@ from accelsim.program.residency import (
     lifetimes,
     likely_kept,
     overlap,
-    shared_memory,
     tensor_bytes,
     windows,
 )

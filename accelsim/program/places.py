@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import HazardError, ProgramError
-from accelsim.graph import Graph
+from accelsim.graph import Graph, shared_memory
 from accelsim.hardware import DRAM_ENGINES, WRITE_BACK, Engine, Memory, slot_capacity
 from accelsim.program.fusion import Fused, window_bytes
 from accelsim.program.program import Program
-from accelsim.program.residency import overlap, shared_memory, tensor_bytes
+from accelsim.program.residency import overlap, tensor_bytes
 
 Index = NDArray[np.int64]
 
@@ -50,7 +50,7 @@ def _place(program: Program, layer: int, first_keep: int, fused: Fused | None) -
 
 def producers(graph: Graph) -> dict[str, int]:
     """The layer that makes each computed tensor; a Reshape passes on what it was given."""
-    home = shared_memory(graph)
+    home = shared_memory(graph.layers)
     return {name: graph.producer[of] for name, of in home.items() if of in graph.producer}
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arch
 from accelsim.errors import MappingError
-from accelsim.graph import Graph, Layer, MacLayer, Reshape
+from accelsim.graph import Graph, Layer, MacLayer, Reshape, shared_memory
 from accelsim.hardware import Memory, packed_bytes, slot_capacity
 from accelsim.program.fusion import Fused, fused_layers, window_bytes
 from accelsim.program.mapping import MacMapping, Mapping, VectorMapping
@@ -34,22 +34,13 @@ class Lifetime:
     size: int
 
 
-def shared_memory(graph: Graph) -> dict[str, str]:
-    """For each layer's output the tensor whose memory it has: its own, or that of what a Reshape passes on."""
-    home: dict[str, str] = {}
-    for layer in graph.layers:
-        passed_on = isinstance(layer, Reshape)
-        home[layer.output] = home.get(layer.inputs[0], layer.inputs[0]) if passed_on else layer.output
-    return home
-
-
 def lifetimes(graph: Graph, fused: Sequence[Fused] = ()) -> tuple[Lifetime, ...]:
     """The computed tensors that only layers of the network read, in layer order; the host needs outputs in DRAM, the
     next inference what variables hold.
 
     Those inside ``fused`` pairs are left out: :func:`windows` has them.
     """
-    home = shared_memory(graph)
+    home = shared_memory(graph.layers)
     begin, end = {pair.consumer: pair.producer for pair in fused}, {pair.producer: pair.consumer for pair in fused}
     inside = {pair.tensor for pair in fused}
     outputs = {home.get(name, name) for name in graph.results}
@@ -88,7 +79,7 @@ def likely_kept(graph: Graph, arch: Arch) -> frozenset[str]:
     capacity = slot_capacity(Memory.RESIDENT, arch)
     if not capacity:
         return frozenset()
-    placed, home = first_fit(lifetimes(graph), capacity), shared_memory(graph)
+    placed, home = first_fit(lifetimes(graph), capacity), shared_memory(graph.layers)
     return frozenset(name for name, of in home.items() if of in placed)
 
 
@@ -154,7 +145,7 @@ def in_whole_bytes(graph: Graph, tensor: str, mapping: Mapping | None) -> bool:
     bits = graph.tensors[tensor].format.bits
     if bits % 8 == 0:
         return True
-    home, layer = shared_memory(graph), graph.layers[graph.producer[tensor]]
+    home, layer = shared_memory(graph.layers), graph.layers[graph.producer[tensor]]
     views = [layer.output_shape]
     for consumer in graph.layers:
         seen = zip(consumer.inputs, consumer.input_shapes, strict=True)
@@ -184,7 +175,7 @@ class Residency:
     def __init__(
         self, graph: Graph, arch: Arch, mappings: Sequence[Mapping | None], resident: Sequence[str] = ()
     ) -> None:
-        self._graph, self._home = graph, shared_memory(graph)
+        self._graph, self._home = graph, shared_memory(graph.layers)
         self.fused = fused_layers(graph, mappings)
         capacity = slot_capacity(Memory.RESIDENT, arch)
         for pair in self.fused:

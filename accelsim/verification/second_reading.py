@@ -25,9 +25,9 @@ from accelsim.verification.readings.machine import Machine
 from accelsim.verification.records import Finding
 
 FLOAT_BITS = 14
-"""Codes of more bits than the result of a float32 sum that cancels to 2^-10 of its largest part is good for."""
-
-_LONGEST = 120  # characters of a runtime's reason
+"""Bits of a result that float32 sums are good for where they cancel to 2^-10 of their largest part."""
+LONGEST = 120
+"""Characters of a runtime's reason."""
 
 
 class SecondReading(NamedTuple):
@@ -55,7 +55,7 @@ def second_reading(path: Path, graph: Graph, feed: Mapping[str, NDArray[Any]]) -
 def _reason(error: AccelsimError) -> str:
     """Why the program did not run, shortened."""
     missing = error.data.get("package")
-    return f"{missing} is not installed" if missing else shorten(str(error.data.get("reason", error)), width=_LONGEST)
+    return f"{missing} is not installed" if missing else shorten(str(error.data.get("reason", error)), width=LONGEST)
 
 
 def _programs(path: Path, graph: Graph) -> Iterator[tuple[str, Callable[[], Oracle]]]:
@@ -72,12 +72,12 @@ def _programs(path: Path, graph: Graph) -> Iterator[tuple[str, Callable[[], Orac
 
 
 def _compared(program: str, graph: Graph, known: Codes) -> SecondReading:
-    found, read, doubt = [], 0, dict.fromkeys(known, 0)
+    machine, found, read, doubt = Machine(graph), [], 0, dict.fromkeys(known, 0)
     for layer in graph.layers:
         allowed = _allowed(layer, graph, doubt)
         if allowed is None:
             continue
-        ours = _read(layer, graph, known)
+        ours = _read(layer, machine, known)
         if layer.output in known:
             read += 1
             apart = np.abs(known[layer.output].astype(np.int64).reshape(ours.shape) - ours)
@@ -101,14 +101,14 @@ def _allowed(layer: Layer, graph: Graph, doubt: Mapping[str, int]) -> int | None
     return slack(graph.tensors[layer.output].format) if before == 0 else None
 
 
-def _read(layer: Layer, graph: Graph, known: Codes) -> NDArray[np.int64]:
+def _read(layer: Layer, machine: Machine, known: Codes) -> NDArray[np.int64]:
     """int64 codes of the layer in its output view, from those of its inputs: in real numbers where they say anything."""
-    sources = [known[name] for name in layer.inputs]
-    if has_float_reading(layer, graph.tensors):
-        return fake_quantized(layer, sources, graph.tensors, np.float64)
-    return np.asarray(Machine(graph).layer(layer, sources), np.int64).reshape(layer.output_shape)
+    sources, tensors = [known[name] for name in layer.inputs], machine.graph.tensors
+    if has_float_reading(layer, tensors):
+        return fake_quantized(layer, sources, tensors, np.float64)
+    return np.asarray(machine.layer(layer, sources), np.int64).reshape(layer.output_shape)
 
 
 def slack(fmt: IntFormat) -> int:
-    """Codes by which two right readings may be apart: one, which a tie or a kernel's own rounding takes, and what float32 sums are good for."""
+    """Codes by which two right readings may be apart: one by a tie or a kernel's own rounding, more where float32 sums hold fewer bits."""
     return 1 + ((fmt.max - fmt.min) >> FLOAT_BITS)

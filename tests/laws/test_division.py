@@ -22,11 +22,11 @@ import accelsim
 from accelsim.arch import Arch
 from accelsim.builder import build_program
 from accelsim.energy import count_actions
-from accelsim.graph import Graph, MacLayer, Reshape, StridedSlice
+from accelsim.graph import Graph, MacLayer, Reshape, StridedSlice, shared_memory
 from accelsim.hardware import packed_bytes
 from accelsim.mapper import OBJECTIVES, divide_memory, map_graph, network_cost
 from accelsim.objective import Objective
-from accelsim.program import Program, shared_memory, tensor_bytes
+from accelsim.program import Program, tensor_bytes
 from tests.generate import random_arch, random_graph, roomy
 
 RESIDENT, SIZE = "activation_buffer.resident_bytes", "activation_buffer.size_bytes"
@@ -102,7 +102,7 @@ def compulsory(graph: Graph) -> int:
     """Bytes of weights, of outputs, and, for each layer, of what it reads that stands in DRAM anyway: inputs and outputs of the network."""
     macs = [layer for layer in graph.layers if isinstance(layer, MacLayer) and len(layer.inputs) == 1]
     weights = sum(int(packed_bytes(np.prod(x.geometry.weight_shape), x.weight_format.bits)) for x in macs)
-    home = shared_memory(graph)
+    home = shared_memory(graph.layers)
     read = [home.get(name, name) for layer in graph.layers if not isinstance(layer, Reshape) for name in layer.inputs]
     outputs = [port.tensor for port in graph.outputs]
     outside = {home.get(name, name) for name in outputs}

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.graph import RealScale
 from accelsim.numerics import IntFormat, dequantize_float32, quantize_float32
 
 Floats = NDArray[np.float32]
@@ -32,6 +33,11 @@ class Quantization:
         """Every code, ascending."""
         every: Codes = np.arange(self.format.min, self.format.max + 1, dtype=np.int64)
         return every
+
+    @property
+    def real(self) -> RealScale:
+        """What the codes stand for, whatever their format."""
+        return RealScale(scale=self.scale, zero_point=self.zero_point)
 
 
 def quantize(x: Floats, to: Quantization) -> Codes:

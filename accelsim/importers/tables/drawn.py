@@ -238,18 +238,15 @@ def graph_of(table: Table, name: str) -> Graph:
 
     Of FEW rows everything is made at once, since what costs a network looks at each layer a hundred times.
     """
-    tensors, layers, inputs, outputs = Tensors(table), Layers(table), _inputs(table), _outputs(table)
+    tensors: Mapping[str, Tensor] = Tensors(table)
+    layers: Sequence[Layer] = Layers(table)
+    inputs: Sequence[HostPort] = _inputs(table)
+    outputs: Sequence[HostPort] = _outputs(table)
+    kind: type[Graph] = TableGraph
     if len(table) <= FEW:
-        return Graph(
-            name=name,
-            arithmetic=NO_ARITHMETIC,
-            tensors=dict(tensors),
-            layers=tuple(layers),
-            inputs=tuple(inputs),
-            outputs=tuple(outputs),
-            shape_only=True,
-        )
-    return TableGraph(
+        kind = Graph
+        tensors, layers, inputs, outputs = dict(tensors), tuple(layers), tuple(inputs), tuple(outputs)
+    return kind(
         name=name,
         arithmetic=NO_ARITHMETIC,
         tensors=tensors,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arch
 from accelsim.builder import NONE, VectorTiles
-from accelsim.graph import Graph, Layer, MacLayer, Reshape
+from accelsim.graph import Graph, Layer, MacLayer, Reshape, shared_memory
 from accelsim.hardware import (
     DMA_QUEUES,
     Engine,
@@ -23,7 +23,6 @@ from accelsim.hardware import (
     slot_capacity,
     vector_of,
 )
-from accelsim.program import shared_memory
 
 Index = NDArray[np.int64]
 MOST_OPERATIONS = 2**21
@@ -127,7 +126,7 @@ def _layer(layer: Layer, graph: Graph, widths: dict[tuple[int, int], int]) -> di
 
 
 def _operands(graph: Graph) -> Operands:
-    home, made, before = shared_memory(graph), dict[str, int](), NONE
+    home, made, before = shared_memory(graph.layers), dict[str, int](), NONE
     first, rows = [0], []
     for index, layer in enumerate(graph.layers):
         if not isinstance(layer, Reshape):

@@ -89,7 +89,7 @@ class OnnxRuntime(_Evaluator):
             optimized = optimized_model(onnx, partial(self._write, shown), model.SerializeToString())
         self._rewriting = rewriting(model, optimized, codes)
         blob, names = exposed(model, [name for name in codes if name not in self._rewriting.vanished])
-        super().__init__(graph, blob, names, lambda blob: self._start(blob, self._options(level)))
+        super().__init__(graph, blob, names, lambda blob: _session(self._module, blob, level))
 
     @property
     def rewriting(self) -> str:
@@ -111,7 +111,7 @@ class OnnxRuntime(_Evaluator):
 
     @cached_property
     def _unoptimized(self) -> Any:
-        return self._start(self._cut, self._options(self._module.GraphOptimizationLevel.ORT_DISABLE_ALL))
+        return _session(self._module, self._cut, self._module.GraphOptimizationLevel.ORT_DISABLE_ALL)
 
     def _types(self) -> dict[str, tuple[str, Any]]:
         """Element type and shape of each tensor that :meth:`run` gives and that numpy can hold as it is."""
@@ -121,16 +121,8 @@ class OnnxRuntime(_Evaluator):
         }
         return {name: shown[name] for name in self._names if shown[name][0] in CUT_TYPES}
 
-    def _options(self, level: Any) -> Any:
-        return _options(self._module, level)
-
-    def _start(self, blob: bytes, options: Any) -> Any:
-        return _session(self._module, blob, options)
-
     def _write(self, level: Any, blob: bytes, path: str) -> None:
-        options = self._options(level)
-        options.optimized_model_filepath = path
-        self._start(blob, options)
+        _session(self._module, blob, level, written=path)
 
 
 class OnnxReference(_Evaluator):
@@ -160,19 +152,18 @@ class OnnxUnoptimized(_Evaluator):
         onnx, level = package("onnx", oracle=RUNTIME, install="onnx"), module.GraphOptimizationLevel.ORT_DISABLE_ALL
         model = onnx.load(str(path))
         blob, names = exposed(model, code_names(model, graph))
-        super().__init__(graph, blob, names, lambda blob: _session(module, blob, _options(module, level)))
+        super().__init__(graph, blob, names, lambda blob: _session(module, blob, level))
 
 
-def _options(module: Any, level: Any) -> Any:
+def _session(module: Any, blob: bytes, level: Any, *, written: str = "") -> Any:
+    """One thread, integer operators for signed activations too; the graph that runs goes to the file ``written``."""
     options = module.SessionOptions()
     options.graph_optimization_level = level
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     options.add_session_config_entry("session.qdqisint8allowed", "1")
-    return options
-
-
-def _session(module: Any, blob: bytes, options: Any) -> Any:
+    if written:
+        options.optimized_model_filepath = written
     return module.InferenceSession(blob, options, providers=["CPUExecutionProvider"])
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import accelsim.graph as kinds
-from accelsim.graph import AveragePool2D, Layer, MacGeometry, MacLayer, RealFunction, Tensor
+from accelsim.graph import AveragePool2D, Layer, MacGeometry, MacLayer, RealFunction, RealScale, Tensor
 from accelsim.numerics import FLOAT32_OPERATORS, Requant, Rounding, Thresholds
 from accelsim.verification import names
 from accelsim.verification.readings.exact import DOUBTFUL, multipliers_of
@@ -177,10 +177,10 @@ def _before_chain(layer: Layer, views: Sequence[Array], kind: Float) -> Sequence
     return [_mean(layer, views, {}, kind)] if isinstance(layer, kinds.Mean) else views
 
 
-def _dequantize(x: Array, tensor: Tensor, kind: Float) -> Array:
-    assert tensor.scale is not None
-    centred: Array = (x.astype(np.int64) - tensor.zero_point).astype(kind)
-    return np.asarray(centred * kind(tensor.scale))
+def _dequantize(x: Array, of: Tensor | RealScale, kind: Float) -> Array:
+    assert of.scale is not None
+    centred: Array = (x.astype(np.int64) - of.zero_point).astype(kind)
+    return np.asarray(centred * kind(of.scale))
 
 
 def _clamp(layer: Layer, target: Tensor) -> tuple[int, int]:
@@ -290,7 +290,7 @@ def _float_binary(layer: kinds.FloatBinary, views: Sequence[Array], tensors: Ten
     if layer.constant is not None:
         given = layer.left if layer.constant_first else layer.right
         assert given is not None
-        real = (layer.constant.astype(np.int64) - given.zero_point).astype(kind) * kind(given.scale)
+        real = _dequantize(layer.constant, given, kind)
         operands = [real, *views] if layer.constant_first else [*views, real]
     return np.asarray(FLOAT32_OPERATORS[layer.source_operator](*operands), kind)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import accelsim
 from accelsim.arch import load_arch
 from accelsim.simulation import run
 from tests.importers.onnx.runtime import runtime
+from tests.importers.onnx.static import quantize_static
 
 pytestmark = pytest.mark.oracle
 SHAPE = (1, 3, 16, 16)
@@ -54,31 +54,14 @@ def float_model() -> onnx.ModelProto:
 
 def quantized(folder: Path, form: str, activation: str, weight: str, per_channel: bool) -> Path:
     """The model that ``quantize_static`` makes."""
-    from onnxruntime import quantization as q
-
-    class Reader(q.CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            rng = np.random.default_rng(1)
-            self.data = iter([{"x": rng.normal(0, 1, SHAPE).astype(np.float32)} for _ in range(4)])
-
-        def get_next(self) -> Any:
-            return next(self.data, None)
+    from onnxruntime.quantization import QuantFormat
 
     source, target = folder / "float.onnx", folder / "quantized.onnx"
     source.write_bytes(float_model().SerializeToString())
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        q.quantize_static(
-            str(source),
-            str(target),
-            Reader(),
-            quant_format=getattr(q.QuantFormat, form),
-            activation_type=getattr(q.QuantType, activation),
-            weight_type=getattr(q.QuantType, weight),
-            per_channel=per_channel,
-            reduce_range=True,
-        )
-    return target
+    return quantize_static(
+        source, target, SHAPE, count=4, activation=activation, weight=weight, quant_format=getattr(QuantFormat, form),
+        per_channel=per_channel, reduce_range=True,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("form", ["QDQ", "QOperator"])

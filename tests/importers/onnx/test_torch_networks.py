@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 
 from accelsim.importers import load_graph
 from accelsim.verification import verify
+from tests.importers.onnx.static import quantize_static
 
 pytestmark = [pytest.mark.oracle, pytest.mark.slow]
 SCRIPT = Path(__file__).with_name("torch_networks.py")
@@ -25,8 +25,8 @@ CODES = {
 """The networks, and how many codes are compared at least."""
 FORMS: dict[str, dict[str, Any]] = {
     # Without VNNI the runtime's products of uint8 and int8 saturate in pairs, unless weights have 7 bits.
-    "u8s8": {"activation_type": "QUInt8", "weight_type": "QInt8", "reduce_range": True},
-    "channels": {"activation_type": "QInt8", "weight_type": "QInt8", "per_channel": True},
+    "u8s8": {"activation": "QUInt8", "weight": "QInt8", "reduce_range": True},
+    "channels": {"activation": "QInt8", "weight": "QInt8", "per_channel": True},
 }
 
 
@@ -42,36 +42,22 @@ def exported(name: str, folder: Path) -> Path:
     return path
 
 
-def quantized(source: Path, form: str, **options: Any) -> tuple[Path, tuple[int, ...]]:
+def quantized(source: Path, form: str) -> tuple[Path, tuple[int, ...]]:
     """What ``quantize_static`` makes of it after its own preparation, and the shape of its input."""
-    from onnxruntime import quantization as q
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     given = onnx.load(source).graph.input[0].type.tensor_type.shape.dim
     shape = tuple(size.dim_value for size in given)
-
-    class Reader(q.CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            rng = np.random.default_rng(1)
-            self.data = iter([{"x": rng.normal(0, 1, shape).astype(np.float32)} for _ in range(3)])
-
-        def get_next(self) -> Any:
-            return next(self.data, None)
-
     prepared, target = source.with_name("prepared.onnx"), source.with_name(f"{form}.onnx")
-    types = {key: getattr(q.QuantType, options.pop(key)) for key in ("activation_type", "weight_type")}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-        q.quantize_static(str(prepared), str(target), Reader(), **types, **options)
-    return target, shape
+    quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+    return quantize_static(prepared, target, shape, count=3, **FORMS[form]), shape
 
 
 @pytest.mark.parametrize("name", CODES)
 def test_no_code_of_a_network_differs(name: str, tmp_path: Path) -> None:
     source = exported(name, tmp_path)
-    for form, options in FORMS.items():
-        path, shape = quantized(source, form, **options)
+    for form in FORMS:
+        path, shape = quantized(source, form)
         x = np.random.default_rng(3).normal(0, 1, (2, *shape[1:])).astype(np.float32)
         report = verify(path, arithmetic="onnxruntime", oracle="onnxruntime", inputs={"x": x})
         assert report.complete, report.unmatched

@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.graph import BinaryLut, FloatBinary, Lut, MacGeometry, MacLayer, RealFunction, RealScale
+from accelsim.graph import BinaryLut, FloatBinary, Lut, MacGeometry, MacLayer, RealFunction
 from accelsim.importers.onnx.chain.chained import Chained, Final
 from accelsim.importers.onnx.chain.quantizer import Quantizer
 from accelsim.importers.onnx.context import NodeContext
@@ -303,14 +303,11 @@ class TwoTensors:
         bounds = final.codes(np.array([line.least, line.most], np.float32))
         low, high = (int(code) for code in np.clip(bounds, final.low, final.high))
         shapes = view(self.left.stored), view(self.right.stored)
-        sides = (known.known for known in (self.left, self.right))
-        left, right = (RealScale(scale=known.scale, zero_point=known.zero_point) for known in sides)
-        to = final.quantization
         self.node.net.layers.append(
             FloatBinary(
                 name=self.node.layer_name, inputs=(self.left.tensor, self.right.tensor), output=name, shapes=shapes,
-                shape=np.broadcast_shapes(*shapes), source_operator=self.node.op.upper(), left=left, right=right,
-                target=RealScale(scale=to.scale, zero_point=to.zero_point), output_min=low, output_max=high,
+                shape=np.broadcast_shapes(*shapes), source_operator=self.node.op.upper(), left=self.left.known.real, right=self.right.known.real,
+                target=final.quantization.real, output_min=low, output_max=high,
                 zero_point_first=True,
             )
         )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.graph import BinaryLut, FloatBinary, Lut, RealScale
+from accelsim.graph import BinaryLut, FloatBinary, Lut
 from accelsim.importers.onnx import formulas
 from accelsim.importers.onnx.context import NodeContext, dequantized
 from accelsim.importers.onnx.formulas import MOST_NUMBERS, Floats, Quantization
@@ -101,6 +101,11 @@ def pair_fields(node: NodeContext, left: Codes, right: Codes, output: str) -> di
     }  # fmt: skip
 
 
+def stored_constant(codes: NDArray[Any]) -> NDArray[Any]:
+    """A constant operand as images are stored, channels last."""
+    return np.ascontiguousarray(codes.transpose(CHANNELS_LAST) if codes.ndim == 4 else codes)
+
+
 def is_wide(*operands: Codes) -> bool:
     """Whether there are too many pairs of codes for a table."""
     return any(operand.known.format.bits > WIDEST for operand in operands)
@@ -114,7 +119,7 @@ def wide_layer(node: NodeContext, left: Codes, right: Codes, target: Target) -> 
 
 def _scales(node: NodeContext, left: Quantization, right: Quantization, target: Target) -> dict[str, Any]:
     sides = zip(("left", "right", "target"), (left, right, target.quantization), strict=True)
-    scales = {name: RealScale(scale=known.scale, zero_point=known.zero_point) for name, known in sides}
+    scales = {name: known.real for name, known in sides}
     return {"source_operator": node.op.upper(), "output_min": target.low, "output_max": target.high, **scales}
 
 
@@ -125,8 +130,7 @@ def _with_wide_constant(
     fmt = formulas.format_of(held.codes.dtype)
     assert fmt is not None
     fixed = Quantization(float(held.scales[0]), int(held.zero_points[0]), fmt)
-    codes = held.codes.reshape(padded)
-    stored = np.ascontiguousarray(codes.transpose(CHANNELS_LAST) if codes.ndim == 4 else codes).astype(fmt.dtype)
+    stored = stored_constant(held.codes.reshape(padded)).astype(fmt.dtype)
     shape = view(source.stored)
 
     def emit(target: Target) -> None:
@@ -191,7 +195,5 @@ def _layer(
     }  # fmt: skip
     if table.shape[1] == 1:
         return Lut(**common, table=np.ascontiguousarray(table[:, 0]), input_min=source.format.min)
-    stored = places.transpose(CHANNELS_LAST) if places.ndim == 4 else places
-    return BinaryLut(
-        **common, table=table, left_min=source.format.min, constant=np.ascontiguousarray(stored.astype(np.uint8))
-    )
+    constant = stored_constant(places.astype(np.uint8))
+    return BinaryLut(**common, table=table, left_min=source.format.min, constant=constant)

@@ -23,10 +23,11 @@ from accelsim.importers.onnx.lower.binary import (
     is_wide,
     padded_shape,
     pair_fields,
+    stored_constant,
     wide_layer,
 )
 from accelsim.importers.onnx.lower.shape import table_layer
-from accelsim.importers.onnx.network import CHANNELS_LAST, Codes, Pending, Real, Shape, Target, Value, Weights, view
+from accelsim.importers.onnx.network import Codes, Pending, Real, Shape, Target, Value, Weights, view
 from accelsim.importers.onnx.rules import ONNXRUNTIME
 from accelsim.importers.refusal import RefusalError
 from accelsim.numerics import IntFormat
@@ -330,10 +331,9 @@ def _constant_layer(
     if constant.size == 1:
         row = np.ascontiguousarray(table[:, int(constant.reshape(-1)[0]) - low])
         return Lut(**common, table=row, input_min=source.format.min)
-    stored = constant.transpose(CHANNELS_LAST) if constant.ndim == 4 else constant
     return BinaryLut(
         **common, table=np.ascontiguousarray(table), left_min=source.format.min, right_min=low,
-        constant=np.ascontiguousarray(stored),
+        constant=stored_constant(constant),
     )  # fmt: skip
 
 

@@ -78,8 +78,7 @@ def _average(node: NodeContext, source: Codes) -> Pending:
     whole = _global_average(node, source)
 
     def either(target: Target) -> None:
-        by_rows = node.is_float_execution(target, known.format.bits) and node.net.model.opset >= ROW_BY_ROW
-        (pooled if by_rows else whole).emit(target)
+        (pooled if _sums_by_rows(node, known, target) else whole).emit(target)
 
     return replace(pooled, emit=either)
 
@@ -90,12 +89,17 @@ def _is_whole(node: NodeContext, image: Codes, kernel: tuple[int, int], shape: t
     return kernel == image.shape[2:] and shape[2:] == (1, 1) and not (isinstance(pads, tuple) and any(pads))
 
 
+def _sums_by_rows(node: NodeContext, known: Quantization, target: Target) -> bool:
+    """Whether ONNX Runtime has no integer kernel, and its float one is that of which every step is known."""
+    return node.is_float_execution(target, known.format.bits) and node.net.model.opset >= ROW_BY_ROW
+
+
 def _in_float32(node: NodeContext, known: Quantization, layer: AveragePool2D) -> Callable[[Target], None]:
     """QLinearAveragePool's, or where ONNX Runtime has none AveragePool's own; that of early opsets sums by columns first."""
 
     def emit(target: Target) -> None:
         to, rule = target.quantization, layer.rule
-        if node.is_float_execution(target, known.format.bits) and node.net.model.opset >= ROW_BY_ROW:
+        if _sums_by_rows(node, known, target):
             rule = "dequantized"
         else:
             node.name_float_execution(target, known.format.bits)
