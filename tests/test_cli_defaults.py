@@ -65,6 +65,7 @@ def test_verify_draws_inputs_by_a_seed_and_says_so(own: Path) -> None:
     options = ("verify", own, "--count", "2", "--tolerance", "9lsb")
     first, again, other = (cli(*options, "--seed", seed) for seed in ("0", "0", "1"))
     assert "accelsim: 2 random inputs, seed 0; --input for real ones" in first.stderr
+    assert first.stderr.count("--input for real ones") == 1
     assert "2 random inputs, seed 0" in first.stdout
     assert first.stdout == again.stdout != other.stdout
     assert "seed 1" in other.stdout

@@ -105,8 +105,9 @@ def _verified(
     arch = arch_of(machine, edits)
     with progress_bar("verifying") as progress:
         report = verify(model, arch=arch, inputs=arrays, labels=labels, progress=progress, **choices)
-    for sentence in report.notes:
-        note(f"{sentence}; --input for real ones" if arrays is None else sentence)
+    for number, sentence in enumerate(report.notes):
+        is_drawn = arrays is None and number == 0  # what was drawn is told first
+        note(f"{sentence}; --input for real ones" if is_drawn else sentence)
     note_arithmetic(report.arithmetic, arch, choices["arithmetic"])
     machine_in_use = arch_of(machine, edits, choices["arithmetic"])
     note_all(machine_notes(model, arch=machine_in_use))
