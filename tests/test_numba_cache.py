@@ -10,8 +10,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numba
+import numpy as np
 import pytest
 
 import accelsim
@@ -225,3 +227,22 @@ def test_a_function_is_compiled_in_one_way() -> None:
     numba_cache.inner(doubled)
     with pytest.raises(TypeError, match="doubled is compiled in two ways"):
         numba_cache.njit(doubled)
+
+
+def test_what_borrows_arrays_returns_none() -> None:
+    """It counts no references, so that whoever took an array from it would release one that it does not have."""
+
+    class Pair(NamedTuple):
+        size: int
+        values: Any
+
+    def paired(x: Any) -> Any:
+        return Pair(len(x), x)
+
+    borrowed = numba_cache.borrowing(paired)
+
+    def outer(x: Any) -> Any:
+        return borrowed(x).size
+
+    with pytest.raises(Exception, match="paired returns an array"):
+        numba_cache.njit(outer)(np.zeros(3))

@@ -23,7 +23,7 @@ from accelsim.builder.records import (
 )
 from accelsim.hardware import Dma, Engine, Memory, Unit
 from accelsim.hardware.compiled import transfer_cycles, unit_cycles
-from accelsim.numba_cache import inner, njit
+from accelsim.numba_cache import borrowing, njit
 
 STORE, LOAD_ACTIVATIONS, LOAD_WEIGHTS, COMPUTE, REQUANTIZE, VECTOR_UNIT, KEEP, RECALL = (int(e) for e in Engine)
 DRAM, RESIDENT = int(Memory.DRAM), int(Memory.RESIDENT)
@@ -42,7 +42,7 @@ class Region(NamedTuple):
     extent: int
 
 
-@inner
+@borrowing
 def tiles_before(grids: Grids, grid: int, axis: int, low: int, high: int) -> int:
     """Tiles of ``grid`` before the last one that ``low`` to ``high`` along ``axis`` meets."""
     low, last = max(low, grids.begin[grid, axis]), min(high, grids.end[grid, axis]) - 1
@@ -54,7 +54,7 @@ def tiles_before(grids: Grids, grid: int, axis: int, low: int, high: int) -> int
     return int(place * grids.stride[grid, axis])
 
 
-@inner
+@borrowing
 def linked(grids: Grids, grid: int) -> int:
     """Grids of a tensor from ``grid`` on."""
     count = 0
@@ -118,7 +118,7 @@ def moved(dma: Dma, resident: Unit, is_kept: bool, size: int) -> int:
     return int(transfer_cycles(dma, 1, size, 0))
 
 
-@inner
+@borrowing
 def freed(block: Block, high: int, recall: int, boxes: Any, earlier: Any) -> int:
     """The last RECALL, from ``recall`` back, of rows in whose place of the window rows up to ``high`` go; NONE where none did."""
     while recall != NONE and boxes[LO, recall, block.axis] >= high - block.window:

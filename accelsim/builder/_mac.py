@@ -6,6 +6,8 @@ What tiles see and cost is looked up in :mod:`accelsim.builder._mac_tables`; the
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from accelsim.builder._emit import (
     ACCUMULATORS,
     ACTIVATIONS,
@@ -30,7 +32,17 @@ from accelsim.builder._emit import (
     put,
     tiles_before,
 )
-from accelsim.builder._mac_tables import channel_tiles, image_sides, input_channels, note_grid, tile_costs, window_sides
+from accelsim.builder._mac_tables import (
+    Channels,
+    Costs,
+    Sides,
+    channel_tiles,
+    image_sides,
+    input_channels,
+    note_grid,
+    tile_costs,
+    window_sides,
+)
 from accelsim.builder.records import (
     ACCUMULATOR_WRITES,
     ACTIVATION_READS,
@@ -51,11 +63,22 @@ from accelsim.builder.records import (
 )
 from accelsim.hardware import Machine
 from accelsim.hardware.compiled import moved_no_faster, packed_bytes, unit_cycles
-from accelsim.numba_cache import inner, tiered
+from accelsim.numba_cache import borrowing, inner, tiered
 from accelsim.program import nest_of
 
 _STEPS = 10
 """Interpreted, of ten microseconds each, per compute tile and what comes with it."""
+
+
+class _Tables(NamedTuple):
+    """What the tiles of a block see along each axis, and what they cost."""
+
+    channels: Channels
+    images: Sides
+    down: Sides
+    across: Sides
+    deep: Sides
+    costs: Costs
 
 
 @inner
@@ -63,22 +86,40 @@ def mac_operations(
     job: MacJob, machine: Machine, port: Port, left: Source, right: Source, block: Block, state: State, ends: Ends
 ) -> tuple[Ends, Did]:
     """Write the operations of a block behind those before it; (where they end, what they did). ``left``: inputs, ``right``: weights."""
-    layer, tile, dma, resident, operands = job.layer, job.tile, machine.dma, machine.resident, machine.operands
-    weights_kept, inputs_kept, outputs_kept = right.keeper != NONE, left.keeper != NONE, block.address != NONE
-    whole, grids, free_place = state.figures.shape[0] > TIMES, state.grids, block.freed
+    layer, tile, grids = job.layer, job.tile, state.grids
     channels = channel_tiles(layer, tile)
     note_grid(grids, block, job, len(channels.outputs))
     grids.first[block.grid] = ends.stores
-    images = image_sides(layer.n, tile.n, block.image, grids, left)
-    down = window_sides(job.down, tile.oh, tile.kh, 1, grids, left)
-    across = window_sides(job.across, tile.ow, tile.kw, 2, grids, left)
-    deep = input_channels(job, block.input_channel, channels, grids, left)
-    costs = tile_costs(machine.array, layer, tile, channels)
+    tables = _Tables(
+        channels,
+        image_sides(layer.n, tile.n, block.image, grids, left),
+        window_sides(job.down, tile.oh, tile.kh, 1, grids, left),
+        window_sides(job.across, tile.ow, tile.kw, 2, grids, left),
+        input_channels(job, block.input_channel, channels, grids, left),
+        tile_costs(machine.array, layer, tile, channels),
+    )
+    return _operations(job, machine, port, (left, right), block, state, ends, tables)
+
+
+@borrowing
+def _operations(
+    job: MacJob,
+    machine: Machine,
+    port: Port,
+    sources: tuple[Source, Source],
+    block: Block,
+    state: State,
+    ends: Ends,
+    tables: _Tables,
+) -> tuple[Ends, Did]:
+    layer, tile, dma, resident, operands = job.layer, job.tile, machine.dma, machine.resident, machine.operands
+    (left, right), (channels, images, down, across, deep, costs) = sources, tables
+    weights_kept, inputs_kept, outputs_kept = right.keeper != NONE, left.keeper != NONE, block.address != NONE
+    whole, grids, free_place = state.figures.shape[0] > TIMES, state.grids, block.freed
     (ny, kys), (nx, kxs), kcs = down.low.shape, across.low.shape, deep.low.shape[1]
     places, blocks, steps = images.low.shape[0] * ny * nx, len(channels.outputs), kys * kxs * kcs
     only = blocks == 1 and steps == 1  # all tiles use one tile of weights, which may stand from an earlier block
 
-    # Plain arrays from here on: helpers that are passed them count references, which took half as long as all else.
     kinds, figures, boxes, first, waits = state.kinds, state.figures, state.boxes, state.first, state.waits
     stores, recalled, earlier, standing = state.stores, state.recalled, state.earlier, state.standing[block.core]
     consumers, fills = state.consumers[block.core], state.fills[block.core]

@@ -11,8 +11,8 @@ from accelsim.builder.records import NONE, Block, Grids, MacJob, Source
 from accelsim.graph import Axis
 from accelsim.graph.compiled import rows_under
 from accelsim.hardware import Array, Loops
-from accelsim.hardware.compiled import Tile, parts, tile_cost
-from accelsim.numba_cache import inner, njit
+from accelsim.hardware.compiled import Tile, folds_of, held_cost, parts
+from accelsim.numba_cache import borrowing, inner
 
 
 class Sides(NamedTuple):
@@ -35,7 +35,7 @@ def new_sides(rows: int, columns: int, grids: Grids, source: Source) -> Sides:
     )
 
 
-@njit(inline="always")
+@borrowing
 def note_side(sides: Sides, r: int, c: int, span: tuple[int, int], axis: int, grids: Grids, source: Source) -> None:
     """The inputs from ``span[0]`` to ``span[1] - 1`` of an axis lie under pair (r, c)."""
     low, high = span
@@ -92,11 +92,11 @@ def input_channels(job: MacJob, begin: int, channels: Channels, grids: Grids, so
     """From the first channel of a tile's first group to the last of its last; those of the block ``begin`` there."""
     layer, tile = job.layer, job.tile
     count, depths = len(channels.outputs), parts(layer.ic, tile.ic)
-    sides = new_sides(count, depths, grids, source)
+    sides, group, groups = new_sides(count, depths, grids, source), channels.group, channels.groups
     for c in range(count):
         for k in range(depths):
-            low = begin + channels.group[c] * layer.ic + k * tile.ic
-            high = begin + (channels.group[c] + channels.groups[c] - 1) * layer.ic + min((k + 1) * tile.ic, layer.ic)
+            low = begin + group[c] * layer.ic + k * tile.ic
+            high = begin + (group[c] + groups[c] - 1) * layer.ic + min((k + 1) * tile.ic, layer.ic)
             note_side(sides, c, k, (low, high), 3, grids, source)
     return sides
 
@@ -111,7 +111,7 @@ def image_sides(size: int, tile: int, begin: int, grids: Grids, source: Source) 
     return sides
 
 
-@inner
+@borrowing
 def note_grid(grids: Grids, block: Block, job: MacJob, channels: int) -> None:
     """How the block stores its output, for those that read it."""
     layer, tile, grid = job.layer, job.tile, block.grid
@@ -163,22 +163,21 @@ def tile_costs(array: Array, layer: Loops, tile: Loops, channels: Channels) -> C
         np.empty(shape, np.int64), np.empty(shape, np.int64),
     )  # fmt: skip
     last = len(channels.outputs) - 1
-    for p in range(8):
-        pixels = (
-            _size(layer.n, tile.n, p & 4 > 0)
-            * _size(layer.oh, tile.oh, p & 2 > 0)
-            * _size(layer.ow, tile.ow, p & 1 > 0)
-        )
-        for r in range(8):
-            reduction = _size(layer.kh, tile.kh, r & 4 > 0) * _size(layer.kw, tile.kw, r & 2 > 0)
-            reduction *= _size(layer.ic, tile.ic, r & 1 > 0)
-            if pixels == 0 or reduction == 0:
-                continue
-            for c in range(2):
-                at = 0 if c == 0 else last
-                groups = channels.groups[at]
-                for kept in range(2):
-                    cost = tile_cost(array, Tile(pixels, reduction, channels.outputs[at] // groups, groups, kept == 1))
+    for r in range(8):
+        reduction = _size(layer.kh, tile.kh, r & 4 > 0) * _size(layer.kw, tile.kw, r & 2 > 0)
+        reduction *= _size(layer.ic, tile.ic, r & 1 > 0)
+        if reduction == 0:
+            continue
+        for c in range(2):
+            at = 0 if c == 0 else last
+            groups = channels.groups[at]
+            outputs = channels.outputs[at] // groups
+            held = folds_of(array, reduction, outputs, groups)
+            for p in range(8):
+                pixels = _size(layer.n, tile.n, p & 4 > 0) * _size(layer.oh, tile.oh, p & 2 > 0)
+                pixels *= _size(layer.ow, tile.ow, p & 1 > 0)
+                for kept in range(2 if pixels > 0 else 0):
+                    cost = held_cost(array, held, Tile(pixels, reduction, outputs, groups, kept == 1))
                     costs.cycles[p, c, r, kept], costs.stream[p, c, r, kept] = cost.cycles, cost.stream_cycles
                     costs.latency[p, c, r, kept], costs.weights[p, c, r, kept] = cost.latency, cost.weight_reads
                     costs.inputs[p, c, r, kept] = cost.activation_reads

@@ -44,13 +44,13 @@ from accelsim.builder.records import (
 )
 from accelsim.hardware import Machine
 from accelsim.hardware.compiled import moved_no_faster, packed_bytes, parts, unit_cycles
-from accelsim.numba_cache import inner, tiered
+from accelsim.numba_cache import borrowing, tiered
 
 _STEPS = 10
 """Interpreted, of ten microseconds each, per tile."""
 
 
-@inner
+@borrowing
 def _note_grid(grids: Grids, grid: int, tiles: VectorTiles) -> None:
     """How the block stores its output: its tiles in row-major order."""
     count = 1
@@ -65,7 +65,7 @@ def _note_grid(grids: Grids, grid: int, tiles: VectorTiles) -> None:
     grids.count[grid], grids.next[grid] = count, NONE
 
 
-@inner
+@borrowing
 def vector_operations(
     job: VectorJob,
     machine: Machine,

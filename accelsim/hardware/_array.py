@@ -48,33 +48,51 @@ def parts(size: int, unit: int) -> int:
     return (size + unit - 1) // unit
 
 
+class Folds(NamedTuple):
+    """What the tiles of the same reduction, channels and groups have in common: folds, elements read of the weights and, per pixel, of the
+    activations, accumulators written per pixel."""
+
+    folds: int
+    weights: int
+    reads: int
+    writes: int
+
+
 @inner
-def weight_stationary(array: Array, tile: Tile) -> TileCost:
-    """Reduction over rows, channels over columns."""
+def weight_folds(array: Array, reduction: int, channels: int, groups: int) -> Folds:
+    """Reduction over rows, channels over columns; groups share a fold where both leave room."""
     rows, cols = array.rows, array.cols
-    held = parts(tile.reduction, array.products)
-    row_folds, col_folds = parts(held, rows), parts(tile.channels, cols)
-    packed = max(1, min(rows // held, cols // tile.channels))
-    folds = parts(tile.groups, packed) * row_folds * col_folds
-    stream = tile.pixels * array.passes
-    stays = tile.kept and folds == 1
-    drain = rows + cols - 2 + array.stages
+    held = parts(reduction, array.products)
+    row_folds, col_folds = parts(held, rows), parts(channels, cols)
+    packed = 1
+    if groups > 1 and row_folds == 1 and col_folds == 1:
+        packed = min(rows // held, cols // channels)
+    folds = parts(groups, packed) * row_folds * col_folds
+    return Folds(folds, groups * reduction * channels, groups * reduction * col_folds, groups * channels * row_folds)
+
+
+@inner
+def weight_stationary(array: Array, held: Folds, pixels: int, kept: bool) -> TileCost:
+    """Folds of weights, past which the pixels stream."""
+    rows, folds = array.rows, held.folds
+    stream = pixels * array.passes
+    stays = kept and folds == 1
+    drain = rows + array.cols - 2 + array.stages
     latency = 0
     if array.overlapped:  # as if all shift in: a kept tile follows the one before through the array
         cycles = stream if stays else folds * max(stream, rows)
         latency = rows + (folds - 1) * max(stream, rows) + stream + drain - cycles
     else:
         cycles = folds * (rows + stream + drain) - (rows if stays else 0)
-    weights = 0 if stays else tile.groups * tile.reduction * tile.channels
-    reads = tile.groups * tile.pixels * tile.reduction * col_folds
-    writes = tile.groups * tile.pixels * tile.channels * row_folds
-    return TileCost(cycles, folds * stream, weights, reads, writes, latency)
+    weights = 0 if stays else held.weights
+    return TileCost(cycles, folds * stream, weights, pixels * held.reads, pixels * held.writes, latency)
 
 
 @inner
 def input_stationary(array: Array, tile: Tile) -> TileCost:
     """Weight-stationary with the operands exchanged; every tile shifts its inputs in anew."""
-    turned = weight_stationary(array, Tile(tile.channels, tile.reduction, tile.pixels, tile.groups, False))
+    held = weight_folds(array, tile.reduction, tile.pixels, tile.groups)
+    turned = weight_stationary(array, held, tile.channels, False)
     return TileCost(
         turned.cycles,
         turned.stream_cycles,
@@ -98,26 +116,40 @@ def output_stationary(array: Array, tile: Tile) -> TileCost:
 
 
 @inner
-def adder_tree(array: Array, tile: Tile) -> TileCost:
+def tree_folds(array: Array, reduction: int, channels: int, groups: int) -> Folds:
     """Reduction over the rows of each column's tree, channels over columns; groups share no fold."""
-    row_folds, col_folds = parts(tile.reduction, array.rows), parts(tile.channels, array.cols)
-    folds = tile.groups * row_folds * col_folds
-    weights = 0 if tile.kept and folds == 1 else tile.groups * tile.reduction * tile.channels
-    reads = tile.groups * tile.pixels * tile.reduction * col_folds
-    writes = tile.groups * tile.pixels * tile.channels * row_folds
-    stream = folds * tile.pixels * array.passes
-    return TileCost(stream, stream, weights, reads, writes, array.stages)
+    row_folds, col_folds = parts(reduction, array.rows), parts(channels, array.cols)
+    folds = groups * row_folds * col_folds
+    return Folds(folds, groups * reduction * channels, groups * reduction * col_folds, groups * channels * row_folds)
 
 
 @inner
-def tile_cost(array: Array, tile: Tile) -> TileCost:
-    """Of one tile on ``array``, no faster than the buffers deliver its operands."""
+def adder_tree(array: Array, held: Folds, pixels: int, kept: bool) -> TileCost:
+    """A pixel a pass in every fold."""
+    weights = 0 if kept and held.folds == 1 else held.weights
+    stream = held.folds * pixels * array.passes
+    return TileCost(stream, stream, weights, pixels * held.reads, pixels * held.writes, array.stages)
+
+
+@inner
+def folds_of(array: Array, reduction: int, channels: int, groups: int) -> Folds:
+    """Where the weights stand while pixels stream; else nothing."""
     if array.dataflow == WEIGHT_STATIONARY:
-        cost = weight_stationary(array, tile)
+        return weight_folds(array, reduction, channels, groups)
+    if array.dataflow == ADDER_TREE:
+        return tree_folds(array, reduction, channels, groups)
+    return Folds(0, 0, 0, 0)
+
+
+@inner
+def held_cost(array: Array, held: Folds, tile: Tile) -> TileCost:
+    """Of one tile on ``array``, whose :func:`folds_of` are ``held``, no faster than the buffers deliver its operands."""
+    if array.dataflow == WEIGHT_STATIONARY:
+        cost = weight_stationary(array, held, tile.pixels, tile.kept)
     elif array.dataflow == INPUT_STATIONARY:
         cost = input_stationary(array, tile)
     elif array.dataflow == ADDER_TREE:
-        cost = adder_tree(array, tile)
+        cost = adder_tree(array, held, tile.pixels, tile.kept)
     elif array.dataflow == OUTPUT_STATIONARY:
         cost = output_stationary(array, tile)
     else:  # a dataflow without a branch: cycles that no Program may have (an exception here would slow every mapper)
@@ -130,6 +162,12 @@ def tile_cost(array: Array, tile: Tile) -> TileCost:
     return TileCost(
         cycles, cost.stream_cycles, cost.weight_reads, cost.activation_reads, cost.accumulator_writes, cost.latency
     )
+
+
+@inner
+def tile_cost(array: Array, tile: Tile) -> TileCost:
+    """:func:`held_cost` of a tile by itself."""
+    return held_cost(array, folds_of(array, tile.reduction, tile.channels, tile.groups), tile)
 
 
 @tiered(lambda array, sizes: sizes.shape[1])
@@ -146,5 +184,5 @@ def tile_costs(array: Array, sizes: Any) -> Any:
 
 if missing := [name for name in DATAFLOWS if name not in globals()]:
     raise ConfigError(
-        f"no equations for dataflow {missing[0]!r}; write {missing[0]}(array, tile) in {__name__} and its branch in tile_cost"
+        f"no equations for dataflow {missing[0]!r}; write {missing[0]}(array, tile) in {__name__} and its branch in held_cost"
     )

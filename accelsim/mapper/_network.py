@@ -28,8 +28,9 @@ from accelsim.mapper.tiling.compiled import (
     N,
     Space,
     choose_for,
+    gained,
 )
-from accelsim.numba_cache import inner, njit
+from accelsim.numba_cache import borrowing, njit
 from accelsim.timing import MAC, NONE, Kept, Network
 from accelsim.timing.compiled import kept_operand, loops_of_record, machine_of_chip
 
@@ -48,7 +49,7 @@ class Layers(NamedTuple):
     figures: Any
 
 
-@inner
+@borrowing
 def _twin(index: int, network: Network, kept: Kept, twins: Any) -> int:
     """An earlier layer whose tiling is this one's: of the same loop nest and widths, with the same operands kept on chip; or NONE."""
     twin, first = twins[index], network.operands.first
@@ -59,7 +60,7 @@ def _twin(index: int, network: Network, kept: Kept, twins: Any) -> int:
     return int(twin) if alike else NONE
 
 
-@inner
+@borrowing
 def _write(tiling: Any, sizes: Any) -> None:
     """A record of TILING."""
     tiling.n, tiling.oh, tiling.ow, tiling.oc, tiling.ic = sizes[N], sizes[OH], sizes[OW], sizes[OC], sizes[IC]
@@ -100,10 +101,13 @@ def map_network(
                 if not choose_for(machine, case, layer, dram, row, weights, at, best):
                     return index
             new_cycles, new_energy = new_cycles + best.figures.cycles, new_energy + best.figures.energy
-        if turn > 0 and new_cycles * new_energy >= cycles * energy:
+        before = cycles * energy
+        if turn > 0 and new_cycles * new_energy >= before:
             break
         cycles, energy = new_cycles, new_energy
         for index in range(count):
             if network.layers[index].kind == MAC:
                 _write(tilings[index], found.sizes[index])
+        if turn > 0 and not gained(before, cycles * energy):
+            break
     return MAPPED

@@ -159,7 +159,7 @@ def test_no_circles() -> None:
     assert CIRCLES.keys() <= circles, "CIRCLES lists files that no longer import each other"
 
 
-COMPILERS = {"njit", "inner", "tiered"}
+COMPILERS = {"njit", "inner", "inlined", "borrowing", "tiered"}
 """Decorators of :mod:`accelsim.numba_cache`."""
 
 

@@ -12,15 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from accelsim.hardware import Loops, Machine
-from accelsim.hardware.compiled import Room, packed_bytes, room_of
+from accelsim.hardware.compiled import Room, packed_bytes, parts, room_of
 from accelsim.mapper.tiling._bus import DramSide, boxes_of, commands_of, on_bus
 from accelsim.mapper.tiling._cycles import NO_COMMANDS, ports_of, span_of
 from accelsim.mapper.tiling._floors import Work, reloads_of, weight_bytes, work_of
 from accelsim.mapper.tiling._sums import Case, Energies, Seen, array_totals, energies_at, energy_of, traffic_of
 from accelsim.mapper.tiling._weigh import weigh_of, worth
 from accelsim.mapper.tiling.weigh import Weigh
-from accelsim.numba_cache import inlined, inner, njit, tiered
-from accelsim.program.compiled import ORDERS, loads_of, nest_of
+from accelsim.numba_cache import borrowing, inlined, njit, tiered
+from accelsim.program.compiled import ORDERS, Nest, loads_of, nest_of
 
 OH, OW, N, KH, KW, OC, IC, GROUPS, AXES = range(9)
 """Axes of a tile, as :class:`Space` numbers them."""
@@ -34,7 +34,6 @@ COARSE, PIXELS, TAPS, NEAR = -1, -2, -3, -4
 one of output channels, tiles of both channels near the best."""
 REACH = 2
 """Sizes on either side that are near."""
-BLOCK_AXES = KH, KW, OC, IC, GROUPS
 ROUND = PIXELS, OC, IC, TAPS, GROUPS, NEAR
 """Stages of each round."""
 STEPS = 40
@@ -107,10 +106,9 @@ def _floor(x: Problem, work: Work, weights: float, inputs: float, outputs: float
 
 
 @inlined
-def attempt(x: Problem, work: Work, tile: Loops, seen: Seen, best: Best, value: float) -> float:
+def attempt(x: Problem, work: Work, tile: Loops, nest: Nest, seen: Seen, best: Best, value: float) -> float:
     """The value of the best tiling, which is noted in ``best``: that of ``tile`` in either loop order where it is less than ``value``."""
     machine, case, layer = x.machine, x.case, x.layer
-    nest = nest_of(layer, tile)
     for order in range(
         ORDERS if nest.steps == 1 and nest.spatial > 1 and nest.channels > 1 else 1
     ):  # else they are the same
@@ -141,6 +139,16 @@ def attempt(x: Problem, work: Work, tile: Loops, seen: Seen, best: Best, value: 
 
 
 @njit(inline="always")
+def _area(space: Space, index: int, y: int, v: int, x: int, u: int, n: int) -> Any:
+    """Input pixels under the largest tile of such pixels and taps."""
+    first, extents = space.first, space.extents
+    heights, tall = first[index, OH + 1] - first[index, OH], first[index, KH + 1] - first[index, KH]
+    widths, wide = first[index, OW + 1] - first[index, OW], first[index, KW + 1] - first[index, KW]
+    rows = extents[space.places[index, 0] + (heights + y) * tall + v]
+    return n * rows * extents[space.places[index, 1] + (widths + x) * wide + u]
+
+
+@njit(inline="always")
 def _seen(space: Space, index: int, y: int, v: int, x: int, u: int, n: int) -> Seen:
     """What tiles of pixels at places ``y``, ``x`` of their axes and taps at ``v``, ``u`` see."""
     first = space.first
@@ -148,7 +156,7 @@ def _seen(space: Space, index: int, y: int, v: int, x: int, u: int, n: int) -> S
     widths, wide = first[index, OW + 1] - first[index, OW], first[index, KW + 1] - first[index, KW]
     row, down = space.places[index, 0] + y * tall + v, heights * tall
     column, across = space.places[index, 1] + x * wide + u, widths * wide
-    area = n * space.extents[row + down] * space.extents[column + across]
+    area = _area(space, index, y, v, x, u, n)
     return Seen(
         space.extents[row],
         space.extents[column],
@@ -186,12 +194,27 @@ def holds(room: Room, space: Space, index: int, block: Block, y: int, w: int, k:
     first, sizes = space.first, space.sizes
     n = sizes[first[index, N] + k]
     pixels = n * sizes[first[index, OH] + y] * sizes[first[index, OW] + w]
-    return bool(pixels <= room.pixels and _seen(space, index, y, block.v, w, block.u, n).area <= room.area)
+    return bool(pixels <= room.pixels and _area(space, index, y, block.v, w, block.u, n) <= room.area)
 
 
-@inner
-def pixels_under(x: Problem, space: Space, index: int, block: Block, every: bool, best: Best, value: float) -> float:
-    """As :func:`attempt` for the tiles of pixels under ``block`` that fit: ``every`` one, or those that could not grow along any side."""
+@borrowing
+def place_of(space: Space, index: int, axis: int, size: int) -> int:
+    """Where ``size`` stands among the sizes of an axis."""
+    at = space.first[index, axis]
+    while space.sizes[at] < size:
+        at += 1
+    return int(at - space.first[index, axis])
+
+
+@borrowing
+def near(space: Space, index: int, axis: int, place: int, at: int) -> bool:
+    """Whether the size at ``place`` of an axis is tried from the one ``at`` another: a neighbour of it, or one of few."""
+    return bool(space.coarse[space.first[index, axis] + place] or abs(place - at) <= REACH)
+
+
+@borrowing
+def pixels_under(x: Problem, space: Space, index: int, block: Block, some: bool, best: Best, value: float) -> float:
+    """As :func:`attempt` for the tiles of pixels under ``block`` that fit: ``some`` of all, or those that could not grow along any side."""
     layer, channels = x.layer, block.groups * block.oc * block.ic
     if (
         x.case.weights_kept
@@ -205,75 +228,79 @@ def pixels_under(x: Problem, space: Space, index: int, block: Block, every: bool
     work = work_of(x.machine, x.pj, layer, whole, x.least)
     if hopeless(x, work, whole, room, value):
         return value
-    first = space.first
+    first, once = space.first, nest_of(layer, whole)
     heights, widths = first[index, OH + 1] - first[index, OH], first[index, OW + 1] - first[index, OW]
     widest = widths - 1
+    at_y = place_of(space, index, OH, best.sizes[OH]) if some else 0
+    at_w = place_of(space, index, OW, best.sizes[OW]) if some else 0
     for y in range(heights):
         while widest >= 0 and not holds(room, space, index, block, y, widest, 0):
             widest -= 1
         if widest < 0:
             break
-        if not every and y + 1 < heights and holds(room, space, index, block, y + 1, widest, 0):
+        if some:
+            if not near(space, index, OH, y, at_y):
+                continue
+        elif y + 1 < heights and holds(room, space, index, block, y + 1, widest, 0):
             continue
-        for w in range(widest, -1 if every else widest - 1, -1):
+        for w in range(widest, -1 if some else widest - 1, -1):
+            if some and not near(space, index, OW, w, at_w):
+                continue
             # Several images only where a tile has the whole of one.
             most = first[index, N + 1] - first[index, N] if y == heights - 1 and w == widths - 1 else 1
             while most > 1 and not holds(room, space, index, block, y, w, most - 1):
                 most -= 1
-            for k in range(0 if every else most - 1, most):
+            for k in range(0 if some else most - 1, most):
                 images = space.sizes[first[index, N] + k]
                 seen = _seen(space, index, y, block.v, w, block.u, images)
-                value = attempt(x, work, _tile(space, index, block, y, w, images), seen, best, value)
+                tile = _tile(space, index, block, y, w, images)
+                spatial = parts(layer.n, images) * parts(layer.oh, tile.oh) * parts(layer.ow, tile.ow)
+                nest = Nest(spatial, once.groups, once.channels, once.steps, spatial * once.computes)
+                value = attempt(x, work, tile, nest, seen, best, value)
     return value
 
 
-@inner
-def place_of(space: Space, index: int, axis: int, size: int) -> int:
-    """Where ``size`` stands among the sizes of an axis."""
-    at = space.first[index, axis]
-    while space.sizes[at] < size:
-        at += 1
-    return int(at - space.first[index, axis])
+@borrowing
+def along(stage: int, axis: int, best: Best, space: Space, index: int) -> tuple[int, int]:
+    """Places (from, to) of the sizes of ``axis``, of channels or taps, that a stage goes through."""
+    count = space.first[index, axis + 1] - space.first[index, axis]
+    if stage == COARSE or stage == axis >= OC or (stage == TAPS and axis <= OC):
+        return 0, int(count)
+    at = place_of(space, index, axis, best.sizes[axis])
+    reach = REACH if stage == NEAR and axis in (OC, IC) else 0
+    return int(max(0, at - reach)), int(min(count, at + reach + 1))
 
 
-@inner
-def stage_of(stage: int, best: Best, space: Space, index: int) -> Any:
-    """Places (from, to) of the sizes of kernel rows, kernel columns, output channels, input channels and groups to go through."""
-    found = np.zeros((5, 2), dtype=np.int64)
-    for k in range(5):
-        axis = BLOCK_AXES[k]
-        count = space.first[index, axis + 1] - space.first[index, axis]
-        along = stage == COARSE or (stage == TAPS and k < 3) or (stage == axis and k >= 2)
-        at = 0 if along else place_of(space, index, axis, best.sizes[axis])
-        reach = REACH if stage == NEAR and axis in (OC, IC) else 0
-        found[k, 0], found[k, 1] = max(0, at - reach), count if along else min(count, at + reach + 1)
-    return found
-
-
-@njit
+@borrowing
 def choose(x: Problem, space: Space, index: int, best: Best) -> bool:
     """The best tiling found of layer ``index`` into ``best``, which may hold one to begin with; whether there is any that fits."""
     first, sizes, coarse, layer = space.first, space.sizes, space.coarse, x.layer
     value = np.inf
     if best.sizes[OC] > 0:
         value = worth(x.weigh, best.figures.cycles, best.figures.energy)
-    before = value
+    since = 0
     for turn in range(0 if value == np.inf else 1, 1 + ROUNDS * len(ROUND)):
         stage = COARSE if turn == 0 else ROUND[(turn - 1) % len(ROUND)]
-        if stage == PIXELS:
-            if value == np.inf or (turn > 1 and value == before):
-                break
-            before = value
-        span = stage_of(stage, best, space, index)
-        for v in range(span[0, 1] - 1, span[0, 0] - 1, -1):
-            for u in range(span[1, 1] - 1, span[1, 0] - 1, -1):
+        if turn > 0 and (value == np.inf or since == len(ROUND)):
+            break
+        before, at_oc = value, place_of(space, index, OC, best.sizes[OC])
+        low_v, high_v = along(stage, KH, best, space, index)
+        low_u, high_u = along(stage, KW, best, space, index)
+        low_o, high_o = along(stage, OC, best, space, index)
+        low_i, high_i = along(stage, IC, best, space, index)
+        low_g, high_g = along(stage, GROUPS, best, space, index)
+        for v in range(high_v - 1, low_v - 1, -1):
+            for u in range(high_u - 1, low_u - 1, -1):
                 # Whole kernels, single rows of them, single taps.
-                if stage == COARSE and not (coarse[first[index, KH] + v] and coarse[first[index, KW] + u] and u >= v):
+                plain = coarse[first[index, KH] + v] and coarse[first[index, KW] + u] and u >= v
+                if stage == COARSE and not plain:
                     continue
                 kh, kw = sizes[first[index, KH] + v], sizes[first[index, KW] + u]
-                for o in range(span[2, 1] - 1, span[2, 0] - 1, -1):
-                    for i in range(span[3, 1] - 1, span[3, 0] - 1, -1):
-                        for g in range(span[4, 0], span[4, 1]):
+                for o in range(high_o - 1, low_o - 1, -1):
+                    if stage == TAPS and not (plain or near(space, index, OC, o, at_oc)):
+                        continue
+                    for i in range(high_i - 1, low_i - 1, -1):
+                        for g in range(low_g, high_g):
                             oc, ic = sizes[first[index, OC] + o], sizes[first[index, IC] + i]
                             groups = sizes[first[index, GROUPS] + g]
                             if groups > 1 and (oc < layer.oc or ic < layer.ic):
@@ -286,10 +313,11 @@ def choose(x: Problem, space: Space, index: int, best: Best) -> bool:
                                 continue
                             block = Block(oc, ic, kh, kw, groups, v, u)
                             value = pixels_under(x, space, index, block, stage == PIXELS, best, value)
+        since = since + 1 if value == before else 0
     return value < np.inf
 
 
-@inner
+@borrowing
 def asked_bytes(space: Space, index: int, layer: Loops, activation_bits: int) -> float:
     """Bytes of the inputs under all windows of layer ``index``."""
     first, widths = space.first, space.first[index, OW + 1] - space.first[index, OW]
@@ -301,7 +329,7 @@ def asked_bytes(space: Space, index: int, layer: Loops, activation_bits: int) ->
     return float(packed_bytes(seen * layer.groups * layer.ic, activation_bits))
 
 
-@inner
+@borrowing
 def choose_for(
     machine: Machine, case: Case, layer: Loops, dram: DramSide, pj: Any, weights: Any, at: Any, best: Best
 ) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from accelsim.hardware import AT_ARRAY, Array, Loops, Machine
-from accelsim.hardware.compiled import Tile, channel_bits, packed_bytes, parts, tile_cost
+from accelsim.hardware.compiled import Tile, channel_bits, folds_of, held_cost, packed_bytes, parts
 from accelsim.numba_cache import njit
 from accelsim.program.compiled import Nest
 
@@ -129,35 +129,35 @@ def array_totals(array: Array, layer: Loops, tile: Loops, keeps: bool) -> Totals
     outer, inner = _rests(images, rows, columns), _rests(down, across, deep)
     some = 2 * (together.rest > 0) + (channels.rest > 0)
     # Bits of p, r, c: full tiles or the remainder along three, three and two axes, so that 2^8 kinds of tiles stand for all.
-    for p in range(outer + 1):
-        if p & ~outer:
+    for r in range(inner + 1):
+        if r & ~inner:
             continue
-        (n, some_n), (oh, some_oh), (ow, some_ow) = (
-            _some(images, p >> 2),
-            _some(rows, p >> 1 & 1),
-            _some(columns, p & 1),
+        (kh, some_kh), (kw, some_kw), (ic, some_ic) = (
+            _some(down, r >> 2),
+            _some(across, r >> 1 & 1),
+            _some(deep, r & 1),
         )
-        pixels, spatial = n * oh * ow, some_n * some_oh * some_ow
-        new = 1 if p == 0 else 0  # the first spatial tile is a full one along every axis
-        for r in range(inner + 1):
-            if r & ~inner:
+        reduction, steps = kh * kw * ic, some_kh * some_kw * some_ic
+        for c in range(some + 1):
+            if c & ~some:
                 continue
-            (kh, some_kh), (kw, some_kw), (ic, some_ic) = (
-                _some(down, r >> 2),
-                _some(across, r >> 1 & 1),
-                _some(deep, r & 1),
-            )
-            reduction, steps = kh * kw * ic, some_kh * some_kw * some_ic
-            for c in range(some + 1):
-                if c & ~some:
+            (oc, some_oc), (groups, some_groups) = _some(channels, c & 1), _some(together, c >> 1)
+            tiles, held = some_oc * some_groups * steps, folds_of(array, reduction, oc, groups)
+            for p in range(outer + 1):
+                if p & ~outer:
                     continue
-                (oc, some_oc), (groups, some_groups) = _some(channels, c & 1), _some(together, c >> 1)
-                tiles = some_oc * some_groups * steps
+                (n, some_n), (oh, some_oh), (ow, some_ow) = (
+                    _some(images, p >> 2),
+                    _some(rows, p >> 1 & 1),
+                    _some(columns, p & 1),
+                )
+                pixels, spatial = n * oh * ow, some_n * some_oh * some_ow
+                new = 1 if p == 0 else 0  # the first spatial tile is a full one along every axis
                 for kept in range(2 if keeps else 1):
                     count = tiles * (spatial if not keeps else spatial - new if kept == 1 else new)
                     if count == 0:
                         continue
-                    cost = tile_cost(array, Tile(pixels, reduction, oc, groups, kept == 1))
+                    cost = held_cost(array, held, Tile(pixels, reduction, oc, groups, kept == 1))
                     cycles += count * cost.cycles
                     weights += count * cost.weight_reads
                     reads += count * cost.activation_reads

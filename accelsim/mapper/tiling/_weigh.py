@@ -5,3 +5,4 @@ from accelsim.numba_cache import inner, njit
 
 worth = njit(inline="always")(weigh.worth)
 weigh_of = inner(weigh.weigh_of)
+gained = inner(weigh.gained)

@@ -28,7 +28,7 @@ from accelsim.hardware import (
     slot_capacity,
 )
 from accelsim.mapper.tiling.problem import OnChip, case_of, layer_rates, rate_records
-from accelsim.mapper.tiling.weigh import EDP, TURNS
+from accelsim.mapper.tiling.weigh import EDP, TURNS, gained
 from accelsim.objective import OBJECTIVES, Objective
 from accelsim.program import LOOP_ORDERS, MacMapping, mac_shares
 
@@ -89,10 +89,12 @@ class Tiler:
             for index, one in enumerate(distinct):
                 best = Best(found.sizes[index], found.figures[index])
                 self._choose(one, arguments[index], (self.objective, *totals), (space, index), best)
-            made = _totals(found.figures[place])
-            if turn > 0 and made[0] * made[1] >= totals[0] * totals[1]:
+            made, before = _totals(found.figures[place]), totals[0] * totals[1]
+            if turn > 0 and made[0] * made[1] >= before:
                 break
             chosen, totals = Best(found.sizes.copy(), found.figures.copy()), made
+            if turn > 0 and not gained(before, made[0] * made[1]):
+                break
         return [_tiling(chosen.sizes[k].tolist(), chosen.figures[k].tolist()) for k in place]
 
     def _key(self, one: Wanted) -> object:

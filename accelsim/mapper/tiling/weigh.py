@@ -12,7 +12,9 @@ CYCLES, ENERGY, EDP = range(3)
 TIE = 1e-4
 """What the other figure counts where one alone is minimised: so much of it for all of that."""
 TURNS = 3
-"""Times that the layers of a network are mapped for the product: by the product of each, then by what the totals say."""
+"""Most times that the layers of a network are mapped for the product: by the product of each, then by what the totals say."""
+GAIN = 1e-3
+"""A turn that lowers the product by a smaller share is the last."""
 
 
 class Weigh(NamedTuple):
@@ -39,3 +41,8 @@ def weigh_of(objective: int, cycles: float, energy: float, least: float, fixed: 
     if objective == ENERGY:
         return Weigh(TIE * fixed / least, 1.0, False)
     return Weigh(energy, cycles, cycles == 0.0)
+
+
+def gained(before: float, after: float) -> bool:
+    """Whether a turn that brought the product from ``before`` to ``after`` is worth another."""
+    return after < (1.0 - GAIN) * before

@@ -7,18 +7,18 @@ from typing import Any
 from accelsim.builder import NONE, Port, Source
 from accelsim.graph import Axis
 from accelsim.hardware import AT_ARRAY, Array, Dma, Im2col, Loops, Machine, Operands, PerMemory, Unit
-from accelsim.numba_cache import inner
+from accelsim.numba_cache import borrowing, inner
 from accelsim.timing.stream.records import Kept, Network
 from accelsim.timing.stream.records import Operands as Inputs
 
 
-@inner
+@borrowing
 def kept_operand(operands: Inputs, at: int, kept: Kept) -> bool:
     """Whether an operand stays on chip from the layer that makes it."""
     return bool(operands.computed[at] and kept.outputs[operands.source[at]])
 
 
-@inner
+@borrowing
 def source_of(network: Network, at: int, kept: Kept, number: int) -> Source:
     """Operand number ``at`` of all layers', ``number`` of its layer; the grid of a layer's stores has the layer's number."""
     layer = network.operands.source[at]
@@ -56,7 +56,7 @@ def dma_of_chip(chip: Any) -> Dma:
     return Dma(chip.dma_setup, chip.dma_clock, chip.dma_bandwidth, chip.dma_latency, chip.dma_queues)
 
 
-@inner
+@borrowing
 def freed_places(kept: Kept, recalled: Any, layer: int) -> int:
     """The last operation so far that read what stood where the output of ``layer`` goes; NONE where none did."""
     last = NONE
