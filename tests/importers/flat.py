@@ -70,6 +70,7 @@ TABLES = {
     "BROADCAST_TO": "BroadcastToOptions",
     "ARG_MAX": "ArgMaxOptions",
     "FLOOR_DIV": "FloorDivOptions",
+    "SVDF": "SVDFOptions",
     "CALL_ONCE": "CallOnceOptions",
     "VAR_HANDLE": "VarHandleOptions",
     "READ_VARIABLE": "ReadVariableOptions",

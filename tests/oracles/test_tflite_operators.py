@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from accelsim.errors import UnsupportedOperatorError
-from tests.oracles import one_op
+from tests.oracles import one_op, recurrent_op
 from tests.oracles.cases import CASES
 from tests.oracles.runtimes import RUNTIMES, as_file, differences
 
@@ -58,6 +58,9 @@ REFUSED: dict[tuple[str, str], set[str]] = {
     ("sum", "INT8"): {"litert-reference"},
     ("sum", "INT16"): {"litert-reference"},
     ("sum-same-scale", "INT16"): {"litert-reference"},
+    **{(name, "INT16"): set(RUNTIMES) for name in recurrent_op.CASES},
+    ("svdf-no-bias", "INT8"): {"tflite-micro"},
+    ("svdf-8-bit-state", "INT8"): {"litert-reference", "litert-optimized", "litert-xnnpack"},
 }
 """What the importer always refuses because the rule is not known or makes no sense; see each message."""
 

@@ -83,6 +83,7 @@ OPTION_FIELDS: Mapping[str, tuple[str, Fields]] = MappingProxyType(
         "CAST": ("CastOptions", {"in_data_type": ("InDataType", 0), "out_data_type": ("OutDataType", 0)}),
         "VAR_HANDLE": ("VarHandleOptions", {"container": ("Container", ""), "shared_name": ("SharedName", "")}),
         "CALL_ONCE": ("CallOnceOptions", {"init_subgraph_index": ("InitSubgraphIndex", 0)}),
+        "SVDF": ("SVDFOptions", {"rank": ("Rank", 0), **_ACTIVATION, **_ASYMMETRIC}),
         "ARG_MAX": ("ArgMaxOptions", {"output_type": ("OutputType", 0)}),
         **{
             op: (table, MappingProxyType({}))
