@@ -22,15 +22,16 @@ from tests.oracles.runtimes import RUNTIMES, as_file, differences
 
 FRAMES = 24
 LITERT = ("litert-reference", "litert-optimized", "litert-xnnpack")
-STREAMS = [(name, arithmetic) for name in CASES for arithmetic in RUNTIMES]
+STREAMS = [(name, "INT8", arithmetic) for name in CASES if name.startswith("svdf") for arithmetic in RUNTIMES]
+STREAMS += [(name, kind, "tflite-micro") for name in CASES if name.startswith("lstm") for kind in ("INT8", "INT16")]
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize(("name", "arithmetic"), STREAMS)
-def test_every_frame_and_what_is_kept_is_the_runtimes(name: str, arithmetic: str) -> None:
+@pytest.mark.parametrize(("name", "kind", "arithmetic"), STREAMS)
+def test_every_frame_and_what_is_kept_is_the_runtimes(name: str, kind: str, arithmetic: str) -> None:
     for seed in range(6):
         rng = np.random.default_rng(seed)
-        case = CASES[name](rng, "INT8")
+        case = CASES[name](rng, kind)
         with as_file(case.blob) as path:
             try:
                 load_graph(path, arithmetic=arithmetic)
@@ -39,13 +40,14 @@ def test_every_frame_and_what_is_kept_is_the_runtimes(name: str, arithmetic: str
             assert set(differences(path, arithmetic, list(case.feeds(rng, FRAMES))).values()) == {0}
 
 
-def frames(seed: int = 1) -> tuple[bytes, Any]:
-    case = CASES["svdf"](np.random.default_rng(seed), "INT8")
+def frames(seed: int = 1, name: str = "svdf") -> tuple[bytes, Any]:
+    case = CASES[name](np.random.default_rng(seed), "INT8")
     return case.blob, list(case.feeds(np.random.default_rng(seed), 9))
 
 
-def test_the_program_computes_the_same_and_hands_its_state_over() -> None:
-    blob, feeds = frames()
+@pytest.mark.parametrize("name", ["svdf", "lstm", "lstm-one-step"])
+def test_the_program_computes_the_same_and_hands_its_state_over(name: str) -> None:
+    blob, feeds = frames(name=name)
     x = np.stack([feed["x"] for feed in feeds])
     with as_file(blob) as path:
         whole = run(path, arch="edge_16x16", inputs={"x": x}, check_inputs=None)

@@ -7,7 +7,6 @@ Source: LiteRT svdf.cc and internal/reference/svdf.h, tflite-micro svdf_common.c
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from accelsim.graph import Concat, Conv2D, Dense, MacGeometry, StridedSlice
 from accelsim.importers.tflite.context import FORMATS, Made, NodeContext, scale_of, zero_point_of
 from accelsim.importers.tflite.file.options import ACTIVATION_NAMES, NONE, RELU
 from accelsim.importers.tflite.file.records import TfliteTensor
+from accelsim.importers.tflite.lower.recurrent.weights import codes_of, symmetric_weights
 from accelsim.numerics import Requant
 from accelsim.quant import requant_from_scales
 
@@ -45,9 +45,9 @@ class _Sizes:
 
 def lower_svdf(node: NodeContext) -> Made:
     """Newest results of the filters, put behind the kept ones without their oldest; their product with the weights over time."""
-    source, feature = node.activation(0, ("INT8",)), _weights(node, 1, ("INT8",))
+    source, feature = node.activation(0, ("INT8",)), symmetric_weights(node, 1, ("INT8",))
     kinds = ("INT16", "INT8") if node.rules.is_micro else ("INT16",)
-    time, state, output = _weights(node, 2, kinds), node.state(4, kinds), node.result(("INT8",))
+    time, state, output = symmetric_weights(node, 2, kinds), node.state(4, kinds), node.result(("INT8",))
     node.need(time.type == state.type, f"its weights over time are {time.type}, its state {state.type}", "one type")
     node.need(zero_point_of(state) == 0, f"its state {state.name!r} has a zero point other than 0", "a symmetric state")
     sizes = _sizes(node, source, feature, time, state)
@@ -59,7 +59,7 @@ def lower_svdf(node: NodeContext) -> Made:
         n=1, ih=sizes.batch, iw=1, ic=sizes.filters * sizes.memory, oh=sizes.batch, ow=1, oc=sizes.units, groups=sizes.units
     )  # fmt: skip
     product = Conv2D(
-        **node.names_of(kept), geometry=geometry, weights=_codes(time).reshape(geometry.weight_shape),
+        **node.names_of(kept), geometry=geometry, weights=codes_of(time).reshape(geometry.weight_shape),
         weight_format=FORMATS[time.type], bias=bias, requant=_requant(node, state, time, output), weight_scales=time.scales,
     )  # fmt: skip
     return made.then(product).keeping(node.kept(state, kept))
@@ -75,7 +75,7 @@ def _kept(
     geometry = MacGeometry(n=1, ih=sizes.batch, iw=1, ic=sizes.inputs, oh=sizes.batch, ow=1, oc=sizes.filters)
     dense = Dense(
         name=f"{node.layer_name} newest", inputs=(source.name,), output=newest.name, geometry=geometry,
-        weights=_codes(feature).reshape(geometry.weight_shape), weight_format=FORMATS[feature.type],
+        weights=codes_of(feature).reshape(geometry.weight_shape), weight_format=FORMATS[feature.type],
         input_zero_point=zero_point_of(source), requant=_requant(node, source, feature, newest), weight_scales=feature.scales,
     )  # fmt: skip
     made = Made().holding(newest).then(dense)
@@ -139,20 +139,6 @@ def _bias(node: NodeContext, units: int, scale: float) -> NDArray[np.int64] | No
             f"less than {BIAS_SCALE_TOLERANCE}, as tflite-micro requires, or an arithmetic of LiteRT",
         )
     return data.astype(np.int64)
-
-
-def _weights(node: NodeContext, position: int, types: tuple[str, ...]) -> TfliteTensor:
-    """Constant weights of one scale; the kernels look at no zero point."""
-    node.constant(position, "its weights")
-    weights = node.typed(node.input(position), types)
-    scale_of(weights)
-    node.need(zero_point_of(weights) == 0, f"its weights {weights.name!r} have a zero point", "symmetric weights")
-    return weights
-
-
-def _codes(weights: TfliteTensor) -> NDArray[Any]:
-    assert weights.data is not None
-    return np.ascontiguousarray(weights.data, dtype=FORMATS[weights.type].dtype)
 
 
 def _requant(node: NodeContext, source: TfliteTensor, weights: TfliteTensor, target: TfliteTensor) -> Requant:
