@@ -141,7 +141,7 @@ class FileContext(BaseContext):
         if tensor is not None and tensor.is_variable:
             raise RefusalError(
                 f"its input {tensor.name!r} is a variable tensor",
-                "state in variables that VAR_HANDLE names, or the state of SVDF",
+                "state in variables that VAR_HANDLE names, or of SVDF and UNIDIRECTIONAL_SEQUENCE_LSTM",
             )
         return tensor
 
