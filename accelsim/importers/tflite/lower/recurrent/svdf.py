@@ -46,7 +46,7 @@ class _Sizes:
 def lower_svdf(node: NodeContext) -> Made:
     """Newest results of the filters, put behind the kept ones without their oldest; their product with the weights over time."""
     source, feature = node.activation(0, ("INT8",)), symmetric_weights(node, 1, ("INT8",))
-    kinds = ("INT16", "INT8") if node.rules.is_micro else ("INT16",)
+    kinds = ("INT16",) if node.rules.is_litert else ("INT16", "INT8")
     time, state, output = symmetric_weights(node, 2, kinds), node.state(4, kinds), node.result(("INT8",))
     node.need(time.type == state.type, f"its weights over time are {time.type}, its state {state.type}", "one type")
     node.need(zero_point_of(state) == 0, f"its state {state.name!r} has a zero point other than 0", "a symmetric state")
@@ -112,7 +112,7 @@ def _sizes(
 def _check_options(node: NodeContext) -> None:
     """No integer kernel rectifies but by the least code; LiteRT's insists on RELU, whatever the zero point."""
     node.without_effect("asymmetric_quantize_inputs")
-    activation, taken = node.option("fused_activation"), (NONE, RELU) if node.rules.is_micro else (RELU,)
+    activation, taken = node.option("fused_activation"), (RELU,) if node.rules.is_litert else (NONE, RELU)
     node.need(
         activation in taken,
         f"its fused activation is {ACTIVATION_NAMES.get(activation, activation)}",
