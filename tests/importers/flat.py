@@ -70,6 +70,8 @@ TABLES = {
     "BROADCAST_TO": "BroadcastToOptions",
     "ARG_MAX": "ArgMaxOptions",
     "FLOOR_DIV": "FloorDivOptions",
+    "SVDF": "SVDFOptions",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTMOptions",
     "CALL_ONCE": "CallOnceOptions",
     "VAR_HANDLE": "VarHandleOptions",
     "READ_VARIABLE": "ReadVariableOptions",

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.oracles import function_op, moving_op, one_op
+from tests.oracles import function_op, moving_op, one_op, recurrent_op
 
-CASES = {**one_op.CASES, **moving_op.CASES, **function_op.CASES}
+CASES = {**one_op.CASES, **moving_op.CASES, **function_op.CASES, **recurrent_op.CASES}

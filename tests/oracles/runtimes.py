@@ -27,8 +27,9 @@ MICRO_ARENA_BYTES = 1 << 23
 
 
 def _computed(model: TfliteModel) -> set[int]:
-    """The tensors of a model that hold codes; a handle of a variable has none that could be asked for."""
+    """The tensors that a model writes codes to, variable ones too; a handle of a variable has none that could be asked for."""
     made = {i for operator in model.operators for i in operator.outputs}
+    made |= {tensor.index for tensor in model.tensors if tensor.is_variable}
     return {i for i in made if model.tensors[i].type != "RESOURCE"}
 
 
@@ -86,14 +87,21 @@ RUNTIMES: dict[str, Runtime] = {
 
 
 def differences(path: Path, arithmetic: str, feeds: Sequence[Feeds]) -> dict[str, int]:
-    """Differing elements of every computed tensor, summed over ``feeds``; a tensor that one side lacks is an error."""
+    """Differing elements of every computed tensor and of what operators keep, summed over ``feeds``, which come one after another.
+
+    A tensor that one side lacks is an error.
+    """
     graph = load_graph(path, arithmetic=arithmetic)
     reader, reference = WholeReader(graph), RUNTIMES[arithmetic](path)
     made = [operator.output for operator in graph.source if operator.outcome is Outcome.LAYER]
-    result = dict.fromkeys(made, 0)
+    own = {variable.read: variable.written for variable in graph.variables if variable.read == variable.name}
+    result = dict.fromkeys([*made, *own], 0)
+    state: Tensors = {}
     for feed in feeds:
-        ours = reader.run({port.tensor: feed[port.tensor] for port in graph.inputs}, keep="all")
-        theirs = reference(feed)
+        ours = reader.run({**{port.tensor: feed[port.tensor] for port in graph.inputs}, **state}, keep="all")
+        theirs, state = reference(feed), graph.carried(ours)
+        for name, written in own.items():
+            result[name] += int(np.count_nonzero(ours[written] != theirs[name]))
         for name in made:
             assert ours[name].shape == theirs[name].shape, f"{name}: {ours[name].shape} against {theirs[name].shape}"
             assert ours[name].dtype == theirs[name].dtype

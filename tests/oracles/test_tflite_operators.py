@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from accelsim.errors import UnsupportedOperatorError
-from tests.oracles import one_op
+from tests.oracles import one_op, recurrent_op
 from tests.oracles.cases import CASES
 from tests.oracles.runtimes import RUNTIMES, as_file, differences
 
@@ -17,6 +17,7 @@ pytestmark = pytest.mark.oracle
 SEEDS = 4
 
 TYPES = ("INT8", "INT16")
+LITERT = {"litert-reference", "litert-optimized", "litert-xnnpack"}
 NARROW_ON_MICRO = (
     "gather",
     "mirror-pad",
@@ -58,6 +59,10 @@ REFUSED: dict[tuple[str, str], set[str]] = {
     ("sum", "INT8"): {"litert-reference"},
     ("sum", "INT16"): {"litert-reference"},
     ("sum-same-scale", "INT16"): {"litert-reference"},
+    **{(name, "INT16"): set(RUNTIMES) for name in recurrent_op.CASES if name.startswith("svdf")},
+    **{(name, kind): LITERT for name in recurrent_op.CASES if name.startswith("lstm") for kind in TYPES},
+    ("svdf-no-bias", "INT8"): {"tflite-micro"},
+    ("svdf-8-bit-state", "INT8"): LITERT,
 }
 """What the importer always refuses because the rule is not known or makes no sense; see each message."""
 

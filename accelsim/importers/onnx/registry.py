@@ -187,12 +187,21 @@ LOWERINGS: Lowerings = MappingProxyType(
 """Operator name as ONNX spells it -> its lowering."""
 
 REFUSED: Mapping[str, tuple[str, str]] = MappingProxyType(
-    dict.fromkeys(
-        ("DynamicQuantizeLinear", "DynamicQuantizeMatMul"),
-        (
-            "its scale and zero point depend on the data of each inference, which fixed hardware does not compute",
-            "QuantizeLinear with constant scales: onnxruntime.quantization.quantize_static in place of quantize_dynamic",
+    {
+        **dict.fromkeys(
+            ("DynamicQuantizeLinear", "DynamicQuantizeMatMul"),
+            (
+                "its scale and zero point depend on the data of each inference, which fixed hardware does not compute",
+                "QuantizeLinear with constant scales: onnxruntime.quantization.quantize_static in place of quantize_dynamic",
+            ),
         ),
-    )
+        **dict.fromkeys(
+            ("LSTM", "GRU", "RNN", "DynamicQuantizeLSTM"),
+            (
+                "its steps are computed in floating point, and ONNX has no form of it with constant scales",
+                "steps unrolled before the network is quantized (Gemm or MatMul, Add, Mul, Sigmoid, Tanh), or an LSTM in a .tflite file",
+            ),
+        ),
+    }
 )
 """Operator name -> reason and remedy, where those of any unknown operator would mislead."""

@@ -45,6 +45,7 @@ def build_graph(model: TfliteModel, arithmetic: Arithmetic) -> Graph:
     made, boundary, settled = _lowered(model, rules, variables)
     copies, kept = variables.finish(made)
     made += copies
+    kept += tuple(variable for each in made for variable in each.variables)
     layers = [layer for each in made for layer in each.layers]
     known = (settled.get(tensor.index, tensor) for tensor in model.tensors)
     model = replace(model, tensors=(*known, *(tensor for each in made for tensor in each.tensors)))

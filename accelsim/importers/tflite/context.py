@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.graph import Layer
+from accelsim.graph import Layer, Variable
 from accelsim.importers.context import BaseContext
 from accelsim.importers.refusal import RefusalError
 from accelsim.importers.tflite.file.options import ACTIVATION_NAMES, NONE, OPTION_FIELDS, RELU, RELU6, RELU_N1_TO_1
@@ -32,11 +32,12 @@ BOUNDS: Mapping[int, tuple[float | None, float | None]] = {
 class Made:
     """The layers of one operator in order, and the tensors between them, which the file does not have.
 
-    ``approximations`` say by name of a layer what is not as the runtime has it.
+    ``approximations`` say by name of a layer what is not as the runtime has it; ``variables`` are the operator's own state.
     """
 
     layers: tuple[Layer, ...] = ()
     tensors: tuple[TfliteTensor, ...] = ()
+    variables: tuple[Variable, ...] = ()
     approximations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def approximating(self, layer: str, text: str) -> Made:
@@ -50,6 +51,10 @@ class Made:
     def holding(self, tensor: TfliteTensor) -> Made:
         """With one more tensor."""
         return replace(self, tensors=(*self.tensors, tensor))
+
+    def keeping(self, *variables: Variable) -> Made:
+        """With more variables."""
+        return replace(self, variables=(*self.variables, *variables))
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +140,8 @@ class FileContext(BaseContext):
         tensor = None if index < 0 else self.tensor(index)
         if tensor is not None and tensor.is_variable:
             raise RefusalError(
-                f"its input {tensor.name!r} is a variable tensor", "state in variables that VAR_HANDLE names"
+                f"its input {tensor.name!r} is a variable tensor",
+                "state in variables that VAR_HANDLE names, or of SVDF and UNIDIRECTIONAL_SEQUENCE_LSTM",
             )
         return tensor
 
@@ -202,6 +208,27 @@ class NodeContext(FileContext):
             "an operand that is computed at run time",
         )
         return self.typed(tensor, types)
+
+    def state(self, position: int, types: Collection[str]) -> TfliteTensor:
+        """Input ``position``, a variable tensor of one of ``types`` and of this operator alone."""
+        self.inputs_seen.add(position)
+        inputs = self.record.inputs
+        if not 0 <= position < len(inputs) or inputs[position] < 0:
+            raise self.absent(position)
+        tensor = self.tensor(inputs[position])
+        self.need(
+            tensor.is_variable and not tensor.is_constant,
+            f"its state {tensor.name!r} is no variable tensor without data",
+            "a tensor with is_variable and an empty buffer",
+        )
+        users = [each.index for each in self.model.operators for i in each.inputs if i == tensor.index]
+        self.need(len(users) == 1, f"its state {tensor.name!r} is that of operators {users}", "a state of its own")
+        return self.typed(tensor, types)
+
+    def kept(self, state: TfliteTensor, written: TfliteTensor) -> Variable:
+        """The variable that holds ``state`` and from inference to inference what is ``written``; at first, the zero point."""
+        codes = np.full(state.shape, zero_point_of(state), FORMATS[state.type].dtype)
+        return Variable(name=state.name, read=state.name, written=written.name, initial=codes)
 
     def elementwise(self) -> TfliteTensor:
         """Input 0, computed at run time, of the output's type and shape."""

@@ -50,6 +50,7 @@ from accelsim.importers.tflite.lower import (
     sums,
     window,
 )
+from accelsim.importers.tflite.lower.recurrent import lstm, svdf
 
 _WEIGHTS = "int8 or int4 weights, per tensor or per channel; SAME or VALID"
 _CODES = "int8, int16"
@@ -77,6 +78,18 @@ LOWERINGS: Mapping[str, Lowering[Callable[[NodeContext], Layer | Made]]] = Mappi
             (MatMul, Transpose, Concat),
             _CODES,
             "leading axes that broadcast; adj_x, adj_y; an operand may be constant",
+        ),
+        "SVDF": Lowering(
+            svdf.lower_svdf,
+            (Dense, StridedSlice, Concat, Conv2D),
+            "int8, state and weights over time int16 (or int8)",
+            "any rank and memory; its variable tensor is kept from inference to inference",
+        ),
+        "UNIDIRECTIONAL_SEQUENCE_LSTM": Lowering(
+            lstm.lower_lstm,
+            (Dense, StridedSlice, Add, InterpolatedLut, Mul, Concat, Reshape),
+            "int8, int16x8, cell int16",
+            "of tflite-micro, unrolled over up to 256 steps; its variable tensors are kept from inference to inference",
         ),
         "ADD": Lowering(sums.lower_add, (Add,), _CODES, "broadcasting; an operand may be constant"),
         "SUB": Lowering(sums.lower_sub, (Sub,), _CODES, "broadcasting; an operand may be constant"),

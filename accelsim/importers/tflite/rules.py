@@ -134,6 +134,14 @@ class Rules:
         own = self.is_xnnpack and right_zero_point != 0 and "BATCH_MATMUL" not in self.arithmetic.overridden
         return REFERENCE_SCHEME if own and not wide else scheme
 
+    def recurrent_scheme(self) -> str:
+        """Scheme of SVDF's products: all runtimes have the reference kernel; other arithmetics and choices, as in dense layers."""
+        own = (self.is_micro or self.is_litert) and "FULLY_CONNECTED" not in self.arithmetic.overridden
+        scheme = REFERENCE_SCHEME if own else self.scheme("FULLY_CONNECTED", "INT8")
+        if scheme == Thresholds.scheme:
+            raise RefusalError("its state has 16 bits, too many codes for thresholds", "another arithmetic")
+        return scheme
+
     def scheme(self, operator: str, tensor_type: str, *, taken: bool = True) -> str:
         """Scheme of an operator whose activations are of ``tensor_type``; RefusalError for rules of ONNX models.
 

@@ -38,13 +38,15 @@ class TfliteInterpreter(ABC):
     def get(self, index: int) -> NDArray[Any]: ...
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> Codes:
-        """Every computed tensor of one inference."""
+        """Every computed tensor of one inference, and what operators keep in variable tensors."""
         with runtime_call(self.name):
             for index, values in host_inputs(self.graph, self.model, inputs):
                 self.put(index, values)
             self._interpreter.invoke()
         names = {i: self.model.tensors[i].name for operator in self.model.operators for i in operator.outputs}
         shown = {name: i for i, name in names.items() if name in self.graph.tensors}
+        own = {tensor.name: tensor.index for tensor in self.model.tensors if tensor.is_variable}
+        shown |= {each.written: own[each.read] for each in self.graph.variables if each.read in own}
         return graph_codes(self.graph, {name: self.get(i).copy() for name, i in shown.items()})
 
 

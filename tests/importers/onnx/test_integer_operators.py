@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from accelsim.errors import ModelError, UnsupportedOperatorError
 from accelsim.graph import Conv2D, Dense, DepthwiseConv2D, MacLayer, Outcome
@@ -318,6 +318,28 @@ def test_refusals(build: Callable[[IntegerNet], Any], tmp_path: Path) -> None:
     if build is dynamic:
         assert isinstance(caught.value, UnsupportedOperatorError)
         assert caught.value.data["operator"] == "DynamicQuantizeLinear"
+
+
+@pytest.mark.parametrize("op", ["LSTM", "GRU", "RNN"])
+def test_recurrent_operators_are_refused_with_what_to_do(op: str, tmp_path: Path) -> None:
+    gates, value = {"LSTM": 4, "GRU": 3, "RNN": 1}[op], helper.make_tensor_value_info
+    weights = {"W": np.ones((1, gates * 2, 3)), "R": np.ones((1, gates * 2, 2)), "s": np.float32(0.5)}
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s"], ["d"]),
+        helper.make_node(op, ["d", "W", "R"], ["r"], hidden_size=2, name="recurrent"),
+        helper.make_node("QuantizeLinear", ["r", "s"], ["p"]),
+        helper.make_node("DequantizeLinear", ["p", "s"], ["y"]),
+    ]
+    initializers = [numpy_helper.from_array(np.asarray(data, np.float32), name) for name, data in weights.items()]
+    ends = value("x", TensorProto.FLOAT, (4, 1, 3)), value("y", TensorProto.FLOAT, (4, 1, 1, 2))
+    graph = helper.make_graph(nodes, "net", [ends[0]], [ends[1]], initializers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=9)
+    (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(
+        UnsupportedOperatorError, match=rf"2 {op} .*accepted: steps unrolled before the network is quantized"
+    ):
+        load_graph(tmp_path / "net.onnx")
 
 
 def test_the_registry_says_what_is_made(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_what_no_runtime_runs_is_refused_by_name(blob: object, text: str) -> Non
     ("op", "text"),
     [
         ("ADD", r"0 ADD .*its input 's' is a variable tensor; .*VAR_HANDLE"),
-        ("SVDF", r"0 SVDF .*the operator is not supported"),
+        ("ADD_N", r"0 ADD_N .*the operator is not supported"),
     ],
 )
 def test_state_of_an_operators_own_is_refused_by_name(op: str, text: str) -> None:

@@ -11,7 +11,7 @@ from accelsim.importers.tflite.file.records import Option
 
 Fields = Mapping[str, tuple[str, Option]]
 
-NONE, RELU, RELU_N1_TO_1, RELU6 = 0, 1, 2, 3
+NONE, RELU, RELU_N1_TO_1, RELU6, TANH = 0, 1, 2, 3, 4
 """ActivationFunctionType values that are accepted."""
 ACTIVATION_NAMES = MappingProxyType({0: "NONE", 1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6", 4: "TANH", 5: "SIGN_BIT"})
 SAME, VALID = 0, 1
@@ -83,6 +83,18 @@ OPTION_FIELDS: Mapping[str, tuple[str, Fields]] = MappingProxyType(
         "CAST": ("CastOptions", {"in_data_type": ("InDataType", 0), "out_data_type": ("OutDataType", 0)}),
         "VAR_HANDLE": ("VarHandleOptions", {"container": ("Container", ""), "shared_name": ("SharedName", "")}),
         "CALL_ONCE": ("CallOnceOptions", {"init_subgraph_index": ("InitSubgraphIndex", 0)}),
+        "SVDF": ("SVDFOptions", {"rank": ("Rank", 0), **_ACTIVATION, **_ASYMMETRIC}),
+        "UNIDIRECTIONAL_SEQUENCE_LSTM": (
+            "UnidirectionalSequenceLSTMOptions",
+            {
+                **_ACTIVATION,
+                "cell_clip": ("CellClip", 0.0),
+                "proj_clip": ("ProjClip", 0.0),
+                "time_major": ("TimeMajor", False),
+                **_ASYMMETRIC,
+                "diagonal_recurrent_tensors": ("DiagonalRecurrentTensors", False),
+            },
+        ),
         "ARG_MAX": ("ArgMaxOptions", {"output_type": ("OutputType", 0)}),
         **{
             op: (table, MappingProxyType({}))

@@ -29,6 +29,7 @@ MAX_ELEMENTS = 2**31 - 1
 MAX_RANK = 8
 """More dimensions than any TFLite kernel takes."""
 IDENTIFIER = b"TFL3"
+WITH_INTERMEDIATES = ("UNIDIRECTIONAL_SEQUENCE_LSTM",)
 _DTYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
     {
         "FLOAT32": np.dtype("<f4"),
@@ -263,7 +264,7 @@ class _Reader:
         """The operator's options by field name, and why it cannot be read."""
         try:
             options = read_options(raw, name, self)
-            _check_record(raw)
+            _check_record(raw, name)
         except RefusalError as refusal:
             return {}, (refusal.reason, refusal.accepted)
         return options, None
@@ -294,11 +295,14 @@ class _Reader:
         return indices
 
 
-def _check_record(raw: Any) -> None:
-    """What an operator's record may say besides code, inputs, outputs and options belongs to operators that are not accepted."""
+def _check_record(raw: Any, op: str) -> None:
+    """What an operator's record may say besides code, inputs, outputs and options belongs to operators that are not accepted.
+
+    Intermediate tensors of an LSTM give scales that only kernels of LiteRT read.
+    """
     if raw.BuiltinOptions2Type():
         raise RefusalError("it has options of the schema's second list", "builtin options")
-    if raw.IntermediatesLength():
+    if raw.IntermediatesLength() and op not in WITH_INTERMEDIATES:
         raise RefusalError("it has intermediate tensors", "none")
     if raw.MutatingVariableInputsLength() and np.any(raw.MutatingVariableInputsAsNumpy()):
         raise RefusalError("it writes to its inputs", "inputs that stay")
