@@ -66,9 +66,9 @@ def _programs(path: Path, graph: Graph) -> Iterator[tuple[str, Callable[[], Orac
         yield "the onnx reference evaluator", lambda: OnnxReference(path, graph)
         yield "ONNX Runtime without optimization", lambda: OnnxUnoptimized(path, graph)
     if path.suffix.lower() == ".tflite":
-        from accelsim.verification.oracles.litert import LiteRt
+        from accelsim.verification.oracles.litert import litert
 
-        yield "LiteRT's reference kernels", lambda: LiteRt(path, "litert-ref", graph)
+        yield "LiteRT's reference kernels", lambda: litert(path, "litert-ref", graph)
 
 
 def _compared(program: str, graph: Graph, known: Codes) -> SecondReading:
