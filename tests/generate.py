@@ -15,6 +15,8 @@ from accelsim.builder import build_program
 from accelsim.errors import ModelError
 from accelsim.graph import (
     Add,
+    ArgMax,
+    ArgMin,
     AveragePool2D,
     BinaryLut,
     Concat,
@@ -369,6 +371,12 @@ class Builder(NetworkBuilder):
         x, axis = self.image(), int(self.rng.integers(4))
         self.vector(kind, (x,), tuple(1 if i == axis else s for i, s in enumerate(x.shape)), axes=(axis,))
 
+    def arg_extreme(self, kind: type[ArgMax | ArgMin]) -> None:
+        x, fmt = self.image(), self.format()
+        axis = int(self.rng.choice([i for i, size in enumerate(x.shape) if size <= fmt.max] or [0]))
+        shape = tuple(1 if i == axis else s for i, s in enumerate(x.shape))
+        self.vector(kind, (x,), shape, fmt, axes=(axis,), last=bool(self.rng.integers(2)))
+
     def concat(self) -> None:
         x = self.image()
         other = [y for y in self.images if y.shape[:3] == x.shape[:3] and y.format == x.format]
@@ -428,6 +436,8 @@ DRAWERS: Mapping[type[Layer], Drawer] = {
     Mean: Builder.mean,
     ReduceMax: lambda b: b.extreme(ReduceMax),
     ReduceMin: lambda b: b.extreme(ReduceMin),
+    ArgMax: lambda b: b.arg_extreme(ArgMax),
+    ArgMin: lambda b: b.arg_extreme(ArgMin),
     Concat: Builder.concat,
     Pad: Builder.pad,
     Reshape: Builder.reshape,

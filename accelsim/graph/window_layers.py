@@ -154,6 +154,34 @@ class ReduceMin(Reduction):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class ArgReduction(Reduction):
+    """Where along its only axis the extreme code stands: the first place of several, or the ``last``. An index has no scale.
+
+    GraphError for any other number of axes.
+    """
+
+    last: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.axes) != 1:
+            raise GraphError(
+                f"layer {self.name!r}: an index along {len(self.axes)} axes; expected one", layer=self.name
+            )
+
+
+class ArgMax(ArgReduction):
+    """Index of the largest code."""
+
+    operator: ClassVar[str] = "ARG_MAX"
+
+
+class ArgMin(ArgReduction):
+    """Index of the smallest code."""
+
+    operator: ClassVar[str] = "ARG_MIN"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Taps(Brief):
     """The two input elements behind each output element of an axis, ``low`` and ``high``; ``weight`` / 2^bits of it is the latter's."""
 

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from accelsim.errors import GraphError
 from accelsim.graph import (
     Add,
+    ArgMax,
+    ArgMin,
+    ArgReduction,
     AveragePool2D,
     BinaryLut,
     Concat,
@@ -295,6 +298,14 @@ def _reduce_min(layer: ReduceMin, blocks: Sequence[Block], inputs: Sequence[Box]
     return smallest
 
 
+def _arg(layer: ArgReduction, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
+    (axis,) = layer.axes
+    find = np.argmax if isinstance(layer, ArgMax) else np.argmin
+    if not layer.last:
+        return np.asarray(find(blocks[0], axis=axis, keepdims=True))
+    return np.asarray(layer.count - 1 - find(np.flip(blocks[0], axis), axis=axis, keepdims=True))
+
+
 def _concat(layer: Concat, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
     parts = [block for block in blocks if block.size]
     return np.concatenate(parts, axis=layer.axis) if len(parts) > 1 else parts[0]
@@ -362,6 +373,8 @@ _RULES: dict[type, Callable[[Any, Sequence[Block], Sequence[Box], Box], Block]] 
     Mean: _mean,
     ReduceMax: _reduce_max,
     ReduceMin: _reduce_min,
+    ArgMax: _arg,
+    ArgMin: _arg,
     Concat: _concat,
     Pad: _pad,
     Reshape: _reshape,

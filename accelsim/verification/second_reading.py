@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import AccelsimError
-from accelsim.graph import Graph, Layer
+from accelsim.graph import ArgReduction, Graph, Layer
 from accelsim.numerics import IntFormat
 from accelsim.verification import names
 from accelsim.verification.oracles import Codes, Oracle
@@ -96,7 +96,7 @@ def _allowed(layer: Layer, graph: Graph, doubt: Mapping[str, int]) -> int | None
     if not doubt.keys() >= set(layer.inputs):
         return None
     before = max((doubt[name] for name in layer.inputs), default=0)
-    if moves_codes(layer):
+    if moves_codes(layer) and not (before and isinstance(layer, ArgReduction)):
         return before
     return slack(graph.tensors[layer.output].format) if before == 0 else None
 

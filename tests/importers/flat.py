@@ -69,6 +69,7 @@ TABLES = {
     "REVERSE_V2": "ReverseV2Options",
     "BROADCAST_TO": "BroadcastToOptions",
     "ARG_MAX": "ArgMaxOptions",
+    "ARG_MIN": "ArgMinOptions",
     "FLOOR_DIV": "FloorDivOptions",
     "CALL_ONCE": "CallOnceOptions",
     "VAR_HANDLE": "VarHandleOptions",

@@ -7,6 +7,8 @@ from types import MappingProxyType
 
 from accelsim.graph import (
     Add,
+    ArgMax,
+    ArgMin,
     AveragePool2D,
     BinaryLut,
     Concat,
@@ -149,6 +151,12 @@ LOWERINGS: Lowerings = MappingProxyType(
         "ReduceSum": Lowering(reduce.lower_reduce_mean, (Mean, Reshape), QDQ, _MEAN_NOTES),
         "ReduceMax": Lowering(reduce.lower_reduce_extreme, (ReduceMax, Reshape), CODES, "constant axes"),
         "ReduceMin": Lowering(reduce.lower_reduce_extreme, (ReduceMin, Reshape), CODES, "constant axes"),
+        **{
+            name: Lowering(
+                reduce.lower_arg_extreme, (kind, Reshape), CODES, "an int64 index; ties by select_last_index"
+            )
+            for name, kind in (("ArgMax", ArgMax), ("ArgMin", ArgMin))
+        },
         "GlobalMaxPool": Lowering(window.lower_global_max_pool, (MaxPool2D,), CODES, "1-D, 2-D"),
         "Resize": Lowering(
             resize.lower_resize, (ResizeNearest,), CODES, "nearest; rows and columns; constant scales or sizes"

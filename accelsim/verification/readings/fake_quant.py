@@ -337,7 +337,7 @@ _TIES_AWAY = (SingleRounding(names.TIE, Rounding.HALF_AWAY, detail="half_even ag
 _TABLE = FloatReading(_unary, _has_function, _TIES_AWAY, names.TABLE)
 _WEIGHTED = (kinds.Conv2D, kinds.DepthwiseConv2D, kinds.Dense, kinds.TransposeConv2D)
 _MOVING = (
-    kinds.Concat, kinds.MaxPool2D, kinds.Pad, kinds.ReduceMax, kinds.ReduceMin, kinds.Reshape, kinds.ResizeNearest,
+    kinds.ArgMax, kinds.ArgMin, kinds.Concat, kinds.MaxPool2D, kinds.Pad, kinds.ReduceMax, kinds.ReduceMin, kinds.Reshape, kinds.ResizeNearest,
     kinds.StridedSlice, kinds.Transpose,
 )  # fmt: skip
 POOL_READINGS: Mapping[str, FloatReading] = {

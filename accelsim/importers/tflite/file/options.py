@@ -84,6 +84,7 @@ OPTION_FIELDS: Mapping[str, tuple[str, Fields]] = MappingProxyType(
         "VAR_HANDLE": ("VarHandleOptions", {"container": ("Container", ""), "shared_name": ("SharedName", "")}),
         "CALL_ONCE": ("CallOnceOptions", {"init_subgraph_index": ("InitSubgraphIndex", 0)}),
         "ARG_MAX": ("ArgMaxOptions", {"output_type": ("OutputType", 0)}),
+        "ARG_MIN": ("ArgMinOptions", {"output_type": ("OutputType", 0)}),
         **{
             op: (table, MappingProxyType({}))
             for op, table in {
