@@ -403,12 +403,18 @@ class Builder(NetworkBuilder):
         x = self.image()
         n, h, w, c = x.shape
         bits = int(self.rng.integers(1, 12))
-        taps = []
+        taps, is_real = [], self.rng.random() < 0.4
         for size in (h, w):
             low = np.sort(self.rng.integers(0, size, int(self.rng.integers(1, 10))))
             weight = self.rng.integers(0, (1 << bits) + 1, len(low))
+            weight = self.rng.random(len(low), np.float32) if is_real else weight
             taps.append(Taps(low=low, high=np.minimum(low + 1, size - 1), weight=weight))
         shape = (n, len(taps[0].low), len(taps[1].low), c)
+        if is_real:
+            fields = {"input_scale": 0.05, "output_scale": 0.06, "output_zero_point": 1}
+            fields |= {"clamp_min": x.format.min, "clamp_max": x.format.max}
+            self.vector(ResizeBilinear, (x,), shape, rows=taps[0], columns=taps[1], rule="dequantized", **fields)
+            return
         rounding = (Rounding.HALF_AWAY, Rounding.HALF_UP)[int(self.rng.integers(0, 2))]
         self.vector(ResizeBilinear, (x,), shape, rows=taps[0], columns=taps[1], fraction_bits=bits, rounding=rounding)
 

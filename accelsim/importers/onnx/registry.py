@@ -27,6 +27,7 @@ from accelsim.graph import (
     ReduceMax,
     ReduceMin,
     Reshape,
+    ResizeBilinear,
     ResizeNearest,
     StridedSlice,
     Transpose,
@@ -159,7 +160,10 @@ LOWERINGS: Lowerings = MappingProxyType(
         },
         "GlobalMaxPool": Lowering(window.lower_global_max_pool, (MaxPool2D,), CODES, "1-D, 2-D"),
         "Resize": Lowering(
-            resize.lower_resize, (ResizeNearest,), CODES, "nearest; rows and columns; constant scales or sizes"
+            resize.lower_resize,
+            (ResizeNearest, ResizeBilinear),
+            CODES,
+            "nearest, or linear between DequantizeLinear and QuantizeLinear; rows and columns; constant scales or sizes",
         ),
         "Gather": Lowering(resize.lower_gather, _PICKED, CODES, "constant indices"),
         "Tile": Lowering(resize.lower_tile, _PICKED, CODES, "constant repeats"),
@@ -194,13 +198,24 @@ LOWERINGS: Lowerings = MappingProxyType(
 )
 """Operator name as ONNX spells it -> its lowering."""
 
+DYNAMIC = ("DynamicQuantizeLinear", "DynamicQuantizeMatMul")
+"""Operators of which a file without others is a quantized one."""
 REFUSED: Mapping[str, tuple[str, str]] = MappingProxyType(
-    dict.fromkeys(
-        ("DynamicQuantizeLinear", "DynamicQuantizeMatMul"),
-        (
-            "its scale and zero point depend on the data of each inference, which fixed hardware does not compute",
-            "QuantizeLinear with constant scales: onnxruntime.quantization.quantize_static in place of quantize_dynamic",
+    {
+        **dict.fromkeys(
+            DYNAMIC,
+            (
+                "its scale and zero point depend on the data of each inference, which fixed hardware does not compute",
+                "QuantizeLinear with constant scales: onnxruntime.quantization.quantize_static in place of quantize_dynamic",
+            ),
         ),
-    )
+        "If": (
+            "it chooses between two graphs, and what is simulated is one",
+            (
+                "a file without it: exported with fixed input sizes, or, where its condition follows from constants and shapes, written by ONNX "
+                "Runtime at ORT_ENABLE_BASIC (SessionOptions.optimized_model_filepath), which leaves the branch that runs"
+            ),
+        ),
+    }
 )
 """Operator name -> reason and remedy, where those of any unknown operator would mislead."""
