@@ -166,7 +166,7 @@ def model_of(op: str, change: Mapping[str, Any]) -> onnx.ModelProto:
     result = [f"r{i}" for i in range(count)]
     nodes.append(helper.make_node(op, names, result, domain=domain, **{**attributes, **change}))
     end = result[0]
-    if not op.startswith(("QLinear", "QGemm", "ConvInteger", "QuantizeLinear")):
+    if not op.startswith(("QLinear", "QGemm", "ConvInteger", "QuantizeLinear", "ArgM")):
         end = node("QuantizeLinear", [end, constant(np.float32(0.1)), z])
     ends = [onnx.ValueInfoProto(name=end)]
     start = helper.make_tensor_value_info("x", TensorProto.FLOAT, (4, 4) if op in ("Gemm", "QGemm") else IMAGE)
