@@ -15,6 +15,8 @@ from accelsim.builder import build_program
 from accelsim.errors import ModelError
 from accelsim.graph import (
     Add,
+    ArgMax,
+    ArgMin,
     AveragePool2D,
     BinaryLut,
     Concat,
@@ -369,6 +371,12 @@ class Builder(NetworkBuilder):
         x, axis = self.image(), int(self.rng.integers(4))
         self.vector(kind, (x,), tuple(1 if i == axis else s for i, s in enumerate(x.shape)), axes=(axis,))
 
+    def arg_extreme(self, kind: type[ArgMax | ArgMin]) -> None:
+        x, fmt = self.image(), self.format()
+        axis = int(self.rng.choice([i for i, size in enumerate(x.shape) if size <= fmt.max] or [0]))
+        shape = tuple(1 if i == axis else s for i, s in enumerate(x.shape))
+        self.vector(kind, (x,), shape, fmt, axes=(axis,), last=bool(self.rng.integers(2)))
+
     def concat(self) -> None:
         x = self.image()
         other = [y for y in self.images if y.shape[:3] == x.shape[:3] and y.format == x.format]
@@ -395,12 +403,18 @@ class Builder(NetworkBuilder):
         x = self.image()
         n, h, w, c = x.shape
         bits = int(self.rng.integers(1, 12))
-        taps = []
+        taps, is_real = [], self.rng.random() < 0.4
         for size in (h, w):
             low = np.sort(self.rng.integers(0, size, int(self.rng.integers(1, 10))))
             weight = self.rng.integers(0, (1 << bits) + 1, len(low))
+            weight = self.rng.random(len(low), np.float32) if is_real else weight
             taps.append(Taps(low=low, high=np.minimum(low + 1, size - 1), weight=weight))
         shape = (n, len(taps[0].low), len(taps[1].low), c)
+        if is_real:
+            fields = {"input_scale": 0.05, "output_scale": 0.06, "output_zero_point": 1}
+            fields |= {"clamp_min": x.format.min, "clamp_max": x.format.max}
+            self.vector(ResizeBilinear, (x,), shape, rows=taps[0], columns=taps[1], rule="dequantized", **fields)
+            return
         rounding = (Rounding.HALF_AWAY, Rounding.HALF_UP)[int(self.rng.integers(0, 2))]
         self.vector(ResizeBilinear, (x,), shape, rows=taps[0], columns=taps[1], fraction_bits=bits, rounding=rounding)
 
@@ -428,6 +442,8 @@ DRAWERS: Mapping[type[Layer], Drawer] = {
     Mean: Builder.mean,
     ReduceMax: lambda b: b.extreme(ReduceMax),
     ReduceMin: lambda b: b.extreme(ReduceMin),
+    ArgMax: lambda b: b.arg_extreme(ArgMax),
+    ArgMin: lambda b: b.arg_extreme(ArgMin),
     Concat: Builder.concat,
     Pad: Builder.pad,
     Reshape: Builder.reshape,

@@ -12,6 +12,8 @@ from accelsim.execute.pools import Array, Fields, Pools
 from accelsim.execute.proof import prove
 from accelsim.graph import (
     Add,
+    ArgMax,
+    ArgMin,
     AveragePool2D,
     BinaryLut,
     Concat,
@@ -339,6 +341,8 @@ NOT_ON_TAPE: Mapping[type[Layer], str] = {
     FloatLayerNorm: "its own compiled loop over rows",
     ReduceMax: "one numpy call",
     ReduceMin: "one numpy call",
+    ArgMax: "one numpy call",
+    ArgMin: "one numpy call",
     Concat: "moves codes: one numpy call",
     Pad: "moves codes: one numpy call",
     Reshape: "moves nothing",

@@ -18,7 +18,7 @@ from accelsim.execute.state import checked_reset, held_state, named_state
 from accelsim.execute.tiled import run_program
 from accelsim.execute.whole import WholeReader
 from accelsim.graph import Graph
-from accelsim.labels import check_labels
+from accelsim.labels import answers, check_labels
 from accelsim.quant import dequantize
 from accelsim.result import ValueSummary
 from accelsim.timing import Timeline
@@ -158,11 +158,11 @@ def _stack(values: list[NDArray[Any]], shape: tuple[int, ...]) -> NDArray[Any]:
 
 
 def _correct(graph: Graph, tensors: Arrays, labels: NDArray[Any] | None, count: int) -> int | None:
-    """Inferences whose largest output is at the label."""
+    """Inferences whose answer is the label."""
     if labels is None:
         return None
-    scores = tensors[graph.outputs[0].tensor].reshape(count, -1)
-    return int((scores.argmax(axis=1) == np.asarray(labels)).sum())
+    name = graph.outputs[0].tensor
+    return int((answers(tensors[name].reshape(count, -1), classes=graph.classes(name)) == np.asarray(labels)).sum())
 
 
 def _check_labels(graph: Graph, labels: NDArray[Any] | None, count: int) -> None:
@@ -170,7 +170,8 @@ def _check_labels(graph: Graph, labels: NDArray[Any] | None, count: int) -> None
         return
     if len(graph.outputs) != 1:
         raise InputError(f"labels need a network with one output, {graph.name!r} has {len(graph.outputs)}")
-    check_labels(labels, count=count, outputs=graph.tensors[graph.outputs[0].tensor].elements)
+    name = graph.outputs[0].tensor
+    check_labels(labels, count=count, outputs=graph.tensors[name].elements, classes=graph.classes(name))
 
 
 def _real_ports(graph: Graph, tensors: Arrays) -> dict[str, NDArray[Any]]:

@@ -17,10 +17,8 @@ from accelsim.graph import (
     MacGeometry,
     MacLayer,
     MatMul,
-    Mean,
     Pad,
-    ReduceMax,
-    ReduceMin,
+    Reduction,
     Reshape,
     StridedSlice,
     Tensor,
@@ -99,7 +97,7 @@ def _alike_along_first(layer: VectorLayer, fixed: list[bool]) -> bool:
             return layer.axis != 0
         case Transpose():
             return layer.permutation[0] == 0
-        case Mean() | ReduceMax() | ReduceMin():
+        case Reduction():
             return 0 not in layer.axes
         case Pad():
             return layer.before[0] == 0 and layer.shapes[0][0] == layer.shape[0]
@@ -120,7 +118,7 @@ def _moved_axes(layer: VectorLayer) -> dict[str, Any]:
             return {"axis": layer.axis + 1}
         case Transpose():
             return {"permutation": (0, *(axis + 1 for axis in layer.permutation))}
-        case Mean() | ReduceMax() | ReduceMin():
+        case Reduction():
             return {"axes": tuple(axis + 1 for axis in layer.axes)}
         case Pad():
             return {"before": (0, *layer.before)}

@@ -26,4 +26,16 @@ from accelsim.graph.moving_layers import Concat, Pad, Reshape, ResizeNearest, St
 from accelsim.graph.row_layers import FloatLayerNorm, FloatTableSoftmax, LayerNorm, Softmax
 from accelsim.graph.source import Outcome, SourceOperator
 from accelsim.graph.tensor import Tensor, Variable
-from accelsim.graph.window_layers import AveragePool2D, MaxPool2D, Mean, ReduceMax, ReduceMin, ResizeBilinear, Taps
+from accelsim.graph.window_layers import (
+    ArgMax,
+    ArgMin,
+    ArgReduction,
+    AveragePool2D,
+    MaxPool2D,
+    Mean,
+    ReduceMax,
+    ReduceMin,
+    Reduction,
+    ResizeBilinear,
+    Taps,
+)

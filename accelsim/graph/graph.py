@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from accelsim.errors import GraphError
 from accelsim.graph.layer import Layer
 from accelsim.graph.mac_layers import MacLayer, MatMul
+from accelsim.graph.moving_layers import Reshape, StridedSlice, Transpose
 from accelsim.graph.source import SourceOperator
 from accelsim.graph.tensor import Tensor, Variable
 from accelsim.graph.verify import verify_constants, verify_graph, verify_variables
+from accelsim.graph.window_layers import ArgReduction
 from accelsim.numerics import Rounding
 
 
@@ -117,6 +119,17 @@ class Graph:
     def carried(self, values: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """What the next inference reads of its variables, of the ``values`` of this one's tensors."""
         return {variable.read: values[variable.written] for variable in self.variables}
+
+    def classes(self, tensor: str) -> int | None:
+        """How many places the codes of ``tensor`` count, where an ArgMax or ArgMin made them, moved since or not; None for any other."""
+        while tensor in self.producer:
+            layer = self.layers[self.producer[tensor]]
+            if isinstance(layer, ArgReduction):
+                return layer.count
+            if not isinstance(layer, Reshape | Transpose | StridedSlice):
+                return None
+            tensor = layer.inputs[0]
+        return None
 
     def layer(self, name: str) -> Layer:
         """The layer called ``name``; GraphError where there is none."""

@@ -154,17 +154,54 @@ class ReduceMin(Reduction):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class ArgReduction(Reduction):
+    """Where along its only axis the extreme code stands: the first place of several, or the ``last``. An index has no scale.
+
+    GraphError for any other number of axes.
+    """
+
+    last: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.axes) != 1:
+            raise GraphError(
+                f"layer {self.name!r}: an index along {len(self.axes)} axes; expected one", layer=self.name
+            )
+
+
+class ArgMax(ArgReduction):
+    """Index of the largest code."""
+
+    operator: ClassVar[str] = "ARG_MAX"
+
+
+class ArgMin(ArgReduction):
+    """Index of the smallest code."""
+
+    operator: ClassVar[str] = "ARG_MIN"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Taps(Brief):
-    """The two input elements behind each output element of an axis, ``low`` and ``high``; ``weight`` / 2^bits of it is the latter's."""
+    """The two input elements behind each output element of an axis, ``low`` and ``high``; ``weight`` of it is the latter's.
+
+    Integers of so many bits, or float32 numbers up to 1, of which the former's is 1 less that, rounded.
+    """
 
     low: NDArray[np.int64]
     high: NDArray[np.int64]
-    weight: NDArray[np.int64]
+    weight: NDArray[np.int64] | NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ResizeBilinear(VectorLayer):
-    """Four raw codes of an (n, h, w, c) view by the products of their weights, which have ``fraction_bits`` an axis, then ``rounding``.
+    """Four codes of an (n, h, w, c) view by the products of their weights; how they are rounded is the ``rule``.
+
+    ``codes``: raw codes by integers of ``fraction_bits`` an axis, then ``rounding`` (TFLite's kernels).
+
+    ``dequantized``: real numbers by weights in float32 (ONNX Runtime upsample.cc, between DequantizeLinear and QuantizeLinear): the row's
+    weight times the column's, times the number; low and low, low row and high column, high row and low column, high and high, added in
+    this order; quantized as in :class:`AveragePool2D`.
 
     Taps ascend; GraphError where they do not, leave the image, or weigh more than it all.
     """
@@ -172,8 +209,15 @@ class ResizeBilinear(VectorLayer):
     operator: ClassVar[str] = "RESIZE_BILINEAR"
     rows: Taps
     columns: Taps
-    fraction_bits: int
-    rounding: Literal[Rounding.HALF_AWAY, Rounding.HALF_UP]
+    rule: Literal["codes", "dequantized"] = "codes"
+    fraction_bits: int = 0
+    rounding: Literal[Rounding.HALF_AWAY, Rounding.HALF_UP] = Rounding.HALF_AWAY
+    input_zero_point: int = 0
+    input_scale: float = 1.0
+    output_scale: float = 1.0
+    output_zero_point: int = 0
+    clamp_min: int = -128
+    clamp_max: int = 127
 
     def __post_init__(self) -> None:
         for axis, taps in ((1, self.rows), (2, self.columns)):

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from accelsim.errors import GraphError
 from accelsim.graph import (
     Add,
+    ArgMax,
+    ArgMin,
+    ArgReduction,
     AveragePool2D,
     BinaryLut,
     Concat,
@@ -214,7 +217,7 @@ def _average_pool(layer: AveragePool2D, blocks: Sequence[Block], inputs: Sequenc
     return clamped
 
 
-def _quantized(layer: AveragePool2D | Mean, mean: Any) -> Block:
+def _quantized(layer: AveragePool2D | Mean | ResizeBilinear, mean: Any) -> Block:
     return quantize_float32(mean, layer.output_scale, layer.output_zero_point, layer.clamp_min, layer.clamp_max)
 
 
@@ -295,6 +298,14 @@ def _reduce_min(layer: ReduceMin, blocks: Sequence[Block], inputs: Sequence[Box]
     return smallest
 
 
+def _arg(layer: ArgReduction, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
+    (axis,) = layer.axes
+    find = np.argmax if isinstance(layer, ArgMax) else np.argmin
+    if not layer.last:
+        return np.asarray(find(blocks[0], axis=axis, keepdims=True))
+    return np.asarray(layer.count - 1 - find(np.flip(blocks[0], axis), axis=axis, keepdims=True))
+
+
 def _concat(layer: Concat, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
     parts = [block for block in blocks if block.size]
     return np.concatenate(parts, axis=layer.axis) if len(parts) > 1 else parts[0]
@@ -332,7 +343,9 @@ def _resize_nearest(layer: ResizeNearest, blocks: Sequence[Block], inputs: Seque
 
 
 def _resize_bilinear(layer: ResizeBilinear, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
-    """In 64 bits: codes of 16 bits by weights of twice 11."""
+    """In 64 bits: codes of 16 bits by weights of twice 11; or in float32."""
+    if layer.rule == "dequantized":
+        return _quantized(layer, _weighted_reals(layer, blocks[0], inputs[0][0], output))
     x, one = blocks[0].astype(np.int64), 1 << layer.fraction_bits
     for axis, taps in ((1, layer.rows), (2, layer.columns)):
         part, origin = slice(output[0][axis], output[1][axis]), inputs[0][0][axis]
@@ -341,6 +354,20 @@ def _resize_bilinear(layer: ResizeBilinear, blocks: Sequence[Block], inputs: Seq
         x = low * (one - weight) + high * weight
     shift = 2 * layer.fraction_bits
     return np.asarray((x + (1 << shift - 1) - ((x < 0) & (layer.rounding == Rounding.HALF_AWAY))) >> shift)
+
+
+def _weighted_reals(layer: ResizeBilinear, codes: Block, origin: tuple[int, ...], output: Box) -> Block:
+    """In float32, (n, rows, columns, c)."""
+    x = dequantize_float32(codes, layer.input_scale, layer.input_zero_point)
+    total, one = np.zeros((), np.float32), np.float32(1)
+    rows, columns = (slice(output[0][axis], output[1][axis]) for axis in (1, 2))
+    high_row = layer.rows.weight[rows].astype(np.float32)[:, None, None]
+    high_column = layer.columns.weight[columns].astype(np.float32)[:, None]
+    for row, row_weight in ((layer.rows.low, one - high_row), (layer.rows.high, high_row)):
+        line = x.take(row[rows] - origin[1], 1)
+        for column, weight in ((layer.columns.low, one - high_column), (layer.columns.high, high_column)):
+            total = np.asarray(total + weight * row_weight * line.take(column[columns] - origin[2], 2))
+    return total
 
 
 _RULES: dict[type, Callable[[Any, Sequence[Block], Sequence[Box], Box], Block]] = {
@@ -362,6 +389,8 @@ _RULES: dict[type, Callable[[Any, Sequence[Block], Sequence[Box], Box], Block]] 
     Mean: _mean,
     ReduceMax: _reduce_max,
     ReduceMin: _reduce_min,
+    ArgMax: _arg,
+    ArgMin: _arg,
     Concat: _concat,
     Pad: _pad,
     Reshape: _reshape,

@@ -15,7 +15,7 @@ from accelsim.errors import AccelsimError, ConfigError, InputError, ModelError, 
 from accelsim.graph import Graph
 from accelsim.importers import load_graph
 from accelsim.importers.onnx.file import QONNX_DOMAIN, OnnxModel
-from accelsim.labels import check_labels
+from accelsim.labels import answers, check_labels
 from accelsim.ptq.bias_correction import Watch
 from accelsim.ptq.calibrate import Seen, observe
 from accelsim.ptq.equalization import equalized, reach_of
@@ -191,7 +191,7 @@ def accuracies(
     for model, runner in ((float_proto(source), evaluator), (quantized.model, fake)):
         made = next(iter(evaluate_model(model, batches, evaluator=runner).values())).reshape(count, -1)
         check_labels(labels, count=count, outputs=made.shape[1])
-        scores.append(float(np.mean(made.argmax(axis=1) == labels)))
+        scores.append(float(np.mean(answers(made) == labels)))
     return scores[0], scores[1]
 
 

@@ -8,26 +8,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.labels import answers
 from accelsim.verification.records import OutputEffect
 
 Array = NDArray[Any]
 BEST = 5
 
 
-def output_effect(tensor: str, pairs: Sequence[tuple[Array, Array]], labels: Array | None) -> OutputEffect:
-    """``pairs`` are (oracle, machine) codes of one output, one per inference; ties go to the lowest index."""
+def output_effect(
+    tensor: str, pairs: Sequence[tuple[Array, Array]], labels: Array | None, classes: int | None = None
+) -> OutputEffect:
+    """``pairs`` are (oracle, machine) codes of one output, one per inference; ties go to the lowest index.
+
+    Of an output that is indices of so many ``classes``, each is an answer, and there are no second best.
+    """
     rows = [(a.reshape(-1), b.reshape(-1)) for a, b in pairs]
-    answers = [(int(a.argmax()), int(b.argmax())) for a, b in rows]
+    affected = [bool((a != b).any()) for a, b in rows]
     accuracies: tuple[float | None, float | None] = (None, None)
+    given = [answers(np.array(side), classes=classes) for side in zip(*rows, strict=True)]
     if labels is not None and rows:
-        hits = np.array(answers) == labels[:, None]
-        accuracies = float(hits[:, 0].mean()), float(hits[:, 1].mean())
+        accuracies = float((given[0] == labels).mean()), float((given[1] == labels).mean())
+    changed = affected if classes is not None or not rows else list(given[0] != given[1])
     return OutputEffect(
         tensor=tensor,
         inferences=len(rows),
-        affected=sum(bool((a != b).any()) for a, b in rows),
-        argmax_changed=sum(a != b for a, b in answers),
-        top5_changed=sum(_best(a) != _best(b) for a, b in rows),
+        affected=sum(affected),
+        argmax_changed=int(sum(changed)),
+        top5_changed=sum(affected) if classes is not None else sum(_best(a) != _best(b) for a, b in rows),
         oracle_accuracy=accuracies[0],
         machine_accuracy=accuracies[1],
     )

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import AccelsimError
-from accelsim.graph import Graph, Layer
+from accelsim.graph import ArgReduction, Graph, Layer
 from accelsim.numerics import IntFormat
 from accelsim.verification import names
 from accelsim.verification.oracles import Codes, Oracle
@@ -66,9 +66,9 @@ def _programs(path: Path, graph: Graph) -> Iterator[tuple[str, Callable[[], Orac
         yield "the onnx reference evaluator", lambda: OnnxReference(path, graph)
         yield "ONNX Runtime without optimization", lambda: OnnxUnoptimized(path, graph)
     if path.suffix.lower() == ".tflite":
-        from accelsim.verification.oracles.litert import LiteRt
+        from accelsim.verification.oracles.litert import litert
 
-        yield "LiteRT's reference kernels", lambda: LiteRt(path, "litert-ref", graph)
+        yield "LiteRT's reference kernels", lambda: litert(path, "litert-ref", graph)
 
 
 def _compared(program: str, graph: Graph, known: Codes) -> SecondReading:
@@ -96,7 +96,7 @@ def _allowed(layer: Layer, graph: Graph, doubt: Mapping[str, int]) -> int | None
     if not doubt.keys() >= set(layer.inputs):
         return None
     before = max((doubt[name] for name in layer.inputs), default=0)
-    if moves_codes(layer):
+    if moves_codes(layer) and not (before and isinstance(layer, ArgReduction)):
         return before
     return slack(graph.tensors[layer.output].format) if before == 0 else None
 

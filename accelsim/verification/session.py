@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from accelsim.arch import DEFAULT_ARCH, Arch, load_arch
 from accelsim.errors import GraphError, InputError
 from accelsim.execute import gather_inputs, input_notes, random_inputs
-from accelsim.graph import Graph, Layer
+from accelsim.graph import Graph, Layer, Reshape
 from accelsim.importers import load_for, resolve_model
 from accelsim.labels import check_labels
 from accelsim.verification import names
@@ -76,8 +76,9 @@ def verify(
     if labels is not None:
         if inputs is None:
             raise InputError("verify: labels without inputs; give the inputs that they belong to")
-        outputs = graph.tensors[graph.outputs[0].tensor].elements
-        check_labels(labels, count=len(next(iter(batches.values()))), outputs=outputs)
+        last = graph.outputs[0].tensor
+        outputs, classes = graph.tensors[last].elements, graph.classes(last)
+        check_labels(labels, count=len(next(iter(batches.values()))), outputs=outputs, classes=classes)
     report = _Verification(Machine(graph, chosen), peer, oracle, allowed, progress).run(batches, labels)
     again = _again(model, graph, batches) if is_float(oracle) else None
     if again is None:
@@ -134,7 +135,7 @@ class _Verification:
             tolerance=str(self._tolerance),
             inferences=count,
             layers=tuple(studies[name].result() for name in studies if name in seen),
-            output=output_effect(last, outputs, labels if len(outputs) == count else None),
+            output=output_effect(last, outputs, labels if len(outputs) == count else None, graph.classes(last)),
             findings=(*findings(self._oracle.graph, graph, self._pairs), *self._rewriting(studies)),
             unmatched=self._unmatched(seen),
             widths=study_widths(self._machine, batches, labels),
@@ -188,10 +189,25 @@ class _Verification:
             other = self._pairs.get(layer.name)
             if other is not None and other.output in made:
                 found[layer.output] = made[other.output].reshape(graph.tensors[layer.output].shape)
+        self._share(found, made)
         for mine, their in zip(graph.variables, self._oracle.graph.variables, strict=False):
             if their.read in made:
                 found[mine.read] = made[their.read].reshape(graph.tensors[mine.read].shape)
         return found
+
+    def _share(self, found: dict[str, Array], made: Mapping[str, Array]) -> None:
+        """The same codes on both sides of a Reshape, of which the oracle may show one: a file has no tensor before axes are dropped."""
+        graph, shown = self._machine.graph, {layer.name: layer.output for layer in self._oracle.graph.layers}
+        ends = [layer for layer in graph.layers if isinstance(layer, Reshape)]
+        for layer in reversed(ends):
+            name = shown.get(layer.name, "")
+            if layer.output not in found and name in made and made[name].size == graph.tensors[layer.output].elements:
+                found[layer.output] = made[name].reshape(graph.tensors[layer.output].shape)
+            if layer.output in found and layer.inputs[0] in graph.producer:
+                found.setdefault(layer.inputs[0], found[layer.output].reshape(graph.tensors[layer.inputs[0]].shape))
+        for layer in ends:
+            if layer.inputs[0] in found:
+                found.setdefault(layer.output, found[layer.inputs[0]].reshape(graph.tensors[layer.output].shape))
 
     def _one(
         self,

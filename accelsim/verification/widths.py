@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from accelsim.errors import AccumulatorOverflowError, ConfigError
 from accelsim.execute import prove_graph
+from accelsim.labels import answers
 from accelsim.verification.readings.machine import Machine
 from accelsim.verification.report import WidthRow, WidthStudy
 
@@ -52,11 +53,12 @@ def _row(
         layer: sum(int((a[layer.output] != b[layer.output]).sum()) for a, b in zip(made, exact, strict=True))
         for layer in graph.layers
     }
-    scores = np.stack([run[graph.outputs[0].tensor].reshape(-1) for run in made])
+    last = graph.outputs[0].tensor
+    found = answers(np.stack([run[last].reshape(-1) for run in made]), classes=graph.classes(last))
     return WidthRow(
         bits=bits,
         differing=sum(wrong.values()),
         elements=len(made) * sum(graph.tensors[layer.output].elements for layer in graph.layers),
         first_layer=next((layer.name for layer in graph.layers if wrong[layer]), None),
-        accuracy=None if labels is None else float((scores.argmax(axis=1) == labels).mean()),
+        accuracy=None if labels is None else float((found == labels).mean()),
     )

@@ -69,6 +69,7 @@ TABLES = {
     "REVERSE_V2": "ReverseV2Options",
     "BROADCAST_TO": "BroadcastToOptions",
     "ARG_MAX": "ArgMaxOptions",
+    "ARG_MIN": "ArgMinOptions",
     "FLOOR_DIV": "FloorDivOptions",
     "SVDF": "SVDFOptions",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTMOptions",

@@ -68,6 +68,19 @@ def reduction(rng: Rng, kind: str, name: str, *, same_scale: bool = True) -> Cas
     return one_op.case(tensors, Op(name, ["x", "axes"], ["y"], {"KeepDims": keep}), ["x"])
 
 
+def arg_extreme(rng: one_op.Rng, kind: str, name: str, *, wide: bool = False) -> one_op.Case:
+    """Along any axis, one so long that codes are equal; ``wide`` indices are int64."""
+    shape = [(2, 3, 5, 700), (1, 9, 8, 6), (4, 900), (3, 2, 40, 3)][int(rng.integers(0, 4))]
+    axis = int(rng.integers(-len(shape), len(shape)))
+    out = tuple(d for i, d in enumerate(shape) if i != axis % len(shape))
+    tensors = [
+        one_op.act(rng, "x", shape, kind),
+        T("axis", (1,), "INT32", data=[axis]),
+        T("y", out, "INT64" if wide else "INT32"),
+    ]
+    return one_op.case(tensors, Op(name, ["x", "axis"], ["y"], {"OutputType": 4 if wide else 2}), ["x"])
+
+
 CASES: dict[str, Make] = {
     "exp": lambda rng, kind: function(rng, kind, "EXP"),
     "elu": lambda rng, kind: function(rng, kind, "ELU"),
@@ -84,6 +97,9 @@ CASES: dict[str, Make] = {
     "sum-same-scale": lambda rng, kind: reduction(rng, kind, "SUM"),
     "reduce-max": lambda rng, kind: reduction(rng, kind, "REDUCE_MAX"),
     "reduce-min": lambda rng, kind: reduction(rng, kind, "REDUCE_MIN"),
+    "arg-max": lambda rng, kind: arg_extreme(rng, kind, "ARG_MAX"),
+    "arg-min": lambda rng, kind: arg_extreme(rng, kind, "ARG_MIN"),
+    "arg-max-int64": lambda rng, kind: arg_extreme(rng, kind, "ARG_MAX", wide=True),
     "prelu": prelu,
     "squared-difference": squared_difference,
 }

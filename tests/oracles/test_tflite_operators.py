@@ -30,6 +30,8 @@ NARROW_ON_MICRO = (
 """What tflite-micro does with 8 bits only."""
 TABLES = ("exp", "elu", "gelu", "gelu-tanh", "log", "rsqrt", "abs", "minimum", "maximum", "prelu", "squared-difference")
 """Tables of 8-bit codes."""
+PLACES = ("arg-max", "arg-min", "arg-max-int64")
+"""Indices of 8-bit codes; no runtime has those of 16 bits."""
 
 ABSENT: dict[tuple[str, str], set[str]] = {
     ("conv-no-bias", "INT8"): {"litert-reference", "litert-optimized", "litert-xnnpack"},
@@ -44,6 +46,7 @@ ABSENT: dict[tuple[str, str], set[str]] = {
     ("elu", "INT8"): {"litert-reference"},
     ("depth-to-space", "INT16"): set(RUNTIMES),
     ("space-to-depth", "INT16"): set(RUNTIMES),
+    ("arg-max-int64", "INT8"): {"tflite-micro"},
 }
 """What a runtime itself refuses, so that there is nothing to compare with."""
 
@@ -55,7 +58,7 @@ REFUSED: dict[tuple[str, str], set[str]] = {
     ("hard-swish", "INT16"): set(RUNTIMES),
     ("dense-int4", "INT16"): set(RUNTIMES),
     ("sum-same-scale", "INT8"): {"litert-reference"},
-    **{(name, "INT16"): set(RUNTIMES) for name in TABLES},
+    **{(name, "INT16"): set(RUNTIMES) for name in (*TABLES, *PLACES)},
     ("sum", "INT8"): {"litert-reference"},
     ("sum", "INT16"): {"litert-reference"},
     ("sum-same-scale", "INT16"): {"litert-reference"},

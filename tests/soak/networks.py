@@ -2,18 +2,22 @@
 
 Every second network is an .onnx file, the others are .tflite files, in the arithmetic of each runtime. Every tensor must be the runtime's, or
 lie behind a layer that `accelsim import` names as an approximation. Ends with the counts, and with exit code 1 where a code differs
-that nothing explains: ``python -m tests.soak.networks --seed SEED --count 1`` is that network again.
+that nothing explains: ``python -m tests.soak.networks --seed SEED --count 1`` is that network again. A runtime whose kernels end the process
+is reported, and the others go on.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
+import signal
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,12 +31,16 @@ from tests.oracles.runtimes import RUNTIMES, as_file, differences
 from tests.soak import random_onnx, random_tflite
 
 CHUNK = 50
-"""Networks that a process takes at a time."""
+"""Networks that a process takes, which is forked in milliseconds."""
 ONNX = "onnxruntime"
+SHOWN = {"unexplained": "codes that differ by tensor", "aborted": "the runtime ended its process"}
 
 
 class Outcome(NamedTuple):
-    """What became of one network under one runtime: ``exact``, ``named``, ``unexplained``, ``refused`` by us, or ``not run`` by the runtime."""
+    """What became of one network under one runtime.
+
+    ``exact``, ``named``, ``unexplained``, ``refused`` by us, ``not run`` by the runtime, or ``aborted`` by it; ``begun`` comes before each.
+    """
 
     seed: int
     runtime: str
@@ -41,16 +49,17 @@ class Outcome(NamedTuple):
     codes: int = 0
 
 
-def outcomes(seed: int) -> Iterator[Outcome]:
-    """Of the network of one seed."""
-    return _of_onnx(seed) if seed % 2 else _of_tflite(seed)
+def outcomes(seed: int, without: Collection[str] = ()) -> Iterator[Outcome]:
+    """Of the network of one seed, under all runtimes but those of ``without``."""
+    return _of_onnx(seed, without) if seed % 2 else _of_tflite(seed, without)
 
 
-def _of_tflite(seed: int) -> Iterator[Outcome]:
+def _of_tflite(seed: int, without: Collection[str]) -> Iterator[Outcome]:
     case = random_tflite.random_network(seed // 2)
     feeds = list(case.feeds(np.random.default_rng(seed)))
     with as_file(case.blob) as path:
-        for runtime in RUNTIMES:
+        for runtime in (name for name in RUNTIMES if name not in without):
+            yield Outcome(seed, runtime, "begun")
             try:
                 wrong = {name: count for name, count in differences(path, runtime, feeds).items() if count}
             except UnsupportedOperatorError as error:
@@ -66,7 +75,10 @@ def _of_tflite(seed: int) -> Iterator[Outcome]:
             yield Outcome(seed, runtime, "unexplained" if wrong else "exact", str(wrong or ""), codes)
 
 
-def _of_onnx(seed: int) -> Iterator[Outcome]:
+def _of_onnx(seed: int, without: Collection[str]) -> Iterator[Outcome]:
+    if ONNX in without:
+        return
+    yield Outcome(seed, ONNX, "begun")
     net = random_onnx.random_network(seed // 2)
     model, feeds = net.model(), net.random_feeds(2)
     with tempfile.TemporaryDirectory() as folder:
@@ -82,8 +94,50 @@ def _of_onnx(seed: int) -> Iterator[Outcome]:
     yield Outcome(seed, ONNX, "named" if named else "unexplained" if wrong else "exact", str(wrong or ""), codes)
 
 
-def _chunk(seeds: range) -> list[Outcome]:
-    return [outcome for seed in seeds for outcome in outcomes(seed)]
+Task = Callable[[int, Collection[str]], Iterator[Outcome]]
+
+
+def survived(seeds: range, task: Task = outcomes) -> list[Outcome]:
+    """The outcomes of ``task`` for all ``seeds``, from a process apart; where that ends, another goes on behind the runtime that ended it."""
+    found: list[Outcome] = []
+    at, without = seeds, set[str]()
+    while at:
+        told, code = _forked(at, without, task)
+        found += [outcome for outcome in told if outcome.what != "begun"]
+        if code is None:
+            return found
+        if not told or told[-1].what != "begun":
+            raise RuntimeError(f"the process of seeds from {at.start} ended with exit code {code} between two networks")
+        last = told[-1]
+        found.append(Outcome(last.seed, last.runtime, "aborted", signal.Signals(-code).name if code < 0 else f"{code}"))
+        done = {outcome.runtime for outcome in found if outcome.seed == last.seed}
+        at, without = range(last.seed, seeds.stop), done
+    return found
+
+
+def _forked(seeds: range, without: Collection[str], task: Task) -> tuple[list[Outcome], int | None]:
+    """What a new process told of ``seeds``, ``without`` runtimes of the first, and the exit code with which it ended before it told all."""
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_tell, args=(theirs, seeds, without, task))
+    process.start()
+    theirs.close()
+    told: list[Outcome] = []
+    try:
+        while (outcome := ours.recv()) is not None:
+            told.append(outcome)
+    except EOFError:
+        process.join()
+        return told, process.exitcode or 0
+    process.join()
+    return told, None
+
+
+def _tell(pipe: Connection, seeds: range, without: Collection[str], task: Task) -> None:
+    for seed in seeds:
+        for outcome in task(seed, without if seed == seeds.start else ()):
+            pipe.send(outcome)
+    pipe.send(None)  # the other end may be open in a process that another thread has forked
 
 
 def main() -> int:
@@ -95,14 +149,12 @@ def main() -> int:
     end = options.seed + options.count
     chunks = [range(at, min(at + CHUNK, end)) for at in range(options.seed, end, CHUNK)]
     found, codes = Counter[tuple[str, str]](), Counter[str]()
-    with ProcessPoolExecutor(options.jobs) as pool:
-        for outcome in (outcome for chunk in pool.map(_chunk, chunks) for outcome in chunk):
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for outcome in (outcome for chunk in pool.map(survived, chunks) for outcome in chunk):
             found[outcome.runtime, outcome.what] += 1
             codes[outcome.runtime] += outcome.codes
-            if outcome.what == "unexplained":
-                print(
-                    f"seed {outcome.seed}, {outcome.runtime}: codes that differ by tensor: {outcome.detail}", flush=True
-                )
+            if outcome.what in SHOWN:
+                print(f"seed {outcome.seed}, {outcome.runtime}: {SHOWN[outcome.what]}: {outcome.detail}", flush=True)
     print(f"{options.count:,} networks")
     for runtime, count in sorted(codes.items()):
         kinds = ", ".join(f"{number:,} {what}" for (name, what), number in sorted(found.items()) if name == runtime)

@@ -120,6 +120,10 @@ def _resize(chain: Chain, x: Act) -> Act:
     size = [int(i) for i in chain.rng.integers(1, 14, 2)]
     place = chain.pick("asymmetric", "half_pixel", "align_corners")
     extra = ["", "", chain.whole([*x.shape[:2], *size])]
+    if chain.net.qdq and chain.pick(True, False):
+        y = chain.net.act((*x.shape[:2], *size), scale=x.scale)
+        operator(chain.net, "Resize", x, y, extra, mode="linear", coordinate_transformation_mode=place)
+        return y
     modes = {
         "mode": "nearest",
         "coordinate_transformation_mode": place,

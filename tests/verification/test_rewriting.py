@@ -19,7 +19,7 @@ from accelsim.importers.onnx import formulas
 from accelsim.importers.onnx.formulas import Quantization
 from accelsim.numerics import IntFormat
 from accelsim.verification import VerificationReport, names, verify
-from accelsim.verification.oracles.litert import LiteRt
+from accelsim.verification.oracles.litert import litert
 from accelsim.verification.oracles.rewriting import counted, rewriting
 from tests.importers.onnx.models import Net
 from tests.verification.networks import digits
@@ -199,9 +199,9 @@ def test_operators_are_counted() -> None:
 
 def test_keeping_tensors_changes_no_output_of_xnnpack() -> None:
     """The oracle keeps every tensor, so that each operator is delegated alone; a user's interpreter delegates them together."""
-    litert = pytest.importorskip("ai_edge_litert.interpreter", reason="ai-edge-litert is not installed")
-    oracle = LiteRt(digits(), "litert-xnnpack")
-    theirs = litert.Interpreter(str(digits()), num_threads=1)
+    module = pytest.importorskip("ai_edge_litert.interpreter", reason="ai-edge-litert is not installed")
+    oracle = litert(digits(), "litert-xnnpack")
+    theirs = module.Interpreter(str(digits()), num_threads=1)
     theirs.allocate_tensors()
     (source,), (target,) = theirs.get_input_details(), theirs.get_output_details()
     port, output = oracle.graph.inputs[0].tensor, oracle.graph.outputs[0].tensor

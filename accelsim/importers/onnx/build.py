@@ -12,7 +12,7 @@ from accelsim.importers.onnx.account import Lowered, account
 from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.file.records import FORMAT_TYPES, QONNX_OPERATORS, OnnxInput, OnnxModel
 from accelsim.importers.onnx.network import Codes, HostReal, Network, Real
-from accelsim.importers.onnx.registry import LOWERINGS, REFUSED, Lowerings
+from accelsim.importers.onnx.registry import DYNAMIC, LOWERINGS, Lowerings
 from accelsim.importers.onnx.rules import Rules
 from accelsim.importers.onnx.stand_in import Turns
 from accelsim.importers.refusal import RefusalError, in_file
@@ -83,7 +83,7 @@ def _require_quantized(model: OnnxModel) -> None:
     ops = {node.op for node in model.nodes}
     if any(value.type in FORMAT_TYPES for value in model.inputs):
         return
-    quantizing = {"QuantizeLinear", "DequantizeLinear", *QONNX_OPERATORS, *REFUSED}
+    quantizing = {"QuantizeLinear", "DequantizeLinear", *QONNX_OPERATORS, *DYNAMIC}
     if not any(op.startswith(("QLinear", "QGemm")) for op in ops) and not quantizing & ops:
         raise ModelError(
             f"{model.path}: the model is not quantized (it has no QLinear operators, no QuantizeLinear and no "

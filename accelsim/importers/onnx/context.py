@@ -20,6 +20,8 @@ from accelsim.importers.onnx.rules import ONNXRUNTIME, Rules
 from accelsim.importers.refusal import RefusalError
 from accelsim.numerics import IntFormat
 
+HALVES = ": quantize the network before it is converted to float16"
+
 
 @dataclass(frozen=True, eq=False)
 class NodeContext(BaseContext):
@@ -181,7 +183,7 @@ class NodeContext(BaseContext):
         self.need(
             scales.dtype == np.float32 and scales.size > 0 and bool(np.isfinite(scales).all() and (scales > 0).all()),
             f"its scales are {scales.tolist()[:3]} ({scales.dtype})",
-            "positive finite float32 scales",
+            f"positive finite float32 scales{HALVES if scales.dtype == np.float16 else ''}",
         )
         if self.optional(zero_point) is None:
             return scales, np.zeros(len(scales), np.int64), codes or self._output_format()

@@ -29,13 +29,13 @@ def quantize_early(node: NodeContext, lowerings: Mapping[str, Lowering[Callable[
     """Where ``node`` moves a float result that nothing else reads, the codes of the quantizer behind it in its place."""
     name = node.inputs[0] if node.inputs else ""
     value = node.net.values.get(name)
-    if node.op not in MOVING or not isinstance(value, Pending) or not _is_only_reader(node, name):
+    if not _moves(node.record) or not isinstance(value, Pending) or not _is_only_reader(node, name):
         return
     path = _path(node)
     if path is None:
         return
     for record in path:
-        if record.op not in MOVING:
+        if not _moves(record):
             name = _replayed(node, record, name, lowerings)
     made = node.net.values[name]
     if isinstance(made, Codes):
@@ -49,6 +49,11 @@ def quantize_early(node: NodeContext, lowerings: Mapping[str, Lowering[Callable[
             "of the rounding",
             layer=node.net.layers[-1].name,
         )
+
+
+def _moves(record: OnnxNode) -> bool:
+    """Whether the operator moves numbers: a Resize does by its nearest mode, which is its default."""
+    return record.op in MOVING and (record.op != "Resize" or record.attributes.get("mode", "nearest") == "nearest")
 
 
 def _is_only_reader(node: NodeContext, name: str) -> bool:
@@ -65,7 +70,7 @@ def _path(node: NodeContext) -> list[OnnxNode] | None:
             return None
         (record,) = readers
         others = record.inputs[1:]
-        if record.op not in (*MOVING, *RECTIFIERS, *QUANTIZERS) or not node.net.values.keys() >= set(
+        if not (_moves(record) or record.op in (*RECTIFIERS, *QUANTIZERS)) or not node.net.values.keys() >= set(
             filter(None, others)
         ):
             return None

@@ -14,7 +14,7 @@ from accelsim.graph import HostPort, Layer, Reshape, Tensor, Transpose
 from accelsim.importers.account import fresh_name
 from accelsim.importers.matmul import keeps_order, transposition
 from accelsim.importers.onnx.file.records import OnnxModel
-from accelsim.importers.onnx.formulas import Quantization
+from accelsim.importers.onnx.formulas import Quantization, quantize
 from accelsim.importers.refusal import RefusalError
 from accelsim.numerics import IntFormat
 
@@ -94,6 +94,11 @@ class Target:
     def clamp(self) -> tuple[int, int]:
         """The least and the largest code."""
         return self.low, self.high
+
+    def codes_of(self, real: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Codes of real numbers."""
+        codes: NDArray[np.int64] = np.clip(quantize(real, self.quantization), self.low, self.high)
+        return codes
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,8 @@ from types import MappingProxyType
 
 from accelsim.graph import (
     Add,
+    ArgMax,
+    ArgMin,
     AveragePool2D,
     BinaryLut,
     Concat,
@@ -25,6 +27,7 @@ from accelsim.graph import (
     ReduceMax,
     ReduceMin,
     Reshape,
+    ResizeBilinear,
     ResizeNearest,
     StridedSlice,
     Transpose,
@@ -149,9 +152,18 @@ LOWERINGS: Lowerings = MappingProxyType(
         "ReduceSum": Lowering(reduce.lower_reduce_mean, (Mean, Reshape), QDQ, _MEAN_NOTES),
         "ReduceMax": Lowering(reduce.lower_reduce_extreme, (ReduceMax, Reshape), CODES, "constant axes"),
         "ReduceMin": Lowering(reduce.lower_reduce_extreme, (ReduceMin, Reshape), CODES, "constant axes"),
+        **{
+            name: Lowering(
+                reduce.lower_arg_extreme, (kind, Reshape), CODES, "an int64 index; ties by select_last_index"
+            )
+            for name, kind in (("ArgMax", ArgMax), ("ArgMin", ArgMin))
+        },
         "GlobalMaxPool": Lowering(window.lower_global_max_pool, (MaxPool2D,), CODES, "1-D, 2-D"),
         "Resize": Lowering(
-            resize.lower_resize, (ResizeNearest,), CODES, "nearest; rows and columns; constant scales or sizes"
+            resize.lower_resize,
+            (ResizeNearest, ResizeBilinear),
+            CODES,
+            "nearest, or linear between DequantizeLinear and QuantizeLinear; rows and columns; constant scales or sizes",
         ),
         "Gather": Lowering(resize.lower_gather, _PICKED, CODES, "constant indices"),
         "Tile": Lowering(resize.lower_tile, _PICKED, CODES, "constant repeats"),
@@ -186,10 +198,12 @@ LOWERINGS: Lowerings = MappingProxyType(
 )
 """Operator name as ONNX spells it -> its lowering."""
 
+DYNAMIC = ("DynamicQuantizeLinear", "DynamicQuantizeMatMul")
+"""Operators of which a file without others is a quantized one."""
 REFUSED: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         **dict.fromkeys(
-            ("DynamicQuantizeLinear", "DynamicQuantizeMatMul"),
+            DYNAMIC,
             (
                 "its scale and zero point depend on the data of each inference, which fixed hardware does not compute",
                 "QuantizeLinear with constant scales: onnxruntime.quantization.quantize_static in place of quantize_dynamic",
@@ -200,6 +214,13 @@ REFUSED: Mapping[str, tuple[str, str]] = MappingProxyType(
             (
                 "its steps are computed in floating point, and ONNX has no form of it with constant scales",
                 "steps unrolled before the network is quantized (Gemm or MatMul, Add, Mul, Sigmoid, Tanh), or an LSTM in a .tflite file",
+            ),
+        ),
+        "If": (
+            "it chooses between two graphs, and what is simulated is one",
+            (
+                "a file without it: exported with fixed input sizes, or, where its condition follows from constants and shapes, written by ONNX "
+                "Runtime at ORT_ENABLE_BASIC (SessionOptions.optimized_model_filepath), which leaves the branch that runs"
             ),
         ),
     }

@@ -7,6 +7,8 @@ from types import MappingProxyType
 
 from accelsim.graph import (
     Add,
+    ArgMax,
+    ArgMin,
     AveragePool2D,
     BinaryLut,
     Concat,
@@ -55,7 +57,9 @@ from accelsim.importers.tflite.lower.recurrent import lstm, svdf
 _WEIGHTS = "int8 or int4 weights, per tensor or per channel; SAME or VALID"
 _CODES = "int8, int16"
 _MOVED = "int8, int16, int32"
+_RESHAPED = "int8, int16, int32, int64"
 _EXTREME = "one scale and zero point throughout; 16 bits with one constant number"
+_INDEX = "constant axis; an int32 or int64 index, the first of several"
 _SAME_SCALE = "input and output share scale and zero point"
 
 LOWERINGS: Mapping[str, Lowering[Callable[[NodeContext], Layer | Made]]] = MappingProxyType(
@@ -100,11 +104,13 @@ LOWERINGS: Mapping[str, Lowering[Callable[[NodeContext], Layer | Made]]] = Mappi
         "SUM": Lowering(window.lower_mean, (Mean,), _CODES, "any constant axes, keep_dims or not"),
         "REDUCE_MAX": Lowering(window.lower_reduce_extreme, (ReduceMax,), _CODES, "constant axes, keep_dims or not"),
         "REDUCE_MIN": Lowering(window.lower_reduce_extreme, (ReduceMin,), _CODES, "constant axes, keep_dims or not"),
+        "ARG_MAX": Lowering(window.lower_arg_extreme, (ArgMax,), "int8", _INDEX),
+        "ARG_MIN": Lowering(window.lower_arg_extreme, (ArgMin,), "int8", _INDEX),
         "PAD": Lowering(shape.lower_pad, (Pad,), _CODES, "constant paddings"),
         "PADV2": Lowering(shape.lower_pad, (Pad,), _CODES, "constant paddings and fill value"),
-        "RESHAPE": Lowering(shape.lower_reshape, (Reshape,), _MOVED, "moves nothing"),
-        "SQUEEZE": Lowering(shape.lower_reshape, (Reshape,), _MOVED, "moves nothing"),
-        "EXPAND_DIMS": Lowering(shape.lower_reshape, (Reshape,), _MOVED, "moves nothing"),
+        "RESHAPE": Lowering(shape.lower_reshape, (Reshape,), _RESHAPED, "moves nothing"),
+        "SQUEEZE": Lowering(shape.lower_reshape, (Reshape,), _RESHAPED, "moves nothing"),
+        "EXPAND_DIMS": Lowering(shape.lower_reshape, (Reshape,), _RESHAPED, "moves nothing"),
         "TRANSPOSE": Lowering(shape.lower_transpose, (Transpose,), _MOVED, "constant permutation"),
         "CONCATENATION": Lowering(shape.lower_concatenation, (Concat,), _MOVED, "one scale and zero point throughout"),
         "STRIDED_SLICE": Lowering(

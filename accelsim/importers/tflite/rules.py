@@ -21,6 +21,8 @@ DEPTHWISE_BLOCK, MEAN_BLOCK, CONVERSION_BLOCK = 8, 16, 16
 (measured on x86)."""
 INT32_TYPE = 2
 """TensorType.INT32."""
+INDEX_TYPES = {INT32_TYPE: "INT32", 4: "INT64"}
+"""TensorTypes of an index, by number."""
 INT16_SCHEME = "tflite_int16"
 """What 64-bit accumulators are requantized with (LiteRT internal/common.cc)."""
 INT16_SCHEME_BITS = 48

@@ -49,13 +49,13 @@ def make_oracle(name: str, reference: Path | Graph) -> Oracle:
 
 def _runtime(name: str, path: Path) -> Oracle:
     if name == "tflite-micro":
-        from accelsim.verification.oracles.micro import Micro
+        from accelsim.verification.oracles.micro import micro
 
-        return Micro(path)
+        return micro(path)
     if name.startswith("litert"):
-        from accelsim.verification.oracles.litert import LiteRt
+        from accelsim.verification.oracles.litert import litert
 
-        return LiteRt(path, name)
+        return litert(path, name)
     from accelsim.verification.oracles.onnx_models import OnnxReference, OnnxRuntime
 
     return OnnxRuntime(path) if name == "onnxruntime" else OnnxReference(path)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from accelsim.graph import Graph
 from accelsim.importers import load_graph
 from accelsim.importers.tflite.file import read_tflite
-from accelsim.verification.oracles.base import Codes, graph_codes, needs_suffix, package, runtime_call
+from accelsim.verification.oracles.apart import apart
+from accelsim.verification.oracles.base import Codes, Oracle, graph_codes, needs_suffix, package, runtime_call
 
 RESOLVERS = {
     "litert-ref": ("BUILTIN_REF", "litert-reference"),
@@ -50,15 +51,22 @@ class TfliteInterpreter(ABC):
         return graph_codes(self.graph, {name: self.get(i).copy() for name, i in shown.items()})
 
 
-class LiteRt(TfliteInterpreter):
-    """LiteRT's, with the kernels of one resolver; without its ``graph`` the file is read under the arithmetic of those kernels."""
+def litert(path: Path, name: str, graph: Graph | None = None) -> Oracle:
+    """:class:`LiteRt` in a process of its own, which its kernels may end."""
+    needs_suffix(str(path), ".tflite", oracle=name)
+    package("ai_edge_litert.interpreter", oracle=name, install="ai-edge-litert")
+    known = load_graph(path, arithmetic=RESOLVERS[name][1]) if graph is None else graph
+    return apart(name, known, lambda: LiteRt(path, name, known))
 
-    def __init__(self, path: Path, name: str, graph: Graph | None = None) -> None:
-        needs_suffix(str(path), ".tflite", oracle=name)
+
+class LiteRt(TfliteInterpreter):
+    """LiteRT's, with the kernels of one resolver; ``graph`` is the file under an arithmetic, that of those kernels or another."""
+
+    def __init__(self, path: Path, name: str, graph: Graph) -> None:
         module = package("ai_edge_litert.interpreter", oracle=name, install="ai-edge-litert")
         self.name = name
-        resolver, arithmetic = RESOLVERS[name]
-        self.graph = load_graph(path, arithmetic=arithmetic) if graph is None else graph
+        resolver, _ = RESOLVERS[name]
+        self.graph = graph
         self.model = read_tflite(path)
         self._content = path.read_bytes()  # by its bytes, since the runtime takes no name that is not UTF-8
         with warnings.catch_warnings(), runtime_call(name):

@@ -7,9 +7,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from accelsim.graph import Graph
 from accelsim.importers import load_graph
 from accelsim.importers.tflite.file import read_tflite
-from accelsim.verification.oracles.base import needs_suffix, package, runtime_call
+from accelsim.verification.oracles.apart import apart
+from accelsim.verification.oracles.base import Oracle, needs_suffix, package, runtime_call
 from accelsim.verification.oracles.litert import TfliteInterpreter
 
 NAME = "tflite-micro"
@@ -17,15 +19,22 @@ ARENA_BYTES = 1 << 24
 """Memory for all tensors at once; an assumption of ours, enough for MLPerf Tiny's networks."""
 
 
+def micro(path: Path) -> Oracle:
+    """:class:`Micro` in a process of its own, which its kernels may end."""
+    needs_suffix(str(path), ".tflite", oracle=NAME)
+    package("tflite_micro.python.tflite_micro.runtime", oracle=NAME, install="tflite-micro")
+    graph = load_graph(path, arithmetic=NAME)
+    return apart(NAME, graph, lambda: Micro(path, graph))
+
+
 class Micro(TfliteInterpreter):
     """tflite-micro's."""
 
     name = NAME
 
-    def __init__(self, path: Path) -> None:
-        needs_suffix(str(path), ".tflite", oracle=NAME)
+    def __init__(self, path: Path, graph: Graph) -> None:
         runtime = package("tflite_micro.python.tflite_micro.runtime", oracle=NAME, install="tflite-micro")
-        self.graph = load_graph(path, arithmetic=NAME)
+        self.graph = graph
         self.model = read_tflite(path)
         keep = runtime.InterpreterConfig.kPreserveAllTensors
         with runtime_call(NAME):

@@ -91,6 +91,8 @@ def reading_of(layer: Layer) -> FloatReading | NoReading:
     """The entry of the layer's kind; KeyError for one that states neither a reading nor why it has none."""
     if isinstance(layer, AveragePool2D):
         return POOL_READINGS[layer.rule]
+    if isinstance(layer, kinds.ResizeBilinear):
+        return RESIZE_READINGS[layer.rule]
     try:
         return READINGS[type(layer)]
     except KeyError:
@@ -337,7 +339,7 @@ _TIES_AWAY = (SingleRounding(names.TIE, Rounding.HALF_AWAY, detail="half_even ag
 _TABLE = FloatReading(_unary, _has_function, _TIES_AWAY, names.TABLE)
 _WEIGHTED = (kinds.Conv2D, kinds.DepthwiseConv2D, kinds.Dense, kinds.TransposeConv2D)
 _MOVING = (
-    kinds.Concat, kinds.MaxPool2D, kinds.Pad, kinds.ReduceMax, kinds.ReduceMin, kinds.Reshape, kinds.ResizeNearest,
+    kinds.ArgMax, kinds.ArgMin, kinds.Concat, kinds.MaxPool2D, kinds.Pad, kinds.ReduceMax, kinds.ReduceMin, kinds.Reshape, kinds.ResizeNearest,
     kinds.StridedSlice, kinds.Transpose,
 )  # fmt: skip
 POOL_READINGS: Mapping[str, FloatReading] = {
@@ -347,6 +349,11 @@ POOL_READINGS: Mapping[str, FloatReading] = {
     "sums": FloatReading(_pool, _has_multipliers),
 }
 """An average pool's reading, by its rule."""
+RESIZE_READINGS: Mapping[str, FloatReading] = {
+    "codes": FloatReading(_bilinear, _always, _RAW_MEAN),
+    "dequantized": FloatReading(_bilinear, _always, (), names.ORDER),
+}
+"""A bilinear resize's reading, by its rule."""
 READINGS: dict[type[Layer], FloatReading | NoReading] = {
     **dict.fromkeys(_WEIGHTED, FloatReading(_weighted, _has_multipliers)),
     kinds.MatMul: FloatReading(lambda layer, views, *_: convolve(views[0], views[1], layer.geometry), _has_multipliers),
@@ -363,7 +370,7 @@ READINGS: dict[type[Layer], FloatReading | NoReading] = {
     ),
     kinds.FloatBinary: FloatReading(_float_binary, _always, _ZERO_POINT_FIRST, names.ORDER),
     AveragePool2D: POOL_READINGS["codes"],
-    kinds.ResizeBilinear: FloatReading(_bilinear, _always, _RAW_MEAN),
+    kinds.ResizeBilinear: RESIZE_READINGS["codes"],
     kinds.Softmax: FloatReading(_softmax, _always, _TIES_AWAY, names.EXPONENTIAL),
     kinds.FloatTableSoftmax: FloatReading(_softmax, _always, (), names.TABLE),
     kinds.FloatLayerNorm: FloatReading(_layer_norm, _always, (), names.ORDER),

@@ -41,6 +41,7 @@ class Net:
     made: dict[str, tuple[int, ...]] = field(default_factory=dict)
     feeds: dict[str, tuple[tuple[int, ...], str]] = field(default_factory=dict)
     real_outputs: list[str] = field(default_factory=list)
+    indices: set[str] = field(default_factory=set)
 
     def const(self, values: Any, dtype: Any, name: str | None = None) -> str:
         """An initializer."""
@@ -263,6 +264,16 @@ class Net:
         self.node(op, [x.name, *(extra or [])], y.name, **attributes)
         return y
 
+    def place(self, op: str, x: Act, axis: int, *, keep: int = 1, last: int = 0) -> str:
+        """ArgMax or ArgMin along an axis: the name of its int64 indices."""
+        name = f"t{len(self.made)}"
+        at = axis % len(x.shape)
+        self.made[name] = tuple(1 if i == at else size for i, size in enumerate(x.shape) if keep or i != at)
+        self.indices.add(name)
+        source = self.real(x) if self.qdq else x.name
+        self.node(op, [source], name, axis=axis, keepdims=keep, select_last_index=last)
+        return name
+
     def concat(self, parts: list[Act], axis: int) -> Act:
         """Operands side by side, each rescaled to the output."""
         total = sum(p.shape[axis] for p in parts)
@@ -276,7 +287,8 @@ class Net:
 
     def model(self) -> onnx.ModelProto:
         """The finished model, every tensor of codes an output."""
-        outputs = [helper.make_tensor_value_info(name, KINDS[self.kind], shape) for name, shape in self.made.items()]
+        kinds = {name: TensorProto.INT64 if name in self.indices else KINDS[self.kind] for name in self.made}
+        outputs = [helper.make_tensor_value_info(name, kinds[name], shape) for name, shape in self.made.items()]
         outputs += [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in self.real_outputs]
         graph = helper.make_graph(self.nodes, "g", self.inputs, outputs, self.inits)
         imports = [helper.make_opsetid("", self.opset), helper.make_opsetid("com.microsoft", 1)]

@@ -72,6 +72,8 @@ FORMS: Mapping[str, tuple[Sequence[Any], Mapping[str, Any]]] = {
     "ReduceSum": (("x", np.array([2])), {}),
     "ReduceMax": (("x", np.array([2])), {}),
     "ReduceMin": (("x", np.array([2])), {}),
+    "ArgMax": (("x",), {}),
+    "ArgMin": (("x",), {}),
     "Resize": (("x", "", np.array([1, 1, 2, 1.5], np.float32)), {}),
     "Concat": (("x", "x"), {"axis": 1}),
     "MaxPool": (("x",), {"kernel_shape": [2, 2]}),
@@ -100,7 +102,7 @@ ODD: Mapping[str, Sequence[Any]] = {
     "cubic_coeff_a": [-0.5], "exclude_outside": [1], "extrapolation_value": [3.0], "keep_aspect_ratio_policy": ["not_larger"],
     "nearest_mode": ["floor", "ceil", "round_prefer_ceil"], "storage_order": [1], "allowzero": [1], "perm": [[0, 2, 1, 3]],
     "num_outputs": [3], "seed": [5], "block_size": [2], "output_dtype": [TensorProto.INT8, TensorProto.FLOAT16],
-    "output_padding": [[1, 0]], "output_shape": [[7, 7]],
+    "select_last_index": [1], "output_padding": [[1, 0]], "output_shape": [[7, 7]],
 }  # fmt: skip
 """Values that say something else than the default, of every attribute."""
 
@@ -164,7 +166,7 @@ def model_of(op: str, change: Mapping[str, Any]) -> onnx.ModelProto:
     result = [f"r{i}" for i in range(count)]
     nodes.append(helper.make_node(op, names, result, domain=domain, **{**attributes, **change}))
     end = result[0]
-    if not op.startswith(("QLinear", "QGemm", "ConvInteger", "QuantizeLinear")):
+    if not op.startswith(("QLinear", "QGemm", "ConvInteger", "QuantizeLinear", "ArgM")):
         end = node("QuantizeLinear", [end, constant(np.float32(0.1)), z])
     ends = [onnx.ValueInfoProto(name=end)]
     start = helper.make_tensor_value_info("x", TensorProto.FLOAT, (4, 4) if op in ("Gemm", "QGemm") else IMAGE)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import BinaryLut, FloatBinary, Lut, MacGeometry, MacLayer, RealFunction
-from accelsim.importers.onnx.chain.chained import Chained, Final
+from accelsim.importers.onnx.chain.chained import Chained, Final, Span
 from accelsim.importers.onnx.chain.quantizer import Quantizer
 from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.formulas import MAX_BITS, Floats, dequantize
@@ -231,6 +231,7 @@ class OneTensor:
         """A Lut, or a BinaryLut whose constant operand picks the channel's column."""
         need_narrow(self.node, self.source, MAX_TABLE_BITS if chain.channels > 1 else MAX_BITS)
         given = coded(self.node, final, chain.function(self.probes()))
+        name_near_ties(self.node, chain.span, self.probes(), final.codes)
         codes = np.atleast_2d(given).astype(final.quantization.format.dtype)
         columns, places = np.unique(codes, axis=0, return_inverse=True)
         self.node.need(len(columns) <= 256, f"its channels need {len(columns)} tables", "at most 256 different ones")
@@ -274,6 +275,7 @@ class TwoTensors:
             return
         self.node.need(chain.channels == 1, "constants after it differ by channel", "one number for all channels")
         given = coded(self.node, final, chain.function(self.probes()))
+        name_near_ties(self.node, chain.span, self.probes(), final.codes)
         codes = given.astype(final.quantization.format.dtype)
         shapes = view(self.left.stored), view(self.right.stored)
         self.node.net.layers.append(
@@ -316,6 +318,20 @@ class TwoTensors:
 def ties_to_even(final: Final) -> bool:
     """Whether ``final`` rounds as a dequantized layer's own reading does."""
     return isinstance(final, Quantizer) and final.rounding in ("ROUND", "HALF_EVEN")
+
+
+def name_near_ties(node: NodeContext, span: Span | None, x: Floats, codes: Callable[[Floats], Integers]) -> None:
+    """Name a table as an approximation where ONNX Runtime's polynomials, within ``span``, may give the numbers ``x`` other codes."""
+    if span is None or node.rules.arithmetic.base != ONNXRUNTIME:
+        return
+    with np.errstate(all="ignore"):
+        least, most = span(x)
+    near = int((codes(least) != codes(most)).sum())
+    if near:
+        node.approximate(
+            f"a table of the function, rounded once; ONNX Runtime computes it by float32 polynomials, and {near} of {x.size} codes lie so "
+            "near to a tie that they may differ by one"
+        )
 
 
 def coded(node: NodeContext, final: Final, real: Floats) -> Integers:

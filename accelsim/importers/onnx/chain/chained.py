@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from accelsim.importers.onnx.formulas import Codes as CodeArray
 from accelsim.importers.onnx.formulas import Floats, Quantization
+from accelsim.importers.onnx.functions import Accuracy
 from accelsim.importers.onnx.network import Pending, Shape, Target
 from accelsim.importers.refusal import RefusalError
 
 Function = Callable[[Floats], Floats]
 Doubles = NDArray[np.float64]
+Span = Callable[[Floats], tuple[Floats, Floats]]
 
 
 class Final(Protocol):
@@ -74,7 +76,8 @@ class Base(Protocol):
 class Chained(Pending):
     """A float result that waits for its Quant: ``function`` maps real numbers (C or 1, n) of ``base``, ``line`` tells it.
 
-    ``channel``: ONNX's axis of the channels, where the number of axes does not tell it.
+    ``channel``: ONNX's axis of the channels, where the number of axes does not tell it. ``span``: the least and the largest that ONNX
+    Runtime's polynomials may make of a number; None where IEEE 754 fixes every step.
     """
 
     base: Base
@@ -82,14 +85,17 @@ class Chained(Pending):
     line: Line | None
     channels: int
     channel: int | None = None
+    span: Span | None = None
 
     @property
     def axis(self) -> int:
         """Axis of the channels in ONNX's order."""
         return channel_axis(self.shape) if self.channel is None else self.channel
 
-    def then(self, function: Function, line: Line | None, *, channels: int = 1, what: str) -> Chained:
-        """The chain with one more operator, whose constants differ among ``channels`` channels."""
+    def then(
+        self, function: Function, line: Line | None, *, channels: int = 1, what: str, accuracy: Accuracy | None = None
+    ) -> Chained:
+        """The chain with one more operator, whose constants differ among ``channels`` channels; the runtime has it within ``accuracy``."""
         before = self.function
         return replace(
             self,
@@ -97,7 +103,19 @@ class Chained(Pending):
             line=line,
             channels=max(self.channels, channels),
             what=what,
+            span=self._spanned(function, accuracy) if self.span or accuracy else None,
         )
+
+    def _spanned(self, function: Function, accuracy: Accuracy | None) -> Span:
+        """Of a function that rises, or falls, between numbers that lie so near to each other."""
+
+        def span(x: Floats) -> tuple[Floats, Floats]:
+            operands = self.span(x) if self.span else (self.function(x),)
+            reals = [(operand, function(operand)) for operand in operands]
+            ends = [end for x, real in reals for end in (accuracy.around(x, real) if accuracy else (real,))]
+            return np.minimum.reduce(ends), np.maximum.reduce(ends)
+
+        return span
 
 
 def channel_axis(shape: Shape) -> int:

@@ -24,8 +24,8 @@ MOVING = (
     "SpaceToDepth",
 )  # fmt: skip
 """Operators that move the elements of their first operand: a quantized constant stays one."""
-KEPT = ("QuantizeLinear", "DequantizeLinear", *QONNX_OPERATORS, "Identity", "Dropout")
-"""Operators of constants that have a lowering of their own."""
+KEPT = ("QuantizeLinear", "DequantizeLinear", *QONNX_OPERATORS, "Identity", "Dropout", "If")
+"""Operators of constants that have a lowering, or a refusal, of their own."""
 RANDOM = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial")
 LARGEST = 2**28
 """Elements that an operator may make of a few numbers."""

@@ -157,9 +157,7 @@ def _of_codes(node: NodeContext, left: Codes, right: Codes, target: Target) -> N
 
 
 def _codes(node: NodeContext, left: Floats, right: Floats, target: Target) -> NDArray[Any]:
-    to = target.quantization
-    codes = formulas.quantize(BINARY[node.op](left, right), to)
-    table: NDArray[Any] = np.clip(codes, target.low, target.high).astype(to.format.dtype)
+    table: NDArray[Any] = target.codes_of(BINARY[node.op](left, right)).astype(target.quantization.format.dtype)
     return table
 
 

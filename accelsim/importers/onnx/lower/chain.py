@@ -13,7 +13,7 @@ from accelsim.importers.onnx.context import NodeContext, numbers
 from accelsim.importers.onnx.formulas import Floats
 from accelsim.importers.onnx.functions import BINARY
 from accelsim.importers.onnx.lower.binary import broadcast_shape
-from accelsim.importers.onnx.lower.elementwise import function_of, lower_add, lower_mul
+from accelsim.importers.onnx.lower.elementwise import accuracy_of, function_of, lower_add, lower_mul
 from accelsim.importers.onnx.network import Pending, Real
 from accelsim.importers.refusal import RefusalError
 
@@ -100,7 +100,7 @@ def lower_rectifier(node: NodeContext) -> None:
 
 def lower_function(node: NodeContext) -> None:
     """Any other function of one number."""
-    node.result(chain_of(node, 0).then(function_of(node), None, what=f"the {node.op}"))
+    node.result(chain_of(node, 0).then(function_of(node), None, what=f"the {node.op}", accuracy=accuracy_of(node)))
 
 
 def lower_batch_normalization(node: NodeContext) -> None:

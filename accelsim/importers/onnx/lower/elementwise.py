@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from accelsim.graph import Add, BinaryLut, Lut, Mul
 from accelsim.importers.integer_rules import LEFT_SHIFT, LEFT_SHIFT_16, scaled_sum
 from accelsim.importers.onnx import formulas, functions
+from accelsim.importers.onnx.chain import name_near_ties
 from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.following import RECTIFIERS
 from accelsim.importers.onnx.formulas import Function, Quantization
@@ -28,20 +29,11 @@ from accelsim.importers.onnx.lower.binary import (
 )
 from accelsim.importers.onnx.lower.shape import table_layer
 from accelsim.importers.onnx.network import Codes, Pending, Real, Shape, Target, Value, Weights, view
-from accelsim.importers.onnx.rules import ONNXRUNTIME
 from accelsim.importers.refusal import RefusalError
 from accelsim.numerics import IntFormat
 from accelsim.quant import requant_from_scales
 
 Table = Callable[[Quantization, Quantization, Quantization], formulas.Codes]
-
-
-ROUNDED_ONCE = ("Relu", "Clip", "LeakyRelu", "HardSigmoid", "HardSwish", "Abs", "Neg", "Sqrt", "Reciprocal")
-"""Functions whose every float32 operation IEEE 754 fixes."""
-WIDE_FUNCTION = (
-    "a table of the function, rounded once; ONNX Runtime computes it by float32 polynomials, and codes of more than 8 bits near a tie "
-    "may differ by one"
-)
 
 
 def lower_relu(node: NodeContext) -> None:
@@ -146,6 +138,13 @@ _WITH_ATTRIBUTES: Mapping[str, Callable[[NodeContext], Function]] = MappingProxy
 """Functions of one code that need more than their name; defaults as in ONNX's operator specification."""
 
 
+def accuracy_of(node: NodeContext) -> functions.Accuracy | None:
+    """How near ONNX Runtime comes to :func:`function_of`; None where IEEE 754 fixes every operation."""
+    name = node.op.removeprefix("QLinear")
+    is_tanh = name == "Gelu" and node.attributes.get("approximate", "none") == "tanh"
+    return functions.ACCURACIES.get("FastGelu" if is_tanh else name)
+
+
 def _operator(node: NodeContext) -> str:
     """What the layer is called: a name says one function, for readers that know functions by name."""
     if node.op == "Gelu" and node.attributes.get("approximate", "none") == "tanh":
@@ -160,10 +159,9 @@ def _function(node: NodeContext, source: Codes, function: Function) -> Pending:
     assert known is not None
 
     def emit(target: Target) -> None:
-        widest = max(known.format.bits, target.quantization.format.bits)
-        is_runtimes = node.rules.arithmetic.base == ONNXRUNTIME
-        if is_runtimes and widest > formulas.TABLE_BITS and node.op not in ROUNDED_ONCE:
-            node.approximate(WIDE_FUNCTION)
+        near = accuracy_of(node)
+        span = (lambda x: near.around(x, function(x))) if near else None
+        name_near_ties(node, span, formulas.dequantize(known.codes, known), target.codes_of)
         node.net.layers.append(table_layer(node.layer_name, source, target, operator, function))
 
     return Pending(source.shape, emit, f"a {node.op}")
@@ -266,14 +264,14 @@ def _table(
 
 
 def _is_spread(left: Shape, right: Shape) -> bool:
-    """Whether one code of the left operand meets a run of the right one's: ONNX Runtime then swaps the two."""
+    """Whether one code of the left operand meets a run of the right one's, or its only one: ONNX Runtime then swaps the two."""
     rank = max(len(left), len(right))
     for a, b in zip(
         reversed((1,) * (rank - len(left)) + left), reversed((1,) * (rank - len(right)) + right), strict=True
     ):
         if (a, b) != (1, 1):
             return a == 1
-    return False
+    return True
 
 
 def _need_table(node: NodeContext, *operands: Codes) -> None:
@@ -313,7 +311,8 @@ def _with_constant(
             swapped = constant.codes.size == 1 or _is_spread(padded, source.shape)
             table = _table(fixed, source.known, target, operator, swapped=swapped).T
         else:
-            table = _table(source.known, fixed, target, operator)
+            swapped = _is_spread(source.shape, padded)
+            table = _table(source.known, fixed, target, operator, swapped=swapped)
         node.net.layers.append(_constant_layer(node, source, constant.codes.reshape(padded), target, operator, table))
 
     return Pending(source.shape, emit, f"a {node.op}")

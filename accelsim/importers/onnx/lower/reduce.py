@@ -1,4 +1,4 @@
-"""Reductions of whole axes: means and sums, largest and smallest codes."""
+"""Reductions of whole axes: means and sums, largest and smallest codes and where they stand."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from accelsim.graph import Layer, Mean, ReduceMax, ReduceMin
+import numpy as np
+
+from accelsim.graph import ArgMax, ArgMin, Layer, Mean, ReduceMax, ReduceMin
 from accelsim.importers.onnx.context import NodeContext
+from accelsim.importers.onnx.formulas import Quantization, dequantize
 from accelsim.importers.onnx.lower.shape import moved
 from accelsim.importers.onnx.lower.window import APPROXIMATION, mean_requant
 from accelsim.importers.onnx.network import Codes, Pending, Shape, Target, stored_axis, stored_shape
+from accelsim.numerics import INT64
 
 
 def lower_reduce_mean(node: NodeContext) -> None:
@@ -42,6 +46,30 @@ def lower_reduce_extreme(node: NodeContext) -> None:
     kept, shape = shapes_of(node, source, axes)
     kind = ReduceMax if node.op == "ReduceMax" else ReduceMin
     _reduced(node, source, axes, moved(node, source, shape), kept, lambda fields: kind(**fields))
+
+
+def lower_arg_extreme(node: NodeContext) -> None:
+    """ArgMax or ArgMin of codes, which are as far apart as what they stand for: an int64 index, without a scale."""
+    source = node.codes(0)
+    node.need(bool(source.shape), "its input is a number", "at least one axis")
+    known, axis = source.quantization, node.axis(len(source.shape), 0)
+    node.need(
+        known is None or _tells_apart(known),
+        f"codes of scale {known and known.scale} stand for equal numbers",
+        "a scale at which float32 tells all codes apart",
+    )
+    last = bool(node.integer("select_last_index", 0))
+    kept, shape = shapes_of(node, source, (axis,))
+    kind = ArgMax if node.op == "ArgMax" else ArgMin
+    out = node.net.make(node.output_name, shape, INT64, None)
+    _reduced(node, source, (axis,), out, kept, lambda fields: kind(**fields, last=last))
+    node.result(out)
+
+
+def _tells_apart(known: Quantization) -> bool:
+    """Whether no two codes stand for one float32 number."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool((np.diff(dequantize(known.codes, known)) > 0).all())
 
 
 def axes_of(node: NodeContext) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Indices picked along axes: Resize to the nearest row and column, Gather, Tile, Expand."""
+"""Indices picked along axes: Resize to the nearest row and column or between them, Gather, Tile, Expand."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.graph import Concat, ResizeNearest
+from accelsim.graph import Concat, ResizeBilinear, ResizeNearest, Taps
 from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.lower.shape import moved
-from accelsim.importers.onnx.network import Codes, Shape, stored_axis
+from accelsim.importers.onnx.network import Codes, Pending, Real, Shape, Target, stored_axis
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -29,11 +29,11 @@ def lower_resize(node: NodeContext) -> None:
     source = node.codes(0)
     node.image(source)
     mode = node.attributes.get("mode", "nearest")
-    node.need(mode == "nearest", f"its mode is {mode!r}", "nearest")
+    node.need(mode in ("nearest", "linear"), f"its mode is {mode!r}", "nearest, linear")
     policy = node.attributes.get("keep_aspect_ratio_policy", "stretch")
     node.need(policy == "stretch", f"its keep_aspect_ratio_policy is {policy!r}", "stretch")
     # Of other modes and places; the sizes go before the scales.
-    node.ignore("antialias", "cubic_coeff_a", "exclude_outside", "extrapolation_value", inputs=(ROI, SCALES))
+    node.ignore("cubic_coeff_a", "extrapolation_value", inputs=(ROI, SCALES))
     shape, scales = _factors(node, source)
     node.need(
         shape[:2] == source.shape[:2] and min(shape) > 0 and max(shape) < LARGEST,
@@ -42,9 +42,47 @@ def lower_resize(node: NodeContext) -> None:
     )
     if shape == source.shape:  # ONNX Runtime then copies, whatever the scales are
         scales = (np.float32(1),) * 4
+    if mode == "linear":
+        _linear(node, source, shape, scales)
+        return
+    node.ignore("antialias", "exclude_outside")
     rows, columns = (_index(node, source.shape[i], shape[i], scales[i]) for i in (2, 3))
     out = moved(node, source, shape)
     node.net.layers.append(ResizeNearest(**node.fields(source, out), rows=rows, columns=columns))
+
+
+def _linear(node: NodeContext, source: Codes, shape: Shape, scales: tuple[np.float32, ...]) -> None:
+    """Between DequantizeLinear and QuantizeLinear; of codes themselves ONNX Runtime cuts the fraction off."""
+    node.rules.need_onnxruntime("a linear Resize")
+    node.need(
+        isinstance(node.value(0), Real),
+        "it is linear and of codes",
+        "a DequantizeLinear before it and a QuantizeLinear behind it",
+    )
+    node.ignore("nearest_mode")
+    rows, columns = (_taps(node, source.shape[i], shape[i], scales[i]) for i in (2, 3))
+    known = source.known
+
+    def emit(target: Target) -> None:
+        made, to = Codes(target.name, shape, target.quantization.format), target.quantization
+        node.net.layers.append(
+            ResizeBilinear(
+                **node.fields(source, made), rows=rows, columns=columns, rule="dequantized", input_scale=known.scale,
+                input_zero_point=known.zero_point, output_scale=to.scale, output_zero_point=to.zero_point, clamp_min=target.low,
+                clamp_max=target.high,
+            )
+        )  # fmt: skip
+
+    node.result(Pending(shape, emit, "a linear Resize"))
+
+
+def _taps(node: NodeContext, size: int, out: int, scale: np.float32) -> Taps:
+    """As ONNX Runtime has them (upsample.cc, SetupUpsampleBilinear): what lies outside is at the border, half of each of two equal taps."""
+    at = np.clip(_at(node, size, out, scale), np.float32(0), np.float32(size - 1))
+    low = at.astype(np.int64)
+    high = np.minimum(low + 1, size - 1)
+    weight = np.where(low == high, np.float32(0.5), at - low.astype(np.float32))
+    return Taps(low=low, high=high, weight=weight.astype(np.float32))
 
 
 def _factors(node: NodeContext, source: Codes) -> tuple[Shape, tuple[np.float32, ...]]:
@@ -80,15 +118,20 @@ def _axes(node: NodeContext) -> tuple[int, ...]:
 
 
 def _index(node: NodeContext, size: int, out: int, scale: np.float32) -> NDArray[np.int64]:
-    """Input index of every output index, in float32 as ONNX Runtime computes it."""
-    place = node.attributes.get("coordinate_transformation_mode", "half_pixel")
+    """Input index of every output index."""
     nearest = node.attributes.get("nearest_mode", "round_prefer_floor")
-    node.need(place in PLACES, f"its coordinate_transformation_mode is {place!r}", ", ".join(PLACES))
+    at = _at(node, size, out, scale)
     node.need(nearest in NEAREST, f"its nearest_mode is {nearest!r}", ", ".join(NEAREST))
-    every = np.arange(out, dtype=np.float32)
-    at = every if scale == 1 else PLACES[str(place)](every, scale, size, out)
     index: NDArray[np.int64] = np.clip(NEAREST[str(nearest)](at.astype(np.float64)).astype(np.int64), 0, size - 1)
     return index
+
+
+def _at(node: NodeContext, size: int, out: int, scale: np.float32) -> Floats:
+    """Where every output index lies in the input, in float32 as ONNX Runtime computes it."""
+    place = node.attributes.get("coordinate_transformation_mode", "half_pixel")
+    node.need(place in PLACES, f"its coordinate_transformation_mode is {place!r}", ", ".join(PLACES))
+    every = np.arange(out, dtype=np.float32)
+    return every if scale == 1 else PLACES[str(place)](every, scale, size, out)
 
 
 def _half_pixel(x: Floats, scale: np.float32, size: int, out: int) -> Floats:

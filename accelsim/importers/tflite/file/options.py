@@ -96,6 +96,7 @@ OPTION_FIELDS: Mapping[str, tuple[str, Fields]] = MappingProxyType(
             },
         ),
         "ARG_MAX": ("ArgMaxOptions", {"output_type": ("OutputType", 0)}),
+        "ARG_MIN": ("ArgMinOptions", {"output_type": ("OutputType", 0)}),
         **{
             op: (table, MappingProxyType({}))
             for op, table in {

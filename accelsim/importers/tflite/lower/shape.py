@@ -13,7 +13,7 @@ from accelsim.importers.tflite.lower.sizes import reshaped
 
 def lower_reshape(node: NodeContext) -> Reshape:
     """RESHAPE, SQUEEZE, EXPAND_DIMS: the same codes in the same order."""
-    source = node.moved()
+    source = node.moved((*MOVED_TYPES, "INT64"))  # of 64 bits are indices of an ARG_MAX
     node.output_shape_is(reshaped(node, source.shape))
     return Reshape(**node.fields(source), source_operator=node.op)
 

@@ -1,4 +1,4 @@
-"""Pools and means."""
+"""Pools, means, and extremes with their places."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.graph import AveragePool2D, MaxPool2D, Mean, ReduceMax, ReduceMin
+from accelsim.graph import ArgMax, ArgMin, AveragePool2D, MaxPool2D, Mean, ReduceMax, ReduceMin
 from accelsim.importers.tflite.context import (
     ACTIVATION_TYPES,
     FORMATS,
@@ -18,6 +18,7 @@ from accelsim.importers.tflite.context import (
     zero_point_of,
 )
 from accelsim.importers.tflite.file.records import TfliteTensor
+from accelsim.importers.tflite.rules import INDEX_TYPES
 from accelsim.importers.tflite.window import window
 from accelsim.numerics import Folding, Requant, scheme_named
 from accelsim.quant import divided_multiplier, encode_multiplier, folded_factors, requant_from_scales
@@ -74,6 +75,25 @@ def lower_reduce_extreme(node: NodeContext) -> ReduceMax | ReduceMin:
     axes, shape = _reduced(node, source)
     kind = ReduceMax if node.op == "REDUCE_MAX" else ReduceMin
     return kind(**node.names, shapes=(view(source.shape),), shape=shape, axes=axes)
+
+
+def lower_arg_extreme(node: NodeContext) -> ArgMax | ArgMin:
+    """Index of the first largest or smallest code along an axis, which is dropped; no runtime has it of 16 bits."""
+    source = node.activation(0, ("INT8",))
+    given = node.integers(1, "axis")
+    node.need(len(given) == 1 and source.elements > 0, f"its axis is {given}", "one axis of an input that is not empty")
+    axis = node.axis_of(given[0], len(source.shape))
+    wanted = INDEX_TYPES.get(node.option("output_type"))
+    node.need(
+        node.output.type == wanted,
+        f"its output_type is {wanted}, its output {node.output.type}",
+        "INT32 or INT64 in both",
+    )
+    node.output_shape_is((*source.shape[:axis], *source.shape[axis + 1 :]))
+    shape = view(source.shape)
+    kept = tuple(1 if i == axis else size for i, size in enumerate(shape))
+    kind = ArgMax if node.op == "ARG_MAX" else ArgMin
+    return kind(**node.names, shapes=(shape,), shape=kept, axes=(axis,))
 
 
 def _reduced(node: NodeContext, source: TfliteTensor) -> tuple[tuple[int, ...], tuple[int, ...]]:
