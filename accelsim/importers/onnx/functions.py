@@ -1,4 +1,4 @@
-"""Functions of real numbers as ONNX defines them: computed in float64, rounded once to float32, then quantized."""
+"""Functions of real numbers as ONNX defines them: those of MLAS as it has them, others computed in float64 and rounded once to float32."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.importers.onnx.formulas import Floats, Function
-from accelsim.numerics import FLOAT32_OPERATORS
+from accelsim.numerics import FLOAT32_OPERATORS, mlas_erf, mlas_gelu
 
 Doubles = NDArray[np.float64]
 FunctionOfTwo = Callable[[Floats, Floats], Floats]
@@ -34,10 +34,18 @@ def _erf(x: Doubles) -> Doubles:
     return real
 
 
-def gelu(x: Doubles) -> Doubles:
-    """``x/2 * (1 + erf(x / sqrt 2))``."""
+def _gelu(x: Doubles) -> Doubles:
     real: Doubles = 0.5 * x * (1 + _erf(x / math.sqrt(2)))
     return real
+
+
+def known(in_float32: Function, function: Callable[[Doubles], Doubles]) -> Function:
+    """``in_float32`` of float32 numbers, ``function`` of float64 ones."""
+    return lambda x: in_float32(x) if x.dtype == np.float32 else wide(function)(x)
+
+
+gelu = known(mlas_gelu, _gelu)
+"""``x/2 * (1 + erf(x / sqrt 2))``."""
 
 
 def tanh_gelu(x: Doubles) -> Doubles:
@@ -70,7 +78,7 @@ def softplus(x: Doubles) -> Doubles:
 
 UNARY: Mapping[str, Function] = MappingProxyType(
     {
-        "Erf": wide(_erf),
+        "Erf": known(mlas_erf, _erf),
         "Exp": wide(np.exp),
         "Log": wide(np.log),
         "Sqrt": wide(np.sqrt),

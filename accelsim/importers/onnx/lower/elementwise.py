@@ -36,8 +36,10 @@ from accelsim.quant import requant_from_scales
 Table = Callable[[Quantization, Quantization, Quantization], formulas.Codes]
 
 
-ROUNDED_ONCE = ("Relu", "Clip", "LeakyRelu", "HardSigmoid", "HardSwish", "Abs", "Neg", "Sqrt", "Reciprocal")
-"""Functions whose every float32 operation IEEE 754 fixes."""
+KNOWN = (
+    "RELU", "CLIP", "LEAKYRELU", "HARDSIGMOID", "HARDSWISH", "ABS", "NEG", "SQRT", "RECIPROCAL", "SIGMOID", "TANH", "ERF", "GELU",
+)  # fmt: skip
+"""Functions whose every float32 operation is known: IEEE 754 fixes it, or :mod:`accelsim.numerics.mlas` has it."""
 WIDE_FUNCTION = (
     "a table of the function, rounded once; ONNX Runtime computes it by float32 polynomials, and codes of more than 8 bits near a tie "
     "may differ by one"
@@ -125,7 +127,7 @@ def function_of(node: NodeContext) -> Function:
 def _gelu(node: NodeContext) -> Function:
     kind = node.attributes.get("approximate", "none")
     node.need(kind in ("none", "tanh"), f"its attribute approximate is {kind!r}", "none, tanh")
-    return functions.wide(functions.tanh_gelu if kind == "tanh" else functions.gelu)
+    return functions.wide(functions.tanh_gelu) if kind == "tanh" else functions.gelu
 
 
 _WITH_ATTRIBUTES: Mapping[str, Callable[[NodeContext], Function]] = MappingProxyType(
@@ -162,7 +164,7 @@ def _function(node: NodeContext, source: Codes, function: Function) -> Pending:
     def emit(target: Target) -> None:
         widest = max(known.format.bits, target.quantization.format.bits)
         is_runtimes = node.rules.arithmetic.base == ONNXRUNTIME
-        if is_runtimes and widest > formulas.TABLE_BITS and node.op not in ROUNDED_ONCE:
+        if is_runtimes and widest > formulas.TABLE_BITS and operator not in KNOWN:
             node.approximate(WIDE_FUNCTION)
         node.net.layers.append(table_layer(node.layer_name, source, target, operator, function))
 
