@@ -116,6 +116,7 @@ LOWERINGS: Lowerings = MappingProxyType(
         "Mul": Lowering(
             integer.behind_sums(elementwise.lower_mul, chain.lower_arithmetic), _MUL_LAYERS, QDQ, _SUM_NOTES
         ),
+        "Sum": Lowering(binary.lower_sum, (BinaryLut, Lut), QDQ, _FLOAT_SUM),
         "BatchNormalization": Lowering(
             sums.lower_batch_normalization, (Conv2D, DepthwiseConv2D, Dense, BinaryLut, Lut), QDQ, _NORM_NOTES
         ),
