@@ -30,13 +30,15 @@ FILES = {
     ".onnx": ("onnxruntime",),
 }
 """Suffix -> the runtimes that such files are compared with, each under the arithmetic of its name."""
-NOTHING = "–"
+NOTHING, EXACT = "–", "exact"
+ECOSYSTEMS = ROOT / "docs" / "ecosystems.json"
 HEAD = """# What is exact, operator by operator
 
 Codes that the tests compare with a runtime, from the same inputs, by the operator that makes them and their type: how many, and `exact`
 where not one differs; else the share that does, and by how many codes at most. `{nothing}`: nothing was compared; the runtime lacks the operator
 or type, or accelsim refuses it under that arithmetic. What an operator may look like says `accelsim ops`, what is named as an approximation
-[importing.md](importing.md). Networks as a whole are in [validation.md](validation.md). Written by
+[importing.md](importing.md): codes that depend on such layers stand behind `named`. Networks as a whole are in [validation.md](validation.md).
+Written by
 
 ```sh
 python docs/make_operators.py
@@ -59,13 +61,22 @@ def fresh() -> list[Count]:
 
 
 def cell(counts: Iterable[Count]) -> str:
-    """What all ``counts`` of one operator, type and runtime come to."""
+    """What all ``counts`` of one operator, type and runtime come to; codes behind named approximations for themselves."""
     rows = list(counts)
+    plain, named = ([row for row in rows if row.named is wanted] for wanted in (False, True))
+    parts = [share(plain), f"named: {share(named)}" if any(row.differing for row in named) else share(named)]
+    if parts[0].startswith(EXACT) and parts[1].startswith(EXACT):
+        return share(rows)
+    return "; ".join(part for part in parts if part) or NOTHING
+
+
+def share(rows: list[Count]) -> str:
+    """How many codes ``rows`` hold and what of them is exact; empty for none."""
     compared, differing = sum(row.compared for row in rows), sum(row.differing for row in rows)
     if not compared:
-        return NOTHING
+        return ""
     if not differing:
-        return f"exact, {compared:,}"
+        return f"{EXACT}, {compared:,}"
     return f"{differing / compared:.2%} of {compared:,}, by {max(row.most for row in rows)}"
 
 
@@ -85,11 +96,55 @@ def table(file: str, counts: Iterable[Count]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def exact_operators(text: str) -> set[str]:
+    """Operators of a page in whose rows something was compared and nothing differs, but what is named as an approximation."""
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("| ") and not cells[0].startswith("`") and len(cells) > 2:
+            found.setdefault(cells[0], []).extend(cells[2:])
+    parts = {op: [part for cell in cells for part in cell.split("; ")] for op, cells in found.items()}
+    return {
+        op
+        for op, told in parts.items()
+        if any(part.startswith(EXACT) for part in told)
+        and all(part.startswith((EXACT, "named: ", NOTHING)) for part in told)
+    }
+
+
+def shares(text: str) -> dict[str, tuple[list[str], list[str]]]:
+    """By ecosystem: the operators that occur in its quantized networks, and which of them are not exact."""
+    exact, held = exact_operators(text), json.loads(ECOSYSTEMS.read_text(encoding="utf-8"))
+    return {
+        one["source"]: (one["operators"], [op for op in one["operators"] if op not in exact]) for one in held.values()
+    }
+
+
+def ecosystems(text: str) -> str:
+    """The table of :func:`shares`."""
+    found = shares(text)
+    lines = ["| ecosystem | operators | exact | not |", "|---|---:|---:|---|"]
+    lines += [
+        f"| `{name}` | {len(every)} | {1 - len(others) / len(every):.1%} | {', '.join(others) or NOTHING} |"
+        for name, (every, others) in found.items()
+    ]
+    every, others = (sum(len(pair[i]) for pair in found.values()) for i in (0, 1))
+    return "\n".join([*lines, f"| `all` | {every} | {1 - others / every:.1%} | |", ""])
+
+
+COMMON = """## Operators of common networks
+
+Which operators occur in the quantized networks of four ecosystems, listed from their own code (`docs/make_ecosystems.py`, which says
+how, writes `docs/ecosystems.json`), and the share of them that is exact above.
+"""
+
+
 def page(counts: list[Count]) -> str:
     """The whole page."""
     total, exact = sum(count.compared for count in counts), sum(count.compared - count.differing for count in counts)
     summary = f"{total:,} codes, {exact:,} of them the runtime's.\n"
-    return "\n".join([HEAD.format(nothing=NOTHING), summary, *(table(file, counts) for file in FILES)])
+    tables = [table(file, counts) for file in FILES]
+    return "\n".join([HEAD.format(nothing=NOTHING), summary, *tables, COMMON, ecosystems("\n".join(tables))])
 
 
 def main() -> None:

@@ -66,7 +66,8 @@ def by_runtime() -> str:
         "## Runtime × operator → scheme\n\n"
         "Operators that are not listed multiply by no ratio of scales, or have one rule of their own (`accelsim ops`).\n"
         "Convolutions and dense layers with 16-bit activations and a 64-bit bias use `tflite_int16`, as do products of two\n"
-        "16-bit tensors; XNNPACK leaves products whose right zero point is not 0 to LiteRT, which rounds as its reference does.\n\n"
+        "16-bit tensors; XNNPACK leaves products whose right zero point is not 0 to LiteRT, which rounds as its reference does.\n"
+        "Under `onnxruntime` sums, products, quotients and average pools of 16-bit codes are its own float32 operations, one by one.\n\n"
         + table(["operator", *map(code, names)], rows)
         + "\n"
         + table(["arithmetic", "what it is", "source"], sources)

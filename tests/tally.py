@@ -16,7 +16,10 @@ TALLY = "ACCELSIM_TALLY"
 
 
 class Count(NamedTuple):
-    """``compared`` codes of one operator's results of a ``type``; how many were not the runtime's, and by how much at ``most``."""
+    """``compared`` codes of one operator's results of a ``type``; how many were not the runtime's, and by how much at ``most``.
+
+    ``named``: the import names the layer, or one before it, as an approximation.
+    """
 
     file: str
     operator: str
@@ -25,6 +28,7 @@ class Count(NamedTuple):
     compared: int
     differing: int
     most: int
+    named: bool = False
 
 
 def tally(graph: Graph, tensor: str, ours: NDArray[Any], theirs: NDArray[Any], *, file: str) -> None:
@@ -36,9 +40,20 @@ def tally(graph: Graph, tensor: str, ours: NDArray[Any], theirs: NDArray[Any], *
     apart = np.abs(ours.astype(np.int64) - theirs.astype(np.int64))
     kind, runtime = str(graph.tensors[tensor].format), graph.arithmetic
     most = int(apart.max(initial=0))
-    count = Count(file, operator.operator, kind, runtime, apart.size, int(np.count_nonzero(apart)), most)
+    named = not graph.approximations.keys().isdisjoint(_behind(graph, tensor))
+    count = Count(file, operator.operator, kind, runtime, apart.size, int(np.count_nonzero(apart)), most, named)
     with Path(path).open("a", encoding="utf-8") as stream:  # one write of one line: processes may share the file
         stream.write(json.dumps(count._asdict()) + "\n")
+
+
+def _behind(graph: Graph, tensor: str) -> set[str]:
+    """Names of the layers that ``tensor`` depends on."""
+    wanted, found = {tensor}, set[str]()
+    for layer in reversed(graph.layers):
+        if layer.output in wanted:
+            wanted.update(layer.inputs)
+            found.add(layer.name)
+    return found
 
 
 def _maker(graph: Graph, tensor: str) -> SourceOperator | None:

@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from accelsim import verify
 from accelsim.cli import main
+from accelsim.importers import load_graph
 
+FLOWS = Path(__file__).parents[1] / "docs" / "recipes" / "pytorch_flows.py"
 RECIPE = Path(__file__).parents[1] / "docs" / "recipes" / "pytorch_qat.py"
 TORCH = os.environ.get("ACCELSIM_TORCH_PYTHON", "")
 
@@ -85,3 +88,27 @@ def test_verify_names_the_rounded_biases(exported: Path) -> None:
     assert held["causes"].get("bias rounding", 0) >= held["differing"] - 3
     assert held["differing"] < 0.001 * held["elements"]
     assert held["output"]["machine_accuracy"] > 0.9
+
+
+@pytest.mark.oracle
+@pytest.mark.slow
+@pytest.mark.parametrize(("flow", "arithmetic"), [("eager", "onnxruntime"), ("brevitas", "finn")])
+def test_other_flows_run(flow: str, arithmetic: str, tmp_path: Path) -> None:
+    """As they are exported; eager mode's batch normalization, that was not folded, is exact."""
+    if not TORCH:
+        pytest.skip("ACCELSIM_TORCH_PYTHON names no Python with torch, onnx and brevitas")
+    path = tmp_path / f"{flow}.onnx"
+    done = subprocess.run(
+        [TORCH, str(FLOWS), flow, str(path)], capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    made = CliRunner().invoke(main, ["run", str(path), "--arch", "edge_16x16"])
+    assert made.exit_code == 0, made.output
+    graph = load_graph(path)
+    assert graph.arithmetic == arithmetic
+    if flow == "eager":
+        (norm,) = (layer for layer in graph.layers if "norm" in layer.name.lower())
+        assert norm.name not in graph.approximations
+        x = np.random.default_rng(0).normal(0, 1, (20, 3, 8, 8)).astype(np.float32)
+        report = verify(path, oracle="onnxruntime", inputs={"x": x})
+        assert {layer.layer for layer in report.layers if layer.forced.differing} <= graph.approximations.keys()

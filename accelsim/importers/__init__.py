@@ -15,7 +15,7 @@ from accelsim.importers.files import FileKind, one_line
 from accelsim.importers.refusal import RefusalError
 from accelsim.importers.registry import OperatorSupport
 from accelsim.importers.shipped import inputs_beside, inputs_file, packaged_models, shipped_calibration, shipped_inputs
-from accelsim.importers.sized import shapes_of, sized
+from accelsim.importers.sized import as_path, shapes_of, sized
 
 
 class Format(Protocol):
@@ -62,7 +62,7 @@ def load_graph(
     rules, formats = arithmetic_named(arithmetic) if isinstance(arithmetic, str) else arithmetic, _formats()
     if isinstance(model, Graph):
         return _as_it_is(model, rules, overrides)
-    file = sized(model, shapes) if shapes else _path(model)
+    file = sized(model, shapes) if shapes else as_path(model)
     if file.suffix.lower() not in formats and str(model) == file.stem:  # neither an ending nor a folder: a name
         file = resolve_model(file)
     suffix = file.suffix.lower()
@@ -77,11 +77,6 @@ def load_graph(
         )
     with held_in_memory(f"the model {file}", remedy="load it where there is more"):
         return formats[suffix].load(file, arithmetic=rules, overrides=overrides)
-
-
-def _path(model: str | Path) -> Path:
-    """As a path, which keeps the shapes that it may say."""
-    return model if isinstance(model, Path) else Path(model)
 
 
 def _as_it_is(graph: Graph, rules: Arithmetic | None, overrides: Mapping[str, str] | None) -> Graph:
@@ -107,7 +102,7 @@ def load_for(model: str | Path | Graph, arch: Arch) -> tuple[Graph, Arch]:
 
 def resolve_model(name_or_path: str | Path) -> Path:
     """The file that is meant: an existing path, or the name of a packaged workload; ModelFileError lists the names."""
-    path = _path(name_or_path)
+    path = as_path(name_or_path)
     try:
         if path.exists():
             return path

@@ -39,3 +39,8 @@ def sized(path: str | Path, shapes: Mapping[str, tuple[int, ...]]) -> SizedPath:
 def shapes_of(path: str | Path) -> Mapping[str, tuple[int, ...]]:
     """What :func:`sized` said of ``path``."""
     return path.shapes if isinstance(path, SizedPath) else NONE
+
+
+def as_path(model: str | Path) -> Path:
+    """As a path, which keeps the shapes that it may say."""
+    return model if isinstance(model, Path) else Path(model)

@@ -9,6 +9,7 @@ from typing import Any
 
 from accelsim.numerics.float32 import FLOAT32_OPERATORS, dequantize_float32, quantize_float32
 from accelsim.numerics.intformat import BIPOLAR, INT4, INT8, INT16, INT32, INT64, UINT8, IntFormat
+from accelsim.numerics.mlas import fused, mlas_erf, mlas_gelu, mlas_logistic, mlas_tanh
 from accelsim.numerics.overflow import Overflow, fit, fit_array, lowest
 from accelsim.numerics.requant import Requant, Requantization, multiply, requantize, requantize_int, shift_form
 from accelsim.numerics.rounding import Rounding, round_divide, round_shift

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from accelsim.errors import AccelsimError, ConfigError, InputError, ModelError, as_one
 from accelsim.graph import Graph
-from accelsim.importers import load_graph
+from accelsim.importers import as_path, load_graph
 from accelsim.importers.onnx.file import QONNX_DOMAIN, OnnxModel
 from accelsim.labels import answers, check_labels
 from accelsim.ptq.bias_correction import Watch
@@ -111,7 +111,7 @@ def calibrate_network(
     path: str | Path, calibration: Arrays, *, settings: Settings | None = None, evaluator: str = "onnx"
 ) -> Calibrated:
     """Run the float .onnx or .tflite network at ``path`` over ``calibration``, once for all widths; arguments as of :func:`quantize_network`."""
-    path, chosen = Path(path), settings or Settings()
+    path, chosen = as_path(path), settings or Settings()
     with file_kind(path).guard(path):
         network = read_float(path)
         batches = gather(network, calibration)

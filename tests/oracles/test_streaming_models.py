@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +11,7 @@ from accelsim import run, verify
 from accelsim.execute import WholeReader, random_inputs
 from accelsim.importers import load_graph
 from tests.oracles.runtimes import RUNTIMES
+from tests.wheels import extracted
 
 PACKAGE = "pymicro-wakeword"
 MODELS = ("alexa", "hey_jarvis", "hey_mycroft", "okay_nabu")
@@ -25,27 +23,7 @@ REFUSED = {("hey_jarvis", "litert-optimized")}
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The models of the wheel, or skip where it cannot be had."""
-    folder = tmp_path_factory.mktemp("wakeword")
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--no-deps",
-        "--retries",
-        "0",
-        "--timeout",
-        "20",
-        "--dest",
-        str(folder),
-    ]
-    done = subprocess.run([*pip, PACKAGE], capture_output=True, text=True, check=False, timeout=300)
-    wheels = list(folder.glob("*.whl"))
-    if not wheels:
-        pytest.skip(f"no package index has {PACKAGE} (pip install {PACKAGE}): {done.stderr.strip()[-200:]}")
-    with zipfile.ZipFile(wheels[0]) as wheel:
-        wheel.extractall(folder, [name for name in wheel.namelist() if name.endswith(".tflite")])
-    return folder / "pymicro_wakeword" / "models"
+    return extracted(PACKAGE, ".tflite", tmp_path_factory.mktemp("wakeword")) / "pymicro_wakeword" / "models"
 
 
 @pytest.mark.parametrize("arithmetic", RUNTIMES)

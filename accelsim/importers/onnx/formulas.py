@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import RealScale
-from accelsim.numerics import IntFormat, dequantize_float32, quantize_float32
+from accelsim.numerics import IntFormat, dequantize_float32, fused, mlas_logistic, mlas_tanh, quantize_float32
 
 Floats = NDArray[np.float32]
 Codes = NDArray[np.int64]
@@ -61,13 +61,13 @@ def sum_table(left: Quantization, right: Quantization, to: Quantization) -> Code
     """QLinearAdd of every pair of codes, shape (256, 256) (MLAS qladd_avx2.cpp).
 
     ``a*r_a + (b*r_b + fixed)``, ratios ``s_a/s_c`` and ``s_b/s_c``, ``fixed = z_c - (r_a*z_a + r_b*z_b)``; products and sums
-    marked here by ``_fused`` round once. The zero point is inside the rounding, which is half to even.
+    marked here by ``fused`` round once. The zero point is inside the rounding, which is half to even.
     """
     r_a, r_b = (np.float32(q.scale) / np.float32(to.scale) for q in (left, right))
-    offset = _fused(r_a, np.float32(left.zero_point), r_b * np.float32(right.zero_point))
+    offset = fused(r_a, np.float32(left.zero_point), r_b * np.float32(right.zero_point))
     fixed = np.float32(to.zero_point) - offset
     a, b = left.codes.astype(np.float32)[:, None], right.codes.astype(np.float32)[None, :]
-    return _saturate(_fused(a, r_a, _fused(b, r_b, fixed)), to)
+    return _saturate(fused(a, r_a, fused(b, r_b, fixed)), to)
 
 
 def product_table(left: Quantization, right: Quantization, to: Quantization) -> Codes:
@@ -90,11 +90,6 @@ def float_product_table(left: Quantization, right: Quantization, to: Quantizatio
     return quantize(dequantize(left.codes, left)[:, None] * dequantize(right.codes, right)[None, :], to)
 
 
-def _fused(a: Any, b: Any, c: Any) -> Any:
-    """``a*b + c`` rounded once to float32: 8-bit codes times float32 plus float32 is exact in float64 for usual ratios."""
-    return (np.asarray(a, np.float64) * np.asarray(b, np.float64) + np.asarray(c, np.float64)).astype(np.float32)
-
-
 def _saturate(x: Floats, to: Quantization) -> Codes:
     codes: Codes = np.clip(np.rint(x), to.format.min, to.format.max).astype(np.int64)
     return codes
@@ -106,15 +101,16 @@ def identity(x: Floats) -> Floats:
 
 
 def sigmoid(x: Floats) -> Floats:
-    """``1 / (1 + exp(-x))``."""
+    """``1 / (1 + exp(-x))``; in float64 where the number is."""
+    if x.dtype == np.float32:
+        return mlas_logistic(x)
     with np.errstate(over="ignore"):
-        result: Floats = np.float32(1) / (np.float32(1) + np.exp(-x))
-    return result
+        return np.asarray(1 / (1 + np.exp(-x)), x.dtype)
 
 
 def tanh(x: Floats) -> Floats:
-    """``tanh(x)``."""
-    return np.tanh(x)
+    """``tanh(x)``; in float64 where the number is."""
+    return mlas_tanh(x) if x.dtype == np.float32 else np.tanh(x)
 
 
 def leaky_relu(alpha: float) -> Function:

@@ -86,7 +86,7 @@ _AVERAGE_NOTES = "1-D, 2-D; in float32 as ONNX Runtime, with other arithmetics a
 _PICKED = (ResizeNearest, Concat, Reshape)
 _ROWS = "with the arithmetic onnxruntime; any axis"
 _SUMS_NOTES = "constant weights; int32 codes, or folded into the layer: Cast, then Mul, Add ... with constants, then QuantizeLinear"
-_NORM_NOTES = "behind the sums of Conv, Gemm or MatMul, into which it is folded with what stands between; approximate"
+_NORM_NOTES = "behind the sums of Conv, Gemm or MatMul, into which it is folded with what stands between: approximate; or behind codes"
 _MEAN_NOTES = "constant axes; an integer sum, where ONNX Runtime has a float one: approximate"
 
 LOWERINGS: Lowerings = MappingProxyType(
@@ -119,8 +119,9 @@ LOWERINGS: Lowerings = MappingProxyType(
         "Mul": Lowering(
             integer.behind_sums(elementwise.lower_mul, chain.lower_arithmetic), _MUL_LAYERS, QDQ, _SUM_NOTES
         ),
+        "Sum": Lowering(binary.lower_sum, (BinaryLut, Lut), QDQ, _FLOAT_SUM),
         "BatchNormalization": Lowering(
-            sums.lower_batch_normalization, (Conv2D, DepthwiseConv2D, Dense), QDQ, _NORM_NOTES
+            sums.lower_batch_normalization, (Conv2D, DepthwiseConv2D, Dense, BinaryLut, Lut), QDQ, _NORM_NOTES
         ),
         "AveragePool": Lowering(window.lower_average_pool, (AveragePool2D, Mean), QDQ, _AVERAGE_NOTES),
         "GlobalAveragePool": Lowering(window.lower_global_average_pool, (Mean,), QDQ, "1-D, 2-D"),

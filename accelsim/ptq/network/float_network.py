@@ -44,15 +44,24 @@ def read_float(path: Path) -> OnnxModel:
     refusals = Refusals(path)
     model = READERS[suffix](path, refusals)
     _need_float(model)
-    shapes = {name: told.shape for name, told in told_shapes(model).items()}
-    shapes |= {value.name: value.shape for value in model.inputs}
-    model = without_known(without_idle(model, refusals), shapes, refusals)
+    model, shapes = _without_shapes(without_idle(model, refusals), refusals)
     _check(model, refusals)
     model = with_pools(with_functions(in_later_form(model)), shapes)
     model = folded(with_plain_gemms(model, refusals), shapes, refusals)
     _check_parameters(model, refusals)
     refusals.check()
     return model
+
+
+def _without_shapes(model: OnnxModel, refusals: Refusals) -> tuple[OnnxModel, Mapping[str, tuple[int, ...]]]:
+    """The network without arithmetic on shapes, and its shapes: those behind a Reshape are known once what it is told is computed."""
+    while True:
+        shapes = {name: told.shape for name, told in told_shapes(model).items()}
+        shapes |= {value.name: value.shape for value in model.inputs}
+        less = without_known(model, shapes, refusals)
+        if len(less.nodes) == len(model.nodes):
+            return less, shapes
+        model = less
 
 
 def _read_onnx(path: Path, _: Refusals) -> OnnxModel:

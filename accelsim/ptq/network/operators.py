@@ -18,7 +18,7 @@ DROPPED = ("Identity", "Dropout")
 """Nothing at inference."""
 FOLDED = ("BatchNormalization",)
 """Folded into the weights before them, or a convolution of their own."""
-BINARY = ("Add", "Sub", "Mul", "Div", "Pow", "Min", "Max", "PRelu")
+BINARY = ("Add", "Sub", "Sum", "Mul", "Div", "Pow", "Min", "Max", "PRelu")
 """Of two activations, or of one and a constant."""
 KNOWN_RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
     {"Softmax": (0.0, 1.0), "Sigmoid": (0.0, 1.0), "HardSigmoid": (0.0, 1.0)}

@@ -107,3 +107,19 @@ def test_what_stands_between_must_be_constant(tmp_path: Path) -> None:
     net.outputs = [net.requantized(net.norm(net.node("Add", sums, net.start)))]
     with pytest.raises(UnsupportedOperatorError, match="Add .*is the float result of a Conv, not quantized"):
         load_graph(net.save(tmp_path))
+
+
+@pytest.mark.parametrize("channels", [1, 5, 320])
+def test_behind_a_quantizer_it_is_a_table_for_each_channel(channels: int, tmp_path: Path) -> None:
+    """As ONNX Runtime's quantizer leaves it where nothing stands before it that it could be folded into; more channels than codes too."""
+    net = NormNet(channels)
+    turned = net.node("Reshape", net.start, net.constant([1, channels, -1, 2], np.int64))
+    parameters = [net.random(channels) for _ in range(4)]
+    codes = net.constant(net.rng.integers(1, 128, channels), np.int8)
+    parameters[0] = net.node("DequantizeLinear", codes, net.constant(0.01, np.float32), net.constant(0, np.int8))
+    y = net.node("BatchNormalization", net.requantized(turned), *parameters, epsilon=1e-3)
+    net.outputs = [net.requantized(net.node("Relu", y) if channels == 5 else y, 0.21, -7)]
+    model = net.model(codes=net.nodes[-2].output[0])
+    feeds = [{"x": net.rng.uniform(-70, 60, IMAGE).astype(np.float32)} for _ in range(2)]
+    wrong, compared = differences(model, feeds, tmp_path)
+    assert (wrong, compared) == ({}, 2 * 3200)

@@ -45,6 +45,16 @@ def test_a_function_is_exact_or_named(op: str, kind: str, tmp_path: Path) -> Non
 
 
 @KINDS
+@pytest.mark.parametrize("op", ["Erf", "Tanh", "Sigmoid", "Gelu"])
+def test_a_function_of_known_operations_is_exact(op: str, kind: str, tmp_path: Path) -> None:
+    for seed in range(NETWORKS):
+        result = _of_function(op, seed, kind, tmp_path)
+        assert result.graph is not None
+        assert not result.graph.approximations
+        assert result.differing == 0, seed
+
+
+@KINDS
 def test_mish_needs_its_name(kind: str, tmp_path: Path) -> None:
     """x * tanh(softplus(x)) of 5 to 10 is nearly x, and half of those numbers are ties where the scale doubles."""
     differing = named = 0

@@ -91,7 +91,7 @@ def test_functions_of_all_codes(name: str, pot: bool, kind: str, tmp_path: Path)
 
 
 @KINDS
-@pytest.mark.parametrize("op", ["Sub", "Div", "Min", "Max", "Pow", "PRelu"])
+@pytest.mark.parametrize("op", ["Sub", "Sum", "Div", "Min", "Max", "Pow", "PRelu"])
 def test_operators_of_two_tensors(op: str, kind: str, tmp_path: Path) -> None:
     """All 65,536 pairs of codes; quotients by zero and powers of negative numbers among them."""
     low = np.iinfo(kind).min
@@ -115,7 +115,7 @@ def _prelu(net: Net) -> Net:
 
 @KINDS
 @pytest.mark.parametrize("plain", [False, True], ids=["quantized", "float"])
-@pytest.mark.parametrize("op", ["Add", "Sub", "Mul", "Div", "Min", "Max", "Pow", "PRelu"])
+@pytest.mark.parametrize("op", ["Add", "Sub", "Sum", "Mul", "Div", "Min", "Max", "Pow", "PRelu"])
 def test_constant_operands(op: str, plain: bool, kind: str, tmp_path: Path) -> None:
     """A number, one per channel, a whole tensor; on either side; behind a DequantizeLinear or plain float32."""
     nets = []

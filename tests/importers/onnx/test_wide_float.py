@@ -153,7 +153,7 @@ def test_a_softmax_of_wide_codes_is_off_by_one_at_most(kind: str, tmp_path: Path
     assert any("16 bits" in text for texts in graph.approximations.values() for text in texts)
 
 
-@pytest.mark.parametrize("op", ["Exp", "Sigmoid", "Tanh", "Erf", "Gelu", "Softplus", "Elu"])
+@pytest.mark.parametrize("op", ["Exp", "Softplus", "Elu"])
 @pytest.mark.parametrize("kinds", [("uint16", "uint16"), ("uint8", "uint16"), ("uint16", "uint8")], ids="x".join)
 def test_a_function_of_wide_codes_is_off_by_one_at_most(op: str, kinds: tuple[str, str], tmp_path: Path) -> None:
     """Measured, of 16 bits in and out: 3 to 69 of 192,000 codes."""
@@ -164,8 +164,11 @@ def test_a_function_of_wide_codes_is_off_by_one_at_most(op: str, kinds: tuple[st
     assert [graph.layers[-1].name] == list(graph.approximations)
 
 
-@pytest.mark.parametrize("op", ["LeakyRelu", "HardSigmoid", "HardSwish", "Abs", "Neg", "Sqrt", "Reciprocal"])
-def test_a_function_of_operations_that_round_once_is_exact(op: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "op",
+    ["LeakyRelu", "HardSigmoid", "HardSwish", "Abs", "Neg", "Sqrt", "Reciprocal", "Sigmoid", "Tanh", "Erf", "Gelu"],
+)
+def test_a_function_whose_operations_are_known_is_exact(op: str, tmp_path: Path) -> None:
     net = Wide(2, (40, 300))
     x = net.quantized("x", "uint16")
     x = net.quantized(net.node("Abs", x), "uint16") if op == "Sqrt" else x

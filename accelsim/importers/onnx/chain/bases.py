@@ -33,6 +33,8 @@ class Labels(TypedDict, total=False):
 Integers = NDArray[np.int64]
 MAX_TABLE_BITS = 8
 """Widest codes of which two, or a code and a channel, meet in a table."""
+MOST_TABLES = 2**16
+"""Columns of a table, of which each channel picks one."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -234,7 +236,11 @@ class OneTensor:
         name_near_ties(self.node, chain.span, self.probes(), final.codes)
         codes = np.atleast_2d(given).astype(final.quantization.format.dtype)
         columns, places = np.unique(codes, axis=0, return_inverse=True)
-        self.node.need(len(columns) <= 256, f"its channels need {len(columns)} tables", "at most 256 different ones")
+        self.node.need(
+            len(columns) <= MOST_TABLES,
+            f"its channels need {len(columns)} tables",
+            f"at most {MOST_TABLES} different ones",
+        )
         shape = view(self.source.stored)
         common: dict[str, Any] = {
             "name": self.node.layer_name, "inputs": (self.source.tensor,), "output": name, "shapes": (shape,),
@@ -246,7 +252,7 @@ class OneTensor:
             self.node.net.layers.append(Lut(**common, table=columns[0].copy(), input_min=low))
             return
         # Both images (channels last) and everything else have their channels on the last stored axis.
-        constant = places.reshape((1,) * (len(shape) - 1) + (-1,)).astype(np.uint8)
+        constant = places.reshape((1,) * (len(shape) - 1) + (-1,)).astype(np.min_scalar_type(len(columns) - 1))
         table = np.ascontiguousarray(columns.T)
         self.node.net.layers.append(BinaryLut(**common, table=table, left_min=low, constant=constant))
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from accelsim.importers.onnx.file.records import QONNX_OPERATORS, OnnxModel, type_name
+from accelsim.importers.onnx.file.records import QONNX_OPERATORS, OnnxModel, OnnxNode, type_name
 
 KEEPING_SHAPE = (*QONNX_OPERATORS, "QLinearSigmoid", "QLinearLeakyRelu", "QLinearSoftmax")
 """Operators that ONNX's inference does not know, whose result has the shape of their first input."""
@@ -23,7 +23,10 @@ class Told(NamedTuple):
 
 
 def told_shapes(model: OnnxModel) -> Mapping[str, Told]:
-    """By tensor name, those with a known shape of at least 1 along every axis; nothing where inference fails."""
+    """By tensor name, those with a known shape of at least 1 along every axis; nothing where inference fails.
+
+    Inferred from the records, which may be of a later opset than the file or have fewer nodes, and from what the file itself tells.
+    """
     import onnx
 
     try:
@@ -45,23 +48,34 @@ def _told(tensor: Any) -> Told:
 
 
 def _prepare(onnx: Any, message: Any, model: OnnxModel) -> None:
-    """In place: inputs of the sizes that are read, no large constants, other domains' operators under names that ONNX knows."""
-    graph = message.graph
-    small = [tensor for tensor in graph.initializer if np.prod(tensor.dims) <= LARGEST and not tensor.external_data]
-    names = {tensor.name for tensor in small}
-    given = [
-        onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
-        for tensor in graph.initializer
-        if tensor.name not in names
-    ]
+    """In place: nodes, inputs and constants are those that are read, large constants inputs of their shape."""
+    graph, helper = message.graph, onnx.helper
+    small = {name: values for name, values in model.constants.items() if values.size <= LARGEST}
     types = onnx.TensorProto.DataType
-    given += [onnx.helper.make_tensor_value_info(v.name, types.Value(v.type), v.shape) for v in model.inputs]
-    for field, values in ((graph.initializer, small), (graph.input, given)):
+    given = [helper.make_tensor_value_info(v.name, types.Value(v.type), v.shape) for v in model.inputs]
+    given += [
+        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(values.dtype), values.shape)
+        for name, values in model.constants.items()
+        if name not in small
+    ]
+    constants = [onnx.numpy_helper.from_array(values, name) for name, values in small.items()]
+    nodes = [_node(onnx, node) for node in model.nodes]
+    for field, values in ((graph.node, nodes), (graph.initializer, constants), (graph.input, given)):
         del field[:]
         field.extend(values)
-    for node in graph.node:
-        if node.op_type in KEEPING_SHAPE:
-            node.op_type, node.domain = "Identity", ""
-            del node.input[1:], node.attribute[:]
-        elif node.domain == "com.microsoft" and onnx.defs.has(node.op_type):
-            node.domain = ""
+    for entry in message.opset_import:
+        if entry.domain in ("", "ai.onnx"):
+            entry.version = model.opset
+
+
+def _node(onnx: Any, node: OnnxNode) -> Any:
+    """The NodeProto; other domains' operators under names that ONNX knows."""
+    if node.op in KEEPING_SHAPE:
+        return onnx.helper.make_node("Identity", node.inputs[:1], node.outputs)
+    attributes = {
+        name: onnx.numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
+        for name, value in node.attributes.items()
+        if not isinstance(value, tuple) or value
+    }
+    domain = "" if node.domain == "com.microsoft" and onnx.defs.has(node.op) else node.domain
+    return onnx.helper.make_node(node.op, node.inputs, node.outputs, domain=domain, **attributes)

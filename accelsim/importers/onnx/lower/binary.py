@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,12 @@ MOST_CODES = 2**22
 def lower_float_binary(node: NodeContext) -> None:
     """DequantizeLinear of one or both operands -> operator -> QuantizeLinear."""
     node.result(float_binary(node))
+
+
+def lower_sum(node: NodeContext) -> None:
+    """Sum of two operands, which is an Add of which ONNX Runtime has no quantized form."""
+    node.need(len(node.inputs) == 2, f"it has {len(node.inputs)} operands", "two operands")
+    lower_float_binary(replace(node, record=replace(node.record, op="Add")))
 
 
 def has_plain_operand(node: NodeContext) -> bool:

@@ -117,7 +117,7 @@ def function_of(node: NodeContext) -> Function:
 def _gelu(node: NodeContext) -> Function:
     kind = node.attributes.get("approximate", "none")
     node.need(kind in ("none", "tanh"), f"its attribute approximate is {kind!r}", "none, tanh")
-    return functions.wide(functions.tanh_gelu if kind == "tanh" else functions.gelu)
+    return functions.wide(functions.tanh_gelu) if kind == "tanh" else functions.gelu
 
 
 _WITH_ATTRIBUTES: Mapping[str, Callable[[NodeContext], Function]] = MappingProxyType(
@@ -139,7 +139,7 @@ _WITH_ATTRIBUTES: Mapping[str, Callable[[NodeContext], Function]] = MappingProxy
 
 
 def accuracy_of(node: NodeContext) -> functions.Accuracy | None:
-    """How near ONNX Runtime comes to :func:`function_of`; None where IEEE 754 fixes every operation."""
+    """How near ONNX Runtime comes to :func:`function_of`; None where every operation is known."""
     name = node.op.removeprefix("QLinear")
     is_tanh = name == "Gelu" and node.attributes.get("approximate", "none") == "tanh"
     return functions.ACCURACIES.get("FastGelu" if is_tanh else name)

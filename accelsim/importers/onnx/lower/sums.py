@@ -16,12 +16,13 @@ from accelsim.importers.onnx.file.records import OnnxModel
 from accelsim.importers.onnx.following import NORM, RECTIFIERS, followers, goes_on
 from accelsim.importers.onnx.lower import chain as steps
 from accelsim.importers.onnx.lower.mac import convolution_form, dequantized_weights, operands_of, product_form
-from accelsim.importers.onnx.network import Weights
+from accelsim.importers.onnx.network import Real, Weights
 from accelsim.importers.refusal import RefusalError
 
 REMEDY = (
-    "one behind the sums of Conv, Gemm or MatMul; in PyTorch, fold it in eval mode (torch.ao.quantization.fuse_modules) before "
-    "prepare_qat, then train and export; or export the float network and use accelsim quantize, which folds it"
+    "one behind the sums of Conv, Gemm or MatMul, or behind a DequantizeLinear; in PyTorch, fold it in eval mode "
+    "(torch.ao.quantization.fuse_modules) before prepare_qat, then train and export; or export the float network and use accelsim "
+    "quantize, which folds it"
 )
 
 
@@ -36,8 +37,8 @@ def or_sums(plain: Callable[[NodeContext], None]) -> Callable[[NodeContext], Non
 
 
 def lower_batch_normalization(node: NodeContext) -> None:
-    """One more step of a chain; no other is known to be folded into integers."""
-    if not isinstance(node.value(0), Chained):
+    """One more step of a chain, or the first behind dequantized codes: then a table for each channel."""
+    if not isinstance(node.value(0), Chained | Real):
         raise RefusalError("it is not folded into the layer before it", REMEDY)
     steps.lower_batch_normalization(node)
 
