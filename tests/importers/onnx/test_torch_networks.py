@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -31,15 +32,24 @@ FORMS: dict[str, dict[str, Any]] = {
 
 
 def exported(name: str, folder: Path) -> Path:
-    """The float network."""
+    """The float network, in a file of its own; exported once for all processes of a run."""
+    shared = folder.parents[1] if "PYTEST_XDIST_WORKER" in os.environ else folder.parent
+    path, kept = folder / "float.onnx", shared / f"{name}.onnx"
+    if not kept.is_file():
+        _export(name, path)
+        shutil.copyfile(path, made := folder / "kept.onnx")
+        made.replace(kept)
+    shutil.copyfile(kept, path)
+    return path
+
+
+def _export(name: str, path: Path) -> None:
     python = os.environ.get(TORCH)
     if not python:
         pytest.skip(f"{TORCH} names no Python with torch and torchvision")
     if subprocess.run([python, "-c", "import torchvision, onnxscript"], capture_output=True, check=False).returncode:
         pytest.skip(f"{TORCH} names no Python with torch and torchvision")
-    path = folder / "float.onnx"
     subprocess.run([python, SCRIPT, name, path], check=True, capture_output=True)
-    return path
 
 
 def quantized(source: Path, form: str) -> tuple[Path, tuple[int, ...]]:
