@@ -184,6 +184,7 @@ def test_what_cannot_be_quantized_is_named(tmp_path: Path) -> None:
             lambda n: n.node("Floor", "x"),
             r"node 0 Floor 'floor_0' \(output 't0'\): the operator cannot be quantized; accepted",
         ),
+        (lambda n: n.node("ArgMax", "x", axis=1), r"ArgMax .*its result is an index, which has no scale; accepted"),
         (lambda n: n.node("Concat", "x", n.normal(*SHAPE), axis=1), r"Concat .*one of its operands is a constant"),
         (lambda n: n.norm(n.node("Flatten", "x"), 192), r"BatchNormalization .*no product stands before it"),
         (lambda n: n.node("Relu", n.node("Gemm", n.node("Flatten", "x"), n.normal(192, 4), transA=1)), "transposed"),
@@ -204,7 +205,7 @@ def test_what_cannot_be_quantized_is_named(tmp_path: Path) -> None:
         ),
     ]
     for i, (build, text) in enumerate(cases):
-        settings = {"acts": 4} if i == 7 else {}
+        settings = {"acts": 4} if i == 8 else {}
         with pytest.raises(ModelError, match=text):
             refused(*net(build), tmp_path, **settings)
 

@@ -21,8 +21,19 @@ def supported_operators() -> tuple[OperatorSupport, ...]:
     return supported(".onnx", LOWERINGS)
 
 
+def index_operators() -> tuple[str, ...]:
+    """Those whose result is an index, which has no scale."""
+    from accelsim.importers.onnx.registry import INDICES
+
+    return tuple(INDICES)
+
+
 def float_operators() -> Mapping[str, bool]:
-    """Every operator that may stand between DequantizeLinear and QuantizeLinear; whether it takes codes too, and so makes no number."""
+    """Every operator that may stand between DequantizeLinear and QuantizeLinear; whether it takes codes too, and so makes no number.
+
+    None of :func:`index_operators`, which no QuantizeLinear follows.
+    """
     from accelsim.importers.onnx.registry import CODES, LOWERINGS, QDQ
 
-    return {op: rule.formats == CODES for op, rule in LOWERINGS.items() if rule.formats in (QDQ, CODES)}
+    known = {op: rule for op, rule in LOWERINGS.items() if op not in index_operators()}
+    return {op: rule.formats == CODES for op, rule in known.items() if rule.formats in (QDQ, CODES)}

@@ -88,6 +88,8 @@ _ROWS = "with the arithmetic onnxruntime; any axis"
 _SUMS_NOTES = "constant weights; int32 codes, or folded into the layer: Cast, then Mul, Add ... with constants, then QuantizeLinear"
 _NORM_NOTES = "behind the sums of Conv, Gemm or MatMul, into which it is folded with what stands between: approximate; or behind codes"
 _MEAN_NOTES = "constant axes; an integer sum, where ONNX Runtime has a float one: approximate"
+INDICES = MappingProxyType({"ArgMax": ArgMax, "ArgMin": ArgMin})
+"""Operators whose result is an index -> their layers."""
 
 LOWERINGS: Lowerings = MappingProxyType(
     {
@@ -157,7 +159,7 @@ LOWERINGS: Lowerings = MappingProxyType(
             name: Lowering(
                 reduce.lower_arg_extreme, (kind, Reshape), CODES, "an int64 index; ties by select_last_index"
             )
-            for name, kind in (("ArgMax", ArgMax), ("ArgMin", ArgMin))
+            for name, kind in INDICES.items()
         },
         "GlobalMaxPool": Lowering(window.lower_global_max_pool, (MaxPool2D,), CODES, "1-D, 2-D"),
         "Resize": Lowering(

@@ -9,6 +9,7 @@ import numpy as np
 
 from accelsim.errors import ModelError, Refusals
 from accelsim.importers import FileKind
+from accelsim.importers.onnx import index_operators
 from accelsim.importers.onnx.constants import without_known
 from accelsim.importers.onnx.file import ONNX, QONNX_OPERATORS, OnnxModel, OnnxNode, read_onnx, told_shapes
 from accelsim.importers.tflite.file import TFLITE
@@ -103,6 +104,14 @@ def _check(model: OnnxModel, refusals: Refusals) -> None:
 
 
 def _check_node(model: OnnxModel, node: OnnxNode) -> None:
+    if node.op in index_operators():
+        reason = "its result is an index, which has no scale"
+        refuse(
+            model,
+            node,
+            reason,
+            "a network that ends before it; put the operator behind the quantized file, which is read with it",
+        )
     if node.op not in OPERATORS:
         refuse(model, node, "the operator cannot be quantized", ", ".join(OPERATORS))
     count = len([name for name in node.outputs if name])

@@ -153,9 +153,9 @@ def norm_gain(n: Net) -> None:
     operator(n, "LayerNormalization", x, n.act((2, 4)), [n.const(np.full(4, 1e20), np.float32)])
 
 
-def resize_linear(n: Net) -> None:
+def resize_cubic(n: Net) -> None:
     x = n.input((1, 1, 4, 4))
-    n.move("Resize", x, (1, 1, 8, 8), ["", n.const([1, 1, 2, 2], np.float32)], mode="linear")
+    n.move("Resize", x, (1, 1, 8, 8), ["", n.const([1, 1, 2, 2], np.float32)], mode="cubic")
 
 
 def resize_channels(n: Net) -> None:
@@ -236,7 +236,7 @@ REFUSED: dict[Callable[[Net], None], str] = {
     norm_at_run_time: "its scale (input 1) are dequantized codes; accepted: scale that are constant",
     norm_epsilon: "need more than 62 bits; accepted: shorter rows, narrower codes or a smaller epsilon",
     norm_gain: "its scale or bias is too large for the output's scale; accepted: a coarser output",
-    resize_linear: "its mode is 'linear'; accepted: nearest",
+    resize_cubic: "its mode is 'cubic'; accepted: nearest, linear",
     resize_channels: "it turns shape [1, 2, 4, 4] into [1, 4, 4, 4]; accepted: a shape that differs in rows and columns only",
     resize_vector: "its input has shape [1, 4]; accepted: 4 dimensions",
     resize_crop: "its coordinate_transformation_mode is 'tf_crop_and_resize'; accepted: half_pixel, pytorch_half_pixel",
