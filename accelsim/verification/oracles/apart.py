@@ -1,7 +1,7 @@
 """A runtime in a process of its own: a check in its kernels that fails ends that process, not ours.
 
-LiteRT's reference SOFTMAX aborts where the sum of its exponentials leaves 9 bits, as for a row of 1,008 equal codes, and no handler of a signal
-can take that back. The process is forked, before the runtime's first call, so that it starts in milliseconds and has all that is loaded.
+LiteRT's reference SOFTMAX aborts on a row of 1,008 equal codes, and no handler of a signal can take that back.
+The process is forked, before the runtime's first call, so that it starts in milliseconds and has all that is loaded.
 """
 
 from __future__ import annotations
