@@ -92,18 +92,12 @@ def njit(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
 def inner(function: Function, /) -> Function:
     """:func:`njit` for what only compiled functions call: nothing is compiled that would let Python call it, which gets a TypeError."""
-    made: Any = njit(no_cpython_wrapper=True)(function)
-    made.__class__ = _Inner
-    inside: Function = made
-    return inside
+    return _inside(function, _Inner)
 
 
 def inlined(function: Function, /) -> Function:
     """:func:`inner`, written into what calls it: large code is optimized once, not once more by each that holds it."""
-    made: Any = njit(no_cpython_wrapper=True, inline="always")(function)
-    made.__class__ = _Inner
-    inside: Function = made
-    return inside
+    return _inside(function, _Inner, inline="always")
 
 
 def borrowing(function: Function, /) -> Function:
@@ -111,8 +105,12 @@ def borrowing(function: Function, /) -> Function:
 
     Counting takes half the time of loops that look up a few numbers in the arrays of a record.
     """
-    made: Any = njit(no_cpython_wrapper=True, _nrt=False)(function)
-    made.__class__ = _Borrowing
+    return _inside(function, _Borrowing, _nrt=False)
+
+
+def _inside(function: Function, kind: type[CPUDispatcher], **options: Any) -> Function:
+    made: Any = njit(no_cpython_wrapper=True, **options)(function)
+    made.__class__ = kind
     inside: Function = made
     return inside
 

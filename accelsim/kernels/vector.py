@@ -288,14 +288,9 @@ def _mean_of_pixels(layer: Mean, codes: Block) -> Block:
     return mean
 
 
-def _reduce_max(layer: ReduceMax, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
-    largest: Block = blocks[0].max(axis=layer.axes, keepdims=True)
-    return largest
-
-
-def _reduce_min(layer: ReduceMin, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
-    smallest: Block = blocks[0].min(axis=layer.axes, keepdims=True)
-    return smallest
+def _extreme(layer: ReduceMax | ReduceMin, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
+    find = np.max if isinstance(layer, ReduceMax) else np.min
+    return np.asarray(find(blocks[0], axis=layer.axes, keepdims=True))
 
 
 def _arg(layer: ArgReduction, blocks: Sequence[Block], inputs: Sequence[Box], output: Box) -> Block:
@@ -387,8 +382,8 @@ _RULES: dict[type, Callable[[Any, Sequence[Block], Sequence[Box], Box], Block]] 
     LayerNorm: _layer_norm,
     FloatLayerNorm: _float_layer_norm,
     Mean: _mean,
-    ReduceMax: _reduce_max,
-    ReduceMin: _reduce_min,
+    ReduceMax: _extreme,
+    ReduceMin: _extreme,
     ArgMax: _arg,
     ArgMin: _arg,
     Concat: _concat,
