@@ -28,7 +28,7 @@ def observe(tensors: Iterator[dict[str, Floats]], plan: Plan, settings: Settings
 
     Raises InputError where the network makes NaN or infinities of the calibration data.
     """
-    extremes = settings.range in ("minmax", "moving-average")
+    extremes = settings.keeps_extremes
     wanted = [name for group in plan.groups for name in group.measured]
     seen: Seen = {name: [] for name in wanted}
     for i, made in enumerate(tensors):

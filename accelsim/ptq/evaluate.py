@@ -6,8 +6,9 @@ faster. ``Quant`` and ``BipolarQuant`` of QONNX, which neither has, are given to
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,34 @@ def evaluate_model(
     return {name: np.stack([tensors[name] for tensors in made]) for name in wanted}
 
 
+def fastest_evaluator(name: str = "auto") -> str:
+    """``auto`` as ONNX Runtime where it is installed, as onnx's reference evaluator elsewhere; other names as they are."""
+    if name != "auto":
+        return name
+    return "onnxruntime" if find_spec("onnxruntime") else "onnx"
+
+
+def runner(
+    model: Any, names: Sequence[str], *, evaluator: str, optimized: bool = False
+) -> Callable[[Arrays], dict[str, NDArray[Any]]]:
+    """What runs a ModelProto once and gives the tensors ``names``, prepared for many runs.
+
+    ``optimized`` lets ONNX Runtime fuse operators, for networks in float32 alone. Raises ConfigError for an evaluator that is
+    unknown or not installed; ModelError, then and when it is called, for a network that it cannot run.
+    """
+    if evaluator not in EVALUATORS:
+        raise ConfigError(f"evaluator {evaluator!r}: expected one of {', '.join(EVALUATORS)}")
+    with _refused(evaluator, model):
+        run = _reference(model, names) if evaluator == "onnx" else _runtime(model, names, optimized)
+
+    def guarded(feeds: Arrays) -> dict[str, NDArray[Any]]:
+        with _refused(evaluator, model):
+            made: dict[str, NDArray[Any]] = run(feeds)
+            return made
+
+    return guarded
+
+
 def gather(model: OnnxModel, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
     """One float32 array per graph input, shape (inferences, *shape); InputError names what does not fit."""
     given = dict(inputs)
@@ -83,14 +112,9 @@ def _batch(name: str, shape: tuple[int, ...], values: NDArray[Any]) -> NDArray[n
 
 
 def _evaluated(model: Any, inputs: Arrays, names: Sequence[str], evaluator: str) -> Iterator[dict[str, NDArray[Any]]]:
-    if evaluator not in EVALUATORS:
-        raise ConfigError(f"evaluator {evaluator!r}: expected one of {', '.join(EVALUATORS)}")
-    with _refused(evaluator, model):
-        run = (_reference if evaluator == "onnx" else _runtime)(model, names)
+    run = runner(model, names, evaluator=evaluator)
     for i in range(len(next(iter(inputs.values())))):
-        with _refused(evaluator, model):
-            made = run({name: batch[i] for name, batch in inputs.items()})
-        yield made
+        yield run({name: batch[i] for name, batch in inputs.items()})
 
 
 @contextmanager
@@ -121,7 +145,7 @@ def _reference(model: Any, names: Sequence[str]) -> Any:
     return run
 
 
-def _runtime(model: Any, names: Sequence[str]) -> Any:
+def _runtime(model: Any, names: Sequence[str], optimized: bool) -> Any:
     try:
         import onnxruntime
     except ImportError as error:
@@ -134,8 +158,9 @@ def _runtime(model: Any, names: Sequence[str]) -> Any:
     wider.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in have)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    # Optimized, it computes in integers of its own, which on x86 without VNNI saturate (onnxruntime issue 16105).
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if not optimized:
+        # It computes in integers of its own, which on x86 without VNNI saturate (onnxruntime issue 16105).
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(wider.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
     def run(feeds: Arrays) -> dict[str, NDArray[Any]]:

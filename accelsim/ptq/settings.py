@@ -61,6 +61,11 @@ class Settings:
         if not 50 < self.percentile <= 100:
             raise ConfigError(f"percentile: expected more than 50 and at most 100 percent, got {self.percentile:g}")
 
+    @property
+    def keeps_extremes(self) -> bool:
+        """Whether ranges need the extremes of each inference alone, rather than all values."""
+        return self.range in ("minmax", "moving-average")
+
     def weight_quantizer(self, bits: int) -> Quantizer:
         """The symmetric quantizer of a layer's weights."""
         return Quantizer(bits, symmetric=True, power_of_two=self.power_of_two, signed=True)

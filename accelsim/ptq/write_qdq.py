@@ -8,18 +8,15 @@ from typing import Any
 import numpy as np
 
 from accelsim.errors import ModelError
-from accelsim.importers.onnx import MOST_NUMBERS
 from accelsim.importers.onnx.file import OnnxModel, OnnxNode
 from accelsim.numerics import IntFormat
 from accelsim.ptq.network.operators import BINARY
 from accelsim.ptq.network.products import is_product, per_output
 from accelsim.ptq.network.proto import Names, make_model, make_node, nodes_of
+from accelsim.ptq.operands import coded_operands, operand_quant
 from accelsim.ptq.parameters import ActQuant, WeightQuant
 from accelsim.ptq.settings import QDQ_BITS
-from accelsim.quant import Quantizer, codes_as, minmax_range
 
-CONSTANT_BITS = 8
-"""Of constant operands of many numbers."""
 OPSET = 21
 """The first whose QuantizeLinear makes integers of 4 and 16 bits."""
 
@@ -89,15 +86,15 @@ class _Writer:
 
     def operand(self, node: OnnxNode, name: str) -> str:
         """An operand of two: a constant of more numbers than a table has columns for as 8-bit codes, with a sign as the other's."""
-        values = self.source.constants.get(name)
-        if values is None or values.dtype.kind != "f" or len(np.unique(values)) <= MOST_NUMBERS:
+        if name not in coded_operands(node, self.source.constants):
             return name
         signed = any(self.acts[other].format.signed for other in node.inputs if other in self.acts)
-        quantizer = Quantizer(CONSTANT_BITS, signed=signed)
-        known, fmt = quantizer.parameters(*minmax_range(values)), quantizer.format(float(values.min()))
-        codes = codes_as(values, framework="onnx", scale=known.scale, zero_point=known.zero_point, fmt=fmt)
-        inputs = [self.codes(f"{name}/codes", codes, fmt), self.constant(f"{name}/scale", np.float32(known.scale))]
-        zero = self.codes(f"{name}/zero_point", np.asarray(known.zero_point), fmt)
+        held = operand_quant(self.source.constants[name], signed=signed)
+        inputs = [
+            self.codes(f"{name}/codes", held.codes, held.format),
+            self.constant(f"{name}/scale", np.float32(held.scale)),
+        ]
+        zero = self.codes(f"{name}/zero_point", np.asarray(held.zero_point), held.format)
         return self.dequantize(f"{name}/dequantized", [*inputs, zero], {})
 
     def parameters(self, node: OnnxNode) -> list[str]:
