@@ -140,21 +140,21 @@ def _holds_array(kind: Any) -> bool:
     return isinstance(kind, numba.types.Array) or any(_holds_array(each) for each in getattr(kind, "types", ()))
 
 
-def tiered(work: Callable[..., int], /) -> Callable[[Function], Function]:
-    """:func:`njit` for a function that only Python calls, interpreted until its calls have had more than ``INTERPRETED`` to do.
+def tiered(work: Callable[..., int], /, most: int = INTERPRETED) -> Callable[[Function], Function]:
+    """:func:`njit` for a function that only Python calls, interpreted until its calls have had more than ``most`` to do.
 
     ``work`` takes the arguments of a call and says how many steps, of some ten microseconds when interpreted, it has. Code that is
     compiled already is always taken. The same integers either way, as long as nothing leaves its type: numpy's scalars are interpreted.
     """
-    return lambda function: _Tiered(function, work)  # type: ignore[return-value]
+    return lambda function: _Tiered(function, work, most)  # type: ignore[return-value]
 
 
 class _Tiered:
-    def __init__(self, function: Callable[..., Any], work: Callable[..., int]) -> None:
+    def __init__(self, function: Callable[..., Any], work: Callable[..., int], most: int) -> None:
         update_wrapper(self, function)
         self.compiled = njit(function)
         kept = getattr(self.compiled, "_cache", None)
-        self._work, self._left = work, 0 if isinstance(kept, _Cache) and kept.holds_any() else INTERPRETED
+        self._work, self._left = work, 0 if isinstance(kept, _Cache) and kept.holds_any() else most
 
     def __call__(self, *arguments: Any) -> Any:
         if self._left > 0:

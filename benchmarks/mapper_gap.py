@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 from accelsim.arch import load_arch  # noqa: E402
 from accelsim.errors import AccelsimError  # noqa: E402
 from accelsim.importers import load_for, packaged_models, resolve_model  # noqa: E402
-from accelsim.mapper import OBJECTIVES, search_network  # noqa: E402
+from accelsim.mapper import OBJECTIVES, divide_memory, search_network  # noqa: E402
 from accelsim.resources import resource_path  # noqa: E402
 
 PAGE = ROOT / "docs" / "mapper_gap.md"
@@ -60,6 +60,7 @@ def measured(network: str, preset: str, objectives: Iterable[str], seconds: floa
     for objective in objectives:
         try:
             graph, arch = load_for(resolve_model(network), load_arch(preset))
+            arch = divide_memory(graph, arch=arch, objective=objective)
             begin = time.perf_counter()
             found = search_network(graph, arch=arch, objective=objective, seconds=seconds)
         except AccelsimError as error:

@@ -24,8 +24,7 @@ from accelsim.arch import load_arch
 from accelsim.graph import Graph
 from accelsim.importers import load_for
 from accelsim.mapper import DEFAULT_OBJECTIVE, OBJECTIVES
-from accelsim.mapper._network import map_network
-from accelsim.mapper.compiled import Layers
+from accelsim.mapper.compiled import Exact, Layers, Point, map_network, settle
 from accelsim.mapper.network import Groups, Lowered, counts_of
 from accelsim.timing import CHIP, WIDTH, chip_of, queue_of, width_of
 from accelsim.timing.compiled import network_cycles
@@ -80,7 +79,14 @@ def parts(model: str) -> None:
     tilings, kept, queue = lowered.tilings(arch, DEFAULT_OBJECTIVE), lowered.kept(arch), queue_of(arch.dma.queues)
     counts, figures = counts_of(len(graph.layers))
     network, tiles, groups = lowered.network, lowered.cuts.tiles(), Groups(graph)
-    layers, pj = Layers(lowered.twins, groups.of, lowered.space, counts, figures), groups.prices(arch).rates
+    layers, prices = Layers(lowered.twins, groups.of, lowered.space, counts, figures), groups.prices(arch)
+    point = Point(network, chip, widths, kept, layers, prices.rates)
+    charges = groups.charges([prices], arch.array.flow.stationary)[0]
+    exact = Exact(tiles, queue, charges, prices.clock + prices.leakage)
+
+    def tried() -> None:
+        mapped = tilings.copy()
+        settle(point, exact, OBJECTIVES.index(DEFAULT_OBJECTIVE), mapped)
 
     def scheduled() -> None:
         figures[:] = 0
@@ -90,10 +96,11 @@ def parts(model: str) -> None:
         "machine from edits": fastest(lambda: arch.with_({"array.rows": 8})),
         "machine as records": fastest(lambda: chip_of(arch)),
         **{
-            f"mapping for {name}": fastest(lambda o=k: map_network(network, chip, widths, kept, layers, pj, o, tilings))
+            f"mapping for {name}": fastest(lambda o=k: map_network(point, o, tilings))
             for k, name in enumerate(OBJECTIVES)
         },
         "operations and schedule": fastest(scheduled),
+        "other tiles in the schedule": fastest(tried),
     }
     text = ", ".join(f"{name} {1e3 * seconds:.3f}" for name, seconds in spent.items())
     print(f"{model}: ms: {text} ({counts['operations'].sum():,} tile operations)")

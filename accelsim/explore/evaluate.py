@@ -154,6 +154,8 @@ def _run(points: Sequence[Point], table: NDArray[np.void]) -> list[Point]:
         np.array([OBJECTIVES.index(point.objective) for point in ready], dtype=np.int64),
         np.stack(tilings),
         np.stack([price.rates for price in prices]),
+        groups.charges(prices, ready[0].arch.array.flow.stationary),
+        np.array([price.clock + price.leakage for price in prices]),
         np.full(len(ready), -1, dtype=np.int64),
         np.zeros((len(ready), groups.count, len(_FIGURES)), dtype=np.int64),
     )

@@ -30,7 +30,7 @@ from accelsim.mapper.tiling.compiled import (
     choose_for,
     gained,
 )
-from accelsim.numba_cache import borrowing, njit
+from accelsim.numba_cache import borrowing, inlined, njit
 from accelsim.timing import MAC, NONE, Kept, Network
 from accelsim.timing.compiled import kept_operand, loops_of_record, machine_of_chip
 
@@ -49,6 +49,27 @@ class Layers(NamedTuple):
     figures: Any
 
 
+class Point(NamedTuple):
+    """A network on one machine: a record of CHIP, its ``widths``, what stays on chip, and ``rates``, a record of
+    :data:`accelsim.mapper.tiling.RATES` for each group of layers."""
+
+    network: Network
+    chip: Any
+    widths: Any
+    kept: Kept
+    layers: Layers
+    rates: Any
+
+
+@inlined
+def case_at(point: Point, index: int) -> Case:
+    """What the costs of layer ``index`` depend on beside machine, loops and tile."""
+    record, kept = point.network.layers[index], point.kept
+    inputs = kept_operand(point.network.operands, point.network.operands.first[index], kept)
+    ic, oc = record.groups * record.ic, record.groups * record.oc
+    return Case(point.chip.output_width == 0, 1, ic, ic, oc, 8, -1, inputs, kept.outputs[index], False)
+
+
 @borrowing
 def _twin(index: int, network: Network, kept: Kept, twins: Any) -> int:
     """An earlier layer whose tiling is this one's: of the same loop nest and widths, with the same operands kept on chip; or NONE."""
@@ -61,20 +82,16 @@ def _twin(index: int, network: Network, kept: Kept, twins: Any) -> int:
 
 
 @borrowing
-def _write(tiling: Any, sizes: Any) -> None:
+def write_sizes(tiling: Any, sizes: Any) -> None:
     """A record of TILING."""
     tiling.n, tiling.oh, tiling.ow, tiling.oc, tiling.ic = sizes[N], sizes[OH], sizes[OW], sizes[OC], sizes[IC]
     tiling.kh, tiling.kw, tiling.groups, tiling.order = sizes[KH], sizes[KW], sizes[GROUPS], sizes[ORDER]
 
 
 @njit
-def map_network(
-    network: Network, chip: Any, widths: Any, kept: Kept, layers: Layers, rates: Any, objective: int, tilings: Any
-) -> int:
-    """Write the tile of every MAC layer into ``tilings``; the first layer that nothing fits, else MAPPED.
-
-    ``rates``: a record of :data:`accelsim.mapper.tiling.RATES` for each group of layers.
-    """
+def map_network(point: Point, objective: int, tilings: Any) -> int:
+    """Write the tile of every MAC layer into ``tilings``; the first layer that nothing fits, else MAPPED."""
+    network, layers = point.network, point.layers
     count, nowhere = len(network.layers), np.zeros(3)
     dram = DramSide(_BYTES, nowhere, nowhere, nowhere, 0.0)
     found = Best(np.zeros((count, SIZES), np.int64), np.zeros(count, FIGURES))
@@ -85,19 +102,16 @@ def map_network(
             record = network.layers[index]
             if record.kind != MAC:
                 continue
-            twin = _twin(index, network, kept, layers.twins)
+            twin = _twin(index, network, point.kept, layers.twins)
             best = Best(found.sizes[index], found.figures[index])
             if twin != NONE:
                 for k in range(len(best.sizes)):
                     best.sizes[k] = found.sizes[twin, k]
                 best.figures.cycles, best.figures.energy = found.figures[twin].cycles, found.figures[twin].energy
             else:
-                layer, first = loops_of_record(record), network.operands.first[index]
-                inputs = kept_operand(network.operands, first, kept)
-                ic, oc = layer.groups * layer.ic, layer.groups * layer.oc
-                case = Case(chip.output_width == 0, 1, ic, ic, oc, 8, -1, inputs, kept.outputs[index], False)
                 weights, at = (objective, cycles, energy), (layers.space, index)
-                machine, row = machine_of_chip(chip, widths[record.width], record), rates[layers.group[index]]
+                machine = machine_of_chip(point.chip, point.widths[record.width], record)
+                row, case, layer = point.rates[layers.group[index]], case_at(point, index), loops_of_record(record)
                 if not choose_for(machine, case, layer, dram, row, weights, at, best):
                     return index
             new_cycles, new_energy = new_cycles + best.figures.cycles, new_energy + best.figures.energy
@@ -107,7 +121,7 @@ def map_network(
         cycles, energy = new_cycles, new_energy
         for index in range(count):
             if network.layers[index].kind == MAC:
-                _write(tilings[index], found.sizes[index])
+                write_sizes(tilings[index], found.sizes[index])
         if turn > 0 and not gained(before, cycles * energy):
             break
     return MAPPED

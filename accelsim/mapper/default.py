@@ -9,6 +9,7 @@ from __future__ import annotations
 from accelsim.arch import Arch
 from accelsim.errors import MappingError
 from accelsim.graph import Graph, Layer, MacLayer, Reshape, VectorLayer
+from accelsim.mapper.network import settled
 from accelsim.mapper.pairs import in_bands
 from accelsim.mapper.tiling import THROUGH_DRAM, OnChip, Tiler, Tiling, Wanted
 from accelsim.mapper.vector_tiling import vector_mapping
@@ -20,7 +21,9 @@ def map_graph(graph: Graph, *, arch: Arch, objective: Objective = DEFAULT_OBJECT
     """A mapping for every layer (None for a Reshape, which moves nothing) that minimises ``objective`` of the network."""
     tiler = Tiler(graph, arch, objective)
     mappings, _ = layer_by_layer(tiler)
-    return in_bands(mappings, tiler) if arch.activation_buffer.fuse_pairs else mappings
+    if arch.activation_buffer.fuse_pairs:
+        return in_bands(mappings, tiler)
+    return settled(graph, mappings, arch=arch, objective=objective)
 
 
 def layer_by_layer(tiler: Tiler) -> tuple[tuple[Mapping | None, ...], list[Tiling]]:

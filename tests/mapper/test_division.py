@@ -10,10 +10,15 @@ import accelsim
 from accelsim.arch import Arch, load_arch
 from accelsim.builder import build_program
 from accelsim.cli import main
+from accelsim.energy import table_of
 from accelsim.errors import ConfigError
 from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import OBJECTIVES, divide_memory, divisions, map_graph, network_cost
+from accelsim.mapper.default import layer_by_layer
+from accelsim.mapper.tiling import Tiler
 from accelsim.program import first_fit, lifetimes
+from accelsim.result import summarize
+from accelsim.timing import schedule
 from tests.report.networks import separable_network
 
 RESIDENT, SIZE = "activation_buffer.resident_bytes", "activation_buffer.size_bytes"
@@ -57,7 +62,8 @@ def test_the_closed_forms_tell_the_bytes_and_the_picojoules_of_the_run(name: str
     """To the byte, whether tensors are kept or not; the cycles they tell to a tenth, since layers overlap."""
     arch = load_arch(name).with_({RESIDENT: size, "activation_buffer.fuse_pairs": False})
     for graph in (load_graph(resolve_model("digits_cnn"), arithmetic=arch.rules().name), separable_network(2, size=24)):
-        told, done = network_cost(graph, arch=arch), accelsim.simulate(graph, arch=arch)
+        told, (mappings, _) = network_cost(graph, arch=arch), layer_by_layer(Tiler(graph, arch, "edp"))
+        done = summarize(schedule(build_program(graph, arch=arch, mappings=mappings)), table=table_of(arch))
         assert told.traffic == sum(layer.dram_read_bytes + layer.dram_write_bytes for layer in done.layers)
         assert told.picojoules == pytest.approx(done.total.energy_pj, rel=1e-12)
         assert told.cycles == pytest.approx(done.total.cycles, rel=0.1)

@@ -3,3 +3,4 @@
 from accelsim.mapper.network.costs import Programs, Streamed, exact_costs
 from accelsim.mapper.network.lowered import Lowered, counts_of
 from accelsim.mapper.network.prices import Groups, Prices, energies
+from accelsim.mapper.network.settled import settled

@@ -14,7 +14,7 @@ from accelsim.builder import build_program
 from accelsim.energy import count_actions, layer_energy, table_of
 from accelsim.graph import Graph
 from accelsim.mapper.network.lowered import Lowered, counts_of
-from accelsim.mapper.network.prices import Groups, energies
+from accelsim.mapper.network.prices import Groups
 from accelsim.program import MacMapping, Mapping
 from accelsim.timing import (
     CHIP,
@@ -101,16 +101,8 @@ class Streamed:
 
     @cached_property
     def _charges(self) -> NDArray[np.float64]:
-        """Picojoules of each count in each group of layers, (groups, fields of COUNTS): all actions are linear in them."""
-        count, fields = self._groups.count, counts_of(1)[1].shape[1]
-        made, none = np.zeros((count, fields)), np.zeros(count)
-        for field in range(fields):
-            totals = np.zeros((count, count, fields), dtype=np.int64)
-            totals[np.arange(count), np.arange(count), field] = 1
-            actions = self._groups.actions(totals, self._arch.array.flow.stationary)
-            for part in energies(actions, [self._prices] * count, none).values():
-                made[:, field] += part
-        return made
+        charges: NDArray[np.float64] = self._groups.charges([self._prices], self._arch.array.flow.stationary)[0]
+        return charges
 
 
 def exact_costs(graph: Graph, arch: Arch) -> Programs | Streamed:

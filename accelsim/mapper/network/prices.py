@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,6 +58,7 @@ class Groups:
         self.weight_bits = np.array([x.weight_format.bits if isinstance(x, MacLayer) else 0 for x in layers], np.int64)
         self.activation_bits = np.array([graph.tensors[x.inputs[0]].format.bits for x in layers], np.int64)
         self.is_vector = np.array([not isinstance(x, MacLayer) for x in layers], np.bool_)
+        self._linear: dict[str | None, Floats] = {}
         self._known: dict[Hashable, Prices] = {}
         self._costs: dict[Hashable, Costs] = {}
         self._areas: dict[Hashable, Costs] = {}
@@ -103,6 +104,17 @@ class Groups:
         """Of one processing element, for the widths of each group; 0 of the vector unit's."""
         widths = zip(self.weight_bits.tolist(), self.activation_bits.tolist(), strict=True)
         return [arch.array.passes(*bits) / arch.array.products(*bits) if bits[0] else 0.0 for bits in widths]
+
+    def charges(self, prices: Sequence[Prices], stationary: str | None) -> Floats:
+        """Picojoules of each count in each group, (machines, groups, fields of COUNTS): all actions are linear in counts."""
+        if stationary not in self._linear:
+            fields = len(COUNTS.names or ())
+            ones = np.broadcast_to(np.eye(fields, dtype=np.int64)[:, None, :], (fields, self.count, fields))
+            columns = self.actions(ones, stationary).columns()
+            self._linear[stationary] = np.stack([columns[charge.count] for charge in CHARGES.values()])
+        each = np.array([price.charges for price in prices])
+        made: Floats = np.einsum("mgc,cfg->mgf", each, self._linear[stationary])
+        return made
 
     def actions(self, totals: NDArray[np.int64], stationary: str | None) -> ActionCounts:
         """Of each group, (machines, groups), from ``totals`` (machines, groups, fields of COUNTS)."""

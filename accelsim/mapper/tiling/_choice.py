@@ -14,9 +14,9 @@ import numpy as np
 from accelsim.hardware import Loops, Machine
 from accelsim.hardware.compiled import Room, packed_bytes, parts, room_of
 from accelsim.mapper.tiling._bus import DramSide, boxes_of, commands_of, on_bus
-from accelsim.mapper.tiling._cycles import NO_COMMANDS, ports_of, span_of
+from accelsim.mapper.tiling._cycles import NO_COMMANDS, Ports, ports_of, span_of
 from accelsim.mapper.tiling._floors import Work, reloads_of, weight_bytes, work_of
-from accelsim.mapper.tiling._sums import Case, Energies, Seen, array_totals, energies_at, energy_of, traffic_of
+from accelsim.mapper.tiling._sums import Case, Energies, Seen, Traffic, array_totals, energies_at, energy_of, traffic_of
 from accelsim.mapper.tiling._weigh import weigh_of, worth
 from accelsim.mapper.tiling.weigh import Weigh
 from accelsim.numba_cache import borrowing, inlined, njit, tiered
@@ -106,6 +106,17 @@ def _floor(x: Problem, work: Work, weights: float, inputs: float, outputs: float
 
 
 @inlined
+def expected(
+    x: Problem, tile: Loops, loads: tuple[Nest, int, int], seen: Seen, moved: Traffic, port: Ports
+) -> tuple[int, float, int]:
+    """(cycles, picojoules, cycles of the array) of a tiling whose loads move so much, by closed forms."""
+    nest, weight_loads, _ = loads
+    total = array_totals(x.machine.array, x.layer, tile, weight_loads < nest.computes)
+    span = span_of(x.machine, x.case, x.layer, tile, loads, seen, total, port)
+    return span.likely, energy_of(x.case, x.pj, total, moved, span.likely), total.cycles
+
+
+@inlined
 def attempt(x: Problem, work: Work, tile: Loops, nest: Nest, seen: Seen, best: Best, value: float) -> float:
     """The value of the best tiling, which is noted in ``best``: that of ``tile`` in either loop order where it is less than ``value``."""
     machine, case, layer = x.machine, x.case, x.layer
@@ -125,15 +136,13 @@ def attempt(x: Problem, work: Work, tile: Loops, nest: Nest, seen: Seen, best: B
         busy = float(case.shares * (port.weights + port.inputs + port.outputs))
         if _floor(x, work, float(moved.weight_bus), float(moved.input_bus), float(moved.output_bus), busy) >= value:
             continue
-        total = array_totals(machine.array, layer, tile, weight_loads < nest.computes)
-        span = span_of(machine, case, layer, tile, loads, seen, total, port)
-        energy = energy_of(case, x.pj, total, moved, span.likely)
-        found = worth(x.weigh, float(span.likely), energy)
+        cycles, energy, array = expected(x, tile, loads, seen, moved, port)
+        found = worth(x.weigh, float(cycles), energy)
         if found < value:
             value, sizes = found, best.sizes
             sizes[OH], sizes[OW], sizes[N], sizes[KH], sizes[KW] = tile.oh, tile.ow, tile.n, tile.kh, tile.kw
             sizes[OC], sizes[IC], sizes[GROUPS], sizes[ORDER] = tile.oc, tile.ic, tile.groups, order
-            best.figures.cycles, best.figures.energy, best.figures.array = span.likely, energy, total.cycles
+            best.figures.cycles, best.figures.energy, best.figures.array = cycles, energy, array
             best.figures.traffic = moved.weight_bus + moved.input_bus + moved.output_bus
     return value
 
@@ -149,7 +158,7 @@ def _area(space: Space, index: int, y: int, v: int, x: int, u: int, n: int) -> A
 
 
 @njit(inline="always")
-def _seen(space: Space, index: int, y: int, v: int, x: int, u: int, n: int) -> Seen:
+def seen_under(space: Space, index: int, y: int, v: int, x: int, u: int, n: int) -> Seen:
     """What tiles of pixels at places ``y``, ``x`` of their axes and taps at ``v``, ``u`` see."""
     first = space.first
     heights, tall = first[index, OH + 1] - first[index, OH], first[index, KH + 1] - first[index, KH]
@@ -252,7 +261,7 @@ def pixels_under(x: Problem, space: Space, index: int, block: Block, some: bool,
                 most -= 1
             for k in range(0 if some else most - 1, most):
                 images = space.sizes[first[index, N] + k]
-                seen = _seen(space, index, y, block.v, w, block.u, images)
+                seen = seen_under(space, index, y, block.v, w, block.u, images)
                 tile = _tile(space, index, block, y, w, images)
                 spatial = parts(layer.n, images) * parts(layer.oh, tile.oh) * parts(layer.ow, tile.ow)
                 nest = Nest(spatial, once.groups, once.channels, once.steps, spatial * once.computes)
@@ -264,11 +273,12 @@ def pixels_under(x: Problem, space: Space, index: int, block: Block, some: bool,
 def along(stage: int, axis: int, best: Best, space: Space, index: int) -> tuple[int, int]:
     """Places (from, to) of the sizes of ``axis``, of channels or taps, that a stage goes through."""
     count = space.first[index, axis + 1] - space.first[index, axis]
-    if stage == COARSE or stage == axis >= OC or (stage == TAPS and axis <= OC):
+    if stage == COARSE or stage == axis >= OC or (stage == TAPS and axis in (KH, KW, OC, GROUPS)):
         return 0, int(count)
     at = place_of(space, index, axis, best.sizes[axis])
-    reach = REACH if stage == NEAR and axis in (OC, IC) else 0
-    return int(max(0, at - reach)), int(min(count, at + reach + 1))
+    if stage == NEAR and axis in (OC, IC):
+        return 0, int(count)
+    return int(at), int(at + 1)
 
 
 @borrowing
@@ -283,7 +293,11 @@ def choose(x: Problem, space: Space, index: int, best: Best) -> bool:
         stage = COARSE if turn == 0 else ROUND[(turn - 1) % len(ROUND)]
         if turn > 0 and (value == np.inf or since == len(ROUND)):
             break
-        before, at_oc = value, place_of(space, index, OC, best.sizes[OC])
+        before, at_oc, at_ic = (
+            value,
+            place_of(space, index, OC, best.sizes[OC]),
+            place_of(space, index, IC, best.sizes[IC]),
+        )
         low_v, high_v = along(stage, KH, best, space, index)
         low_u, high_u = along(stage, KW, best, space, index)
         low_o, high_o = along(stage, OC, best, space, index)
@@ -300,6 +314,10 @@ def choose(x: Problem, space: Space, index: int, best: Best) -> bool:
                     if stage == TAPS and not (plain or near(space, index, OC, o, at_oc)):
                         continue
                     for i in range(high_i - 1, low_i - 1, -1):
+                        if stage == NEAR and not (
+                            coarse[first[index, IC] + i] or max(abs(o - at_oc), abs(i - at_ic)) <= REACH
+                        ):
+                            continue
                         for g in range(low_g, high_g):
                             oc, ic = sizes[first[index, OC] + o], sizes[first[index, IC] + i]
                             groups = sizes[first[index, GROUPS] + g]
@@ -329,11 +347,9 @@ def asked_bytes(space: Space, index: int, layer: Loops, activation_bits: int) ->
     return float(packed_bytes(seen * layer.groups * layer.ic, activation_bits))
 
 
-@borrowing
-def choose_for(
-    machine: Machine, case: Case, layer: Loops, dram: DramSide, pj: Any, weights: Any, at: Any, best: Best
-) -> bool:
-    """:func:`choose`, given what the DRAM is like, picojoules (a record of :data:`accelsim.mapper.tiling.RATES`), the objective and
+@inlined
+def problem_for(machine: Machine, case: Case, layer: Loops, dram: DramSide, pj: Any, weights: Any, at: Any) -> Problem:
+    """The layer to tile, given what the DRAM is like, picojoules (a record of :data:`accelsim.mapper.tiling.RATES`), the objective and
     what cycles and picojoules of the network count, and (a Space, the layer's place in it)."""
     (objective, cycle, picojoule), (space, index), array = weights, at, machine.array
     outputs = layer.n * layer.oh * layer.ow * layer.oc * layer.groups
@@ -342,8 +358,16 @@ def choose_for(
     least = max(1, macs * array.passes // (array.rows * array.cols * array.products))
     weigh = weigh_of(objective, cycle, picojoule, float(least), energies.fixed)
     asked = 0.0 if case.inputs_kept else asked_bytes(space, index, layer, machine.operands.activation_bits)
-    problem = Problem(machine, case, energies, layer, dram, least, asked, weigh)
-    return choose(problem, space, index, best)
+    return Problem(machine, case, energies, layer, dram, least, asked, weigh)
+
+
+@borrowing
+def choose_for(
+    machine: Machine, case: Case, layer: Loops, dram: DramSide, pj: Any, weights: Any, at: Any, best: Best
+) -> bool:
+    """:func:`choose` for :func:`problem_for`."""
+    space, index = at
+    return choose(problem_for(machine, case, layer, dram, pj, weights, at), space, index, best)
 
 
 @tiered(lambda machine, case, layer, *_: STEPS)

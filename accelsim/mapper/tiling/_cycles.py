@@ -48,8 +48,9 @@ def _last(size: int, tile: int) -> int:
 
 
 @njit(inline="always")
-def _behind(machine: Machine, case: Case, layer: Loops, tile: Loops) -> int:
-    """Fewest cycles from the end of the last sums to the end of their write-back, the array's latency apart."""
+def _behind(machine: Machine, case: Case, layer: Loops, tile: Loops) -> Any:
+    """Fewest cycles from the end of the last sums, the array's latency apart, to the end of their requantization, and from there to that
+    of their write-back."""
     last = _last(layer.n, tile.n) * _last(layer.oh, tile.oh) * _last(layer.ow, tile.ow)
     last *= _last(layer.oc, tile.oc) * _last(layer.groups, tile.groups)
     size = packed_bytes(last, machine.operands.output_bits)
@@ -57,7 +58,7 @@ def _behind(machine: Machine, case: Case, layer: Loops, tile: Loops) -> int:
         written = unit_cycles(machine.resident, 1, size)
     else:
         written = transfer_cycles(machine.dma, 1, size, 0) + machine.dma.latency_cycles
-    return int(unit_cycles(machine.requantizer, last, 0) + written)
+    return unit_cycles(machine.requantizer, last, 0), written
 
 
 @njit(inline="always")
@@ -106,9 +107,10 @@ def span_of(
 ) -> Span:
     """Of one tiling.
 
-    No schedule is shorter than the array's work behind the first loads and before the last requantization and store, than the port's
-    work, than loads and work in turn where a memory holds one tile only, or than all that each tile of the output needs in turn where
-    one queue moves everything: the first loads of the next tile stand behind the store of this one.
+    No schedule is shorter than the array's work behind the first loads and before the last requantization and store, than the
+    requantizer's work between the first sums and the last store, than the port's work, than loads and work in turn where a memory holds
+    one tile only, or than all that each tile of the output needs in turn where one queue moves everything: the first loads of the next
+    tile stand behind the store of this one.
     What is kept on chip passes no port, and is a bound of nothing but the end: the last tile is kept after its sums.
     ``layer`` is the smallest share of as many cores: each other has the same work at least, and all share the port.
 
@@ -118,7 +120,8 @@ def span_of(
     dma, depth, (nest, weight_loads, input_loads) = machine.dma, machine.depth, loads
     stores = nest.spatial * nest.channels
     first, loads_inputs = _first(machine, case, tile, seen)
-    behind = _behind(machine, case, layer, tile)
+    rounded, written = _behind(machine, case, layer, tile)
+    behind = rounded + written
     busy = case.shares * (port.weights + port.inputs + port.outputs)
     fewest = max(first + dma.latency_cycles + total.cycles + behind + total.least_latency, busy + dma.latency_cycles)
     if depth.weights == 1:
@@ -134,6 +137,7 @@ def span_of(
     requantized = max(
         stores, unit_cycles(machine.requantizer, outputs, 0)
     )  # a cycle each at least, however few its sums
+    fewest = max(fewest, first + dma.latency_cycles + total.shortest + total.least_latency + requantized + written)
     if dma.queues == 1 and through_dram:
         in_turn = port.outputs + stores * dma.latency_cycles + requantized
         in_turn += port.weights + port.inputs if nest.steps == 1 else 0

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from accelsim.graph import Axis
-from accelsim.graph.compiled import rows_under, span
+from accelsim.graph.compiled import rows_under
 from accelsim.hardware.compiled import parts
 from accelsim.numba_cache import inner, tiered
 
@@ -19,14 +19,14 @@ def under_tiles(axis: Axis, tile: int, tap: int) -> tuple[int, int, int]:
     Between the tiles at either end, which padding may clip, all are alike where nothing is spread.
     """
     outs, taps = parts(axis.out, tile), parts(axis.taps, tap)
-    most, total, first = span(axis, tile, tap), 0, 0
+    most, total, first = 0, 0, 0
     for k in range(taps):
         low, high = k * tap, min((k + 1) * tap, axis.taps)
         whole = (tile - 1) * axis.stride + (high - low - 1) * axis.dilation + 1
         y = 0
         while y < outs:
             lo, hi = rows_under(axis, y * tile, min((y + 1) * tile, axis.out), low, high)
-            total += hi - lo
+            total, most = total + hi - lo, max(most, hi - lo)
             if y == 0 and k == 0:
                 first = hi - lo
             y += 1

@@ -13,9 +13,16 @@ from accelsim.mapper.tiling._choice import (
     OW,
     SIZES,
     Best,
+    Block,
     N,
+    Problem,
     Space,
     choose_for,
+    expected,
+    holds,
+    place_of,
+    problem_for,
+    seen_under,
 )
 from accelsim.mapper.tiling._cycles import NO_COMMANDS, ports_of, span_of
 from accelsim.mapper.tiling._floors import reloads_of, weight_bytes, work_of

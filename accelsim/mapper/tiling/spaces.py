@@ -39,10 +39,12 @@ def some_sizes(size: int) -> Index:
 
 
 def coarse(ascending: Index) -> NDArray[np.bool_]:
-    """Those of sizes of which each is two thirds of the one before, or less: the largest, and the least."""
-    chosen, last = np.zeros(len(ascending), np.bool_), 2 * int(ascending[-1])
+    """A few of the sizes: the largest, powers of two, as arrays have rows and columns, and what leaves no two of them more than double."""
+    chosen: NDArray[np.bool_] = (ascending & (ascending - 1)) == 0
+    last = 4 * int(ascending[-1])
     for place in range(len(ascending) - 1, -1, -1):
-        if 3 * ascending[place] <= 2 * last or place == 0:
+        below = int(ascending[max(place - 1, 0)])
+        if chosen[place] or 2 * below < last or place == len(ascending) - 1:
             chosen[place], last = True, int(ascending[place])
     return chosen
 

@@ -16,6 +16,11 @@ TURNS = 3
 GAIN = 1e-3
 """A turn that lowers the product by a smaller share is the last."""
 
+TRIED_OPERATIONS = 40_000
+"""Tile operations that are scheduled in all to try other tiles of a network, some milliseconds."""
+LEAST_TRIES = 32
+"""A network of which fewer schedules are that much work stays as it is."""
+
 
 class Weigh(NamedTuple):
     """What a tiling is worth, the less the better: a sum of cycles and picojoules, or, where ``product``, the two multiplied."""

@@ -29,7 +29,7 @@ from accelsim.builder import (
 )
 from accelsim.builder.compiled import mac_operations, vector_operations
 from accelsim.hardware import Engine
-from accelsim.numba_cache import inner, njit
+from accelsim.numba_cache import borrowing, inner, njit
 from accelsim.program.compiled import WEIGHTS_OUTER, loads_of, nest_of
 from accelsim.timing._merge import merge_schedule as _tiered_merge
 from accelsim.timing.stream._state import (
@@ -52,7 +52,7 @@ merge_schedule: Any = _tiered_merge.compiled  # type: ignore[attr-defined]
 """The scheduler as compiled functions call it."""
 
 
-@inner
+@borrowing
 def room(network: Network, tilings: Any, tiles: Tiles) -> Ends:
     """The most operations, waits and stores that the network makes."""
     operations, waits, stores = 0, 0, 0
@@ -101,7 +101,7 @@ def new_state(most: Ends, layers: int, rank: int) -> State:
     )  # fmt: skip
 
 
-@inner
+@borrowing
 def block_of(index: int, kept: Kept, recalled: Any) -> Block:
     """A whole layer on the only core."""
     is_kept = kept.outputs[index]
@@ -142,7 +142,7 @@ def vector_layer(
     return vector_operations(job, machine, port_of_chip(chip), tiles, operands, block, state, ends)
 
 
-@inner
+@borrowing
 def note_counts(counts: Any, did: Did) -> None:
     """What a layer did, by name."""
     counts.operations, counts.tiles, counts.macs = did.operations, did.tiles, did.macs

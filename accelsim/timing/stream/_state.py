@@ -7,7 +7,7 @@ from typing import Any
 from accelsim.builder import NONE, Port, Source
 from accelsim.graph import Axis
 from accelsim.hardware import AT_ARRAY, Array, Dma, Im2col, Loops, Machine, Operands, PerMemory, Unit
-from accelsim.numba_cache import borrowing, inner
+from accelsim.numba_cache import borrowing
 from accelsim.timing.stream.records import Kept, Network
 from accelsim.timing.stream.records import Operands as Inputs
 
@@ -26,7 +26,7 @@ def source_of(network: Network, at: int, kept: Kept, number: int) -> Source:
     return Source(number, layer, network.operands.boxwise[at], keeper)
 
 
-@inner
+@borrowing
 def array_of_chip(chip: Any, width: Any, weight_bits: int, activation_bits: int) -> Array:
     """The array for operands of these widths."""
     return Array(
@@ -35,13 +35,13 @@ def array_of_chip(chip: Any, width: Any, weight_bits: int, activation_bits: int)
     )  # fmt: skip
 
 
-@inner
+@borrowing
 def loops_of_record(record: Any) -> Loops:
     """The loop nest of a layer, or the tile of one: both kinds of records name their sizes alike."""
     return Loops(record.n, record.oh, record.ow, record.oc, record.ic, record.kh, record.kw, record.groups)
 
 
-@inner
+@borrowing
 def windows_of_record(record: Any) -> tuple[Axis, Axis]:
     """The windows of a MAC layer along rows and columns."""
     return (
@@ -50,7 +50,7 @@ def windows_of_record(record: Any) -> tuple[Axis, Axis]:
     )
 
 
-@inner
+@borrowing
 def dma_of_chip(chip: Any) -> Dma:
     """The DMA and the DRAM port."""
     return Dma(chip.dma_setup, chip.dma_clock, chip.dma_bandwidth, chip.dma_latency, chip.dma_queues)
@@ -65,7 +65,7 @@ def freed_places(kept: Kept, recalled: Any, layer: int) -> int:
     return last
 
 
-@inner
+@borrowing
 def machine_of_chip(chip: Any, width: Any, record: Any) -> Machine:
     """The machine for the operands of a layer."""
     return Machine(
@@ -77,7 +77,7 @@ def machine_of_chip(chip: Any, width: Any, record: Any) -> Machine:
     )  # fmt: skip
 
 
-@inner
+@borrowing
 def port_of_chip(chip: Any) -> Port:
     """What else it is asked; nobody asks for the slots of a memory whose regions are not noted."""
     vector, output = Unit(chip.vector_lanes, chip.activation_width), Unit(1, chip.output_width)

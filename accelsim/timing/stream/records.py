@@ -100,13 +100,13 @@ class Network(NamedTuple):
 
 
 def network_of(graph: Graph) -> tuple[Network, tuple[tuple[int, int], ...]]:
-    """The arrays of ``graph``, and the distinct widths (weights, activations) of its MAC layers."""
+    """The arrays of ``graph``, and the distinct widths (weights, activations) of its MAC layers, at least one."""
     layers = np.zeros(len(graph.layers), dtype=LAYER)
     widths: dict[tuple[int, int], int] = {}
     for row, layer in zip(layers, graph.layers, strict=True):
         for name, value in _layer(layer, graph, widths).items():
             row[name] = value
-    return Network(layers, _operands(graph)), tuple(widths)
+    return Network(layers, _operands(graph)), tuple(widths) or ((1, 1),)
 
 
 def _layer(layer: Layer, graph: Graph, widths: dict[tuple[int, int], int]) -> dict[str, int]:
