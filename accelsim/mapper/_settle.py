@@ -42,7 +42,7 @@ from accelsim.mapper.tiling.compiled import (
 from accelsim.numba_cache import borrowing, inlined, tiered
 from accelsim.program.compiled import ORDERS, loads_of, nest_of
 from accelsim.timing import MAC, Tiles
-from accelsim.timing.compiled import loops_of_record, machine_of_chip, network_cycles
+from accelsim.timing.compiled import loops_of_record, machine_of_chip, network_cycles, room
 
 SWEEPS = 3
 """Most times that all layers are gone through."""
@@ -267,8 +267,10 @@ def settle(point: Point, exact: Exact, objective: int, tilings: Any) -> None:
     closed forms give no hope is left out. By energy nothing is tried: it follows from the tiles, but for what the cycles add, and is what
     closed forms say.
     """
+    if objective == ENERGY or room(point.network, tilings, exact.tiles).operations * LEAST_TRIES > TRIED_OPERATIONS:
+        return
     now, count = cost(point, exact, tilings), len(point.network.layers)
-    if objective == ENERGY or now[0] < 0 or operations_of(point) * LEAST_TRIES > TRIED_OPERATIONS:
+    if now[0] < 0:
         return
     tried = Tried(
         np.zeros((count, SWEEPS * (TRIED + 1), SIZES), np.int64), np.zeros(count, np.int64), np.zeros(1, np.int64),

@@ -5,4 +5,5 @@ from accelsim.timing.stream.compiled import (
     loops_of_record,
     machine_of_chip,
     network_cycles,
+    room,
 )

@@ -282,6 +282,20 @@ def along(stage: int, axis: int, best: Best, space: Space, index: int) -> tuple[
 
 
 @borrowing
+def fills(x: Problem, space: Space, index: int, taps: int, o: int, i: int) -> bool:
+    """Whether the ``i``-th size of input channels is one of few, and the ``o``-th of output channels the largest that leaves such tiles of
+    weights room."""
+    at, bits = (
+        space.first[index, OC] + o,
+        space.sizes[space.first[index, IC] + i] * taps * x.machine.operands.weight_bits,
+    )
+    if not space.coarse[space.first[index, IC] + i] or at + 1 == space.first[index, OC + 1]:
+        return False
+    capacity = 8 * x.machine.capacity.weights
+    return bool(space.sizes[at] * bits <= capacity < space.sizes[at + 1] * bits)
+
+
+@borrowing
 def choose(x: Problem, space: Space, index: int, best: Best) -> bool:
     """The best tiling found of layer ``index`` into ``best``, which may hold one to begin with; whether there is any that fits."""
     first, sizes, coarse, layer = space.first, space.sizes, space.coarse, x.layer
@@ -293,11 +307,8 @@ def choose(x: Problem, space: Space, index: int, best: Best) -> bool:
         stage = COARSE if turn == 0 else ROUND[(turn - 1) % len(ROUND)]
         if turn > 0 and (value == np.inf or since == len(ROUND)):
             break
-        before, at_oc, at_ic = (
-            value,
-            place_of(space, index, OC, best.sizes[OC]),
-            place_of(space, index, IC, best.sizes[IC]),
-        )
+        before, at_g = value, place_of(space, index, GROUPS, best.sizes[GROUPS])
+        at_oc, at_ic = place_of(space, index, OC, best.sizes[OC]), place_of(space, index, IC, best.sizes[IC])
         low_v, high_v = along(stage, KH, best, space, index)
         low_u, high_u = along(stage, KW, best, space, index)
         low_o, high_o = along(stage, OC, best, space, index)
@@ -314,11 +325,12 @@ def choose(x: Problem, space: Space, index: int, best: Best) -> bool:
                     if stage == TAPS and not (plain or near(space, index, OC, o, at_oc)):
                         continue
                     for i in range(high_i - 1, low_i - 1, -1):
-                        if stage == NEAR and not (
-                            coarse[first[index, IC] + i] or max(abs(o - at_oc), abs(i - at_ic)) <= REACH
-                        ):
+                        close = max(abs(o - at_oc), abs(i - at_ic)) <= REACH
+                        if stage == NEAR and not (close or fills(x, space, index, kh * kw, o, i)):
                             continue
                         for g in range(low_g, high_g):
+                            if stage == TAPS and not near(space, index, GROUPS, g, at_g):
+                                continue
                             oc, ic = sizes[first[index, OC] + o], sizes[first[index, IC] + i]
                             groups = sizes[first[index, GROUPS] + g]
                             if groups > 1 and (oc < layer.oc or ic < layer.ic):
