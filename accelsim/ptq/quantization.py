@@ -18,6 +18,7 @@ from accelsim.importers.onnx.file import QONNX_DOMAIN, OnnxModel
 from accelsim.labels import answers, check_labels
 from accelsim.ptq.bias_correction import Watch
 from accelsim.ptq.calibrate import Seen, observe
+from accelsim.ptq.doubts import calibration_doubts
 from accelsim.ptq.equalization import equalized, reach_of
 from accelsim.ptq.evaluate import evaluate, evaluate_model, gather
 from accelsim.ptq.network.float_network import file_kind, read_float
@@ -79,6 +80,12 @@ class Calibrated:
     def products(self) -> dict[str, str]:
         """Layers with weights, by name, each with the tensor that it reads."""
         return {self.network.layer_name(node): node.inputs[0] for node in products(self.network)}
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What makes the calibration doubtful, a sentence each."""
+        plan = make_plan(self.network, self.settings)
+        return tuple(calibration_doubts(self.network, plan, self.seen, self.inputs))
 
     def quantized(
         self,
