@@ -11,6 +11,7 @@ import accelsim.cli.lists
 import accelsim.cli.mapping
 import accelsim.cli.pareto
 import accelsim.cli.quantization.quantizing
+import accelsim.cli.quantization.sensitivity
 import accelsim.cli.run
 import accelsim.cli.sweep
 import accelsim.cli.verify

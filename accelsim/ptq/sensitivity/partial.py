@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.errors import ConfigError
+from accelsim.errors import ConfigError, ModelError
 from accelsim.ptq.effect import Effect, Reference
 from accelsim.ptq.evaluate import evaluate_model, gather
 from accelsim.ptq.probe import Probe, QuantizerId
@@ -76,19 +77,30 @@ def partial_quantization(
             f"loss of {limit}: not met with every layer at {_text(search.keep)}: {least}; allow more, or keep more bits"
         )
     kept = search.pruned(kept)
-    quantized = probe.calibrated.quantized(layers=search.layers(kept))
+    quantized = _quantized(probe, search, kept)
     verified = reference.effect(file_outputs(quantized, probe.calibrated, inputs, evaluator=evaluator))
     return PartialQuantization(
         search.layers(kept), limit, before, search.effect(kept), verified, tuple(order), quantized, reference
     )
 
 
+def _quantized(probe: Probe, search: _Search, kept: list[str]) -> Quantized:
+    layers = search.layers(kept)
+    try:
+        return probe.calibrated.quantized(layers=layers)
+    except ModelError as error:
+        if probe.chosen(probe.at(layers=layers)).dialect == "qdq":
+            raise
+        raise ConfigError(
+            f"layers kept at {_text(search.keep)} beside widths that only QONNX has cannot run on integers: {error}; keep fewer bits, as "
+            "w8a16 or w8a8, or give all others 4 or 8 bits"
+        ) from error
+
+
 def file_outputs(
     quantized: Quantized, calibrated: Calibrated, inputs: Mapping[str, NDArray[Any]], *, evaluator: str
 ) -> Any:
     """Outputs of the quantized file, fake-quantized, in the form of :meth:`Probe.outputs`; QONNX by the reference evaluator."""
-    import numpy as np
-
     runner = "onnx" if quantized.dialect == "qonnx" else evaluator
     made = list(evaluate_model(quantized.model, gather(calibrated.network, inputs), evaluator=runner).values())
     return made[0] if len(made) == 1 else np.concatenate([each.reshape(len(each), -1) for each in made], axis=1)
