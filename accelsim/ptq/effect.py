@@ -97,7 +97,11 @@ class Reference:
 def sqnr_db(real: NDArray[Any], quantized: NDArray[Any]) -> float:
     """``10 log10(sum of real**2 / sum of (quantized - real)**2)``, infinite where nothing differs, -infinite of a signal of zeros."""
     signal = float(np.square(real, dtype=np.float64).sum())
-    noise = float(np.square(quantized.astype(np.float64) - real, dtype=np.float64).sum())
+    return decibels_of(signal, float(np.square(quantized.astype(np.float64) - real, dtype=np.float64).sum()))
+
+
+def decibels_of(signal: float, noise: float) -> float:
+    """``10 log10(signal / noise)`` of two powers."""
     if not noise:
         return math.inf
     return 10 * math.log10(signal / noise) if signal else -math.inf

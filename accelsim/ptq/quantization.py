@@ -66,7 +66,8 @@ class Calibrated:
     """A float network, folded and equalized, and what its tensors were over ``inputs`` of calibration: what quantizers of any width are
     made of.
 
-    ``settings`` are those that it was observed for; equalization and the way that ranges are set stay theirs.
+    ``settings`` are those that it was observed for; equalization stays theirs, and the way that ranges are set as well where ``seen``
+    is not ``whole``, but holds extremes alone.
     """
 
     path: Path
@@ -75,6 +76,7 @@ class Calibrated:
     seen: Seen
     watch: Watch
     inputs: int
+    whole: bool = False
 
     @property
     def products(self) -> dict[str, str]:
@@ -126,7 +128,8 @@ def calibrate_network(
             network = equalized(network, reach_of(network, batches, evaluator=evaluator))
         watch = Watch(network)
         seen = observe(watch.over(evaluate(network, batches, evaluator=evaluator)), make_plan(network, chosen), chosen)
-        return Calibrated(path, network, chosen, seen, watch, len(next(iter(batches.values()))))
+        count = len(next(iter(batches.values())))
+        return Calibrated(path, network, chosen, seen, watch, count, whole=not chosen.keeps_extremes)
 
 
 def quantize_network(

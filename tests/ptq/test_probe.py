@@ -194,7 +194,7 @@ def test_other_settings_share_the_sessions(tmp_path: Path) -> None:
 
 def test_extremes_do_for_no_other_range(tmp_path: Path) -> None:
     probe = Probe(calibrated(float_model("shortcut"), tmp_path), {"x": images(2, 2)})
-    with pytest.raises(ConfigError, match="range entropy needs all values, of which range minmax kept extremes only"):
+    with pytest.raises(ConfigError, match="range entropy needs all values, of which calibration kept extremes only"):
         probe.under(Settings(range="entropy"))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import AccelsimError, ConfigError
+from accelsim.importers.onnx.file import OnnxNode
 from accelsim.ptq.evaluate import fastest_evaluator, gather, runner
 from accelsim.ptq.plan import Group, make_plan
 from accelsim.ptq.probe.build import Builder, Segment, act_feeds
@@ -57,6 +58,11 @@ class Probe:
         return tuple(self._parameters.places)
 
     @property
+    def places(self) -> Mapping[QuantizerId, Group | OnnxNode]:
+        """The group of the plan, or the node with the weights, of each."""
+        return self._parameters.places
+
+    @property
     def count(self) -> int:
         """Inferences."""
         return len(next(iter(self._batches.values())))
@@ -69,9 +75,9 @@ class Probe:
         own = self.calibrated.settings
         if settings.equalize != own.equalize:
             raise ConfigError("probe: equalization changes the network; calibrate it anew")
-        if own.keeps_extremes and not settings.keeps_extremes:
+        if not (self.calibrated.whole or settings.keeps_extremes):
             raise ConfigError(
-                f"probe: range {settings.range} needs all values, of which range {own.range} kept extremes only"
+                f"probe: range {settings.range} needs all values, of which calibration kept extremes only"
             )
         other = object.__new__(Probe)
         other._parameters = Parameters(replace(self.calibrated, settings=settings))

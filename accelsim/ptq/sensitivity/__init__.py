@@ -2,4 +2,4 @@
 
 from accelsim.ptq.sensitivity.layers import FIELDS, KINDS, LayerKind, LayerSensitivity, layer_sensitivity, layers_of
 from accelsim.ptq.sensitivity.loss import LossLimit, parse_loss
-from accelsim.ptq.sensitivity.partial import PartialQuantization, partial_quantization
+from accelsim.ptq.sensitivity.partial import PartialQuantization, file_outputs, joined_outputs, partial_quantization

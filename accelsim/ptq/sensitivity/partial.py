@@ -99,11 +99,16 @@ def _quantized(probe: Probe, search: _Search, kept: list[str]) -> Quantized:
 
 def file_outputs(
     quantized: Quantized, calibrated: Calibrated, inputs: Mapping[str, NDArray[Any]], *, evaluator: str
-) -> Any:
+) -> NDArray[np.float32]:
     """Outputs of the quantized file, fake-quantized, in the form of :meth:`Probe.outputs`; QONNX by the reference evaluator."""
     runner = "onnx" if quantized.dialect == "qonnx" else evaluator
-    made = list(evaluate_model(quantized.model, gather(calibrated.network, inputs), evaluator=runner).values())
-    return made[0] if len(made) == 1 else np.concatenate([each.reshape(len(each), -1) for each in made], axis=1)
+    return joined_outputs(evaluate_model(quantized.model, gather(calibrated.network, inputs), evaluator=runner))
+
+
+def joined_outputs(made: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Outputs by name in the form of :meth:`Probe.outputs`."""
+    parts = list(made.values())
+    return parts[0] if len(parts) == 1 else np.concatenate([each.reshape(len(each), -1) for each in parts], axis=1)
 
 
 class _Search:
