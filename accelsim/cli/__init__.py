@@ -10,6 +10,7 @@ import accelsim.cli.importing
 import accelsim.cli.lists
 import accelsim.cli.mapping
 import accelsim.cli.pareto
+import accelsim.cli.quantization.diagnosing
 import accelsim.cli.quantization.quantizing
 import accelsim.cli.quantization.sensitivity
 import accelsim.cli.run

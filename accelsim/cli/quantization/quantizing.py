@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,12 +56,14 @@ def quantize_command(
     if Path(out).suffix != ".onnx":
         raise AccelsimError(f"--out {out}: expected a file name that ends in .onnx")
     from accelsim.importers import resolve_model
-    from accelsim.ptq import check_dialect, quantize_network
+    from accelsim.ptq import calibrate_network, check_dialect
 
     path, settings = resolve_model(model), settings_of(**choices)
-    made = quantize_network(
-        path, calibration_data(path, calib), settings=settings, dialect=check_dialect(dialect), evaluator=evaluator
-    )
+    form = check_dialect(dialect)
+    calibrated = calibrate_network(path, calibration_data(path, calib), settings=settings, evaluator=evaluator)
+    for sentence in calibrated.doubts:
+        note(sentence)
+    made = calibrated.quantized(dialect=form)
     scores = None if test is None else _accuracies(made, test, evaluator)
     write_bytes(out, lambda stream: stream.write(made.to_bytes()))
     _tell(made, out, scores)
@@ -83,7 +86,18 @@ def _tell(made: Quantized, out: str, scores: tuple[float, float, int] | None) ->
     say(f"{made.dialect.upper()}, ranges from {made.calibration_inputs} inputs, written to {out}")
     if scores is not None:
         say(f"accuracy over {scores[2]} inputs: float {scores[0]:.2%}, fake-quantized {scores[1]:.2%}")
+        _doubt(made, scores)
     for layer, sentences in made.graph.approximations.items():
         note(f"on integers, {layer}: {'; '.join(sentences)}")
     say(f"arithmetic {made.graph.arithmetic}: the file's own, taken without --arithmetic")
     say(f"to run it: accelsim run {out}")
+
+
+def _doubt(made: Quantized, scores: tuple[float, float, int]) -> None:
+    """Say so where the float network already meets no labels."""
+    from accelsim.ptq import labels_doubt
+
+    tensors = made.graph.tensors[made.graph.outputs[0].tensor]
+    sentence = labels_doubt(scores[0], classes=math.prod(tensors.shape), count=scores[2])
+    if sentence is not None:
+        note(sentence)

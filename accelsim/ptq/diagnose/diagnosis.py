@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from accelsim.errors import AccelsimError
 from accelsim.importers import as_path
+from accelsim.names import LayerNames
 from accelsim.ptq.diagnose.quantizers import QuantizerFinding, quantizer_findings
 from accelsim.ptq.diagnose.ranges import ActivationRange, WeightRange, activation_ranges, weight_ranges
 from accelsim.ptq.diagnose.remedies import Refused, Trial, Tried, remedies_for, together, try_remedies
@@ -48,7 +49,7 @@ class FloatCheck:
 class Diagnosis:
     """What :func:`diagnose` found; ``stages`` by name (``weights``, ``activations``, ``both``, ``16 bits``), ``quantizers`` and ``tried``
     from what matters most, ``chosen`` the remedies that gain on top of each other. ``file`` is the effect of the file that they make,
-    fake-quantized, None where it cannot be made, of which ``refusal`` says why."""
+    fake-quantized, None where it cannot be made, of which ``refusal`` says why; ``network`` names all layers in order."""
 
     path: Path
     settings: Settings
@@ -63,6 +64,7 @@ class Diagnosis:
     file: Effect | None
     refusal: str | None
     notes: tuple[str, ...]
+    network: tuple[str, ...]
 
     @property
     def remedy(self) -> Settings:
@@ -122,7 +124,8 @@ def diagnose(
         tuple(best),
         file,
         refusal,
-        (*study.doubts, *_constant(acts)),
+        (*study.doubts, *_constant(acts, study.probe.layers)),
+        study.probe.layers,
     )
 
 
@@ -158,12 +161,14 @@ def _file(trial: Trial, settings: Settings) -> tuple[Effect | None, str | None]:
     return trial.study.reference.effect(made), None
 
 
-def _constant(acts: list[ActivationRange]) -> list[str]:
+def _constant(acts: list[ActivationRange], network: tuple[str, ...]) -> list[str]:
     """A sentence about channels that never change."""
     found = [each for each in acts if each.constant and len(each.lows) > 1]
     if not found:
         return []
-    parts = [f"{each.constant} of {len(each.lows)} of {each.quantizer.layer!r}" for each in found[:3]]
+    names = dict(zip(network, LayerNames(network).shown(30), strict=True))
+    layers = [names.get(each.quantizer.layer, each.quantizer.layer) for each in found]
+    parts = [f"{each.constant} of {len(each.lows)} of {name!r}" for each, name in zip(found[:3], layers, strict=False)]
     more = f" and of {len(found) - 3} more layers" if len(found) > 3 else ""
     return [
         f"constant channels: {', '.join(parts)}{more} never change over the inputs; prune them, or give inputs that reach them"

@@ -59,7 +59,7 @@ class ActivationRange:
 class WeightRange:
     """Weights of a product by output channel: ``quartiles`` (channels, 5), ``sqnr_db`` of the quantized weights.
 
-    ``limits`` (channels,) is the largest magnitude that the codes of a channel stand for.
+    ``limits`` (channels, 2) are the smallest and the largest number that the codes of a channel stand for.
     """
 
     quantizer: QuantizerId
@@ -174,14 +174,9 @@ def _weight_ranges(study: Study, active: Active) -> Iterator[WeightRange]:
             continue
         rows = _by_unit(node, constants[node.inputs[1]])
         quartiles = np.percentile(rows, QUARTILES, axis=1).T
-        reach = max(abs(held.format.min), held.format.max)
-        limits = (
-            np.broadcast_to(held.scales.astype(np.float64) * reach, (len(rows),))
-            if len(held.scales) in (1, len(rows))
-            else None
-        )
-        if limits is None:  # groups of a transposed convolution share the scales of their channels
-            limits = np.tile(held.scales.astype(np.float64) * reach, len(rows) // len(held.scales))
+        # Groups of a transposed convolution share the scales of their channels.
+        scales = np.tile(held.scales.astype(np.float64), len(rows) // len(held.scales))
+        limits = np.stack([scales * held.format.min, scales * held.format.max], axis=1)
         yield WeightRange(known, quartiles, limits, held.sqnr_db)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from accelsim.errors import AccelsimError
 from accelsim.ptq.diagnose.quantizers import QuantizerFinding
@@ -15,6 +15,8 @@ from accelsim.ptq.settings import MAX_BITS, Settings, Widths
 from accelsim.ptq.study import Study, study_of
 
 Progress = Callable[[str, int, int], None]
+Aim = Literal["weights", "activations", "both"]
+KINDS: tuple[Kind, Kind] = ("weights", "activations")
 WORST = 3
 """Layers whose widths are raised, of each kind."""
 LEAST_GAIN_DB = 0.1
@@ -23,12 +25,16 @@ LEAST_GAIN_DB = 0.1
 
 @dataclass(frozen=True, eq=False)
 class Remedy:
-    """A change of the settings against the noise of ``aim``: fields and values, and more bits for some layers."""
+    """A change of the settings against the noise of ``aim``: fields and values, or more bits for one layer."""
 
     name: str
-    aim: Kind
+    aim: Aim
     change: dict[str, Any]
     layer: tuple[str, Widths] | None = None
+
+    def text(self, names: Mapping[str, str]) -> str:
+        """With the layer, which ``names`` may shorten."""
+        return self.name if self.layer is None else f"{self.name} of {names.get(self.layer[0], self.layer[0])}"
 
     def on(self, settings: Settings) -> Settings:
         """``settings`` with the remedy."""
@@ -55,7 +61,7 @@ class Tried:
 class Refused:
     """A remedy that the network does not take, and why."""
 
-    name: str
+    remedy: Remedy
     reason: str
 
 
@@ -77,7 +83,7 @@ def _of_weights(settings: Settings) -> Iterator[Remedy]:
 
 def _of_activations(settings: Settings) -> Iterator[Remedy]:
     if settings.range != "mse":
-        yield Remedy("ranges of least square error, of weights too", "activations", {"range": "mse"})
+        yield Remedy("ranges of least square error", "both", {"range": "mse"})
     for percent in (99.9, 99.99, 99.999):
         if settings.range != "percentile" or settings.percentile != percent:
             change = {"range": "percentile", "percentile": percent}
@@ -92,13 +98,13 @@ def _of_activations(settings: Settings) -> Iterator[Remedy]:
 
 
 def _of_widths(worst: Sequence[QuantizerFinding]) -> Iterator[Remedy]:
-    for kind in ("weights", "activations"):
+    for kind in KINDS:
         own = [each for each in worst if each.quantizer.kind == kind and each.bits < MAX_BITS][:WORST]
         for each in own:
             bits, layer = _more(each.bits), each.quantizer.layer
             widths = Widths(weights=bits) if kind == "weights" else Widths(acts=bits)
-            text = "weights" if kind == "weights" else "the output"
-            yield Remedy(f"{bits} bits for {text} of {layer}", each.quantizer.kind, {}, (layer, widths))
+            what = "the weights" if kind == "weights" else "the output"
+            yield Remedy(f"{bits} bits for {what}", kind, {}, (layer, widths))
 
 
 def _more(bits: int) -> int:
@@ -142,7 +148,7 @@ def try_remedies(
         try:
             made.append(_tried(trial, remedy, base, before))
         except AccelsimError as error:
-            refused.append(Refused(remedy.name, str(error)))
+            refused.append(Refused(remedy, str(error)))
         if progress is not None:
             progress("remedies", done, len(remedies))
     return sorted(made, key=lambda each: each.gain_db, reverse=True), refused
@@ -157,13 +163,15 @@ def _tried(trial: Trial, remedy: Remedy, base: Settings, before: Effect) -> Trie
 def together(
     trial: Trial, base: Settings, before: Effect, tried: Sequence[Tried], *, progress: Progress | None = None
 ) -> list[Tried]:
-    """The best remedy, then the next of ``tried`` on top of it, as long as one gains; each with what it gained there.
+    """The best remedy, then each of the others of ``tried`` on top, where it gains; with what it gained there.
 
-    A remedy that changes what an earlier one chose (another way to set ranges) takes its place only where that gains.
+    First those that cost no bits. One that changes what an earlier one chose (another way to set ranges) takes its place only where
+    that gains.
     """
     chosen: list[Tried] = []
     settings, effect = base, before
     useful = [each.remedy for each in tried if each.gain_db >= LEAST_GAIN_DB]
+    useful.sort(key=lambda remedy: remedy.layer is not None)
     for done, remedy in enumerate(useful, start=1):
         with suppress(AccelsimError):  # two widths for tensors under one scale: the first that gained stays
             after = _tried(trial, remedy, settings, effect)

@@ -63,6 +63,12 @@ class Probe:
         return self._parameters.places
 
     @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of all layers of the network, as ``accelsim quantize`` counts them."""
+        network = self.calibrated.network
+        return tuple(network.layer_name(node) for node in network.nodes)
+
+    @property
     def count(self) -> int:
         """Inferences."""
         return len(next(iter(self._batches.values())))
@@ -80,7 +86,7 @@ class Probe:
                 f"probe: range {settings.range} needs all values, of which calibration kept extremes only"
             )
         other = object.__new__(Probe)
-        other._parameters = Parameters(replace(self.calibrated, settings=settings))
+        other._parameters = Parameters(replace(self.calibrated, settings=settings), self._parameters)
         other._batches, other._engine = self._batches, self._engine
         return other
 

@@ -28,7 +28,8 @@ class LayerSensitivity:
     """``table`` of :data:`FIELDS`, shape (layers, kinds, widths): what quantizing a layer does to the network's output.
 
     ``inverse``: what quantizing all others does. All NaN where a layer has no quantizer of a kind. ``float_accuracy`` is None without
-    labels; ``count`` inferences were run.
+    labels; ``count`` inferences were run. ``network`` names all layers, those without a quantizer too, as ``accelsim quantize`` counts
+    them.
     """
 
     layers: tuple[str, ...]
@@ -38,6 +39,7 @@ class LayerSensitivity:
     inverse: bool
     float_accuracy: float | None
     count: int
+    network: tuple[str, ...]
 
     def rows(self) -> list[dict[str, Any]]:
         """One dictionary per layer, kind and width that there is."""
@@ -114,7 +116,9 @@ def layer_sensitivity(
             table[i, j, k] = _fields(reference.effect(probe.outputs(dict.fromkeys(on, widths[k]))))
         if progress is not None:
             progress("layers", done, len(cells))
-    return LayerSensitivity(names, tuple(kinds), tuple(widths), table, inverse, reference.accuracy, probe.count)
+    return LayerSensitivity(
+        names, tuple(kinds), tuple(widths), table, inverse, reference.accuracy, probe.count, probe.layers
+    )
 
 
 def reference_of(probe: Probe, labels: NDArray[Any] | None) -> Reference:

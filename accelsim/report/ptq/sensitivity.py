@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -89,19 +89,24 @@ def decibels(value: float) -> str:
     return "exact" if value == math.inf else f"{value:.1f} dB"
 
 
+def layer_names(network: Sequence[str]) -> dict[str, str]:
+    """Short forms by which ``--layer`` finds the layers of a network."""
+    return short_names(network)
+
+
 def _titles(found: LayerSensitivity) -> list[str]:
     kinds = ["quantized"] if len(found.kinds) > 1 else []
     return ["layer", *kinds, *(f"{bits} bits" for bits in found.widths)]
 
 
 def _cells(found: LayerSensitivity) -> Iterator[list[str]]:
-    names = short_names(found.layers)
+    names = layer_names(found.network)
     for i, layer in enumerate(found.layers):
         for j, kind in enumerate(found.kinds):
             cells = found.table[i, j]
             if not math.isnan(cells[0]["sqnr_db"]):
                 own = [kind] if len(found.kinds) > 1 else []
-                yield [names[layer], *own, *(effect_text(cell) for cell in cells)]
+                yield [names.get(layer, layer), *own, *(effect_text(cell) for cell in cells)]
 
 
 def _right(found: LayerSensitivity) -> list[bool]:
@@ -116,16 +121,24 @@ def _facts(study: SensitivityStudy) -> list[tuple[str, str]]:
     elif _has_classes(found):
         figures = f"mean KL divergence in nats, {figures}"
     quantized = "" if len(found.kinds) > 1 or found.kinds == ("both",) else f"{found.kinds[0]} alone are quantized; "
-    facts = [("figures", f"{quantized}{figures}"), ("most sensitive", ", ".join(found.order()[:3]))]
-    return facts if study.partial is None else [*facts, *_partial_facts(study.partial, study.command)]
+    facts = [("figures", f"{quantized}{figures}"), ("most sensitive", _listed(found.order()[:3], found))]
+    return facts if study.partial is None else [*facts, *_partial_facts(study.partial, found.network, study.command)]
+
+
+def _listed(layers: Sequence[str], found: LayerSensitivity) -> str:
+    names = layer_names(found.network)
+    return ", ".join(names.get(layer, layer) for layer in layers)
 
 
 def _has_classes(found: LayerSensitivity) -> bool:
     return any(row["kl"] is not None for row in found.rows())
 
 
-def _partial_facts(found: PartialQuantization, command: str | None) -> list[tuple[str, str]]:
-    kept = ", ".join(f"{name}={widths_text(widths)}" for name, widths in found.kept.items()) or "no layer"
+def _partial_facts(found: PartialQuantization, network: Sequence[str], command: str | None) -> list[tuple[str, str]]:
+    names = layer_names(network)
+    kept = (
+        ", ".join(f"{names.get(name, name)}={widths_text(widths)}" for name, widths in found.kept.items()) or "no layer"
+    )
     say = found.limit.shown
     figures = [
         ("most loss", str(found.limit)),
