@@ -61,11 +61,11 @@ def quantize_command(
     path, settings = resolve_model(model), settings_of(**choices)
     form = check_dialect(dialect)
     calibrated = calibrate_network(path, calibration_data(path, calib), settings=settings, evaluator=evaluator)
-    for sentence in calibrated.doubts:
-        note(sentence)
     made = calibrated.quantized(dialect=form)
     scores = None if test is None else _accuracies(made, test, evaluator)
     write_bytes(out, lambda stream: stream.write(made.to_bytes()))
+    for sentence in calibrated.doubts:
+        note(sentence)
     _tell(made, out, scores)
 
 
