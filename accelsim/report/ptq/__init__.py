@@ -2,4 +2,9 @@
 
 from accelsim.report.ptq.commands import quantize_command
 from accelsim.report.ptq.diagnosis import DiagnosisText, diagnosis_html, diagnosis_table
-from accelsim.report.ptq.sensitivity import SensitivityStudy, layer_sensitivity_html, layer_sensitivity_table
+from accelsim.report.ptq.sensitivity import (
+    SensitivityStudy,
+    layer_names,
+    layer_sensitivity_html,
+    layer_sensitivity_table,
+)
