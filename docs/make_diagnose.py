@@ -30,6 +30,7 @@ from tests.ptq.test_quantize_tflite import samples  # noqa: E402
 from tests.shared_models import SHARED  # noqa: E402
 
 PAGE, PICTURES = Path(__file__).with_name("diagnose.md"), Path(__file__).with_name("diagnose")
+SHOWN = ("quantizers", "weights")
 NETWORK, DEPTHWISE = "digits_float", "vww_mobilenetv1_fp32"
 CALIBRATION, IMAGES = 40, 100
 """Of the second network's images."""
@@ -134,8 +135,8 @@ def main() -> None:
     rows = kept_rows(path, data, LIMITS[:2])
     PICTURES.mkdir(exist_ok=True)
     with mpl.rc_context({"svg.hashsalt": "accelsim"}):
-        for name, draw in diagnosis_plots(found).items():
-            draw().savefig(PICTURES / f"{name}.svg", metadata={"Date": None})
+        for name in SHOWN:
+            diagnosis_plots(found)[name]().savefig(PICTURES / f"{name}.svg", metadata={"Date": None})
     if (SHARED / "models" / f"{DEPTHWISE}.tflite").is_file():
         path, data = depthwise()
         text = replaced(text, "depthwise", remedies(diagnose(path, settings=Settings(), **data)))
