@@ -20,9 +20,8 @@ from pages import replaced  # noqa: E402
 from accelsim.importers import resolve_model  # noqa: E402
 from accelsim.ptq import Settings  # noqa: E402
 from accelsim.ptq.diagnose import Diagnosis, Tried, diagnose  # noqa: E402
-from accelsim.ptq.effect import Effect  # noqa: E402
 from accelsim.ptq.sensitivity import LayerSensitivity, layer_sensitivity, parse_loss, partial_quantization  # noqa: E402
-from accelsim.ptq.study import Study, study_of  # noqa: E402
+from accelsim.ptq.study import Effect, Study, study_of  # noqa: E402
 from accelsim.report.pictures import diagnosis_plots  # noqa: E402
 from accelsim.report.ptq import layer_names  # noqa: E402
 from accelsim.simulation import read_inputs  # noqa: E402

@@ -20,7 +20,7 @@ from accelsim.cli import main
 from accelsim.errors import InputError
 from accelsim.ptq import Settings, Widths, quantize_network
 from accelsim.ptq.diagnose import Diagnosis, diagnose
-from accelsim.ptq.effect import Reference, sqnr_db
+from accelsim.ptq.study import Reference, sqnr_db
 from accelsim.report.pictures import diagnosis_plots
 from accelsim.report.ptq import DiagnosisText, quantize_command
 from tests.ptq.networks import Net, float_model, images, save
@@ -147,6 +147,10 @@ def test_commands_say_every_setting() -> None:
     assert text == (
         "accelsim quantize net.onnx --calib c.npz --weights 4 --acts 6 --per-channel --equalize --range percentile --percentile 99.9 "
         "--layer 'a layer=w8' --layer fc=a16 -o net_w4a6.onnx"
+    )
+    long = f"{'x' * 40};the/end"
+    assert " --layer '…xxxxxxxxxxxxxxxxxxxxx;the/end=w8' " in quantize_command(
+        "n", settings=Settings(layers={long: Widths(8, None)}), network=["other", long]
     )
     flags = replace(settings, symmetric=True, power_of_two=True, bias_correction=True)
     assert {"--symmetric", "--power-of-two", "--bias-correction"} <= set(quantize_command("n", settings=flags).split())

@@ -14,10 +14,9 @@ from click.testing import CliRunner, Result
 from accelsim.cli import main
 from accelsim.errors import ConfigError, InputError
 from accelsim.ptq import Settings, Widths, evaluate_model
-from accelsim.ptq.effect import Reference, sqnr_db
 from accelsim.ptq.evaluate import gather
 from accelsim.ptq.sensitivity import layer_sensitivity, layers_of, parse_loss, partial_quantization
-from accelsim.ptq.study import Study, study_of
+from accelsim.ptq.study import Reference, Study, sqnr_db, study_of
 from tests.ptq.networks import float_model, images, save
 
 

@@ -15,7 +15,7 @@ from accelsim.cli.quantization.calibration import (
     settings_options,
     test_data,
 )
-from accelsim.cli.shared.console import WIDE, note, progress_bar, show
+from accelsim.cli.shared.console import WIDE, note, progress_bar, say, show
 from accelsim.cli.shared.files import STDOUT, OutputFile, write_bytes, write_text
 from accelsim.cli.shared.group import main
 from accelsim.cli.shared.options import model_argument
@@ -56,7 +56,9 @@ def diagnose_command(
     found = _found(path, calibration_data(path, calib), test, settings, evaluator)
     for sentence in found.notes:
         note(sentence)
-    known = DiagnosisText(found, lambda chosen: quantize_command(model, settings=chosen, calib=calib))
+    known = DiagnosisText(
+        found, lambda chosen: quantize_command(model, settings=chosen, calib=calib, network=found.network)
+    )
     if json is not None:
         write_text(json, lambda stream: stream.write(known.to_json()))
     if html is not None:
@@ -67,6 +69,8 @@ def diagnose_command(
         _draw(found, folder)
     if json != STDOUT:
         show(diagnosis_table(known), natural=WIDE)
+        if known.line is not None:
+            say(f"to quantize it so: {known.line}")
 
 
 def _found(path: Path, calibration: Any, test: str | None, settings: Any, evaluator: str) -> Diagnosis:

@@ -14,7 +14,7 @@ from accelsim.cli.quantization.calibration import (
     settings_options,
     test_data,
 )
-from accelsim.cli.shared.console import WIDE, note, progress_bar, show
+from accelsim.cli.shared.console import WIDE, note, progress_bar, say, show
 from accelsim.cli.shared.files import STDOUT, OutputFile, write_text
 from accelsim.cli.shared.group import main
 from accelsim.cli.shared.options import model_argument
@@ -87,7 +87,7 @@ def sensitivity_command(
     partial = None if limit is None else _partial(study, limit, kept)
     command = None
     if partial is not None:
-        command = quantize_command(model, settings=settings, calib=calib, layers=partial.kept)
+        command = quantize_command(model, settings=settings, calib=calib, layers=partial.kept, network=found.network)
     done = SensitivityStudy(path.name, found, partial, command)
     if json is not None:
         write_text(json, lambda stream: stream.write(done.to_json()))
@@ -99,6 +99,8 @@ def sensitivity_command(
         write_text(html, lambda stream: stream.write(layer_sensitivity_html(done)))
     if STDOUT not in (json, csv):
         show(layer_sensitivity_table(done), natural=WIDE)
+        if command is not None:
+            say(f"to quantize it so: {command}")
 
 
 def _studied(path: Path, calib: str | None, test: str | None, evaluator: str, settings: Any) -> Study:

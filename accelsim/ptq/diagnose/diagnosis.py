@@ -16,13 +16,12 @@ from accelsim.names import LayerNames
 from accelsim.ptq.diagnose.quantizers import QuantizerFinding, quantizer_findings
 from accelsim.ptq.diagnose.ranges import ActivationRange, WeightRange, activation_ranges, weight_ranges
 from accelsim.ptq.diagnose.remedies import Refused, Trial, Tried, remedies_for, together, try_remedies
-from accelsim.ptq.effect import Effect
 from accelsim.ptq.evaluate import evaluate_model, gather
 from accelsim.ptq.network.proto import float_proto
 from accelsim.ptq.probe import Kind
 from accelsim.ptq.sensitivity import file_outputs, joined_outputs
 from accelsim.ptq.settings import MAX_BITS, Settings
-from accelsim.ptq.study import Study, study_of
+from accelsim.ptq.study import Effect, Study, study_of
 
 Arrays = Mapping[str, NDArray[Any]]
 Progress = Callable[[str, int, int], None]

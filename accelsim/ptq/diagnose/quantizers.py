@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from accelsim.ptq.effect import Effect
 from accelsim.ptq.probe import Active, QuantizerId
-from accelsim.ptq.study import Study
+from accelsim.ptq.study import Effect, Study
 
 Progress = Callable[[str, int, int], None]
 

@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.importers.onnx.file import OnnxNode
-from accelsim.ptq.effect import decibels_of
 from accelsim.ptq.evaluate import evaluate
 from accelsim.ptq.network.operators import output_axis
 from accelsim.ptq.network.products import units_first
 from accelsim.ptq.parameters import ActQuant
 from accelsim.ptq.plan import Group
 from accelsim.ptq.probe import Active, QuantizerId
-from accelsim.ptq.study import Study
+from accelsim.ptq.study import Study, decibels_of
 from accelsim.quant import fake_quant_as
 
 Doubles = NDArray[np.float64]

@@ -9,10 +9,9 @@ from typing import Any, Literal
 
 from accelsim.errors import AccelsimError
 from accelsim.ptq.diagnose.quantizers import QuantizerFinding
-from accelsim.ptq.effect import Effect
 from accelsim.ptq.probe import Kind, Probe
 from accelsim.ptq.settings import MAX_BITS, Settings, Widths
-from accelsim.ptq.study import Study, study_of
+from accelsim.ptq.study import Effect, Study, study_of
 
 Progress = Callable[[str, int, int], None]
 Aim = Literal["weights", "activations", "both"]

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import ConfigError
-from accelsim.ptq.effect import Effect, Reference, check_finite_outputs
 from accelsim.ptq.probe import Probe, QuantizerId
+from accelsim.ptq.study import Effect, Reference, check_finite_outputs
 
 LayerKind = Literal["both", "weights", "activations"]
 KINDS: tuple[LayerKind, ...] = ("both", "weights", "activations")
@@ -20,7 +20,7 @@ KINDS: tuple[LayerKind, ...] = ("both", "weights", "activations")
 Progress = Callable[[str, int, int], None]
 Active = dict[QuantizerId, int | None]
 FIELDS = np.dtype([("sqnr_db", "f8"), ("kl", "f8"), ("agreement", "f8"), ("accuracy", "f8")])
-"""Of one layer, kind and width: as :class:`~accelsim.ptq.effect.Effect`; NaN where there is none."""
+"""Of one layer, kind and width: as :class:`~accelsim.ptq.study.Effect`; NaN where there is none."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from accelsim.errors import ConfigError, InputError
-from accelsim.ptq.effect import Effect, Reference
+from accelsim.ptq.study import Effect, Reference
 
 Measure = Literal["points", "kl", "db"]
 _FORM = re.compile(r"\s*([0-9]*\.?[0-9]+(?:e-?[0-9]+)?)\s*(%|kl|dB)\s*", re.IGNORECASE)

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import ConfigError, ModelError
-from accelsim.ptq.effect import Effect, Reference
 from accelsim.ptq.evaluate import evaluate_model, gather
 from accelsim.ptq.probe import Probe, QuantizerId
 from accelsim.ptq.quantization import Calibrated, Quantized
 from accelsim.ptq.sensitivity.layers import layers_of, reference_of
 from accelsim.ptq.sensitivity.loss import LossLimit
 from accelsim.ptq.settings import MAX_BITS, Widths
+from accelsim.ptq.study import Effect, Reference
 
 Progress = Callable[[str, int, int], None]
 

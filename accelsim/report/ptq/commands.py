@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from accelsim.ptq import Settings, Widths
+from accelsim.report.numbers import short_names
 
 _DEFAULTS = Settings()
 
@@ -17,14 +18,16 @@ def quantize_command(
     settings: Settings,
     calib: str | None = None,
     layers: Mapping[str, Widths] | None = None,
-    out: str = "",
+    network: Sequence[str] = (),
 ) -> str:
-    """What quantizes ``model`` so, with more exceptions ``layers``; ``out`` is the file, named after the model where empty."""
-    name = out or f"{Path(model).stem}_w{settings.weights}a{settings.acts}.onnx"
-    parts = ["accelsim", "quantize", model]
-    parts += [] if calib is None else ["--calib", calib]
-    parts += [*_options(settings), *layer_options({**settings.layers, **(layers or {})}), "-o", name]
-    return shlex.join(parts)
+    """What quantizes ``model`` so, with more exceptions ``layers``; those of ``network``, all of its layers, go by short names.
+
+    The file is named after the model and its widths.
+    """
+    name, short = f"{Path(model).stem}_w{settings.weights}a{settings.acts}.onnx", short_names(network)
+    exceptions = {short.get(each, each): widths for each, widths in {**settings.layers, **(layers or {})}.items()}
+    parts = ["accelsim", "quantize", model, *([] if calib is None else ["--calib", calib])]
+    return shlex.join([*parts, *_options(settings), *layer_options(exceptions), "-o", name])
 
 
 def _options(settings: Settings) -> Iterator[str]:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from accelsim.display import printable
 from accelsim.ptq.diagnose import Diagnosis, Tried
-from accelsim.ptq.effect import Effect
+from accelsim.ptq.study import Effect
 from accelsim.report.numbers import NONE
 from accelsim.report.pages import html_facts, html_notes, html_table, page, section
 from accelsim.report.ptq.sensitivity import decibels, layer_names
@@ -111,7 +111,12 @@ class DiagnosisText:
         if not found.chosen:
             return [("remedy", "none of these gains; more bits (--weights, --acts), or training with quantization")]
         file = found.refusal if found.file is None else f"{', '.join(_figures(found.file))}, fake-quantized"
-        return [("the file", str(file)), ("command", self.command(found.remedy))]
+        return [("the file", str(file))]
+
+    @property
+    def line(self) -> str | None:
+        """What quantizes the network with all remedies that were chosen."""
+        return self.command(self.found.remedy) if self.found.chosen else None
 
     @property
     def _count(self) -> int:
@@ -161,7 +166,7 @@ class DiagnosisText:
             "together": [self._record(each) for each in found.chosen],
             "file": None if found.file is None else asdict(found.file),
             "refusal": found.refusal,
-            "command": self.command(found.remedy) if found.chosen else None,
+            "command": self.line,
             "notes": list(found.notes),
         }
         return json.dumps(_plain(held), indent=2, allow_nan=False) + "\n"
@@ -209,6 +214,7 @@ def diagnosis_html(known: DiagnosisText, pictures: dict[str, str]) -> str:
     """The same as a page, with ``pictures`` (HTML, by title) behind the tables."""
     parts = [html_facts([("network", known.heading), *known.facts()]), html_notes(known.found.notes)]
     parts += [section(each.title, html_table(each.columns, each.rows, each.right)) for each in known.tables()]
-    parts.append(section("What follows", html_facts(known.closing())))
+    line = [] if known.line is None else [("command", known.line)]
+    parts.append(section("What follows", html_facts([*known.closing(), *line])))
     parts += [section(title, drawn) for title, drawn in pictures.items()]
     return page(f"{known.found.path.name}: diagnosis", "".join(parts))

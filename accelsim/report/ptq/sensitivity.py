@@ -12,8 +12,8 @@ from rich.console import Group
 from rich.text import Text
 
 from accelsim.display import printable
-from accelsim.ptq.effect import Effect
 from accelsim.ptq.sensitivity import LayerSensitivity, PartialQuantization
+from accelsim.ptq.study import Effect
 from accelsim.report.numbers import short_names
 from accelsim.report.pages import html_facts, html_table, page, section, shown
 from accelsim.report.ptq.commands import widths_text
@@ -122,7 +122,7 @@ def _facts(study: SensitivityStudy) -> list[tuple[str, str]]:
         figures = f"mean KL divergence in nats, {figures}"
     quantized = "" if len(found.kinds) > 1 or found.kinds == ("both",) else f"{found.kinds[0]} alone are quantized; "
     facts = [("figures", f"{quantized}{figures}"), ("most sensitive", _listed(found.order()[:3], found))]
-    return facts if study.partial is None else [*facts, *_partial_facts(study.partial, found.network, study.command)]
+    return facts if study.partial is None else [*facts, *_partial_facts(study.partial, found.network)]
 
 
 def _listed(layers: Sequence[str], found: LayerSensitivity) -> str:
@@ -134,20 +134,19 @@ def _has_classes(found: LayerSensitivity) -> bool:
     return any(row["kl"] is not None for row in found.rows())
 
 
-def _partial_facts(found: PartialQuantization, network: Sequence[str], command: str | None) -> list[tuple[str, str]]:
+def _partial_facts(found: PartialQuantization, network: Sequence[str]) -> list[tuple[str, str]]:
     names = layer_names(network)
     kept = (
         ", ".join(f"{names.get(name, name)}={widths_text(widths)}" for name, widths in found.kept.items()) or "no layer"
     )
     say = found.limit.shown
-    figures = [
+    return [
         ("most loss", str(found.limit)),
         ("none kept", say(found.before, found.reference)),
         ("kept", f"{kept} ({len(found.kept)} of {len(found.order)} layers)"),
         ("with them", say(found.after, found.reference)),
         ("the file", f"{say(found.verified, found.reference)}, {'met' if found.is_met else 'NOT met'}; fake-quantized"),
     ]
-    return figures if command is None else [*figures, ("command", command)]
 
 
 def layer_sensitivity_table(study: SensitivityStudy) -> RenderableType:
@@ -161,5 +160,6 @@ def layer_sensitivity_html(study: SensitivityStudy) -> str:
     """The same as a page."""
     found = study.found
     table = html_table(_titles(found), _cells(found), _right(found))
-    body = f"<p>{shown(study.heading)}</p>{section('Layers', table)}{section('Summary', html_facts(_facts(study)))}"
+    facts = [*_facts(study), *([] if study.command is None else [("command", study.command)])]
+    body = f"<p>{shown(study.heading)}</p>{section('Layers', table)}{section('Summary', html_facts(facts))}"
     return page(f"{study.model}: sensitivity of layers", body)

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from accelsim.errors import InputError
 from accelsim.ptq.doubts import labels_doubt
-from accelsim.ptq.effect import Reference, check_finite_outputs
 from accelsim.ptq.evaluate import fastest_evaluator
 from accelsim.ptq.probe import Probe
 from accelsim.ptq.quantization import Calibrated, calibrate_network
 from accelsim.ptq.settings import Settings
+from accelsim.ptq.study.effect import Reference, check_finite_outputs
 
 Arrays = Mapping[str, NDArray[Any]]
 
