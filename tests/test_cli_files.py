@@ -135,6 +135,11 @@ def the_swept_space(folder: Path) -> Made:
 
 FLOAT = ("quantize", "diagnose", "sensitivity")
 """Commands on float networks, which know no machine."""
+FLOAT_FILES = {
+    "model": model_of("digits_float"),
+    "--calib": by_option("--calib", inputs),
+    "--test": by_option("--test", inputs),
+}
 MACHINES = {"--arch": the_machine, "the table of --set": table_by_edit, "the table of --arch": table_by_machine}
 MODEL = {"model": model_of("digits_cnn")}
 COMMANDS: dict[str, dict[str, Callable[[Path], Made]]] = {
@@ -148,9 +153,7 @@ COMMANDS: dict[str, dict[str, Callable[[Path], Made]]] = {
     },
     "map": {**MODEL, **MACHINES},
     "compare": {**MODEL, **MACHINES, "--mapping": by_option("--mapping", mapping)},
-    **dict.fromkeys(FLOAT, {
-        "model": model_of("digits_float"), "--calib": by_option("--calib", inputs), "--test": by_option("--test", inputs),
-    }),
+    **dict.fromkeys(FLOAT, FLOAT_FILES),
     "workload": {},
     "pareto": {},
     "guided": {"space": the_space},
