@@ -17,6 +17,9 @@ Doubles = NDArray[np.float64]
 SHARES = 1e-3
 """Rows that sum to 1 within this, without a negative number, are probabilities; others are taken for logits."""
 
+LEAST = 2.0**-23
+"""Probability of a class that a quantizer rounded to 0: what float32 resolves beside 1, so that a class gone is dear, not infinite."""
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -75,7 +78,6 @@ class Reference:
     def _divergence(self, rows: Floats) -> float:
         """``mean of sum p * (log p - log q)``; classes of probability 0 add nothing."""
         p = np.exp(self._logs)
-        # What a quantizer rounded to probability 0 has the smallest normal float32, so that a class gone is dear, not infinite.
         difference = np.where(p > 0, self._logs - self._logarithms(rows.astype(np.float64)), 0.0)
         return max(float((p * difference).sum(axis=1).mean()), 0.0)
 
@@ -86,7 +88,7 @@ class Reference:
     def _logarithms(self, rows: Doubles) -> Doubles:
         """Of each class's probability; softmax of logits."""
         if self._are_probabilities:
-            held = np.maximum(rows, float(np.finfo(np.float32).smallest_normal))
+            held = np.maximum(rows, LEAST)
             normal: Doubles = np.log(held / held.sum(axis=1, keepdims=True))
             return normal
         shifted = rows - rows.max(axis=1, keepdims=True)
