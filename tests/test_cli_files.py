@@ -133,6 +133,13 @@ def the_swept_space(folder: Path) -> Made:
     return path, [space, "--out", folder / "swept"]
 
 
+FLOAT = ("quantize", "diagnose", "sensitivity")
+"""Commands on float networks, which know no machine."""
+FLOAT_FILES = {
+    "model": model_of("digits_float"),
+    "--calib": by_option("--calib", inputs),
+    "--test": by_option("--test", inputs),
+}
 MACHINES = {"--arch": the_machine, "the table of --set": table_by_edit, "the table of --arch": table_by_machine}
 MODEL = {"model": model_of("digits_cnn")}
 COMMANDS: dict[str, dict[str, Callable[[Path], Made]]] = {
@@ -146,9 +153,7 @@ COMMANDS: dict[str, dict[str, Callable[[Path], Made]]] = {
     },
     "map": {**MODEL, **MACHINES},
     "compare": {**MODEL, **MACHINES, "--mapping": by_option("--mapping", mapping)},
-    "quantize": {
-        "model": model_of("digits_float"), "--calib": by_option("--calib", inputs), "--test": by_option("--test", inputs),
-    },
+    **dict.fromkeys(FLOAT, FLOAT_FILES),
     "workload": {},
     "pareto": {},
     "guided": {"space": the_space},
@@ -202,8 +207,8 @@ def test_no_output_is_an_input(
             machine(folder, renamed)
         path = renamed
     if named not in ("model", "space"):
-        arguments = ["digits_float" if command == "quantize" else "digits_cnn", *arguments]
-    if named not in MACHINES and command not in ("quantize", "guided", "sweep"):
+        arguments = ["digits_float" if command in FLOAT else "digits_cnn", *arguments]
+    if named not in MACHINES and command not in (*FLOAT, "guided", "sweep"):
         arguments += ARCH
     before = path.read_bytes()
     done = CliRunner().invoke(main, [command, *map(str, arguments), option, str(alias(path))])

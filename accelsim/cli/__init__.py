@@ -10,7 +10,9 @@ import accelsim.cli.importing
 import accelsim.cli.lists
 import accelsim.cli.mapping
 import accelsim.cli.pareto
-import accelsim.cli.quantizing
+import accelsim.cli.quantization.diagnosing
+import accelsim.cli.quantization.quantizing
+import accelsim.cli.quantization.sensitivity
 import accelsim.cli.run
 import accelsim.cli.sweep
 import accelsim.cli.verify

@@ -18,6 +18,7 @@ from accelsim.importers.onnx.file import QONNX_DOMAIN, OnnxModel
 from accelsim.labels import answers, check_labels
 from accelsim.ptq.bias_correction import Watch
 from accelsim.ptq.calibrate import Seen, observe
+from accelsim.ptq.doubts import calibration_doubts
 from accelsim.ptq.equalization import equalized, reach_of
 from accelsim.ptq.evaluate import evaluate, evaluate_model, gather
 from accelsim.ptq.network.float_network import file_kind, read_float
@@ -65,7 +66,8 @@ class Calibrated:
     """A float network, folded and equalized, and what its tensors were over ``inputs`` of calibration: what quantizers of any width are
     made of.
 
-    ``settings`` are those that it was observed for; equalization and the way that ranges are set stay theirs.
+    ``settings`` are those that it was observed for; equalization stays theirs, and the way that ranges are set as well where ``seen``
+    is not ``whole``, but holds extremes alone.
     """
 
     path: Path
@@ -74,11 +76,18 @@ class Calibrated:
     seen: Seen
     watch: Watch
     inputs: int
+    whole: bool = False
 
     @property
     def products(self) -> dict[str, str]:
         """Layers with weights, by name, each with the tensor that it reads."""
         return {self.network.layer_name(node): node.inputs[0] for node in products(self.network)}
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What makes the calibration doubtful, a sentence each."""
+        plan = make_plan(self.network, self.settings)
+        return tuple(calibration_doubts(self.network, plan, self.seen, self.inputs))
 
     def quantized(
         self,
@@ -119,7 +128,8 @@ def calibrate_network(
             network = equalized(network, reach_of(network, batches, evaluator=evaluator))
         watch = Watch(network)
         seen = observe(watch.over(evaluate(network, batches, evaluator=evaluator)), make_plan(network, chosen), chosen)
-        return Calibrated(path, network, chosen, seen, watch, len(next(iter(batches.values()))))
+        count = len(next(iter(batches.values())))
+        return Calibrated(path, network, chosen, seen, watch, count, whole=not chosen.keeps_extremes)
 
 
 def quantize_network(

@@ -171,6 +171,15 @@ def test_one_quantizer_alone_and_all_but_one(tmp_path: Path) -> None:
         np.testing.assert_array_equal(Probe(held, x).outputs(active), values)
 
 
+def test_what_is_kept_of_earlier_runs_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held, x = calibrated(float_model("residual"), tmp_path), {"x": images(2, 8)}
+    roomy, narrow = Probe(held, x), Probe(held, x)
+    monkeypatch.setattr("accelsim.ptq.probe.probe.KEPT_BYTES", 1)
+    for bits in (3, 8, 3):
+        np.testing.assert_array_equal(narrow.outputs(narrow.at(acts=bits)), roomy.outputs(roomy.at(acts=bits)))
+        assert len(narrow._engine.kept) == 1
+
+
 def test_layers_of_other_widths(tmp_path: Path) -> None:
     held = calibrated(float_model("residual"), tmp_path, weights=4)
     x = {"x": images(2, 8)}
@@ -194,7 +203,7 @@ def test_other_settings_share_the_sessions(tmp_path: Path) -> None:
 
 def test_extremes_do_for_no_other_range(tmp_path: Path) -> None:
     probe = Probe(calibrated(float_model("shortcut"), tmp_path), {"x": images(2, 2)})
-    with pytest.raises(ConfigError, match="range entropy needs all values, of which range minmax kept extremes only"):
+    with pytest.raises(ConfigError, match="range entropy needs all values, of which calibration kept extremes only"):
         probe.under(Settings(range="entropy"))
 
 

@@ -190,3 +190,36 @@ def test_the_table_is_what_the_page_says_of_it() -> None:
         fake, finn, single = (float(share) for share in row[1:4])
         assert max(abs(fake - finn), abs(fake - single)) <= 0.3
         assert fake > 90 or int(row[0]) < 4
+
+
+def test_what_makes_calibration_doubtful_is_said(tmp_path: Path) -> None:
+    """Few inferences, a tensor that never changes, a channel without weights, and labels that the float network does not meet."""
+    net = Net(2, (1, 3, 8, 8))
+    weights = net.rng.normal(0, 0.4, (4, 3, 1, 1))
+    weights[2] = 0
+    still = net.node("Relu", net.node("Conv", "x", net.constant(weights), net.constant([1, 1, -1, 1])))
+    y = net.node("Gemm", net.node("Flatten", net.node("GlobalAveragePool", still)), net.normal(4, 3))
+    y = net.node("Add", y, net.node("Mul", y, net.constant(0)))
+    path, calib, test = save(net.model(y), tmp_path), tmp_path / "calib.npz", tmp_path / "test.npz"
+    np.savez(calib, x=images(1, 4))
+    made = cli("quantize", path, "--calib", calib, "-o", tmp_path / "made.onnx")
+    assert made.exit_code == 0, made.output
+    assert "calibration data hold 4 inferences, whose ranges others may leave; give 100 or so" in made.stderr
+    assert "never changed over the calibration data, so that no range can be set" in made.stderr
+    assert "layer 'conv_0': 1 of 4 output channels have no weights but zeros" in made.stderr
+    labels = evaluate_labels(path, images(2, 40))
+    np.savez(test, x=images(2, 40), labels=(labels + 1) % 3)
+    np.savez(calib, x=images(1, 40))
+    wrong = cli("quantize", path, "--calib", calib, "--test", test, "-o", tmp_path / "made.onnx")
+    assert wrong.exit_code == 0, wrong.output
+    assert "the float network meets 0.0% of 40 labels, as guessing among 3 classes would (33.3%)" in wrong.stderr
+    assert "inferences, whose ranges" not in wrong.stderr
+
+
+def evaluate_labels(path: Path, x: Any) -> Any:
+    """The float network's own answers."""
+    from accelsim.ptq import evaluate, read_float
+
+    model = read_float(path)
+    made = [tensors[model.outputs[0]] for tensors in evaluate(model, {"x": x})]
+    return np.stack(made).reshape(len(x), -1).argmax(axis=1)

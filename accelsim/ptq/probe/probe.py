@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import AccelsimError, ConfigError
+from accelsim.importers.onnx.file import OnnxNode
 from accelsim.ptq.evaluate import fastest_evaluator, gather, runner
 from accelsim.ptq.plan import Group, make_plan
 from accelsim.ptq.probe.build import Builder, Segment, act_feeds
@@ -57,6 +59,17 @@ class Probe:
         return tuple(self._parameters.places)
 
     @property
+    def places(self) -> Mapping[QuantizerId, Group | OnnxNode]:
+        """The group of the plan, or the node with the weights, of each."""
+        return self._parameters.places
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of all layers of the network, as ``accelsim quantize`` counts them."""
+        network = self.calibrated.network
+        return tuple(network.layer_name(node) for node in network.nodes)
+
+    @property
     def count(self) -> int:
         """Inferences."""
         return len(next(iter(self._batches.values())))
@@ -69,13 +82,12 @@ class Probe:
         own = self.calibrated.settings
         if settings.equalize != own.equalize:
             raise ConfigError("probe: equalization changes the network; calibrate it anew")
-        if own.keeps_extremes and not settings.keeps_extremes:
+        if not (self.calibrated.whole or settings.keeps_extremes):
             raise ConfigError(
-                f"probe: range {settings.range} needs all values, of which range {own.range} kept extremes only"
+                f"probe: range {settings.range} needs all values, of which calibration kept extremes only"
             )
-        other = object.__new__(Probe)
-        other._parameters = Parameters(replace(self.calibrated, settings=settings))
-        other._batches, other._engine = self._batches, self._engine
+        other = copy(self)
+        other._parameters = Parameters(replace(self.calibrated, settings=settings), self._parameters)
         return other
 
     def at(
@@ -93,29 +105,11 @@ class Probe:
         Outputs of a network of several are flattened and joined, (inferences, numbers). Raises ConfigError for quantizers that
         the network has not, and widths beyond 1 to 16 bits.
         """
-        chosen = self._parameters.chosen(active)
-        return self._engine.run(self._feeds(chosen), self._batches)
+        return _outputs(self._engine, self._parameters, self._batches, active)
 
     def chosen(self, active: Active) -> Chosen:
         """Scales, zero points and codes of the quantizers that are on."""
         return self._parameters.chosen(active)
-
-    def _feeds(self, chosen: Chosen) -> list[_Feeds]:
-        """By segment: what tells its quantizers apart from other runs', and the numbers they get."""
-        first = chosen.dialect == "qonnx"
-        return [self._feed(segment, chosen, first) for segment in self._engine.segments]
-
-    def _feed(self, segment: Segment, chosen: Chosen, first: bool) -> _Feeds:
-        feeds, key = Tensors(), list[Any]()
-        for known in segment.acts:
-            act = chosen.acts.get(known)
-            feeds |= act_feeds(known, act, zero_point_first=first)
-            key.append(None if act is None else (act, first and act.zero_point != 0))
-        for name, ports in segment.parameters.items():
-            held = chosen.weights.get(name, None if first else chosen.operands.get(name))
-            key.append(held)
-            feeds |= dict(zip(ports, self._parameters.values(name, chosen), strict=True))
-        return _Feeds(tuple(key), feeds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,15 +189,30 @@ def _engine(calibrated: Calibrated, parameters: Parameters, batches: Mapping[str
 
 
 def _agree(whole: _Engine, together: _Engine, parameters: Parameters, batches: Mapping[str, Floats]) -> bool:
+    """Of the first and the last inference, with all quantizers off."""
     two = {name: batch[[0, -1]] for name, batch in batches.items()}
-    probe = object.__new__(Probe)
-    probe._parameters, probe._batches = parameters, two
-    made = []
+    one, both = (_outputs(engine, parameters, two, {}) for engine in (whole, together))
     for engine in (whole, together):
-        probe._engine = engine
-        made.append(probe.outputs({}))
         engine.kept.clear()
-    return bool(np.abs(made[0] - made[1]).max() <= SAME * (np.abs(made[0]).max() or 1.0))
+    return bool(np.abs(one - both).max() <= SAME * (np.abs(one).max() or 1.0))
+
+
+def _outputs(engine: _Engine, parameters: Parameters, batches: Mapping[str, Floats], active: Active) -> Floats:
+    chosen = parameters.chosen(active)
+    return engine.run([_feed(segment, parameters, chosen) for segment in engine.segments], batches)
+
+
+def _feed(segment: Segment, parameters: Parameters, chosen: Chosen) -> _Feeds:
+    """What tells the quantizers of ``segment`` apart from other runs', and the numbers they get."""
+    feeds, key, zero_point_first = Tensors(), list[Any](), chosen.dialect == "qonnx"
+    for known in segment.acts:
+        act = chosen.acts.get(known)
+        feeds |= act_feeds(known, act, zero_point_first=zero_point_first)
+        key.append(None if act is None else (act, zero_point_first and act.zero_point != 0))
+    for name, ports in segment.parameters.items():
+        key.append(chosen.weights.get(name, None if zero_point_first else chosen.operands.get(name)))
+        feeds |= dict(zip(ports, parameters.values(name, chosen), strict=True))
+    return _Feeds(tuple(key), feeds)
 
 
 def _sessions(calibrated: Calibrated, parameters: Parameters, evaluator: str, *, batched: bool) -> _Engine:
