@@ -12,6 +12,7 @@ import accelsim.cli.mapping
 import accelsim.cli.pareto
 import accelsim.cli.quantizing
 import accelsim.cli.run
+import accelsim.cli.search_bits
 import accelsim.cli.sweep
 import accelsim.cli.verify
 import accelsim.cli.workload

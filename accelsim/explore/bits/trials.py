@@ -66,7 +66,7 @@ class Trials:
     inputs: Arrays
     labels: NDArray[Any]
     known: dict[tuple[Bits, Edits], Trial] = field(default_factory=dict)
-    _answers: dict[object, tuple[float, float]] = field(default_factory=dict)
+    answered: dict[object, tuple[float, float]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, network: FloatNetwork, base: Arch, slots: Slots, **given: Any) -> Trials:
@@ -111,6 +111,14 @@ class Trials:
                 self.known[key] = Trial(bits=bits, edits=edits, error=str(error))
         return self.known[key]
 
+    def baseline(self) -> Trial:
+        """W8A8 on the machine as it is, its weights held to no accumulator."""
+        free = replace(self, calibrated=self.free, quantize=self.quantize.model_copy(update={"accumulator_bits": None}), known={}, answered={})
+        found = free.one(self.slots.base)
+        if found.error:
+            raise AccelsimError(f"W8A8, where the search starts: {found.error}")
+        return found
+
     def _made(self, bits: Bits, edits: Edits) -> Trial:
         graph = self.graph(bits)
         (row,) = self.costs(graph, [dict(edits)])
@@ -140,9 +148,9 @@ class Trials:
         asked = Labelled(self.inputs, self.labels)
         free = asked.arithmetic(graph, arch) is not None
         key = bits, tuple(edit for edit in edits if is_value_path(edit[0])) if free else edits
-        if key not in self._answers:
-            self._answers[key] = asked.share(graph, arch, self.objective), self.reference.noise(graph, arch)
-        return self._answers[key]
+        if key not in self.answered:
+            self.answered[key] = asked.share(graph, arch, self.objective), self.reference.noise(graph, arch)
+        return self.answered[key]
 
 
 def layer_in(graph: Graph, names: Sequence[str]) -> str | None:
