@@ -12,7 +12,7 @@ from accelsim.cli.shared.console import note, say, show
 from accelsim.cli.shared.files import OutputFile, write_bytes
 from accelsim.cli.shared.group import main
 from accelsim.cli.shared.options import model_argument
-from accelsim.errors import AccelsimError, InputError
+from accelsim.errors import AccelsimError, ConfigError, InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,6 +43,9 @@ TABLE_WIDTH = 170
     help="How ranges are set; mse goes for weights too, which otherwise keep their extremes.",
 )
 @click.option("--percentile", type=float, default=99.99, show_default=True, help="For --range percentile.")
+@click.option(
+    "--accumulator-bits", type=int, metavar="BITS", help="Hold weights to accumulators of so many bits: no input makes a sum overflow."
+)  # fmt: skip
 @click.option("--layer", "layers", multiple=True, metavar="NAME=w8a8", help="Other bits for one layer; repeatable.")
 @click.option(
     "--format",
@@ -92,9 +95,12 @@ def quantize_command(
     made = quantize_network(
         path, _calibration(path, calib), settings=settings, dialect=check_dialect(dialect), evaluator=evaluator
     )
+    proved = _proved(made, settings.accumulator_bits)
     scores = None if test is None else _accuracies(made, test, evaluator)
     write_bytes(out, lambda stream: stream.write(made.to_bytes()))
     _tell(made, out, scores)
+    if proved:
+        say(proved)
 
 
 def _calibration(model: Path, given: str | None) -> Mapping[str, NDArray[Any]]:
@@ -112,6 +118,23 @@ def _calibration(model: Path, given: str | None) -> Mapping[str, NDArray[Any]]:
             "of the network's inputs"
         )
     return read_inputs(given)[0]
+
+
+def _proved(made: Quantized, bits: int | None) -> str:
+    """What is proved of the sums where they are held to an accumulator; ConfigError where one is not."""
+    if bits is None:
+        return ""
+    from accelsim.execute import accumulator_report
+
+    records = accumulator_report(made.graph).records
+    for record in records:
+        needed = (record.bound).bit_length() + 1
+        if needed > bits:
+            raise ConfigError(
+                f"--accumulator-bits {bits}: sums of layer {record.layer!r} may take {needed} bits; give it fewer bits (--layer), or more "
+                "to the accumulator"
+            )
+    return f"no input makes a sum of its {len(records)} layers leave {bits} bits (proved: sum |w| * max |x - z| + |b|)"
 
 
 def _accuracies(made: Quantized, test: str, evaluator: str) -> tuple[float, float, int]:

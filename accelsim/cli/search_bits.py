@@ -15,6 +15,10 @@ from accelsim.errors import ConfigError
 
 if TYPE_CHECKING:
     from accelsim.explore.bits import BitSearch, Trial
+    from accelsim.objective import Objective
+
+MOST_LISTED = 16
+"""Widths that a cell of the table lists."""
 
 
 @main.command("search-bits")
@@ -58,14 +62,13 @@ if TYPE_CHECKING:
 @click.option("-o", "--out", type=OutputFile(), help="Write the front, with its commands, as .json or .csv.")
 def search_bits_command(
     model: str, *, machine: str, axes: tuple[str, ...], widths: str, acts: str, most_loss: str, range_method: str,
-    per_tensor: bool, no_bias_correction: bool, objective: str | None, commands: bool, out: str | None, **options: Any,
+    per_tensor: bool, no_bias_correction: bool, objective: Objective | None, commands: bool, out: str | None, **options: Any,
 ) -> None:  # fmt: skip
     """Choose the bits of MODEL's weights and activations, layer by layer, for energy, latency and accuracy on a machine.
 
     MODEL is a float .onnx or .tflite network. Every row that is printed has been quantized, costed exactly and run in integers.
     """
     import accelsim
-    from accelsim.objective import DEFAULT_OBJECTIVE
 
     _check_out(out)
     named = ("symmetric", "power_of_two", "equalize", "evaluator")
@@ -74,7 +77,7 @@ def search_bits_command(
     with rate_bar() as progress:
         found = accelsim.search_bits(
             model, arch=machine, widths=_bits(widths, "--widths"), acts=_bits(acts, "--acts"), axes=_axes(axes),
-            most_loss=_share(most_loss), quantize=quantize, objective=objective or DEFAULT_OBJECTIVE, progress=progress, **options,
+            most_loss=_share(most_loss), quantize=quantize, objective=objective, progress=progress, **options,
         )  # fmt: skip
     if out is not None:
         text = found.as_csv() if out.endswith(".csv") else found.as_json()
@@ -110,48 +113,78 @@ def _tell(found: BitSearch, *, commands: bool) -> None:
     from accelsim.report import list_table
 
     of = "accuracy" if found.accuracy_of == "labels" else "agreement with the float network"
-    failed = sum(bool(x.error) for x in found.trials)
+    front, best = found.front, found.best
     say(
-        f"{found.network} on {found.machine}: {len(found.front)} of {len(found.trials)} points are on the front in energy, latency and {of}, "
+        f"{found.network} on {found.machine}: {len(front)} of {len(found.trials)} points are on the front in energy, latency and {of}, "
         f"over {found.inputs} inputs"
     )
-    show(list_table(_titles(found), [_cells(found, x) for x in found.front]), natural=WIDE)
-    say(f"W8A8: {_figures(found, found.baseline)}; float: {found.float_accuracy:.2%}")
-    for x in found.agreements:
-        say(f"proxy of {x.proxy} and {x.truth}: Spearman {x.spearman:.3f}, Kendall {x.kendall:.3f} over {x.points} points")
-    say(f"{found.method}: {len(found.trials)} points and {found.probes} probes in {found.seconds:.0f} s, hypervolume {found.hypervolume:.4f}")
-    if failed:
-        note(f"{failed} points failed, the first: {next(x.error for x in found.trials if x.error)}")
-    best = found.best
-    if best is None:
-        note(f"no point loses {found.most_loss:.2%} or less against W8A8; allow more by --most-loss, or more bits by --widths and --acts")
-    else:
-        saved = 1 - best.energy_pj / found.baseline.energy_pj
-        say(f"best within {found.most_loss:.2%}: point {found.trials.index(best)}, {saved:.1%} less energy: {_figures(found, best)}")
-    for x in found.front:
+    show(list_table(_titles(found), [_cells(found, x, best) for x in front]), natural=WIDE)
+    say(f"W8A8: {_figures(found.baseline)}; float: {found.float_accuracy:.2%}")
+    for pair in found.agreements:
+        ranks = f"Spearman {pair.spearman:.3f}, Kendall {pair.kendall:.3f} over {pair.points} points"
+        say(f"proxy of {pair.proxy} and {pair.truth}: {ranks}")
+    say(
+        f"{found.method}: {len(found.trials)} points and {found.probes} probes in {found.seconds:.0f} s, "
+        f"hypervolume {found.hypervolume:.4f} of the box up to W8A8"
+    )
+    _tell_best(found)
+    for x in front:
         if commands or x is best:
             say(f"point {found.trials.index(x)}: {found.command(x)}")
 
 
+def _tell_best(found: BitSearch) -> None:
+    errors = [x.error for x in found.trials if x.error]
+    if errors:
+        note(f"{len(errors)} points failed, the first: {errors[0]}")
+    best = found.best
+    if best is None:
+        note(
+            f"no point loses {found.most_loss:.2%} or less against W8A8; allow more by --most-loss, or more bits by --widths and --acts"
+        )
+        return
+    saved = 1 - best.energy_pj / found.baseline.energy_pj
+    say(
+        f"best within {found.most_loss:.2%}: point {found.trials.index(best)}, {saved:.1%} less energy than W8A8: {_figures(best)}"
+    )
+
+
 def _titles(found: BitSearch) -> list[str]:
     axes = [path for path, _ in found.trials[0].edits]
-    return ["point", *axes, "energy", "of W8A8", "latency", "of W8A8", "accuracy", "SQNR", "sum bits", "weights", "activations", ""]
+    costs = ["energy", "of W8A8", "latency", "of W8A8", "accuracy", "SQNR", "sums"]
+    return ["point", *axes, *costs, "weights", "activations", ""]
 
 
-def _cells(found: BitSearch, x: Trial) -> list[str]:
-    from accelsim.report.numbers import energy, seconds
+def _cells(found: BitSearch, x: Trial, best: Trial | None) -> list[str]:
+    from accelsim.report import figure
 
-    base, pairs = found.baseline, list(zip(found.slots.slots, x.bits, strict=True))
+    pairs = list(zip(found.slots.slots, x.bits, strict=True))
     weights, acts = ([bits for slot, bits in pairs if slot.place.weights is kind] for kind in (True, False))
     return [
-        str(found.trials.index(x)), *(str(value) for _, value in x.edits),
-        energy(x.energy_pj), f"{x.energy_pj / base.energy_pj:.1%}", seconds(x.latency_s), f"{x.latency_s / base.latency_s:.1%}",
-        f"{x.accuracy:.2%}", f"{x.sqnr_db:.1f} dB", str(x.accumulator_bits), ",".join(map(str, weights)), ",".join(map(str, acts)),
-        "best" if x is found.best else "",
-    ]  # fmt: skip
+        str(found.trials.index(x)),
+        *(str(value) for _, value in x.edits),
+        figure("energy_pj", x.energy_pj),
+        f"{x.energy_pj / found.baseline.energy_pj:.1%}",
+        figure("latency_s", x.latency_s),
+        f"{x.latency_s / found.baseline.latency_s:.1%}",
+        f"{x.accuracy:.2%}",
+        f"{x.sqnr_db:.1f} dB",
+        f"{x.accumulator_bits} bits",
+        _widths(weights),
+        _widths(acts),
+        "best" if x is best else "",
+    ]
 
 
-def _figures(found: BitSearch, x: Trial) -> str:
-    from accelsim.report.numbers import energy, seconds
+def _widths(bits: Sequence[int]) -> str:
+    """All of them, or of many their range and mean."""
+    if len(bits) <= MOST_LISTED:
+        return ",".join(map(str, bits))
+    return f"{min(bits)} to {max(bits)}, mean {sum(bits) / len(bits):.1f}"
 
-    return f"{energy(x.energy_pj)}, {seconds(x.latency_s)}, {x.accuracy:.2%}, SQNR {x.sqnr_db:.1f} dB"
+
+def _figures(x: Trial) -> str:
+    from accelsim.report import figure
+
+    costs = figure("energy_pj", x.energy_pj), figure("latency_s", x.latency_s)
+    return f"{', '.join(costs)}, {x.accuracy:.2%}, SQNR {x.sqnr_db:.1f} dB"

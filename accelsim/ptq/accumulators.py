@@ -86,7 +86,9 @@ class Budget:
             tightest = np.minimum(tightest, room)
             codes, scales = held_codes(node, real, scales, fmt, tightest, whole=whole)
             bias = corrected(codes, scales)
-        codes, scales = held_codes(node, real, scales, fmt, np.minimum(tightest, self.most // self.reach // 2), whole=whole)
+        codes, scales = held_codes(
+            node, real, scales, fmt, np.minimum(tightest, self.most // self.reach // 2), whole=whole
+        )
         return codes, scales, self._clipped(node, corrected(codes, scales), scales)
 
     def _clipped(self, node: OnnxNode, bias: NDArray[Any] | None, scales: Floats) -> NDArray[Any] | None:
@@ -94,7 +96,8 @@ class Budget:
         if bias is None:
             return None
         most = self.bias_reach * self.scale * per_output(node, scales).astype(np.float64)
-        return np.clip(bias.reshape(-1), -most, most)
+        clipped: NDArray[Any] = np.clip(bias.reshape(-1), -most, most)
+        return clipped
 
 
 def exceeds(node: OnnxNode, codes: Codes, room: Doubles) -> bool:

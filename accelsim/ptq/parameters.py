@@ -115,7 +115,11 @@ def _weights(
     real = model.constants[node.inputs[1]].astype(np.float32)
     bias: NDArray[Any] | None = bias_of(node, model.constants)
     axis, s_in = channel_axis(node, real.ndim) if settings.per_channel else None, fed.scale
-    budget = None if settings.accumulator_bits is None else Budget(settings.accumulator_bits, fed.format, fed.zero_point, s_in)
+    budget = (
+        None
+        if settings.accumulator_bits is None
+        else Budget(settings.accumulator_bits, fed.format, fed.zero_point, s_in)
+    )
     scales = _wide_enough(scales, real, axis, bias, s_in, BIAS_REACH if budget is None else budget.bias_reach)
     if settings.power_of_two:
         scales = np.exp2(np.ceil(np.log2(scales))).astype(np.float32)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Arrays = Mapping[str, NDArray[Any]]
 Doubles = NDArray[np.float64]
-PROBED = 64
+PROBED = 32
 """Inputs over which the noise of an output is measured."""
 _SQUASHED = ("Softmax", "Sigmoid")
 """Functions that hide how far their input is off; the noise is measured before them."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from accelsim.errors import ConfigError
 from accelsim.explore.bits.slots import Bits, Slots
 from accelsim.explore.bits.trials import Edits, Trial
 
-DIRECTIONS = ("minimize", "minimize", "maximize")
+DIRECTIONS: tuple[Literal["minimize", "maximize"], ...] = ("minimize", "minimize", "maximize")
 """Energy, latency, accuracy."""
 
 

@@ -86,9 +86,7 @@ class Programme:
         self._rows, self._right = np.array(rows), np.array(right)
 
     def _cost(self, slot: int, place: int, other: int | None) -> Doubles:
-        found: Doubles = (
-            self.proxies.alone[slot][place] if other is None else self.proxies.beside[slot][place, other]
-        )
+        found: Doubles = self.proxies.alone[slot][place] if other is None else self.proxies.beside[slot][place, other]
         return found
 
     @property

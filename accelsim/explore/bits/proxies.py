@@ -129,8 +129,9 @@ class _Measuring:
             graph = graphs[read, bits]
             name = layer_in(graph, place.known_as)
             assert name is not None
-            edits = [{layer_width(name, WEIGHTS): option} for option in options]
-            costs = self._costs(graph, [{}, *edits])
+            edits: list[dict[str, object]] = [{}]
+            edits += [{layer_width(name, WEIGHTS): option} for option in options]
+            costs = self._costs(graph, edits)
             table[:, column, 1:] = costs[1:] - costs[0]
         return table
 

@@ -103,7 +103,7 @@ class BitSearch:
         """What there is to say of a trial, by name."""
         return {
             "point": self.trials.index(trial),
-            **{path: value for path, value in trial.edits},
+            **dict(trial.edits),
             "energy_pj": trial.energy_pj,
             "energy_share": trial.energy_pj / self.baseline.energy_pj,
             "latency_s": trial.latency_s,
@@ -130,7 +130,10 @@ class BitSearch:
             "inputs": self.inputs,
             "float_accuracy": self.float_accuracy,
             "most_loss": self.most_loss,
-            "baseline": {name: getattr(self.baseline, name) for name in ("energy_pj", "latency_s", "cycles", "accuracy", "sqnr_db")},
+            "baseline": {
+                name: getattr(self.baseline, name)
+                for name in ("energy_pj", "latency_s", "cycles", "accuracy", "sqnr_db")
+            },
             "best": None if best is None else self.trials.index(best),
             "hypervolume": self.hypervolume,
             "trials": len(self.trials),

@@ -62,7 +62,7 @@ def search_bits(
     minutes: float | None = None,
     accumulator_bits: int | None = None,
     quantize: Mapping[str, Any] | None = None,
-    objective: Objective = DEFAULT_OBJECTIVE,
+    objective: Objective | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> BitSearch:
@@ -80,7 +80,7 @@ def search_bits(
     to them, and every row is proved: no input makes a sum overflow. ``quantize`` are other options of ``accelsim quantize``, beside
     :data:`QUANTIZE`. ConfigError, InputError or ModelError where something cannot be.
     """
-    begun = time.monotonic()
+    begun, objective = time.monotonic(), checked_objective(objective or DEFAULT_OBJECTIVE)
     need_scipy()
     _check(method, budget, minutes, most_loss)
     network = _network(model, calib, quantize, accumulator_bits, (*widths, *acts))
@@ -89,7 +89,7 @@ def search_bits(
     machines = _machines(base, axes or {}, accumulator_bits)
     data = _Data.of(network, test)
     trials = Trials.of(
-        network, base, slots, objective=checked_objective(objective),
+        network, base, slots, objective=objective,
         reference=Reference.of(network.calibrated, data.calibration, evaluator=network.quantize.evaluator),
         inputs=data.inputs, labels=data.labels,
     )  # fmt: skip
@@ -148,7 +148,9 @@ def _machines(base: Arch, axes: Mapping[str, Sequence[object]], accumulator_bits
             read[ACCUMULATOR] = [accumulator_bits]
     count = math.prod(len(values) for values in read.values())
     if count > MOST_MACHINES:
-        raise ConfigError(f"axes: {count} machines, of which each takes probes of its own; give {MOST_MACHINES} at most")
+        raise ConfigError(
+            f"axes: {count} machines, of which each takes probes of its own; give {MOST_MACHINES} at most"
+        )
     machines = [tuple(zip(read, values, strict=True)) for values in itertools.product(*read.values())]
     for edits in machines:
         base.with_(dict(edits))
@@ -240,7 +242,9 @@ class _Search:
         """The budget of each machine."""
         each, more = divmod(self.budget, len(self.machines))
         if not each:
-            raise ConfigError(f"budget: {self.budget} points are less than one for each of {len(self.machines)} machines")
+            raise ConfigError(
+                f"budget: {self.budget} points are less than one for each of {len(self.machines)} machines"
+            )
         return [each + (i < more) for i in range(len(self.machines))]
 
     def _point(self, bits: Bits, edits: Edits) -> Trial:
@@ -266,11 +270,11 @@ class _Search:
             found = self._point(bits, edits)
             if paths[turn] is paths[0]:
                 tried[place] = found
-        while not self.over and self._tried < until and (place := self._between(tried)) is not None:
-            bits = paths[0](place)
+        while not self.over and self._tried < until and (middle := self._between(tried)) is not None:
+            bits = paths[0](middle)
             if bits is None:
                 return
-            tried[place] = self._point(bits, edits)
+            tried[middle] = self._point(bits, edits)
 
     def _between(self, tried: Mapping[float, Trial]) -> float | None:
         """The middle of the last place that keeps the accuracy and the next one; None where both have the same bits."""
@@ -295,7 +299,9 @@ class _Search:
             ("energy", "energy", 1): lambda x: x.energy_pj,
             ("latency", "latency", 2): lambda x: x.latency_s,
         }
-        return tuple(_agreement(names, column, of, pairs, spearmanr, kendalltau) for (*names, column), of in truths.items())
+        return tuple(
+            _agreement(names, column, of, pairs, spearmanr, kendalltau) for (*names, column), of in truths.items()
+        )
 
 
 def _agreement(
@@ -323,4 +329,3 @@ def _programmes(proxies: Proxies) -> list[Ladder]:
 def _descents(proxies: Proxies) -> Ladder:
     steps = list(descent(proxies))
     return lambda place: steps[round(place * (len(steps) - 1))]
-

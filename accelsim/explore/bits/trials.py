@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -113,7 +113,13 @@ class Trials:
 
     def baseline(self) -> Trial:
         """W8A8 on the machine as it is, its weights held to no accumulator."""
-        free = replace(self, calibrated=self.free, quantize=self.quantize.model_copy(update={"accumulator_bits": None}), known={}, answered={})
+        free = replace(
+            self,
+            calibrated=self.free,
+            quantize=self.quantize.model_copy(update={"accumulator_bits": None}),
+            known={},
+            answered={},
+        )
         found = free.one(self.slots.base)
         if found.error:
             raise AccelsimError(f"W8A8, where the search starts: {found.error}")
@@ -127,11 +133,17 @@ class Trials:
         _, arch = load_for(graph, self.base.with_(dict(edits)))
         needed = self._proved(graph, arch)
         accuracy, noise = self._answered(bits, edits, graph, arch)
-        figures = {name: float(row[name]) for name in ("latency_s", "energy_pj", "area_um2")}
         return Trial(
-            bits=bits, edits=edits, cycles=int(row["cycles"]), **figures,
-            accuracy=accuracy, noise=noise, accumulator_bits=needed,
-        )  # fmt: skip
+            bits=bits,
+            edits=edits,
+            cycles=int(row["cycles"]),
+            latency_s=float(row["latency_s"]),
+            energy_pj=float(row["energy_pj"]),
+            area_um2=float(row["area_um2"]),
+            accuracy=accuracy,
+            noise=noise,
+            accumulator_bits=needed,
+        )
 
     def _proved(self, graph: Graph, arch: Arch) -> int:
         """Bits that the widest sum takes for any input; AccelsimError where sums were to be held to fewer and are not."""
