@@ -149,6 +149,9 @@ COMMANDS: dict[str, dict[str, Callable[[Path], Made]]] = {
     "quantize": {
         "model": model_of("digits_float"), "--calib": by_option("--calib", inputs), "--test": by_option("--test", inputs),
     },
+    "search-bits": {
+        "model": model_of("digits_float"), **MACHINES, "--calib": by_option("--calib", inputs), "--test": by_option("--test", inputs),
+    },
     "workload": {},
     "pareto": {},
     "guided": {"space": the_space},
@@ -202,7 +205,7 @@ def test_no_output_is_an_input(
             machine(folder, renamed)
         path = renamed
     if named not in ("model", "space"):
-        arguments = ["digits_float" if command == "quantize" else "digits_cnn", *arguments]
+        arguments = ["digits_float" if command in ("quantize", "search-bits") else "digits_cnn", *arguments]
     if named not in MACHINES and command not in ("quantize", "guided", "sweep"):
         arguments += ARCH
     before = path.read_bytes()

@@ -10,7 +10,7 @@ import click
 from accelsim.cli.shared.console import WIDE, note, rate_bar, say, show
 from accelsim.cli.shared.files import OutputFile, write_text
 from accelsim.cli.shared.group import main
-from accelsim.cli.shared.options import arch_option, model_argument, objective_option, parse_edits
+from accelsim.cli.shared.options import machine_options, model_argument, objective_option, parse_edits
 from accelsim.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ MOST_LISTED = 16
 
 @main.command("search-bits")
 @model_argument
-@arch_option()
+@machine_options
 @click.option("--calib", metavar="FILE", help="Calibration inputs as .npz, real numbers: key 'input' or input names.")
 @click.option(
     "--test", metavar="FILE", help="Inputs that accuracy is measured over; without 'labels', agreement with the float network. Default: --calib."
@@ -61,7 +61,7 @@ MOST_LISTED = 16
 @click.option("--commands", is_flag=True, help="Print for each row of the front the commands that make and run it.")
 @click.option("-o", "--out", type=OutputFile(), help="Write the front, with its commands, as .json or .csv.")
 def search_bits_command(
-    model: str, *, machine: str, axes: tuple[str, ...], widths: str, acts: str, most_loss: str, range_method: str,
+    model: str, *, machine: str, edits: tuple[str, ...], axes: tuple[str, ...], widths: str, acts: str, most_loss: str, range_method: str,
     per_tensor: bool, no_bias_correction: bool, objective: Objective | None, commands: bool, out: str | None, **options: Any,
 ) -> None:  # fmt: skip
     """Choose the bits of MODEL's weights and activations, layer by layer, for energy, latency and accuracy on a machine.
@@ -76,7 +76,7 @@ def search_bits_command(
     quantize |= {"per_channel": not per_tensor, "bias_correction": not no_bias_correction}
     with rate_bar() as progress:
         found = accelsim.search_bits(
-            model, arch=machine, widths=_bits(widths, "--widths"), acts=_bits(acts, "--acts"), axes=_axes(axes),
+            model, arch=machine, widths=_bits(widths, "--widths"), acts=_bits(acts, "--acts"), edits=parse_edits(edits), axes=_axes(axes),
             most_loss=_share(most_loss), quantize=quantize, objective=objective, progress=progress, **options,
         )  # fmt: skip
     if out is not None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -112,14 +115,37 @@ class Programme:
         if limit is not None:
             scale = max(abs(limit), float(self.proxies.start[NOISE]))
             held.append(LinearConstraint(self._costs[:, NOISE] / scale, -np.inf, limit / scale))
-        found = milp(
-            costs / (np.abs(costs).max() or 1.0), constraints=held, integrality=np.ones(len(costs)), bounds=Bounds(0, 1),
-            options={"time_limit": SECONDS, "mip_rel_gap": GAP},
-        )  # fmt: skip
+        with _silent():
+            found = milp(
+                costs / (np.abs(costs).max() or 1.0),
+                constraints=held,
+                integrality=np.ones(len(costs)),
+                bounds=Bounds(0, 1),
+                options={"time_limit": SECONDS, "mip_rel_gap": GAP},
+            )
         if found.x is None:
             return None
         chosen = {self._columns[k][0]: self._columns[k][1] for k in np.flatnonzero(found.x > 0.5)}
         return tuple(slot.options[chosen[i]] for i, slot in enumerate(self.proxies.slots.slots))
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Without what HiGHS, SciPy's solver, says on the process's stdout in spite of its options (SciPy 1.15: lines of its own debugging)."""
+    sys.stdout.flush()
+    try:
+        kept = os.dup(1)
+    except OSError:  # closed
+        yield
+        return
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nothing)
 
 
 def need_scipy() -> None:

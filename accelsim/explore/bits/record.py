@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from accelsim.explore.bits.slots import Slots
 from accelsim.explore.bits.trials import Trial
 from accelsim.explore.fronts import front, hypervolume
+from accelsim.explore.origin import text_of
 
 SCHEMA = 1
 """Version of the JSON."""
@@ -95,7 +96,7 @@ class BitSearch:
             for name, x in self.slots.layers(trial.bits).items()
         ]
         single = [word for text in layers for word in ("--layer", text)]
-        edits = [word for path, value in trial.edits for word in ("--set", f"{path}={value}")]
+        edits = [word for path, value in trial.edits for word in ("--set", f"{path}={text_of(value)}")]
         made = shlex.join(("accelsim", "quantize", *quantize, *single, "--out", file))
         return f"{made} && {shlex.join(('accelsim', 'run', file, *run, *edits))}"
 

@@ -25,6 +25,7 @@ from accelsim.explore.bits.slots import DEFAULT_ACTS, DEFAULT_WIDTHS, Bits, Slot
 from accelsim.explore.bits.trials import Edits, Trial, Trials
 from accelsim.explore.edits import OBJECTIVE, is_network, read_value
 from accelsim.explore.float_network import FloatNetwork, Quantize, read_quantize
+from accelsim.explore.origin import text_of
 from accelsim.importers import inputs_file
 from accelsim.labels import check_labels
 from accelsim.objective import DEFAULT_OBJECTIVE, Objective, checked_objective
@@ -55,6 +56,7 @@ def search_bits(
     test: str | Path | None = None,
     widths: Sequence[int] = DEFAULT_WIDTHS,
     acts: Sequence[int] = DEFAULT_ACTS,
+    edits: Mapping[str, object] | None = None,
     axes: Mapping[str, Sequence[object]] | None = None,
     most_loss: float = 0.005,
     method: Method = "milp",
@@ -71,7 +73,7 @@ def search_bits(
     ``calib`` and ``test`` are .npz files as of ``accelsim quantize`` and ``accelsim run``: those that ship with the network where None;
     without labels in ``test`` accuracy is the share of inputs for which the integers have the largest output where the float network has
     it, without ``test`` that over the calibration inputs. ``widths`` and ``acts`` are the bits that weights and activations may have, 8
-    always among them; ``axes`` values of the machine by dotted path, all combinations of which are tried.
+    always among them; ``edits`` change the machine, ``axes`` have values for it by dotted path, all combinations of which are tried.
 
     ``method``: ``milp`` solves the multiple-choice knapsack over additive proxies for a ladder of limits on the output's noise; ``greedy``
     lowers widths by the noise that they add for each picojoule saved; ``nsga`` asks Optuna's NSGA-II. ``budget`` points, at most, are
@@ -84,7 +86,7 @@ def search_bits(
     need_scipy()
     _check(method, budget, minutes, most_loss)
     network = _network(model, calib, quantize, accumulator_bits, (*widths, *acts))
-    base = arch if isinstance(arch, Arch) else load_arch(arch)
+    base = (arch if isinstance(arch, Arch) else load_arch(arch)).with_(dict(edits or {}))
     slots = Slots.of(network.calibrated, widths, acts)
     machines = _machines(base, axes or {}, accumulator_bits)
     data = _Data.of(network, test)
@@ -103,7 +105,7 @@ def search_bits(
         network=network.path.stem, machine=base.name, method=method, slots=slots, baseline=baseline, trials=made,
         most_loss=most_loss, accuracy_of=data.accuracy_of, inputs=len(data.labels), float_accuracy=data.float_accuracy,
         agreements=search.agreements(), probes=search.probes, seconds=time.monotonic() - begun,
-        words=_words(str(model), network.quantize, str(arch.name if isinstance(arch, Arch) else arch), test, objective),
+        words=_words(str(model), network.quantize, _machine_words(arch, edits or {}), test, objective),
     )  # fmt: skip
 
 
@@ -191,13 +193,18 @@ def _outputs(network: FloatNetwork) -> int:
     return math.prod(network.calibrated.watch.shapes[network.calibrated.network.outputs[0]])
 
 
+def _machine_words(arch: str | Path | Arch, edits: Mapping[str, object]) -> tuple[str, ...]:
+    named = str(arch.name if isinstance(arch, Arch) else arch)
+    return "--arch", named, *(word for path, value in edits.items() for word in ("--set", f"{path}={text_of(value)}"))
+
+
 def _words(
-    model: str, quantize: Quantize, machine: str, test: str | Path | None, objective: str
+    model: str, quantize: Quantize, machine: tuple[str, ...], test: str | Path | None, objective: str
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What all rows' commands share, behind ``accelsim quantize`` and behind the file of ``accelsim run``."""
     calib = ("--calib", str(quantize.calib)) if quantize.calib else ()
     given = ("--input", str(test)) if test is not None else ()
-    return (model, *calib, *quantize.options), ("--arch", machine, *given, "--objective", objective)
+    return (model, *calib, *quantize.options), (*machine, *given, "--objective", objective)
 
 
 Ladder = Callable[[float], "Bits | None"]
@@ -228,9 +235,10 @@ class _Search:
 
     def run(self, method: Method, seed: int) -> None:
         if method == "nsga":
-            for _ in nsga(self.trials.slots, self.machines, self._point, seed=seed):
+            for _ in nsga(self.trials.possible(), self.machines, self._point, seed=seed):
                 if self.over:
-                    return
+                    break
+            return
         shares = self._shares()
         for edits in self.machines:
             self.proxies[edits] = measured(self.trials, edits, self.progress)

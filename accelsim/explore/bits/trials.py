@@ -91,6 +91,26 @@ class Trials:
             return made.graph
         return made.read(arithmetic=self.base.arithmetic, overrides=self.base.overrides)
 
+    def possible(self) -> Slots:
+        """The slots without those widths of activations that the network cannot have, all others at 8 bits."""
+        options = {}
+        for i, slot in enumerate(self.slots.slots):
+            if not slot.place.weights:
+                options[i] = tuple(bits for bits in slot.options if self._can(i, bits))
+        return self.slots.only(options)
+
+    def _can(self, slot: int, bits: int) -> bool:
+        if bits == BASE_BITS:
+            return True
+        base = self.slots.base
+        try:
+            self.graph((*base[:slot], bits, *base[slot + 1 :]), held=False)
+        except ConfigError:
+            raise
+        except AccelsimError:
+            return False
+        return True
+
     def costs(self, graph: Graph, edits: Sequence[Mapping[str, object]]) -> NDArray[np.void]:
         """Rows of :func:`accelsim.evaluate`; errors of rows stay theirs."""
         return evaluate(graph, arch=self.base, edits=edits, objective=self.objective)
