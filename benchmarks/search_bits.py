@@ -1,6 +1,6 @@
 """Bits per layer by an integer programme beside greedy descent and NSGA-II, on a machine whose multipliers are composed of narrow ones.
 
-python benchmarks/search_bits.py [--networks digits_float,ic_resnet8_fp32] [--budget 40] [--times 10] [--results DIR] [--write]
+python benchmarks/search_bits.py [--networks digits_float] [--runs milp,nsga] [--budget 40] [--times 10] [--results DIR] [--write]
 
 The networks of MLPerf Tiny stand in $ACCELSIM_SHARED; their inputs are squares of scikit-learn's two photographs and, for the network that
 looks for people, of matplotlib's portrait of Grace Hopper. They have no labels: accuracy is the share of inputs with the float network's own
@@ -11,6 +11,7 @@ answer. ``--results`` keeps what each network came to; what is there is not run 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 import tempfile
@@ -45,6 +46,7 @@ AGREEMENT_LOSS = 0.01
 LESS = 0.65
 """The energy of W8A8 that a row may take at most to count as 35 % less."""
 ACCUMULATOR = 16
+RUNS = ("milp", "held", "greedy", "nsga")
 METHODS = ("milp", "greedy", "nsga")
 
 
@@ -88,44 +90,36 @@ def files(name: str, folder: Path) -> tuple[str, str | None, str, str]:
     return str(SHARED / "models" / f"{name}.tflite"), *map(str, paths)
 
 
-def measure(name: str, budget: int, times: int, folder: Path) -> dict[str, Any]:
-    """All that the tables say of one network."""
+def measure(name: str, run: str, budget: int, times: int, folder: Path) -> dict[str, Any]:
+    """What one search of a network came to; ``held`` is the integer programme with narrow accumulators."""
     model, calib, searched, other = files(name, folder)
-    most = MOST_LOSS.get(name, AGREEMENT_LOSS)
+    most, bits = MOST_LOSS.get(name, AGREEMENT_LOSS), ACCUMULATOR if run == "held" else None
     common: dict[str, Any] = {
-        "arch": MACHINE, "calib": calib, "test": searched, "widths": WIDTHS, "acts": ACTS, "most_loss": most,
-        "quantize": {"evaluator": "onnxruntime"},
+        "arch": MACHINE, "calib": calib, "test": searched, "widths": WIDTHS, "acts": ACTS, "most_loss": most, "accumulator_bits": bits,
+        "quantize": {"evaluator": "onnxruntime"}, "method": "milp" if run == "held" else run,
     }  # fmt: skip
     accelsim.search_bits(model, **common | {"budget": 2, "method": "nsga"})  # compiles
-    found, seconds, begun = {}, {}, time.process_time()
-    runs = {
-        "milp": (budget, None),
-        "held": (budget, ACCUMULATOR),
-        "greedy": (budget, None),
-        "nsga": (times * budget, None),
-    }
-    for run, (points, bits) in runs.items():
-        method = "milp" if run == "held" else run
-        found[run] = accelsim.search_bits(model, **common, budget=points, method=method, accumulator_bits=bits)
-        seconds[run], begun = (found[run].seconds, time.process_time() - begun), time.process_time()
-        print(
-            name,
-            run,
-            f"{found[run].hypervolume:.4f}",
-            f"{seconds[run][0]:.0f} s",
-            f"{seconds[run][1]:.0f} s of processor",
-            flush=True,
-        )
-    network = FloatNetwork.of(
-        model, QUANTIZE | {"evaluator": "onnxruntime", "format": "qonnx"} | ({"calib": calib} if calib else {})
+    begun = time.process_time()
+    found = accelsim.search_bits(model, **common, budget=times * budget if run == "nsga" else budget)
+    spent = time.process_time() - begun
+    print(
+        f"{name} {run}: {found.hypervolume:.4f}, {found.seconds:.0f} s, {spent:.0f} s of processor",
+        file=sys.stderr,
+        flush=True,
     )
-    held = FloatNetwork.of(network.path, network.quantize.model_copy(update={"accumulator_bits": ACCUMULATOR}))
+    options = (
+        QUANTIZE
+        | {"evaluator": "onnxruntime", "format": "qonnx", "accumulator_bits": bits}
+        | ({"calib": calib} if calib else {})
+    )
+    network = FloatNetwork.of(model, options)
+    cheap = [x for x in found.front if x.energy_pj <= LESS * found.baseline.energy_pj]
+    rows = {"best": found.best, "less": max(cheap, key=lambda x: x.accuracy, default=None)}
     return {
-        "name": name, "budget": budget, "times": times, "most_loss": most, "labels": found["milp"].accuracy_of == "labels",
-        "inputs": found["milp"].inputs, "slots": len(found["milp"].slots.slots), "w8a8": found["milp"].baseline.accuracy,
-        "searches": {run: summary(one) | {"seconds": seconds[run]} for run, one in found.items()},
-        "best": {run: best_row(found[run], network if run == "milp" else held, other) for run in ("milp", "held")},
-        "less": less_row(found["milp"], network, other),
+        "name": name, "most_loss": most, "labels": found.accuracy_of == "labels", "inputs": found.inputs,
+        "slots": len(found.slots.slots), "w8a8": found.baseline.accuracy, "seconds": [found.seconds, spent],
+        **{key: None if x is None or run in ("nsga", "greedy") else row_of(found, x, network, other) for key, x in rows.items()},
+        **summary(found),
     }  # fmt: skip
 
 
@@ -134,16 +128,6 @@ def summary(found: BitSearch) -> dict[str, Any]:
         "points": len(found.trials), "probes": found.probes, "hypervolume": found.hypervolume,
         "front": len(found.front), "ranks": [vars(x) for x in found.agreements],
     }  # fmt: skip
-
-
-def best_row(found: BitSearch, network: FloatNetwork, other: str) -> dict[str, Any] | None:
-    return None if found.best is None else row_of(found, found.best, network, other)
-
-
-def less_row(found: BitSearch, network: FloatNetwork, other: str) -> dict[str, Any] | None:
-    """The most accurate row of the front with 35 % less energy."""
-    cheap = [x for x in found.front if x.energy_pj <= LESS * found.baseline.energy_pj]
-    return None if not cheap else row_of(found, max(cheap, key=lambda x: x.accuracy), network, other)
 
 
 def row_of(found: BitSearch, trial: Trial, network: FloatNetwork, other: str) -> dict[str, Any]:
@@ -172,20 +156,24 @@ def answer(network: FloatNetwork, found: BitSearch, bits: Any, edits: Any, other
     return graph, arch, share_correct(graph, arch, arrays, labels)
 
 
-def tables(results: Sequence[dict[str, Any]]) -> str:
+Results = dict[str, dict[str, dict[str, Any]]]
+"""By network and search."""
+
+
+def tables(results: Results) -> str:
     """Markdown."""
     return "\n\n".join([first(results), against(results), ranks(results)])
 
 
-def first(results: Sequence[dict[str, Any]]) -> str:
+def first(results: Results) -> str:
     titles = "network | row | energy | latency | weights, activations | SQNR | loss of accuracy | over inputs not searched | sums, any input"
     lines = [f"| {titles} |", "|---|---|" + "---:|" * 7]
-    for one in results:
+    for searches in results.values():
+        one = searches["milp"]
         what = "accuracy" if one["labels"] else "agreement"
-        limit = f"{one['most_loss']:.1%} {'of labels' if one['labels'] else 'of answers'}"
         rows = {
-            f"least energy within {limit}": one["best"]["milp"],
-            f"the same, {ACCUMULATOR}-bit accumulators": one["best"]["held"],
+            f"least energy within {one['most_loss']:.1%} of {'labels' if one['labels'] else 'answers'}": one["best"],
+            f"the same, {ACCUMULATOR}-bit accumulators": searches["held"]["best"] if "held" in searches else None,
             "35 % less energy, most accurate": one["less"],
         }
         for title, row in rows.items():
@@ -205,13 +193,11 @@ def cells(row: dict[str, Any] | None) -> str:
     )
 
 
-def against(results: Sequence[dict[str, Any]]) -> str:
-    lines = [
-        "| network, widths to choose | integer programme | greedy | NSGA-II |",
-        "|---|---:|---:|---:|",
-    ]
-    for one in results:
-        texts = [volume(one["searches"][run]) for run in METHODS]
+def against(results: Results) -> str:
+    lines = ["| network, widths to choose | integer programme | greedy | NSGA-II |", "|---|---:|---:|---:|"]
+    for searches in results.values():
+        texts = [volume(searches[run]) if run in searches else "—" for run in METHODS]
+        one = searches["milp"]
         lines.append(f"| `{one['name']}`, {one['slots']} | {' | '.join(texts)} |")
     return "\n".join(lines)
 
@@ -221,32 +207,35 @@ def volume(search: dict[str, Any]) -> str:
     return f"{search['hypervolume']:.4f} ({search['points']} points{probes}, {search['seconds'][1]:.0f} s)"
 
 
-def ranks(results: Sequence[dict[str, Any]]) -> str:
+def ranks(results: Results) -> str:
     lines = ["| network | proxy | truth | Spearman | Kendall | points |", "|---|---|---|---:|---:|---:|"]
-    for one in results:
-        for x in one["searches"]["milp"]["ranks"]:
+    for name, searches in results.items():
+        for x in searches["milp"]["ranks"]:
             figures = f"{x['spearman']:.3f} | {x['kendall']:.3f} | {x['points']}"
-            lines.append(f"| `{one['name']}` | {x['proxy']} | {x['truth']} | {figures} |")
+            lines.append(f"| `{name}` | {x['proxy']} | {x['truth']} | {figures} |")
     return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", default=",".join(NETWORKS))
+    parser.add_argument("--runs", default=",".join(RUNS), help="searches of each network")
     parser.add_argument("--budget", type=int, default=40)
     parser.add_argument("--times", type=int, default=10, help="points of NSGA-II over those of the others")
     parser.add_argument("--results", type=Path)
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
-    results = []
+    results: Results = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name in given.networks.split(","):
-            kept = None if given.results is None else given.results / f"{name}.json"
-            if kept is None or not kept.is_file():
-                made = measure(name, given.budget, given.times, Path(folder))
-                if kept is not None:
-                    kept.write_text(json.dumps(made, indent=1), encoding="utf-8")
-            results.append(made if kept is None else json.loads(kept.read_text(encoding="utf-8")))
+        for name, run in itertools.product(given.networks.split(","), given.runs.split(",")):
+            kept = None if given.results is None else given.results / f"{name}-{run}.json"
+            if kept is not None and kept.is_file():
+                made = json.loads(kept.read_text(encoding="utf-8"))
+            else:
+                made = measure(name, run, given.budget, given.times, Path(folder))
+            if kept is not None:
+                kept.write_text(json.dumps(made, indent=1), encoding="utf-8")
+            results.setdefault(name, {})[run] = made
     text = tables(results)
     print(text)
     if given.write:

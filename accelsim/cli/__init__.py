@@ -10,9 +10,9 @@ import accelsim.cli.importing
 import accelsim.cli.lists
 import accelsim.cli.mapping
 import accelsim.cli.pareto
-import accelsim.cli.quantizing
+import accelsim.cli.quantization.quantizing
+import accelsim.cli.quantization.search_bits
 import accelsim.cli.run
-import accelsim.cli.search_bits
 import accelsim.cli.sweep
 import accelsim.cli.verify
 import accelsim.cli.workload

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -211,6 +211,19 @@ Ladder = Callable[[float], "Bits | None"]
 """Bits for a place from 0, the least noise, to 1, the most."""
 
 
+TURNS = (0, 1), (1, 2)
+"""Which of the paths take the next place: energy's; that of energy and latency, which counts twice; latency's."""
+MOST_STEPS = 8
+"""Places that are tried for each point of the budget: many have the widths of another."""
+
+
+def _places() -> Iterator[float]:
+    """0, 1, 1/2, 1/4, 3/4 ...: every number of them is spread over the whole."""
+    yield from (0.0, 1.0)
+    for level in itertools.count(1):
+        yield from (odd / 2**level for odd in range(1, 2**level, 2))
+
+
 @dataclass(eq=False)
 class _Search:
     trials: Trials
@@ -235,8 +248,9 @@ class _Search:
 
     def run(self, method: Method, seed: int) -> None:
         if method == "nsga":
-            for _ in nsga(self.trials.possible(), self.machines, self._point, seed=seed):
-                if self.over:
+            asked = nsga(self.trials.possible(), self.machines, self._point, seed=seed)
+            for number, _ in enumerate(asked, 1):
+                if self.over or number >= MOST_STEPS * self.budget:
                     break
             return
         shares = self._shares()
@@ -256,28 +270,26 @@ class _Search:
         return [each + (i < more) for i in range(len(self.machines))]
 
     def _point(self, bits: Bits, edits: Edits) -> Trial:
+        """The trial, which counts where it is not one of those made."""
         found = self.trials.one(bits, edits)
+        self._tried += found not in self.made
         self.made[found] = None
-        self._tried += 1
         if self.progress is not None:
             self.progress(POINTS, self._tried, self.budget)
         return found
 
     def _along(self, paths: Sequence[Ladder], edits: Edits, budget: int) -> None:
-        """Points along each of ``paths``, then more of them where the first has the loss that is allowed."""
-        until = self._tried + budget
+        """Points along ``paths`` in turn, then more of them where the first has the loss that is allowed."""
+        until, first = self._tried + budget, self._tried + max(2, round(LADDER * budget))
         tried: dict[float, Trial] = {}
-        first = max(2, round(LADDER * budget))
-        for number in range(first):
-            turn, step = number % len(paths), number // len(paths)
-            steps = -(-(first - turn) // len(paths))
-            place = step / max(steps - 1, 1)
-            bits = paths[turn](place)
-            if bits is None or self.over:
-                continue
-            found = self._point(bits, edits)
-            if paths[turn] is paths[0]:
-                tried[place] = found
+        for place, turn in itertools.islice(zip(_places(), itertools.cycle(TURNS)), MOST_STEPS * budget):
+            for path in {id(paths[k % len(paths)]): paths[k % len(paths)] for k in turn}.values():
+                if self.over or self._tried >= first:
+                    break
+                bits = path(place)
+                if bits is not None:
+                    found = self._point(bits, edits)
+                    tried |= {place: found} if path is paths[0] else {}
         while not self.over and self._tried < until and (middle := self._between(tried)) is not None:
             bits = paths[0](middle)
             if bits is None:

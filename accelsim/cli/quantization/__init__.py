@@ -1,0 +1,1 @@
+"""Commands about float networks that are to become integers."""
