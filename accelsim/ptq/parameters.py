@@ -63,10 +63,10 @@ def along(values: NDArray[Any], axis: int | None, rank: int) -> NDArray[Any]:
 
 
 def act_parameters(
-    plan: Plan, seen: Mapping[str, list[Floats]], settings: Settings, known: Known
+    plan: Plan, seen: Mapping[str, list[Floats]], settings: Settings, known: Known | None = None
 ) -> dict[str, ActQuant]:
     """Codes of every quantized tensor; those of one group have the same. ``known`` ranges are taken, others come to it."""
-    made: dict[str, ActQuant] = {}
+    known, made = known or Known(), dict[str, ActQuant]()
     for group in plan.groups:
         key = group.measured, group.bits
         if key not in known.ranges:
@@ -88,13 +88,13 @@ def weight_parameters(
     settings: Settings,
     *,
     means: Mapping[str, NDArray[np.float64]],
-    known: Known,
+    known: Known | None = None,
 ) -> dict[str, WeightQuant]:
     """Codes of the weights of every product, by its output; ``means`` of its input's channels correct its bias.
 
     ``known`` scales are taken, others come to it.
     """
-    made = {}
+    known, made = known or Known(), {}
     for node in products(model):
         key = node.outputs[0], plan.weight_bits[node.outputs[0]]
         if key not in known.scales:
