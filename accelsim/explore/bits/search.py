@@ -36,7 +36,7 @@ METHODS: tuple[Method, ...] = get_args(Method)
 DEFAULT_BUDGET = 48
 """Points that are run, where nobody says."""
 MOST_MACHINES = 64
-LADDER = 0.6
+LADDER = 0.75
 """The share of the budget that goes over the whole range of noise; the rest halves the step around the loss that is allowed."""
 MOST_NOISE = 1.0
 """As much as there is signal; where ladders end."""
@@ -211,8 +211,8 @@ Ladder = Callable[[float], "Bits | None"]
 """Bits for a place from 0, the least noise, to 1, the most."""
 
 
-TURNS = (0, 1), (1, 2)
-"""Which of the paths take the next place: energy's; that of energy and latency, which counts twice; latency's."""
+TURNS = (0, 1), (1,), (1, 2), (1,)
+"""Which of the paths take the next place: that of energy and latency all of them, energy's and latency's one in four."""
 MOST_STEPS = 8
 """Places that are tried for each point of the budget: many have the widths of another."""
 
