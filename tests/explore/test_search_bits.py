@@ -171,6 +171,8 @@ def test_without_labels_the_float_network_answers(tmp_path: Path) -> None:
         ({"quantize": {"layers": {"logits": "w8"}}}, "quantize: layers: the search chooses it"),
         ({"calib": "none.npz"}, "no calibration data in none.npz"),
         ({"objective": "speed"}, "speed"),
+        ({"minutes": 1e-6}, "minutes: 1e-06 were over before the first point could be run"),
+        ({"test": "none.npz"}, "none.npz: no such file"),
     ],
 )  # fmt: skip
 def test_what_is_refused_says_so_in_a_sentence(given: dict[str, Any], text: str) -> None:
@@ -178,6 +180,24 @@ def test_what_is_refused_says_so_in_a_sentence(given: dict[str, Any], text: str)
         accelsim.search_bits("digits_float", **FEW | given)
     assert text in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_inputs_that_are_no_numbers_are_named(tmp_path: Path) -> None:
+    images, _ = accelsim.read_inputs(accelsim.importers.inputs_file("digits_float"))
+    ((name, values),) = images.items()
+    np.savez(
+        tmp_path / "nan.npz", **{name: np.where(np.arange(values.size).reshape(values.shape) == 3, np.nan, values)}
+    )
+    np.savez(tmp_path / "codes.npz", **{name: values.astype(np.int8)})
+    with pytest.raises(InputError, match=r"nan\.npz: input 'image' holds nan at index"):
+        accelsim.search_bits("digits_float", **FEW | {"test": str(tmp_path / "nan.npz")})
+    with pytest.raises(InputError, match=r"codes\.npz: input '\w+' holds int8; expected real numbers"):
+        accelsim.search_bits("digits_float", **FEW | {"test": str(tmp_path / "codes.npz")})
+
+
+def test_a_network_without_calibration_data_asks_for_it() -> None:
+    with pytest.raises(InputError, match="mobilenet_v2: no calibration data; give --calib FILE"):
+        accelsim.search_bits("mobilenet_v2", arch=MACHINE)
 
 
 def test_a_quantized_network_is_refused() -> None:

@@ -26,7 +26,7 @@ from accelsim.explore.bits.trials import Edits, Trial, Trials
 from accelsim.explore.edits import OBJECTIVE, is_network, read_value
 from accelsim.explore.float_network import FloatNetwork, Quantize, read_quantize
 from accelsim.explore.origin import text_of
-from accelsim.importers import inputs_file
+from accelsim.importers import inputs_file, resolve_model, shipped_calibration
 from accelsim.labels import check_labels
 from accelsim.objective import DEFAULT_OBJECTIVE, Objective, checked_objective
 from accelsim.simulation import read_inputs
@@ -99,8 +99,10 @@ def search_bits(
     search = _Search(trials, machines, baseline.accuracy - most_loss, budget, begun, minutes, progress)
     search.run(method, seed)
     made = tuple(search.made)
-    if not any(not x.error for x in made):
-        raise ConfigError(f"no point could be run; the first said: {made[0].error if made else 'no time was left'}")
+    if not made:
+        raise ConfigError(f"minutes: {minutes:g} were over before the first point could be run; give more")
+    if all(x.error for x in made):
+        raise ConfigError(f"no point could be run; the first said: {made[0].error}")
     return BitSearch(
         network=network.path.stem, machine=base.name, method=method, slots=slots, baseline=baseline, trials=made,
         most_loss=most_loss, accuracy_of=data.accuracy_of, inputs=len(data.labels), float_accuracy=data.float_accuracy,
@@ -130,6 +132,11 @@ def _network(
     options = {**QUANTIZE, **given, "accumulator_bits": accumulator_bits}
     if calib is not None:
         options["calib"] = str(calib)
+    elif not shipped_calibration(resolve_model(model)).is_file():
+        raise InputError(
+            f"{model}: no calibration data; give --calib FILE (calib=), an .npz with a hundred or so typical inputs under the key 'input' "
+            "or the names of the network's inputs"
+        )
     read = read_quantize(options)
     return FloatNetwork.of(model, read.in_form_for(widths, every=True) if read.format == "auto" else read)
 
@@ -183,7 +190,9 @@ class _Data:
             if labels is not None:
                 check_labels(labels, count=len(answers), outputs=_outputs(network))
         except InputError as error:
-            raise InputError(f"{test or network.calibration}: {error}") from error
+            raise InputError(
+                f"{test or network.calibration}: {str(error).removeprefix('calibration data: ')}"
+            ) from error
         if labels is None:
             return cls(calibration, inputs, answers, "the float network's answers", 1.0)
         return cls(calibration, inputs, np.asarray(labels), "labels", float(np.mean(answers == labels)))
