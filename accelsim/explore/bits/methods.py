@@ -15,9 +15,9 @@ from accelsim.errors import ConfigError
 from accelsim.explore.bits.proxies import FIGURES, Doubles, Proxies
 from accelsim.explore.bits.slots import BASE_BITS, Bits
 
-GAP = 1e-4
+GAP = 1e-3
 """Of the integer programme's answer to the best there may be."""
-SECONDS = 10.0
+SECONDS = 20.0
 """Of one integer programme at most; what is found by then counts."""
 NOISE, ENERGY = 0, 1
 """Columns of the proxies."""

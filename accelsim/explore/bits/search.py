@@ -291,6 +291,7 @@ class _Search:
         """Points along ``paths`` in turn, then more of them where the first has the loss that is allowed."""
         until, first = self._tried + budget, self._tried + max(2, round(LADDER * budget))
         tried: dict[float, Trial] = {}
+        self._point(self.trials.slots.base, edits)
         for place, turn in itertools.islice(zip(_places(), itertools.cycle(TURNS)), MOST_STEPS * budget):
             for path in {id(paths[k % len(paths)]): paths[k % len(paths)] for k in turn}.values():
                 if self.over or self._tried >= first:
