@@ -101,8 +101,8 @@ def measure(which: str, run: str, budget: int, times: int, folder: Path) -> dict
     machine = machine or MACHINE
     most, bits = MOST_LOSS.get(name, AGREEMENT_LOSS), ACCUMULATOR if run == "held" else None
     common: dict[str, Any] = {
-        "arch": machine, "objective": OBJECTIVES.get(machine), "calib": calib, "test": searched, "widths": WIDTHS, "acts": ACTS, "most_loss": most, "accumulator_bits": bits,
-        "quantize": {"evaluator": "onnxruntime"}, "method": "milp" if run == "held" else run,
+        "arch": machine, "objective": OBJECTIVES.get(machine), "calib": calib, "test": searched, "widths": WIDTHS, "acts": ACTS,
+        "most_loss": most, "accumulator_bits": bits, "quantize": {"evaluator": "onnxruntime"}, "method": "milp" if run == "held" else run,
     }  # fmt: skip
     accelsim.search_bits(model, **common | {"budget": 2, "method": "nsga"})  # compiles
     begun = time.process_time()

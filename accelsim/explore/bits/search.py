@@ -222,7 +222,7 @@ Ladder = Callable[[float], "Bits | None"]
 
 TURNS = (0, 1), (1,), (1, 2), (1,)
 """Which of the paths take the next place: that of energy and latency all of them, energy's and latency's one in four."""
-MOST_STEPS = 8
+MOST_STEPS = 3
 """Places that are tried for each point of the budget: many have the widths of another."""
 
 
@@ -288,23 +288,31 @@ class _Search:
         return found
 
     def _along(self, paths: Sequence[Ladder], edits: Edits, budget: int) -> None:
-        """Points along ``paths`` in turn, then more of them where the first has the loss that is allowed."""
+        """W8A8, points along ``paths`` in turn, more of them where the first has the loss that is allowed, and points along all again."""
         until, first = self._tried + budget, self._tried + max(2, round(LADDER * budget))
+        if not self.over:
+            self._point(self.trials.slots.base, edits)
         tried: dict[float, Trial] = {}
-        self._point(self.trials.slots.base, edits)
-        for place, turn in itertools.islice(zip(_places(), itertools.cycle(TURNS)), MOST_STEPS * budget):
-            for path in {id(paths[k % len(paths)]): paths[k % len(paths)] for k in turn}.values():
-                if self.over or self._tried >= first:
-                    break
-                bits = path(place)
-                if bits is not None:
-                    found = self._point(bits, edits)
-                    tried |= {place: found} if path is paths[0] else {}
+        steps = itertools.islice(zip(_places(), itertools.cycle(TURNS)), MOST_STEPS * budget)
+        self._climb(steps, paths, edits, first, tried)
         while not self.over and self._tried < until and (middle := self._between(tried)) is not None:
             bits = paths[0](middle)
             if bits is None:
-                return
+                break
             tried[middle] = self._point(bits, edits)
+        self._climb(steps, paths, edits, until, tried)
+
+    def _climb(
+        self, steps: Iterator[tuple[float, tuple[int, ...]]], paths: Sequence[Ladder], edits: Edits, until: int, tried: dict[float, Trial]
+    ) -> None:  # fmt: skip
+        """Points of ``steps`` as long as fewer than ``until`` were tried; those of the first path go into ``tried`` by their place."""
+        while not self.over and self._tried < until and (step := next(steps, None)) is not None:
+            place, turn = step
+            for path in dict.fromkeys(paths[k % len(paths)] for k in turn):
+                bits = None if self.over or self._tried >= until else path(place)
+                if bits is not None:
+                    found = self._point(bits, edits)
+                    tried |= {place: found} if path is paths[0] else {}
 
     def _between(self, tried: Mapping[float, Trial]) -> float | None:
         """The middle of the last place that keeps the accuracy and the next one; None where both have the same bits."""
