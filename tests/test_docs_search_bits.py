@@ -27,8 +27,9 @@ def test_every_network_has_its_rows(bench: Any) -> None:
         [line for line in table.split("\n") if line.startswith("| `")] for table in TABLES.strip().split("\n\n")
     )
     names = [re.match(r"\| `(\w+)`", line)[1] for line in volumes]  # type: ignore[index]
-    assert set(names) <= set(bench.NETWORKS)
-    assert [line.count("|") for line in rows] == [10] * 3 * len(names)
+    assert set(names) <= {network.partition("@")[0] for network in bench.NETWORKS}
+    assert {line.count("|") for line in rows} == {10}
+    assert 2 * len(names) <= len(rows) <= 4 * len(names)
     assert [line.count("|") for line in volumes] == [5] * len(names)
     assert len(ranks) == 4 * len(names)
 
@@ -40,7 +41,12 @@ def test_sums_of_rows_with_narrow_accumulators_are_proved() -> None:
 
 
 def test_proxies_rank_as_the_integers_do() -> None:
-    rows = re.findall(r"^\| `\w+` \| (\w+) \| ([\w ]+) \| (-?[\d.]+) \|", TABLES, re.MULTILINE)
-    figures = [float(rho) for proxy, truth, rho in rows if truth != "wrong answers"]
-    assert figures
-    assert min(figures) > 0.9
+    """Costs nearly always, noise mostly: the text says so."""
+    rows = re.findall(r"^\| `\w+` on `\w+` \| (\w+) \| ([\w ]+) \| (-?[\d.]+) \|", TABLES, re.MULTILINE)
+    figures = {
+        kind: [float(rho) for proxy, truth, rho in rows if proxy == truth.split()[0] == kind]
+        for kind in ("noise", "energy", "latency")
+    }
+    assert all(figures.values())
+    assert min(figures["energy"] + figures["latency"]) > 0.9
+    assert min(figures["noise"]) > 0.6
