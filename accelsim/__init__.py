@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from accelsim.arch import Arch, load_arch, preset_names
     from accelsim.builder import build_program
     from accelsim.explore import evaluate, read_sweep, sensitivity, sweep
+    from accelsim.explore.bits import search_bits
     from accelsim.families import workload
     from accelsim.graph import Graph
     from accelsim.importers import load_graph, supported_operators
@@ -58,6 +59,7 @@ _HOME = {
     "run": "accelsim.simulation",
     "schedule": "accelsim.timing",
     "schedule_simpy": "accelsim.timing",
+    "search_bits": "accelsim.explore.bits",
     "sensitivity": "accelsim.explore",
     "simulate": "accelsim.simulation",
     "supported_operators": "accelsim.importers",
@@ -90,6 +92,7 @@ __all__ = [
     "run",
     "schedule",
     "schedule_simpy",
+    "search_bits",
     "sensitivity",
     "simulate",
     "supported_operators",

@@ -154,6 +154,7 @@ COMMANDS: dict[str, dict[str, Callable[[Path], Made]]] = {
     "map": {**MODEL, **MACHINES},
     "compare": {**MODEL, **MACHINES, "--mapping": by_option("--mapping", mapping)},
     **dict.fromkeys(FLOAT, FLOAT_FILES),
+    "search-bits": {**FLOAT_FILES, **MACHINES},
     "workload": {},
     "pareto": {},
     "guided": {"space": the_space},
@@ -207,7 +208,7 @@ def test_no_output_is_an_input(
             machine(folder, renamed)
         path = renamed
     if named not in ("model", "space"):
-        arguments = ["digits_float" if command in FLOAT else "digits_cnn", *arguments]
+        arguments = ["digits_float" if command in (*FLOAT, "search-bits") else "digits_cnn", *arguments]
     if named not in MACHINES and command not in (*FLOAT, "guided", "sweep"):
         arguments += ARCH
     before = path.read_bytes()

@@ -12,6 +12,7 @@ import accelsim.cli.mapping
 import accelsim.cli.pareto
 import accelsim.cli.quantization.diagnosing
 import accelsim.cli.quantization.quantizing
+import accelsim.cli.quantization.search_bits
 import accelsim.cli.quantization.sensitivity
 import accelsim.cli.run
 import accelsim.cli.sweep

@@ -61,6 +61,7 @@ class Quantize(BaseModel):
     bias_correction: bool = False
     range: Literal["minmax", "moving-average", "percentile", "mse", "entropy"] = "minmax"
     percentile: float = 99.99
+    accumulator_bits: int | None = None
     layers: Annotated[Any, PlainValidator(_layers), PlainSerializer(_plain)] = ()
     format: Literal["auto", "qdq", "qonnx"] = "auto"
     evaluator: Literal["onnx", "onnxruntime"] = "onnx"
@@ -147,12 +148,17 @@ class FloatNetwork:
 
     def chosen(self, widths: Widths) -> Chosen:
         """Those widths as ``accelsim quantize`` takes them; ConfigError where they contradict one another, or a layer is not there."""
-        return _chosen(_calibrated(self, self._files), _checked(widths))
+        return _chosen(self.calibrated, _checked(widths))
+
+    @property
+    def calibrated(self) -> Calibrated:
+        """What quantizers of any width are made of."""
+        return _calibrated(self, self._files)
 
     @property
     def layers(self) -> tuple[str, ...]:
         """Names of the layers with weights."""
-        return tuple(_calibrated(self, self._files).products)
+        return tuple(self.calibrated.products)
 
     @property
     def _files(self) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from accelsim.ptq.doubts import labels_doubt
 from accelsim.ptq.evaluate import EVALUATORS, evaluate, evaluate_model
 from accelsim.ptq.network.float_network import read_float
 from accelsim.ptq.parameters import WeightQuant
+from accelsim.ptq.plan import Place
 from accelsim.ptq.probe import Probe, QuantizerId
 from accelsim.ptq.quantization import (
     Calibrated,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,15 @@ from accelsim.quant import (
 
 Floats = NDArray[np.float32]
 Seen = dict[str, list[Floats]]
+
+
+@dataclass(eq=False)
+class Known:
+    """What one calibration has given already: ranges of activations by the tensors that make them and their bits, scales of weights by the
+    output of their node and their bits."""
+
+    ranges: dict[tuple[tuple[str, ...], int], tuple[float, float]] = field(default_factory=dict)
+    scales: dict[tuple[str, int], Floats] = field(default_factory=dict)
 
 
 def observe(tensors: Iterator[dict[str, Floats]], plan: Plan, settings: Settings) -> Seen:

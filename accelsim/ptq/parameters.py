@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from accelsim.importers.onnx.file import OnnxModel, OnnxNode
 from accelsim.numerics import BIPOLAR, IntFormat
+from accelsim.ptq.accumulators import Budget
 from accelsim.ptq.bias_correction import output_shift
-from accelsim.ptq.calibrate import Floats, group_range
+from accelsim.ptq.calibrate import Floats, Known, group_range
 from accelsim.ptq.network.products import bias_of, channel_axis, is_one_matrix, per_output, products
 from accelsim.ptq.plan import Plan
 from accelsim.ptq.settings import Settings
@@ -61,16 +62,21 @@ def along(values: NDArray[Any], axis: int | None, rank: int) -> NDArray[Any]:
     return values.reshape(()) if axis is None else values.reshape([-1 if i == axis else 1 for i in range(rank)])
 
 
-def act_parameters(plan: Plan, seen: Mapping[str, list[Floats]], settings: Settings) -> dict[str, ActQuant]:
-    """Codes of every quantized tensor; those of one group have the same."""
-    made: dict[str, ActQuant] = {}
+def act_parameters(
+    plan: Plan, seen: Mapping[str, list[Floats]], settings: Settings, known: Known | None = None
+) -> dict[str, ActQuant]:
+    """Codes of every quantized tensor; those of one group have the same. ``known`` ranges are taken, others come to it."""
+    known, made = known or Known(), dict[str, ActQuant]()
     for group in plan.groups:
-        low, high = group_range(group, seen, settings)
+        key = group.measured, group.bits
+        if key not in known.ranges:
+            known.ranges[key] = group_range(group, seen, settings)
+        low, high = known.ranges[key]
         quantizer = settings.act_quantizer(group.bits)
         if group.signed_as in made:
             quantizer = replace(quantizer, signed=made[group.signed_as].format.signed)
-        known = quantizer.parameters(low, high)
-        quant = ActQuant(quantizer.format(low), known.scale, known.zero_point, low, high)
+        found = quantizer.parameters(low, high)
+        quant = ActQuant(quantizer.format(low), found.scale, found.zero_point, low, high)
         made |= dict.fromkeys(group.tensors, quant)
     return made
 
@@ -82,38 +88,67 @@ def weight_parameters(
     settings: Settings,
     *,
     means: Mapping[str, NDArray[np.float64]],
+    known: Known | None = None,
 ) -> dict[str, WeightQuant]:
-    """Codes of the weights of every product, by its output; ``means`` of its input's channels correct its bias."""
-    return {
-        node.outputs[0]: _weights(
-            model, node, plan.weight_bits[node.outputs[0]], acts[node.inputs[0]].scale, settings, means
-        )
-        for node in products(model)
-    }
+    """Codes of the weights of every product, by its output; ``means`` of its input's channels correct its bias.
+
+    ``known`` scales are taken, others come to it.
+    """
+    known, made = known or Known(), {}
+    for node in products(model):
+        key = node.outputs[0], plan.weight_bits[node.outputs[0]]
+        if key not in known.scales:
+            known.scales[key] = _scales_of(model, node, key[1], settings)
+        made[node.outputs[0]] = _weights(model, node, key[1], acts[node.inputs[0]], settings, means, known.scales[key])
+    return made
 
 
 def _weights(
     model: OnnxModel,
     node: OnnxNode,
     bits: int,
-    s_in: float,
+    fed: ActQuant,
     settings: Settings,
     means: Mapping[str, NDArray[np.float64]],
+    scales: Floats,
 ) -> WeightQuant:
     real = model.constants[node.inputs[1]].astype(np.float32)
     bias: NDArray[Any] | None = bias_of(node, model.constants)
-    axis = channel_axis(node, real.ndim) if settings.per_channel else None
-    scales = _wide_enough(_scales(real, axis, bits, settings), real, axis, bias, s_in)
+    axis, s_in = channel_axis(node, real.ndim) if settings.per_channel else None, fed.scale
+    budget = (
+        None
+        if settings.accumulator_bits is None
+        else Budget(settings.accumulator_bits, fed.format, fed.zero_point, s_in)
+    )
+    scales = _wide_enough(scales, real, axis, bias, s_in, BIAS_REACH if budget is None else budget.bias_reach)
     if settings.power_of_two:
         scales = np.exp2(np.ceil(np.log2(scales))).astype(np.float32)
-    column = along(scales, axis, real.ndim)
     fmt = BIPOLAR if bits == 1 else IntFormat(bits)
-    codes = _codes(real, column, fmt)
-    error = codes.astype(np.float64) * column.astype(np.float64) - real.astype(np.float64)
-    if settings.bias_correction and is_one_matrix(node, model.constants):
-        bias = (0 if bias is None else bias.reshape(-1)) - output_shift(node, error, means)
+
+    def corrected(codes: NDArray[np.int64], scales: Floats) -> NDArray[Any] | None:
+        if not (settings.bias_correction and is_one_matrix(node, model.constants)):
+            return bias
+        error = _error(codes, along(scales, axis, real.ndim), real)
+        shifted: NDArray[Any] = (0 if bias is None else bias.reshape(-1)) - output_shift(node, error, means)
+        return shifted
+
+    codes = _codes(real, along(scales, axis, real.ndim), fmt)
+    if budget is not None and not fmt.bipolar:
+        codes, scales, bias = budget.hold(node, real, codes, scales, fmt, corrected, whole=settings.power_of_two)
+    else:
+        bias = corrected(codes, scales)
+    error = _error(codes, along(scales, axis, real.ndim), real)
     whole = None if bias is None else quantize_bias(bias, s_in=s_in, s_w=per_output(node, scales))
     return WeightQuant(codes, scales, axis, fmt, whole, _decibels(real, error))
+
+
+def _scales_of(model: OnnxModel, node: OnnxNode, bits: int, settings: Settings) -> Floats:
+    real = model.constants[node.inputs[1]].astype(np.float32)
+    return _scales(real, channel_axis(node, real.ndim) if settings.per_channel else None, bits, settings)
+
+
+def _error(codes: NDArray[np.int64], column: Floats, real: Floats) -> NDArray[np.float64]:
+    return codes.astype(np.float64) * column.astype(np.float64) - real.astype(np.float64)
 
 
 def _codes(real: Floats, column: Floats, fmt: IntFormat) -> NDArray[np.int64]:
@@ -131,13 +166,15 @@ def _scales(real: Floats, axis: int | None, bits: int, settings: Settings) -> Fl
     return channel_scales(real, axis=axis, quantizer=quantizer, range_of=range_of)
 
 
-def _wide_enough(scales: Floats, real: Floats, axis: int | None, bias: NDArray[Any] | None, s_in: float) -> Floats:
-    """Channels of zeros under the largest scale of the others, and none so fine that the bias leaves 32 bits."""
+def _wide_enough(
+    scales: Floats, real: Floats, axis: int | None, bias: NDArray[Any] | None, s_in: float, most: float
+) -> Floats:
+    """Channels of zeros under the largest scale of the others, and none so fine that the bias exceeds ``most``."""
     rows = real.reshape(1, -1) if axis is None else np.moveaxis(real, axis, 0).reshape(real.shape[axis], -1)
     used = rows.any(axis=1)
     scales = np.where(used, scales, scales[used].max(initial=0) or np.float32(1))
     if bias is not None:
-        reach = np.abs(bias.astype(np.float64)).reshape(-1) / (s_in * BIAS_REACH)
+        reach = np.abs(bias.astype(np.float64)).reshape(-1) / (s_in * most)
         # Groups of a transposed convolution share the scales of their channels.
         scales = np.maximum(scales, reach.max() if axis is None else reach.reshape(-1, len(scales)).max(axis=0))
     return scales.astype(np.float32)

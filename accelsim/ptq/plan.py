@@ -35,6 +35,40 @@ class Plan:
     weight_bits: dict[str, int]
 
 
+@dataclass(frozen=True)
+class Place:
+    """A width that can be chosen: of a layer's ``weights``, or of activations; ``name`` is that for which settings have an exception.
+
+    ``known_as`` are the names that the layer or the tensors have; ``reads`` is the name of the activations that a layer with weights reads.
+    """
+
+    name: str
+    weights: bool
+    known_as: tuple[str, ...]
+    reads: str | None = None
+
+
+def places(model: OnnxModel, plan: Plan) -> tuple[Place, ...]:
+    """All of them, activations first. What a layer with weights makes goes by the layer's name, other activations by their tensor's."""
+    named: dict[str, Group] = {}
+    for group in plan.groups:
+        maker = next((node for node in products(model) if _made_by(model, node) in group.tensors), None)
+        name = None if maker is None else model.layer_name(maker)
+        named[group.tensors[0] if name is None or name in named else name] = group
+    of = {tensor: name for name, group in named.items() for tensor in group.tensors}
+    weighted = (
+        Place(model.layer_name(node), True, tuple(filter(None, _layer_names(model, node))), of[node.inputs[0]])
+        for node in products(model)
+    )
+    return (*(Place(name, False, group.tensors) for name, group in named.items()), *weighted)
+
+
+def _made_by(model: OnnxModel, node: OnnxNode) -> str:
+    """The quantized tensor that ``node`` makes, behind the rectifiers fused into it."""
+    after = fused_rectifier(model, node)
+    return node.outputs[0] if after is None else _made_by(model, after)
+
+
 def make_plan(model: OnnxModel, settings: Settings) -> Plan:
     """Quantizers at the graph inputs and behind every operator, but not between one and the rectifier fused into it.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from accelsim.importers import as_path, load_graph
 from accelsim.importers.onnx.file import QONNX_DOMAIN, OnnxModel
 from accelsim.labels import answers, check_labels
 from accelsim.ptq.bias_correction import Watch
-from accelsim.ptq.calibrate import Seen, observe
+from accelsim.ptq.calibrate import Known, Seen, observe
 from accelsim.ptq.doubts import calibration_doubts
 from accelsim.ptq.equalization import equalized, reach_of
 from accelsim.ptq.evaluate import evaluate, evaluate_model, gather
@@ -25,7 +25,7 @@ from accelsim.ptq.network.float_network import file_kind, read_float
 from accelsim.ptq.network.products import products
 from accelsim.ptq.network.proto import float_proto
 from accelsim.ptq.parameters import ActQuant, WeightQuant, act_parameters, weight_parameters
-from accelsim.ptq.plan import make_plan
+from accelsim.ptq.plan import Place, make_plan, places
 from accelsim.ptq.settings import QDQ_BITS, Settings, Widths
 from accelsim.ptq.write_qdq import qdq_model
 from accelsim.ptq.write_qonnx import qonnx_model
@@ -77,6 +77,7 @@ class Calibrated:
     watch: Watch
     inputs: int
     whole: bool = False
+    _known: Known = field(default_factory=Known, repr=False)
 
     @property
     def products(self) -> dict[str, str]:
@@ -89,6 +90,18 @@ class Calibrated:
         plan = make_plan(self.network, self.settings)
         return tuple(calibration_doubts(self.network, plan, self.seen, self.inputs))
 
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Widths that :meth:`quantized` takes one by one, as exceptions by name."""
+        return places(self.network, make_plan(self.network, self.settings))
+
+    def weights(
+        self, *, weights: int | None = None, acts: int | None = None, layers: Mapping[str, Widths] | None = None
+    ) -> dict[str, WeightQuant]:
+        """Codes of the weights alone, by the name of their layer; arguments as of :meth:`quantized`."""
+        held = self._parameters(self._chosen(weights, acts, layers))[1]
+        return {self.network.layer_name(node): held[node.outputs[0]] for node in products(self.network)}
+
     def quantized(
         self,
         *,
@@ -98,14 +111,9 @@ class Calibrated:
         dialect: Dialect | None = None,
     ) -> Quantized:
         """The integers of the network at those widths, those of the settings where they are None; ``layers`` come beside the settings'."""
-        own = self.settings
-        chosen = replace(
-            own, weights=weights or own.weights, acts=acts or own.acts, layers={**own.layers, **(layers or {})}
-        )
+        chosen = self._chosen(weights, acts, layers)
         with file_kind(self.path).guard(self.path):
-            plan = make_plan(self.network, chosen)
-            quants = act_parameters(plan, self.seen, chosen)
-            held = weight_parameters(self.network, plan, quants, chosen, means=self.watch.means)
+            quants, held = self._parameters(chosen)
             form = dialect or _dialect(quants, held)
             shapes = self.watch.shapes
             made = (
@@ -114,6 +122,19 @@ class Calibrated:
                 else qonnx_model(self.network, quants, held)
             )
             return Quantized(made, form, quants, held, self.network, self.inputs, _imported(made, self.network))
+
+    def _chosen(self, weights: int | None, acts: int | None, layers: Mapping[str, Widths] | None) -> Settings:
+        own = self.settings
+        return replace(
+            own, weights=weights or own.weights, acts=acts or own.acts, layers={**own.layers, **(layers or {})}
+        )
+
+    def _parameters(self, chosen: Settings) -> tuple[dict[str, ActQuant], dict[str, WeightQuant]]:
+        """Codes of all activations and weights."""
+        plan = make_plan(self.network, chosen)
+        quants = act_parameters(plan, self.seen, chosen, self._known)
+        means = self.watch.means
+        return quants, weight_parameters(self.network, plan, quants, chosen, means=means, known=self._known)
 
 
 def calibrate_network(

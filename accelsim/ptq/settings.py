@@ -16,6 +16,8 @@ RANGES = ("minmax", "moving-average", "percentile", "mse", "entropy")
 QDQ_BITS = (4, 8, 16)
 """Widths for which ONNX has integer types that QuantizeLinear makes (opset 21)."""
 MAX_BITS = 16
+FEWEST_SUM_BITS, MOST_SUM_BITS = 8, 32
+"""Widths of accumulators that weights can be held to."""
 UNSIGNED_BITS = 8
 """Widest symmetric activations that drop the sign where they are never negative."""
 _WIDTHS = re.compile(r"(?:w([0-9]+))?(?:a([0-9]+))?")
@@ -38,8 +40,8 @@ class Settings:
     Weights are symmetric, per tensor or, with ``per_channel``, per output channel; 1-bit weights are -1 and +1. Activations are
     affine and without a sign; with ``symmetric`` their zero point is 0; with ``power_of_two`` all scales are powers of two and
     zero points 0. ``equalize`` first gives the channels of consecutive layers like ranges. ``bias_correction`` takes the mean error
-    of the rounded weights off the biases. ``percentile`` is for the range of that name. ``layers`` holds exceptions by layer,
-    node or tensor.
+    of the rounded weights off the biases. ``percentile`` is for the range of that name. With ``accumulator_bits`` no sum over constant
+    weights can leave a signed accumulator of so many bits, whatever the input. ``layers`` holds exceptions by layer, node or tensor.
     """
 
     weights: int = 8
@@ -51,6 +53,7 @@ class Settings:
     bias_correction: bool = False
     range: Range = "minmax"
     percentile: float = 99.99
+    accumulator_bits: int | None = None
     layers: Mapping[str, Widths] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -58,6 +61,10 @@ class Settings:
             _check_bits(what, bits)
         if self.range not in RANGES:
             raise ConfigError(f"range {self.range!r}: expected one of {', '.join(RANGES)}")
+        if self.accumulator_bits is not None and not FEWEST_SUM_BITS <= self.accumulator_bits <= MOST_SUM_BITS:
+            raise ConfigError(
+                f"accumulator_bits: expected {FEWEST_SUM_BITS} to {MOST_SUM_BITS} bits, got {self.accumulator_bits}"
+            )
         if not 50 < self.percentile <= 100:
             raise ConfigError(f"percentile: expected more than 50 and at most 100 percent, got {self.percentile:g}")
 
@@ -77,9 +84,10 @@ class Settings:
         return Quantizer(bits, symmetric=self.symmetric, power_of_two=self.power_of_two, signed=signed)
 
     def widths(self, names: Iterable[str]) -> Widths:
-        """The exception for the first of ``names`` that has one, the network's widths elsewhere."""
-        given = next((self.layers[name] for name in names if name in self.layers), Widths())
-        return Widths(given.weights or self.weights, given.acts or self.acts)
+        """Of each kind the exception for the first of ``names`` that has one, the network's widths elsewhere."""
+        given = [self.layers[name] for name in names if name in self.layers]
+        weights, acts = ([getattr(one, kind) for one in given if getattr(one, kind)] for kind in ("weights", "acts"))
+        return Widths(next(iter(weights), self.weights), next(iter(acts), self.acts))
 
     def named(self, layers: Sequence[str], others: Collection[str]) -> Settings:
         """These settings with exceptions by whole names: those of ``layers``, given in any form, or of ``others``, given whole.

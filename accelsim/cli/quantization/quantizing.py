@@ -19,7 +19,7 @@ from accelsim.cli.shared.console import note, say, show
 from accelsim.cli.shared.files import OutputFile, write_bytes
 from accelsim.cli.shared.group import main
 from accelsim.cli.shared.options import model_argument
-from accelsim.errors import AccelsimError
+from accelsim.errors import AccelsimError, ConfigError
 
 if TYPE_CHECKING:
     from accelsim.ptq import Quantized
@@ -31,6 +31,9 @@ TABLE_WIDTH = 170
 @model_argument
 @calib_option
 @settings_options
+@click.option(
+    "--accumulator-bits", type=int, metavar="BITS", help="Hold weights to accumulators of so many bits: no input makes a sum overflow."
+)  # fmt: skip
 @click.option(
     "--format",
     "dialect",
@@ -62,11 +65,31 @@ def quantize_command(
     form = check_dialect(dialect)
     calibrated = calibrate_network(path, calibration_data(path, calib), settings=settings, evaluator=evaluator)
     made = calibrated.quantized(dialect=form)
+    proved = _proved(made, settings.accumulator_bits)
     scores = None if test is None else _accuracies(made, test, evaluator)
     write_bytes(out, lambda stream: stream.write(made.to_bytes()))
     for sentence in calibrated.doubts:
         note(sentence)
     _tell(made, out, scores)
+    if proved:
+        say(proved)
+
+
+def _proved(made: Quantized, bits: int | None) -> str:
+    """What is proved of the sums where they are held to an accumulator; ConfigError where one is not."""
+    if bits is None:
+        return ""
+    from accelsim.execute import accumulator_report
+
+    records = accumulator_report(made.graph).records
+    for record in records:
+        needed = (record.bound).bit_length() + 1
+        if needed > bits:
+            raise ConfigError(
+                f"--accumulator-bits {bits}: sums of layer {record.layer!r} may take {needed} bits; give it fewer bits (--layer), or more "
+                "to the accumulator"
+            )
+    return f"no input makes a sum of its {len(records)} layers leave {bits} bits (proved: sum |w| * max |x - z| + |b|)"
 
 
 def _accuracies(made: Quantized, test: str, evaluator: str) -> tuple[float, float, int]:
