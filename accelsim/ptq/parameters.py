@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -56,21 +56,40 @@ class WeightQuant:
         return real
 
 
+@dataclass(frozen=True, eq=False)
+class Pinned:
+    """What is decided whatever the settings say: ranges by tensor, scales, codes and real biases by the output of their layer.
+
+    Codes are those under the scales that stand beside them; a layer whose scale must grow, so that its bias fits, is rounded anew.
+    """
+
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    scales: Mapping[str, Floats] = field(default_factory=dict)
+    codes: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    biases: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+
+
+NOTHING = Pinned()
+
+
 def along(values: NDArray[Any], axis: int | None, rank: int) -> NDArray[Any]:
     """``values`` (1,) or (n,) in a shape that broadcasts along ``axis`` of an array of ``rank`` axes."""
     return values.reshape(()) if axis is None else values.reshape([-1 if i == axis else 1 for i in range(rank)])
 
 
-def act_parameters(plan: Plan, seen: Mapping[str, list[Floats]], settings: Settings) -> dict[str, ActQuant]:
+def act_parameters(
+    plan: Plan, seen: Mapping[str, list[Floats]], settings: Settings, pinned: Pinned = NOTHING
+) -> dict[str, ActQuant]:
     """Codes of every quantized tensor; those of one group have the same."""
     made: dict[str, ActQuant] = {}
     for group in plan.groups:
-        low, high = group_range(group, seen, settings)
+        known = next((pinned.ranges[name] for name in group.tensors if name in pinned.ranges), None)
+        low, high = known or group_range(group, seen, settings)
         quantizer = settings.act_quantizer(group.bits)
         if group.signed_as in made:
             quantizer = replace(quantizer, signed=made[group.signed_as].format.signed)
-        known = quantizer.parameters(low, high)
-        quant = ActQuant(quantizer.format(low), known.scale, known.zero_point, low, high)
+        made_of = quantizer.parameters(low, high)
+        quant = ActQuant(quantizer.format(low), made_of.scale, made_of.zero_point, low, high)
         made |= dict.fromkeys(group.tensors, quant)
     return made
 
@@ -82,11 +101,12 @@ def weight_parameters(
     settings: Settings,
     *,
     means: Mapping[str, NDArray[np.float64]],
+    pinned: Pinned = NOTHING,
 ) -> dict[str, WeightQuant]:
     """Codes of the weights of every product, by its output; ``means`` of its input's channels correct its bias."""
     return {
         node.outputs[0]: _weights(
-            model, node, plan.weight_bits[node.outputs[0]], acts[node.inputs[0]].scale, settings, means
+            model, node, plan.weight_bits[node.outputs[0]], acts[node.inputs[0]].scale, settings, means, pinned
         )
         for node in products(model)
     }
@@ -99,30 +119,35 @@ def _weights(
     s_in: float,
     settings: Settings,
     means: Mapping[str, NDArray[np.float64]],
+    pinned: Pinned,
 ) -> WeightQuant:
-    real = model.constants[node.inputs[1]].astype(np.float32)
-    bias: NDArray[Any] | None = bias_of(node, model.constants)
+    real, name = model.constants[node.inputs[1]].astype(np.float32), node.outputs[0]
+    bias: NDArray[Any] | None = pinned.biases.get(name, bias_of(node, model.constants))
     axis = channel_axis(node, real.ndim) if settings.per_channel else None
-    scales = _wide_enough(_scales(real, axis, bits, settings), real, axis, bias, s_in)
+    set_already = pinned.scales.get(name)
+    chosen = weight_scales(real, axis, bits, settings) if set_already is None else set_already
+    scales = _wide_enough(chosen, real, axis, bias, s_in)
     if settings.power_of_two:
         scales = np.exp2(np.ceil(np.log2(scales))).astype(np.float32)
     column = along(scales, axis, real.ndim)
     fmt = BIPOLAR if bits == 1 else IntFormat(bits)
-    codes = _codes(real, column, fmt)
+    rounded = pinned.codes.get(name) if np.array_equal(scales, chosen) else None
+    codes = nearest_codes(real, column, fmt) if rounded is None else rounded
     error = codes.astype(np.float64) * column.astype(np.float64) - real.astype(np.float64)
     if settings.bias_correction and is_one_matrix(node, model.constants):
         bias = (0 if bias is None else bias.reshape(-1)) - output_shift(node, error, means)
     whole = None if bias is None else quantize_bias(bias, s_in=s_in, s_w=per_output(node, scales))
-    return WeightQuant(codes, scales, axis, fmt, whole, _decibels(real, error))
+    return WeightQuant(codes, scales, axis, fmt, whole, decibels(real, error))
 
 
-def _codes(real: Floats, column: Floats, fmt: IntFormat) -> NDArray[np.int64]:
+def nearest_codes(real: Floats, column: Floats, fmt: IntFormat) -> NDArray[np.int64]:
+    """Codes of weights under scales that broadcast against them; signs where codes are -1 and +1."""
     if fmt.bipolar:
         return np.where(real >= 0, 1, -1).astype(np.int64)
     return codes_as(real, framework="onnx", scale=column, zero_point=0, fmt=fmt)
 
 
-def _scales(real: Floats, axis: int | None, bits: int, settings: Settings) -> Floats:
+def weight_scales(real: Floats, axis: int | None, bits: int, settings: Settings) -> Floats:
     """Min-max, or the least square error where ranges are set that way; mean magnitudes for 1 bit."""
     if bits == 1:
         return bipolar_scales(real, axis=axis)
@@ -143,6 +168,7 @@ def _wide_enough(scales: Floats, real: Floats, axis: int | None, bias: NDArray[A
     return scales.astype(np.float32)
 
 
-def _decibels(real: Floats, error: NDArray[Any]) -> float:
+def decibels(real: NDArray[Any], error: NDArray[Any]) -> float:
+    """Signal-to-quantization-noise ratio ``10 log10(sum of real^2 / sum of error^2)``; infinite where either is nothing."""
     power, noise = float(np.square(real, dtype=np.float64).sum()), float(np.square(error).sum())
     return 10 * math.log10(power / noise) if power and noise else math.inf

@@ -97,14 +97,24 @@ class Calibrated:
             plan = make_plan(self.network, chosen)
             quants = act_parameters(plan, self.seen, chosen)
             held = weight_parameters(self.network, plan, quants, chosen, means=self.watch.means)
-            form = dialect or _dialect(quants, held)
-            shapes = self.watch.shapes
-            made = (
-                qdq_model(self.network, quants, held, shapes)
-                if form == "qdq"
-                else qonnx_model(self.network, quants, held)
+            return written(
+                self.network, quants, held, shapes=self.watch.shapes, calibration_inputs=self.inputs, dialect=dialect
             )
-            return Quantized(made, form, quants, held, self.network, self.inputs, _imported(made, self.network))
+
+
+def written(
+    network: OnnxModel,
+    acts: Mapping[str, ActQuant],
+    weights: Mapping[str, WeightQuant],
+    *,
+    shapes: Mapping[str, tuple[int, ...]],
+    calibration_inputs: int,
+    dialect: Dialect | None = None,
+) -> Quantized:
+    """The file that holds those codes, imported once; ModelError that names the float file where it cannot run."""
+    form = dialect or _dialect(acts, weights)
+    made = qdq_model(network, acts, weights, shapes) if form == "qdq" else qonnx_model(network, acts, weights)
+    return Quantized(made, form, acts, weights, network, calibration_inputs, _imported(made, network))
 
 
 def calibrate_network(
