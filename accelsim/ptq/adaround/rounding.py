@@ -30,7 +30,7 @@ ROWS = 256
 class AdaRound:
     """How long and how hard: ``iterations`` of Adam for a layer, ``weight`` (lambda) of the regulariser, ``seed`` of the draws."""
 
-    iterations: int = 2000
+    iterations: int = 1000
     weight: float = 0.01
     seed: int = 0
 

@@ -20,7 +20,7 @@ from accelsim.ptq.network.float_network import fused_rectifier, rectifier_bounds
 from accelsim.ptq.network.products import bias_of, groups_of, is_one_matrix, products
 from accelsim.ptq.parameters import WeightQuant, along
 from accelsim.ptq.pipeline.draft import Bench, Draft
-from accelsim.ptq.pipeline.fake import with_weights
+from accelsim.ptq.pipeline.fake import with_quantizers, with_weights
 from accelsim.ptq.pipeline.walk import Walk
 
 MOST_ROWS = 8192
@@ -96,26 +96,28 @@ def learned(
     """
     assert bench.data is not None
     network = draft.network
-    _, weights = bench.codes(draft)
+    acts, weights = bench.codes(draft)
     nodes = [n for n in products(network) if is_one_matrix(n, network.constants) and not weights[n.outputs[0]].format.bipolar]
     state = state_for(folder, draft, bench, chosen, {name: held.scales for name, held in weights.items()})
     nearest = {name: (held.real, _bias(network, name)) for name, held in weights.items()}
     real = Walk(network, bench.data, evaluator=bench.evaluator)
-    rough = Walk(with_weights(network, nearest), bench.data, evaluator=bench.evaluator)
+    fake = with_weights(network, nearest)
+    rough = Walk(with_quantizers(fake, acts), bench.data, evaluator=bench.evaluator)
+    owns = {node.outputs: own for node, own in zip(products(network), products(rough.model), strict=True)}
     codes, errors = {}, []
     for i, node in enumerate(nodes):
         held, name = weights[node.outputs[0]], node.outputs[0]
         values = network.constants[node.inputs[1]]
         made = state.read(i, by_group(node, values).shape)
         resumed = made is not None
-        x, from_rounded = real.until(node.inputs[0]), rough.until(node.inputs[0])
+        x, from_rounded = real.until(node.inputs[0]), rough.until(owns[node.outputs].inputs[0])
         if made is None:
             layer = _layer(draft, bench, node, held, x, from_rounded)
             made = rounded(layer, chosen, step=_teller(bench, network.layer_name(node), i, len(nodes), chosen))
             state.write(i, made)
         codes[name] = from_groups(node, made.codes, values)
         errors.append(LayerError(network.layer_name(node), made.nearest, made.error, resumed))
-        own = next(n for n in rough.model.nodes if n.outputs == node.outputs)
+        own = owns[node.outputs]
         real_values = codes[name] * along(held.scales, held.axis, values.ndim)
         rough.change(own, own, {own.inputs[1]: real_values.astype(np.float32)})
     return codes, {name: weights[name].scales for name in codes}, errors

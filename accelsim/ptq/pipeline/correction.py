@@ -11,7 +11,7 @@ from accelsim.ptq.bias_correction import output_shift
 from accelsim.ptq.network.operators import output_axis
 from accelsim.ptq.network.products import bias_of, is_one_matrix, products
 from accelsim.ptq.pipeline.draft import Bench, Draft
-from accelsim.ptq.pipeline.fake import real_parameters, with_weights
+from accelsim.ptq.pipeline.fake import real_parameters, with_quantizers, with_weights
 from accelsim.ptq.pipeline.walk import Walk, run_nodes
 
 Doubles = NDArray[np.float64]
@@ -32,23 +32,22 @@ def analytic(draft: Draft, bench: Bench) -> dict[str, Doubles]:
 
 
 def empirical(draft: Draft, bench: Bench) -> dict[str, Doubles]:
-    """``b - E[W~ x~ - W x]`` layer by layer over the calibration data: x~ is what the layers before, quantized and corrected, make
-    (1906.04721, section 4.2.2). Activations are not rounded."""
+    """``b - E[W~ x~ - W x]`` layer by layer over the calibration data: x~ is what the layers before, quantized and corrected, make,
+    activations rounded as well, so that what their ranges cut off counts (1906.04721, section 4.2.2)."""
     assert bench.data is not None
     network, made = draft.network, {}
     acts, weights = bench.codes(draft)
     held = {node.outputs[0]: real_parameters(node, weights[node.outputs[0]], acts) for node in products(network)}
-    quantized = Walk(with_weights(network, held), bench.data, evaluator=bench.evaluator)
+    quantized = Walk(with_quantizers(with_weights(network, held), acts), bench.data, evaluator=bench.evaluator)
     real = Walk(network, bench.data, evaluator=bench.evaluator)
-    for node in products(network):
+    for node, own in zip(products(network), products(quantized.model), strict=True):
         name = node.outputs[0]
-        own = next(n for n in quantized.model.nodes if n.outputs == node.outputs)
-        x, rough = real.until(node.inputs[0]), quantized.until(node.inputs[0])
+        x, rough = real.until(node.inputs[0]), quantized.until(own.inputs[0])
         if not is_one_matrix(node, network.constants):
             continue
         wanted = _means(run_nodes(network, (node,), {node.inputs[0]: x}, [name], evaluator=bench.evaluator)[name], node.op)
-        got = run_nodes(quantized.model, (own,), {node.inputs[0]: rough}, [name], evaluator=bench.evaluator)[name]
-        shift = _means(got, node.op) - wanted
+        got = run_nodes(quantized.model, (own,), {own.inputs[0]: rough}, [own.outputs[0]], evaluator=bench.evaluator)
+        shift = _means(got[own.outputs[0]], node.op) - wanted
         made[name] = _own_bias(draft, name, bias_of(node, network.constants)) - shift
         corrected = f"{name}/bias_corrected"
         changed = replace(own, inputs=(*own.inputs[:2], corrected))

@@ -24,8 +24,8 @@ class Pipeline:
 _FIRST = ("idle-bounds", "equalization", "bias-absorption", "weight-ranges")
 PIPELINES: Mapping[str, Pipeline] = {
     "nagel": Pipeline(
-        steps=(*_FIRST, "adaround", "activation-ranges", "cross-entropy"),
-        without_data=(*_FIRST, "bias-correction", "activation-ranges"),
+        steps=(*_FIRST, "activation-ranges", "adaround", "cross-entropy"),
+        without_data=(*_FIRST, "activation-ranges", "bias-correction"),
         range="mse",
         symmetric=False,
         source="Nagel et al. 2106.08295, figure 8",

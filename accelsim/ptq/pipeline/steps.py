@@ -188,10 +188,10 @@ STEPS: Mapping[str, Step] = {
         Step("equalization", _equalize, "Nagel 1906.04721, section 4.1.2"),
         Step("bias-absorption", _absorb, "Nagel 1906.04721, section 4.1.3"),
         Step("weight-ranges", _weight_ranges, "Nagel 2106.08295, section 3.1"),
-        Step("adaround", _adaround, "Nagel 2004.10568", needs_data=True),
-        Step("bias-correction", _correct, "Nagel 1906.04721, section 4.2"),
         Step("activation-ranges", _ranges, "Nagel 2106.08295, section 3.1"),
         Step("calibrations", _calibrations, "Wu 2004.09602, section 5.2", needs_data=True),
+        Step("adaround", _adaround, "Nagel 2004.10568", needs_data=True),
+        Step("bias-correction", _correct, "Nagel 1906.04721, section 4.2"),
         Step("cross-entropy", _cross_entropy, "Nagel 2106.08295, section 3.1", needs_data=True),
     )
 }
