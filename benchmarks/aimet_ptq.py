@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -21,8 +22,7 @@ TYPES = {4: int4, 8: int8}
 
 
 def main(network: str, data: str, settings: str, out: str) -> None:
-    with open(settings, encoding="utf-8") as stream:
-        chosen = json.load(stream)
+    chosen = json.loads(Path(settings).read_text(encoding="utf-8"))
     model, given = onnx.load(network), np.load(data)
     port = model.graph.input[0].name
     calibration = [{port: x} for x in given["calibration"]]

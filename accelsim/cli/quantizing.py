@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -12,19 +12,40 @@ from accelsim.cli.shared.console import note, say, show
 from accelsim.cli.shared.files import OutputFile, write_bytes
 from accelsim.cli.shared.group import main
 from accelsim.cli.shared.options import model_argument
+from accelsim.cli.shared.pipelines import (
+    ALONE,
+    check_alone,
+    choices_of,
+    evaluator_of,
+    given_options,
+    pipeline_options,
+    run_named,
+    settings_of,
+    tell,
+)
 from accelsim.errors import AccelsimError, InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from accelsim.ptq import Quantized
+    from accelsim.ptq import Quantized, Settings
+
+    Scores = tuple[float, float, int]
 
 TABLE_WIDTH = 170
+NO_DATA = "none"
+"""Of ``--calib``: a pipeline without data, where some ships with the network."""
+PIPELINE_PARAMETERS = ("pipeline", *ALONE)
 
 
 @main.command("quantize")
 @model_argument
-@click.option("--calib", metavar="FILE", help="Calibration inputs as .npz, real numbers: key 'input' or input names.")
+@pipeline_options
+@click.option(
+    "--calib",
+    metavar="FILE",
+    help="Calibration inputs as .npz, real numbers: key 'input' or input names; none: a pipeline without data.",
+)
 @click.option("--weights", type=int, default=8, show_default=True, metavar="BITS", help="Bits of the weights, 1 to 16.")
 @click.option(
     "--acts", type=int, default=8, show_default=True, metavar="BITS", help="Bits of the activations, 1 to 16."
@@ -61,7 +82,10 @@ TABLE_WIDTH = 170
 )
 @click.option("--test", metavar="FILE", help="Inputs with 'labels': accuracy, float and fake-quantized.")
 @click.option("-o", "--out", required=True, type=OutputFile(), help="The quantized .onnx file.")
+@click.pass_context
 def quantize_command(
+    context: click.Context,
+    /,
     model: str,
     *,
     calib: str | None,
@@ -79,9 +103,10 @@ def quantize_command(
     if Path(out).suffix != ".onnx":
         raise AccelsimError(f"--out {out}: expected a file name that ends in .onnx")
     from accelsim.importers import resolve_model
-    from accelsim.ptq import Settings, check_dialect, parse_layers, quantize_network
+    from accelsim.ptq import Settings, check_dialect, parse_layers
 
-    path = resolve_model(model)
+    path, given = resolve_model(model), given_options(context)
+    own = {name: choices.pop(name) for name in PIPELINE_PARAMETERS}
     settings = Settings(
         weights=weights,
         acts=acts,
@@ -89,23 +114,76 @@ def quantize_command(
         layers=parse_layers(layers),
         **choices,
     )
-    made = quantize_network(
-        path, _calibration(path, calib), settings=settings, dialect=check_dialect(dialect), evaluator=evaluator
-    )
-    scores = None if test is None else _accuracies(made, test, evaluator)
+    task = _Task(path, settings, check_dialect(dialect), evaluator, calib, test, given)
+    if own["pipeline"] is None:
+        check_alone(given)
+        made, scores = _plain(task)
+    else:
+        made, scores = _piped(task, own | choices | {"range": range_method})
     write_bytes(out, lambda stream: stream.write(made.to_bytes()))
     _tell(made, out, scores)
 
 
-def _calibration(model: Path, given: str | None) -> Mapping[str, NDArray[Any]]:
-    """The arrays of ``given``, or of the calibration data that ships with a packaged network."""
+class _Task(NamedTuple):
+    """What both ways of quantizing take."""
+
+    path: Path
+    settings: Settings
+    dialect: Any
+    evaluator: str
+    calib: str | None
+    test: str | None
+    given: frozenset[str]
+
+
+def _plain(task: _Task) -> tuple[Quantized, Scores | None]:
+    """By the settings alone."""
+    from accelsim.ptq import quantize_network
+
+    calibration = _calibration(task.path, task.calib)
+    assert calibration is not None
+    made = quantize_network(
+        task.path, calibration, settings=task.settings, dialect=task.dialect, evaluator=task.evaluator
+    )
+    return made, None if task.test is None else _accuracies(made, task.test, task.evaluator)
+
+
+def _piped(task: _Task, options: Mapping[str, Any]) -> tuple[Quantized, Scores | None]:
+    """By the steps of a pipeline."""
+    from accelsim.importers import inputs_file
+    from accelsim.simulation import read_inputs
+
+    name = options["pipeline"]
+    made = run_named(
+        task.path,
+        _calibration(task.path, task.calib, needed=False),
+        name=name,
+        settings=settings_of(task.settings, name, task.given),
+        choices=choices_of(options, task.given),
+        test=None if task.test is None else read_inputs(inputs_file(task.test)),
+        dialect=task.dialect,
+        evaluator=evaluator_of(task.evaluator, task.given),
+    )
+    quantized, last = tell(made), made.rows[-1].score.accuracy
+    if made.float_accuracy is None or last is None:
+        return quantized, None
+    return quantized, (made.float_accuracy, last, made.measured_count)
+
+
+def _calibration(model: Path, given: str | None, *, needed: bool = True) -> Mapping[str, NDArray[Any]] | None:
+    """The arrays of ``given``, or of the calibration data that ships with a packaged network; None where there are none and none are
+    ``needed``. ``none`` stands for no data, whatever ships."""
     from accelsim.importers import shipped_calibration
     from accelsim.simulation import read_inputs
 
+    if given == NO_DATA and not needed:
+        return None
     shipped = shipped_calibration(model)
     if given is None and shipped.is_file():
         note(f"calibration data are the network's own {shipped.name}; choose others with --calib")
         given = str(shipped)
+    if given is None and not needed:
+        return None
     if given is None:
         raise InputError(
             "no calibration data: give --calib FILE, an .npz with a hundred or so typical inputs under the key 'input' or the names "
@@ -114,7 +192,7 @@ def _calibration(model: Path, given: str | None) -> Mapping[str, NDArray[Any]]:
     return read_inputs(given)[0]
 
 
-def _accuracies(made: Quantized, test: str, evaluator: str) -> tuple[float, float, int]:
+def _accuracies(made: Quantized, test: str, evaluator: str) -> Scores:
     """Share of labels met by the float and by the fake-quantized network, and their number."""
     from accelsim.importers import inputs_file
     from accelsim.ptq import accuracies
@@ -124,11 +202,12 @@ def _accuracies(made: Quantized, test: str, evaluator: str) -> tuple[float, floa
     return (*accuracies(made, arrays, labels, evaluator=evaluator), len(labels))
 
 
-def _tell(made: Quantized, out: str, scores: tuple[float, float, int] | None) -> None:
+def _tell(made: Quantized, out: str, scores: Scores | None) -> None:
     from accelsim.report import quantized_table
 
     show(quantized_table(made), natural=TABLE_WIDTH)
-    say(f"{made.dialect.upper()}, ranges from {made.calibration_inputs} inputs, written to {out}")
+    source = f"{made.calibration_inputs} inputs" if made.calibration_inputs else "the statistics of batch normalization"
+    say(f"{made.dialect.upper()}, ranges from {source}, written to {out}")
     if scores is not None:
         say(f"accuracy over {scores[2]} inputs: float {scores[0]:.2%}, fake-quantized {scores[1]:.2%}")
     for layer, sentences in made.graph.approximations.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,8 +54,9 @@ class Layer:
     @property
     def nearest(self) -> Codes:
         """Codes by rounding to the nearest, ties to even."""
-        steps = np.rint(self.weights / self.scales)
-        return np.clip(steps, self.least, self.most).astype(np.int64)
+        steps: Floats = np.rint(self.weights / self.scales)
+        codes: Codes = np.clip(steps, self.least, self.most).astype(np.int64)
+        return codes
 
     def errors(self, codes: Codes) -> NDArray[np.float64]:
         """Mean square error of each unit's output, (groups, units)."""
@@ -118,9 +119,10 @@ class _Descent:
             if step is not None:
                 step(i + 1)
         up = self.stretched()[0] >= 0.5
-        return np.clip(self.floor + up, self.layer.least, self.layer.most).astype(np.int64)
+        codes: Codes = np.clip(self.floor + up, self.layer.least, self.layer.most).astype(np.int64)
+        return codes
 
-    def batches(self):  # type: ignore[no-untyped-def]
+    def batches(self) -> Iterator[tuple[Floats, Floats]]:
         """Rows in a new order each time that all were met."""
         while True:
             order = self.rng.permutation(self.layer.x.shape[1])

@@ -79,7 +79,8 @@ def _windows(node: OnnxNode, x: Floats, weights: NDArray[Any], sizes: Sequence[i
     inner = tuple(slice(None, None, d) for d in dilations)
     view = view[(slice(None), slice(None), *outer, *inner)]
     turn = slice(None, None, -1 if reversed_taps else 1)
-    turned: Floats = view[(..., *(turn,) * rank)]
+    kept: tuple[slice, ...] = (slice(None),) * (view.ndim - rank)
+    turned: Floats = view[(*kept, *(turn,) * rank)]
     return turned
 
 

@@ -58,8 +58,11 @@ def absorbed(model: OnnxModel, reach: Reach) -> tuple[OnnxModel, dict[str, Doubl
     distribution still lie.) Not where the second layer, or a pool between, pads with zeros, which c would not reach.
     Returns the network, c by the output of the first layer, and why layers with something to absorb kept it, by name.
     """
-    held, taken, kept = {}, {}, {}
-    now = {node.outputs[0]: bias_of(node, model.constants) for node in products(model)}
+    taken: dict[str, Doubles] = {}
+    kept: dict[str, str] = {}
+    changed: dict[str, NDArray[np.float32]] = {}
+    given = {node.outputs[0]: bias_of(node, model.constants) for node in products(model)}
+    now = {name: None if bias is None else bias.reshape(-1).astype(np.float64) for name, bias in given.items()}
     for pair in pairs_of(model, reach.shapes):
         first, second = pair.first, pair.second
         name = first.outputs[0]
@@ -70,15 +73,14 @@ def absorbed(model: OnnxModel, reach: Reach) -> tuple[OnnxModel, dict[str, Doubl
             kept[model.layer_name(first)] = reason
             continue
         weights = {n.outputs[0]: model.constants[n.inputs[1]] for n in (first, second)}
-        more = _carried(second, weights[second.outputs[0]], c)
         before, behind = now[name], now[second.outputs[0]]
         assert before is not None
-        now[name] = before.reshape(-1).astype(np.float64) - c  # type: ignore[assignment]
-        now[second.outputs[0]] = more + (0 if behind is None else behind.reshape(-1))
+        now[name] = before - c
+        carried = _carried(second, weights[second.outputs[0]], c)
+        now[second.outputs[0]] = carried if behind is None else carried + behind
         taken[name] = c
-        held |= {key: (values, now[key]) for key, values in weights.items()}
-    held = {key: (values, now[key]) for key, (values, _) in held.items()}
-    return with_weights(model, held), taken, kept
+        changed |= weights
+    return with_weights(model, {key: (values, now[key]) for key, values in changed.items()}), taken, kept
 
 
 def _carried(node: OnnxNode, weights: NDArray[np.float32], c: Doubles) -> Doubles:

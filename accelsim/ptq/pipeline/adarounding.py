@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,9 @@ def state_for(folder: Path | None, draft: Draft, bench: Bench, chosen: AdaRound,
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"--state {folder}: cannot be made: {error.strerror}; give a folder that can be written") from error
+        raise InputError(
+            f"--state {folder}: cannot be made: {error.strerror}; give a folder that can be written"
+        ) from error
     digest = hashlib.sha256(repr((chosen, draft.plan.weight_bits, draft.settings.per_channel, MOST_ROWS)).encode())
     for node in draft.network.nodes:
         digest.update(repr((node.op, node.inputs, node.outputs, sorted(node.attributes.items(), key=str))).encode())
@@ -97,7 +99,9 @@ def learned(
     assert bench.data is not None
     network = draft.network
     acts, weights = bench.codes(draft)
-    nodes = [n for n in products(network) if is_one_matrix(n, network.constants) and not weights[n.outputs[0]].format.bipolar]
+    nodes = [
+        n for n in products(network) if is_one_matrix(n, network.constants) and not weights[n.outputs[0]].format.bipolar
+    ]
     state = state_for(folder, draft, bench, chosen, {name: held.scales for name, held in weights.items()})
     nearest = {name: (held.real, _bias(network, name)) for name, held in weights.items()}
     real = Walk(network, bench.data, evaluator=bench.evaluator)
@@ -152,7 +156,9 @@ def _layer(
     output = shapes[node.outputs[0]]
     places = [output_places(node, output, share, rng) for _ in x]
     real, given = (
-        np.concatenate([input_rows(node, one, values, output, at) for one, at in zip(many, places, strict=True)], axis=1)
+        np.concatenate(
+            [input_rows(node, one, values, output, at) for one, at in zip(many, places, strict=True)], axis=1
+        )
         for many in (x, rough)
     )
     bias = bias_of(node, network.constants)
@@ -165,6 +171,4 @@ def _layer(
         x=real, target=real[:, :, :0], weights=grouped, bias=offset[:, None, :], scales=by_group(node, column).astype(np.float32),
         least=held.format.min, most=held.format.max, low=low, high=high,
     )  # fmt: skip
-    from dataclasses import replace
-
     return replace(layer, x=given, target=layer.output(real, grouped))

@@ -40,7 +40,7 @@ class Row:
 class Piped:
     """What a pipeline made: the quantized network, a row per step, scores of all calibrations that were tried, and notes.
 
-    ``measured_on`` says on which inputs, ``float_accuracy`` how many labels the float network meets.
+    ``measured_on`` says on which inputs, ``measured_count`` on how many, ``float_accuracy`` how many labels the float network meets.
     """
 
     quantized: Quantized
@@ -49,4 +49,5 @@ class Piped:
     chosen: str | None
     notes: tuple[str, ...]
     measured_on: str
+    measured_count: int
     float_accuracy: float | None

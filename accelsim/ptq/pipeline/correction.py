@@ -45,7 +45,9 @@ def empirical(draft: Draft, bench: Bench) -> dict[str, Doubles]:
         x, rough = real.until(node.inputs[0]), quantized.until(own.inputs[0])
         if not is_one_matrix(node, network.constants):
             continue
-        wanted = _means(run_nodes(network, (node,), {node.inputs[0]: x}, [name], evaluator=bench.evaluator)[name], node.op)
+        wanted = _means(
+            run_nodes(network, (node,), {node.inputs[0]: x}, [name], evaluator=bench.evaluator)[name], node.op
+        )
         got = run_nodes(quantized.model, (own,), {own.inputs[0]: rough}, [own.outputs[0]], evaluator=bench.evaluator)
         shift = _means(got[own.outputs[0]], node.op) - wanted
         made[name] = _own_bias(draft, name, bias_of(node, network.constants)) - shift

@@ -129,7 +129,9 @@ class Bench:
         """What the draft's activations and weights are quantized to."""
         found, plan = self.evidence(draft), draft.plan
         acts = act_parameters(plan, found.seen, draft.settings, draft.pinned)
-        return acts, weight_parameters(draft.network, plan, acts, draft.settings, means=found.means, pinned=draft.pinned)
+        return acts, weight_parameters(
+            draft.network, plan, acts, draft.settings, means=found.means, pinned=draft.pinned
+        )
 
     def score(self, draft: Draft) -> Score:
         """Of the fake-quantized draft against the float network."""

@@ -84,7 +84,7 @@ class _Writer:
         scale = self.constant(f"{target}/scale", known.scale)
         least, most = (known.format.min - known.zero_point, known.format.max - known.zero_point)
         bounds = [self.constant(f"{target}/{what}", value) for what, value in (("least", least), ("most", most))]
-        steps = (("Div", [scale]), ("Round", []), ("Clip", bounds), ("Mul", [scale]))
+        steps: tuple[tuple[str, list[str]], ...] = (("Div", [scale]), ("Round", []), ("Clip", bounds), ("Mul", [scale]))
         for i, (op, others) in enumerate(steps):
             made = target if i + 1 == len(steps) else self.names.fresh(f"{target}/{op}")
             self.add(OnnxNode(index=0, op=op, inputs=(source, *others), outputs=(made,), attributes={}))

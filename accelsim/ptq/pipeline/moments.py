@@ -173,4 +173,3 @@ def _beside(given: list[Moments]) -> Moments:
 
 
 RULES: Mapping[str, Callable[[list[Moments]], Moments]] = {"Add": _sum, "Sum": _sum, "Concat": _beside}
-

@@ -55,7 +55,14 @@ def run_pipeline(
     run = Run(bench, given, given.range or recipe.range, notes)
     accuracy = _float_accuracy(bench, draft)
     score = bench.score(draft)
-    rows = [Row("quantizers", f"{draft.settings.weights}-bit weights, {draft.settings.acts}-bit activations, min-max", score, None)]
+    rows = [
+        Row(
+            "quantizers",
+            f"{draft.settings.weights}-bit weights, {draft.settings.acts}-bit activations, min-max",
+            score,
+            None,
+        )
+    ]
     for i, step in enumerate(steps):
         if progress is not None:
             progress(step.name, i, len(steps))
@@ -71,7 +78,8 @@ def run_pipeline(
         calibration_inputs=0 if bench.data is None else _count(bench.data),
         dialect=dialect,
     )
-    return Piped(made, tuple(rows), run.calibrations, run.chosen, tuple(run.notes), _measured(bench), accuracy)
+    count = 0 if bench.measured_on is None else _count(bench.measured_on)
+    return Piped(made, tuple(rows), run.calibrations, run.chosen, tuple(run.notes), _measured(bench), count, accuracy)
 
 
 def _begun(
@@ -94,7 +102,9 @@ def _begun(
             )
         if choices.input_range is None:
             low, high = ASSUMED_RANGE
-            notes.append(f"no data says what the inputs take: {low:g} to {high:g} is assumed; state it with --input-range")
+            notes.append(
+                f"no data says what the inputs take: {low:g} to {high:g} is assumed; state it with --input-range"
+            )
         ranges = {value.name: choices.input_range or ASSUMED_RANGE for value in network.inputs}
     else:
         check_calibration(data)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from accelsim.errors import ConfigError
 from accelsim.ptq.calibrate import group_range
@@ -19,7 +18,6 @@ from accelsim.ptq.pipeline.adarounding import learned
 from accelsim.ptq.pipeline.choices import Choices
 from accelsim.ptq.pipeline.correction import analytic, empirical
 from accelsim.ptq.pipeline.draft import Bench, Draft, Score
-from accelsim.ptq.plan import Group
 
 PERCENTILES = (99.9, 99.99, 99.999, 99.9999)
 """Of Wu et al. 2004.09602, table 5."""
@@ -74,9 +72,7 @@ def _equalize(draft: Draft, run: Run) -> tuple[Draft, str]:
     network, factors = with_factors(draft.network, bounded)
     if not factors:
         return draft, "no two layers that can be"
-    norms = {
-        name: tuple(part / factors.get(name, 1) for part in norm) for name, norm in draft.norms.items()
-    }
+    norms = {name: tuple(part / factors.get(name, 1) for part in norm) for name, norm in draft.norms.items()}
     held = sum(int(bounded.held(name).sum()) for name in factors)
     kept = f"; {held} channels keep theirs, which reach the bound of RELU6" if held else ""
     made = replace(draft, network=network, norms=norms)  # type: ignore[arg-type]  # pairs stay pairs
@@ -110,7 +106,11 @@ def _adaround(draft: Draft, run: Run) -> tuple[Draft, str]:
     shares = [e.error / e.nearest for e in errors if e.nearest > 0]
     resumed = sum(e.resumed for e in errors)
     left = f", {resumed} of them as they were left" if resumed else ""
-    did = f"{len(errors)} layers{left}; their error {np.exp(np.mean(np.log(np.maximum(shares, 1e-9)))):.2f} of rounding's" if shares else "nothing to round"
+    did = (
+        f"{len(errors)} layers{left}; their error {np.exp(np.mean(np.log(np.maximum(shares, 1e-9)))):.2f} of rounding's"
+        if shares
+        else "nothing to round"
+    )
     return draft.pin(codes=codes, scales=scales), did
 
 
@@ -196,4 +196,3 @@ STEPS: Mapping[str, Step] = {
     )
 }
 """Every step by its name, in the order in which they are taken."""
-
