@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -101,9 +100,7 @@ def _span(text: str) -> tuple[float, float]:
 
 def evaluator_of(evaluator: str, given: Iterable[str]) -> str:
     """The one asked for; else ONNX Runtime where it is installed, since steps run the network many times."""
-    if "evaluator" in given or importlib.util.find_spec("onnxruntime") is None:
-        return evaluator
-    return "onnxruntime"
+    return evaluator if "evaluator" in given else "auto"
 
 
 def run_named(path: Path, calibration: Any, **options: Any) -> Piped:

@@ -28,10 +28,14 @@ ROWS = 256
 
 @dataclass(frozen=True, kw_only=True)
 class AdaRound:
-    """How long and how hard: ``iterations`` of Adam for a layer, ``weight`` (lambda) of the regulariser, ``seed`` of the draws."""
+    """How long and how hard: ``iterations`` of Adam for a layer, ``weight`` (lambda) of the regulariser, ``seed`` of the draws.
+
+    The paper's lambda is 0.01 beside a squared error in the layer's own units; here that error is relative to that of rounding to the
+    nearest, beside which 0.1 left smaller errors on every network tried.
+    """
 
     iterations: int = 1000
-    weight: float = 0.01
+    weight: float = 0.1
     seed: int = 0
 
 

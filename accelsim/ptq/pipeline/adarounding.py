@@ -51,7 +51,7 @@ class State:
         if self.folder is None:
             return None
         try:
-            with np.load(self._file(index)) as held:
+            with self._file(index).open("rb") as stream, np.load(stream) as held:
                 codes, error, nearest = held["codes"], float(held["error"]), float(held["nearest"])
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None

@@ -13,7 +13,9 @@ from accelsim.importers.onnx.file import OnnxModel, OnnxNode
 from accelsim.ptq.network.operators import MOVING
 from accelsim.ptq.network.products import per_output
 from accelsim.ptq.network.proto import Names
+from accelsim.ptq.operands import coded_operands, operand_quant
 from accelsim.ptq.parameters import ActQuant, WeightQuant
+from accelsim.ptq.settings import QDQ_BITS
 
 
 def with_weights(model: OnnxModel, held: Mapping[str, tuple[NDArray[Any], NDArray[Any] | None]]) -> OnnxModel:
@@ -72,6 +74,9 @@ class _Writer:
         return replace(self.source, nodes=tuple(self.nodes), constants=self.constants)
 
     def node(self, node: OnnxNode, inputs: tuple[str, ...]) -> None:
+        inputs = tuple(
+            self.operand(node, name) if name in coded_operands(node, self.constants) else name for name in inputs
+        )
         if node.op in MOVING or node.outputs[0] not in self.acts:
             self.add(replace(node, inputs=inputs))
             return
@@ -79,6 +84,15 @@ class _Writer:
         own = self.names.fresh(f"{name}/float")
         self.add(replace(node, inputs=inputs, outputs=(own, *node.outputs[1:])))
         self.quantize(own, self.acts[name], name)
+
+    def operand(self, node: OnnxNode, name: str) -> str:
+        """A constant operand of many numbers, which QDQ holds in codes."""
+        if not {known.format.bits for known in self.acts.values()} <= {*QDQ_BITS}:
+            return name
+        signed = any(self.acts[other].format.signed for other in node.inputs if other in self.acts)
+        fresh = self.names.fresh(f"{name}/rounded")
+        self.constants[fresh] = operand_quant(self.constants[name], signed=signed).real
+        return fresh
 
     def quantize(self, source: str, known: ActQuant, target: str) -> None:
         scale = self.constant(f"{target}/scale", known.scale)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from accelsim.errors import InputError
 from accelsim.importers import as_path
 from accelsim.labels import check_labels
-from accelsim.ptq.evaluate import gather
+from accelsim.ptq.evaluate import fastest_evaluator, gather
 from accelsim.ptq.network.float_network import file_kind, read_float, read_norms
 from accelsim.ptq.pipeline.choices import Choices, Piped, Row
 from accelsim.ptq.pipeline.data import check_accuracy, check_calibration, constant_channels
@@ -37,7 +37,7 @@ def run_pipeline(
     choices: Choices | None = None,
     test: tuple[Arrays, NDArray[Any] | None] | None = None,
     dialect: Dialect | None = None,
-    evaluator: str = "onnx",
+    evaluator: str = "auto",
     progress: Progress | None = None,
 ) -> Piped:
     """Quantize the float network at ``path`` by the pipeline of that ``name``, and measure what each step gains.
@@ -45,12 +45,12 @@ def run_pipeline(
     Without ``calibration`` ranges come from the statistics of batch normalizations. Scores are taken over the inputs of ``test``,
     with or without labels, else over the calibration data. ``progress`` is told (stage, done, total). ``settings.range`` is that of
     the quantizers that steps then improve. Raises as :func:`accelsim.ptq.quantize_network`, and InputError for data that says too
-    little.
+    little; ``evaluator`` auto is ONNX Runtime where it is installed.
     """
     path, recipe, given = as_path(path), pipeline(name), choices or Choices()
     steps = chosen_steps(recipe, given, has_data=calibration is not None)
     with file_kind(path).guard(path):
-        bench, draft, notes = _begun(path, calibration, test, settings or Settings(), given, evaluator)
+        bench, draft, notes = _begun(path, calibration, test, settings or Settings(), given, fastest_evaluator(evaluator))
     bench.progress = progress
     run = Run(bench, given, given.range or recipe.range, notes)
     accuracy = _float_accuracy(bench, draft)
