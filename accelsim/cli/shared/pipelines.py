@@ -66,6 +66,10 @@ def choices_of(options: Mapping[str, Any], given: Iterable[str]) -> Choices:
     """What the user said about steps; ``--equalize`` and ``--bias-correction`` switch theirs on."""
     from accelsim.ptq.pipeline import AdaRound, Choices
 
+    if "weight-only" in options["with_steps"] and "acts" in given:
+        raise ConfigError(
+            "step weight-only: activations get 16 bits by it, and --acts says otherwise; give one of them"
+        )
     more = [
         step for step, name in (("equalization", "equalize"), ("bias-correction", "bias_correction")) if options[name]
     ]

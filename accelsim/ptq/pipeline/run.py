@@ -50,7 +50,9 @@ def run_pipeline(
     path, recipe, given = as_path(path), pipeline(name), choices or Choices()
     steps = chosen_steps(recipe, given, has_data=calibration is not None)
     with file_kind(path).guard(path):
-        bench, draft, notes = _begun(path, calibration, test, settings or Settings(), given, fastest_evaluator(evaluator))
+        bench, draft, notes = _begun(
+            path, calibration, test, settings or Settings(), given, fastest_evaluator(evaluator)
+        )
     bench.progress = progress
     run = Run(bench, given, given.range or recipe.range, notes)
     accuracy = _float_accuracy(bench, draft)
