@@ -122,7 +122,10 @@ def tell(made: Piped) -> Quantized:
     for sentence in made.notes:
         note(sentence)
     show(steps_table(made), natural=TABLE_WIDTH)
-    say(f"SQNR of the fake-quantized network's output against the float network's, measured on {made.measured_on}")
+    if made.measured_count:
+        say(f"SQNR of the fake-quantized network's output against the float network's, measured on {made.measured_on}")
+    else:
+        say("nothing was measured, since there is no data: give --test FILE")
     if made.calibrations:
         show(calibrations_table(made), natural=TABLE_WIDTH)
         say(f"taken: {made.chosen}; which layers to leave at 16 bits (partial quantization): accelsim sensitivity")

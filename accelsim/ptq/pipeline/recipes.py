@@ -33,7 +33,7 @@ PIPELINES: Mapping[str, Pipeline] = {
     "krishnamoorthi": Pipeline(
         steps=("per-channel", "activation-ranges"),
         without_data=("per-channel", "activation-ranges"),
-        range="moving-average",
+        range="minmax",  # his moving average is of mini-batches; of single inferences it cuts off what few of them reach
         symmetric=False,
         source="Krishnamoorthi 1806.08342",
     ),
