@@ -20,8 +20,8 @@ from benchmarks.ptq import row as beside_aimet  # noqa: E402
 
 PAGE = Path(__file__).with_name("pipeline.md")
 NETWORK = "vww_mobilenetv1_fp32"
-BITS = (8, 6, 4)
-ITERATIONS = 1000
+BITS = (8, 4)
+ITERATIONS = 300
 BESIDE_AIMET = 100
 """Iterations a layer on both sides: AIMET takes some minutes of every hundred on the larger network."""
 NEAREST = ("adaround", "bias-correction", "cross-entropy")
