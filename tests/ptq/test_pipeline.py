@@ -30,7 +30,7 @@ from accelsim.quant import Quantizer
 from accelsim.simulation import read_inputs
 from tests.importers.qonnx.oracle import Job, all_differences, needs_qonnx
 from tests.ptq.networks import SHAPE, Array, Net, float_model, images, save
-from tests.ptq.test_quantize_cli import cli
+from tests.ptq.test_quantize_cli import DOCS, cli
 from tests.ptq.test_quantize_equalize import results
 
 
@@ -366,3 +366,35 @@ def test_statistics_do_not_pass_through_everything(tmp_path: Path) -> None:
 
 def test_every_step_has_a_source() -> None:
     assert all(re.search(r"\d{4}\.\d{5}", step.source) for step in STEPS.values())
+
+
+def page_rows(name: str) -> list[list[str]]:
+    """Cells of the rows of a table of docs/pipeline.md."""
+    text = (DOCS / "pipeline.md").read_text(encoding="utf-8").split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0]
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()[2:] if line.startswith("|")
+    ]
+
+
+def test_the_page_shows_nagels_order() -> None:
+    """Nearest < bias correction < AdaRound in both granularities; a scale per channel is better for the first and the last."""
+    rows = page_rows("order")
+    assert "4" in [row[0] for row in rows]
+    for row in rows:
+        if row[0] != "4":
+            continue
+        tensor, channel = [float(v) for v in row[1:4]], [float(v) for v in row[4:7]]
+        for nearest, corrected, learned in (tensor, channel):
+            assert nearest < corrected < learned
+        assert tensor[0] < channel[0]
+        assert tensor[2] < channel[2]
+
+
+def test_the_page_shows_no_less_than_aimets() -> None:
+    """With ranges by square error, and with AdaRound."""
+    rows = page_rows("aimet")
+    assert len(rows) >= 3
+    for row in rows:
+        aimet_mse, our_mse, aimet_learned, our_learned = (float(v) for v in row[5:9])
+        assert our_mse >= aimet_mse
+        assert our_learned >= max(aimet_learned, aimet_mse, float(row[3]))
