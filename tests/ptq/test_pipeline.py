@@ -372,7 +372,7 @@ def page_rows(name: str) -> list[list[str]]:
     """Cells of the rows of a table of docs/pipeline.md."""
     text = (DOCS / "pipeline.md").read_text(encoding="utf-8").split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0]
     return [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()[2:] if line.startswith("|")
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()[3:] if line.startswith("|")
     ]
 
 
