@@ -7,7 +7,7 @@ what channel ``i`` of one layer is divided by, the next layer's weights of that 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,7 +26,7 @@ Doubles = NDArray[np.float64]
 Shapes = Mapping[str, tuple[int, ...]]
 
 HOMOGENEOUS = ("Relu", "LeakyRelu")
-"""``f(s * x) = s * f(x)`` for s > 0; Clip is not among them, whose upper bound would have to differ by channel."""
+"""``f(s * x) = s * f(x)`` for s > 0; a Clip from 0 is such where its upper bound is not reached, before and after."""
 WINDOWS = ("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Pad")
 """So are they, and each channel stays where it is: axis 1 of images."""
 RESHAPES = ("Flatten", "Reshape", "Squeeze", "Unsqueeze")
@@ -46,11 +46,18 @@ class Pair:
 
 @dataclass(eq=False)
 class Reach:
-    """Shapes of all activations, and the largest magnitude of every channel behind each product, over inferences."""
+    """Shapes of all activations, and the largest magnitude of every channel behind each product, over inferences.
+
+    ``lows`` and ``highs`` are what each product's channels are between before their rectifier; ``bounds`` the upper ends of the
+    Clips behind products that equalization is to pass.
+    """
 
     model: OnnxModel
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     channels: dict[str, Doubles] = field(default_factory=dict)
+    lows: dict[str, Doubles] = field(default_factory=dict)
+    highs: dict[str, Doubles] = field(default_factory=dict)
+    bounds: dict[str, float] = field(default_factory=dict)
 
     def add(self, made: Mapping[str, NDArray[np.float32]]) -> None:
         """One more inference. A rectifier fused into a product is part of it."""
@@ -61,12 +68,22 @@ class Reach:
             rows = np.moveaxis(values, output_axis(node.op, values.ndim), 0)
             largest = np.abs(rows.reshape(len(rows), -1).astype(np.float64)).max(axis=1)
             self.channels[name] = np.maximum(self.channels.get(name, 0.0), largest)
+            sums = np.moveaxis(made[name], output_axis(node.op, made[name].ndim), 0).reshape(len(rows), -1)
+            self.lows[name] = np.minimum(self.lows.get(name, np.inf), sums.min(axis=1).astype(np.float64))
+            self.highs[name] = np.maximum(self.highs.get(name, -np.inf), sums.max(axis=1).astype(np.float64))
 
     def least_factors(self, name: str, bias: Doubles | None) -> Doubles:
         """Factors under which no channel of product ``name``, and none of its biases, comes to exceed the largest of now."""
         parts = [self.channels[name]] if bias is None else [self.channels[name], np.abs(bias)]
         least: Doubles = np.max([part / (part.max() or 1.0) for part in parts], axis=0)
+        if name in self.bounds:
+            least = np.maximum(least, self.highs[name] / self.bounds[name])
         return least
+
+    def held(self, name: str) -> NDArray[np.bool_]:
+        """Channels of product ``name`` that keep their scale: they reach the bound of the Clip behind it."""
+        reached: NDArray[np.bool_] = self.highs[name] >= self.bounds.get(name, np.inf)
+        return reached
 
 
 def reach_of(model: OnnxModel, inputs: Mapping[str, NDArray[Any]], *, evaluator: str = "onnx") -> Reach:
@@ -84,24 +101,36 @@ def equalized(model: OnnxModel, reach: Reach) -> OnnxModel:
     For ranges r1, r2 of channel i's weights in the two layers, ``s = sqrt(r1 * r2) / r2`` (equation 11): the first layer's weights
     and bias are divided by s, the second's weights multiplied, and both ranges become ``sqrt(r1 * r2)``. Not below
     ``reach.least_factors``: a channel of tiny weights and a large bias, as batch normalization leaves dead ones, would stretch the
-    ranges of activation and bias. (The paper absorbs such biases into the next layer, which at padded borders is not exact.)
+    ranges of activation and bias. Through a Clip of ``reach.bounds`` a channel moves where its values stay below the bound.
     """
-    pairs = pairs_of(model, reach.shapes)
+    return with_factors(model, reach)[0]
+
+
+def with_factors(model: OnnxModel, reach: Reach) -> tuple[OnnxModel, dict[str, Doubles]]:
+    """As :func:`equalized`, with what each channel of a product was divided by, by the product's output."""
+    pairs = pairs_of(model, reach.shapes, through=reach.bounds)
     held = _Parameters(model, pairs, reach)
     for _ in range(MOST_ROUNDS):
         moved = [held.equalize(pair) for pair in pairs]
         if not any(moved):
             break
-    return held.written()
+    return held.written(), held.factors
 
 
-def pairs_of(model: OnnxModel, shapes: Shapes) -> tuple[Pair, ...]:
-    """Products with nothing but homogeneous operators between them, each the only consumer of what is before it."""
-    found = ((node, _next(model, node, shapes)) for node in products(model) if is_one_matrix(node, model.constants))
+def pairs_of(model: OnnxModel, shapes: Shapes, through: Collection[str] = ()) -> tuple[Pair, ...]:
+    """Products with nothing but homogeneous operators between them, each the only consumer of what is before it.
+
+    The Clip behind a product of ``through`` counts as homogeneous.
+    """
+    found = (
+        (node, _next(model, node, shapes, node.outputs[0] in through))
+        for node in products(model)
+        if is_one_matrix(node, model.constants)
+    )
     return tuple(Pair(first, second) for first, second in found if second is not None)
 
 
-def _next(model: OnnxModel, node: OnnxNode, shapes: Shapes) -> OnnxNode | None:
+def _next(model: OnnxModel, node: OnnxNode, shapes: Shapes, clipped: bool) -> OnnxNode | None:
     """The product that reads the channels of ``node``, and nobody else does."""
     name = node.outputs[0]
     axis = output_axis(node.op, len(shapes[name]))
@@ -115,7 +144,8 @@ def _next(model: OnnxModel, node: OnnxNode, shapes: Shapes) -> OnnxNode | None:
         if is_product(consumer, model.constants):
             same = axis == output_axis(consumer.op, len(source))
             return consumer if same and is_one_matrix(consumer, model.constants) else None
-        moved = _axis_after(consumer, axis, source, shapes[consumer.outputs[0]])
+        passed = clipped and consumer.op == "Clip" and name == node.outputs[0]
+        moved = axis if passed else _axis_after(consumer, axis, source, shapes[consumer.outputs[0]])
         if moved is None:
             return None
         name, axis = consumer.outputs[0], moved
@@ -158,6 +188,8 @@ class _Parameters:
         self.biases = {name: self._constant(n, 2) for name, n in nodes.items() if len(n.inputs) > 2 and n.inputs[2]}
         firsts = [pair.first.outputs[0] for pair in pairs]
         self.least = {name: reach.least_factors(name, self.biases.get(name)) for name in firsts}
+        self.held = {name: reach.held(name) for name in firsts}
+        self.factors = {name: np.ones(len(self.held[name])) for name in firsts}
 
     def _constant(self, node: OnnxNode, position: int) -> Doubles:
         return self.model.constants[node.inputs[position]].astype(np.float64)
@@ -167,10 +199,10 @@ class _Parameters:
         first, second = pair.first.outputs[0], pair.second.outputs[0]
         r1 = np.abs(_by_output(self.weights[first], pair.first)).max(axis=(1, 2))
         r2 = np.abs(_by_input(self.weights[second], pair.second)).max(axis=(1, 2))
-        used = (r1 > 0) & (r2 > 0)
+        used = (r1 > 0) & (r2 > 0) & ~self.held[first]
         s = np.ones_like(r1)
         s[used] = np.maximum(np.sqrt(r1[used] * r2[used]) / r2[used], self.least[first][used])
-        self.least[first] = self.least[first] / s
+        self.least[first], self.factors[first] = self.least[first] / s, self.factors[first] * s
         self.weights[first] = self.weights[first] / _output_factors(s, self.weights[first], pair.first)
         if first in self.biases:
             self.biases[first] = self.biases[first] / s

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -57,21 +57,43 @@ class WeightQuant:
         return real
 
 
+@dataclass(frozen=True, eq=False)
+class Pinned:
+    """What is decided whatever the settings say: ranges by tensor, scales, codes and real biases by the output of their layer.
+
+    Codes are those under the scales that stand beside them; a layer whose scale must grow, so that its bias fits, is rounded anew.
+    """
+
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    scales: Mapping[str, Floats] = field(default_factory=dict)
+    codes: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    biases: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+
+
+NOTHING = Pinned()
+
+
 def along(values: NDArray[Any], axis: int | None, rank: int) -> NDArray[Any]:
     """``values`` (1,) or (n,) in a shape that broadcasts along ``axis`` of an array of ``rank`` axes."""
     return values.reshape(()) if axis is None else values.reshape([-1 if i == axis else 1 for i in range(rank)])
 
 
 def act_parameters(
-    plan: Plan, seen: Mapping[str, list[Floats]], settings: Settings, known: Known | None = None
+    plan: Plan,
+    seen: Mapping[str, list[Floats]],
+    settings: Settings,
+    *,
+    known: Known | None = None,
+    pinned: Pinned = NOTHING,
 ) -> dict[str, ActQuant]:
-    """Codes of every quantized tensor; those of one group have the same. ``known`` ranges are taken, others come to it."""
+    """Codes of every quantized tensor; those of one group have the same. ``known`` ranges are taken, others come to it; those that are
+    ``pinned`` come before."""
     known, made = known or Known(), dict[str, ActQuant]()
     for group in plan.groups:
-        key = group.measured, group.bits
-        if key not in known.ranges:
+        key, given = (group.measured, group.bits), [name for name in group.tensors if name in pinned.ranges]
+        if not given and key not in known.ranges:
             known.ranges[key] = group_range(group, seen, settings)
-        low, high = known.ranges[key]
+        low, high = pinned.ranges[given[0]] if given else known.ranges[key]
         quantizer = settings.act_quantizer(group.bits)
         if group.signed_as in made:
             quantizer = replace(quantizer, signed=made[group.signed_as].format.signed)
@@ -89,17 +111,20 @@ def weight_parameters(
     *,
     means: Mapping[str, NDArray[np.float64]],
     known: Known | None = None,
+    pinned: Pinned = NOTHING,
 ) -> dict[str, WeightQuant]:
     """Codes of the weights of every product, by its output; ``means`` of its input's channels correct its bias.
 
-    ``known`` scales are taken, others come to it.
+    ``known`` scales are taken, others come to it; what is ``pinned`` comes before.
     """
     known, made = known or Known(), {}
     for node in products(model):
-        key = node.outputs[0], plan.weight_bits[node.outputs[0]]
-        if key not in known.scales:
+        name = node.outputs[0]
+        key = name, plan.weight_bits[name]
+        if name not in pinned.scales and key not in known.scales:
             known.scales[key] = _scales_of(model, node, key[1], settings)
-        made[node.outputs[0]] = _weights(model, node, key[1], acts[node.inputs[0]], settings, means, known.scales[key])
+        chosen = pinned.scales[name] if name in pinned.scales else known.scales[key]
+        made[name] = _weights(model, node, key[1], acts[node.inputs[0]], settings, means, chosen, pinned)
     return made
 
 
@@ -110,17 +135,18 @@ def _weights(
     fed: ActQuant,
     settings: Settings,
     means: Mapping[str, NDArray[np.float64]],
-    scales: Floats,
+    chosen: Floats,
+    pinned: Pinned,
 ) -> WeightQuant:
-    real = model.constants[node.inputs[1]].astype(np.float32)
-    bias: NDArray[Any] | None = bias_of(node, model.constants)
+    real, name = model.constants[node.inputs[1]].astype(np.float32), node.outputs[0]
+    bias: NDArray[Any] | None = pinned.biases.get(name, bias_of(node, model.constants))
     axis, s_in = channel_axis(node, real.ndim) if settings.per_channel else None, fed.scale
     budget = (
         None
         if settings.accumulator_bits is None
         else Budget(settings.accumulator_bits, fed.format, fed.zero_point, s_in)
     )
-    scales = _wide_enough(scales, real, axis, bias, s_in, BIAS_REACH if budget is None else budget.bias_reach)
+    scales = _wide_enough(chosen, real, axis, bias, s_in, BIAS_REACH if budget is None else budget.bias_reach)
     if settings.power_of_two:
         scales = np.exp2(np.ceil(np.log2(scales))).astype(np.float32)
     fmt = BIPOLAR if bits == 1 else IntFormat(bits)
@@ -132,32 +158,34 @@ def _weights(
         shifted: NDArray[Any] = (0 if bias is None else bias.reshape(-1)) - output_shift(node, error, means)
         return shifted
 
-    codes = _codes(real, along(scales, axis, real.ndim), fmt)
+    rounded = pinned.codes.get(name) if np.array_equal(scales, chosen) else None
+    codes = nearest_codes(real, along(scales, axis, real.ndim), fmt) if rounded is None else rounded
     if budget is not None and not fmt.bipolar:
         codes, scales, bias = budget.hold(node, real, codes, scales, fmt, corrected, whole=settings.power_of_two)
     else:
         bias = corrected(codes, scales)
     error = _error(codes, along(scales, axis, real.ndim), real)
     whole = None if bias is None else quantize_bias(bias, s_in=s_in, s_w=per_output(node, scales))
-    return WeightQuant(codes, scales, axis, fmt, whole, _decibels(real, error))
+    return WeightQuant(codes, scales, axis, fmt, whole, decibels(real, error))
 
 
 def _scales_of(model: OnnxModel, node: OnnxNode, bits: int, settings: Settings) -> Floats:
     real = model.constants[node.inputs[1]].astype(np.float32)
-    return _scales(real, channel_axis(node, real.ndim) if settings.per_channel else None, bits, settings)
+    return weight_scales(real, channel_axis(node, real.ndim) if settings.per_channel else None, bits, settings)
 
 
 def _error(codes: NDArray[np.int64], column: Floats, real: Floats) -> NDArray[np.float64]:
     return codes.astype(np.float64) * column.astype(np.float64) - real.astype(np.float64)
 
 
-def _codes(real: Floats, column: Floats, fmt: IntFormat) -> NDArray[np.int64]:
+def nearest_codes(real: Floats, column: Floats, fmt: IntFormat) -> NDArray[np.int64]:
+    """Codes of weights under scales that broadcast against them; signs where codes are -1 and +1."""
     if fmt.bipolar:
         return np.where(real >= 0, 1, -1).astype(np.int64)
     return codes_as(real, framework="onnx", scale=column, zero_point=0, fmt=fmt)
 
 
-def _scales(real: Floats, axis: int | None, bits: int, settings: Settings) -> Floats:
+def weight_scales(real: Floats, axis: int | None, bits: int, settings: Settings) -> Floats:
     """Min-max, or the least square error where ranges are set that way; mean magnitudes for 1 bit."""
     if bits == 1:
         return bipolar_scales(real, axis=axis)
@@ -180,6 +208,7 @@ def _wide_enough(
     return scales.astype(np.float32)
 
 
-def _decibels(real: Floats, error: NDArray[Any]) -> float:
+def decibels(real: NDArray[Any], error: NDArray[Any]) -> float:
+    """Signal-to-quantization-noise ratio ``10 log10(sum of real^2 / sum of error^2)``; infinite where either is nothing."""
     power, noise = float(np.square(real, dtype=np.float64).sum()), float(np.square(error).sum())
     return 10 * math.log10(power / noise) if power and noise else math.inf

@@ -114,14 +114,9 @@ class Calibrated:
         chosen = self._chosen(weights, acts, layers)
         with file_kind(self.path).guard(self.path):
             quants, held = self._parameters(chosen)
-            form = dialect or _dialect(quants, held)
-            shapes = self.watch.shapes
-            made = (
-                qdq_model(self.network, quants, held, shapes)
-                if form == "qdq"
-                else qonnx_model(self.network, quants, held)
+            return written(
+                self.network, quants, held, shapes=self.watch.shapes, calibration_inputs=self.inputs, dialect=dialect
             )
-            return Quantized(made, form, quants, held, self.network, self.inputs, _imported(made, self.network))
 
     def _chosen(self, weights: int | None, acts: int | None, layers: Mapping[str, Widths] | None) -> Settings:
         own = self.settings
@@ -132,9 +127,24 @@ class Calibrated:
     def _parameters(self, chosen: Settings) -> tuple[dict[str, ActQuant], dict[str, WeightQuant]]:
         """Codes of all activations and weights."""
         plan = make_plan(self.network, chosen)
-        quants = act_parameters(plan, self.seen, chosen, self._known)
+        quants = act_parameters(plan, self.seen, chosen, known=self._known)
         means = self.watch.means
         return quants, weight_parameters(self.network, plan, quants, chosen, means=means, known=self._known)
+
+
+def written(
+    network: OnnxModel,
+    acts: Mapping[str, ActQuant],
+    weights: Mapping[str, WeightQuant],
+    *,
+    shapes: Mapping[str, tuple[int, ...]],
+    calibration_inputs: int,
+    dialect: Dialect | None = None,
+) -> Quantized:
+    """The file that holds those codes, imported once; ModelError that names the float file where it cannot run."""
+    form = dialect or _dialect(acts, weights)
+    made = qdq_model(network, acts, weights, shapes) if form == "qdq" else qonnx_model(network, acts, weights)
+    return Quantized(made, form, acts, weights, network, calibration_inputs, _imported(made, network))
 
 
 def calibrate_network(

@@ -12,6 +12,7 @@ from accelsim.numerics import INT32, IntFormat
 from accelsim.quant.ranges import (
     QuantParameters,
     affine_parameters,
+    cross_entropy_range,
     minmax_range,
     mse_range,
     power_of_two_parameters,
@@ -70,6 +71,10 @@ class Quantizer:
     def least_error_range(self, x: NDArray[np.float32]) -> tuple[float, float]:
         """:func:`~accelsim.quant.ranges.mse_range` of ``x`` for this quantizer."""
         return mse_range(x, fmt=self.format(minmax_range(x)[0]), parameters=self.parameters)
+
+    def least_cross_entropy_range(self, logits: NDArray[np.float32]) -> tuple[float, float]:
+        """:func:`~accelsim.quant.ranges.cross_entropy_range` of ``logits`` (inferences, classes) for this quantizer."""
+        return cross_entropy_range(logits, fmt=self.format(minmax_range(logits)[0]), parameters=self.parameters)
 
 
 def channel_scales(

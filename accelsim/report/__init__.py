@@ -8,7 +8,7 @@ from accelsim.report.fronts import front_rows, front_table, front_width
 from accelsim.report.imported import import_table, import_width
 from accelsim.report.mappings import found_table
 from accelsim.report.numbers import figure
-from accelsim.report.quantized import quantized_table
+from accelsim.report.quantized import calibrations_table, quantized_table, steps_table
 from accelsim.report.result.cells import closing, tiles_by
 from accelsim.report.result.energy import energy_facts
 from accelsim.report.result.html import summary_html

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from accelsim.ptq import Quantized, WeightQuant
+    from accelsim.ptq.pipeline import Piped
 
 COLUMNS = ("", "layer", "operator", "weights", "scales", "SQNR dB", "output", "range", "scale", "zero point")
 
@@ -38,3 +39,33 @@ def _cells(name: str, weights: WeightQuant | None, quantized: Quantized) -> tupl
 def _scales(weights: WeightQuant) -> str:
     low, high = float(weights.scales.min()), float(weights.scales.max())
     return f"{low:.4g}" if low == high else f"{low:.4g} .. {high:.4g}"
+
+
+def steps_table(made: Piped) -> RenderableType:
+    """One row per step of a pipeline: the score behind it, and what it gained."""
+    labelled = made.float_accuracy is not None
+    columns = ("step", "SQNR dB", "gain dB", *(("accuracy",) if labelled else ()), "what it did")
+    rows = []
+    if labelled:
+        rows.append(("float", "", "", _share(made.float_accuracy), ""))
+    for row in made.rows:
+        score = (_number(row.score.sqnr_db), "" if row.gain_db is None else f"{row.gain_db:+.1f}")
+        rows.append((row.step, *score, *((_share(row.score.accuracy),) if labelled else ()), row.did))
+    return list_table(columns, rows)
+
+
+def calibrations_table(made: Piped) -> RenderableType:
+    """All calibrations of activations that were compared, side by side."""
+    scores = made.calibrations.values()
+    rows = [("SQNR dB", *(_number(score.sqnr_db) for score in scores))]
+    if made.float_accuracy is not None:
+        rows.append(("accuracy", *(_share(score.accuracy) for score in scores)))
+    return list_table(("calibration", *made.calibrations), rows)
+
+
+def _number(value: float | None) -> str:
+    return "—" if value is None else f"{value:.1f}"
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.2%}"

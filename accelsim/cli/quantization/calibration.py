@@ -79,6 +79,17 @@ def settings_of(*, range_method: str, layers: tuple[str, ...], **choices: Any) -
 
 def calibration_data(model: Path, given: str | None) -> Arrays:
     """The arrays of ``given``, or of the calibration data that ships with a packaged network."""
+    found = calibration_or_none(model, given)
+    if found is None:
+        raise InputError(
+            "no calibration data: give --calib FILE, an .npz with a hundred or so typical inputs under the key 'input' or the names "
+            "of the network's inputs"
+        )
+    return found
+
+
+def calibration_or_none(model: Path, given: str | None) -> Arrays | None:
+    """As :func:`calibration_data`; None where there are none."""
     from accelsim.importers import shipped_calibration
     from accelsim.simulation import read_inputs
 
@@ -86,12 +97,7 @@ def calibration_data(model: Path, given: str | None) -> Arrays:
     if given is None and shipped.is_file():
         note(f"calibration data are the network's own {shipped.name}; choose others with --calib")
         given = str(shipped)
-    if given is None:
-        raise InputError(
-            "no calibration data: give --calib FILE, an .npz with a hundred or so typical inputs under the key 'input' or the names "
-            "of the network's inputs"
-        )
-    return read_inputs(given)[0]
+    return None if given is None else read_inputs(given)[0]
 
 
 def test_data(test: str | None) -> tuple[Arrays, NDArray[Any] | None] | None:

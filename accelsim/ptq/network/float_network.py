@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from accelsim.errors import ModelError, Refusals
 from accelsim.importers import FileKind
@@ -16,7 +19,7 @@ from accelsim.importers.tflite.file import TFLITE
 from accelsim.ptq.network.float_tflite import read_float_tflite
 from accelsim.ptq.network.fold import folded, with_plain_gemms
 from accelsim.ptq.network.form import refuse, where
-from accelsim.ptq.network.operators import MOVING, OPERATORS, PRODUCTS, RECTIFIERS, data_inputs
+from accelsim.ptq.network.operators import FOLDED, MOVING, OPERATORS, PRODUCTS, RECTIFIERS, data_inputs
 from accelsim.ptq.network.patterns import with_functions
 from accelsim.ptq.network.products import is_product
 from accelsim.ptq.network.simplify import in_later_form, with_pools, without_idle
@@ -43,15 +46,32 @@ def read_float(path: Path) -> OnnxModel:
             path=str(path),
         )
     refusals = Refusals(path)
-    model = READERS[suffix](path, refusals)
-    _need_float(model)
-    model, shapes = _without_shapes(without_idle(model, refusals), refusals)
-    _check(model, refusals)
-    model = with_pools(with_functions(in_later_form(model)), shapes)
+    model, shapes = _unfolded(path, refusals)
     model = folded(with_plain_gemms(model, refusals), shapes, refusals)
     _check_parameters(model, refusals)
     refusals.check()
     return model
+
+
+def read_norms(path: Path) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
+    """Mean and standard deviation of each channel behind every batch normalization of a file that :func:`read_float` reads, by the
+    tensor it makes: beta and the magnitude of gamma (Nagel 1906.04721, section 4.2.1)."""
+    model, _ = _unfolded(path, Refusals(path))
+    found = {}
+    for node in model.nodes:
+        if node.op in FOLDED:
+            gamma, beta = (model.constants[name].astype(np.float64).reshape(-1) for name in node.inputs[1:3])
+            found[node.outputs[0]] = (beta, np.abs(gamma))
+    return found
+
+
+def _unfolded(path: Path, refusals: Refusals) -> tuple[OnnxModel, Mapping[str, tuple[int, ...]]]:
+    """The network as it is before its batch normalizations are folded, and its shapes."""
+    model = READERS[path.suffix.lower()](path, refusals)
+    _need_float(model)
+    model, shapes = _without_shapes(without_idle(model, refusals), refusals)
+    _check(model, refusals)
+    return with_pools(with_functions(in_later_form(model)), shapes), shapes
 
 
 def _without_shapes(model: OnnxModel, refusals: Refusals) -> tuple[OnnxModel, Mapping[str, tuple[int, ...]]]:
@@ -157,3 +177,17 @@ def fused_rectifier(model: OnnxModel, node: OnnxNode) -> OnnxNode | None:
     consumers = model.consumers(name)
     alone = len(consumers) == 1 and name not in model.outputs and consumers[0].op in RECTIFIERS
     return consumers[0] if alone else None
+
+
+def rectifier_bounds(model: OnnxModel, rectifier: OnnxNode | None) -> tuple[float, float]:
+    """What a rectifier keeps its values between; infinite where it has no bound, or where there is none at all."""
+    if rectifier is None:
+        return -math.inf, math.inf
+    if rectifier.op == "Relu":
+        return 0.0, math.inf
+    given = [model.constants[name] if name else None for name in (*rectifier.inputs[1:3], "", "")[:2]]
+    low, high = (
+        default if v is None else float(v.reshape(-1)[0])
+        for v, default in zip(given, (-math.inf, math.inf), strict=True)
+    )
+    return low, high
