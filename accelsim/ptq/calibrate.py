@@ -27,10 +27,10 @@ Seen = dict[str, list[Floats]]
 @dataclass(eq=False)
 class Known:
     """What one calibration has given already: ranges of activations by the tensors that make them and their bits, scales of weights by the
-    output of their node and their bits."""
+    output of their node and their bits; of each way that settings set them."""
 
-    ranges: dict[tuple[tuple[str, ...], int], tuple[float, float]] = field(default_factory=dict)
-    scales: dict[tuple[str, int], Floats] = field(default_factory=dict)
+    ranges: dict[tuple[tuple[str, ...], int, object], tuple[float, float]] = field(default_factory=dict)
+    scales: dict[tuple[str, int, object], Floats] = field(default_factory=dict)
 
 
 def observe(tensors: Iterator[dict[str, Floats]], plan: Plan, settings: Settings) -> Seen:

@@ -90,7 +90,7 @@ def act_parameters(
     ``pinned`` come before."""
     known, made = known or Known(), dict[str, ActQuant]()
     for group in plan.groups:
-        key, given = (group.measured, group.bits), [name for name in group.tensors if name in pinned.ranges]
+        key, given = (group.measured, group.bits, settings.how), [name for name in group.tensors if name in pinned.ranges]
         if not given and key not in known.ranges:
             known.ranges[key] = group_range(group, seen, settings)
         low, high = pinned.ranges[given[0]] if given else known.ranges[key]
@@ -120,7 +120,7 @@ def weight_parameters(
     known, made = known or Known(), {}
     for node in products(model):
         name = node.outputs[0]
-        key = name, plan.weight_bits[name]
+        key = name, plan.weight_bits[name], settings.how
         if name not in pinned.scales and key not in known.scales:
             known.scales[key] = _scales_of(model, node, key[1], settings)
         chosen = pinned.scales[name] if name in pinned.scales else known.scales[key]

@@ -73,6 +73,11 @@ class Settings:
         """Whether ranges need the extremes of each inference alone, rather than all values."""
         return self.range in ("minmax", "moving-average")
 
+    @property
+    def how(self) -> tuple[object, ...]:
+        """All that ranges and scales depend on beside the width."""
+        return self.per_channel, self.symmetric, self.power_of_two, self.range, self.percentile
+
     def weight_quantizer(self, bits: int) -> Quantizer:
         """The symmetric quantizer of a layer's weights."""
         return Quantizer(bits, symmetric=True, power_of_two=self.power_of_two, signed=True)
