@@ -71,7 +71,7 @@ def case_at(point: Point, index: int) -> Case:
 
 
 @borrowing
-def _twin(index: int, network: Network, kept: Kept, twins: Any) -> int:
+def twin_of(index: int, network: Network, kept: Kept, twins: Any) -> int:
     """An earlier layer whose tiling is this one's: of the same loop nest and widths, with the same operands kept on chip; or NONE."""
     twin, first = twins[index], network.operands.first
     # In two steps: the operands of no twin must not be asked for.
@@ -102,7 +102,7 @@ def map_network(point: Point, objective: int, tilings: Any) -> int:
             record = network.layers[index]
             if record.kind != MAC:
                 continue
-            twin = _twin(index, network, point.kept, layers.twins)
+            twin = twin_of(index, network, point.kept, layers.twins)
             best = Best(found.sizes[index], found.figures[index])
             if twin != NONE:
                 for k in range(len(best.sizes)):

@@ -12,7 +12,7 @@ import numpy as np
 
 from accelsim.hardware import Loops, plain_bursts
 from accelsim.hardware.compiled import room_of
-from accelsim.mapper._network import Point, case_at, write_sizes
+from accelsim.mapper._network import Point, case_at, twin_of, write_sizes
 from accelsim.mapper.tiling import EDP, ENERGY, LEAST_TRIES, TRIED_OPERATIONS
 from accelsim.mapper.tiling.compiled import (
     GROUPS,
@@ -41,20 +41,21 @@ from accelsim.mapper.tiling.compiled import (
 )
 from accelsim.numba_cache import borrowing, inlined, tiered
 from accelsim.program.compiled import ORDERS, loads_of, nest_of
-from accelsim.timing import MAC, Tiles
+from accelsim.timing import MAC, NONE, Tiles
 from accelsim.timing.compiled import loops_of_record, machine_of_chip, network_cycles, room
 
 SWEEPS = 3
 """Most times that all layers are gone through."""
-HOPE = 0.05
-"""A tile by which the network would lose a larger share, by closed forms, is not scheduled."""
+HOPE = 0.2
+"""A tile that is worth a larger share less than the layer's own, by closed forms, is not scheduled."""
 LARGEST = 3
 """So many of the coarse sizes of output rows and of output channels are tried with each other."""
 STEPS_EACH = 2
 """Neighbours of a size on either side; the third is half of it."""
 GRID = ORDERS * 2 * LARGEST * LARGEST
 AXES = (OH, OW, OC, IC, KH, KW, GROUPS)
-TRIED = GRID + 1 + (STEPS_EACH + 1) * len(AXES)
+SINGLE = GRID + 1 + (STEPS_EACH + 1) * len(AXES)
+TRIED = SINGLE + LARGEST
 """Tiles that one visit of a layer looks at."""
 STEPS, MOST_STEPS = 10_000, 400_000
 """Of the interpreter for each layer; and what a process interprets of them before it compiles the schedule as well."""
@@ -74,8 +75,10 @@ class Exact(NamedTuple):
 
 
 class Tried(NamedTuple):
-    """Tilings of each layer that were looked at (``rows``, of which ``count`` are), the work ``left``, and room for three tilings."""
+    """Of each layer the ``first`` equal one, tilings that were looked at (``rows``, of which ``count`` are), the work ``left``, and room
+    for three tilings."""
 
+    first: Any
     rows: Any
     count: Any
     left: Any
@@ -155,6 +158,10 @@ def candidate(space: Space, index: int, base: Any, number: int, sizes: Any) -> b
     if number == GRID:
         sizes[ORDER] = ORDERS - 1 - base[ORDER]
         return True
+    if number >= SINGLE:  # whole kernels of some groups
+        sizes[KH], sizes[KW] = space.sizes[space.first[index, KH + 1] - 1], space.sizes[space.first[index, KW + 1] - 1]
+        sizes[GROUPS] = _large(space, index, GROUPS, number - SINGLE)
+        return bool(sizes[GROUPS] > 0)
     axis = AXES[(number - GRID - 1) // (STEPS_EACH + 1)]
     sizes[axis] = _beside(space, index, axis, base[axis], (number - GRID - 1) % (STEPS_EACH + 1))
     return bool(sizes[axis] > 0)
@@ -226,17 +233,26 @@ def read_sizes(tiling: Any, sizes: Any) -> None:
     sizes[KH], sizes[KW], sizes[GROUPS], sizes[ORDER] = tiling.kh, tiling.kw, tiling.groups, tiling.order
 
 
+@borrowing
+def write_all(tried: Tried, at: int, tilings: Any, sizes: Any) -> None:
+    """That tile for layer ``at`` and all equal ones."""
+    for index in range(at, len(tried.first)):
+        if tried.first[index] == at:
+            write_sizes(tilings[index], sizes)
+
+
 @inlined
 def tried_out(point: Point, exact: Exact, objective: int, tilings: Any, at: int, tried: Tried, now: Any) -> Any:
-    """(cycles, picojoules) of the network with that tile of layer ``at``, which stays where they are worth less than ``now``, else ``now``."""
+    """(cycles, picojoules) of the network with that tile of layer ``at`` and its equals, where they are worth less than
+    ``now``; else the tile does not stay, and ``now``."""
     back = tried.back
     read_sizes(tilings[at], back)
-    write_sizes(tilings[at], tried.sizes)
+    write_all(tried, at, tilings, tried.sizes)
     cycles, energy = cost(point, exact, tilings)
     tried.left[0] -= operations_of(point)
     if cycles >= 0 and value_of(objective, cycles, energy) < value_of(objective, now[0], now[1]) * MARGIN:
         return cycles, energy
-    write_sizes(tilings[at], back)
+    write_all(tried, at, tilings, back)
     return now
 
 
@@ -249,7 +265,7 @@ def settle_layer(point: Point, exact: Exact, objective: int, tilings: Any, at: i
     x = problem_for(machine, case_at(point, at), loops_of_record(record), dram, row, weights, (space, at))
     read_sizes(tilings[at], base)
     note_new(tried, at, base)
-    limit = promised(x, space, at, base) + HOPE * worth(x.weigh, now[0], now[1])
+    limit = promised(x, space, at, base) * (1.0 + HOPE)
     for number in range(TRIED):
         if tried.left[0] <= 0:
             break
@@ -273,14 +289,18 @@ def settle(point: Point, exact: Exact, objective: int, tilings: Any) -> None:
     if now[0] < 0:
         return
     tried = Tried(
+        np.zeros(count, np.int64),
         np.zeros((count, SWEEPS * (TRIED + 1), SIZES), np.int64), np.zeros(count, np.int64), np.zeros(1, np.int64),
         np.zeros(SIZES, np.int64), np.zeros(SIZES, np.int64), np.zeros(SIZES, np.int64), np.zeros(3),
     )  # fmt: skip
     tried.left[0] = TRIED_OPERATIONS
+    for index in range(count):
+        twin = twin_of(index, point.network, point.kept, point.layers.twins)
+        tried.first[index] = index if twin == NONE else tried.first[twin]
     for _ in range(SWEEPS):
         before = now
         for index in range(count):
-            if point.network.layers[index].kind == MAC:
+            if point.network.layers[index].kind == MAC and tried.first[index] == index:
                 now = settle_layer(point, exact, objective, tilings, index, tried, now)
         if now == before:
             break

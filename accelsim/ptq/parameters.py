@@ -90,7 +90,10 @@ def act_parameters(
     ``pinned`` come before."""
     known, made = known or Known(), dict[str, ActQuant]()
     for group in plan.groups:
-        key, given = (group.measured, group.bits, settings.how), [name for name in group.tensors if name in pinned.ranges]
+        key, given = (
+            (group.measured, group.bits, settings.how),
+            [name for name in group.tensors if name in pinned.ranges],
+        )
         if not given and key not in known.ranges:
             known.ranges[key] = group_range(group, seen, settings)
         low, high = pinned.ranges[given[0]] if given else known.ranges[key]
