@@ -10,6 +10,7 @@ machine finds less: the figures are least gaps.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -65,6 +66,9 @@ def measured(network: str, preset: str, objectives: Iterable[str], seconds: floa
             found = search_network(graph, arch=arch, objective=objective, seconds=seconds)
         except AccelsimError as error:
             print(f"{network} {preset}: {error}", file=sys.stderr)
+            return []
+        if not math.isfinite(found.value):
+            print(f"{network} {preset}: more tile operations than are held", file=sys.stderr)
             return []
         row = Gap(
             network,
