@@ -49,11 +49,6 @@ def train(model: nn.Module, x: torch.Tensor, y: torch.Tensor, epochs: int, rate:
             optimizer.step()
 
 
-def logits_of(model: nn.Module, images: torch.Tensor) -> np.ndarray:
-    with torch.no_grad():
-        return model.eval()(images).numpy()
-
-
 def main(folder: Path) -> None:
     torch.manual_seed(0)
     torch.set_num_threads(1)  # so small a network gains nothing from more
@@ -62,12 +57,12 @@ def main(folder: Path) -> None:
     (x, test), truth = images.split([1400, 397]), labels[1400:]
     floats, model = network(quantize=False), network(quantize=True)
     train(floats, x, y, epochs=20, rate=3e-3)
-    print(f"float accuracy {np.mean(logits_of(floats, test).argmax(1) == truth):.2%}")
+    print(f"float accuracy {np.mean(floats.eval()(test).detach().numpy().argmax(1) == truth):.2%}")
     config.IGNORE_MISSING_KEYS = True  # the float network knows nothing of the quantizers' own parameters
     model.load_state_dict(floats.state_dict())
     train(model, x, y, epochs=20, rate=1e-3)
     train(model, x, y, epochs=10, rate=3e-4, frozen=True)
-    logits = logits_of(model, test)
+    logits = model.eval()(test).detach().numpy()
     print(f"fake-quantized accuracy {np.mean(logits.argmax(1) == truth):.2%}")
     named = {"input_names": ["image"], "output_names": ["logits"], "opset_version": 17, "dynamo": False}
     export_qonnx(model, args=x[:1], export_path=str(folder / "digits_brevitas.onnx"), **named)

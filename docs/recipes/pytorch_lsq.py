@@ -68,9 +68,9 @@ class QuantizedLayer(nn.Module):
         self.weight, self.bias, self.norm = layer.weight, layer.bias, norm
         self.quantizer = Quantizer(4, True, (len(layer.weight), *[1] * (layer.weight.dim() - 1)))
 
-    def compute(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-        dense = weight.dim() == 2
-        return functional.linear(x, weight, bias) if dense else functional.conv2d(x, weight, bias, padding=1)
+    @staticmethod
+    def compute(x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+        return functional.linear(x, w, bias) if w.dim() == 2 else functional.conv2d(x, w, bias, padding=1)
 
     def folded(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Weights and bias by the running statistics, which are those of inference."""
@@ -79,9 +79,8 @@ class QuantizedLayer(nn.Module):
 
     def freeze(self) -> None:
         """From here on the statistics stand still: what trains is the folded weights and the bias, as they will be exported."""
-        if self.norm is not None:
-            weight, bias = self.folded()
-            self.weight, self.bias, self.norm = nn.Parameter(weight.detach()), nn.Parameter(bias.detach()), None
+        weight, bias = self.folded()
+        self.weight, self.bias, self.norm = nn.Parameter(weight.detach()), nn.Parameter(bias.detach()), None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.norm is None:
@@ -109,9 +108,8 @@ def quantized(model: nn.Sequential) -> nn.Sequential:
     """``model`` with its weights; a pixel is 0 to 16 sixteenths, so the image's step is no question."""
     first = [QuantizedLayer(*model[0:2]), nn.ReLU(), Quantizer(4, False), nn.MaxPool2d(2)]
     second = [QuantizedLayer(*model[4:6]), nn.ReLU(), Quantizer(4, False), nn.MaxPool2d(2), nn.Flatten()]
-    return nn.Sequential(
-        Quantizer(8, False, step=1 / 16), *first, *second, QuantizedLayer(model[9]), Quantizer(8, True)
-    )
+    dense = [QuantizedLayer(model[9]), Quantizer(8, True)]
+    return nn.Sequential(Quantizer(8, False, step=1 / 16), *first, *second, *dense)
 
 
 def train(model: nn.Module, x: torch.Tensor, y: torch.Tensor, epochs: int, rate: float) -> None:
@@ -126,11 +124,6 @@ def train(model: nn.Module, x: torch.Tensor, y: torch.Tensor, epochs: int, rate:
         schedule.step()
 
 
-def logits_of(model: nn.Module, images: torch.Tensor) -> np.ndarray:
-    with torch.no_grad():
-        return model.eval()(images).numpy()
-
-
 def main(folder: Path) -> None:
     torch.manual_seed(0)
     torch.set_num_threads(1)  # so small a network gains nothing from more
@@ -139,14 +132,13 @@ def main(folder: Path) -> None:
     (x, test), truth = images.split([1400, 397]), labels[1400:]
     model = network()
     train(model, x, y, epochs=20, rate=0.05)
-    print(f"float accuracy {np.mean(logits_of(model, test).argmax(1) == truth):.2%}")
+    print(f"float accuracy {np.mean(model.eval()(test).detach().numpy().argmax(1) == truth):.2%}")
     model = quantized(model)
     train(model, x, y, epochs=20, rate=0.02)
-    for layer in model:
-        if isinstance(layer, QuantizedLayer):
-            layer.freeze()
+    for convolution in (model[1], model[5]):
+        convolution.freeze()
     train(model, x, y, epochs=10, rate=0.005)
-    logits = logits_of(model, test)
+    logits = model.eval()(test).detach().numpy()
     print(f"fake-quantized accuracy {np.mean(logits.argmax(1) == truth):.2%}")
     named = {"input_names": ["image"], "output_names": ["logits"], "custom_opsets": {"qonnx.custom_op.general": 1}}
     torch.onnx.export(model, (x[:1],), str(folder / "digits_lsq.onnx"), opset_version=17, dynamo=False, **named)
