@@ -17,8 +17,8 @@ from docs.pages import MARKERS, replaced
 
 PAGE = Path(__file__).resolve().parent / "pytorch.md"
 HEAD = (
-    "| network | float, PyTorch | fake-quantized, PyTorch | integers, accelsim | codes beside qonnx | differing |",
-    "|---|---:|---:|---:|---:|---:|",
+    "| network | float, PyTorch | fake-quantized, PyTorch | integers, accelsim | codes beside qonnx | near ties | differing |",
+    "|---|---:|---:|---:|---:|---:|---:|",
 )
 
 
@@ -30,7 +30,8 @@ def row(recipe: str) -> str:
         made = trained(recipe, Path(folder))
         counts = compared(made)
     said = " | ".join(made.accuracies[name].replace("%", " %") for name in ("float", "fake-quantized"))
-    return f"| {made.model.stem} | {said} | {100 * made.accuracy:.2f} % | {counts.codes:,} | {counts.differing} |"
+    beside = f"{counts.codes:,} | {counts.near} | {counts.differing}"
+    return f"| {made.model.stem} | {said} | {100 * made.accuracy:.2f} % | {beside} |"
 
 
 def rows_of_the_page() -> list[str]:

@@ -29,7 +29,7 @@ def test_every_code_is_that_of_qonnx(made: Trained) -> None:
     counts = compared(made)
     assert counts.codes == len(made.images) * (16 * 64 + 32 * 16 + 10)
     assert counts.unexplained == 0
-    assert counts.near < 1e-4 * counts.codes
+    assert counts.near < 1e-3 * counts.codes
     assert counts.differing < 1e-3 * counts.codes
 
 

@@ -131,7 +131,7 @@ def main(folder: Path) -> None:
     images, y = torch.tensor(pixels.reshape(-1, 1, 8, 8) / 16, dtype=torch.float32), torch.tensor(labels)
     (x, test), truth = images.split([1400, 397]), labels[1400:]
     model = network()
-    train(model, x, y, epochs=20, rate=0.05)
+    train(model, x, y, epochs=20, rate=0.1)
     print(f"float accuracy {np.mean(model.eval()(test).detach().numpy().argmax(1) == truth):.2%}")
     model = quantized(model)
     train(model, x, y, epochs=20, rate=0.02)
