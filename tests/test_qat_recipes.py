@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -64,3 +66,14 @@ def test_the_page_names_this_accuracy(made: Trained, monkeypatch: pytest.MonkeyP
     row = next(line for line in make_qat.rows_of_the_page() if made.model.stem in line)
     printed = float(row.split(" | ")[3].rstrip(" %"))
     assert abs(printed - 100 * made.accuracy) < 2
+
+
+def test_folding_changes_no_float_result_and_gradients_are_the_papers() -> None:
+    if not TORCH:
+        pytest.skip("ACCELSIM_TORCH_PYTHON names no Python with torch and scikit-learn")
+    command = [TORCH, str(Path(__file__).with_name("lsq_laws.py")), str(ROOT / "docs" / "recipes" / "pytorch_lsq.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    far = json.loads(done.stdout)
+    assert sorted(far) == ["frozen", "inference", "input", "step", "training"]
+    assert max(far.values()) < 1e-5

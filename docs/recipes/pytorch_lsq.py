@@ -85,16 +85,16 @@ class QuantizedLayer(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.norm is None:
             return self.compute(x, self.quantizer(self.weight), self.bias)
-        weight, bias = self.folded()
         if not self.training:
+            weight, bias = self.folded()
             return self.compute(x, self.quantizer(weight), bias)
         sums = self.compute(x, self.weight)
         self.norm(sums)  # the running statistics follow the batches
         variance, mean = torch.var_mean(sums, (0, 2, 3), correction=0)
         batch, running = ((v + self.norm.eps).sqrt() for v in (variance, self.norm.running_var))
         # Weights are quantized as inference has them; the factor behind makes the result the batch's own, without jitter.
-        shift = self.norm.bias - mean * self.norm.weight / batch
-        return self.compute(x, self.quantizer(weight)) * (running / batch).view(-1, 1, 1) + shift.view(-1, 1, 1)
+        factor, shift = running / batch, self.norm.bias - mean * self.norm.weight / batch
+        return self.compute(x, self.quantizer(self.folded()[0])) * factor.view(-1, 1, 1) + shift.view(-1, 1, 1)
 
 
 def network() -> nn.Sequential:
