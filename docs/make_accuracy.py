@@ -3,6 +3,7 @@
 python docs/make_accuracy.py                                   # everything: half an hour of one core, most of it AdaRound
 python docs/make_accuracy.py --networks digits_float           # some networks: what else was measured stays
 python docs/make_accuracy.py --parts depth answers             # all but the networks' tables; --parts alone writes the page again
+python docs/make_accuracy.py --parts costs depth answers       # behind a change of machines or tiles: no accuracy is measured again
 python docs/make_accuracy.py --quick --networks digits_float   # little data, few iterations: prints, writes nothing
 
 What is measured stands in docs/accuracy/measured.json. Needs onnxruntime and scikit-learn; $ACCELSIM_SHARED for all networks but
@@ -29,7 +30,7 @@ from numpy.typing import NDArray  # noqa: E402
 
 from accelsim.files import replacing  # noqa: E402
 from accelsim.importers import resolve_model  # noqa: E402
-from accelsim.ptq import Quantized, Settings, evaluate, quantize_network, read_float  # noqa: E402
+from accelsim.ptq import Quantized, Settings, Widths, evaluate, quantize_network, read_float  # noqa: E402
 from accelsim.ptq.evaluate import gather  # noqa: E402
 from accelsim.ptq.pipeline import AdaRound, Choices, Piped, pipeline, run_pipeline  # noqa: E402
 from accelsim.quant import dequantize  # noqa: E402
@@ -42,12 +43,11 @@ from tests.shared_models import SHARED  # noqa: E402
 
 DOCS = Path(__file__).resolve().parent
 PAGE, MEASURED, PLOT = DOCS / "accuracy.md", DOCS / "accuracy" / "measured.json", DOCS / "accuracy" / "depth.svg"
-PARTS = ("networks", "depth", "answers")
+PARTS, COSTS = ("networks", "depth", "answers"), "costs"
 NETWORKS = ("digits_float", "ic_resnet8_fp32", "vww_mobilenetv1_fp32", "ad_autoencoder_fp32")
 MACHINES = ("edge_16x16", "bit_fusion_16x16")
 WIDTHS = ((8, 8), (6, 8), (4, 8), (4, 4))
-FEWER_WIDTHS = {"vww_mobilenetv1_fp32": ((8, 8), (4, 8))}
-"""Bits of weights and of activations, and those of a network whose columns take some minutes each."""
+"""Bits of weights and of activations."""
 CALIBRATION, IMAGES = 40, 100
 """Inputs of the networks that are not packaged."""
 ITERATIONS, QUICK = 100, 20
@@ -121,12 +121,25 @@ def piped(data: Data, name: str, settings: Settings, *, without: Iterable[str] =
     )  # fmt: skip
 
 
+def costs(quantized: Quantized) -> dict[str, list[float]]:
+    """Seconds and picojoules of an inference on each machine."""
+    totals = {machine: run(quantized.graph, arch=machine).result.total for machine in MACHINES}
+    return {machine: [total.latency_s, total.energy_pj] for machine, total in totals.items()}
+
+
+def priced(name: str, found: dict[str, Any]) -> None:
+    """Latency and energy of every column of ``found`` again, for when machines or tiles have changed: by widths alone, which set them."""
+    data = data_of(name)
+    for title, column in found["columns"].items():
+        settings = scores_kept(data.path, columns()[title])
+        made = quantize_network(
+            data.path, data.calibration, settings=settings, dialect=DIALECT, evaluator="onnxruntime"
+        )
+        column["integers"]["costs"] = costs(made)
+
+
 def integers(data: Data, quantized: Quantized) -> dict[str, Any]:
     """The outputs of the machine's own integers, and latency and energy of an inference on each machine."""
-    costs: dict[str, list[float]] = {}
-    for machine in MACHINES:
-        total = run(quantized.graph, arch=machine).result.total
-        costs[machine] = [total.latency_s, total.energy_pj]
     known = quantized.acts[quantized.source.outputs[0]]
     tensors = run(quantized.graph, arch=MACHINES[0], inputs=graph_inputs(data, quantized)).tensors
     assert tensors is not None
@@ -134,7 +147,7 @@ def integers(data: Data, quantized: Quantized) -> dict[str, Any]:
     if made.dtype.kind != "f":  # codes, where the file does not end in real numbers
         made = dequantize(made, scale=known.scale, zero_point=known.zero_point)
     made = made.reshape(len(made), -1)
-    return {"cell": cell(data, made), "costs": costs}
+    return {"cell": cell(data, made), "costs": costs(quantized)}
 
 
 def graph_inputs(data: Data, quantized: Quantized) -> NDArray[Any]:
@@ -146,16 +159,24 @@ def graph_inputs(data: Data, quantized: Quantized) -> NDArray[Any]:
 
 def plain(data: Data, settings: Settings) -> list[float | None]:
     """What the options do without a pipeline, in the integers' own outputs."""
-    chosen = Settings(
-        weights=settings.weights, acts=settings.acts, per_channel=settings.per_channel, range="mse", bias_correction=True
-    )  # fmt: skip
+    chosen = replace(settings, range="mse", bias_correction=True)
     made = quantize_network(data.path, data.calibration, settings=chosen, dialect=DIALECT, evaluator="onnxruntime")
     found: list[float | None] = integers(data, made)["cell"]
     return found
 
 
+def scores_kept(path: Path, settings: Settings) -> Settings:
+    """With 8 bits at both ends of a last Softmax, whose integers the machine computes of no fewer."""
+    network = read_float(path)
+    last = network.producer(network.outputs[0])
+    if last is None or last.op != "Softmax":
+        return settings
+    return replace(settings, layers={name: Widths(acts=8) for name in (last.inputs[0], last.outputs[0])})
+
+
 def measure(data: Data, settings: Settings, *, iterations: int) -> dict[str, Any]:
     """One column: every step of ``nagel``, the ends of the other ways, and the integers of the first."""
+    settings = scores_kept(data.path, settings)
     full = piped(data, "nagel", settings, iterations=iterations)
     rows = {f"`{row.step}`": [row.score.sqnr_db, row.score.accuracy] for row in full.rows}
     ends = {CORRECTED: piped(data, "nagel", settings, without=("adaround",), iterations=iterations)}
@@ -165,11 +186,11 @@ def measure(data: Data, settings: Settings, *, iterations: int) -> dict[str, Any
     return {"rows": rows | {PLAIN: plain(data, settings)}, "integers": integers(data, full.quantized)}
 
 
-def columns(name: str) -> dict[str, Settings]:
-    """The settings of each column of a network, by its title."""
+def columns() -> dict[str, Settings]:
+    """The settings of each column, by its title."""
     return {
         f"W{weights}A{acts} {'channel' if per_channel else 'tensor'}": Settings(weights=weights, acts=acts, per_channel=per_channel)
-        for weights, acts in FEWER_WIDTHS.get(name, WIDTHS)
+        for weights, acts in WIDTHS
         for per_channel in (False, True)
     }  # fmt: skip
 
@@ -178,7 +199,7 @@ def network(name: str, *, quick: bool = False) -> dict[str, Any]:
     """All columns of a network, and what they are held against."""
     data = data_of(name).fewer(QUICK) if quick else data_of(name)
     labels, made = data.labels, {}
-    for title, settings in columns(name).items():
+    for title, settings in columns().items():
         begun = time.perf_counter()
         made[title] = measure(data, settings, iterations=QUICK if quick else ITERATIONS)
         print(f"{name} {title}: {time.perf_counter() - begun:.0f} s", file=sys.stderr, flush=True)
@@ -243,7 +264,7 @@ def write(path: Path, text: str) -> None:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     options.add_argument("--networks", nargs="*", choices=NETWORKS)
-    options.add_argument("--parts", nargs="*", default=PARTS, choices=PARTS)
+    options.add_argument("--parts", nargs="*", default=PARTS, choices=(*PARTS, COSTS))
     options.add_argument("--quick", action="store_true")
     given = options.parse_args()
     names = given.networks or NETWORKS
@@ -255,6 +276,8 @@ def main() -> None:
     for name in names if "networks" in given.parts else ():
         measured.setdefault("networks", {})[name] = network(name)
         write(MEASURED, json.dumps(measured, indent=1) + "\n")
+    for name in names if COSTS in given.parts else ():
+        priced(name, measured["networks"][name])
     if "depth" in given.parts and given.networks is None:
         measured["depth"] = depth_multipliers.measure()
     if "answers" in given.parts and given.networks is None:

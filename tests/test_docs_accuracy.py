@@ -54,7 +54,7 @@ def test_integers_are_what_was_fake_quantized(measured: Any) -> None:
 def test_a_column_measured_again(maker: Any, measured: Any) -> None:
     """One pipeline at 4 bits, and latency and energy of its integers on both machines."""
     title = "W4A4 channel"
-    data, settings = maker.data_of(maker.NETWORKS[0]), maker.columns(maker.NETWORKS[0])[title]
+    data, settings = maker.data_of(maker.NETWORKS[0]), maker.columns()[title]
     found = maker.piped(data, "krishnamoorthi", settings, iterations=1)
     column = measured["networks"][maker.NETWORKS[0]]["columns"][title]
     sqnr, met = column["rows"][maker.WHOLE["krishnamoorthi"]]
