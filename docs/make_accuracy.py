@@ -1,6 +1,6 @@
 """Measure all of docs/accuracy.md: what each step, width and granularity does to outputs, latency and energy; depth multipliers; answers.
 
-python docs/make_accuracy.py                                   # everything: half an hour of one core, most of it AdaRound
+python docs/make_accuracy.py                                   # everything: some ten minutes of one core, most of it AdaRound
 python docs/make_accuracy.py --networks digits_float           # some networks: what else was measured stays
 python docs/make_accuracy.py --parts depth answers             # all but the networks' tables; --parts alone writes the page again
 python docs/make_accuracy.py --parts costs depth answers       # behind a change of machines or tiles: no accuracy is measured again
