@@ -2,11 +2,13 @@
 
 pip install torch onnx scikit-learn
 python make.py        # rewrites digits_float.onnx, digits_float_calib.npz and digits_float_test.npz beside this file
+python make.py --multiplier 0.5 --folder /tmp/half   # another depth multiplier, elsewhere
 
 The graph is written node by node rather than exported: an exporter folds batch normalization, which `accelsim quantize` is there
 to do. The split is that of digits_cnn: 1347 training images, of which the first 128 are the calibration data, and 450 test images.
 """
 
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -33,12 +35,18 @@ def conv_norm(inputs: int, outputs: int, size: int, groups: int = 1) -> nn.Seque
 
 
 class Digits(nn.Module):
-    """Convolution, depthwise-separable block, average pool, residual block, global mean, dense: 198 976 MACs."""
+    """Convolution, depthwise-separable block, average pool, residual block, global mean, dense: 198 976 MACs at ``multiplier`` 1,
+    by which all numbers of channels are multiplied."""
 
-    def __init__(self) -> None:
+    def __init__(self, multiplier: float = 1.0) -> None:
         super().__init__()
-        self.stem, self.depthwise, self.pointwise = conv_norm(1, 16, 3), conv_norm(16, 16, 3, 16), conv_norm(16, 32, 1)
-        self.residual, self.classifier = conv_norm(32, 32, 3), nn.Linear(32, 10)
+        few, many = round(16 * multiplier), round(32 * multiplier)
+        self.stem, self.depthwise, self.pointwise = (
+            conv_norm(1, few, 3),
+            conv_norm(few, few, 3, few),
+            conv_norm(few, many, 1),
+        )
+        self.residual, self.classifier = conv_norm(many, many, 3), nn.Linear(many, 10)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for block in (self.stem, self.depthwise, self.pointwise):
@@ -111,6 +119,10 @@ def onnx_model(model: Digits) -> onnx.ModelProto:
 
 
 def main() -> None:
+    options = argparse.ArgumentParser()
+    options.add_argument("--multiplier", type=float, default=1.0)
+    options.add_argument("--folder", type=Path, default=HERE)
+    given = options.parse_args()
     torch.manual_seed(SEED)
     torch.set_num_threads(1)
     digits = load_digits()
@@ -118,12 +130,12 @@ def main() -> None:
     x, x_test, y, y_test = train_test_split(
         images, digits.target, test_size=TEST_IMAGES, random_state=SEED, stratify=digits.target
     )
-    model = Digits()
+    model = Digits(given.multiplier)
     train(model, x, y)
     model.eval()
-    (HERE / "digits_float.onnx").write_bytes(onnx_model(model).SerializeToString())
-    np.savez_compressed(HERE / "digits_float_calib.npz", input=x[:CALIBRATION_IMAGES])
-    np.savez_compressed(HERE / "digits_float_test.npz", input=x_test, labels=y_test.astype(np.int64))
+    (given.folder / "digits_float.onnx").write_bytes(onnx_model(model).SerializeToString())
+    np.savez_compressed(given.folder / "digits_float_calib.npz", input=x[:CALIBRATION_IMAGES])
+    np.savez_compressed(given.folder / "digits_float_test.npz", input=x_test, labels=y_test.astype(np.int64))
     with torch.no_grad():
         print(f"accuracy {np.mean(model(torch.tensor(x_test)).numpy().argmax(1) == y_test):.2%}")
 
