@@ -135,7 +135,7 @@ def _ranged(draft: Draft, run: Run, method: str, percentile: float | None = None
 def _cross_entropy(draft: Draft, run: Run) -> tuple[Draft, str]:
     name, classes = logits_of(draft, run)
     if name is None:
-        return draft, "no layer that ends in one number per class"
+        return draft, "no class scores: no Softmax at the end, and no labels with --test"
     group = next(group for group in draft.plan.groups if name in group.tensors)
     rows = np.concatenate([values.reshape(-1, classes) for values in run.bench.evidence(draft).seen[name]])
     ends = draft.settings.act_quantizer(group.bits).least_cross_entropy_range(rows)
@@ -147,7 +147,8 @@ def _maker(draft: Draft, name: str) -> Any:
 
 
 def logits_of(draft: Draft, run: Run) -> tuple[str | None, int]:
-    """The tensor of class scores: what the last Softmax reads, or the only output where it has one axis of two or more numbers."""
+    """The tensor of class scores: what the last Softmax reads, or, where there are labels, the only output of two or more numbers on one
+    axis. An autoencoder's output has that form too, and is none."""
     network, shapes = draft.network, run.bench.evidence(draft).shapes
     if len(network.outputs) != 1:
         return None, 0
@@ -155,6 +156,8 @@ def logits_of(draft: Draft, run: Run) -> tuple[str | None, int]:
     last = network.producer(name)
     if last is not None and last.op == "Softmax":
         name = last.inputs[0]
+    elif run.bench.labels is None:
+        return None, 0
     classes = shapes[name][-1]
     measured = any(name in group.measured and group.known_range is None for group in draft.plan.groups)
     plain = int(np.prod(shapes[name])) == classes >= 2 and network.producer(name) is not None
