@@ -53,8 +53,8 @@ for effect in seen.effects:
     print(f"{effect.axis:30} {shares}")
 
 # %% [markdown]
-# Time is decided by the rows of the array, then by the bandwidth; energy by the width of the weights, because DRAM has most of it; area by the
-# activation buffer, then by the array.
+# Time is decided by the rows of the array, then by the bandwidth; energy by the rows too (more of them add more products before a sum is
+# written), then by the width of the weights, because DRAM has most of it; area by the activation buffer, then by the array.
 #
 # ## The front
 #

@@ -139,9 +139,9 @@ path, arch, edits = sys.argv[1:]
 machine = accelsim.load_arch(arch, edits=eval(edits))
 open(path, "w").write("{HEADER[:-1]}\\nd,dense,1,64,1,64,1,1,64\\n")
 accelsim.simulate(path, arch=machine)
-before, size = peak(), 5000
+before, size = peak(), 30_000_000
 while True:
-    open(path, "w").write("{HEADER[:-1]}\\n" + f"d,dense,1,{{size}},1,{{size}},1,1,{{size}}\\n")
+    open(path, "w").write("{HEADER[:-1]}\\n" + f"d,dense,1,{{size}},1,16,1,1,16\\n")
     try:
         result = accelsim.simulate(path, arch=machine)
         break

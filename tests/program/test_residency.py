@@ -14,6 +14,8 @@ from accelsim.errors import HazardError, ProgramError
 from accelsim.execute import WholeReader, run_program
 from accelsim.graph import Dense, Graph, HostPort, MacGeometry, MatMul, Tensor
 from accelsim.hardware import Engine, Memory, slot_capacity
+from accelsim.mapper.default import layer_by_layer
+from accelsim.mapper.tiling import Tiler
 from accelsim.numerics import INT8, IntFormat
 from accelsim.program import MacMapping, Program, check_program
 from accelsim.program.places import kept_places
@@ -105,7 +107,8 @@ def built(graph: Graph, *, resident: int, **edits: object) -> Program:
     """Dense layers in one tile each; the slots of the activation memory are as large with ``resident`` bytes as without."""
     size = {"activation_buffer.size_bytes": 256 + resident, "activation_buffer.resident_bytes": resident}
     arch = load_arch("edge_16x16").with_(PLAIN | size | edits)
-    return run(graph, arch=arch).program
+    mappings, _ = layer_by_layer(Tiler(graph, arch, "edp"))
+    return build_program(graph, arch=arch, mappings=mappings)
 
 
 def test_two_layers_worked_out_by_hand() -> None:

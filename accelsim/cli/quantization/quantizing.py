@@ -50,8 +50,12 @@ NO_DATA = "none"
 @calib_option
 @settings_options
 @click.option(
-    "--accumulator-bits", type=int, metavar="BITS", help="Hold weights to accumulators of so many bits: no input makes a sum overflow."
-)  # fmt: skip
+    "--accumulator-bits",
+    type=int,
+    default=None,
+    metavar="BITS",
+    help="Hold weights to accumulators of so many bits: no input makes a sum overflow.",
+)
 @click.option(
     "--format",
     "dialect",
