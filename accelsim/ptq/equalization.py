@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,8 @@ from accelsim.ptq.calibrate import check_finite
 from accelsim.ptq.evaluate import evaluate
 from accelsim.ptq.network.float_network import fused_rectifier
 from accelsim.ptq.network.operators import output_axis
+from accelsim.ptq.network.parameters import with_weights
 from accelsim.ptq.network.products import as_before, groups_of, is_one_matrix, is_product, products, units_first
-from accelsim.ptq.network.proto import Names
 
 Doubles = NDArray[np.float64]
 Shapes = Mapping[str, tuple[int, ...]]
@@ -210,25 +210,8 @@ class _Parameters:
         return bool(np.abs(s - 1).max() > TOLERANCE)
 
     def written(self) -> OnnxModel:
-        """The network with these parameters under names of their own: a constant may have other consumers."""
-        names, constants = Names(self.model), dict(self.model.constants)
-
-        def constant(name: str, what: str, values: Doubles) -> str:
-            fresh = names.fresh(f"{name}/equalized_{what}")
-            constants[fresh] = values.astype(np.float32)
-            return fresh
-
-        def edited(node: OnnxNode) -> OnnxNode:
-            name = node.outputs[0]
-            if name not in self.nodes:
-                return node
-            inputs = [node.inputs[0], constant(name, "weights", self.weights[name])]
-            if name in self.biases:
-                inputs.append(constant(name, "bias", self.biases[name]))
-            return replace(node, inputs=tuple(inputs))
-
-        nodes = tuple(edited(node) for node in self.model.nodes)
-        return replace(self.model, nodes=nodes, constants=constants)
+        """The network with these parameters."""
+        return with_weights(self.model, {name: (self.weights[name], self.biases.get(name)) for name in self.nodes})
 
 
 def _output_factors(s: Doubles, weights: Doubles, node: OnnxNode) -> Doubles:

@@ -20,11 +20,12 @@ from accelsim.ptq import Settings, evaluate, evaluate_model, quantize_network, r
 from accelsim.ptq.bias_correction import output_shift
 from accelsim.ptq.equalization import reach_of, with_factors
 from accelsim.ptq.network.float_network import read_norms
+from accelsim.ptq.network.parameters import with_weights
 from accelsim.ptq.network.products import products
 from accelsim.ptq.network.proto import float_proto
 from accelsim.ptq.pipeline import STEPS, AdaRound, Choices, Piped, run_pipeline
 from accelsim.ptq.pipeline.absorption import absorbed, reached_bounds, without_idle_bounds
-from accelsim.ptq.pipeline.fake import real_parameters, with_quantizers, with_weights
+from accelsim.ptq.pipeline.fake import real_parameters, with_quantizers
 from accelsim.ptq.pipeline.moments import moments_of, rectified
 from accelsim.quant import Quantizer
 from accelsim.simulation import read_inputs

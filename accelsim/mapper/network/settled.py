@@ -24,9 +24,10 @@ def settled(
     from accelsim.mapper.compiled import Exact, Layers, Point, settle
 
     computes = sum(_computes(layer, mapping) for layer, mapping in zip(graph.layers, mappings, strict=True))
-    if (
-        objective == "energy" or not 0 < computes * LEAST_TRIES <= TRIED_OPERATIONS
-    ):  # there are more operations than these
+    few = (
+        0 < computes * LEAST_TRIES <= TRIED_OPERATIONS
+    )  # of all operations, of which there are more, the kernel decides
+    if objective == "energy" or not few:
         return tuple(mappings)
     lowered = Lowered(graph)
     if not lowered.streams(arch):

@@ -285,14 +285,11 @@ def along(stage: int, axis: int, best: Best, space: Space, index: int) -> tuple[
 def fills(x: Problem, space: Space, index: int, taps: int, o: int, i: int) -> bool:
     """Whether the ``i``-th size of input channels is one of few, and the ``o``-th of output channels the largest that leaves such tiles of
     weights room."""
-    at, bits = (
-        space.first[index, OC] + o,
-        space.sizes[space.first[index, IC] + i] * taps * x.machine.operands.weight_bits,
-    )
-    if not space.coarse[space.first[index, IC] + i] or at + 1 == space.first[index, OC + 1]:
+    at, deep = space.first[index, OC] + o, space.first[index, IC] + i
+    if not space.coarse[deep] or at + 1 == space.first[index, OC + 1]:
         return False
-    capacity = 8 * x.machine.capacity.weights
-    return bool(space.sizes[at] * bits <= capacity < space.sizes[at + 1] * bits)
+    each, capacity = space.sizes[deep] * taps * x.machine.operands.weight_bits, 8 * x.machine.capacity.weights
+    return bool(space.sizes[at] * each <= capacity < space.sizes[at + 1] * each)
 
 
 @borrowing

@@ -15,8 +15,8 @@ from accelsim.importers.onnx.file import OnnxModel, OnnxNode
 from accelsim.ptq.equalization import HOMOGENEOUS, RESHAPES, WINDOWS, Pair, Reach, pairs_of
 from accelsim.ptq.network.float_network import fused_rectifier, rectifier_bounds
 from accelsim.ptq.network.operators import CONVOLUTIONS
+from accelsim.ptq.network.parameters import with_weights
 from accelsim.ptq.network.products import bias_of, groups_of, products, units_first
-from accelsim.ptq.pipeline.fake import with_weights
 
 Doubles = NDArray[np.float64]
 

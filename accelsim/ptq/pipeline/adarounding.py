@@ -17,10 +17,11 @@ from accelsim.files import replacing
 from accelsim.importers.onnx.file import OnnxNode
 from accelsim.ptq.adaround import AdaRound, Layer, Rounded, by_group, from_groups, input_rows, output_places, rounded
 from accelsim.ptq.network.float_network import fused_rectifier, rectifier_bounds
+from accelsim.ptq.network.parameters import with_weights
 from accelsim.ptq.network.products import bias_of, groups_of, is_one_matrix, products
 from accelsim.ptq.parameters import WeightQuant, along
 from accelsim.ptq.pipeline.draft import Bench, Draft
-from accelsim.ptq.pipeline.fake import with_quantizers, with_weights
+from accelsim.ptq.pipeline.fake import with_quantizers
 from accelsim.ptq.pipeline.walk import Walk
 
 MOST_ROWS = 8192

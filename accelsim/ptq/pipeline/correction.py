@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from accelsim.ptq.bias_correction import output_shift
 from accelsim.ptq.network.operators import output_axis
+from accelsim.ptq.network.parameters import with_weights
 from accelsim.ptq.network.products import bias_of, is_one_matrix, products
 from accelsim.ptq.pipeline.draft import Bench, Draft
-from accelsim.ptq.pipeline.fake import real_parameters, with_quantizers, with_weights
+from accelsim.ptq.pipeline.fake import real_parameters, with_quantizers
 from accelsim.ptq.pipeline.walk import Walk, run_nodes
 
 Doubles = NDArray[np.float64]

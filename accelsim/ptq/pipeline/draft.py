@@ -16,10 +16,11 @@ from accelsim.ptq.calibrate import Seen, check_finite, observe
 from accelsim.ptq.equalization import Reach
 from accelsim.ptq.evaluate import evaluate, evaluate_model
 from accelsim.ptq.network.float_network import OnnxModel, fused_rectifier, rectifier_bounds
+from accelsim.ptq.network.parameters import with_weights
 from accelsim.ptq.network.products import products
 from accelsim.ptq.network.proto import float_proto
 from accelsim.ptq.parameters import NOTHING, ActQuant, Pinned, WeightQuant, act_parameters, decibels, weight_parameters
-from accelsim.ptq.pipeline.fake import real_parameters, with_quantizers, with_weights
+from accelsim.ptq.pipeline.fake import real_parameters, with_quantizers
 from accelsim.ptq.pipeline.moments import Moments, Norms, moments_of
 from accelsim.ptq.plan import Plan, make_plan
 from accelsim.ptq.settings import Settings

@@ -18,28 +18,6 @@ from accelsim.ptq.parameters import ActQuant, WeightQuant
 from accelsim.ptq.settings import QDQ_BITS
 
 
-def with_weights(model: OnnxModel, held: Mapping[str, tuple[NDArray[Any], NDArray[Any] | None]]) -> OnnxModel:
-    """``model`` with other weights and biases, by the output of their layer, under names of their own."""
-    names, constants = Names(model), dict(model.constants)
-
-    def constant(name: str, values: NDArray[Any]) -> str:
-        fresh = names.fresh(name)
-        constants[fresh] = np.ascontiguousarray(values, np.float32)
-        return fresh
-
-    def edited(node: OnnxNode) -> OnnxNode:
-        name = node.outputs[0]
-        if name not in held:
-            return node
-        weights, bias = held[name]
-        inputs = [node.inputs[0], constant(f"{name}/weights_now", weights)]
-        if bias is not None:
-            inputs.append(constant(f"{name}/bias_now", bias.reshape(-1)))
-        return replace(node, inputs=tuple(inputs))
-
-    return replace(model, nodes=tuple(edited(node) for node in model.nodes), constants=constants)
-
-
 def real_parameters(
     node: OnnxNode, weights: WeightQuant, acts: Mapping[str, ActQuant]
 ) -> tuple[NDArray[Any], NDArray[Any] | None]:
