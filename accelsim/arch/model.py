@@ -67,6 +67,8 @@ class Arch(Section):
             )
         for name, value, needed in (
             ("weight_preload", self.array.weight_preload, "serial"),
+            ("drain", self.array.drain, "serial"),
+            ("dot_products", self.array.dot_products, 1),
             ("brick_bits", self.array.brick_bits, None),
         ):
             if value != needed:
@@ -98,11 +100,11 @@ class Arch(Section):
     @property
     def peak_macs_per_cycle(self) -> int:
         """Multiply-accumulates per cycle of all cores' full arrays, at operands as wide as their ports."""
-        return self.cores.count * self.array.rows * self.array.cols
+        return self.cores.count * self.array.macs
 
     def macs_per_cycle(self, weight_bits: int, activation_bits: int) -> float:
         """Multiply-accumulates per cycle of all cores' full arrays at operands of these widths."""
-        rate = self.array.products(weight_bits, activation_bits) / self.array.passes(weight_bits, activation_bits)
+        rate = self.array.composed(weight_bits, activation_bits) / self.array.passes(weight_bits, activation_bits)
         return self.peak_macs_per_cycle * rate
 
     def rules(self) -> Arithmetic:

@@ -47,6 +47,7 @@ from accelsim.builder.records import (
     ACCUMULATOR_WRITES,
     ACTIVATION_READS,
     CHANNEL,
+    LAG,
     LAYER,
     NONE,
     OPERATION,
@@ -62,7 +63,7 @@ from accelsim.builder.records import (
     State,
 )
 from accelsim.hardware import Machine
-from accelsim.hardware.compiled import moved_no_faster, packed_bytes, unit_cycles
+from accelsim.hardware.compiled import moved_no_faster, packed_bytes, requantize_cycles
 from accelsim.numba_cache import borrowing, inner, tiered
 from accelsim.program import nest_of
 
@@ -96,7 +97,7 @@ def mac_operations(
         window_sides(job.down, tile.oh, tile.kh, 1, grids, left),
         window_sides(job.across, tile.ow, tile.kw, 2, grids, left),
         input_channels(job, block.input_channel, channels, grids, left),
-        tile_costs(machine.array, layer, tile, channels),
+        tile_costs(machine.array, machine.requantizer, layer, tile, channels),
     )
     return _operations(job, machine, port, (left, right), block, state, ends, tables)
 
@@ -128,7 +129,7 @@ def _operations(
     weight_load, input_load, last_compute, last_block, last_place, last_group = NONE, NONE, NONE, NONE, NONE, NONE
     weight_elements, input_elements, volume = NONE, NONE, NONE
     weight_size, input_size, weight_cycles, input_cycles, lanes, store_size, store_cycles = 0, 0, 0, 0, 0, 0, 0
-    slot, sum_offset = 0, 0
+    slot, sum_offset, tail = 0, 0, 0
     # Summed up here and noted in the end: additions in memory took a third of the time.
     weight_bytes, input_bytes, output_fill, macs, requants, stream = 0, 0, 0, 0, 0, 0
     weight_reads, activation_reads, sum_writes = 0, 0, 0
@@ -149,6 +150,7 @@ def _operations(
                 kx, ky = ky % kxs, ky // kxs
                 kh, kw = min(tile.kh, layer.kh - ky * tile.kh), min(tile.kw, layer.kw - kx * tile.kw)
                 ic = min(tile.ic, layer.ic - kc * tile.ic)
+                reduction = (4 if kh < tile.kh else 0) + (2 if kw < tile.kw else 0) + (1 if ic < tile.ic else 0)
                 # The reduction is innermost: with several steps every tile has other weights and inputs than the one before.
                 new_weights = steps > 1 or c != last_block
                 if new_weights:
@@ -167,7 +169,7 @@ def _operations(
                             weight_size = packed_bytes(weight_elements, operands.weight_bits)
                             weight_cycles = moved(dma, resident, weights_kept, weight_size)
                         by, late = (RECALL, 0) if weights_kept else (LOAD_WEIGHTS, dma.latency_cycles)
-                        put(kinds, figures, i, by, weight_cycles, late)
+                        put(kinds, figures, i, by, weight_cycles, late + costs.fill[part, reduction])
                         first[i] = w
                         if whole:
                             note(kinds, figures, i, Region(WEIGHTS, offset, weight_size), weight_size, right.number, 0)
@@ -239,10 +241,13 @@ def _operations(
                     busy_inputs += input_cycles
                     input_load = i
                     i += 1
-                reduction = (4 if kh < tile.kh else 0) + (2 if kw < tile.kw else 0) + (1 if ic < tile.ic else 0)
                 there = 0 if new_weights else 1
                 busy, products = costs.cycles[kind, part, reduction, there], pixels * outputs * kh * kw * ic
                 put(kinds, figures, i, COMPUTE, busy, costs.latency[kind, part, reduction, there])
+                figures[LAG, i], tail = (
+                    costs.lead[kind, part, reduction, there],
+                    costs.tail[kind, part, reduction, there],
+                )
                 first[i] = w
                 waits[w], waits[w + 1], w = weight_load, input_load, w + 2
                 if k == 0:
@@ -277,11 +282,12 @@ def _operations(
             if pixels * outputs != volume:
                 volume = pixels * outputs
                 lanes, store_size = (
-                    unit_cycles(machine.requantizer, volume, 0),
+                    requantize_cycles(machine.requantizer, volume),
                     packed_bytes(volume, operands.output_bits),
                 )
                 store_cycles = moved_no_faster(port.output, moved(dma, resident, outputs_kept, store_size), store_size)
-            put(kinds, figures, i, REQUANTIZE, lanes, 0)
+            put(kinds, figures, i, REQUANTIZE, lanes, machine.requantizer.stages)
+            figures[LAG, i] = tail
             first[i] = w
             waits[w], w = last_compute, w + 1
             free = filled(consumers, OUTPUTS, machine.depth.outputs)

@@ -10,7 +10,7 @@ from accelsim.hardware.buffers import (
 )
 from accelsim.hardware.dram import bursts_of, bus_cycles, dram_of, plain_bursts
 from accelsim.hardware.im2col import AT_ARRAY, AT_DMA, DRAM, IMPLICIT, Windows
-from accelsim.hardware.kinds import DMA_QUEUES, DRAM_ENGINES, WRITE_BACK, Engine, Memory
+from accelsim.hardware.kinds import DMA_QUEUES, DRAM_ENGINES, FREED, SLOT_WAITS, WRITE_BACK, Engine, Memory
 from accelsim.hardware.laws import (
     Footprint,
     ceil_div,
@@ -31,6 +31,7 @@ from accelsim.hardware.parts import (
     Machine,
     Operands,
     PerMemory,
+    Requantizer,
     Unit,
     dma_of,
     dram_latency_cycles,

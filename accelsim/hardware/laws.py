@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from accelsim.hardware.im2col import AT_ARRAY, AT_DMA
-from accelsim.hardware.parts import Dma, Im2col, Loops, Operands, PerMemory, Unit
+from accelsim.hardware.parts import Dma, Im2col, Loops, Operands, PerMemory, Requantizer, Unit
 
 
 class Footprint(NamedTuple):
@@ -98,6 +98,20 @@ def unit_cycles(unit: Unit, steps: Any, read_bytes: Any) -> Any:
     """Cycles of ``steps`` on the lanes of a unit: at least 1, and no fewer than its operands take to come."""
     cycles = np.maximum(1, -(-steps // unit.lanes))
     return np.maximum(cycles, -(-read_bytes // unit.width)) if unit.width > 0 else cycles
+
+
+def requantize_cycles(unit: Requantizer, outputs: Any) -> Any:
+    """Cycles of ``outputs`` on the lanes of the requantization unit, at least 1."""
+    return np.maximum(1, -(-outputs // unit.lanes))
+
+
+def requantize_lag(unit: Requantizer, vectors: Any, spacing: Any, size: Any) -> Any:
+    """Cycles from the last of so many ``vectors`` of ``size`` sums, ``spacing`` cycles apart, until a unit that streams is done with them.
+
+    It takes each as it comes, or behind the one before: a vector's own cycles, or what all of them take beyond the cycles in which
+    they came.
+    """
+    return np.maximum(-(-size // unit.lanes), -(-(size * vectors) // unit.lanes) - (vectors - 1) * spacing)
 
 
 def moved_no_faster(unit: Unit, cycles: Any, moved_bytes: Any) -> Any:

@@ -33,7 +33,8 @@ class Loops(NamedTuple):
 class Array(NamedTuple):
     """The MAC array for operands of these widths: ``passes`` per product, ``products`` that one MAC makes at once.
 
-    ``weight_port``, ``activation_port``: bits that the buffers deliver per cycle; 0: as many as the array needs.
+    ``drains_behind``: sums leave a fold behind the operands of the next; ``by_tap``: every kernel tap fills rows of its own;
+    ``tile_issue``, ``fold_issue``: cycles of issue. ``weight_port``, ``activation_port``: bits that the buffers deliver per cycle; 0: as many as the array needs.
     """
 
     dataflow: int
@@ -41,6 +42,10 @@ class Array(NamedTuple):
     cols: int
     stages: int
     overlapped: bool
+    drains_behind: bool
+    by_tap: bool
+    tile_issue: int
+    fold_issue: int
     passes: int
     products: int
     weight_bits: int
@@ -132,6 +137,14 @@ class Unit(NamedTuple):
     width: int
 
 
+class Requantizer(NamedTuple):
+    """The requantization unit: outputs per cycle, whether it takes sums as they come, and registers behind it."""
+
+    lanes: int
+    streams: bool
+    stages: int
+
+
 class Machine(NamedTuple):
     """What a tile of a MAC layer holds, moves and takes depends on no more than this."""
 
@@ -141,7 +154,7 @@ class Machine(NamedTuple):
     operands: Operands
     dma: Dma
     im2col: Im2col
-    requantizer: Unit
+    requantizer: Requantizer
     resident: Unit
 
 
@@ -158,9 +171,10 @@ def im2col_of(arch: Arch) -> Im2col:
     return Im2col(MODES.index(buffer.im2col), buffer.bytes_per_cycle or 0)
 
 
-def requantizer_of(arch: Arch) -> Unit:
+def requantizer_of(arch: Arch) -> Requantizer:
     """The requantization unit."""
-    return Unit(arch.requantizer.lanes, 0)
+    unit = arch.requantizer
+    return Requantizer(unit.lanes, unit.streaming, unit.pipeline_stages)
 
 
 def vector_of(arch: Arch) -> Unit:

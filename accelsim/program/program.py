@@ -41,7 +41,8 @@ class Program:
 
     ``core``, ``engine``, ``layer`` (index into the graph) and ``amount`` (bytes moved, MACs, elements requantized, vector lane-steps)
     say what is done; ``cycles`` is how long the engine (and the DRAM port, for the DMA engines) is busy, ``latency`` how much
-    later the result is there. The operation writes ``extent`` bytes (accumulator words) at ``offset`` of ``memory`` (a KEEP: as
+    later the result is there; ``lag``, where the requantizer streams, how long after the start of a tile its first sums are there,
+    and how long a requantization goes on behind the last of them. The operation writes ``extent`` bytes (accumulator words) at ``offset`` of ``memory`` (a KEEP: as
     many bytes of its tensor's place, which begins at ``offset``, where the box stands in the packed row-major tensor); ``lo``
     and ``hi`` are the box it covers: of input ``operand``'s view for a load (of the weights' view for a weight load), of the
     layer's output view for all others. It waits for ``dependencies[dependency_start[i] : dependency_start[i + 1]]``, all
@@ -61,6 +62,7 @@ class Program:
     amount: NDArray[np.int64]
     cycles: NDArray[np.int64]
     latency: NDArray[np.int64]
+    lag: NDArray[np.int64]
     bus_bytes: NDArray[np.int64]
     activates: NDArray[np.int64]
     memory: NDArray[np.int8]
@@ -117,7 +119,8 @@ class Program:
         return self.dependencies[start : start + self.sources[i]]
 
     def waits_for(self, i: int) -> NDArray[np.int32]:
-        """All operations that must finish before operation ``i`` starts."""
+        """All operations for which operation ``i`` waits: for their results, or until they let go of a slot
+        (:data:`accelsim.hardware.SLOT_WAITS`)."""
         start, waits = self.waits
         return waits[start[i] : start[i + 1]]
 
@@ -135,6 +138,15 @@ class Program:
         kept = ~(compute[waiting] & compute[on] & (self.core[waiting] == self.core[on]))
         start = np.concatenate([[0], np.cumsum(np.bincount(waiting[kept], minlength=len(self)))]).astype(np.int64)
         return start, on[kept]
+
+    @cached_property
+    def streamed(self) -> NDArray[np.int32]:
+        """The compute tile whose sums each requantization takes as they come, -1 for all else (int32)."""
+        tile = np.full(len(self), -1, dtype=np.int32)
+        if self.arch.requantizer.streaming:
+            takes = np.flatnonzero(self.of_engine(Engine.REQUANTIZE))
+            tile[takes] = self.dependencies[self.dependency_start[takes]]
+        return tile
 
     @cached_property
     def fused(self) -> tuple[Fused, ...]:

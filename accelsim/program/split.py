@@ -143,5 +143,6 @@ def _array_cycles(layer: Loops, machine: Machine) -> int:
         channels=one * layer.oc,
         groups=one * layer.groups,
         weights_kept=one < 0,
+        taps=one * layer.kh * layer.kw,
     )
     return int(array_cost(tile, machine.array).cycles[0])

@@ -47,7 +47,7 @@ def _array_work(layer: Layer, program: Program) -> float:
         return 0
     bits, array = program.graph.tensors[layer.inputs[0]].format.bits, program.arch.array
     widths = layer.weight_format.bits, bits
-    return layer.macs * array.passes(*widths) / array.products(*widths)
+    return layer.macs * array.passes(*widths) / array.composed(*widths)
 
 
 def _moved(program: Program, engines: tuple[Engine, ...]) -> Cycles:

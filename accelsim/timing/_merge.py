@@ -13,17 +13,21 @@ from typing import Any
 
 import numpy as np
 
+from accelsim.hardware import FREED, Engine
 from accelsim.numba_cache import tiered
 
 NONE = -1
+COMPUTE, REQUANTIZE = int(Engine.COMPUTE), int(Engine.REQUANTIZE)
 
 
 @tiered(lambda order, *rest: len(order))
 def merge_schedule(
     order: Any,
     begin: Any,
+    engine: Any,
     cycles: Any,
     latency: Any,
+    lag: Any,
     dependency_start: Any,
     dependencies: Any,
     ports: int,
@@ -31,7 +35,10 @@ def merge_schedule(
 ) -> tuple[Any, Any, int]:
     """(start, finish, operations scheduled); queues below ``ports`` share the port, lowest ``priority`` of an operation first.
 
-    An empty ``priority``: that of an operation is the number of its queue.
+    An empty ``priority``: that of an operation is the number of its queue. Who waits to overwrite what another reads
+    (:data:`accelsim.hardware.FREED`) waits until that lets go of its engine, everybody else until the result is there.
+    A requantization that streams, where ``lag`` is not empty, waits for the first sums alone, which are there ``lag`` cycles after the
+    start of their tile; it ends ``lag`` cycles of its own behind the last ones at the earliest.
 
     ``begin`` (queues + 1,) is where each queue's operations begin in ``order``. Each queue has its next operation (``head``), the
     first of its dependencies not known to have finished (``cursor``) and the cycle up to which it is known to have to wait
@@ -41,12 +48,14 @@ def merge_schedule(
     count, queues = len(order), len(begin) - 1
     start = np.full(count, NONE, dtype=np.int64)
     finish = np.full(count, NONE, dtype=np.int64)
+    until = np.empty(count, dtype=np.int64)  # where an operation lets go of its engine
     position = begin.copy()
     head = np.full(queues, NONE, dtype=np.int64)
     cursor = np.zeros(queues, dtype=np.int64)
     ready = np.zeros(queues, dtype=np.int64)
     last = np.zeros(queues, dtype=np.int64)
-    of_queue = priority.size == 0
+    summed = np.zeros(queues, dtype=np.int64)  # when the last sums of the tile that a queue streams are there
+    of_queue, streams = priority.size == 0, lag.size > 0
     port = 0
     done = 0
     for e in range(queues):
@@ -63,7 +72,11 @@ def merge_schedule(
                 stop = dependency_start[i + 1]
                 # What has finished stays so: the cursor never goes back, and each dependency is passed once in all rounds.
                 while cursor[e] < stop and finish[dependencies[cursor[e]]] != NONE:
-                    ready[e] = max(ready[e], finish[dependencies[cursor[e]]])
+                    on = dependencies[cursor[e]]
+                    there = until[on] if FREED[engine[i], engine[on]] else finish[on]
+                    if streams and engine[i] == REQUANTIZE and engine[on] == COMPUTE:
+                        there, summed[e] = start[on] + lag[on], finish[on]
+                    ready[e] = max(ready[e], there)
                     cursor[e] += 1
                 if cursor[e] == stop:
                     if e >= ports:  # nothing that is still unknown can hold it up
@@ -78,6 +91,9 @@ def merge_schedule(
         e, i = chosen, head[chosen]
         start[i] = ready[e] if e >= ports else max(ready[e], port)
         ready[e] = start[i] + cycles[i]
+        if streams and engine[i] == REQUANTIZE:
+            ready[e] = max(ready[e], summed[e] + lag[i])
+        until[i] = ready[e]
         if e < ports:
             port = ready[e]
         # A queue delivers in order: what has less latency does not overtake what went before.

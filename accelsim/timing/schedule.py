@@ -50,7 +50,8 @@ def schedule(program: Program) -> Timeline:
     order, begin = queues(program)
     of_queue = program.arch.dma.queues == len(DRAM_ENGINES)
     priority = np.zeros(0, dtype=np.int64) if of_queue else program.port_priority
-    times = program.cycles, program.latency
+    lag = program.lag if program.arch.requantizer.streaming else np.zeros(0, dtype=np.int64)
+    times = program.engine, program.cycles, program.latency, lag
     start, finish, done = merge_schedule(order, begin, *times, *program.waits, ports(program), priority)
     if done < len(program):
         stuck = int(np.flatnonzero(finish < 0)[0])

@@ -11,7 +11,7 @@ import simpy
 from simpy.events import EventPriority
 
 from accelsim.errors import ProgramError
-from accelsim.hardware import Engine
+from accelsim.hardware import SLOT_WAITS, Engine
 from accelsim.program import Program
 from accelsim.timing.schedule import check_horizon, ports, queues
 from accelsim.timing.timeline import Timeline
@@ -74,19 +74,48 @@ class _Port:
             self._granted.pop(operation).succeed()
 
 
+class _Milestones:
+    """Events of every operation: its ``first`` sums are there, it lets go of its engine (``until``), its result is there (``finish``)."""
+
+    def __init__(self, env: simpy.Environment, program: Program) -> None:
+        self._env, self._program = env, program
+        self._events = {name: [env.event() for _ in range(len(program))] for name in ("first", "until", "finish")}
+
+    def awaited(self, operation: int, dependency: int) -> simpy.Event:
+        """What ``operation`` waits for of ``dependency``."""
+        engine, other = Engine(self._program.engine[operation]), Engine(self._program.engine[dependency])
+        if self.streams(operation) and other == Engine.COMPUTE:
+            return self._events["first"][dependency]
+        return self._events["until" if other in SLOT_WAITS.get(engine, ()) else "finish"][dependency]
+
+    def streams(self, operation: int) -> bool:
+        """Whether it is a requantization that takes sums as they come."""
+        return self._program.arch.requantizer.streaming and self._program.engine[operation] == Engine.REQUANTIZE
+
+    def reach(self, operation: int, **cycles: int) -> None:
+        """The event of each name comes at that cycle."""
+        for name, cycle in cycles.items():
+            self._succeed_at(self._events[name][operation], cycle)
+
+    def _succeed_at(self, event: simpy.Event, cycle: int) -> None:
+        def succeed(_: simpy.Event) -> None:
+            event.succeed()
+
+        self._env.timeout(cycle - self._env.now).callbacks.append(succeed)
+
+
 def schedule_simpy(program: Program, *, observer: Observer | None = None) -> Timeline:
     """The same Timeline as :func:`accelsim.timing.schedule`, from a discrete-event simulation."""
     check_horizon(program)
     env = simpy.Environment()
-    port = _Port(env)
-    finished = [env.event() for _ in range(len(program))]
+    port, milestones = _Port(env), _Milestones(env, program)
     start = np.full(len(program), -1, dtype=np.int64)
     finish = np.full(len(program), -1, dtype=np.int64)
     order, begin = queues(program)
     for queue in range(len(begin) - 1):
         operations = order[begin[queue] : begin[queue + 1]].tolist()
         at_port = port if queue < ports(program) else None
-        env.process(_queue(env, operations, program, at_port, finished, start, finish, observer))
+        env.process(_queue(env, operations, program, at_port, milestones, start, finish, observer))
     env.run()
     stuck = np.flatnonzero(start < 0)
     if len(stuck):
@@ -101,16 +130,18 @@ def _queue(
     operations: list[int],
     program: Program,
     port: _Port | None,
-    finished: list[simpy.Event],
+    milestones: _Milestones,
     start: Any,
     finish: Any,
     observer: Observer | None,
 ) -> Generator[simpy.Event, None, None]:
     last_finish, held_by = 0, -1
     for operation in operations:
-        for dependency in program.waits_for(operation).tolist():
-            if not finished[dependency].processed:
-                yield finished[dependency]
+        waits = program.waits_for(operation).tolist()
+        for dependency in waits:
+            event = milestones.awaited(operation, dependency)
+            if not event.processed:
+                yield event
                 held_by = dependency
         ready = int(env.now)
         if port is not None:
@@ -121,18 +152,14 @@ def _queue(
         start[operation] = now
         if observer is not None:
             observer(operation, Engine(program.engine[operation]), ready, now, held_by)
-        cycles = int(program.cycles[operation])
-        last_finish = max(last_finish, now + cycles + int(program.latency[operation]))
+        until, lag = now + int(program.cycles[operation]), int(program.lag[operation])
+        if milestones.streams(operation):
+            summed = max(int(finish[on]) for on in waits if program.engine[on] == Engine.COMPUTE)
+            until = max(until, summed + lag)
+        last_finish = max(last_finish, until + int(program.latency[operation]))
         finish[operation] = last_finish
-        _succeed_at(env, finished[operation], last_finish)
-        yield env.timeout(cycles)
+        milestones.reach(operation, first=now + lag, until=until, finish=last_finish)
+        yield env.timeout(until - now)
         held_by = operation
         if port is not None:
             port.release()
-
-
-def _succeed_at(env: simpy.Environment, event: simpy.Event, cycle: int) -> None:
-    def succeed(_: simpy.Event) -> None:
-        event.succeed()
-
-    env.timeout(cycle - env.now).callbacks.append(succeed)

@@ -58,7 +58,7 @@ def stalls(timeline: Timeline, *, engine: Engine = Engine.COMPUTE) -> Stalls:
     from accelsim.timing._stalls import attribute, predecessors
 
     program = timeline.program
-    until = timeline.start + program.cycles
+    until = timeline.until
     gaps = np.concatenate([_gaps(timeline, until, engine, core) for core in range(program.arch.cores.count)])
     cycles = np.zeros((len(CAUSES), len(program.graph.layers)), dtype=np.int64)
     count = len(program)
@@ -67,7 +67,7 @@ def stalls(timeline: Timeline, *, engine: Engine = Engine.COMPUTE) -> Stalls:
     before[order[begin[:-1][begin[:-1] < begin[1:]]]] = -1  # the first of each queue
     dma = np.flatnonzero(np.isin(np.arange(len(Engine)), DRAM_ENGINES)[program.engine])
     at_port = predecessors(dma[np.argsort(timeline.start[dma], kind="stable")], count)
-    times = timeline.start, timeline.finish, until
+    times = timeline.start, timeline.arrivals, until
     late = np.full(len(Engine), DRAM_LATENCY)
     late[Engine.COMPUTE] = DRAIN
     unexplained = attribute(gaps, program.engine, program.layer, *times, *program.waits, before, at_port, late, cycles)

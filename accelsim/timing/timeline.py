@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.hardware import Engine
+from accelsim.hardware import FREED, Engine
 from accelsim.program import Fused, Program
 
 _ARRAY = (Engine.COMPUTE,)
@@ -17,11 +17,31 @@ _WORK = (Engine.COMPUTE, Engine.VECTOR)
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """``start`` and ``finish`` (int64 cycles, one per operation); the engine is busy from start for ``program.cycles``."""
+    """``start`` and ``finish`` (int64 cycles, one per operation); the engine is taken from start to ``until``."""
 
     program: Program
     start: NDArray[np.int64]
     finish: NDArray[np.int64]
+
+    @cached_property
+    def until(self) -> NDArray[np.int64]:
+        """Cycle at which each operation lets go of its engine (int64): a requantization that streams not before its last sums."""
+        until = self.start + self.program.cycles
+        if self.program.arch.requantizer.streaming:
+            streams = self.program.of_engine(Engine.REQUANTIZE)
+            until[streams] = self.finish[streams] - self.program.latency[streams]
+        return until
+
+    @cached_property
+    def arrivals(self) -> NDArray[np.int64]:
+        """When what each of ``program.waits`` stands for has come (int64): a result, a slot, or the first sums of a tile."""
+        first, on = self.program.waits
+        engine, other = np.repeat(self.program.engine, np.diff(first)), self.program.engine[on]
+        arrivals = np.where(FREED[engine, other], self.until[on], self.finish[on])
+        if self.program.arch.requantizer.streaming:
+            streams = (engine == Engine.REQUANTIZE) & (other == Engine.COMPUTE)
+            arrivals[streams] = (self.start + self.program.lag)[on[streams]]
+        return arrivals
 
     @cached_property
     def total_cycles(self) -> int:

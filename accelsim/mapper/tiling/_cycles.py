@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from accelsim.hardware import Loops, Machine
-from accelsim.hardware.compiled import footprint, packed_bytes, transfer_cycles, unit_cycles
+from accelsim.hardware.compiled import fill_of, footprint, packed_bytes, requantize_cycles, transfer_cycles, unit_cycles
 from accelsim.mapper.tiling._sums import Case, Seen, Totals, Traffic
 from accelsim.numba_cache import njit
 from accelsim.program.compiled import Nest
@@ -58,19 +58,22 @@ def _behind(machine: Machine, case: Case, layer: Loops, tile: Loops) -> Any:
         written = unit_cycles(machine.resident, 1, size)
     else:
         written = transfer_cycles(machine.dma, 1, size, 0) + machine.dma.latency_cycles
-    return unit_cycles(machine.requantizer, last, 0), written
+    unit = machine.requantizer
+    return unit.stages + (1 if unit.streams else requantize_cycles(unit, last)), written
 
 
 @njit(inline="always")
 def _first(machine: Machine, case: Case, tile: Loops, seen: Seen) -> Any:
-    """(fewest cycles of the loads before the first tile, whether it loads any inputs)."""
+    """(fewest cycles of the loads before the first tile, and until the array has its first weights; whether it loads any inputs)."""
     seen_first = tile.n * seen.first_rows * seen.first_columns
     size = footprint(machine.operands, machine.im2col, tile, seen_first)
     inputs = packed_bytes(seen_first * tile.groups * tile.ic, machine.operands.activation_bits)
-    cycles = 0 if case.weights_kept else transfer_cycles(machine.dma, 1, 0 if case.nonzero >= 0 else size.weights, 0)
+    weights = 0 if case.weights_kept else transfer_cycles(machine.dma, 1, 0 if case.nonzero >= 0 else size.weights, 0)
+    beside = 0
     if inputs > 0 and not case.inputs_kept:
-        cycles += transfer_cycles(machine.dma, 1, inputs, 0)
-    return cycles, inputs > 0
+        beside = transfer_cycles(machine.dma, 1, inputs, 0)
+    fill = 0 if case.weights_kept else fill_of(machine.array, tile.kh * tile.kw, tile.ic, tile.oc)
+    return weights + max(beside, fill), inputs > 0
 
 
 @njit(inline="always")
@@ -134,17 +137,19 @@ def span_of(
         )
     through_dram = not (case.inputs_kept or case.outputs_kept or case.weights_kept)
     outputs = layer.n * layer.oh * layer.ow * layer.oc * layer.groups
-    requantized = max(
-        stores, unit_cycles(machine.requantizer, outputs, 0)
-    )  # a cycle each at least, however few its sums
-    fewest = max(fewest, first + dma.latency_cycles + total.shortest + total.least_latency + requantized + written)
+    unit = machine.requantizer
+    requantized = max(stores, requantize_cycles(unit, outputs))  # a cycle each at least, however few its sums
+    before = 1 if unit.streams else total.shortest + total.least_latency
+    fewest = max(fewest, first + dma.latency_cycles + before + requantized + unit.stages + written)
+    if unit.streams:  # beside the array's work, but for the last sums of each tile
+        requantized = stores
     if dma.queues == 1 and through_dram:
         in_turn = port.outputs + stores * dma.latency_cycles + requantized
         in_turn += port.weights + port.inputs if nest.steps == 1 else 0
         fewest = max(fewest, total.cycles + in_turn + dma.latency_cycles)
     # The schedule's own: transfers take what is taken here, no other core is at the port, the last tile's latency is known, and the
     # array runs from its first tile to its last.
-    exact = loads_inputs and case.as_bound and case.shares == 1 and through_dram
+    exact = loads_inputs and not unit.streams and case.as_bound and case.shares == 1 and through_dram
     exact = exact and total.least_latency == total.most_latency and (dma.queues > 1 or stores == 1)
     spare = total.shortest - total.most_latency
     exact = exact and (nest.computes == 1 or _array_never_waits(machine, tile, seen.area, spare))
@@ -154,11 +159,16 @@ def span_of(
     worked = total.cycles * trips // nest.computes
     late = total.most_latency
     trip = int(
-        (loaded + trips * (dma.latency_cycles + late) + worked)
+        (
+            loaded
+            + trips * dma.latency_cycles
+            + weight_loads * fill_of(machine.array, tile.kh * tile.kw, tile.ic, tile.oc)
+            + worked
+        )
         * _fullest(layer, tile, min(depth.weights, depth.activations))
     )
-    sums = (total.cycles + stores * late + requantized) // depth.accumulators
-    stored = (requantized + stores * dma.latency_cycles + case.shares * port.outputs) // depth.outputs
+    sums = (total.cycles + stores * (late + unit.stages) + requantized) // depth.accumulators
+    stored = (requantized + stores * unit.stages + case.shares * port.outputs) // depth.outputs
     lead = first + dma.latency_cycles
     likely = max(
         fewest,
@@ -188,5 +198,7 @@ def _array_never_waits(machine: Machine, tile: Loops, area: int, spare: int) -> 
     inputs = packed_bytes(area * tile.groups * tile.ic, machine.operands.activation_bits)
     store = transfer_cycles(dma, 1, held.outputs, 0)
     loads = transfer_cycles(dma, 1, held.weights, 0) + transfer_cycles(dma, 1, inputs, 0)
-    requantize = unit_cycles(machine.requantizer, tile.n * tile.oh * tile.ow * tile.oc * tile.groups, 0)
+    unit, outputs = machine.requantizer, tile.n * tile.oh * tile.ow * tile.oc * tile.groups
+    requantize = requantize_cycles(unit, outputs) + unit.stages
+    loads += fill_of(machine.array, tile.kh * tile.kw, tile.ic, tile.oc)
     return bool(double and loads + 2 * store + requantize + dma.latency_cycles <= spare)

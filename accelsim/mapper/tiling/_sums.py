@@ -137,12 +137,12 @@ def array_totals(array: Array, layer: Loops, tile: Loops, keeps: bool) -> Totals
             _some(across, r >> 1 & 1),
             _some(deep, r & 1),
         )
-        reduction, steps = kh * kw * ic, some_kh * some_kw * some_ic
+        steps = some_kh * some_kw * some_ic
         for c in range(some + 1):
             if c & ~some:
                 continue
             (oc, some_oc), (groups, some_groups) = _some(channels, c & 1), _some(together, c >> 1)
-            tiles, held = some_oc * some_groups * steps, folds_of(array, reduction, oc, groups)
+            tiles, held = some_oc * some_groups * steps, folds_of(array, kh * kw, ic, oc, groups)
             for p in range(outer + 1):
                 if p & ~outer:
                     continue
@@ -157,7 +157,7 @@ def array_totals(array: Array, layer: Loops, tile: Loops, keeps: bool) -> Totals
                     count = tiles * (spatial if not keeps else spatial - new if kept == 1 else new)
                     if count == 0:
                         continue
-                    cost = held_cost(array, held, Tile(pixels, reduction, oc, groups, kept == 1))
+                    cost = held_cost(array, held, Tile(pixels, kh * kw, ic, oc, groups, kept == 1))
                     cycles += count * cost.cycles
                     weights += count * cost.weight_reads
                     reads += count * cost.activation_reads

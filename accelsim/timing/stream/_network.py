@@ -13,6 +13,7 @@ from accelsim.builder import (
     ENGINE,
     GRID,
     KEEPER,
+    LAG,
     LATENCY,
     NONE,
     RANK,
@@ -229,7 +230,9 @@ def network_cycles(
     priority = np.empty(0 if chip.dma_queues == PORTS else count, dtype=np.int64)
     for i in range(len(priority)):
         priority[i] = engine[i]
-    _, finish, _ = merge_schedule(order, begin, cycles, latency, state.first[: count + 1], state.waits, PORTS, priority)
+    lag = state.figures[LAG, : count if chip.streaming else 0]
+    first = state.first[: count + 1]
+    _, finish, _ = merge_schedule(order, begin, engine, cycles, latency, lag, first, state.waits, PORTS, priority)
     total, at = 0, 0
     for index in range(len(network.layers)):
         for _ in range(counts[index].operations):

@@ -43,10 +43,10 @@ LAYER = _integers(
 """A layer: its loop nest (``oc`` and ``ic`` per group) and windows, widths in bits, lane-steps per output of the vector unit, and
 the place of its operands' widths among those of the network."""
 CHIP = _integers(
-    "dataflow rows cols stages overlapped pipelined weight_port activation_port "
+    "dataflow rows cols stages overlapped drains_behind by_tap tile_issue fold_issue pipelined weight_port activation_port "
     "weight_slot activation_slot accumulator_slot output_slot "
     "weight_depth activation_depth accumulator_depth output_depth "
-    "dma_setup dma_clock dma_bandwidth dma_latency dma_queues requantizer_lanes vector_lanes activation_width output_width"
+    "dma_setup dma_clock dma_bandwidth dma_latency dma_queues requantizer_lanes streaming requantizer_stages vector_lanes activation_width output_width"
 )
 """A machine of one core: the fields of :class:`accelsim.hardware.Machine` that do not depend on a layer's widths."""
 WIDTH = _integers("passes products sum_words")
@@ -152,17 +152,19 @@ def supported(arch: Arch) -> bool:
 
 def chip_of(arch: Arch) -> dict[str, int]:
     """The fields of CHIP."""
-    array, dma = array_of(arch, weight_bits=1, activation_bits=1), dma_of(arch)
+    array, dma, unit = array_of(arch, weight_bits=1, activation_bits=1), dma_of(arch), requantizer_of(arch)
     memories = {"weight": Memory.WEIGHTS, "activation": Memory.ACTIVATIONS, "accumulator": Memory.ACCUMULATORS}
     memories["output"] = Memory.OUTPUTS
     return {
         "dataflow": array.dataflow, "rows": array.rows, "cols": array.cols, "stages": array.stages,
-        "overlapped": array.overlapped, "pipelined": arch.array.pipelines_tiles,
+        "overlapped": array.overlapped, "drains_behind": array.drains_behind, "by_tap": array.by_tap,
+        "tile_issue": array.tile_issue, "fold_issue": array.fold_issue, "pipelined": arch.array.pipelines_tiles,
         "weight_port": array.weight_port, "activation_port": array.activation_port,
         **{f"{name}_slot": slot_capacity(memory, arch) for name, memory in memories.items()},
         **{f"{name}_depth": depth(memory, arch) for name, memory in memories.items()},
         "dma_setup": dma.setup_cycles, "dma_clock": dma.clock, "dma_bandwidth": dma.bandwidth,
-        "dma_latency": dma.latency_cycles, "dma_queues": dma.queues, "requantizer_lanes": requantizer_of(arch).lanes,
+        "dma_latency": dma.latency_cycles, "dma_queues": dma.queues,
+        "requantizer_lanes": unit.lanes, "streaming": unit.streams, "requantizer_stages": unit.stages,
         "vector_lanes": vector_of(arch).lanes, "activation_width": vector_of(arch).width,
         "output_width": output_of(arch).width,
     }  # fmt: skip
