@@ -18,7 +18,7 @@ from accelsim.arch.compute import (
     VectorConfig,
 )
 from accelsim.arch.dump import yaml_text
-from accelsim.arch.memory import ActivationBufferConfig, BufferConfig, DmaConfig, DramConfig
+from accelsim.arch.memory import STREAMS, ActivationBufferConfig, BufferConfig, DmaConfig, DramConfig, StreamsConfig
 from accelsim.arch.paths import edited, leaves, parameter, value_at
 from accelsim.arch.section import Section
 from accelsim.arch.validate import validated
@@ -53,6 +53,7 @@ class Arch(Section):
     vector: VectorConfig
     dma: DmaConfig = DmaConfig()
     dram: DramConfig
+    streams: StreamsConfig = StreamsConfig()
     cores: CoresConfig = CoresConfig()
     tech: TechConfig = TechConfig()
 
@@ -80,11 +81,13 @@ class Arch(Section):
 
     @model_validator(mode="after")
     def _dram_keeps_up(self) -> Self:
-        if self.clock_hz > fields.MAX_CYCLES_PER_BYTE * self.dram.bandwidth_bytes_per_s:
-            raise ValueError(
-                f"dram.bandwidth_bytes_per_s of {self.dram.bandwidth_bytes_per_s} at a clock_hz of {self.clock_hz}:"
-                f" expected at most {fields.MAX_CYCLES_PER_BYTE} cycles per byte; raise bandwidth or lower clock"
-            )
+        rates = {f"streams.{name}": self.streams.of(name).bandwidth_bytes_per_s for name in STREAMS}
+        for path, rate in ({"dram": self.dram.bandwidth_bytes_per_s} | rates).items():
+            if rate is not None and self.clock_hz > fields.MAX_CYCLES_PER_BYTE * rate:
+                raise ValueError(
+                    f"{path}.bandwidth_bytes_per_s of {rate} at a clock_hz of {self.clock_hz}:"
+                    f" expected at most {fields.MAX_CYCLES_PER_BYTE} cycles per byte; raise bandwidth or lower clock"
+                )
         return self
 
     @model_validator(mode="after")

@@ -113,7 +113,7 @@ def _operations(
     ends: Ends,
     tables: _Tables,
 ) -> tuple[Ends, Did]:
-    layer, tile, dma, resident, operands = job.layer, job.tile, machine.dma, machine.resident, machine.operands
+    layer, tile, streams, resident, operands = job.layer, job.tile, machine.streams, machine.resident, machine.operands
     (left, right), (channels, images, down, across, deep, costs) = sources, tables
     weights_kept, inputs_kept, outputs_kept = right.keeper != NONE, left.keeper != NONE, block.address != NONE
     whole, grids, free_place = state.figures.shape[0] > TIMES, state.grids, block.freed
@@ -167,8 +167,8 @@ def _operations(
                         if outputs * kh * kw * ic != weight_elements:
                             weight_elements = outputs * kh * kw * ic
                             weight_size = packed_bytes(weight_elements, operands.weight_bits)
-                            weight_cycles = moved(dma, resident, weights_kept, weight_size)
-                        by, late = (RECALL, 0) if weights_kept else (LOAD_WEIGHTS, dma.latency_cycles)
+                            weight_cycles = moved(streams.weights, resident, weights_kept, weight_size)
+                        by, late = (RECALL, 0) if weights_kept else (LOAD_WEIGHTS, streams.weights.latency_cycles)
                         put(kinds, figures, i, by, weight_cycles, late + costs.fill[part, reduction])
                         first[i] = w
                         if whole:
@@ -207,8 +207,8 @@ def _operations(
                     elements *= deep.high[c, kc] - deep.low[c, kc]
                     if elements != input_elements:
                         input_elements, input_size = elements, packed_bytes(elements, operands.activation_bits)
-                        input_cycles = moved(dma, resident, inputs_kept, input_size)
-                    by, late = (RECALL, 0) if inputs_kept else (LOAD_ACTIVATIONS, dma.latency_cycles)
+                        input_cycles = moved(streams.activations, resident, inputs_kept, input_size)
+                    by, late = (RECALL, 0) if inputs_kept else (LOAD_ACTIVATIONS, streams.activations.latency_cycles)
                     free = filled(consumers, ACTIVATIONS, machine.depth.activations)
                     put(kinds, figures, i, by, input_cycles, late)
                     first[i] = w
@@ -285,7 +285,9 @@ def _operations(
                     requantize_cycles(machine.requantizer, volume),
                     packed_bytes(volume, operands.output_bits),
                 )
-                store_cycles = moved_no_faster(port.output, moved(dma, resident, outputs_kept, store_size), store_size)
+                store_cycles = moved_no_faster(
+                    port.output, moved(streams.outputs, resident, outputs_kept, store_size), store_size
+                )
             put(kinds, figures, i, REQUANTIZE, lanes, machine.requantizer.stages)
             figures[LAG, i] = tail
             first[i] = w
@@ -294,7 +296,7 @@ def _operations(
             waits[w], w = free, w + int(free != NONE)
             consumers[ACCUMULATORS, 0] = i
             i += 1
-            by, late = (KEEP, 0) if outputs_kept else (STORE, dma.latency_cycles)
+            by, late = (KEEP, 0) if outputs_kept else (STORE, streams.outputs.latency_cycles)
             put(kinds, figures, i, by, store_cycles, late)
             first[i] = w
             waits[w], w = i - 1, w + 1

@@ -165,7 +165,8 @@ def tile_costs(array: Array, unit: Requantizer, layer: Loops, tile: Loops, chann
     shape = (8, 2, 8, 2)
     costs = Costs(
         np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape, np.int64),
-        np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape[1:3], np.int64),
+        np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape, np.int64),
+        np.empty(shape[1:3], np.int64),
     )  # fmt: skip
     last = len(channels.outputs) - 1
     for r in range(8):

@@ -81,7 +81,7 @@ def vector_operations(
     Operands stand side by side in one slot of the activation memory, in input order. A tile that reads nothing (all padding) still
     takes its turn of the slot, and waits for it itself.
     """
-    dma, resident, whole = machine.dma, machine.resident, state.figures.shape[0] > TIMES
+    streams, resident, whole = machine.streams, machine.resident, state.figures.shape[0] > TIMES
     grids, consumers, fills = state.grids, state.consumers[block.core], state.fills[block.core]
     kinds, figures, boxes, first, waits = state.kinds, state.figures, state.boxes, state.first, state.waits
     stores, recalled, earlier = state.stores, state.recalled, state.earlier
@@ -102,8 +102,8 @@ def vector_operations(
             if tiles.elements[row] == 0:
                 continue
             keeper, boxwise = operands[k, KEEPER], operands[k, BOXWISE] != 0
-            cycles = moved(dma, resident, keeper != NONE, size)
-            engine, latency = (RECALL, 0) if keeper != NONE else (LOAD_ACTIVATIONS, dma.latency_cycles)
+            cycles = moved(streams.activations, resident, keeper != NONE, size)
+            engine, latency = (RECALL, 0) if keeper != NONE else (LOAD_ACTIVATIONS, streams.activations.latency_cycles)
             put(kinds, figures, i, engine, cycles, latency)
             first[i] = w
             if whole:
@@ -149,8 +149,8 @@ def vector_operations(
         busy_vector += cycles
         steps += work
         i += 1
-        cycles = moved_no_faster(port.output, moved(dma, resident, outputs_kept, size), size)
-        engine, latency = (KEEP, 0) if outputs_kept else (STORE, dma.latency_cycles)
+        cycles = moved_no_faster(port.output, moved(streams.outputs, resident, outputs_kept, size), size)
+        engine, latency = (KEEP, 0) if outputs_kept else (STORE, streams.outputs.latency_cycles)
         put(kinds, figures, i, engine, cycles, latency)
         first[i] = w
         w = wait(waits, w, i - 1)

@@ -32,12 +32,15 @@ from accelsim.hardware.parts import (
     Operands,
     PerMemory,
     Requantizer,
+    Streams,
     Unit,
     dma_of,
     dram_latency_cycles,
     im2col_of,
     output_of,
     requantizer_of,
+    stream_ports,
+    streams_of,
     vector_of,
 )
 from accelsim.hardware.weight_coding import Packets, coded_share, packed_tiles

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from accelsim.hardware.im2col import AT_ARRAY, AT_DMA
-from accelsim.hardware.parts import Dma, Im2col, Loops, Operands, PerMemory, Requantizer, Unit
+from accelsim.hardware.parts import Dma, Im2col, Loops, Operands, PerMemory, Requantizer, Streams, Unit
 
 
 class Footprint(NamedTuple):
@@ -92,6 +92,23 @@ def transfer_cycles(dma: Dma, transfers: Any, size: Any, commands: Any) -> Any:
     """
     moved = -(-(size * dma.clock) // dma.bandwidth)
     return np.maximum(transfers, transfers * dma.setup_cycles + np.maximum(moved, commands))
+
+
+def busiest(streams: Streams, weights: Any, inputs: Any, outputs: Any) -> Any:
+    """Of so many cycles of each stream at its port those of the port with most."""
+    of, to, out = streams.weights.port, streams.activations.port, streams.outputs.port
+    one = weights + inputs * (to == of) + outputs * (out == of)
+    two = inputs + weights * (of == to) + outputs * (out == to)
+    return np.maximum(np.maximum(one, two), outputs + weights * (of == out) + inputs * (to == out))
+
+
+def paced(streams: Streams, weights: Any, inputs: Any, outputs: Any) -> Any:
+    """Cycles in which so many bytes of each stream pass at its bandwidth, not rounded."""
+    return (
+        weights * streams.weights.clock / streams.weights.bandwidth,
+        inputs * streams.activations.clock / streams.activations.bandwidth,
+        outputs * streams.outputs.clock / streams.outputs.bandwidth,
+    )
 
 
 def unit_cycles(unit: Unit, steps: Any, read_bytes: Any) -> Any:

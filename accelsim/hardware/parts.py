@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from accelsim.arch import Arch
+from accelsim.arch import STREAMS, Arch, StreamName
 from accelsim.hardware.im2col import MODES
 
 
@@ -34,7 +34,8 @@ class Array(NamedTuple):
     """The MAC array for operands of these widths: ``passes`` per product, ``products`` that one MAC makes at once.
 
     ``drains_behind``: sums leave a fold behind the operands of the next; ``by_tap``: every kernel tap fills rows of its own;
-    ``tile_issue``, ``fold_issue``: cycles of issue. ``weight_port``, ``activation_port``: bits that the buffers deliver per cycle; 0: as many as the array needs.
+    ``tile_issue``, ``fold_issue``: cycles of issue. ``weight_port``, ``activation_port``: bits that the buffers deliver per cycle; 0: as
+    many as the array needs.
     """
 
     dataflow: int
@@ -73,13 +74,23 @@ class Operands(NamedTuple):
 
 
 class Dma(NamedTuple):
-    """The DMA and the DRAM's port: bytes x ``clock`` / ``bandwidth`` are cycles, a fraction in its lowest terms."""
+    """The DMA and the port of a stream: bytes x ``clock`` / ``bandwidth`` are cycles, a fraction in its lowest terms; streams with the same
+    ``port`` take turns."""
 
     setup_cycles: int
     clock: int
     bandwidth: int
     latency_cycles: int
     queues: int
+    port: int
+
+
+class Streams(NamedTuple):
+    """The ways to and from memories outside the buffers."""
+
+    weights: Dma
+    activations: Dma
+    outputs: Dma
 
 
 class Dram(NamedTuple):
@@ -152,17 +163,30 @@ class Machine(NamedTuple):
     capacity: PerMemory
     depth: PerMemory
     operands: Operands
-    dma: Dma
+    streams: Streams
     im2col: Im2col
     requantizer: Requantizer
     resident: Unit
 
 
-def dma_of(arch: Arch, *, turns: int = 1) -> Dma:
-    """The DMA of one core, of so many that take ``turns`` at the DRAM port."""
-    pace = Fraction(turns * arch.clock_hz, arch.dram.bandwidth_bytes_per_s)
+def dma_of(arch: Arch, stream: StreamName, *, turns: int = 1) -> Dma:
+    """The DMA of one core as a stream has it, of so many cores that take ``turns`` at its port."""
+    own = arch.streams.of(stream)
+    bandwidth = own.bandwidth_bytes_per_s or arch.dram.bandwidth_bytes_per_s
+    pace = Fraction(turns * arch.clock_hz, bandwidth)
+    latency = dram_latency_cycles(arch) if own.latency_ns is None else _cycles(own.latency_ns, arch)
     setup = turns * arch.dma.setup_cycles
-    return Dma(setup, pace.numerator, pace.denominator, dram_latency_cycles(arch), arch.dma.queues)
+    return Dma(setup, pace.numerator, pace.denominator, latency, arch.dma.queues, arch.streams.ports[stream])
+
+
+def streams_of(arch: Arch, *, turns: int = 1) -> Streams:
+    """All streams of a machine."""
+    return Streams(*(dma_of(arch, stream, turns=turns) for stream in STREAMS))
+
+
+def stream_ports(arch: Arch) -> tuple[int, ...]:
+    """The port of each of the engines at one, in the order of :data:`accelsim.hardware.kinds.DRAM_ENGINES`."""
+    return tuple(arch.streams.ports[stream] for stream in ("outputs", "activations", "weights"))
 
 
 def im2col_of(arch: Arch) -> Im2col:
@@ -194,7 +218,11 @@ def output_of(arch: Arch) -> Unit:
 
 def dram_latency_cycles(arch: Arch) -> int:
     """Cycles from the end of a transfer at the port until its data is there: ``dram.latency_ns``, and nCL of a standard."""
-    return int(np.ceil(arch.dram.latency_ns * arch.clock_hz / 1e9)) + _column_latency(arch)
+    return _cycles(arch.dram.latency_ns, arch) + _column_latency(arch)
+
+
+def _cycles(ns: float, arch: Arch) -> int:
+    return int(np.ceil(ns * arch.clock_hz / 1e9))
 
 
 def _column_latency(arch: Arch) -> int:

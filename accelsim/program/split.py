@@ -123,7 +123,7 @@ def _estimate(shares: tuple[MacShare, ...], bits: OperandBits, arch: Arch) -> tu
     """(cycles, cycles at the DRAM port) of a split."""
     machine = machine_of(bits, arch)
     traffic = np.array([_traffic(share.geometry, machine) for share in shares], dtype=np.int64)
-    port = sum(dma_cycles(traffic, arch).tolist())
+    port = sum(dma_cycles(traffic, arch, "activations").tolist())
     return max(port, _array_cycles(loops_of(shares[0].geometry), machine)), port
 
 

@@ -1,6 +1,6 @@
 """Numba kernel of the scheduler.
 
-The grant of the shared port is exact although not every queue's next request is known yet: an unknown request waits,
+The grant of a shared port is exact although not every queue's next request is known yet: an unknown request waits,
 through dependencies, for some known one that has not been granted, and every operation lasts at least one cycle, so it must
 come later than the earliest known request.
 
@@ -30,10 +30,11 @@ def merge_schedule(
     lag: Any,
     dependency_start: Any,
     dependencies: Any,
-    ports: int,
+    ports: tuple[int, Any],
     priority: Any,
 ) -> tuple[Any, Any, int]:
-    """(start, finish, operations scheduled); queues below ``ports`` share the port, lowest ``priority`` of an operation first.
+    """(start, finish, operations scheduled); queues below ``ports[0]`` take turns at the ports of their engines
+    (``ports[1]``), lowest ``priority`` of an operation first.
 
     An empty ``priority``: that of an operation is the number of its queue. Who waits to overwrite what another reads
     (:data:`accelsim.hardware.FREED`) waits until that lets go of its engine, everybody else until the result is there.
@@ -56,7 +57,8 @@ def merge_schedule(
     last = np.zeros(queues, dtype=np.int64)
     summed = np.zeros(queues, dtype=np.int64)  # when the last sums of the tile that a queue streams are there
     of_queue, streams = priority.size == 0, lag.size > 0
-    port = 0
+    at_port, port_of = ports
+    free = np.zeros(len(port_of), dtype=np.int64)  # when each port is
     done = 0
     for e in range(queues):
         if begin[e] < begin[e + 1]:
@@ -79,7 +81,7 @@ def merge_schedule(
                     ready[e] = max(ready[e], there)
                     cursor[e] += 1
                 if cursor[e] == stop:
-                    if e >= ports:  # nothing that is still unknown can hold it up
+                    if e >= at_port:  # nothing that is still unknown can hold it up
                         chosen = e
                         break
                     first = chosen == NONE or ready[e] < ready[chosen]
@@ -89,13 +91,13 @@ def merge_schedule(
         if chosen == NONE:  # the end, or dependencies in a circle: the caller counts
             return start, finish, done
         e, i = chosen, head[chosen]
-        start[i] = ready[e] if e >= ports else max(ready[e], port)
+        start[i] = ready[e] if e >= at_port else max(ready[e], free[port_of[engine[i]]])
         ready[e] = start[i] + cycles[i]
         if streams and engine[i] == REQUANTIZE:
             ready[e] = max(ready[e], summed[e] + lag[i])
         until[i] = ready[e]
-        if e < ports:
-            port = ready[e]
+        if e < at_port:
+            free[port_of[engine[i]]] = ready[e]
         # A queue delivers in order: what has less latency does not overtake what went before.
         last[e] = max(last[e], ready[e] + latency[i])
         finish[i] = last[e]

@@ -43,8 +43,8 @@ def attribute(
 ) -> int:
     """Add the cycles of each gap to ``stalls`` (causes, layers).
 
-    ``arrivals``: when each of the waits is over. A gap is (idle from, idle to, operation, whether that finishes at its end rather than starts there). ``until`` is
-    where an operation lets go of its engine, ``before`` its predecessor there, ``at_port`` the one at the DRAM port.
+    ``arrivals``: when each of the waits is over. A gap is (idle from, idle to, operation, whether that finishes at its end rather than
+    starts there). ``until`` is where an operation lets go of its engine, ``before`` its predecessor there, ``at_port`` the one at the DRAM port.
     A result that arrives after its engine is free counts in row ``late`` of that. Returns the cycles that nothing explains: 0.
     """
     unexplained = 0

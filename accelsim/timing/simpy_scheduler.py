@@ -13,7 +13,7 @@ from simpy.events import EventPriority
 from accelsim.errors import ProgramError
 from accelsim.hardware import SLOT_WAITS, Engine
 from accelsim.program import Program
-from accelsim.timing.schedule import check_horizon, ports, queues
+from accelsim.timing.schedule import check_horizon, port_of, ports, queues
 from accelsim.timing.timeline import Timeline
 
 AFTER_ALL_ELSE = EventPriority(5)
@@ -108,14 +108,15 @@ def schedule_simpy(program: Program, *, observer: Observer | None = None) -> Tim
     """The same Timeline as :func:`accelsim.timing.schedule`, from a discrete-event simulation."""
     check_horizon(program)
     env = simpy.Environment()
-    port, milestones = _Port(env), _Milestones(env, program)
+    milestones, port = _Milestones(env, program), port_of(program)
+    granted = [_Port(env) for _ in range(int(port.max()) + 1)]
     start = np.full(len(program), -1, dtype=np.int64)
     finish = np.full(len(program), -1, dtype=np.int64)
     order, begin = queues(program)
     for queue in range(len(begin) - 1):
         operations = order[begin[queue] : begin[queue + 1]].tolist()
-        at_port = port if queue < ports(program) else None
-        env.process(_queue(env, operations, program, at_port, milestones, start, finish, observer))
+        at = [granted[port[program.engine[i]]] if queue < ports(program) else None for i in operations]
+        env.process(_queue(env, list(zip(operations, at, strict=True)), program, milestones, start, finish, observer))
     env.run()
     stuck = np.flatnonzero(start < 0)
     if len(stuck):
@@ -127,16 +128,15 @@ def schedule_simpy(program: Program, *, observer: Observer | None = None) -> Tim
 
 def _queue(
     env: simpy.Environment,
-    operations: list[int],
+    operations: list[tuple[int, _Port | None]],
     program: Program,
-    port: _Port | None,
     milestones: _Milestones,
     start: Any,
     finish: Any,
     observer: Observer | None,
 ) -> Generator[simpy.Event, None, None]:
     last_finish, held_by = 0, -1
-    for operation in operations:
+    for operation, port in operations:
         waits = program.waits_for(operation).tolist()
         for dependency in waits:
             event = milestones.awaited(operation, dependency)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from accelsim.errors import ProgramError
 from accelsim.hardware import DRAM_ENGINES, Engine
-from accelsim.timing.schedule import queues
+from accelsim.timing.schedule import port_of, queues
 from accelsim.timing.timeline import Timeline
 
 Cycles = NDArray[np.int64]
@@ -66,7 +66,10 @@ def stalls(timeline: Timeline, *, engine: Engine = Engine.COMPUTE) -> Stalls:
     before = predecessors(order, count)
     before[order[begin[:-1][begin[:-1] < begin[1:]]]] = -1  # the first of each queue
     dma = np.flatnonzero(np.isin(np.arange(len(Engine)), DRAM_ENGINES)[program.engine])
-    at_port = predecessors(dma[np.argsort(timeline.start[dma], kind="stable")], count)
+    dma = dma[np.argsort(timeline.start[dma], kind="stable")]
+    at_port, port = np.full(count, -1, dtype=np.int64), port_of(program)[program.engine[dma]]
+    for which in range(int(port.max(initial=0)) + 1):
+        at_port = np.maximum(at_port, predecessors(dma[port == which], count))
     times = timeline.start, timeline.arrivals, until
     late = np.full(len(Engine), DRAM_LATENCY)
     late[Engine.COMPUTE] = DRAIN

@@ -211,11 +211,11 @@ def operations_of(network: Network, chip: Any, widths: Any, tilings: Any, tiles:
 
 @njit
 def network_cycles(
-    network: Network, chip: Any, widths: Any, tilings: Any, tiles: Tiles, kept: Kept, queue: Any, counts: Any
+    network: Network, chip: Any, widths: Any, tilings: Any, tiles: Tiles, kept: Kept, queues: Any, counts: Any
 ) -> int:
     """Cycles of the network, NONE where they could pass 2^62 or it makes more than MOST_OPERATIONS; what each layer did into ``counts``.
 
-    ``queue``: that of each engine. The schedule is that of :func:`accelsim.timing.schedule`.
+    ``queues``: of each engine, and its port. The schedule is that of :func:`accelsim.timing.schedule`.
     """
     if room(network, tilings, tiles).operations > MOST_OPERATIONS:
         return NONE
@@ -226,13 +226,15 @@ def network_cycles(
         most += cycles[i] + latency[i]
     if most >= MAX_CYCLES:
         return NONE
-    order, begin = by_queue(engine, count, queue)
+    order, begin = by_queue(engine, count, queues[0])
     priority = np.empty(0 if chip.dma_queues == PORTS else count, dtype=np.int64)
     for i in range(len(priority)):
         priority[i] = engine[i]
     lag = state.figures[LAG, : count if chip.streaming else 0]
     first = state.first[: count + 1]
-    _, finish, _ = merge_schedule(order, begin, engine, cycles, latency, lag, first, state.waits, PORTS, priority)
+    _, finish, _ = merge_schedule(
+        order, begin, engine, cycles, latency, lag, first, state.waits, (PORTS, queues[1]), priority
+    )
     total, at = 0, 0
     for index in range(len(network.layers)):
         for _ in range(counts[index].operations):

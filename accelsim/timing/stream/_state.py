@@ -6,7 +6,19 @@ from typing import Any
 
 from accelsim.builder import NONE, Port, Source
 from accelsim.graph import Axis
-from accelsim.hardware import AT_ARRAY, Array, Dma, Im2col, Loops, Machine, Operands, PerMemory, Requantizer, Unit
+from accelsim.hardware import (
+    AT_ARRAY,
+    Array,
+    Dma,
+    Im2col,
+    Loops,
+    Machine,
+    Operands,
+    PerMemory,
+    Requantizer,
+    Streams,
+    Unit,
+)
 from accelsim.numba_cache import borrowing
 from accelsim.timing.stream.records import Kept, Network
 from accelsim.timing.stream.records import Operands as Inputs
@@ -52,9 +64,21 @@ def windows_of_record(record: Any) -> tuple[Axis, Axis]:
 
 
 @borrowing
-def dma_of_chip(chip: Any) -> Dma:
-    """The DMA and the DRAM port."""
-    return Dma(chip.dma_setup, chip.dma_clock, chip.dma_bandwidth, chip.dma_latency, chip.dma_queues)
+def streams_of_chip(chip: Any) -> Streams:
+    """The DMA and its streams."""
+    setup, queues = chip.dma_setup, chip.dma_queues
+    return Streams(
+        Dma(setup, chip.weights_clock, chip.weights_bandwidth, chip.weights_latency, queues, chip.weights_port),
+        Dma(
+            setup,
+            chip.activations_clock,
+            chip.activations_bandwidth,
+            chip.activations_latency,
+            queues,
+            chip.activations_port,
+        ),
+        Dma(setup, chip.outputs_clock, chip.outputs_bandwidth, chip.outputs_latency, queues, chip.outputs_port),
+    )
 
 
 @borrowing
@@ -74,7 +98,8 @@ def machine_of_chip(chip: Any, width: Any, record: Any) -> Machine:
         PerMemory(chip.weight_slot, chip.activation_slot, chip.accumulator_slot, chip.output_slot),
         PerMemory(chip.weight_depth, chip.activation_depth, chip.accumulator_depth, chip.output_depth),
         Operands(record.weight_bits, record.activation_bits, record.output_bits, width.sum_words),
-        dma_of_chip(chip), Im2col(AT_ARRAY, chip.activation_width), Requantizer(chip.requantizer_lanes, chip.streaming != 0, chip.requantizer_stages), Unit(1, chip.activation_width),
+        streams_of_chip(chip), Im2col(AT_ARRAY, chip.activation_width),
+        Requantizer(chip.requantizer_lanes, chip.streaming != 0, chip.requantizer_stages), Unit(1, chip.activation_width),
     )  # fmt: skip
 
 
