@@ -43,10 +43,11 @@ class Program:
     say what is done; ``cycles`` is how long the engine (and the DRAM port, for the DMA engines) is busy, ``latency`` how much
     later the result is there; ``lag``, where the requantizer streams, how long after the start of a tile its first sums are there,
     and how long a requantization goes on behind the last of them. The operation writes ``extent`` bytes (accumulator words) at
-    ``offset`` of ``memory`` (a KEEP: as many bytes of its tensor's place, which begins at ``offset``, where the box stands in the packed row-major tensor); ``lo``
-    and ``hi`` are the box it covers: of input ``operand``'s view for a load (of the weights' view for a weight load), of the
-    layer's output view for all others. It waits for ``dependencies[dependency_start[i] : dependency_start[i + 1]]``, all
-    earlier in program order; the first ``sources[i]`` of them made the on-chip data that it reads.
+    ``offset`` of ``memory`` (a KEEP: as many bytes of its tensor's place, which begins at ``offset``, where the box stands in the
+    packed row-major tensor); ``lo`` and ``hi`` are the box it covers: of input ``operand``'s view for a load (of the weights' view for
+    a weight load), of the layer's output view for all others. It waits for
+    ``dependencies[dependency_start[i] : dependency_start[i + 1]]``, all earlier in program order; the first ``sources[i]`` of them
+    made the on-chip data that it reads.
     ``bus_bytes`` are what the DRAM's bus moves in whole bursts for the ``amount`` asked for, ``activates`` the DRAM rows opened.
     ``stream_cycles``, ``weight_reads``, ``activation_reads`` (elements) and ``accumulator_writes`` (words) belong to compute
     operations and are 0 elsewhere. Program order is layer by layer, or band by band of two fused layers
