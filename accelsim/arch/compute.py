@@ -51,6 +51,13 @@ class ArrayConfig(Section):
             "input channels side by side (flat), or the channels of every tap padded to them (per_tap)"
         ),
     ] = "flat"
+    stripe_pixels: Annotated[
+        fields.Side | None,
+        Field(
+            description="adder tree: pixels that pass one fold of the weights before the next fold of the same sums, so that finished sums "
+            "leave stripe by stripe and weights are read anew for each; null: all pixels of the tile"
+        ),
+    ] = None
     dot_products: Annotated[
         fields.DotProducts,
         Field(description="products of one sum that each MAC unit makes and adds in a cycle; rows x cols are units"),

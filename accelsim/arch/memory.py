@@ -124,6 +124,12 @@ class DmaConfig(Section):
         ),
     ] = 3
     setup_cycles: Annotated[fields.SetupCycles, Field(description="cycles before each transfer")] = 0
+    write_bytes: Annotated[
+        fields.BurstBytes,
+        Field(
+            description="bytes of one write: what a store holds of the channels of each pixel is padded to whole writes; 1: packed"
+        ),
+    ] = 1
     weight_compression: Annotated[
         fields.Compression | None,
         Field(

@@ -46,6 +46,7 @@ from accelsim.builder._mac_tables import (
 from accelsim.builder.records import (
     ACCUMULATOR_WRITES,
     ACTIVATION_READS,
+    BUS_BYTES,
     CHANNEL,
     LAG,
     LAYER,
@@ -63,7 +64,7 @@ from accelsim.builder.records import (
     State,
 )
 from accelsim.hardware import Machine
-from accelsim.hardware.compiled import moved_no_faster, packed_bytes, requantize_cycles
+from accelsim.hardware.compiled import moved_no_faster, packed_bytes, requantize_cycles, transfer_cycles, written_bytes
 from accelsim.numba_cache import borrowing, inner, tiered
 from accelsim.program import nest_of
 
@@ -127,9 +128,10 @@ def _operations(
     grid_first, grid_count, grid_next = grids.first, grids.count, grids.next
     i, w, stored = ends
     weight_load, input_load, last_compute, last_block, last_place, last_group = NONE, NONE, NONE, NONE, NONE, NONE
-    weight_elements, input_elements, volume = NONE, NONE, NONE
+    weight_elements, input_elements, volume, last_pixels, last_outputs = NONE, NONE, NONE, NONE, NONE
     weight_size, input_size, weight_cycles, input_cycles, lanes, store_size, store_cycles = 0, 0, 0, 0, 0, 0, 0
-    slot, sum_offset, tail = 0, 0, 0
+    slot, sum_offset, tail, written = 0, 0, 0, 0
+    last_write = transfer_cycles(streams.outputs, 1, streams.outputs.write, 0)
     # Summed up here and noted in the end: additions in memory took a third of the time.
     weight_bytes, input_bytes, output_fill, macs, requants, stream = 0, 0, 0, 0, 0, 0
     weight_reads, activation_reads, sum_writes = 0, 0, 0
@@ -279,14 +281,14 @@ def _operations(
                 consumers[WEIGHTS, 0], consumers[ACTIVATIONS, 0], last_compute = i, i, i
                 i += 1
                 last_block, last_place, last_group = c, s, channels.group[c]
-            if pixels * outputs != volume:
-                volume = pixels * outputs
-                lanes, store_size = (
-                    requantize_cycles(machine.requantizer, volume),
-                    packed_bytes(volume, operands.output_bits),
-                )
+            if pixels != last_pixels or outputs != last_outputs:
+                volume, last_pixels, last_outputs = pixels * outputs, pixels, outputs
+                lanes = requantize_cycles(machine.requantizer, volume)
+                written = store_size = packed_bytes(volume, operands.output_bits)
+                if not outputs_kept:
+                    written = written_bytes(streams.outputs, pixels, outputs, operands.output_bits)
                 store_cycles = moved_no_faster(
-                    port.output, moved(streams.outputs, resident, outputs_kept, store_size), store_size
+                    port.output, moved(streams.outputs, resident, outputs_kept, written), store_size
                 )
             put(kinds, figures, i, REQUANTIZE, lanes, machine.requantizer.stages)
             figures[LAG, i] = tail
@@ -298,6 +300,7 @@ def _operations(
             i += 1
             by, late = (KEEP, 0) if outputs_kept else (STORE, streams.outputs.latency_cycles)
             put(kinds, figures, i, by, store_cycles, late)
+            figures[LAG, i] = last_write
             first[i] = w
             waits[w], w = i - 1, w + 1
             if whole:
@@ -305,6 +308,8 @@ def _operations(
                 note(kinds, figures, i - 1, Region(OUTPUTS, offset, store_size), volume, NONE, 1)
                 region = Region(RESIDENT if outputs_kept else DRAM, max(block.address, 0), store_size)
                 note(kinds, figures, i, region, store_size, NONE, 1)
+                if not outputs_kept:
+                    figures[BUS_BYTES, i] = written
                 for a in range(4):
                     cover(boxes, i - 1, a, boxes[0, last_compute, a], boxes[1, last_compute, a])
                     cover(boxes, i, a, boxes[0, last_compute, a], boxes[1, last_compute, a])

@@ -10,7 +10,17 @@ from accelsim.hardware.buffers import (
 )
 from accelsim.hardware.dram import bursts_of, bus_cycles, dram_of, plain_bursts
 from accelsim.hardware.im2col import AT_ARRAY, AT_DMA, DRAM, IMPLICIT, Windows
-from accelsim.hardware.kinds import DMA_QUEUES, DRAM_ENGINES, FREED, SLOT_WAITS, WRITE_BACK, Engine, Memory
+from accelsim.hardware.kinds import (
+    DMA_QUEUES,
+    DRAM_ENGINES,
+    FREED,
+    READS_FROM,
+    SLOT_WAITS,
+    STREAMED,
+    WRITE_BACK,
+    Engine,
+    Memory,
+)
 from accelsim.hardware.laws import (
     Footprint,
     ceil_div,
@@ -40,6 +50,7 @@ from accelsim.hardware.parts import (
     output_of,
     requantizer_of,
     stream_ports,
+    streaming_of,
     streams_of,
     vector_of,
 )

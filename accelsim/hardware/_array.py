@@ -166,13 +166,15 @@ def tree_folds(array: Array, taps: int, depth: int, channels: int, groups: int) 
 
 @inner
 def adder_tree(array: Array, held: Folds, pixels: int, kept: bool) -> TileCost:
-    """A pixel a pass in every fold."""
-    weights = 0 if kept and held.folds == 1 else held.weights
-    each = pixels * array.passes
-    first = (held.deep - 1) * each + array.passes + array.stages
+    """A pixel a pass in every fold; where pixels pass in stripes, each stripe passes all folds of its sums."""
+    together = pixels if array.stripe == 0 else min(array.stripe, pixels)
+    stripes = parts(pixels, together)
+    weights = 0 if kept and held.folds == 1 else held.weights * (stripes if held.deep > 1 else 1)
+    cycles = held.folds * pixels * array.passes
+    first = ((held.deep - 1) * together + 1) * array.passes + array.stages
     return TileCost(
-        held.folds * each, held.folds * each, weights, pixels * held.reads, pixels * held.writes, array.stages,
-        first, pixels, array.passes, held.size,
+        cycles, cycles, weights, pixels * held.reads, pixels * held.writes, array.stages,
+        first, pixels - (stripes - 1) * together, array.passes, held.size,
     )  # fmt: skip
 
 

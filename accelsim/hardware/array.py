@@ -92,6 +92,7 @@ def array_of(arch: Arch, *, weight_bits: int, activation_bits: int) -> Array:
         overlapped=array.weight_preload == "overlapped",
         drains_behind=array.drain == "overlapped",
         by_tap=array.reduction == "per_tap",
+        stripe=array.stripe_pixels or 0,
         tile_issue=array.issue_cycles,
         fold_issue=array.fold_issue_cycles,
         passes=array.passes(weight_bits, activation_bits),

@@ -48,6 +48,11 @@ engine. For all others it waits until their result is there, which it reads."""
 FREED = np.array([[other in SLOT_WAITS.get(engine, ()) for other in Engine] for engine in Engine])
 """The same for compiled code: [who waits, for whom]."""
 
+STREAMED = ((), (Engine.REQUANTIZE,), (Engine.REQUANTIZE, Engine.STORE))
+"""Engines that may take what they read as it comes, by how far a machine streams (:func:`accelsim.hardware.streaming_of`)."""
+READS_FROM = {Engine.REQUANTIZE: Engine.COMPUTE, Engine.STORE: Engine.REQUANTIZE}
+"""What they take then; a store of the vector unit's outputs waits for the whole tile."""
+
 
 class Memory(IntEnum):
     """Where a tile operation writes. On-chip regions count bytes, those of the accumulators words.

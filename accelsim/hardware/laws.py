@@ -94,6 +94,13 @@ def transfer_cycles(dma: Dma, transfers: Any, size: Any, commands: Any) -> Any:
     return np.maximum(transfers, transfers * dma.setup_cycles + np.maximum(moved, commands))
 
 
+def written_bytes(dma: Dma, pixels: Any, channels: Any, bits: Any) -> Any:
+    """Bytes that a store of ``pixels`` of so many ``channels`` moves: packed, or each pixel's padded to whole writes."""
+    if dma.write == 1:
+        return -(-(pixels * channels * bits) // 8)
+    return pixels * (-(-(channels * bits) // (8 * dma.write)) * dma.write)
+
+
 def busiest(streams: Streams, weights: Any, inputs: Any, outputs: Any) -> Any:
     """Of so many cycles of each stream at its port those of the port with most."""
     of, to, out = streams.weights.port, streams.activations.port, streams.outputs.port

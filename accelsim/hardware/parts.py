@@ -34,6 +34,7 @@ class Array(NamedTuple):
     """The MAC array for operands of these widths: ``passes`` per product, ``products`` that one MAC makes at once.
 
     ``drains_behind``: sums leave a fold behind the operands of the next; ``by_tap``: every kernel tap fills rows of its own;
+    ``stripe``: pixels that pass a fold before the next one of their sums (0: all);
     ``tile_issue``, ``fold_issue``: cycles of issue. ``weight_port``, ``activation_port``: bits that the buffers deliver per cycle; 0: as
     many as the array needs.
     """
@@ -45,6 +46,7 @@ class Array(NamedTuple):
     overlapped: bool
     drains_behind: bool
     by_tap: bool
+    stripe: int
     tile_issue: int
     fold_issue: int
     passes: int
@@ -75,7 +77,7 @@ class Operands(NamedTuple):
 
 class Dma(NamedTuple):
     """The DMA and the port of a stream: bytes x ``clock`` / ``bandwidth`` are cycles, a fraction in its lowest terms; streams with the same
-    ``port`` take turns."""
+    ``port`` take turns. Stores move whole writes of ``write`` bytes."""
 
     setup_cycles: int
     clock: int
@@ -83,6 +85,7 @@ class Dma(NamedTuple):
     latency_cycles: int
     queues: int
     port: int
+    write: int
 
 
 class Streams(NamedTuple):
@@ -149,10 +152,11 @@ class Unit(NamedTuple):
 
 
 class Requantizer(NamedTuple):
-    """The requantization unit: outputs per cycle, whether it takes sums as they come, and registers behind it."""
+    """The requantization unit: outputs per cycle, how far what is behind the array takes it as it comes (:func:`streaming_of`), and
+    registers behind it."""
 
     lanes: int
-    streams: bool
+    streams: int
     stages: int
 
 
@@ -176,7 +180,15 @@ def dma_of(arch: Arch, stream: StreamName, *, turns: int = 1) -> Dma:
     pace = Fraction(turns * arch.clock_hz, bandwidth)
     latency = dram_latency_cycles(arch) if own.latency_ns is None else _cycles(own.latency_ns, arch)
     setup = turns * arch.dma.setup_cycles
-    return Dma(setup, pace.numerator, pace.denominator, latency, arch.dma.queues, arch.streams.ports[stream])
+    return Dma(
+        setup,
+        pace.numerator,
+        pace.denominator,
+        latency,
+        arch.dma.queues,
+        arch.streams.ports[stream],
+        arch.dma.write_bytes,
+    )
 
 
 def streams_of(arch: Arch, *, turns: int = 1) -> Streams:
@@ -189,6 +201,14 @@ def stream_ports(arch: Arch) -> tuple[int, ...]:
     return tuple(arch.streams.ports[stream] for stream in ("outputs", "activations", "weights"))
 
 
+def streaming_of(arch: Arch) -> int:
+    """0, every tile is done before it is requantized; 1, sums are requantized as they come; 2, and outputs stored as they come: at a port
+    that stores share with no loads, and in a queue of their own."""
+    ports = arch.streams.ports
+    alone = ports["outputs"] not in (ports["weights"], ports["activations"]) and arch.dma.queues > 1
+    return (2 if alone else 1) if arch.requantizer.streaming else 0
+
+
 def im2col_of(arch: Arch) -> Im2col:
     """The unit that unrolls windows."""
     buffer = arch.activation_buffer
@@ -198,7 +218,7 @@ def im2col_of(arch: Arch) -> Im2col:
 def requantizer_of(arch: Arch) -> Requantizer:
     """The requantization unit."""
     unit = arch.requantizer
-    return Requantizer(unit.lanes, unit.streaming, unit.pipeline_stages)
+    return Requantizer(unit.lanes, streaming_of(arch), unit.pipeline_stages)
 
 
 def vector_of(arch: Arch) -> Unit:

@@ -37,9 +37,10 @@ def _clocks_of(
         freed[i, queue[d]] = max(freed[i, queue[d]], d)
         if not FREED[engine[i], engine[d]]:
             clock[i, queue[d]] = max(clock[i, queue[d]], d)
-        if streamed[d] >= 0:  # it did not end before the tile that it streams
-            tile = streamed[d]
-            clock[i, queue[tile]] = max(clock[i, queue[tile]], tile)
+        taken = streamed[d]
+        while taken >= 0:  # it did not end before what it takes as it comes
+            clock[i, queue[taken]] = max(clock[i, queue[taken]], taken)
+            taken = streamed[taken]
     for e in range(queues):
         freed[i, e] = max(freed[i, e], clock[i, e])
 
@@ -67,7 +68,7 @@ def find_hazard(
     ``queue`` below ``queues`` is each operation's in-order queue, and ``memory`` below ``memories`` the
     memory it writes a tile to, -1 where it writes elsewhere. ``stores_needed`` (operations, cores) are the last stores of each
     core that it must wait for. ``dependencies`` say what it reads, ``waits`` what it waits for; they are not the same on
-    engines that pipeline operations. ``streamed``: the compute tile whose sums a requantization takes as they come, else -1.
+    engines that pipeline operations. ``streamed``: the operation whose results each takes as they come, else -1.
 
     1: a source's region does not hold its data; 2: overwrites a region that may still be written; 3: overwrites one that may
     still be read; 4: reads a source it does not wait for; 5: loads (recalls) what may not have been stored

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arch
 from accelsim.graph import Graph
-from accelsim.hardware import DMA_QUEUES, WRITE_BACK, Engine, Memory
+from accelsim.hardware import DMA_QUEUES, READS_FROM, STREAMED, WRITE_BACK, Engine, Memory, streaming_of
 from accelsim.program.fusion import Fused, fused_layers
 from accelsim.program.mapping import Mapping
 
@@ -42,7 +42,7 @@ class Program:
     ``core``, ``engine``, ``layer`` (index into the graph) and ``amount`` (bytes moved, MACs, elements requantized, vector lane-steps)
     say what is done; ``cycles`` is how long the engine (and the DRAM port, for the DMA engines) is busy, ``latency`` how much
     later the result is there; ``lag``, where the requantizer streams, how long after the start of a tile its first sums are there,
-    and how long a requantization goes on behind the last of them. The operation writes ``extent`` bytes (accumulator words) at
+    and how long a requantization or store goes on behind the last of what it reads. The operation writes ``extent`` bytes (accumulator words) at
     ``offset`` of ``memory`` (a KEEP: as many bytes of its tensor's place, which begins at ``offset``, where the box stands in the
     packed row-major tensor); ``lo`` and ``hi`` are the box it covers: of input ``operand``'s view for a load (of the weights' view for
     a weight load), of the layer's output view for all others. It waits for
@@ -142,12 +142,14 @@ class Program:
 
     @cached_property
     def streamed(self) -> NDArray[np.int32]:
-        """The compute tile whose sums each requantization takes as they come, -1 for all else (int32)."""
-        tile = np.full(len(self), -1, dtype=np.int32)
-        if self.arch.requantizer.streaming:
-            takes = np.flatnonzero(self.of_engine(Engine.REQUANTIZE))
-            tile[takes] = self.dependencies[self.dependency_start[takes]]
-        return tile
+        """The operation whose results each one takes as they come, -1 where it waits for all of them (int32)."""
+        taken = np.full(len(self), -1, dtype=np.int32)
+        for engine in STREAMED[streaming_of(self.arch)]:
+            takes = np.flatnonzero(self.of_engine(engine))
+            first = self.dependencies[self.dependency_start[takes]]
+            comes = self.engine[first] == READS_FROM[engine]
+            taken[takes[comes]] = first[comes]
+        return taken
 
     @cached_property
     def fused(self) -> tuple[Fused, ...]:

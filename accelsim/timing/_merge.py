@@ -17,7 +17,7 @@ from accelsim.hardware import FREED, Engine
 from accelsim.numba_cache import tiered
 
 NONE = -1
-COMPUTE, REQUANTIZE = int(Engine.COMPUTE), int(Engine.REQUANTIZE)
+STORE, COMPUTE, REQUANTIZE = int(Engine.STORE), int(Engine.COMPUTE), int(Engine.REQUANTIZE)
 
 
 @tiered(lambda order, *rest: len(order))
@@ -27,7 +27,7 @@ def merge_schedule(
     engine: Any,
     cycles: Any,
     latency: Any,
-    lag: Any,
+    streaming: tuple[int, Any],
     dependency_start: Any,
     dependencies: Any,
     ports: tuple[int, Any],
@@ -38,8 +38,9 @@ def merge_schedule(
 
     An empty ``priority``: that of an operation is the number of its queue. Who waits to overwrite what another reads
     (:data:`accelsim.hardware.FREED`) waits until that lets go of its engine, everybody else until the result is there.
-    A requantization that streams, where ``lag`` is not empty, waits for the first sums alone, which are there ``lag`` cycles after the
-    start of their tile; it ends ``lag`` cycles of its own behind the last ones at the earliest.
+    What streams (``streaming[0]``: 1, requantizations, 2, stores behind them as well) waits for the first results of what it reads: sums
+    ``lag`` (``streaming[1]``) cycles after the start of their tile, outputs a cycle and the unit's latency after that of theirs. It ends
+    ``lag`` cycles of its own behind the last ones at the earliest.
 
     ``begin`` (queues + 1,) is where each queue's operations begin in ``order``. Each queue has its next operation (``head``), the
     first of its dependencies not known to have finished (``cursor``) and the cycle up to which it is known to have to wait
@@ -55,8 +56,8 @@ def merge_schedule(
     cursor = np.zeros(queues, dtype=np.int64)
     ready = np.zeros(queues, dtype=np.int64)
     last = np.zeros(queues, dtype=np.int64)
-    summed = np.zeros(queues, dtype=np.int64)  # when the last sums of the tile that a queue streams are there
-    of_queue, streams = priority.size == 0, lag.size > 0
+    last_in = np.zeros(queues, dtype=np.int64)  # when the last of what the operation of a queue streams is there
+    of_queue, (streams, lag) = priority.size == 0, streaming
     at_port, port_of = ports
     free = np.zeros(len(port_of), dtype=np.int64)  # when each port is
     done = 0
@@ -76,8 +77,10 @@ def merge_schedule(
                 while cursor[e] < stop and finish[dependencies[cursor[e]]] != NONE:
                     on = dependencies[cursor[e]]
                     there = until[on] if FREED[engine[i], engine[on]] else finish[on]
-                    if streams and engine[i] == REQUANTIZE and engine[on] == COMPUTE:
-                        there, summed[e] = start[on] + lag[on], finish[on]
+                    if streams >= 1 and engine[i] == REQUANTIZE and engine[on] == COMPUTE:
+                        there, last_in[e] = start[on] + lag[on], finish[on]
+                    elif streams == 2 and engine[i] == STORE and engine[on] == REQUANTIZE:
+                        there, last_in[e] = start[on] + latency[on] + 1, finish[on]
                     ready[e] = max(ready[e], there)
                     cursor[e] += 1
                 if cursor[e] == stop:
@@ -93,8 +96,8 @@ def merge_schedule(
         e, i = chosen, head[chosen]
         start[i] = ready[e] if e >= at_port else max(ready[e], free[port_of[engine[i]]])
         ready[e] = start[i] + cycles[i]
-        if streams and engine[i] == REQUANTIZE:
-            ready[e] = max(ready[e], summed[e] + lag[i])
+        if last_in[e] > 0:
+            ready[e], last_in[e] = max(ready[e], last_in[e] + lag[i]), 0
         until[i] = ready[e]
         if e < at_port:
             free[port_of[engine[i]]] = ready[e]

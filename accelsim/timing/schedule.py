@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import ProgramError
-from accelsim.hardware import DRAM_ENGINES, Engine, stream_ports
+from accelsim.hardware import DRAM_ENGINES, Engine, stream_ports, streaming_of
 from accelsim.program import Program
 from accelsim.timing.timeline import Timeline
 
@@ -57,8 +57,7 @@ def schedule(program: Program) -> Timeline:
     order, begin = queues(program)
     of_queue = program.arch.dma.queues == len(DRAM_ENGINES)
     priority = np.zeros(0, dtype=np.int64) if of_queue else program.port_priority
-    lag = program.lag if program.arch.requantizer.streaming else np.zeros(0, dtype=np.int64)
-    times = program.engine, program.cycles, program.latency, lag
+    times = program.engine, program.cycles, program.latency, (streaming_of(program.arch), program.lag)
     start, finish, done = merge_schedule(
         order, begin, *times, *program.waits, (ports(program), port_of(program)), priority
     )

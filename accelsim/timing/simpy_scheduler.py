@@ -75,7 +75,7 @@ class _Port:
 
 
 class _Milestones:
-    """Events of every operation: its ``first`` sums are there, it lets go of its engine (``until``), its result is there (``finish``)."""
+    """Events of every operation: its ``first`` results are there, it lets go of its engine (``until``), its result is there (``finish``)."""
 
     def __init__(self, env: simpy.Environment, program: Program) -> None:
         self._env, self._program = env, program
@@ -84,13 +84,9 @@ class _Milestones:
     def awaited(self, operation: int, dependency: int) -> simpy.Event:
         """What ``operation`` waits for of ``dependency``."""
         engine, other = Engine(self._program.engine[operation]), Engine(self._program.engine[dependency])
-        if self.streams(operation) and other == Engine.COMPUTE:
+        if self._program.streamed[operation] == dependency:
             return self._events["first"][dependency]
         return self._events["until" if other in SLOT_WAITS.get(engine, ()) else "finish"][dependency]
-
-    def streams(self, operation: int) -> bool:
-        """Whether it is a requantization that takes sums as they come."""
-        return self._program.arch.requantizer.streaming and self._program.engine[operation] == Engine.REQUANTIZE
 
     def reach(self, operation: int, **cycles: int) -> None:
         """The event of each name comes at that cycle."""
@@ -137,8 +133,7 @@ def _queue(
 ) -> Generator[simpy.Event, None, None]:
     last_finish, held_by = 0, -1
     for operation, port in operations:
-        waits = program.waits_for(operation).tolist()
-        for dependency in waits:
+        for dependency in program.waits_for(operation).tolist():
             event = milestones.awaited(operation, dependency)
             if not event.processed:
                 yield event
@@ -153,12 +148,13 @@ def _queue(
         if observer is not None:
             observer(operation, Engine(program.engine[operation]), ready, now, held_by)
         until, lag = now + int(program.cycles[operation]), int(program.lag[operation])
-        if milestones.streams(operation):
-            summed = max(int(finish[on]) for on in waits if program.engine[on] == Engine.COMPUTE)
-            until = max(until, summed + lag)
-        last_finish = max(last_finish, until + int(program.latency[operation]))
+        latency, taken = int(program.latency[operation]), int(program.streamed[operation])
+        if taken >= 0:
+            until = max(until, int(finish[taken]) + lag)
+        last_finish = max(last_finish, until + latency)
         finish[operation] = last_finish
-        milestones.reach(operation, first=now + lag, until=until, finish=last_finish)
+        first = lag if program.engine[operation] == Engine.COMPUTE else latency + 1
+        milestones.reach(operation, first=now + first, until=until, finish=last_finish)
         yield env.timeout(until - now)
         held_by = operation
         if port is not None:

@@ -25,23 +25,20 @@ class Timeline:
 
     @cached_property
     def until(self) -> NDArray[np.int64]:
-        """Cycle at which each operation lets go of its engine (int64): a requantization that streams not before its last sums."""
-        until = self.start + self.program.cycles
-        if self.program.arch.requantizer.streaming:
-            streams = self.program.of_engine(Engine.REQUANTIZE)
-            until[streams] = self.finish[streams] - self.program.latency[streams]
-        return until
+        """Cycle at which each operation lets go of its engine (int64): what streams, not before the last of what it reads."""
+        streams = self.program.streamed >= 0
+        return np.where(streams, self.finish - self.program.latency, self.start + self.program.cycles)
 
     @cached_property
     def arrivals(self) -> NDArray[np.int64]:
-        """When what each of ``program.waits`` stands for has come (int64): a result, a slot, or the first sums of a tile."""
+        """When what each of ``program.waits`` stands for has come (int64): a result, a slot, or the first of what streams."""
         first, on = self.program.waits
-        engine, other = np.repeat(self.program.engine, np.diff(first)), self.program.engine[on]
+        waiting = np.repeat(np.arange(len(self.start)), np.diff(first))
+        engine, other = self.program.engine[waiting], self.program.engine[on]
         arrivals = np.where(FREED[engine, other], self.until[on], self.finish[on])
-        if self.program.arch.requantizer.streaming:
-            streams = (engine == Engine.REQUANTIZE) & (other == Engine.COMPUTE)
-            arrivals[streams] = (self.start + self.program.lag)[on[streams]]
-        return arrivals
+        streams = self.program.streamed[waiting] == on
+        begun = np.where(other == Engine.COMPUTE, self.program.lag[on], self.program.latency[on] + 1)
+        return np.where(streams, self.start[on] + begun, arrivals)
 
     @cached_property
     def total_cycles(self) -> int:

@@ -133,7 +133,7 @@ def attempt(x: Problem, work: Work, tile: Loops, nest: Nest, seen: Seen, best: B
             if x.dram.bursts.each > 0:
                 commands = commands_of(machine, x.dram, box, loads, moved)
         port = ports_of(machine, case, commands, loads, moved)
-        busy = float(case.shares * (port.weights + port.inputs + port.outputs))
+        busy = float(case.shares * busiest(machine.streams, port.weights, port.inputs, port.outputs))
         if _floor(x, work, float(moved.weight_bus), float(moved.input_bus), float(moved.output_bus), busy) >= value:
             continue
         cycles, energy, array = expected(x, tile, loads, seen, moved, port)

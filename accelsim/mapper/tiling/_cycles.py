@@ -32,6 +32,8 @@ class Ports(NamedTuple):
 
 
 NO_COMMANDS = Ports(0, 0, 0)
+STORES = 2
+"""Of a requantizer's ``streams``: stores take its outputs as they come."""
 
 
 @njit(inline="always")
@@ -65,28 +67,52 @@ def _behind(machine: Machine, case: Case, layer: Loops, tile: Loops) -> Any:
     if case.outputs_kept:
         written = unit_cycles(machine.resident, 1, size)
     else:
-        written = transfer_cycles(machine.streams.outputs, 1, size, 0) + machine.streams.outputs.latency_cycles
+        out = machine.streams.outputs
+        last_write = out.write if machine.requantizer.streams == STORES else size
+        written = transfer_cycles(out, 1, last_write, 0) + out.latency_cycles
     unit = machine.requantizer
     return unit.stages + (1 if unit.streams else requantize_cycles(unit, last)), written
 
 
+class First(NamedTuple):
+    """Fewest cycles before the first tile may enter the array: its loads, which take so many each, and until its first weights stand
+    there; whether it loads any inputs."""
+
+    ready: int
+    weights: int
+    inputs: int
+    loads_inputs: bool
+
+
 @njit(inline="always")
-def _first(machine: Machine, case: Case, tile: Loops, seen: Seen) -> Any:
-    """(fewest cycles before the first tile may enter the array: its loads, and until its first weights stand there; whether it loads any
-    inputs)."""
+def _first(machine: Machine, case: Case, tile: Loops, seen: Seen) -> First:
+    """Of a tiling with that first tile."""
     seen_first = tile.n * seen.first_rows * seen.first_columns
     size = footprint(machine.operands, machine.im2col, tile, seen_first)
-    inputs = packed_bytes(seen_first * tile.groups * tile.ic, machine.operands.activation_bits)
-    streams, weights, ready = machine.streams, 0, 0
+    asked = packed_bytes(seen_first * tile.groups * tile.ic, machine.operands.activation_bits)
+    streams, weights, inputs, ready = machine.streams, 0, 0, 0
     if not case.weights_kept:
         weights = transfer_cycles(streams.weights, 1, 0 if case.nonzero >= 0 else size.weights, 0)
         fill = fill_of(machine.array, tile.kh * tile.kw, tile.ic, tile.oc)
         ready = weights + streams.weights.latency_cycles + fill
-    if inputs > 0 and not case.inputs_kept:
+    if asked > 0 and not case.inputs_kept:
+        inputs = transfer_cycles(streams.activations, 1, asked, 0)
         behind = weights if streams.weights.port == streams.activations.port else 0
-        loaded = behind + transfer_cycles(streams.activations, 1, inputs, 0)
-        ready = max(ready, loaded + streams.activations.latency_cycles)
-    return ready, inputs > 0
+        ready = max(ready, behind + inputs + streams.activations.latency_cycles)
+    return First(ready, weights, inputs, asked > 0)
+
+
+@njit(inline="always")
+def _unhidden(machine: Machine, port: Ports, first: First, loads: tuple[Nest, int, int]) -> Any:
+    """Fewest cycles of the loads behind the first ones of memories that hold one tile only: the array stands still in all of them."""
+    streams, depth, (_, weight_loads, input_loads) = machine.streams, machine.depth, loads
+    weights, inputs, trips = 0, 0, 0
+    if depth.weights == 1 and port.weights > 0:
+        weights, trips = max(0, port.weights - first.weights), (weight_loads - 1) * streams.weights.latency_cycles
+    if depth.activations == 1 and port.inputs > 0:
+        inputs = max(0, port.inputs - first.inputs)
+        trips = max(trips, (input_loads - 1) * streams.activations.latency_cycles)
+    return busiest(streams, weights, inputs, 0) + trips
 
 
 @njit(inline="always")
@@ -137,30 +163,30 @@ def span_of(
     stores, queues = nest.spatial * nest.channels, streams.weights.queues
     late_weights, late_inputs = streams.weights.latency_cycles, streams.activations.latency_cycles
     soonest = min(min(late_weights, late_inputs), streams.outputs.latency_cycles)
-    lead, loads_inputs = _first(machine, case, tile, seen)
+    start = _first(machine, case, tile, seen)
+    lead = start.ready
     rounded, written = _behind(machine, case, layer, tile)
     behind = rounded + written
     busy = case.shares * busiest(streams, port.weights, port.inputs, port.outputs)
-    fewest = max(lead + total.cycles + behind + total.least_latency, busy + soonest)
-    if depth.weights == 1:
-        fewest = max(fewest, port.weights + weight_loads * late_weights + total.cycles + behind + total.least_latency)
-    if depth.activations == 1 and not case.inputs_kept:
-        fewest = max(fewest, port.inputs + input_loads * late_inputs + total.cycles + behind + total.least_latency)
+    unhidden = _unhidden(machine, port, start, loads)
+    fewest = max(lead + unhidden + total.cycles + behind + total.least_latency, busy + soonest)
     through_dram = not (case.inputs_kept or case.outputs_kept or case.weights_kept)
     outputs = layer.n * layer.oh * layer.ow * layer.oc * layer.groups
     unit = machine.requantizer
     requantized = max(stores, requantize_cycles(unit, outputs))  # a cycle each at least, however few its sums
-    before = 1 if unit.streams else total.shortest + total.least_latency
+    before = total.shortest + total.least_latency
+    if unit.streams:  # the first sums are final in the last step of their reduction
+        before = (nest.steps - 1) * total.shortest + total.first + unhidden * (nest.steps - 1) // nest.computes
     fewest = max(fewest, lead + before + requantized + unit.stages + written)
-    if unit.streams:  # beside the array's work, but for the last sums of each tile
-        requantized = stores
+    if unit.streams == STORES and not case.outputs_kept:
+        fewest = max(fewest, lead + before + unit.stages + 1 + port.outputs + streams.outputs.latency_cycles)
     if queues == 1 and through_dram:
-        in_turn = port.outputs + stores * min(late_weights, late_inputs) + requantized
+        in_turn = port.outputs + stores * min(late_weights, late_inputs) + (stores if unit.streams else requantized)
         in_turn += port.weights + port.inputs if nest.steps == 1 else 0
         fewest = max(fewest, total.cycles + in_turn + soonest)
     # The schedule's own: transfers take what is taken here, no other core is at the port, the last tile's latency is known, and the
     # array runs from its first tile to its last.
-    exact = loads_inputs and not unit.streams and case.as_bound and case.shares == 1 and through_dram
+    exact = start.loads_inputs and not unit.streams and case.as_bound and case.shares == 1 and through_dram
     exact = exact and total.least_latency == total.most_latency and (queues > 1 or stores == 1)
     spare = total.shortest - total.most_latency
     exact = exact and (nest.computes == 1 or _array_never_waits(machine, tile, seen.area, spare))
@@ -179,12 +205,18 @@ def span_of(
         )
         * _fullest(layer, tile, min(depth.weights, depth.activations))
     )
-    sums = (total.cycles + stores * (late + unit.stages) + requantized) // depth.accumulators
-    stored = (requantized + stores * unit.stages + case.shares * port.outputs) // depth.outputs
+    if min(depth.weights, depth.activations) == 1:
+        trip -= lead  # whose loads stand in both
+    loading = busy if unit.streams < STORES else case.shares * busiest(streams, port.weights, port.inputs, 0)
+    worked_off = max(total.cycles, requantized) if unit.streams else total.cycles + requantized
+    sums = (worked_off + stores * (late + unit.stages)) // depth.accumulators
+    left = case.shares * port.outputs
+    stored = max(requantized, left) if unit.streams == STORES else requantized + left
+    stored = (stored + stores * unit.stages) // depth.outputs
     likely = max(
         fewest,
         max(trip, max(sums, stored)) + lead + late + behind,
-        busy + late_loads + total.cycles // nest.computes + late,
+        loading + late_loads + total.cycles // nest.computes + late,
     )
     if queues == 1 and port.inputs > 0 and port.outputs > 0:
         # Each tile of the output in turn: its first loads, its work, its requantization, its store.

@@ -230,7 +230,7 @@ def network_cycles(
     priority = np.empty(0 if chip.dma_queues == PORTS else count, dtype=np.int64)
     for i in range(len(priority)):
         priority[i] = engine[i]
-    lag = state.figures[LAG, : count if chip.streaming else 0]
+    lag = (chip.streaming, state.figures[LAG, :count])
     first = state.first[: count + 1]
     _, finish, _ = merge_schedule(
         order, begin, engine, cycles, latency, lag, first, state.waits, (PORTS, queues[1]), priority

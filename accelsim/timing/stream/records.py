@@ -21,6 +21,7 @@ from accelsim.hardware import (
     requantizer_of,
     slot_capacity,
     stream_ports,
+    streaming_of,
     streams_of,
     vector_of,
 )
@@ -45,10 +46,10 @@ LAYER = _integers(
 """A layer: its loop nest (``oc`` and ``ic`` per group) and windows, widths in bits, lane-steps per output of the vector unit, and
 the place of its operands' widths among those of the network."""
 CHIP = _integers(
-    "dataflow rows cols stages overlapped drains_behind by_tap tile_issue fold_issue pipelined weight_port activation_port "
+    "dataflow rows cols stages overlapped drains_behind by_tap stripe tile_issue fold_issue pipelined weight_port activation_port "
     "weight_slot activation_slot accumulator_slot output_slot "
     "weight_depth activation_depth accumulator_depth output_depth "
-    "dma_setup dma_queues weights_clock weights_bandwidth weights_latency weights_port activations_clock activations_bandwidth "
+    "dma_setup dma_queues dma_write weights_clock weights_bandwidth weights_latency weights_port activations_clock activations_bandwidth "
     "activations_latency activations_port outputs_clock outputs_bandwidth outputs_latency outputs_port "
     "requantizer_lanes streaming requantizer_stages vector_lanes activation_width output_width"
 )
@@ -151,6 +152,7 @@ def supported(arch: Arch) -> bool:
     """Whether the streamed schedule knows all that ``arch`` does: one core, whole bytes from DRAM, nothing coded, unrolled or fused."""
     plain = arch.dram.channel is None and arch.dram.bytes_per_burst == 1 and arch.dma.weight_compression is None
     buffer = arch.activation_buffer
+    plain = plain and arch.dma.write_bytes == 1
     return plain and arch.cores.count == 1 and buffer.im2col == "implicit" and not buffer.fuse_pairs
 
 
@@ -161,14 +163,14 @@ def chip_of(arch: Arch) -> dict[str, int]:
     memories["output"] = Memory.OUTPUTS
     return {
         "dataflow": array.dataflow, "rows": array.rows, "cols": array.cols, "stages": array.stages,
-        "overlapped": array.overlapped, "drains_behind": array.drains_behind, "by_tap": array.by_tap,
+        "overlapped": array.overlapped, "drains_behind": array.drains_behind, "by_tap": array.by_tap, "stripe": array.stripe,
         "tile_issue": array.tile_issue, "fold_issue": array.fold_issue, "pipelined": arch.array.pipelines_tiles,
         "weight_port": array.weight_port, "activation_port": array.activation_port,
         **{f"{name}_slot": slot_capacity(memory, arch) for name, memory in memories.items()},
         **{f"{name}_depth": depth(memory, arch) for name, memory in memories.items()},
-        "dma_setup": streams.weights.setup_cycles, "dma_queues": streams.weights.queues,
+        "dma_setup": streams.weights.setup_cycles, "dma_queues": streams.weights.queues, "dma_write": streams.weights.write,
         **{f"{name}_{of}": getattr(dma, field) for name, dma in streams._asdict().items() for of, field in _OF_STREAM.items()},
-        "requantizer_lanes": unit.lanes, "streaming": unit.streams, "requantizer_stages": unit.stages,
+        "requantizer_lanes": unit.lanes, "streaming": streaming_of(arch), "requantizer_stages": unit.stages,
         "vector_lanes": vector_of(arch).lanes, "activation_width": vector_of(arch).width,
         "output_width": output_of(arch).width,
     }  # fmt: skip
