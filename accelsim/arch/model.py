@@ -60,11 +60,6 @@ class Arch(Section):
     @model_validator(mode="after")
     def _tree_adds_its_rows(self) -> Self:
         if not self.array.flow.broadcast:
-            if self.array.stripe_pixels is not None:
-                raise ValueError(
-                    f"array.stripe_pixels of {self.array.stripe_pixels} with dataflow {self.array.dataflow}: expected null, since "
-                    "only an adder tree takes the weights of another fold between two pixels"
-                )
             return self
         if self.accumulator.products_per_add != self.array.rows:
             raise ValueError(
@@ -93,15 +88,6 @@ class Arch(Section):
                     f"{path}.bandwidth_bytes_per_s of {rate} at a clock_hz of {self.clock_hz}:"
                     f" expected at most {fields.MAX_CYCLES_PER_BYTE} cycles per byte; raise bandwidth or lower clock"
                 )
-        return self
-
-    @model_validator(mode="after")
-    def _one_rule_of_writes(self) -> Self:
-        if self.dma.write_bytes > 1 and self.dram.bytes_per_burst > 1:
-            raise ValueError(
-                f"dma.write_bytes of {self.dma.write_bytes} with bursts of {self.dram.bytes_per_burst} bytes: expected 1, since bursts "
-                "round out every run by themselves"
-            )
         return self
 
     @model_validator(mode="after")

@@ -30,6 +30,7 @@ from accelsim.hardware.laws import (
     packed_bytes,
     transfer_cycles,
     unit_cycles,
+    written_bytes,
 )
 from accelsim.hardware.machine import OperandBits, dma_cycles, loops_of, machine_of, operand_bits, resident_cycles
 from accelsim.hardware.parts import (

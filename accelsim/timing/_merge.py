@@ -9,7 +9,7 @@ One function, because every call that passes arrays counts references: split int
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,33 +20,44 @@ NONE = -1
 STORE, COMPUTE, REQUANTIZE = int(Engine.STORE), int(Engine.COMPUTE), int(Engine.REQUANTIZE)
 
 
-@tiered(lambda order, *rest: len(order))
-def merge_schedule(
-    order: Any,
-    begin: Any,
-    engine: Any,
-    cycles: Any,
-    latency: Any,
-    streaming: tuple[int, Any],
-    dependency_start: Any,
-    dependencies: Any,
-    ports: tuple[int, Any],
-    priority: Any,
-) -> tuple[Any, Any, int]:
-    """(start, finish, operations scheduled); queues below ``ports[0]`` take turns at the ports of their engines
-    (``ports[1]``), lowest ``priority`` of an operation first.
+class Queues(NamedTuple):
+    """In-order queues: operations grouped by queue (``order``), where those of each begin; the first ``at_ports`` of them take turns at the
+    ports of their engines (``port_of``), the lowest ``priority`` of an operation first. An empty ``priority``: that of an operation is the
+    number of its queue."""
 
-    An empty ``priority``: that of an operation is the number of its queue. Who waits to overwrite what another reads
-    (:data:`accelsim.hardware.FREED`) waits until that lets go of its engine, everybody else until the result is there.
-    What streams (``streaming[0]``: 1, requantizations, 2, stores behind them as well) waits for the first results of what it reads: sums
-    ``lag`` (``streaming[1]``) cycles after the start of their tile, outputs a cycle and the unit's latency after that of theirs. It ends
-    ``lag`` cycles of its own behind the last ones at the earliest.
+    order: Any
+    begin: Any
+    at_ports: int
+    port_of: Any
+    priority: Any
+
+
+class Times(NamedTuple):
+    """Engine, cycles and latency of every operation; how far the machine ``streams``, and the ``lag`` of what does."""
+
+    engine: Any
+    cycles: Any
+    latency: Any
+    streams: int
+    lag: Any
+
+
+@tiered(lambda lanes, *rest: len(lanes.order))
+def merge_schedule(lanes: Queues, times: Times, dependency_start: Any, dependencies: Any) -> tuple[Any, Any, int]:
+    """(start, finish, operations scheduled).
+
+    Who waits to overwrite what another reads (:data:`accelsim.hardware.FREED`) waits until that lets go of its engine, everybody else
+    until the result is there. What streams (1, requantizations, 2, stores behind them as well) waits for the first results of what it
+    reads: sums ``lag`` cycles after the start of their tile, outputs a cycle and the unit's latency after that of theirs. It ends ``lag``
+    cycles of its own behind the last ones at the earliest.
 
     ``begin`` (queues + 1,) is where each queue's operations begin in ``order``. Each queue has its next operation (``head``), the
     first of its dependencies not known to have finished (``cursor``) and the cycle up to which it is known to have to wait
     (``ready``). Queues are visited from the last to the first; one that does not use the port starts its operation at once and
     the round begins again; the port goes to the earliest request that a whole round finds.
     """
+    order, begin, at_port, port_of, priority = lanes
+    engine, cycles, latency, streams, lag = times
     count, queues = len(order), len(begin) - 1
     start = np.full(count, NONE, dtype=np.int64)
     finish = np.full(count, NONE, dtype=np.int64)
@@ -57,8 +68,7 @@ def merge_schedule(
     ready = np.zeros(queues, dtype=np.int64)
     last = np.zeros(queues, dtype=np.int64)
     last_in = np.zeros(queues, dtype=np.int64)  # when the last of what the operation of a queue streams is there
-    of_queue, (streams, lag) = priority.size == 0, streaming
-    at_port, port_of = ports
+    of_queue = priority.size == 0
     free = np.zeros(len(port_of), dtype=np.int64)  # when each port is
     done = 0
     for e in range(queues):

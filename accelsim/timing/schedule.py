@@ -51,16 +51,15 @@ def check_horizon(program: Program) -> None:
 
 def schedule(program: Program) -> Timeline:
     """Start and finish of every operation; ProgramError where dependencies can never be met."""
-    from accelsim.timing._merge import merge_schedule
+    from accelsim.timing._merge import Queues, Times, merge_schedule
 
     check_horizon(program)
     order, begin = queues(program)
     of_queue = program.arch.dma.queues == len(DRAM_ENGINES)
     priority = np.zeros(0, dtype=np.int64) if of_queue else program.port_priority
-    times = program.engine, program.cycles, program.latency, (streaming_of(program.arch), program.lag)
-    start, finish, done = merge_schedule(
-        order, begin, *times, *program.waits, (ports(program), port_of(program)), priority
-    )
+    lanes = Queues(order, begin, ports(program), port_of(program), priority)
+    times = Times(program.engine, program.cycles, program.latency, streaming_of(program.arch), program.lag)
+    start, finish, done = merge_schedule(lanes, times, *program.waits)
     if done < len(program):
         stuck = int(np.flatnonzero(finish < 0)[0])
         raise ProgramError(f"{program.describe(stuck)} never starts: what it waits for waits for it", operation=stuck)

@@ -46,9 +46,9 @@ class Timeline:
         return int(self.finish.max(initial=0))
 
     def busy_cycles(self, engine: Engine, *, core: int | None = None) -> int:
-        """Cycles during which ``engine`` of ``core`` works; of all cores added up where none is named."""
+        """Cycles during which ``engine`` of ``core`` is taken; of all cores added up where none is named."""
         mine = self.program.of_engine(engine)
-        return int(self.program.cycles[mine if core is None else mine & (self.program.core == core)].sum())
+        return int((self.until - self.start)[mine if core is None else mine & (self.program.core == core)].sum())
 
     @cached_property
     def layer_finish(self) -> NDArray[np.int64]:

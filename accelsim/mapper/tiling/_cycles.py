@@ -90,15 +90,20 @@ def _first(machine: Machine, case: Case, tile: Loops, seen: Seen) -> First:
     seen_first = tile.n * seen.first_rows * seen.first_columns
     size = footprint(machine.operands, machine.im2col, tile, seen_first)
     asked = packed_bytes(seen_first * tile.groups * tile.ic, machine.operands.activation_bits)
-    streams, weights, inputs, ready = machine.streams, 0, 0, 0
+    streams, weights, inputs, fill = machine.streams, 0, 0, 0
     if not case.weights_kept:
         weights = transfer_cycles(streams.weights, 1, 0 if case.nonzero >= 0 else size.weights, 0)
         fill = fill_of(machine.array, tile.kh * tile.kw, tile.ic, tile.oc)
-        ready = weights + streams.weights.latency_cycles + fill
     if asked > 0 and not case.inputs_kept:
         inputs = transfer_cycles(streams.activations, 1, asked, 0)
-        behind = weights if streams.weights.port == streams.activations.port else 0
-        ready = max(ready, behind + inputs + streams.activations.latency_cycles)
+    # At one port inputs go first, but in one queue, where weights come first in the program.
+    shared, in_turn = streams.weights.port == streams.activations.port, streams.weights.queues < 3
+    ready = 0
+    if weights > 0:
+        ready = weights + streams.weights.latency_cycles + fill + (inputs if shared and not in_turn else 0)
+    if inputs > 0:
+        before = weights if in_turn else 0
+        ready = max(ready, before + inputs + streams.activations.latency_cycles)
     return First(ready, weights, inputs, asked > 0)
 
 
@@ -106,13 +111,18 @@ def _first(machine: Machine, case: Case, tile: Loops, seen: Seen) -> First:
 def _unhidden(machine: Machine, port: Ports, first: First, loads: tuple[Nest, int, int]) -> Any:
     """Fewest cycles of the loads behind the first ones of memories that hold one tile only: the array stands still in all of them."""
     streams, depth, (_, weight_loads, input_loads) = machine.streams, machine.depth, loads
-    weights, inputs, trips = 0, 0, 0
+    weights, inputs, late_weights, late_inputs = 0, 0, 0, 0
     if depth.weights == 1 and port.weights > 0:
-        weights, trips = max(0, port.weights - first.weights), (weight_loads - 1) * streams.weights.latency_cycles
+        weights = max(0, port.weights - first.weights)
+        late_weights = (weight_loads - 1) * streams.weights.latency_cycles
     if depth.activations == 1 and port.inputs > 0:
         inputs = max(0, port.inputs - first.inputs)
-        trips = max(trips, (input_loads - 1) * streams.activations.latency_cycles)
-    return busiest(streams, weights, inputs, 0) + trips
+        late_inputs = (input_loads - 1) * streams.activations.latency_cycles
+    alone = max(weights + late_weights, inputs + late_inputs)
+    if streams.weights.port != streams.activations.port:
+        return alone
+    # Behind each other at the port, the data of the second under way last.
+    return max(alone, weights + inputs + (late_inputs if streams.weights.queues < 3 else late_weights))
 
 
 @njit(inline="always")
@@ -176,7 +186,7 @@ def span_of(
     requantized = max(stores, requantize_cycles(unit, outputs))  # a cycle each at least, however few its sums
     before = total.shortest + total.least_latency
     if unit.streams:  # the first sums are final in the last step of their reduction
-        before = (nest.steps - 1) * total.shortest + total.first + unhidden * (nest.steps - 1) // nest.computes
+        before = (nest.steps - 1) * total.shortest + total.first
     fewest = max(fewest, lead + before + requantized + unit.stages + written)
     if unit.streams == STORES and not case.outputs_kept:
         fewest = max(fewest, lead + before + unit.stages + 1 + port.outputs + streams.outputs.latency_cycles)
@@ -208,13 +218,16 @@ def span_of(
     if min(depth.weights, depth.activations) == 1:
         trip -= lead  # whose loads stand in both
     loading = busy if unit.streams < STORES else case.shares * busiest(streams, port.weights, port.inputs, 0)
+    first_stored = fewest
+    if unit.streams == STORES and not case.outputs_kept:  # the loads of the steps before stand in front of it, too
+        first_stored = lead + before + unhidden * (nest.steps - 1) // nest.computes + port.outputs
     worked_off = max(total.cycles, requantized) if unit.streams else total.cycles + requantized
     sums = (worked_off + stores * (late + unit.stages)) // depth.accumulators
     left = case.shares * port.outputs
     stored = max(requantized, left) if unit.streams == STORES else requantized + left
     stored = (stored + stores * unit.stages) // depth.outputs
     likely = max(
-        fewest,
+        max(fewest, first_stored),
         max(trip, max(sums, stored)) + lead + late + behind,
         loading + late_loads + total.cycles // nest.computes + late,
     )

@@ -32,6 +32,7 @@ from accelsim.builder.compiled import mac_operations, vector_operations
 from accelsim.hardware import Engine
 from accelsim.numba_cache import borrowing, inner, njit
 from accelsim.program.compiled import WEIGHTS_OUTER, loads_of, nest_of
+from accelsim.timing._merge import Queues, Times
 from accelsim.timing._merge import merge_schedule as _tiered_merge
 from accelsim.timing.stream._state import (
     freed_places,
@@ -230,11 +231,9 @@ def network_cycles(
     priority = np.empty(0 if chip.dma_queues == PORTS else count, dtype=np.int64)
     for i in range(len(priority)):
         priority[i] = engine[i]
-    lag = (chip.streaming, state.figures[LAG, :count])
-    first = state.first[: count + 1]
-    _, finish, _ = merge_schedule(
-        order, begin, engine, cycles, latency, lag, first, state.waits, (PORTS, queues[1]), priority
-    )
+    lanes = Queues(order, begin, PORTS, queues[1], priority)
+    times = Times(engine, cycles, latency, chip.streaming, state.figures[LAG, :count])
+    _, finish, _ = merge_schedule(lanes, times, state.first[: count + 1], state.waits)
     total, at = 0, 0
     for index in range(len(network.layers)):
         for _ in range(counts[index].operations):
