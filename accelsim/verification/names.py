@@ -92,7 +92,7 @@ def _roundings(scheme: RequantScheme) -> str:
     if scheme.family.is_float:
         return f"requantization in {scheme.family.dtype}"
     if not scheme.is_doubled:
-        return f"rounding of {scheme.name}"
+        return scheme.label
     twice = scheme.roundings[0] is scheme.tie
     return f"double rounding, {scheme.tie.replace('_', ' ')} twice" if twice else "double rounding"
 
