@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -47,6 +48,8 @@ source model applies to it (numerics/thresholds.py).
 MACS = SPECIAL_SCHEMES["finn_thresholds"]
 """Operators whose sums the array makes: what a requantization unit's own stages serve."""
 
+_DIGITS = 8
+"""Of a digest in a name: 32 bits."""
 UNSTATED = "tflite-micro"
 """What a requantization unit is built for where neither the machine nor the model file says, as with a table of layer shapes."""
 
@@ -95,7 +98,7 @@ class Arithmetic:
         if not overrides:
             return self
         chosen = {operator: checked_scheme(operator, scheme) for operator, scheme in overrides.items()}
-        changes = "".join(f"+{operator}={scheme}" for operator, scheme in sorted(_shortened(chosen).items()))
+        changes = "".join(f"+{text}" for text in sorted(_changes(chosen)))
         return replace(
             self,
             name=f"{self.name}{changes}",
@@ -128,13 +131,18 @@ def checked_scheme(operator: str, scheme: str) -> str:
     raise ConfigError(f"{why}; expected one of {listing(usable)}{hint}", operator=operator, scheme=scheme)
 
 
-def _shortened(chosen: Mapping[str, str]) -> dict[str, str]:
-    """``chosen`` with the scheme that all MAC layers share, a list of stages, said once."""
-    schemes = {chosen.get(operator) for operator in MACS}
-    shared = next(iter(schemes))
-    if len(schemes) > 1 or shared is None or not shared.startswith(STAGES_PREFIX):
-        return dict(chosen)
-    return {"MACS": shared} | {operator: scheme for operator, scheme in chosen.items() if operator not in MACS}
+def _changes(chosen: Mapping[str, str]) -> Iterator[str]:
+    """What a name says of each operator; lists of stages are long, and stand there by a digest of their text."""
+    shared = {chosen.get(operator, "") for operator in MACS}
+    if len(shared) == 1 and (own := shared.pop()).startswith(STAGES_PREFIX):
+        yield f"requantizer.stages#{_digest(own)}"
+        chosen = {operator: scheme for operator, scheme in chosen.items() if operator not in MACS}
+    for operator, scheme in chosen.items():
+        yield f"{operator}={f'stages#{_digest(scheme)}' if scheme.startswith(STAGES_PREFIX) else scheme}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
 
 
 def usable_schemes(operator: str) -> tuple[str, ...]:

@@ -85,10 +85,14 @@ class Arch(Section):
         try:
             staged_scheme(self.requantizer.stages, self.accumulator.bits)
         except ConfigError as error:
-            raise ValueError(f"requantizer.stages behind an accumulator.bits of {self.accumulator.bits}: {error}") from error
+            raise ValueError(
+                f"requantizer.stages behind an accumulator.bits of {self.accumulator.bits}: {error}"
+            ) from error
         twice = sorted(set(MACS) & self.overrides.keys())
         if twice:
-            raise ValueError(f"overrides.{twice[0]} beside requantizer.stages, which serve all MAC layers: take one of them out")
+            raise ValueError(
+                f"overrides.{twice[0]} beside requantizer.stages, which serve all MAC layers: take one of them out"
+            )
         return self
 
     @model_validator(mode="after")
@@ -134,7 +138,7 @@ class Arch(Section):
     def operator_schemes(self) -> fields.FrozenDict:
         """Scheme by operator where it is not the arithmetic's: ``overrides``, and the requantizer's own stages for all MAC layers."""
         own = self.scheme
-        return self.overrides if own is None else fields.FrozenDict({**self.overrides, **dict.fromkeys(MACS, own.name)})
+        return fields.FrozenDict({**self.overrides, **({} if own is None else dict.fromkeys(MACS, own.name))})
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Arch:

@@ -215,6 +215,11 @@ class RequantScheme:
         return np.finfo(self.family.dtype).nmant + 1 if self.family.is_float else self.significand_bits + 1
 
     @property
+    def factor_bits(self) -> int:
+        """Width of the multiplier that a layer gives, sign included."""
+        return self.significand_bits + 1
+
+    @property
     def has_multiplier(self) -> bool:
         """Whether its hardware multiplies; a shifter does not."""
         return self.family is not Family.POWER_OF_TWO

@@ -254,7 +254,11 @@ _SAME = (
         "tflite_double",
         "apply_scale_32, DOUBLE_ROUND: the closed form of both roundings, |acc| < 2**(s-1)",
     ),
-    ("tosa_scale16", "single_16", "apply_scale_16: the 16-bit member of the family, 48-bit accumulators; TOSA has shifts from 2"),
+    (
+        "tosa_scale16",
+        "single_16",
+        "apply_scale_16: the 16-bit member of the family, 48-bit accumulators; TOSA has shifts from 2",
+    ),
     ("cmsis_nn", "tflite_double", "arm_nn_requantize: doubling high multiply, then half away from zero"),
     ("cmsis_nn_single", "single", "CMSIS_NN_USE_SINGLE_ROUNDING: ((acc*m >> (30-e)) + 1) >> 1 is half up"),
     ("cmsis_nn_s64", "tflite_int16", "arm_nn_requantize_s64: ((acc*m16 >> (14-e)) + 1) >> 1 is half up"),

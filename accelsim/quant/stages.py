@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,6 +31,7 @@ def encode_stages(
     multiplier, shift = rule.named(Operand.MULTIPLIER), rule.named(*_SHIFTS)
     if (multiplier is not None and multiplier.shared) or (shift is not None and shift.shared and multiplier is None):
         rest = _one_for_all(rest, rule)
+    m: NDArray[Any]
     if multiplier is None:
         m = np.ones(len(rest), dtype=np.int32)
         s = _constant(rest, rule) if shift is None else _powers(rest, rule)
@@ -55,7 +56,9 @@ def _powers(ratio: NDArray[np.float64], rule: StagedScheme) -> NDArray[np.int32]
     shifts = np.array([power_of_two_shift(float(real)) for real in ratio], dtype=np.int32)
     low, high = rule.exponents
     if shifts.min() < low or shifts.max() > high:
-        raise ModelError(f"shifts {shifts.min()} to {shifts.max()}: {rule.label} has {low} to {high}; give it a larger max")
+        raise ModelError(
+            f"shifts {shifts.min()} to {shifts.max()}: {rule.label} has {low} to {high}; give it a larger max"
+        )
     return shifts
 
 

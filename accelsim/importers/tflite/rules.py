@@ -141,7 +141,9 @@ class Rules:
         own = (self.is_micro or self.is_litert) and "FULLY_CONNECTED" not in self.arithmetic.overridden
         scheme = REFERENCE_SCHEME if own else self.scheme("FULLY_CONNECTED", "INT8")
         if scheme.startswith(STAGES_PREFIX):
-            raise RefusalError("the stages of a requantizer serve sums of the array, and its state is a sum of products", "a scheme")
+            raise RefusalError(
+                "the stages of a requantizer serve sums of the array, and its state is a sum of products", "a scheme"
+            )
         if scheme == Thresholds.scheme:
             raise RefusalError("its state has 16 bits, too many codes for thresholds", "another arithmetic")
         return scheme

@@ -23,7 +23,7 @@ _MOST_PLACES = 62
 
 
 @njit(inline="always")
-def _up(rounding: Int, kept: Int, rest: Int, half: Int, x: Int) -> bool:
+def _up(rounding: Int, kept: Int, rest: Int, half: Int, x: Int) -> Any:
     """Whether the floor ``kept`` is one too low, ``rest`` being what the shift dropped; ``half`` is 0 for a shift of 0."""
     tie, more = rest == half and half > 0, rest > half
     if rounding == HALF_UP:

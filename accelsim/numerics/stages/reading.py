@@ -104,13 +104,15 @@ def _value(text: str) -> object:
 
 
 def _kind_or_none(name: object) -> Kind | None:
-    return Kind(name) if name in list(Kind) else None
+    return Kind(str(name)) if name in list(Kind) else None
 
 
 def _stage(number: int, item: object) -> Stage:
     where = f"stage {number}"
     if not isinstance(item, Mapping) or len(item) != 1:
-        raise ConfigError(f"{where}: expected one entry, a kind and its operand such as 'saturate: 8', got {item!r:.60}")
+        raise ConfigError(
+            f"{where}: expected one entry, a kind and its operand such as 'saturate: 8', got {item!r:.60}"
+        )
     ((name, body),) = item.items()
     kind = _kind_or_none(name)
     if kind is None:
@@ -240,7 +242,9 @@ def _item(stage: Stage) -> tuple[str, dict[str, Any]]:
     body: dict[str, Any] = {}
     if stage.kind in OPERANDS:
         body[SUBJECT[stage.kind]] = stage.operand.value if isinstance(stage.operand, Operand) else stage.operand
-    if stage.kind in (Kind.WRAP, Kind.SATURATE) or (stage.kind in (Kind.ADD, Kind.OFFSET, Kind.MULTIPLY) and stage.named):
+    if stage.kind in (Kind.WRAP, Kind.SATURATE) or (
+        stage.kind in (Kind.ADD, Kind.OFFSET, Kind.MULTIPLY) and stage.named
+    ):
         body["bits"] = stage.bits
         body |= {} if stage.signed else {"signed": False}
     if stage.kind is Kind.SHIFT:

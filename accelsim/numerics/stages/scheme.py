@@ -61,6 +61,12 @@ class StagedScheme(RequantScheme):
         return sum(stage.bits for stage in self.stages.stages if stage.kind is Kind.MULTIPLY)
 
     @property
+    def factor_bits(self) -> int:
+        """Width of the multiplier that the layer gives; 0 without one."""
+        stage = self.named(Operand.MULTIPLIER)
+        return 0 if stage is None else stage.bits
+
+    @property
     def has_multiplier(self) -> bool:
         """Whether any stage multiplies."""
         return self.multiplier_bits > 0
@@ -203,16 +209,37 @@ class StagedScheme(RequantScheme):
         """The compiled block kernel, called as those of other schemes."""
         return self._run
 
+    def values(self, acc: NDArray[np.int64], requant: Parameters, count: int) -> NDArray[np.int64]:
+        """int64 values behind the first ``count`` stages, of accumulators (..., C) and of their shape; no clamp."""
+        out = np.empty(acc.shape, dtype=np.int64)
+        columns = len(requant.multiplier) if len(requant.multiplier) > 1 else acc.size
+        block = (acc.size // max(columns, 1), columns)
+        widest = IntFormat(64)
+        self._stages(
+            np.ascontiguousarray(acc).reshape(block), requant, count, (widest.min, widest.max), out.reshape(block)
+        )
+        return out
+
     def _run(
-        self, acc: NDArray[Any], mult: NDArray[Any], shift: NDArray[Any], zp: int, low: int, high: int, out: NDArray[Any]
+        self,
+        acc: NDArray[Any],
+        mult: NDArray[Any],
+        shift: NDArray[Any],
+        zp: int,
+        low: int,
+        high: int,
+        out: NDArray[Any],
     ) -> None:
+        self._stages(acc, _Plain(mult, shift, zp, low, high), len(self.stages.stages), (low, high), out)
+
+    def _stages(self, acc: NDArray[Any], requant: Parameters, count: int, ends: Interval, out: NDArray[Any]) -> None:
+        """The first ``count`` stages and a clamp, over a block (rows, channels)."""
         from accelsim.numerics.stages._loop import staged_rows
 
         program, entries = self._program
-        rows = self.operands(_Plain(mult, shift, zp, low, high))
-        operands = np.ascontiguousarray(np.stack(np.broadcast_arrays(*rows)))
-        signs = [-1 if stage.kind is Kind.OFFSET else 1 for stage in self.stages.stages]
-        staged_rows(acc, program, operands * np.array(signs, dtype=np.int64)[:, None], entries, low, high, out)
+        operands = np.ascontiguousarray(np.stack(np.broadcast_arrays(*self.operands(requant))))
+        signs = np.array([-1 if stage.kind is Kind.OFFSET else 1 for stage in self.stages.stages], dtype=np.int64)
+        staged_rows(acc, program[:count], operands * signs[:, None], entries, *ends, out)
 
 
 @dataclass(frozen=True, eq=False)
@@ -277,5 +304,7 @@ def parsed_scheme(name: str) -> StagedScheme | None:
         return None
     found = _NAME.fullmatch(name)
     if found is None:
-        raise ConfigError(f"requantization scheme {name!r:.80}: expected 'stages of N bits: STAGE; STAGE; ...'", name=name)
+        raise ConfigError(
+            f"requantization scheme {name!r:.80}: expected 'stages of N bits: STAGE; STAGE; ...'", name=name
+        )
     return staged_scheme(stage_list(found[2]), int(found[1]))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from accelsim.numerics.intformat import IntFormat
-from accelsim.numerics.rounding import Rounding
+from accelsim.numerics.overflow import Overflow, fit
+from accelsim.numerics.rounding import Rounding, round_shift
 
 MAX_BITS = 63
 """Widest operand or result: all values between stages are proved to fit int64."""
@@ -96,9 +98,6 @@ class Stage:
 
     def apply(self, x: int, operand: int) -> int:
         """``x`` behind the stage, exactly, for any size of integers: the definition. ``operand`` is its operand, constant or not."""
-        from accelsim.numerics.overflow import Overflow, fit
-        from accelsim.numerics.rounding import round_shift
-
         match self.kind:
             case Kind.ADD:
                 return x + operand
@@ -148,7 +147,7 @@ def _range(stage: Stage) -> str:
     return f"{'int' if stage.signed else 'uint'}{stage.bits}"
 
 
-_FORMULAS = {
+_FORMULAS: Mapping[Kind, Callable[[Stage], str]] = {
     Kind.ADD: _added,
     Kind.OFFSET: lambda s: f"x - {_operand(s)}",
     Kind.MULTIPLY: lambda s: f"x * {_operand(s)}",

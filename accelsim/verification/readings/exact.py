@@ -11,7 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.numerics import Family, IntFormat, Overflow, Requant, Requantization, Rounding, Thresholds, fit_array, requantize, round_divide
+from accelsim.numerics import (
+    Family,
+    IntFormat,
+    Overflow,
+    Requant,
+    Requantization,
+    Rounding,
+    Thresholds,
+    fit_array,
+    requantize,
+    round_divide,
+)
 
 Array = NDArray[Any]
 DOUBTFUL = 2.0**-40

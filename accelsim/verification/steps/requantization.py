@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
-from accelsim.numerics import Requant
+from accelsim.numerics import Family, Requant
 from accelsim.verification import names
 from accelsim.verification.readings.exact import ExactRequant, codes_of, multipliers_of
+from accelsim.verification.steps.stages import stage_steps
 from accelsim.verification.steps.step import Array, Step, expected_rate, same, shares_parameters
 
 Reading = ExactRequant | Requant
@@ -59,7 +60,7 @@ def from_exact(
         yield Step(key, names.text(key), replace(a, multipliers=(whole,)).codes(sums))
         key = names.DIVISOR
     a = replace(a, multipliers=multipliers_of(b))
-    yield Step(key, names.text(key, bits=b.rule.significand_bits + 1), a.codes(sums))
+    yield Step(key, names.text(key, bits=b.rule.factor_bits), a.codes(sums))
     tie = b.rule.tie
     if a.parity != b.rule.parity:
         a = replace(a, parity=b.rule.parity)
@@ -71,7 +72,10 @@ def from_exact(
         a = replace(a, rounding=tie)
         yield Step(key, text, a.codes(sums), expected)
     rule = replace(b, zero_point=a.zero_point, clamp_min=a.clamp_min, clamp_max=a.clamp_max)
-    yield Step(names.ROUNDING, names.text(names.ROUNDING, rule=b.scheme), codes_of(sums, rule), expected_rate(b))
+    if b.rule.family is Family.STAGED:
+        yield from stage_steps(a, rule, sums)
+    else:
+        yield Step(names.ROUNDING, names.text(names.ROUNDING, rule=b.scheme), codes_of(sums, rule), expected_rate(b))
     yield from _ends(rule, b, sums)
 
 
