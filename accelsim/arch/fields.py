@@ -247,7 +247,7 @@ StagesOrNone = Annotated[
         {
             "anyOf": [
                 {"type": "null"},
-                {"type": "string"},
+                {"type": "string", "examples": ["multiply multiplier bits=8; ..."]},
                 {
                     "type": "array",
                     "minItems": 1,

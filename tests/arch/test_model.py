@@ -62,6 +62,7 @@ PATHS = [
     "output_buffer.banks",
     "output_buffer.ports",
     "requantizer.lanes",
+    "requantizer.stages",
     "vector.lanes",
     "dma.queues",
     "dma.setup_cycles",
@@ -105,6 +106,7 @@ OTHER_VALUES: dict[str, Any] = {
     "activation_buffer.fuse_pairs": True,
     "activation_buffer.im2col": "dram",
     "requantizer.lanes": 2,
+    "requantizer.stages": "saturate 8",
     "vector.lanes": 3,
     "dma.queues": 2,
     "dma.setup_cycles": 9,
@@ -197,7 +199,9 @@ machines = st.fixed_dictionaries(
         "weight_buffer": buffers,
         "activation_buffer": activation_buffers,
         "output_buffer": buffers,
-        "requantizer": st.fixed_dictionaries({"lanes": sides}),
+        "requantizer": st.fixed_dictionaries(
+            {"lanes": sides, "stages": st.none()}
+        ),
         "vector": st.fixed_dictionaries({"lanes": sides}),
         "dma": st.fixed_dictionaries(
             {

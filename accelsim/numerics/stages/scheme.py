@@ -33,16 +33,17 @@ REMEMBERED = 256
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _operands_of(requant: Parameters) -> list[list[int]]:
-    """:meth:`StagedScheme.operands` as Python's integers; one record is asked for many sums."""
-    rule: StagedScheme = requant.rule  # type: ignore[attr-defined]
+def _operands_of(requant: Any) -> list[list[int]]:
+    """:meth:`StagedScheme.operands` of a :class:`Parameters` as Python's integers; one record is asked for many sums."""
+    rule: StagedScheme = requant.rule
     return [operands.tolist() for operands in rule.operands(requant)]
 
 
 def _twin(acc: int, requant: Parameters, channel: int) -> int:
     """Stage by stage in exact integers, then the layer's clamp."""
     rule: StagedScheme = requant.rule  # type: ignore[attr-defined]
-    for stage, operands in zip(rule.stages.stages, _operands_of(requant), strict=True):
+    known: Any = requant
+    for stage, operands in zip(rule.stages.stages, _operands_of(known), strict=True):
         acc = stage.apply(acc, operands[channel if len(operands) > 1 else 0])
     return min(max(acc, requant.clamp_min), requant.clamp_max)
 
