@@ -93,8 +93,10 @@ class Requant(Brief):
         rule = self.rule
         if not isinstance(rule, StagedScheme) or not rule.takes_bias:
             return self
-        wanted = np.zeros(1, dtype=np.int64) if bias is None else bias
-        if np.array_equal(np.broadcast_to(self.multiplier[:, RAW_BIAS], np.shape(wanted)), wanted):
+        wanted = np.zeros(self.channel_count, dtype=np.int64) if bias is None else np.asarray(bias)
+        if self.is_per_channel and wanted.shape != (self.channel_count,):
+            raise GraphError(f"bias of shape {wanted.shape} for requantization of {self.channel_count} channels")
+        if np.array_equal(np.broadcast_to(self.multiplier[:, RAW_BIAS], wanted.shape), wanted):
             return self
         return replace(self, multiplier=rule.biased(self.multiplier, self.shift, wanted))
 

@@ -199,9 +199,7 @@ machines = st.fixed_dictionaries(
         "weight_buffer": buffers,
         "activation_buffer": activation_buffers,
         "output_buffer": buffers,
-        "requantizer": st.fixed_dictionaries(
-            {"lanes": sides, "stages": st.none()}
-        ),
+        "requantizer": st.fixed_dictionaries({"lanes": sides, "stages": st.none()}),
         "vector": st.fixed_dictionaries({"lanes": sides}),
         "dma": st.fixed_dictionaries(
             {
