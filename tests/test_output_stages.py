@@ -10,11 +10,14 @@ import pytest
 from click.testing import CliRunner
 
 import accelsim
-from accelsim.arch import Arch, load_arch
+from accelsim.arch import Arch, arithmetic_named, load_arch
 from accelsim.cli import main
+from accelsim.energy.machine import requantizer_name
 from accelsim.errors import ConfigError, GraphError, UnsupportedOperatorError
 from accelsim.graph import MacLayer
 from accelsim.importers import load_for, load_graph, shipped_inputs
+from accelsim.importers.refusal import RefusalError
+from accelsim.importers.tflite.rules import Rules
 from accelsim.kernels import accumulate_with
 from accelsim.numerics import stage_list
 from accelsim.simulation import Simulation, read_inputs, run, simulate
@@ -179,14 +182,12 @@ def test_energy_goes_by_all_multipliers() -> None:
     one = "multiply multiplier bits=16; shift shift rounding=half_up max=40; add zero_point bits=8"
     two = f"saturate 24; multiply 64; shift 6 rounding=half_up; {one}"
     cheap, dear, plain = made(one), made(two), made(None)
-    assert cheap.totals.energy_pj < dear.totals.energy_pj
-    assert plain.totals.energy_pj > cheap.totals.energy_pj  # 32 bits
-    assert cheap.total_cycles == dear.total_cycles == plain.total_cycles
+    assert cheap.total.energy_pj < dear.total.energy_pj
+    assert plain.total.energy_pj > cheap.total.energy_pj  # 32 bits
+    assert cheap.total.cycles == dear.total.cycles == plain.total.cycles
     shifter = load_arch(
         "edge_16x16", edits={"requantizer.stages": "shift shift rounding=half_up max=31; add zero_point bits=8"}
     )
-    from accelsim.energy.machine import requantizer_name
-
     assert requantizer_name(shifter) == "shift_requantizer"
     assert requantizer_name(machine("ita")) == "requantizer"
 
@@ -219,8 +220,8 @@ def test_evaluate_reads_the_network_anew_for_each_list() -> None:
     for row, edit in zip(rows, edits, strict=True):
         result = run("digits_cnn", arch=arch.with_(edit), inputs=inputs, labels=labels).result
         assert row["accuracy"] == result.values.accuracy
-        assert row["energy_pj"] == pytest.approx(result.totals.energy_pj, rel=1e-12)
-        assert row["cycles"] == result.total_cycles
+        assert row["energy_pj"] == pytest.approx(result.total.energy_pj, rel=1e-12)
+        assert row["cycles"] == result.total.cycles
     assert len({float(row["energy_pj"]) for row in rows}) == 3
     assert rows[0]["accuracy"] > rows[1]["accuracy"]
 
@@ -235,3 +236,11 @@ def test_the_command_line_prints_formulas() -> None:
     assert wrong.exit_code == 1
     assert "did you mean 'multiply'?" in wrong.output
     assert len(wrong.output.strip().splitlines()) == 1
+
+
+def test_a_state_of_products_takes_no_stages() -> None:
+    """SVDF multiplies sums of products once more, where no requantizer stands."""
+    scheme = machine("ita").scheme
+    rules = Rules(arithmetic_named("tosa").with_overrides({"FULLY_CONNECTED": scheme.name}))
+    with pytest.raises(RefusalError, match="serve sums of the array"):
+        rules.recurrent_scheme()
