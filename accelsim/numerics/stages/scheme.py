@@ -242,12 +242,24 @@ class StagedScheme(RequantScheme):
 
     def _stages(self, acc: NDArray[Any], requant: Parameters, count: int, ends: Interval, out: NDArray[Any]) -> None:
         """The first ``count`` stages and a clamp, over a block (rows, channels)."""
-        from accelsim.numerics.stages._loop import staged_rows
+        from accelsim.numerics.stages import _loop
 
         program, entries = self._program
-        operands = np.ascontiguousarray(np.stack(np.broadcast_arrays(*self.operands(requant))))
-        signs = np.array([-1 if stage.kind is Kind.OFFSET else 1 for stage in self.stages.stages], dtype=np.int64)
-        staged_rows(acc, program[:count], operands * signs[:, None], entries, *ends, out)
+        rows = self.operands(requant)
+        columns = max(map(len, rows))
+        piece = columns * max(1, _loop.PIECE // columns)
+        operands = np.empty((len(rows), piece), dtype=np.int64)
+        steps = np.array([[len(row) > 1] for row in rows], dtype=np.int64)
+        for target, row, stage in zip(operands, rows, self.stages.stages, strict=True):
+            target.reshape(-1, len(row))[...] = -row if stage.kind is Kind.OFFSET else row
+        listed = np.concatenate([program, steps], axis=1)[:count]
+        flat, made = (
+            np.ascontiguousarray(acc).reshape(-1),
+            out if out.flags.c_contiguous else np.empty(out.shape, out.dtype),
+        )
+        _loop.staged(flat, listed, operands, entries, *ends, made.reshape(-1))
+        if made is not out:
+            out[...] = made
 
 
 @dataclass(frozen=True, eq=False)
@@ -302,7 +314,7 @@ def staged_scheme(stages: StageList, bits: int) -> StagedScheme:
         multipliers=(0, 1) if multiplier is None else (multiplier.format.min, multiplier.format.max),
         roundings=(last[-1] if last else Rounding.HALF_EVEN,), parity=False, is_whole=True,
         shift_form="it is a list of stages", folding=Folding.NONE,
-        twin=_twin, loop="staged_rows", stages=stages,
+        twin=_twin, loop="staged", stages=stages,
     )  # fmt: skip
 
 
