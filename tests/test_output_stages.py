@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -133,6 +135,15 @@ def test_yaml_reads_back_and_names_the_line(tmp_path: Path) -> None:
     line = 1 + file.read_text(encoding="utf-8").splitlines().index("  stages:")
     with pytest.raises(ConfigError, match=rf"m.yaml:{line}: requantizer.stages: stage 2: unknown kind 'saturte'"):
         load_arch(file)
+
+
+def test_a_list_is_a_value_where_texts_are() -> None:
+    """In a sweep's axes and its files, and between its processes."""
+    made = machine("nvdla").get("requantizer.stages")
+    assert json.loads(json.dumps({"requantizer.stages": made}))["requantizer.stages"] == str(made)
+    again = pickle.loads(pickle.dumps(made))
+    assert (again, again.stages) == (made, made.stages)
+    assert machine("nvdla").with_({"requantizer.stages": str(made)}) == machine("nvdla")
 
 
 def test_lists_in_overrides_serve_single_operators() -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Self
 
 from accelsim.errors import ConfigError
 from accelsim.numerics.rounding import Rounding
@@ -43,14 +42,19 @@ OPERANDS: Mapping[Kind, tuple[Operand, ...]] = {
 _PER = {"channel": False, "layer": True}
 
 
-@dataclass(frozen=True)
-class StageList:
-    """Stages in their order; equal when all stages are, hashable; ``str`` is the one line that :func:`stage_list` reads back."""
+class StageList(str):
+    """Stages in their order, and as a text the one line that :func:`stage_list` reads back: a value wherever texts are, as in a sweep's axes."""
 
     stages: tuple[Stage, ...]
 
-    def __str__(self) -> str:
-        return "; ".join(" ".join((kind, *_words(body))) for kind, body in map(_item, self.stages))
+    def __new__(cls, stages: Iterable[Stage]) -> Self:
+        listed = tuple(stages)
+        made = super().__new__(cls, "; ".join(" ".join((kind, *_words(body))) for kind, body in map(_item, listed)))
+        made.stages = listed
+        return made
+
+    def __reduce__(self) -> tuple[Callable[[object], StageList], tuple[str]]:
+        return stage_list, (str(self),)
 
     def to_data(self) -> list[dict[str, Any]]:
         """As YAML has it: one mapping per stage, of its kind to its entries."""
