@@ -124,6 +124,7 @@ def _no_number_text(value: object) -> object:
 
 Side = Annotated[int, _whole(1, MAX_SIDE)]
 """A number of parallel parts."""
+DotProducts = Annotated[int, _whole(1, 1024)]
 Stages = Annotated[int, _whole(0, MAX_STAGES)]
 """Registers in a row."""
 Cores = Annotated[int, _whole(1, MAX_CORES)]
@@ -267,4 +268,5 @@ StagesOrNone = Annotated[
 CycleNumber = Annotated[Literal[0, 1], BeforeValidator(_no_truth_value)]
 Split = Literal["auto", "channels", "rows"]
 Preload = Literal["serial", "overlapped"]
+Reduction = Literal["flat", "per_tap"]
 OverflowPolicy = Literal["wrap", "saturate", "saturate_symmetric", "trap"]

@@ -81,7 +81,7 @@ def multiply_charges(layer: MacLayer, *, graph: Graph, arch: Arch, costs: Costs)
     """What one product of ``layer`` draws on, all its passes; a composable MAC shares a cycle among its products."""
     bits = layer.weight_format.bits, graph.tensors[layer.inputs[0]].format.bits
     sizes = product_sizes(arch, weight_bits=bits[0], activation_bits=bits[1], costs=costs)
-    times = arch.array.passes(*bits) / arch.array.products(*bits)
+    times = arch.array.passes(*bits) / arch.array.composed(*bits)
     return {key: times * pj for key, pj in costs.charges(array_name(arch), "mac", sizes).items()}
 
 
@@ -167,7 +167,7 @@ def memory_bytes(arch: Arch) -> dict[str, int]:
 def part_sizes(part: str, arch: Arch) -> dict[str, float]:
     """Sizes of a whole part of the machine, for its area and leakage."""
     if part == "array":
-        return _port_sizes(arch) | {"pes": arch.array.rows * arch.array.cols}
+        return _port_sizes(arch) | {"pes": arch.array.macs}
     if part == "requantizer":
         scheme = _scheme(arch)
         width = DEFAULT_MULTIPLIER if scheme is None else scheme.multiplier_bits
