@@ -91,7 +91,9 @@ def _kinds(entry: Mapping[str, Any]) -> Iterator[str]:
     elif "examples" in entry:
         yield ", ".join(code(text) for text in entry["examples"])
     else:
-        yield {"boolean": "`true`, `false`", "null": "`null`", "object": "operator: scheme"}.get(entry["type"], "text")
+        yield {"boolean": "`true`, `false`", "null": "`null`", "object": "operator: scheme", "array": "a list"}.get(
+            entry["type"], "text"
+        )
 
 
 def _numbers(entry: Mapping[str, Any]) -> str:

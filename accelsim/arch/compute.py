@@ -174,6 +174,13 @@ class RequantizerConfig(Section):
     """The unit that takes accumulators to output codes."""
 
     lanes: Annotated[fields.Side, Field(description="outputs per cycle")]
+    stages: Annotated[
+        fields.StagesOrNone,
+        Field(
+            description="the unit as a list of integer stages (add, offset, multiply, shift, left, wrap, saturate, clip, table), for all "
+            "MAC layers in place of the arithmetic's schemes; null: those"
+        ),
+    ] = None
     streaming: Annotated[
         StrictBool,
         Field(

@@ -35,13 +35,13 @@ def mac_job(g: MacGeometry, m: MacMapping) -> MacJob:
 
 def check_bias(layer: MacLayer, arch: Arch) -> None:
     """ProgramError for the first bias that the machine's bias registers do not hold."""
-    if layer.bias is None or arch.accumulator.bias_bits is None:
+    if layer.array_bias is None or arch.accumulator.bias_bits is None:
         return
     fmt = IntFormat(arch.accumulator.bias_bits)
-    wide = np.flatnonzero((layer.bias < fmt.min) | (layer.bias > fmt.max))
+    wide = np.flatnonzero((layer.array_bias < fmt.min) | (layer.array_bias > fmt.max))
     if wide.size:
         channel = int(wide[0])
-        value = int(layer.bias[channel])
+        value = int(layer.array_bias[channel])
         raise ProgramError(
             f"layer {layer.name!r}: the bias {value} of output channel {channel} does not fit {fmt.bits} bits "
             f"({fmt.min}..{fmt.max}); widen accumulator.bias_bits, or set it to null: as wide as the sum",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from accelsim.arch import Arch
+from accelsim.arch import SPECIAL_SCHEMES, Arch
 from accelsim.energy.costs import Charges, Costs
 from accelsim.energy.table.components import ALL_LAYERS, AREA, LEAK, MAC_LAYERS, PARTS, VECTOR_LAYERS, Charge
 from accelsim.graph import Graph, Layer, MacLayer
 from accelsim.hardware import accumulator_words
-from accelsim.numerics import SCHEMES, Family, Requant, Requantization, Thresholds
+from accelsim.numerics import Requant, Requantization, RequantScheme, Thresholds, scheme_named
 
 BUFFERS = ("weight_buffer", "activation_buffer", "output_buffer")
 DEFAULT_MULTIPLIER = 32
@@ -91,7 +91,7 @@ def requant_charges(layer: Layer, *, graph: Graph, arch: Arch, costs: Costs) -> 
     sizes = _code_sizes(layer, graph, arch)
     if isinstance(rule, Thresholds):
         return costs.charges("requantizer", "threshold", sizes)
-    shifts = isinstance(rule, Requant) and rule.rule.family is Family.POWER_OF_TWO
+    shifts = isinstance(rule, Requant) and not rule.rule.has_multiplier
     return costs.charges("requantizer", "shift" if shifts else "requant", sizes)
 
 
@@ -146,10 +146,16 @@ def multiplier_bits(rule: Requantization | None) -> int:
 
 def requantizer_name(arch: Arch) -> str:
     """The requantization unit as the machine's arithmetic builds it for convolutions: with a multiplier, a shifter, comparators."""
-    scheme = SCHEMES.get(arch.rules().schemes.get("CONV_2D", ""))
+    scheme = _scheme(arch)
     if scheme is None:
         return "threshold_requantizer"
-    return "shift_requantizer" if scheme.family is Family.POWER_OF_TWO else "requantizer"
+    return "requantizer" if scheme.has_multiplier else "shift_requantizer"
+
+
+def _scheme(arch: Arch) -> RequantScheme | None:
+    """What convolutions are requantized by; None for thresholds."""
+    name = arch.rules().schemes.get("CONV_2D", "")
+    return None if name in SPECIAL_SCHEMES or not name else scheme_named(name)
 
 
 def memory_bytes(arch: Arch) -> dict[str, int]:
@@ -163,7 +169,7 @@ def part_sizes(part: str, arch: Arch) -> dict[str, float]:
     if part == "array":
         return _port_sizes(arch) | {"pes": arch.array.macs}
     if part == "requantizer":
-        scheme = SCHEMES.get(arch.rules().schemes.get("CONV_2D", ""))
+        scheme = _scheme(arch)
         width = DEFAULT_MULTIPLIER if scheme is None else scheme.multiplier_bits
         return {"lanes": arch.requantizer.lanes, "multiplier_bits": width, "sum_bits": arch.accumulator.bits}
     if part == "vector":

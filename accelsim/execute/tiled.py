@@ -285,6 +285,6 @@ def _weights_of(layer: MacLayer) -> str:
 def _bias_block(layer: MacLayer, shape: tuple[int, ...], lo: int, hi: int) -> NDArray[np.int64]:
     """Accumulators before the first product: the bias of each channel."""
     sums = np.zeros(shape, dtype=np.int64)
-    if layer.bias is not None:
-        sums += layer.bias[lo:hi]
+    if layer.array_bias is not None:
+        sums += layer.array_bias[lo:hi]
     return sums

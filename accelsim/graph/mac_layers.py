@@ -8,14 +8,17 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.errors import GraphError
 from accelsim.graph.geometry import MacGeometry
 from accelsim.graph.layer import Layer, RealFunction
-from accelsim.numerics import INT32, IntFormat, Requantization
+from accelsim.numerics import INT32, IntFormat, Requant, Requantization
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MacLayer(Layer):
     """Accumulators start at the bias, sum ``w * (x - input_zero_point)``, and are requantized (Nagel et al. 2021, section 2.1).
+
+    Where a stage of the requantizer adds the bias they start at 0 (``array_bias``), and the requantization has it.
 
     ``weights`` is an integer array of shape (oc, kh, kw, ic/groups), ``bias`` int64 of shape (oc,) or None; both are None
     in a graph that carries shapes only, as is ``requant``. Taps that fall on padding contribute nothing.
@@ -37,6 +40,19 @@ class MacLayer(Layer):
     weight_scales: NDArray[np.float32] | None = None
     real_bias: NDArray[np.float32] | None = None
     real_function: RealFunction | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.requant, Requant) and self.requant.rule.takes_bias:
+            try:
+                object.__setattr__(self, "requant", self.requant.with_bias(self.bias))
+            except GraphError as error:
+                raise GraphError(f"layer {self.name!r}: {error}", layer=self.name) from error
+
+    @property
+    def array_bias(self) -> NDArray[np.int64] | None:
+        """What accumulators start at: ``bias``, or None where a stage of the requantizer adds it."""
+        staged = isinstance(self.requant, Requant) and self.requant.rule.takes_bias
+        return None if staged else self.bias
 
     @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:

@@ -68,6 +68,7 @@ PATHS = [
     "output_buffer.banks",
     "output_buffer.ports",
     "requantizer.lanes",
+    "requantizer.stages",
     "requantizer.streaming",
     "requantizer.pipeline_stages",
     "vector.lanes",
@@ -121,6 +122,7 @@ OTHER_VALUES: dict[str, Any] = {
     "activation_buffer.fuse_pairs": True,
     "activation_buffer.im2col": "dram",
     "requantizer.lanes": 2,
+    "requantizer.stages": "saturate 8",
     "requantizer.streaming": True,
     "requantizer.pipeline_stages": 4,
     "vector.lanes": 3,
@@ -226,7 +228,7 @@ machines = st.fixed_dictionaries(
         "activation_buffer": activation_buffers,
         "output_buffer": buffers,
         "requantizer": st.fixed_dictionaries(
-            {"lanes": sides, "streaming": st.booleans(), "pipeline_stages": st.integers(0, 64)}
+            {"lanes": sides, "stages": st.none(), "streaming": st.booleans(), "pipeline_stages": st.integers(0, 64)}
         ),
         "vector": st.fixed_dictionaries({"lanes": sides}),
         "dma": st.fixed_dictionaries(

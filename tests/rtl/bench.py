@@ -16,6 +16,8 @@ from accelsim.numerics import Overflow
 
 HERE = Path(__file__).parent
 POLICIES = {Overflow.WRAP: 0, Overflow.SATURATE: 1, Overflow.SATURATE_SYMMETRIC: 2}
+PACKAGES = {"requantize_all": ("requantize_pkg.sv",), "output_stages": ("output_stages_pkg.sv",)}
+"""Files of a module that must come before it."""
 ADDRESSES = 1024
 """Accumulators per column of ``array_ws`` and ``array_tree``."""
 
@@ -39,7 +41,7 @@ class Design:
         rtl, target = HERE / "rtl", self.folder / self.module
         hidden = {"ADDR_BITS"}
         defines = " ".join(f"-D{name}={value}" for name, value in self.parameters.items() if name not in hidden)
-        packages = [str(rtl / "requantize_pkg.sv")] if self.module == "requantize_all" else []
+        packages = [str(rtl / name) for name in PACKAGES.get(self.module, ())]
         command = [
             *("verilator", "--cc", "--exe", "--build", "-Wall", "-Wno-DECLFILENAME", "-Wno-UNUSED"),
             *("--top-module", self.module, "-y", str(rtl), "--Mdir", str(target)),
