@@ -43,8 +43,19 @@ def page() -> str:
     parts = [("The machine", "", {**schema, "properties": own}, "")]
     for name, section in sections.items():
         if section is not None:
-            parts.append((code(name), schema["properties"][name].get("description", ""), section, f"{name}."))
+            whole = {**section, "properties": dict(_leaves(schema, section))}
+            parts.append((code(name), schema["properties"][name].get("description", ""), whole, f"{name}."))
     return HEAD + "".join(_part(*part) for part in parts)
+
+
+def _leaves(schema: Mapping[str, Any], section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(path, entry) of a section, those of sections in it included."""
+    for name, entry in section["properties"].items():
+        inner = _section(schema, entry)
+        if inner is None:
+            yield prefix + name, entry
+        else:
+            yield from _leaves(schema, inner, f"{prefix}{name}.")
 
 
 def _section(schema: Mapping[str, Any], entry: Mapping[str, Any]) -> Mapping[str, Any] | None:

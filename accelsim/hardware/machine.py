@@ -50,6 +50,16 @@ def loops_of(g: MacGeometry) -> Loops:
     return Loops(g.n, g.oh, g.ow, g.oc_per_group, g.ic_per_group, g.kh, g.kw, g.groups)
 
 
+def weight_blocks(arch: Arch, weight_bits: int, activation_bits: int) -> tuple[int, int]:
+    """(steps of a sum, channels) of the blocks in which weights stand in memory; of one where they are packed."""
+    array = arch.array
+    return (
+        (array.rows * array.products(weight_bits, activation_bits), array.cols)
+        if arch.dma.whole_weight_tiles
+        else (1, 1)
+    )
+
+
 def machine_of(bits: OperandBits, arch: Arch, *, turns: int = 1) -> Machine:
     """``arch`` for the operands of a MAC layer; so many cores take ``turns`` at the DRAM port."""
     memories = Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS
@@ -57,7 +67,13 @@ def machine_of(bits: OperandBits, arch: Arch, *, turns: int = 1) -> Machine:
         array=array_of(arch, weight_bits=bits.weight, activation_bits=bits.activation),
         capacity=PerMemory(*(slot_capacity(memory, arch) for memory in memories)),
         depth=PerMemory(*(depth(memory, arch) for memory in memories)),
-        operands=Operands(bits.weight, bits.activation, bits.output, accumulator_words(bits.activation, arch)),
+        operands=Operands(
+            bits.weight,
+            bits.activation,
+            bits.output,
+            accumulator_words(bits.activation, arch),
+            *weight_blocks(arch, bits.weight, bits.activation),
+        ),
         streams=streams_of(arch, turns=turns),
         im2col=im2col_of(arch),
         requantizer=requantizer_of(arch),

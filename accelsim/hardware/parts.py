@@ -67,12 +67,15 @@ class PerMemory(NamedTuple):
 
 
 class Operands(NamedTuple):
-    """Widths of a MAC layer's operands and result in bits, and accumulator words per sum."""
+    """Widths of a MAC layer's operands and result in bits, and accumulator words per sum; weights of a group fill whole blocks of so many
+    steps of a sum (``block_rows``) and channels (``block_cols``)."""
 
     weight_bits: int
     activation_bits: int
     output_bits: int
     sum_words: int
+    block_rows: int
+    block_cols: int
 
 
 class Dma(NamedTuple):

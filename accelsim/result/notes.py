@@ -127,6 +127,7 @@ IDLE = (
     Idle("array.weight_preload", "serial", _nothing_preloads),
     Idle("array.stripe_pixels", None, _no_stripes),
     Idle("dma.write_bytes", 1, _bursts_round_out),
+    Idle("dma.whole_weight_tiles", False, _bursts_round_out),
     Idle("activation_buffer.im2col", "implicit", _no_windows),
     *(_banks(name) for name in _BUFFERS),
 )

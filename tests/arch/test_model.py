@@ -75,6 +75,7 @@ PATHS = [
     "dma.queues",
     "dma.setup_cycles",
     "dma.write_bytes",
+    "dma.whole_weight_tiles",
     "dma.weight_compression",
     "dma.zero_run_bits",
     "dram.bandwidth_bytes_per_s",
@@ -129,6 +130,7 @@ OTHER_VALUES: dict[str, Any] = {
     "dma.queues": 2,
     "dma.setup_cycles": 9,
     "dma.write_bytes": 8,
+    "dma.whole_weight_tiles": True,
     **{f"streams.{name}.port": "own" for name in STREAMS},
     **{f"streams.{name}.bandwidth_bytes_per_s": "1 GB/s" for name in STREAMS},
     **{f"streams.{name}.latency_ns": "30 ns" for name in STREAMS},
@@ -235,7 +237,8 @@ machines = st.fixed_dictionaries(
             {
                 "queues": st.integers(1, 3),
                 "setup_cycles": st.integers(0, 10**9),
-                "write_bytes": st.just(1),
+                "write_bytes": st.integers(0, 16).map(lambda log: 2**log),
+                "whole_weight_tiles": st.just(False),
                 "weight_compression": st.sampled_from([None, "zero_run_length"]),
                 "zero_run_bits": st.integers(1, 16),
             }

@@ -24,6 +24,7 @@ from accelsim.hardware import (
     streaming_of,
     streams_of,
     vector_of,
+    weight_blocks,
 )
 
 Index = NDArray[np.int64]
@@ -54,7 +55,7 @@ CHIP = _integers(
     "requantizer_lanes streaming requantizer_stages vector_lanes activation_width output_width"
 )
 """A machine of one core: the fields of :class:`accelsim.hardware.Machine` that do not depend on a layer's widths."""
-WIDTH = _integers("passes products sum_words")
+WIDTH = _integers("passes products sum_words block_rows block_cols")
 """What the array makes of operands of some widths."""
 TILING = _integers("n oh ow oc ic kh kw groups order cut")
 """How a layer is cut: the tile of a MAC layer and its loop order, or the cut of a vector layer among :class:`Tiles`."""
@@ -176,13 +177,14 @@ def chip_of(arch: Arch) -> dict[str, int]:
     }  # fmt: skip
 
 
-def width_of(arch: Arch, weight_bits: int, activation_bits: int) -> tuple[int, int, int]:
+def width_of(arch: Arch, weight_bits: int, activation_bits: int) -> tuple[int, ...]:
     """The fields of WIDTH."""
     array = arch.array
     return (
         array.passes(weight_bits, activation_bits),
         array.products(weight_bits, activation_bits),
         accumulator_words(activation_bits, arch),
+        *weight_blocks(arch, weight_bits, activation_bits),
     )
 
 
