@@ -230,4 +230,8 @@ Overrides = Annotated[
 CycleNumber = Annotated[Literal[0, 1], BeforeValidator(_no_truth_value)]
 Split = Literal["auto", "channels", "rows"]
 Preload = Literal["serial", "overlapped"]
+ZeroPoints = Literal["subtract", "extra_channel"]
+Coding = Literal["codebook"]
+Lookups = Annotated[int, _whole(1, MAX_SIDE)]
+"""Table look-ups per cycle."""
 OverflowPolicy = Literal["wrap", "saturate", "saturate_symmetric", "trap"]

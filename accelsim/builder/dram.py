@@ -21,7 +21,18 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arch
 from accelsim.graph import Boxes, Graph, MacLayer, shared_memory
-from accelsim.hardware import Machine, Memory, Packets, Windows, bus_cycles, dma_cycles, dma_of, dram_of, slot_capacity
+from accelsim.hardware import (
+    Machine,
+    Memory,
+    Packets,
+    Windows,
+    bus_cycles,
+    dma_cycles,
+    dma_of,
+    dram_of,
+    slot_capacity,
+    stored_bits,
+)
 
 Index = NDArray[np.int64]
 
@@ -41,7 +52,7 @@ class Dram:
     def __init__(self, graph: Graph, arch: Arch) -> None:
         self._arch = arch
         self._record = dram_of(arch)
-        self._weights, self._tensors = layout(graph, alignment(arch))
+        self._weights, self._tensors = layout(graph, arch)
         dma = dma_of(arch)
         most = max(slot_capacity(memory, arch) for memory in (Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.OUTPUTS))
         wraps = most * dma.clock >= 2**63  # the few machines whose cycles int64 does not hold on the way
@@ -106,14 +117,14 @@ def alignment(arch: Arch) -> int:
     return max(row, arch.dram.bytes_per_burst)
 
 
-def layout(graph: Graph, align: int) -> tuple[dict[int, int], dict[str, int]]:
+def layout(graph: Graph, arch: Arch) -> tuple[dict[int, int], dict[str, int]]:
     """First byte of the weights of each layer, by number, and of each tensor, by name."""
     weights: dict[int, int] = {}
-    end = 0
+    end, align = 0, alignment(arch)
     for index, layer in enumerate(graph.layers):
         if isinstance(layer, MacLayer) and len(layer.inputs) == 1:
             weights[index] = end
-            size = layer.geometry.oc * layer.geometry.reduction * layer.weight_format.bits
+            size = layer.geometry.oc * layer.geometry.reduction * stored_bits(layer, arch)
             end = -(-(end + -(-size // 8)) // align) * align
     home, tensors = shared_memory(graph.layers), dict[str, int]()
     for name, tensor in graph.tensors.items():

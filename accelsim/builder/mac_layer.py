@@ -22,7 +22,7 @@ def build_mac_layer(index: int, layer: MacLayer, mapping: MacMapping, state: Bui
     check_bias(layer, state.arch)
     g = share.geometry
     job = state.once((g, mapping), lambda: mac_job(g, mapping))
-    machine = state.machine(operand_bits(layer, state.graph))
+    machine = state.machine(operand_bits(layer, state.graph, state.arch))
     left, right = state.source(layer, 0), state.source(layer, 1) if len(layer.inputs) > 1 else NOWHERE
     block = state.block(index, share, block_operations(layer, share, mapping))
     state.end_block(block, mac_block(job, machine, state.port, left, right, block, state.columns, state.ends))

@@ -9,7 +9,7 @@ from accelsim.arch import Arch
 from accelsim.energy.costs import Charges, Costs
 from accelsim.energy.table.components import ALL_LAYERS, AREA, LEAK, MAC_LAYERS, PARTS, VECTOR_LAYERS, Charge
 from accelsim.graph import Graph, Layer, MacLayer
-from accelsim.hardware import accumulator_words
+from accelsim.hardware import accumulator_words, stored_bits
 from accelsim.numerics import SCHEMES, Family, Requant, Requantization, Thresholds
 
 BUFFERS = ("weight_buffer", "activation_buffer", "output_buffer")
@@ -78,9 +78,14 @@ def _port_sizes(arch: Arch) -> dict[str, float]:
 
 
 def multiply_charges(layer: MacLayer, *, graph: Graph, arch: Arch, costs: Costs) -> Charges:
-    """What one product of ``layer`` draws on, all its passes; a composable MAC shares a cycle among its products."""
-    bits = layer.weight_format.bits, graph.tensors[layer.inputs[0]].format.bits
+    """What one product of ``layer`` draws on, all its passes; a composable MAC shares a cycle among its products.
+
+    A weight whose zero point is subtracted in front of its multiplier has one bit more there.
+    """
+    bits = layer.code_format.bits, graph.tensors[layer.inputs[0]].format.bits
     sizes = product_sizes(arch, weight_bits=bits[0], activation_bits=bits[1], costs=costs)
+    if layer.has_weight_zero_points and arch.array.weight_zero_points == "subtract":
+        sizes["left_bits"] += 1
     times = arch.array.passes(*bits) / arch.array.products(*bits)
     return {key: times * pj for key, pj in costs.charges(array_name(arch), "mac", sizes).items()}
 
@@ -101,9 +106,51 @@ def _load_charges(layer: Layer, *, graph: Graph, arch: Arch, costs: Costs) -> Ch
     return {key: pj * load_steps(arch) for key, pj in moved.items()}
 
 
+def is_corrected(layer: Layer, arch: Arch) -> bool:
+    """Whether sums of ``layer`` have one product more, of the sum of their inputs and a zero point of weights."""
+    corrects = arch.array.weight_zero_points == "extra_channel"
+    return corrects and isinstance(layer, MacLayer) and layer.has_weight_zero_points
+
+
+def _input_sum_bits(layer: Layer, graph: Graph, arch: Arch) -> int:
+    """Width of the sum of the inputs in one sum: of a row each, or of as many as an accumulator holds where sums stay."""
+    if not arch.array.flow.stationary:
+        return arch.accumulator.bits
+    return graph.tensors[layer.inputs[0]].format.bits + (arch.array.rows - 1).bit_length()
+
+
+def correction_charges(layer: MacLayer, *, graph: Graph, arch: Arch, costs: Costs) -> Charges:
+    """What the product of a sum of inputs and a zero point of weights draws on, per accumulator word of the sum that it goes into."""
+    if not is_corrected(layer, arch):
+        return {}
+    words = accumulator_words(graph.tensors[layer.inputs[0]].format.bits, arch)
+    left, right = layer.code_format.bits, _input_sum_bits(layer, graph, arch)
+    sizes = {"left_bits": float(left), "right_bits": float(right), "sum_bits": float(arch.accumulator.bits * words)}
+    made = costs.maybe("array", "correct", sizes) or {}
+    return {key: pj / words for key, pj in made.items()}
+
+
+def input_sum_charges(layer: MacLayer, *, graph: Graph, arch: Arch, costs: Costs) -> Charges:
+    """What the addition of one input to the sum of them draws on."""
+    if not is_corrected(layer, arch):
+        return {}
+    return costs.maybe("array", "sum", {"bits": float(_input_sum_bits(layer, graph, arch))}) or {}
+
+
+def decoding_charges(layer: MacLayer, *, graph: Graph, arch: Arch, costs: Costs) -> Charges:
+    """What looking one weight up in the layer's codebook draws on."""
+    index, value = stored_bits(layer, arch), layer.code_format.bits
+    if index == value:
+        return {}
+    return costs.maybe("weight_buffer", "decode", {"bits": float(value), "capacity_bytes": 2**index * value / 8}) or {}
+
+
 _BY_LAYER: Mapping[str, Callable[..., Charges]] = {
     "array_mac": multiply_charges,
     "array_load": _load_charges,
+    "array_correct": correction_charges,
+    "array_sum": input_sum_charges,
+    "weight_buffer_decode": decoding_charges,
     "requantizer_requant": requant_charges,
 }
 """Charges whose component, action or number follows the layer and the machine."""

@@ -63,10 +63,10 @@ def weight_folds(array: Array, reduction: int, channels: int, groups: int) -> Fo
     """Reduction over rows, channels over columns; groups share a fold where both leave room."""
     rows, cols = array.rows, array.cols
     held = parts(reduction, array.products)
-    row_folds, col_folds = parts(held, rows), parts(channels, cols)
+    row_folds, col_folds = parts(held, rows - array.extra), parts(channels, cols)
     packed = 1
     if groups > 1 and row_folds == 1 and col_folds == 1:
-        packed = min(rows // held, cols // channels)
+        packed = min(rows // (held + array.extra), cols // channels)
     folds = parts(groups, packed) * row_folds * col_folds
     return Folds(folds, groups * reduction * channels, groups * reduction * col_folds, groups * channels * row_folds)
 
@@ -108,7 +108,7 @@ def output_stationary(array: Array, tile: Tile) -> TileCost:
     """Pixels over rows, channels over columns."""
     row_folds, col_folds = parts(tile.pixels, array.rows), parts(tile.channels, array.cols)
     folds = tile.groups * row_folds * col_folds
-    stream = parts(tile.reduction, array.products) * array.passes
+    stream = (parts(tile.reduction, array.products) + array.extra) * array.passes
     cycles = folds * (stream + array.rows + array.cols - 2 + array.stages)
     weights = tile.groups * tile.reduction * tile.channels * row_folds
     reads = tile.groups * tile.pixels * tile.reduction * col_folds
@@ -118,7 +118,7 @@ def output_stationary(array: Array, tile: Tile) -> TileCost:
 @inner
 def tree_folds(array: Array, reduction: int, channels: int, groups: int) -> Folds:
     """Reduction over the rows of each column's tree, channels over columns; groups share no fold."""
-    row_folds, col_folds = parts(reduction, array.rows), parts(channels, array.cols)
+    row_folds, col_folds = parts(reduction, array.rows - array.extra), parts(channels, array.cols)
     folds = groups * row_folds * col_folds
     return Folds(folds, groups * reduction * channels, groups * reduction * col_folds, groups * channels * row_folds)
 
@@ -159,6 +159,8 @@ def held_cost(array: Array, held: Folds, tile: Tile) -> TileCost:
         cycles = max(cycles, parts(cost.weight_reads * array.weight_bits, array.weight_port))
     if array.activation_port > 0:
         cycles = max(cycles, parts(cost.activation_reads * array.activation_bits, array.activation_port))
+    if array.decoders > 0:
+        cycles = max(cycles, parts(cost.weight_reads, array.decoders))
     return TileCost(
         cycles, cost.stream_cycles, cost.weight_reads, cost.activation_reads, cost.accumulator_writes, cost.latency
     )

@@ -33,7 +33,8 @@ class Loops(NamedTuple):
 class Array(NamedTuple):
     """The MAC array for operands of these widths: ``passes`` per product, ``products`` that one MAC makes at once.
 
-    ``weight_port``, ``activation_port``: bits that the buffers deliver per cycle; 0: as many as the array needs.
+    ``weight_port``, ``activation_port``: bits that the buffers deliver per cycle; 0: as many as the array needs. ``extra``: 1 where each
+    sum has one product more, of the sum of its inputs and a zero point. ``decoders``: weights decoded per cycle, 0: as many as come.
     """
 
     dataflow: int
@@ -47,6 +48,8 @@ class Array(NamedTuple):
     weight_port: int
     activation_bits: int
     activation_port: int
+    extra: int
+    decoders: int
 
 
 class PerMemory(NamedTuple):

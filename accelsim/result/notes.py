@@ -123,7 +123,7 @@ def _sliced(program: Program) -> str:
     array, found, layers = program.arch.array, Counter[str](), list(_mac_layers(program))
     ports = {"weight": array.weight_bits, "activation": array.activation_bits}
     for layer in layers:
-        widths = layer.weight_format.bits, program.graph.tensors[layer.inputs[0]].format.bits
+        widths = layer.code_format.bits, program.graph.tensors[layer.inputs[0]].format.bits
         wide = [
             f"{bits}-bit {name}s in {-(-bits // port)} slices"
             for bits, (name, port) in zip(widths, ports.items(), strict=True)

@@ -32,7 +32,8 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "dram.standard": (None, None, None, None, "LPDDR5_6400", "HBM2_2000", "DDR4_3200"),
     **{f"{name}.double_buffered": (False, True) for name in ("accumulator", "weight_buffer", "output_buffer")},
     "activation_buffer.double_buffered": (False, True), "weight_buffer.bytes_per_cycle": (None, 16, 16, 3),
-    "output_buffer.bytes_per_cycle": (None, None, None, 1, 4),
+    "output_buffer.bytes_per_cycle": (None, None, None, 1, 4), "weight_buffer.decoders": (None, 1, 7),
+    "weight_buffer.coding": (None, None, None, "codebook"),
 }  # fmt: skip
 
 
@@ -49,6 +50,7 @@ def random_arch(rng: Rng, *, dataflow: str | None = None) -> Arch:
     edits |= {name: values[int(rng.integers(len(values)))] for name, values in _CHOICES.items()}
     edits |= {"array.dataflow": chosen, "array.rows": rows, "accumulator.products_per_add": rows if tree else 1}
     edits["array.weight_preload"] = "serial" if tree else str(rng.choice(["serial", "overlapped"]))
+    edits["array.weight_zero_points"] = str(rng.choice(["subtract", "extra_channel"])) if rows > 1 else "subtract"
     edits["activation_buffer.size_bytes"] = resident + int(rng.integers(400, 2000))
     edits["activation_buffer.resident_bytes"] = resident
     edits["activation_buffer.fuse_pairs"] = resident > 0 and resident % 2 == 0

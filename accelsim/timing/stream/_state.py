@@ -31,7 +31,7 @@ def array_of_chip(chip: Any, width: Any, weight_bits: int, activation_bits: int)
     """The array for operands of these widths."""
     return Array(
         chip.dataflow, chip.rows, chip.cols, chip.stages, chip.overlapped != 0, width.passes, width.products,
-        weight_bits, chip.weight_port, activation_bits, chip.activation_port,
+        weight_bits, chip.weight_port, activation_bits, chip.activation_port, width.extra, 0,
     )  # fmt: skip
 
 
