@@ -98,10 +98,13 @@ def test_what_is_said_to_change_nothing_changes_nothing(seed: int, path: str) ->
 
 @pytest.mark.parametrize("preset", ["edge_16x16", "edge_lpddr4", "os_16x16"])
 def test_what_changes_nothing_is_said(preset: str) -> None:
-    """Each parameter turned by itself: a Result that stays the same says why, or the reason stands in SILENT."""
+    """Each parameter turned by itself: a Result that stays the same says why, or the reason stands in SILENT.
+
+    The network has weights that are no powers of two, which shifters refuse.
+    """
     machine = load_arch(preset)
     base = figures(program_of("digits_cnn", machine))
-    skipped = {"name", "description", "source", "arithmetic", "overrides", "tech.energy_table"}
+    skipped = {"array.mac", "name", "description", "source", "arithmetic", "overrides", "tech.energy_table"}
     for path in sorted(OTHER_VALUES.keys() - skipped - SILENT.keys()):
         arch = machine.with_({path: OTHER_VALUES[path]})
         program = program_of("digits_cnn", arch)

@@ -52,6 +52,13 @@ class ArrayConfig(Section):
         ),
     ] = None
 
+    mac: Annotated[
+        fields.Mac,
+        Field(
+            description="what makes products: multiply, a multiplier; shift_add, a shifter, for weights that are 0 or powers of two with a "
+            "sign, others being refused"
+        ),
+    ] = "multiply"
     weight_zero_points: Annotated[
         fields.ZeroPoints,
         Field(
@@ -60,6 +67,15 @@ class ArrayConfig(Section):
             "fold keeps a row (a step, where sums stay)"
         ),
     ] = "subtract"
+
+    @model_validator(mode="after")
+    def _shifts_alone(self) -> Self:
+        if self.mac == "shift_add" and (self.brick_bits is not None or self.flow.broadcast):
+            other = f"dataflow {self.dataflow}" if self.brick_bits is None else f"brick_bits of {self.brick_bits}"
+            raise ValueError(
+                f"mac of shift_add with {other}: expected a systolic array of plain MACs; take one, or multiply"
+            )
+        return self
 
     @model_validator(mode="after")
     def _has_a_row_for_zero_points(self) -> Self:

@@ -230,6 +230,7 @@ Overrides = Annotated[
 CycleNumber = Annotated[Literal[0, 1], BeforeValidator(_no_truth_value)]
 Split = Literal["auto", "channels", "rows"]
 Preload = Literal["serial", "overlapped"]
+Mac = Literal["multiply", "shift_add"]
 ZeroPoints = Literal["subtract", "extra_channel"]
 Coding = Literal["codebook"]
 Lookups = Annotated[int, _whole(1, MAX_SIDE)]

@@ -18,7 +18,10 @@ DEFAULT_MULTIPLIER = 32
 
 
 def array_name(arch: Arch) -> str:
-    """The array as a component: ``fusible_array`` where MACs are composed of bricks, ``tree_array`` of adder trees."""
+    """The array as a component: ``fusible_array`` where MACs are composed of bricks, ``tree_array`` of adder trees, ``shift_array`` where
+    they shift."""
+    if arch.array.mac == "shift_add":
+        return "shift_array"
     if arch.array.flow.broadcast:
         return "tree_array"
     return "array" if arch.array.brick_bits is None else "fusible_array"
@@ -47,7 +50,13 @@ def product_sizes(arch: Arch, *, weight_bits: int, activation_bits: int, costs: 
         "register_bits": right / array.cols if tree else moved + total,
     }  # fmt: skip
     pitch = _pitch(arch, costs)
-    return sizes | _tree_sizes(arch, left + right) | ({} if pitch is None else {"length_um": pitch})
+    sizes |= _tree_sizes(arch, left + right) | _shift_sizes(left, right)
+    return sizes | ({} if pitch is None else {"length_um": pitch})
+
+
+def _shift_sizes(left: int, right: int) -> dict[str, float]:
+    """Rows of multiplexers that shift ``right`` bits by 0 to ``left - 2`` places, and their width."""
+    return {"shift_rows": max(0, left - 2).bit_length(), "shift_bits": left + right - 1}
 
 
 def _tree_sizes(arch: Arch, product_bits: int) -> dict[str, float]:
@@ -65,7 +74,7 @@ def _tree_sizes(arch: Arch, product_bits: int) -> dict[str, float]:
 
 def _pitch(arch: Arch, costs: Costs) -> float | None:
     """Micrometres from one processing element to the next, taken to be square; None where the table has no areas."""
-    name = "pe" if arch.array.brick_bits is None else "fusible_pe"
+    name = "shift_pe" if arch.array.mac == "shift_add" else "pe" if arch.array.brick_bits is None else "fusible_pe"
     area = Costs(costs.table).maybe(name, AREA, _port_sizes(arch))
     return None if area is None else math.sqrt(sum(area.values()))
 
@@ -74,7 +83,7 @@ def _port_sizes(arch: Arch) -> dict[str, float]:
     """Sizes of a processing element as it is built: its ports, registers for all that passes through it."""
     left, right, word = arch.array.weight_bits, arch.array.activation_bits, arch.accumulator.bits
     sizes = {"left_bits": left, "right_bits": right, "sum_bits": word, "register_bits": left + right + word}
-    return sizes | _tree_sizes(arch, left + right)
+    return sizes | _tree_sizes(arch, left + right) | _shift_sizes(left, right)
 
 
 def multiply_charges(layer: MacLayer, *, graph: Graph, arch: Arch, costs: Costs) -> Charges:

@@ -36,6 +36,7 @@ PATHS = [
     "array.pipeline_stages",
     "array.first_cycle",
     "array.brick_bits",
+    "array.mac",
     "array.weight_zero_points",
     "accumulator.count",
     "accumulator.bits",
@@ -97,6 +98,7 @@ OTHER_VALUES: dict[str, Any] = {
     "array.pipeline_stages": 2,
     "array.first_cycle": 0,
     "array.brick_bits": 2,
+    "array.mac": "shift_add",
     "array.weight_zero_points": "extra_channel",
     "weight_buffer.coding": "codebook",
     "weight_buffer.decoders": 5,
@@ -192,12 +194,14 @@ machines = st.fixed_dictionaries(
                 "pipeline_stages": st.integers(0, 64),
                 "first_cycle": st.sampled_from([0, 1]),
                 "brick_bits": st.sampled_from([None, 2]),
+                "mac": st.sampled_from(["multiply", "shift_add"]),
                 "weight_zero_points": st.sampled_from(["subtract", "extra_channel"]),
             }
         )
         .filter(
             lambda array: array["brick_bits"] is None or {array["weight_bits"], array["activation_bits"]} <= BRICKED
         )
+        .filter(lambda array: array["brick_bits"] is None or array["mac"] == "multiply")
         .filter(
             lambda array: (
                 array["rows"] > 1

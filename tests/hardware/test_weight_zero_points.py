@@ -14,7 +14,7 @@ import accelsim
 from accelsim.arch import load_arch
 from accelsim.builder import build_program
 from accelsim.energy import action_energies, count_actions, layer_energy, load_table, operation_energy, table_of
-from accelsim.errors import ConfigError
+from accelsim.errors import ConfigError, ProgramError
 from accelsim.execute import WholeReader, run_program
 from accelsim.graph import Graph, MacLayer
 from accelsim.hardware import ComputeTiles, Engine, array_cost, array_of
@@ -266,3 +266,60 @@ def test_the_search_and_the_mapper_see_the_same_machine(seed: int) -> None:
     assert best <= default
     table = accelsim.evaluate(graph, arch=arch, edits=[{}], objective="cycles")
     assert int(table["cycles"][0]) == default
+
+
+SHIFTS = {"array.mac": "shift_add"}
+
+
+def powers(seed: int = 4) -> Graph:
+    """A convolution whose weights are 0 or powers of two with a sign."""
+    graph = conv(size=8, ic=16, oc=32, k=3)
+    (layer,) = graph.layers
+    assert isinstance(layer, MacLayer)
+    rng = np.random.default_rng(seed)
+    shape = layer.geometry.weight_shape
+    weights = (rng.choice([-1, 0, 1], shape) << rng.integers(0, 7, shape)).astype(np.int8)
+    return replace(graph, layers=(replace(layer, weights=weights),))
+
+
+def test_a_shift_takes_three_rows_and_one_addition_for_8_bits() -> None:
+    """Three rows of 15 full adders above the shifter of 0 to 6 places, and the sum's adder, by Horowitz; only the array differs."""
+    graph, table = powers(), load_table("horowitz_45nm")
+    product, shift = (
+        action_energies(graph.layers[0], graph=graph, arch=EDGE.with_(edits), table=table) for edits in ({}, SHIFTS)
+    )
+    adder = 0.006452 + 0.0028226 * EDGE.accumulator.bits
+    assert product["array_mac"] == pytest.approx(0.2 + adder)
+    assert shift["array_mac"] == pytest.approx(3 * (0.006452 + 0.0028226 * 15) + adder)
+    assert {name: pj for name, pj in shift.items() if pj != product[name]}.keys() == {"array_mac"}
+    whole_machine, shifting = (accelsim.simulate(graph, arch=EDGE.with_(edits)) for edits in ({}, SHIFTS))
+    assert shifting.total.cycles == whole_machine.total.cycles
+    assert shifting.total.energy_pj < whole_machine.total.energy_pj
+    same(accelsim.evaluate(graph, arch=EDGE, edits=[SHIFTS])[0], graph, EDGE, SHIFTS)
+
+
+def test_shifters_with_a_codebook_keep_the_values() -> None:
+    graph = powers()
+    x = {"x": np.random.default_rng(3).integers(-128, 128, (1, 8, 8, 16)).astype(np.int8)}
+    program, found = ran(graph, **SHIFTS, **BOOK)
+    assert found["dram_read_weights"] == 4 * 32 * 9 * 16
+    assert np.array_equal(run_program(program, x, timeline=schedule(program))["y"], whole(graph, x))
+
+
+def test_weights_that_are_no_powers_of_two_are_refused_by_name() -> None:
+    graph = conv()
+    with pytest.raises(
+        ProgramError,
+        match=r"layer 'layer': array.mac of shift_add .* a weight of output channel 0 is -?[0-9]+; quantize",
+    ):
+        accelsim.simulate(graph, arch=EDGE.with_(SHIFTS))
+    row = accelsim.evaluate(graph, arch=EDGE, edits=[SHIFTS])[0]
+    assert "array.mac of shift_add" in row["error"]
+    shapes = conv(shape_only=True)
+    assert accelsim.simulate(shapes, arch=EDGE.with_(SHIFTS)).total.cycles > 0
+
+
+@pytest.mark.parametrize("edits", [{"array.brick_bits": 2}, TREE], ids=["bricks", "tree"])
+def test_only_plain_systolic_macs_shift(edits: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="mac of shift_add with .*: expected a systolic array of plain MACs"):
+        EDGE.with_({**edits, **SHIFTS})

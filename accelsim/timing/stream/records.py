@@ -148,6 +148,7 @@ def supported(arch: Arch) -> bool:
     """Whether the streamed schedule knows all that ``arch`` does: one core, whole bytes from DRAM, nothing coded, unrolled or fused."""
     plain = arch.dram.channel is None and arch.dram.bytes_per_burst == 1
     plain = plain and arch.dma.weight_compression is None and arch.weight_buffer.coding is None
+    plain = plain and arch.array.mac == "multiply"  # whether weights are what it takes, the Program says
     buffer = arch.activation_buffer
     return plain and arch.cores.count == 1 and buffer.im2col == "implicit" and not buffer.fuse_pairs
 
