@@ -2,7 +2,7 @@
 
 from accelsim.energy.costs import Costs
 from accelsim.energy.counts import ActionCounts, Kinds, Work, actions_of, count_actions, kinds_of
-from accelsim.energy.machine import area_charges, area_um2, idle_charges, part_sizes
+from accelsim.energy.machine import area_charges, area_um2, idle_charges, is_corrected, part_sizes
 from accelsim.energy.model import (
     TENSORS,
     EnergySplit,

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import accelsim
+from accelsim.activity import measure_activity
 from accelsim.arch import load_arch
 from accelsim.builder import build_program
 from accelsim.energy import action_energies, count_actions, layer_energy, load_table, operation_energy, table_of
-from accelsim.errors import ConfigError, ProgramError
+from accelsim.errors import ConfigError, InputError, ProgramError
 from accelsim.execute import WholeReader, run_program
 from accelsim.graph import Graph, MacLayer
 from accelsim.hardware import ComputeTiles, Engine, array_cost, array_of
@@ -323,3 +324,15 @@ def test_weights_that_are_no_powers_of_two_are_refused_by_name() -> None:
 def test_only_plain_systolic_macs_shift(edits: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="mac of shift_add with .*: expected a systolic array of plain MACs"):
         EDGE.with_({**edits, **SHIFTS})
+
+
+def test_activity_is_not_counted_where_codes_are_multiplied() -> None:
+    graph = asymmetric(conv(size=6, ic=4, oc=4))
+    x = {"x": np.random.default_rng(3).integers(-128, 128, (1, 6, 6, 4)).astype(np.int8)}
+    program, _ = ran(graph, **EXTRA)
+    with pytest.raises(
+        InputError, match="extra_channel multiplies codes of the weights of layer 'layer'.*choose subtract"
+    ):
+        measure_activity(program, x)
+    (measured,) = measure_activity(ran(graph)[0], x)
+    assert measured.layer == "layer"
