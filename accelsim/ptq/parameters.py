@@ -17,13 +17,12 @@ from accelsim.ptq.bias_correction import output_shift
 from accelsim.ptq.calibrate import Floats, Known, group_range
 from accelsim.ptq.network.products import bias_of, channel_axis, is_one_matrix, per_output, products
 from accelsim.ptq.plan import Plan
-from accelsim.ptq.settings import Settings
+from accelsim.ptq.settings import Settings, has_levels
 from accelsim.ptq.weight_formats import (
     affine_scales,
     affine_zero_points,
     code_format,
     from_rows,
-    has_levels,
     level_codes,
     level_scales,
     rows_of,

@@ -9,7 +9,6 @@ from typing import Literal
 
 from accelsim.errors import ConfigError
 from accelsim.names import LayerNames
-from accelsim.ptq.weight_formats import WeightFormat, check_weight_format
 from accelsim.quant import Quantizer
 
 RANGES = ("minmax", "moving-average", "percentile", "mse", "entropy")
@@ -23,6 +22,13 @@ UNSIGNED_BITS = 8
 """Widest symmetric activations that drop the sign where they are never negative."""
 _WIDTHS = re.compile(r"(?:w([0-9]+))?(?:a([0-9]+))?")
 
+WeightFormat = Literal["symmetric", "asymmetric", "ternary", "power-of-two", "codebook", "nf4"]
+FORMATS: tuple[WeightFormat, ...] = ("symmetric", "asymmetric", "ternary", "power-of-two", "codebook", "nf4")
+"""Of weights (:mod:`accelsim.ptq.weight_formats`)."""
+_LEVEL_BITS: Mapping[str, range] = {
+    "ternary": range(2, 3), "power-of-two": range(2, 5), "codebook": range(2, 8), "nf4": range(4, 5),
+}  # fmt: skip
+"""Widths of formats with a table of levels."""
 Range = Literal["minmax", "moving-average", "percentile", "mse", "entropy"]
 
 
@@ -138,6 +144,21 @@ def parse_layers(texts: Iterable[str]) -> dict[str, Widths]:
             _check_bits(f"--layer {name}: {what}", given)
         layers[name] = Widths(*bits)
     return layers
+
+
+def has_levels(name: WeightFormat, bits: int) -> bool:
+    """Whether weights of ``bits`` bits take levels; those of a layer with another width are symmetric."""
+    return bits in _LEVEL_BITS.get(name, ())
+
+
+def check_weight_format(name: str, bits: int) -> None:
+    """ConfigError for an unknown format, or a width that it does not have."""
+    if name not in FORMATS:
+        raise ConfigError(f"weight format {name!r}: expected one of {', '.join(FORMATS)}")
+    known = _LEVEL_BITS.get(name)
+    if known is not None and bits not in known:
+        text = f"{known[0]} to {known[-1]}" if len(known) > 1 else f"{known[0]}"
+        raise ConfigError(f"weight format {name}: expected {text} bits a weight (--weights), got {bits}")
 
 
 def _check_bits(what: str, bits: int | None) -> None:

@@ -17,21 +17,15 @@ indices of them (``weight_buffer.coding``), and, of powers of two, multipliers. 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.errors import ConfigError
 from accelsim.numerics import IntFormat
+from accelsim.ptq.settings import WeightFormat, has_levels
+from accelsim.quant import affine_parameters
 
-WeightFormat = Literal["symmetric", "asymmetric", "ternary", "power-of-two", "codebook", "nf4"]
-FORMATS: tuple[WeightFormat, ...] = ("symmetric", "asymmetric", "ternary", "power-of-two", "codebook", "nf4")
-UNIFORM: tuple[WeightFormat, ...] = ("symmetric", "asymmetric")
-"""Those whose neighbouring codes are a scale apart."""
-_BITS: dict[str, range] = {
-    "ternary": range(2, 3), "power-of-two": range(2, 5), "codebook": range(2, 8), "nf4": range(4, 5),
-}  # fmt: skip
 _THRESHOLD = 0.7
 """Of ternary weights, over the mean magnitude."""
 _PEAK = 127
@@ -49,21 +43,6 @@ _ITERATIONS = 300
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Codes = NDArray[np.int64]
-
-
-def check_weight_format(name: str, bits: int) -> None:
-    """ConfigError for an unknown format, or a width that it does not have."""
-    if name not in FORMATS:
-        raise ConfigError(f"weight format {name!r}: expected one of {', '.join(FORMATS)}")
-    known = _BITS.get(name)
-    if known is not None and bits not in known:
-        text = f"{known[0]} to {known[-1]}" if len(known) > 1 else f"{known[0]}"
-        raise ConfigError(f"weight format {name}: expected {text} bits a weight (--weights), got {bits}")
-
-
-def has_levels(name: WeightFormat, bits: int) -> bool:
-    """Whether weights of ``bits`` bits take levels; those of a layer with another width are symmetric."""
-    return bits in _BITS.get(name, ())
 
 
 def code_format(name: WeightFormat, bits: int, *, signed: bool) -> IntFormat:
@@ -109,8 +88,6 @@ def affine_zero_points(rows: Floats, scales: Floats, fmt: IntFormat) -> Codes:
 
 def affine_scales(rows: Floats, fmt: IntFormat) -> Floats:
     """Scales of asymmetric rows (channels, weights), which reach from the least weight or 0 to the greatest or 0."""
-    from accelsim.quant import affine_parameters
-
     ends = zip(rows.min(axis=1, initial=0).tolist(), rows.max(axis=1, initial=0).tolist(), strict=True)
     return np.array([affine_parameters(low, high, fmt=fmt).scale for low, high in ends], np.float32)
 
