@@ -1,6 +1,7 @@
-"""Write the table of docs/weight_formats.md: what each format of weights costs in accuracy, memory, cycles and energy.
+"""Write the tables of docs/weight_formats.md: what each format of weights costs in accuracy, memory, cycles and energy.
 
-python docs/make_weight_formats.py     # rewrites the table; takes a minute; needs onnxruntime
+python docs/make_weight_formats.py     # rewrites both tables; takes two minutes; needs onnxruntime
+                                       # and $ACCELSIM_SHARED (for the second, which else stays)
 """
 
 from __future__ import annotations
@@ -19,8 +20,12 @@ import numpy as np  # noqa: E402
 from accelsim.arch import load_arch  # noqa: E402
 from accelsim.importers import resolve_model  # noqa: E402
 from accelsim.ptq import Quantized, Settings, evaluate_model, quantize_network  # noqa: E402
-from accelsim.simulation import read_inputs, run  # noqa: E402
+from accelsim.quant import dequantize  # noqa: E402
+from accelsim.simulation import read_inputs, run, simulate  # noqa: E402
 from docs.pages import replaced  # noqa: E402
+from tests.importers.onnx.runtime import run_graph  # noqa: E402
+from tests.ptq.test_quantize_tflite import samples  # noqa: E402
+from tests.shared_models import SHARED  # noqa: E402
 
 PAGE = Path(__file__).with_name("weight_formats.md")
 NETWORK, MACHINE = "digits_float", "edge_16x16"
@@ -73,10 +78,15 @@ def reference(made: Quantized, x: Any) -> Any:
     """Logits by ONNX Runtime, which computes the file on integers; of QONNX by onnx's reference evaluator."""
     if made.dialect == "qonnx":
         return evaluate_model(made.model, {"image": x[:, None]})["logits"][:, 0]
+    session = onnxruntime_session(made)
+    return np.concatenate([session.run(["logits"], {"image": one[None]})[0] for one in x])
+
+
+def onnxruntime_session(made: Quantized) -> Any:
+    """Of the file, optimized, on integers."""
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(made.to_bytes(), providers=["CPUExecutionProvider"])
-    return np.concatenate([session.run(["logits"], {"image": one[None]})[0] for one in x])
+    return onnxruntime.InferenceSession(made.to_bytes(), providers=["CPUExecutionProvider"])
 
 
 def row(case: Case) -> str:
@@ -106,5 +116,47 @@ def table() -> str:
     return "\n".join([*lines, *map(row, CASES)]) + "\n"
 
 
+LARGER, CALIBRATION, COMPARED = ("ic_resnet8_fp32", "vww_mobilenetv1_fp32"), 32, 8
+"""The networks of the second table, images that set ranges, and images whose outputs are compared."""
+LARGER_CASES = (
+    Case("symmetric", 8),
+    Case("asymmetric", 8),
+    Case("asymmetric", 8, {"array.weight_zero_points": "extra_channel"}),
+    Case("codebook", 4, BOOK),
+    Case("nf4", 4, BOOK),
+)
+
+
+def larger_row(network: str, case: Case) -> str:
+    """Cells of one case on a network of MLPerf Tiny."""
+    x = samples(network, CALIBRATION + COMPARED)
+    settings = Settings(weights=case.bits, weight_format=case.format, per_channel=True)  # type: ignore[arg-type]
+    path = SHARED / "models" / f"{network}.tflite"
+    made = quantize_network(path, {"input": x[:CALIBRATION]}, settings=settings, evaluator="onnxruntime")
+    session = onnxruntime_session(made)
+    known, codes = made.acts[session.get_outputs()[0].name], made.graph.outputs[0].tensor
+    wrong, size, source = 0, 0, session.get_inputs()[0].name
+    for one in x[CALIBRATION:]:
+        ours = run_graph(made.graph, {source: one})[codes]
+        theirs = session.run(None, {source: one})[0]
+        real = dequantize(ours, scale=known.scale, zero_point=known.zero_point).reshape(theirs.shape)
+        wrong, size = wrong + int((real != theirs).sum()), size + theirs.size
+    total = simulate(made.graph, arch=load_arch(MACHINE).with_(case.machine)).total
+    return f"| {network} | {case.title} | {wrong} of {size} | {total.cycles:,} | {total.energy_pj / 1e6:.2f} |"
+
+
+def larger_table() -> str:
+    """Markdown."""
+    lines = ["| network | weights | machine | outputs that differ | cycles | energy, uJ |", "|---" * 6 + "|"]
+    return "\n".join([*lines, *(larger_row(network, case) for network in LARGER for case in LARGER_CASES)]) + "\n"
+
+
+def main() -> None:
+    text = replaced(PAGE.read_text(encoding="utf-8"), "formats", table())
+    if all((SHARED / "models" / f"{network}.tflite").is_file() for network in LARGER):
+        text = replaced(text, "networks", larger_table())
+    PAGE.write_text(text, encoding="utf-8")
+
+
 if __name__ == "__main__":
-    PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), "formats", table()), encoding="utf-8")
+    main()

@@ -35,3 +35,16 @@ def test_no_logit_differs_and_the_term_of_the_data_is_not_free() -> None:
     assert plain == ignored
     assert plain[0] == subtract[0] < extra[0]
     assert plain[1] < subtract[1] < extra[1]
+
+
+def test_on_larger_networks_too() -> None:
+    """No output differs; the extra channel takes cycles and energy, a codebook of 4 bits saves energy."""
+    text = (ROOT / "docs" / "weight_formats.md").read_text(encoding="utf-8")
+    table = text.split("<!-- begin: networks -->\n")[1].split("<!-- end: networks -->\n")[0].splitlines()[2:]
+    cells = [line.strip("| ").split(" | ") for line in table]
+    assert all(row[3].startswith("0 of ") for row in cells)
+    costs = [(int(row[4].replace(",", "")), float(row[5])) for row in cells]
+    for plain, subtract, extra, *coded in (costs[:5], costs[5:]):
+        assert plain[0] == subtract[0] < extra[0]
+        assert plain[1] < subtract[1] < extra[1]
+        assert all(energy < plain[1] for _, energy in coded)
