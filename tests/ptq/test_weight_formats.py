@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
 from scipy.stats import norm
 
+from accelsim.arch import load_arch
 from accelsim.errors import ConfigError
 from accelsim.graph import MacLayer
+from accelsim.hardware import stored
+from accelsim.importers.onnx.lower.mac import stored_zero_points
 from accelsim.numerics import IntFormat
 from accelsim.ptq import Settings
 from accelsim.ptq.pipeline import run_pipeline
@@ -221,9 +224,14 @@ def test_no_element_differs_from_qonnx(tmp_path: Path) -> None:
     assert sum(compared for _, compared in results) > 50_000
 
 
-def test_zero_points_are_in_the_layers_where_codes_alone_are_not_enough(tmp_path: Path) -> None:
-    """Codes without a sign and one bit narrower than the factors."""
-    graph = made("residual", tmp_path, dialect="qdq", weight_format="asymmetric", per_channel=True).graph
+@pytest.mark.parametrize("dialect", ["qdq", "qonnx"])
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_zero_points_are_in_the_layers_where_codes_alone_are_not_enough(
+    dialect: Any, symmetric: bool, tmp_path: Path
+) -> None:
+    """Codes without a sign, whatever those of the file have, and one bit narrower than the factors; memory holds and gives them back."""
+    chosen = {"weight_format": "asymmetric", "per_channel": True, "symmetric": symmetric}
+    graph = made("residual", tmp_path, dialect=dialect, **chosen).graph
     layers: list[Any] = [layer for layer in graph.layers if isinstance(layer, MacLayer)]
     for layer in layers:
         assert layer.weight_format.bits == 9
@@ -233,6 +241,24 @@ def test_zero_points_are_in_the_layers_where_codes_alone_are_not_enough(tmp_path
         assert codes.min() >= 0
         assert codes.max() <= 255
     assert len(layers) > 3
+    arch = load_arch("edge_16x16").with_({"weight_buffer.coding": "codebook"})
+    for layer in layers:
+        for machine in (arch, load_arch("edge_16x16")):
+            kept = stored(layer, machine)
+            held = kept.encoded(layer.weights[1:], 1)
+            assert kept.format.min <= held.min() <= held.max() <= kept.format.max
+            assert np.array_equal(kept.decoded(held, 1), layer.weights[1:])
+
+
+def test_a_zero_point_that_another_code_removes_is_none() -> None:
+    """Codes without a sign around 128 are those with a sign around 0."""
+    assert stored_zero_points(np.array([128]), IntFormat(8), bits=8, signed=False) is None
+    found = stored_zero_points(np.array([100, 3]), IntFormat(9), bits=8, signed=False)
+    assert found is not None
+    assert found.tolist() == [100, 3]
+    found = stored_zero_points(np.array([-7]), IntFormat(9), bits=8, signed=True)
+    assert found is not None
+    assert found.tolist() == [121]
 
 
 @pytest.mark.parametrize(
