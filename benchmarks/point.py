@@ -26,7 +26,7 @@ from accelsim.importers import load_for
 from accelsim.mapper import DEFAULT_OBJECTIVE, OBJECTIVES
 from accelsim.mapper.compiled import Exact, Layers, Point, map_network, settle
 from accelsim.mapper.network import Groups, Lowered, counts_of
-from accelsim.timing import CHIP, WIDTH, chip_of, queue_of, width_of
+from accelsim.timing import CHIP, WIDTH, chip_of, queues_of, width_of
 from accelsim.timing.compiled import network_cycles
 
 ROUNDS = 5
@@ -76,7 +76,7 @@ def parts(model: str) -> None:
     lowered = Lowered(graph)
     chip = np.array([tuple(chip_of(arch).values())], CHIP)[0]
     widths = np.array([width_of(arch, *bits) for bits in lowered.widths], WIDTH)
-    tilings, kept, queue = lowered.tilings(arch, DEFAULT_OBJECTIVE), lowered.kept(arch), queue_of(arch.dma.queues)
+    tilings, kept, queue = lowered.tilings(arch, DEFAULT_OBJECTIVE), lowered.kept(arch), queues_of(arch)
     counts, figures = counts_of(len(graph.layers))
     network, tiles, groups = lowered.network, lowered.cuts.tiles(), Groups(graph)
     layers, prices = Layers(lowered.twins, groups.of, lowered.space, counts, figures), groups.prices(arch)

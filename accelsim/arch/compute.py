@@ -37,6 +37,37 @@ class ArrayConfig(Section):
             description="weight- and input-stationary: what stays shifts in before a fold (serial) or behind the one before"
         ),
     ] = "serial"
+    drain: Annotated[
+        fields.Preload,
+        Field(
+            description="when the sums of a fold leave a systolic array: before the operands of the next enter (serial) or behind "
+            "them (overlapped, as always where weight_preload is overlapped and in adder trees)"
+        ),
+    ] = "serial"
+    reduction: Annotated[
+        fields.Reduction,
+        Field(
+            description="how a convolution's reduction fills the rows (or, output-stationary, the products of a MAC): kernel taps and "
+            "input channels side by side (flat), or the channels of every tap padded to them (per_tap)"
+        ),
+    ] = "flat"
+    stripe_pixels: Annotated[
+        fields.Side | None,
+        Field(
+            description="adder tree: pixels that pass one fold of the weights before the next fold of the same sums, so that finished sums "
+            "leave stripe by stripe and weights are read anew for each; null: all pixels of the tile"
+        ),
+    ] = None
+    dot_products: Annotated[
+        fields.DotProducts,
+        Field(description="products of one sum that each MAC unit makes and adds in a cycle; rows x cols are units"),
+    ] = 1
+    issue_cycles: Annotated[
+        fields.SetupCycles, Field(description="cycles in which a compute tile is issued, the array standing still")
+    ] = 0
+    fold_issue_cycles: Annotated[
+        fields.SetupCycles, Field(description="the same for every fold of it: one filling of the array")
+    ] = 0
     pipeline_stages: Annotated[
         fields.Stages,
         Field(description="registers between a product and its accumulator, beyond the steps of a systolic array"),
@@ -105,13 +136,22 @@ class ArrayConfig(Section):
     @property
     def pipelines_tiles(self) -> bool:
         """Whether a compute tile enters the array while the one before drains."""
-        return self.flow.pipelines_tiles(self.weight_preload)
+        return self.flow.pipelines_tiles(self.weight_preload, self.drain)
 
     def passes(self, weight_bits: int, activation_bits: int) -> int:
         """Array passes per product: operands wider than the ports are fed in slices (8x16 half rate, 16x16 quarter)."""
         return -(-weight_bits // self.weight_bits) * -(-activation_bits // self.activation_bits)
 
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates per cycle, at operands as wide as the ports."""
+        return self.rows * self.cols * self.dot_products
+
     def products(self, weight_bits: int, activation_bits: int) -> int:
+        """Products of one sum that a MAC unit makes at once."""
+        return self.dot_products * self.composed(weight_bits, activation_bits)
+
+    def composed(self, weight_bits: int, activation_bits: int) -> int:
         """Products of one sum that a composable MAC makes at once; 1 without bricks.
 
         ``(weight port / weight slot) * (activation port / activation slot)``, a slot being the operand's width rounded up to
@@ -168,6 +208,16 @@ class RequantizerConfig(Section):
     """The unit that takes accumulators to output codes."""
 
     lanes: Annotated[fields.Side, Field(description="outputs per cycle")]
+    streaming: Annotated[
+        StrictBool,
+        Field(
+            description="whether outputs are made as their sums come, while the array computes the rest of the tile; false: when the tile "
+            "is done"
+        ),
+    ] = False
+    pipeline_stages: Annotated[
+        fields.Stages, Field(description="registers between a sum and its output, cycles behind the last sum")
+    ] = 0
 
 
 class VectorConfig(Section):

@@ -23,7 +23,7 @@ class Dataflow:
     ``stationary``: the operand that is loaded into the array before it computes, "" where none is. ``passing``: the operands that
     go from MAC to MAC. ``sums_move``: whether partial sums do. ``broadcast``: whether all columns see one activation at once and
     sum its products in a tree over the rows. ``preloads``: whether ``array.weight_preload`` says when the stationary operand comes.
-    ``overlaps``: whether a tile always enters while the one before it drains; else where the preload is overlapped.
+    ``overlaps``: whether a tile always enters while the one before it drains; else where the preload or the drain is overlapped.
     """
 
     stationary: Literal["weights", "inputs", ""]
@@ -33,9 +33,9 @@ class Dataflow:
     preloads: bool
     overlaps: bool
 
-    def pipelines_tiles(self, preload: str) -> bool:
+    def pipelines_tiles(self, preload: str, drain: str) -> bool:
         """Whether a compute tile enters the array while the one before drains."""
-        return self.overlaps or (self.preloads and preload == "overlapped")
+        return self.overlaps or (self.preloads and preload == "overlapped") or drain == "overlapped"
 
 
 DATAFLOWS: Mapping[str, Dataflow] = MappingProxyType(

@@ -38,8 +38,8 @@ def yaml_text(machine: BaseModel) -> str:
 
 
 def _written(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: _written(v) if isinstance(v, Mapping) else _WRITERS.get(key, _same)(v) for key, v in data.items()}
+    return {key: _written(v) if isinstance(v, Mapping) else _value(key, v) for key, v in data.items()}
 
 
-def _same(value: object) -> object:
-    return value
+def _value(key: str, value: object) -> object:
+    return value if value is None or key not in _WRITERS else _WRITERS[key](value)

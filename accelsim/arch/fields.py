@@ -123,6 +123,7 @@ def _no_number_text(value: object) -> object:
 
 Side = Annotated[int, _whole(1, MAX_SIDE)]
 """A number of parallel parts."""
+DotProducts = Annotated[int, _whole(1, 1024)]
 Stages = Annotated[int, _whole(0, MAX_STAGES)]
 """Registers in a row."""
 Cores = Annotated[int, _whole(1, MAX_CORES)]
@@ -235,4 +236,5 @@ ZeroPoints = Literal["subtract", "extra_channel"]
 Coding = Literal["codebook"]
 Lookups = Annotated[int, _whole(1, MAX_SIDE)]
 """Table look-ups per cycle."""
+Reduction = Literal["flat", "per_tap"]
 OverflowPolicy = Literal["wrap", "saturate", "saturate_symmetric", "trap"]

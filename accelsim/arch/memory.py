@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, StrictBool, model_validator
 
@@ -10,6 +10,9 @@ from accelsim.arch import fields
 from accelsim.arch.dram import DramStandard, dram_standards
 from accelsim.arch.section import Section
 from accelsim.errors import ConfigError
+
+StreamName = Literal["weights", "activations", "outputs"]
+STREAMS: tuple[StreamName, ...] = get_args(StreamName)
 
 
 class BufferConfig(Section):
@@ -137,6 +140,12 @@ class DmaConfig(Section):
         ),
     ] = 3
     setup_cycles: Annotated[fields.SetupCycles, Field(description="cycles before each transfer")] = 0
+    write_bytes: Annotated[
+        fields.BurstBytes,
+        Field(
+            description="bytes of one write: what a store holds of the channels of each pixel is padded to whole writes; 1: packed"
+        ),
+    ] = 1
     weight_compression: Annotated[
         fields.Compression | None,
         Field(
@@ -189,3 +198,38 @@ class DramConfig(Section):
     def bytes_per_burst(self) -> int:
         """Bytes that the DRAM moves at once: ``burst_bytes``, at least a burst of the standard."""
         return self.burst_bytes if self.channel is None else max(self.burst_bytes, self.channel.burst_bytes)
+
+
+class StreamConfig(Section):
+    """What differs from ``dram`` on the way of one kind of data."""
+
+    bandwidth_bytes_per_s: Annotated[
+        fields.Bandwidth | None, Field(description="bytes per second; null: as dram.bandwidth_bytes_per_s")
+    ] = None
+    latency_ns: Annotated[
+        fields.Latency | None,
+        Field(description="nanoseconds from the end of a transfer at its port to its data; null: as dram.latency_ns"),
+    ] = None
+    port: Annotated[
+        fields.Name | None,
+        Field(description="the port at which it takes turns with all that name the same; null: that of dram"),
+    ] = None
+
+
+class StreamsConfig(Section):
+    """The streams between memories outside the buffers and the machine."""
+
+    weights: StreamConfig = StreamConfig()
+    activations: StreamConfig = StreamConfig()
+    outputs: StreamConfig = StreamConfig()
+
+    def of(self, name: StreamName) -> StreamConfig:
+        """The stream of that name: loads of weights (and of right operands of matrix products), loads of inputs, stores."""
+        found: StreamConfig = getattr(self, name)
+        return found
+
+    @property
+    def ports(self) -> dict[StreamName, int]:
+        """The port of each stream, numbered from 0; those with the same number share it."""
+        names = [self.of(name).port for name in STREAMS]
+        return {name: names.index(port) for name, port in zip(STREAMS, names, strict=True)}

@@ -18,7 +18,15 @@ from accelsim.arch.compute import (
     VectorConfig,
 )
 from accelsim.arch.dump import yaml_text
-from accelsim.arch.memory import ActivationBufferConfig, BufferConfig, DmaConfig, DramConfig, WeightBufferConfig
+from accelsim.arch.memory import (
+    STREAMS,
+    ActivationBufferConfig,
+    BufferConfig,
+    DmaConfig,
+    DramConfig,
+    StreamsConfig,
+    WeightBufferConfig,
+)
 from accelsim.arch.paths import edited, leaves, parameter, value_at
 from accelsim.arch.section import Section
 from accelsim.arch.validate import validated
@@ -53,6 +61,7 @@ class Arch(Section):
     vector: VectorConfig
     dma: DmaConfig = DmaConfig()
     dram: DramConfig
+    streams: StreamsConfig = StreamsConfig()
     cores: CoresConfig = CoresConfig()
     tech: TechConfig = TechConfig()
 
@@ -67,6 +76,8 @@ class Arch(Section):
             )
         for name, value, needed in (
             ("weight_preload", self.array.weight_preload, "serial"),
+            ("drain", self.array.drain, "serial"),
+            ("dot_products", self.array.dot_products, 1),
             ("brick_bits", self.array.brick_bits, None),
         ):
             if value != needed:
@@ -78,11 +89,13 @@ class Arch(Section):
 
     @model_validator(mode="after")
     def _dram_keeps_up(self) -> Self:
-        if self.clock_hz > fields.MAX_CYCLES_PER_BYTE * self.dram.bandwidth_bytes_per_s:
-            raise ValueError(
-                f"dram.bandwidth_bytes_per_s of {self.dram.bandwidth_bytes_per_s} at a clock_hz of {self.clock_hz}:"
-                f" expected at most {fields.MAX_CYCLES_PER_BYTE} cycles per byte; raise bandwidth or lower clock"
-            )
+        rates = {f"streams.{name}": self.streams.of(name).bandwidth_bytes_per_s for name in STREAMS}
+        for path, rate in ({"dram": self.dram.bandwidth_bytes_per_s} | rates).items():
+            if rate is not None and self.clock_hz > fields.MAX_CYCLES_PER_BYTE * rate:
+                raise ValueError(
+                    f"{path}.bandwidth_bytes_per_s of {rate} at a clock_hz of {self.clock_hz}:"
+                    f" expected at most {fields.MAX_CYCLES_PER_BYTE} cycles per byte; raise bandwidth or lower clock"
+                )
         return self
 
     @model_validator(mode="after")
@@ -98,11 +111,11 @@ class Arch(Section):
     @property
     def peak_macs_per_cycle(self) -> int:
         """Multiply-accumulates per cycle of all cores' full arrays, at operands as wide as their ports."""
-        return self.cores.count * self.array.rows * self.array.cols
+        return self.cores.count * self.array.macs
 
     def macs_per_cycle(self, weight_bits: int, activation_bits: int) -> float:
         """Multiply-accumulates per cycle of all cores' full arrays at operands of these widths."""
-        rate = self.array.products(weight_bits, activation_bits) / self.array.passes(weight_bits, activation_bits)
+        rate = self.array.composed(weight_bits, activation_bits) / self.array.passes(weight_bits, activation_bits)
         return self.peak_macs_per_cycle * rate
 
     def rules(self) -> Arithmetic:

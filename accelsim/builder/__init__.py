@@ -10,6 +10,7 @@ from accelsim.builder.records import (
     ENGINE,
     GRID,
     KEEPER,
+    LAG,
     LATENCY,
     NONE,
     RANK,

@@ -46,7 +46,9 @@ from accelsim.builder._mac_tables import (
 from accelsim.builder.records import (
     ACCUMULATOR_WRITES,
     ACTIVATION_READS,
+    BUS_BYTES,
     CHANNEL,
+    LAG,
     LAYER,
     NONE,
     OPERATION,
@@ -62,7 +64,7 @@ from accelsim.builder.records import (
     State,
 )
 from accelsim.hardware import Machine
-from accelsim.hardware.compiled import moved_no_faster, packed_bytes, unit_cycles
+from accelsim.hardware.compiled import moved_no_faster, packed_bytes, requantize_cycles, transfer_cycles, written_bytes
 from accelsim.numba_cache import borrowing, inner, tiered
 from accelsim.program import nest_of
 
@@ -96,7 +98,7 @@ def mac_operations(
         window_sides(job.down, tile.oh, tile.kh, 1, grids, left),
         window_sides(job.across, tile.ow, tile.kw, 2, grids, left),
         input_channels(job, block.input_channel, channels, grids, left),
-        tile_costs(machine.array, layer, tile, channels),
+        tile_costs(machine.array, machine.requantizer, layer, tile, channels),
     )
     return _operations(job, machine, port, (left, right), block, state, ends, tables)
 
@@ -112,7 +114,7 @@ def _operations(
     ends: Ends,
     tables: _Tables,
 ) -> tuple[Ends, Did]:
-    layer, tile, dma, resident, operands = job.layer, job.tile, machine.dma, machine.resident, machine.operands
+    layer, tile, streams, resident, operands = job.layer, job.tile, machine.streams, machine.resident, machine.operands
     (left, right), (channels, images, down, across, deep, costs) = sources, tables
     weights_kept, inputs_kept, outputs_kept = right.keeper != NONE, left.keeper != NONE, block.address != NONE
     whole, grids, free_place = state.figures.shape[0] > TIMES, state.grids, block.freed
@@ -126,9 +128,10 @@ def _operations(
     grid_first, grid_count, grid_next = grids.first, grids.count, grids.next
     i, w, stored = ends
     weight_load, input_load, last_compute, last_block, last_place, last_group = NONE, NONE, NONE, NONE, NONE, NONE
-    weight_elements, input_elements, volume = NONE, NONE, NONE
+    weight_elements, input_elements, volume, last_pixels, last_outputs = NONE, NONE, NONE, NONE, NONE
     weight_size, input_size, weight_cycles, input_cycles, lanes, store_size, store_cycles = 0, 0, 0, 0, 0, 0, 0
-    slot, sum_offset = 0, 0
+    slot, sum_offset, tail, written = 0, 0, 0, 0
+    last_write = transfer_cycles(streams.outputs, 1, streams.outputs.write, 0)
     # Summed up here and noted in the end: additions in memory took a third of the time.
     weight_bytes, input_bytes, output_fill, macs, requants, stream = 0, 0, 0, 0, 0, 0
     weight_reads, activation_reads, sum_writes = 0, 0, 0
@@ -149,6 +152,7 @@ def _operations(
                 kx, ky = ky % kxs, ky // kxs
                 kh, kw = min(tile.kh, layer.kh - ky * tile.kh), min(tile.kw, layer.kw - kx * tile.kw)
                 ic = min(tile.ic, layer.ic - kc * tile.ic)
+                reduction = (4 if kh < tile.kh else 0) + (2 if kw < tile.kw else 0) + (1 if ic < tile.ic else 0)
                 # The reduction is innermost: with several steps every tile has other weights and inputs than the one before.
                 new_weights = steps > 1 or c != last_block
                 if new_weights:
@@ -165,9 +169,9 @@ def _operations(
                         if outputs * kh * kw * ic != weight_elements:
                             weight_elements = outputs * kh * kw * ic
                             weight_size = packed_bytes(weight_elements, operands.weight_bits)
-                            weight_cycles = moved(dma, resident, weights_kept, weight_size)
-                        by, late = (RECALL, 0) if weights_kept else (LOAD_WEIGHTS, dma.latency_cycles)
-                        put(kinds, figures, i, by, weight_cycles, late)
+                            weight_cycles = moved(streams.weights, resident, weights_kept, weight_size)
+                        by, late = (RECALL, 0) if weights_kept else (LOAD_WEIGHTS, streams.weights.latency_cycles)
+                        put(kinds, figures, i, by, weight_cycles, late + costs.fill[part, reduction])
                         first[i] = w
                         if whole:
                             note(kinds, figures, i, Region(WEIGHTS, offset, weight_size), weight_size, right.number, 0)
@@ -205,8 +209,8 @@ def _operations(
                     elements *= deep.high[c, kc] - deep.low[c, kc]
                     if elements != input_elements:
                         input_elements, input_size = elements, packed_bytes(elements, operands.activation_bits)
-                        input_cycles = moved(dma, resident, inputs_kept, input_size)
-                    by, late = (RECALL, 0) if inputs_kept else (LOAD_ACTIVATIONS, dma.latency_cycles)
+                        input_cycles = moved(streams.activations, resident, inputs_kept, input_size)
+                    by, late = (RECALL, 0) if inputs_kept else (LOAD_ACTIVATIONS, streams.activations.latency_cycles)
                     free = filled(consumers, ACTIVATIONS, machine.depth.activations)
                     put(kinds, figures, i, by, input_cycles, late)
                     first[i] = w
@@ -239,10 +243,13 @@ def _operations(
                     busy_inputs += input_cycles
                     input_load = i
                     i += 1
-                reduction = (4 if kh < tile.kh else 0) + (2 if kw < tile.kw else 0) + (1 if ic < tile.ic else 0)
                 there = 0 if new_weights else 1
                 busy, products = costs.cycles[kind, part, reduction, there], pixels * outputs * kh * kw * ic
                 put(kinds, figures, i, COMPUTE, busy, costs.latency[kind, part, reduction, there])
+                figures[LAG, i], tail = (
+                    costs.lead[kind, part, reduction, there],
+                    costs.tail[kind, part, reduction, there],
+                )
                 first[i] = w
                 waits[w], waits[w + 1], w = weight_load, input_load, w + 2
                 if k == 0:
@@ -274,22 +281,26 @@ def _operations(
                 consumers[WEIGHTS, 0], consumers[ACTIVATIONS, 0], last_compute = i, i, i
                 i += 1
                 last_block, last_place, last_group = c, s, channels.group[c]
-            if pixels * outputs != volume:
-                volume = pixels * outputs
-                lanes, store_size = (
-                    unit_cycles(machine.requantizer, volume, 0),
-                    packed_bytes(volume, operands.output_bits),
+            if pixels != last_pixels or outputs != last_outputs:
+                volume, last_pixels, last_outputs = pixels * outputs, pixels, outputs
+                lanes = requantize_cycles(machine.requantizer, volume)
+                written = store_size = packed_bytes(volume, operands.output_bits)
+                if not outputs_kept:
+                    written = written_bytes(streams.outputs, pixels, outputs, operands.output_bits)
+                store_cycles = moved_no_faster(
+                    port.output, moved(streams.outputs, resident, outputs_kept, written), store_size
                 )
-                store_cycles = moved_no_faster(port.output, moved(dma, resident, outputs_kept, store_size), store_size)
-            put(kinds, figures, i, REQUANTIZE, lanes, 0)
+            put(kinds, figures, i, REQUANTIZE, lanes, machine.requantizer.stages)
+            figures[LAG, i] = tail
             first[i] = w
             waits[w], w = last_compute, w + 1
             free = filled(consumers, OUTPUTS, machine.depth.outputs)
             waits[w], w = free, w + int(free != NONE)
             consumers[ACCUMULATORS, 0] = i
             i += 1
-            by, late = (KEEP, 0) if outputs_kept else (STORE, dma.latency_cycles)
+            by, late = (KEEP, 0) if outputs_kept else (STORE, streams.outputs.latency_cycles)
             put(kinds, figures, i, by, store_cycles, late)
+            figures[LAG, i] = last_write
             first[i] = w
             waits[w], w = i - 1, w + 1
             if whole:
@@ -297,6 +308,8 @@ def _operations(
                 note(kinds, figures, i - 1, Region(OUTPUTS, offset, store_size), volume, NONE, 1)
                 region = Region(RESIDENT if outputs_kept else DRAM, max(block.address, 0), store_size)
                 note(kinds, figures, i, region, store_size, NONE, 1)
+                if not outputs_kept:
+                    figures[BUS_BYTES, i] = written
                 for a in range(4):
                     cover(boxes, i - 1, a, boxes[0, last_compute, a], boxes[1, last_compute, a])
                     cover(boxes, i, a, boxes[0, last_compute, a], boxes[1, last_compute, a])

@@ -10,8 +10,8 @@ from accelsim.builder._emit import linked, tiles_before
 from accelsim.builder.records import NONE, Block, Grids, MacJob, Source
 from accelsim.graph import Axis
 from accelsim.graph.compiled import rows_under
-from accelsim.hardware import Array, Loops
-from accelsim.hardware.compiled import Tile, folds_of, held_cost, parts
+from accelsim.hardware import Array, Loops, Requantizer
+from accelsim.hardware.compiled import Tile, fill_of, folds_of, held_cost, parts, requantize_lag
 from accelsim.numba_cache import borrowing, inner
 
 
@@ -137,14 +137,18 @@ def note_grid(grids: Grids, block: Block, job: MacJob, channels: int) -> None:
 
 
 class Costs(NamedTuple):
-    """Of each kind of tile (see :func:`tile_costs`): cycles on the array, those that stream, latency, element accesses."""
+    """Of each kind of tile (see :func:`tile_costs`): cycles on the array, those that stream, latency, cycles until the first sums and, of
+    a requantizer that streams, behind the last, element accesses; and from when its weights are on chip until its first fold has them."""
 
     cycles: Any
     stream: Any
     latency: Any
+    lead: Any
+    tail: Any
     weights: Any
     inputs: Any
     sums: Any
+    fill: Any
 
 
 @inner
@@ -154,31 +158,36 @@ def _size(size: int, tile: int, rest: bool) -> int:
 
 
 @inner
-def tile_costs(array: Array, layer: Loops, tile: Loops, channels: Channels) -> Costs:
+def tile_costs(array: Array, unit: Requantizer, layer: Loops, tile: Loops, channels: Channels) -> Costs:
     """(8, 2, 8, 2): of pixels (with 4, 2, 1 for the remainder of images, rows, columns), channel tiles (as the first, or as the last),
-    reductions (with 4, 2, 1 for that of kernel rows, kernel columns, channels), and weights that are there already (1) or not."""
+    reductions (with 4, 2, 1 for that of kernel rows, kernel columns, channels), and weights that are there already (1) or not; ``fill``
+    is of channel tiles and reductions alone."""
     shape = (8, 2, 8, 2)
     costs = Costs(
         np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape, np.int64),
-        np.empty(shape, np.int64), np.empty(shape, np.int64),
+        np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape, np.int64),
+        np.empty(shape[1:3], np.int64),
     )  # fmt: skip
     last = len(channels.outputs) - 1
     for r in range(8):
-        reduction = _size(layer.kh, tile.kh, r & 4 > 0) * _size(layer.kw, tile.kw, r & 2 > 0)
-        reduction *= _size(layer.ic, tile.ic, r & 1 > 0)
-        if reduction == 0:
+        taps = _size(layer.kh, tile.kh, r & 4 > 0) * _size(layer.kw, tile.kw, r & 2 > 0)
+        depth = _size(layer.ic, tile.ic, r & 1 > 0)
+        if taps * depth == 0:
             continue
         for c in range(2):
             at = 0 if c == 0 else last
             groups = channels.groups[at]
             outputs = channels.outputs[at] // groups
-            held = folds_of(array, reduction, outputs, groups)
+            held = folds_of(array, taps, depth, outputs, groups)
+            costs.fill[c, r] = fill_of(array, taps, depth, outputs)
             for p in range(8):
                 pixels = _size(layer.n, tile.n, p & 4 > 0) * _size(layer.oh, tile.oh, p & 2 > 0)
                 pixels *= _size(layer.ow, tile.ow, p & 1 > 0)
                 for kept in range(2 if pixels > 0 else 0):
-                    cost = held_cost(array, held, Tile(pixels, reduction, outputs, groups, kept == 1))
+                    cost = held_cost(array, held, Tile(pixels, taps, depth, outputs, groups, kept == 1))
                     costs.cycles[p, c, r, kept], costs.stream[p, c, r, kept] = cost.cycles, cost.stream_cycles
+                    costs.lead[p, c, r, kept] = cost.first
+                    costs.tail[p, c, r, kept] = requantize_lag(unit, cost.vectors, cost.spacing, cost.size)
                     costs.latency[p, c, r, kept], costs.weights[p, c, r, kept] = cost.latency, cost.weight_reads
                     costs.inputs[p, c, r, kept] = cost.activation_reads
                     costs.sums[p, c, r, kept] = cost.accumulator_writes

@@ -28,6 +28,7 @@ from accelsim.builder._emit import (
 from accelsim.builder.records import (
     BITS,
     BOXWISE,
+    BUS_BYTES,
     GRID,
     KEEPER,
     NONE,
@@ -43,7 +44,7 @@ from accelsim.builder.records import (
     VectorTiles,
 )
 from accelsim.hardware import Machine
-from accelsim.hardware.compiled import moved_no_faster, packed_bytes, parts, unit_cycles
+from accelsim.hardware.compiled import moved_no_faster, packed_bytes, parts, unit_cycles, written_bytes
 from accelsim.numba_cache import borrowing, tiered
 
 _STEPS = 10
@@ -81,7 +82,7 @@ def vector_operations(
     Operands stand side by side in one slot of the activation memory, in input order. A tile that reads nothing (all padding) still
     takes its turn of the slot, and waits for it itself.
     """
-    dma, resident, whole = machine.dma, machine.resident, state.figures.shape[0] > TIMES
+    streams, resident, whole = machine.streams, machine.resident, state.figures.shape[0] > TIMES
     grids, consumers, fills = state.grids, state.consumers[block.core], state.fills[block.core]
     kinds, figures, boxes, first, waits = state.kinds, state.figures, state.boxes, state.first, state.waits
     stores, recalled, earlier = state.stores, state.recalled, state.earlier
@@ -102,8 +103,8 @@ def vector_operations(
             if tiles.elements[row] == 0:
                 continue
             keeper, boxwise = operands[k, KEEPER], operands[k, BOXWISE] != 0
-            cycles = moved(dma, resident, keeper != NONE, size)
-            engine, latency = (RECALL, 0) if keeper != NONE else (LOAD_ACTIVATIONS, dma.latency_cycles)
+            cycles = moved(streams.activations, resident, keeper != NONE, size)
+            engine, latency = (RECALL, 0) if keeper != NONE else (LOAD_ACTIVATIONS, streams.activations.latency_cycles)
             put(kinds, figures, i, engine, cycles, latency)
             first[i] = w
             if whole:
@@ -149,8 +150,12 @@ def vector_operations(
         busy_vector += cycles
         steps += work
         i += 1
-        cycles = moved_no_faster(port.output, moved(dma, resident, outputs_kept, size), size)
-        engine, latency = (KEEP, 0) if outputs_kept else (STORE, dma.latency_cycles)
+        written = size
+        if not outputs_kept and streams.outputs.write > 1:
+            channels = tiles.out_high[t, job.rank - 1] - tiles.out_low[t, job.rank - 1]
+            written = written_bytes(streams.outputs, tiles.volume[t] // channels, channels, job.output_bits)
+        cycles = moved_no_faster(port.output, moved(streams.outputs, resident, outputs_kept, written), size)
+        engine, latency = (KEEP, 0) if outputs_kept else (STORE, streams.outputs.latency_cycles)
         put(kinds, figures, i, engine, cycles, latency)
         first[i] = w
         w = wait(waits, w, i - 1)
@@ -162,6 +167,8 @@ def vector_operations(
         if whole:
             memory = RESIDENT if outputs_kept else DRAM
             note(kinds, figures, i, Region(memory, max(block.address, 0), size), size, NONE, 1)
+            if not outputs_kept:
+                figures[BUS_BYTES, i] = written
             for a in range(job.rank):
                 cover(boxes, i - 1, a, tiles.out_low[t, a], tiles.out_high[t, a])
                 cover(boxes, i, a, tiles.out_low[t, a], tiles.out_high[t, a])

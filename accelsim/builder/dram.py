@@ -19,12 +19,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.arch import Arch
+from accelsim.arch import Arch, StreamName
 from accelsim.graph import Boxes, Graph, MacLayer, shared_memory
 from accelsim.hardware import (
     Machine,
     Memory,
     Packets,
+    Streams,
     Windows,
     bus_cycles,
     dma_cycles,
@@ -32,6 +33,8 @@ from accelsim.hardware import (
     dram_of,
     slot_capacity,
     stored_bits,
+    streams_of,
+    written_bytes,
 )
 
 Index = NDArray[np.int64]
@@ -53,61 +56,69 @@ class Dram:
         self._arch = arch
         self._record = dram_of(arch)
         self._weights, self._tensors = layout(graph, arch)
-        dma = dma_of(arch)
         most = max(slot_capacity(memory, arch) for memory in (Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.OUTPUTS))
-        wraps = most * dma.clock >= 2**63  # the few machines whose cycles int64 does not hold on the way
+        wraps = (
+            most * max(dma.clock for dma in streams_of(arch)) >= 2**63
+        )  # the few machines whose cycles int64 does not hold on the way
         self.is_plain = self._record is None and arch.dma.weight_compression is None and not wraps
 
     def unpriced(self, machine: Machine) -> Machine:
         """``machine`` as it stands where bytes at the DRAM's bandwidth are all that transfers cost; else these are priced apart."""
-        return (
-            machine
-            if self.is_plain
-            else machine._replace(dma=machine.dma._replace(setup_cycles=0, clock=1, bandwidth=1))
-        )
+        if self.is_plain:
+            return machine
+        streams = (dma._replace(setup_cycles=0, clock=1, bandwidth=1) for dma in machine.streams)
+        return machine._replace(streams=Streams(*streams))
 
     def weights(self, layer: int, boxes: Boxes, shape: tuple[int, ...], bits: int, size: Index) -> Transfer:
         """Loads of boxes of the weights of layer number ``layer``; ``size``: the bytes asked for."""
-        return self._moved(self._weights[layer], boxes, shape, bits, size, write=False)
+        return self._moved(self._weights[layer], boxes, shape, bits, size, "weights")
 
     def tensor(
-        self, name: str, boxes: Boxes, shape: tuple[int, ...], bits: int, size: Index, *, write: bool
+        self, name: str, boxes: Boxes, shape: tuple[int, ...], bits: int, size: Index, *, stream: StreamName
     ) -> Transfer:
         """Loads or stores of boxes of a tensor seen as ``shape``."""
-        return self._moved(self._tensors[name], boxes, shape, bits, size, write=write)
+        if self._record is None and stream == "outputs":
+            channels = boxes.hi[:, -1] - boxes.lo[:, -1]
+            pixels = boxes.volume // np.maximum(1, channels)
+            written = written_bytes(dma_of(self._arch, stream), pixels, channels, bits)
+            return Transfer(size, dma_cycles(written, self._arch, stream), written, np.zeros_like(size))
+        return self._moved(self._tensors[name], boxes, shape, bits, size, stream)
 
     def packets(self, layer: int, packets: Packets) -> Transfer:
         """Loads of coded tiles of the weights of a layer."""
         lo, size = packets.start.reshape(-1, 1), packets.size
         span = int((packets.start + size).max(initial=1))
-        return self._moved(self._weights[layer], Boxes(lo, lo + size.reshape(-1, 1)), (span,), 8, size, write=False)
+        return self._moved(self._weights[layer], Boxes(lo, lo + size.reshape(-1, 1)), (span,), 8, size, "weights")
 
     def windows(self, name: str, windows: Windows, bits: int, size: Index) -> Transfer:
         """Loads of a tensor window by window."""
         if self._record is None:
-            return Transfer(size, dma_cycles(size, self._arch), size, np.zeros_like(size))
+            return Transfer(size, dma_cycles(size, self._arch, "activations"), size, np.zeros_like(size))
         from accelsim.hardware.compiled import gathers
 
         g = windows.geometry
         shape, axes = np.array(g.input_shape, dtype=np.int64), (g.axis("h"), g.axis("w"))
         found = gathers(self._record, 8 * self._tensors[name], bits, shape, *axes, windows.ranges)
-        return self._transfer(size, *found)
+        return self._transfer(size, found, "activations")
 
     def _moved(
-        self, address: int, boxes: Boxes, shape: tuple[int, ...], bits: int, size: Index, *, write: bool
+        self, address: int, boxes: Boxes, shape: tuple[int, ...], bits: int, size: Index, stream: StreamName
     ) -> Transfer:
         if self._record is None:
-            return Transfer(size, dma_cycles(size, self._arch), size, np.zeros_like(size))
+            return Transfer(size, dma_cycles(size, self._arch, stream), size, np.zeros_like(size))
         from accelsim.hardware.compiled import transfers
 
         base = np.full(len(boxes), 8 * address, dtype=np.int64)
         lo, hi = (np.ascontiguousarray(corner, dtype=np.int64) for corner in (boxes.lo, boxes.hi))
-        found = transfers(self._record, write, base, bits, lo, hi, np.array(shape, dtype=np.int64).reshape(-1))
-        return self._transfer(size, *found)
+        found = transfers(
+            self._record, stream == "outputs", base, bits, lo, hi, np.array(shape, dtype=np.int64).reshape(-1)
+        )
+        return self._transfer(size, found, stream)
 
-    def _transfer(self, size: Index, bursts: Index, clocks: Index, activates: Index) -> Transfer:
+    def _transfer(self, size: Index, found: tuple[Index, Index, Index], stream: StreamName) -> Transfer:
+        bursts, clocks, activates = found
         bus = bursts * self._arch.dram.bytes_per_burst
-        return Transfer(size, bus_cycles(bus, clocks, self._arch), bus, activates)
+        return Transfer(size, bus_cycles(bus, clocks, self._arch, stream), bus, activates)
 
 
 def alignment(arch: Arch) -> int:

@@ -15,11 +15,11 @@ NONE = -1
 ENGINE, MEMORY, OPERAND, SOURCES = KINDS = range(4)
 """Rows of ``State.kinds``; the first alone where no Program is made."""
 (
-    CYCLES, LATENCY, AMOUNT, BUS_BYTES, ACTIVATES, OFFSET, EXTENT, STREAM_CYCLES, WEIGHT_READS, ACTIVATION_READS,
+    CYCLES, LATENCY, LAG, AMOUNT, BUS_BYTES, ACTIVATES, OFFSET, EXTENT, STREAM_CYCLES, WEIGHT_READS, ACTIVATION_READS,
     ACCUMULATOR_WRITES,
-) = FIGURES = range(11)  # fmt: skip
-"""Rows of ``State.figures``; the first two alone where no Program is made."""
-TIMES = 2
+) = FIGURES = range(12)  # fmt: skip
+"""Rows of ``State.figures``; the first three alone where no Program is made. ``LAG`` is that of tiles and requantizations."""
+TIMES = 3
 LO, HI = range(2)
 """Corners of ``State.boxes``."""
 LAYER, CHANNEL, OPERATION = range(3)

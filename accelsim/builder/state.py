@@ -22,6 +22,7 @@ from accelsim.builder.records import (
     FIGURES,
     HI,
     KINDS,
+    LAG,
     LATENCY,
     LO,
     MEMORY,
@@ -52,7 +53,7 @@ _WAITS = 3
 """Most of an operation beside those for stores of what it reads."""
 _KINDS: Mapping[str, int] = {"engine": ENGINE, "memory": MEMORY, "operand": OPERAND, "sources": SOURCES}
 _FIGURES: Mapping[str, int] = {
-    "amount": AMOUNT, "cycles": CYCLES, "latency": LATENCY, "bus_bytes": BUS_BYTES, "activates": ACTIVATES, "offset": OFFSET,
+    "amount": AMOUNT, "cycles": CYCLES, "latency": LATENCY, "lag": LAG, "bus_bytes": BUS_BYTES, "activates": ACTIVATES, "offset": OFFSET,
     "extent": EXTENT, "stream_cycles": STREAM_CYCLES, "weight_reads": WEIGHT_READS, "activation_reads": ACTIVATION_READS,
     "accumulator_writes": ACCUMULATOR_WRITES,
 }  # fmt: skip

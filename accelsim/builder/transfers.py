@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.arch import StreamName
 from accelsim.builder.dram import Transfer
 from accelsim.builder.records import (
     ACTIVATES,
@@ -37,6 +38,7 @@ from accelsim.hardware import (
 )
 
 Index = NDArray[np.int64]
+_LOADS: Mapping[Engine, StreamName] = {Engine.LOAD_ACTIVATIONS: "activations", Engine.LOAD_WEIGHTS: "weights"}
 _ROWS = {AMOUNT: "amount", CYCLES: "cycles", BUS_BYTES: "bus_bytes", ACTIVATES: "activates"}
 
 
@@ -66,14 +68,15 @@ def _priced(index: int, base: int, state: BuildState) -> Iterator[tuple[Index, T
             rows = base + np.flatnonzero(mine)
             yield rows, _expanded(layer, rows, state)
             continue
-        rows = base + np.flatnonzero(mine & (engine != Engine.RECALL))
-        if len(rows):
-            boxes, size = _boxes(rows, len(view), state), figures[EXTENT, rows]
-            yield rows, state.dram.tensor(tensor, boxes, view, state.bits(tensor), size, write=False)
+        for by, stream in _LOADS.items():
+            rows = base + np.flatnonzero(mine & (engine == by))
+            if len(rows):
+                boxes, size = _boxes(rows, len(view), state), figures[EXTENT, rows]
+                yield rows, state.dram.tensor(tensor, boxes, view, state.bits(tensor), size, stream=stream)
     rows = base + np.flatnonzero(engine == Engine.STORE)
     if len(rows):
         boxes, size, view = _boxes(rows, len(layer.output_shape), state), figures[EXTENT, rows], layer.output_shape
-        moved = state.dram.tensor(layer.output, boxes, view, state.bits(layer.output), size, write=True)
+        moved = state.dram.tensor(layer.output, boxes, view, state.bits(layer.output), size, stream="outputs")
         yield rows, moved._replace(cycles=moved_no_faster(output_of(state.arch), moved.cycles, size))
 
 
@@ -105,7 +108,7 @@ def _expanded(layer: MacLayer, rows: Index, state: BuildState) -> Transfer:
         none = np.zeros_like(asked)
         return Transfer(asked, resident_cycles(np.maximum(asked, held), state.arch), none, none)
     if once:
-        moved = state.dram.tensor(tensor, windows.inputs, layer.input_shapes[0], bits, asked, write=False)
+        moved = state.dram.tensor(tensor, windows.inputs, layer.input_shapes[0], bits, asked, stream="activations")
     else:
         moved = state.dram.windows(tensor, windows, bits, asked)
     return moved._replace(cycles=fill_cycles(im2col_of(state.arch), moved.cycles, asked, held))

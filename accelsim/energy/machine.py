@@ -95,7 +95,7 @@ def multiply_charges(layer: MacLayer, *, graph: Graph, arch: Arch, costs: Costs)
     sizes = product_sizes(arch, weight_bits=bits[0], activation_bits=bits[1], costs=costs)
     if layer.has_weight_zero_points and arch.array.weight_zero_points == "subtract":
         sizes["left_bits"] += 1
-    times = arch.array.passes(*bits) / arch.array.products(*bits)
+    times = arch.array.passes(*bits) / arch.array.composed(*bits)
     return {key: times * pj for key, pj in costs.charges(array_name(arch), "mac", sizes).items()}
 
 
@@ -217,7 +217,7 @@ def memory_bytes(arch: Arch) -> dict[str, int]:
 def part_sizes(part: str, arch: Arch) -> dict[str, float]:
     """Sizes of a whole part of the machine, for its area and leakage."""
     if part == "array":
-        return _port_sizes(arch) | {"pes": arch.array.rows * arch.array.cols}
+        return _port_sizes(arch) | {"pes": arch.array.macs}
     if part == "requantizer":
         scheme = SCHEMES.get(arch.rules().schemes.get("CONV_2D", ""))
         width = DEFAULT_MULTIPLIER if scheme is None else scheme.multiplier_bits

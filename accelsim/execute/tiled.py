@@ -1,8 +1,8 @@
 """Integers through the Program's own tiles and buffers, in program order or in the order of a timeline.
 
-Each operation begins (its destination is claimed: what stood there is gone) and ends (it reads its sources, which must still
-be untouched, and writes). In timeline order, begin and end stand at the operation's start and finish cycle, so a forgotten
-dependency shows as a :class:`~accelsim.errors.HazardError` whatever the values are.
+Each operation begins (its destination is claimed: what stood there is gone), lets go (it has read its sources, which must still be
+untouched) and ends (it writes). In timeline order these stand at its start, at the cycle in which it lets go of its engine and at its
+finish, so a forgotten dependency shows as a :class:`~accelsim.errors.HazardError` whatever the values are.
 """
 
 from __future__ import annotations
@@ -26,10 +26,13 @@ from accelsim.program import Program
 
 
 class Times(Protocol):
-    """When each operation starts and finishes, int64 cycles; a :class:`~accelsim.timing.Timeline` is one."""
+    """When each operation starts, lets go and finishes, int64 cycles; a :class:`~accelsim.timing.Timeline` is one."""
 
     @property
     def start(self) -> NDArray[np.int64]: ...
+
+    @property
+    def until(self) -> NDArray[np.int64]: ...
 
     @property
     def finish(self) -> NDArray[np.int64]: ...
@@ -45,25 +48,30 @@ def run_program(
     if program.graph.shape_only:
         raise InputError(f"graph {program.graph.name!r} carries shapes only; it can be timed, not executed")
     reader = _TiledReader(program, inputs)
-    for operation, ends in _program_order(program) if timeline is None else _timeline_order(timeline):
-        reader.end(operation) if ends else reader.begin(operation)
+    steps = {_BEGINS: reader.begin, _LETS_GO: reader.let_go, _ENDS: reader.end}
+    for operation, step in _program_order(program) if timeline is None else _timeline_order(timeline):
+        steps[step](operation)
     return reader.tensors()
 
 
-def _program_order(program: Program) -> Iterator[tuple[int, bool]]:
+_LETS_GO, _ENDS, _BEGINS = range(3)
+"""In the order in which they happen within a cycle: nothing begins there before all else has been done."""
+
+
+def _program_order(program: Program) -> Iterator[tuple[int, int]]:
     for operation in range(len(program)):
-        yield operation, False
-        yield operation, True
+        for step in (_BEGINS, _LETS_GO, _ENDS):
+            yield operation, step
 
 
-def _timeline_order(timeline: Times) -> Iterator[tuple[int, bool]]:
-    """Begins and ends by cycle; what ends at a cycle does so before anything begins there."""
+def _timeline_order(timeline: Times) -> Iterator[tuple[int, int]]:
+    """(operation, step) by cycle."""
     count = len(timeline.start)
-    cycle = np.concatenate([timeline.start, timeline.finish])
-    begins = np.repeat([1, 0], count)
-    operation = np.tile(np.arange(count), 2)
-    for event in np.lexsort((operation, begins, cycle)).tolist():
-        yield int(operation[event]), event >= count
+    cycle = np.concatenate([timeline.until, timeline.finish, timeline.start])
+    step = np.repeat([_LETS_GO, _ENDS, _BEGINS], count)
+    operation = np.tile(np.arange(count), 3)
+    for event in np.lexsort((operation, step, cycle)).tolist():
+        yield int(operation[event]), int(step[event])
 
 
 class _TiledReader:
@@ -81,6 +89,7 @@ class _TiledReader:
         ]
         self._resident, self._matrices = Resident(program), Matrices(program)
         self._dram, self._kept = Dram(), Dram()
+        self._taken: dict[tuple[int, int], NDArray[Any]] = {}  # what an operation has read of a source, until it ends
         self._fill_dram(inputs)
         self._actions = {
             Engine.LOAD_WEIGHTS: self._load_weights,
@@ -122,12 +131,13 @@ class _TiledReader:
         """Operation ``i`` starts: its sources must be in place, its destination is no longer readable.
 
         A step of a sum takes over the accumulators of the step before, which therefore stay readable to it; where the array
-        pipelines tiles they need not be written yet.
+        pipelines tiles they need not be written yet, nor need what is taken as it comes.
         """
-        continues_a_sum = self._program.engine[i] == Engine.COMPUTE and self._program.sources[i] == 3
+        continues_a_sum = self._continues_a_sum(i)
         follows = continues_a_sum and self._program.arch.array.pipelines_tiles
         for source in self._program.operands(i)[: 2 if follows else None].tolist():
-            self._memory_of(source).check(self._program, i, source)
+            if source != self._program.streamed[i]:
+                self._memory_of(source).check(self._program, i, source)
         if self._program.engine[i] == Engine.RECALL:
             self._resident.check(i)
         if self._program.engine[i] == Engine.KEEP:
@@ -135,6 +145,14 @@ class _TiledReader:
             return
         if self._program.memory[i] >= 0 and not continues_a_sum:
             self._memory_of(i).claim(self._program, i)
+
+    def let_go(self, i: int) -> None:
+        """Operation ``i`` lets go of its engine: it has read its sources, but for sums that it meets behind the array."""
+        for source in self._program.operands(i)[: 2 if self._continues_a_sum(i) else None].tolist():
+            self._taken[i, source] = self._memory_of(source).read(self._program, i, source).copy()
+
+    def _continues_a_sum(self, i: int) -> bool:
+        return bool(self._program.engine[i] == Engine.COMPUTE and self._program.sources[i] == 3)
 
     def end(self, i: int) -> None:
         """Operation ``i`` finishes: its result is in place."""
@@ -152,8 +170,8 @@ class _TiledReader:
 
     def _block(self, reader: int, source: int, fmt: IntFormat) -> NDArray[Any]:
         """What ``source`` put into its region, as an array of its box."""
-        data = self._memory_of(source).read(self._program, reader, source)
         lo, hi = self._program.box(source)
+        data = self._taken.pop((reader, source))
         return unpack(data, tuple(b - a for a, b in zip(lo, hi, strict=True)), fmt)
 
     def _load_weights(self, i: int) -> None:
@@ -211,14 +229,15 @@ class _TiledReader:
     def _windows(self, i: int, load: int, output: tuple[int, ...], weights: tuple[int, ...]) -> Unrolled:
         """The matrix that ``load`` left in the activation buffer, for compute operation ``i``."""
         fmt = self._graph.tensors[self._layer(i).inputs[0]].format
-        matrix = unpack(self._memory_of(load).read(self._program, i, load), self._matrices.shape(load), fmt)
+        matrix = unpack(self._taken.pop((i, load)), self._matrices.shape(load), fmt)
         return self._matrices.image(load, matrix, output, weights)
 
     def _words(self, layer: MacLayer) -> int:
         return accumulator_words(self._graph.tensors[layer.inputs[0]].format.bits, self._program.arch)
 
     def _partial_sums(self, i: int, source: int, shape: tuple[int, ...], layer: MacLayer) -> NDArray[np.int64]:
-        data = self._memory_of(source).read(self._program, i, source)
+        taken = self._taken.pop((i, source), None)
+        data = self._memory_of(source).read(self._program, i, source) if taken is None else taken
         return data[:: self._words(layer)].reshape(shape).copy()
 
     def _requantize(self, i: int) -> None:

@@ -22,7 +22,7 @@ from accelsim.mapper import DEFAULT_OBJECTIVE, OBJECTIVES, Objective, checked_ob
 from accelsim.mapper.network import Prices, counts_of, energies
 from accelsim.result import bound_of, network_bound
 from accelsim.simulation import simulate
-from accelsim.timing import CHIP, COUNTS, WIDTH, chip_of, queue_of, width_of
+from accelsim.timing import CHIP, COUNTS, WIDTH, chip_of, queues_of, width_of
 
 BLOCK = 4096
 """Machines at hand at once, whatever the number of edits."""
@@ -150,7 +150,7 @@ def _run(points: Sequence[Point], table: NDArray[np.void]) -> list[Point]:
     columns = Points(
         np.array(chips, dtype=CHIP),
         np.array(widths, dtype=WIDTH).reshape(len(ready), -1),
-        np.array([queue_of(point.arch.dma.queues) for point in ready]),
+        np.array([queues_of(point.arch) for point in ready]),
         np.array([OBJECTIVES.index(point.objective) for point in ready], dtype=np.int64),
         np.stack(tilings),
         np.stack([price.rates for price in prices]),

@@ -10,7 +10,17 @@ from accelsim.hardware.buffers import (
 )
 from accelsim.hardware.dram import bursts_of, bus_cycles, dram_of, plain_bursts
 from accelsim.hardware.im2col import AT_ARRAY, AT_DMA, DRAM, IMPLICIT, Windows
-from accelsim.hardware.kinds import DMA_QUEUES, DRAM_ENGINES, WRITE_BACK, Engine, Memory
+from accelsim.hardware.kinds import (
+    DMA_QUEUES,
+    DRAM_ENGINES,
+    FREED,
+    READS_FROM,
+    SLOT_WAITS,
+    STREAMED,
+    WRITE_BACK,
+    Engine,
+    Memory,
+)
 from accelsim.hardware.laws import (
     Footprint,
     ceil_div,
@@ -20,6 +30,7 @@ from accelsim.hardware.laws import (
     packed_bytes,
     transfer_cycles,
     unit_cycles,
+    written_bytes,
 )
 from accelsim.hardware.machine import OperandBits, dma_cycles, loops_of, machine_of, operand_bits, resident_cycles
 from accelsim.hardware.parts import (
@@ -31,12 +42,17 @@ from accelsim.hardware.parts import (
     Machine,
     Operands,
     PerMemory,
+    Requantizer,
+    Streams,
     Unit,
     dma_of,
     dram_latency_cycles,
     im2col_of,
     output_of,
     requantizer_of,
+    stream_ports,
+    streaming_of,
+    streams_of,
     vector_of,
 )
 from accelsim.hardware.weight_coding import Packets, Stored, coded_share, packed_tiles, stored, stored_bits

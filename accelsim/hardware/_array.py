@@ -19,17 +19,23 @@ WEIGHT_STATIONARY, OUTPUT_STATIONARY, INPUT_STATIONARY, ADDER_TREE = (
 
 
 class Tile(NamedTuple):
-    """A compute tile: ``groups`` products (pixels x reduction) @ (reduction x channels); ``kept``: the weights stand there already."""
+    """A compute tile: ``groups`` products (pixels x reduction) @ (reduction x channels), the reduction being ``taps`` of ``depth``
+    input channels each; ``kept``: the weights stand there already."""
 
     pixels: int
-    reduction: int
+    taps: int
+    depth: int
     channels: int
     groups: int
     kept: bool
 
 
 class TileCost(NamedTuple):
-    """Cycles on the array, those that stream, element accesses, and the latency behind the cycles."""
+    """Cycles on the array, those that stream, element accesses, and the latency behind the cycles.
+
+    ``first``: cycles from the start until the first vector of final sums is there. The last fold has so many ``vectors`` of them,
+    ``spacing`` cycles apart, of ``size`` sums at most.
+    """
 
     cycles: int
     stream_cycles: int
@@ -37,6 +43,10 @@ class TileCost(NamedTuple):
     activation_reads: int
     accumulator_writes: int
     latency: int
+    first: int
+    vectors: int
+    spacing: int
+    size: int
 
 
 FIGURES = len(TileCost._fields)
@@ -49,26 +59,46 @@ def parts(size: int, unit: int) -> int:
 
 
 class Folds(NamedTuple):
-    """What the tiles of the same reduction, channels and groups have in common: folds, elements read of the weights and, per pixel, of the
-    activations, accumulators written per pixel."""
+    """What the tiles of the same reduction, channels and groups have in common: folds, and how many of them one sum takes in turn
+    (``deep``); elements read of the weights and, per pixel, of the activations, accumulators written per pixel; steps of a sum that rows or
+    cycles hold; sums that leave at once."""
 
     folds: int
+    deep: int
     weights: int
     reads: int
     writes: int
+    held: int
+    size: int
 
 
 @inner
-def weight_folds(array: Array, reduction: int, channels: int, groups: int) -> Folds:
+def held_steps(array: Array, taps: int, depth: int) -> int:
+    """Steps of a sum as rows, or cycles, hold them: products of the MACs, taps side by side or each padded to its rows."""
+    if not array.by_tap:
+        return parts(taps * depth, array.products)
+    steps = parts(depth, array.products)
+    return taps * (
+        steps
+        if array.dataflow == OUTPUT_STATIONARY
+        else parts(steps, array.rows - array.extra) * (array.rows - array.extra)
+    )
+
+
+@inner
+def weight_folds(array: Array, taps: int, depth: int, channels: int, groups: int) -> Folds:
     """Reduction over rows, channels over columns; groups share a fold where both leave room."""
-    rows, cols = array.rows, array.cols
-    held = parts(reduction, array.products)
+    rows, cols, reduction = array.rows, array.cols, taps * depth
+    held = held_steps(array, taps, depth)
     row_folds, col_folds = parts(held, rows - array.extra), parts(channels, cols)
     packed = 1
     if groups > 1 and row_folds == 1 and col_folds == 1:
         packed = min(rows // (held + array.extra), cols // channels)
     folds = parts(groups, packed) * row_folds * col_folds
-    return Folds(folds, groups * reduction * channels, groups * reduction * col_folds, groups * channels * row_folds)
+    return Folds(
+        folds, row_folds, groups * reduction * channels, groups * reduction * col_folds, groups * channels * row_folds,
+        held, min(cols, channels) * min(packed, groups),
+    )  # fmt: skip
 
 
 @inner
@@ -78,67 +108,89 @@ def weight_stationary(array: Array, held: Folds, pixels: int, kept: bool) -> Til
     stream = pixels * array.passes
     stays = kept and folds == 1
     drain = rows + array.cols - 2 + array.stages
-    latency = 0
     if array.overlapped:  # as if all shift in: a kept tile follows the one before through the array
-        cycles = stream if stays else folds * max(stream, rows)
-        latency = rows + (folds - 1) * max(stream, rows) + stream + drain - cycles
+        each = max(stream, rows)
+        cycles = stream if stays else folds * each
+        latency = rows + (folds - 1) * each + stream + drain - cycles
+        first = rows + (held.deep - 1) * each + array.passes + drain
     else:
-        cycles = folds * (rows + stream + drain) - (rows if stays else 0)
+        shift, behind = 0 if stays else rows, 0 if array.drains_behind else drain
+        cycles = shift + stream + behind + (folds - 1) * (rows + stream + behind)
+        latency = drain - behind
+        first = shift + (held.deep - 1) * (rows + stream + behind) + array.passes + drain
     weights = 0 if stays else held.weights
-    return TileCost(cycles, folds * stream, weights, pixels * held.reads, pixels * held.writes, latency)
+    return TileCost(
+        cycles, folds * stream, weights, pixels * held.reads, pixels * held.writes, latency, first, pixels, array.passes, held.size
+    )  # fmt: skip
 
 
 @inner
 def input_stationary(array: Array, tile: Tile) -> TileCost:
     """Weight-stationary with the operands exchanged; every tile shifts its inputs in anew."""
-    held = weight_folds(array, tile.reduction, tile.pixels, tile.groups)
+    held = weight_folds(array, tile.taps, tile.depth, tile.pixels, tile.groups)
     turned = weight_stationary(array, held, tile.channels, False)
     return TileCost(
-        turned.cycles,
-        turned.stream_cycles,
-        turned.activation_reads,
-        turned.weight_reads,
-        turned.accumulator_writes,
-        turned.latency,
-    )
+        turned.cycles, turned.stream_cycles, turned.activation_reads, turned.weight_reads, turned.accumulator_writes,
+        turned.latency, turned.first, turned.vectors, turned.spacing, turned.size,
+    )  # fmt: skip
 
 
 @inner
 def output_stationary(array: Array, tile: Tile) -> TileCost:
     """Pixels over rows, channels over columns."""
     row_folds, col_folds = parts(tile.pixels, array.rows), parts(tile.channels, array.cols)
-    folds = tile.groups * row_folds * col_folds
-    stream = (parts(tile.reduction, array.products) + array.extra) * array.passes
-    cycles = folds * (stream + array.rows + array.cols - 2 + array.stages)
-    weights = tile.groups * tile.reduction * tile.channels * row_folds
-    reads = tile.groups * tile.pixels * tile.reduction * col_folds
-    return TileCost(cycles, folds * stream, weights, reads, tile.groups * tile.pixels * tile.channels, 0)
+    folds, reduction = tile.groups * row_folds * col_folds, tile.taps * tile.depth
+    stream = (held_steps(array, tile.taps, tile.depth) + array.extra) * array.passes
+    drain = array.rows + array.cols - 2 + array.stages
+    if array.drains_behind:  # a row of sums leaves in each cycle
+        each = max(stream, array.rows)
+        cycles = folds * each
+        latency = stream + drain - each
+    else:
+        cycles, latency = folds * (stream + drain), 0
+    weights = tile.groups * reduction * tile.channels * row_folds
+    reads = tile.groups * tile.pixels * reduction * col_folds
+    return TileCost(
+        cycles, folds * stream, weights, reads, tile.groups * tile.pixels * tile.channels, latency,
+        stream + array.cols - 1 + array.stages, (tile.pixels - 1) % array.rows + 1, 1, min(array.cols, tile.channels),
+    )  # fmt: skip
 
 
 @inner
-def tree_folds(array: Array, reduction: int, channels: int, groups: int) -> Folds:
+def tree_folds(array: Array, taps: int, depth: int, channels: int, groups: int) -> Folds:
     """Reduction over the rows of each column's tree, channels over columns; groups share no fold."""
-    row_folds, col_folds = parts(reduction, array.rows - array.extra), parts(channels, array.cols)
+    held, reduction = held_steps(array, taps, depth), taps * depth
+    row_folds, col_folds = parts(held, array.rows - array.extra), parts(channels, array.cols)
     folds = groups * row_folds * col_folds
-    return Folds(folds, groups * reduction * channels, groups * reduction * col_folds, groups * channels * row_folds)
+    return Folds(
+        folds, row_folds, groups * reduction * channels, groups * reduction * col_folds, groups * channels * row_folds,
+        held, min(array.cols, channels),
+    )  # fmt: skip
 
 
 @inner
 def adder_tree(array: Array, held: Folds, pixels: int, kept: bool) -> TileCost:
-    """A pixel a pass in every fold."""
-    weights = 0 if kept and held.folds == 1 else held.weights
-    stream = held.folds * pixels * array.passes
-    return TileCost(stream, stream, weights, pixels * held.reads, pixels * held.writes, array.stages)
+    """A pixel a pass in every fold; where pixels pass in stripes, each stripe passes all folds of its sums."""
+    together = pixels if array.stripe == 0 else min(array.stripe, pixels)
+    stripes = parts(pixels, together)
+    weights = 0 if kept and held.folds == 1 else held.weights * (stripes if held.deep > 1 else 1)
+    cycles = held.folds * pixels * array.passes
+    first = ((held.deep - 1) * together + 1) * array.passes + array.stages
+    return TileCost(
+        cycles, cycles, weights, pixels * held.reads, pixels * held.writes, array.stages,
+        first, pixels - (stripes - 1) * together, array.passes, held.size,
+    )  # fmt: skip
 
 
 @inner
-def folds_of(array: Array, reduction: int, channels: int, groups: int) -> Folds:
-    """Where the weights stand while pixels stream; else nothing."""
+def folds_of(array: Array, taps: int, depth: int, channels: int, groups: int) -> Folds:
+    """Where the weights stand while pixels stream; else folds are of pixels too, and of a sum there is one."""
     if array.dataflow == WEIGHT_STATIONARY:
-        return weight_folds(array, reduction, channels, groups)
+        return weight_folds(array, taps, depth, channels, groups)
     if array.dataflow == ADDER_TREE:
-        return tree_folds(array, reduction, channels, groups)
-    return Folds(0, 0, 0, 0)
+        return tree_folds(array, taps, depth, channels, groups)
+    deep = parts(held_steps(array, taps, depth), array.rows) if array.dataflow == INPUT_STATIONARY else 1
+    return Folds(0, deep, 0, 0, 0, 0, 0)
 
 
 @inner
@@ -153,7 +205,7 @@ def held_cost(array: Array, held: Folds, tile: Tile) -> TileCost:
     elif array.dataflow == OUTPUT_STATIONARY:
         cost = output_stationary(array, tile)
     else:  # a dataflow without a branch: cycles that no Program may have (an exception here would slow every mapper)
-        return TileCost(-1, 0, 0, 0, 0, 0)
+        return TileCost(-1, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     cycles = cost.cycles
     if array.weight_port > 0:
         cycles = max(cycles, parts(cost.weight_reads * array.weight_bits, array.weight_port))
@@ -161,26 +213,51 @@ def held_cost(array: Array, held: Folds, tile: Tile) -> TileCost:
         cycles = max(cycles, parts(cost.activation_reads * array.activation_bits, array.activation_port))
     if array.decoders > 0:
         cycles = max(cycles, parts(cost.weight_reads, array.decoders))
+    first = parts(cost.first * cycles, cost.cycles)  # operands that come late hold up the first sums in proportion
+    if array.tile_issue + array.fold_issue > 0:
+        folds = cost.stream_cycles // max(1, _stream_of(array, tile))
+        cycles += array.tile_issue + folds * array.fold_issue
+        first += array.tile_issue + held.deep * array.fold_issue
     return TileCost(
-        cycles, cost.stream_cycles, cost.weight_reads, cost.activation_reads, cost.accumulator_writes, cost.latency
-    )
+        cycles, cost.stream_cycles, cost.weight_reads, cost.activation_reads, cost.accumulator_writes, cost.latency,
+        first, cost.vectors, cost.spacing, cost.size,
+    )  # fmt: skip
+
+
+@inner
+def fill_of(array: Array, taps: int, depth: int, channels: int) -> int:
+    """Cycles from when a tile's weights are in their buffer until those of its first fold stand in the registers of an adder tree, which
+    the buffer's port fills; in systolic arrays it is part of what the tile takes."""
+    if array.dataflow != ADDER_TREE or array.weight_port == 0:
+        return 0
+    held = min(array.rows, depth if array.by_tap else taps * depth) * min(array.cols, channels)
+    return parts(held * array.weight_bits, array.weight_port)
+
+
+@inner
+def _stream_of(array: Array, tile: Tile) -> int:
+    """Cycles in which operands stream past one fold."""
+    if array.dataflow == OUTPUT_STATIONARY:
+        return (held_steps(array, tile.taps, tile.depth) + array.extra) * array.passes
+    return (tile.channels if array.dataflow == INPUT_STATIONARY else tile.pixels) * array.passes
 
 
 @inner
 def tile_cost(array: Array, tile: Tile) -> TileCost:
     """:func:`held_cost` of a tile by itself."""
-    return held_cost(array, folds_of(array, tile.reduction, tile.channels, tile.groups), tile)
+    return held_cost(array, folds_of(array, tile.taps, tile.depth, tile.channels, tile.groups), tile)
 
 
 @tiered(lambda array, sizes: sizes.shape[1])
 def tile_costs(array: Array, sizes: Any) -> Any:
     """:func:`tile_cost` of every column of ``sizes`` (the fields of :class:`Tile`), int64 (FIGURES, tiles)."""
-    pixels, reduction, channels, groups, kept = sizes
+    pixels, taps, depth, channels, groups, kept = sizes
     costs = np.empty((FIGURES, pixels.size), dtype=np.int64)
     for i in range(pixels.size):
-        cost = tile_cost(array, Tile(pixels[i], reduction[i], channels[i], groups[i], kept[i] != 0))
+        cost = tile_cost(array, Tile(pixels[i], taps[i], depth[i], channels[i], groups[i], kept[i] != 0))
         costs[0, i], costs[1, i], costs[2, i] = cost.cycles, cost.stream_cycles, cost.weight_reads
         costs[3, i], costs[4, i], costs[5, i] = cost.activation_reads, cost.accumulator_writes, cost.latency
+        costs[6, i], costs[7, i], costs[8, i], costs[9, i] = cost.first, cost.vectors, cost.spacing, cost.size
     return costs
 
 

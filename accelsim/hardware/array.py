@@ -49,13 +49,17 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ComputeTiles:
-    """Sizes of compute tiles, int64 arrays of one shape; ``weights_kept`` where the weights are those of the tile before."""
+    """Sizes of compute tiles, int64 arrays of one shape; ``weights_kept`` where the weights are those of the tile before.
+
+    ``taps``: of the kernel, in whose order the ``reduction`` comes; 1 where nobody pads them apart.
+    """
 
     pixels: Counts
     reduction: Counts
     channels: Counts
     groups: Counts
     weights_kept: NDArray[np.bool_]
+    taps: Counts | int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +67,8 @@ class ArrayCost:
     """Per compute tile: cycles that it holds the array, those of them that stream operands, and element accesses.
 
     ``latency``: cycles from there until its last sum is written, in arrays that pipeline tiles (0 in the others). A tile alone
-    takes ``cycles + latency``.
+    takes ``cycles + latency``. ``first``: cycles until the first vector of its final sums is there; the last fold has ``vectors`` of
+    them, ``spacing`` cycles apart, of ``size`` sums.
     """
 
     cycles: Counts
@@ -72,6 +77,10 @@ class ArrayCost:
     activation_reads: Counts
     accumulator_writes: Counts
     latency: Counts
+    first: Counts
+    vectors: Counts
+    spacing: Counts
+    size: Counts
 
 
 def array_of(
@@ -89,6 +98,11 @@ def array_of(
         cols=array.cols,
         stages=array.pipeline_stages,
         overlapped=array.weight_preload == "overlapped",
+        drains_behind=array.drain == "overlapped",
+        by_tap=array.reduction == "per_tap",
+        stripe=array.stripe_pixels or 0,
+        tile_issue=array.issue_cycles,
+        fold_issue=array.fold_issue_cycles,
         passes=array.passes(weight_bits, activation_bits),
         products=array.products(weight_bits, activation_bits),
         weight_bits=stored_bits or weight_bits,
@@ -104,7 +118,8 @@ def array_cost(tiles: ComputeTiles, array: Array) -> ArrayCost:
     """Cycles and accesses of each compute tile on ``array``."""
     from accelsim.hardware._array import tile_costs
 
-    sizes = (tiles.pixels, tiles.reduction, tiles.channels, tiles.groups, tiles.weights_kept)
+    depth = tiles.reduction // tiles.taps
+    sizes = (tiles.pixels, tiles.taps, depth, tiles.channels, tiles.groups, tiles.weights_kept)
     columns = np.stack(np.broadcast_arrays(*sizes)).astype(np.int64)
     costs = tile_costs(array, columns.reshape(len(columns), -1))
     return ArrayCost(*(cost.reshape(columns.shape[1:]) for cost in costs))

@@ -1,7 +1,7 @@
 """The laws of the parts for compiled loops: those of :mod:`accelsim.hardware.laws` compiled as they stand, and those with branches."""
 
 from accelsim.hardware import laws
-from accelsim.hardware._array import INPUT_STATIONARY, Tile, TileCost, folds_of, held_cost, parts, tile_cost
+from accelsim.hardware._array import INPUT_STATIONARY, Tile, TileCost, fill_of, folds_of, held_cost, parts, tile_cost
 from accelsim.hardware._bus import box_bytes, channel_bits, rows_cycles, windows_bytes
 from accelsim.hardware._dram import gathers, transfers
 from accelsim.hardware.laws import Room
@@ -13,5 +13,10 @@ room_of = inner(laws.room_of)
 packed_bytes = inner(laws.packed_bytes)
 transfer_cycles = inner(laws.transfer_cycles)
 unit_cycles = inner(laws.unit_cycles)
+written_bytes = inner(laws.written_bytes)
+busiest = inner(laws.busiest)
+paced = inner(laws.paced)
+requantize_cycles = inner(laws.requantize_cycles)
+requantize_lag = inner(laws.requantize_lag)
 moved_no_faster = inner(laws.moved_no_faster)
 fill_cycles = inner(laws.fill_cycles)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.arch import Arch
+from accelsim.arch import Arch, StreamName
 from accelsim.hardware.machine import dma_cycles
 from accelsim.hardware.parts import Bursts, Dram
 
@@ -69,14 +69,14 @@ def plain_bursts(size: float) -> Bursts:
     return Bursts(size, *[0.0] * (len(Bursts._fields) - 1))
 
 
-def bus_cycles(bus: Index, clocks: Index, arch: Arch) -> Index:
-    """Cycles at the port of ``bus`` bytes whose commands take ``clocks`` of the DRAM's; a refresh takes its share of each."""
+def bus_cycles(bus: Index, clocks: Index, arch: Arch, stream: StreamName) -> Index:
+    """Cycles at the port of ``bus`` bytes of a ``stream`` whose commands take ``clocks`` of the DRAM's; a refresh takes its share of each."""
     channel = arch.dram.channel
     if channel is None:
-        return dma_cycles(bus, arch)
+        return dma_cycles(bus, arch, stream)
     t = channel.timing
     pace = Fraction(t.nREFI, t.nREFI - t.nRFC) * Fraction(arch.clock_hz, channel.clock_hz)
-    return dma_cycles(bus, arch, scaled_up(clocks, pace))
+    return dma_cycles(bus, arch, stream, scaled_up(clocks, pace))
 
 
 def scaled_up(amount: Any, factor: Fraction) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+import numpy as np
+
 
 class Engine(IntEnum):
     """What executes one kind of tile operation, in order; the number is its priority at the DRAM port, 0 first."""
@@ -32,6 +34,24 @@ DMA_QUEUES = {
 """By ``dma.queues``, for each of the DRAM engines, the one whose in-order queue its operations stand in."""
 WRITE_BACK = (Engine.STORE, Engine.KEEP)
 """Engines that empty the output buffer: to DRAM, or to a tensor's place in the resident memory."""
+_FILLS = (Engine.LOAD_ACTIVATIONS, Engine.LOAD_WEIGHTS, Engine.RECALL)
+_READS_TILES = (Engine.COMPUTE, Engine.VECTOR)
+SLOT_WAITS = {
+    **dict.fromkeys(_FILLS, _READS_TILES),
+    Engine.COMPUTE: (Engine.REQUANTIZE,),
+    Engine.REQUANTIZE: WRITE_BACK,
+    Engine.VECTOR: (*WRITE_BACK, Engine.COMPUTE),
+    **dict.fromkeys(WRITE_BACK, (Engine.RECALL,)),
+}
+"""By engine, those whose operations it waits for because it overwrites what they read: until they have read it and let go of their
+engine. For all others it waits until their result is there, which it reads."""
+FREED = np.array([[other in SLOT_WAITS.get(engine, ()) for other in Engine] for engine in Engine])
+"""The same for compiled code: [who waits, for whom]."""
+
+STREAMED = ((), (Engine.REQUANTIZE,), (Engine.REQUANTIZE, Engine.STORE))
+"""Engines that may take what they read as it comes, by how far a machine streams (:func:`accelsim.hardware.streaming_of`)."""
+READS_FROM = {Engine.REQUANTIZE: Engine.COMPUTE, Engine.STORE: Engine.REQUANTIZE}
+"""What they take then; a store of the vector unit's outputs waits for the whole tile."""
 
 
 class Memory(IntEnum):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from accelsim.hardware.im2col import AT_ARRAY, AT_DMA
-from accelsim.hardware.parts import Dma, Im2col, Loops, Operands, PerMemory, Unit
+from accelsim.hardware.parts import Dma, Im2col, Loops, Operands, PerMemory, Requantizer, Streams, Unit
 
 
 class Footprint(NamedTuple):
@@ -94,10 +94,48 @@ def transfer_cycles(dma: Dma, transfers: Any, size: Any, commands: Any) -> Any:
     return np.maximum(transfers, transfers * dma.setup_cycles + np.maximum(moved, commands))
 
 
+def written_bytes(dma: Dma, pixels: Any, channels: Any, bits: Any) -> Any:
+    """Bytes that a store of ``pixels`` of so many ``channels`` moves: packed, or each pixel's padded to whole writes."""
+    if dma.write == 1:
+        return -(-(pixels * channels * bits) // 8)
+    return pixels * (-(-(channels * bits) // (8 * dma.write)) * dma.write)
+
+
+def busiest(streams: Streams, weights: Any, inputs: Any, outputs: Any) -> Any:
+    """Of so many cycles of each stream at its port those of the port with most."""
+    of, to, out = streams.weights.port, streams.activations.port, streams.outputs.port
+    one = weights + inputs * (to == of) + outputs * (out == of)
+    two = inputs + weights * (of == to) + outputs * (out == to)
+    return np.maximum(np.maximum(one, two), outputs + weights * (of == out) + inputs * (to == out))
+
+
+def paced(streams: Streams, weights: Any, inputs: Any, outputs: Any) -> Any:
+    """Cycles in which so many bytes of each stream pass at its bandwidth, not rounded."""
+    return (
+        weights * streams.weights.clock / streams.weights.bandwidth,
+        inputs * streams.activations.clock / streams.activations.bandwidth,
+        outputs * streams.outputs.clock / streams.outputs.bandwidth,
+    )
+
+
 def unit_cycles(unit: Unit, steps: Any, read_bytes: Any) -> Any:
     """Cycles of ``steps`` on the lanes of a unit: at least 1, and no fewer than its operands take to come."""
     cycles = np.maximum(1, -(-steps // unit.lanes))
     return np.maximum(cycles, -(-read_bytes // unit.width)) if unit.width > 0 else cycles
+
+
+def requantize_cycles(unit: Requantizer, outputs: Any) -> Any:
+    """Cycles of ``outputs`` on the lanes of the requantization unit, at least 1."""
+    return np.maximum(1, -(-outputs // unit.lanes))
+
+
+def requantize_lag(unit: Requantizer, vectors: Any, spacing: Any, size: Any) -> Any:
+    """Cycles from the last of so many ``vectors`` of ``size`` sums, ``spacing`` cycles apart, until a unit that streams is done with them.
+
+    It takes each as it comes, or behind the one before: a vector's own cycles, or what all of them take beyond the cycles in which
+    they came.
+    """
+    return np.maximum(-(-size // unit.lanes), -(-(size * vectors) // unit.lanes) - (vectors - 1) * spacing)
 
 
 def moved_no_faster(unit: Unit, cycles: Any, moved_bytes: Any) -> Any:

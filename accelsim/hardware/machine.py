@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.arch import Arch
+from accelsim.arch import Arch, StreamName
 from accelsim.graph import Graph, MacGeometry, MacLayer
 from accelsim.hardware.array import array_of
 from accelsim.hardware.buffers import accumulator_words, depth, slot_capacity
@@ -23,6 +23,7 @@ from accelsim.hardware.parts import (
     im2col_of,
     requantizer_of,
     resident_of,
+    streams_of,
 )
 from accelsim.hardware.weight_coding import stored_bits
 
@@ -81,16 +82,16 @@ def machine_of(bits: OperandBits, arch: Arch, *, turns: int = 1) -> Machine:
         capacity=PerMemory(*(slot_capacity(memory, arch) for memory in memories)),
         depth=PerMemory(*(depth(memory, arch) for memory in memories)),
         operands=Operands(bits.held, bits.activation, bits.output, accumulator_words(bits.activation, arch)),
-        dma=dma_of(arch, turns=turns),
+        streams=streams_of(arch, turns=turns),
         im2col=im2col_of(arch),
         requantizer=requantizer_of(arch),
         resident=resident_of(arch),
     )
 
 
-def dma_cycles(size: Counts, arch: Arch, commands: Any = 0) -> Counts:
-    """Cycles that each transfer of ``size`` bytes holds its queue and the DRAM port."""
-    dma = dma_of(arch)
+def dma_cycles(size: Counts, arch: Arch, stream: StreamName, commands: Any = 0) -> Counts:
+    """Cycles that each transfer of ``size`` bytes holds its queue and the port of its ``stream``."""
+    dma = dma_of(arch, stream)
     if int(size.max(initial=0)) * dma.clock > _INT64_MAX:
         size = size.astype(object)  # Python's integers, for the few machines where int64 could wrap
     cycles: Counts = transfer_cycles(dma, 1, size, commands).astype(np.int64, copy=False)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from accelsim.arch import Arch
+from accelsim.arch import STREAMS, Arch, StreamName
 from accelsim.hardware.im2col import MODES
 
 
@@ -33,8 +33,11 @@ class Loops(NamedTuple):
 class Array(NamedTuple):
     """The MAC array for operands of these widths: ``passes`` per product, ``products`` that one MAC makes at once.
 
-    ``weight_port``, ``activation_port``: bits that the buffers deliver per cycle; 0: as many as the array needs. ``extra``: 1 where each
-    sum has one product more, of the sum of its inputs and a zero point. ``decoders``: weights decoded per cycle, 0: as many as come.
+    ``drains_behind``: sums leave a fold behind the operands of the next; ``by_tap``: every kernel tap fills rows of its own;
+    ``stripe``: pixels that pass a fold before the next one of their sums (0: all);
+    ``tile_issue``, ``fold_issue``: cycles of issue. ``weight_port``, ``activation_port``: bits that the buffers deliver per cycle; 0: as
+    many as the array needs. ``extra``: 1 where each sum has one product more, of the sum of its inputs and a zero point. ``decoders``: weights
+    decoded per cycle, 0: as many as come.
     """
 
     dataflow: int
@@ -42,6 +45,11 @@ class Array(NamedTuple):
     cols: int
     stages: int
     overlapped: bool
+    drains_behind: bool
+    by_tap: bool
+    stripe: int
+    tile_issue: int
+    fold_issue: int
     passes: int
     products: int
     weight_bits: int
@@ -71,13 +79,24 @@ class Operands(NamedTuple):
 
 
 class Dma(NamedTuple):
-    """The DMA and the DRAM's port: bytes x ``clock`` / ``bandwidth`` are cycles, a fraction in its lowest terms."""
+    """The DMA and the port of a stream: bytes x ``clock`` / ``bandwidth`` are cycles, a fraction in its lowest terms; streams with the same
+    ``port`` take turns. Stores move whole writes of ``write`` bytes."""
 
     setup_cycles: int
     clock: int
     bandwidth: int
     latency_cycles: int
     queues: int
+    port: int
+    write: int
+
+
+class Streams(NamedTuple):
+    """The ways to and from memories outside the buffers."""
+
+    weights: Dma
+    activations: Dma
+    outputs: Dma
 
 
 class Dram(NamedTuple):
@@ -135,6 +154,15 @@ class Unit(NamedTuple):
     width: int
 
 
+class Requantizer(NamedTuple):
+    """The requantization unit: outputs per cycle, how far what is behind the array takes it as it comes (:func:`streaming_of`), and
+    registers behind it."""
+
+    lanes: int
+    streams: int
+    stages: int
+
+
 class Machine(NamedTuple):
     """What a tile of a MAC layer holds, moves and takes depends on no more than this."""
 
@@ -142,17 +170,46 @@ class Machine(NamedTuple):
     capacity: PerMemory
     depth: PerMemory
     operands: Operands
-    dma: Dma
+    streams: Streams
     im2col: Im2col
-    requantizer: Unit
+    requantizer: Requantizer
     resident: Unit
 
 
-def dma_of(arch: Arch, *, turns: int = 1) -> Dma:
-    """The DMA of one core, of so many that take ``turns`` at the DRAM port."""
-    pace = Fraction(turns * arch.clock_hz, arch.dram.bandwidth_bytes_per_s)
+def dma_of(arch: Arch, stream: StreamName, *, turns: int = 1) -> Dma:
+    """The DMA of one core as a stream has it, of so many cores that take ``turns`` at its port."""
+    own = arch.streams.of(stream)
+    bandwidth = own.bandwidth_bytes_per_s or arch.dram.bandwidth_bytes_per_s
+    pace = Fraction(turns * arch.clock_hz, bandwidth)
+    latency = dram_latency_cycles(arch) if own.latency_ns is None else _cycles(own.latency_ns, arch)
     setup = turns * arch.dma.setup_cycles
-    return Dma(setup, pace.numerator, pace.denominator, dram_latency_cycles(arch), arch.dma.queues)
+    return Dma(
+        setup,
+        pace.numerator,
+        pace.denominator,
+        latency,
+        arch.dma.queues,
+        arch.streams.ports[stream],
+        arch.dma.write_bytes,
+    )
+
+
+def streams_of(arch: Arch, *, turns: int = 1) -> Streams:
+    """All streams of a machine."""
+    return Streams(*(dma_of(arch, stream, turns=turns) for stream in STREAMS))
+
+
+def stream_ports(arch: Arch) -> tuple[int, ...]:
+    """The port of each of the engines at one, in the order of :data:`accelsim.hardware.kinds.DRAM_ENGINES`."""
+    return tuple(arch.streams.ports[stream] for stream in ("outputs", "activations", "weights"))
+
+
+def streaming_of(arch: Arch) -> int:
+    """0, every tile is done before it is requantized; 1, sums are requantized as they come; 2, and outputs stored as they come: at a port
+    that stores share with no loads, and in a queue of their own."""
+    ports = arch.streams.ports
+    alone = ports["outputs"] not in (ports["weights"], ports["activations"]) and arch.dma.queues > 1
+    return (2 if alone else 1) if arch.requantizer.streaming else 0
 
 
 def im2col_of(arch: Arch) -> Im2col:
@@ -161,9 +218,10 @@ def im2col_of(arch: Arch) -> Im2col:
     return Im2col(MODES.index(buffer.im2col), buffer.bytes_per_cycle or 0)
 
 
-def requantizer_of(arch: Arch) -> Unit:
+def requantizer_of(arch: Arch) -> Requantizer:
     """The requantization unit."""
-    return Unit(arch.requantizer.lanes, 0)
+    unit = arch.requantizer
+    return Requantizer(unit.lanes, streaming_of(arch), unit.pipeline_stages)
 
 
 def vector_of(arch: Arch) -> Unit:
@@ -183,7 +241,11 @@ def output_of(arch: Arch) -> Unit:
 
 def dram_latency_cycles(arch: Arch) -> int:
     """Cycles from the end of a transfer at the port until its data is there: ``dram.latency_ns``, and nCL of a standard."""
-    return int(np.ceil(arch.dram.latency_ns * arch.clock_hz / 1e9)) + _column_latency(arch)
+    return _cycles(arch.dram.latency_ns, arch) + _column_latency(arch)
+
+
+def _cycles(ns: float, arch: Arch) -> int:
+    return int(np.ceil(ns * arch.clock_hz / 1e9))
 
 
 def _column_latency(arch: Arch) -> int:

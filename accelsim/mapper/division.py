@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from accelsim.arch import Arch
+from accelsim.arch import Arch, StreamName
 from accelsim.builder import Dram, share_boxes
 from accelsim.energy import action_charges, prices
 from accelsim.errors import CapacityError, MappingError
@@ -131,18 +131,15 @@ def _vector_cost(layer: VectorLayer, mapping: VectorMapping, kept: frozenset[str
     graph, arch = tiler.graph, tiler.arch
     pj = prices(action_charges(layer, graph=graph, arch=arch, costs=tiler.costs))
     boxes = share_boxes(vector_shares(layer, arch)[0], mapping.tile)
-    moved = [
-        _moved(graph, dram, kept, *tensor)
-        for tensor in (
-            *zip(layer.inputs, layer.reads(boxes), layer.input_shapes, strict=True),
-            (layer.output, boxes, layer.output_shape),
-        )
-    ]
-    *reads, write = moved
+    inputs = zip(layer.inputs, layer.reads(boxes), layer.input_shapes, strict=True)
+    reads = [_moved(graph, dram, kept, tensor, "activations") for tensor in inputs]
+    write = _moved(graph, dram, kept, (layer.output, boxes, layer.output_shape), "outputs")
     filled, recalled = sum(one.held for one in reads), sum(one.held for one in reads if one.kept)
     read, written = sum(one.bus for one in reads), write.bus
     steps = int(boxes.volume.sum()) * layer.steps_per_output
-    cycles = float(max(unit_cycles(vector_of(arch), steps, 0), sum(one.port for one in moved)))
+    cycles = float(
+        max(unit_cycles(vector_of(arch), steps, 0), _at_port(sum(one.port for one in reads), write.port, arch))
+    )
     stays = write.held if write.kept else 0
     bits = {
         "activation_buffer_write": filled + stays,
@@ -157,6 +154,12 @@ def _vector_cost(layer: VectorLayer, mapping: VectorMapping, kept: frozenset[str
     return Cost(cycles, energy + cycles * tiler.idle, read + written)
 
 
+def _at_port(loads: int, stores: int, arch: Arch) -> int:
+    """Cycles at the busier port of loads of activations and stores."""
+    ports = arch.streams.ports
+    return loads + stores if ports["activations"] == ports["outputs"] else max(loads, stores)
+
+
 class _Moved(NamedTuple):
     """Bytes of a tensor's boxes, whether they are ``kept`` on chip, else bytes on the DRAM's bus and cycles at its port."""
 
@@ -166,12 +169,15 @@ class _Moved(NamedTuple):
     port: int
 
 
-def _moved(graph: Graph, dram: Dram, kept: frozenset[str], name: str, boxes: Boxes, view: tuple[int, ...]) -> _Moved:
+def _moved(
+    graph: Graph, dram: Dram, kept: frozenset[str], of: tuple[str, Boxes, tuple[int, ...]], stream: StreamName
+) -> _Moved:
+    name, boxes, view = of
     bits = graph.tensors[name].format.bits
     size = packed_bytes(boxes.volume, bits)
     if name in kept:
         return _Moved(int(size.sum()), True, 0, 0)
-    moved = dram.tensor(name, boxes, view, bits, size, write=False)
+    moved = dram.tensor(name, boxes, view, bits, size, stream=stream)
     return _Moved(int(size.sum()), False, int(moved.bus_bytes.sum()), int(moved.cycles.sum()))
 
 

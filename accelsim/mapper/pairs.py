@@ -56,7 +56,7 @@ class Load(NamedTuple):
 
     def cycles(self, arch: Arch) -> float:
         """Of the busiest part."""
-        return max(self.array, self.vector, float(transfer_cycles(dma_of(arch), 0, self.traffic, 0)))
+        return max(self.array, self.vector, float(transfer_cycles(dma_of(arch, "activations"), 0, self.traffic, 0)))
 
 
 @dataclass(frozen=True, kw_only=True)

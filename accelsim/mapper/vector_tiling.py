@@ -16,9 +16,9 @@ from accelsim.graph import Graph, VectorLayer
 from accelsim.hardware import (
     Memory,
     depth,
-    dma_of,
     packed_bytes,
     slot_capacity,
+    streams_of,
     transfer_cycles,
     unit_cycles,
     vector_of,
@@ -126,11 +126,13 @@ def best_work(works: NDArray[np.void], arch: Arch, objective: Objective) -> NDAr
     Cycles are the longest of port, vector unit and round trips of a slot, behind the first tile's loads and before the last one's
     store; with one queue loads stand behind the stores of the tiles before them, so that everything is done in turn.
     """
-    dma, tiles = dma_of(arch), np.maximum(1, works["tiles"])
+    streams, tiles = streams_of(arch), np.maximum(1, works["tiles"])
+    dma, shared = streams.activations, streams.activations.port == streams.outputs.port
     load, store = (
         transfer_cycles(dma, works["loads"], works["loaded"], 0),
-        transfer_cycles(dma, tiles, works["stored"], 0),
+        transfer_cycles(streams.outputs, tiles, works["stored"], 0),
     )
+    port = load + store if shared else np.maximum(load, store)
     work = np.maximum(tiles, unit_cycles(vector_of(arch), works["steps"], works["loaded"]))
     if dma.queues == 1:
         cycles = load + work + store + (tiles + 1) * dma.latency_cycles
@@ -141,9 +143,7 @@ def best_work(works: NDArray[np.void], arch: Arch, objective: Objective) -> NDAr
             (work + store + waits) / depth(Memory.OUTPUTS, arch),
         )
         ends = (load + store) / tiles + 2 * dma.latency_cycles
-        cycles = np.maximum(
-            load + store + dma.latency_cycles + work / tiles, ends + np.maximum(work, np.maximum(*trips))
-        )
+        cycles = np.maximum(port + dma.latency_cycles + work / tiles, ends + np.maximum(work, np.maximum(*trips)))
     moved = (works["loaded"] + works["stored"]).astype(np.float64)
     value = value_of(objective, cycles, moved)
     found: NDArray[np.intp] = np.argmin(np.where(works["tiles"] > 0, value, np.inf), axis=-1)

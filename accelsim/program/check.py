@@ -1,8 +1,9 @@
 """The rules of a Program: regions inside their memory, dependencies backwards, no read before its write, no write before its reads.
 
-Ordering is exact: a vector clock per operation holds, for each in-order queue of each core, the last of its operations known to have
-finished before this one may start (Fidge 1988; Mattern 1989). Knowing that one operation finished is knowing that all earlier ones
-of its queue did.
+Ordering is exact: two vector clocks per operation hold, for each in-order queue of each core, the last of its operations known to have
+finished, or to have let go of its engine, before this one may start (Fidge 1988; Mattern 1989). Knowing that of one operation is
+knowing it of all earlier ones of its queue. What reads a result needs it finished; what overwrites a slot needs its readers to have
+let go.
 """
 
 from __future__ import annotations
@@ -119,6 +120,7 @@ def _check_hazards(program: Program) -> None:
         program.dependency_start,
         program.dependencies,
         *program.waits,
+        program.streamed,
         _stores_needed(program),
         last_recalls_of_places(program),
     )

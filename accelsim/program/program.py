@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arch
 from accelsim.graph import Graph
-from accelsim.hardware import DMA_QUEUES, WRITE_BACK, Engine, Memory
+from accelsim.hardware import DMA_QUEUES, READS_FROM, STREAMED, WRITE_BACK, Engine, Memory, streaming_of
 from accelsim.program.fusion import Fused, fused_layers
 from accelsim.program.mapping import Mapping
 
@@ -41,11 +41,13 @@ class Program:
 
     ``core``, ``engine``, ``layer`` (index into the graph) and ``amount`` (bytes moved, MACs, elements requantized, vector lane-steps)
     say what is done; ``cycles`` is how long the engine (and the DRAM port, for the DMA engines) is busy, ``latency`` how much
-    later the result is there. The operation writes ``extent`` bytes (accumulator words) at ``offset`` of ``memory`` (a KEEP: as
-    many bytes of its tensor's place, which begins at ``offset``, where the box stands in the packed row-major tensor); ``lo``
-    and ``hi`` are the box it covers: of input ``operand``'s view for a load (of the weights' view for a weight load), of the
-    layer's output view for all others. It waits for ``dependencies[dependency_start[i] : dependency_start[i + 1]]``, all
-    earlier in program order; the first ``sources[i]`` of them made the on-chip data that it reads.
+    later the result is there; ``lag``, where the requantizer streams, how long after the start of a tile its first sums are there,
+    and how long a requantization or store goes on behind the last of what it reads. The operation writes ``extent`` bytes (accumulator words) at
+    ``offset`` of ``memory`` (a KEEP: as many bytes of its tensor's place, which begins at ``offset``, where the box stands in the
+    packed row-major tensor); ``lo`` and ``hi`` are the box it covers: of input ``operand``'s view for a load (of the weights' view for
+    a weight load), of the layer's output view for all others. It waits for
+    ``dependencies[dependency_start[i] : dependency_start[i + 1]]``, all earlier in program order; the first ``sources[i]`` of them
+    made the on-chip data that it reads.
     ``bus_bytes`` are what the DRAM's bus moves in whole bursts for the ``amount`` asked for, ``activates`` the DRAM rows opened.
     ``stream_cycles``, ``weight_reads``, ``activation_reads`` (elements) and ``accumulator_writes`` (words) belong to compute
     operations and are 0 elsewhere. Program order is layer by layer, or band by band of two fused layers
@@ -61,6 +63,7 @@ class Program:
     amount: NDArray[np.int64]
     cycles: NDArray[np.int64]
     latency: NDArray[np.int64]
+    lag: NDArray[np.int64]
     bus_bytes: NDArray[np.int64]
     activates: NDArray[np.int64]
     memory: NDArray[np.int8]
@@ -117,7 +120,8 @@ class Program:
         return self.dependencies[start : start + self.sources[i]]
 
     def waits_for(self, i: int) -> NDArray[np.int32]:
-        """All operations that must finish before operation ``i`` starts."""
+        """All operations for which operation ``i`` waits: for their results, or until they let go of a slot
+        (:data:`accelsim.hardware.SLOT_WAITS`)."""
         start, waits = self.waits
         return waits[start[i] : start[i + 1]]
 
@@ -135,6 +139,17 @@ class Program:
         kept = ~(compute[waiting] & compute[on] & (self.core[waiting] == self.core[on]))
         start = np.concatenate([[0], np.cumsum(np.bincount(waiting[kept], minlength=len(self)))]).astype(np.int64)
         return start, on[kept]
+
+    @cached_property
+    def streamed(self) -> NDArray[np.int32]:
+        """The operation whose results each one takes as they come, -1 where it waits for all of them (int32)."""
+        taken = np.full(len(self), -1, dtype=np.int32)
+        for engine in STREAMED[streaming_of(self.arch)]:
+            takes = np.flatnonzero(self.of_engine(engine))
+            first = self.dependencies[self.dependency_start[takes]]
+            comes = self.engine[first] == READS_FROM[engine]
+            taken[takes[comes]] = first[comes]
+        return taken
 
     @cached_property
     def fused(self) -> tuple[Fused, ...]:

@@ -123,7 +123,7 @@ def _estimate(shares: tuple[MacShare, ...], bits: OperandBits, arch: Arch) -> tu
     """(cycles, cycles at the DRAM port) of a split."""
     machine = machine_of(bits, arch)
     traffic = np.array([_traffic(share.geometry, machine) for share in shares], dtype=np.int64)
-    port = sum(dma_cycles(traffic, arch).tolist())
+    port = sum(dma_cycles(traffic, arch, "activations").tolist())
     return max(port, _array_cycles(loops_of(shares[0].geometry), machine)), port
 
 
@@ -143,5 +143,6 @@ def _array_cycles(layer: Loops, machine: Machine) -> int:
         channels=one * layer.oc,
         groups=one * layer.groups,
         weights_kept=one < 0,
+        taps=one * layer.kh * layer.kw,
     )
     return int(array_cost(tile, machine.array).cycles[0])

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.arch import STREAMS, Arch, StreamName
 from accelsim.graph import Layer, MacLayer
-from accelsim.hardware import Engine, dma_cycles, packed_bytes, stored_bits
+from accelsim.hardware import Engine, dma_of, packed_bytes, stored_bits
 from accelsim.program import Program
 
 Cycles = NDArray[np.int64]
-_LOADS = (Engine.LOAD_WEIGHTS, Engine.LOAD_ACTIVATIONS)
+_LOADS: Mapping[StreamName, Engine] = {"weights": Engine.LOAD_WEIGHTS, "activations": Engine.LOAD_ACTIVATIONS}
 
 
 def compute_bounds(program: Program) -> Cycles:
@@ -22,19 +24,28 @@ def compute_bounds(program: Program) -> Cycles:
 
 
 def traffic_bounds(program: Program) -> Cycles:
-    """Fewest cycles of each layer at the DRAM port.
+    """Fewest cycles of each layer at the port of its streams that is busiest.
 
     Every operand that is loaded from DRAM and every result that is stored there, each of its bytes moved once (of an operand
     that is read in part, what was read), at the DRAM's bandwidth without set-up; 0 where nothing goes through DRAM.
     """
-    loaded = _moved(program, _LOADS)
-    stored = _moved(program, (Engine.STORE,)).sum(axis=1)
-    sizes = np.array(
-        [_operand_bytes(program, layer, loaded.shape[1]) for layer in program.graph.layers], dtype=np.int64
-    )
-    once = np.minimum(loaded, sizes.reshape(loaded.shape)).sum(axis=1) + stored
-    cycles = dma_cycles(once, program.arch) - program.arch.dma.setup_cycles
-    return np.where(once > 0, cycles, 0)
+    moved = {stream: _moved(program, (engine,)) for stream, engine in _LOADS.items()}
+    columns = moved["weights"].shape[1]
+    sizes = np.array([_operand_bytes(program, layer, columns) for layer in program.graph.layers], dtype=np.int64)
+    once = {stream: np.minimum(loaded, sizes.reshape(loaded.shape)).sum(axis=1) for stream, loaded in moved.items()}
+    once["outputs"] = _moved(program, (Engine.STORE,)).sum(axis=1)
+    ports = [_port_cycles(once, port, program.arch) for port in set(program.arch.streams.ports.values())]
+    busiest: Cycles = np.max(ports, axis=0)
+    return busiest
+
+
+def _port_cycles(once: Mapping[StreamName, Cycles], port: int, arch: Arch) -> Cycles:
+    """Cycles of each layer at one port, of so many bytes of each stream."""
+    mine = [(once[stream], dma) for stream in STREAMS if (dma := dma_of(arch, stream)).port == port]
+    pace = math.lcm(*(dma.bandwidth for _, dma in mine))
+    work = np.sum([size.astype(object) * (dma.clock * pace // dma.bandwidth) for size, dma in mine], axis=0)
+    cycles: Cycles = (-(-work // pace)).astype(np.int64)
+    return cycles
 
 
 def array_work(program: Program) -> list[float]:
@@ -47,7 +58,7 @@ def _array_work(layer: Layer, program: Program) -> float:
         return 0
     bits, array = program.graph.tensors[layer.inputs[0]].format.bits, program.arch.array
     widths = layer.code_format.bits, bits
-    return layer.macs * array.passes(*widths) / array.products(*widths)
+    return layer.macs * array.passes(*widths) / array.composed(*widths)
 
 
 def _moved(program: Program, engines: tuple[Engine, ...]) -> Cycles:

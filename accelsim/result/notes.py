@@ -111,6 +111,18 @@ def _nothing_preloads(program: Program) -> str:
     return f"nothing stays in an array of dataflow {array.dataflow}"
 
 
+def _no_stripes(program: Program) -> str:
+    array = program.arch.array
+    if array.flow.broadcast:
+        return ""
+    return f"only an adder tree takes other weights between two pixels, not an array of dataflow {array.dataflow}"
+
+
+def _bursts_round_out(program: Program) -> str:
+    burst = program.arch.dram.bytes_per_burst
+    return f"bursts of {burst} bytes round out every run by themselves" if burst > 1 else ""
+
+
 def _no_windows(program: Program) -> str:
     def unrolled(layer: MacLayer) -> bool:
         g = layer.geometry
@@ -136,6 +148,8 @@ IDLE = (
     Idle("dma.zero_run_bits", 4, _not_coded),
     Idle("dram.burst_bytes", 1, _within_a_burst),
     Idle("array.weight_preload", "serial", _nothing_preloads),
+    Idle("array.stripe_pixels", None, _no_stripes),
+    Idle("dma.write_bytes", 1, _bursts_round_out),
     Idle("activation_buffer.im2col", "implicit", _no_windows),
     Idle("array.weight_zero_points", "subtract", _symmetric),
     Idle("weight_buffer.coding", None, _no_codebook),

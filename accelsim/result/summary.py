@@ -140,7 +140,7 @@ def _layer(
         start_cycle=own.start,
         finish_cycle=own.finish,
         utilization=_ratio(work, arch.peak_macs_per_cycle * own.cycles),
-        compute_utilization=_ratio(work, arch.array.rows * arch.array.cols * compute),
+        compute_utilization=_ratio(work, arch.array.macs * compute),
         bound=bound_of(own.longest, own.stream, array),
         dram_read_bytes=counts["dram_read_asked"] // 8,
         dram_write_bytes=counts["dram_write_asked"] // 8,

@@ -13,11 +13,11 @@ NONE = -1
 
 @njit
 def _binding(
-    i: int, t: int, finish: Any, until: Any, first: Any, waits: Any, before: Any, at_port: Any
+    i: int, t: int, arrivals: Any, until: Any, first: Any, waits: Any, before: Any, at_port: Any
 ) -> tuple[int, bool]:
     """What let operation ``i`` start at ``t`` and not earlier: a dependency (True), or what held its engine or the port."""
     for k in range(first[i], first[i + 1]):
-        if finish[waits[k]] == t:
+        if arrivals[k] == t:
             return waits[k], True
     if before[i] != NONE and until[before[i]] == t:
         return before[i], False
@@ -32,7 +32,7 @@ def attribute(
     engine: Any,
     layer: Any,
     start: Any,
-    finish: Any,
+    arrivals: Any,
     until: Any,
     first: Any,
     waits: Any,
@@ -43,8 +43,8 @@ def attribute(
 ) -> int:
     """Add the cycles of each gap to ``stalls`` (causes, layers).
 
-    A gap is (idle from, idle to, operation, whether that finishes at its end rather than starts there). ``until`` is
-    where an operation lets go of its engine, ``before`` its predecessor there, ``at_port`` the one at the DRAM port.
+    ``arrivals``: when each of the waits is over. A gap is (idle from, idle to, operation, whether that finishes at its end rather than
+    starts there). ``until`` is where an operation lets go of its engine, ``before`` its predecessor there, ``at_port`` the one at the DRAM port.
     A result that arrives after its engine is free counts in row ``late`` of that. Returns the cycles that nothing explains: 0.
     """
     unexplained = 0
@@ -54,7 +54,7 @@ def attribute(
             cause, arrived = i, True
             # An array that idles until `i` finishes waits for `i` itself; else, and further back, for what `i` waited for.
             if t < gaps[g, 1] or gaps[g, 3] == 0:
-                cause, arrived = _binding(i, t, finish, until, first, waits, before, at_port)
+                cause, arrived = _binding(i, t, arrivals, until, first, waits, before, at_port)
             if cause == NONE:
                 unexplained += t - low
                 break

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import ProgramError
-from accelsim.hardware import DRAM_ENGINES, Engine
+from accelsim.hardware import DRAM_ENGINES, Engine, stream_ports, streaming_of
 from accelsim.program import Program
 from accelsim.timing.timeline import Timeline
 
@@ -25,8 +25,15 @@ def queues(program: Program) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def ports(program: Program) -> int:
-    """How many queues, the first ones, use the DRAM port."""
+    """How many queues, the first ones, use a port."""
     return len(DRAM_ENGINES) * program.arch.cores.count
+
+
+def port_of(program: Program) -> NDArray[np.int64]:
+    """The port of each engine (int64), that of its stream; 0 for those at none."""
+    of = np.zeros(len(Engine), dtype=np.int64)
+    of[list(DRAM_ENGINES)] = stream_ports(program.arch)
+    return of
 
 
 def check_horizon(program: Program) -> None:
@@ -44,14 +51,15 @@ def check_horizon(program: Program) -> None:
 
 def schedule(program: Program) -> Timeline:
     """Start and finish of every operation; ProgramError where dependencies can never be met."""
-    from accelsim.timing._merge import merge_schedule
+    from accelsim.timing._merge import Queues, Times, merge_schedule
 
     check_horizon(program)
     order, begin = queues(program)
     of_queue = program.arch.dma.queues == len(DRAM_ENGINES)
     priority = np.zeros(0, dtype=np.int64) if of_queue else program.port_priority
-    times = program.cycles, program.latency
-    start, finish, done = merge_schedule(order, begin, *times, *program.waits, ports(program), priority)
+    lanes = Queues(order, begin, ports(program), port_of(program), priority)
+    times = Times(program.engine, program.cycles, program.latency, streaming_of(program.arch), program.lag)
+    start, finish, done = merge_schedule(lanes, times, *program.waits)
     if done < len(program):
         stuck = int(np.flatnonzero(finish < 0)[0])
         raise ProgramError(f"{program.describe(stuck)} never starts: what it waits for waits for it", operation=stuck)

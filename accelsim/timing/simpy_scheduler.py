@@ -11,9 +11,9 @@ import simpy
 from simpy.events import EventPriority
 
 from accelsim.errors import ProgramError
-from accelsim.hardware import Engine
+from accelsim.hardware import SLOT_WAITS, Engine
 from accelsim.program import Program
-from accelsim.timing.schedule import check_horizon, ports, queues
+from accelsim.timing.schedule import check_horizon, port_of, ports, queues
 from accelsim.timing.timeline import Timeline
 
 AFTER_ALL_ELSE = EventPriority(5)
@@ -74,19 +74,45 @@ class _Port:
             self._granted.pop(operation).succeed()
 
 
+class _Milestones:
+    """Events of every operation: its ``first`` results are there, it lets go of its engine (``until``), its result is there (``finish``)."""
+
+    def __init__(self, env: simpy.Environment, program: Program) -> None:
+        self._env, self._program = env, program
+        self._events = {name: [env.event() for _ in range(len(program))] for name in ("first", "until", "finish")}
+
+    def awaited(self, operation: int, dependency: int) -> simpy.Event:
+        """What ``operation`` waits for of ``dependency``."""
+        engine, other = Engine(self._program.engine[operation]), Engine(self._program.engine[dependency])
+        if self._program.streamed[operation] == dependency:
+            return self._events["first"][dependency]
+        return self._events["until" if other in SLOT_WAITS.get(engine, ()) else "finish"][dependency]
+
+    def reach(self, operation: int, **cycles: int) -> None:
+        """The event of each name comes at that cycle."""
+        for name, cycle in cycles.items():
+            self._succeed_at(self._events[name][operation], cycle)
+
+    def _succeed_at(self, event: simpy.Event, cycle: int) -> None:
+        def succeed(_: simpy.Event) -> None:
+            event.succeed()
+
+        self._env.timeout(cycle - self._env.now).callbacks.append(succeed)
+
+
 def schedule_simpy(program: Program, *, observer: Observer | None = None) -> Timeline:
     """The same Timeline as :func:`accelsim.timing.schedule`, from a discrete-event simulation."""
     check_horizon(program)
     env = simpy.Environment()
-    port = _Port(env)
-    finished = [env.event() for _ in range(len(program))]
+    milestones, port = _Milestones(env, program), port_of(program)
+    granted = [_Port(env) for _ in range(int(port.max()) + 1)]
     start = np.full(len(program), -1, dtype=np.int64)
     finish = np.full(len(program), -1, dtype=np.int64)
     order, begin = queues(program)
     for queue in range(len(begin) - 1):
         operations = order[begin[queue] : begin[queue + 1]].tolist()
-        at_port = port if queue < ports(program) else None
-        env.process(_queue(env, operations, program, at_port, finished, start, finish, observer))
+        at = [granted[port[program.engine[i]]] if queue < ports(program) else None for i in operations]
+        env.process(_queue(env, list(zip(operations, at, strict=True)), program, milestones, start, finish, observer))
     env.run()
     stuck = np.flatnonzero(start < 0)
     if len(stuck):
@@ -98,19 +124,19 @@ def schedule_simpy(program: Program, *, observer: Observer | None = None) -> Tim
 
 def _queue(
     env: simpy.Environment,
-    operations: list[int],
+    operations: list[tuple[int, _Port | None]],
     program: Program,
-    port: _Port | None,
-    finished: list[simpy.Event],
+    milestones: _Milestones,
     start: Any,
     finish: Any,
     observer: Observer | None,
 ) -> Generator[simpy.Event, None, None]:
     last_finish, held_by = 0, -1
-    for operation in operations:
+    for operation, port in operations:
         for dependency in program.waits_for(operation).tolist():
-            if not finished[dependency].processed:
-                yield finished[dependency]
+            event = milestones.awaited(operation, dependency)
+            if not event.processed:
+                yield event
                 held_by = dependency
         ready = int(env.now)
         if port is not None:
@@ -121,18 +147,15 @@ def _queue(
         start[operation] = now
         if observer is not None:
             observer(operation, Engine(program.engine[operation]), ready, now, held_by)
-        cycles = int(program.cycles[operation])
-        last_finish = max(last_finish, now + cycles + int(program.latency[operation]))
+        until, lag = now + int(program.cycles[operation]), int(program.lag[operation])
+        latency, taken = int(program.latency[operation]), int(program.streamed[operation])
+        if taken >= 0:
+            until = max(until, int(finish[taken]) + lag)
+        last_finish = max(last_finish, until + latency)
         finish[operation] = last_finish
-        _succeed_at(env, finished[operation], last_finish)
-        yield env.timeout(cycles)
+        first = lag if program.engine[operation] == Engine.COMPUTE else latency + 1
+        milestones.reach(operation, first=now + first, until=until, finish=last_finish)
+        yield env.timeout(until - now)
         held_by = operation
         if port is not None:
             port.release()
-
-
-def _succeed_at(env: simpy.Environment, event: simpy.Event, cycle: int) -> None:
-    def succeed(_: simpy.Event) -> None:
-        event.succeed()
-
-    env.timeout(cycle - env.now).callbacks.append(succeed)

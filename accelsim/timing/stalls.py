@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from accelsim.errors import ProgramError
 from accelsim.hardware import DRAM_ENGINES, Engine
-from accelsim.timing.schedule import queues
+from accelsim.timing.schedule import port_of, queues
 from accelsim.timing.timeline import Timeline
 
 Cycles = NDArray[np.int64]
@@ -58,7 +58,7 @@ def stalls(timeline: Timeline, *, engine: Engine = Engine.COMPUTE) -> Stalls:
     from accelsim.timing._stalls import attribute, predecessors
 
     program = timeline.program
-    until = timeline.start + program.cycles
+    until = timeline.until
     gaps = np.concatenate([_gaps(timeline, until, engine, core) for core in range(program.arch.cores.count)])
     cycles = np.zeros((len(CAUSES), len(program.graph.layers)), dtype=np.int64)
     count = len(program)
@@ -66,8 +66,11 @@ def stalls(timeline: Timeline, *, engine: Engine = Engine.COMPUTE) -> Stalls:
     before = predecessors(order, count)
     before[order[begin[:-1][begin[:-1] < begin[1:]]]] = -1  # the first of each queue
     dma = np.flatnonzero(np.isin(np.arange(len(Engine)), DRAM_ENGINES)[program.engine])
-    at_port = predecessors(dma[np.argsort(timeline.start[dma], kind="stable")], count)
-    times = timeline.start, timeline.finish, until
+    dma = dma[np.argsort(timeline.start[dma], kind="stable")]
+    at_port, port = np.full(count, -1, dtype=np.int64), port_of(program)[program.engine[dma]]
+    for which in range(int(port.max(initial=0)) + 1):
+        at_port = np.maximum(at_port, predecessors(dma[port == which], count))
+    times = timeline.start, timeline.arrivals, until
     late = np.full(len(Engine), DRAM_LATENCY)
     late[Engine.COMPUTE] = DRAIN
     unexplained = attribute(gaps, program.engine, program.layer, *times, *program.waits, before, at_port, late, cycles)

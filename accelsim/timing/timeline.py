@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.hardware import Engine
+from accelsim.hardware import FREED, Engine
 from accelsim.program import Fused, Program
 
 _ARRAY = (Engine.COMPUTE,)
@@ -17,11 +17,28 @@ _WORK = (Engine.COMPUTE, Engine.VECTOR)
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """``start`` and ``finish`` (int64 cycles, one per operation); the engine is busy from start for ``program.cycles``."""
+    """``start`` and ``finish`` (int64 cycles, one per operation); the engine is taken from start to ``until``."""
 
     program: Program
     start: NDArray[np.int64]
     finish: NDArray[np.int64]
+
+    @cached_property
+    def until(self) -> NDArray[np.int64]:
+        """Cycle at which each operation lets go of its engine (int64): what streams, not before the last of what it reads."""
+        streams = self.program.streamed >= 0
+        return np.where(streams, self.finish - self.program.latency, self.start + self.program.cycles)
+
+    @cached_property
+    def arrivals(self) -> NDArray[np.int64]:
+        """When what each of ``program.waits`` stands for has come (int64): a result, a slot, or the first of what streams."""
+        first, on = self.program.waits
+        waiting = np.repeat(np.arange(len(self.start)), np.diff(first))
+        engine, other = self.program.engine[waiting], self.program.engine[on]
+        arrivals = np.where(FREED[engine, other], self.until[on], self.finish[on])
+        streams = self.program.streamed[waiting] == on
+        begun = np.where(other == Engine.COMPUTE, self.program.lag[on], self.program.latency[on] + 1)
+        return np.where(streams, self.start[on] + begun, arrivals)
 
     @cached_property
     def total_cycles(self) -> int:
@@ -29,9 +46,9 @@ class Timeline:
         return int(self.finish.max(initial=0))
 
     def busy_cycles(self, engine: Engine, *, core: int | None = None) -> int:
-        """Cycles during which ``engine`` of ``core`` works; of all cores added up where none is named."""
+        """Cycles during which ``engine`` of ``core`` is taken; of all cores added up where none is named."""
         mine = self.program.of_engine(engine)
-        return int(self.program.cycles[mine if core is None else mine & (self.program.core == core)].sum())
+        return int((self.until - self.start)[mine if core is None else mine & (self.program.core == core)].sum())
 
     @cached_property
     def layer_finish(self) -> NDArray[np.int64]:

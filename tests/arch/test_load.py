@@ -44,7 +44,7 @@ SECTIONS = (
 )
 TOP = (
     "name, description, source, arithmetic, overrides, clock_hz, array, accumulator, weight_buffer, activation_buffer,"
-    " output_buffer, requantizer, vector, dma, dram, cores, tech"
+    " output_buffer, requantizer, vector, dma, dram, streams, cores, tech"
 )
 PRESETS = (
     "bit_fusion_16x16, bit_serial_16x16, edge_16x16, edge_lpddr4, mcu_npu, nvdla_small, os_16x16, scalesim_32x32_is,"
@@ -108,7 +108,7 @@ def test_marks_and_line_ends_do_not_matter(here: Path, content: bytes) -> None:
         (
             "  lanes: 4\nvector",
             "  lanes: 4\n  zzz: 1\nvector",
-            "m.yaml:20: requantizer.zzz: unknown key; expected one of lanes",
+            "m.yaml:20: requantizer.zzz: unknown key; expected one of lanes, streaming, pipeline_stages",
         ),
         (
             "  rows: 16",

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from accelsim.arch import ARITHMETICS, Arch, json_schema, load_arch
+from accelsim.arch import ARITHMETICS, STREAMS, Arch, json_schema, load_arch
 from accelsim.arch.arithmetic import OPERATORS, usable_schemes
 from accelsim.errors import ConfigError
 
@@ -33,6 +33,12 @@ PATHS = [
     "array.weight_bits",
     "array.activation_bits",
     "array.weight_preload",
+    "array.drain",
+    "array.reduction",
+    "array.stripe_pixels",
+    "array.dot_products",
+    "array.issue_cycles",
+    "array.fold_issue_cycles",
     "array.pipeline_stages",
     "array.first_cycle",
     "array.brick_bits",
@@ -66,15 +72,19 @@ PATHS = [
     "output_buffer.banks",
     "output_buffer.ports",
     "requantizer.lanes",
+    "requantizer.streaming",
+    "requantizer.pipeline_stages",
     "vector.lanes",
     "dma.queues",
     "dma.setup_cycles",
+    "dma.write_bytes",
     "dma.weight_compression",
     "dma.zero_run_bits",
     "dram.bandwidth_bytes_per_s",
     "dram.latency_ns",
     "dram.burst_bytes",
     "dram.standard",
+    *(f"streams.{name}.{key}" for name in STREAMS for key in ("bandwidth_bytes_per_s", "latency_ns", "port")),
     "cores.count",
     "cores.split",
     "tech.energy_table",
@@ -95,6 +105,12 @@ OTHER_VALUES: dict[str, Any] = {
     "array.weight_bits": 4,
     "array.activation_bits": 16,
     "array.weight_preload": "overlapped",
+    "array.drain": "overlapped",
+    "array.reduction": "per_tap",
+    "array.stripe_pixels": 16,
+    "array.dot_products": 4,
+    "array.issue_cycles": 160,
+    "array.fold_issue_cycles": 3,
     "array.pipeline_stages": 2,
     "array.first_cycle": 0,
     "array.brick_bits": 2,
@@ -113,9 +129,15 @@ OTHER_VALUES: dict[str, Any] = {
     "activation_buffer.fuse_pairs": True,
     "activation_buffer.im2col": "dram",
     "requantizer.lanes": 2,
+    "requantizer.streaming": True,
+    "requantizer.pipeline_stages": 4,
     "vector.lanes": 3,
     "dma.queues": 2,
     "dma.setup_cycles": 9,
+    "dma.write_bytes": 8,
+    **{f"streams.{name}.port": "own" for name in STREAMS},
+    **{f"streams.{name}.bandwidth_bytes_per_s": "1 GB/s" for name in STREAMS},
+    **{f"streams.{name}.latency_ns": "30 ns" for name in STREAMS},
     "dma.weight_compression": "zero_run_length",
     "dma.zero_run_bits": 5,
     "dram.bandwidth_bytes_per_s": "12.8 Gbit/s",
@@ -191,6 +213,12 @@ machines = st.fixed_dictionaries(
                 "weight_bits": st.integers(1, 32),
                 "activation_bits": st.integers(1, 32),
                 "weight_preload": st.sampled_from(["serial", "overlapped"]),
+                "drain": st.sampled_from(["serial", "overlapped"]),
+                "reduction": st.sampled_from(["flat", "per_tap"]),
+                "stripe_pixels": st.none(),
+                "dot_products": st.integers(1, 1024),
+                "issue_cycles": st.integers(0, 10**9),
+                "fold_issue_cycles": st.integers(0, 10**9),
                 "pipeline_stages": st.integers(0, 64),
                 "first_cycle": st.sampled_from([0, 1]),
                 "brick_bits": st.sampled_from([None, 2]),
@@ -223,12 +251,15 @@ machines = st.fixed_dictionaries(
         "weight_buffer": weight_buffers,
         "activation_buffer": activation_buffers,
         "output_buffer": buffers,
-        "requantizer": st.fixed_dictionaries({"lanes": sides}),
+        "requantizer": st.fixed_dictionaries(
+            {"lanes": sides, "streaming": st.booleans(), "pipeline_stages": st.integers(0, 64)}
+        ),
         "vector": st.fixed_dictionaries({"lanes": sides}),
         "dma": st.fixed_dictionaries(
             {
                 "queues": st.integers(1, 3),
                 "setup_cycles": st.integers(0, 10**9),
+                "write_bytes": st.just(1),
                 "weight_compression": st.sampled_from([None, "zero_run_length"]),
                 "zero_run_bits": st.integers(1, 16),
             }
@@ -239,6 +270,18 @@ machines = st.fixed_dictionaries(
                 "latency_ns": st.floats(0, 1e9),
                 "burst_bytes": st.integers(0, 16).map(lambda log: 2**log),
                 "standard": st.none(),
+            }
+        ),
+        "streams": st.fixed_dictionaries(
+            {
+                name: st.fixed_dictionaries(
+                    {
+                        "bandwidth_bytes_per_s": st.none() | st.integers(10**5, 10**15),
+                        "latency_ns": st.none() | st.floats(0, 1e9),
+                        "port": st.none() | names,
+                    }
+                )
+                for name in STREAMS
             }
         ),
         "cores": st.fixed_dictionaries(

@@ -78,6 +78,7 @@ def test_the_buffer_holds_the_matrix(name: str, mode: str, fmt: str) -> None:
     empty, seen = -1 if form.bipolar else zero_point, 0
     for i in range(len(program)):
         reader.begin(i)
+        reader.let_go(i)
         reader.end(i)
         if program.memory[i] == Memory.ACTIVATIONS:
             entries = matrix_of(program, readers[i]).entries

@@ -26,7 +26,8 @@ BUFFERS = {
 
 def program(name: str, **edits: Any) -> Program:
     """Two layers in many small tiles of what ``name`` holds, the same ones on every machine, that wait for their memory."""
-    arch = EDGE.with_({"dram.bandwidth_bytes_per_s": 1_000_000_000, "dram.latency_ns": 1000.0, **edits})
+    pace = 20_000_000 if name == "output_buffer" else 1_000_000_000  # a store holds its slot for as long as it reads it
+    arch = EDGE.with_({"dram.bandwidth_bytes_per_s": pace, "dram.latency_ns": 1000.0, **edits})
     graph = chain()
     cut = tuple(
         MacMapping(oh=1, ow=1, oc=2, ic=4 if name == "activation_buffer" else m.ic, kh=1, kw=1)
@@ -41,7 +42,7 @@ def overlap(timeline: Timeline, fills: tuple[Engine, ...], reads: tuple[Engine, 
     """Whether some fill runs while some read runs."""
     engine = timeline.program.engine
     filling, reading = (np.flatnonzero(np.isin(engine, which)) for which in (fills, reads))
-    start, finish = timeline.start, timeline.finish
+    start, finish = timeline.start, timeline.until
     return bool(
         (
             (start[filling][:, None] < finish[reading][None, :]) & (start[reading][None, :] < finish[filling][:, None])

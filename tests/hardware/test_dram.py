@@ -132,7 +132,7 @@ def test_long_reads_reach_the_peak_but_for_refresh(name: str) -> None:
     standard, size = dram_standards()[name], 2**20
     arch = machine(name, **{"clock_hz": standard.clock_hz, "dram.bandwidth_bytes_per_s": standard.peak_bytes_per_s})
     whole = np.array([[0]]), np.array([[size]])
-    cost = Dram(chain(), arch).tensor("x", Boxes(*whole), (size,), 8, np.array([size]), write=False)
+    cost = Dram(chain(), arch).tensor("x", Boxes(*whole), (size,), 8, np.array([size]), stream="activations")
     least = size / standard.peak_bytes_per_s * standard.clock_hz
     refreshed = least * standard.timing.nREFI / (standard.timing.nREFI - standard.timing.nRFC)
     assert refreshed <= int(cost.cycles[0]) <= 1.01 * refreshed + 100

@@ -79,7 +79,7 @@ def test_commands_are_estimated_near_those_of_the_law(standard: str, write: bool
     errors, without = [], []
     for lo, hi, shape in some_boxes(600):
         found = compiled.transfers(record, write, np.zeros(1, np.int64), 8, lo[None], hi[None], shape)[:, 0]
-        taken = int(bus_cycles(np.zeros(1, np.int64), found[1:2], arch)[0])
+        taken = int(bus_cycles(np.zeros(1, np.int64), found[1:2], arch, "weights")[0])
         box, tensor = tuple(map(float, hi - lo)), shape[1:].astype(np.float64)
         each, opening = found[0] * bursts.each, rows_cycles(bursts, again, 8.0, box, tensor)
         errors.append(abs(np.log(taken / (around + max(each, opening)))))

@@ -225,7 +225,7 @@ def test_array_cycles_of_all_tiles_are_the_programs(g: MacGeometry, seed: int) -
     expected = np.stack(np.broadcast_arrays(*columns), axis=1)
     sizes_ = zip(pixels, reduction, channels, groups, kept, strict=True)
     tile_cost = callable_from_python(compiled.tile_cost)
-    found = [tile_cost(array, Tile(int(p), int(r), int(c), int(g), bool(k))) for p, r, c, g, k in sizes_]
+    found = [tile_cost(array, Tile(int(p), 1, int(r), int(c), int(g), bool(k))) for p, r, c, g, k in sizes_]
     figures = [
         (c.cycles, c.stream_cycles, c.weight_reads, c.activation_reads, c.accumulator_writes, c.latency) for c in found
     ]

@@ -36,7 +36,7 @@ def test_a_small_network_is_close_to_what_the_search_knows(network: str, preset:
     for objective in OBJECTIVES:
         alone, mapped, best = values(network, preset, objective)
         assert best <= mapped <= alone
-        assert mapped <= 1.021 * best, objective
+        assert mapped <= 1.022 * best, objective
 
 
 def test_closed_forms_alone_are_not() -> None:

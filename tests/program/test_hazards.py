@@ -22,7 +22,7 @@ def hazard(
     none = np.full(len(queue), -1, dtype=np.int64)
     return find_hazard(
         len(Engine), queue, np.array(engines, dtype=np.int8), 1, np.where(high > low, 0, -1), low, high - low,
-        np.array([len(read) for read in reads], dtype=np.int8), start, on, start, on,
+        np.array([len(read) for read in reads], dtype=np.int8), start, on, start, on, none.astype(np.int32),
         none[:, None].astype(np.int32), none,
     )  # fmt: skip
 

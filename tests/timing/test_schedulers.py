@@ -31,7 +31,7 @@ def program_of(
     start = np.concatenate([[0], np.cumsum([len(w) for w in waits])]).astype(np.int64)
     columns = {
         name: np.zeros(n, dtype=getattr(base, name).dtype)
-        for name in ("core", "layer", "amount", "memory", "offset", "extent", "operand")
+        for name in ("core", "layer", "amount", "lag", "memory", "offset", "extent", "operand")
     }
     zeros = np.zeros((n, 8), dtype=np.int32)
     return base.replace(
@@ -124,11 +124,11 @@ def test_what_held_an_operation_lets_go_when_it_starts(seed: int) -> None:
     """Of generated Programs: the result arrived, or the engine or the port became free, in the cycle of the start."""
     program, log = random_program(seed), []
     timeline = schedule_simpy(program, observer=lambda *event: log.append(event))
-    until = timeline.start + program.cycles
     assert sorted(event[0] for event in log) == list(range(len(program)))
     for operation, _, ready, start, held_by in log:
         assert start == timeline.start[operation] >= ready
         if held_by < 0:
             assert start == 0
         else:
-            assert start in (timeline.finish[held_by], until[held_by])
+            begun = timeline.arrivals[program.waits[0][operation] : program.waits[0][operation + 1]].tolist()
+            assert start in (timeline.finish[held_by], timeline.until[held_by], *begun)

@@ -21,7 +21,7 @@ from accelsim.timing import (
     chip_of,
     kept_of,
     network_of,
-    queue_of,
+    queues_of,
     schedule,
     supported,
     tilings_of,
@@ -32,7 +32,7 @@ from tests.generate import random_arch, random_graph, random_mappings, roomy
 from tests.mixed_formats import mixed_arch, mixed_graph
 
 PLAIN = {
-    "cores.count": 1, "dram.standard": None, "dram.burst_bytes": 1, "dma.weight_compression": None,
+    "cores.count": 1, "dram.standard": None, "dram.burst_bytes": 1, "dma.weight_compression": None, "dma.write_bytes": 1,
     "weight_buffer.coding": None,
     "activation_buffer.im2col": "implicit", "activation_buffer.fuse_pairs": False,
 }  # fmt: skip
@@ -62,7 +62,7 @@ def streamed(graph: Graph, arch: Arch, mappings: tuple[Mapping | None, ...]) -> 
     tilings, counts = tilings_of(mappings, cuts), np.zeros(len(graph.layers), COUNTS)
     chip = np.array([tuple(chip_of(arch).values())], CHIP)[0]
     each = np.array([width_of(arch, *bits) for bits in widths], WIDTH)
-    queue = queue_of(arch.dma.queues)
+    queue = queues_of(arch)
     return network_cycles(network, chip, each, tilings, cuts.tiles(), kept_of(graph, arch), queue, counts), counts
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from accelsim.hardware import AT_ARRAY, Loops, Machine
-from accelsim.hardware.compiled import fits, footprint, room_of
+from accelsim.hardware.compiled import busiest, fits, footprint, paced, room_of
 from accelsim.mapper.tiling import Weigh
 from accelsim.mapper.tiling.compiled import (
     NO_COMMANDS,
@@ -102,7 +102,7 @@ def cheapest(x: Search, cycles: float, work: float, loads: tuple[float, float, f
     outputs = layer.n * layer.oh * layer.ow * layer.oc * layer.groups * x.machine.operands.output_bits / 8.0
     taken, recalled = (0.0, inputs) if case.inputs_kept else (inputs, 0.0)
     written, left = (0.0, outputs) if case.outputs_kept else (outputs, 0.0)
-    port = case.shares * x.machine.dma.clock / x.machine.dma.bandwidth * (stored + taken + written)
+    port = case.shares * busiest(x.machine.streams, *paced(x.machine.streams, stored, taken, written))
     spent = pj.fixed + work + asked * pj.weight_byte + outputs * pj.output_byte
     spent += (stored + taken) * pj.dram_read_byte + written * pj.dram_write_byte
     spent += recalled * pj.recalled_byte + left * pj.kept_byte

@@ -24,7 +24,7 @@ from accelsim.timing import (
     Kept,
     Network,
     chip_of,
-    queue_of,
+    queues_of,
     schedule,
     width_of,
     write_tiling,
@@ -55,7 +55,7 @@ class Streamed:
         self._prices, self._kept = groups.prices(arch), lowered.kept(arch)
         self._chip = np.array([tuple(chip_of(arch).values())], dtype=CHIP)[0]
         self._widths = np.array([width_of(arch, *bits) for bits in lowered.widths], dtype=WIDTH).reshape(-1)
-        self._queue = queue_of(arch.dma.queues)
+        self._queue = queues_of(arch)
         self._rows = np.zeros(len(lowered.graph.layers), dtype=TILING)
         self._last: list[Mapping | None] = [None] * len(self._rows)
         self._apart: dict[int, tuple[Network, Kept] | None] = {}

@@ -109,7 +109,7 @@ class Groups:
     def cycles_per_product(self, arch: Arch) -> list[float]:
         """Of one processing element, for the widths of each group; 0 of the vector unit's."""
         widths = zip(self.weight_bits.tolist(), self.activation_bits.tolist(), strict=True)
-        return [arch.array.passes(*bits) / arch.array.products(*bits) if bits[0] else 0.0 for bits in widths]
+        return [arch.array.passes(*bits) / arch.array.composed(*bits) if bits[0] else 0.0 for bits in widths]
 
     def charges(self, prices: Sequence[Prices], stationary: str | None) -> Floats:
         """Picojoules of each count in each group, (machines, groups, fields of COUNTS): all actions are linear in counts."""

@@ -14,7 +14,7 @@ from accelsim.mapper.network.prices import Groups
 from accelsim.mapper.tiling import LEAST_TRIES, TRIED_OPERATIONS
 from accelsim.objective import OBJECTIVES, Objective
 from accelsim.program import LOOP_ORDERS, MacMapping, Mapping, nest_of
-from accelsim.timing import CHIP, WIDTH, chip_of, queue_of, tilings_of, width_of
+from accelsim.timing import CHIP, WIDTH, chip_of, queues_of, tilings_of, width_of
 
 
 def settled(
@@ -44,7 +44,7 @@ def settled(
         prices.rates.view(np.recarray),
     )
     charges, idle = groups.charges([prices], arch.array.flow.stationary)[0], prices.clock + prices.leakage
-    exact = Exact(lowered.cuts.tiles(), queue_of(arch.dma.queues), charges, idle)
+    exact = Exact(lowered.cuts.tiles(), queues_of(arch), charges, idle)
     settle(point, exact, OBJECTIVES.index(objective), rows.view(np.recarray))
     return tuple(_read(row, mapping) for row, mapping in zip(rows.tolist(), mappings, strict=True))
 

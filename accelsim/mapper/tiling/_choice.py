@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from accelsim.hardware import Loops, Machine
-from accelsim.hardware.compiled import Room, packed_bytes, parts, room_of
+from accelsim.hardware import Loops, Machine, Streams
+from accelsim.hardware.compiled import Room, busiest, paced, packed_bytes, parts, room_of
 from accelsim.mapper.tiling._bus import DramSide, boxes_of, commands_of, on_bus
 from accelsim.mapper.tiling._cycles import NO_COMMANDS, Ports, ports_of, span_of
 from accelsim.mapper.tiling._floors import Work, reloads_of, weight_bytes, work_of
@@ -133,7 +133,7 @@ def attempt(x: Problem, work: Work, tile: Loops, nest: Nest, seen: Seen, best: B
             if x.dram.bursts.each > 0:
                 commands = commands_of(machine, x.dram, box, loads, moved)
         port = ports_of(machine, case, commands, loads, moved)
-        busy = float(case.shares * (port.weights + port.inputs + port.outputs))
+        busy = float(case.shares * busiest(machine.streams, port.weights, port.inputs, port.outputs))
         if _floor(x, work, float(moved.weight_bus), float(moved.input_bus), float(moved.output_bus), busy) >= value:
             continue
         cycles, energy, array = expected(x, tile, loads, seen, moved, port)
@@ -175,18 +175,25 @@ def seen_under(space: Space, index: int, y: int, v: int, x: int, u: int, n: int)
     )
 
 
+@njit(inline="always")
+def loads_at_ports(streams: Streams, weights: float, inputs: float) -> float:
+    """Cycles of the busiest port of loads of so many bytes."""
+    of_weights, of_inputs, _ = paced(streams, weights, inputs, 0.0)
+    return float(busiest(streams, of_weights, of_inputs, 0.0))
+
+
 @inlined
 def hopeless(x: Problem, work: Work, tile: Loops, room: Room, value: float) -> bool:
     """Whether no tile of pixels makes the channels and taps of ``tile`` worth less than ``value``."""
     spatial, times, both = reloads_of(x.layer, tile, room.pixels)
     coded = x.dram.coded if x.dram.coded > 0 else 1.0
     weights = 0.0 if x.case.weights_kept else weight_bytes(x.machine, x.layer) * coded
-    pace = x.case.shares * x.machine.dma.clock / x.machine.dma.bandwidth
+    streams, shares = x.machine.streams, float(x.case.shares)
     again, anew = weights * spatial, x.asked * times
     if both:
-        return bool(_floor(x, work, again, anew, 0.0, (again + anew) * pace) >= value)
-    weights_stay = _floor(x, work, weights, anew, 0.0, (weights + anew) * pace)
-    inputs_stay = _floor(x, work, again, x.asked, 0.0, (again + x.asked) * pace)
+        return bool(_floor(x, work, again, anew, 0.0, shares * loads_at_ports(streams, again, anew)) >= value)
+    weights_stay = _floor(x, work, weights, anew, 0.0, shares * loads_at_ports(streams, weights, anew))
+    inputs_stay = _floor(x, work, again, x.asked, 0.0, shares * loads_at_ports(streams, again, x.asked))
     return bool(min(weights_stay, inputs_stay) >= value)
 
 

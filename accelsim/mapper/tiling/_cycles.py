@@ -8,7 +8,15 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from accelsim.hardware import Loops, Machine
-from accelsim.hardware.compiled import footprint, packed_bytes, transfer_cycles, unit_cycles
+from accelsim.hardware.compiled import (
+    busiest,
+    fill_of,
+    footprint,
+    packed_bytes,
+    requantize_cycles,
+    transfer_cycles,
+    unit_cycles,
+)
 from accelsim.mapper.tiling._sums import Case, Seen, Totals, Traffic
 from accelsim.numba_cache import njit
 from accelsim.program.compiled import Nest
@@ -24,20 +32,22 @@ class Ports(NamedTuple):
 
 
 NO_COMMANDS = Ports(0, 0, 0)
+STORES = 2
+"""Of a requantizer's ``streams``: stores take its outputs as they come."""
 
 
 @njit(inline="always")
 def ports_of(machine: Machine, case: Case, commands: Ports, loads: tuple[Nest, int, int], moved: Traffic) -> Ports:
     """Of one core, as if no other were at the port."""
-    dma, (nest, weight_loads, input_loads) = machine.dma, loads
+    streams, (nest, weight_loads, input_loads) = machine.streams, loads
     stores = nest.spatial * nest.channels
     weights, inputs, outputs = 0, 0, 0
     if not case.weights_kept:
-        weights = transfer_cycles(dma, weight_loads, moved.weight_bus, commands.weights)
+        weights = transfer_cycles(streams.weights, weight_loads, moved.weight_bus, commands.weights)
     if not case.inputs_kept:
-        inputs = transfer_cycles(dma, input_loads, moved.input_bus, commands.inputs)
+        inputs = transfer_cycles(streams.activations, input_loads, moved.input_bus, commands.inputs)
     if not case.outputs_kept:
-        outputs = transfer_cycles(dma, stores, moved.output_bus, commands.outputs)
+        outputs = transfer_cycles(streams.outputs, stores, moved.output_bus, commands.outputs)
     return Ports(weights, inputs, outputs)
 
 
@@ -57,20 +67,62 @@ def _behind(machine: Machine, case: Case, layer: Loops, tile: Loops) -> Any:
     if case.outputs_kept:
         written = unit_cycles(machine.resident, 1, size)
     else:
-        written = transfer_cycles(machine.dma, 1, size, 0) + machine.dma.latency_cycles
-    return unit_cycles(machine.requantizer, last, 0), written
+        out = machine.streams.outputs
+        last_write = out.write if machine.requantizer.streams == STORES else size
+        written = transfer_cycles(out, 1, last_write, 0) + out.latency_cycles
+    unit = machine.requantizer
+    return unit.stages + (1 if unit.streams else requantize_cycles(unit, last)), written
+
+
+class First(NamedTuple):
+    """Fewest cycles before the first tile may enter the array: its loads, which take so many each, and until its first weights stand
+    there; whether it loads any inputs."""
+
+    ready: int
+    weights: int
+    inputs: int
+    loads_inputs: bool
 
 
 @njit(inline="always")
-def _first(machine: Machine, case: Case, tile: Loops, seen: Seen) -> Any:
-    """(fewest cycles of the loads before the first tile, whether it loads any inputs)."""
+def _first(machine: Machine, case: Case, tile: Loops, seen: Seen) -> First:
+    """Of a tiling with that first tile."""
     seen_first = tile.n * seen.first_rows * seen.first_columns
     size = footprint(machine.operands, machine.im2col, tile, seen_first)
-    inputs = packed_bytes(seen_first * tile.groups * tile.ic, machine.operands.activation_bits)
-    cycles = 0 if case.weights_kept else transfer_cycles(machine.dma, 1, 0 if case.nonzero >= 0 else size.weights, 0)
-    if inputs > 0 and not case.inputs_kept:
-        cycles += transfer_cycles(machine.dma, 1, inputs, 0)
-    return cycles, inputs > 0
+    asked = packed_bytes(seen_first * tile.groups * tile.ic, machine.operands.activation_bits)
+    streams, weights, inputs, fill = machine.streams, 0, 0, 0
+    if not case.weights_kept:
+        weights = transfer_cycles(streams.weights, 1, 0 if case.nonzero >= 0 else size.weights, 0)
+        fill = fill_of(machine.array, tile.kh * tile.kw, tile.ic, tile.oc)
+    if asked > 0 and not case.inputs_kept:
+        inputs = transfer_cycles(streams.activations, 1, asked, 0)
+    # At one port inputs go first, but in one queue, where weights come first in the program.
+    shared, in_turn = streams.weights.port == streams.activations.port, streams.weights.queues < 3
+    ready = 0
+    if weights > 0:
+        ready = weights + streams.weights.latency_cycles + fill + (inputs if shared and not in_turn else 0)
+    if inputs > 0:
+        before = weights if in_turn else 0
+        ready = max(ready, before + inputs + streams.activations.latency_cycles)
+    return First(ready, weights, inputs, asked > 0)
+
+
+@njit(inline="always")
+def _unhidden(machine: Machine, port: Ports, first: First, loads: tuple[Nest, int, int]) -> Any:
+    """Fewest cycles of the loads behind the first ones of memories that hold one tile only: the array stands still in all of them."""
+    streams, depth, (_, weight_loads, input_loads) = machine.streams, machine.depth, loads
+    weights, inputs, late_weights, late_inputs = 0, 0, 0, 0
+    if depth.weights == 1 and port.weights > 0:
+        weights = max(0, port.weights - first.weights)
+        late_weights = (weight_loads - 1) * streams.weights.latency_cycles
+    if depth.activations == 1 and port.inputs > 0:
+        inputs = max(0, port.inputs - first.inputs)
+        late_inputs = (input_loads - 1) * streams.activations.latency_cycles
+    alone = max(weights + late_weights, inputs + late_inputs)
+    if streams.weights.port != streams.activations.port:
+        return alone
+    # Behind each other at the port, the data of the second under way last.
+    return max(alone, weights + inputs + (late_inputs if streams.weights.queues < 3 else late_weights))
 
 
 @njit(inline="always")
@@ -117,57 +169,71 @@ def span_of(
     An estimate adds the round trips of slots: what fills one, waits, works and frees it again, as often as it does, shared by as many
     slots as there are.
     """
-    dma, depth, (nest, weight_loads, input_loads) = machine.dma, machine.depth, loads
-    stores = nest.spatial * nest.channels
-    first, loads_inputs = _first(machine, case, tile, seen)
+    streams, depth, (nest, weight_loads, input_loads) = machine.streams, machine.depth, loads
+    stores, queues = nest.spatial * nest.channels, streams.weights.queues
+    late_weights, late_inputs = streams.weights.latency_cycles, streams.activations.latency_cycles
+    soonest = min(min(late_weights, late_inputs), streams.outputs.latency_cycles)
+    start = _first(machine, case, tile, seen)
+    lead = start.ready
     rounded, written = _behind(machine, case, layer, tile)
     behind = rounded + written
-    busy = case.shares * (port.weights + port.inputs + port.outputs)
-    fewest = max(first + dma.latency_cycles + total.cycles + behind + total.least_latency, busy + dma.latency_cycles)
-    if depth.weights == 1:
-        fewest = max(
-            fewest, port.weights + weight_loads * dma.latency_cycles + total.cycles + behind + total.least_latency
-        )
-    if depth.activations == 1 and not case.inputs_kept:
-        fewest = max(
-            fewest, port.inputs + input_loads * dma.latency_cycles + total.cycles + behind + total.least_latency
-        )
+    busy = case.shares * busiest(streams, port.weights, port.inputs, port.outputs)
+    unhidden = _unhidden(machine, port, start, loads)
+    fewest = max(lead + unhidden + total.cycles + behind + total.least_latency, busy + soonest)
     through_dram = not (case.inputs_kept or case.outputs_kept or case.weights_kept)
     outputs = layer.n * layer.oh * layer.ow * layer.oc * layer.groups
-    requantized = max(
-        stores, unit_cycles(machine.requantizer, outputs, 0)
-    )  # a cycle each at least, however few its sums
-    fewest = max(fewest, first + dma.latency_cycles + total.shortest + total.least_latency + requantized + written)
-    if dma.queues == 1 and through_dram:
-        in_turn = port.outputs + stores * dma.latency_cycles + requantized
+    unit = machine.requantizer
+    requantized = max(stores, requantize_cycles(unit, outputs))  # a cycle each at least, however few its sums
+    before = total.shortest + total.least_latency
+    if unit.streams:  # the first sums are final in the last step of their reduction
+        before = (nest.steps - 1) * total.shortest + total.first
+    fewest = max(fewest, lead + before + requantized + unit.stages + written)
+    if unit.streams == STORES and not case.outputs_kept:
+        fewest = max(fewest, lead + before + unit.stages + 1 + port.outputs + streams.outputs.latency_cycles)
+    if queues == 1 and through_dram:
+        in_turn = port.outputs + stores * min(late_weights, late_inputs) + (stores if unit.streams else requantized)
         in_turn += port.weights + port.inputs if nest.steps == 1 else 0
-        fewest = max(fewest, total.cycles + in_turn + dma.latency_cycles)
+        fewest = max(fewest, total.cycles + in_turn + soonest)
     # The schedule's own: transfers take what is taken here, no other core is at the port, the last tile's latency is known, and the
     # array runs from its first tile to its last.
-    exact = loads_inputs and case.as_bound and case.shares == 1 and through_dram
-    exact = exact and total.least_latency == total.most_latency and (dma.queues > 1 or stores == 1)
+    exact = start.loads_inputs and not unit.streams and case.as_bound and case.shares == 1 and through_dram
+    exact = exact and total.least_latency == total.most_latency and (queues > 1 or stores == 1)
     spare = total.shortest - total.most_latency
     exact = exact and (nest.computes == 1 or _array_never_waits(machine, tile, seen.area, spare))
     if exact:
         return Span(fewest, fewest, True)
-    loaded, trips = case.shares * (port.weights + port.inputs), max(weight_loads, input_loads)
+    loaded, trips = case.shares * busiest(streams, port.weights, port.inputs, 0), max(weight_loads, input_loads)
+    late_loads = max(late_weights, late_inputs)
     worked = total.cycles * trips // nest.computes
     late = total.most_latency
     trip = int(
-        (loaded + trips * (dma.latency_cycles + late) + worked)
+        (
+            loaded
+            + trips * late_loads
+            + weight_loads * fill_of(machine.array, tile.kh * tile.kw, tile.ic, tile.oc)
+            + worked
+        )
         * _fullest(layer, tile, min(depth.weights, depth.activations))
     )
-    sums = (total.cycles + stores * late + requantized) // depth.accumulators
-    stored = (requantized + stores * dma.latency_cycles + case.shares * port.outputs) // depth.outputs
-    lead = first + dma.latency_cycles
+    if min(depth.weights, depth.activations) == 1:
+        trip -= lead  # whose loads stand in both
+    loading = busy if unit.streams < STORES else case.shares * busiest(streams, port.weights, port.inputs, 0)
+    first_stored = fewest
+    if unit.streams == STORES and not case.outputs_kept:  # the loads of the steps before stand in front of it, too
+        first_stored = lead + before + unhidden * (nest.steps - 1) // nest.computes + port.outputs
+    worked_off = max(total.cycles, requantized) if unit.streams else total.cycles + requantized
+    sums = (worked_off + stores * (late + unit.stages)) // depth.accumulators
+    left = case.shares * port.outputs
+    stored = max(requantized, left) if unit.streams == STORES else requantized + left
+    stored = (stored + stores * unit.stages) // depth.outputs
     likely = max(
-        fewest,
+        max(fewest, first_stored),
         max(trip, max(sums, stored)) + lead + late + behind,
-        busy + lead - first + total.cycles // nest.computes + late,
+        loading + late_loads + total.cycles // nest.computes + late,
     )
-    if dma.queues == 1 and port.inputs > 0 and port.outputs > 0:
+    if queues == 1 and port.inputs > 0 and port.outputs > 0:
         # Each tile of the output in turn: its first loads, its work, its requantization, its store.
-        load = loaded // trips + dma.latency_cycles + late
+        load = loaded // trips + late_loads + late
         beside = max(total.cycles, max(loaded - stores * load, trip))
         likely = max(likely, stores * load + beside + requantized + case.shares * port.outputs)
     return Span(fewest, likely, False)
@@ -182,11 +248,14 @@ def _array_never_waits(machine: Machine, tile: Loops, area: int, spare: int) -> 
     it); the next tile needs them done, their data arrived, and the sums of the
     tile before the last requantized. So the array runs from its first tile to its last without a pause.
     """
-    dma, depth = machine.dma, machine.depth
+    streams, depth = machine.streams, machine.depth
     double = min(min(depth.weights, depth.activations), min(depth.accumulators, depth.outputs)) > 1
     held = footprint(machine.operands, machine.im2col, tile, area)
     inputs = packed_bytes(area * tile.groups * tile.ic, machine.operands.activation_bits)
-    store = transfer_cycles(dma, 1, held.outputs, 0)
-    loads = transfer_cycles(dma, 1, held.weights, 0) + transfer_cycles(dma, 1, inputs, 0)
-    requantize = unit_cycles(machine.requantizer, tile.n * tile.oh * tile.ow * tile.oc * tile.groups, 0)
-    return bool(double and loads + 2 * store + requantize + dma.latency_cycles <= spare)
+    store = transfer_cycles(streams.outputs, 1, held.outputs, 0)
+    loads = transfer_cycles(streams.weights, 1, held.weights, 0) + transfer_cycles(streams.activations, 1, inputs, 0)
+    unit, outputs = machine.requantizer, tile.n * tile.oh * tile.ow * tile.oc * tile.groups
+    requantize = requantize_cycles(unit, outputs) + unit.stages
+    loads += fill_of(machine.array, tile.kh * tile.kw, tile.ic, tile.oc)
+    late = max(max(streams.weights.latency_cycles, streams.activations.latency_cycles), streams.outputs.latency_cycles)
+    return bool(double and loads + 2 * store + requantize + late <= spare)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from accelsim.hardware import AT_ARRAY, Array, Loops, Machine
-from accelsim.hardware.compiled import Tile, channel_bits, folds_of, held_cost, packed_bytes, parts
+from accelsim.hardware.compiled import Tile, channel_bits, folds_of, held_cost, packed_bytes, parts, written_bytes
 from accelsim.numba_cache import njit
 from accelsim.program.compiled import Nest
 
@@ -68,7 +68,8 @@ class Seen(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """Of all compute tiles: cycles and accesses; of single ones the fewest cycles, the least and the most latency."""
+    """Of all compute tiles: cycles and accesses; of single ones the fewest cycles, the least and the most latency, and the fewest cycles
+    until the first final sums."""
 
     cycles: int
     weights: int
@@ -77,6 +78,7 @@ class Totals(NamedTuple):
     shortest: int
     least_latency: int
     most_latency: int
+    first: int
 
 
 class Traffic(NamedTuple):
@@ -122,7 +124,7 @@ def _some(cut: Cut, rest: int) -> Any:
 @njit
 def array_totals(array: Array, layer: Loops, tile: Loops, keeps: bool) -> Totals:
     """Of all tiles of a layer; ``keeps``: of the spatial tiles behind the first the weights are there already."""
-    cycles, weights, reads, writes, shortest, least, most = 0, 0, 0, 0, NEVER, NEVER, 0
+    cycles, weights, reads, writes, shortest, least, most, first = 0, 0, 0, 0, NEVER, NEVER, 0, NEVER
     images, rows, columns = _cut(layer.n, tile.n), _cut(layer.oh, tile.oh), _cut(layer.ow, tile.ow)
     channels, together = _cut(layer.oc, tile.oc), _cut(layer.groups, tile.groups)
     down, across, deep = _cut(layer.kh, tile.kh), _cut(layer.kw, tile.kw), _cut(layer.ic, tile.ic)
@@ -137,12 +139,12 @@ def array_totals(array: Array, layer: Loops, tile: Loops, keeps: bool) -> Totals
             _some(across, r >> 1 & 1),
             _some(deep, r & 1),
         )
-        reduction, steps = kh * kw * ic, some_kh * some_kw * some_ic
+        steps = some_kh * some_kw * some_ic
         for c in range(some + 1):
             if c & ~some:
                 continue
             (oc, some_oc), (groups, some_groups) = _some(channels, c & 1), _some(together, c >> 1)
-            tiles, held = some_oc * some_groups * steps, folds_of(array, reduction, oc, groups)
+            tiles, held = some_oc * some_groups * steps, folds_of(array, kh * kw, ic, oc, groups)
             for p in range(outer + 1):
                 if p & ~outer:
                     continue
@@ -157,14 +159,15 @@ def array_totals(array: Array, layer: Loops, tile: Loops, keeps: bool) -> Totals
                     count = tiles * (spatial if not keeps else spatial - new if kept == 1 else new)
                     if count == 0:
                         continue
-                    cost = held_cost(array, held, Tile(pixels, reduction, oc, groups, kept == 1))
+                    cost = held_cost(array, held, Tile(pixels, kh * kw, ic, oc, groups, kept == 1))
                     cycles += count * cost.cycles
                     weights += count * cost.weight_reads
                     reads += count * cost.activation_reads
                     writes += count * cost.accumulator_writes
                     shortest = min(shortest, cost.cycles)
                     least, most = min(least, cost.latency), max(most, cost.latency)
-    return Totals(cycles, weights, reads, writes, shortest, least, most)
+                    first = min(first, cost.first)
+    return Totals(cycles, weights, reads, writes, shortest, least, most, first)
 
 
 @njit(inline="always")
@@ -195,12 +198,30 @@ def traffic_of(
     input_bus = channel_bits(
         burst, positions, groups, layer.ic, tile.groups, tile.ic, case.tensor_inputs, bits.activation_bits
     )
-    output_bus = channel_bits(
-        burst, pixels, layer.groups, layer.oc, tile.groups, tile.oc, case.tensor_outputs, bits.output_bits
-    )
+    output_bus = 8 * _written(machine, layer, tile, pixels)
+    if burst > 8:
+        output_bus = channel_bits(
+            burst, pixels, layer.groups, layer.oc, tile.groups, tile.oc, case.tensor_outputs, bits.output_bits
+        )
     input_bus = 0 if case.inputs_kept else packed_bytes(input_bus, 1)
     output_bus = 0 if case.outputs_kept else packed_bytes(output_bus, 1)
     return Traffic(weights, inputs, held, outputs, weight_bus, input_bus, output_bus)
+
+
+@njit(inline="always")
+def _written(machine: Machine, layer: Loops, tile: Loops, pixels: int) -> Any:
+    """Bytes that all stores move: the channels of each tile by themselves."""
+    dma, bits = machine.streams.outputs, machine.operands.output_bits
+    if dma.write == 1:
+        return packed_bytes(pixels * layer.oc * layer.groups, bits)
+    oc, groups = layer.oc, _cut(layer.groups, tile.groups)
+    if tile.oc < oc:
+        each = _cut(oc, tile.oc)
+        some = each.full * written_bytes(dma, pixels, each.tile, bits) + written_bytes(dma, pixels, each.rest, bits)
+        return layer.groups * some
+    return groups.full * written_bytes(dma, pixels, groups.tile * oc, bits) + written_bytes(
+        dma, pixels, groups.rest * oc, bits
+    )
 
 
 @njit(inline="always")

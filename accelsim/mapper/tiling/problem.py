@@ -45,7 +45,7 @@ def case_of(layer: MacLayer, share: MacGeometry, *, shares: int, arch: Arch, kep
     from accelsim.mapper.tiling._sums import Case
 
     buffer, g = arch.activation_buffer, layer.geometry
-    as_bound = arch.output_buffer.bytes_per_cycle is None and arch.dram.bytes_per_burst == 1
+    as_bound = arch.output_buffer.bytes_per_cycle is None and arch.dram.bytes_per_burst == arch.dma.write_bytes == 1
     as_bound = as_bound and (buffer.im2col == IMPLICIT or buffer.bytes_per_cycle is None) and nonzero < 0
     return Case(
         as_bound=as_bound,

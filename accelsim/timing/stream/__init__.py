@@ -15,7 +15,7 @@ from accelsim.timing.stream.records import (
     Tiles,
     chip_of,
     network_of,
-    queue_of,
+    queues_of,
     supported,
     width_of,
 )

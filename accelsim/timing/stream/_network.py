@@ -13,6 +13,7 @@ from accelsim.builder import (
     ENGINE,
     GRID,
     KEEPER,
+    LAG,
     LATENCY,
     NONE,
     RANK,
@@ -31,6 +32,7 @@ from accelsim.builder.compiled import mac_operations, vector_operations
 from accelsim.hardware import Engine
 from accelsim.numba_cache import borrowing, inner, njit
 from accelsim.program.compiled import WEIGHTS_OUTER, loads_of, nest_of
+from accelsim.timing._merge import Queues, Times
 from accelsim.timing._merge import merge_schedule as _tiered_merge
 from accelsim.timing.stream._state import (
     freed_places,
@@ -210,11 +212,11 @@ def operations_of(network: Network, chip: Any, widths: Any, tilings: Any, tiles:
 
 @njit
 def network_cycles(
-    network: Network, chip: Any, widths: Any, tilings: Any, tiles: Tiles, kept: Kept, queue: Any, counts: Any
+    network: Network, chip: Any, widths: Any, tilings: Any, tiles: Tiles, kept: Kept, queues: Any, counts: Any
 ) -> int:
     """Cycles of the network, NONE where they could pass 2^62 or it makes more than MOST_OPERATIONS; what each layer did into ``counts``.
 
-    ``queue``: that of each engine. The schedule is that of :func:`accelsim.timing.schedule`.
+    ``queues``: of each engine, and its port. The schedule is that of :func:`accelsim.timing.schedule`.
     """
     if room(network, tilings, tiles).operations > MOST_OPERATIONS:
         return NONE
@@ -225,11 +227,13 @@ def network_cycles(
         most += cycles[i] + latency[i]
     if most >= MAX_CYCLES:
         return NONE
-    order, begin = by_queue(engine, count, queue)
+    order, begin = by_queue(engine, count, queues[0])
     priority = np.empty(0 if chip.dma_queues == PORTS else count, dtype=np.int64)
     for i in range(len(priority)):
         priority[i] = engine[i]
-    _, finish, _ = merge_schedule(order, begin, cycles, latency, state.first[: count + 1], state.waits, PORTS, priority)
+    lanes = Queues(order, begin, PORTS, queues[1], priority)
+    times = Times(engine, cycles, latency, chip.streaming, state.figures[LAG, :count])
+    _, finish, _ = merge_schedule(lanes, times, state.first[: count + 1], state.waits)
     total, at = 0, 0
     for index in range(len(network.layers)):
         for _ in range(counts[index].operations):

@@ -6,7 +6,19 @@ from typing import Any
 
 from accelsim.builder import NONE, Port, Source
 from accelsim.graph import Axis
-from accelsim.hardware import AT_ARRAY, Array, Dma, Im2col, Loops, Machine, Operands, PerMemory, Unit
+from accelsim.hardware import (
+    AT_ARRAY,
+    Array,
+    Dma,
+    Im2col,
+    Loops,
+    Machine,
+    Operands,
+    PerMemory,
+    Requantizer,
+    Streams,
+    Unit,
+)
 from accelsim.numba_cache import borrowing
 from accelsim.timing.stream.records import Kept, Network
 from accelsim.timing.stream.records import Operands as Inputs
@@ -30,7 +42,8 @@ def source_of(network: Network, at: int, kept: Kept, number: int) -> Source:
 def array_of_chip(chip: Any, width: Any, weight_bits: int, activation_bits: int) -> Array:
     """The array for operands of these widths."""
     return Array(
-        chip.dataflow, chip.rows, chip.cols, chip.stages, chip.overlapped != 0, width.passes, width.products,
+        chip.dataflow, chip.rows, chip.cols, chip.stages, chip.overlapped != 0, chip.drains_behind != 0, chip.by_tap != 0, chip.stripe,
+        chip.tile_issue, chip.fold_issue, width.passes, width.products,
         weight_bits, chip.weight_port, activation_bits, chip.activation_port, width.extra, 0,
     )  # fmt: skip
 
@@ -51,9 +64,17 @@ def windows_of_record(record: Any) -> tuple[Axis, Axis]:
 
 
 @borrowing
-def dma_of_chip(chip: Any) -> Dma:
-    """The DMA and the DRAM port."""
-    return Dma(chip.dma_setup, chip.dma_clock, chip.dma_bandwidth, chip.dma_latency, chip.dma_queues)
+def streams_of_chip(chip: Any) -> Streams:
+    """The DMA and its streams."""
+    setup, queues, write = chip.dma_setup, chip.dma_queues, chip.dma_write
+    return Streams(
+        Dma(setup, chip.weights_clock, chip.weights_bandwidth, chip.weights_latency, queues, chip.weights_port, write),
+        Dma(
+            setup, chip.activations_clock, chip.activations_bandwidth, chip.activations_latency, queues, chip.activations_port,
+            write,
+        ),
+        Dma(setup, chip.outputs_clock, chip.outputs_bandwidth, chip.outputs_latency, queues, chip.outputs_port, write),
+    )  # fmt: skip
 
 
 @borrowing
@@ -73,7 +94,8 @@ def machine_of_chip(chip: Any, width: Any, record: Any) -> Machine:
         PerMemory(chip.weight_slot, chip.activation_slot, chip.accumulator_slot, chip.output_slot),
         PerMemory(chip.weight_depth, chip.activation_depth, chip.accumulator_depth, chip.output_depth),
         Operands(record.weight_bits, record.activation_bits, record.output_bits, width.sum_words),
-        dma_of_chip(chip), Im2col(AT_ARRAY, chip.activation_width), Unit(chip.requantizer_lanes, 0), Unit(1, chip.activation_width),
+        streams_of_chip(chip), Im2col(AT_ARRAY, chip.activation_width),
+        Requantizer(chip.requantizer_lanes, chip.streaming, chip.requantizer_stages), Unit(1, chip.activation_width),
     )  # fmt: skip
 
 

@@ -17,16 +17,19 @@ from accelsim.hardware import (
     accumulator_words,
     array_of,
     depth,
-    dma_of,
     output_of,
     requantizer_of,
     slot_capacity,
+    stream_ports,
+    streaming_of,
+    streams_of,
     vector_of,
 )
 
 Index = NDArray[np.int64]
 MOST_OPERATIONS = 2**21
 """Tile operations that are streamed at once; a network of more goes the way of its Program, which says whether it is held."""
+_OF_STREAM = {"clock": "clock", "bandwidth": "bandwidth", "latency": "latency_cycles", "port": "port"}
 NOTHING, MAC, VECTOR = range(3)
 """Kinds of layers: a Reshape, which moves nothing; one that the array computes; one of the vector unit."""
 
@@ -43,10 +46,12 @@ LAYER = _integers(
 """A layer: its loop nest (``oc`` and ``ic`` per group) and windows, widths in bits, lane-steps per output of the vector unit, and
 the place of its operands' widths among those of the network."""
 CHIP = _integers(
-    "dataflow rows cols stages overlapped pipelined weight_port activation_port "
+    "dataflow rows cols stages overlapped drains_behind by_tap stripe tile_issue fold_issue pipelined weight_port activation_port "
     "weight_slot activation_slot accumulator_slot output_slot "
     "weight_depth activation_depth accumulator_depth output_depth "
-    "dma_setup dma_clock dma_bandwidth dma_latency dma_queues requantizer_lanes vector_lanes activation_width output_width"
+    "dma_setup dma_queues dma_write weights_clock weights_bandwidth weights_latency weights_port activations_clock activations_bandwidth "
+    "activations_latency activations_port outputs_clock outputs_bandwidth outputs_latency outputs_port "
+    "requantizer_lanes streaming requantizer_stages vector_lanes activation_width output_width"
 )
 """A machine of one core: the fields of :class:`accelsim.hardware.Machine` that do not depend on a layer's widths."""
 WIDTH = _integers("passes products sum_words extra")
@@ -150,22 +155,25 @@ def supported(arch: Arch) -> bool:
     plain = plain and arch.dma.weight_compression is None and arch.weight_buffer.coding is None
     plain = plain and arch.array.mac == "multiply"  # whether weights are what it takes, the Program says
     buffer = arch.activation_buffer
+    plain = plain and arch.dma.write_bytes == 1
     return plain and arch.cores.count == 1 and buffer.im2col == "implicit" and not buffer.fuse_pairs
 
 
 def chip_of(arch: Arch) -> dict[str, int]:
     """The fields of CHIP."""
-    array, dma = array_of(arch, weight_bits=1, activation_bits=1), dma_of(arch)
+    array, streams, unit = array_of(arch, weight_bits=1, activation_bits=1), streams_of(arch), requantizer_of(arch)
     memories = {"weight": Memory.WEIGHTS, "activation": Memory.ACTIVATIONS, "accumulator": Memory.ACCUMULATORS}
     memories["output"] = Memory.OUTPUTS
     return {
         "dataflow": array.dataflow, "rows": array.rows, "cols": array.cols, "stages": array.stages,
-        "overlapped": array.overlapped, "pipelined": arch.array.pipelines_tiles,
+        "overlapped": array.overlapped, "drains_behind": array.drains_behind, "by_tap": array.by_tap, "stripe": array.stripe,
+        "tile_issue": array.tile_issue, "fold_issue": array.fold_issue, "pipelined": arch.array.pipelines_tiles,
         "weight_port": array.weight_port, "activation_port": array.activation_port,
         **{f"{name}_slot": slot_capacity(memory, arch) for name, memory in memories.items()},
         **{f"{name}_depth": depth(memory, arch) for name, memory in memories.items()},
-        "dma_setup": dma.setup_cycles, "dma_clock": dma.clock, "dma_bandwidth": dma.bandwidth,
-        "dma_latency": dma.latency_cycles, "dma_queues": dma.queues, "requantizer_lanes": requantizer_of(arch).lanes,
+        "dma_setup": streams.weights.setup_cycles, "dma_queues": streams.weights.queues, "dma_write": streams.weights.write,
+        **{f"{name}_{of}": getattr(dma, field) for name, dma in streams._asdict().items() for of, field in _OF_STREAM.items()},
+        "requantizer_lanes": unit.lanes, "streaming": streaming_of(arch), "requantizer_stages": unit.stages,
         "vector_lanes": vector_of(arch).lanes, "activation_width": vector_of(arch).width,
         "output_width": output_of(arch).width,
     }  # fmt: skip
@@ -177,8 +185,9 @@ def width_of(arch: Arch, weight_bits: int, activation_bits: int, zero_points: bo
     return array.passes, array.products, accumulator_words(activation_bits, arch), array.extra
 
 
-def queue_of(queues: int) -> Index:
-    """The in-order queue of each engine where the DMA has so many."""
-    shared = np.arange(len(Engine), dtype=np.int64)
-    shared[: len(DMA_QUEUES[3])] = DMA_QUEUES[queues]
+def queues_of(arch: Arch) -> Index:
+    """(2, engines): the in-order queue of each engine, and the port at which those of the DMA take turns."""
+    shared = np.stack([np.arange(len(Engine), dtype=np.int64), np.zeros(len(Engine), dtype=np.int64)])
+    shared[0, : len(DMA_QUEUES[3])] = DMA_QUEUES[arch.dma.queues]
+    shared[1, : len(DMA_QUEUES[3])] = stream_ports(arch)
     return shared
