@@ -268,5 +268,10 @@ StagesOrNone = Annotated[
 CycleNumber = Annotated[Literal[0, 1], BeforeValidator(_no_truth_value)]
 Split = Literal["auto", "channels", "rows"]
 Preload = Literal["serial", "overlapped"]
+Mac = Literal["multiply", "shift_add"]
+ZeroPoints = Literal["subtract", "extra_channel"]
+Coding = Literal["codebook"]
+Lookups = Annotated[int, _whole(1, MAX_SIDE)]
+"""Table look-ups per cycle."""
 Reduction = Literal["flat", "per_tap"]
 OverflowPolicy = Literal["wrap", "saturate", "saturate_symmetric", "trap"]

@@ -55,6 +55,22 @@ class BufferConfig(Section):
         return self
 
 
+class WeightBufferConfig(BufferConfig):
+    """The memory of weights, and what decodes them in front of the array."""
+
+    coding: Annotated[
+        fields.Coding | None,
+        Field(
+            description="how constant weights stand in DRAM and in this memory: codebook, indices of as few bits as tell the values of a "
+            "layer apart, looked up in a table in front of the array, for each layer that it makes shorter; null: the values themselves"
+        ),
+    ] = None
+    decoders: Annotated[
+        fields.Lookups | None,
+        Field(description="weights that are looked up per cycle; null: as the array needs"),
+    ] = None
+
+
 class ActivationBufferConfig(BufferConfig):
     """The memory of activations: slots for tiles, and a part that keeps whole tensors between layers."""
 

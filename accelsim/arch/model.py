@@ -18,7 +18,15 @@ from accelsim.arch.compute import (
     VectorConfig,
 )
 from accelsim.arch.dump import yaml_text
-from accelsim.arch.memory import STREAMS, ActivationBufferConfig, BufferConfig, DmaConfig, DramConfig, StreamsConfig
+from accelsim.arch.memory import (
+    STREAMS,
+    ActivationBufferConfig,
+    BufferConfig,
+    DmaConfig,
+    DramConfig,
+    StreamsConfig,
+    WeightBufferConfig,
+)
 from accelsim.arch.paths import edited, leaves, parameter, value_at
 from accelsim.arch.section import Section
 from accelsim.arch.validate import validated
@@ -46,7 +54,7 @@ class Arch(Section):
     clock_hz: Annotated[fields.Clock, Field(description="clock of the whole machine, Hz")]
     array: ArrayConfig
     accumulator: AccumulatorConfig
-    weight_buffer: Annotated[BufferConfig, Field(description="weights, on their way to the array")]
+    weight_buffer: Annotated[WeightBufferConfig, Field(description="weights, on their way to the array")]
     activation_buffer: Annotated[
         ActivationBufferConfig, Field(description="inputs of the array and of the vector unit")
     ]

@@ -63,4 +63,4 @@ from accelsim.hardware.parts import (
     streams_of,
     vector_of,
 )
-from accelsim.hardware.weight_coding import Packets, coded_share, packed_tiles
+from accelsim.hardware.weight_coding import Packets, Stored, coded_share, packed_tiles, stored, stored_bits

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.errors import InputError
+from accelsim.errors import ConfigError, InputError
 from accelsim.importers import as_path
 from accelsim.labels import check_labels
 from accelsim.ptq.evaluate import fastest_evaluator, gather
@@ -19,13 +19,27 @@ from accelsim.ptq.pipeline.choices import Choices, Piped, Row
 from accelsim.ptq.pipeline.data import check_accuracy, check_calibration, constant_channels
 from accelsim.ptq.pipeline.draft import Bench, Draft, Progress, Score
 from accelsim.ptq.pipeline.recipes import chosen_steps, pipeline
-from accelsim.ptq.pipeline.steps import Run
+from accelsim.ptq.pipeline.steps import Run, Step
 from accelsim.ptq.quantization import Dialect, written
 from accelsim.ptq.settings import Settings
 
 Arrays = Mapping[str, NDArray[Any]]
 ASSUMED_RANGE = (-4.0, 4.0)
 """Of inputs that nothing is known of: standardized ones."""
+
+
+_OF_GRIDS = ("weight-ranges", "adaround")
+"""Steps that take neighbouring codes to be a scale apart, and 0 to be one of them in the middle."""
+
+
+def _check_symmetric(steps: Iterable[Step], settings: Settings) -> None:
+    """ConfigError for a step that has no meaning for the weights' format."""
+    wrong = [step.name for step in steps if step.name in _OF_GRIDS]
+    if wrong and settings.weight_format != "symmetric":
+        options = " ".join(f"--without {name}" for name in wrong)
+        raise ConfigError(
+            f"weight format {settings.weight_format}: step {wrong[0]} is for symmetric weights; add {options}"
+        )
 
 
 def run_pipeline(
@@ -49,6 +63,7 @@ def run_pipeline(
     """
     path, recipe, given = as_path(path), pipeline(name), choices or Choices()
     steps = chosen_steps(recipe, given, has_data=calibration is not None)
+    _check_symmetric(steps, settings or Settings())
     with file_kind(path).guard(path):
         bench, draft, notes = _begun(
             path, calibration, test, settings or Settings(), given, fastest_evaluator(evaluator)

@@ -175,7 +175,7 @@ def _codes(reading: Reading, sums: Array) -> Array:
 
 
 _SUM_FIELDS = (
-    (names.WEIGHTS, ("weights", "weight_format")),
+    (names.WEIGHTS, ("weights", "weight_format", "weight_zero_points")),
     (names.INPUT_ZERO, ("input_zero_point", "left_zero_point", "right_zero_point")),
     (names.PADDING, ("geometry",)),
     (names.BIAS, ("bias", "bias_format")),
