@@ -63,6 +63,8 @@ def random_arch(rng: Rng, *, dataflow: str | None = None) -> Arch:
     edits["array.dot_products"] = 1 if tree else int(rng.choice([1, 1, 3]))
     if edits["dma.weight_compression"] is not None:
         edits["dma.whole_weight_tiles"] = False
+    if edits["dma.whole_weight_tiles"]:  # two of one tile at 16 bits
+        edits["weight_buffer.size_bytes"] += 4 * rows * edits["array.cols"] * edits["array.dot_products"]
     if edits["dram.standard"] is not None or edits["dram.burst_bytes"] > 1:
         edits["dma.write_bytes"] = 1
     edits["activation_buffer.size_bytes"] = resident + int(rng.integers(400, 2000))
