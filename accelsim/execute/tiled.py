@@ -179,7 +179,12 @@ class _TiledReader:
         name = layer.inputs[1] if self._program.operand[i] == 1 else _weights_of(layer)
         values = self._dram.load(name, view, self._slices(i), self._program.describe(i))
         kept = stored(layer, self._program.arch)
-        self._memory_of(i).write(self._program, i, pack(kept.encoded(values, self._program.box(i)[0][0]), kept.format))
+        self._put(i, pack(kept.encoded(values, self._program.box(i)[0][0]), kept.format))
+
+    def _put(self, i: int, packed: NDArray[np.uint8]) -> None:
+        """Write what a load brought, behind weights the padding of whole tiles of them."""
+        padding = int(self._program.extent[i]) - packed.size if self._program.memory[i] == Memory.WEIGHTS else 0
+        self._memory_of(i).write(self._program, i, np.pad(packed, (0, padding)) if padding > 0 else packed)
 
     def _load_activations(self, i: int) -> None:
         layer, operand = self._layer(i), int(self._program.operand[i])
@@ -190,7 +195,7 @@ class _TiledReader:
     def _fill(self, i: int, values: NDArray[Any], fmt: IntFormat) -> None:
         """Write the box of ``values`` that a load brought, or the matrix of its windows."""
         held = self._matrices.unroll(i, values) if self._matrices.expands(i) else values
-        self._memory_of(i).write(self._program, i, pack(held, fmt))
+        self._put(i, pack(held, fmt))
 
     def _compute(self, i: int) -> None:
         program, layer = self._program, self._layer(i)

@@ -213,13 +213,21 @@ def held_cost(array: Array, held: Folds, tile: Tile) -> TileCost:
         cycles = max(cycles, parts(cost.activation_reads * array.activation_bits, array.activation_port))
     if array.decoders > 0:
         cycles = max(cycles, parts(cost.weight_reads, array.decoders))
+    latency = cost.latency
+    if (
+        array.overlapped and cycles > cost.cycles
+    ):  # the array waits in the time that it would hold a short fold for the next weights
+        latency += min(
+            cycles - cost.cycles,
+            max(0, cost.cycles - cost.stream_cycles) // max(1, cost.stream_cycles // _stream_of(array, tile)),
+        )
     first = parts(cost.first * cycles, cost.cycles)  # operands that come late hold up the first sums in proportion
     if array.tile_issue + array.fold_issue > 0:
         folds = cost.stream_cycles // max(1, _stream_of(array, tile))
         cycles += array.tile_issue + folds * array.fold_issue
         first += array.tile_issue + held.deep * array.fold_issue
     return TileCost(
-        cycles, cost.stream_cycles, cost.weight_reads, cost.activation_reads, cost.accumulator_writes, cost.latency,
+        cycles, cost.stream_cycles, cost.weight_reads, cost.activation_reads, cost.accumulator_writes, latency,
         first, cost.vectors, cost.spacing, cost.size,
     )  # fmt: skip
 

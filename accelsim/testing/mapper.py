@@ -11,7 +11,7 @@ from accelsim.builder import build_program
 from accelsim.energy import load_table
 from accelsim.execute import WholeReader, accumulator_formats, run_program
 from accelsim.graph import Graph, MacLayer, Reshape
-from accelsim.hardware import WRITE_BACK, Memory, packed_bytes
+from accelsim.hardware import WRITE_BACK, Memory, packed_bytes, stored_bits
 from accelsim.mapper import map_graph
 from accelsim.program import Program, check_mapping, check_program
 from accelsim.result import summarize
@@ -82,7 +82,7 @@ class MapperContract(Contract):
                 stored = isinstance(layer, Reshape) or bool((times == 1).all())
                 self.expect(stored, f"{where}layer {layer.name!r} stores an element twice or never")
                 if isinstance(layer, MacLayer):
-                    whole = int(packed_bytes(np.prod(layer.geometry.weight_shape), layer.weight_format.bits))
+                    whole = int(packed_bytes(np.prod(layer.geometry.weight_shape), stored_bits(layer, program.arch)))
                     loaded = int(plain[mine & (program.memory == Memory.WEIGHTS)].sum())
                     self.expect(loaded >= whole, f"{where}layer {layer.name!r} loads {loaded} of {whole} weight bytes")
 

@@ -11,10 +11,11 @@ from accelsim.energy import count_actions, layer_energy, load_table
 from accelsim.errors import HazardError
 from accelsim.execute import WholeReader, accumulator_formats, run_program
 from accelsim.graph import MacLayer
-from accelsim.hardware import Engine, Memory, packed_bytes, stored_bits
+from accelsim.hardware import FREED, Engine, Memory, packed_bytes, stored_bits
 from accelsim.program import Program, check_program
 from accelsim.result import summarize
 from accelsim.timing import Timeline, schedule, schedule_simpy
+from accelsim.timing.schedule import port_of
 from tests.generate import random_input, random_program
 
 seeds = st.integers(0, 2**32 - 1)
@@ -92,12 +93,20 @@ def test_law_5_total_is_at_least_every_engine_and_every_chain(seed: int) -> None
     timeline = schedule(program)
     cores = range(program.arch.cores.count)
     assert all(timeline.total_cycles >= timeline.busy_cycles(e, core=core) for e in Engine for core in cores)
-    assert timeline.total_cycles >= sum(
-        timeline.busy_cycles(e) for e in (Engine.STORE, Engine.LOAD_ACTIVATIONS, Engine.LOAD_WEIGHTS)
-    )
-    chain = np.zeros(len(program), dtype=np.int64)
+    ports = port_of(program)
+    for port in set(ports.tolist()):
+        sharing = [e for e in (Engine.STORE, Engine.LOAD_ACTIVATIONS, Engine.LOAD_WEIGHTS) if ports[e] == port]
+        assert timeline.total_cycles >= sum(timeline.busy_cycles(e) for e in sharing)
+    chain, freed = np.zeros(len(program), dtype=np.int64), np.zeros(len(program), dtype=np.int64)
     for i in range(len(program)):
-        chain[i] = max(chain[program.waits_for(i)], default=0) + program.cycles[i] + program.latency[i]
+        begins = 0
+        for on in program.waits_for(i).tolist():
+            slot = FREED[program.engine[i], program.engine[on]] or program.streamed[i] == on
+            begins = max(
+                begins, freed[on] - (program.cycles[on] if program.streamed[i] == on else 0) if slot else chain[on]
+            )
+        freed[i] = begins + program.cycles[i]
+        chain[i] = freed[i] + program.latency[i]
     assert timeline.total_cycles >= chain.max(initial=0)
     assert timeline.layer_cycles.sum() == timeline.total_cycles
     assert (timeline.layer_cycles >= 0).all()
@@ -109,13 +118,19 @@ def test_law_5_no_operation_starts_before_what_it_waits_for(seed: int) -> None:
     program = random_program(seed)
     timeline = schedule(program)
     first, waits = program.waits
-    assert (timeline.start[np.repeat(np.arange(len(program)), np.diff(first))] >= timeline.finish[waits]).all()
-    waiting, on = np.repeat(np.arange(len(program)), np.diff(program.dependency_start)), program.dependencies
-    assert (timeline.start[waiting] >= (timeline.start + program.cycles)[on]).all()
-    assert (timeline.finish[waiting] > timeline.finish[on]).all()
+    waiting = np.repeat(np.arange(len(program)), np.diff(first))
+    whole = program.streamed[waiting] != waits
+    slot = FREED[program.engine[waiting], program.engine[waits]]
+    there = np.where(slot, timeline.until[waits], timeline.finish[waits])
+    assert (timeline.start[waiting] >= there)[whole].all()
+    assert (timeline.start[waiting] > timeline.start[waits]).all()
+    assert (timeline.finish[waiting] > timeline.finish[waits])[~slot].all()
     dram = np.flatnonzero(program.engine <= Engine.LOAD_WEIGHTS)
-    order = dram[np.argsort(timeline.start[dram], kind="stable")]
-    assert (timeline.start[order][1:] >= (timeline.start + program.cycles)[order][:-1]).all()
+    ports = port_of(program)[program.engine[dram]]
+    for port in set(ports.tolist()):
+        mine = dram[ports == port]
+        order = mine[np.argsort(timeline.start[mine], kind="stable")]
+        assert (timeline.start[order][1:] >= timeline.until[order][:-1]).all()
 
 
 @relaxed
@@ -170,15 +185,18 @@ def check_a_forgotten_dependency(program: Program, seed: int) -> None:
 
 
 def finished_before(program: Program) -> np.ndarray:
-    """For each operation and queue, the last operation of that queue which has finished before it starts, or -1."""
+    """For each operation and queue, the last operation of that queue which has let go before it starts, or -1."""
     queues = len(Engine) * program.arch.cores.count
     known = np.full((len(program), queues), -1, dtype=np.int64)
     before = dict.fromkeys(range(queues), -1)
     for i, queue in enumerate(program.queue.tolist()):
         if before[queue] >= 0:
             known[i] = known[before[queue]]
+            known[i, queue] = before[queue]
         for other in program.waits_for(i).tolist():
             known[i] = np.maximum(known[i], known[other])
+            if program.streamed[i] == other:
+                continue
             known[i, program.queue[other]] = max(known[i, program.queue[other]], other)
         before[queue] = i
     return known

@@ -96,7 +96,8 @@ def test_what_stays_on_chip_uses_no_port_and_has_no_latency(seed: int) -> None:
     width = program.arch.activation_buffer.bytes_per_cycle or 2**40
     least = np.maximum(1, -(-program.amount[inside] // width))
     assert (program.cycles[inside] >= least).all()
-    ready = [max(timeline.finish[program.waits_for(i)], default=0) for i in inside.tolist()]
+    first, arrivals = program.waits[0], timeline.arrivals
+    ready = [arrivals[first[i] : first[i + 1]].max(initial=0) for i in inside.tolist()]
     before = [
         int((timeline.start + program.cycles)[:i][program.engine[:i] == program.engine[i]].max(initial=0))
         for i in inside.tolist()
