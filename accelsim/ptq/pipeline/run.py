@@ -47,12 +47,9 @@ def run_pipeline(
     the quantizers that steps then improve. Raises as :func:`accelsim.ptq.quantize_network`, and InputError for data that says too
     little; ``evaluator`` auto is ONNX Runtime where it is installed.
     """
-    path, recipe, given = as_path(path), pipeline(name), choices or Choices()
+    recipe, given = pipeline(name), choices or Choices()
     steps = chosen_steps(recipe, given, has_data=calibration is not None)
-    with file_kind(path).guard(path):
-        bench, draft, notes = _begun(
-            path, calibration, test, settings or Settings(), given, fastest_evaluator(evaluator)
-        )
+    _, bench, draft, notes = begun(path, calibration, test, settings or Settings(), given, evaluator)
     bench.progress = progress
     run = Run(bench, given, given.range or recipe.range, notes)
     accuracy = _float_accuracy(bench, draft)
@@ -77,11 +74,25 @@ def run_pipeline(
         acts,
         weights,
         shapes=bench.evidence(draft).shapes,
-        calibration_inputs=0 if bench.data is None else _count(bench.data),
+        calibration_inputs=0 if bench.data is None else count_of(bench.data),
         dialect=dialect,
     )
-    count = 0 if bench.measured_on is None else _count(bench.measured_on)
+    count = 0 if bench.measured_on is None else count_of(bench.measured_on)
     return Piped(made, tuple(rows), run.calibrations, run.chosen, tuple(run.notes), _measured(bench), count, accuracy)
+
+
+def begun(
+    path: str | Path,
+    calibration: Arrays | None,
+    test: tuple[Arrays, NDArray[Any] | None] | None,
+    settings: Settings,
+    choices: Choices,
+    evaluator: str,
+) -> tuple[Path, Bench, Draft, list[str]]:
+    """The file, its bench, the network as it stands before any step, and what there is to be told of the data."""
+    path = as_path(path)
+    with file_kind(path).guard(path):
+        return path, *_begun(path, calibration, test, settings, choices, fastest_evaluator(evaluator))
 
 
 def _begun(
@@ -138,8 +149,9 @@ def _gain(before: Score, now: Score) -> float | None:
 def _measured(bench: Bench) -> str:
     if bench.measured_on is None:
         return "nothing: there is no data"
-    return f"the {_count(bench.measured_on)} inputs of {'calibration' if bench.tests is None else 'the test'}"
+    return f"the {count_of(bench.measured_on)} inputs of {'calibration' if bench.tests is None else 'the test'}"
 
 
-def _count(batches: Arrays) -> int:
+def count_of(batches: Arrays) -> int:
+    """Inferences."""
     return len(next(iter(batches.values())))
