@@ -27,7 +27,7 @@ import numpy as np
 import accelsim
 from accelsim.execute import prove_graph, share_correct
 from accelsim.explore import FloatNetwork
-from accelsim.explore.bits import QUANTIZE, BitSearch, Trial
+from accelsim.explore.bits import BitSearch, Trial
 from accelsim.importers import load_for
 from accelsim.objective import Objective
 from accelsim.ptq import evaluate
@@ -50,8 +50,16 @@ AGREEMENT_LOSS = 0.01
 LESS = 0.65
 """The energy of W8A8 that a row may take at most to count as 35 % less."""
 ACCUMULATOR = 16
-RUNS = ("milp", "held", "greedy", "nsga")
-METHODS = ("milp", "greedy", "nsga")
+RUNS = ("all", "held", "axes", "milp", "greedy", "nsga")
+METHODS = ("all", "milp", "greedy", "nsga")
+MEMORY = "activation_buffer.resident_bytes"
+AXES = {MEMORY: (0, 32768)}
+"""Of the run by that name: activations through DRAM as on the machine as it is, or half of their buffer for tensors that stay."""
+PIPELINE: dict[str, Any] = {
+    "pipeline": "nagel", "without_steps": ("equalization", "bias-absorption"), "with_steps": ("bias-correction",), "adaround_iterations": 300,
+    "evaluator": "onnxruntime",
+}  # fmt: skip
+"""Scales are those of channels, which leave equalization nothing to do."""
 
 
 def squares(images: Sequence[np.ndarray[Any, Any]], size: int, count: int, least: int) -> np.ndarray[Any, Any]:
@@ -94,18 +102,29 @@ def files(name: str, folder: Path) -> tuple[str, str | None, str, str]:
     return str(SHARED / "models" / f"{name}.tflite"), *map(str, paths)
 
 
-def measure(which: str, run: str, budget: int, times: int, folder: Path) -> dict[str, Any]:
-    """What one search of a network came to; ``held`` is the integer programme with narrow accumulators."""
+def measure(which: str, run: str, budget: int, times: int, folder: Path, widths: Sequence[int]) -> dict[str, Any]:
+    """What one search of a network came to; ``held`` has narrow accumulators, ``axes`` machines beside the widths."""
     name, _, machine = which.partition("@")
     model, calib, searched, other = files(name, folder)
     machine = machine or MACHINE
     most, bits = MOST_LOSS.get(name, AGREEMENT_LOSS), ACCUMULATOR if run == "held" else None
     common: dict[str, Any] = {
-        "arch": machine, "objective": OBJECTIVES.get(machine), "calib": calib, "test": searched, "widths": WIDTHS, "acts": ACTS,
-        "most_loss": most, "accumulator_bits": bits, "quantize": {"evaluator": "onnxruntime"}, "method": "milp" if run == "held" else run,
+        "arch": machine, "objective": OBJECTIVES.get(machine), "calib": calib, "test": searched, "widths": widths, "acts": ACTS,
+        "most_loss": most, "accumulator_bits": bits, "quantize": PIPELINE, "method": run if run in METHODS else "all",
+        "axes": AXES if run == "axes" else None,
     }  # fmt: skip
-    accelsim.search_bits(model, **common | {"budget": 2, "method": "nsga"})  # compiles
+    plain = common | {"quantize": {"evaluator": "onnxruntime"}, "axes": None}
+    accelsim.search_bits(model, **plain | {"budget": 2, "method": "nsga"})  # compiles
+    options = (
+        {"per_channel": True, "format": "qonnx", "accumulator_bits": bits}
+        | PIPELINE
+        | ({"calib": calib} if calib else {})
+    )
+    network = FloatNetwork.of(model, options)
     begun = time.process_time()
+    for width in widths:
+        network.calibrated.held_to(None).alone.weights(weights=width)
+    learned = time.process_time() - begun
     found = accelsim.search_bits(model, **common, budget=times * budget if run == "nsga" else budget)
     spent = time.process_time() - begun
     print(
@@ -113,20 +132,20 @@ def measure(which: str, run: str, budget: int, times: int, folder: Path) -> dict
         file=sys.stderr,
         flush=True,
     )
-    options = (
-        QUANTIZE
-        | {"evaluator": "onnxruntime", "format": "qonnx", "accumulator_bits": bits}
-        | ({"calib": calib} if calib else {})
-    )
-    network = FloatNetwork.of(model, options)
     cheap = [x for x in found.front if x.energy_pj <= LESS * found.baseline.energy_pj]
     rows = {"best": found.best, "less": max(cheap, key=lambda x: x.accuracy, default=None)}
     return {
         "name": name, "machine": machine, "most_loss": most, "labels": found.accuracy_of == "labels", "inputs": found.inputs,
-        "slots": len(found.slots.slots), "w8a8": found.baseline.accuracy, "seconds": [found.seconds, spent],
-        **{key: None if x is None or run in ("nsga", "greedy") else row_of(found, x, network, other) for key, x in rows.items()},
-        **summary(found),
+        "slots": len(found.slots.slots), "w8a8": found.baseline.accuracy, "seconds": [found.seconds, spent, learned], "widths": list(widths),
+        **{key: None if x is None or run in ("nsga", "greedy", "milp") else row_of(found, x, network, other) for key, x in rows.items()},
+        "free": cheapest(found), **summary(found),
     }  # fmt: skip
+
+
+def cheapest(found: BitSearch) -> list[float]:
+    """Energy and loss of the row that takes least, whatever it loses: the bound of the widths."""
+    trial = min((x for x in found.trials if not x.error), key=lambda x: x.energy_pj)
+    return [trial.energy_pj / found.baseline.energy_pj, found.loss(trial)]
 
 
 def summary(found: BitSearch) -> dict[str, Any]:
@@ -144,7 +163,9 @@ def row_of(found: BitSearch, trial: Trial, network: FloatNetwork, other: str) ->
     pairs = list(zip(found.slots.slots, trial.bits, strict=True))
     means = [np.mean([bits for slot, bits in pairs if slot.place.weights is kind]) for kind in (True, False)]
     proofs = prove_graph(graph, arch)
+    same = next((x for x in found.trials if x.edits == trial.edits and x.bits == found.slots.base), None)
     return {
+        "edits": [list(edit) for edit in trial.edits], "machine": None if same is None else same.energy_pj / found.baseline.energy_pj,
         "energy": trial.energy_pj / found.baseline.energy_pj, "latency": trial.latency_s / found.baseline.latency_s,
         "loss": found.loss(trial), "loss_unseen": base - unseen, "sqnr_db": trial.sqnr_db, "weights": float(means[0]), "acts": float(means[1]),
         "proved": all(x.safe for x in proofs), "sum_bits": max(x.bits_needed for x in proofs), "layers": len(proofs),
@@ -175,12 +196,17 @@ def first(results: Results) -> str:
     titles = "network | row | energy | latency | weights, activations | SQNR | loss of accuracy | over inputs not searched | sums, any input"
     lines = [f"| {titles} |", "|---|---|" + "---:|" * 7]
     for searches in results.values():
-        one = searches["milp"]
+        one = searches["all"]
         what = "accuracy" if one["labels"] else "agreement"
         rows = {
             f"least energy within {one['most_loss']:.1%} of {'labels' if one['labels'] else 'answers'}": one["best"],
             "35 % less energy, most accurate": one["less"],
         }
+        if "axes" in searches:
+            rows |= {
+                f"least energy within it, {text}": row
+                for row, text in [(searches["axes"]["best"], of_machine(searches["axes"]["best"]))]
+            }
         if "held" in searches:
             rows[f"least energy so, {ACCUMULATOR}-bit accumulators"] = searches["held"]["best"]
             rows[f"35 % less energy, {ACCUMULATOR}-bit accumulators"] = searches["held"]["less"]
@@ -188,6 +214,14 @@ def first(results: Results) -> str:
             name = f"`{one['name']}` on `{one['machine']}` ({what} of W8A8 {one['w8a8']:.1%}, {one['inputs']} inputs)"
             lines.append(f"| {name} | {title} | {cells(row)} |")
     return "\n".join(lines)
+
+
+def of_machine(row: dict[str, Any] | None) -> str:
+    """What the machine's own number was chosen to be, and what W8A8 takes there."""
+    if row is None:
+        return "machine chosen too"
+    chosen = ", ".join(f"`{path}={value}`" for path, value in row["edits"])
+    return f"{chosen} chosen too (W8A8 there: {row['machine'] - 1:+.1%})"
 
 
 def cells(row: dict[str, Any] | None) -> str:
@@ -202,26 +236,30 @@ def cells(row: dict[str, Any] | None) -> str:
 
 
 def against(results: Results) -> str:
-    lines = ["| network, widths to choose | integer programme | greedy | NSGA-II |", "|---|---:|---:|---:|"]
+    lines = [
+        "| network, widths to choose | both in turn | integer programme | greedy | NSGA-II |",
+        "|---|---:|---:|---:|---:|",
+    ]
     for searches in results.values():
         texts = [volume(searches[run]) if run in searches else "—" for run in METHODS]
-        one = searches["milp"]
+        one = searches["all"]
         lines.append(f"| `{one['name']}` on `{one['machine']}`, {one['slots']} | {' | '.join(texts)} |")
     return "\n".join(lines)
 
 
 def volume(search: dict[str, Any]) -> str:
     probes = f" + {search['probes']} probes" if search["probes"] else ""
-    return f"{search['hypervolume']:.4f} ({search['points']} points{probes}, {search['seconds'][1]:.0f} s)"
+    _, spent, learned = search["seconds"]
+    return f"{search['hypervolume']:.4f} ({search['points']} points{probes}, {spent:.0f} s, {learned:.0f} of them AdaRound)"
 
 
 def ranks(results: Results) -> str:
     lines = ["| network | proxy | truth | Spearman | Kendall | points |", "|---|---|---|---:|---:|---:|"]
     for searches in results.values():
-        for x in searches["milp"]["ranks"]:
+        for x in searches["all"]["ranks"]:
             figures = f"{x['spearman']:.3f} | {x['kendall']:.3f} | {x['points']}"
             lines.append(
-                f"| `{searches['milp']['name']}` on `{searches['milp']['machine']}` | {x['proxy']} | {x['truth']} | {figures} |"
+                f"| `{searches['all']['name']}` on `{searches['all']['machine']}` | {x['proxy']} | {x['truth']} | {figures} |"
             )
     return "\n".join(lines)
 
@@ -232,6 +270,7 @@ def main() -> None:
     parser.add_argument("--runs", default=",".join(RUNS), help="searches of each network")
     parser.add_argument("--budget", type=int, default=40)
     parser.add_argument("--times", type=int, default=10, help="points of NSGA-II over those of the others")
+    parser.add_argument("--widths", default=",".join(map(str, WIDTHS)), help="bits of weights to choose from")
     parser.add_argument("--results", type=Path)
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
@@ -242,7 +281,9 @@ def main() -> None:
             if kept is not None and kept.is_file():
                 made = json.loads(kept.read_text(encoding="utf-8"))
             else:
-                made = measure(name, run, given.budget, given.times, Path(folder))
+                made = measure(
+                    name, run, given.budget, given.times, Path(folder), [int(bits) for bits in given.widths.split(",")]
+                )
             if kept is not None:
                 kept.write_text(json.dumps(made, indent=1), encoding="utf-8")
             results.setdefault(name, {})[run] = made

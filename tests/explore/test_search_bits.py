@@ -158,7 +158,7 @@ def test_without_labels_the_float_network_answers(tmp_path: Path) -> None:
     [
         ({"widths": (1, 8)}, "widths: expected numbers of bits from 2 to 16, got 1"),
         ({"acts": ()}, "acts: expected one or more numbers of bits"),
-        ({"method": "magic"}, "method 'magic': expected one of milp, greedy, nsga"),
+        ({"method": "magic"}, "method 'magic': expected one of all, milp, greedy, nsga"),
         ({"budget": 1}, "budget: expected 2 points or more, got 1"),
         ({"minutes": 0}, "minutes: expected more than 0, got 0"),
         ({"most_loss": 1.5}, "most_loss: expected a share"),

@@ -16,7 +16,7 @@ from accelsim.ptq.parameters import ActQuant, WeightQuant
 from accelsim.ptq.pipeline.choices import Choices
 from accelsim.ptq.pipeline.draft import Draft, Progress
 from accelsim.ptq.pipeline.recipes import chosen_steps, pipeline
-from accelsim.ptq.pipeline.run import begun, count_of
+from accelsim.ptq.pipeline.start import begun, count_of
 from accelsim.ptq.pipeline.steps import Run, Step
 from accelsim.ptq.plan import Place, make_plan, places
 from accelsim.ptq.quantization import Dialect, Quantized, chosen_settings, written
