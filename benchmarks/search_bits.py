@@ -56,7 +56,7 @@ MEMORY = "activation_buffer.resident_bytes"
 AXES = {MEMORY: (0, 32768)}
 """Of the run by that name: activations through DRAM as on the machine as it is, or half of their buffer for tensors that stay."""
 PIPELINE: dict[str, Any] = {
-    "pipeline": "nagel", "without_steps": ("equalization", "bias-absorption"), "with_steps": ("bias-correction",), "adaround_iterations": 300,
+    "pipeline": "nagel", "without_steps": ("equalization", "bias-absorption"), "with_steps": ("bias-correction",),
     "evaluator": "onnxruntime",
 }  # fmt: skip
 """Scales are those of channels, which leave equalization nothing to do."""
@@ -102,30 +102,30 @@ def files(name: str, folder: Path) -> tuple[str, str | None, str, str]:
     return str(SHARED / "models" / f"{name}.tflite"), *map(str, paths)
 
 
-def measure(which: str, run: str, budget: int, times: int, folder: Path, widths: Sequence[int]) -> dict[str, Any]:
+def measure(which: str, run: str, given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """What one search of a network came to; ``held`` has narrow accumulators, ``axes`` machines beside the widths."""
     name, _, machine = which.partition("@")
+    widths, acts = ([int(bits) for bits in text.split(",")] for text in (given.widths, given.acts))
+    piped = PIPELINE | {"adaround_iterations": given.iterations}
     model, calib, searched, other = files(name, folder)
     machine = machine or MACHINE
     most, bits = MOST_LOSS.get(name, AGREEMENT_LOSS), ACCUMULATOR if run == "held" else None
     common: dict[str, Any] = {
-        "arch": machine, "objective": OBJECTIVES.get(machine), "calib": calib, "test": searched, "widths": widths, "acts": ACTS,
-        "most_loss": most, "accumulator_bits": bits, "quantize": PIPELINE, "method": run if run in METHODS else "all",
+        "arch": machine, "objective": OBJECTIVES.get(machine), "calib": calib, "test": searched, "widths": widths, "acts": acts,
+        "most_loss": most, "accumulator_bits": bits, "quantize": piped, "method": run if run in METHODS else "all",
         "axes": AXES if run == "axes" else None,
     }  # fmt: skip
     plain = common | {"quantize": {"evaluator": "onnxruntime"}, "axes": None}
     accelsim.search_bits(model, **plain | {"budget": 2, "method": "nsga"})  # compiles
     options = (
-        {"per_channel": True, "format": "qonnx", "accumulator_bits": bits}
-        | PIPELINE
-        | ({"calib": calib} if calib else {})
+        {"per_channel": True, "format": "qonnx", "accumulator_bits": bits} | piped | ({"calib": calib} if calib else {})
     )
     network = FloatNetwork.of(model, options)
     begun = time.process_time()
     for width in widths:
         network.calibrated.held_to(None).alone.weights(weights=width)
     learned = time.process_time() - begun
-    found = accelsim.search_bits(model, **common, budget=times * budget if run == "nsga" else budget)
+    found = accelsim.search_bits(model, **common, budget=given.times * given.budget if run == "nsga" else given.budget)
     spent = time.process_time() - begun
     print(
         f"{which} {run}: {found.hypervolume:.4f}, {found.seconds:.0f} s, {spent:.0f} s of processor",
@@ -136,7 +136,8 @@ def measure(which: str, run: str, budget: int, times: int, folder: Path, widths:
     rows = {"best": found.best, "less": max(cheap, key=lambda x: x.accuracy, default=None)}
     return {
         "name": name, "machine": machine, "most_loss": most, "labels": found.accuracy_of == "labels", "inputs": found.inputs,
-        "slots": len(found.slots.slots), "w8a8": found.baseline.accuracy, "seconds": [found.seconds, spent, learned], "widths": list(widths),
+        "slots": len(found.slots.slots), "w8a8": found.baseline.accuracy, "seconds": [found.seconds, spent, learned],
+        "widths": widths, "acts": acts, "iterations": given.iterations,
         **{key: None if x is None or run in ("nsga", "greedy", "milp") else row_of(found, x, network, other) for key, x in rows.items()},
         "free": cheapest(found), **summary(found),
     }  # fmt: skip
@@ -271,6 +272,8 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=40)
     parser.add_argument("--times", type=int, default=10, help="points of NSGA-II over those of the others")
     parser.add_argument("--widths", default=",".join(map(str, WIDTHS)), help="bits of weights to choose from")
+    parser.add_argument("--acts", default=",".join(map(str, ACTS)), help="bits of activations to choose from")
+    parser.add_argument("--iterations", type=int, default=300, help="of AdaRound, for a layer at a width")
     parser.add_argument("--results", type=Path)
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
@@ -281,9 +284,7 @@ def main() -> None:
             if kept is not None and kept.is_file():
                 made = json.loads(kept.read_text(encoding="utf-8"))
             else:
-                made = measure(
-                    name, run, given.budget, given.times, Path(folder), [int(bits) for bits in given.widths.split(",")]
-                )
+                made = measure(name, run, given, Path(folder))
             if kept is not None:
                 kept.write_text(json.dumps(made, indent=1), encoding="utf-8")
             results.setdefault(name, {})[run] = made

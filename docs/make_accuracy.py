@@ -7,7 +7,8 @@ python docs/make_accuracy.py --parts costs depth answers       # behind a change
 python docs/make_accuracy.py --quick --networks digits_float   # little data, few iterations: prints, writes nothing
 
 What is measured stands in docs/accuracy/measured.json. Needs onnxruntime and scikit-learn; $ACCELSIM_SHARED for all networks but
-the packaged one; $ACCELSIM_TORCH_PYTHON for the depth multipliers, whose networks are trained.
+the packaged one; $ACCELSIM_TORCH_PYTHON for the depth multipliers, whose networks are trained; $ACCELSIM_OCR (docs/ocr.py) for those
+that read text.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -36,20 +38,22 @@ from accelsim.ptq.pipeline import AdaRound, Choices, Piped, pipeline, run_pipeli
 from accelsim.quant import dequantize  # noqa: E402
 from accelsim.simulation import read_inputs, run  # noqa: E402
 from benchmarks.search_bits import inputs as with_people  # noqa: E402
-from docs import depth_multipliers, recommendations  # noqa: E402
+from docs import depth_multipliers, ocr, recommendations  # noqa: E402
 from docs.pages import replaced  # noqa: E402
 from tests.ptq.test_quantize_tflite import samples  # noqa: E402
 from tests.shared_models import SHARED  # noqa: E402
 
 DOCS = Path(__file__).resolve().parent
 PAGE, MEASURED, PLOT = DOCS / "accuracy.md", DOCS / "accuracy" / "measured.json", DOCS / "accuracy" / "depth.svg"
-PARTS, COSTS = ("networks", "depth", "answers"), "costs"
-NETWORKS = ("digits_float", "ic_resnet8_fp32", "vww_mobilenetv1_fp32", "ad_autoencoder_fp32")
+PARTS, COSTS = ("networks", "text", "depth", "answers"), "costs"
+NETWORKS = ("digits_float", "ic_resnet8_fp32", "vww_mobilenetv1_fp32", "ad_autoencoder_fp32", ocr.CLASSIFIER)
 MACHINES = ("edge_16x16", "bit_fusion_16x16")
 WIDTHS = ((8, 8), (6, 8), (4, 8), (4, 4))
 """Bits of weights and of activations."""
 CALIBRATION, IMAGES = 40, 100
 """Inputs of the networks that are not packaged."""
+TEXT = 40
+"""Windows of the networks that find and read text, beside those of calibration."""
 ITERATIONS, QUICK = 100, 20
 """Of AdaRound, a layer."""
 DIALECT = "qonnx"
@@ -89,6 +93,11 @@ def data_of(name: str) -> Data:
         inputs, labels = read_inputs(path.with_name(f"{name}_test.npz"))
         return Data(path, calibration, inputs, labels, True, outputs(path, inputs))
     count = CALIBRATION + IMAGES
+    if name == ocr.CLASSIFIER:
+        path = ocr.network(name, Path(tempfile.mkdtemp()))
+        turned, labels = ocr.turned(ocr.windows(count, *ocr.SHAPES[name][2:]))
+        inputs = {"input": turned[CALIBRATION:]}
+        return Data(path, {"input": turned[:CALIBRATION]}, inputs, labels[CALIBRATION:], True, outputs(path, inputs))
     x = with_people(name)[:count] if name.startswith("vww") else samples(name, count)
     path, inputs = SHARED / "models" / f"{name}.tflite", {"input": x[CALIBRATION:]}
     reference = outputs(path, inputs)
@@ -138,16 +147,20 @@ def priced(name: str, found: dict[str, Any]) -> None:
         column["integers"]["costs"] = costs(made)
 
 
-def integers(data: Data, quantized: Quantized) -> dict[str, Any]:
-    """The outputs of the machine's own integers, and latency and energy of an inference on each machine."""
+def integer_outputs(data: Data, quantized: Quantized) -> NDArray[Any]:
+    """(Inferences, numbers) of the machine's own integers, as real numbers."""
     known = quantized.acts[quantized.source.outputs[0]]
     tensors = run(quantized.graph, arch=MACHINES[0], inputs=graph_inputs(data, quantized)).tensors
     assert tensors is not None
     made = tensors[quantized.graph.outputs[0].tensor]
     if made.dtype.kind != "f":  # codes, where the file does not end in real numbers
         made = dequantize(made, scale=known.scale, zero_point=known.zero_point)
-    made = made.reshape(len(made), -1)
-    return {"cell": cell(data, made), "costs": costs(quantized)}
+    return made.reshape(len(made), -1)
+
+
+def integers(data: Data, quantized: Quantized) -> dict[str, Any]:
+    """How near the machine's own integers come, and latency and energy of an inference on each machine."""
+    return {"cell": cell(data, integer_outputs(data, quantized)), "costs": costs(quantized)}
 
 
 def graph_inputs(data: Data, quantized: Quantized) -> NDArray[Any]:
@@ -184,6 +197,37 @@ def measure(data: Data, settings: Settings, *, iterations: int) -> dict[str, Any
     for title, made in ends.items():
         rows[title] = [made.rows[-1].score.sqnr_db, made.rows[-1].score.accuracy]
     return {"rows": rows | {PLAIN: plain(data, settings)}, "integers": integers(data, full.quantized)}
+
+
+def text_networks() -> dict[str, dict[str, list[float]]]:
+    """Of the networks that find and read text, in QDQ of 8 bits, each by ranges: SQNR of the integers in dB; of the reader the shares of
+    characters and of windows that come out as in float, too."""
+    made: dict[str, dict[str, list[float]]] = {}
+    for name in (ocr.RECOGNIZER, ocr.DETECTOR):
+        path, x = ocr.network(name, Path(tempfile.mkdtemp())), ocr.text_inputs(name, CALIBRATION + TEXT)
+        calibration, inputs = {"input": x[: len(x) // 2]}, {"input": x[len(x) // 2 :]}
+        data = Data(path, calibration, inputs, None, False, outputs(path, inputs))
+        for ranges in ("minmax", "mse"):
+            settings = Settings(per_channel=True, range=ranges, bias_correction=True)
+            held = quantize_network(path, calibration, settings=settings, dialect="qdq", evaluator="onnxruntime")
+            codes = integer_outputs(data, held)
+            sqnr, _ = cell(data, codes)
+            made.setdefault(name, {})[ranges] = [float(sqnr or 0.0), *ocr.alike(name, data.reference, codes)]
+            print(f"{name} {ranges}: {made[name][ranges]}", file=sys.stderr, flush=True)
+    return made
+
+
+def text_table(found: Mapping[str, Mapping[str, list[float]]]) -> str:
+    """Markdown."""
+    lines = [
+        "| network | ranges | SQNR of the integers, dB | characters as in float | windows as in float |",
+        "|---|---|---:|---:|---:|",
+    ]
+    for name, ranges in found.items():
+        for method, (sqnr, *shares) in ranges.items():
+            cells = " | ".join(f"{share:.1%}" for share in shares) if shares else "— | —"
+            lines.append(f"| `{name}` | {method} | {sqnr:.1f} | {cells} |")
+    return "\n".join(lines) + "\n"
 
 
 def columns() -> dict[str, Settings]:
@@ -242,6 +286,8 @@ def page(measured: Mapping[str, Any]) -> str:
     networks = measured.get("networks", {})
     made = "\n".join(table(name, networks[name]) for name in NETWORKS if name in networks)
     text = replaced(text, "accuracy", made)
+    if "text" in measured:
+        text = replaced(text, "text", text_table(measured["text"]))
     if "depth" in measured:
         text = replaced(text, "depth", depth_multipliers.table(measured["depth"]))
     for name, printed in measured.get("answers", {}).items():
@@ -278,6 +324,8 @@ def main() -> None:
         write(MEASURED, json.dumps(measured, indent=1) + "\n")
     for name in names if COSTS in given.parts else ():
         priced(name, measured["networks"][name])
+    if "text" in given.parts and given.networks is None:
+        measured["text"] = text_networks()
     if "depth" in given.parts and given.networks is None:
         measured["depth"] = depth_multipliers.measure()
     if "answers" in given.parts and given.networks is None:
