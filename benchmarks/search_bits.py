@@ -1,6 +1,7 @@
 """Bits per layer by an integer programme beside greedy descent and NSGA-II, on a machine whose multipliers are composed of narrow ones.
 
 python benchmarks/search_bits.py [--networks digits_float] [--runs milp,nsga] [--budget 40] [--times 10] [--results DIR] [--write]
+python benchmarks/search_bits.py --pipeline [--runs all,axes,held] [--widths 4,5,6,7,8] ...
 
 The networks of MLPerf Tiny stand in $ACCELSIM_SHARED; their inputs are squares of scikit-learn's two photographs and, for the network that
 looks for people, of matplotlib's portrait of Grace Hopper. They have no labels: accuracy is the share of inputs with the float network's own
@@ -27,7 +28,7 @@ import numpy as np
 import accelsim
 from accelsim.execute import prove_graph, share_correct
 from accelsim.explore import FloatNetwork
-from accelsim.explore.bits import BitSearch, Trial
+from accelsim.explore.bits import PIPED, QUANTIZE, BitSearch, Trial
 from accelsim.importers import load_for
 from accelsim.objective import Objective
 from accelsim.ptq import evaluate
@@ -36,7 +37,7 @@ from docs.pages import replaced
 from tests.shared_models import SHARED
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "search_bits.md"
-NAME = "measured"
+NAME, PIPED_NAME = "measured", "piped"
 MACHINE = "bit_fusion_16x16"
 """Of a network that stands without ``@MACHINE``."""
 NETWORKS = ("digits_float", "ic_resnet8_fp32", "vww_mobilenetv1_fp32", "vww_mobilenetv1_fp32@tiny_8x8")
@@ -50,8 +51,8 @@ AGREEMENT_LOSS = 0.01
 LESS = 0.65
 """The energy of W8A8 that a row may take at most to count as 35 % less."""
 ACCUMULATOR = 16
-RUNS = ("all", "held", "axes", "milp", "greedy", "nsga")
-METHODS = ("all", "milp", "greedy", "nsga")
+RUNS, PIPED_RUNS = ("milp", "held", "greedy", "nsga"), ("all", "axes", "held")
+METHODS = {"all": "both in turn", "milp": "integer programme", "greedy": "greedy", "nsga": "NSGA-II"}
 MEMORY = "activation_buffer.resident_bytes"
 AXES = {MEMORY: (0, 32768)}
 """Of the run by that name: activations through DRAM as on the machine as it is, or half of their buffer for tensors that stay."""
@@ -106,20 +107,19 @@ def measure(which: str, run: str, given: argparse.Namespace, folder: Path) -> di
     """What one search of a network came to; ``held`` has narrow accumulators, ``axes`` machines beside the widths."""
     name, _, machine = which.partition("@")
     widths, acts = ([int(bits) for bits in text.split(",")] for text in (given.widths, given.acts))
-    piped = PIPELINE | {"adaround_iterations": given.iterations}
+    chosen = PIPELINE | {"adaround_iterations": given.iterations} if given.pipeline else {"evaluator": "onnxruntime"}
     model, calib, searched, other = files(name, folder)
     machine = machine or MACHINE
     most, bits = MOST_LOSS.get(name, AGREEMENT_LOSS), ACCUMULATOR if run == "held" else None
     common: dict[str, Any] = {
         "arch": machine, "objective": OBJECTIVES.get(machine), "calib": calib, "test": searched, "widths": widths, "acts": acts,
-        "most_loss": most, "accumulator_bits": bits, "quantize": piped, "method": run if run in METHODS else "all",
+        "most_loss": most, "accumulator_bits": bits, "quantize": chosen, "method": run if run in METHODS else main_of(given.pipeline),
         "axes": AXES if run == "axes" else None,
     }  # fmt: skip
     plain = common | {"quantize": {"evaluator": "onnxruntime"}, "axes": None}
     accelsim.search_bits(model, **plain | {"budget": 2, "method": "nsga"})  # compiles
-    options = (
-        {"per_channel": True, "format": "qonnx", "accumulator_bits": bits} | piped | ({"calib": calib} if calib else {})
-    )
+    options = {**(PIPED if given.pipeline else QUANTIZE), "format": "qonnx", "accumulator_bits": bits, **chosen}
+    options |= {"calib": calib} if calib else {}
     network = FloatNetwork.of(model, options)
     begun = time.process_time()
     for width in widths:
@@ -138,7 +138,7 @@ def measure(which: str, run: str, given: argparse.Namespace, folder: Path) -> di
         "name": name, "machine": machine, "most_loss": most, "labels": found.accuracy_of == "labels", "inputs": found.inputs,
         "slots": len(found.slots.slots), "w8a8": found.baseline.accuracy, "seconds": [found.seconds, spent, learned],
         "widths": widths, "acts": acts, "iterations": given.iterations,
-        **{key: None if x is None or run in ("nsga", "greedy", "milp") else row_of(found, x, network, other) for key, x in rows.items()},
+        **{key: None if x is None or run in ("nsga", "greedy") else row_of(found, x, network, other) for key, x in rows.items()},
         "free": cheapest(found), **summary(found),
     }  # fmt: skip
 
@@ -184,6 +184,16 @@ def answer(network: FloatNetwork, found: BitSearch, bits: Any, edits: Any, other
     return graph, arch, share_correct(graph, arch, arrays, labels)
 
 
+def main_of(pipeline: bool) -> str:
+    """The run that the rows of a network are of."""
+    return PIPED_RUNS[0] if pipeline else RUNS[0]
+
+
+def main_in(searches: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """That run's."""
+    return next(searches[run] for run in (PIPED_RUNS[0], RUNS[0]) if run in searches)
+
+
 Results = dict[str, dict[str, dict[str, Any]]]
 """By network and search."""
 
@@ -197,20 +207,19 @@ def first(results: Results) -> str:
     titles = "network | row | energy | latency | weights, activations | SQNR | loss of accuracy | over inputs not searched | sums, any input"
     lines = [f"| {titles} |", "|---|---|" + "---:|" * 7]
     for searches in results.values():
-        one = searches["all"]
+        one = main_in(searches)
         what = "accuracy" if one["labels"] else "agreement"
-        rows = {
+        rows: dict[str, Any] = {
             f"least energy within {one['most_loss']:.1%} of {'labels' if one['labels'] else 'answers'}": one["best"],
             "35 % less energy, most accurate": one["less"],
         }
         if "axes" in searches:
-            rows |= {
-                f"least energy within it, {text}": row
-                for row, text in [(searches["axes"]["best"], of_machine(searches["axes"]["best"]))]
-            }
+            rows[f"least energy within it, {of_machine(searches['axes']['best'])}"] = searches["axes"]["best"]
         if "held" in searches:
             rows[f"least energy so, {ACCUMULATOR}-bit accumulators"] = searches["held"]["best"]
             rows[f"35 % less energy, {ACCUMULATOR}-bit accumulators"] = searches["held"]["less"]
+        if "free" in one:
+            rows["least of all points, whatever it loses"] = one["free"]
         for title, row in rows.items():
             name = f"`{one['name']}` on `{one['machine']}` ({what} of W8A8 {one['w8a8']:.1%}, {one['inputs']} inputs)"
             lines.append(f"| {name} | {title} | {cells(row)} |")
@@ -225,7 +234,9 @@ def of_machine(row: dict[str, Any] | None) -> str:
     return f"{chosen} chosen too (W8A8 there: {row['machine'] - 1:+.1%})"
 
 
-def cells(row: dict[str, Any] | None) -> str:
+def cells(row: dict[str, Any] | list[float] | None) -> str:
+    if isinstance(row, list):
+        return f"{row[0] - 1:+.1%} | — | — | — | {100 * row[1]:+.1f} points | — | —"
     if row is None:
         return " | ".join(["none"] + ["—"] * 6)
     sums = f"{row['sum_bits']} bits" + (f", all {row['layers']} proved" if row["proved"] else ", too many")
@@ -237,13 +248,11 @@ def cells(row: dict[str, Any] | None) -> str:
 
 
 def against(results: Results) -> str:
-    lines = [
-        "| network, widths to choose | both in turn | integer programme | greedy | NSGA-II |",
-        "|---|---:|---:|---:|---:|",
-    ]
+    ran = [run for run in METHODS if any(run in searches for searches in results.values())]
+    lines = [f"| network, widths to choose | {' | '.join(METHODS[run] for run in ran)} |", "|---|" + "---:|" * len(ran)]
     for searches in results.values():
-        texts = [volume(searches[run]) if run in searches else "—" for run in METHODS]
-        one = searches["all"]
+        texts = [volume(searches[run]) if run in searches else "—" for run in ran]
+        one = main_in(searches)
         lines.append(f"| `{one['name']}` on `{one['machine']}`, {one['slots']} | {' | '.join(texts)} |")
     return "\n".join(lines)
 
@@ -251,24 +260,27 @@ def against(results: Results) -> str:
 def volume(search: dict[str, Any]) -> str:
     probes = f" + {search['probes']} probes" if search["probes"] else ""
     _, spent, learned = search["seconds"]
-    return f"{search['hypervolume']:.4f} ({search['points']} points{probes}, {spent:.0f} s, {learned:.0f} of them AdaRound)"
+    rounding = f", {learned:.0f} of them AdaRound" if learned >= 1 else ""
+    return f"{search['hypervolume']:.4f} ({search['points']} points{probes}, {spent:.0f} s{rounding})"
 
 
 def ranks(results: Results) -> str:
     lines = ["| network | proxy | truth | Spearman | Kendall | points |", "|---|---|---|---:|---:|---:|"]
     for searches in results.values():
-        for x in searches["all"]["ranks"]:
+        one = main_in(searches)
+        for x in one["ranks"]:
             figures = f"{x['spearman']:.3f} | {x['kendall']:.3f} | {x['points']}"
-            lines.append(
-                f"| `{searches['all']['name']}` on `{searches['all']['machine']}` | {x['proxy']} | {x['truth']} | {figures} |"
-            )
+            lines.append(f"| `{one['name']}` on `{one['machine']}` | {x['proxy']} | {x['truth']} | {figures} |")
     return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", default=",".join(NETWORKS))
-    parser.add_argument("--runs", default=",".join(RUNS), help="searches of each network")
+    parser.add_argument(
+        "--runs", help=f"searches of each network: {','.join(RUNS)}; with --pipeline {','.join(PIPED_RUNS)}"
+    )
+    parser.add_argument("--pipeline", action="store_true", help="by Nagel's steps")
     parser.add_argument("--budget", type=int, default=40)
     parser.add_argument("--times", type=int, default=10, help="points of NSGA-II over those of the others")
     parser.add_argument("--widths", default=",".join(map(str, WIDTHS)), help="bits of weights to choose from")
@@ -277,9 +289,10 @@ def main() -> None:
     parser.add_argument("--results", type=Path)
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
+    runs = given.runs.split(",") if given.runs else PIPED_RUNS if given.pipeline else RUNS
     results: Results = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name, run in itertools.product(given.networks.split(","), given.runs.split(",")):
+        for name, run in itertools.product(given.networks.split(","), runs):
             kept = None if given.results is None else given.results / f"{name}-{run}.json"
             if kept is not None and kept.is_file():
                 made = json.loads(kept.read_text(encoding="utf-8"))
@@ -288,10 +301,10 @@ def main() -> None:
             if kept is not None:
                 kept.write_text(json.dumps(made, indent=1), encoding="utf-8")
             results.setdefault(name, {})[run] = made
-    text = tables(results)
+    text, name = tables(results), PIPED_NAME if given.pipeline else NAME
     print(text)
     if given.write:
-        PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), NAME, text + "\n"), encoding="utf-8")
+        PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), name, text + "\n"), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -34,6 +34,8 @@ from accelsim.files import replacing  # noqa: E402
 from accelsim.importers import resolve_model  # noqa: E402
 from accelsim.ptq import Quantized, Settings, Widths, evaluate, quantize_network, read_float  # noqa: E402
 from accelsim.ptq.evaluate import gather  # noqa: E402
+from accelsim.ptq.quantization import Dialect  # noqa: E402
+from accelsim.ptq.settings import Range  # noqa: E402
 from accelsim.ptq.pipeline import AdaRound, Choices, Piped, pipeline, run_pipeline  # noqa: E402
 from accelsim.quant import dequantize  # noqa: E402
 from accelsim.simulation import read_inputs, run  # noqa: E402
@@ -46,14 +48,18 @@ from tests.shared_models import SHARED  # noqa: E402
 DOCS = Path(__file__).resolve().parent
 PAGE, MEASURED, PLOT = DOCS / "accuracy.md", DOCS / "accuracy" / "measured.json", DOCS / "accuracy" / "depth.svg"
 PARTS, COSTS = ("networks", "text", "depth", "answers"), "costs"
-NETWORKS = ("digits_float", "ic_resnet8_fp32", "vww_mobilenetv1_fp32", "ad_autoencoder_fp32", ocr.CLASSIFIER)
+NETWORKS = ("digits_float", "ic_resnet8_fp32", "vww_mobilenetv1_fp32", "ad_autoencoder_fp32")
 MACHINES = ("edge_16x16", "bit_fusion_16x16")
 WIDTHS = ((8, 8), (6, 8), (4, 8), (4, 4))
 """Bits of weights and of activations."""
 CALIBRATION, IMAGES = 40, 100
 """Inputs of the networks that are not packaged."""
 TEXT = 40
-"""Windows of the networks that find and read text, beside those of calibration."""
+"""Windows of the networks that read text, beside as many for calibration."""
+TEXTS: tuple[tuple[str, Dialect, int, Range], ...] = (
+    *((ocr.CLASSIFIER, "qonnx", bits, ranges) for bits in (8, 6, 4) for ranges in ("minmax", "mse")),
+    *((name, "qdq", 8, ranges) for name in (ocr.RECOGNIZER, ocr.DETECTOR) for ranges in ("minmax", "mse")),
+)  # fmt: skip
 ITERATIONS, QUICK = 100, 20
 """Of AdaRound, a layer."""
 DIALECT = "qonnx"
@@ -93,11 +99,6 @@ def data_of(name: str) -> Data:
         inputs, labels = read_inputs(path.with_name(f"{name}_test.npz"))
         return Data(path, calibration, inputs, labels, True, outputs(path, inputs))
     count = CALIBRATION + IMAGES
-    if name == ocr.CLASSIFIER:
-        path = ocr.network(name, Path(tempfile.mkdtemp()))
-        turned, labels = ocr.turned(ocr.windows(count, *ocr.SHAPES[name][2:]))
-        inputs = {"input": turned[CALIBRATION:]}
-        return Data(path, {"input": turned[:CALIBRATION]}, inputs, labels[CALIBRATION:], True, outputs(path, inputs))
     x = with_people(name)[:count] if name.startswith("vww") else samples(name, count)
     path, inputs = SHARED / "models" / f"{name}.tflite", {"input": x[CALIBRATION:]}
     reference = outputs(path, inputs)
@@ -199,34 +200,38 @@ def measure(data: Data, settings: Settings, *, iterations: int) -> dict[str, Any
     return {"rows": rows | {PLAIN: plain(data, settings)}, "integers": integers(data, full.quantized)}
 
 
-def text_networks() -> dict[str, dict[str, list[float]]]:
-    """Of the networks that find and read text, in QDQ of 8 bits, each by ranges: SQNR of the integers in dB; of the reader the shares of
-    characters and of windows that come out as in float, too."""
-    made: dict[str, dict[str, list[float]]] = {}
-    for name in (ocr.RECOGNIZER, ocr.DETECTOR):
-        path, x = ocr.network(name, Path(tempfile.mkdtemp())), ocr.text_inputs(name, CALIBRATION + TEXT)
-        calibration, inputs = {"input": x[: len(x) // 2]}, {"input": x[len(x) // 2 :]}
-        data = Data(path, calibration, inputs, None, False, outputs(path, inputs))
-        for ranges in ("minmax", "mse"):
-            settings = Settings(per_channel=True, range=ranges, bias_correction=True)
-            held = quantize_network(path, calibration, settings=settings, dialect="qdq", evaluator="onnxruntime")
-            codes = integer_outputs(data, held)
-            sqnr, _ = cell(data, codes)
-            made.setdefault(name, {})[ranges] = [float(sqnr or 0.0), *ocr.alike(name, data.reference, codes)]
-            print(f"{name} {ranges}: {made[name][ranges]}", file=sys.stderr, flush=True)
+def text_data(name: str) -> Data:
+    """Windows of the photographed page; real labels for the classifier alone, and the first half for calibration."""
+    path, x = ocr.network(name, Path(tempfile.mkdtemp())), ocr.text_inputs(name, 2 * TEXT)
+    x, labels = ocr.turned(x) if name == ocr.CLASSIFIER else (x, None)
+    inputs = {"input": x[TEXT:]}
+    real = None if labels is None else labels[TEXT:]
+    return Data(path, {"input": x[:TEXT]}, inputs, real, labels is not None, outputs(path, inputs))
+
+
+def text_networks() -> list[dict[str, Any]]:
+    """Of the networks that read text, each in the forms that it can have: SQNR of the integers in dB, answers met in float and by them."""
+    made = []
+    for name, dialect, bits, ranges in TEXTS:
+        data = text_data(name)
+        settings = Settings(weights=bits, per_channel=True, range=ranges, bias_correction=True)
+        held = quantize_network(
+            data.path, data.calibration, settings=settings, dialect=dialect, evaluator="onnxruntime"
+        )
+        codes = integer_outputs(data, held)
+        row = {"network": name, "form": f"{dialect.upper()}, W{bits}A8", "ranges": ranges, "sqnr": cell(data, codes)[0]}
+        made.append(row | {"met": ocr.met(name, data.reference, codes, data.labels)})
+        print(made[-1], file=sys.stderr, flush=True)
     return made
 
 
-def text_table(found: Mapping[str, Mapping[str, list[float]]]) -> str:
+def text_table(found: Iterable[Mapping[str, Any]]) -> str:
     """Markdown."""
-    lines = [
-        "| network | ranges | SQNR of the integers, dB | characters as in float | windows as in float |",
-        "|---|---|---:|---:|---:|",
+    lines = ["| network | form | ranges | SQNR of the integers, dB | answers |", "|---|---|---|---:|---|"]
+    lines += [
+        f"| `{row['network']}` | {row['form']} | {row['ranges']} | {row['sqnr']:.1f} | {row['met'] or '—'} |"
+        for row in found
     ]
-    for name, ranges in found.items():
-        for method, (sqnr, *shares) in ranges.items():
-            cells = " | ".join(f"{share:.1%}" for share in shares) if shares else "— | —"
-            lines.append(f"| `{name}` | {method} | {sqnr:.1f} | {cells} |")
     return "\n".join(lines) + "\n"
 
 

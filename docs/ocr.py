@@ -69,8 +69,8 @@ def windows(count: int, height: int, width: int) -> Floats:
 
 
 def text_inputs(name: str, count: int) -> Floats:
-    """Windows of lines for the recognizer; for the detector the page, moved by a few pixels each time."""
-    if name == RECOGNIZER:
+    """Windows of lines; for the detector the page, moved by a few pixels each time."""
+    if name != DETECTOR:
         return windows(count, *SHAPES[name][2:])
     random, (height, width) = np.random.default_rng(0), SHAPES[name][2:]
     whole = np.pad(page(), ((16, 16), (16, 16)), mode="edge").astype(np.float32)
@@ -79,13 +79,16 @@ def text_inputs(name: str, count: int) -> Floats:
     return np.repeat((cut[:, None, None] / np.float32(127.5) - 1), 3, axis=2)
 
 
-def alike(name: str, reference: NDArray[Any], made: NDArray[Any]) -> list[float]:
-    """Of the recognizer's outputs, the shares of places and of windows with the same class everywhere; nothing of the detector's."""
+def met(name: str, reference: NDArray[Any], made: NDArray[Any], labels: NDArray[Any] | None) -> str:
+    """In words: of the classifier, labels met in float and now; of the recognizer, places and windows that read as in float."""
+    if labels is not None:
+        before, now = (float(np.mean(one.argmax(1) == labels)) for one in (reference, made))
+        return f"{now:.1%} of the labels, float {before:.1%}"
     if name != RECOGNIZER:
-        return []
+        return ""
     classes = len(alphabet())
     same = reference.reshape(len(reference), -1, classes).argmax(-1) == made.reshape(len(made), -1, classes).argmax(-1)
-    return [float(same.mean()), float(same.all(axis=1).mean())]
+    return f"{same.mean():.1%} of the places as in float, {same.all(axis=1).mean():.1%} of the windows in all of theirs"
 
 
 def turned(x: Floats) -> tuple[Floats, NDArray[np.int64]]:
