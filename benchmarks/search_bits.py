@@ -31,13 +31,13 @@ from accelsim.explore import FloatNetwork
 from accelsim.explore.bits import PIPED, QUANTIZE, BitSearch, Trial
 from accelsim.importers import load_for
 from accelsim.objective import Objective
-from accelsim.ptq import evaluate
+from accelsim.ptq import Widths, evaluate
 from accelsim.simulation import read_inputs
 from docs.pages import replaced
 from tests.shared_models import SHARED
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "search_bits.md"
-NAME, PIPED_NAME = "measured", "piped"
+NAME, PIPED_NAME, UNIFORM_NAME = "measured", "piped", "uniform"
 MACHINE = "bit_fusion_16x16"
 """Of a network that stands without ``@MACHINE``."""
 NETWORKS = ("digits_float", "ic_resnet8_fp32", "vww_mobilenetv1_fp32", "vww_mobilenetv1_fp32@tiny_8x8")
@@ -184,6 +184,28 @@ def answer(network: FloatNetwork, found: BitSearch, bits: Any, edits: Any, other
     return graph, arch, share_correct(graph, arch, arrays, labels)
 
 
+UNIFORM = (8, 8), (6, 8), (4, 8), (8, 6), (8, 4), (6, 6), (5, 5), (4, 4), (2, 2)
+"""Bits of all weights and all activations."""
+
+
+def uniform(networks: Sequence[str]) -> str:
+    """Markdown: energy and latency of whole networks at one width, the two ends of a last Softmax at 8 bits, over those of W8A8."""
+    lines = ["| network | bits | energy | latency | DRAM's share of that energy |", "|---|---|---:|---:|---:|"]
+    for name, folder in itertools.product(networks, [Path(tempfile.mkdtemp())]):
+        model, calib, *_ = files(name, folder)
+        options = {**QUANTIZE, "evaluator": "onnxruntime", "format": "qonnx"} | ({"calib": calib} if calib else {})
+        held, first = FloatNetwork.of(model, options).calibrated, None
+        ends = {place.name: Widths(None, 8) for place in [x for x in held.places if not x.weights][-2:]}
+        for weights, acts in UNIFORM:
+            graph = held.quantized(weights=weights, acts=acts, layers=ends, dialect="qonnx").graph
+            total = accelsim.simulate(graph, arch=MACHINE).total
+            first = first or total
+            dram = dict(total.energy_split_pj)["dram"] / total.energy_pj
+            shares = f"{total.energy_pj / first.energy_pj:.1%} | {total.latency_s / first.latency_s:.1%} | {dram:.0%}"
+            lines.append(f"| `{name}` | W{weights}A{acts} | {shares} |")
+    return "\n".join(lines)
+
+
 def main_of(pipeline: bool) -> str:
     """The run that the rows of a network are of."""
     return PIPED_RUNS[0] if pipeline else RUNS[0]
@@ -280,6 +302,7 @@ def main() -> None:
     parser.add_argument(
         "--runs", help=f"searches of each network: {','.join(RUNS)}; with --pipeline {','.join(PIPED_RUNS)}"
     )
+    parser.add_argument("--uniform", action="store_true", help="what whole networks cost at one width, and no search")
     parser.add_argument("--pipeline", action="store_true", help="by Nagel's steps")
     parser.add_argument("--budget", type=int, default=40)
     parser.add_argument("--times", type=int, default=10, help="points of NSGA-II over those of the others")
@@ -289,6 +312,9 @@ def main() -> None:
     parser.add_argument("--results", type=Path)
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
+    if given.uniform:
+        write(UNIFORM_NAME, uniform(given.networks.split(",")), given.write)
+        return
     runs = given.runs.split(",") if given.runs else PIPED_RUNS if given.pipeline else RUNS
     results: Results = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -301,9 +327,12 @@ def main() -> None:
             if kept is not None:
                 kept.write_text(json.dumps(made, indent=1), encoding="utf-8")
             results.setdefault(name, {})[run] = made
-    text, name = tables(results), PIPED_NAME if given.pipeline else NAME
+    write(PIPED_NAME if given.pipeline else NAME, tables(results), given.write)
+
+
+def write(name: str, text: str, into_page: bool) -> None:
     print(text)
-    if given.write:
+    if into_page:
         PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), name, text + "\n"), encoding="utf-8")
 
 

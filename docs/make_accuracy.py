@@ -34,9 +34,9 @@ from accelsim.files import replacing  # noqa: E402
 from accelsim.importers import resolve_model  # noqa: E402
 from accelsim.ptq import Quantized, Settings, Widths, evaluate, quantize_network, read_float  # noqa: E402
 from accelsim.ptq.evaluate import gather  # noqa: E402
+from accelsim.ptq.pipeline import AdaRound, Choices, Piped, pipeline, run_pipeline  # noqa: E402
 from accelsim.ptq.quantization import Dialect  # noqa: E402
 from accelsim.ptq.settings import Range  # noqa: E402
-from accelsim.ptq.pipeline import AdaRound, Choices, Piped, pipeline, run_pipeline  # noqa: E402
 from accelsim.quant import dequantize  # noqa: E402
 from accelsim.simulation import read_inputs, run  # noqa: E402
 from benchmarks.search_bits import inputs as with_people  # noqa: E402
