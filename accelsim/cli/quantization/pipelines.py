@@ -20,6 +20,7 @@ STEPS = (
     click.option(
         "--pipeline",
         type=click.Choice(["nagel", "krishnamoorthi", "wu"]),
+        default=None,
         help="All steps of a paper, with what each gains; options that are given win over the paper's.",
     ),
     click.option("--with", "with_steps", multiple=True, metavar="STEP", help="A step more of --pipeline; repeatable."),
