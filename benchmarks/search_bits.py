@@ -37,7 +37,7 @@ from docs.pages import replaced
 from tests.shared_models import SHARED
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "search_bits.md"
-NAME, PIPED_NAME, UNIFORM_NAME = "measured", "piped", "uniform"
+NAME, PIPED_NAME, UNIFORM_NAME, METHODS_NAME = "measured", "piped", "uniform", "methods"
 MACHINE = "bit_fusion_16x16"
 """Of a network that stands without ``@MACHINE``."""
 NETWORKS = ("digits_float", "ic_resnet8_fp32", "vww_mobilenetv1_fp32", "vww_mobilenetv1_fp32@tiny_8x8")
@@ -303,6 +303,9 @@ def main() -> None:
         "--runs", help=f"searches of each network: {','.join(RUNS)}; with --pipeline {','.join(PIPED_RUNS)}"
     )
     parser.add_argument("--uniform", action="store_true", help="what whole networks cost at one width, and no search")
+    parser.add_argument(
+        "--methods", action="store_true", help="hypervolumes alone, into a table of their own: --runs all,milp,greedy"
+    )
     parser.add_argument("--pipeline", action="store_true", help="by Nagel's steps")
     parser.add_argument("--budget", type=int, default=40)
     parser.add_argument("--times", type=int, default=10, help="points of NSGA-II over those of the others")
@@ -327,7 +330,10 @@ def main() -> None:
             if kept is not None:
                 kept.write_text(json.dumps(made, indent=1), encoding="utf-8")
             results.setdefault(name, {})[run] = made
-    write(PIPED_NAME if given.pipeline else NAME, tables(results), given.write)
+    if given.methods:
+        write(METHODS_NAME, against(results), given.write)
+    else:
+        write(PIPED_NAME if given.pipeline else NAME, tables(results), given.write)
 
 
 def write(name: str, text: str, into_page: bool) -> None:
