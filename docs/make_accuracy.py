@@ -58,7 +58,7 @@ TEXT = 40
 """Windows of the networks that read text, beside as many for calibration."""
 TEXTS: tuple[tuple[str, Dialect, int, Range], ...] = (
     *((ocr.CLASSIFIER, "qonnx", bits, ranges) for bits in (8, 6, 4) for ranges in ("minmax", "mse")),
-    *((name, "qdq", 8, ranges) for name in (ocr.RECOGNIZER, ocr.DETECTOR) for ranges in ("minmax", "mse")),
+    (ocr.RECOGNIZER, "qdq", 8, "minmax"),
 )  # fmt: skip
 ITERATIONS, QUICK = 100, 20
 """Of AdaRound, a layer."""
