@@ -43,8 +43,19 @@ def page() -> str:
     parts = [("The machine", "", {**schema, "properties": own}, "")]
     for name, section in sections.items():
         if section is not None:
-            parts.append((code(name), schema["properties"][name].get("description", ""), section, f"{name}."))
+            whole = {**section, "properties": dict(_leaves(schema, section))}
+            parts.append((code(name), schema["properties"][name].get("description", ""), whole, f"{name}."))
     return HEAD + "".join(_part(*part) for part in parts)
+
+
+def _leaves(schema: Mapping[str, Any], section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(path, entry) of a section, those of sections in it included."""
+    for name, entry in section["properties"].items():
+        inner = _section(schema, entry)
+        if inner is None:
+            yield prefix + name, entry
+        else:
+            yield from _leaves(schema, inner, f"{prefix}{name}.")
 
 
 def _section(schema: Mapping[str, Any], entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -91,7 +102,9 @@ def _kinds(entry: Mapping[str, Any]) -> Iterator[str]:
     elif "examples" in entry:
         yield ", ".join(code(text) for text in entry["examples"])
     else:
-        yield {"boolean": "`true`, `false`", "null": "`null`", "object": "operator: scheme"}.get(entry["type"], "text")
+        yield {"boolean": "`true`, `false`", "null": "`null`", "object": "operator: scheme", "array": "a list"}.get(
+            entry["type"], "text"
+        )
 
 
 def _numbers(entry: Mapping[str, Any]) -> str:

@@ -28,7 +28,8 @@ HEAD = """# Requantization schemes
 A scheme takes an accumulator to an output code. Runtimes and chips differ in it, one runtime uses several, and a single
 different rounding shows in the last bit. `--arithmetic NAME` (or `arithmetic:` in a machine's YAML) chooses a runtime's table,
 `--set overrides.OPERATOR=SCHEME` changes one entry. Where neither is given it is the model file's own: `tflite-micro` of a `.tflite`
-file, `onnxruntime` of ONNX in QDQ or QOperator form, `finn` of QONNX.
+file, `onnxruntime` of ONNX in QDQ or QOperator form, `finn` of QONNX. A unit that no scheme describes is written down stage by stage
+([requantizer.md](requantizer.md)).
 
 This page is written by `docs/make_schemes.py` from the code.
 """

@@ -125,6 +125,7 @@ def mixed_arch(rng: Rng, *, systolic: bool = False) -> Arch:
         "activation_buffer.resident_bytes": resident,
         "activation_buffer.fuse_pairs": resident > 0,
         "output_buffer.size_bytes": int(rng.integers(200, 1000)),
+        "dma.whole_weight_tiles": False,
     }
     edits["cores.count"] = 1 if resident else int(rng.choice([1, 2, 3]))
     drawn = random_arch(rng)

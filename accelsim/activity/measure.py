@@ -13,6 +13,7 @@ from accelsim.activity.record import Activity, WireActivity
 from accelsim.activity.room import check_room
 from accelsim.activity.toggles import WIRES, ToggleArray, significant_bits, stream_toggles, tile_toggles, zero_products
 from accelsim.arch import Arch
+from accelsim.energy import is_corrected
 from accelsim.errors import InputError, held_in_memory
 from accelsim.execute import Transfers, WholeReader, accumulator_formats, order_free, prove_graph
 from accelsim.graph import Graph, MacLayer, MatMul
@@ -99,6 +100,12 @@ def _refuse(program: Program) -> None:
         raise InputError(
             "activity: array.dataflow adder_tree has no registers between its MACs to count; choose a systolic one"
         )
+    corrected = [layer.name for layer in graph.layers if is_corrected(layer, arch)]
+    if corrected:
+        raise InputError(
+            f"activity: array.weight_zero_points of extra_channel multiplies codes of the weights of layer {corrected[0]!r}, and what is "
+            "counted are factors without their zero points; choose subtract"
+        )
     proofs = prove_graph(graph, arch)
     if not order_free(proofs, arch.accumulator.overflow):
         unsafe = next(proof.layer for proof in proofs if not proof.safe)
@@ -116,7 +123,7 @@ def toggle_array(layer: MacLayer, *, graph: Graph, arch: Arch) -> ToggleArray:
         dataflow=arch.array.dataflow,
         rows=arch.array.rows,
         cols=arch.array.cols,
-        products=arch.array.products(layer.weight_format.bits, fmt.bits),
+        products=arch.array.products(layer.code_format.bits, fmt.bits),
         activation_bits=_operand_bits(fmt, layer.input_zero_point),
         weight_bits=_operand_bits(layer.weight_format, right_zero),
         accumulator_bits=accumulator_formats(graph, arch)[layer.name].bits,

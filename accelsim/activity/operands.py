@@ -49,7 +49,7 @@ class Operands:
     def bias(self, operation: int, shape: tuple[int, int]) -> Array:
         """Accumulators (groups, pixels, channels) before the first product."""
         lo, hi = self._program.box(operation)
-        bias = np.zeros(self._g.oc, np.int64) if self._layer.bias is None else self._layer.bias
+        bias = np.zeros(self._g.oc, np.int64) if self._layer.array_bias is None else self._layer.array_bias
         per_group = bias[lo[3] : hi[3]].reshape(shape[0], 1, -1)
         return np.broadcast_to(per_group, (*shape, per_group.shape[2]))
 

@@ -1,7 +1,7 @@
 """The machine: a validated value, YAML in, JSON schema out, edits by dotted path."""
 
 from accelsim.arch._suggest import did_you_mean, listing
-from accelsim.arch.arithmetic import ARITHMETICS, UNSTATED, Arithmetic, arithmetic_named
+from accelsim.arch.arithmetic import ARITHMETICS, SPECIAL_SCHEMES, UNSTATED, Arithmetic, arithmetic_named
 from accelsim.arch.compute import (
     AccumulatorConfig,
     ArrayConfig,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from accelsim.arch._suggest import did_you_mean, listing
 from accelsim.errors import ConfigError
-from accelsim.numerics import ALIASES, SCHEMES, Family, Folding
+from accelsim.numerics import ALIASES, SCHEMES, STAGES_PREFIX, Family, Folding, scheme_named
 
 OPERATORS = (
     "CONV_2D",
@@ -44,6 +45,11 @@ importer tabulates code by code (MLAS qladd_avx2.cpp, qlmul.cpp; qlinear_lookup_
 source model applies to it (numerics/thresholds.py).
 """
 
+MACS = SPECIAL_SCHEMES["finn_thresholds"]
+"""Operators whose sums the array makes: what a requantization unit's own stages serve."""
+
+_DIGITS = 8
+"""Of a digest in a name: 32 bits."""
 UNSTATED = "tflite-micro"
 """What a requantization unit is built for where neither the machine nor the model file says, as with a table of layer shapes."""
 
@@ -92,7 +98,7 @@ class Arithmetic:
         if not overrides:
             return self
         chosen = {operator: checked_scheme(operator, scheme) for operator, scheme in overrides.items()}
-        changes = "".join(f"+{operator}={scheme}" for operator, scheme in sorted(chosen.items()))
+        changes = "".join(f"+{text}" for text in sorted(_changes(chosen)))
         return replace(
             self,
             name=f"{self.name}{changes}",
@@ -114,6 +120,8 @@ def checked_scheme(operator: str, scheme: str) -> str:
     """The full name of ``scheme``; ConfigError where operator or scheme is unknown, or the operator cannot use it."""
     _check_operator(operator)
     scheme = ALIASES.get(scheme, scheme)
+    if operator in MACS and scheme.startswith(STAGES_PREFIX):
+        return scheme_named(scheme).name
     usable = usable_schemes(operator)
     if scheme in usable:
         return scheme
@@ -121,6 +129,20 @@ def checked_scheme(operator: str, scheme: str) -> str:
     why = f"{operator} cannot use scheme {scheme!r}" if known else f"{operator} has unknown scheme {scheme!r}"
     hint = "" if known else did_you_mean(scheme, [*usable, *ALIASES])
     raise ConfigError(f"{why}; expected one of {listing(usable)}{hint}", operator=operator, scheme=scheme)
+
+
+def _changes(chosen: Mapping[str, str]) -> Iterator[str]:
+    """What a name says of each operator; lists of stages are long, and stand there by a digest of their text."""
+    shared = {chosen.get(operator, "") for operator in MACS}
+    if len(shared) == 1 and (own := shared.pop()).startswith(STAGES_PREFIX):
+        yield f"requantizer.stages#{_digest(own)}"
+        chosen = {operator: scheme for operator, scheme in chosen.items() if operator not in MACS}
+    for operator, scheme in chosen.items():
+        yield f"{operator}={f'stages#{_digest(scheme)}' if scheme.startswith(STAGES_PREFIX) else scheme}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
 
 
 def usable_schemes(operator: str) -> tuple[str, ...]:
@@ -152,7 +174,6 @@ _FLOAT32_ELEMENTWISE = dict.fromkeys(
     ("ADD", "SUB", "MUL", "QUANTIZE", "RELU", "RELU6", "LEAKY_RELU"), "onnxruntime_float32"
 )
 
-_MACS = SPECIAL_SCHEMES["finn_thresholds"]
 
 _ALL = (
     Arithmetic(
@@ -218,7 +239,7 @@ _ALL = (
         description="FINN's multi-thresholds: the source model's own scaling, exact at every sum; element-wise operators as tables",
         source="Umuroglu and Jahre 1709.04060; FINN MultiThreshold; QONNX Quant",
         schemes=_table(
-            **dict.fromkeys(_MACS, "finn_thresholds"),
+            **dict.fromkeys(MACS, "finn_thresholds"),
             MEAN="float32_half_even",
             **_FLOAT32_ELEMENTWISE,
         ),
@@ -233,19 +254,19 @@ _ALL = (
         name="nvdla",
         description="NVDLA's output converter behind the MACs: 16-bit multiplier, half away from zero; all else as TFLite",
         source="nvdla/hw cmod/hls/sdp/sdp_c.cpp",
-        schemes=_table(**dict.fromkeys(_MACS, "nvdla_cvt")),
+        schemes=_table(**dict.fromkeys(MACS, "nvdla_cvt")),
     ),
     Arithmetic(
         name="gemmini",
         description="Gemmini's float32 acc_scale behind the MACs, half to even; all else as TFLite",
         source="ucb-bar/gemmini AccumulatorScale.scala, Configs.scala",
-        schemes=_table(**dict.fromkeys(_MACS, "float32_half_even")),
+        schemes=_table(**dict.fromkeys(MACS, "float32_half_even")),
     ),
     Arithmetic(
         name="ethos-u-natural",
         description="Ethos-U with NpuRoundingMode NATURAL behind the MACs, half up; all else as TFLite (mode TFL is tflite-micro)",
         source="Vela api.py NpuRoundingMode, scaling.py",
-        schemes=_table(**dict.fromkeys(_MACS, "single")),
+        schemes=_table(**dict.fromkeys(MACS, "single")),
     ),
 )
 

@@ -83,6 +83,40 @@ class ArrayConfig(Section):
         ),
     ] = None
 
+    mac: Annotated[
+        fields.Mac,
+        Field(
+            description="what makes products: multiply, a multiplier; shift_add, a shifter, for weights that are 0 or powers of two with a "
+            "sign, others being refused"
+        ),
+    ] = "multiply"
+    weight_zero_points: Annotated[
+        fields.ZeroPoints,
+        Field(
+            description="what becomes of weights' zero points: subtract, each weight's is taken off in front of its multiplier, which is a "
+            "bit wider for it; extra_channel, each sum has one product more, of the sum of its inputs and the zero point, for which every "
+            "fold keeps a row (a step, where sums stay)"
+        ),
+    ] = "subtract"
+
+    @model_validator(mode="after")
+    def _shifts_alone(self) -> Self:
+        if self.mac == "shift_add" and (self.brick_bits is not None or self.flow.broadcast):
+            other = f"dataflow {self.dataflow}" if self.brick_bits is None else f"brick_bits of {self.brick_bits}"
+            raise ValueError(
+                f"mac of shift_add with {other}: expected a systolic array of plain MACs; take one, or multiply"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_row_for_zero_points(self) -> Self:
+        if self.weight_zero_points == "extra_channel" and self.rows < 2 and self.flow.stationary:
+            raise ValueError(
+                f"weight_zero_points of extra_channel with rows of {self.rows} and dataflow {self.dataflow}: expected 2 rows or more, of "
+                "which one is the extra channel's; add a row, or subtract"
+            )
+        return self
+
     @model_validator(mode="after")
     def _ports_are_bricks(self) -> Self:
         if self.brick_bits is not None:
@@ -174,6 +208,13 @@ class RequantizerConfig(Section):
     """The unit that takes accumulators to output codes."""
 
     lanes: Annotated[fields.Side, Field(description="outputs per cycle")]
+    stages: Annotated[
+        fields.StagesOrNone,
+        Field(
+            description="the unit as a list of integer stages (add, offset, multiply, shift, left, wrap, saturate, clip, table), for all "
+            "MAC layers in place of the arithmetic's schemes; null: those"
+        ),
+    ] = None
     streaming: Annotated[
         StrictBool,
         Field(

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Pl
 
 from accelsim.arch.arithmetic import ARITHMETICS, OPERATORS, arithmetic_named, checked_scheme
 from accelsim.errors import ConfigError, QuantityError
+from accelsim.numerics import MOST_STAGES, Kind, StageList, stage_list
 from accelsim.units import (
     BANDWIDTH,
     BYTES,
@@ -228,8 +229,49 @@ Overrides = Annotated[
         {"type": "object", "propertyNames": {"enum": list(OPERATORS)}, "additionalProperties": {"type": "string"}}
     ),
 ]
+
+
+def _stages(value: object) -> StageList | None:
+    if value is None or value == "null":
+        return None
+    try:
+        return stage_list(value)
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+
+
+StagesOrNone = Annotated[
+    Any,
+    PlainValidator(_stages),
+    PlainSerializer(lambda stages: None if stages is None else stages.to_data(), return_type=Any),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "null"},
+                {"type": "string", "examples": ["multiply multiplier bits=8; ..."]},
+                {
+                    "type": "array",
+                    "minItems": 1,
+                    "maxItems": MOST_STAGES,
+                    "items": {
+                        "type": "object",
+                        "minProperties": 1,
+                        "maxProperties": 1,
+                        "propertyNames": {"enum": [kind.value for kind in Kind]},
+                    },
+                },
+            ]
+        }
+    ),
+]
+"""A :class:`accelsim.numerics.StageList`, from YAML's list or one line of text; None: no stages of the machine's own."""
 CycleNumber = Annotated[Literal[0, 1], BeforeValidator(_no_truth_value)]
 Split = Literal["auto", "channels", "rows"]
 Preload = Literal["serial", "overlapped"]
+Mac = Literal["multiply", "shift_add"]
+ZeroPoints = Literal["subtract", "extra_channel"]
+Coding = Literal["codebook"]
+Lookups = Annotated[int, _whole(1, MAX_SIDE)]
+"""Table look-ups per cycle."""
 Reduction = Literal["flat", "per_tap"]
 OverflowPolicy = Literal["wrap", "saturate", "saturate_symmetric", "trap"]

@@ -55,6 +55,22 @@ class BufferConfig(Section):
         return self
 
 
+class WeightBufferConfig(BufferConfig):
+    """The memory of weights, and what decodes them in front of the array."""
+
+    coding: Annotated[
+        fields.Coding | None,
+        Field(
+            description="how constant weights stand in DRAM and in this memory: codebook, indices of as few bits as tell the values of a "
+            "layer apart, looked up in a table in front of the array, for each layer that it makes shorter; null: the values themselves"
+        ),
+    ] = None
+    decoders: Annotated[
+        fields.Lookups | None,
+        Field(description="weights that are looked up per cycle; null: as the array needs"),
+    ] = None
+
+
 class ActivationBufferConfig(BufferConfig):
     """The memory of activations: slots for tiles, and a part that keeps whole tensors between layers."""
 
@@ -130,6 +146,13 @@ class DmaConfig(Section):
             description="bytes of one write: what a store holds of the channels of each pixel is padded to whole writes; 1: packed"
         ),
     ] = 1
+    whole_weight_tiles: Annotated[
+        StrictBool,
+        Field(
+            description="whether weights stand in memory in tiles of the array's rows and columns, padding included, which is fetched and "
+            "held with them"
+        ),
+    ] = False
     weight_compression: Annotated[
         fields.Compression | None,
         Field(
@@ -140,6 +163,15 @@ class DmaConfig(Section):
     zero_run_bits: Annotated[
         fields.RunBits, Field(description="width of the run in a pair of zero_run_length, bits")
     ] = 4
+
+    @model_validator(mode="after")
+    def _codes_no_padding(self) -> Self:
+        if self.whole_weight_tiles and self.weight_compression is not None:
+            raise ValueError(
+                f"whole_weight_tiles with weight_compression of {self.weight_compression}: expected null, since coded weights have no "
+                "padding; leave one of them out"
+            )
+        return self
 
 
 class DramConfig(Section):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from accelsim.arch import fields
-from accelsim.arch.arithmetic import UNSTATED, Arithmetic, arithmetic_named
+from accelsim.arch.arithmetic import MACS, UNSTATED, Arithmetic, arithmetic_named
 from accelsim.arch.compute import (
     AccumulatorConfig,
     ArrayConfig,
@@ -18,10 +18,20 @@ from accelsim.arch.compute import (
     VectorConfig,
 )
 from accelsim.arch.dump import yaml_text
-from accelsim.arch.memory import STREAMS, ActivationBufferConfig, BufferConfig, DmaConfig, DramConfig, StreamsConfig
+from accelsim.arch.memory import (
+    STREAMS,
+    ActivationBufferConfig,
+    BufferConfig,
+    DmaConfig,
+    DramConfig,
+    StreamsConfig,
+    WeightBufferConfig,
+)
 from accelsim.arch.paths import edited, leaves, parameter, value_at
 from accelsim.arch.section import Section
 from accelsim.arch.validate import validated
+from accelsim.errors import ConfigError
+from accelsim.numerics import StagedScheme, staged_scheme
 
 
 class Arch(Section):
@@ -44,7 +54,7 @@ class Arch(Section):
     clock_hz: Annotated[fields.Clock, Field(description="clock of the whole machine, Hz")]
     array: ArrayConfig
     accumulator: AccumulatorConfig
-    weight_buffer: Annotated[BufferConfig, Field(description="weights, on their way to the array")]
+    weight_buffer: Annotated[WeightBufferConfig, Field(description="weights, on their way to the array")]
     activation_buffer: Annotated[
         ActivationBufferConfig, Field(description="inputs of the array and of the vector unit")
     ]
@@ -80,6 +90,23 @@ class Arch(Section):
         return self
 
     @model_validator(mode="after")
+    def _stages_hold_their_values(self) -> Self:
+        if self.requantizer.stages is None:
+            return self
+        try:
+            staged_scheme(self.requantizer.stages, self.accumulator.bits)
+        except ConfigError as error:
+            raise ValueError(
+                f"requantizer.stages behind an accumulator.bits of {self.accumulator.bits}: {error}"
+            ) from error
+        twice = sorted(set(MACS) & self.overrides.keys())
+        if twice:
+            raise ValueError(
+                f"overrides.{twice[0]} beside requantizer.stages, which serve all MAC layers: take one of them out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _dram_keeps_up(self) -> Self:
         rates = {f"streams.{name}": self.streams.of(name).bandwidth_bytes_per_s for name in STREAMS}
         for path, rate in ({"dram": self.dram.bandwidth_bytes_per_s} | rates).items():
@@ -112,7 +139,19 @@ class Arch(Section):
 
     def rules(self) -> Arithmetic:
         """The machine's arithmetic with its overrides; where it states none, of the runtime most often met (``UNSTATED``)."""
-        return arithmetic_named(self.arithmetic or UNSTATED).with_overrides(self.overrides)
+        return arithmetic_named(self.arithmetic or UNSTATED).with_overrides(self.operator_schemes)
+
+    @property
+    def scheme(self) -> StagedScheme | None:
+        """The scheme that ``requantizer.stages`` are behind these accumulators; None without them."""
+        stages = self.requantizer.stages
+        return None if stages is None else staged_scheme(stages, self.accumulator.bits)
+
+    @property
+    def operator_schemes(self) -> fields.FrozenDict:
+        """Scheme by operator where it is not the arithmetic's: ``overrides``, and the requantizer's own stages for all MAC layers."""
+        own = self.scheme
+        return fields.FrozenDict({**self.overrides, **({} if own is None else dict.fromkeys(MACS, own.name))})
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Arch:

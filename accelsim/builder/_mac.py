@@ -64,7 +64,14 @@ from accelsim.builder.records import (
     State,
 )
 from accelsim.hardware import Machine
-from accelsim.hardware.compiled import moved_no_faster, packed_bytes, requantize_cycles, transfer_cycles, written_bytes
+from accelsim.hardware.compiled import (
+    held_weights,
+    moved_no_faster,
+    packed_bytes,
+    requantize_cycles,
+    transfer_cycles,
+    written_bytes,
+)
 from accelsim.numba_cache import borrowing, inner, tiered
 from accelsim.program import nest_of
 
@@ -166,8 +173,10 @@ def _operations(
                     if stands:
                         weight_load = standing[slot, OPERATION]
                     else:
-                        if outputs * kh * kw * ic != weight_elements:
-                            weight_elements = outputs * kh * kw * ic
+                        groups = channels.groups[c]
+                        held = held_weights(operands, kh * kw * ic, outputs // groups, groups)
+                        if held != weight_elements:
+                            weight_elements = held
                             weight_size = packed_bytes(weight_elements, operands.weight_bits)
                             weight_cycles = moved(streams.weights, resident, weights_kept, weight_size)
                         by, late = (RECALL, 0) if weights_kept else (LOAD_WEIGHTS, streams.weights.latency_cycles)

@@ -32,6 +32,7 @@ from accelsim.hardware import (
     dma_of,
     dram_of,
     slot_capacity,
+    stored_bits,
     streams_of,
     written_bytes,
 )
@@ -54,7 +55,7 @@ class Dram:
     def __init__(self, graph: Graph, arch: Arch) -> None:
         self._arch = arch
         self._record = dram_of(arch)
-        self._weights, self._tensors = layout(graph, alignment(arch))
+        self._weights, self._tensors = layout(graph, arch)
         most = max(slot_capacity(memory, arch) for memory in (Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.OUTPUTS))
         wraps = (
             most * max(dma.clock for dma in streams_of(arch)) >= 2**63
@@ -127,14 +128,14 @@ def alignment(arch: Arch) -> int:
     return max(row, arch.dram.bytes_per_burst)
 
 
-def layout(graph: Graph, align: int) -> tuple[dict[int, int], dict[str, int]]:
+def layout(graph: Graph, arch: Arch) -> tuple[dict[int, int], dict[str, int]]:
     """First byte of the weights of each layer, by number, and of each tensor, by name."""
     weights: dict[int, int] = {}
-    end = 0
+    end, align = 0, alignment(arch)
     for index, layer in enumerate(graph.layers):
         if isinstance(layer, MacLayer) and len(layer.inputs) == 1:
             weights[index] = end
-            size = layer.geometry.oc * layer.geometry.reduction * layer.weight_format.bits
+            size = layer.geometry.oc * layer.geometry.reduction * stored_bits(layer, arch)
             end = -(-(end + -(-size // 8)) // align) * align
     home, tensors = shared_memory(graph.layers), dict[str, int]()
     for name, tensor in graph.tensors.items():

@@ -20,9 +20,10 @@ def build_mac_layer(index: int, layer: MacLayer, mapping: MacMapping, state: Bui
     from accelsim.builder._mac import mac_block
 
     check_bias(layer, state.arch)
+    check_factors(layer, state.arch)
     g = share.geometry
     job = state.once((g, mapping), lambda: mac_job(g, mapping))
-    machine = state.machine(operand_bits(layer, state.graph))
+    machine = state.machine(operand_bits(layer, state.graph, state.arch))
     left, right = state.source(layer, 0), state.source(layer, 1) if len(layer.inputs) > 1 else NOWHERE
     block = state.block(index, share, block_operations(layer, share, mapping))
     state.end_block(block, mac_block(job, machine, state.port, left, right, block, state.columns, state.ends))
@@ -33,15 +34,40 @@ def mac_job(g: MacGeometry, m: MacMapping) -> MacJob:
     return MacJob(loops_of(g), tile_of(m), m.order == "weights_outer", g.axis("h"), g.axis("w"))
 
 
+def check_factors(layer: MacLayer, arch: Arch) -> None:
+    """ProgramError for the first weight that an array of shifters does not multiply by."""
+    if arch.array.mac != "shift_add":
+        return
+    remedy = "quantize them so (--weight-format power-of-two or ternary), or set array.mac to multiply"
+    if len(layer.inputs) > 1:
+        raise ProgramError(
+            f"layer {layer.name!r}: array.mac of shift_add multiplies by powers of two, and both of its operands are activations; set "
+            "array.mac to multiply",
+            layer=layer.name,
+        )
+    if layer.weights is None:
+        return
+    magnitudes = np.abs(layer.weights.astype(np.int64))
+    wrong = np.argwhere(magnitudes & (magnitudes - 1))
+    if len(wrong):
+        value = int(layer.weights[tuple(wrong[0])])
+        raise ProgramError(
+            f"layer {layer.name!r}: array.mac of shift_add multiplies by 0 and powers of two, and a weight of output channel "
+            f"{int(wrong[0][0])} is {value}; {remedy}",
+            layer=layer.name,
+            value=value,
+        )
+
+
 def check_bias(layer: MacLayer, arch: Arch) -> None:
     """ProgramError for the first bias that the machine's bias registers do not hold."""
-    if layer.bias is None or arch.accumulator.bias_bits is None:
+    if layer.array_bias is None or arch.accumulator.bias_bits is None:
         return
     fmt = IntFormat(arch.accumulator.bias_bits)
-    wide = np.flatnonzero((layer.bias < fmt.min) | (layer.bias > fmt.max))
+    wide = np.flatnonzero((layer.array_bias < fmt.min) | (layer.array_bias > fmt.max))
     if wide.size:
         channel = int(wide[0])
-        value = int(layer.bias[channel])
+        value = int(layer.array_bias[channel])
         raise ProgramError(
             f"layer {layer.name!r}: the bias {value} of output channel {channel} does not fit {fmt.bits} bits "
             f"({fmt.min}..{fmt.max}); widen accumulator.bias_bits, or set it to null: as wide as the sum",

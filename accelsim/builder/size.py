@@ -55,7 +55,7 @@ def layer_shares(layer: Layer, graph: Graph, arch: Arch) -> Sequence[Share]:
     if isinstance(layer, Reshape):
         return ()
     if isinstance(layer, MacLayer):
-        return mac_shares(layer.geometry, bits=operand_bits(layer, graph), arch=arch)
+        return mac_shares(layer.geometry, bits=operand_bits(layer, graph, arch), arch=arch)
     assert isinstance(layer, VectorLayer)
     return vector_shares(layer, arch)
 
@@ -114,9 +114,9 @@ def vector_operations(layer: Layer, share: VectorShare, tile: Sequence[int]) -> 
 
 def least_mac_operations(layer: MacLayer, graph: Graph, arch: Arch) -> int:
     """Fewest tile operations of any tiling: a tile has no more products than its accumulators hold sums times its weights."""
-    bits = operand_bits(layer, graph)
+    bits = operand_bits(layer, graph, arch)
     sums = slot_capacity(Memory.ACCUMULATORS, arch) // accumulator_words(bits.activation, arch)
-    weights = 8 * slot_capacity(Memory.WEIGHTS, arch) // bits.weight
+    weights = 8 * slot_capacity(Memory.WEIGHTS, arch) // bits.held
     return -(-layer.macs // max(1, sums * weights))
 
 

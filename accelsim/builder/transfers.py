@@ -34,6 +34,7 @@ from accelsim.hardware import (
     packed_bytes,
     packed_tiles,
     resident_cycles,
+    stored_bits,
 )
 
 Index = NDArray[np.int64]
@@ -86,7 +87,7 @@ def _boxes(rows: Index, rank: int, state: BuildState) -> Boxes:
 
 def _weights(layer: MacLayer, index: int, boxes: Boxes, size: Index, state: BuildState) -> Transfer:
     """Loads of constant weights."""
-    dma, bits = state.arch.dma, layer.weight_format.bits
+    dma, bits = state.arch.dma, stored_bits(layer, state.arch)
     if dma.weight_compression is not None and layer.weights is not None:
         align = state.arch.dram.bytes_per_burst
         tiles = packed_tiles(layer.weights, boxes, bits=bits, run_bits=dma.zero_run_bits, align=align)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +12,9 @@ from accelsim.cli.shared.console import WIDE, say, show
 from accelsim.cli.shared.group import main
 from accelsim.cli.shared.options import arch_of, set_option
 from accelsim.resources import DEFAULT_ARCH
+
+if TYPE_CHECKING:
+    from accelsim.arch import Arch
 
 
 @main.command("archs")
@@ -35,8 +40,27 @@ def arch() -> None:
 @click.argument("name")
 @set_option
 def show_arch(name: str, edits: tuple[str, ...]) -> None:
-    """Print the machine NAME (a preset or a YAML file) as YAML, every default filled in."""
-    say(arch_of(name, edits).to_yaml(), end="")
+    """Print the machine NAME (a preset or a YAML file) as YAML, every default filled in.
+
+    A requantizer with stages of its own follows as formulas, in comments, with the range that is proved behind each stage.
+    """
+    machine = arch_of(name, edits)
+    say(machine.to_yaml(), end="")
+    for line in _formulas(machine):
+        say(f"# {line}")
+
+
+def _formulas(machine: Arch) -> Iterator[str]:
+    """The requantizer's own stages as formulas, with the widths that are proved; nothing where it has none."""
+    scheme = machine.scheme
+    if scheme is None:
+        return
+    yield f"requantizer.stages, from accumulators x of {scheme.wide} bits:"
+    formulas = scheme.stages.formulas
+    wide = max(map(len, formulas))
+    for number, (formula, ends) in enumerate(zip(formulas, scheme.intervals, strict=True), start=1):
+        yield f"{number:3}  x = {formula:{wide}}   {ends[0]:,} to {ends[1]:,}"
+    yield "then the layer's own clamp"
 
 
 @arch.command("schema")

@@ -1,8 +1,8 @@
 """Action counts of a Program, and what they cost in picojoules by a sourced table."""
 
 from accelsim.energy.costs import Costs
-from accelsim.energy.counts import ActionCounts, Work, actions_of, count_actions
-from accelsim.energy.machine import area_charges, area_um2, idle_charges, part_sizes
+from accelsim.energy.counts import ActionCounts, Kinds, Work, actions_of, count_actions, kinds_of
+from accelsim.energy.machine import area_charges, area_um2, idle_charges, is_corrected, part_sizes
 from accelsim.energy.model import (
     TENSORS,
     EnergySplit,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.graph import MacLayer
-from accelsim.hardware import DRAM_ENGINES, Engine, Memory
+from accelsim.arch import Arch
+from accelsim.energy.machine import is_corrected
+from accelsim.graph import Graph, MacLayer, VectorLayer
+from accelsim.hardware import DRAM_ENGINES, Engine, Memory, stored_bits
 from accelsim.program import Program
 
 Counts = NDArray[np.int64]
@@ -18,13 +21,17 @@ Counts = NDArray[np.int64]
 class ActionCounts:
     """Actions per layer, int64 arrays of shape (layers,): memories, DMA and array loads in bits, accumulators in words.
 
-    ``array_load``: bits of the operand that stays, shifted into the array. Parts of others, by tensor:
-    ``dram_read_weights`` of ``dram_read``, ``recalled_weights`` of ``activation_buffer_read``, ``kept`` of
+    ``array_load``: bits of the operand that stays, shifted into the array. ``array_sum``: inputs added up for sums of products that
+    ``array_correct`` takes zero points of weights off, in accumulator words. ``weight_decode``: weights looked up in a codebook. Parts
+    of others, by tensor: ``dram_read_weights`` of ``dram_read``, ``recalled_weights`` of ``activation_buffer_read``, ``kept`` of
     ``activation_buffer_write``.
     """
 
     array_mac: Counts
     array_load: Counts
+    array_correct: Counts
+    array_sum: Counts
+    weight_decode: Counts
     weight_buffer_read: Counts
     weight_buffer_write: Counts
     activation_buffer_read: Counts
@@ -97,9 +104,7 @@ def count_actions(program: Program) -> ActionCounts:
         output_fill=outputs.sum(axis=0),
         activates=opened[list(DRAM_ENGINES)].sum(axis=0),
     )
-    is_vector = np.zeros(len(program.graph.layers), dtype=np.bool_)
-    is_vector[program.groups.layer[program.groups.engine == Engine.VECTOR]] = True
-    return actions_of(work, *_operand_bits(program), is_vector, stationary=program.arch.array.flow.stationary)
+    return actions_of(work, kinds_of(program.graph, program.arch), stationary=program.arch.array.flow.stationary)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -128,18 +133,47 @@ class Work:
     activates: Counts
 
 
-def actions_of(
-    work: Work, weight_bits: Counts, activation_bits: Counts, is_vector: NDArray[np.bool_], *, stationary: str | None
-) -> ActionCounts:
-    """The actions that ``work`` takes on operands of these widths, in an array where the ``stationary`` operand stays.
+class Kinds(NamedTuple):
+    """What layers are, arrays of shape (layers,): widths of their weights in memory and in the array and of their inputs in bits, 0 weights
+    in the vector unit's; whether sums are corrected for zero points of weights, and weights decoded."""
+
+    stored_bits: Counts
+    weight_bits: Counts
+    activation_bits: Counts
+    is_vector: NDArray[np.bool_]
+    corrected: NDArray[np.bool_]
+    decoded: NDArray[np.bool_]
+
+
+def kinds_of(graph: Graph, arch: Arch) -> Kinds:
+    """Of the layers of ``graph`` on ``arch``."""
+    layers = graph.layers
+    weights = [layer.code_format.bits if isinstance(layer, MacLayer) else 0 for layer in layers]
+    stored = [stored_bits(layer, arch) if isinstance(layer, MacLayer) else 0 for layer in layers]
+    return Kinds(
+        np.array(stored, dtype=np.int64),
+        np.array(weights, dtype=np.int64),
+        np.array([graph.tensors[layer.inputs[0]].format.bits for layer in layers], dtype=np.int64),
+        np.array([isinstance(layer, VectorLayer) for layer in layers], dtype=np.bool_),
+        np.array([is_corrected(layer, arch) for layer in layers], dtype=np.bool_),
+        np.array(stored, dtype=np.int64) != np.array(weights, dtype=np.int64),
+    )
+
+
+def actions_of(work: Work, kinds: Kinds, *, stationary: str | None) -> ActionCounts:
+    """The actions that ``work`` takes on operands of these ``kinds``, in an array where the ``stationary`` operand stays.
 
     A vector layer reads each of its inputs from the activation memory once.
     """
-    array_reads, weight_reads = work.activation_reads * activation_bits, work.weight_reads * weight_bits
-    stays = {"weights": weight_reads, "inputs": array_reads}
+    array_reads, weight_reads = work.activation_reads * kinds.activation_bits, work.weight_reads * kinds.stored_bits
+    is_vector = kinds.is_vector
+    stays = {"weights": work.weight_reads * kinds.weight_bits, "inputs": array_reads}
     return ActionCounts(
         array_mac=work.macs,
         array_load=stays.get(stationary or "", np.zeros_like(weight_reads)),
+        array_correct=np.where(kinds.corrected, work.sum_writes, 0),
+        array_sum=np.where(kinds.corrected, work.activation_reads, 0),
+        weight_decode=np.where(kinds.decoded, work.weight_reads, 0),
         weight_buffer_read=weight_reads,
         weight_buffer_write=8 * (work.weight_fill + work.recalled_weight_bytes),
         activation_buffer_read=np.where(is_vector, 8 * work.input_fill, array_reads) + 8 * work.recalled_bytes,
@@ -172,10 +206,3 @@ def _by_engine(program: Program, sums: Counts) -> Counts:
 def _of_memory(program: Program, memory: Memory, sums: Counts) -> Counts:
     """:func:`_by_engine` of the operations that write to ``memory``."""
     return _by_engine(program, np.where(program.groups.memory == memory, sums, 0))
-
-
-def _operand_bits(program: Program) -> tuple[Counts, Counts]:
-    layers = program.graph.layers
-    weights = [layer.weight_format.bits if isinstance(layer, MacLayer) else 0 for layer in layers]
-    activations = [program.graph.tensors[layer.inputs[0]].format.bits for layer in layers]
-    return np.array(weights, dtype=np.int64), np.array(activations, dtype=np.int64)

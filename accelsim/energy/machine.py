@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from accelsim.arch import Arch
+from accelsim.arch import SPECIAL_SCHEMES, Arch
 from accelsim.energy.costs import Charges, Costs
 from accelsim.energy.table.components import ALL_LAYERS, AREA, LEAK, MAC_LAYERS, PARTS, VECTOR_LAYERS, Charge
 from accelsim.graph import Graph, Layer, MacLayer
-from accelsim.hardware import accumulator_words
-from accelsim.numerics import SCHEMES, Family, Requant, Requantization, Thresholds
+from accelsim.hardware import accumulator_words, stored_bits
+from accelsim.numerics import Requant, Requantization, RequantScheme, Thresholds, scheme_named
 
 BUFFERS = ("weight_buffer", "activation_buffer", "output_buffer")
 DEFAULT_MULTIPLIER = 32
@@ -18,7 +18,10 @@ DEFAULT_MULTIPLIER = 32
 
 
 def array_name(arch: Arch) -> str:
-    """The array as a component: ``fusible_array`` where MACs are composed of bricks, ``tree_array`` of adder trees."""
+    """The array as a component: ``fusible_array`` where MACs are composed of bricks, ``tree_array`` of adder trees, ``shift_array`` where
+    they shift."""
+    if arch.array.mac == "shift_add":
+        return "shift_array"
     if arch.array.flow.broadcast:
         return "tree_array"
     return "array" if arch.array.brick_bits is None else "fusible_array"
@@ -47,7 +50,13 @@ def product_sizes(arch: Arch, *, weight_bits: int, activation_bits: int, costs: 
         "register_bits": right / array.cols if tree else moved + total,
     }  # fmt: skip
     pitch = _pitch(arch, costs)
-    return sizes | _tree_sizes(arch, left + right) | ({} if pitch is None else {"length_um": pitch})
+    sizes |= _tree_sizes(arch, left + right) | _shift_sizes(left, right)
+    return sizes | ({} if pitch is None else {"length_um": pitch})
+
+
+def _shift_sizes(left: int, right: int) -> dict[str, float]:
+    """Rows of multiplexers that shift ``right`` bits by 0 to ``left - 2`` places, and their width."""
+    return {"shift_rows": max(0, left - 2).bit_length(), "shift_bits": left + right - 1}
 
 
 def _tree_sizes(arch: Arch, product_bits: int) -> dict[str, float]:
@@ -65,7 +74,7 @@ def _tree_sizes(arch: Arch, product_bits: int) -> dict[str, float]:
 
 def _pitch(arch: Arch, costs: Costs) -> float | None:
     """Micrometres from one processing element to the next, taken to be square; None where the table has no areas."""
-    name = "pe" if arch.array.brick_bits is None else "fusible_pe"
+    name = "shift_pe" if arch.array.mac == "shift_add" else "pe" if arch.array.brick_bits is None else "fusible_pe"
     area = Costs(costs.table).maybe(name, AREA, _port_sizes(arch))
     return None if area is None else math.sqrt(sum(area.values()))
 
@@ -74,13 +83,18 @@ def _port_sizes(arch: Arch) -> dict[str, float]:
     """Sizes of a processing element as it is built: its ports, registers for all that passes through it."""
     left, right, word = arch.array.weight_bits, arch.array.activation_bits, arch.accumulator.bits
     sizes = {"left_bits": left, "right_bits": right, "sum_bits": word, "register_bits": left + right + word}
-    return sizes | _tree_sizes(arch, left + right)
+    return sizes | _tree_sizes(arch, left + right) | _shift_sizes(left, right)
 
 
 def multiply_charges(layer: MacLayer, *, graph: Graph, arch: Arch, costs: Costs) -> Charges:
-    """What one product of ``layer`` draws on, all its passes; a composable MAC shares a cycle among its products."""
-    bits = layer.weight_format.bits, graph.tensors[layer.inputs[0]].format.bits
+    """What one product of ``layer`` draws on, all its passes; a composable MAC shares a cycle among its products.
+
+    A weight whose zero point is subtracted in front of its multiplier has one bit more there.
+    """
+    bits = layer.code_format.bits, graph.tensors[layer.inputs[0]].format.bits
     sizes = product_sizes(arch, weight_bits=bits[0], activation_bits=bits[1], costs=costs)
+    if layer.has_weight_zero_points and arch.array.weight_zero_points == "subtract":
+        sizes["left_bits"] += 1
     times = arch.array.passes(*bits) / arch.array.composed(*bits)
     return {key: times * pj for key, pj in costs.charges(array_name(arch), "mac", sizes).items()}
 
@@ -91,7 +105,7 @@ def requant_charges(layer: Layer, *, graph: Graph, arch: Arch, costs: Costs) -> 
     sizes = _code_sizes(layer, graph, arch)
     if isinstance(rule, Thresholds):
         return costs.charges("requantizer", "threshold", sizes)
-    shifts = isinstance(rule, Requant) and rule.rule.family is Family.POWER_OF_TWO
+    shifts = isinstance(rule, Requant) and not rule.rule.has_multiplier
     return costs.charges("requantizer", "shift" if shifts else "requant", sizes)
 
 
@@ -101,9 +115,51 @@ def _load_charges(layer: Layer, *, graph: Graph, arch: Arch, costs: Costs) -> Ch
     return {key: pj * load_steps(arch) for key, pj in moved.items()}
 
 
+def is_corrected(layer: Layer, arch: Arch) -> bool:
+    """Whether sums of ``layer`` have one product more, of the sum of their inputs and a zero point of weights."""
+    corrects = arch.array.weight_zero_points == "extra_channel"
+    return corrects and isinstance(layer, MacLayer) and layer.has_weight_zero_points
+
+
+def _input_sum_bits(layer: Layer, graph: Graph, arch: Arch) -> int:
+    """Width of the sum of the inputs in one sum: of a row each, or of as many as an accumulator holds where sums stay."""
+    if not arch.array.flow.stationary:
+        return arch.accumulator.bits
+    return graph.tensors[layer.inputs[0]].format.bits + (arch.array.rows - 1).bit_length()
+
+
+def correction_charges(layer: MacLayer, *, graph: Graph, arch: Arch, costs: Costs) -> Charges:
+    """What the product of a sum of inputs and a zero point of weights draws on, per accumulator word of the sum that it goes into."""
+    if not is_corrected(layer, arch):
+        return {}
+    words = accumulator_words(graph.tensors[layer.inputs[0]].format.bits, arch)
+    left, right = layer.code_format.bits, _input_sum_bits(layer, graph, arch)
+    sizes = {"left_bits": float(left), "right_bits": float(right), "sum_bits": float(arch.accumulator.bits * words)}
+    made = costs.maybe("array", "correct", sizes) or {}
+    return {key: pj / words for key, pj in made.items()}
+
+
+def input_sum_charges(layer: MacLayer, *, graph: Graph, arch: Arch, costs: Costs) -> Charges:
+    """What the addition of one input to the sum of them draws on."""
+    if not is_corrected(layer, arch):
+        return {}
+    return costs.maybe("array", "sum", {"bits": float(_input_sum_bits(layer, graph, arch))}) or {}
+
+
+def decoding_charges(layer: MacLayer, *, graph: Graph, arch: Arch, costs: Costs) -> Charges:
+    """What looking one weight up in the layer's codebook draws on."""
+    index, value = stored_bits(layer, arch), layer.code_format.bits
+    if index == value:
+        return {}
+    return costs.maybe("weight_buffer", "decode", {"bits": float(value), "capacity_bytes": 2**index * value / 8}) or {}
+
+
 _BY_LAYER: Mapping[str, Callable[..., Charges]] = {
     "array_mac": multiply_charges,
     "array_load": _load_charges,
+    "array_correct": correction_charges,
+    "array_sum": input_sum_charges,
+    "weight_buffer_decode": decoding_charges,
     "requantizer_requant": requant_charges,
 }
 """Charges whose component, action or number follows the layer and the machine."""
@@ -146,10 +202,16 @@ def multiplier_bits(rule: Requantization | None) -> int:
 
 def requantizer_name(arch: Arch) -> str:
     """The requantization unit as the machine's arithmetic builds it for convolutions: with a multiplier, a shifter, comparators."""
-    scheme = SCHEMES.get(arch.rules().schemes.get("CONV_2D", ""))
+    scheme = _scheme(arch)
     if scheme is None:
         return "threshold_requantizer"
-    return "shift_requantizer" if scheme.family is Family.POWER_OF_TWO else "requantizer"
+    return "requantizer" if scheme.has_multiplier else "shift_requantizer"
+
+
+def _scheme(arch: Arch) -> RequantScheme | None:
+    """What convolutions are requantized by; None for thresholds."""
+    name = arch.rules().schemes.get("CONV_2D", "")
+    return None if name in SPECIAL_SCHEMES or not name else scheme_named(name)
 
 
 def memory_bytes(arch: Arch) -> dict[str, int]:
@@ -163,7 +225,7 @@ def part_sizes(part: str, arch: Arch) -> dict[str, float]:
     if part == "array":
         return _port_sizes(arch) | {"pes": arch.array.macs}
     if part == "requantizer":
-        scheme = SCHEMES.get(arch.rules().schemes.get("CONV_2D", ""))
+        scheme = _scheme(arch)
         width = DEFAULT_MULTIPLIER if scheme is None else scheme.multiplier_bits
         return {"lanes": arch.requantizer.lanes, "multiplier_bits": width, "sum_bits": arch.accumulator.bits}
     if part == "vector":

@@ -16,6 +16,7 @@ from accelsim.energy.machine import charges_of, idle_charges
 from accelsim.energy.table.components import CHARGES, COMPONENTS, Charge
 from accelsim.energy.table.entries import EnergyTable
 from accelsim.graph import Graph, Layer, MacLayer
+from accelsim.hardware import stored_bits
 from accelsim.program import Program
 
 Counts = NDArray[np.int64]
@@ -136,18 +137,21 @@ def layer_charges(graph: Graph, *, arch: Arch, costs: Costs) -> tuple[dict[str, 
     return tuple(_known_charges(layer, graph, arch, costs, known) for layer in graph.layers)
 
 
-def charged_kind(layer: Layer, graph: Graph) -> tuple[object, ...]:
-    """Equal for layers whose actions cost the same on every machine: widths of operands and result, and the kind of requantization."""
+def charged_kind(layer: Layer, graph: Graph, arch: Arch | None = None) -> tuple[object, ...]:
+    """Equal for layers whose actions cost the same on ``arch``, or on every machine without one that codes weights: widths of operands
+    and result, zero points of weights or none, and the kind of requantization."""
     if not isinstance(layer, MacLayer):
         return ()
     widths = (graph.tensors[name].format.bits for name in (layer.inputs[0], layer.output))
-    return layer.weight_format.bits, *widths, type(layer.requant), getattr(layer.requant, "scheme", None)
+    stored = None if arch is None else stored_bits(layer, arch)
+    weights = layer.code_format.bits, layer.has_weight_zero_points, stored
+    return *weights, *widths, type(layer.requant), getattr(layer.requant, "scheme", None)
 
 
 def _known_charges(
     layer: Layer, graph: Graph, arch: Arch, costs: Costs, known: dict[object, dict[str, Charges]]
 ) -> dict[str, Charges]:
-    kind = charged_kind(layer, graph)
+    kind = charged_kind(layer, graph, arch)
     if kind not in known:
         known[kind] = {
             name: charges_of(charge, layer, graph=graph, arch=arch, costs=costs) for name, charge in CHARGES.items()

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.energy.costs import Costs
+from accelsim.energy.counts import kinds_of
 from accelsim.energy.machine import idle_charges
 from accelsim.energy.model import layer_charges, prices
 from accelsim.energy.table.entries import EnergyTable
-from accelsim.graph import MacLayer, VectorLayer
+from accelsim.graph import VectorLayer
 from accelsim.hardware import Engine, Memory
 from accelsim.program import Program
 
@@ -77,12 +78,16 @@ def _spent(program: Program, pj: Mapping[str, Energies]) -> list[tuple[Energies,
 def _accesses(program: Program, rows: NDArray[np.int64], pj: Mapping[str, Energies]) -> tuple[Energies, Energies]:
     """What the compute operations ``rows`` spend on reading operands, and on sums."""
     graph, layer = program.graph, program.layer[rows]
-    widths = np.array([layer.weight_format.bits if isinstance(layer, MacLayer) else 0 for layer in graph.layers])
-    bits = np.array([graph.tensors[layer.inputs[0]].format.bits for layer in graph.layers])
-    weights, inputs = program.weight_reads[rows] * widths[layer], program.activation_reads[rows] * bits[layer]
-    stays = {"weights": weights, "inputs": inputs}.get(program.arch.array.flow.stationary, 0.0 * weights)
-    words = program.accumulator_writes[rows] * (pj["accumulator_read"] + pj["accumulator_write"])[layer]
+    kinds = kinds_of(graph, program.arch)
+    read, streamed = program.weight_reads[rows], program.activation_reads[rows]
+    weights, inputs = read * kinds.stored_bits[layer], streamed * kinds.activation_bits[layer]
+    stays = {"weights": read * kinds.weight_bits[layer], "inputs": inputs}.get(
+        program.arch.array.flow.stationary, 0.0 * weights
+    )
+    word = pj["accumulator_read"] + pj["accumulator_write"] + pj["array_correct"]
+    words = program.accumulator_writes[rows] * word[layer]
     moved = weights * pj["weight_buffer_read"][layer] + inputs * pj["activation_buffer_read"][layer]
+    moved = moved + read * pj["weight_decode"][layer] + streamed * pj["array_sum"][layer]
     return moved + stays * pj["array_load"][layer], words
 
 

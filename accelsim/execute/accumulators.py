@@ -140,7 +140,7 @@ def formats_bound(layer: MacLayer, *, input_format: IntFormat) -> int:
     ``z_w`` is 0 for constant weights. The data-type bound of Colbert, Pappalardo, Petri-Koenig (A2Q, 2023, section 3), with zero point and bias.
     """
     reach = max(input_format.max - layer.input_zero_point, layer.input_zero_point - input_format.min)
-    bias = 0 if layer.bias is None else max(abs(int(layer.bias.min())), abs(int(layer.bias.max())))
+    bias = 0 if layer.array_bias is None else max(abs(int(layer.array_bias.min())), abs(int(layer.array_bias.max())))
     return layer.geometry.reduction * layer.weight_reach * reach + bias
 
 

@@ -42,7 +42,7 @@ def prove(layer: MacLayer, *, input_format: IntFormat, accumulator: IntFormat) -
         worst = layer.geometry.reduction * layer.weight_reach
         return AccumulatorProof(layer.name, worst * reach, accumulator)
     per_channel = np.abs(layer.weights.astype(np.int64)).reshape(layer.geometry.oc, -1).sum(axis=1)
-    bias = np.zeros_like(per_channel) if layer.bias is None else np.abs(layer.bias)
+    bias = np.zeros_like(per_channel) if layer.array_bias is None else np.abs(layer.array_bias)
     bound = max(int(w) * reach + int(b) for w, b in zip(per_channel, bias, strict=True))
     return AccumulatorProof(layer.name, bound, accumulator)
 

@@ -103,7 +103,7 @@ def _mac(writer: TapeWriter, layer: MacLayer) -> Fields | None:
     requant = writer.requant(layer.requant, writer.format_of(layer.output), bound)
     if requant is None:
         return None
-    packed = layout.pack(layer.weights, layer.bias)
+    packed = layout.pack(layer.weights, layer.array_bias)
     return {
         **{slot: value for slot, value in enumerate(layout.record.tolist()) if value},
         products.SEGMENTS: writer.segments.put(layout.segments),

@@ -19,7 +19,7 @@ from accelsim.execute.memory import Bytes, Dram, pack, unpack
 from accelsim.execute.proof import accumulator_formats
 from accelsim.execute.resident import Resident
 from accelsim.graph import MacLayer, MatMul, Reshape, VectorLayer
-from accelsim.hardware import Engine, Memory, accumulator_words, slot_capacity, slots
+from accelsim.hardware import Engine, Memory, accumulator_words, slot_capacity, slots, stored
 from accelsim.kernels import accumulate_block, centred, evaluate
 from accelsim.numerics import IntFormat, Overflow, requantize
 from accelsim.program import Program
@@ -178,7 +178,8 @@ class _TiledReader:
         layer, view = self._layer(i), self._layer(i).geometry.weight_shape
         name = layer.inputs[1] if self._program.operand[i] == 1 else _weights_of(layer)
         values = self._dram.load(name, view, self._slices(i), self._program.describe(i))
-        self._memory_of(i).write(self._program, i, pack(values, layer.weight_format))
+        kept = stored(layer, self._program.arch)
+        self._memory_of(i).write(self._program, i, pack(kept.encoded(values, self._program.box(i)[0][0]), kept.format))
 
     def _load_activations(self, i: int) -> None:
         layer, operand = self._layer(i), int(self._program.operand[i])
@@ -194,7 +195,8 @@ class _TiledReader:
     def _compute(self, i: int) -> None:
         program, layer = self._program, self._layer(i)
         weight_load, input_load, *before = program.operands(i).tolist()
-        weights = self._block(i, weight_load, layer.weight_format)
+        kept = stored(layer, program.arch)
+        weights = kept.decoded(self._block(i, weight_load, kept.format), program.box(weight_load)[0][0])
         if isinstance(layer, MatMul):
             weights = centred(weights, layer.right_zero_point)
         lo, hi = program.box(i)
@@ -285,6 +287,6 @@ def _weights_of(layer: MacLayer) -> str:
 def _bias_block(layer: MacLayer, shape: tuple[int, ...], lo: int, hi: int) -> NDArray[np.int64]:
     """Accumulators before the first product: the bias of each channel."""
     sums = np.zeros(shape, dtype=np.int64)
-    if layer.bias is not None:
-        sums += layer.bias[lo:hi]
+    if layer.array_bias is not None:
+        sums += layer.array_bias[lo:hi]
     return sums

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from accelsim.execute.im2col import Matrices
 from accelsim.execute.memory import pack
-from accelsim.hardware import DRAM, Engine
+from accelsim.hardware import DRAM, Engine, stored
 from accelsim.numerics import IntFormat
 from accelsim.program import Program
 
@@ -35,7 +35,8 @@ class Transfers:
         layer: Any = program.graph.layers[program.layer[transfer]]
         box = tuple(slice(a, b) for a, b in zip(*program.box(transfer), strict=True))
         if engine == Engine.LOAD_WEIGHTS and layer.weights is not None:
-            return layer.weights.reshape(layer.geometry.weight_shape)[box], layer.weight_format
+            kept = stored(layer, program.arch)
+            return kept.encoded(layer.weights.reshape(layer.geometry.weight_shape)[box], box[0].start), kept.format
         if engine == Engine.STORE:
             name, view = layer.output, layer.output_shape
         else:

@@ -165,7 +165,7 @@ class WholeReader:
         requant, weights = layer.requant, self._weights(layer)
         if requant is None or weights is None:
             raise _unfinished(layer)
-        fixed = None if layer.weights is None else layout.pack(layer.weights, layer.bias)
+        fixed = None if layer.weights is None else layout.pack(layer.weights, layer.array_bias)
 
         def step(room: Room) -> None:
             packed = layout.pack(weights(room)) if fixed is None else fixed

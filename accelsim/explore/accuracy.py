@@ -19,7 +19,14 @@ from accelsim.simulation import run
 
 Arrays = Mapping[str, NDArray[Any]]
 OTHER_WIDTHS = "what other widths do to the values of a quantized file is not known"
-VALUE_PATHS = ("arithmetic", "overrides", "accumulator.bits", "accumulator.overflow", "array.activation_bits")
+VALUE_PATHS = (
+    "arithmetic",
+    "overrides",
+    "requantizer.stages",
+    "accumulator.bits",
+    "accumulator.overflow",
+    "array.activation_bits",
+)
 """Parameters of a machine, or beginnings of their paths, that values may follow; the others decide the order of sums alone."""
 
 

@@ -206,9 +206,9 @@ class FloatNetwork:
     def load_for(self, arch: Arch, widths: Widths = ()) -> tuple[Graph, Arch]:
         """The Graph at those widths and the machine with an arithmetic, as :func:`accelsim.importers.load_for`."""
         made = self.at(widths)
-        if arch.arithmetic is None:
+        if arch.arithmetic is None and arch.scheme is None:
             return load_for(made.graph, arch)
-        return made.read(arithmetic=arch.arithmetic, overrides=arch.overrides), arch
+        return load_for(made.read(arithmetic=arch.arithmetic, overrides=arch.operator_schemes), arch)
 
 
 def _checked(widths: Widths) -> tuple[tuple[str, int], ...]:

@@ -124,7 +124,7 @@ class Networks:
 
     def _network(self, arch: Arch, own: bool, workload: Workload) -> Network:
         """The model as ``workload`` has it, in the arithmetic of ``arch``, or its ``own``."""
-        rules = None if own else (arch.arithmetic, arch.overrides)
+        rules = None if own and arch.scheme is None else (arch.arithmetic, arch.operator_schemes)
         if workload == Workload():
             if rules not in self._known:
                 self._known[rules] = self._made(arch, own, workload)

@@ -127,7 +127,7 @@ class _Tensors:
 def _narrowed(layer: MacLayer, bits: int) -> MacLayer:
     form = IntFormat(bits, signed=layer.weight_format.signed)
     held = None if layer.weights is None else np.clip(layer.weights, form.min, form.max).astype(form.dtype)
-    return replace(layer, weights=held, weight_format=form)
+    return replace(layer, weights=held, weight_format=form, weight_zero_points=None)
 
 
 def _with_activations(graph: Graph, bits: Mapping[str, int]) -> Graph:

@@ -8,14 +8,17 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.errors import GraphError
 from accelsim.graph.geometry import MacGeometry
 from accelsim.graph.layer import Layer, RealFunction
-from accelsim.numerics import INT32, IntFormat, Requantization
+from accelsim.numerics import INT32, IntFormat, Requant, Requantization
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MacLayer(Layer):
     """Accumulators start at the bias, sum ``w * (x - input_zero_point)``, and are requantized (Nagel et al. 2021, section 2.1).
+
+    Where a stage of the requantizer adds the bias they start at 0 (``array_bias``), and the requantization has it.
 
     ``weights`` is an integer array of shape (oc, kh, kw, ic/groups), ``bias`` int64 of shape (oc,) or None; both are None
     in a graph that carries shapes only, as is ``requant``. Taps that fall on padding contribute nothing.
@@ -23,6 +26,9 @@ class MacLayer(Layer):
     host as ``Tensor.scale`` is: real weight = scale * weight; None where the source model has none. ``real_bias``, shape (oc,), is the
     bias of a source model that keeps it in floating point; ``bias`` is what it was rounded to. ``real_function`` takes the real
     sums of a layer with thresholds to codes, bias included.
+
+    ``weight_zero_points``, int64 of shape (1,) or (oc,): memory holds ``weights + weight_zero_points``, codes without a sign and one
+    bit narrower than ``weight_format``. None where memory holds the weights themselves: they fit the width of their codes.
     """
 
     operator: ClassVar[str]
@@ -35,8 +41,22 @@ class MacLayer(Layer):
     requant: Requantization | None = None
     accumulator: IntFormat = INT32
     weight_scales: NDArray[np.float32] | None = None
+    weight_zero_points: NDArray[np.int64] | None = None
     real_bias: NDArray[np.float32] | None = None
     real_function: RealFunction | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.requant, Requant) and self.requant.rule.takes_bias:
+            try:
+                object.__setattr__(self, "requant", self.requant.with_bias(self.bias))
+            except GraphError as error:
+                raise GraphError(f"layer {self.name!r}: {error}", layer=self.name) from error
+
+    @property
+    def array_bias(self) -> NDArray[np.int64] | None:
+        """What accumulators start at: ``bias``, or None where a stage of the requantizer adds it."""
+        staged = isinstance(self.requant, Requant) and self.requant.rule.takes_bias
+        return None if staged else self.bias
 
     @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -54,6 +74,18 @@ class MacLayer(Layer):
     def weight_reach(self) -> int:
         """Largest magnitude of a factor that the format of the weights allows."""
         return max(self.weight_format.max, -self.weight_format.min)
+
+    @property
+    def code_format(self) -> IntFormat:
+        """Of a weight as the network stores it, its zero point added."""
+        if self.weight_zero_points is None:
+            return self.weight_format
+        return IntFormat(self.weight_format.bits - 1, signed=False)
+
+    @property
+    def has_weight_zero_points(self) -> bool:
+        """Whether codes of weights are not the factors of products: a zero point is to be subtracted from some."""
+        return self.weight_zero_points is not None and bool(self.weight_zero_points.any())
 
 
 class Conv2D(MacLayer):
@@ -86,8 +118,8 @@ class MatMul(MacLayer):
 
     Left view (1, m, 1, groups*k), output view (1, m, 1, groups*n). The right operand takes the place of the weights: it has
     their format and is read from memory as the view (groups*n, 1, 1, k). ``weights`` and ``bias`` are None. Sums are those of
-    ``(right - right_zero_point) * (left - input_zero_point)``: the array is taken to subtract the right zero point from each
-    code it is loaded with, and so to hold one bit more than the format has (9 for 8-bit codes), at no cost in cycles.
+    ``(right - right_zero_point) * (left - input_zero_point)``; how the machine takes the right zero point off says its
+    ``array.weight_zero_points``.
     """
 
     operator = "BATCH_MATMUL"
@@ -101,3 +133,7 @@ class MatMul(MacLayer):
     def weight_reach(self) -> int:
         """Largest magnitude of ``right - right_zero_point``."""
         return max(self.weight_format.max - self.right_zero_point, self.right_zero_point - self.weight_format.min)
+
+    @property
+    def has_weight_zero_points(self) -> bool:
+        return self.right_zero_point != 0

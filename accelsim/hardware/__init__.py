@@ -32,7 +32,15 @@ from accelsim.hardware.laws import (
     unit_cycles,
     written_bytes,
 )
-from accelsim.hardware.machine import OperandBits, dma_cycles, loops_of, machine_of, operand_bits, resident_cycles
+from accelsim.hardware.machine import (
+    OperandBits,
+    dma_cycles,
+    loops_of,
+    machine_of,
+    operand_bits,
+    resident_cycles,
+    weight_blocks,
+)
 from accelsim.hardware.parts import (
     Array,
     Bursts,
@@ -55,4 +63,4 @@ from accelsim.hardware.parts import (
     streams_of,
     vector_of,
 )
-from accelsim.hardware.weight_coding import Packets, coded_share, packed_tiles
+from accelsim.hardware.weight_coding import Packets, Stored, coded_share, packed_tiles, stored, stored_bits

@@ -78,7 +78,11 @@ def held_steps(array: Array, taps: int, depth: int) -> int:
     if not array.by_tap:
         return parts(taps * depth, array.products)
     steps = parts(depth, array.products)
-    return taps * (steps if array.dataflow == OUTPUT_STATIONARY else parts(steps, array.rows) * array.rows)
+    return taps * (
+        steps
+        if array.dataflow == OUTPUT_STATIONARY
+        else parts(steps, array.rows - array.extra) * (array.rows - array.extra)
+    )
 
 
 @inner
@@ -86,10 +90,10 @@ def weight_folds(array: Array, taps: int, depth: int, channels: int, groups: int
     """Reduction over rows, channels over columns; groups share a fold where both leave room."""
     rows, cols, reduction = array.rows, array.cols, taps * depth
     held = held_steps(array, taps, depth)
-    row_folds, col_folds = parts(held, rows), parts(channels, cols)
+    row_folds, col_folds = parts(held, rows - array.extra), parts(channels, cols)
     packed = 1
     if groups > 1 and row_folds == 1 and col_folds == 1:
-        packed = min(rows // held, cols // channels)
+        packed = min(rows // (held + array.extra), cols // channels)
     folds = parts(groups, packed) * row_folds * col_folds
     return Folds(
         folds, row_folds, groups * reduction * channels, groups * reduction * col_folds, groups * channels * row_folds,
@@ -136,7 +140,7 @@ def output_stationary(array: Array, tile: Tile) -> TileCost:
     """Pixels over rows, channels over columns."""
     row_folds, col_folds = parts(tile.pixels, array.rows), parts(tile.channels, array.cols)
     folds, reduction = tile.groups * row_folds * col_folds, tile.taps * tile.depth
-    stream = held_steps(array, tile.taps, tile.depth) * array.passes
+    stream = (held_steps(array, tile.taps, tile.depth) + array.extra) * array.passes
     drain = array.rows + array.cols - 2 + array.stages
     if array.drains_behind:  # a row of sums leaves in each cycle
         each = max(stream, array.rows)
@@ -156,7 +160,7 @@ def output_stationary(array: Array, tile: Tile) -> TileCost:
 def tree_folds(array: Array, taps: int, depth: int, channels: int, groups: int) -> Folds:
     """Reduction over the rows of each column's tree, channels over columns; groups share no fold."""
     held, reduction = held_steps(array, taps, depth), taps * depth
-    row_folds, col_folds = parts(held, array.rows), parts(channels, array.cols)
+    row_folds, col_folds = parts(held, array.rows - array.extra), parts(channels, array.cols)
     folds = groups * row_folds * col_folds
     return Folds(
         folds, row_folds, groups * reduction * channels, groups * reduction * col_folds, groups * channels * row_folds,
@@ -207,6 +211,8 @@ def held_cost(array: Array, held: Folds, tile: Tile) -> TileCost:
         cycles = max(cycles, parts(cost.weight_reads * array.weight_bits, array.weight_port))
     if array.activation_port > 0:
         cycles = max(cycles, parts(cost.activation_reads * array.activation_bits, array.activation_port))
+    if array.decoders > 0:
+        cycles = max(cycles, parts(cost.weight_reads, array.decoders))
     first = parts(cost.first * cycles, cost.cycles)  # operands that come late hold up the first sums in proportion
     if array.tile_issue + array.fold_issue > 0:
         folds = cost.stream_cycles // max(1, _stream_of(array, tile))
@@ -232,7 +238,7 @@ def fill_of(array: Array, taps: int, depth: int, channels: int) -> int:
 def _stream_of(array: Array, tile: Tile) -> int:
     """Cycles in which operands stream past one fold."""
     if array.dataflow == OUTPUT_STATIONARY:
-        return held_steps(array, tile.taps, tile.depth) * array.passes
+        return (held_steps(array, tile.taps, tile.depth) + array.extra) * array.passes
     return (tile.channels if array.dataflow == INPUT_STATIONARY else tile.pixels) * array.passes
 
 

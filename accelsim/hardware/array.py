@@ -27,6 +27,11 @@ columns of its own, and the rest of those rows and columns idles.
 
 A composable MAC that makes ``products`` narrow products at once (Sharma et al. 2018) holds as many elements of the reduction:
 ``reduction`` then counts MACs, ceil(elements / products), over rows or over cycles.
+
+Weights with a zero point that the array does not subtract (``extra``) make products of their codes, and each sum that leaves the array
+lacks ``-zero point x sum of the inputs in it``, a term of the data (Nagel et al. 2021, equation 13: "equivalent to adding an extra
+channel"). The inputs are added up on their way in, and their sum is one element more of the reduction: a row of every fold, whose
+weights are the zero points, or a step of every stream of the output-stationary array.
 """
 
 from __future__ import annotations
@@ -78,8 +83,11 @@ class ArrayCost:
     size: Counts
 
 
-def array_of(arch: Arch, *, weight_bits: int, activation_bits: int) -> Array:
-    """The array of ``arch`` for operands of these widths."""
+def array_of(
+    arch: Arch, *, weight_bits: int, activation_bits: int, zero_points: bool = False, stored_bits: int | None = None
+) -> Array:
+    """The array of ``arch`` for operands of these widths; ``zero_points``: some weights have one other than 0. Weights that are decoded
+    in front of the array come out of their buffer in ``stored_bits``."""
     array = arch.array
     weight_port, activation_port = (
         8 * (buffer.bytes_per_cycle or 0) for buffer in (arch.weight_buffer, arch.activation_buffer)
@@ -97,10 +105,12 @@ def array_of(arch: Arch, *, weight_bits: int, activation_bits: int) -> Array:
         fold_issue=array.fold_issue_cycles,
         passes=array.passes(weight_bits, activation_bits),
         products=array.products(weight_bits, activation_bits),
-        weight_bits=weight_bits,
+        weight_bits=stored_bits or weight_bits,
         weight_port=weight_port,
         activation_bits=activation_bits,
         activation_port=activation_port,
+        extra=int(zero_points and array.weight_zero_points == "extra_channel"),
+        decoders=0 if stored_bits is None else arch.weight_buffer.decoders or 0,
     )
 
 

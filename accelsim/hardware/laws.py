@@ -43,10 +43,12 @@ def footprint(operands: Operands, im2col: Im2col, tile: Loops, area: Any) -> Foo
     """
     pixels, channels = tile.n * tile.oh * tile.ow, tile.groups * tile.oc
     taps = tile.kh * tile.kw
+    steps = -(-(taps * tile.ic) // operands.block_rows) * operands.block_rows
+    weights = steps * (-(-tile.oc // operands.block_cols) * operands.block_cols) * tile.groups
     held = area if im2col.mode == AT_ARRAY else pixels * taps
     fetched = held if im2col.mode == AT_DMA else area
     return Footprint(
-        -(-(channels * taps * tile.ic * operands.weight_bits) // 8),
+        -(-(weights * operands.weight_bits) // 8),
         -(-(fetched * tile.groups * tile.ic * operands.activation_bits) // 8),
         -(-(held * tile.groups * tile.ic * operands.activation_bits) // 8),
         pixels * channels * operands.sum_words,
@@ -77,7 +79,9 @@ UNLIMITED = 2**62
 def room_of(capacity: PerMemory, operands: Operands, im2col: Im2col, tile: Loops) -> Room:
     """What the channels and taps of ``tile`` leave: it fits (:func:`fits`) where it has no more; no pixels where its weights do not."""
     channels, taps = tile.groups * tile.oc, tile.kh * tile.kw
-    if channels * taps * tile.ic * operands.weight_bits > 8 * capacity.weights:
+    steps = -(-(taps * tile.ic) // operands.block_rows) * operands.block_rows
+    weights = steps * (-(-tile.oc // operands.block_cols) * operands.block_cols) * tile.groups
+    if weights * operands.weight_bits > 8 * capacity.weights:
         return Room(0, 0)
     area = 8 * capacity.activations // (tile.groups * tile.ic * operands.activation_bits)
     sums, outputs = channels * operands.sum_words, channels * operands.output_bits
@@ -92,6 +96,12 @@ def transfer_cycles(dma: Dma, transfers: Any, size: Any, commands: Any) -> Any:
     """
     moved = -(-(size * dma.clock) // dma.bandwidth)
     return np.maximum(transfers, transfers * dma.setup_cycles + np.maximum(moved, commands))
+
+
+def held_weights(operands: Operands, steps: Any, channels: Any, groups: Any) -> Any:
+    """Weights of a tile of so many ``steps`` of a sum, ``channels`` of a group and ``groups``, with the padding of their blocks."""
+    rows, cols = operands.block_rows, operands.block_cols
+    return -(-steps // rows) * rows * (-(-channels // cols) * cols) * groups
 
 
 def written_bytes(dma: Dma, pixels: Any, channels: Any, bits: Any) -> Any:

@@ -25,6 +25,7 @@ from accelsim.hardware.parts import (
     resident_of,
     streams_of,
 )
+from accelsim.hardware.weight_coding import stored_bits
 
 Counts = NDArray[np.int64]
 _INT64_MAX = 2**63 - 1
@@ -32,17 +33,34 @@ _INT64_MAX = 2**63 - 1
 
 @dataclass(frozen=True, kw_only=True)
 class OperandBits:
-    """Widths of a MAC layer's operands and result, in bits."""
+    """Widths of a MAC layer's operands and result, in bits: ``weight`` where they are multiplied, ``stored`` in memory, the same where None.
+
+    ``zero_points``: whether some weights have one other than 0.
+    """
 
     weight: int
     activation: int
     output: int
+    stored: int | None = None
+    zero_points: bool = False
+
+    @property
+    def held(self) -> int:
+        """Of a weight in memory."""
+        return self.stored or self.weight
 
 
-def operand_bits(layer: MacLayer, graph: Graph) -> OperandBits:
-    """Widths of a MAC layer's weights, activations and output."""
+def operand_bits(layer: MacLayer, graph: Graph, arch: Arch) -> OperandBits:
+    """Widths of a MAC layer's weights, activations and output on ``arch``."""
     activation, output = (graph.tensors[name].format.bits for name in (layer.inputs[0], layer.output))
-    return OperandBits(weight=layer.weight_format.bits, activation=activation, output=output)
+    weight, stored = layer.code_format.bits, stored_bits(layer, arch)
+    return OperandBits(
+        weight=weight,
+        activation=activation,
+        output=output,
+        stored=stored if stored < weight else None,
+        zero_points=layer.has_weight_zero_points,
+    )
 
 
 def loops_of(g: MacGeometry) -> Loops:
@@ -50,14 +68,34 @@ def loops_of(g: MacGeometry) -> Loops:
     return Loops(g.n, g.oh, g.ow, g.oc_per_group, g.ic_per_group, g.kh, g.kw, g.groups)
 
 
+def weight_blocks(arch: Arch, weight_bits: int, activation_bits: int) -> tuple[int, int]:
+    """(steps of a sum, channels) of the blocks in which weights stand in memory; of one where they are packed, as all are in bursts."""
+    array = arch.array
+    if not arch.dma.whole_weight_tiles or arch.dram.bytes_per_burst > 1:
+        return 1, 1
+    return array.rows * array.products(weight_bits, activation_bits), array.cols
+
+
 def machine_of(bits: OperandBits, arch: Arch, *, turns: int = 1) -> Machine:
     """``arch`` for the operands of a MAC layer; so many cores take ``turns`` at the DRAM port."""
     memories = Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS
     return Machine(
-        array=array_of(arch, weight_bits=bits.weight, activation_bits=bits.activation),
+        array=array_of(
+            arch,
+            weight_bits=bits.weight,
+            activation_bits=bits.activation,
+            zero_points=bits.zero_points,
+            stored_bits=bits.stored,
+        ),
         capacity=PerMemory(*(slot_capacity(memory, arch) for memory in memories)),
         depth=PerMemory(*(depth(memory, arch) for memory in memories)),
-        operands=Operands(bits.weight, bits.activation, bits.output, accumulator_words(bits.activation, arch)),
+        operands=Operands(
+            bits.held,
+            bits.activation,
+            bits.output,
+            accumulator_words(bits.activation, arch),
+            *weight_blocks(arch, bits.weight, bits.activation),
+        ),
         streams=streams_of(arch, turns=turns),
         im2col=im2col_of(arch),
         requantizer=requantizer_of(arch),

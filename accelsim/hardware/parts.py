@@ -36,7 +36,8 @@ class Array(NamedTuple):
     ``drains_behind``: sums leave a fold behind the operands of the next; ``by_tap``: every kernel tap fills rows of its own;
     ``stripe``: pixels that pass a fold before the next one of their sums (0: all);
     ``tile_issue``, ``fold_issue``: cycles of issue. ``weight_port``, ``activation_port``: bits that the buffers deliver per cycle; 0: as
-    many as the array needs.
+    many as the array needs. ``extra``: 1 where each sum has one product more, of the sum of its inputs and a zero point. ``decoders``: weights
+    decoded per cycle, 0: as many as come.
     """
 
     dataflow: int
@@ -55,6 +56,8 @@ class Array(NamedTuple):
     weight_port: int
     activation_bits: int
     activation_port: int
+    extra: int
+    decoders: int
 
 
 class PerMemory(NamedTuple):
@@ -67,12 +70,15 @@ class PerMemory(NamedTuple):
 
 
 class Operands(NamedTuple):
-    """Widths of a MAC layer's operands and result in bits, and accumulator words per sum."""
+    """Widths of a MAC layer's operands and result in bits, and accumulator words per sum; weights of a group fill whole blocks of so many
+    steps of a sum (``block_rows``) and channels (``block_cols``)."""
 
     weight_bits: int
     activation_bits: int
     output_bits: int
     sum_words: int
+    block_rows: int
+    block_cols: int
 
 
 class Dma(NamedTuple):

@@ -94,7 +94,7 @@ def load_for(model: str | Path | Graph, arch: Arch) -> tuple[Graph, Arch]:
     :func:`load_graph` and :func:`resolve_model` raise.
     """
     if not isinstance(model, Graph):
-        model = load_graph(resolve_model(model), arithmetic=arch.arithmetic, overrides=arch.overrides)
+        model = load_graph(resolve_model(model), arithmetic=arch.arithmetic, overrides=arch.operator_schemes)
     if arch.arithmetic is not None:
         return model, arch
     return model, arch.with_({"arithmetic": UNSTATED if model.shape_only else model.arithmetic.partition("+")[0]})

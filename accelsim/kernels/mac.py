@@ -156,14 +156,14 @@ def accumulate(layer: MacLayer, x: Integers) -> Sums:
 
 
 def accumulate_with(layer: MacLayer, x: Integers, weights: Integers) -> Sums:
-    """Exact sums of a whole layer, bias included: int64 (n, oh, ow, oc) for the input view ``x`` (n, ih, iw, ic).
+    """Exact sums of a whole layer, its ``array_bias`` included: int64 (n, oh, ow, oc) for the input view ``x`` (n, ih, iw, ic).
 
     ``weights`` (oc, kh, kw, ic/groups) have their zero point subtracted. Exact modulo 2^64, which no layer of 16-bit operands
     reaches.
     """
     sums = np.zeros(layer.geometry.output_shape, dtype=np.int64)
-    if layer.bias is not None:
-        sums += layer.bias
+    if layer.array_bias is not None:
+        sums += layer.array_bias
     accumulate_block(
         sums,
         x,

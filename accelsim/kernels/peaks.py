@@ -34,7 +34,7 @@ def partial_sum_peaks(
     g = layer.geometry
     tile = (g.kh, g.kw, g.ic_per_group) if reduction_tile is None else reduction_tile
     plan = tile_plan(g, clamp=Clamp(group_size(products_per_add, math.prod(tile)), 0, 0))
-    bias = np.zeros(g.oc, dtype=np.int64) if layer.bias is None else layer.bias.astype(np.int64)
+    bias = np.zeros(g.oc, dtype=np.int64) if layer.array_bias is None else layer.array_bias.astype(np.int64)
     peaks = np.array([bias.min(), bias.max()], dtype=np.int64)
     prefix_peaks(
         x.astype(np.int64) - layer.input_zero_point,

@@ -18,6 +18,7 @@ from accelsim.hardware import (
     packed_bytes,
     slot_capacity,
     slots,
+    stored_bits,
     transfer_cycles,
     unit_cycles,
     vector_of,
@@ -222,7 +223,7 @@ class _Estimate:
         assert isinstance(share, MacShare)
         tiling = self._tiled(layer, share.geometry, weights_stay=weights_stay)
         bands = layer.output_shape[self.pair.axis] / (tallest[1] - tallest[0])
-        g, bits = layer.geometry, layer.weight_format.bits
+        g, bits = layer.geometry, stored_bits(layer, self.arch)
         weights = self._weight_loads() * int(packed_bytes(g.oc * g.reduction, bits)) if weights_stay else 0
         return tiling.mapping, Load(bands * tiling.array, 0, bands * tiling.traffic + weights)
 

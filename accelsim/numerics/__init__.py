@@ -16,6 +16,16 @@ from accelsim.numerics.rounding import Rounding, round_divide, round_shift
 from accelsim.numerics.scheme_facts import Encoder, Family, Folding, RequantScheme
 from accelsim.numerics.schemes import ALIAS_REASONS, ALIASES, SCHEMES, scheme_named
 from accelsim.numerics.shift_form import ShiftForm
+from accelsim.numerics.stages import (
+    MOST_STAGES,
+    STAGES_PREFIX,
+    Kind,
+    Operand,
+    StagedScheme,
+    StageList,
+    stage_list,
+    staged_scheme,
+)
 from accelsim.numerics.thresholds import NEVER, Thresholds
 from accelsim.numerics.twins import mbqm_int, rdbpot_int, reduced_multiplier16, srdhm_int
 

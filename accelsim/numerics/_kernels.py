@@ -100,6 +100,17 @@ def shift_half_up(x: Int, shift: Int) -> Int:
 
 
 @njit
+def shift_half_away(x: Int, shift: Int) -> Int:
+    """``x / 2**shift``, ties away from zero; a negative shift multiplies."""
+    right = np.int64(max(shift, 0))
+    value = _shift_left(x, max(-shift, 0))
+    kept = value >> right
+    # One less than half of the divisor below zero: there a tie stays at the floor.
+    below = np.int64(value < 0) & np.int64(right > 0)
+    return kept + ((value - (kept << right) + ((np.int64(1) << right) >> 1) - below) >> right)
+
+
+@njit
 def shift_half_even(x: Int, shift: Int) -> Int:
     """``x / 2**shift``, ties to even; a negative shift multiplies."""
     right = np.int64(max(shift, 0))
@@ -248,6 +259,15 @@ def shift_half_up_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: Int,
     for r in range(acc.shape[0]):
         for c in range(acc.shape[1]):
             out[r, c] = _put(shift_half_up(acc[r, c], shift[c * step]), zp, low, high)
+
+
+@njit
+def shift_half_away_rows(acc: Array, mult: Array, shift: Array, zp: Int, low: Int, high: Int, out: Array) -> None:
+    """``shift_half_away`` over a block; ``mult`` is unused."""
+    step = 0 if shift.size == 1 else 1
+    for r in range(acc.shape[0]):
+        for c in range(acc.shape[1]):
+            out[r, c] = _put(shift_half_away(acc[r, c], shift[c * step]), zp, low, high)
 
 
 @njit

@@ -13,6 +13,7 @@ from accelsim.numerics.intformat import INT32, INT64, IntFormat
 from accelsim.numerics.scheme_facts import Family, RequantScheme
 from accelsim.numerics.schemes import scheme_named
 from accelsim.numerics.shift_form import ShiftForm
+from accelsim.numerics.stages import RAW_BIAS, StagedScheme
 from accelsim.numerics.thresholds import Thresholds, threshold_block, threshold_int
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Requant(Brief):
         object.__setattr__(self, "shift", _frozen(shift, channels))
         for name in ("zero_point", "clamp_min", "clamp_max"):
             object.__setattr__(self, name, _int32(getattr(self, name), name))
+        rule.check(self)
         if self.clamp_min > self.clamp_max:
             raise GraphError(f"requantization clamp: expected min <= max, got [{self.clamp_min}, {self.clamp_max}]")
 
@@ -77,6 +79,26 @@ class Requant(Brief):
         if not 0 <= lo < hi <= self.channel_count:
             raise GraphError(f"requantization: channels {lo}:{hi} of a record that has {self.channel_count}")
         return replace(self, multiplier=self.multiplier[lo:hi], shift=self.shift[lo:hi])
+
+    @property
+    def bias(self) -> NDArray[np.int64] | None:
+        """The bias that the rule adds, in units of the accumulator: (C,) or (1,); None where accumulators hold it."""
+        return np.asarray(self.multiplier[:, RAW_BIAS]) if self.rule.takes_bias else None
+
+    def with_bias(self, bias: NDArray[np.int64] | None) -> Requant:
+        """The record whose rule adds ``bias`` (C,), in units of the accumulator; itself where the rule has no place for one.
+
+        GraphError for a bias that does not fit the operand of its stage.
+        """
+        rule = self.rule
+        if not isinstance(rule, StagedScheme) or not rule.takes_bias:
+            return self
+        wanted = np.zeros(self.channel_count, dtype=np.int64) if bias is None else np.asarray(bias)
+        if self.is_per_channel and wanted.shape != (self.channel_count,):
+            raise GraphError(f"bias of shape {wanted.shape} for requantization of {self.channel_count} channels")
+        if np.array_equal(np.broadcast_to(self.multiplier[:, RAW_BIAS], wanted.shape), wanted):
+            return self
+        return replace(self, multiplier=rule.biased(self.multiplier, self.shift, wanted))
 
 
 Requantization = Requant | Thresholds
@@ -184,7 +206,8 @@ def _check_multiplier_range(given: NDArray[Any], rule: RequantScheme) -> None:
         positive = rule.family is not Family.SCALES or bool((given > 0).all())
     else:
         low, high = rule.multipliers
-        fine = given.dtype.kind in "iu" and low <= given.min() and given.max() <= high
+        factors = given[:, 0] if given.ndim > 1 else given
+        fine = given.dtype.kind in "iu" and low <= factors.min() and factors.max() <= high
         positive = True
     if not (fine and positive):
         raise GraphError(f"{rule.name} multipliers: expected {_wanted(rule)}, got {given.tolist()[:4]} ...")

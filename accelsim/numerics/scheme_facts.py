@@ -40,15 +40,21 @@ class Family(StrEnum):
     RAW_SUM = "raw_sum"
     """``multiplier`` float32 columns: the factor, and what the input's zero point adds to the raw sum; ``shift`` zeros."""
 
+    STAGED = "staged"
+    """``multiplier`` int64 columns: significand, bias and zero point in the units of their stages, bias of the accumulator; ``shift``
+    right shifts (:mod:`accelsim.numerics.stages`)."""
+
     @property
     def columns(self) -> int:
         """Numbers of ``multiplier`` for each channel."""
-        return {Family.SCALES: 3, Family.RAW_SUM: 2}.get(self, 1)
+        return {Family.SCALES: 3, Family.RAW_SUM: 2, Family.STAGED: 4}.get(self, 1)
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Element type of ``multiplier``."""
         narrow, wide = (Family.FLOAT32, Family.RAW_SUM), (Family.FLOAT64, Family.SCALES)
+        if self is Family.STAGED:
+            return np.dtype(np.int64)
         return np.dtype(np.float32 if self in narrow else np.float64 if self in wide else np.int32)
 
     @property
@@ -80,6 +86,9 @@ class Encoder(Enum):
     """The three scales themselves; ``M = s_in * s_w / s_out``."""
     RAW_SUM = "raw_sum", Family.RAW_SUM
     """The ratio in float32, from left to right, and an integer beside it: 0, or that of a mean."""
+
+    STAGED = "staged", Family.STAGED
+    """``M = constants * m * 2**-s`` with m as wide as the list's multiplier: as ``FIXED_POINT`` or ``SHARED_SHIFT``."""
 
     def __init__(self, title: str, family: Family) -> None:
         self.title = title
@@ -204,6 +213,33 @@ class RequantScheme:
     def multiplier_bits(self) -> int:
         """Width of the multiplier that its hardware has, sign included; a float's significand, its exponent not counted."""
         return np.finfo(self.family.dtype).nmant + 1 if self.family.is_float else self.significand_bits + 1
+
+    @property
+    def factor_bits(self) -> int:
+        """Width of the multiplier that a layer gives, sign included."""
+        return self.significand_bits + 1
+
+    @property
+    def has_multiplier(self) -> bool:
+        """Whether its hardware multiplies; a shifter does not."""
+        return self.family is not Family.POWER_OF_TWO
+
+    @property
+    def takes_bias(self) -> bool:
+        """Whether the rule adds the bias, so that accumulators start at 0; only lists of stages can."""
+        return False
+
+    @property
+    def label(self) -> str:
+        """What a report calls its roundings."""
+        return f"rounding of {self.name}"
+
+    def reals(self, multiplier: NDArray[Any], shift: NDArray[Any]) -> tuple[Fraction, ...]:
+        """The real factor that each channel's parameters stand for, exactly."""
+        return self.encoder.reals(multiplier, shift)
+
+    def check(self, requant: Parameters) -> None:
+        """GraphError for parameters that a rule of its own kind cannot have."""
 
     @property
     def kernel(self) -> Any:

@@ -13,6 +13,7 @@ from accelsim.numerics.intformat import INT16, INT32
 from accelsim.numerics.rounding import MAX_SHIFT, Rounding, round_shift
 from accelsim.numerics.scheme_facts import Encoder, Folding, Parameters, RequantScheme, Twin
 from accelsim.numerics.shift_form import shifted_once, shifted_twice
+from accelsim.numerics.stages import parsed_scheme
 
 
 def _integer(function: Callable[[int, int, int], int]) -> Twin:
@@ -76,7 +77,7 @@ def _single_n(bits: int) -> RequantScheme:
         name=f"single_{bits}",
         description=f"(acc * m + 2**(s-1)) >> s: one rounding, half up; {bits}-bit signed multiplier m, right shift s",
         source="TOSA apply_scale_16 for 16 bits; the same rule for every other width",
-        wide=WIDE_BITS if bits <= INT16.bits else 32, encoder=Encoder.FIXED_POINT, exponents=(2, 62),
+        wide=WIDE_BITS if bits <= INT16.bits else 32, encoder=Encoder.FIXED_POINT, exponents=(0, 62),
         multipliers=(0, (1 << (bits - 1)) - 1),
         roundings=(Rounding.HALF_UP,), parity=False, is_whole=False,
         shift_form=shifted_once(Rounding.HALF_UP), folding=Folding.NONE,
@@ -147,6 +148,15 @@ _ALL = (
         roundings=(Rounding.HALF_UP,), parity=False, is_whole=False,
         shift_form=shifted_once(Rounding.HALF_UP), folding=Folding.NONE,
         twin=_shift(Rounding.HALF_UP), loop="shift_half_up_rows",
+    ),
+    RequantScheme(
+        name="shift_half_away",
+        description="power-of-two scale, rounded half away from zero",
+        source="gemmlowp fixedpoint.h, RoundingDivideByPOT; NVDLA AC_RND_INF (CACC's clip, with 32-bit sums)",
+        wide=64, encoder=Encoder.POWER_OF_TWO, exponents=(-31, MAX_SHIFT), multipliers=_ANY_INT32,
+        roundings=(Rounding.HALF_AWAY,), parity=False, is_whole=False,
+        shift_form=shifted_once(Rounding.HALF_AWAY), folding=Folding.NONE,
+        twin=_shift(Rounding.HALF_AWAY), loop="shift_half_away_rows",
     ),
     RequantScheme(
         name="shift_half_even",
@@ -244,7 +254,11 @@ _SAME = (
         "tflite_double",
         "apply_scale_32, DOUBLE_ROUND: the closed form of both roundings, |acc| < 2**(s-1)",
     ),
-    ("tosa_scale16", "single_16", "apply_scale_16: the 16-bit member of the family, 48-bit accumulators"),
+    (
+        "tosa_scale16",
+        "single_16",
+        "apply_scale_16: the 16-bit member of the family, 48-bit accumulators; TOSA has shifts from 2",
+    ),
     ("cmsis_nn", "tflite_double", "arm_nn_requantize: doubling high multiply, then half away from zero"),
     ("cmsis_nn_single", "single", "CMSIS_NN_USE_SINGLE_ROUNDING: ((acc*m >> (30-e)) + 1) >> 1 is half up"),
     ("cmsis_nn_s64", "tflite_int16", "arm_nn_requantize_s64: ((acc*m16 >> (14-e)) + 1) >> 1 is half up"),
@@ -267,8 +281,8 @@ ALIAS_REASONS: Mapping[str, str] = MappingProxyType({name: reason for name, _, r
 
 
 def scheme_named(name: str) -> RequantScheme:
-    """The scheme of a name or alias; raises :class:`ConfigError` that suggests the nearest name."""
-    scheme = SCHEMES.get(ALIASES.get(name, name))
+    """The scheme of a name or alias, or of a list of stages by its text; raises :class:`ConfigError` that suggests the nearest name."""
+    scheme = SCHEMES.get(ALIASES.get(name, name)) or parsed_scheme(str(name))
     if scheme is None:
         near = difflib.get_close_matches(str(name), [*SCHEMES, *ALIASES], n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""

@@ -17,7 +17,16 @@ from accelsim.ptq.bias_correction import output_shift
 from accelsim.ptq.calibrate import Floats, Known, group_range
 from accelsim.ptq.network.products import bias_of, channel_axis, is_one_matrix, per_output, products
 from accelsim.ptq.plan import Plan
-from accelsim.ptq.settings import Settings
+from accelsim.ptq.settings import Settings, has_levels
+from accelsim.ptq.weight_formats import (
+    affine_scales,
+    affine_zero_points,
+    code_format,
+    from_rows,
+    level_codes,
+    level_scales,
+    rows_of,
+)
 from accelsim.quant import bipolar_scales, channel_scales, codes_as, minmax_range, quantize_bias
 
 BIAS_REACH = 2.0**30
@@ -39,6 +48,8 @@ class ActQuant:
 class WeightQuant:
     """Codes of a layer's weights with scales (1,) or one per index of ``axis``, bias in units of s_in * s_w or None.
 
+    ``codes`` are those that are multiplied; of asymmetric weights ``codes + zero_points``, as many of these as scales, have the format.
+
     ``sqnr_db`` is the ratio of the weights' power to that of their quantization error, infinite where there is none.
     """
 
@@ -48,6 +59,18 @@ class WeightQuant:
     format: IntFormat
     bias: NDArray[np.int64] | None
     sqnr_db: float
+    zero_points: NDArray[np.int64] | None = None
+
+    @property
+    def stored_zero_points(self) -> NDArray[np.int64]:
+        """One for each scale."""
+        return np.zeros(len(self.scales), np.int64) if self.zero_points is None else self.zero_points
+
+    @property
+    def stored(self) -> NDArray[np.int64]:
+        """The codes in ``format``."""
+        codes: NDArray[np.int64] = self.codes + along(self.stored_zero_points, self.axis, self.codes.ndim)
+        return codes
 
     @property
     def real(self) -> Floats:
@@ -152,7 +175,7 @@ def _weights(
     scales = _wide_enough(chosen, real, axis, bias, s_in, BIAS_REACH if budget is None else budget.bias_reach)
     if settings.power_of_two:
         scales = np.exp2(np.ceil(np.log2(scales))).astype(np.float32)
-    fmt = BIPOLAR if bits == 1 else IntFormat(bits)
+    fmt = BIPOLAR if bits == 1 else code_format(settings.weight_format, bits, signed=fed.format.signed)
 
     def corrected(codes: NDArray[np.int64], scales: Floats) -> NDArray[Any] | None:
         if not (settings.bias_correction and is_one_matrix(node, model.constants)):
@@ -162,14 +185,45 @@ def _weights(
         return shifted
 
     rounded = pinned.codes.get(name) if np.array_equal(scales, chosen) else None
-    codes = nearest_codes(real, along(scales, axis, real.ndim), fmt) if rounded is None else rounded
+    zeros = _zero_points(real, axis, scales, fmt, settings)
+    codes = _codes(real, axis, scales, zeros, fmt, bits, settings) if rounded is None else rounded
     if budget is not None and not fmt.bipolar:
         codes, scales, bias = budget.hold(node, real, codes, scales, fmt, corrected, whole=settings.power_of_two)
     else:
         bias = corrected(codes, scales)
     error = _error(codes, along(scales, axis, real.ndim), real)
     whole = None if bias is None else quantize_bias(bias, s_in=s_in, s_w=per_output(node, scales))
-    return WeightQuant(codes, scales, axis, fmt, whole, decibels(real, error))
+    return WeightQuant(codes, scales, axis, fmt, whole, decibels(real, error), zeros)
+
+
+def _zero_points(
+    real: Floats, axis: int | None, scales: Floats, fmt: IntFormat, settings: Settings
+) -> NDArray[np.int64] | None:
+    """Of asymmetric weights, one for each scale."""
+    if settings.weight_format != "asymmetric" or fmt.bipolar:
+        return None
+    return affine_zero_points(rows_of(real, axis), scales, fmt)
+
+
+def _codes(
+    real: Floats,
+    axis: int | None,
+    scales: Floats,
+    zeros: NDArray[np.int64] | None,
+    fmt: IntFormat,
+    bits: int,
+    settings: Settings,
+) -> NDArray[np.int64]:
+    """The nearest codes that the weights' format has, zero points subtracted."""
+    column = along(scales, axis, real.ndim)
+    if has_levels(settings.weight_format, bits):
+        return from_rows(level_codes(settings.weight_format, bits, rows_of(real, axis), scales), real, axis)
+    if zeros is None:
+        return nearest_codes(real, column, fmt)
+    spread = along(zeros, axis, real.ndim)
+    codes = codes_as(real, framework="onnx", scale=column, zero_point=spread, fmt=fmt)
+    factors: NDArray[np.int64] = codes - spread
+    return factors
 
 
 def scales_of(model: OnnxModel, node: OnnxNode, bits: int, settings: Settings) -> Floats:
@@ -190,9 +244,13 @@ def nearest_codes(real: Floats, column: Floats, fmt: IntFormat) -> NDArray[np.in
 
 
 def weight_scales(real: Floats, axis: int | None, bits: int, settings: Settings) -> Floats:
-    """Min-max, or the least square error where ranges are set that way; mean magnitudes for 1 bit."""
+    """Min-max, or the least square error where ranges of symmetric weights are set that way; mean magnitudes for 1 bit."""
     if bits == 1:
         return bipolar_scales(real, axis=axis)
+    if has_levels(settings.weight_format, bits):
+        return level_scales(settings.weight_format, rows_of(real, axis))
+    if settings.weight_format == "asymmetric":
+        return affine_scales(rows_of(real, axis), IntFormat(bits, signed=False))
     quantizer = settings.weight_quantizer(bits)
     range_of = quantizer.least_error_range if settings.range == "mse" else minmax_range
     return channel_scales(real, axis=axis, quantizer=quantizer, range_of=range_of)

@@ -22,6 +22,13 @@ UNSIGNED_BITS = 8
 """Widest symmetric activations that drop the sign where they are never negative."""
 _WIDTHS = re.compile(r"(?:w([0-9]+))?(?:a([0-9]+))?")
 
+WeightFormat = Literal["symmetric", "asymmetric", "ternary", "power-of-two", "codebook", "nf4"]
+FORMATS: tuple[WeightFormat, ...] = ("symmetric", "asymmetric", "ternary", "power-of-two", "codebook", "nf4")
+"""Of weights (:mod:`accelsim.ptq.weight_formats`)."""
+_LEVEL_BITS: Mapping[str, range] = {
+    "ternary": range(2, 3), "power-of-two": range(2, 5), "codebook": range(2, 8), "nf4": range(4, 5),
+}  # fmt: skip
+"""Widths of formats with a table of levels."""
 Range = Literal["minmax", "moving-average", "percentile", "mse", "entropy"]
 
 
@@ -41,7 +48,9 @@ class Settings:
     affine and without a sign; with ``symmetric`` their zero point is 0; with ``power_of_two`` all scales are powers of two and
     zero points 0. ``equalize`` first gives the channels of consecutive layers like ranges. ``bias_correction`` takes the mean error
     of the rounded weights off the biases. ``percentile`` is for the range of that name. With ``accumulator_bits`` no sum over constant
-    weights can leave a signed accumulator of so many bits, whatever the input. ``layers`` holds exceptions by layer, node or tensor.
+    weights can leave a signed accumulator of so many bits, whatever the input. ``weight_format`` says what values weights take
+    (:mod:`accelsim.ptq.weight_formats`); those of layers with a width that it does not have are symmetric. ``layers`` holds exceptions by
+    layer, node or tensor.
     """
 
     weights: int = 8
@@ -54,11 +63,18 @@ class Settings:
     range: Range = "minmax"
     percentile: float = 99.99
     accumulator_bits: int | None = None
+    weight_format: WeightFormat = "symmetric"
     layers: Mapping[str, Widths] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for what, bits in (("weights", self.weights), ("acts", self.acts)):
             _check_bits(what, bits)
+        check_weight_format(self.weight_format, self.weights)
+        if self.weight_format != "symmetric" and (self.power_of_two or self.accumulator_bits is not None):
+            other = "power_of_two scales" if self.power_of_two else "accumulator_bits"
+            raise ConfigError(
+                f"weight format {self.weight_format} with {other}: expected symmetric weights; leave one out"
+            )
         if self.range not in RANGES:
             raise ConfigError(f"range {self.range!r}: expected one of {', '.join(RANGES)}")
         if self.accumulator_bits is not None and not FEWEST_SUM_BITS <= self.accumulator_bits <= MOST_SUM_BITS:
@@ -76,7 +92,7 @@ class Settings:
     @property
     def how(self) -> tuple[object, ...]:
         """All that ranges and scales depend on beside the width."""
-        return self.per_channel, self.symmetric, self.power_of_two, self.range, self.percentile
+        return self.per_channel, self.symmetric, self.power_of_two, self.range, self.percentile, self.weight_format
 
     def weight_quantizer(self, bits: int) -> Quantizer:
         """The symmetric quantizer of a layer's weights."""
@@ -128,6 +144,21 @@ def parse_layers(texts: Iterable[str]) -> dict[str, Widths]:
             _check_bits(f"--layer {name}: {what}", given)
         layers[name] = Widths(*bits)
     return layers
+
+
+def has_levels(name: WeightFormat, bits: int) -> bool:
+    """Whether weights of ``bits`` bits take levels; those of a layer with another width are symmetric."""
+    return bits in _LEVEL_BITS.get(name, ())
+
+
+def check_weight_format(name: str, bits: int) -> None:
+    """ConfigError for an unknown format, or a width that it does not have."""
+    if name not in FORMATS:
+        raise ConfigError(f"weight format {name!r}: expected one of {', '.join(FORMATS)}")
+    known = _LEVEL_BITS.get(name)
+    if known is not None and bits not in known:
+        text = f"{known[0]} to {known[-1]}" if len(known) > 1 else f"{known[0]}"
+        raise ConfigError(f"weight format {name}: expected {text} bits a weight (--weights), got {bits}")
 
 
 def _check_bits(what: str, bits: int | None) -> None:

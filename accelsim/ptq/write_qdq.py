@@ -103,8 +103,8 @@ class _Writer:
         scales = held.scales.reshape(()) if held.axis is None else held.scales
         axis = {} if held.axis is None else {"axis": held.axis}
         holder = self.holder(held.format)
-        codes = self.codes(f"{name}/weight_codes", held.codes, holder)
-        zero = self.codes(f"{name}/weight_zero_point", np.zeros(scales.shape, np.int64), holder)
+        codes = self.codes(f"{name}/weight_codes", held.stored, holder)
+        zero = self.codes(f"{name}/weight_zero_point", held.stored_zero_points.reshape(scales.shape), holder)
         inputs = [codes, self.constant(f"{name}/weight_scale", scales), zero]
         made = [self.dequantize(f"{name}/weight", inputs, axis)]
         if held.bias is not None:

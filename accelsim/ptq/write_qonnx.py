@@ -56,7 +56,7 @@ class _Writer:
         known = self.acts[tensor]
         self.quant(source, target, np.float32(known.scale), known.zero_point, known.format)
 
-    def quant(self, source: str, target: str, scale: Any, zero_point: int, fmt: IntFormat) -> None:
+    def quant(self, source: str, target: str, scale: Any, zero_point: Any, fmt: IntFormat) -> None:
         names = [self.constant(f"{target}/scale", scale)]
         if fmt.bipolar:
             self.nodes.append(make_node("BipolarQuant", [source, *names], target, domain=QONNX_DOMAIN))
@@ -68,9 +68,9 @@ class _Writer:
     def parameters(self, node: OnnxNode) -> list[str]:
         """Quantized weights, and the bias, of a product."""
         name, held = node.outputs[0], self.weights[node.outputs[0]]
-        column = along(held.scales, held.axis, held.codes.ndim)
+        column, zeros = (along(values, held.axis, held.codes.ndim) for values in (held.scales, held.stored_zero_points))
         weight = self.names.fresh(f"{name}/weight")
-        self.quant(self.constant(f"{name}/weight_values", held.real), weight, column, 0, held.format)
+        self.quant(self.constant(f"{name}/weight_values", held.real), weight, column, zeros, held.format)
         if held.bias is None:
             return [weight]
         unit = np.float64(self.acts[node.inputs[0]].scale) * per_output(node, held.scales).astype(np.float64)

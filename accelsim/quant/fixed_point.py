@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,6 +69,16 @@ def encode_mantissas(factors: NDArray[np.float32], *, rule: RequantScheme) -> En
             real=float(factors[bad][0]),
         )
     return np.ldexp(fraction, FLOAT32_MANTISSA_BITS).astype(np.int32), shift.astype(np.int32)
+
+
+def power_of_two_shift(real: float) -> int:
+    """Right shift ``s`` with ``real == 2**-s`` exactly; raises :class:`ModelError` when there is none."""
+    fraction, exponent = math.frexp(real)
+    if fraction != 0.5:
+        raise ModelError(
+            f"multiplier {real!r}: a shift scheme needs an exact power of two; use power-of-two scales", real=real
+        )
+    return 1 - exponent
 
 
 def _checked(reals: ArrayLike) -> NDArray[np.float64]:

@@ -5,14 +5,19 @@ Scales are float32 values, as model files store them; other values are rounded t
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
 
-from accelsim.errors import ModelError
-from accelsim.numerics import Encoder, Family, Requant, RequantScheme, scheme_named
-from accelsim.quant.fixed_point import encode_fixed_points, encode_mantissas, encode_shared_shift
+from accelsim.errors import ConfigError, ModelError
+from accelsim.numerics import Encoder, Family, Requant, RequantScheme, StagedScheme, scheme_named
+from accelsim.quant.fixed_point import (
+    encode_fixed_points,
+    encode_mantissas,
+    encode_shared_shift,
+    power_of_two_shift,
+)
+from accelsim.quant.stages import encode_stages
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -88,16 +93,6 @@ def float32_multiplier(s_in: float, s_w: ArrayLike, s_out: float) -> NDArray[np.
     return factor
 
 
-def power_of_two_shift(real: float) -> int:
-    """Right shift ``s`` with ``real == 2**-s`` exactly; raises :class:`ModelError` when there is none."""
-    fraction, exponent = math.frexp(real)
-    if fraction != 0.5:
-        raise ModelError(
-            f"multiplier {real!r}: a shift scheme needs an exact power of two; use power-of-two scales", real=real
-        )
-    return 1 - exponent
-
-
 def requant_from_scales(
     scheme: str,
     *,
@@ -117,7 +112,11 @@ def requant_from_scales(
     ratio = (
         convolution_multipliers(s_in, s_w, s_out) if real is None else np.atleast_1d(np.asarray(real, dtype=np.float64))
     )
-    multiplier, shift = _encoded(scheme_named(scheme), s_in, s_w, s_out, ratio)
+    rule = scheme_named(scheme)
+    if isinstance(rule, StagedScheme):
+        multiplier, shift = encode_stages(ratio, rule=rule, zero_point=zero_point)
+    else:
+        multiplier, shift = _encoded(rule, s_in, s_w, s_out, ratio)
     return Requant(scheme, multiplier, shift, zero_point, clamp_min, clamp_max)
 
 
@@ -144,6 +143,8 @@ def _encoded(
             return factor, np.zeros(len(factor), np.int32)
         case Encoder.RAW_SUM:
             return folded_factors(rule, float32_multiplier(s_in, s_w, s_out))
+        case Encoder.STAGED:
+            raise ConfigError(f"requantization scheme {rule.name!r}: expected to be encoded with its zero point")
         case Encoder.SCALES:
             scales = _scale(s_in, "s_in"), np.atleast_1d(_scale(s_w, "s_w")), _scale(s_out, "s_out")
             columns = np.stack(np.broadcast_arrays(*scales), axis=1).astype(np.float64)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from accelsim.arch import STREAMS, Arch, StreamName
 from accelsim.graph import Layer, MacLayer
-from accelsim.hardware import Engine, dma_of, packed_bytes
+from accelsim.hardware import Engine, dma_of, packed_bytes, stored_bits
 from accelsim.program import Program
 
 Cycles = NDArray[np.int64]
@@ -57,7 +57,7 @@ def _array_work(layer: Layer, program: Program) -> float:
     if not isinstance(layer, MacLayer):
         return 0
     bits, array = program.graph.tensors[layer.inputs[0]].format.bits, program.arch.array
-    widths = layer.weight_format.bits, bits
+    widths = layer.code_format.bits, bits
     return layer.macs * array.passes(*widths) / array.composed(*widths)
 
 
@@ -75,6 +75,6 @@ def _operand_bytes(program: Program, layer: Layer, columns: int) -> list[int]:
     """Bytes of the layer's constant weights, then of each input, then zeros."""
     weights = 0
     if isinstance(layer, MacLayer) and len(layer.inputs) == 1:
-        weights = int(packed_bytes(layer.geometry.oc * layer.geometry.reduction, layer.weight_format.bits))
+        weights = int(packed_bytes(layer.geometry.oc * layer.geometry.reduction, stored_bits(layer, program.arch)))
     inputs = [program.graph.tensors[name].bytes for name in layer.inputs]
     return ([weights, *inputs] + [0] * columns)[:columns]

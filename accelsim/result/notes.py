@@ -13,7 +13,7 @@ from typing import NamedTuple
 from accelsim.arch import Arch
 from accelsim.energy import clock_note
 from accelsim.graph import MacLayer
-from accelsim.hardware import Engine, coded_share
+from accelsim.hardware import Engine, coded_share, stored_bits
 from accelsim.program import Program
 from accelsim.units import BYTES, exact_text
 
@@ -74,6 +74,29 @@ def _not_coded(program: Program) -> str:
     return "" if known else "only the shapes of the weights are known, which are not coded"
 
 
+def _symmetric(program: Program) -> str:
+    if any(layer.has_weight_zero_points for layer in _mac_layers(program)):
+        return ""
+    return "no layer has weights with zero points that their codes are to be rid of"
+
+
+def _no_codebook(program: Program) -> str:
+    known = [layer for layer in _mac_layers(program) if layer.weights is not None]
+    if not known:
+        return "only the shapes of the weights are known, which are not coded"
+    if any(stored_bits(layer, program.arch) < layer.code_format.bits for layer in known):
+        return ""
+    return "every layer's weights take more than half of the values that their width has"
+
+
+def _nothing_decoded(program: Program) -> str:
+    return (
+        "weights are not coded; set weight_buffer.coding"
+        if program.arch.weight_buffer.coding is None
+        else _no_codebook(program)
+    )
+
+
 def _within_a_burst(program: Program) -> str:
     dram = program.arch.dram
     if dram.channel is None or dram.burst_bytes > dram.channel.burst_bytes:
@@ -127,7 +150,11 @@ IDLE = (
     Idle("array.weight_preload", "serial", _nothing_preloads),
     Idle("array.stripe_pixels", None, _no_stripes),
     Idle("dma.write_bytes", 1, _bursts_round_out),
+    Idle("dma.whole_weight_tiles", False, _bursts_round_out),
     Idle("activation_buffer.im2col", "implicit", _no_windows),
+    Idle("array.weight_zero_points", "subtract", _symmetric),
+    Idle("weight_buffer.coding", None, _no_codebook),
+    Idle("weight_buffer.decoders", None, _nothing_decoded),
     *(_banks(name) for name in _BUFFERS),
 )
 
@@ -137,7 +164,7 @@ def _sliced(program: Program) -> str:
     array, found, layers = program.arch.array, Counter[str](), list(_mac_layers(program))
     ports = {"weight": array.weight_bits, "activation": array.activation_bits}
     for layer in layers:
-        widths = layer.weight_format.bits, program.graph.tensors[layer.inputs[0]].format.bits
+        widths = layer.code_format.bits, program.graph.tensors[layer.inputs[0]].format.bits
         wide = [
             f"{bits}-bit {name}s in {-(-bits // port)} slices"
             for bits, (name, port) in zip(widths, ports.items(), strict=True)

@@ -91,7 +91,8 @@ def _not_modelled(program: Program) -> tuple[str, ...]:
 
 def _compressed_blindly(program: Program) -> bool:
     layers = [layer for layer in program.graph.layers if isinstance(layer, MacLayer) and len(layer.inputs) == 1]
-    return program.arch.dma.weight_compression is not None and any(layer.weights is None for layer in layers)
+    coded = program.arch.dma.weight_compression is not None or program.arch.weight_buffer.coding is not None
+    return coded and any(layer.weights is None for layer in layers)
 
 
 @cache

@@ -34,11 +34,13 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "activation_buffer.double_buffered": (False, True), "weight_buffer.bytes_per_cycle": (None, 16, 16, 3),
     "output_buffer.bytes_per_cycle": (None, None, None, 1, 4), "requantizer.streaming": (False, False, True),
     "requantizer.pipeline_stages": (0, 0, 1, 5), "array.reduction": ("flat", "flat", "per_tap"), "array.issue_cycles": (0, 0, 0, 7),
-    "array.fold_issue_cycles": (0, 0, 0, 3), "dma.write_bytes": (1, 1, 1, 4), "streams.weights.port": (None, None, "flash"),
+    "array.fold_issue_cycles": (0, 0, 0, 3), "dma.write_bytes": (1, 1, 1, 4), "dma.whole_weight_tiles": (False, False, True),
+    "streams.weights.port": (None, None, "flash"),
     "streams.weights.bandwidth_bytes_per_s": (None, None, 10**8), "streams.activations.latency_ns": (None, None, 30.0),
     "streams.activations.bandwidth_bytes_per_s": (None, None, 10**9), "streams.activations.port": (None, None, None, "in"),
     "streams.weights.latency_ns": (None, None, 0.0), "streams.outputs.latency_ns": (None, None, 70.0),
     "streams.outputs.port": (None, None, "out", "flash"), "streams.outputs.bandwidth_bytes_per_s": (None, None, 3 * 10**8),
+    "weight_buffer.decoders": (None, 1, 7), "weight_buffer.coding": (None, None, None, "codebook"),
 }  # fmt: skip
 
 
@@ -55,9 +57,14 @@ def random_arch(rng: Rng, *, dataflow: str | None = None) -> Arch:
     edits |= {name: values[int(rng.integers(len(values)))] for name, values in _CHOICES.items()}
     edits |= {"array.dataflow": chosen, "array.rows": rows, "accumulator.products_per_add": rows if tree else 1}
     edits["array.weight_preload"] = "serial" if tree else str(rng.choice(["serial", "overlapped"]))
+    edits["array.weight_zero_points"] = str(rng.choice(["subtract", "extra_channel"])) if rows > 1 else "subtract"
     edits["array.drain"] = "serial" if tree else str(rng.choice(["serial", "overlapped"]))
     edits["array.stripe_pixels"] = int(rng.choice([1, 4, 16])) if tree and rng.integers(2) else None
     edits["array.dot_products"] = 1 if tree else int(rng.choice([1, 1, 3]))
+    if edits["dma.weight_compression"] is not None:
+        edits["dma.whole_weight_tiles"] = False
+    if edits["dma.whole_weight_tiles"]:  # two of one tile at 16 bits
+        edits["weight_buffer.size_bytes"] += 4 * rows * edits["array.cols"] * edits["array.dot_products"]
     if edits["dram.standard"] is not None or edits["dram.burst_bytes"] > 1:
         edits["dma.write_bytes"] = 1
     edits["activation_buffer.size_bytes"] = resident + int(rng.integers(400, 2000))

@@ -106,14 +106,23 @@ class NetworkBuilder:
         clamp = {"zero_point": zero, "clamp_min": fmt.min, "clamp_max": fmt.max}
         return requant_from_scales("tflite_double", s_in=1, s_w=ratio, s_out=1, **clamp)
 
+    def factors(self, geometry: MacGeometry) -> tuple[IntFormat, Codes, Codes | None]:
+        """Weights with their format; a third of those of 8 bits with zero points, of the layer or of each channel."""
+        codes = random_codes(self.rng, geometry.weight_shape, self.weights)
+        if self.weights != INT8 or self.rng.random() < 2 / 3:
+            return self.weights, codes, None
+        zeros = self.rng.integers(0, 256, int(self.rng.choice([1, geometry.oc])))
+        factors = (codes.astype(np.int16) + 128 - zeros.reshape(-1, 1, 1, 1)).astype(np.int16)
+        return IntFormat(9), factors, zeros
+
     def mac(self, kind: type[MacLayer], x: Tensor, geometry: MacGeometry) -> Tensor:
         """A layer with weights, whose codes fill their format."""
-        weights, fmt = self.weights, self.format()
+        (weights, codes, zeros), fmt = self.factors(geometry), self.format()
         reach = 1 << (weights.bits + x.format.bits)
         gain = 3 * (fmt.max - fmt.min) / (reach * np.sqrt(geometry.reduction))
         return self.layer(
             kind, (x,), geometry.output_shape, fmt, geometry=geometry, weight_format=weights,
-            weights=random_codes(self.rng, geometry.weight_shape, weights), input_zero_point=x.zero_point,
+            weights=codes, weight_zero_points=zeros, input_zero_point=x.zero_point,
             bias=self.rng.integers(-reach // 8 - 1, reach // 8 + 1, geometry.oc).astype(np.int64),
             requant=self.requant(kind.operator, fmt, gain=gain, channels=geometry.oc, bits=x.format.bits),
         )  # fmt: skip

@@ -34,7 +34,7 @@ class SchemeContract(Contract):
         """Ratios from 2^-16 to 1/2 with their records and ascending sums of up to 30 bits."""
         for seed, rng in self.draws():
             ratio = float(np.float32(2.0 ** rng.uniform(-16, -1)))
-            spread = 2 ** int(rng.integers(4, 30))
+            spread = 2 ** int(rng.integers(4, min(30, scheme_named(self.scheme).wide)))
             sums = sorted(rng.integers(-spread, spread, ACCUMULATORS).tolist())
             fmt = INT8 if self.wraps else INT16
             yield f"seed {seed}, ratio {ratio}: ", ratio, self.requant(ratio, fmt), sums

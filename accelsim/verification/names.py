@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from accelsim.numerics import RequantScheme, scheme_named
+from accelsim.numerics import MOST_STAGES, RequantScheme, scheme_named
 
 FLOAT = "float accumulate"
 KERNEL = "runtime kernel"
@@ -38,9 +38,16 @@ LEVEL = "optimization level"
 RANGE = "reduced range"
 READING = "read otherwise"
 
+
+def stage_key(number: int) -> str:
+    """The cause that one stage of a requantizer is, by its place from 1 on."""
+    return f"output stage {number}"
+
+
 STEPS = (
     FLOAT, BIAS_ROUNDING, REWRITING, KERNEL, WEIGHTS, INPUT_ZERO, PADDING, BIAS, SCALE, MULTIPLIER, PRODUCT, WIDTH, DIVISOR, OFFSET, OPERANDS,
-    THRESHOLDS, PARITY, TIE, TRUNCATION, ROUNDING, OUTPUT_ZERO, CLAMP, ORDER, TABLE, EXPONENTIAL, OPERATOR, ACCUMULATOR,
+    THRESHOLDS, PARITY, TIE, TRUNCATION, *map(stage_key, range(1, MOST_STAGES + 1)),
+    ROUNDING, OUTPUT_ZERO, CLAMP, ORDER, TABLE, EXPONENTIAL, OPERATOR, ACCUMULATOR,
 )  # fmt: skip
 """Steps of the ablation, in their order."""
 
@@ -92,7 +99,7 @@ def _roundings(scheme: RequantScheme) -> str:
     if scheme.family.is_float:
         return f"requantization in {scheme.family.dtype}"
     if not scheme.is_doubled:
-        return f"rounding of {scheme.name}"
+        return scheme.label
     twice = scheme.roundings[0] is scheme.tie
     return f"double rounding, {scheme.tie.replace('_', ' ')} twice" if twice else "double rounding"
 

@@ -42,6 +42,8 @@ PATHS = [
     "array.pipeline_stages",
     "array.first_cycle",
     "array.brick_bits",
+    "array.mac",
+    "array.weight_zero_points",
     "accumulator.count",
     "accumulator.bits",
     "accumulator.overflow",
@@ -54,6 +56,8 @@ PATHS = [
     "weight_buffer.bytes_per_cycle",
     "weight_buffer.banks",
     "weight_buffer.ports",
+    "weight_buffer.coding",
+    "weight_buffer.decoders",
     "activation_buffer.size_bytes",
     "activation_buffer.double_buffered",
     "activation_buffer.bytes_per_cycle",
@@ -68,12 +72,14 @@ PATHS = [
     "output_buffer.banks",
     "output_buffer.ports",
     "requantizer.lanes",
+    "requantizer.stages",
     "requantizer.streaming",
     "requantizer.pipeline_stages",
     "vector.lanes",
     "dma.queues",
     "dma.setup_cycles",
     "dma.write_bytes",
+    "dma.whole_weight_tiles",
     "dma.weight_compression",
     "dma.zero_run_bits",
     "dram.bandwidth_bytes_per_s",
@@ -110,6 +116,10 @@ OTHER_VALUES: dict[str, Any] = {
     "array.pipeline_stages": 2,
     "array.first_cycle": 0,
     "array.brick_bits": 2,
+    "array.mac": "shift_add",
+    "array.weight_zero_points": "extra_channel",
+    "weight_buffer.coding": "codebook",
+    "weight_buffer.decoders": 5,
     "accumulator.count": 77,
     "accumulator.bits": 24,
     "accumulator.overflow": "trap",
@@ -121,12 +131,14 @@ OTHER_VALUES: dict[str, Any] = {
     "activation_buffer.fuse_pairs": True,
     "activation_buffer.im2col": "dram",
     "requantizer.lanes": 2,
+    "requantizer.stages": "saturate 8",
     "requantizer.streaming": True,
     "requantizer.pipeline_stages": 4,
     "vector.lanes": 3,
     "dma.queues": 2,
     "dma.setup_cycles": 9,
     "dma.write_bytes": 8,
+    "dma.whole_weight_tiles": True,
     **{f"streams.{name}.port": "own" for name in STREAMS},
     **{f"streams.{name}.bandwidth_bytes_per_s": "1 GB/s" for name in STREAMS},
     **{f"streams.{name}.latency_ns": "30 ns" for name in STREAMS},
@@ -169,6 +181,13 @@ buffers = st.fixed_dictionaries(
         "ports": st.sampled_from([1, 2]),
     }
 )
+weight_buffers = st.builds(
+    lambda buffer, more: {**buffer, **more},
+    buffers,
+    st.fixed_dictionaries(
+        {"coding": st.sampled_from([None, "codebook"]), "decoders": st.none() | st.integers(1, 2**16)}
+    ),
+)
 activation_buffers = buffers.flatmap(
     lambda buffer: (st.just("auto") | st.integers(0, buffer["size_bytes"] - 2)).map(
         lambda kept: {**buffer, "resident_bytes": kept, "fuse_pairs": kept != "auto" and kept % 2 == 0}
@@ -207,9 +226,20 @@ machines = st.fixed_dictionaries(
                 "pipeline_stages": st.integers(0, 64),
                 "first_cycle": st.sampled_from([0, 1]),
                 "brick_bits": st.sampled_from([None, 2]),
+                "mac": st.sampled_from(["multiply", "shift_add"]),
+                "weight_zero_points": st.sampled_from(["subtract", "extra_channel"]),
             }
-        ).filter(
+        )
+        .filter(
             lambda array: array["brick_bits"] is None or {array["weight_bits"], array["activation_bits"]} <= BRICKED
+        )
+        .filter(lambda array: array["brick_bits"] is None or array["mac"] == "multiply")
+        .filter(
+            lambda array: (
+                array["rows"] > 1
+                or array["dataflow"] == "output_stationary"
+                or array["weight_zero_points"] == "subtract"
+            )
         ),
         "accumulator": st.fixed_dictionaries(
             {
@@ -222,18 +252,19 @@ machines = st.fixed_dictionaries(
                 "word_per_slice": st.booleans(),
             }
         ),
-        "weight_buffer": buffers,
+        "weight_buffer": weight_buffers,
         "activation_buffer": activation_buffers,
         "output_buffer": buffers,
         "requantizer": st.fixed_dictionaries(
-            {"lanes": sides, "streaming": st.booleans(), "pipeline_stages": st.integers(0, 64)}
+            {"lanes": sides, "stages": st.none(), "streaming": st.booleans(), "pipeline_stages": st.integers(0, 64)}
         ),
         "vector": st.fixed_dictionaries({"lanes": sides}),
         "dma": st.fixed_dictionaries(
             {
                 "queues": st.integers(1, 3),
                 "setup_cycles": st.integers(0, 10**9),
-                "write_bytes": st.just(1),
+                "write_bytes": st.integers(0, 16).map(lambda log: 2**log),
+                "whole_weight_tiles": st.just(False),
                 "weight_compression": st.sampled_from([None, "zero_run_length"]),
                 "zero_run_bits": st.integers(1, 16),
             }

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from accelsim.arch import Arch, json_schema, load_arch
 from accelsim.arch.dram import DramStandard, dram_standards
 from accelsim.builder import build_program
-from accelsim.builder.dram import Dram, alignment, layout
+from accelsim.builder.dram import Dram, layout
 from accelsim.energy import count_actions
 from accelsim.errors import ConfigError
 from accelsim.graph import Boxes
@@ -212,7 +212,7 @@ def _loads(program: Program, layer: int) -> NDArray[np.bool_]:
 def test_the_layout_puts_weights_first_and_overlaps_nothing() -> None:
     """Every tensor at the beginning of a row of all bank groups; a reshape where its input is."""
     graph, arch = chain(reshape=True), machine("DDR4_2400")
-    weights, tensors = layout(graph, alignment(arch))
+    weights, tensors = layout(graph, arch)
     places = sorted({*weights.values(), *tensors.values()})
     assert places == [32768 * i for i in range(len(places))]
     assert max(weights.values()) < min(tensors.values())

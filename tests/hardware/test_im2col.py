@@ -145,7 +145,7 @@ def test_fetched_windows_take_the_commands_of_their_taps(name: str, standard: st
     taps = {"kh": min(2, geometry.kh), "kw": min(3, geometry.kw)}
     tile = MacMapping(oh=2, ow=3, oc=geometry.oc_per_group, ic=geometry.ic_per_group, groups=geometry.groups, **taps)
     program = built(graph, "dram", tile, **edits)
-    base = layout(graph, channel.row_bytes * channel.bank_groups)[1]["x"]
+    base = layout(graph, program.arch)[1]["x"]
     for load, compute in matrix_loads(program).items():
         bursts: list[int] = []
         before = -1

@@ -46,7 +46,12 @@ def test_every_drawer_draws_its_kind_and_every_machine_is_met() -> None:
     assert {program.arch.dma.weight_compression for program in programs} == {None, "zero_run_length"}
     assert {program.graph.arithmetic.partition("+")[0] for program in programs} == set(ARITHMETICS)
     assert {t.format.bits for program in programs for t in program.graph.tensors.values()} == {4, 8, 16}
-    assert {layer.weight_format.bits for layer in layers if isinstance(layer, MacLayer)} == {4, 8, 16}
+    assert {layer.weight_format.bits for layer in layers if isinstance(layer, MacLayer)} == {4, 8, 9, 16}
+    asymmetric = [
+        p for p in programs if any(isinstance(x, MacLayer) and x.has_weight_zero_points for x in p.graph.layers)
+    ]
+    assert {p.arch.array.weight_zero_points for p in asymmetric} == {"subtract", "extra_channel"}
+    assert {program.arch.weight_buffer.coding for program in programs} == {None, "codebook"}
     endings = {layer.requant.scheme for layer in layers if isinstance(layer, MacLayer)}
     assert endings > {"finn_thresholds", "tflite_double", "float32_half_even", "nvdla_cvt", "single", "half_up_twice"}
     assert sum(bool(mapping and mapping.band) for program in programs for mapping in program.mappings) > 60

@@ -16,8 +16,10 @@ UNDRAWN = {
     **PRICES,
     "arithmetic": "a graph's own: tests/generate.py draws it with the layers",
     "overrides": "a graph's own: tests/generate.py draws them with the layers",
+    "requantizer.stages": "a graph's own, as overrides are: tests/test_output_stages.py, tests/numerics/test_stages.py",
     "clock_hz": "only its ratio to dram.bandwidth_bytes_per_s counts, which is drawn",
     "array.first_cycle": "numbers cycles, moves none: tests/test_simulation.py, tests/arch/test_presets.py",
+    "array.mac": "refuses weights that are no powers of two: tests/hardware/test_weight_zero_points.py",
     "accumulator.bias_bits": "refuses biases: tests/arch/test_array_and_sums.py",
 }
 

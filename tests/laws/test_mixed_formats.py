@@ -14,7 +14,7 @@ from accelsim.errors import ProgramError
 from accelsim.execute import WholeReader, accumulator_formats, run_program
 from accelsim.execute.tape import TapeWriter
 from accelsim.graph import MacLayer
-from accelsim.hardware import Engine
+from accelsim.hardware import Engine, stored
 from accelsim.mapper import map_graph
 from accelsim.numerics import BIPOLAR, IntFormat
 from accelsim.program import check_program
@@ -63,7 +63,7 @@ def test_bytes_follow_the_widths(seed: int) -> None:
     for i in np.flatnonzero(program.engine <= Engine.LOAD_WEIGHTS).tolist():
         layer = program.graph.layers[program.layer[i]]
         formats = {
-            Engine.LOAD_WEIGHTS: getattr(layer, "weight_format", None),
+            Engine.LOAD_WEIGHTS: stored(layer, program.arch).format if isinstance(layer, MacLayer) else None,
             Engine.LOAD_ACTIVATIONS: program.graph.tensors[layer.inputs[0]].format,
             Engine.STORE: program.graph.tensors[layer.output].format,
         }

@@ -100,7 +100,7 @@ def test_layers_of_other_weights_are_searched_by_themselves() -> None:
     assert not found[0].closed_form
     network = search_network(replace(graph, layers=(empty,)), arch=arch, objective="cycles")
     assert network.layers["layer"].cycles == found[1].cycles
-    assert operand_bits(layer, graph) == operand_bits(empty, graph)
+    assert operand_bits(layer, graph, arch) == operand_bits(empty, graph, arch)
 
 
 @pytest.mark.parametrize("objective", ["cycles", "energy"])

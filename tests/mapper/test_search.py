@@ -158,7 +158,7 @@ def quick(arch: Arch, rng: np.random.Generator) -> Arch:
         "output_buffer.bytes_per_cycle": None if rng.integers(8) else 1,
         "requantizer.lanes": 2 ** int(rng.integers(7)),
     }
-    rows = int(rng.integers(1, 30))
+    rows = int(rng.integers(1 + (arch.array.weight_zero_points == "extra_channel"), 30))
     adds = {"accumulator.products_per_add": rows if arch.array.dataflow == "adder_tree" else 1}
     return arch.with_(twice | port | width | adds | {"array.rows": rows, "accumulator.count": 4096})
 
@@ -211,7 +211,7 @@ def test_array_cycles_of_all_tiles_are_the_programs(g: MacGeometry, seed: int) -
     arch = random_arch(rng)
     pixels, reduction, channels, groups = (rng.integers(1, 40, 20) for _ in range(4))
     kept = rng.integers(0, 2, 20).astype(bool)
-    array = machine_of(operand_bits(layer, graph), arch).array
+    array = machine_of(operand_bits(layer, graph, arch), arch).array
     tiles = ComputeTiles(pixels=pixels, reduction=reduction, channels=channels, groups=groups, weights_kept=kept)
     cost = array_cost(tiles, array)
     columns = (

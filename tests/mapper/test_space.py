@@ -67,4 +67,4 @@ def test_coded_weights_are_those_of_the_share_that_has_fewest(cores: int, fewest
         {"cores.count": cores, "dma.weight_compression": "zero_run_length", "array.cols": 1}
     )
     assert is_coded(coded, arch)  # type: ignore[arg-type]
-    assert _nonzero(coded, operand_bits(layer, graph), arch) == fewest  # type: ignore[arg-type]
+    assert _nonzero(coded, operand_bits(layer, graph, arch), arch) == fewest  # type: ignore[arg-type]

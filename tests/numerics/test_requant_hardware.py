@@ -233,7 +233,7 @@ def test_gemmini_is_float32_half_even(x, scale):
         ("single_8", 128, 9, "integers from 0 to 127"),
         ("single_8", -1, 9, "integers from 0 to 127"),
         ("single_16", 2**15, 9, "integers from 0 to 32767"),
-        ("tosa_scale16", 5, 1, "single_16 shifts: expected 2 to 62"),
+        ("tosa_scale16", 5, 63, "single_16 shifts: expected 0 to 62"),
         ("nvdla_cvt", 2**15, 9, "integers from -32768 to 32767"),
         ("nvdla_cvt", 1, 64, "expected 0 to 63"),
         ("ethosu_truncate", -1, 9, "integers from 0 to 2147483647"),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from accelsim.numerics import Overflow
 
 HERE = Path(__file__).parent
 POLICIES = {Overflow.WRAP: 0, Overflow.SATURATE: 1, Overflow.SATURATE_SYMMETRIC: 2}
+PACKAGES = {"requantize_all": ("requantize_pkg.sv",), "output_stages": ("output_stages_pkg.sv",)}
+"""Files of a module that must come before it."""
 ADDRESSES = 1024
 """Accumulators per column of ``array_ws`` and ``array_tree``."""
 
@@ -38,7 +41,7 @@ class Design:
         rtl, target = HERE / "rtl", self.folder / self.module
         hidden = {"ADDR_BITS"}
         defines = " ".join(f"-D{name}={value}" for name, value in self.parameters.items() if name not in hidden)
-        packages = [str(rtl / "requantize_pkg.sv")] if self.module == "requantize_all" else []
+        packages = [str(rtl / name) for name in PACKAGES.get(self.module, ())]
         command = [
             *("verilator", "--cc", "--exe", "--build", "-Wall", "-Wno-DECLFILENAME", "-Wno-UNUSED"),
             *("--top-module", self.module, "-y", str(rtl), "--Mdir", str(target)),
@@ -72,6 +75,7 @@ class Tile:
     overflow: Overflow = Overflow.WRAP
     overlapped: bool = False
     kept: bool = False
+    drains_behind: bool = False
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -145,7 +149,8 @@ def play_ws(design: Design, tiles: Sequence[Tile]) -> list[Outcome]:
     stimulus: list[Integers | Sequence[int]] = []
     for tile in tiles:
         folds = _ws_folds(tile, rows, cols)
-        stimulus.append([POLICIES[tile.overflow], tile.overlapped, tile.kept, len(folds), _ws_words(tile, rows, cols)])
+        preload = 1 if tile.overlapped else 2 if tile.drains_behind else 0
+        stimulus.append([POLICIES[tile.overflow], preload, tile.kept, len(folds), _ws_words(tile, rows, cols)])
         stimulus += [part for fold in folds for part in fold]
     results, at, outcomes = design.run(stimulus), 0, []
     for tile in tiles:
@@ -173,7 +178,7 @@ def _ws_sums(tile: Tile, words: Integers, rows: int, cols: int) -> Integers:
 
 
 def play_os(design: Design, tiles: Sequence[Tile]) -> list[Outcome]:
-    """Tiles on ``array_os``: pixels over rows, channels over columns, group by group."""
+    """Tiles on ``array_os`` or ``array_os_flow``: pixels over rows, channels over columns, group by group."""
     rows, cols = design["ROWS"], design["COLS"]
     stimulus: list[Integers | Sequence[int]] = []
     for tile in tiles:
@@ -207,8 +212,17 @@ def _os_cuts(tile: Tile, rows: int, cols: int) -> Iterator[tuple[int, int, int]]
                 yield g, p, c
 
 
-def play_tree(design: Design, tiles: Sequence[Tile]) -> list[Outcome]:
-    """Tiles on ``array_tree``, group by group: one vector of ROWS activations per cycle, its weights beside it."""
+def _striped(folds: list[Any], starts: list[int], stripe: int) -> Iterator[list[Any]]:
+    """Those of the same sums, stripe by stripe."""
+    for low, high in zip(starts, [*starts[1:], len(folds)], strict=True):
+        for p in range(0, folds[low][0][0], stripe):
+            for (pixels, address, first), bias, weights, vectors in folds[low:high]:
+                yield [[min(stripe, pixels - p), address + p, first], bias, weights, vectors[p : p + stripe]]
+
+
+def play_tree(design: Design, tiles: Sequence[Tile], *, stripe: int | None = None) -> list[Outcome]:
+    """Tiles on ``array_tree``, group by group: one vector of ROWS activations per cycle, its weights beside it; in stripes of so many
+    pixels, each of which passes all folds of its sums."""
     rows, cols = design["ROWS"], design["COLS"]
     stimulus: list[Integers | Sequence[int]] = []
     for tile in tiles:
@@ -217,6 +231,7 @@ def play_tree(design: Design, tiles: Sequence[Tile]) -> list[Outcome]:
         starts = [i for i, fold in enumerate(folds) if fold[0][2]]
         for i, fold in enumerate(folds):
             fold[0][1] = pixels * (np.searchsorted(starts, i, side="right") - 1)
+        folds = folds if stripe is None else list(_striped(folds, starts, stripe))
         stimulus.append([POLICIES[tile.overflow], len(folds), blocks * pixels])
         stimulus += [part for fold in folds for part in fold]
     results, at, outcomes = design.run(stimulus), 0, []

@@ -106,7 +106,14 @@ def model_sums(tile: Tile, accumulator: int, per_add: int) -> np.ndarray:
 def model_cost(tile: Tile, rows: int, cols: int, dataflow: str, stages: int = 0) -> ArrayCost:
     stationary = dataflow in ("weight_stationary", "input_stationary")
     preload = "overlapped" if tile.overlapped and stationary else "serial"
-    array = {"rows": rows, "cols": cols, "dataflow": dataflow, "weight_preload": preload, "pipeline_stages": stages}
+    drain = "overlapped" if tile.drains_behind else "serial"
+    array = {"drain": drain} | {
+        "rows": rows,
+        "cols": cols,
+        "dataflow": dataflow,
+        "weight_preload": preload,
+        "pipeline_stages": stages,
+    }
     adds = {"accumulator.products_per_add": rows if dataflow == "adder_tree" else 1}
     arch = load_arch("scalesim_32x32_ws").with_({f"array.{key}": value for key, value in array.items()} | adds)
     arch = arch.with_({"weight_buffer.bytes_per_cycle": None, "activation_buffer.bytes_per_cycle": None})
@@ -191,6 +198,39 @@ def test_pipeline_stages_of_systolic_arrays(stages: int, tmp_path: Path) -> None
         check_sums(tiles, outcomes, 18, per_add=4 if module == "array_ws" else 1)
         for tile, outcome in zip(tiles, outcomes, strict=True):
             assert outcome.cycles == model_cycles(tile, 4, 4, dataflow, stages=stages)
+
+
+@pytest.mark.parametrize(("widths", "stages"), [((4, 8, 8, 18), 0), ((4, 2, 2, 16), 3), ((8, 8, 8, 16), 1)])
+def test_folds_that_drain_behind_each_other(widths: Widths, stages: int, tmp_path: Path) -> None:
+    """Output-stationary: a fold enters while the sums of the one before leave, a row of them a cycle. Weight-stationary: the next weights
+    shift in while sums drain."""
+    side, accumulator, rng = widths[0], widths[3], np.random.default_rng(side_seed(widths))
+    tiles = [replace(random_tile(rng, widths), drains_behind=True) for _ in range(150)]
+    tiles += [replace(random_tile(rng, widths, groups=3, most=1), drains_behind=True) for _ in range(20)]
+    for module, play, dataflow, more in (
+        ("array_ws", play_ws, "weight_stationary", {"ADDR_BITS": 10}),
+        ("array_os_flow", play_os, "output_stationary", {}),
+    ):
+        outcomes = play(design(module, tmp_path, widths, STAGES=stages, **more), tiles)
+        check_sums(tiles, outcomes, accumulator, per_add=side if module == "array_ws" else 1)
+        for tile, outcome in zip(tiles, outcomes, strict=True):
+            assert outcome.cycles == model_cycles(tile, side, side, dataflow, stages=stages)
+
+
+def side_seed(widths: Widths) -> int:
+    return sum(width * 10**k for k, width in enumerate(widths))
+
+
+@pytest.mark.parametrize("stripe", [1, 5])
+def test_pixels_pass_in_stripes(stripe: int, tmp_path: Path) -> None:
+    """The same sums in the same cycles, whatever stripes pass the folds; weights are read anew for each."""
+    widths, rng = (8, 8, 8, 20), np.random.default_rng(stripe)
+    array = design("array_tree", tmp_path, widths, ROWS=5, ADDR_BITS=10, STAGES=4)
+    tiles = [random_tile(rng, widths) for _ in range(60)]
+    outcomes = play_tree(array, tiles, stripe=stripe)
+    check_sums(tiles, outcomes, 20, per_add=5)
+    for tile, outcome in zip(tiles, outcomes, strict=True):
+        assert outcome.cycles == model_cycles(tile, 5, 8, "adder_tree", stages=4)
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ pytestmark = [
 ]
 UNITS = (
     *("tflite_double", "half_up_twice", "single", "tflite_int16", "fixed_half_up", "ethosu_truncate", "nvdla_cvt"),
-    *("shift_half_up", "shift_half_even", "shift_floor", "vta_shift"),
+    *("shift_half_up", "shift_half_even", "shift_floor", "vta_shift", "shift_half_away"),
 )
 NAMES = [name for name, scheme in SCHEMES.items() if not scheme.family.is_float]
 RECORDS, PER_RECORD = 100, 110

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from accelsim.arch import Arch, load_arch
 from accelsim.builder import build_program
-from accelsim.energy import ActionCounts, Work, actions_of, count_actions
+from accelsim.energy import ActionCounts, Work, actions_of, count_actions, kinds_of
 from accelsim.errors import MappingError
-from accelsim.graph import Graph, MacLayer, Reshape
+from accelsim.graph import Graph
 from accelsim.program import Mapping
 from accelsim.timing import (
     CHIP,
@@ -33,6 +33,7 @@ from tests.mixed_formats import mixed_arch, mixed_graph
 
 PLAIN = {
     "cores.count": 1, "dram.standard": None, "dram.burst_bytes": 1, "dma.weight_compression": None, "dma.write_bytes": 1,
+    "weight_buffer.coding": None,
     "activation_buffer.im2col": "implicit", "activation_buffer.fuse_pairs": False,
 }  # fmt: skip
 """Makes of any machine one that the streamed schedule knows."""
@@ -69,11 +70,8 @@ def actions(graph: Graph, arch: Arch, counts: np.ndarray) -> ActionCounts:
     found = {name: counts[name] for name in COUNTS.names or ()}
     found |= {"weight_bus": counts["weight_bytes"], "input_bus": counts["input_bytes"]}
     found |= {"output_bus": counts["stored_bytes"], "activates": np.zeros(len(counts), np.int64)}
-    weights = np.array([x.weight_format.bits if isinstance(x, MacLayer) else 0 for x in graph.layers])
-    inputs = np.array([graph.tensors[x.inputs[0]].format.bits for x in graph.layers])
-    is_vector = np.array([not isinstance(x, (MacLayer, Reshape)) for x in graph.layers])
     work = Work(**{name: found[name] for name in Work.__dataclass_fields__})
-    return actions_of(work, weights, inputs, is_vector, stationary=arch.array.flow.stationary)
+    return actions_of(work, kinds_of(graph, arch), stationary=arch.array.flow.stationary)
 
 
 @relaxed

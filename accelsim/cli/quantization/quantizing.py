@@ -50,6 +50,13 @@ NO_DATA = "none"
 @calib_option
 @settings_options
 @click.option(
+    "--weight-format",
+    type=click.Choice(["symmetric", "asymmetric", "ternary", "power-of-two", "codebook", "nf4"]),
+    default="symmetric",
+    show_default=True,
+    help="What values weights take: codes of --weights bits, with a zero point or without, or so many bits' levels.",
+)
+@click.option(
     "--accumulator-bits",
     type=int,
     default=None,

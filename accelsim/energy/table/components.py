@@ -59,13 +59,14 @@ class Component:
         return (*self.actions, LEAK, AREA)
 
 
-def _memory(name: str, tensors: tuple[str, str]) -> Component:
-    """Reads and writes, priced per bit (per word of the accumulators) by capacity."""
+def _memory(name: str, tensors: tuple[str, str], *more: Charge) -> Component:
+    """Reads and writes, priced per bit (per word of the accumulators) by capacity, and what ``more`` is charged."""
     charges = (
         Charge(name, action, f"{name}_{action}", "memory", tensor)
         for action, tensor in zip(("read", "write"), tensors, strict=True)
     )
-    return Component(name, ("read", "write"), ("bits", "capacity_bytes"), tuple(charges))
+    actions = "read", "write", *(charge.action for charge in more)
+    return Component(name, actions, ("bits", "capacity_bytes"), (*charges, *more))
 
 
 _OPERANDS = "left_bits", "right_bits"
@@ -74,17 +75,22 @@ CATALOGUE = (
     Component("adder", ("add",), ("bits",)),
     Component("pe", ("mac",), _OPERANDS),
     Component("fusible_pe", ("mac",), _OPERANDS),
+    Component("shift_pe", ("mac",), _OPERANDS),
     Component("sram", ("read", "write"), ("bits", "capacity_bytes")),
     Component("register", ("write",), ("bits",), lacking="registers of processing elements"),
     Component("wire", ("move",), ("bits", "length_um"), lacking="wires between processing elements"),
     Component("shifter", ("shift",), ("bits",), lacking="requantization shifters"),
-    Component("array", ("mac", "load"), (*_OPERANDS, "bits", "length_um"), (
+    Component("array", ("mac", "load", "correct", "sum"), (*_OPERANDS, "bits", "length_um"), (
         Charge("array", "mac", "array_mac", "product", "arithmetic", layers=MAC_LAYERS),
         Charge("array", "load", "array_load", "bit", optional=True),
+        Charge("array", "correct", "array_correct", "product", "arithmetic", optional=True, layers=MAC_LAYERS),
+        Charge("array", "sum", "array_sum", "product", "arithmetic", optional=True, layers=MAC_LAYERS),
     )),
     Component("fusible_array", ("mac",), (*_OPERANDS, "length_um")),
+    Component("shift_array", ("mac",), (*_OPERANDS, "length_um")),
     Component("tree_array", ("mac",), (*_OPERANDS, "length_um")),
-    _memory("weight_buffer", ("weights", "weights")),
+    _memory("weight_buffer", ("weights", "weights"),
+            Charge("weight_buffer", "decode", "weight_decode", "product", "weights", optional=True, layers=MAC_LAYERS)),
     _memory("activation_buffer", ("", "")),
     _memory("accumulator", ("partial_sums", "partial_sums")),
     _memory("output_buffer", ("outputs", "outputs")),

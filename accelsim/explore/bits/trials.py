@@ -99,9 +99,9 @@ class Trials:
         calibrated = self.free.alone if probed else self.calibrated
         layers = self.slots.layers(bits)
         made = calibrated.quantized(weights=BASE_BITS, acts=BASE_BITS, layers=layers, dialect=form)
-        if self.base.arithmetic is None:
+        if self.base.arithmetic is None and self.base.scheme is None:
             return made.graph
-        return made.read(arithmetic=self.base.arithmetic, overrides=self.base.overrides)
+        return made.read(arithmetic=self.base.arithmetic, overrides=self.base.operator_schemes)
 
     def possible(self) -> Slots:
         """The slots without those widths of activations that the network cannot have, all others at 8 bits."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from accelsim.importers.onnx.context import NodeContext
 from accelsim.importers.onnx.formulas import Floats
 from accelsim.importers.onnx.layout import Layout
 from accelsim.importers.onnx.lower.chain import with_bias
-from accelsim.importers.onnx.lower.mac import Form, convolution_form
+from accelsim.importers.onnx.lower.mac import Form, convolution_form, stored_zero_points
 from accelsim.importers.onnx.lower.reduce import axes_of, reduced_fields, shapes_of
 from accelsim.importers.onnx.lower.shape import join
 from accelsim.importers.onnx.lower.window import global_fields, pool_fields
@@ -28,17 +28,26 @@ def lower_conv(node: NodeContext) -> None:
     """Sums of codes over quantized weights; the bias, float or quantized, is added after them."""
     image, given = _activation(node), _weights(node, 1)
     form, given = convolution_form(node, image, given)
-    weights, fmt, scales = _centred(node, given, 0)
-    sums = _sums(node, image, form, weights.transpose(0, 2, 3, 1), fmt, scales)
+    sums = _sums(node, image, form, _centred(node, given, 0))
     with_bias(node, chain(sums, sums.shape, "a Conv", channel=form.order[-1]))
 
 
-def _sums(node: NodeContext, image: Codes, form: Form, weights: NDArray[Any], fmt: IntFormat, scales: Floats) -> Sums:
-    """``weights`` (oc, kh, kw, ic/groups)."""
+class _Factors(NamedTuple):
+    """Codes without their zero points, and the scales and zero points that the quantizer had."""
+
+    weights: NDArray[Any]
+    format: IntFormat
+    scales: Floats
+    zero_points: NDArray[np.int64] | None
+
+
+def _sums(node: NodeContext, image: Codes, form: Form, given: _Factors) -> Sums:
+    """``given`` weights (oc, ic/groups, kh, kw)."""
+    weights = given.weights.transpose(0, 2, 3, 1)
     return Sums(
         node=node, kind=form.kind, operator=form.operator, image=image, source=form.source, shape=form.shape,
-        geometry=form.geometry, order=form.order, weights=np.ascontiguousarray(weights), weight_format=fmt, unit=_unit(image, scales),
-        scales=scales,
+        geometry=form.geometry, order=form.order, weights=np.ascontiguousarray(weights), weight_format=given.format,
+        unit=_unit(image, given.scales), scales=given.scales, zero_points=given.zero_points,
     )  # fmt: skip
 
 
@@ -49,8 +58,8 @@ def lower_product(node: NodeContext) -> None:
     factors = node.integer("transA", 0), node.number("alpha", 1.0), node.number("beta", 1.0)
     node.need(factors == (0, 1.0, 1.0), f"its transA, alpha and beta are {factors}", "0, 1 and 1")
     node.need(given.codes.ndim == 2, f"its weights have shape {list(given.codes.shape)}", "a matrix")
-    weights, fmt, scales = _centred(node, given, 0 if turned else 1)
-    matrix = weights if turned else weights.T
+    held = _centred(node, given, 0 if turned else 1)
+    matrix = held.weights if turned else held.weights.T
     units, k = matrix.shape
     fits = bool(image.shape) and image.shape[-1] == k
     node.need(fits, f"it multiplies {list(image.shape)} with {k} x {units} weights", "equal inner sizes")
@@ -59,8 +68,8 @@ def lower_product(node: NodeContext) -> None:
         node=node, kind=Dense, operator="FULLY_CONNECTED", image=image, source=node.net.plain(image),
         shape=(*image.shape[:-1], units), geometry=MacGeometry(n=1, ih=rows, iw=1, ic=k, oh=rows, ow=1, oc=units),
         order=tuple(range(len(image.shape))),
-        weights=np.ascontiguousarray(matrix.reshape(units, 1, 1, k)), weight_format=fmt, unit=_unit(image, scales),
-        scales=scales,
+        weights=np.ascontiguousarray(matrix.reshape(units, 1, 1, k)), weight_format=held.format,
+        unit=_unit(image, held.scales), scales=held.scales, zero_points=held.zero_points,
     )  # fmt: skip
     with_bias(node, chain(sums, sums.shape, f"a {node.op}", channel=len(sums.shape) - 1))
 
@@ -124,18 +133,19 @@ def _weights(node: NodeContext, position: int) -> QuantizedWeights:
     return value
 
 
-def _centred(node: NodeContext, given: QuantizedWeights, axis: int) -> tuple[NDArray[Any], IntFormat, Floats]:
-    """Codes without zero points, the format that holds them, and scales per tensor or along ``axis``."""
+def _centred(node: NodeContext, given: QuantizedWeights, axis: int) -> _Factors:
+    """Scales and zero points are per tensor or along ``axis``."""
     node.need(
         given.axis in (None, axis), f"the scales of its weights differ along axis {given.axis}", f"axis {axis}, or one"
     )
     zeros = given.zero_points
     if not zeros.any():
-        return given.codes, given.format, given.scales
+        return _Factors(given.codes, given.format, given.scales, None)
     fmt = IntFormat(given.format.bits + 1)
     spread = zeros if zeros.size == 1 else zeros.reshape([-1 if i == axis else 1 for i in range(given.codes.ndim)])
     centred = np.subtract(given.codes, spread, dtype=fmt.dtype, casting="unsafe")
-    return centred, fmt, given.scales
+    stored = stored_zero_points(zeros, fmt, bits=given.format.bits, signed=given.format.signed)
+    return _Factors(centred, fmt, given.scales, stored)
 
 
 def _unit(image: Codes, scales: Floats) -> NDArray[np.float64]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from accelsim.arch import Arithmetic
+from accelsim.arch import SPECIAL_SCHEMES, Arithmetic
 from accelsim.importers.refusal import RefusalError
-from accelsim.numerics import INT64, SCHEMES, IntFormat, Rounding, Thresholds, scheme_named
+from accelsim.numerics import INT64, STAGES_PREFIX, IntFormat, Rounding, Thresholds, scheme_named
 from accelsim.quant import dense_multiplier_per_tensor
 
 MICRO, REFERENCE, OPTIMIZED, XNNPACK = "tflite-micro", "litert-reference", "litert-optimized", "litert-xnnpack"
@@ -140,6 +140,10 @@ class Rules:
         """Scheme of SVDF's products: all runtimes have the reference kernel; other arithmetics and choices, as in dense layers."""
         own = (self.is_micro or self.is_litert) and "FULLY_CONNECTED" not in self.arithmetic.overridden
         scheme = REFERENCE_SCHEME if own else self.scheme("FULLY_CONNECTED", "INT8")
+        if scheme.startswith(STAGES_PREFIX):
+            raise RefusalError(
+                "the stages of a requantizer serve sums of the array, and its state is a sum of products", "a scheme"
+            )
         if scheme == Thresholds.scheme:
             raise RefusalError("its state has 16 bits, too many codes for thresholds", "another arithmetic")
         return scheme
@@ -153,7 +157,7 @@ class Rules:
         if self.is_xnnpack and not taken and operator not in self.arithmetic.overridden:
             return REFERENCE_SCHEME
         name = self.arithmetic.scheme(operator, activation_bits=ACTIVATION_BITS[tensor_type])
-        if name not in SCHEMES and name not in (XNNPACK_ADD, XNNPACK_8BIT_FRACTION, Thresholds.scheme):
+        if name in SPECIAL_SCHEMES and name not in (XNNPACK_ADD, XNNPACK_8BIT_FRACTION, Thresholds.scheme):
             raise RefusalError(
                 f"arithmetic {self.base} has rule {name} for {operator}, which is not for .tflite files",
                 f"{MICRO}, {REFERENCE}, {OPTIMIZED}, {XNNPACK}",

@@ -131,7 +131,7 @@ def _alike(graph: Graph, arch: Arch, state: _Network, seconds: float) -> list[_A
             continue
         kept = OnChip(layer.inputs[0] in stay and layer.inputs[0] not in layer.inputs[1:], layer.output in stay)
         own = layer.name if is_coded(layer, arch) else ""
-        key = layer.geometry, charged_kind(layer, graph), kept, own
+        key = layer.geometry, charged_kind(layer, graph, arch), kept, own
         if key not in found:
             schedule = _schedule(layer, index, graph, arch, state.costs, kept)
             mapping = state.mappings[index]

@@ -26,7 +26,7 @@ MOST_TILINGS, LONGEST = 2 * 10**8, 2**20
 
 def shares_of(layer: MacLayer, graph: Graph, arch: Arch) -> list[MacGeometry]:
     """What each core computes of ``layer``, largest first."""
-    return [share.geometry for share in mac_shares(layer.geometry, bits=operand_bits(layer, graph), arch=arch)]
+    return [share.geometry for share in mac_shares(layer.geometry, bits=operand_bits(layer, graph, arch), arch=arch)]
 
 
 class Problem(NamedTuple):
@@ -42,7 +42,7 @@ def problem_of(layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable, ke
     """Of ``layer`` on ``arch``."""
     from accelsim.mapper.tiling.compiled import Energies
 
-    bits, shares = operand_bits(layer, graph), shares_of(layer, graph, arch)
+    bits, shares = operand_bits(layer, graph, arch), shares_of(layer, graph, arch)
     nonzero = _nonzero(layer, bits, arch) if is_coded(layer, arch) else -1
     case = case_of(layer, shares[-1], shares=len(shares), arch=arch, kept=kept, nonzero=nonzero)
     costs = Costs(table)

@@ -12,7 +12,7 @@ from accelsim.arch import Arch
 from accelsim.builder import check_bias, least_mac_operations
 from accelsim.energy import charged_kind
 from accelsim.graph import Graph, MacLayer, VectorLayer
-from accelsim.hardware import Memory, operand_bits, slot_capacity
+from accelsim.hardware import Memory, slot_capacity
 from accelsim.mapper.tiling import space_of
 from accelsim.mapper.vector_tiling import FINER, WORK, best_work, vector_tilings
 from accelsim.objective import Objective
@@ -70,7 +70,10 @@ class Lowered:
         found: dict[object, MacLayer] = {}
         for layer in self.graph.layers:
             if isinstance(layer, MacLayer):
-                bits = operand_bits(layer, self.graph)
+                bits = (
+                    layer.code_format.bits,
+                    *(self.graph.tensors[name].format.bits for name in (layer.inputs[0], layer.output)),
+                )
                 found[bits] = max(layer, found.get(bits, layer), key=lambda x: x.macs)
         return list(found.values())
 

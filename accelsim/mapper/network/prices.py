@@ -14,6 +14,7 @@ from accelsim.energy import (
     COMPONENTS,
     ActionCounts,
     Costs,
+    Kinds,
     Work,
     actions_of,
     area_charges,
@@ -55,9 +56,13 @@ class Groups:
         first = [int(np.flatnonzero(self.of == number)[0]) for number in range(len(numbers))]
         layers = [graph.layers[index] for index in first]
         self.first, self.count = first, len(first)
-        self.weight_bits = np.array([x.weight_format.bits if isinstance(x, MacLayer) else 0 for x in layers], np.int64)
+        self.weight_bits = np.array([x.code_format.bits if isinstance(x, MacLayer) else 0 for x in layers], np.int64)
+        corrected = [isinstance(x, MacLayer) and x.has_weight_zero_points for x in layers]
         self.activation_bits = np.array([graph.tensors[x.inputs[0]].format.bits for x in layers], np.int64)
         self.is_vector = np.array([not isinstance(x, MacLayer) for x in layers], np.bool_)
+        plain, kinds = np.zeros(self.count, np.bool_), (self.weight_bits, self.weight_bits, self.activation_bits)
+        # Where the machine subtracts zero points instead, the corrections that are counted here cost nothing.
+        self._kinds = Kinds(*kinds, self.is_vector, np.array(corrected, np.bool_), plain)
         self._linear: dict[str | None, Floats] = {}
         self._known: dict[Hashable, Prices] = {}
         self._costs: dict[Hashable, Costs] = {}
@@ -84,6 +89,7 @@ class Groups:
         pj = [prices(all_charges[i]) for i in self.first]
         rates = rates_of(
             {name: np.array([one[name] for one in pj]) for name in pj[0]} if pj else {},
+            stored_bits=self.weight_bits,
             weight_bits=self.weight_bits,
             activation_bits=self.activation_bits,
             words=np.array([accumulator_words(bits, arch) for bits in self.activation_bits.tolist()]),
@@ -122,7 +128,7 @@ class Groups:
         moved = {"weight_bus": found["weight_bytes"], "input_bus": found["input_bytes"]}
         moved |= {"output_bus": found["stored_bytes"], "activates": np.zeros_like(found["macs"])}
         work = Work(**{name: (found | moved)[name] for name in Work.__dataclass_fields__})
-        return actions_of(work, self.weight_bits, self.activation_bits, self.is_vector, stationary=stationary)
+        return actions_of(work, self._kinds, stationary=stationary)
 
 
 def _kind(layer: Layer, graph: Graph) -> tuple[object, ...]:

@@ -11,7 +11,16 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from accelsim.hardware import AT_ARRAY, Array, Loops, Machine
-from accelsim.hardware.compiled import Tile, channel_bits, folds_of, held_cost, packed_bytes, parts, written_bytes
+from accelsim.hardware.compiled import (
+    Tile,
+    channel_bits,
+    folds_of,
+    held_cost,
+    held_weights,
+    packed_bytes,
+    parts,
+    written_bytes,
+)
 from accelsim.numba_cache import njit
 from accelsim.program.compiled import Nest
 
@@ -180,6 +189,9 @@ def traffic_of(
     per_channel = 1 if input_loads < nest.computes else parts(layer.oc, tile.oc)
     taps = layer.oc * layer.groups * layer.kh * layer.kw * times
     weights = 0 if case.weights_kept else packed_bytes(taps * layer.ic, bits.weight_bits)
+    blocks = bits.block_rows * bits.block_cols > 1
+    if blocks and not case.weights_kept:
+        weights = packed_bytes(times * _in_blocks(machine, layer, tile), bits.weight_bits)
     positions = layer.n * seen.rows * seen.columns * per_channel
     inputs = packed_bytes(positions * case.input_channels, bits.activation_bits)
     pixels = layer.n * layer.oh * layer.ow
@@ -190,6 +202,8 @@ def traffic_of(
     outputs = packed_bytes(pixels * layer.oc * layer.groups, bits.output_bits)
     if case.weights_kept:
         weight_bus = 0
+    elif blocks:
+        weight_bus = weights
     elif case.nonzero >= 0:
         weight_bus = packed_bytes(case.nonzero * times, bits.weight_bits)
     else:
@@ -206,6 +220,21 @@ def traffic_of(
     input_bus = 0 if case.inputs_kept else packed_bytes(input_bus, 1)
     output_bus = 0 if case.outputs_kept else packed_bytes(output_bus, 1)
     return Traffic(weights, inputs, held, outputs, weight_bus, input_bus, output_bus)
+
+
+@njit(inline="always")
+def _in_blocks(machine: Machine, layer: Loops, tile: Loops) -> int:
+    """Weights of all tiles with the padding of their blocks."""
+    down, across, deep = _cut(layer.kh, tile.kh), _cut(layer.kw, tile.kw), _cut(layer.ic, tile.ic)
+    wide, total = _cut(layer.oc, tile.oc), 0
+    for r in range(8):
+        (kh, some_kh), (kw, some_kw), (ic, some_ic) = _some(down, r >> 2), _some(across, r >> 1 & 1), _some(deep, r & 1)
+        for c in range(2):
+            oc, some_oc = _some(wide, c)
+            if kh * kw * ic * oc > 0:
+                held = held_weights(machine.operands, kh * kw * ic, oc, layer.groups)
+                total += some_kh * some_kw * some_ic * some_oc * held
+    return total
 
 
 @njit(inline="always")

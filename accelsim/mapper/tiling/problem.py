@@ -62,7 +62,14 @@ def case_of(layer: MacLayer, share: MacGeometry, *, shares: int, arch: Arch, kep
 
 
 def rates_of(
-    pj: Mapping[str, Any], *, weight_bits: Any, activation_bits: Any, words: Any, stationary: str | None, idle: Any
+    pj: Mapping[str, Any],
+    *,
+    stored_bits: Any,
+    weight_bits: Any,
+    activation_bits: Any,
+    words: Any,
+    stationary: str | None,
+    idle: Any,
 ) -> Rates:
     """The fields of RATES of a MAC layer from picojoules per action (``pj``, by name of its count) and per cycle (``idle``); numbers,
     or arrays of as many layers."""
@@ -71,9 +78,9 @@ def rates_of(
     return {
         "mac": pj["array_mac"],
         "requant": pj["requantizer_requant"],
-        "weight_read": weight_bits * (pj["weight_buffer_read"] + load_weights),
-        "activation_read": activation_bits * (pj["activation_buffer_read"] + load_inputs),
-        "accumulator_write": words * (pj["accumulator_read"] + pj["accumulator_write"]),
+        "weight_read": stored_bits * pj["weight_buffer_read"] + weight_bits * load_weights + pj["weight_decode"],
+        "activation_read": activation_bits * (pj["activation_buffer_read"] + load_inputs) + pj["array_sum"],
+        "accumulator_write": words * (pj["accumulator_read"] + pj["accumulator_write"] + pj["array_correct"]),
         "weight_byte": 8 * pj["weight_buffer_write"],
         "activation_byte": 8 * pj["activation_buffer_write"],
         "output_byte": 8 * (pj["output_buffer_write"] + pj["output_buffer_read"]),
@@ -87,9 +94,10 @@ def rates_of(
 
 def layer_rates(layer: MacLayer, graph: Graph, arch: Arch, costs: Costs, idle: float) -> Rates:
     """:func:`rates_of` one layer, whose machine takes ``idle`` picojoules a cycle."""
-    bits = operand_bits(layer, graph)
+    bits = operand_bits(layer, graph, arch)
     return rates_of(
         prices(action_charges(layer, graph=graph, arch=arch, costs=costs)),
+        stored_bits=bits.held,
         weight_bits=bits.weight,
         activation_bits=bits.activation,
         words=accumulator_words(bits.activation, arch),

@@ -99,7 +99,7 @@ class Tiler:
 
     def _key(self, one: Wanted) -> object:
         """What the tiling of a layer depends on."""
-        return one.geometry, one.kept, charged_kind(one.layer, self.graph), self._coded(one.layer)
+        return one.geometry, one.kept, charged_kind(one.layer, self.graph, self.arch), self._coded(one.layer)
 
     def _coded(self, layer: MacLayer) -> tuple[float, int]:
         """Size of the weights in DRAM over their own, and how many are not 0, where they are coded; else 0 and -1."""
@@ -114,14 +114,14 @@ class Tiler:
         if one.geometry is not one.layer.geometry:
             return one.geometry, 1
         check_least_size(one.layer, self.arch, least_mac_operations(one.layer, self.graph, self.arch))
-        shares = mac_shares(one.geometry, bits=operand_bits(one.layer, self.graph), arch=self.arch)
+        shares = mac_shares(one.geometry, bits=operand_bits(one.layer, self.graph, self.arch), arch=self.arch)
         return shares[0].geometry, len(shares)
 
     def _arguments(self, one: Wanted, geometry: MacGeometry, shares: int) -> tuple[Any, ...]:
         """Of the kernel, but for what it minimises and where."""
         from accelsim.mapper.tiling._bus import DramSide
 
-        bits, (coded, nonzero) = operand_bits(one.layer, self.graph), self._coded(one.layer)
+        bits, (coded, nonzero) = operand_bits(one.layer, self.graph, self.arch), self._coded(one.layer)
         if bits not in self._machines:
             self._machines[bits] = machine_of(bits, self.arch)
         case = case_of(one.layer, geometry, shares=shares, arch=self.arch, kept=one.kept, nonzero=nonzero)

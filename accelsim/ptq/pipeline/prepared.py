@@ -15,7 +15,7 @@ from accelsim.ptq.network.products import products
 from accelsim.ptq.parameters import ActQuant, WeightQuant
 from accelsim.ptq.pipeline.choices import Choices
 from accelsim.ptq.pipeline.draft import Draft, Progress
-from accelsim.ptq.pipeline.recipes import chosen_steps, pipeline
+from accelsim.ptq.pipeline.recipes import check_format, chosen_steps, pipeline
 from accelsim.ptq.pipeline.start import begun, count_of
 from accelsim.ptq.pipeline.steps import Run, Step
 from accelsim.ptq.plan import Place, make_plan, places
@@ -120,6 +120,7 @@ def prepare(
     :func:`run_pipeline`."""
     recipe, given = pipeline(name), choices or Choices()
     steps = chosen_steps(recipe, given, has_data=True)
+    check_format(steps, settings or Settings())
     path, bench, draft, notes = begun(path, calibration, None, settings or Settings(), given, evaluator)
     bench.progress = progress
     run = Run(bench, given, given.range or recipe.range, notes)

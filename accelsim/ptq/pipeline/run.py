@@ -14,7 +14,7 @@ from accelsim.labels import check_labels
 from accelsim.ptq.pipeline.choices import Choices, Piped, Row
 from accelsim.ptq.pipeline.data import check_accuracy
 from accelsim.ptq.pipeline.draft import Bench, Draft, Progress, Score
-from accelsim.ptq.pipeline.recipes import chosen_steps, pipeline
+from accelsim.ptq.pipeline.recipes import check_format, chosen_steps, pipeline
 from accelsim.ptq.pipeline.start import begun, count_of
 from accelsim.ptq.pipeline.steps import Run
 from accelsim.ptq.quantization import Dialect, written
@@ -44,6 +44,7 @@ def run_pipeline(
     """
     recipe, given = pipeline(name), choices or Choices()
     steps = chosen_steps(recipe, given, has_data=calibration is not None)
+    check_format(steps, settings or Settings())
     _, bench, draft, notes = begun(path, calibration, test, settings or Settings(), given, evaluator)
     bench.progress = progress
     run = Run(bench, given, given.range or recipe.range, notes)

@@ -44,7 +44,7 @@ def array_of_chip(chip: Any, width: Any, weight_bits: int, activation_bits: int)
     return Array(
         chip.dataflow, chip.rows, chip.cols, chip.stages, chip.overlapped != 0, chip.drains_behind != 0, chip.by_tap != 0, chip.stripe,
         chip.tile_issue, chip.fold_issue, width.passes, width.products,
-        weight_bits, chip.weight_port, activation_bits, chip.activation_port,
+        weight_bits, chip.weight_port, activation_bits, chip.activation_port, width.extra, 0,
     )  # fmt: skip
 
 
@@ -93,7 +93,9 @@ def machine_of_chip(chip: Any, width: Any, record: Any) -> Machine:
         array_of_chip(chip, width, record.weight_bits, record.activation_bits),
         PerMemory(chip.weight_slot, chip.activation_slot, chip.accumulator_slot, chip.output_slot),
         PerMemory(chip.weight_depth, chip.activation_depth, chip.accumulator_depth, chip.output_depth),
-        Operands(record.weight_bits, record.activation_bits, record.output_bits, width.sum_words),
+        Operands(
+            record.weight_bits, record.activation_bits, record.output_bits, width.sum_words, width.block_rows, width.block_cols,
+        ),
         streams_of_chip(chip), Im2col(AT_ARRAY, chip.activation_width),
         Requantizer(chip.requantizer_lanes, chip.streaming, chip.requantizer_stages), Unit(1, chip.activation_width),
     )  # fmt: skip

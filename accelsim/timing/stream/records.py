@@ -24,6 +24,7 @@ from accelsim.hardware import (
     streaming_of,
     streams_of,
     vector_of,
+    weight_blocks,
 )
 
 Index = NDArray[np.int64]
@@ -54,7 +55,7 @@ CHIP = _integers(
     "requantizer_lanes streaming requantizer_stages vector_lanes activation_width output_width"
 )
 """A machine of one core: the fields of :class:`accelsim.hardware.Machine` that do not depend on a layer's widths."""
-WIDTH = _integers("passes products sum_words")
+WIDTH = _integers("passes products sum_words extra block_rows block_cols")
 """What the array makes of operands of some widths."""
 TILING = _integers("n oh ow oc ic kh kw groups order cut")
 """How a layer is cut: the tile of a MAC layer and its loop order, or the cut of a vector layer among :class:`Tiles`."""
@@ -104,26 +105,27 @@ class Network(NamedTuple):
     operands: Operands
 
 
-def network_of(graph: Graph) -> tuple[Network, tuple[tuple[int, int], ...]]:
-    """The arrays of ``graph``, and the distinct widths (weights, activations) of its MAC layers, at least one."""
+def network_of(graph: Graph) -> tuple[Network, tuple[tuple[int, int, bool], ...]]:
+    """The arrays of ``graph``, and the distinct widths (weights, activations, zero points of weights) of its MAC layers, at least one."""
     layers = np.zeros(len(graph.layers), dtype=LAYER)
-    widths: dict[tuple[int, int], int] = {}
+    widths: dict[tuple[int, int, bool], int] = {}
     for row, layer in zip(layers, graph.layers, strict=True):
         for name, value in _layer(layer, graph, widths).items():
             row[name] = value
-    return Network(layers, _operands(graph)), tuple(widths) or ((1, 1),)
+    return Network(layers, _operands(graph)), tuple(widths) or ((1, 1, False),)
 
 
-def _layer(layer: Layer, graph: Graph, widths: dict[tuple[int, int], int]) -> dict[str, int]:
+def _layer(layer: Layer, graph: Graph, widths: dict[tuple[int, int, bool], int]) -> dict[str, int]:
     if isinstance(layer, Reshape):
         return {"kind": NOTHING}
     output = graph.tensors[layer.output].format.bits
     if not isinstance(layer, MacLayer):
         return {"kind": VECTOR, "output_bits": output, "steps": getattr(layer, "steps_per_output", 1)}
-    g, weight, activation = layer.geometry, layer.weight_format.bits, graph.tensors[layer.inputs[0]].format.bits
+    g, weight, activation = layer.geometry, layer.code_format.bits, graph.tensors[layer.inputs[0]].format.bits
     found = {"kind": MAC, "weight_bits": weight, "activation_bits": activation, "output_bits": output}
     found |= {"n": g.n, "oh": g.oh, "ow": g.ow, "oc": g.oc_per_group, "ic": g.ic_per_group}
-    found |= {"kh": g.kh, "kw": g.kw, "groups": g.groups, "width": widths.setdefault((weight, activation), len(widths))}
+    kind = weight, activation, layer.has_weight_zero_points
+    found |= {"kh": g.kh, "kw": g.kw, "groups": g.groups, "width": widths.setdefault(kind, len(widths))}
     for side in ("h", "w"):
         axis = g.axis(side)._asdict()
         found |= {f"{side}_{name}": axis[name] for name in ("size", "stride", "dilation", "pad", "upsample")}
@@ -150,7 +152,9 @@ def _operands(graph: Graph) -> Operands:
 
 def supported(arch: Arch) -> bool:
     """Whether the streamed schedule knows all that ``arch`` does: one core, whole bytes from DRAM, nothing coded, unrolled or fused."""
-    plain = arch.dram.channel is None and arch.dram.bytes_per_burst == 1 and arch.dma.weight_compression is None
+    plain = arch.dram.channel is None and arch.dram.bytes_per_burst == 1
+    plain = plain and arch.dma.weight_compression is None and arch.weight_buffer.coding is None
+    plain = plain and arch.array.mac == "multiply"  # whether weights are what it takes, the Program says
     buffer = arch.activation_buffer
     plain = plain and arch.dma.write_bytes == 1
     return plain and arch.cores.count == 1 and buffer.im2col == "implicit" and not buffer.fuse_pairs
@@ -176,13 +180,15 @@ def chip_of(arch: Arch) -> dict[str, int]:
     }  # fmt: skip
 
 
-def width_of(arch: Arch, weight_bits: int, activation_bits: int) -> tuple[int, int, int]:
+def width_of(arch: Arch, weight_bits: int, activation_bits: int, zero_points: bool) -> tuple[int, ...]:
     """The fields of WIDTH."""
-    array = arch.array
+    array = array_of(arch, weight_bits=weight_bits, activation_bits=activation_bits, zero_points=zero_points)
     return (
-        array.passes(weight_bits, activation_bits),
-        array.products(weight_bits, activation_bits),
+        array.passes,
+        array.products,
         accumulator_words(activation_bits, arch),
+        array.extra,
+        *weight_blocks(arch, weight_bits, activation_bits),
     )
 
 

@@ -11,7 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.numerics import Requant, Rounding, round_divide
+from accelsim.numerics import (
+    Family,
+    IntFormat,
+    Overflow,
+    Requant,
+    Requantization,
+    Rounding,
+    Thresholds,
+    fit_array,
+    requantize,
+    round_divide,
+)
 
 Array = NDArray[Any]
 DOUBTFUL = 2.0**-40
@@ -23,7 +34,19 @@ REMEMBERED = 1024
 @lru_cache(maxsize=REMEMBERED)
 def multipliers_of(requant: Requant) -> tuple[Fraction, ...]:
     """The real factor that each channel's parameters stand for, exactly."""
-    return requant.rule.encoder.reals(requant.multiplier, requant.shift)
+    return requant.rule.reals(requant.multiplier, requant.shift)
+
+
+def codes_of(sums: Array, requant: Requantization) -> Array:
+    """Codes of exact sums (..., C), bias included, by a rule that may add the bias itself.
+
+    A list of stages is built for accumulators of one width, to which sums beyond it are brought first; what an accumulator makes of
+    them is a cause of its own.
+    """
+    if isinstance(requant, Thresholds) or requant.rule.family is not Family.STAGED:
+        return requantize(sums, requant)
+    bare = sums if requant.bias is None else sums - requant.bias
+    return requantize(fit_array(bare, IntFormat(requant.rule.wide), Overflow.SATURATE), requant)
 
 
 @dataclass(frozen=True)

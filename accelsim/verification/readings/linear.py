@@ -34,7 +34,13 @@ def has_thresholds(layer: Layer) -> TypeGuard[MacLayer | Averages]:
 def sums_of(layer: Layer, inputs: Sequence[Array]) -> Array:
     """Exact int64 sums in the output view, from input codes in any shape."""
     views = [x.reshape(view) for x, view in zip(inputs, layer.input_shapes, strict=True)]
-    return np.asarray(SUMS[type(layer)](layer, *views))
+    sums = np.asarray(SUMS[type(layer)](layer, *views))
+    return sums + stage_bias(layer) if isinstance(layer, MacLayer) else sums
+
+
+def stage_bias(layer: MacLayer) -> Array:
+    """The bias that a stage of the requantizer adds, in units of the accumulator: what exact sums have and accumulators have not."""
+    return np.zeros(1, dtype=np.int64) if layer.bias is None or layer.array_bias is not None else layer.bias
 
 
 def _weighted(layer: MacLayer, x: Array) -> Array:

@@ -17,7 +17,8 @@ from accelsim.graph import Graph, HostPort, Layer, MacLayer, VectorLayer
 from accelsim.kernels import Box, evaluate
 from accelsim.mapper import divide_memory, map_graph
 from accelsim.numerics import INT64, IntFormat, Overflow, fit_array, requantize
-from accelsim.verification.readings.linear import sums_of
+from accelsim.verification.readings.exact import codes_of
+from accelsim.verification.readings.linear import stage_bias, sums_of
 
 Array = NDArray[Any]
 
@@ -49,9 +50,9 @@ class Machine:
         assert isinstance(layer, MacLayer)
         assert layer.requant is not None
         if layer.name not in self.unproved:
-            return requantize(sums_of(layer, inputs), layer.requant)
+            return codes_of(sums_of(layer, inputs), layer.requant)
         if self.arch is not None and self.arch.accumulator.overflow == "wrap":
-            sums = fit_array(sums_of(layer, inputs), self.formats[layer.name], Overflow.WRAP)
+            sums = fit_array(sums_of(layer, inputs) - stage_bias(layer), self.formats[layer.name], Overflow.WRAP)
             return requantize(sums, layer.requant)
         return self._through_program(layer, inputs)
 

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from accelsim.graph import Layer, MacLayer, Mean
-from accelsim.numerics import Folding, Requant, Rounding, requantize
+from accelsim.numerics import Folding, Requant, Rounding
 from accelsim.quant import encode_multiplier
 from accelsim.verification import names
-from accelsim.verification.readings.exact import ExactRequant, multipliers_of
+from accelsim.verification.readings.exact import ExactRequant, codes_of, multipliers_of
 from accelsim.verification.readings.fake_quant import chained_codes, fake_quantized, real_function
 from accelsim.verification.readings.linear import (
     Averages,
@@ -143,7 +143,7 @@ def _thresholds(pair: Pair, inputs: Sequence[Array]) -> Iterator[Step]:
         layer = replace(layer, **changes)
         sums = sums_of(layer, inputs)
         yield Step(cause, names.text(cause), rule(sums))
-    yield Step(names.THRESHOLDS, names.text(names.THRESHOLDS), requantize(sums, mine.requant))
+    yield Step(names.THRESHOLDS, names.text(names.THRESHOLDS), codes_of(sums, mine.requant))
 
 
 def _rule_of_sums(pair: Pair, reference: MacLayer | Averages) -> Callable[[Array], Array]:
@@ -155,7 +155,7 @@ def _rule_of_sums(pair: Pair, reference: MacLayer | Averages) -> Callable[[Array
         units = _units(reference, pair.reference_tensors)
         return lambda sums: chained_codes(reference, [sums * units])
     if not pair.is_float or real is None:
-        return lambda sums: requantize(sums, requant)
+        return lambda sums: codes_of(sums, requant)
     zero = pair.reference_tensors[reference.output].zero_point
     return ExactRequant(real, Rounding.HALF_EVEN, zero, requant.clamp_min, requant.clamp_max).codes
 
@@ -171,11 +171,11 @@ def _units(layer: MacLayer | Averages, tensors: Tensors) -> Array:
 
 
 def _codes(reading: Reading, sums: Array) -> Array:
-    return reading.codes(sums) if isinstance(reading, ExactRequant) else requantize(sums, reading)
+    return reading.codes(sums) if isinstance(reading, ExactRequant) else codes_of(sums, reading)
 
 
 _SUM_FIELDS = (
-    (names.WEIGHTS, ("weights", "weight_format")),
+    (names.WEIGHTS, ("weights", "weight_format", "weight_zero_points")),
     (names.INPUT_ZERO, ("input_zero_point", "left_zero_point", "right_zero_point")),
     (names.PADDING, ("geometry",)),
     (names.BIAS, ("bias", "bias_format")),

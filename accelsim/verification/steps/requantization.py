@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
-from accelsim.numerics import Requant, requantize
+from accelsim.numerics import Family, Requant
 from accelsim.verification import names
-from accelsim.verification.readings.exact import ExactRequant, multipliers_of
+from accelsim.verification.readings.exact import ExactRequant, codes_of, multipliers_of
+from accelsim.verification.steps.stages import stage_steps
 from accelsim.verification.steps.step import Array, Step, expected_rate, same, shares_parameters
 
 Reading = ExactRequant | Requant
@@ -38,12 +39,12 @@ def _same_family(a: Requant, b: Requant, sums: Array, scales: Scales) -> Iterato
     if not (same(a.multiplier, b.multiplier) and same(a.shift, b.shift)):
         key = names.SCALE if None not in scales and scales[0] != scales[1] else names.MULTIPLIER
         a = replace(a, multiplier=b.multiplier, shift=b.shift)
-        yield Step(key, names.text(key, detail=_ratio(scales)), requantize(sums, a))
+        yield Step(key, names.text(key, detail=_ratio(scales)), codes_of(sums, a))
     if a.scheme != b.scheme:
         doubled = next((r for r in (a, b) if r.rule.is_doubled), b)
         a = replace(a, scheme=b.scheme)
         text = names.text(names.ROUNDING, rule=doubled.scheme)
-        yield Step(names.ROUNDING, text, requantize(sums, a), expected_rate(doubled))
+        yield Step(names.ROUNDING, text, codes_of(sums, a), expected_rate(doubled))
     yield from _ends(a, b, sums)
 
 
@@ -59,7 +60,7 @@ def from_exact(
         yield Step(key, names.text(key), replace(a, multipliers=(whole,)).codes(sums))
         key = names.DIVISOR
     a = replace(a, multipliers=multipliers_of(b))
-    yield Step(key, names.text(key, bits=b.rule.significand_bits + 1), a.codes(sums))
+    yield Step(key, names.text(key, bits=b.rule.factor_bits), a.codes(sums))
     tie = b.rule.tie
     if a.parity != b.rule.parity:
         a = replace(a, parity=b.rule.parity)
@@ -71,7 +72,10 @@ def from_exact(
         a = replace(a, rounding=tie)
         yield Step(key, text, a.codes(sums), expected)
     rule = replace(b, zero_point=a.zero_point, clamp_min=a.clamp_min, clamp_max=a.clamp_max)
-    yield Step(names.ROUNDING, names.text(names.ROUNDING, rule=b.scheme), requantize(sums, rule), expected_rate(b))
+    if b.rule.family is Family.STAGED:
+        yield from stage_steps(a, rule, sums)
+    else:
+        yield Step(names.ROUNDING, names.text(names.ROUNDING, rule=b.scheme), codes_of(sums, rule), expected_rate(b))
     yield from _ends(rule, b, sums)
 
 
@@ -79,10 +83,10 @@ def _ends(a: Requant, b: Requant, sums: Array) -> Iterator[Step]:
     """Zero point, then clamp."""
     if a.zero_point != b.zero_point:
         a = replace(a, zero_point=b.zero_point)
-        yield Step(names.OUTPUT_ZERO, names.text(names.OUTPUT_ZERO), requantize(sums, a))
+        yield Step(names.OUTPUT_ZERO, names.text(names.OUTPUT_ZERO), codes_of(sums, a))
     if (a.clamp_min, a.clamp_max) != (b.clamp_min, b.clamp_max):
         text = names.text(names.CLAMP, detail=f"[{a.clamp_min}, {a.clamp_max}] against [{b.clamp_min}, {b.clamp_max}]")
-        yield Step(names.CLAMP, text, requantize(sums, b))
+        yield Step(names.CLAMP, text, codes_of(sums, b))
 
 
 def _ratio(scales: Scales) -> str:

@@ -1,4 +1,4 @@
-// Plays folds on array_ws. Tile: policy, overlapped, kept, folds, words; fold: pixels, address, first, bias[COLS],
+// Plays folds on array_ws. Tile: policy, preload, kept, folds, words; fold: pixels, address, first, bias[COLS],
 // weights[ROWS][COLS], activations[pixels][ROWS]. Result: cycles, then words[words][COLS].
 // The cycles run from the one in which the first weight (kept: activation) enters to the one whose edge writes the last word.
 #include "Varray_ws.h"
@@ -31,15 +31,16 @@ static void vector_in(const Fold *fold, int t, bool swap) {
     for (int c = 0; c < COLS; c++) set_lane(top.bias, c, ACC_BITS, fold ? fold->bias[c] : 0);
 }
 
-// Serial: a fold's weights enter when the fold before is done. Overlapped: when the one before begins to stream, and a fold
-// streams when its weights are in and the one before has streamed. Idle ports carry ones, so that nothing relies on zeros.
-static int64_t play(const std::vector<Fold> &folds, bool overlapped, bool kept) {
+// A fold's weights enter when the fold before is done (0, serial), when it begins to stream (1, overlapped), or when it has
+// streamed (2, serial, but behind it while it drains); a fold streams when its weights are in and the one before has streamed. Idle ports carry ones, so that nothing relies on zeros.
+static int64_t play(const std::vector<Fold> &folds, int preload, bool kept) {
     const int count = int(folds.size());
     int loading = kept ? 1 : 0, row = 0, streaming = 0, t = 0, loaded = kept ? 1 : 0, done = 0;
     int64_t cycles = 0;
     while (done < count) {
         const bool streams = streaming < loaded;
-        const bool loads = loading < count && loading <= (overlapped ? streaming + streams : done);
+        const int before = preload == 1 ? streaming + streams : preload == 2 ? streaming : done;
+        const bool loads = loading < count && loading <= before;
         weights_in(loads ? &folds[loading] : nullptr, row);
         vector_in(streams ? &folds[streaming] : nullptr, t, !(kept && streaming == 0));
         top.eval();
@@ -59,7 +60,8 @@ int main(int, char **argv) {
     Results out(argv[2]);
     while (in.more()) {
         top.policy = in.next();
-        const bool overlapped = in.next(), kept = in.next();
+        const int preload = in.next();
+        const bool kept = in.next();
         std::vector<Fold> folds(in.next());
         const int words = in.next();
         for (Fold &fold : folds) {
@@ -68,7 +70,7 @@ int main(int, char **argv) {
             fold.weights = in.take(ROWS * COLS);
             fold.activations = in.take(size_t(fold.pixels) * ROWS);
         }
-        out.put(play(folds, overlapped, kept));
+        out.put(play(folds, preload, kept));
         for (int word = 0; word < words; word++) {
             top.read_address = word;
             top.eval();

@@ -7,7 +7,7 @@
 //   fixed_half_up    (acc m + 2^(s-1)) >> s: single_N, xnnpack_rndnu
 //   ethosu_truncate  acc m / 2^s toward zero
 //   nvdla_cvt        acc m / 2^s half away from zero, saturated to 17 bits
-//   shift_half_up, shift_half_even, shift_floor: acc / 2^s, a negative s shifts left
+//   shift_half_up, shift_half_away, shift_half_even, shift_floor: acc / 2^s, a negative s shifts left
 //   vta_shift        low 8 bits of (acc >> s) + zero_point after MAX and MIN
 // `multiplier` is m; `shift` is the exponent e of M = m 2^(e-31) for the first four, the right shift s for the others.
 module requantize
@@ -81,6 +81,8 @@ module requantize
     assign scaled = limit(round_shift(product, s, HALF_AWAY), -128'sd65536, 128'sd65535);
   end else if (SCHEME == SHIFT_HALF_UP) begin : g_scale
     assign scaled = round_shift(wide, s, HALF_UP);
+  end else if (SCHEME == SHIFT_HALF_AWAY) begin : g_scale
+    assign scaled = round_shift(wide, s, HALF_AWAY);
   end else if (SCHEME == SHIFT_HALF_EVEN) begin : g_scale
     assign scaled = round_shift(wide, s, HALF_EVEN);
   end else if (SCHEME == SHIFT_FLOOR || SCHEME == VTA_SHIFT) begin : g_scale

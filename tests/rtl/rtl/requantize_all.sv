@@ -11,7 +11,7 @@ module requantize_all
     input  logic signed [31:0] clamp_max,
     output logic signed [31:0] code
 );
-  logic signed [31:0] codes[11];
+  logic signed [31:0] codes[12];
   assign code = codes[select];
 
   `define UNIT(INDEX, NAME, BITS) \
@@ -28,4 +28,5 @@ module requantize_all
   `UNIT(8, SHIFT_HALF_EVEN, 64)
   `UNIT(9, SHIFT_FLOOR, 64)
   `UNIT(10, VTA_SHIFT, 32)
+  `UNIT(11, SHIFT_HALF_AWAY, 64)
 endmodule

@@ -11,6 +11,7 @@ package requantize_pkg;
     SHIFT_HALF_UP,
     SHIFT_HALF_EVEN,
     SHIFT_FLOOR,
-    VTA_SHIFT
+    VTA_SHIFT,
+    SHIFT_HALF_AWAY
   } scheme_t;
 endpackage

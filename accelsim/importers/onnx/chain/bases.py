@@ -182,6 +182,7 @@ class Sums(IntegerSums):
     weights: NDArray[Any]
     weight_format: IntFormat
     scales: Floats
+    zero_points: NDArray[np.int64] | None = None
 
     @property
     def reach(self) -> int:
@@ -210,7 +211,7 @@ class Sums(IntegerSums):
         def layer(output: str) -> MacLayer:
             return self.kind(
                 name=self._layer_name(), inputs=(self.source,), output=output, geometry=self.geometry,
-                weights=self.weights, weight_format=self.weight_format, bias=bias,
+                weights=self.weights, weight_format=self.weight_format, weight_zero_points=self.zero_points, bias=bias,
                 input_zero_point=self.image.known.zero_point, requant=requant, **(labels or {}),
             )  # fmt: skip
 

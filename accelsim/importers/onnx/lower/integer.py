@@ -91,7 +91,7 @@ def _sums(node: NodeContext, form: Form, image: Codes, operands: Operands) -> No
     """A chain where every consumer is a Cast; else a layer that writes the sums, from which a Cast starts the chain anew."""
     base = Sums(
         node=node, kind=form.kind, operator=form.operator, image=image, source=form.source, shape=form.shape,
-        geometry=form.geometry, order=form.order, weights=operands.weights, weight_format=operands.format,
+        geometry=form.geometry, order=form.order, weights=operands.weights, weight_format=operands.format, zero_points=operands.zero_points,
         unit=np.ones(1), scales=np.ones(1, np.float32),
     )  # fmt: skip
     chained = chain(base, form.shape, f"a {node.op}", channel=form.order[-1])

@@ -36,6 +36,7 @@ class Operands:
     """``weights`` (oc, kh, kw, ic/groups) with their zero points subtracted, ``scales`` (1,) or (oc,), bias (oc,) or None.
 
     ``format`` is that of the file's codes, of ``bits`` bits, where the values fit, else the narrowest that holds them; signed.
+    ``zero_points``: of the codes without a sign that memory holds then.
     """
 
     weights: NDArray[Any]
@@ -43,6 +44,7 @@ class Operands:
     bias: NDArray[np.int64] | None
     bits: int
     format: IntFormat
+    zero_points: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)
@@ -219,7 +221,8 @@ def mac(node: NodeContext, form: Form, image: Codes, operands: Operands, *, alph
             return form.kind(
                 name=node.layer_name, inputs=(form.source,), output=output, geometry=form.geometry, weights=operands.weights,
                 weight_format=operands.format, bias=operands.bias, input_zero_point=known.zero_point, requant=requant,
-                weight_scales=np.float32(alpha) * operands.scales, real_bias=node.net.real_biases.get(node.layer_name),
+                weight_scales=np.float32(alpha) * operands.scales, weight_zero_points=operands.zero_points,
+                real_bias=node.net.real_biases.get(node.layer_name),
             )  # fmt: skip
 
         made = Codes(target.name, form.shape, target.quantization.format, target.quantization)
@@ -239,7 +242,19 @@ def operands_of(node: NodeContext, weights: Weights, order: Shape, bias: NDArray
         )
     bits = weights.bits or width(weights.codes.dtype)
     centred, fmt = _centred(weights, bits)
-    return Operands(contiguous(centred.transpose(order)), weights.scales, bias, bits, fmt)
+    signed = weights.codes.dtype.kind == "i"
+    zeros = stored_zero_points(weights.zero_points, fmt, bits=bits, signed=signed)
+    return Operands(contiguous(centred.transpose(order)), weights.scales, bias, bits, fmt, zeros)
+
+
+def stored_zero_points(
+    zero_points: NDArray[Any], fmt: IntFormat, *, bits: int, signed: bool
+) -> NDArray[np.int64] | None:
+    """Zero points of codes of ``bits`` bits, taken without a sign, whose values are of ``fmt``; None where the values are as narrow, and
+    stored themselves."""
+    if fmt.bits <= bits:
+        return None
+    return zero_points.astype(np.int64).reshape(-1) + ((1 << (bits - 1)) if signed else 0)
 
 
 def _centred(weights: Weights, bits: int) -> tuple[NDArray[Any], IntFormat]:

@@ -64,7 +64,7 @@ def _start(node: NodeContext) -> None:
     operands = operands_of(node, turned, order, None)
     sums = Sums(
         node=node, kind=form.kind, operator=form.operator, image=image, source=form.source, shape=form.shape,
-        geometry=form.geometry, order=form.order, weights=operands.weights, weight_format=operands.format,
+        geometry=form.geometry, order=form.order, weights=operands.weights, weight_format=operands.format, zero_points=operands.zero_points,
         unit=np.float64(image.known.scale) * operands.scales.astype(np.float64), scales=operands.scales,
     )  # fmt: skip
     steps.with_bias(node, chain(sums, form.shape, f"a {node.op}", channel=form.order[-1]))
