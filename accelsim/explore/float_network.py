@@ -74,6 +74,7 @@ class Quantize(BaseModel):
     range: Literal["minmax", "moving-average", "percentile", "mse", "entropy"] = "minmax"
     percentile: float = 99.99
     accumulator_bits: int | None = None
+    weight_format: Literal["symmetric", "asymmetric", "ternary", "power-of-two", "codebook", "nf4"] = "symmetric"
     layers: Annotated[Any, PlainValidator(_layers), PlainSerializer(_plain)] = ()
     format: Literal["auto", "qdq", "qonnx"] = "auto"
     evaluator: Literal["onnx", "onnxruntime"] = "onnx"
