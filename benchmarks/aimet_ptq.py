@@ -3,7 +3,8 @@
     python aimet_ptq.py float.onnx data.npz settings.json out.npz
 
 ``data.npz`` holds ``calibration`` and ``test``, (inferences, *shape). ``settings.json``: weights, acts (bits), per_channel, equalize,
-adaround (iterations, 0 for none), scheme. ``out.npz`` gets ``made``, the fake-quantized output over ``test``.
+adaround (iterations, 0 for none), scheme. ``out.npz`` gets ``made``, the fake-quantized output over ``test``. With ``only`` equalized,
+``out.npz`` is the equalized float network, an ONNX file whatever its name.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ def main(network: str, data: str, settings: str, out: str) -> None:
     calibration = [{port: x} for x in given["calibration"]]
     if chosen["equalize"]:
         equalize_model(model)
+    if chosen.get("only"):
+        Path(out).write_bytes(model.SerializeToString())
+        return
     sim = QuantizationSimModel(
         model,
         param_type=TYPES[chosen["weights"]],

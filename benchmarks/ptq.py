@@ -78,10 +78,10 @@ def ours(case: Case, *, iterations: int = 0, without: tuple[str, ...] = ()) -> f
 
 def aimets(case: Case, *, iterations: int = 0, scheme: str = "min_max") -> float:
     """Of AIMET's fake-quantized output, in a process of its own."""
-    calibration, test = case.data()
+    _, test = case.data()
     model = read_float(case.path)
-    port, end = model.inputs[0].name, model.outputs[0]
-    real = np.stack([made[end] for made in evaluate(model, {port: test}, evaluator="onnxruntime")])
+    end = model.outputs[0]
+    real = np.stack([made[end] for made in evaluate(model, {model.inputs[0].name: test}, evaluator="onnxruntime")])
     chosen = {
         "weights": case.weights,
         "acts": 8,
@@ -90,19 +90,23 @@ def aimets(case: Case, *, iterations: int = 0, scheme: str = "min_max") -> float
         "adaround": iterations,
         "scheme": scheme,
     }
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "float.onnx").write_bytes(_plainly_named(float_proto(model)).SerializeToString())
-        (folder / "settings.json").write_text(json.dumps(chosen), encoding="utf-8")
-        np.savez(folder / "data.npz", calibration=calibration, test=test)
-        files = [str(folder / file) for file in ("float.onnx", "data.npz", "settings.json", "out.npz")]
-        script = str(Path(__file__).with_name("aimet_ptq.py"))
-        done = subprocess.run([AIMET, script, *files], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise SystemExit(f"AIMET failed: {done.stderr[-1000:]}")
-        with np.load(folder / "out.npz") as held:
-            made = held["made"].reshape(real.shape)
+    with TemporaryDirectory() as name, np.load(by_aimet(case, chosen, Path(name))) as held:
+        made = held["made"].reshape(real.shape)
     return float(10 * np.log10(np.square(real).sum() / np.square(made - real).sum()))
+
+
+def by_aimet(case: Case, chosen: dict[str, Any], folder: Path) -> Path:
+    """What benchmarks/aimet_ptq.py makes of ``chosen``, in ``folder``."""
+    calibration, test = case.data()
+    (folder / "float.onnx").write_bytes(_plainly_named(float_proto(read_float(case.path))).SerializeToString())
+    (folder / "settings.json").write_text(json.dumps(chosen), encoding="utf-8")
+    np.savez(folder / "data.npz", calibration=calibration, test=test)
+    files = [folder / file for file in ("float.onnx", "data.npz", "settings.json", "out.npz")]
+    script = Path(__file__).with_name("aimet_ptq.py")
+    done = subprocess.run([AIMET, script, *files], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"AIMET failed: {done.stderr[-1000:]}")
+    return files[-1]
 
 
 def _plainly_named(proto: Any) -> Any:

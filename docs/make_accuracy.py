@@ -7,7 +7,8 @@ python docs/make_accuracy.py --parts costs depth answers       # behind a change
 python docs/make_accuracy.py --quick --networks digits_float   # little data, few iterations: prints, writes nothing
 
 What is measured stands in docs/accuracy/measured.json. Needs onnxruntime and scikit-learn; $ACCELSIM_SHARED for all networks but
-the packaged one; $ACCELSIM_TORCH_PYTHON for the depth multipliers, whose networks are trained.
+the packaged one; $ACCELSIM_TORCH_PYTHON for the depth multipliers, whose networks are trained; $ACCELSIM_OCR (docs/ocr.py) for those
+that read text.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -33,23 +35,31 @@ from accelsim.importers import resolve_model  # noqa: E402
 from accelsim.ptq import Quantized, Settings, Widths, evaluate, quantize_network, read_float  # noqa: E402
 from accelsim.ptq.evaluate import gather  # noqa: E402
 from accelsim.ptq.pipeline import AdaRound, Choices, Piped, pipeline, run_pipeline  # noqa: E402
+from accelsim.ptq.quantization import Dialect  # noqa: E402
+from accelsim.ptq.settings import Range  # noqa: E402
 from accelsim.quant import dequantize  # noqa: E402
 from accelsim.simulation import read_inputs, run  # noqa: E402
 from benchmarks.search_bits import inputs as with_people  # noqa: E402
-from docs import depth_multipliers, recommendations  # noqa: E402
+from docs import depth_multipliers, ocr, recommendations  # noqa: E402
 from docs.pages import replaced  # noqa: E402
 from tests.ptq.test_quantize_tflite import samples  # noqa: E402
 from tests.shared_models import SHARED  # noqa: E402
 
 DOCS = Path(__file__).resolve().parent
 PAGE, MEASURED, PLOT = DOCS / "accuracy.md", DOCS / "accuracy" / "measured.json", DOCS / "accuracy" / "depth.svg"
-PARTS, COSTS = ("networks", "depth", "answers"), "costs"
+PARTS, COSTS = ("networks", "text", "depth", "answers"), "costs"
 NETWORKS = ("digits_float", "ic_resnet8_fp32", "vww_mobilenetv1_fp32", "ad_autoencoder_fp32")
 MACHINES = ("edge_16x16", "bit_fusion_16x16")
 WIDTHS = ((8, 8), (6, 8), (4, 8), (4, 4))
 """Bits of weights and of activations."""
 CALIBRATION, IMAGES = 40, 100
 """Inputs of the networks that are not packaged."""
+TEXT = 40
+"""Windows of the networks that read text, beside as many for calibration."""
+TEXTS: tuple[tuple[str, Dialect, int, Range], ...] = (
+    *((ocr.CLASSIFIER, "qonnx", bits, ranges) for bits in (8, 6, 4) for ranges in ("minmax", "mse")),
+    (ocr.RECOGNIZER, "qdq", 8, "minmax"),
+)  # fmt: skip
 ITERATIONS, QUICK = 100, 20
 """Of AdaRound, a layer."""
 DIALECT = "qonnx"
@@ -138,16 +148,20 @@ def priced(name: str, found: dict[str, Any]) -> None:
         column["integers"]["costs"] = costs(made)
 
 
-def integers(data: Data, quantized: Quantized) -> dict[str, Any]:
-    """The outputs of the machine's own integers, and latency and energy of an inference on each machine."""
+def integer_outputs(data: Data, quantized: Quantized) -> NDArray[Any]:
+    """(Inferences, numbers) of the machine's own integers, as real numbers."""
     known = quantized.acts[quantized.source.outputs[0]]
     tensors = run(quantized.graph, arch=MACHINES[0], inputs=graph_inputs(data, quantized)).tensors
     assert tensors is not None
     made = tensors[quantized.graph.outputs[0].tensor]
     if made.dtype.kind != "f":  # codes, where the file does not end in real numbers
         made = dequantize(made, scale=known.scale, zero_point=known.zero_point)
-    made = made.reshape(len(made), -1)
-    return {"cell": cell(data, made), "costs": costs(quantized)}
+    return made.reshape(len(made), -1)
+
+
+def integers(data: Data, quantized: Quantized) -> dict[str, Any]:
+    """How near the machine's own integers come, and latency and energy of an inference on each machine."""
+    return {"cell": cell(data, integer_outputs(data, quantized)), "costs": costs(quantized)}
 
 
 def graph_inputs(data: Data, quantized: Quantized) -> NDArray[Any]:
@@ -184,6 +198,41 @@ def measure(data: Data, settings: Settings, *, iterations: int) -> dict[str, Any
     for title, made in ends.items():
         rows[title] = [made.rows[-1].score.sqnr_db, made.rows[-1].score.accuracy]
     return {"rows": rows | {PLAIN: plain(data, settings)}, "integers": integers(data, full.quantized)}
+
+
+def text_data(name: str) -> Data:
+    """Windows of the photographed page; real labels for the classifier alone, and the first half for calibration."""
+    path, x = ocr.network(name, Path(tempfile.mkdtemp())), ocr.text_inputs(name, 2 * TEXT)
+    x, labels = ocr.turned(x) if name == ocr.CLASSIFIER else (x, None)
+    inputs = {"input": x[TEXT:]}
+    real = None if labels is None else labels[TEXT:]
+    return Data(path, {"input": x[:TEXT]}, inputs, real, labels is not None, outputs(path, inputs))
+
+
+def text_networks() -> list[dict[str, Any]]:
+    """Of the networks that read text, each in the forms that it can have: SQNR of the integers in dB, answers met in float and by them."""
+    made = []
+    for name, dialect, bits, ranges in TEXTS:
+        data = text_data(name)
+        settings = Settings(weights=bits, per_channel=True, range=ranges, bias_correction=True)
+        held = quantize_network(
+            data.path, data.calibration, settings=settings, dialect=dialect, evaluator="onnxruntime"
+        )
+        codes = integer_outputs(data, held)
+        row = {"network": name, "form": f"{dialect.upper()}, W{bits}A8", "ranges": ranges, "sqnr": cell(data, codes)[0]}
+        made.append(row | {"met": ocr.met(name, data.reference, codes, data.labels)})
+        print(made[-1], file=sys.stderr, flush=True)
+    return made
+
+
+def text_table(found: Iterable[Mapping[str, Any]]) -> str:
+    """Markdown."""
+    lines = ["| network | form | ranges | SQNR of the integers, dB | answers |", "|---|---|---|---:|---|"]
+    lines += [
+        f"| `{row['network']}` | {row['form']} | {row['ranges']} | {row['sqnr']:.1f} | {row['met'] or '—'} |"
+        for row in found
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def columns() -> dict[str, Settings]:
@@ -242,6 +291,8 @@ def page(measured: Mapping[str, Any]) -> str:
     networks = measured.get("networks", {})
     made = "\n".join(table(name, networks[name]) for name in NETWORKS if name in networks)
     text = replaced(text, "accuracy", made)
+    if "text" in measured:
+        text = replaced(text, "text", text_table(measured["text"]))
     if "depth" in measured:
         text = replaced(text, "depth", depth_multipliers.table(measured["depth"]))
     for name, printed in measured.get("answers", {}).items():
@@ -278,6 +329,8 @@ def main() -> None:
         write(MEASURED, json.dumps(measured, indent=1) + "\n")
     for name in names if COSTS in given.parts else ():
         priced(name, measured["networks"][name])
+    if "text" in given.parts and given.networks is None:
+        measured["text"] = text_networks()
     if "depth" in given.parts and given.networks is None:
         measured["depth"] = depth_multipliers.measure()
     if "answers" in given.parts and given.networks is None:

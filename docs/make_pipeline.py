@@ -2,6 +2,7 @@
 
 python docs/make_pipeline.py           # the first two; some minutes; needs $ACCELSIM_SHARED, onnxruntime, scikit-learn
 python docs/make_pipeline.py --aimet   # the third as well; needs $ACCELSIM_AIMET_PYTHON; half an hour
+python docs/make_pipeline.py --equalization   # the fourth alone; needs $ACCELSIM_AIMET_PYTHON; a minute
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 from accelsim.ptq import Settings  # noqa: E402
 from accelsim.ptq.pipeline import AdaRound, Choices, Piped, run_pipeline  # noqa: E402
+from benchmarks import equalization  # noqa: E402
 from benchmarks.ptq import NETWORKS, Case, cases, table  # noqa: E402
 from benchmarks.ptq import row as beside_aimet  # noqa: E402
 
@@ -83,6 +85,9 @@ def replaced(text: str, name: str, made: str) -> str:
 
 def main() -> None:
     text = PAGE.read_text(encoding="utf-8")
+    if "--equalization" in sys.argv:
+        PAGE.write_text(replaced(text, "equalized", equalization.table(equalization.measure())), encoding="utf-8")
+        return
     text = replaced(text, "order", order_table({bits: order_row(bits) for bits in BITS}))
     text = replaced(text, "steps", steps_table(piped(4, per_channel=False, without=())))
     if "--aimet" in sys.argv:

@@ -78,13 +78,15 @@ def chain(
     *,
     layers: int = 2,
     width: int = 8,
+    widths: tuple[int, ...] = (),
     middle: IntFormat = INT8,
     reshape: bool = False,
     outputs: tuple[str, ...] = ("y",),
 ) -> Graph:
-    """Fully connected layers from 16 codes ``x`` over ``width`` of format ``middle`` (``t``, ...) to 4 codes ``y``."""
+    """Fully connected layers from 16 codes ``x`` over ``width``, or ``widths``, of format ``middle`` (``t``, ...) to 4 codes ``y``."""
+    layers = len(widths) + 1 if widths else layers
     names = ["x", "t", *(f"t{i}" for i in range(3, layers + 1)), "y"]
-    sizes = [16, *[width] * (layers - 1), 4]
+    sizes = [16, *(widths or [width] * (layers - 1)), 4]
     formats = [INT8, *[middle] * (layers - 1), INT8]
     tensors = {n: Tensor(n, (1, size), fmt) for n, size, fmt in zip(names, sizes, formats, strict=True)}
     made: list[Layer] = [

@@ -11,7 +11,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "docs" / "search_bits.md").read_text(encoding="utf-8")
-TABLES = TEXT.split("<!-- begin: measured -->")[1].split("<!-- end: measured -->")[0]
+TABLES, PIPED, UNIFORM = (
+    TEXT.split(f"<!-- begin: {name} -->")[1].split(f"<!-- end: {name} -->")[0]
+    for name in ("measured", "piped", "uniform")
+)
 
 
 @pytest.fixture
@@ -38,6 +41,34 @@ def test_sums_of_rows_with_narrow_accumulators_are_proved() -> None:
     held = [line for line in TABLES.split("\n") if "-bit accumulators" in line and "none" not in line]
     assert held
     assert all(re.search(r"\d+ bits, all \d+ proved", line) for line in held)
+
+
+def test_rows_by_a_pipeline_have_the_form_of_the_others(bench: Any) -> None:
+    rows, volumes, ranks = (
+        [line for line in table.split("\n") if line.startswith("| `")] for table in PIPED.strip().split("\n\n")
+    )
+    assert {line.count("|") for line in rows} == {10}
+    assert all("least of all points" in "".join(line for line in rows if name in line) for name in names_of(volumes))
+    assert len(ranks) == 4 * len(volumes)
+    assert set(names_of(volumes)) <= {network.partition("@")[0] for network in bench.NETWORKS}
+
+
+def test_less_bits_take_less_energy() -> None:
+    """Whole networks at one width, from W8A8 on down."""
+    rows = re.findall(r"^\| `(\w+)` \| W(\d+)A(\d+) \| ([\d.]+)% ", UNIFORM, re.MULTILINE)
+    for name in {row[0] for row in rows}:
+        shares = {(int(w), int(a)): float(share) for own, w, a, share in rows if own == name}
+        assert shares[8, 8] == 100
+        assert all(
+            shares[one] > shares[other]
+            for one in shares
+            for other in shares
+            if one != other and one[0] >= other[0] and one[1] >= other[1]
+        )
+
+
+def names_of(volumes: list[str]) -> list[str]:
+    return [re.match(r"\| `(\w+)`", line)[1] for line in volumes]  # type: ignore[index]
 
 
 def test_proxies_rank_as_the_integers_do() -> None:

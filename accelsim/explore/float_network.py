@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 
 from accelsim.arch import Arch, short, validated
 from accelsim.errors import ConfigError, InputError
@@ -19,11 +19,15 @@ from accelsim.names import LayerNames
 
 if TYPE_CHECKING:
     from accelsim.ptq import Calibrated, Quantized, Settings
+    from accelsim.ptq.pipeline import Choices, Prepared
 
 MOST_WIDTHS = 256
 """Quantized networks that a process remembers."""
-_NO_OPTIONS = ("calib", "weights", "acts", "layers")
-"""What follows the workload, or the widths of a point."""
+_NO_OPTIONS = ("calib", "weights", "acts", "layers", "with_steps", "without_steps")
+"""What follows the workload, or the widths of a point, or is said as often as there are steps."""
+_STEPS = {"with_steps": "--with", "without_steps": "--without"}
+ITERATIONS = 1000
+"""Of AdaRound, for a layer, where nobody says."""
 
 
 def _layers(value: Any) -> tuple[tuple[str, str], ...]:
@@ -39,6 +43,12 @@ def _calib(value: Any) -> str | tuple[tuple[str, str], ...]:
     return tuple((str(name), file) for name, file in value.items()) if isinstance(value, Mapping) else str(value)
 
 
+def _steps(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) or not all(isinstance(step, str) for step in value):
+        raise ValueError(f"expected a list of steps of a pipeline, such as [equalization], got {short(value)}")
+    return tuple(value)
+
+
 def _plain(value: str | tuple[tuple[str, str], ...]) -> str | dict[str, str]:
     return value if isinstance(value, str) else dict(value)
 
@@ -46,7 +56,9 @@ def _plain(value: str | tuple[tuple[str, str], ...]) -> str | dict[str, str]:
 class Quantize(BaseModel):
     """How a float network becomes integers: the options of ``accelsim quantize``, by the same names.
 
-    ``calib`` is an .npz of calibration inputs, or one for each workload; empty: those that ship with the network.
+    ``calib`` is an .npz of calibration inputs, or one for each workload; empty: those that ship with the network. With a ``pipeline``
+    the network goes through its steps, min-max stands for the ranges that these set, and AdaRound learns from the float network's inputs,
+    so that a layer's codes at a width are learned once.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -62,17 +74,35 @@ class Quantize(BaseModel):
     range: Literal["minmax", "moving-average", "percentile", "mse", "entropy"] = "minmax"
     percentile: float = 99.99
     accumulator_bits: int | None = None
+    weight_format: Literal["symmetric", "asymmetric", "ternary", "power-of-two", "codebook", "nf4"] = "symmetric"
     layers: Annotated[Any, PlainValidator(_layers), PlainSerializer(_plain)] = ()
     format: Literal["auto", "qdq", "qonnx"] = "auto"
     evaluator: Literal["onnx", "onnxruntime"] = "onnx"
+    pipeline: Literal["nagel", "krishnamoorthi", "wu"] | None = None
+    with_steps: Annotated[Any, PlainValidator(_steps)] = ()
+    without_steps: Annotated[Any, PlainValidator(_steps)] = ()
+    adaround_iterations: Annotated[int, Field(ge=1)] = ITERATIONS
 
     @property
     def settings(self) -> Settings:
         """As :func:`accelsim.ptq.quantize_network` takes them; ConfigError for what cannot be."""
         from accelsim.ptq import Settings, parse_layers
 
-        known = self.model_dump(exclude={"calib", "layers", "format", "evaluator"})
+        known = self.model_dump(include={field.name for field in fields(Settings)} - {"layers"})
         return Settings(**known, layers=parse_layers(f"{name}={bits}" for name, bits in self.layers))
+
+    @property
+    def choices(self) -> Choices:
+        """Of the pipeline's steps; ConfigError for steps that cannot be."""
+        from accelsim.ptq.pipeline import AdaRound, choices_for
+
+        return choices_for(
+            self.settings,
+            with_steps=self.with_steps,
+            without_steps=self.without_steps,
+            range=None if self.range == "minmax" else self.range,
+            adaround=AdaRound(iterations=self.adaround_iterations, inputs="float"),
+        )
 
     def of(self, workload: str) -> Quantize:
         """With the calibration inputs of that workload alone."""
@@ -96,10 +126,13 @@ class Quantize(BaseModel):
     @property
     def options(self) -> list[str]:
         """Words of ``accelsim quantize`` for whatever is not its default, but for calibration and widths."""
-        fields = {name: field.default for name, field in type(self).model_fields.items() if name not in _NO_OPTIONS}
-        given = {name: getattr(self, name) for name, default in fields.items() if getattr(self, name) != default}
+        known = {name: field.default for name, field in type(self).model_fields.items() if name not in _NO_OPTIONS}
+        given = {name: getattr(self, name) for name, default in known.items() if getattr(self, name) != default}
+        steps = [(option, step) for name, option in _STEPS.items() for step in getattr(self, name)]
+        if self.pipeline is not None:  # which alone knows steps, and has other defaults
+            given |= {"adaround_inputs": "float", "evaluator": self.evaluator}
         words = ((f"--{name.replace('_', '-')}", *(() if x is True else (str(x),))) for name, x in given.items())
-        return [word for each in words for word in each]
+        return [word for each in (*words, *steps) for word in each]
 
 
 def read_quantize(given: Any) -> Quantize:
@@ -109,7 +142,13 @@ def read_quantize(given: Any) -> Quantize:
     if not isinstance(given, Mapping):
         raise ConfigError(f"expected options of accelsim quantize, such as {{per_channel: true}}, got {short(given)}")
     read = validated(Quantize, given)
-    _ = read.settings
+    _ = read.settings, read.choices
+    if read.pipeline is None and (read.with_steps or read.without_steps):
+        raise ConfigError("quantize: with_steps, without_steps: they belong to a pipeline; give pipeline: nagel")
+    if "weight-only" in read.with_steps:
+        raise ConfigError(
+            "quantize: with_steps: weight-only gives activations 16 bits, and widths say otherwise; leave it out"
+        )
     return read
 
 
@@ -151,7 +190,7 @@ class FloatNetwork:
         return _chosen(self.calibrated, _checked(widths))
 
     @property
-    def calibrated(self) -> Calibrated:
+    def calibrated(self) -> Calibrated | Prepared:
         """What quantizers of any width are made of."""
         return _calibrated(self, self._files)
 
@@ -196,7 +235,7 @@ class Chosen:
         return [word for pair in (*whole, *single) for word in pair]
 
 
-def _chosen(calibrated: Calibrated, widths: Sequence[tuple[str, int]]) -> Chosen:
+def _chosen(calibrated: Calibrated | Prepared, widths: Sequence[tuple[str, int]]) -> Chosen:
     whole, layers = dict[str, int](), dict[str, tuple[int | None, int | None]]()
     for path, bits in widths:
         found = width_path(path)
@@ -228,7 +267,7 @@ def _quantized(network: FloatNetwork, files: tuple[int, int], widths: tuple[tupl
     return calibrated.quantized(weights=chosen.weights, acts=chosen.acts, layers=layers, dialect=form)
 
 
-def _place(calibrated: Calibrated, path: str, layer: str, kind: str) -> str:
+def _place(calibrated: Calibrated | Prepared, path: str, layer: str, kind: str) -> str:
     """The name under which quantization settings have a layer's weights, or the tensor that it reads."""
     products = calibrated.products
     try:
@@ -239,13 +278,21 @@ def _place(calibrated: Calibrated, path: str, layer: str, kind: str) -> str:
 
 
 @lru_cache(maxsize=16)
-def _calibrated(network: FloatNetwork, _files: tuple[int, int]) -> Calibrated:
+def _calibrated(network: FloatNetwork, _files: tuple[int, int]) -> Calibrated | Prepared:
     from accelsim.ptq import calibrate_network
+    from accelsim.ptq.pipeline import pipeline, prepare, settings_for
     from accelsim.simulation import read_inputs
 
     given, _ = read_inputs(network.calibration)
     options = network.quantize
     try:
+        if options.pipeline is not None:
+            settings = settings_for(
+                options.settings, symmetric=options.symmetric or pipeline(options.pipeline).symmetric
+            )
+            return prepare(
+                network.path, given, name=options.pipeline, settings=settings, choices=options.choices, evaluator=options.evaluator
+            )  # fmt: skip
         return calibrate_network(network.path, given, settings=options.settings, evaluator=options.evaluator)
     except InputError as error:
         raise InputError(f"{network.calibration}: {error}") from error

@@ -38,9 +38,10 @@ def lifetimes(graph: Graph, fused: Sequence[Fused] = ()) -> tuple[Lifetime, ...]
     """The computed tensors that only layers of the network read, in layer order; the host needs outputs in DRAM, the
     next inference what variables hold.
 
-    Those inside ``fused`` pairs are left out: :func:`windows` has them.
+    Those inside ``fused`` pairs are left out: :func:`windows` has them. So are tensors of codes narrower than a byte whose rows, however
+    they are cut into tiles, end inside a byte (:func:`in_whole_bytes`).
     """
-    home = shared_memory(graph.layers)
+    home, unfit = shared_memory(graph.layers), _inside_bytes(graph)
     begin, end = {pair.consumer: pair.producer for pair in fused}, {pair.producer: pair.consumer for pair in fused}
     inside = {pair.tensor for pair in fused}
     outputs = {home.get(name, name) for name in graph.results}
@@ -58,8 +59,16 @@ def lifetimes(graph: Graph, fused: Sequence[Fused] = ()) -> tuple[Lifetime, ...]
             size=tensor_bytes(graph, layer.output),
         )
         for index, layer in enumerate(graph.layers)
-        if layer.output in last and home[layer.output] == layer.output and layer.output not in outputs | inside
+        if layer.output in last and home[layer.output] == layer.output and layer.output not in outputs | inside | unfit
     )
+
+
+def _inside_bytes(graph: Graph) -> set[str]:
+    """Tensors with a row that ends inside a byte, as their layer makes them or as one of their consumers sees them."""
+    home = shared_memory(graph.layers)
+    seen = [(layer.output, layer.output_shape) for layer in graph.layers]
+    seen += [pair for layer in graph.layers for pair in zip(layer.inputs, layer.input_shapes, strict=True)]
+    return {home.get(name, name) for name, view in seen if graph.tensors[name].format.bits * _row(view) % 8}
 
 
 def windows(graph: Graph, fused: Sequence[Fused], capacity: int) -> tuple[tuple[Lifetime, int], ...]:
@@ -145,13 +154,8 @@ def in_whole_bytes(graph: Graph, tensor: str, mapping: Mapping | None) -> bool:
     bits = graph.tensors[tensor].format.bits
     if bits % 8 == 0:
         return True
-    home, layer = shared_memory(graph.layers), graph.layers[graph.producer[tensor]]
-    views = [layer.output_shape]
-    for consumer in graph.layers:
-        seen = zip(consumer.inputs, consumer.input_shapes, strict=True)
-        views += [view for name, view in seen if home.get(name, name) == tensor]
-    rows = [_row(view) for view in views]
-    return all(bits * length % 8 == 0 for length in [*rows, *_row_tiles(layer, mapping)])
+    layer = graph.layers[graph.producer[tensor]]
+    return all(bits * length % 8 == 0 for length in _row_tiles(layer, mapping)) and tensor not in _inside_bytes(graph)
 
 
 def _row(view: tuple[int, ...]) -> int:

@@ -1,7 +1,7 @@
 """A float network and calibration data become a quantized ONNX file that ONNX Runtime or qonnx executes, and accelsim reads."""
 
 from accelsim.ptq.doubts import labels_doubt
-from accelsim.ptq.evaluate import EVALUATORS, evaluate, evaluate_model
+from accelsim.ptq.evaluate import EVALUATORS, evaluate, evaluate_model, fastest_evaluator
 from accelsim.ptq.network.float_network import read_float
 from accelsim.ptq.parameters import WeightQuant
 from accelsim.ptq.plan import Place

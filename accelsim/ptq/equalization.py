@@ -106,11 +106,12 @@ def equalized(model: OnnxModel, reach: Reach) -> OnnxModel:
     return with_factors(model, reach)[0]
 
 
-def with_factors(model: OnnxModel, reach: Reach) -> tuple[OnnxModel, dict[str, Doubles]]:
-    """As :func:`equalized`, with what each channel of a product was divided by, by the product's output."""
+def with_factors(model: OnnxModel, reach: Reach, *, rounds: int = MOST_ROUNDS) -> tuple[OnnxModel, dict[str, Doubles]]:
+    """As :func:`equalized`, in so many ``rounds`` over all pairs at most, with what each channel of a product was divided by, by the
+    product's output."""
     pairs = pairs_of(model, reach.shapes, through=reach.bounds)
     held = _Parameters(model, pairs, reach)
-    for _ in range(MOST_ROUNDS):
+    for _ in range(rounds):
         moved = [held.equalize(pair) for pair in pairs]
         if not any(moved):
             break

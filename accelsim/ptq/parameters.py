@@ -148,7 +148,7 @@ def weight_parameters(
         name = node.outputs[0]
         key = name, plan.weight_bits[name], settings.how
         if name not in pinned.scales and key not in known.scales:
-            known.scales[key] = _scales_of(model, node, key[1], settings)
+            known.scales[key] = scales_of(model, node, key[1], settings)
         chosen = pinned.scales[name] if name in pinned.scales else known.scales[key]
         made[name] = _weights(model, node, key[1], acts[node.inputs[0]], settings, means, chosen, pinned)
     return made
@@ -226,7 +226,8 @@ def _codes(
     return factors
 
 
-def _scales_of(model: OnnxModel, node: OnnxNode, bits: int, settings: Settings) -> Floats:
+def scales_of(model: OnnxModel, node: OnnxNode, bits: int, settings: Settings) -> Floats:
+    """Of the weights of ``node``, by tensor or channel as the settings say."""
     real = model.constants[node.inputs[1]].astype(np.float32)
     return weight_scales(real, channel_axis(node, real.ndim) if settings.per_channel else None, bits, settings)
 

@@ -99,7 +99,7 @@ class Calibrated:
         self, *, weights: int | None = None, acts: int | None = None, layers: Mapping[str, Widths] | None = None
     ) -> dict[str, WeightQuant]:
         """Codes of the weights alone, by the name of their layer; arguments as of :meth:`quantized`."""
-        held = self._parameters(self._chosen(weights, acts, layers))[1]
+        held = self._parameters(chosen_settings(self.settings, weights, acts, layers))[1]
         return {self.network.layer_name(node): held[node.outputs[0]] for node in products(self.network)}
 
     def quantized(
@@ -111,18 +111,26 @@ class Calibrated:
         dialect: Dialect | None = None,
     ) -> Quantized:
         """The integers of the network at those widths, those of the settings where they are None; ``layers`` come beside the settings'."""
-        chosen = self._chosen(weights, acts, layers)
+        chosen = chosen_settings(self.settings, weights, acts, layers)
         with file_kind(self.path).guard(self.path):
             quants, held = self._parameters(chosen)
             return written(
                 self.network, quants, held, shapes=self.watch.shapes, calibration_inputs=self.inputs, dialect=dialect
             )
 
-    def _chosen(self, weights: int | None, acts: int | None, layers: Mapping[str, Widths] | None) -> Settings:
-        own = self.settings
-        return replace(
-            own, weights=weights or own.weights, acts=acts or own.acts, layers={**own.layers, **(layers or {})}
-        )
+    def held_to(self, accumulator_bits: int | None) -> Calibrated:
+        """The same with weights held to accumulators of so many bits, or to none."""
+        return replace(self, settings=replace(self.settings, accumulator_bits=accumulator_bits))
+
+    @property
+    def alone(self) -> Calibrated:
+        """Without what follows from all quantizers together, of which there is nothing: for what one of them does."""
+        return self
+
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Of all tensors."""
+        return self.watch.shapes
 
     def _parameters(self, chosen: Settings) -> tuple[dict[str, ActQuant], dict[str, WeightQuant]]:
         """Codes of all activations and weights."""
@@ -130,6 +138,13 @@ class Calibrated:
         quants = act_parameters(plan, self.seen, chosen, known=self._known)
         means = self.watch.means
         return quants, weight_parameters(self.network, plan, quants, chosen, means=means, known=self._known)
+
+
+def chosen_settings(
+    own: Settings, weights: int | None, acts: int | None, layers: Mapping[str, Widths] | None
+) -> Settings:
+    """``own`` with other widths, where they are given, and ``layers`` beside its own."""
+    return replace(own, weights=weights or own.weights, acts=acts or own.acts, layers={**own.layers, **(layers or {})})
 
 
 def written(

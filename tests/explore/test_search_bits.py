@@ -72,11 +72,20 @@ def test_descent_saves_energy_with_every_step_until_none_does() -> None:
     assert all(sum(a != b for a, b in zip(one, after, strict=True)) == 1 for one, after in itertools.pairwise(path))
 
 
+@pytest.fixture(scope="module")
+def piped() -> BitSearch:
+    steps = {"pipeline": "nagel", "without_steps": ["equalization"], "with_steps": ["bias-correction"]}
+    chosen = steps | {"adaround_iterations": 10}
+    return accelsim.search_bits("digits_float", **FEW | {"quantize": chosen, "budget": 6, "widths": (4, 8)})
+
+
+@pytest.mark.parametrize("which", ["found", "piped"])
 def test_rows_are_what_their_own_commands_make(
-    found: BitSearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    which: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last of the front has mixed widths; its command is run as it is printed."""
     monkeypatch.chdir(tmp_path)
+    found: BitSearch = request.getfixturevalue(which)
     trial = next(x for x in found.front if len(set(x.bits)) > 1)
     for command in found.command(trial).split(" && "):
         words = shlex.split(command)
@@ -158,7 +167,7 @@ def test_without_labels_the_float_network_answers(tmp_path: Path) -> None:
     [
         ({"widths": (1, 8)}, "widths: expected numbers of bits from 2 to 16, got 1"),
         ({"acts": ()}, "acts: expected one or more numbers of bits"),
-        ({"method": "magic"}, "method 'magic': expected one of milp, greedy, nsga"),
+        ({"method": "magic"}, "method 'magic': expected one of all, milp, greedy, nsga"),
         ({"budget": 1}, "budget: expected 2 points or more, got 1"),
         ({"minutes": 0}, "minutes: expected more than 0, got 0"),
         ({"most_loss": 1.5}, "most_loss: expected a share"),
@@ -168,6 +177,9 @@ def test_without_labels_the_float_network_answers(tmp_path: Path) -> None:
         ({"axes": {"array.rows": range(1, 100)}}, "99 machines"),
         ({"axes": {"accumulator.bits": [16]}, "accumulator_bits": 16}, "give one of both"),
         ({"accumulator_bits": 3}, "accumulator_bits: expected 8 to 32 bits, got 3"),
+        ({"quantize": {"with_steps": ["equalization"]}}, "they belong to a pipeline; give pipeline: nagel"),
+        ({"quantize": {"pipeline": "nagel", "with_steps": ["weight-only"]}}, "weight-only gives activations 16 bits"),
+        ({"quantize": {"pipeline": "nagel", "with_steps": ["magic"]}}, "--with magic: no such step"),
         ({"quantize": {"layers": {"logits": "w8"}}}, "quantize: layers: the search chooses it"),
         ({"calib": "none.npz"}, "no calibration data in none.npz"),
         ({"objective": "speed"}, "speed"),

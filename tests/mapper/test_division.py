@@ -16,9 +16,11 @@ from accelsim.importers import load_graph, resolve_model
 from accelsim.mapper import OBJECTIVES, divide_memory, divisions, map_graph, network_cost
 from accelsim.mapper.default import layer_by_layer
 from accelsim.mapper.tiling import Tiler
+from accelsim.numerics import IntFormat
 from accelsim.program import first_fit, lifetimes
 from accelsim.result import summarize
 from accelsim.timing import schedule
+from tests.networks import chain
 from tests.report.networks import separable_network
 
 RESIDENT, SIZE = "activation_buffer.resident_bytes", "activation_buffer.size_bytes"
@@ -117,3 +119,12 @@ def test_a_search_writes_the_division_that_it_searched_for(tmp_path) -> None:
     searched = accelsim.simulate("digits_cnn", arch="mcu_npu", mapping="search", objective="energy")
     found = accelsim.simulate("digits_cnn", arch="mcu_npu", mapping=out)
     assert found.model_copy(update={"mapper": "search"}) == searched
+
+
+def test_a_tensor_that_cannot_stay_does_not_keep_others_from_it() -> None:
+    """Codes of 6 bits: rows of 3 end inside a byte and go through DRAM, those of 8 before and behind them stay."""
+    graph = chain(widths=(8, 3, 8), middle=IntFormat(6))
+    sizes = list(divisions(graph, AUTO))
+    costs = [network_cost(graph, arch=AUTO.with_({RESIDENT: size})).traffic for size in sizes]
+    assert sizes == [6]
+    assert costs[0] < network_cost(graph, arch=AUTO.with_({RESIDENT: 0})).traffic < np.inf

@@ -44,6 +44,11 @@ def test_a_reshape_shares_the_place_and_prolongs_the_life() -> None:
     assert lifetimes(graph) == (lifetime("t", 0, 2, 8),)
 
 
+@pytest.mark.parametrize(("width", "sizes"), [(8, [6]), (4, [3]), (3, []), (6, [])])
+def test_rows_that_end_inside_a_byte_have_no_life_on_chip(width: int, sizes: list[int]) -> None:
+    assert [x.size for x in lifetimes(chain(width=width, middle=IntFormat(6)))] == sizes
+
+
 def test_outputs_are_not_kept_even_under_another_name() -> None:
     graph = chain(reshape=True, outputs=("y", "t2"))
     assert lifetimes(graph) == ()

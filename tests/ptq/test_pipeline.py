@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -16,14 +17,14 @@ from hypothesis import strategies as st
 from accelsim.errors import InputError
 from accelsim.importers import resolve_model
 from accelsim.importers.onnx.file import OnnxModel
-from accelsim.ptq import Settings, evaluate, evaluate_model, quantize_network, read_float
+from accelsim.ptq import Settings, Widths, evaluate, evaluate_model, quantize_network, read_float
 from accelsim.ptq.bias_correction import output_shift
 from accelsim.ptq.equalization import reach_of, with_factors
 from accelsim.ptq.network.float_network import read_norms
 from accelsim.ptq.network.parameters import with_weights
 from accelsim.ptq.network.products import products
 from accelsim.ptq.network.proto import float_proto
-from accelsim.ptq.pipeline import STEPS, AdaRound, Choices, Piped, run_pipeline
+from accelsim.ptq.pipeline import STEPS, AdaRound, Choices, Piped, prepare, run_pipeline
 from accelsim.ptq.pipeline.absorption import absorbed, reached_bounds, without_idle_bounds
 from accelsim.ptq.pipeline.fake import real_parameters, with_quantizers
 from accelsim.ptq.pipeline.moments import moments_of, rectified
@@ -399,3 +400,41 @@ def test_the_page_shows_no_less_than_aimets() -> None:
         aimet_mse, our_mse, aimet_learned, our_learned = (float(v) for v in row[5:9])
         assert our_mse >= aimet_mse
         assert our_learned >= max(aimet_learned, aimet_mse, float(row[3]))
+
+
+MIXED = {"stem.conv": Widths(4, None), "residual.conv": Widths(3, 6)}
+
+
+@pytest.mark.parametrize("bits", [None, 13])
+def test_what_is_prepared_once_is_what_the_pipeline_makes(bits: int | None) -> None:
+    """At mixed widths, behind others at which its layers were found before; with weights held to an accumulator too."""
+    path = resolve_model("digits_float")
+    x = {name: values[:16] for name, values in read_inputs(path.with_name("digits_float_calib.npz"))[0].items()}
+    chosen = Choices(with_steps=("bias-correction",), adaround=AdaRound(iterations=10, inputs="float"))
+    held = Settings(weights=8, per_channel=True, accumulator_bits=bits)
+    prepared = prepare(path, x, name="nagel", settings=held, choices=chosen)
+    prepared.quantized(weights=4, acts=8)
+    rounded = dict(prepared.run.rounded)
+    made = prepared.quantized(layers=MIXED)
+    assert {key for key in prepared.run.rounded if key[1] == 4} == {key for key in rounded if key[1] == 4}
+    whole = run_pipeline(
+        path, x, name="nagel", settings=replace(held, layers=MIXED), choices=chosen, dialect=made.dialect
+    )
+    assert made.to_bytes() == whole.quantized.to_bytes()
+
+
+def test_codes_from_float_inputs_do_not_follow_other_layers() -> None:
+    """Those that are learned from what the layers before make do."""
+    path = resolve_model("digits_float")
+    x = {name: values[:16] for name, values in read_inputs(path.with_name("digits_float_calib.npz"))[0].items()}
+
+    def last(inputs: Literal["quantized", "float"], layers: dict[str, Widths]) -> Any:
+        chosen = Choices(adaround=AdaRound(iterations=10, inputs=inputs))
+        made = run_pipeline(
+            path, x, name="nagel", settings=Settings(weights=4, layers=layers), choices=chosen, dialect="qonnx"
+        )
+        return list(made.quantized.weights.values())[-1].codes
+
+    coarse = {"stem.conv": Widths(2, None)}
+    assert np.array_equal(last("float", {}), last("float", coarse))
+    assert not np.array_equal(last("quantized", {}), last("quantized", coarse))

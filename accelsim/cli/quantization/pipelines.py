@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +16,11 @@ if TYPE_CHECKING:
     from accelsim.ptq.pipeline import Choices, Piped
 
 TABLE_WIDTH = 150
-OPTIONS = (
+STEPS = (
     click.option(
         "--pipeline",
         type=click.Choice(["nagel", "krishnamoorthi", "wu"]),
+        default=None,
         help="All steps of a paper, with what each gains; options that are given win over the paper's.",
     ),
     click.option("--with", "with_steps", multiple=True, metavar="STEP", help="A step more of --pipeline; repeatable."),
@@ -35,16 +35,34 @@ OPTIONS = (
         metavar="N",
         help="Of a layer.",
     ),
+)
+"""Which steps are taken."""
+OPTIONS = (
+    *STEPS,
+    click.option(
+        "--adaround-inputs",
+        type=click.Choice(["quantized", "float"]),
+        default="quantized",
+        show_default=True,
+        help="What a layer reads while its rounding is learned: what the quantized layers before it make, or the float network.",
+    ),
     click.option("--state", metavar="DIR", help="Where AdaRound keeps layers that are done; the same command goes on."),
     click.option("--input-range", metavar="LOW,HIGH", help="What the inputs take, where there is no calibration data."),
 )
-ALONE = ("with_steps", "without_steps", "state", "input_range", "adaround_iterations")
+ALONE = ("with_steps", "without_steps", "state", "input_range", "adaround_iterations", "adaround_inputs")
 """Parameters that mean nothing without ``--pipeline``."""
 
 
 def pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--pipeline`` and what belongs to it."""
     for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+def steps_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--pipeline`` and which of its steps are taken."""
+    for option in reversed(STEPS):
         command = option(command)
     return command
 
@@ -62,23 +80,20 @@ def check_alone(given: Iterable[str]) -> None:
         raise ConfigError(f"--{option}: it belongs to a pipeline; give --pipeline nagel, krishnamoorthi or wu")
 
 
-def choices_of(options: Mapping[str, Any], given: Iterable[str]) -> Choices:
+def choices_of(settings: Settings, options: Mapping[str, Any], given: Iterable[str]) -> Choices:
     """What the user said about steps; ``--equalize`` and ``--bias-correction`` switch theirs on."""
-    from accelsim.ptq.pipeline import AdaRound, Choices
+    from accelsim.ptq.pipeline import AdaRound, choices_for
 
     if "weight-only" in options["with_steps"] and "acts" in given:
         raise ConfigError(
             "step weight-only: activations get 16 bits by it, and --acts says otherwise; give one of them"
         )
-    more = [
-        step for step, name in (("equalization", "equalize"), ("bias-correction", "bias_correction")) if options[name]
-    ]
-    more += ["per-channel"] if options["per_channel"] else []
-    return Choices(
-        with_steps=(*options["with_steps"], *more),
+    return choices_for(
+        settings,
+        with_steps=options["with_steps"],
         without_steps=options["without_steps"],
         range=options["range"] if "range_method" in given else None,
-        adaround=AdaRound(iterations=options["adaround_iterations"]),
+        adaround=AdaRound(iterations=options["adaround_iterations"], inputs=options["adaround_inputs"]),
         state=None if options["state"] is None else Path(options["state"]),
         input_range=None if options["input_range"] is None else _span(options["input_range"]),
     )
@@ -86,10 +101,9 @@ def choices_of(options: Mapping[str, Any], given: Iterable[str]) -> Choices:
 
 def of_pipeline(settings: Settings, name: str, given: Iterable[str]) -> Settings:
     """The settings as the pipeline has them where the user said nothing: min-max to begin with, and its zero points."""
-    from accelsim.ptq.pipeline import pipeline
+    from accelsim.ptq.pipeline import pipeline, settings_for
 
-    symmetric = settings.symmetric if "symmetric" in given else pipeline(name).symmetric
-    return replace(settings, range="minmax", symmetric=symmetric, per_channel=False)
+    return settings_for(settings, symmetric=settings.symmetric if "symmetric" in given else pipeline(name).symmetric)
 
 
 def _span(text: str) -> tuple[float, float]:
@@ -104,7 +118,9 @@ def _span(text: str) -> tuple[float, float]:
 
 def evaluator_of(evaluator: str, given: Iterable[str]) -> str:
     """The one asked for; else ONNX Runtime where it is installed, since steps run the network many times."""
-    return evaluator if "evaluator" in given else "auto"
+    from accelsim.ptq import fastest_evaluator
+
+    return evaluator if "evaluator" in given else fastest_evaluator()
 
 
 def run_named(path: Path, calibration: Any, **options: Any) -> Piped:

@@ -149,7 +149,7 @@ def _piped(task: _Task, options: Mapping[str, Any]) -> tuple[Quantized, Scores |
         None if task.calib == NO_DATA else calibration_or_none(task.path, task.calib),
         name=name,
         settings=of_pipeline(task.settings, name, task.given),
-        choices=choices_of(options, task.given),
+        choices=choices_of(task.settings, options, task.given),
         test=None if task.test is None else read_inputs(inputs_file(task.test)),
         dialect=task.dialect,
         evaluator=evaluator_of(task.evaluator, task.given),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from accelsim.cli.quantization.pipelines import check_alone, evaluator_of, given_options, steps_options
 from accelsim.cli.shared.console import WIDE, note, rate_bar, say, show
 from accelsim.cli.shared.files import OutputFile, write_text
 from accelsim.cli.shared.group import main
@@ -37,13 +38,14 @@ MOST_LISTED = 16
     "--most-loss", default="0.5%", show_default=True, metavar="SHARE", help="Accuracy that the best row may lose against W8A8."
 )  # fmt: skip
 @click.option(
-    "--method", type=click.Choice(["milp", "greedy", "nsga"]), default="milp", show_default=True, help="Who chooses widths."
+    "--method", type=click.Choice(["all", "milp", "greedy", "nsga"]), default="all", show_default=True, help="Who chooses widths."
 )  # fmt: skip
 @click.option("--budget", type=click.IntRange(2), default=48, show_default=True, help="Points that are run, at most.")
 @click.option("--minutes", type=float, help="No new point after so many minutes.")
 @click.option(
     "--accumulator-bits", type=int, metavar="BITS", help="Accumulators that no sum may leave, for any input; weights are held to them."
 )  # fmt: skip
+@steps_options
 @click.option("--per-tensor", is_flag=True, help="One weight scale per layer rather than per output channel.")
 @click.option("--symmetric", is_flag=True, help="Activations without a zero point.")
 @click.option("--power-of-two", is_flag=True, help="Scales that are powers of two, without zero points.")
@@ -60,9 +62,10 @@ MOST_LISTED = 16
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of NSGA-II.")
 @click.option("--commands", is_flag=True, help="Print for each row of the front the commands that make and run it.")
 @click.option("-o", "--out", type=OutputFile(), help="Write the front, with its commands, as .json or .csv.")
+@click.pass_context
 def search_bits_command(
-    model: str, *, machine: str, edits: tuple[str, ...], axes: tuple[str, ...], widths: str, acts: str, most_loss: str, range_method: str,
-    per_tensor: bool, no_bias_correction: bool, objective: Objective | None, commands: bool, out: str | None, **options: Any,
+    context: click.Context, /, model: str, *, machine: str, edits: tuple[str, ...], axes: tuple[str, ...], widths: str, acts: str,
+    most_loss: str, objective: Objective | None, commands: bool, out: str | None, **options: Any,
 ) -> None:  # fmt: skip
     """Choose the bits of MODEL's weights and activations, layer by layer, for energy, latency and accuracy on a machine.
 
@@ -71,9 +74,7 @@ def search_bits_command(
     import accelsim
 
     _check_out(out)
-    named = ("symmetric", "power_of_two", "equalize", "evaluator")
-    quantize = {name: options.pop(name) for name in named} | {"range": range_method}
-    quantize |= {"per_channel": not per_tensor, "bias_correction": not no_bias_correction}
+    quantize = _quantize(options, given_options(context))
     with rate_bar() as progress:
         found = accelsim.search_bits(
             model, arch=machine, widths=_bits(widths, "--widths"), acts=_bits(acts, "--acts"), edits=parse_edits(edits), axes=_axes(axes),
@@ -83,6 +84,24 @@ def search_bits_command(
         text = found.as_csv() if out.endswith(".csv") else found.as_json()
         write_text(out, lambda stream: stream.write(text))
     _tell(found, commands=commands)
+
+
+def _quantize(options: dict[str, Any], given: frozenset[str]) -> dict[str, Any]:
+    """How networks are quantized, by the names of ``search_bits``; what says it leaves ``options``."""
+    same = ("symmetric", "power_of_two", "equalize", "evaluator")
+    made = {name: options.pop(name) for name in same}
+    ranges, per_tensor, uncorrected = (
+        options.pop(name) for name in ("range_method", "per_tensor", "no_bias_correction")
+    )
+    piped = {name: options.pop(name) for name in ("pipeline", "with_steps", "without_steps", "adaround_iterations")}
+    made["per_channel"] = not per_tensor
+    if piped["pipeline"] is None:
+        check_alone(given)
+        return made | {"bias_correction": not uncorrected, "range": ranges}
+    if uncorrected:
+        raise ConfigError("--no-bias-correction: steps of a pipeline are left out by --without bias-correction")
+    own = {"range": ranges} if "range_method" in given else {}
+    return made | piped | own | {"evaluator": evaluator_of(made["evaluator"], given)}
 
 
 def _check_out(out: str | None) -> None:

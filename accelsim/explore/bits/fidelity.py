@@ -18,6 +18,7 @@ from accelsim.quant import dequantize
 
 if TYPE_CHECKING:
     from accelsim.ptq import Calibrated
+    from accelsim.ptq.pipeline import Prepared
 
 Arrays = Mapping[str, NDArray[Any]]
 Doubles = NDArray[np.float64]
@@ -27,7 +28,7 @@ _SQUASHED = ("Softmax", "Sigmoid")
 """Functions that hide how far their input is off; the noise is measured before them."""
 
 
-def scored(calibrated: Calibrated) -> tuple[str, ...]:
+def scored(calibrated: Calibrated | Prepared) -> tuple[str, ...]:
     """The tensors whose noise counts: the outputs, or what a last Softmax or Sigmoid reads."""
     makers = {name: node for node in calibrated.network.nodes for name in node.outputs}
     found = []
@@ -37,7 +38,7 @@ def scored(calibrated: Calibrated) -> tuple[str, ...]:
     return tuple(found)
 
 
-def float_answers(calibrated: Calibrated, inputs: Arrays, *, evaluator: str) -> NDArray[np.int64]:
+def float_answers(calibrated: Calibrated | Prepared, inputs: Arrays, *, evaluator: str) -> NDArray[np.int64]:
     """The index of the largest output of the float network for each of ``inputs``; InputError where it has several outputs."""
     from accelsim.ptq import evaluate
 
@@ -58,7 +59,7 @@ class Reference:
     tensors: Mapping[str, Doubles]
 
     @classmethod
-    def of(cls, calibrated: Calibrated, inputs: Arrays, *, evaluator: str) -> Reference:
+    def of(cls, calibrated: Calibrated | Prepared, inputs: Arrays, *, evaluator: str) -> Reference:
         """Over the first :data:`PROBED` of ``inputs``."""
         from accelsim.ptq import evaluate
 

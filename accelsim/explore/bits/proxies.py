@@ -6,7 +6,7 @@ on the width of what they meet (a multiplier takes both), so that they are asked
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from accelsim.errors import AccelsimError, ConfigError
 from accelsim.explore.bits.slots import BASE_BITS, Bits, Slots
-from accelsim.explore.bits.trials import Edits, Trials, layer_in
+from accelsim.explore.bits.trials import Edits, Progress, Trials, layer_in
 from accelsim.explore.widths import WEIGHTS, layer_width
 from accelsim.graph import Graph
 from accelsim.ptq import WeightQuant
@@ -23,7 +23,6 @@ Doubles = NDArray[np.float64]
 FIGURES = ("energy_pj", "latency_s")
 COUNT = 1 + len(FIGURES)
 """Noise, then the figures."""
-Progress = Callable[[str, int, int], None]
 STAGE = "probes"
 
 
@@ -93,7 +92,7 @@ class _Measuring:
         self.done += 1
         if self.progress is not None:
             self.progress(STAGE, self.done, self.total)
-        return self.trials.graph(bits, held=False)
+        return self.trials.graph(bits, probed=True)
 
     def _probe(self, slot: int, bits: int) -> Graph | None:
         """All at 8 bits but one slot; None where that cannot be quantized."""
@@ -139,7 +138,7 @@ class _Measuring:
         """Where sums are held to an accumulator: noise grows with the square error of the weights that are held to it."""
         if self.trials.quantize.accumulator_bits is None:
             return
-        held, free = self.trials.calibrated, self.trials.free
+        held, free = self.trials.calibrated.alone, self.trials.free.alone
         widths = sorted({bits for i in reads for bits in slots.slots[i].options})
         acts = sorted({bits for t in reads.values() for bits in slots.slots[t].options})
         plain = {w: _errors(free.weights(weights=w)) for w in widths}

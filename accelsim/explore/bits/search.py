@@ -19,10 +19,10 @@ from accelsim.explore.accuracy import Arrays
 from accelsim.explore.bits.fidelity import Reference, float_answers
 from accelsim.explore.bits.genetic import nsga
 from accelsim.explore.bits.methods import WEIGHTINGS, Programme, descent, need_scipy
-from accelsim.explore.bits.proxies import Progress, Proxies, measured
+from accelsim.explore.bits.proxies import Proxies, measured
 from accelsim.explore.bits.record import Agreement, BitSearch
 from accelsim.explore.bits.slots import DEFAULT_ACTS, DEFAULT_WIDTHS, Bits, Slots
-from accelsim.explore.bits.trials import Edits, Trial, Trials
+from accelsim.explore.bits.trials import Edits, Progress, Trial, Trials
 from accelsim.explore.edits import OBJECTIVE, is_network, read_value
 from accelsim.explore.float_network import FloatNetwork, Quantize, read_quantize
 from accelsim.explore.origin import text_of
@@ -31,7 +31,7 @@ from accelsim.labels import check_labels
 from accelsim.objective import DEFAULT_OBJECTIVE, Objective, checked_objective
 from accelsim.simulation import read_inputs
 
-Method = Literal["milp", "greedy", "nsga"]
+Method = Literal["all", "milp", "greedy", "nsga"]
 METHODS: tuple[Method, ...] = get_args(Method)
 DEFAULT_BUDGET = 48
 """Points that are run, where nobody says."""
@@ -43,6 +43,8 @@ MOST_NOISE = 1.0
 POINTS = "points"
 QUANTIZE: Mapping[str, Any] = {"per_channel": True, "range": "mse", "bias_correction": True}
 """How networks are quantized where nobody says: what low widths need."""
+PIPED: Mapping[str, Any] = {"per_channel": True}
+"""Where a pipeline's steps do the rest."""
 _CHOSEN = ("weights", "acts", "layers")
 """Options of quantization that the search chooses."""
 ACCUMULATOR = "accumulator.bits"
@@ -59,7 +61,7 @@ def search_bits(
     edits: Mapping[str, object] | None = None,
     axes: Mapping[str, Sequence[object]] | None = None,
     most_loss: float = 0.005,
-    method: Method = "milp",
+    method: Method = "all",
     budget: int = DEFAULT_BUDGET,
     minutes: float | None = None,
     accumulator_bits: int | None = None,
@@ -76,11 +78,13 @@ def search_bits(
     always among them; ``edits`` change the machine, ``axes`` have values for it by dotted path, all combinations of which are tried.
 
     ``method``: ``milp`` solves the multiple-choice knapsack over additive proxies for a ladder of limits on the output's noise; ``greedy``
-    lowers widths by the noise that they add for each picojoule saved; ``nsga`` asks Optuna's NSGA-II. ``budget`` points, at most, are
+    lowers widths by the noise that they add for each picojoule saved; ``all`` takes points of both in turn; ``nsga`` asks Optuna's NSGA-II.
+    ``budget`` points, at most, are
     quantized, costed exactly and run in integers, within ``minutes``, beside the probes that make the proxies. ``most_loss`` is the
     accuracy that the best row may lose against W8A8. With ``accumulator_bits`` the machine's accumulators have so many, weights are held
     to them, and every row is proved: no input makes a sum overflow. ``quantize`` are other options of ``accelsim quantize``, beside
-    :data:`QUANTIZE`. ConfigError, InputError or ModelError where something cannot be.
+    :data:`QUANTIZE`, or beside :data:`PIPED` where there is a ``pipeline`` among them. ConfigError, InputError or ModelError where something
+    cannot be.
     """
     begun, objective = time.monotonic(), checked_objective(objective or DEFAULT_OBJECTIVE)
     need_scipy()
@@ -95,6 +99,7 @@ def search_bits(
         reference=Reference.of(network.calibrated, data.calibration, evaluator=network.quantize.evaluator),
         inputs=data.inputs, labels=data.labels,
     )  # fmt: skip
+    trials.learn(progress)
     baseline = trials.baseline()
     search = _Search(trials, machines, baseline.accuracy - most_loss, budget, begun, minutes, progress)
     search.run(method, seed)
@@ -129,7 +134,7 @@ def _network(
     for name in _CHOSEN:
         if name in given:
             raise ConfigError(f"quantize: {name}: the search chooses it; leave it out")
-    options = {**QUANTIZE, **given, "accumulator_bits": accumulator_bits}
+    options = {**(PIPED if given.get("pipeline") else QUANTIZE), **given, "accumulator_bits": accumulator_bits}
     if calib is not None:
         options["calib"] = str(calib)
     elif not shipped_calibration(resolve_model(model)).is_file():
@@ -199,7 +204,7 @@ class _Data:
 
 
 def _outputs(network: FloatNetwork) -> int:
-    return math.prod(network.calibrated.watch.shapes[network.calibrated.network.outputs[0]])
+    return math.prod(network.calibrated.shapes[network.calibrated.network.outputs[0]])
 
 
 def _machine_words(arch: str | Path | Arch, edits: Mapping[str, object]) -> tuple[str, ...]:
@@ -220,8 +225,9 @@ Ladder = Callable[[float], "Bits | None"]
 """Bits for a place from 0, the least noise, to 1, the most."""
 
 
-TURNS = (0, 1), (1,), (1, 2), (1,)
-"""Which of the paths take the next place: that of energy and latency all of them, energy's and latency's one in four."""
+TURNS = (0, 1, 3), (1,), (1, 2, 3), (1,)
+"""Which of the paths take the next place: that of energy and latency all of them, the descent every second, energy's and latency's one in
+four."""
 MOST_STEPS = 3
 """Places that are tried for each point of the budget: many have the widths of another."""
 
@@ -267,7 +273,9 @@ class _Search:
             self.proxies[edits] = measured(self.trials, edits, self.progress)
         for edits, share in zip(self.machines, shares, strict=True):
             known = self.proxies[edits]
-            self._along(_programmes(known) if method == "milp" else [_descents(known)], edits, share)
+            paths = _programmes(known) if method != "greedy" else []
+            paths += [_descents(known)] if method != "milp" else []
+            self._along(paths, edits, share)
 
     def _shares(self) -> list[int]:
         """The budget of each machine."""
@@ -308,7 +316,7 @@ class _Search:
         """Points of ``steps`` as long as fewer than ``until`` were tried; those of the first path go into ``tried`` by their place."""
         while not self.over and self._tried < until and (step := next(steps, None)) is not None:
             place, turn = step
-            for path in dict.fromkeys(paths[k % len(paths)] for k in turn):
+            for path in [paths[k] for k in turn if k < len(paths)] or paths[:1]:
                 bits = None if self.over or self._tried >= until else path(place)
                 if bits is not None:
                     found = self._point(bits, edits)

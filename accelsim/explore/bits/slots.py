@@ -12,6 +12,7 @@ from accelsim.ptq import Place, Widths
 
 if TYPE_CHECKING:
     from accelsim.ptq import Calibrated
+    from accelsim.ptq.pipeline import Prepared
 
 BASE_BITS = 8
 """Where a search starts, and what its rows are compared with: W8A8."""
@@ -41,7 +42,7 @@ class Slots:
     slots: tuple[Slot, ...]
 
     @classmethod
-    def of(cls, calibrated: Calibrated, widths: Sequence[int], acts: Sequence[int]) -> Slots:
+    def of(cls, calibrated: Calibrated | Prepared, widths: Sequence[int], acts: Sequence[int]) -> Slots:
         """Every place of ``calibrated``; ConfigError for widths that cannot be."""
         options = {True: checked(widths, "widths"), False: checked(acts, "acts")}
         return cls(tuple(Slot(place, options[place.weights]) for place in calibrated.places))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -23,7 +23,9 @@ from accelsim.graph import Graph, MacLayer
 from accelsim.importers import load_for
 from accelsim.objective import Objective
 from accelsim.ptq import Calibrated, check_dialect
+from accelsim.ptq.pipeline import Prepared
 
+Progress = Callable[[str, int, int], None]
 Edits = tuple[tuple[str, object], ...]
 """Of the machine, by path."""
 
@@ -57,7 +59,7 @@ class Trial:
 class Trials:
     """Trials of one float network; ``base`` is the machine that ``edits`` of a trial change."""
 
-    calibrated: Calibrated
+    calibrated: Calibrated | Prepared
     quantize: Quantize
     base: Arch
     objective: Objective
@@ -74,17 +76,27 @@ class Trials:
         return cls(network.calibrated, network.quantize, base, slots=slots, **given)
 
     @cached_property
-    def free(self) -> Calibrated:
+    def free(self) -> Calibrated | Prepared:
         """The network whose weights no accumulator holds."""
-        return replace(self.calibrated, settings=replace(self.calibrated.settings, accumulator_bits=None))
+        return self.calibrated.held_to(None)
 
-    def graph(self, bits: Bits, *, held: bool = True) -> Graph:
+    def learn(self, progress: Progress | None = None) -> None:
+        """What every layer's weights need at each of their widths, once, layer by layer, before single ones are asked for."""
+        widths = sorted(
+            {bits for slot in self.slots.slots if slot.place.weights for bits in slot.options}, reverse=True
+        )
+        for done, bits in enumerate(widths):
+            if progress is not None:
+                progress("widths of weights", done, len(widths))
+            self.free.alone.weights(weights=bits)
+
+    def graph(self, bits: Bits, *, probed: bool = False) -> Graph:
         """The integers of the network at ``bits``, in the arithmetic of the machine; AccelsimError where there are none.
 
-        Not ``held``: with the weights that they would have in accumulators of any width.
+        ``probed``: for what one quantizer does, with the weights that it would have in accumulators of any width.
         """
         form = check_dialect(self.quantize.format)
-        calibrated = self.calibrated if held else self.free
+        calibrated = self.free.alone if probed else self.calibrated
         layers = self.slots.layers(bits)
         made = calibrated.quantized(weights=BASE_BITS, acts=BASE_BITS, layers=layers, dialect=form)
         if self.base.arithmetic is None and self.base.scheme is None:
@@ -104,7 +116,7 @@ class Trials:
             return True
         base = self.slots.base
         try:
-            self.graph((*base[:slot], bits, *base[slot + 1 :]), held=False)
+            self.graph((*base[:slot], bits, *base[slot + 1 :]), probed=True)
         except ConfigError:
             raise
         except AccelsimError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Codes = NDArray[np.int64]
 Step = Callable[[int], None]
+Inputs = Literal["quantized", "float"]
 
 ZETA, GAMMA = np.float32(1.1), np.float32(-0.1)
 """How far the rectified sigmoid is stretched beyond 0 and 1 (2004.10568, equation 23; Louizos 1712.01312)."""
@@ -32,11 +34,16 @@ class AdaRound:
 
     The paper's lambda is 0.01 beside a squared error in the layer's own units; here that error is relative to that of rounding to the
     nearest, beside which 0.1 left smaller errors on every network tried.
+
+    ``inputs``: what a layer reads while its rounding is learned. ``quantized`` is what the layers before it make once they are rounded, so
+    that it makes good what they lose (2004.10568, equation 25); ``float`` is what the float network makes, so that a layer's codes are the
+    same whatever the widths of the others.
     """
 
     iterations: int = 1000
     weight: float = 0.1
     seed: int = 0
+    inputs: Inputs = "quantized"
 
 
 @dataclass(frozen=True, eq=False)

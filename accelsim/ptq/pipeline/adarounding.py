@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from accelsim.ptq.adaround import AdaRound, Layer, Rounded, by_group, from_group
 from accelsim.ptq.network.float_network import fused_rectifier, rectifier_bounds
 from accelsim.ptq.network.parameters import with_weights
 from accelsim.ptq.network.products import bias_of, groups_of, is_one_matrix, products
-from accelsim.ptq.parameters import WeightQuant, along
+from accelsim.ptq.parameters import ActQuant, WeightQuant, along
 from accelsim.ptq.pipeline.draft import Bench, Draft
 from accelsim.ptq.pipeline.fake import with_quantizers
 from accelsim.ptq.pipeline.walk import Walk
@@ -28,6 +28,8 @@ MOST_ROWS = 8192
 """Positions of a layer's output, over all inferences, that its rounding is learned from."""
 DIGEST_LENGTH = 20
 """Hexadecimal digits that tell one task from another in a folder of states."""
+Known = dict[tuple[str, int, bytes], "tuple[Rounded, bool]"]
+"""Layers from float inputs, and whether they were read from a state, by output, bits and scales."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +93,12 @@ def state_for(folder: Path | None, draft: Draft, bench: Bench, chosen: AdaRound,
 
 
 def learned(
-    draft: Draft, bench: Bench, chosen: AdaRound, folder: Path | None = None
+    draft: Draft, bench: Bench, chosen: AdaRound, folder: Path | None = None, known: Known | None = None
 ) -> tuple[dict[str, NDArray[np.int64]], dict[str, NDArray[np.float32]], list[LayerError]]:
     """Codes and scales by the output of each layer, and what each gained.
 
-    Layers of 1-bit weights, and products with a matrix for each of several, keep the nearest codes.
+    Layers of 1-bit weights, and products with a matrix for each of several, keep the nearest codes. What is ``known`` of layers whose inputs
+    are the float network's is taken, what is learned comes to it.
     """
     assert bench.data is not None
     network = draft.network
@@ -104,28 +107,74 @@ def learned(
         n for n in products(network) if is_one_matrix(n, network.constants) and not weights[n.outputs[0]].format.bipolar
     ]
     state = state_for(folder, draft, bench, chosen, {name: held.scales for name, held in weights.items()})
-    nearest = {name: (held.real, _bias(network, name)) for name, held in weights.items()}
-    real = Walk(network, bench.data, evaluator=bench.evaluator)
-    fake = with_weights(network, nearest)
-    rough = Walk(with_quantizers(fake, acts), bench.data, evaluator=bench.evaluator)
-    owns = {node.outputs: own for node, own in zip(products(network), products(rough.model), strict=True)}
-    codes, errors = {}, []
-    for i, node in enumerate(nodes):
-        held, name = weights[node.outputs[0]], node.outputs[0]
-        values = network.constants[node.inputs[1]]
-        made = state.read(i, by_group(node, values).shape)
-        resumed = made is not None
-        x, from_rounded = real.until(node.inputs[0]), rough.until(owns[node.outputs].inputs[0])
-        if made is None:
-            layer = _layer(draft, bench, node, held, x, from_rounded)
-            made = rounded(layer, chosen, step=_teller(bench, network.layer_name(node), i, len(nodes), chosen))
-            state.write(i, made)
-        codes[name] = from_groups(node, made.codes, values)
-        errors.append(LayerError(network.layer_name(node), made.nearest, made.error, resumed))
-        own = owns[node.outputs]
-        real_values = codes[name] * along(held.scales, held.axis, values.ndim)
-        rough.change(own, own, {own.inputs[1]: real_values.astype(np.float32)})
+    task = _Task(draft, bench, chosen, state, nodes, weights)
+    known = {} if known is None else known
+    made = task.from_float(known) if chosen.inputs == "float" else task.from_quantized(acts)
+    codes = {n.outputs[0]: from_groups(n, made[n.outputs[0]][0].codes, task.values(n)) for n in nodes}
+    errors = [
+        LayerError(network.layer_name(n), found.nearest, found.error, resumed)
+        for n, (found, resumed) in zip(nodes, made.values(), strict=True)
+    ]
     return codes, {name: weights[name].scales for name in codes}, errors
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """The layers of a network that are to be rounded."""
+
+    draft: Draft
+    bench: Bench
+    chosen: AdaRound
+    state: State
+    nodes: Sequence[OnnxNode]
+    weights: Mapping[str, WeightQuant]
+
+    def values(self, node: OnnxNode) -> NDArray[np.float32]:
+        return self.draft.network.constants[node.inputs[1]]
+
+    def from_float(self, known: Known) -> dict[str, tuple[Rounded, bool]]:
+        """Each layer from what the float network makes: alike whatever the others are rounded to."""
+        assert self.bench.data is not None
+        made, real = {}, Walk(self.draft.network, self.bench.data, evaluator=self.bench.evaluator)
+        for i, node in enumerate(self.nodes):
+            name, held = node.outputs[0], self.weights[node.outputs[0]]
+            key = name, held.format.bits, held.scales.tobytes()
+            if key not in known:
+                known[key] = self.layer(i, node, lambda node=node: (real.until(node.inputs[0]),) * 2)  # type: ignore[misc]
+            made[name] = known[key]
+        return made
+
+    def from_quantized(self, acts: Mapping[str, ActQuant]) -> dict[str, tuple[Rounded, bool]]:
+        """Each layer from what the layers before it make once they are rounded."""
+        assert self.bench.data is not None
+        network, data, evaluator = self.draft.network, self.bench.data, self.bench.evaluator
+        nearest = {name: (held.real, _bias(network, name)) for name, held in self.weights.items()}
+        real = Walk(network, data, evaluator=evaluator)
+        rough = Walk(with_quantizers(with_weights(network, nearest), acts), data, evaluator=evaluator)
+        owns = {node.outputs: own for node, own in zip(products(network), products(rough.model), strict=True)}
+        made = {}
+        for i, node in enumerate(self.nodes):
+            name, own = node.outputs[0], owns[node.outputs]
+            held, values = self.weights[name], self.values(node)
+            inputs = real.until(node.inputs[0]), rough.until(own.inputs[0])
+            made[name] = self.layer(i, node, lambda inputs=inputs: inputs)  # type: ignore[misc]
+            codes = from_groups(node, made[name][0].codes, values)
+            real_values = codes * along(held.scales, held.axis, values.ndim)
+            rough.change(own, own, {own.inputs[1]: real_values.astype(np.float32)})
+        return made
+
+    def layer(
+        self, i: int, node: OnnxNode, inputs: Callable[[], tuple[NDArray[np.float32], NDArray[np.float32]]]
+    ) -> tuple[Rounded, bool]:
+        """Rounded, and whether as it was left; ``inputs`` are those of the float network and those to learn from."""
+        found = self.state.read(i, by_group(node, self.values(node)).shape)
+        if found is not None:
+            return found, True
+        layer = _layer(self.draft, self.bench, node, self.weights[node.outputs[0]], *inputs())
+        name = self.draft.network.layer_name(node)
+        found = rounded(layer, self.chosen, step=_teller(self.bench, name, i, len(self.nodes), self.chosen))
+        self.state.write(i, found)
+        return found, False
 
 
 def _teller(bench: Bench, layer: str, index: int, count: int, chosen: AdaRound) -> Any:

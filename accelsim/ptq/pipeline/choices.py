@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from accelsim.ptq.adaround import AdaRound
 from accelsim.ptq.pipeline.draft import Score
 from accelsim.ptq.quantization import Quantized
+from accelsim.ptq.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +26,23 @@ class Choices:
     adaround: AdaRound = field(default_factory=AdaRound)
     state: Path | None = None
     input_range: tuple[float, float] | None = None
+
+
+def choices_for(settings: Settings, *, with_steps: tuple[str, ...] = (), **others: Any) -> Choices:
+    """Those choices, with the steps that ``settings`` stand for switched on: equalization, bias correction, scales per channel."""
+    asked = {
+        "equalization": settings.equalize,
+        "bias-correction": settings.bias_correction,
+        "per-channel": settings.per_channel,
+    }
+    return Choices(with_steps=(*with_steps, *(step for step, on in asked.items() if on)), **others)
+
+
+def settings_for(settings: Settings, *, symmetric: bool) -> Settings:
+    """``settings`` as a pipeline begins with them: min-max, a scale per layer; what more they ask for is steps (:func:`choices_for`)."""
+    return replace(
+        settings, range="minmax", symmetric=symmetric, per_channel=False, equalize=False, bias_correction=False
+    )
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from accelsim.errors import ConfigError
 from accelsim.ptq.pipeline.choices import Choices
 from accelsim.ptq.pipeline.steps import STEPS, Step
+from accelsim.ptq.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,20 @@ def chosen_steps(made_of: Pipeline, choices: Choices, *, has_data: bool) -> tupl
     if needy and not has_data:
         raise ConfigError(f"step {needy[0]}: it needs calibration data; give --calib FILE")
     return steps
+
+
+_OF_GRIDS = ("weight-ranges", "adaround")
+"""Steps that take neighbouring codes to be a scale apart, and 0 to be one of them in the middle."""
+
+
+def check_format(steps: Iterable[Step], settings: Settings) -> None:
+    """ConfigError for a step that has no meaning for the weights' format."""
+    wrong = [step.name for step in steps if step.name in _OF_GRIDS]
+    if wrong and settings.weight_format != "symmetric":
+        options = " ".join(f"--without {name}" for name in wrong)
+        raise ConfigError(
+            f"weight format {settings.weight_format}: step {wrong[0]} is for symmetric weights; add {options}"
+        )
 
 
 def _known(option: str, names: Iterable[str]) -> None:

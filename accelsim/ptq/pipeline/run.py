@@ -2,44 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.errors import ConfigError, InputError
-from accelsim.importers import as_path
+from accelsim.errors import InputError
 from accelsim.labels import check_labels
-from accelsim.ptq.evaluate import fastest_evaluator, gather
-from accelsim.ptq.network.float_network import file_kind, read_float, read_norms
 from accelsim.ptq.pipeline.choices import Choices, Piped, Row
-from accelsim.ptq.pipeline.data import check_accuracy, check_calibration, constant_channels
+from accelsim.ptq.pipeline.data import check_accuracy
 from accelsim.ptq.pipeline.draft import Bench, Draft, Progress, Score
-from accelsim.ptq.pipeline.recipes import chosen_steps, pipeline
-from accelsim.ptq.pipeline.steps import Run, Step
+from accelsim.ptq.pipeline.recipes import check_format, chosen_steps, pipeline
+from accelsim.ptq.pipeline.start import begun, count_of
+from accelsim.ptq.pipeline.steps import Run
 from accelsim.ptq.quantization import Dialect, written
 from accelsim.ptq.settings import Settings
 
 Arrays = Mapping[str, NDArray[Any]]
-ASSUMED_RANGE = (-4.0, 4.0)
-"""Of inputs that nothing is known of: standardized ones."""
-
-
-_OF_GRIDS = ("weight-ranges", "adaround")
-"""Steps that take neighbouring codes to be a scale apart, and 0 to be one of them in the middle."""
-
-
-def _check_symmetric(steps: Iterable[Step], settings: Settings) -> None:
-    """ConfigError for a step that has no meaning for the weights' format."""
-    wrong = [step.name for step in steps if step.name in _OF_GRIDS]
-    if wrong and settings.weight_format != "symmetric":
-        options = " ".join(f"--without {name}" for name in wrong)
-        raise ConfigError(
-            f"weight format {settings.weight_format}: step {wrong[0]} is for symmetric weights; add {options}"
-        )
 
 
 def run_pipeline(
@@ -61,13 +42,10 @@ def run_pipeline(
     the quantizers that steps then improve. Raises as :func:`accelsim.ptq.quantize_network`, and InputError for data that says too
     little; ``evaluator`` auto is ONNX Runtime where it is installed.
     """
-    path, recipe, given = as_path(path), pipeline(name), choices or Choices()
+    recipe, given = pipeline(name), choices or Choices()
     steps = chosen_steps(recipe, given, has_data=calibration is not None)
-    _check_symmetric(steps, settings or Settings())
-    with file_kind(path).guard(path):
-        bench, draft, notes = _begun(
-            path, calibration, test, settings or Settings(), given, fastest_evaluator(evaluator)
-        )
+    check_format(steps, settings or Settings())
+    _, bench, draft, notes = begun(path, calibration, test, settings or Settings(), given, evaluator)
     bench.progress = progress
     run = Run(bench, given, given.range or recipe.range, notes)
     accuracy = _float_accuracy(bench, draft)
@@ -92,43 +70,11 @@ def run_pipeline(
         acts,
         weights,
         shapes=bench.evidence(draft).shapes,
-        calibration_inputs=0 if bench.data is None else _count(bench.data),
+        calibration_inputs=0 if bench.data is None else count_of(bench.data),
         dialect=dialect,
     )
-    count = 0 if bench.measured_on is None else _count(bench.measured_on)
+    count = 0 if bench.measured_on is None else count_of(bench.measured_on)
     return Piped(made, tuple(rows), run.calibrations, run.chosen, tuple(run.notes), _measured(bench), count, accuracy)
-
-
-def _begun(
-    path: Path,
-    calibration: Arrays | None,
-    test: tuple[Arrays, NDArray[Any] | None] | None,
-    settings: Settings,
-    choices: Choices,
-    evaluator: str,
-) -> tuple[Bench, Draft, list[str]]:
-    network, norms, notes = read_float(path), {}, []
-    data = None if calibration is None else gather(network, calibration)
-    ranges = {}
-    if data is None:
-        norms = read_norms(path)
-        if not norms:
-            raise InputError(
-                f"{path}: no calibration data, and no batch normalization whose statistics could stand for it; give --calib FILE, "
-                "an .npz with a hundred or so typical inputs"
-            )
-        if choices.input_range is None:
-            low, high = ASSUMED_RANGE
-            notes.append(
-                f"no data says what the inputs take: {low:g} to {high:g} is assumed; state it with --input-range"
-            )
-        ranges = {value.name: choices.input_range or ASSUMED_RANGE for value in network.inputs}
-    else:
-        check_calibration(data)
-        notes += constant_channels(data)
-    tests, labels = (None, None) if test is None else (gather(network, test[0]), test[1])
-    bench = Bench(path, network, data, tests, labels, evaluator, ranges)
-    return bench, Draft(network, replace(settings, equalize=False, bias_correction=False), norms), notes
 
 
 def _float_accuracy(bench: Bench, draft: Draft) -> float | None:
@@ -153,8 +99,4 @@ def _gain(before: Score, now: Score) -> float | None:
 def _measured(bench: Bench) -> str:
     if bench.measured_on is None:
         return "nothing: there is no data"
-    return f"the {_count(bench.measured_on)} inputs of {'calibration' if bench.tests is None else 'the test'}"
-
-
-def _count(batches: Arrays) -> int:
-    return len(next(iter(batches.values())))
+    return f"the {count_of(bench.measured_on)} inputs of {'calibration' if bench.tests is None else 'the test'}"

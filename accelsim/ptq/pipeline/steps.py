@@ -7,13 +7,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from accelsim.errors import ConfigError
-from accelsim.ptq.calibrate import group_range
+from accelsim.ptq.calibrate import Known, group_range
 from accelsim.ptq.equalization import with_factors
-from accelsim.ptq.network.products import channel_axis, products
-from accelsim.ptq.parameters import weight_scales
+from accelsim.ptq.network.products import products
+from accelsim.ptq.parameters import scales_of
 from accelsim.ptq.pipeline.absorption import absorbed, reached_bounds, without_idle_bounds
+from accelsim.ptq.pipeline.adarounding import Known as Layers
 from accelsim.ptq.pipeline.adarounding import learned
 from accelsim.ptq.pipeline.choices import Choices
 from accelsim.ptq.pipeline.correction import analytic, empirical
@@ -27,7 +29,11 @@ WEIGHT_ONLY_BITS = 16
 
 @dataclass(eq=False)
 class Run:
-    """What steps share: the bench, the user's choices, and what is to be told in the end."""
+    """What steps share: the bench, the user's choices, and what is to be told in the end.
+
+    ``known`` and ``rounded`` are what a network's quantizers were found to be at some width, for other widths of its others; ``wanted`` the
+    means of what its layers make in float, by output.
+    """
 
     bench: Bench
     choices: Choices
@@ -35,6 +41,9 @@ class Run:
     notes: list[str] = field(default_factory=list)
     calibrations: dict[str, Score] = field(default_factory=dict)
     chosen: str | None = None
+    known: Known = field(default_factory=Known)
+    rounded: Layers = field(default_factory=dict)
+    wanted: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 Act = Callable[[Draft, Run], tuple[Draft, str]]
@@ -42,12 +51,15 @@ Act = Callable[[Draft, Run], tuple[Draft, str]]
 
 @dataclass(frozen=True)
 class Step:
-    """A named step; ``needs_data`` where statistics of batch normalization are not enough."""
+    """A named step; ``needs_data`` where statistics of batch normalization are not enough; ``of_network`` where it does the same whatever
+    the widths are; ``of_all`` where what it does to a layer follows what quantizers elsewhere do."""
 
     name: str
     act: Act
     source: str
     needs_data: bool = False
+    of_network: bool = False
+    of_all: bool = False
 
 
 def _per_channel(draft: Draft, run: Run) -> tuple[Draft, str]:
@@ -92,17 +104,18 @@ def _absorb(draft: Draft, run: Run) -> tuple[Draft, str]:
 
 
 def _weight_ranges(draft: Draft, run: Run) -> tuple[Draft, str]:
-    settings, scales = replace(draft.settings, range="mse"), {}
-    bits = draft.plan.weight_bits
+    settings, scales, bits = replace(draft.settings, range="mse"), {}, draft.plan.weight_bits
     for node in products(draft.network):
-        values = draft.network.constants[node.inputs[1]].astype(np.float32)
-        axis = channel_axis(node, values.ndim) if settings.per_channel else None
-        scales[node.outputs[0]] = weight_scales(values, axis, bits[node.outputs[0]], settings)
+        name = node.outputs[0]
+        key = name, bits[name], settings.how
+        if key not in run.known.scales:
+            run.known.scales[key] = scales_of(draft.network, node, bits[name], settings)
+        scales[name] = run.known.scales[key]
     return draft.pin(scales=scales), "least square error of the weights"
 
 
 def _adaround(draft: Draft, run: Run) -> tuple[Draft, str]:
-    codes, scales, errors = learned(draft, run.bench, run.choices.adaround, run.choices.state)
+    codes, scales, errors = learned(draft, run.bench, run.choices.adaround, run.choices.state, run.rounded)
     shares = [e.error / e.nearest for e in errors if e.nearest > 0]
     resumed = sum(e.resumed for e in errors)
     left = f", {resumed} of them as they were left" if resumed else ""
@@ -116,7 +129,7 @@ def _adaround(draft: Draft, run: Run) -> tuple[Draft, str]:
 
 def _correct(draft: Draft, run: Run) -> tuple[Draft, str]:
     by_data = run.bench.data is not None
-    made = (empirical if by_data else analytic)(draft, run.bench)
+    made = empirical(draft, run.bench, run.wanted) if by_data else analytic(draft, run.bench)
     how = "layer by layer over the data" if by_data else "from the statistics of batch normalization"
     return draft.pin(biases=made), f"{len(made)} layers, {how}"
 
@@ -127,8 +140,12 @@ def _ranges(draft: Draft, run: Run) -> tuple[Draft, str]:
 
 def _ranged(draft: Draft, run: Run, method: str, percentile: float | None = None) -> Draft:
     settings = replace(draft.settings, range=method, percentile=percentile or draft.settings.percentile)  # type: ignore[arg-type]
-    seen = run.bench.evidence(draft).seen
-    made = {group.tensors[0]: group_range(group, seen, settings) for group in draft.plan.groups}
+    made = {}
+    for group in draft.plan.groups:
+        key = group.measured, group.bits, settings.how
+        if key not in run.known.ranges:
+            run.known.ranges[key] = group_range(group, run.bench.evidence(draft).seen, settings)
+        made[group.tensors[0]] = run.known.ranges[key]
     return draft.pin(ranges=made)
 
 
@@ -137,9 +154,12 @@ def _cross_entropy(draft: Draft, run: Run) -> tuple[Draft, str]:
     if name is None:
         return draft, "no class scores: no Softmax at the end, and no labels with --test"
     group = next(group for group in draft.plan.groups if name in group.tensors)
-    rows = np.concatenate([values.reshape(-1, classes) for values in run.bench.evidence(draft).seen[name]])
-    ends = draft.settings.act_quantizer(group.bits).least_cross_entropy_range(rows)
-    return draft.pin(ranges={group.tensors[0]: ends}), f"the range of {draft.network.layer_name(_maker(draft, name))}"
+    key = group.measured, group.bits, "cross-entropy"
+    if key not in run.known.ranges:
+        rows = np.concatenate([values.reshape(-1, classes) for values in run.bench.evidence(draft).seen[name]])
+        run.known.ranges[key] = draft.settings.act_quantizer(group.bits).least_cross_entropy_range(rows)
+    did = f"the range of {draft.network.layer_name(_maker(draft, name))}"
+    return draft.pin(ranges={group.tensors[0]: run.known.ranges[key]}), did
 
 
 def _maker(draft: Draft, name: str) -> Any:
@@ -186,15 +206,15 @@ STEPS: Mapping[str, Step] = {
     step.name: step
     for step in (
         Step("weight-only", _weight_only, "Krishnamoorthi 1806.08342, section 3.1.1"),
-        Step("per-channel", _per_channel, "Krishnamoorthi 1806.08342, section 3.1.2"),
-        Step("idle-bounds", _bounds, "Nagel 1906.04721, section 5.1.1"),
-        Step("equalization", _equalize, "Nagel 1906.04721, section 4.1.2"),
-        Step("bias-absorption", _absorb, "Nagel 1906.04721, section 4.1.3"),
+        Step("per-channel", _per_channel, "Krishnamoorthi 1806.08342, section 3.1.2", of_network=True),
+        Step("idle-bounds", _bounds, "Nagel 1906.04721, section 5.1.1", of_network=True),
+        Step("equalization", _equalize, "Nagel 1906.04721, section 4.1.2", of_network=True),
+        Step("bias-absorption", _absorb, "Nagel 1906.04721, section 4.1.3", of_network=True),
         Step("weight-ranges", _weight_ranges, "Nagel 2106.08295, section 3.1"),
         Step("activation-ranges", _ranges, "Nagel 2106.08295, section 3.1"),
         Step("calibrations", _calibrations, "Wu 2004.09602, section 5.2", needs_data=True),
         Step("adaround", _adaround, "Nagel 2004.10568", needs_data=True),
-        Step("bias-correction", _correct, "Nagel 1906.04721, section 4.2"),
+        Step("bias-correction", _correct, "Nagel 1906.04721, section 4.2", of_all=True),
         Step("cross-entropy", _cross_entropy, "Nagel 2106.08295, section 3.1", needs_data=True),
     )
 }

@@ -338,6 +338,9 @@ def test_options_are_those_of_quantize() -> None:
     command = {
         name: not getattr(option, "is_flag", False) and option.default for option in given for name in option.opts
     }
-    for name in set(options) - {"calib", "layers"}:
+    steps = {"with_steps": "--with", "without_steps": "--without"}
+    assert {*steps.values()} <= {*command}
+    for name in set(options) - {"calib", "layers", *steps}:
         assert command[f"--{name.replace('_', '-')}"] == options[name].default
-    assert {field.name for field in fields(Settings)} == set(options) - {"calib", "format", "evaluator"}
+    piped = {"pipeline", "adaround_iterations", *steps}
+    assert {field.name for field in fields(Settings)} == set(options) - {"calib", "format", "evaluator", *piped}
