@@ -174,7 +174,9 @@ def _operations(
                         weight_load = standing[slot, OPERATION]
                     else:
                         groups = channels.groups[c]
-                        held = held_weights(operands, kh * kw * ic, outputs // groups, groups)
+                        held = held_weights(
+                            operands.block_rows, operands.block_cols, kh * kw * ic, outputs // groups, groups
+                        )
                         if held != weight_elements:
                             weight_elements = held
                             weight_size = packed_bytes(weight_elements, operands.weight_bits)

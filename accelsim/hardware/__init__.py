@@ -26,6 +26,7 @@ from accelsim.hardware.laws import (
     ceil_div,
     fill_cycles,
     footprint,
+    held_weights,
     moved_no_faster,
     packed_bytes,
     transfer_cycles,

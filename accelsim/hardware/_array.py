@@ -206,24 +206,22 @@ def held_cost(array: Array, held: Folds, tile: Tile) -> TileCost:
         cost = output_stationary(array, tile)
     else:  # a dataflow without a branch: cycles that no Program may have (an exception here would slow every mapper)
         return TileCost(-1, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-    cycles = cost.cycles
+    port = 0
     if array.weight_port > 0:
-        cycles = max(cycles, parts(cost.weight_reads * array.weight_bits, array.weight_port))
+        port = parts(cost.weight_reads * array.weight_bits, array.weight_port)
     if array.activation_port > 0:
-        cycles = max(cycles, parts(cost.activation_reads * array.activation_bits, array.activation_port))
+        port = max(port, parts(cost.activation_reads * array.activation_bits, array.activation_port))
     if array.decoders > 0:
-        cycles = max(cycles, parts(cost.weight_reads, array.decoders))
-    latency = cost.latency
-    if (
-        array.overlapped and cycles > cost.cycles
-    ):  # the array waits in the time that it would hold a short fold for the next weights
-        latency += min(
-            cycles - cost.cycles,
-            max(0, cost.cycles - cost.stream_cycles) // max(1, cost.stream_cycles // _stream_of(array, tile)),
-        )
+        port = max(port, parts(cost.weight_reads, array.decoders))
+    cycles, latency = max(cost.cycles, port), cost.latency
+    stream = max(1, _stream_of(array, tile))
+    folds = max(1, cost.stream_cycles // stream)
+    if array.overlapped or array.drains_behind:
+        # Late operands take the time in which the last, short fold would hold the array for nothing.
+        idle = max(0, cost.cycles // folds - stream)
+        latency += min(max(0, parts(port, folds) - stream), idle)
     first = parts(cost.first * cycles, cost.cycles)  # operands that come late hold up the first sums in proportion
     if array.tile_issue + array.fold_issue > 0:
-        folds = cost.stream_cycles // max(1, _stream_of(array, tile))
         cycles += array.tile_issue + folds * array.fold_issue
         first += array.tile_issue + held.deep * array.fold_issue
     return TileCost(

@@ -98,9 +98,9 @@ def transfer_cycles(dma: Dma, transfers: Any, size: Any, commands: Any) -> Any:
     return np.maximum(transfers, transfers * dma.setup_cycles + np.maximum(moved, commands))
 
 
-def held_weights(operands: Operands, steps: Any, channels: Any, groups: Any) -> Any:
-    """Weights of a tile of so many ``steps`` of a sum, ``channels`` of a group and ``groups``, with the padding of their blocks."""
-    rows, cols = operands.block_rows, operands.block_cols
+def held_weights(rows: Any, cols: Any, steps: Any, channels: Any, groups: Any) -> Any:
+    """Weights of a tile of so many ``steps`` of a sum, ``channels`` of a group and ``groups``, with the padding of their blocks of so many
+    ``rows`` and ``cols``."""
     return -(-steps // rows) * rows * (-(-channels // cols) * cols) * groups
 
 

@@ -15,6 +15,7 @@ from accelsim.hardware import (
     ceil_div,
     depth,
     dma_of,
+    held_weights,
     packed_bytes,
     slot_capacity,
     slots,
@@ -22,6 +23,7 @@ from accelsim.hardware import (
     transfer_cycles,
     unit_cycles,
     vector_of,
+    weight_blocks,
 )
 from accelsim.mapper.tiling import OnChip, Tiler, Tiling, Wanted
 from accelsim.program import (
@@ -224,7 +226,9 @@ class _Estimate:
         tiling = self._tiled(layer, share.geometry, weights_stay=weights_stay)
         bands = layer.output_shape[self.pair.axis] / (tallest[1] - tallest[0])
         g, bits = layer.geometry, stored_bits(layer, self.arch)
-        weights = self._weight_loads() * int(packed_bytes(g.oc * g.reduction, bits)) if weights_stay else 0
+        activation = self.graph.tensors[layer.inputs[0]].format.bits
+        held = held_weights(*weight_blocks(self.arch, bits, activation), g.reduction, g.oc_per_group, g.groups)
+        weights = self._weight_loads() * int(packed_bytes(held, bits)) if weights_stay else 0
         return tiling.mapping, Load(bands * tiling.array, 0, bands * tiling.traffic + weights)
 
     def _weight_loads(self) -> int:

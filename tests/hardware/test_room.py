@@ -17,7 +17,7 @@ bytes_held = st.integers(0, 2000)
 
 @pytest.mark.parametrize("mode", range(AT_ARRAY, AT_DMA + 1))
 @given(
-    operands=st.builds(Operands, bits, bits, bits, st.integers(1, 2)),
+    operands=st.builds(Operands, bits, bits, bits, st.integers(1, 2), st.integers(1, 5), st.integers(1, 5)),
     capacity=st.builds(PerMemory, bytes_held, bytes_held, st.integers(0, 500), bytes_held),
     tile=st.builds(Loops, *[sizes] * 8),
     area=st.integers(1, 500),

@@ -197,6 +197,10 @@ def finished_before(program: Program) -> np.ndarray:
             known[i] = np.maximum(known[i], known[other])
             if program.streamed[i] == other:
                 continue
+            taken = int(program.streamed[other])
+            while taken >= 0:
+                known[i, program.queue[taken]] = max(known[i, program.queue[taken]], taken)
+                taken = int(program.streamed[taken])
             known[i, program.queue[other]] = max(known[i, program.queue[other]], other)
         before[queue] = i
     return known

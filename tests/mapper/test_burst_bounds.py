@@ -31,7 +31,11 @@ def test_no_schedule_is_shorter_than_its_bound(g: MacGeometry, seed: int, densit
     layer, graph = layer_of(g)
     weights = rng.integers(-127, 128, g.weight_shape) * (rng.random(g.weight_shape) < density)
     layer = replace(layer, weights=weights.astype(np.int8))
-    edits = {"dma.weight_compression": "zero_run_length", "dram.burst_bytes": int(rng.choice([1, 8, 64]))}
+    edits = {
+        "dma.weight_compression": "zero_run_length",
+        "dma.whole_weight_tiles": False,
+        "dram.burst_bytes": int(rng.choice([1, 8, 64])),
+    }
     arch = random_arch(rng).with_({**edits, "activation_buffer.im2col": mode})
     space = space_on(arch, *shares_of(layer, graph, arch))
     for _ in range(6):

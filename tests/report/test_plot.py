@@ -100,7 +100,7 @@ def test_an_engine_looks_as_busy_as_it_is(seed: int, columns: int) -> None:
             drawn, busy = shares(timeline, engine, columns=columns, core=core), timeline.busy_cycles(engine, core=core)
             assert drawn.mean() * cycle[-1] == pytest.approx(busy)
             mine = program.of_engine(engine) & (program.core == core)
-            begin, end = timeline.start[mine], timeline.start[mine] + program.cycles[mine]
+            begin, end = timeline.start[mine], timeline.until[mine]
             at = seed % columns
             inside = np.clip(np.minimum(end, cycle[at + 1]) - np.maximum(begin, cycle[at]), 0, None).sum()
             assert drawn[at] * (cycle[at + 1] - cycle[at]) == pytest.approx(inside, abs=1e-6 * cycle[-1])

@@ -226,13 +226,13 @@ def traffic_of(
 def _in_blocks(machine: Machine, layer: Loops, tile: Loops) -> int:
     """Weights of all tiles with the padding of their blocks."""
     down, across, deep = _cut(layer.kh, tile.kh), _cut(layer.kw, tile.kw), _cut(layer.ic, tile.ic)
-    wide, total = _cut(layer.oc, tile.oc), 0
+    wide, total, bits = _cut(layer.oc, tile.oc), 0, machine.operands
     for r in range(8):
         (kh, some_kh), (kw, some_kw), (ic, some_ic) = _some(down, r >> 2), _some(across, r >> 1 & 1), _some(deep, r & 1)
         for c in range(2):
             oc, some_oc = _some(wide, c)
             if kh * kw * ic * oc > 0:
-                held = held_weights(machine.operands, kh * kw * ic, oc, layer.groups)
+                held = held_weights(bits.block_rows, bits.block_cols, kh * kw * ic, oc, layer.groups)
                 total += some_kh * some_kw * some_ic * some_oc * held
     return total
 

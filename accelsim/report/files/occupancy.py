@@ -32,7 +32,7 @@ class Steps:
 def memory_fill(timeline: Timeline, memory: Memory, *, core: int = 0, operations: int | None = None) -> Steps:
     """Occupied bytes of ``memory`` of ``core`` (words of the accumulators) by the first ``operations`` of the Program.
 
-    A region is occupied from the start of the operation that writes it until its last consumer finishes. A compute
+    A region is occupied from the start of the operation that writes it until its last consumer has read it. A compute
     operation that adds to the partial sums of the one before takes the region over as it starts. A kept tensor fills the
     resident memory tile by tile, and leaves it when its last consumer is done; rows of a window when theirs are.
     """
@@ -44,11 +44,11 @@ def memory_fill(timeline: Timeline, memory: Memory, *, core: int = 0, operations
 
 
 def region_release(timeline: Timeline) -> Cycles:
-    """Cycle at which each operation's region is free: its last consumer's finish, or its own where nothing reads it."""
+    """Cycle at which each operation's region is free: when its last consumer lets go, or its own finish where nothing reads it."""
     program = timeline.program
     consumer, source = source_edges(program)
     takes_over = (program.memory[consumer] == program.memory[source]) & (program.memory[consumer] != Memory.DRAM)
-    until = np.where(takes_over, timeline.start[consumer], timeline.finish[consumer])
+    until = np.where(takes_over, timeline.start[consumer], timeline.until[consumer])
     release = np.full(len(program), -1, dtype=np.int64)
     np.maximum.at(release, source, until)
     for keeps, reads, fused in _kept(program):
@@ -99,18 +99,17 @@ def tensor_edges(program: Program, store: Engine) -> tuple[NDArray[np.int64], ND
 
 
 def dram_rate(timeline: Timeline, *, write: bool, operations: int | None = None) -> tuple[Cycles, NDArray[np.float64]]:
-    """(cycles, bytes per cycle) of DRAM reads or writes while the port carries them; one transfer at a time."""
+    """(cycles, bytes per cycle) of DRAM reads or writes while ports carry them; one transfer at a time at each."""
     program = timeline.program
     kinds = (Engine.STORE,) if write else tuple(engine for engine in DRAM_ENGINES if engine is not Engine.STORE)
     moves = np.flatnonzero(np.isin(program.engine[:operations], kinds))
-    moves = moves[np.argsort(timeline.start[moves], kind="stable")]
-    begin, cycles = timeline.start[moves], program.cycles[moves]
-    rate = program.amount[moves] / cycles
-    idle_after = np.append(begin[1:] > (begin + cycles)[:-1], True) if len(moves) else np.zeros(0, dtype=np.bool_)
-    at = np.concatenate([begin, (begin + cycles)[idle_after]])
-    value = np.concatenate([rate, np.zeros(int(idle_after.sum()))])
-    order = np.argsort(at, kind="stable")
-    return at[order], value[order]
+    begin, end = timeline.start[moves], timeline.until[moves]
+    rate = program.amount[moves] / np.maximum(1, end - begin)
+    at, where = np.unique(np.concatenate([begin, end]), return_inverse=True)
+    value, active = np.zeros(len(at)), np.zeros(len(at), dtype=np.int64)
+    np.add.at(value, where, np.concatenate([rate, -rate]))
+    np.add.at(active, where, np.repeat([1, -1], len(moves)))
+    return at, np.where(np.cumsum(active) > 0, np.maximum(np.cumsum(value), 0), 0.0)
 
 
 def _steps(at: Cycles, change: Cycles) -> Steps:

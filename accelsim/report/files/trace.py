@@ -146,7 +146,7 @@ def _operations(timeline: Timeline, clock: _Clock, shown: int) -> Iterator[Event
         program.engine,
         program.layer,
         timeline.start,
-        program.cycles,
+        timeline.until - timeline.start,
         timeline.finish,
         program.amount,
         program.memory,
@@ -198,15 +198,19 @@ def _flows(timeline: Timeline, clock: _Clock, shown: int) -> Iterator[Event]:
     for category, (consumer, source) in edges:
         inside = consumer < shown
         for end, begin in zip(consumer[inside].tolist(), source[inside].tolist(), strict=True):
-            yield _flow("s", category, number, begin, timeline, clock)
+            streams = program.streamed[end] == begin
+            yield _flow("s", category, number, begin, timeline, clock, at_once=bool(streams))
             yield _flow("f", category, number, end, timeline, clock) | {"bp": "e"}
             number += 1
 
 
-def _flow(phase: str, category: str, number: int, i: int, timeline: Timeline, clock: _Clock) -> Event:
-    """A flow binds to the slice around its timestamp: the producer's middle (its start if short), the consumer's start."""
+def _flow(
+    phase: str, category: str, number: int, i: int, timeline: Timeline, clock: _Clock, *, at_once: bool = False
+) -> Event:
+    """A flow binds to the slice around its timestamp: the producer's middle (its start if short, or if it is read as it comes), the
+    consumer's start."""
     program = timeline.program
-    into = int(program.cycles[i]) // 2 if phase == "s" else 0
+    into = int(program.cycles[i]) // 2 if phase == "s" and not at_once else 0
     at = clock.us(int(timeline.start[i]) + into)
     thread = _thread(Engine(program.engine[i]), int(program.core[i]))
     return {"ph": phase, "name": category, "cat": category, "id": number, "pid": _PROCESS, "tid": thread, "ts": at}

@@ -276,7 +276,7 @@ def ink(
     """
     program = timeline.program
     mine = np.flatnonzero(program.of_engine(engine) & (program.core == core))
-    cycles = program.cycles[mine]
+    cycles = timeline.until[mine] - timeline.start[mine]
     # What has been drawn by each cycle is a line from the start to the end of each operation and level between them.
     ends = np.stack([timeline.start[mine], timeline.start[mine] + cycles], axis=1).reshape(-1)
     edges = np.linspace(0, max(timeline.total_cycles, 1), columns + 1)
