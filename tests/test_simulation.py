@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import accelsim
-from accelsim.arch import Arch, load_arch, preset_names
+from accelsim.arch import STREAMS, Arch, load_arch, preset_names
 from accelsim.errors import AccumulatorOverflowError, ConfigError, GraphError, InputError
 from accelsim.execute import gather_inputs, input_notes
 from accelsim.importers import load_graph, resolve_model
@@ -75,6 +75,16 @@ KNOBS: dict[str, Any] = {
     "array.activation_bits": 4,
     "array.weight_preload": "overlapped",
     "array.pipeline_stages": 3,
+    "array.drain": "overlapped",
+    "array.reduction": "per_tap",
+    "array.stripe_pixels": 2,
+    "array.mac": "shift_add",
+    "array.weight_zero_points": "extra_channel",
+    "weight_buffer.coding": "codebook",
+    "weight_buffer.decoders": 1,
+    "array.dot_products": 2,
+    "array.issue_cycles": 9,
+    "array.fold_issue_cycles": 3,
     "array.first_cycle": 0,
     "array.brick_bits": 2,
     "accumulator.count": 64,
@@ -99,9 +109,17 @@ KNOBS: dict[str, Any] = {
     **{f"{buffer}_buffer.banks": 2 for buffer in ("weight", "activation", "output")},
     **{f"{buffer}_buffer.ports": 1 for buffer in ("weight", "activation", "output")},
     "requantizer.lanes": 1,
+    "requantizer.stages": "saturate 8",
+    "requantizer.streaming": True,
+    "requantizer.pipeline_stages": 4,
     "vector.lanes": 1,
     "dma.queues": 1,
     "dma.setup_cycles": 50,
+    "dma.write_bytes": 8,
+    "dma.whole_weight_tiles": True,
+    **{f"streams.{name}.bandwidth_bytes_per_s": 10**8 for name in STREAMS},
+    **{f"streams.{name}.latency_ns": 3000.0 for name in STREAMS},
+    **{f"streams.{name}.port": "own" for name in STREAMS},
     "dram.bandwidth_bytes_per_s": 10**9,
     "dram.latency_ns": 1000.0,
     "dma.weight_compression": "zero_run_length",
@@ -121,6 +139,8 @@ NEEDS: dict[str, dict[str, Any]] = {
     "array.brick_bits": {"array.weight_bits": 16, "array.activation_bits": 16},
     "accumulator.products_per_add": {"accumulator.overflow": "saturate"},
     "accumulator.word_per_slice": {"array.activation_bits": 4},
+    "array.stripe_pixels": {"array.dataflow": "adder_tree", "accumulator.products_per_add": 16},
+    "weight_buffer.decoders": {"weight_buffer.coding": "codebook"},
     "cores.split": {"cores.count": 2},
     "activation_buffer.fuse_pairs": {
         "activation_buffer.size_bytes": 2048,
@@ -129,8 +149,9 @@ NEEDS: dict[str, dict[str, Any]] = {
     },
 }
 """What a parameter needs to matter: operands narrower or wider than the ports, sums that depend on their order, a slow DRAM."""
-ELSEWHERE = {"dma.zero_run_bits"}
-"""Matters for sparse weights only: tests/hardware/test_compression.py."""
+ELSEWHERE = {"dma.zero_run_bits", "array.weight_zero_points", "weight_buffer.coding", "weight_buffer.decoders"}
+"""Matters for sparse weights only (tests/hardware/test_compression.py), for weights with zero points
+(tests/hardware/test_weight_zero_points.py), or of few levels (tests/hardware)."""
 LABELS_ONLY = {"name", "description", "source"}
 
 
@@ -346,7 +367,10 @@ def test_inputs_that_no_layer_reads_may_be_given() -> None:
 def test_a_machine_that_states_no_arithmetic_computes_in_the_models_own(tmp_path: Path) -> None:
     """No preset but one of a chip whose converter is published states any; a machine of the user's own that does is obeyed."""
     assert {name: load_arch(name).arithmetic for name in preset_names() if load_arch(name).arithmetic} == {
-        "nvdla_small": "nvdla"
+        "nvdla_small": "nvdla",
+        "nvdla_nv_small": "nvdla",
+        "cfu_hps": "tflite-micro",
+        "ethos_u55_128": "tflite-micro",
     }
     preset = load_arch("edge_16x16")
     own = accelsim.run("digits_w4a4", arch=preset)

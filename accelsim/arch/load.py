@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict
+from ruamel.yaml import YAML
+
 from accelsim.arch._suggest import did_you_mean, listing
 from accelsim.arch.document import read_document, read_text
 from accelsim.arch.model import Arch
@@ -67,3 +70,25 @@ def _missing(path: Path) -> str:
     presets = preset_names()
     hint = did_you_mean(path.stem if path.suffix in (".yaml", ".yml") else str(path), presets)
     return f"{path}: no such file, nor a preset; presets are {listing(presets)}{hint}"
+
+
+class Checked(BaseModel):
+    """``cases`` compared with ``against``: errors of the cycles, (ours - theirs) / theirs, in percent: mean size, worst size, mean."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    against: str
+    cases: int
+    mean: float
+    worst: float
+    bias: float
+
+    def __str__(self) -> str:
+        return f"{self.against}: {self.cases} cases, mean error {self.mean} %, worst {self.worst} %"
+
+
+@cache
+def checked() -> Mapping[str, Checked]:
+    """What presets were compared with, as a command measured it (``checked.yaml``)."""
+    text = Path(__file__).with_name("checked.yaml").read_text(encoding="utf-8")
+    return {name: Checked(**row) for name, row in YAML(typ="safe", pure=True).load(text).items()}

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 @main.command("archs")
 def archs() -> None:
     """List the machines that ship with accelsim."""
-    from accelsim.arch import load_arch, preset_names
+    from accelsim.arch import checked, load_arch, preset_names
     from accelsim.report import list_table
 
-    rows = [(_name(name), load_arch(name).description) for name in preset_names()]
-    show(list_table(("machine", "description"), rows), natural=WIDE)
+    against = checked()
+    rows = [(_name(name), load_arch(name).description, str(against.get(name, ""))) for name in preset_names()]
+    show(list_table(("machine", "description", "cycles checked against"), rows), natural=WIDE)
 
 
 def _name(preset: str) -> str:

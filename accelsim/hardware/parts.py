@@ -186,6 +186,7 @@ def dma_of(arch: Arch, stream: StreamName, *, turns: int = 1) -> Dma:
     pace = Fraction(turns * arch.clock_hz, bandwidth)
     latency = dram_latency_cycles(arch) if own.latency_ns is None else _cycles(own.latency_ns, arch)
     setup = turns * arch.dma.setup_cycles
+    write = arch.dma.write_bytes if arch.dram.bytes_per_burst == 1 else 1  # bursts round out every run by themselves
     return Dma(
         setup,
         pace.numerator,
@@ -193,7 +194,7 @@ def dma_of(arch: Arch, stream: StreamName, *, turns: int = 1) -> Dma:
         latency,
         arch.dma.queues,
         arch.streams.ports[stream],
-        arch.dma.write_bytes,
+        write,
     )
 
 
