@@ -36,6 +36,8 @@ CASES: dict[str, dict[str, Any]] = {
     "activation_buffer.im2col": {"activation_buffer.im2col": "dram"},
     "array.weight_zero_points": {"array.weight_zero_points": "extra_channel", "array.dataflow": "output_stationary",
                                  "accumulator.products_per_add": 1},
+    "array.hop_um": {"array.hop_um": 1500.0},
+    "array.zero_gating": {"array.zero_gating": 0.0, "array.dataflow": "output_stationary", "accumulator.products_per_add": 1},
     "weight_buffer.coding": {"weight_buffer.coding": "codebook"},
     "weight_buffer.decoders": {"weight_buffer.decoders": 6, "weight_buffer.coding": None},
     **{f"{name}.banks": {f"{name}.banks": 3, f"{name}.ports": 2}

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import pytest
 
+import accelsim
+from accelsim.activity import activity_energy, measure_activity
 from accelsim.arch import Arch, load_arch
 from accelsim.builder import build_program
 from accelsim.energy import (
@@ -19,11 +21,14 @@ from accelsim.energy import (
     table_of,
 )
 from accelsim.errors import ConfigError
+from accelsim.execute import gather_inputs
 from accelsim.graph import Conv2D, Graph, HostPort, MacGeometry, Tensor
+from accelsim.importers import load_graph, resolve_model, shipped_inputs
 from accelsim.mapper import map_graph
 from accelsim.numerics import IntFormat
 from accelsim.program import Program
 from accelsim.result.spread import ranges_of
+from accelsim.simulation import read_inputs
 
 LEVELS = {"scratchpad": 1.0, "element to element": 2.0, "buffer": 6.0, "DRAM": 200.0}
 """MACs per word: Chen, Emer, Sze, Eyeriss, ISCA 2016, Table IV."""
@@ -219,3 +224,41 @@ def test_several_products_of_a_unit_share_its_sum() -> None:
 def test_what_does_not_fit_is_refused(edits: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         EYERISS.with_(edits)
+
+
+@pytest.mark.parametrize("dataflow", ["weight_stationary", "input_stationary", "output_stationary"])
+def test_evaluate_says_what_simulate_says(dataflow: str) -> None:
+    base = load_arch("edge_16x16").with_({"array.dataflow": dataflow, "tech.energy_table": "aladdin_40nm"})
+    edits = [{name: size} for name, size in PADS.items()] + [{"array.hop_um": 300}, {"array.zero_gating": 0.4}]
+    edits += [PADS | {"array.zero_gating": 0.4, "array.dot_products": 2}]
+    rows = accelsim.evaluate("digits_cnn", arch=base, edits=edits)
+    plain = accelsim.simulate("digits_cnn", arch=base)
+    for row, edit in zip(rows, edits, strict=True):
+        result = accelsim.simulate("digits_cnn", arch=base.with_(edit))
+        assert result.total.energy_pj != pytest.approx(plain.total.energy_pj, rel=1e-6)
+        assert row["cycles"] == result.total.cycles
+        assert row["energy_pj"] == pytest.approx(result.total.energy_pj, rel=1e-9)
+        assert result.area is not None
+        assert row["area_um2"] == pytest.approx(result.area.total_um2, rel=1e-9)
+        for name in ("weight", "activation", "sum"):
+            part = result.total.energy_split_pj[f"{name}_scratchpad"]
+            assert row[f"{name}_scratchpad_pj"] == pytest.approx(part, rel=1e-9)
+            has = f"array.{name}_scratchpad_bytes" in edit
+            assert bool(part) == (f"{name}_scratchpad" in result.area.parts_um2) == has
+
+
+def test_the_measured_share_of_zeros_is_gated() -> None:
+    """``accelsim activity`` on a gating machine: its own measure in place of the share that the machine states."""
+    arch = load_arch("os_16x16").with_({"array.weight_scratchpad_bytes": 512, "array.zero_gating": 0.1})
+    graph = load_graph(resolve_model("digits_cnn"), arithmetic=arch.rules())
+    path = shipped_inputs("digits_cnn")
+    assert path is not None
+    first = {name: values[0] for name, values in gather_inputs(graph, read_inputs(path)[0]).items()}
+    program = build_program(graph, arch=arch, mappings=map_graph(graph, arch=arch))
+    activities = measure_activity(program, first, sample=2)
+    for found, activity in zip(activity_energy(program, activities, table_of(arch)), activities, strict=True):
+        full = found.worst_pj["weight_scratchpad"]
+        part = found.table_pj["weight_scratchpad"]
+        writes = (part - 0.9 * full) / 0.1  # table = writes + 0.9 reads, full = writes + reads
+        assert found.data_pj["weight_scratchpad"] == pytest.approx(writes + activity.density * (full - writes))
+        assert 0 < writes < full
