@@ -86,7 +86,7 @@ def test_leakage_follows_the_time_and_the_size_of_the_machine(seed: int) -> None
     array = program.arch.array
     entry = load_table("bitfusion_45nm").entry("pe", "leak")
     if array.brick_bits is None:
-        watts = entry.value(left_bits=array.weight_bits, right_bits=array.activation_bits) * array.rows * array.cols
+        watts = entry.value(left_bits=array.weight_bits, right_bits=array.activation_bits) * array.macs
         watts *= program.arch.cores.count
         seconds = timeline.total_cycles / program.arch.clock_hz
         assert result.total.energy_split_pj["leakage"] == pytest.approx(watts * seconds * 1e12)
