@@ -20,6 +20,7 @@ from accelsim.arch import load_arch  # noqa: E402
 from accelsim.energy import load_table, table_names  # noqa: E402
 from accelsim.report import list_rows  # noqa: E402
 from docs.pages import replaced  # noqa: E402
+from tests.energy import test_hierarchy as hierarchy  # noqa: E402
 from tests.energy import test_synthesis as synthesis  # noqa: E402
 
 PAGE = ROOT / "docs" / "energy.md"
@@ -173,7 +174,26 @@ def unpu() -> str:
     return markdown(("16 to 1 weight bits", "UNPU", "ours", "off"), rows)
 
 
+def compared(found: hierarchy.Compared) -> list[str]:
+    """Ours, its range, and how far off the published figure it is."""
+    if found.ours != found.ours:
+        return ["—"] * 3
+    return [f"{found.ours:.2f}", f"{found.low:.2f} to {found.high:.2f}", off(found.ours, found.published)]
+
+
+def levels() -> str:
+    rows: list[list[object]] = []
+    for name in hierarchy.TABLES:
+        table = load_table(name)
+        found = {level: hierarchy.level(level, table) for level in hierarchy.LEVELS}
+        found["MAC and register file"] = hierarchy.element(table)
+        found["chip, per MAC"] = hierarchy.on_chip(hierarchy.EYERISS.with_({"tech.energy_table": name}))
+        rows += [[name, level, f"{each.published:.2f}", *compared(each)] for level, each in found.items()]
+    return markdown(("table", "16 bits", "published, MACs", "ours", "range", "off"), rows)
+
+
 SECTIONS = {
+    "hierarchy": levels,
     "packaged": packaged, "anchors": anchors, "bitfusion": bitfusion, "saving": saving, "areas": areas, "sram": sram, "unpu": unpu,
 }  # fmt: skip
 

@@ -39,6 +39,8 @@ CASES: dict[str, dict[str, Any]] = {
     "array.stripe_pixels": {"array.stripe_pixels": 4, "array.dataflow": "output_stationary", "accumulator.products_per_add": 1},
     "dma.write_bytes": {"dma.write_bytes": 8, "dram.burst_bytes": 16},
     "dma.whole_weight_tiles": {"dma.whole_weight_tiles": True, "dram.burst_bytes": 16, "dma.weight_compression": None},
+    "array.hop_um": {"array.hop_um": 1500.0},
+    "array.zero_gating": {"array.zero_gating": 0.0, "array.dataflow": "output_stationary", "accumulator.products_per_add": 1},
     "weight_buffer.coding": {"weight_buffer.coding": "codebook"},
     "weight_buffer.decoders": {"weight_buffer.decoders": 6, "weight_buffer.coding": None},
     **{f"{name}.banks": {f"{name}.banks": 3, f"{name}.ports": 2}

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from accelsim.activity.record import Activity
+from accelsim.arch import Arch
 from accelsim.energy import CHARGES, Costs, EnergyTable, action_charges, count_actions
-from accelsim.graph import MacLayer
+from accelsim.graph import Graph, MacLayer
 from accelsim.program import Program
 
 REFERENCE_RATE = 0.5
@@ -45,39 +46,56 @@ class ActivityEnergy:
         return sum(self.data_pj.values()) / sum(self.table_pj.values())
 
 
-def activity_factors(activity: Activity, *, gated: bool = False) -> dict[str, float]:
+def activity_factors(activity: Activity) -> dict[str, float]:
     """Factor on the table's energy of each action that follows the data: ``toggle rate / REFERENCE_RATE``, 0 to :data:`WORST`.
 
-    With ``gated`` operands of products with a zero are held, so that those MACs cost nothing: ``array_mac`` is also multiplied by
-    the density. A wire that carries no two words in a tile toggles nothing.
+    A wire that carries no two words in a tile toggles nothing.
     """
     factors = {action: _rate(activity, (wire,)) / REFERENCE_RATE for action, wire in WIRE_OF.items()}
-    density = activity.density if gated else 1.0
-    return factors | {"array_mac": density * _rate(activity, MAC_WIRES) / REFERENCE_RATE}
+    return factors | {"array_mac": _rate(activity, MAC_WIRES) / REFERENCE_RATE}
 
 
 def activity_energy(
-    program: Program, activities: Sequence[Activity], table: EnergyTable, *, gated: bool = False
+    program: Program, activities: Sequence[Activity], table: EnergyTable, *, gated: bool | None = None
 ) -> tuple[ActivityEnergy, ...]:
-    """Energy of each measured layer; ``data_pj <= worst_pj`` component by component, all-zero data costs only what is not followed."""
+    """Energy of each measured layer; ``data_pj <= worst_pj`` component by component, all-zero data costs only what is not followed.
+
+    ``gated``: multiplier, adder and scratchpad of weights stand still in products with a zero operand, in the measured share of them;
+    None: where the machine has ``array.zero_gating``, whose share ``table_pj`` goes by.
+    """
+    gates = program.arch.array.zero_gating is not None if gated is None else gated
     costs, counts, by_name = Costs(table), count_actions(program), {activity.layer: activity for activity in activities}
     found = []
     for index, layer in enumerate(program.graph.layers):
         if not isinstance(layer, MacLayer) or layer.name not in by_name:
             continue
-        charges = action_charges(layer, graph=program.graph, arch=program.arch, costs=costs)
-        times = counts.of_layer(index)
-        spent = {name: times[CHARGES[name].count] * sum(parts.values()) for name, parts in charges.items()}
-        factors = activity_factors(by_name[layer.name], gated=gated)
+        activity, times = by_name[layer.name], counts.of_layer(index)
+        stated, measured, ungated = (
+            _spent(layer, program.graph, arch, costs, times)
+            for arch in (program.arch, _gating(program.arch, activity if gates else None), _gating(program.arch, None))
+        )
+        factors = activity_factors(activity)
         found.append(
             ActivityEnergy(
                 layer=layer.name,
-                table_pj=_by_component(spent, {}),
-                data_pj=_by_component(spent, factors),
-                worst_pj=_by_component(spent, dict.fromkeys(factors, WORST)),
+                table_pj=_by_component(stated, {}),
+                data_pj=_by_component(measured, factors),
+                worst_pj=_by_component(ungated, dict.fromkeys(factors, WORST)),
             )
         )
     return tuple(found)
+
+
+def _gating(arch: Arch, activity: Activity | None) -> Arch:
+    """``arch`` with the share of gated products that was measured, or with none."""
+    share = None if activity is None else min(1.0, max(0.0, 1 - activity.density))
+    return arch if arch.array.zero_gating == share else arch.with_({"array.zero_gating": share})
+
+
+def _spent(layer: MacLayer, graph: Graph, arch: Arch, costs: Costs, times: Mapping[str, int]) -> dict[str, float]:
+    """Picojoules of each charge of ``layer``."""
+    charges = action_charges(layer, graph=graph, arch=arch, costs=costs)
+    return {name: times[CHARGES[name].count] * sum(parts.values()) for name, parts in charges.items()}
 
 
 def _rate(activity: Activity, wires: Sequence[str]) -> float:

@@ -99,6 +99,62 @@ class ArrayConfig(Section):
         ),
     ] = "subtract"
 
+    weight_scratchpad_bytes: Annotated[
+        fields.Size | None,
+        Field(
+            description="systolic: a memory in each MAC unit that weights are read from for every product, in place of a register; null: none"
+        ),
+    ] = None
+    activation_scratchpad_bytes: Annotated[fields.Size | None, Field(description="the same for activations")] = None
+    sum_scratchpad_bytes: Annotated[
+        fields.Size | None, Field(description="the same for partial sums, read and written in every step of a MAC unit")
+    ] = None
+    hop_um: Annotated[
+        fields.Micrometres | None,
+        Field(
+            description="wire from one MAC unit to the next, um; null: the side of a square unit, by the table's areas"
+        ),
+    ] = None
+    zero_gating: Annotated[
+        fields.Share | None,
+        Field(
+            description="systolic: the share of products with a zero operand, whose multiplier, adder and weight_scratchpad_bytes stand still; "
+            "null: none does"
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _units_keep_to_themselves(self) -> Self:
+        names = "weight_scratchpad_bytes", "activation_scratchpad_bytes", "sum_scratchpad_bytes", "zero_gating"
+        given = [name for name in names if getattr(self, name) is not None]
+        if given and self.flow.broadcast:
+            raise ValueError(
+                f"{given[0]} of {getattr(self, given[0])} with dataflow {self.dataflow}: its products share their activation and their adders; "
+                "expected null, or a systolic array"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _scratchpads_hold_an_operand(self) -> Self:
+        for operand in ("weight", "activation"):
+            size, bits = getattr(self, f"{operand}_scratchpad_bytes"), getattr(self, f"{operand}_bits")
+            if size is not None and 8 * size < bits:
+                raise ValueError(
+                    f"{operand}_scratchpad_bytes of {size} with {operand}_bits of {bits}: expected room for one operand, "
+                    f"{-(-bits // 8)} bytes or more"
+                )
+        return self
+
+    @property
+    def scratchpads(self) -> dict[str, int]:
+        """Bytes of the memories in each MAC unit, of the operands that have one: "weights", "activations", "sums"."""
+        sizes = {
+            "weights": self.weight_scratchpad_bytes,
+            "activations": self.activation_scratchpad_bytes,
+            "sums": self.sum_scratchpad_bytes,
+        }
+        return {operand: size for operand, size in sizes.items() if size is not None}
+
     @model_validator(mode="after")
     def _shifts_alone(self) -> Self:
         if self.mac == "shift_add" and (self.brick_bits is not None or self.flow.broadcast):

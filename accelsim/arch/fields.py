@@ -191,6 +191,12 @@ Voltage = Annotated[
     float, Field(gt=0, le=MAX_VOLTAGE_V, allow_inf_nan=False, strict=False), BeforeValidator(_no_number_text)
 ]
 """Volts."""
+MAX_HOP_UM = 1e6  # a metre
+Micrometres = Annotated[
+    float, Field(gt=0, le=MAX_HOP_UM, allow_inf_nan=False, strict=False), BeforeValidator(_no_number_text)
+]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=False), BeforeValidator(_no_number_text)]
+"""0 to 1."""
 Label = Annotated[str, Field(max_length=2000)]
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$")]
 """One line that neither starts nor ends with a space."""

@@ -30,7 +30,11 @@ from accelsim.objective import Objective
     "--sample", type=click.IntRange(min=2), help="Count so many compute tiles per layer and scale up, with an error."
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the sample.")
-@click.option("--gated", is_flag=True, help="A MAC with a zero operand holds its inputs and costs nothing.")
+@click.option(
+    "--gated",
+    is_flag=True,
+    help="A product with a zero operand costs no multiply, no add and no read of a weight scratchpad, as with array.zero_gating.",
+)
 def activity_command(
     model: str,
     *,
@@ -57,6 +61,6 @@ def activity_command(
     first = {name: values[0] for name, values in gather_inputs(done.graph, arrays).items()}
     note_inputs(done.graph, arrays)
     activities = measure_activity(done.program, first, sample=sample, seed=seed)
-    energies = activity_energy(done.program, activities, table_of(done.arch), gated=gated)
+    energies = activity_energy(done.program, activities, table_of(done.arch), gated=gated or None)
     page = activity_page(activities, energies, layers=[layer.name for layer in done.graph.layers])
     show_page(replace(page, title=f"{page.title}; tiles by {tiles_by(done.result)}"))

@@ -7,7 +7,16 @@ from collections.abc import Callable, Mapping
 
 from accelsim.arch import SPECIAL_SCHEMES, Arch
 from accelsim.energy.costs import Charges, Costs
-from accelsim.energy.table.components import ALL_LAYERS, AREA, LEAK, MAC_LAYERS, PARTS, VECTOR_LAYERS, Charge
+from accelsim.energy.table.components import (
+    ALL_LAYERS,
+    AREA,
+    LEAK,
+    MAC_LAYERS,
+    PARTS,
+    SCRATCHPADS,
+    VECTOR_LAYERS,
+    Charge,
+)
 from accelsim.graph import Graph, Layer, MacLayer
 from accelsim.hardware import accumulator_words, stored_bits
 from accelsim.numerics import Requant, Requantization, RequantScheme, Thresholds, scheme_named
@@ -28,8 +37,15 @@ def array_name(arch: Arch) -> str:
 
 
 def load_steps(arch: Arch) -> float:
-    """Registers that each bit of a stationary operand is written to: half of the rows of a systolic array on average, or one."""
-    return 1.0 if arch.array.flow.broadcast else (arch.array.rows + 1) / 2
+    """Registers that each bit of a stationary operand is written to: half of the rows of a systolic array on average, or one; one less
+    where it ends in a scratchpad."""
+    steps = 1.0 if arch.array.flow.broadcast else (arch.array.rows + 1) / 2
+    return steps - (_staying(arch) in arch.array.scratchpads)
+
+
+def _staying(arch: Arch) -> str:
+    """The operand that stays, by its name among the scratchpads."""
+    return "activations" if arch.array.flow.stationary == "inputs" else arch.array.flow.stationary
 
 
 def product_sizes(arch: Arch, *, weight_bits: int, activation_bits: int, costs: Costs) -> dict[str, float]:
@@ -37,17 +53,19 @@ def product_sizes(arch: Arch, *, weight_bits: int, activation_bits: int, costs: 
 
     In a weight-stationary array activations and sums move, in an input-stationary one weights and sums, in an
     output-stationary one both operands while the sum stays in its register. An adder tree broadcasts an activation from one
-    register to all columns. A composable MAC works at full width.
+    register to all columns. A composable MAC works at full width. A scratchpad takes the place of its operand's register.
     """
     array, full = arch.array, arch.array.brick_bits is not None
     left = array.weight_bits if full else min(weight_bits, array.weight_bits)
     right = array.activation_bits if full else min(activation_bits, array.activation_bits)
     total = arch.accumulator.bits * accumulator_words(activation_bits, arch)
-    moved = sum({"weights": left, "activations": right}[operand] for operand in array.flow.passing)
+    widths = {"weights": left, "activations": right, "sums": total}
+    moved = sum(widths[operand] for operand in array.flow.passing)
+    written = sum(widths[operand] for operand in {*array.flow.passing, "sums"} - array.scratchpads.keys())
     stays, tree = not array.flow.sums_move, array.flow.broadcast
     sizes: dict[str, float] = {
         "left_bits": left, "right_bits": right, "sum_bits": total, "hop_bits": moved if stays else moved + total,
-        "register_bits": right / array.cols if tree else moved + total,
+        "register_bits": right / array.cols if tree else written,
     }  # fmt: skip
     pitch = _pitch(arch, costs)
     sizes |= _tree_sizes(arch, left + right) | _shift_sizes(left, right)
@@ -73,30 +91,75 @@ def _tree_sizes(arch: Arch, product_bits: int) -> dict[str, float]:
 
 
 def _pitch(arch: Arch, costs: Costs) -> float | None:
-    """Micrometres from one processing element to the next, taken to be square; None where the table has no areas."""
+    """Micrometres from one processing element to the next, as the machine says or taken to be square; None where the table lacks areas."""
+    if arch.array.hop_um is not None:
+        return arch.array.hop_um
     name = "shift_pe" if arch.array.mac == "shift_add" else "pe" if arch.array.brick_bits is None else "fusible_pe"
-    area = Costs(costs.table).maybe(name, AREA, _port_sizes(arch))
-    return None if area is None else math.sqrt(sum(area.values()))
+    known = Costs(costs.table)
+    areas = [known.maybe(name, AREA, _port_sizes(arch))]
+    areas += [known.maybe("scratchpad", AREA, {"capacity_bytes": size}) for size in arch.array.scratchpads.values()]
+    found = [sum(area.values()) for area in areas if area is not None]
+    return math.sqrt(sum(found)) if len(found) == len(areas) else None
 
 
 def _port_sizes(arch: Arch) -> dict[str, float]:
     """Sizes of a processing element as it is built: its ports, registers for all that passes through it."""
     left, right, word = arch.array.weight_bits, arch.array.activation_bits, arch.accumulator.bits
-    sizes = {"left_bits": left, "right_bits": right, "sum_bits": word, "register_bits": left + right + word}
+    held = {"weights": left, "activations": right, "sums": word}
+    registers = sum(bits for operand, bits in held.items() if operand not in arch.array.scratchpads)
+    sizes = {"left_bits": left, "right_bits": right, "sum_bits": word, "register_bits": registers}
     return sizes | _tree_sizes(arch, left + right) | _shift_sizes(left, right)
 
 
 def multiply_charges(layer: MacLayer, *, graph: Graph, arch: Arch, costs: Costs) -> Charges:
     """What one product of ``layer`` draws on, all its passes; a composable MAC shares a cycle among its products.
 
-    A weight whose zero point is subtracted in front of its multiplier has one bit more there.
+    A weight whose zero point is subtracted in front of its multiplier has one bit more there. Of a gated product the registers and wires
+    alone draw (``array.zero_gating``), which the operands pass on their way to others.
     """
     bits = layer.code_format.bits, graph.tensors[layer.inputs[0]].format.bits
     sizes = product_sizes(arch, weight_bits=bits[0], activation_bits=bits[1], costs=costs)
     if layer.has_weight_zero_points and arch.array.weight_zero_points == "subtract":
         sizes["left_bits"] += 1
     times = arch.array.passes(*bits) / arch.array.composed(*bits)
-    return {key: times * pj for key, pj in costs.charges(array_name(arch), "mac", sizes).items()}
+    found = costs.charges(array_name(arch), "mac", sizes)
+    return {key: times * pj * (1.0 if key in _UNGATED else active_share(arch)) for key, pj in found.items()}
+
+
+_UNGATED = ("register.write", "wire.move")
+
+
+def active_share(arch: Arch) -> float:
+    """The share of the products that the array makes: all, or those without a zero operand where it gates the others."""
+    return 1.0 - (arch.array.zero_gating or 0.0)
+
+
+def scratchpad_charges(charge: Charge, layer: MacLayer, *, graph: Graph, arch: Arch, costs: Costs) -> Charges:
+    """What a scratchpad of each MAC unit draws per product, or per bit that is loaded into the array; nothing where it is absent.
+
+    Every product reads its operands, all their slices, and every step of a unit reads and writes the sum of its products. What passes
+    is written where it arrives, once per product; what stays is written when it is loaded. Reads of weights are gated.
+    """
+    operand = _OPERAND_OF[charge.component]
+    size = arch.array.scratchpads.get(operand)
+    if size is None or ((operand == _staying(arch)) != (charge.action == "load") and charge.action != "read"):
+        return {}
+    bits = 1.0 if charge.action == "load" else _accessed_bits(operand, layer, graph, arch, costs)
+    found = costs.maybe(charge.component, charge.action, {"bits": bits, "capacity_bytes": float(size)}) or {}
+    gated = active_share(arch) if (operand, charge.action) == ("weights", "read") else 1.0
+    return {key: pj * gated for key, pj in found.items()}
+
+
+_OPERAND_OF: Mapping[str, str] = {component: operand for operand, component in SCRATCHPADS.items()}
+
+
+def _accessed_bits(operand: str, layer: MacLayer, graph: Graph, arch: Arch, costs: Costs) -> float:
+    """Bits of ``operand`` that one product takes from its unit's scratchpad, in all its passes."""
+    bits = layer.code_format.bits, graph.tensors[layer.inputs[0]].format.bits
+    sizes = product_sizes(arch, weight_bits=bits[0], activation_bits=bits[1], costs=costs)
+    name = {"weights": "left_bits", "activations": "right_bits", "sums": "sum_bits"}[operand]
+    shared = arch.array.composed(*bits) * (arch.array.dot_products if operand == "sums" else 1)
+    return sizes[name] * arch.array.passes(*bits) / shared
 
 
 def requant_charges(layer: Layer, *, graph: Graph, arch: Arch, costs: Costs) -> Charges:
@@ -169,6 +232,8 @@ def charges_of(charge: Charge, layer: Layer, *, graph: Graph, arch: Arch, costs:
     """What one action draws on while ``layer`` runs; nothing for a layer that does not pay for it."""
     if charge.layers not in (ALL_LAYERS, MAC_LAYERS if isinstance(layer, MacLayer) else VECTOR_LAYERS):
         return {}
+    if charge.component in _OPERAND_OF and isinstance(layer, MacLayer):
+        return scratchpad_charges(charge, layer, graph=graph, arch=arch, costs=costs)
     if charge.key in _BY_LAYER:
         return _BY_LAYER[charge.key](layer, graph=graph, arch=arch, costs=costs)
     sizes = layer_sizes(charge, layer, graph, arch)
@@ -230,6 +295,9 @@ def part_sizes(part: str, arch: Arch) -> dict[str, float]:
         return {"lanes": arch.requantizer.lanes, "multiplier_bits": width, "sum_bits": arch.accumulator.bits}
     if part == "vector":
         return {"lanes": arch.vector.lanes}
+    if part in _OPERAND_OF:
+        size = arch.array.scratchpads.get(_OPERAND_OF[part], 0)
+        return {"units": arch.array.rows * arch.array.cols, "capacity_bytes": size}
     return {"capacity_bytes": memory_bytes(arch)[part]}
 
 
@@ -238,10 +306,16 @@ def part_name(part: str, arch: Arch) -> str:
     return {"array": array_name(arch), "requantizer": requantizer_name(arch)}.get(part, part)
 
 
+def parts_of(arch: Arch) -> tuple[str, ...]:
+    """Those of :data:`PARTS` that the machine has."""
+    absent = {component for component, operand in _OPERAND_OF.items() if operand not in arch.array.scratchpads}
+    return tuple(part for part in PARTS if part not in absent)
+
+
 def area_charges(arch: Arch, costs: Costs) -> dict[str, Charges | None]:
     """Square micrometres of each part of the machine by entry of the table, all cores together; None for a part that it does not hold
     all of."""
-    found = {part: costs.maybe(part_name(part, arch), AREA, part_sizes(part, arch)) for part in PARTS}
+    found = {part: costs.maybe(part_name(part, arch), AREA, part_sizes(part, arch)) for part in parts_of(arch)}
     cores = arch.cores.count
     return {
         part: None if charges is None else {key: cores * um2 for key, um2 in charges.items()}
@@ -262,7 +336,7 @@ def idle_charges(arch: Arch, costs: Costs) -> dict[str, Charges]:
     """
     leakage: Charges = {}
     cores = arch.cores.count
-    for part in PARTS:
+    for part in parts_of(arch):
         found = costs.maybe(part_name(part, arch), LEAK, part_sizes(part, arch)) or {}
         for key, watts in found.items():
             leakage[key] = leakage.get(key, 0.0) + cores * watts * 1e12 / arch.clock_hz

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from accelsim.arch import Arch
 from accelsim.energy import (
     LACKING,
-    PARTS,
     TENSORS,
     Costs,
     EnergySplit,
@@ -14,6 +14,7 @@ from accelsim.energy import (
     area_um2,
     interval,
     middle_notes,
+    parts_of,
     peak_power_w,
     technology_notes,
 )
@@ -52,9 +53,9 @@ def energy_summary(
     )
 
 
-def not_held(costs: Costs) -> tuple[str, ...]:
-    """What the table does not hold of what costs energy, in words."""
+def not_held(arch: Arch, costs: Costs) -> tuple[str, ...]:
+    """What the table does not hold of what costs energy on ``arch``, in words."""
     leaks = sorted(key.partition(".")[0].replace("_", " ") for key in costs.missing if key.endswith(".leak"))
     named = [text for key, text in LACKING.items() if key in costs.missing]
-    some = f" of {', '.join(leaks)}" if len(leaks) < len(PARTS) else ""
+    some = f" of {', '.join(leaks)}" if len(leaks) < len(parts_of(arch)) else ""
     return (*named, *((f"leakage{some}",) if leaks else ()))

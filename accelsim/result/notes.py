@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from accelsim.arch import Arch, checked, load_arch, preset_names
-from accelsim.energy import clock_note
+from accelsim.energy import clock_note, table_of
 from accelsim.graph import MacLayer
 from accelsim.hardware import Engine, coded_share, stored_bits
 from accelsim.program import Program
@@ -97,6 +97,15 @@ def _nothing_decoded(program: Program) -> str:
     )
 
 
+def _no_wires(program: Program) -> str:
+    table = table_of(program.arch)
+    return "" if table.find("wire", "move") else f"energy table {table.name} holds no wire that a length would price"
+
+
+def _no_zeros(program: Program) -> str:
+    return "" if program.arch.array.zero_gating else "no product has a zero operand by it"
+
+
 def _within_a_burst(program: Program) -> str:
     dram = program.arch.dram
     if dram.channel is None or dram.burst_bytes > dram.channel.burst_bytes:
@@ -153,6 +162,8 @@ IDLE = (
     Idle("dma.whole_weight_tiles", False, _bursts_round_out),
     Idle("activation_buffer.im2col", "implicit", _no_windows),
     Idle("array.weight_zero_points", "subtract", _symmetric),
+    Idle("array.hop_um", None, _no_wires),
+    Idle("array.zero_gating", None, _no_zeros),
     Idle("weight_buffer.coding", None, _no_codebook),
     Idle("weight_buffer.decoders", None, _nothing_decoded),
     *(_banks(name) for name in _BUFFERS),
@@ -216,10 +227,12 @@ def _priced_otherwise(program: Program) -> str:
 
 def _how_far_to_trust(program: Program) -> str:
     """Of a preset whose cycles were measured elsewhere, as it ships; an edited machine is another."""
-    found = checked().get(program.arch.name)
-    if found is None or program.arch.name not in preset_names() or load_arch(program.arch.name) != program.arch:
+    arch = program.arch
+    found = checked().get(arch.name)
+    if found is None or arch.name not in preset_names():
         return ""
-    return f"cycles of {program.arch.name} were compared with {found}"
+    shipped = load_arch(arch.name).model_copy(update={"arithmetic": arch.arithmetic})  # which moves no cycle
+    return f"cycles of {arch.name} were compared with {found}" if shipped == arch else ""
 
 
 TRAPS: tuple[Callable[[Program], str], ...] = (

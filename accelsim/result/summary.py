@@ -74,7 +74,7 @@ def summarize(
         energy=energy,
         area=area_summary(program.arch, table),
         values=values,
-        not_modelled=(*_not_modelled(program), *not_held(costs), *table.not_modelled),
+        not_modelled=(*_not_modelled(program), *not_held(program.arch, costs), *table.not_modelled),
         notes=(*machine_notes(program), *notes),
         mapper=mapper,
         objective=objective,

@@ -40,6 +40,8 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "streams.activations.bandwidth_bytes_per_s": (None, None, 10**9), "streams.activations.port": (None, None, None, "in"),
     "streams.weights.latency_ns": (None, None, 0.0), "streams.outputs.latency_ns": (None, None, 70.0),
     "streams.outputs.port": (None, None, "out", "flash"), "streams.outputs.bandwidth_bytes_per_s": (None, None, 3 * 10**8),
+    "array.weight_scratchpad_bytes": (None, None, 64), "array.activation_scratchpad_bytes": (None, None, 24),
+    "array.sum_scratchpad_bytes": (None, None, 96), "array.hop_um": (None, 200.0), "array.zero_gating": (None, None, 0.25),
     "weight_buffer.decoders": (None, 1, 7), "weight_buffer.coding": (None, None, None, "codebook"),
 }  # fmt: skip
 
@@ -59,6 +61,10 @@ def random_arch(rng: Rng, *, dataflow: str | None = None) -> Arch:
     edits["array.weight_preload"] = "serial" if tree else str(rng.choice(["serial", "overlapped"]))
     edits["array.weight_zero_points"] = str(rng.choice(["subtract", "extra_channel"])) if rows > 1 else "subtract"
     edits["array.drain"] = "serial" if tree else str(rng.choice(["serial", "overlapped"]))
+    if tree:
+        edits |= dict.fromkeys(
+            ("array.zero_gating", *(f"array.{name}_scratchpad_bytes" for name in ("weight", "activation", "sum")))
+        )
     edits["array.stripe_pixels"] = int(rng.choice([1, 4, 16])) if tree and rng.integers(2) else None
     edits["array.dot_products"] = 1 if tree else int(rng.choice([1, 1, 3]))
     if edits["dma.weight_compression"] is not None:

@@ -51,7 +51,6 @@ def test_factors_are_toggle_rates_over_the_reference(rate: float) -> None:
     factors = activity_factors(uniform(rate))
     assert set(factors.values()) == {rate / REFERENCE_RATE}
     assert max(activity_factors(uniform(1.0)).values()) == WORST
-    assert activity_factors(uniform(rate, zeros=0.25), gated=True)["array_mac"] == 0.75 * rate / REFERENCE_RATE
 
 
 def test_at_the_reference_the_energy_is_the_tables() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import accelsim.energy
 from accelsim.arch import load_arch
-from accelsim.energy import CATALOGUE, CHARGES, COMPONENTS, PARTS, TENSORS, ActionCounts, Costs, load_table, table_names
+from accelsim.energy import CATALOGUE, CHARGES, COMPONENTS, TENSORS, ActionCounts, Costs, load_table, table_names
 from accelsim.energy import part_sizes as sizes_of_part
 from accelsim.energy.costs import compound_of
 from accelsim.energy.machine import charges_of
@@ -20,6 +20,7 @@ from accelsim.energy.table.components import (
     ALL_LAYERS,
     LEAK,
     MAC_LAYERS,
+    PARTS,
     SIZES,
     VECTOR_LAYERS,
     Charge,

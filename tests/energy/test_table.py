@@ -97,7 +97,7 @@ def test_a_filled_gap_never_replaces_an_entry_of_its_own() -> None:
     assert ihp.entry("multiplier", "area").fill == ""
     assert ihp.entry("multiplier", "multiply").fill.startswith("from horowitz_45nm v2 by rule stillmaker_baas")
     assert ihp.entry("dram", "read").value(bits=1) == pytest.approx(70)
-    assert len(load_table("bitfusion_45nm").fills) == 8
+    assert len(load_table("bitfusion_45nm").fills) == 10
 
 
 TABLE = """name: t
@@ -288,7 +288,11 @@ def test_fill_rules_that_do_not_apply(tmp_path: Path) -> None:
     rule = "fill:\n  - {{component: {}, from: {}, rule: {}}}\n"
     for what, message in {
         ("sram", "nowhere", "same_node"): r"t\.yaml:15: fill\.0: tech\.energy_table: no table 'nowhere'",
-        ("cache", "horowitz_45nm", "same_node"): "has no component 'cache'; it has adder, dram, multiplier, sram",
+        (
+            "cache",
+            "horowitz_45nm",
+            "same_node",
+        ): "has no component 'cache'; it has adder, dram, multiplier, scratchpad, sram",
         ("register", "aladdin_40nm", "same_node"): "40 nm into a table of 45 nm; use stillmaker_baas",
         ("lpddr4", "dram_standards", "same_node"): "needs the node of both tables; use off_chip",
         ("sram", "horowitz_45nm", "by_feel"): r"fill\.0\.rule: input should be 'same_node'",

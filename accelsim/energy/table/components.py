@@ -69,6 +69,16 @@ def _memory(name: str, tensors: tuple[str, str], *more: Charge) -> Component:
     return Component(name, actions, ("bits", "capacity_bytes"), (*charges, *more))
 
 
+def _scratchpad(name: str, tensor: str, *, loads: bool) -> Component:
+    """A memory in each MAC unit: read and written as products are made, and, if the operand may stay there (``loads``), filled before."""
+    accesses = {"read": "array_mac", "write": "array_mac", **({"load": "array_load"} if loads else {})}
+    charges = (
+        Charge(name, action, count, "product", tensor, optional=True, layers=MAC_LAYERS)
+        for action, count in accesses.items()
+    )
+    return Component(name, tuple(accesses), ("bits", "capacity_bytes"), tuple(charges))
+
+
 _OPERANDS = "left_bits", "right_bits"
 CATALOGUE = (
     Component("multiplier", ("multiply",), _OPERANDS),
@@ -77,6 +87,7 @@ CATALOGUE = (
     Component("fusible_pe", ("mac",), _OPERANDS),
     Component("shift_pe", ("mac",), _OPERANDS),
     Component("sram", ("read", "write"), ("bits", "capacity_bytes")),
+    Component("scratchpad", ("read", "write"), ("bits", "capacity_bytes")),
     Component("register", ("write",), ("bits",), lacking="registers of processing elements"),
     Component("wire", ("move",), ("bits", "length_um"), lacking="wires between processing elements"),
     Component("shifter", ("shift",), ("bits",), lacking="requantization shifters"),
@@ -89,6 +100,9 @@ CATALOGUE = (
     Component("fusible_array", ("mac",), (*_OPERANDS, "length_um")),
     Component("shift_array", ("mac",), (*_OPERANDS, "length_um")),
     Component("tree_array", ("mac",), (*_OPERANDS, "length_um")),
+    _scratchpad("weight_scratchpad", "weights", loads=True),
+    _scratchpad("activation_scratchpad", "inputs", loads=True),
+    _scratchpad("sum_scratchpad", "partial_sums", loads=False),
     _memory("weight_buffer", ("weights", "weights"),
             Charge("weight_buffer", "decode", "weight_decode", "product", "weights", optional=True, layers=MAC_LAYERS)),
     _memory("activation_buffer", ("", "")),
@@ -112,7 +126,22 @@ CATALOGUE = (
     Component("clock", ("tick",), _OPERANDS, lacking="clock tree"),
 )  # fmt: skip
 """Primitives, then the machine's parts in the order of the energy split."""
-PARTS = ("array", "weight_buffer", "activation_buffer", "output_buffer", "accumulator", "requantizer", "vector")
+SCRATCHPADS: Mapping[str, str] = {
+    "weights": "weight_scratchpad",
+    "activations": "activation_scratchpad",
+    "sums": "sum_scratchpad",
+}
+"""Components of :attr:`accelsim.arch.ArrayConfig.scratchpads`."""
+PARTS = (
+    "array",
+    *SCRATCHPADS.values(),
+    "weight_buffer",
+    "activation_buffer",
+    "output_buffer",
+    "accumulator",
+    "requantizer",
+    "vector",
+)
 """Parts of the machine whose area and leakage are asked for, in the order of reports."""
 BY_NAME: Mapping[str, Component] = {component.name: component for component in CATALOGUE}
 CHARGES: Mapping[str, Charge] = {charge.key: charge for component in CATALOGUE for charge in component.charges}
