@@ -47,7 +47,8 @@ TOP = (
     " output_buffer, requantizer, vector, dma, dram, streams, cores, tech"
 )
 PRESETS = (
-    "bit_fusion_16x16, bit_serial_16x16, edge_16x16, edge_lpddr4, mcu_npu, nvdla_small, os_16x16, scalesim_32x32_is,"
+    "bit_fusion_16x16, bit_serial_16x16, cfu_hps, edge_16x16, edge_lpddr4, ethos_u55_128, gemmini_16x16, ita_16x64, mcu_npu,"
+    " nvdla_nv_small, nvdla_small, os_16x16, scalesim_32x32_is,"
     " scalesim_32x32_os,"
     " scalesim_32x32_ws, tiny_8x8, tpu_v1"
 )
