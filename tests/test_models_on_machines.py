@@ -40,7 +40,9 @@ def network(name: str) -> tuple[Graph, dict[str, Any], dict[str, Any]]:
 
 
 def program_on(graph: Graph, machine: str) -> Program:
-    arch = divide_memory(graph, arch=load_arch(machine).with_({"arithmetic": ARITHMETIC}))
+    preset = load_arch(machine)
+    wide = {"accumulator.bits": max(32, preset.accumulator.bits)}  # sums of 26 bits wrap in some of these networks
+    arch = divide_memory(graph, arch=preset.with_({"arithmetic": ARITHMETIC, **wide}))
     return build_program(graph, arch=arch, mappings=map_graph(graph, arch=arch))
 
 
