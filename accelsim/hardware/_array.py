@@ -213,15 +213,17 @@ def held_cost(array: Array, held: Folds, tile: Tile) -> TileCost:
         port = max(port, parts(cost.activation_reads * array.activation_bits, array.activation_port))
     if array.decoders > 0:
         port = max(port, parts(cost.weight_reads, array.decoders))
-    cycles, latency = max(cost.cycles, port), cost.latency
-    stream = max(1, _stream_of(array, tile))
-    folds = max(1, cost.stream_cycles // stream)
-    if array.overlapped or array.drains_behind:
-        # Late operands take the time in which the last, short fold would hold the array for nothing.
-        idle = max(0, cost.cycles // folds - stream)
-        latency += min(max(0, parts(port, folds) - stream), idle)
-    first = parts(cost.first * cycles, cost.cycles)  # operands that come late hold up the first sums in proportion
-    if array.tile_issue + array.fold_issue > 0:
+    cycles, latency, first = max(cost.cycles, port), cost.latency, cost.first
+    if cycles > cost.cycles:  # operands that come late hold up the first sums in proportion
+        first = parts(first * cycles, cost.cycles)
+    issued = array.tile_issue + array.fold_issue > 0
+    if issued or (port > 0 and (array.overlapped or array.drains_behind)):
+        stream = max(1, _stream_of(array, tile))
+        folds = max(1, cost.stream_cycles // stream)
+        if array.overlapped or array.drains_behind:
+            # Late operands take the time in which the last, short fold would hold the array for nothing.
+            idle = max(0, cost.cycles // folds - stream)
+            latency += min(max(0, parts(port, folds) - stream), idle)
         cycles += array.tile_issue + folds * array.fold_issue
         first += array.tile_issue + held.deep * array.fold_issue
     return TileCost(

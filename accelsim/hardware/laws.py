@@ -43,8 +43,10 @@ def footprint(operands: Operands, im2col: Im2col, tile: Loops, area: Any) -> Foo
     """
     pixels, channels = tile.n * tile.oh * tile.ow, tile.groups * tile.oc
     taps = tile.kh * tile.kw
-    steps = -(-(taps * tile.ic) // operands.block_rows) * operands.block_rows
-    weights = steps * (-(-tile.oc // operands.block_cols) * operands.block_cols) * tile.groups
+    weights = channels * taps * tile.ic
+    if operands.block_rows * operands.block_cols > 1:
+        steps = -(-(taps * tile.ic) // operands.block_rows) * operands.block_rows
+        weights = steps * (-(-tile.oc // operands.block_cols) * operands.block_cols) * tile.groups
     held = area if im2col.mode == AT_ARRAY else pixels * taps
     fetched = held if im2col.mode == AT_DMA else area
     return Footprint(
@@ -79,8 +81,10 @@ UNLIMITED = 2**62
 def room_of(capacity: PerMemory, operands: Operands, im2col: Im2col, tile: Loops) -> Room:
     """What the channels and taps of ``tile`` leave: it fits (:func:`fits`) where it has no more; no pixels where its weights do not."""
     channels, taps = tile.groups * tile.oc, tile.kh * tile.kw
-    steps = -(-(taps * tile.ic) // operands.block_rows) * operands.block_rows
-    weights = steps * (-(-tile.oc // operands.block_cols) * operands.block_cols) * tile.groups
+    weights = channels * taps * tile.ic
+    if operands.block_rows * operands.block_cols > 1:
+        steps = -(-(taps * tile.ic) // operands.block_rows) * operands.block_rows
+        weights = steps * (-(-tile.oc // operands.block_cols) * operands.block_cols) * tile.groups
     if weights * operands.weight_bits > 8 * capacity.weights:
         return Room(0, 0)
     area = 8 * capacity.activations // (tile.groups * tile.ic * operands.activation_bits)
