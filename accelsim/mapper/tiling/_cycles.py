@@ -67,9 +67,11 @@ def _behind(machine: Machine, case: Case, layer: Loops, tile: Loops) -> Any:
     if case.outputs_kept:
         written = unit_cycles(machine.resident, 1, size)
     else:
-        out = machine.streams.outputs
-        last_write = out.write if machine.requantizer.streams == STORES else size
-        written = transfer_cycles(out, 1, last_write, 0) + out.latency_cycles
+        out, streams = (
+            machine.streams.outputs,
+            machine.requantizer.streams == STORES,
+        )  # a cycle at least behind the last output
+        written = (1 if streams else transfer_cycles(out, 1, size, 0)) + out.latency_cycles
     unit = machine.requantizer
     return unit.stages + (1 if unit.streams else requantize_cycles(unit, last)), written
 
@@ -178,8 +180,13 @@ def span_of(
     rounded, written = _behind(machine, case, layer, tile)
     behind = rounded + written
     busy = case.shares * busiest(streams, port.weights, port.inputs, port.outputs)
-    unhidden = _unhidden(machine, port, start, loads)
+    # The first load's cycles are known where it moves its bytes, no more and no fewer.
+    unhidden = _unhidden(machine, port, start, loads) if case.burst <= 8 and case.nonzero < 0 else 0
     fewest = max(lead + unhidden + total.cycles + behind + total.least_latency, busy + soonest)
+    if depth.weights == 1:
+        fewest = max(fewest, port.weights + weight_loads * late_weights + total.cycles + behind + total.least_latency)
+    if depth.activations == 1 and not case.inputs_kept:
+        fewest = max(fewest, port.inputs + input_loads * late_inputs + total.cycles + behind + total.least_latency)
     through_dram = not (case.inputs_kept or case.outputs_kept or case.weights_kept)
     outputs = layer.n * layer.oh * layer.ow * layer.oc * layer.groups
     unit = machine.requantizer
