@@ -60,15 +60,14 @@ def parts(size: int, unit: int) -> int:
 
 class Folds(NamedTuple):
     """What the tiles of the same reduction, channels and groups have in common: folds, and how many of them one sum takes in turn
-    (``deep``); elements read of the weights and, per pixel, of the activations, accumulators written per pixel; steps of a sum that rows or
-    cycles hold; sums that leave at once."""
+    (``deep``); elements read of the weights and, per pixel, of the activations, accumulators written per pixel; sums that leave at
+    once."""
 
     folds: int
     deep: int
     weights: int
     reads: int
     writes: int
-    held: int
     size: int
 
 
@@ -97,7 +96,7 @@ def weight_folds(array: Array, taps: int, depth: int, channels: int, groups: int
     folds = parts(groups, packed) * row_folds * col_folds
     return Folds(
         folds, row_folds, groups * reduction * channels, groups * reduction * col_folds, groups * channels * row_folds,
-        held, min(cols, channels) * min(packed, groups),
+        min(cols, channels) * min(packed, groups),
     )  # fmt: skip
 
 
@@ -164,7 +163,7 @@ def tree_folds(array: Array, taps: int, depth: int, channels: int, groups: int) 
     folds = groups * row_folds * col_folds
     return Folds(
         folds, row_folds, groups * reduction * channels, groups * reduction * col_folds, groups * channels * row_folds,
-        held, min(array.cols, channels),
+        min(array.cols, channels),
     )  # fmt: skip
 
 
@@ -190,7 +189,7 @@ def folds_of(array: Array, taps: int, depth: int, channels: int, groups: int) ->
     if array.dataflow == ADDER_TREE:
         return tree_folds(array, taps, depth, channels, groups)
     deep = parts(held_steps(array, taps, depth), array.rows) if array.dataflow == INPUT_STATIONARY else 1
-    return Folds(0, deep, 0, 0, 0, 0, 0)
+    return Folds(0, deep, 0, 0, 0, 0)
 
 
 @inner

@@ -7,8 +7,7 @@ come: the results that it reads, and the slots that it overwrites, which are fre
 DMA queues of all cores share one DRAM port, or one for each of the streams that name a port of their own; a port serves by (ready
 cycle, engine priority, core, operation number); all other queues start at once. An operation that starts at ``s`` holds its queue (and
 the port) until ``s + cycles`` and finishes at ``s + cycles + latency``, but never before its queue's earlier operations. A
-requantization that streams holds its queue until
-``lag`` cycles behind the last sums of its tile, where that is later.
+requantization that streams holds its queue until ``lag`` cycles behind the last sums of its tile, where that is later.
 """
 
 from accelsim.timing.schedule import schedule

@@ -32,11 +32,9 @@ from accelsim.ptq.weight_formats import (
     level_scales,
     rows_of,
 )
-from accelsim.quant import dequantize
-from tests.importers.onnx.runtime import runtime
 from tests.importers.qonnx.oracle import Job, all_differences, needs_qonnx
 from tests.ptq.networks import NETWORKS, float_model, images, save
-from tests.ptq.test_quantize_roundtrip import TEST, integers, made
+from tests.ptq.test_quantize_roundtrip import check_beside_the_optimized_onnxruntime, made
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -192,15 +190,7 @@ LEVELS: dict[str, dict[str, Any]] = {
 def test_no_output_differs_from_onnxruntime(network: str, name: str, tmp_path: Path) -> None:
     """Optimized, on integers throughout, as far as it runs the file."""
     quantized = made(network, tmp_path, dialect="qdq", **LEVELS[name])
-    x = images(3, TEST)
-    session = runtime(quantized.model, int8=True)
-    output = session.get_outputs()[0].name
-    theirs = np.stack([session.run(None, {"x": one[None]})[0] for one in x])
-    known = quantized.acts[output]
-    codes = integers(quantized.graph, x)[quantized.graph.outputs[0].tensor]
-    ours = dequantize(codes, scale=known.scale, zero_point=known.zero_point)
-    assert int((ours != theirs).sum()) == 0
-    assert len(np.unique(theirs)) > 8
+    check_beside_the_optimized_onnxruntime(quantized)
 
 
 @needs_qonnx[0]
