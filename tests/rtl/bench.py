@@ -12,14 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import accelsim
 from accelsim.numerics import Overflow
 
 HERE = Path(__file__).parent
+SHIPPED = Path(accelsim.__file__).parent / "handoff" / "rtl" / "sv"
+"""The RTL that is exported; ``rtl/`` holds what only the tests put around it."""
 POLICIES = {Overflow.WRAP: 0, Overflow.SATURATE: 1, Overflow.SATURATE_SYMMETRIC: 2}
 PACKAGES = {"requantize_all": ("requantize_pkg.sv",), "output_stages": ("output_stages_pkg.sv",)}
 """Files of a module that must come before it."""
 ADDRESSES = 1024
-"""Accumulators per column of ``array_ws`` and ``array_tree``."""
+"""Accumulators per column of ``array_ws_banks`` and ``array_tree_banks``."""
 
 Integers = NDArray[np.int64]
 
@@ -39,16 +42,17 @@ class Design:
     def binary(self) -> Path:
         """The simulator; lint warnings are errors."""
         rtl, target = HERE / "rtl", self.folder / self.module
+        own = next(folder / f"{self.module}.sv" for folder in (rtl, SHIPPED) if (folder / f"{self.module}.sv").exists())
         hidden = {"ADDR_BITS"}
         defines = " ".join(f"-D{name}={value}" for name, value in self.parameters.items() if name not in hidden)
-        packages = [str(rtl / name) for name in PACKAGES.get(self.module, ())]
+        packages = [str(SHIPPED / name) for name in PACKAGES.get(self.module, ())]
         command = [
             *("verilator", "--cc", "--exe", "--build", "-Wall", "-Wno-DECLFILENAME", "-Wno-UNUSED"),
-            *("--top-module", self.module, "-y", str(rtl), "--Mdir", str(target)),
+            *("--top-module", self.module, "-y", str(rtl), "-y", str(SHIPPED), "--Mdir", str(target)),
             *(f"-G{name}={value}" for name, value in self.parameters.items()),
             *("-CFLAGS", f"-std=c++17 -I{HERE / 'harness'} {defines}"),
             *("-MAKEFLAGS", "OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0"),
-            *(*packages, str(rtl / f"{self.module}.sv"), str(HERE / "harness" / f"{self.module}.cpp")),
+            *(*packages, str(own), str(HERE / "harness" / f"{self.module}.cpp")),
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -144,7 +148,7 @@ def _ws_folds(tile: Tile, rows: int, cols: int) -> list[list[Integers | list[int
 
 
 def play_ws(design: Design, tiles: Sequence[Tile]) -> list[Outcome]:
-    """Tiles on ``array_ws``, one after the other on the same array."""
+    """Tiles on ``array_ws_banks``, one after the other on the same array."""
     rows, cols = design["ROWS"], design["COLS"]
     stimulus: list[Integers | Sequence[int]] = []
     for tile in tiles:
@@ -221,7 +225,7 @@ def _striped(folds: list[Any], starts: list[int], stripe: int) -> Iterator[list[
 
 
 def play_tree(design: Design, tiles: Sequence[Tile], *, stripe: int | None = None) -> list[Outcome]:
-    """Tiles on ``array_tree``, group by group: one vector of ROWS activations per cycle, its weights beside it; in stripes of so many
+    """Tiles on ``array_tree_banks``, group by group: one vector of ROWS activations per cycle, its weights beside it; in stripes of so many
     pixels, each of which passes all folds of its sums."""
     rows, cols = design["ROWS"], design["COLS"]
     stimulus: list[Integers | Sequence[int]] = []

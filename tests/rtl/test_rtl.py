@@ -144,7 +144,7 @@ def check_sums(tiles: list[Tile], outcomes: list[Outcome], accumulator: int, per
 def test_weight_stationary_sums_and_cycles(widths: Widths, tmp_path: Path) -> None:
     side, accumulator = widths[0], widths[3]
     rng = np.random.default_rng(side)
-    array = design("array_ws", tmp_path, widths, ADDR_BITS=10)
+    array = design("array_ws_banks", tmp_path, widths, ADDR_BITS=10)
     tiles = [random_tile(rng, widths) for _ in range(TILES if side <= 16 else TILES // 4)]
     tiles += [random_tile(rng, widths, overlapped=True) for _ in range(TILES if side <= 16 else TILES // 4)]
     outcomes = play_ws(array, tiles)
@@ -176,7 +176,7 @@ TREES = [
 @pytest.mark.parametrize(("widths", "rows", "stages"), TREES)
 def test_adder_tree_sums_and_cycles(widths: Widths, rows: int, stages: int, tmp_path: Path) -> None:
     cols, accumulator, rng = widths[0], widths[3], np.random.default_rng(rows)
-    array = design("array_tree", tmp_path, widths, ROWS=rows, ADDR_BITS=10, STAGES=stages)
+    array = design("array_tree_banks", tmp_path, widths, ROWS=rows, ADDR_BITS=10, STAGES=stages)
     tiles = [random_tile(rng, widths) for _ in range(60)]
     tiles += [random_tile(rng, widths, groups=int(rng.integers(2, 5)), most=1) for _ in range(20)]
     outcomes = play_tree(array, tiles)
@@ -191,11 +191,11 @@ def test_pipeline_stages_of_systolic_arrays(stages: int, tmp_path: Path) -> None
     widths, rng = (4, 8, 8, 18), np.random.default_rng(stages)
     tiles = [random_tile(rng, widths, overlapped=bool(rng.integers(2))) for _ in range(60)]
     for module, play, dataflow, more in (
-        ("array_ws", play_ws, "weight_stationary", {"ADDR_BITS": 10}),
+        ("array_ws_banks", play_ws, "weight_stationary", {"ADDR_BITS": 10}),
         ("array_os", play_os, "output_stationary", {}),
     ):
         outcomes = play(design(module, tmp_path, widths, STAGES=stages, **more), tiles)
-        check_sums(tiles, outcomes, 18, per_add=4 if module == "array_ws" else 1)
+        check_sums(tiles, outcomes, 18, per_add=4 if module == "array_ws_banks" else 1)
         for tile, outcome in zip(tiles, outcomes, strict=True):
             assert outcome.cycles == model_cycles(tile, 4, 4, dataflow, stages=stages)
 
@@ -208,11 +208,11 @@ def test_folds_that_drain_behind_each_other(widths: Widths, stages: int, tmp_pat
     tiles = [replace(random_tile(rng, widths), drains_behind=True) for _ in range(150)]
     tiles += [replace(random_tile(rng, widths, groups=3, most=1), drains_behind=True) for _ in range(20)]
     for module, play, dataflow, more in (
-        ("array_ws", play_ws, "weight_stationary", {"ADDR_BITS": 10}),
+        ("array_ws_banks", play_ws, "weight_stationary", {"ADDR_BITS": 10}),
         ("array_os_flow", play_os, "output_stationary", {}),
     ):
         outcomes = play(design(module, tmp_path, widths, STAGES=stages, **more), tiles)
-        check_sums(tiles, outcomes, accumulator, per_add=side if module == "array_ws" else 1)
+        check_sums(tiles, outcomes, accumulator, per_add=side if module == "array_ws_banks" else 1)
         for tile, outcome in zip(tiles, outcomes, strict=True):
             assert outcome.cycles == model_cycles(tile, side, side, dataflow, stages=stages)
 
@@ -225,7 +225,7 @@ def side_seed(widths: Widths) -> int:
 def test_pixels_pass_in_stripes(stripe: int, tmp_path: Path) -> None:
     """The same sums in the same cycles, whatever stripes pass the folds; weights are read anew for each."""
     widths, rng = (8, 8, 8, 20), np.random.default_rng(stripe)
-    array = design("array_tree", tmp_path, widths, ROWS=5, ADDR_BITS=10, STAGES=4)
+    array = design("array_tree_banks", tmp_path, widths, ROWS=5, ADDR_BITS=10, STAGES=4)
     tiles = [random_tile(rng, widths) for _ in range(60)]
     outcomes = play_tree(array, tiles, stripe=stripe)
     check_sums(tiles, outcomes, 20, per_add=5)
@@ -236,7 +236,7 @@ def test_pixels_pass_in_stripes(stripe: int, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Design, Widths]:
     widths = (8, 8, 8, 18)
-    return design("array_ws", tmp_path_factory.mktemp("ws"), widths, ADDR_BITS=10), widths
+    return design("array_ws_banks", tmp_path_factory.mktemp("ws"), widths, ADDR_BITS=10), widths
 
 
 def test_depthwise_groups_packed_on_the_diagonal(small: tuple[Design, Widths]) -> None:

@@ -1,10 +1,10 @@
 // Plays folds on array_tree. Tile: policy, folds, words; fold: pixels, address, first, bias[COLS], weights[ROWS][COLS],
 // activations[pixels][ROWS]. Result: cycles, then words[words][COLS].
 // The cycles run from the one in which the first vector enters to the one whose edge writes the last word.
-#include "Varray_tree.h"
+#include "Varray_tree_banks.h"
 #include "bench.h"
 
-static Varray_tree top;
+static Varray_tree_banks top;
 
 static bool tick() {
     top.eval();

@@ -3,7 +3,9 @@ module delay #(
     parameter int BITS   = 8,
     parameter int STAGES = 0
 ) (
-    input  logic            clk,
+    // verilator lint_off UNUSEDSIGNAL
+    input  logic            clk,  // none without STAGES
+    // verilator lint_on UNUSEDSIGNAL
     input  logic [BITS-1:0] early,
     output logic [BITS-1:0] late
 );

@@ -1,12 +1,12 @@
-// Weight-stationary systolic array with its accumulators: reduction over rows, channels over columns.
+// Weight-stationary systolic array: reduction over rows, channels over columns. Its sums go to accumulators behind it.
 //
 //   fold:  acc[t][c] <= fit((first ? bias[c] : acc[t][c]) + sum over r of activation[t][r] * weight[r][c])
 //   cycle: weights of row r enter in cycle r, vector t in cycle ROWS + t; MAC (r, c) works on it in cycle ROWS + t + r + c,
 //          and the edge that ends the cycle of the last row writes the accumulator. Of `pixels` vectors the last word is
 //          written by the end of cycle number 2 ROWS + COLS + pixels - 2 + STAGES, counted from 1 (SCALE-Sim, Samajdar et al. 2018).
 //
-// The bottom row drives the accumulators through STAGES registers; with none, the accumulator is its register. Every column has its own bank, whose
-// address follows the staircase of the sums, so no words wait to be deskewed.
+// The bottom row drives the accumulators through STAGES registers; with none, the accumulator is its register. Every column has a port of
+// its own there, whose address follows the staircase of the sums, so no words wait to be deskewed.
 module array_ws #(
     parameter int ROWS            = 4,
     parameter int COLS            = 4,
@@ -15,28 +15,33 @@ module array_ws #(
     parameter int ACC_BITS        = 32,
     parameter int ADDR_BITS       = 8,
     parameter int STAGES          = 0,
+    parameter int COLUMN_STEP     = 0,  // from the address of a column to that of the next
     parameter int PSUM_BITS       = WEIGHT_BITS + ACTIVATION_BITS + $clog2(ROWS) + 1
 ) (
     input  logic                                 clk,
-    input  logic [1:0]                           policy,
     input  logic                                 weight_first,  // with the weights of row 0
     input  logic [COLS-1:0][WEIGHT_BITS-1:0]     weights,       // one row per cycle, row 0 first
     input  logic                                 enter,        // a vector of activations enters
     input  logic                                 enter_swap,   // the first one under new weights
     input  logic                                 enter_last,   // the last one of its fold
     input  logic                                 enter_first,  // its accumulators start at the bias
-    input  logic [ADDR_BITS-1:0]                 enter_address,
+    input  logic [ADDR_BITS-1:0]                 enter_address,  // of the first column
+    input  logic [COLS-1:0]                      enter_columns,  // that have sums
     input  logic [ROWS-1:0][ACTIVATION_BITS-1:0] activations,
     input  logic [COLS-1:0][ACC_BITS-1:0]        bias,
     output logic                                 done,          // the last accumulator of a fold is written at this edge
-    input  logic [ADDR_BITS-1:0]                 read_address,
-    output logic [COLS-1:0][ACC_BITS-1:0]        read_data
+    output logic [COLS-1:0]                      write,
+    output logic [COLS-1:0]                      first,
+    output logic [COLS-1:0][ADDR_BITS-1:0]       address,
+    output logic [COLS-1:0][ACC_BITS-1:0]        starts,
+    output logic [COLS-1:0][PSUM_BITS-1:0]       sums
 );
   typedef struct packed {
     logic                 write;
     logic                 last;
     logic                 first;
     logic [ADDR_BITS-1:0] address;
+    logic [COLS-1:0] columns;
     logic [COLS-1:0][ACC_BITS-1:0] bias;
   } control_t;
 
@@ -80,21 +85,18 @@ module array_ws #(
   // What goes with a vector to the accumulators: down the rows, then from column to column.
   control_t control[ROWS+COLS-1+STAGES];
   assign control[0] = '{
-      write: enter, last: enter_last, first: enter_first, address: enter_address, bias: bias
+      write: enter, last: enter_last, first: enter_first, address: enter_address, columns: enter_columns, bias: bias
   };
   for (genvar i = 1; i < ROWS + COLS - 1 + STAGES; i++) begin : g_control
     always_ff @(posedge clk) control[i] <= control[i-1];
   end
-  for (genvar c = 0; c < COLS; c++) begin : g_accumulators
+  for (genvar c = 0; c < COLS; c++) begin : g_sums
     localparam int AT = ROWS - 1 + c + STAGES;
-    logic [PSUM_BITS-1:0] bottom;
-    delay #(.BITS(PSUM_BITS), .STAGES(STAGES)) u_bottom (.clk, .early(sum[ROWS-1][c]), .late(bottom));
-    accumulators #(.PSUM_BITS(PSUM_BITS), .ACC_BITS(ACC_BITS), .ADDR_BITS(ADDR_BITS)) u_accumulators (
-        .clk, .policy,
-        .write(control[AT].write), .first(control[AT].first), .address(control[AT].address),
-        .bias(control[AT].bias[c]), .psum($signed(bottom)),
-        .read_address, .read_data(read_data[c])
-    );
+    assign write[c]   = control[AT].write && control[AT].columns[c];
+    assign first[c]   = control[AT].first;
+    assign address[c] = control[AT].address + ADDR_BITS'(c * COLUMN_STEP);
+    assign starts[c]  = control[AT].bias[c];
+    delay #(.BITS(PSUM_BITS), .STAGES(STAGES)) u_bottom (.clk, .early(sum[ROWS-1][c]), .late(sums[c]));
   end
   assign done = control[ROWS+COLS-2+STAGES].write && control[ROWS+COLS-2+STAGES].last;
 endmodule

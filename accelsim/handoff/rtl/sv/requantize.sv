@@ -56,8 +56,11 @@ module requantize
     return limit(scaled, scaled, 128'sd2147483647);
   endfunction
 
+  // Each scheme reads some of them.
+  // verilator lint_off UNUSEDSIGNAL
   wide_t wide, product, m16, scaled, moved;
   int    s, left, right;
+  // verilator lint_on UNUSEDSIGNAL
   assign wide    = wide_t'(acc);
   assign product = wide * wide_t'(multiplier);
   assign m16     = limit(round_shift(wide_t'(multiplier), 16, HALF_UP), -128'sd32768, 128'sd32767);

@@ -1,4 +1,4 @@
-// Broadcast array with its accumulators: reduction over the TREE leaves and over folds, channels over columns. A vector of TREE
+// Broadcast array: reduction over the TREE leaves and over folds, channels over columns. A vector of TREE
 // activations goes to all columns at once; each column adds its TREE products by a tree, exactly, and the tree's sum to the
 // accumulator of the vector's pixel in one addition (products_per_add = TREE).
 //
@@ -13,48 +13,53 @@ module array_tree #(
     parameter int ACTIVATION_BITS = 8,
     parameter int ACC_BITS        = 32,
     parameter int ADDR_BITS       = 8,
-    parameter int STAGES          = 0
+    parameter int STAGES          = 0,
+    parameter int COLUMN_STEP     = 0,  // from the address of a column to that of the next
+    parameter int TREE_BITS       = WEIGHT_BITS + ACTIVATION_BITS + $clog2(ROWS)
 ) (
     input  logic                                       clk,
-    input  logic [1:0]                                 policy,
     input  logic                                       enter,        // a vector of activations enters
     input  logic                                       enter_last,   // the last one of the tile
     input  logic                                       enter_first,  // its accumulators start at the bias
-    input  logic [ADDR_BITS-1:0]                       enter_address,
+    input  logic [ADDR_BITS-1:0]                       enter_address,  // of the first column
+    input  logic [COLS-1:0]                            enter_columns,  // that have sums
     input  logic [ROWS-1:0][COLS-1:0][WEIGHT_BITS-1:0] weights,
     input  logic [ROWS-1:0][ACTIVATION_BITS-1:0]       activations,
     input  logic [COLS-1:0][ACC_BITS-1:0]              bias,
     output logic                                       done,         // the last accumulator of the tile is written at this edge
-    input  logic [ADDR_BITS-1:0]                       read_address,
-    output logic [COLS-1:0][ACC_BITS-1:0]              read_data
+    output logic [COLS-1:0]                            write,
+    output logic [COLS-1:0]                            first,
+    output logic [COLS-1:0][ADDR_BITS-1:0]             address,
+    output logic [COLS-1:0][ACC_BITS-1:0]              starts,
+    output logic [COLS-1:0][TREE_BITS-1:0]             sums
 );
   localparam int PRODUCT_BITS = WEIGHT_BITS + ACTIVATION_BITS;
-  localparam int TREE_BITS = PRODUCT_BITS + $clog2(ROWS);
   typedef struct packed {
     logic                 write;
     logic                 last;
     logic                 first;
     logic [ADDR_BITS-1:0] address;
+    logic [COLS-1:0] columns;
     logic [COLS-1:0][ACC_BITS-1:0] bias;
   } control_t;
 
   control_t early, late;
-  assign early = '{write: enter, last: enter_last, first: enter_first, address: enter_address, bias: bias};
+  assign early = '{write: enter, last: enter_last, first: enter_first, address: enter_address, columns: enter_columns, bias: bias};
   delay #(.BITS($bits(control_t)), .STAGES(STAGES)) u_control (.clk, .early(early), .late(late));
 
   for (genvar c = 0; c < COLS; c++) begin : g_col
     logic [ROWS-1:0][PRODUCT_BITS-1:0] products;
-    logic [TREE_BITS-1:0] sum, sum_late;
+    logic [TREE_BITS-1:0] sum;
 
     for (genvar j = 0; j < ROWS; j++) begin : g_product
       assign products[j] = PRODUCT_BITS'($signed(weights[j][c])) * PRODUCT_BITS'($signed(activations[j]));
     end
     adder_tree #(.LEAVES(ROWS), .BITS(PRODUCT_BITS)) u_tree (.terms(products), .total(sum));
-    delay #(.BITS(TREE_BITS), .STAGES(STAGES)) u_sum (.clk, .early(sum), .late(sum_late));
-    accumulators #(.PSUM_BITS(TREE_BITS), .ACC_BITS(ACC_BITS), .ADDR_BITS(ADDR_BITS)) u_accumulators (
-        .clk, .policy, .write(late.write), .first(late.first), .address(late.address), .bias(late.bias[c]),
-        .psum($signed(sum_late)), .read_address, .read_data(read_data[c])
-    );
+    delay #(.BITS(TREE_BITS), .STAGES(STAGES)) u_sum (.clk, .early(sum), .late(sums[c]));
+    assign write[c]   = late.write && late.columns[c];
+    assign first[c]   = late.first;
+    assign address[c] = late.address + ADDR_BITS'(c * COLUMN_STEP);
+    assign starts[c]  = late.bias[c];
   end
   assign done = late.write && late.last;
 endmodule

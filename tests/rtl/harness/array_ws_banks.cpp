@@ -1,12 +1,12 @@
 // Plays folds on array_ws. Tile: policy, preload, kept, folds, words; fold: pixels, address, first, bias[COLS],
 // weights[ROWS][COLS], activations[pixels][ROWS]. Result: cycles, then words[words][COLS].
 // The cycles run from the one in which the first weight (kept: activation) enters to the one whose edge writes the last word.
-#include "Varray_ws.h"
+#include "Varray_ws_banks.h"
 #include "bench.h"
 
 struct Fold { int pixels, address, first; const int32_t *bias, *weights, *activations; };
 
-static Varray_ws top;
+static Varray_ws_banks top;
 
 static void tick() {
     top.clk = 1;

@@ -1,0 +1,1 @@
+"""What hardware people take with them."""

@@ -1,0 +1,212 @@
+// DRAM, its ports and the vector unit around accel_core, by the laws of the machine: the cycles and the latency of each transfer stand
+// in the plan; who goes first at a port is decided here (the cycle in which an operation became ready, then the engine's priority).
+//
+// Compares every code that is stored and the cycle in which every operation starts, lets go of its engine and has its result. Ends with
+// the number of differences as its exit status, 1 at most; the first one is told.
+#include <algorithm>
+#include <cinttypes>
+#include <cstdio>
+#include <cstdlib>
+#include <deque>
+#include <fstream>
+#include <map>
+#include <string>
+#include <vector>
+#include "Vaccel_core.h"
+#include "Vaccel_core_config_pkg.h"
+#include "lanes.h"
+
+using Config = Vaccel_core_config_pkg;
+enum { STORE, LOAD_ACTIVATIONS, LOAD_WEIGHTS, COMPUTE, REQUANTIZE, VECTOR, ENGINES };
+static const char *NAMES[] = {"store", "load activations", "load weights", "compute", "requantize", "vector"};
+
+enum { RANK = 6 };  // axes of a box, those in front of it 1
+
+struct Operation {
+    int number, port;
+    int64_t start, until, finish, cycles, latency, base;
+    int64_t shape[RANK], low[RANK], high[RANK];
+    std::string where;
+    // Elements of its box, in order, as places in DRAM.
+    std::vector<int64_t> places() const {
+        std::vector<int64_t> found{0};
+        for (int axis = 0; axis < RANK; axis++) {
+            std::vector<int64_t> longer;
+            for (int64_t place : found)
+                for (int64_t at = low[axis]; at < high[axis]; at++) longer.push_back(place * shape[axis] + at);
+            found = longer;
+        }
+        for (int64_t &place : found) place += base;
+        return found;
+    }
+};
+
+static std::vector<Operation> queues[ENGINES];
+static std::vector<int64_t> dram, expected;
+static std::vector<char> stored;
+static uint64_t different, compared;
+
+static void differs(const Operation &op, int engine, const char *what, int64_t want, int64_t got) {
+    if (different++ == 0)
+        printf("FIRST DIFFERENCE: %s of operation %d (%s %s): expected %" PRId64 ", got %" PRId64 "\n", what, op.number,
+               NAMES[engine], op.where.c_str(), want, got);
+}
+
+static std::vector<int64_t> numbers(const char *path) {
+    std::ifstream file(path);
+    if (!file) { printf("%s: cannot be read\n", path); exit(2); }
+    std::vector<int64_t> found;
+    for (int64_t value; file >> value;) found.push_back(value);
+    return found;
+}
+
+static void read_plan() {
+    std::ifstream file("bench/operations.txt");
+    if (!file) { printf("bench/operations.txt: cannot be read\n"); exit(2); }
+    int engine;
+    Operation op;
+    while (file >> engine >> op.number >> op.port >> op.start >> op.until >> op.finish >> op.cycles >> op.latency >> op.base) {
+        for (int64_t *part : {op.shape, op.low, op.high})
+            for (int i = 0; i < RANK; i++) file >> part[i];
+        std::getline(file >> std::ws, op.where);
+        queues[engine].push_back(op);
+    }
+    dram = numbers("bench/dram.txt"), expected = numbers("bench/expected.txt");
+    stored.assign(expected.size(), 0);
+}
+
+// What the core has asked for and gets: the last cycle at the port, that of the result, and the elements on their way.
+struct Transfer {
+    int64_t release, last, first_beat;
+    std::vector<int64_t> data;
+    size_t at;
+};
+
+static Vaccel_core top;
+static std::deque<Transfer> under_way[ENGINES];
+static int64_t release_at[ENGINES], ready_at[ENGINES], last_finish[ENGINES], port_free[ENGINES];
+static size_t asked[ENGINES], begun[ENGINES], freed[ENGINES], finished[ENGINES];
+static const int LANES[] = {Config::OUTPUT_LANES, Config::ACTIVATION_LANES, Config::WEIGHT_LANES, 0, 0, Config::OUTPUT_LANES};
+
+static void grant(int engine, int64_t cycle) {
+    const Operation &op = queues[engine][asked[engine]++];
+    Transfer transfer{};
+    const std::vector<int64_t> places = op.places();
+    const int64_t beats = (int64_t(places.size()) + LANES[engine] - 1) / LANES[engine];
+    release_at[engine] = cycle + op.cycles - 1;
+    last_finish[engine] = std::max(last_finish[engine], cycle + op.cycles + op.latency);
+    transfer.last = last_finish[engine] - 1;
+    transfer.first_beat = engine == STORE ? cycle : transfer.last - beats + 1;
+    if (beats > op.cycles) { printf("operation %d: more beats than cycles\n", op.number); exit(2); }
+    for (int64_t place : places) transfer.data.push_back(engine == STORE ? place : engine == VECTOR ? expected[place] : dram[place]);
+    under_way[engine].push_back(transfer);
+    if (engine != VECTOR) port_free[op.port] = cycle + op.cycles;
+    top.grant |= 1 << engine;
+}
+
+static void arbitrate(int64_t cycle) {
+    for (int engine : {STORE, LOAD_ACTIVATIONS, LOAD_WEIGHTS, VECTOR}) {
+        const bool asks = top.request >> engine & 1;
+        if (!asks) ready_at[engine] = -1;
+        else if (ready_at[engine] < 0) ready_at[engine] = cycle;
+    }
+    top.grant = 0;
+    for (int port = 0; port < 3; port++) {
+        int chosen = -1;
+        for (int engine : {STORE, LOAD_ACTIVATIONS, LOAD_WEIGHTS}) {
+            if (ready_at[engine] < 0 || queues[engine][asked[engine]].port != port || port_free[port] > cycle) continue;
+            if (chosen < 0 || ready_at[engine] < ready_at[chosen]) chosen = engine;
+        }
+        if (chosen >= 0) grant(chosen, cycle), ready_at[chosen] = -1;
+    }
+    if (ready_at[VECTOR] >= 0) grant(VECTOR, cycle), ready_at[VECTOR] = -1;
+}
+
+static void drive(int64_t cycle) {
+    top.release_port = 0, top.beat = 0, top.last = 0;
+    for (int engine : {STORE, LOAD_ACTIVATIONS, LOAD_WEIGHTS, VECTOR}) {
+        if (release_at[engine] == cycle) top.release_port |= 1 << engine;
+        for (Transfer &transfer : under_way[engine]) {
+            if (cycle >= transfer.first_beat && transfer.at < transfer.data.size()) {
+                top.beat |= 1 << engine;
+                for (int i = 0; engine != STORE && i < LANES[engine]; i++) {
+                    const int64_t value = transfer.at < transfer.data.size() ? transfer.data[transfer.at++] : -1;
+                    if (engine == LOAD_ACTIVATIONS) set_lane(top.activation_data, i, Config::ACTIVATION_WORD, value);
+                    if (engine == LOAD_WEIGHTS) set_lane(top.weight_data, i, Config::WEIGHT_WORD, value);
+                    if (engine == VECTOR) set_lane(top.vector_data, i, Config::OUTPUT_WORD, value);
+                }
+                break;
+            }
+        }
+        if (!under_way[engine].empty() && under_way[engine].front().last == cycle) top.last |= 1 << engine;
+    }
+}
+
+static void take_stores() {
+    if (!(top.beat >> STORE & 1)) return;
+    for (Transfer &transfer : under_way[STORE]) {
+        if (transfer.at >= transfer.data.size()) continue;
+        for (int i = 0; i < LANES[STORE] && transfer.at < transfer.data.size(); i++, transfer.at++) {
+            const int64_t place = transfer.data[transfer.at], code = get_lane(top.store_data, i, Config::OUTPUT_WORD);
+            const Operation &op = queues[STORE][asked[STORE] - 1];
+            dram[place] = code, stored[place] = 1, compared++;
+            if (code != expected[place])
+                differs(op, STORE, ("code " + std::to_string(transfer.at)).c_str(), expected[place], code);
+        }
+        return;
+    }
+}
+
+static void check_events(int64_t cycle) {
+    for (int engine = 0; engine < ENGINES; engine++) {
+        auto event = [&](bool happened, size_t *count, const char *what, int64_t Operation::*member, int64_t at) {
+            if (!happened) return;
+            if (*count >= queues[engine].size()) { printf("%s: one operation too many\n", NAMES[engine]); exit(1); }
+            const Operation &op = queues[engine][(*count)++];
+            if (op.*member != at) differs(op, engine, what, op.*member, at);
+        };
+        event(top.started >> engine & 1, &begun[engine], "the first cycle", &Operation::start, cycle);
+        event(top.freed >> engine & 1, &freed[engine], "the cycle behind its last", &Operation::until, cycle + 1);
+        event(top.finished >> engine & 1, &finished[engine], "the cycle of the result", &Operation::finish, cycle + 1);
+        if (!under_way[engine].empty() && (top.last >> engine & 1)) under_way[engine].pop_front();
+    }
+}
+
+static void edge() {
+    top.clk = 1, top.eval();
+    top.clk = 0, top.eval();
+}
+
+int main() {
+    read_plan();
+    int64_t end = 0;
+    size_t left = 0;
+    for (int engine = 0; engine < ENGINES; engine++) {
+        release_at[engine] = ready_at[engine] = -1;
+        left += queues[engine].size();
+        for (const Operation &op : queues[engine]) end = std::max(end, op.finish);
+    }
+    top.rst = 1;
+    for (int i = 0; i < Config::RESET_CYCLES; i++) edge();
+    top.rst = 0, top.eval();
+    int64_t cycle = 0;
+    for (size_t done = 0; done < left; cycle++) {
+        top.eval();
+        arbitrate(cycle);
+        drive(cycle);
+        top.eval();
+        take_stores();
+        check_events(cycle);
+        edge();
+        done = 0;
+        for (int engine = 0; engine < ENGINES; engine++) done += finished[engine];
+        if (cycle > 2 * end + 100000) {
+            for (int engine = 0; engine < ENGINES; engine++)
+                if (finished[engine] < queues[engine].size())
+                    differs(queues[engine][finished[engine]], engine, "the end (it never comes)", queues[engine][finished[engine]].finish, cycle);
+            break;
+        }
+    }
+    printf("%zu operations in %" PRId64 " cycles, %" PRIu64 " codes stored: %" PRIu64 " differences\n", left, cycle, compared, different);
+    return different != 0;
+}

@@ -1,0 +1,121 @@
+"""Memory images of the core's queues: one record per operation, as ``isa_pkg.sv`` declares them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from accelsim.graph import MacLayer
+from accelsim.handoff.rtl.design import ENGINES, Design, elements_of
+from accelsim.handoff.rtl.refuse import compute_tile
+from accelsim.handoff.rtl.schemes import SCHEMES
+from accelsim.hardware import Engine, Memory, operand_bits
+from accelsim.numerics import Requant
+
+FIELD_BITS = 32
+
+
+def images(design: Design) -> Iterator[tuple[str, str]]:
+    """(file name, text) of every image; queues without operations have none."""
+    records = {Engine.COMPUTE: _compute, Engine.REQUANTIZE: _requantize}
+    for engine, operations in zip(ENGINES, design.of_engine, strict=True):
+        if len(operations):
+            record = records.get(engine, _transfer)
+            lines = [_hex([*_waits(design, i), *record(design, i)]) for i in operations.tolist()]
+            yield f"{engine.name.lower()}.hex", "\n".join(lines) + "\n"
+    yield "parameters.hex", _parameters(design)
+
+
+def _hex(fields: Sequence[int]) -> str:
+    return "".join(f"{int(field) & 0xFFFFFFFF:08x}" for field in fields)
+
+
+def _waits(design: Design, i: int) -> list[int]:
+    """Operations of each engine that must be over, the last engine first."""
+    program, counts = design.timeline.program, [0] * len(ENGINES)
+    for on in program.waits_for(i).tolist():
+        engine = int(program.engine[on])
+        counts[engine] = max(counts[engine], int(design.place[on]) + 1)
+    return counts[::-1]
+
+
+def element(offset: int, bits: int) -> int:
+    """Number of the element that stands at byte ``offset`` of a memory of packed elements; slots stay apart."""
+    return int(offset) * 8 // bits
+
+
+def region(design: Design, i: int) -> int:
+    """Where operation ``i`` writes, in elements."""
+    program = design.timeline.program
+    layer, tensors = program.graph.layers[program.layer[i]], program.graph.tensors
+    if program.memory[i] == Memory.WEIGHTS:
+        assert isinstance(layer, MacLayer)
+        bits = operand_bits(layer, program.graph, program.arch).held
+    elif program.memory[i] == Memory.ACTIVATIONS:
+        bits = tensors[layer.inputs[int(program.operand[i])]].format.bits
+    else:
+        bits = tensors[layer.output].format.bits
+    return element(int(program.offset[i]), bits)
+
+
+def _transfer(design: Design, i: int) -> list[int]:
+    program = design.timeline.program
+    at = int(program.operands(i)[0]) if program.engine[i] == Engine.STORE else i
+    return [region(design, at), elements_of(design, i)]
+
+
+def _compute(design: Design, i: int) -> list[int]:
+    program = design.timeline.program
+    index = int(program.layer[i])
+    layer = design.layers[index]
+    g, tile, pack = layer.geometry, compute_tile(program, i), design.packs[i]
+    weight_load, input_load, *before = program.operands(i).tolist()
+    (lo, hi), (wlo, whi), (ilo, ihi) = program.box(i), program.box(weight_load), program.box(input_load)
+    oh, ow, kh, kw, ic = hi[1] - lo[1], hi[2] - lo[2], whi[1] - wlo[1], whi[2] - wlo[2], whi[3] - wlo[3]
+    height, wide, deep = (b - a for a, b in zip(ilo[1:], ihi[1:], strict=True))
+    y0 = lo[1] * g.stride_h - g.pad_top + wlo[1] * g.dilation_h - ilo[1]
+    x0 = lo[2] * g.stride_w - g.pad_left + wlo[2] * g.dilation_w - ilo[2]
+    channel = lo[3] // g.oc_per_group * g.ic_per_group + wlo[3] - ilo[3]
+    row = wide * deep
+    last_tap = ic - 1, (kw - 1) * g.dilation_w * deep, (kh - 1) * g.dilation_h * row
+    last_pixel = (ow - 1) * g.stride_w * deep, (oh - 1) * g.stride_h * row
+    unit, reduction = int(tile.channels[0]), int(tile.reduction[0])
+    return [
+        not before, tile.weights_kept[0], tile.pixels[0], tile.groups[0], pack, hi[3] - lo[3], unit, reduction, oh, ow, kh, kw, ic, y0, x0,
+        g.stride_h, g.stride_w, g.dilation_h, g.dilation_w, height, wide, layer.input_zero_point,
+        region(design, input_load) + y0 * row + x0 * deep + channel,
+        g.dilation_w * deep - last_tap[0], g.dilation_h * row - last_tap[1] - last_tap[0], g.ic_per_group - sum(last_tap),
+        g.stride_w * deep, g.stride_h * row - last_pixel[0], height * row - sum(last_pixel), pack * g.ic_per_group,
+        region(design, weight_load), program.arch.array.cols * reduction, pack * unit * reduction, pack * unit,
+        design.parameter_base[index] + lo[3], int(program.offset[i]),
+    ]  # fmt: skip
+
+
+def _requantize(design: Design, i: int) -> list[int]:
+    program = design.timeline.program
+    index = int(program.layer[i])
+    layer, source = design.layers[index], int(program.operands(i)[0])
+    requant = layer.requant
+    assert isinstance(requant, Requant)
+    lo, hi = program.box(i)
+    return [
+        elements_of(design, i), hi[3] - lo[3], int(program.offset[source]), region(design, i),
+        design.parameter_base[index] + (lo[3] if requant.is_per_channel else 0), requant.is_per_channel,
+        design.units.index(SCHEMES[requant.scheme]), requant.zero_point, requant.clamp_min, requant.clamp_max,
+    ]  # fmt: skip
+
+
+def _parameters(design: Design) -> str:
+    """{bias, multiplier, shift} of every channel."""
+    acc, lines = design.arch.accumulator.bits, []
+    digits = -(-(acc + 40) // 4)
+    for layer in design.layers.values():
+        requant, channels = layer.requant, layer.geometry.oc
+        assert isinstance(requant, Requant)
+        bias = np.zeros(channels, dtype=np.int64) if layer.array_bias is None else layer.array_bias
+        multiplier, shift = (np.broadcast_to(a, channels) for a in (requant.multiplier, requant.shift))
+        for b, m, s in zip(bias.tolist(), multiplier.tolist(), shift.tolist(), strict=True):
+            word = (b & (1 << acc) - 1) << 40 | (m & 0xFFFFFFFF) << 8 | s & 0xFF
+            lines.append(f"{word:0{digits}x}")
+    return "\n".join(lines or ["0" * digits]) + "\n"

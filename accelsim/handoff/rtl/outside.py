@@ -1,0 +1,98 @@
+"""What the bench reads: DRAM before and after, and who moves which box when."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.graph import MacLayer, Reshape
+from accelsim.handoff.rtl.design import ENGINES, Design
+from accelsim.hardware import Engine, stream_ports
+
+Tensors = Mapping[str, NDArray[Any]]
+RANK = 6
+
+
+class DramImage:
+    """Elements of every tensor, one after the other."""
+
+    def __init__(self, design: Design, tensors: Tensors) -> None:
+        graph = design.timeline.program.graph
+        self._base: dict[str, int] = {}
+        before: list[NDArray[np.int64]] = []
+        after: list[NDArray[np.int64]] = []
+        at = 0
+
+        def put(name: str, values: NDArray[Any], *, is_there: bool) -> None:
+            nonlocal at
+            flat = np.asarray(values, dtype=np.int64).reshape(-1)
+            self._base[name], at = at, at + flat.size
+            after.append(flat)
+            before.append(flat if is_there else np.zeros_like(flat))
+
+        for name in graph.entries:
+            put(name, tensors[name], is_there=True)
+        for name, values in graph.constants.items():
+            put(name, values, is_there=True)
+        for layer in graph.layers:
+            if isinstance(layer, MacLayer) and layer.weights is not None:
+                put(weights_of(layer), layer.weights, is_there=True)
+            if isinstance(layer, Reshape):
+                self._base[layer.output] = self._base[layer.inputs[0]]
+            else:
+                put(layer.output, tensors[layer.output], is_there=False)
+        self.before, self.after = (np.concatenate(part) for part in (before, after))
+
+    def base(self, name: str) -> int:
+        """Where a tensor begins."""
+        return self._base[name]
+
+
+def weights_of(layer: MacLayer) -> str:
+    """Name of constant weights in DRAM."""
+    return f"weights of {layer.name}"
+
+
+def numbers_text(values: NDArray[np.int64]) -> str:
+    """One number a line."""
+    return "\n".join(map(str, values.tolist())) + "\n"
+
+
+def operations_text(design: Design, dram: DramImage) -> str:
+    """A line per operation: engine, number, port, start, until, finish, cycles, latency, DRAM base, view, box, and a name."""
+    program, timeline, lines = design.timeline.program, design.timeline, []
+    ports = dict(
+        zip((Engine.STORE, Engine.LOAD_ACTIVATIONS, Engine.LOAD_WEIGHTS), stream_ports(program.arch), strict=True)
+    )
+    for engine, operations in zip(ENGINES, design.of_engine, strict=True):
+        for i in operations.tolist():
+            name, view = _view(design, i)
+            lo, hi = program.box(i)
+            fill = (1,) * (RANK - len(view))
+            corners = [*fill, *view, *(0 for _ in fill), *lo, *fill, *hi]
+            times = timeline.start[i], timeline.until[i], timeline.finish[i], program.cycles[i], program.latency[i]
+            numbers = [int(engine), i, ports.get(engine, 0), *times, dram.base(name) if name else 0, *corners]
+            label = " ".join(program.graph.layers[program.layer[i]].name.split())
+            lines.append(" ".join(str(int(n)) for n in numbers) + f" of layer {label}")
+    return "\n".join(lines) + "\n"
+
+
+def _view(design: Design, i: int) -> tuple[str, tuple[int, ...]]:
+    """The tensor that an operation moves or makes, and the view in which its box stands."""
+    program = design.timeline.program
+    layer, operand = program.graph.layers[program.layer[i]], int(program.operand[i])
+    if program.engine[i] == Engine.LOAD_WEIGHTS and operand < 0:
+        assert isinstance(layer, MacLayer)
+        return weights_of(layer), layer.geometry.weight_shape
+    if operand >= 0:
+        return layer.inputs[operand], tuple(layer.input_shapes[operand])
+    return layer.output, tuple(layer.output_shape)
+
+
+def box_elements(lo: tuple[int, ...], hi: tuple[int, ...]) -> int:
+    """Elements of a box."""
+    return math.prod(b - a for a, b in zip(lo, hi, strict=True))

@@ -1,0 +1,140 @@
+// The machine of config_pkg: buffers, MAC array, accumulators and requantization unit, and a queue of operations for each engine, read
+// from memory images. DRAM, its port and the vector unit are outside: requests with operation numbers go out, elements come and go in
+// beats. Operations that depend on each other hand over without a cycle between.
+module accel_core
+  import isa_pkg::*;
+  import config_pkg::*;
+(
+    input  logic                                              clk,
+    input  logic                                              rst,
+    output logic [ENGINES-1:0]                                request,   // of the engines served from outside
+    output int_t                                              store_number,
+    output int_t                                              activation_number,
+    output int_t                                              weight_number,
+    output int_t                                              vector_number,
+    input  logic [ENGINES-1:0]                                grant,
+    input  logic [ENGINES-1:0]                                release_port,
+    input  logic [ENGINES-1:0]                                beat,
+    input  logic [ENGINES-1:0]                                last,
+    input  logic [ACTIVATION_LANES-1:0][ACTIVATION_WORD-1:0]  activation_data,
+    input  logic [WEIGHT_LANES-1:0][WEIGHT_WORD-1:0]          weight_data,
+    input  logic [OUTPUT_LANES-1:0][OUTPUT_WORD-1:0]          vector_data,
+    output logic [OUTPUT_LANES-1:0][OUTPUT_WORD-1:0]          store_data,
+    output logic [ENGINES-1:0]                                started,
+    output logic [ENGINES-1:0]                                freed,
+    output logic [ENGINES-1:0]                                finished
+);
+  localparam int PARAMETER_BITS = (PARAMETERS > 1) ? $clog2(PARAMETERS) : 1;
+  typedef struct packed {
+    logic signed [ACC_BITS-1:0] bias;
+    logic signed [31:0]         multiplier;
+    logic signed [7:0]          shift;
+  } parameter_t;
+  parameter_t parameters[PARAMETERS];
+  initial $readmemh("images/parameters.hex", parameters);
+
+  counts_t frees, finishes;
+  counts_t over[ENGINES];
+  scoreboard u_scoreboard (.clk, .rst, .freed, .finished, .frees, .finishes);
+  // Who overwrites what another engine reads waits until that lets go; everybody else until the result is there.
+  for (genvar e = 0; e < ENGINES; e++) begin : g_over
+    for (genvar o = 0; o < ENGINES; o++) begin : g_other
+      assign over[e][o] = FREED[e][o] ? frees[o] : finishes[o];
+    end
+  end
+
+  // Loads, stores, and the vector unit outside.
+  int_t activation_count, activation_write, weight_count, weight_write, vector_count, vector_write;
+  logic [ACTIVATION_LANES-1:0][ACTIVATION_WORD-1:0] activation_in;
+  logic [WEIGHT_LANES-1:0][WEIGHT_WORD-1:0] weight_in;
+  logic [OUTPUT_LANES-1:0][OUTPUT_WORD-1:0] vector_in;
+  int_t [OUTPUT_LANES-1:0] store_address;
+  load_engine #(.COUNT(LOAD_ACTIVATIONS_COUNT), .BITS(ACTIVATION_WORD), .LANES(ACTIVATION_LANES), .FILE("images/load_activations.hex"))
+  u_load_activations (
+      .clk, .rst, .over(over[LOAD_ACTIVATIONS]), .request(request[LOAD_ACTIVATIONS]), .number(activation_number),
+      .grant(grant[LOAD_ACTIVATIONS]), .release_port(release_port[LOAD_ACTIVATIONS]), .beat(beat[LOAD_ACTIVATIONS]),
+      .last(last[LOAD_ACTIVATIONS]), .data(activation_data), .freed(freed[LOAD_ACTIVATIONS]),
+      .finished(finished[LOAD_ACTIVATIONS]), .write_count(activation_count), .write_address(activation_write),
+      .write_data(activation_in)
+  );
+  load_engine #(.COUNT(LOAD_WEIGHTS_COUNT), .BITS(WEIGHT_WORD), .LANES(WEIGHT_LANES), .FILE("images/load_weights.hex"))
+  u_load_weights (
+      .clk, .rst, .over(over[LOAD_WEIGHTS]), .request(request[LOAD_WEIGHTS]), .number(weight_number),
+      .grant(grant[LOAD_WEIGHTS]), .release_port(release_port[LOAD_WEIGHTS]), .beat(beat[LOAD_WEIGHTS]),
+      .last(last[LOAD_WEIGHTS]), .data(weight_data), .freed(freed[LOAD_WEIGHTS]), .finished(finished[LOAD_WEIGHTS]),
+      .write_count(weight_count), .write_address(weight_write), .write_data(weight_in)
+  );
+  load_engine #(.COUNT(VECTOR_COUNT), .BITS(OUTPUT_WORD), .LANES(OUTPUT_LANES), .FILE("images/vector.hex")) u_vector (
+      .clk, .rst, .over(over[VECTOR]), .request(request[VECTOR]), .number(vector_number), .grant(grant[VECTOR]),
+      .release_port(release_port[VECTOR]), .beat(beat[VECTOR]), .last(last[VECTOR]), .data(vector_data),
+      .freed(freed[VECTOR]), .finished(finished[VECTOR]), .write_count(vector_count), .write_address(vector_write),
+      .write_data(vector_in)
+  );
+  store_engine #(.COUNT(STORE_COUNT), .LANES(OUTPUT_LANES), .FILE("images/store.hex")) u_store (
+      .clk, .rst, .over(over[STORE]), .request(request[STORE]), .number(store_number), .grant(grant[STORE]),
+      .release_port(release_port[STORE]), .beat(beat[STORE]), .last(last[STORE]), .freed(freed[STORE]),
+      .finished(finished[STORE]), .read_address(store_address)
+  );
+  assign request[COMPUTE] = 1'b0;
+  assign request[REQUANTIZE] = 1'b0;
+  for (genvar e = 0; e < ENGINES; e++) begin : g_started
+    if (e != COMPUTE && e != REQUANTIZE) begin : g_outside
+      assign started[e] = grant[e];
+    end
+  end
+
+  // Requantization.
+  int_t requantized_count, requantized_write;
+  logic [REQUANTIZER_LANES-1:0][OUTPUT_WORD-1:0] requantized;
+  logic [OUTPUT_LANES-1:0][OUTPUT_WORD-1:0] requantized_wide;
+  int_t [REQUANTIZER_LANES-1:0] sum_address, parameter_address;
+  logic [REQUANTIZER_LANES-1:0][ACC_BITS-1:0] sums;
+  logic [REQUANTIZER_LANES-1:0][31:0] multipliers;
+  logic [REQUANTIZER_LANES-1:0][7:0] shifts;
+  logic [REQUANTIZER_LANES-1:0][ADDR_BITS-1:0] read_address;
+  requantizer #(
+      .COUNT(REQUANTIZE_COUNT), .LANES(REQUANTIZER_LANES), .STAGES(REQUANTIZER_STAGES), .ACC_BITS(ACC_BITS),
+      .BITS(OUTPUT_WORD), .FILE("images/requantize.hex")
+  ) u_requantizer (
+      .clk, .rst, .over(over[REQUANTIZE]), .started(started[REQUANTIZE]), .freed(freed[REQUANTIZE]),
+      .finished(finished[REQUANTIZE]), .address(sum_address), .sums, .parameter_address,
+      .multiplier(multipliers), .shift(shifts), .write_count(requantized_count), .write_address(requantized_write),
+      .write_data(requantized)
+  );
+  parameter_t [REQUANTIZER_LANES-1:0] lane_parameters;
+  always_comb begin
+    requantized_wide = '0;
+    requantized_wide[REQUANTIZER_LANES-1:0] = requantized;
+    for (int i = 0; i < REQUANTIZER_LANES; i++) begin
+      read_address[i] = ADDR_BITS'(sum_address[i]);
+      lane_parameters[i] = parameters[PARAMETER_BITS'(parameter_address[i])];
+      multipliers[i] = lane_parameters[i].multiplier;
+      shifts[i] = lane_parameters[i].shift;
+    end
+  end
+  element_memory #(
+      .BITS(OUTPUT_WORD), .WORDS(OUTPUT_WORDS), .WRITERS(2), .LANES(OUTPUT_LANES), .READS(OUTPUT_LANES)
+  ) u_outputs (
+      .clk, .write_count({vector_count, requantized_count}), .write_address({vector_write, requantized_write}),
+      .write_data({vector_in, requantized_wide}), .read_address(store_address), .read_data(store_data)
+  );
+
+  // Array and what feeds it.
+  array_core u_array (
+      .clk, .rst, .over(over[COMPUTE]), .started(started[COMPUTE]), .freed(freed[COMPUTE]), .finished(finished[COMPUTE]),
+      .bias_address, .bias, .activation_count, .activation_write, .activation_in, .weight_count, .weight_write, .weight_in,
+      .read_address, .read_data(sums)
+  );
+  int_t [COLS-1:0] bias_address;
+  logic [COLS-1:0][ACC_BITS-1:0] bias;
+  parameter_t [COLS-1:0] column_parameters;
+  always_comb
+    for (int c = 0; c < COLS; c++) begin
+      column_parameters[c] = parameters[PARAMETER_BITS'(bias_address[c])];
+      bias[c] = column_parameters[c].bias;
+    end
+  // verilator lint_off UNUSEDSIGNAL
+  logic unused;
+  assign unused = ^{lane_parameters, column_parameters, sum_address, grant, release_port, beat, last};
+  // verilator lint_on UNUSEDSIGNAL
+endmodule

@@ -1,0 +1,99 @@
+// Weight-stationary compute engine: buffers of both operands, feeder, array with its accumulators.
+module array_core
+  import isa_pkg::*;
+  import config_pkg::*;
+(
+    input  logic                                                   clk,
+    input  logic                                                   rst,
+    input  counts_t                                                over,
+    output logic                                                   started,
+    output logic                                                   freed,
+    output logic                                                   finished,
+    output int_t [COLS-1:0]                                        bias_address,
+    input  logic [COLS-1:0][ACC_BITS-1:0]                          bias,
+    input  int_t                                                   activation_count,
+    input  int_t                                                   activation_write,
+    input  logic [ACTIVATION_LANES-1:0][ACTIVATION_WORD-1:0]       activation_in,
+    input  int_t                                                   weight_count,
+    input  int_t                                                   weight_write,
+    input  logic [WEIGHT_LANES-1:0][WEIGHT_WORD-1:0]               weight_in,
+    input  logic [REQUANTIZER_LANES-1:0][ADDR_BITS-1:0]            read_address,
+    output logic [REQUANTIZER_LANES-1:0][ACC_BITS-1:0]             read_data
+);
+  logic fold_done, tile_last, weight_first, enter, enter_swap, enter_last, enter_first;
+  int_t weight_k, weight_group, weight_address, enter_address, reduction, first_bias, zero_point;
+  int_t [COLS-1:0] column_group;
+  logic [COLS-1:0] column_used;
+  int_t [ROWS-1:0] input_address, row_k, row_group;
+  logic [ROWS-1:0] input_used, row_used;
+  fold_feeder #(
+      .COUNT(COMPUTE_COUNT), .ROWS(ROWS), .COLS(COLS), .SHIFTS(1'b1), .OVERLAPPED(OVERLAPPED), .BEHIND(BEHIND),
+      .FILE("images/compute.hex")
+  ) u_feeder (
+      .clk, .rst, .over, .fold_done, .started, .freed, .tile_last, .weight_first, .weight_k, .weight_group, .weight_address,
+      .enter, .enter_swap, .enter_last, .enter_first, .enter_address, .column_group, .column_used, .reduction,
+      .bias_address(first_bias), .input_address, .input_used, .row_k, .row_group, .row_used, .zero_point
+  );
+
+  int_t [COLS-1:0] weight_addresses;
+  logic [COLS-1:0][WEIGHT_WORD-1:0] weight_codes;
+  logic [COLS-1:0][WEIGHT_BITS-1:0] weights;
+  always_comb
+    for (int c = 0; c < COLS; c++) begin
+      bias_address[c] = first_bias + c;
+      weight_addresses[c] = weight_address + c * reduction + weight_k;
+      weights[c] = (column_used[c] && column_group[c] == weight_group) ? WEIGHT_BITS'($signed(weight_codes[c])) : '0;
+    end
+  element_memory #(.BITS(WEIGHT_WORD), .WORDS(WEIGHT_WORDS), .WRITERS(1), .LANES(WEIGHT_LANES), .READS(COLS)) u_weights (
+      .clk, .write_count(weight_count), .write_address(weight_write), .write_data(weight_in),
+      .read_address(weight_addresses), .read_data(weight_codes)
+  );
+
+  // The zero point goes off in front of the array; padding is nothing there.
+  logic [ROWS-1:0][ACTIVATION_WORD-1:0] codes;
+  logic [ROWS-1:0][ACTIVATION_BITS-1:0] activations;
+  always_comb
+    for (int r = 0; r < ROWS; r++)
+      activations[r] = input_used[r] ? ACTIVATION_BITS'(int_t'($signed(codes[r])) - zero_point) : '0;
+  element_memory #(
+      .BITS(ACTIVATION_WORD), .WORDS(ACTIVATION_WORDS), .WRITERS(1), .LANES(ACTIVATION_LANES), .READS(ROWS)
+  ) u_activations (
+      .clk, .write_count(activation_count), .write_address(activation_write), .write_data(activation_in),
+      .read_address(input_address), .read_data(codes)
+  );
+
+  typedef struct packed {
+    logic                                 enter, swap, last, first;
+    logic [ADDR_BITS-1:0]                 address;
+    logic [COLS-1:0]                      columns;
+    logic [ROWS-1:0][ACTIVATION_BITS-1:0] activations;
+    logic [COLS-1:0][ACC_BITS-1:0]        bias;
+  } vector_t;
+  vector_t early, late;
+  assign early = '{
+      enter: enter, swap: enter_swap, last: enter_last, first: enter_first, address: ADDR_BITS'(enter_address),
+      columns: column_used,       activations: activations, bias: bias
+  };
+  delay #(.BITS($bits(vector_t)), .STAGES(OVERLAPPED ? ROWS : 0)) u_behind (.clk, .early, .late);
+  localparam int PSUM_BITS = WEIGHT_BITS + ACTIVATION_BITS + $clog2(ROWS) + 1;
+  logic [COLS-1:0] write, first;
+  logic [COLS-1:0][ADDR_BITS-1:0] address;
+  logic [COLS-1:0][ACC_BITS-1:0] starts;
+  logic [COLS-1:0][PSUM_BITS-1:0] sums;
+  array_ws #(
+      .ROWS(ROWS), .COLS(COLS), .WEIGHT_BITS(WEIGHT_BITS), .ACTIVATION_BITS(ACTIVATION_BITS), .ACC_BITS(ACC_BITS),
+      .ADDR_BITS(ADDR_BITS), .STAGES(STAGES), .COLUMN_STEP(1), .PSUM_BITS(PSUM_BITS)
+  ) u_array (
+      .clk, .weight_first, .weights, .enter(late.enter), .enter_swap(late.swap), .enter_last(late.last), .enter_first(late.first),
+      .enter_address(late.address), .enter_columns(late.columns), .activations(late.activations), .bias(late.bias),
+      .done(fold_done), .write, .first, .address, .starts, .sums
+  );
+  accumulators #(
+      .PORTS(COLS), .PSUM_BITS(PSUM_BITS), .ACC_BITS(ACC_BITS), .WORDS(ACCUMULATORS), .READS(REQUANTIZER_LANES)
+  ) u_accumulators (.clk, .policy(POLICY), .write, .first, .address, .bias(starts), .psum(sums), .read_address, .read_data);
+  assign finished = (OVERLAPPED || BEHIND) ? fold_done : freed;
+  // verilator lint_off UNUSEDSIGNAL
+  logic unused;
+  assign unused = ^{tile_last, enter_address, row_k, row_group, row_used};
+  // verilator lint_on UNUSEDSIGNAL
+endmodule

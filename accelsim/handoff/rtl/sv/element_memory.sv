@@ -1,0 +1,27 @@
+// On-chip memory of elements: WRITERS runs of up to LANES neighbours and READS single elements a cycle, read without a register.
+module element_memory
+  import isa_pkg::*;
+#(
+    parameter int BITS    = 8,
+    parameter int WORDS   = 1024,
+    parameter int WRITERS = 1,
+    parameter int LANES   = 4,
+    parameter int READS   = 1
+) (
+    input  logic                                     clk,
+    input  int_t [WRITERS-1:0]                       write_count,
+    input  int_t [WRITERS-1:0]                       write_address,
+    input  logic [WRITERS-1:0][LANES-1:0][BITS-1:0]  write_data,
+    input  int_t [READS-1:0]                         read_address,
+    output logic [READS-1:0][BITS-1:0]               read_data
+);
+  localparam int ADDRESS_BITS = (WORDS > 1) ? $clog2(WORDS) : 1;
+  logic [BITS-1:0] words[WORDS];
+
+  always_ff @(posedge clk) begin
+    for (int w = 0; w < WRITERS; w++)
+      for (int i = 0; i < LANES; i++)
+        if (i < write_count[w]) words[ADDRESS_BITS'(write_address[w] + i)] <= write_data[w][i];
+  end
+  always_comb for (int i = 0; i < READS; i++) read_data[i] = words[ADDRESS_BITS'(read_address[i])];
+endmodule

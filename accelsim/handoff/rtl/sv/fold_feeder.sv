@@ -1,0 +1,189 @@
+// Cuts a compute operation into folds and feeds them to an array whose weights stand while pixels stream (weight-stationary, adder tree).
+//
+// Loop nest, outermost first: groups (PACK of them side by side in a fold, as a block diagonal), columns, rows, pixels.
+//   SHIFTS, serial:       a fold's weights enter in ROWS cycles, then its pixels; the next fold follows when its last sum is written
+//   SHIFTS, BEHIND:       the next fold's weights enter while the last sums drain
+//   SHIFTS, OVERLAPPED:   a fold's weights and pixels enter together, the pixels ROWS cycles late (VECTOR_DELAY of the core), each fold
+//                         max(pixels, ROWS) cycles behind the one before
+//   without SHIFTS:       weights stand beside the pixels (adder tree): `pixels` cycles each fold
+// What stands in the buffers is read while the operation holds the array, and no later.
+module fold_feeder
+  import isa_pkg::*;
+#(
+    parameter int COUNT      = 1,
+    parameter int ROWS       = 4,
+    parameter int COLS       = 4,
+    parameter bit SHIFTS     = 1'b1,
+    parameter bit OVERLAPPED = 1'b0,
+    parameter bit BEHIND     = 1'b0,
+    parameter     FILE       = ""
+) (
+    input  logic            clk,
+    input  logic            rst,
+    input  counts_t         over,
+    input  logic            fold_done,      // the array writes the last sum of a fold at this edge
+    output logic            started,
+    output logic            freed,
+    output logic            tile_last,      // the fold is the last one of its operation
+    output logic            weight_first,   // weights of row 0 enter
+    output int_t            weight_k,       // number of the tap whose weights enter, and its group
+    output int_t            weight_group,
+    output int_t            weight_address, // of the first column's first tap
+    output logic            enter,
+    output logic            enter_swap,
+    output logic            enter_last,
+    output logic            enter_first,
+    output int_t            enter_address,  // of the sum of the first column
+    output int_t [COLS-1:0] column_group,   // group of each column in the fold
+    output logic [COLS-1:0] column_used,
+    output int_t            reduction,
+    output int_t            bias_address,   // of the first column
+    output int_t [ROWS-1:0] input_address,
+    output logic [ROWS-1:0] input_used,
+    output int_t [ROWS-1:0] row_k,          // number of the tap of each row, its group, and whether there is one
+    output int_t [ROWS-1:0] row_group,
+    output logic [ROWS-1:0] row_used,
+    output int_t            zero_point
+);
+  typedef struct packed {
+    logic   shifting;       // weights enter, else pixels or the last sums
+    logic   draining;
+    int_t   cycle;          // of the phase
+    int_t   groups_before;
+    int_t   column;         // first output channel of the fold, in its group
+    tap_t   tap;            // of row 0
+    tap_t   weight_tap;     // whose weights enter
+    pixel_t pixel;
+    int_t   pixels_before;
+    int_t   group_offset;   // elements of the input
+    int_t   weight_group, weight;
+    int_t   channel_group;
+    int_t   sums;           // address of the pixel's first sum
+  } state_t;
+
+  logic ready, running, active;
+  compute_t op;
+  int_t number;
+  state_t held, now, next, first;
+  tap_t row_tap[ROWS+1];
+  op_queue #(.WIDTH($bits(compute_t)), .COUNT(COUNT), .FILE(FILE)) u_queue (
+      .clk, .rst, .over, .advance(freed), .ready, .head(op), .number
+  );
+  assign started = ready && !running;
+  assign active = (ready || running) && !rst;
+
+  always_comb begin
+    first = '0;
+    first.shifting = SHIFTS && !OVERLAPPED && op.kept == 0;
+    first.weight = op.weight_base;
+    first.weight_group = op.weight_base;
+    first.sums = op.accumulator_base;
+    now = running ? held : first;
+  end
+
+  // Rows and columns of the fold.
+  always_comb begin
+    row_tap[0] = now.tap;
+    for (int r = 0; r < ROWS; r++) row_tap[r+1] = next_tap(row_tap[r], op);
+  end
+  int_t groups_here;
+  assign groups_here = (op.groups - now.groups_before < op.pack) ? op.groups - now.groups_before : op.pack;
+  always_comb begin
+    int_t place, group;
+    place = now.column;
+    group = 0;
+    for (int c = 0; c < COLS; c++) begin
+      column_group[c] = group;
+      column_used[c] = group < groups_here;
+      place = place + 1;
+      if (place == op.unit) begin
+        place = 0;
+        group = group + 1;
+      end
+    end
+    for (int r = 0; r < ROWS; r++) begin
+      input_address[r] = op.input_base + now.group_offset + now.pixel.offset + row_tap[r].offset;
+      input_used[r] = row_tap[r].group < groups_here && inside_box(row_tap[r], now.pixel, op);
+      row_k[r] = row_tap[r].k;
+      row_group[r] = row_tap[r].group;
+      row_used[r] = row_tap[r].group < groups_here;
+    end
+  end
+
+  // What enters in this cycle.
+  logic streams, last_pixel;
+  assign streams = active && (OVERLAPPED ? now.pixels_before < op.pixels : !now.shifting && !now.draining);
+  assign last_pixel = now.pixels_before + 1 == op.pixels;
+  assign weight_first = active && (OVERLAPPED ? op.kept == 0 : now.shifting) && SHIFTS && now.cycle == 0;
+  assign weight_k = now.weight_tap.k;
+  assign weight_group = now.weight_tap.group;
+  assign weight_address = now.weight;
+  assign enter = streams;
+  assign enter_swap = streams && op.kept == 0 && now.pixels_before == 0;
+  assign enter_last = streams && last_pixel && (tile_last || !(OVERLAPPED || BEHIND || !SHIFTS));
+  assign enter_first = op.first != 0 && now.tap.k == 0 && now.tap.group == 0;
+  assign enter_address = now.sums + now.channel_group + now.column;
+  assign reduction = op.reduction;
+  assign bias_address = op.bias_base + now.channel_group + now.column;
+  assign zero_point = op.zero_point;
+
+  // The next fold.
+  logic more_rows, more_columns, more_groups, fold_over;
+  assign more_rows = op.pack == 1 && row_tap[ROWS].group == 0;
+  assign more_columns = op.pack == 1 && now.column + COLS < op.unit;
+  assign more_groups = now.groups_before + op.pack < op.groups;
+  assign tile_last = !more_rows && !more_columns && !more_groups;
+  always_comb begin
+    if (!SHIFTS) fold_over = streams && last_pixel;
+    else if (OVERLAPPED)
+      fold_over = active && now.cycle + 1 >= op.pixels && (now.cycle + 1 >= ROWS || op.kept != 0);
+    else if (BEHIND) fold_over = streams && last_pixel;
+    else fold_over = fold_done && ((streams && last_pixel) || now.draining);
+  end
+  assign freed = active && fold_over && tile_last;
+
+  always_comb begin
+    next = now;
+    next.cycle = now.cycle + 1;
+    next.weight_tap = next_tap(now.weight_tap, op);
+    if (SHIFTS && !OVERLAPPED && now.shifting && now.cycle + 1 == ROWS) next.shifting = 1'b0;
+    if (streams) begin
+      next.pixel = next_pixel(now.pixel, op);
+      next.pixels_before = now.pixels_before + 1;
+      next.sums = now.sums + op.outputs;
+      if (SHIFTS && !OVERLAPPED && last_pixel) next.draining = 1'b1;
+    end
+    if (fold_over) begin
+      next.shifting = SHIFTS && !OVERLAPPED;
+      next.draining = 1'b0;
+      next.cycle = 0;
+      next.pixel = '0;
+      next.pixels_before = 0;
+      next.sums = op.accumulator_base;
+      if (more_rows) next.tap = row_tap[ROWS];
+      else begin
+        next.tap = '0;
+        if (more_columns) begin
+          next.column = now.column + COLS;
+          next.weight = now.weight + op.step_columns;
+        end else begin
+          next.column = 0;
+          next.groups_before = now.groups_before + op.pack;
+          next.group_offset = now.group_offset + op.step_pack;
+          next.weight_group = now.weight_group + op.step_weights;
+          next.weight = now.weight_group + op.step_weights;
+          next.channel_group = now.channel_group + op.step_channels;
+        end
+      end
+      next.weight_tap = next.tap;
+    end
+  end
+  always_ff @(posedge clk) begin
+    running <= active && !freed;
+    held <= next;
+  end
+  // verilator lint_off UNUSEDSIGNAL
+  logic unused;
+  assign unused = ^{number, op.waits, fold_done, row_tap[ROWS]};
+  // verilator lint_on UNUSEDSIGNAL
+endmodule

@@ -1,0 +1,138 @@
+// What the queues of the core read: one packed record per operation, as the exported memory images have them, first field in the
+// highest bits. Addresses and sizes count elements. Also how a window walks over an input box, by additions alone.
+package isa_pkg;
+  typedef enum int {
+    STORE,
+    LOAD_ACTIVATIONS,
+    LOAD_WEIGHTS,
+    COMPUTE,
+    REQUANTIZE,
+    VECTOR
+  } engine_t;
+  localparam int ENGINES = 6;
+
+  typedef logic signed [31:0] int_t;
+  typedef int_t [ENGINES-1:0] counts_t;  // by engine: how many of its operations must be over
+
+  typedef struct packed {
+    counts_t waits;
+    int_t    base;
+    int_t    elements;
+  } transfer_t;
+
+  typedef struct packed {
+    counts_t waits;
+    int_t    first;          // the sums start at the bias
+    int_t    kept;           // the weights stand in the array
+    int_t    pixels;         // n * oh * ow
+    int_t    groups;
+    int_t    pack;           // groups that share a fold
+    int_t    outputs;        // channels of the tile
+    int_t    unit;           // output channels of a group
+    int_t    reduction;
+    int_t    oh, ow;
+    int_t    kh, kw, ic;
+    int_t    y0, x0;         // first tap of the first pixel, in the box
+    int_t    stride_h, stride_w;
+    int_t    dilation_h, dilation_w;
+    int_t    box_h, box_w;
+    int_t    zero_point;
+    int_t    input_base;     // element under the first tap of the first pixel
+    int_t    step_kx, step_ky, step_group;  // to the next tap: behind the channels, the columns, the rows of the kernel
+    int_t    step_ox, step_oy, step_n;      // to the next pixel
+    int_t    step_pack;      // to the input channels of the next groups
+    int_t    weight_base;
+    int_t    step_columns;   // to the weights of the next columns
+    int_t    step_weights;   // to those of the next groups
+    int_t    step_channels;  // to the output channels of the next groups
+    int_t    bias_base;
+    int_t    accumulator_base;
+  } compute_t;
+
+  typedef struct packed {
+    counts_t waits;
+    int_t    sums;           // in the order of the outputs, channel last
+    int_t    outputs;        // channels of the tile
+    int_t    accumulator_base;
+    int_t    base;           // in the output buffer
+    int_t    parameters;     // address of those of the first channel
+    int_t    per_channel;
+    int_t    scheme;
+    int_t    zero_point;
+    int_t    clamp_min;
+    int_t    clamp_max;
+  } requantize_t;
+
+  typedef struct packed {
+    int_t ky, kx, ic;
+    int_t y, x;              // beside the first tap
+    int_t offset;
+    int_t k;                 // number of the tap in its group
+    int_t group;             // groups before it
+  } tap_t;
+
+  typedef struct packed {
+    int_t oy, ox;
+    int_t y, x;              // beside the first pixel
+    int_t offset;
+  } pixel_t;
+
+  // Each function reads some fields of a record.
+  // verilator lint_off UNUSEDSIGNAL
+  function automatic tap_t next_tap(tap_t tap, compute_t op);
+    tap_t next = tap;
+    next.k = tap.k + 1;
+    next.ic = tap.ic + 1;
+    next.offset = tap.offset + 1;
+    if (next.ic == op.ic) begin
+      next.ic = 0;
+      next.kx = tap.kx + 1;
+      next.x = tap.x + op.dilation_w;
+      next.offset = tap.offset + op.step_kx;
+      if (next.kx == op.kw) begin
+        next.kx = 0;
+        next.x = 0;
+        next.ky = tap.ky + 1;
+        next.y = tap.y + op.dilation_h;
+        next.offset = tap.offset + op.step_ky;
+        if (next.ky == op.kh) begin
+          next.ky = 0;
+          next.y = 0;
+          next.offset = tap.offset + op.step_group;
+          next.k = 0;
+          next.group = tap.group + 1;
+        end
+      end
+    end
+    return next;
+  endfunction
+
+  function automatic pixel_t next_pixel(pixel_t pixel, compute_t op);
+    pixel_t next = pixel;
+    next.ox = pixel.ox + 1;
+    next.x = pixel.x + op.stride_w;
+    next.offset = pixel.offset + op.step_ox;
+    if (next.ox == op.ow) begin
+      next.ox = 0;
+      next.x = 0;
+      next.oy = pixel.oy + 1;
+      next.y = pixel.y + op.stride_h;
+      next.offset = pixel.offset + op.step_oy;
+      if (next.oy == op.oh) begin
+        next.oy = 0;
+        next.y = 0;
+        next.offset = pixel.offset + op.step_n;
+      end
+    end
+    return next;
+  endfunction
+
+  // Padding stands outside the box, whose elements are all there.
+  function automatic logic inside_box(tap_t tap, pixel_t pixel, compute_t op);
+    int_t y, x;
+    y = op.y0 + pixel.y + tap.y;
+    x = op.x0 + pixel.x + tap.x;
+    return y >= 0 && y < op.box_h && x >= 0 && x < op.box_w;
+  endfunction
+  // verilator lint_on UNUSEDSIGNAL
+endpackage

@@ -1,0 +1,42 @@
+// Stores: the other side takes the elements in beats of LANES while the operation holds the port.
+module store_engine
+  import isa_pkg::*;
+#(
+    parameter int COUNT = 1,
+    parameter int LANES = 4,
+    parameter     FILE  = ""
+) (
+    input  logic            clk,
+    input  logic            rst,
+    input  counts_t         over,
+    output logic            request,
+    output int_t            number,
+    input  logic            grant,
+    input  logic            release_port,
+    input  logic            beat,
+    input  logic            last,
+    output logic            freed,
+    output logic            finished,
+    output int_t [LANES-1:0] read_address
+);
+  logic ready, running;
+  transfer_t head;
+  int_t sent;
+
+  op_queue #(.WIDTH($bits(transfer_t)), .COUNT(COUNT), .FILE(FILE)) u_queue (
+      .clk, .rst, .over, .advance(freed), .ready, .head, .number
+  );
+  assign request = ready && !running;
+  assign freed = release_port && (running || grant);
+  assign finished = last;
+  always_comb for (int i = 0; i < LANES; i++) read_address[i] = head.base + sent + i;
+  always_ff @(posedge clk) begin
+    running <= !rst && (running || grant) && !freed;
+    if (rst || freed) sent <= 0;
+    else if (beat) sent <= sent + LANES;
+  end
+  // verilator lint_off UNUSEDSIGNAL
+  logic unused;
+  assign unused = ^{head.waits, head.elements};
+  // verilator lint_on UNUSEDSIGNAL
+endmodule
