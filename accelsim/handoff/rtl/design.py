@@ -110,7 +110,7 @@ class Design:
             )
             folds = int(program.stream_cycles[i]) // pixels
             found[i] = 1
-            if reduction <= array.rows and channels <= array.cols:
+            if self.arch.array.dataflow == "weight_stationary" and reduction <= array.rows and channels <= array.cols:
                 found[i] = int(ceil_div(groups, folds))
         return found
 
@@ -150,8 +150,8 @@ class Design:
             "package config_pkg;",
             "  // verilator lint_off UNUSEDPARAM",
             *(f"  localparam int {name} /*verilator public*/ = {value};" for name, value in numbers.items()),
-            "  // verilator lint_on UNUSEDPARAM",
             *(f"  localparam bit {name} = 1'b{int(value)};" for name, value in flags.items()),
+            "  // verilator lint_on UNUSEDPARAM",
             f"  localparam logic [1:0] POLICY = 2'd{POLICIES[Overflow(arch.accumulator.overflow)]};",
             "  // [who waits][for whom]: until that lets go of its engine, else until its result is there",
             f"  localparam logic [{len(ENGINES) - 1}:0][{len(ENGINES) - 1}:0] FREED = {{",

@@ -23,9 +23,17 @@ COMMON = (
     *("load_engine", "store_engine", "requantize", "requantizer"),
 )
 """Sources of every core, packages first; ``config_pkg`` comes before all of them."""
-ARRAYS = {"weight_stationary": ("pe_ws", "array_ws", "fold_feeder")}
+ARRAYS = {
+    "weight_stationary": ("pe_ws", "array_ws", "fold_feeder"),
+    "output_stationary": ("pe_os", "array_os", "sum_feeder"),
+    "adder_tree": ("adder_tree", "array_tree", "fold_feeder"),
+}
 """Those of a dataflow's compute engine, beside its ``array_core``."""
-CORES = {"weight_stationary": "array_core_ws"}
+CORES = {
+    "weight_stationary": "array_core_ws",
+    "output_stationary": "array_core_os",
+    "adder_tree": "array_core_tree",
+}
 """The compute engine of a dataflow, a module ``array_core``."""
 
 

@@ -32,7 +32,7 @@ module array_ws_banks #(
       .ROWS(ROWS), .COLS(COLS), .WEIGHT_BITS(WEIGHT_BITS), .ACTIVATION_BITS(ACTIVATION_BITS), .ACC_BITS(ACC_BITS),
       .ADDR_BITS(ADDR_BITS), .STAGES(STAGES), .PSUM_BITS(PSUM_BITS)
   ) u_array (
-      .clk, .weight_first, .weights, .enter, .enter_swap, .enter_last, .enter_first, .enter_address, .enter_columns('1),
+      .clk, .weight_first, .weights, .enter, .enter_swap, .enter_last, .enter_first, .enter_address({COLS{enter_address}}), .enter_columns('1),
       .activations, .bias, .done, .write, .first, .address, .starts, .sums
   );
   for (genvar c = 0; c < COLS; c++) begin : g_bank

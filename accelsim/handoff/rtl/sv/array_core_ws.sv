@@ -36,11 +36,13 @@ module array_core
   );
 
   int_t [COLS-1:0] weight_addresses;
+  logic [COLS-1:0][ADDR_BITS-1:0] sum_address;
   logic [COLS-1:0][WEIGHT_WORD-1:0] weight_codes;
   logic [COLS-1:0][WEIGHT_BITS-1:0] weights;
   always_comb
     for (int c = 0; c < COLS; c++) begin
       bias_address[c] = first_bias + c;
+      sum_address[c] = ADDR_BITS'(enter_address + c);
       weight_addresses[c] = weight_address + c * reduction + weight_k;
       weights[c] = (column_used[c] && column_group[c] == weight_group) ? WEIGHT_BITS'($signed(weight_codes[c])) : '0;
     end
@@ -64,14 +66,14 @@ module array_core
 
   typedef struct packed {
     logic                                 enter, swap, last, first;
-    logic [ADDR_BITS-1:0]                 address;
+    logic [COLS-1:0][ADDR_BITS-1:0]       address;
     logic [COLS-1:0]                      columns;
     logic [ROWS-1:0][ACTIVATION_BITS-1:0] activations;
     logic [COLS-1:0][ACC_BITS-1:0]        bias;
   } vector_t;
   vector_t early, late;
   assign early = '{
-      enter: enter, swap: enter_swap, last: enter_last, first: enter_first, address: ADDR_BITS'(enter_address),
+      enter: enter, swap: enter_swap, last: enter_last, first: enter_first, address: sum_address,
       columns: column_used,       activations: activations, bias: bias
   };
   delay #(.BITS($bits(vector_t)), .STAGES(OVERLAPPED ? ROWS : 0)) u_behind (.clk, .early, .late);
@@ -82,7 +84,7 @@ module array_core
   logic [COLS-1:0][PSUM_BITS-1:0] sums;
   array_ws #(
       .ROWS(ROWS), .COLS(COLS), .WEIGHT_BITS(WEIGHT_BITS), .ACTIVATION_BITS(ACTIVATION_BITS), .ACC_BITS(ACC_BITS),
-      .ADDR_BITS(ADDR_BITS), .STAGES(STAGES), .COLUMN_STEP(1), .PSUM_BITS(PSUM_BITS)
+      .ADDR_BITS(ADDR_BITS), .STAGES(STAGES), .PSUM_BITS(PSUM_BITS)
   ) u_array (
       .clk, .weight_first, .weights, .enter(late.enter), .enter_swap(late.swap), .enter_last(late.last), .enter_first(late.first),
       .enter_address(late.address), .enter_columns(late.columns), .activations(late.activations), .bias(late.bias),

@@ -14,14 +14,13 @@ module array_tree #(
     parameter int ACC_BITS        = 32,
     parameter int ADDR_BITS       = 8,
     parameter int STAGES          = 0,
-    parameter int COLUMN_STEP     = 0,  // from the address of a column to that of the next
     parameter int TREE_BITS       = WEIGHT_BITS + ACTIVATION_BITS + $clog2(ROWS)
 ) (
     input  logic                                       clk,
     input  logic                                       enter,        // a vector of activations enters
     input  logic                                       enter_last,   // the last one of the tile
     input  logic                                       enter_first,  // its accumulators start at the bias
-    input  logic [ADDR_BITS-1:0]                       enter_address,  // of the first column
+    input  logic [COLS-1:0][ADDR_BITS-1:0]            enter_address,
     input  logic [COLS-1:0]                            enter_columns,  // that have sums
     input  logic [ROWS-1:0][COLS-1:0][WEIGHT_BITS-1:0] weights,
     input  logic [ROWS-1:0][ACTIVATION_BITS-1:0]       activations,
@@ -38,7 +37,7 @@ module array_tree #(
     logic                 write;
     logic                 last;
     logic                 first;
-    logic [ADDR_BITS-1:0] address;
+    logic [COLS-1:0][ADDR_BITS-1:0] address;
     logic [COLS-1:0] columns;
     logic [COLS-1:0][ACC_BITS-1:0] bias;
   } control_t;
@@ -58,7 +57,7 @@ module array_tree #(
     delay #(.BITS(TREE_BITS), .STAGES(STAGES)) u_sum (.clk, .early(sum), .late(sums[c]));
     assign write[c]   = late.write && late.columns[c];
     assign first[c]   = late.first;
-    assign address[c] = late.address + ADDR_BITS'(c * COLUMN_STEP);
+    assign address[c] = late.address[c];
     assign starts[c]  = late.bias[c];
   end
   assign done = late.write && late.last;

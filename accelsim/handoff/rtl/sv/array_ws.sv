@@ -15,7 +15,6 @@ module array_ws #(
     parameter int ACC_BITS        = 32,
     parameter int ADDR_BITS       = 8,
     parameter int STAGES          = 0,
-    parameter int COLUMN_STEP     = 0,  // from the address of a column to that of the next
     parameter int PSUM_BITS       = WEIGHT_BITS + ACTIVATION_BITS + $clog2(ROWS) + 1
 ) (
     input  logic                                 clk,
@@ -25,7 +24,7 @@ module array_ws #(
     input  logic                                 enter_swap,   // the first one under new weights
     input  logic                                 enter_last,   // the last one of its fold
     input  logic                                 enter_first,  // its accumulators start at the bias
-    input  logic [ADDR_BITS-1:0]                 enter_address,  // of the first column
+    input  logic [COLS-1:0][ADDR_BITS-1:0]      enter_address,
     input  logic [COLS-1:0]                      enter_columns,  // that have sums
     input  logic [ROWS-1:0][ACTIVATION_BITS-1:0] activations,
     input  logic [COLS-1:0][ACC_BITS-1:0]        bias,
@@ -40,7 +39,7 @@ module array_ws #(
     logic                 write;
     logic                 last;
     logic                 first;
-    logic [ADDR_BITS-1:0] address;
+    logic [COLS-1:0][ADDR_BITS-1:0] address;
     logic [COLS-1:0] columns;
     logic [COLS-1:0][ACC_BITS-1:0] bias;
   } control_t;
@@ -94,7 +93,7 @@ module array_ws #(
     localparam int AT = ROWS - 1 + c + STAGES;
     assign write[c]   = control[AT].write && control[AT].columns[c];
     assign first[c]   = control[AT].first;
-    assign address[c] = control[AT].address + ADDR_BITS'(c * COLUMN_STEP);
+    assign address[c] = control[AT].address[c];
     assign starts[c]  = control[AT].bias[c];
     delay #(.BITS(PSUM_BITS), .STAGES(STAGES)) u_bottom (.clk, .early(sum[ROWS-1][c]), .late(sums[c]));
   end

@@ -13,6 +13,7 @@ module pe_os #(
     output logic signed [WEIGHT_BITS-1:0]     weight_out,
     input  logic signed [ACC_BITS-1:0]        bias,
     output logic signed [ACC_BITS-1:0]        acc,
+    output logic signed [ACC_BITS-1:0]        sum,        // what acc takes at this edge, if anything
     output logic                              wrote_last  // the fold's last product is added at this edge
 );
   localparam int PRODUCT_BITS = WEIGHT_BITS + ACTIVATION_BITS;
@@ -33,6 +34,7 @@ module pe_os #(
   assign start = first_late ? bias : acc;
   assign total = SUM_BITS'(start) + SUM_BITS'($signed(product_late));
   fit #(.IN_BITS(SUM_BITS), .OUT_BITS(ACC_BITS)) u_fit (.policy, .value(total), .held(next));
+  assign sum = next;
   assign wrote_last = step_late && last_late;
 
   always_ff @(posedge clk) begin

@@ -52,13 +52,13 @@ module array_os_flow #(
   for (genvar r = 0; r < ROWS; r++) begin : g_row
     assign across[r][0] = left[r];
     for (genvar c = 0; c < COLS; c++) begin : g_col
-      logic signed [ACC_BITS-1:0] acc, start_late;
+      logic signed [ACC_BITS-1:0] acc, next, start_late;
       delay #(.BITS(ACC_BITS), .STAGES(STAGES)) u_start (.clk, .early(starts[r][c]), .late(start_late));
       pe_os #(.WEIGHT_BITS(WEIGHT_BITS), .ACTIVATION_BITS(ACTIVATION_BITS), .ACC_BITS(ACC_BITS), .STAGES(STAGES)) u_pe (
           .clk, .policy,
           .left_in(across[r][c]), .left_out(across[r][c+1]),
           .weight_in(down[r][c]), .weight_out(down[r+1][c]),
-          .bias(start_late), .acc(acc), .wrote_last(wrote[r][c])
+          .bias(start_late), .acc(acc), .sum(next), .wrote_last(wrote[r][c])
       );
       assign held[r][c] = acc;
       always_ff @(posedge clk) begin

@@ -1,0 +1,130 @@
+// Cuts a compute operation into folds and feeds them to an array whose sums stand while operands stream (output-stationary).
+//
+// Loop nest, outermost first: groups, columns of channels, rows of pixels, the reduction. A fold takes `reduction` cycles; the next one
+// follows when its last sum is written, or, BEHIND, max(reduction, ROWS) cycles behind it.
+module sum_feeder
+  import isa_pkg::*;
+#(
+    parameter int COUNT  = 1,
+    parameter int ROWS   = 4,
+    parameter int COLS   = 4,
+    parameter bit BEHIND = 1'b0,
+    parameter     FILE   = ""
+) (
+    input  logic            clk,
+    input  logic            rst,
+    input  counts_t         over,
+    input  logic            fold_done,
+    output logic            started,
+    output logic            freed,
+    output logic            step,
+    output logic            step_first,
+    output logic            step_last,
+    output logic            tile_last,
+    output logic            fold_first,
+    output logic [ROWS-1:0] fold_rows,
+    output logic [COLS-1:0] fold_columns,
+    output int_t            fold_address,   // of the sum of the first row and column
+    output int_t            fold_row_step,
+    output int_t            bias_address,
+    output int_t            weight_address, // of the first column
+    output int_t            weight_step,    // to the next column
+    output int_t [ROWS-1:0] input_address,
+    output logic [ROWS-1:0] input_used,
+    output int_t            zero_point
+);
+  typedef struct packed {
+    int_t   cycle;
+    int_t   groups_before;
+    int_t   column;
+    tap_t   tap;
+    pixel_t pixel;         // of row 0
+    int_t   pixels_before;
+    int_t   group_offset;
+    int_t   weight_group, weight;
+    int_t   channel_group;
+    int_t   sums;
+  } state_t;
+  logic ready, running, active;
+  compute_t op;
+  int_t number;
+  state_t held, now, next, first;
+  pixel_t row_pixel[ROWS+1];
+  op_queue #(.WIDTH($bits(compute_t)), .COUNT(COUNT), .FILE(FILE)) u_queue (
+      .clk, .rst, .over, .advance(freed), .ready, .head(op), .number
+  );
+  assign started = ready && !running;
+  assign active = (ready || running) && !rst;
+  always_comb begin
+    first = '0;
+    first.weight = op.weight_base;
+    first.weight_group = op.weight_base;
+    first.sums = op.accumulator_base;
+    now = running ? held : first;
+  end
+
+  always_comb begin
+    row_pixel[0] = now.pixel;
+    for (int r = 0; r < ROWS; r++) begin
+      row_pixel[r+1] = next_pixel(row_pixel[r], op);
+      fold_rows[r] = now.pixels_before + r < op.pixels;
+      input_address[r] = op.input_base + now.group_offset + row_pixel[r].offset + now.tap.offset;
+      input_used[r] = fold_rows[r] && inside_box(now.tap, row_pixel[r], op);
+    end
+    for (int c = 0; c < COLS; c++) fold_columns[c] = now.column + c < op.unit;
+  end
+  assign step = active && now.cycle < op.reduction;
+  assign step_first = now.cycle == 0;
+  assign step_last = now.cycle + 1 == op.reduction;
+  assign fold_first = op.first != 0;
+  assign fold_address = now.sums + now.channel_group + now.column;
+  assign fold_row_step = op.outputs;
+  assign bias_address = op.bias_base + now.channel_group + now.column;
+  assign weight_address = now.weight + now.tap.k;
+  assign weight_step = op.reduction;
+  assign zero_point = op.zero_point;
+
+  logic more_pixels, more_columns, fold_over;
+  assign more_pixels = now.pixels_before + ROWS < op.pixels;
+  assign more_columns = now.column + COLS < op.unit;
+  assign tile_last = !more_pixels && !more_columns && now.groups_before + 1 >= op.groups;
+  assign fold_over = BEHIND ? active && now.cycle + 1 >= op.reduction && now.cycle + 1 >= ROWS : active && fold_done;
+  assign freed = fold_over && tile_last;
+  always_comb begin
+    next = now;
+    next.cycle = now.cycle + 1;
+    if (step) next.tap = next_tap(now.tap, op);
+    if (fold_over) begin
+      next.cycle = 0;
+      next.tap = '0;
+      if (more_pixels) begin
+        next.pixel = row_pixel[ROWS];
+        next.pixels_before = now.pixels_before + ROWS;
+        next.sums = now.sums + ROWS * op.outputs;
+      end else begin
+        next.pixel = '0;
+        next.pixels_before = 0;
+        next.sums = op.accumulator_base;
+        if (more_columns) begin
+          next.column = now.column + COLS;
+          next.weight = now.weight + op.step_columns;
+        end else begin
+          next.column = 0;
+          next.groups_before = now.groups_before + 1;
+          next.group_offset = now.group_offset + op.step_pack;
+          next.weight_group = now.weight_group + op.step_weights;
+          next.weight = now.weight_group + op.step_weights;
+          next.channel_group = now.channel_group + op.step_channels;
+        end
+      end
+    end
+  end
+  always_ff @(posedge clk) begin
+    running <= active && !freed;
+    held <= next;
+  end
+  // verilator lint_off UNUSEDSIGNAL
+  logic unused;
+  assign unused = ^{number, op, fold_done, row_pixel[ROWS]};
+  // verilator lint_on UNUSEDSIGNAL
+endmodule
