@@ -108,10 +108,11 @@ class Design:
             pixels, reduction, channels, groups = (
                 int(size[0]) for size in (tile.pixels, tile.reduction, tile.channels, tile.groups)
             )
-            folds = int(program.stream_cycles[i]) // pixels
+            turned = array.dataflow == "input_stationary"
+            streamed, across = (channels, pixels) if turned else (pixels, channels)
             found[i] = 1
-            if self.arch.array.dataflow == "weight_stationary" and reduction <= array.rows and channels <= array.cols:
-                found[i] = int(ceil_div(groups, folds))
+            if array.flow.stationary and not array.flow.broadcast and reduction <= array.rows and across <= array.cols:
+                found[i] = int(ceil_div(groups, int(program.stream_cycles[i]) // streamed))
         return found
 
     def lanes(self, *engines: Engine) -> int:

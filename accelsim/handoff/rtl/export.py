@@ -26,12 +26,14 @@ COMMON = (
 ARRAYS = {
     "weight_stationary": ("pe_ws", "array_ws", "fold_feeder"),
     "output_stationary": ("pe_os", "array_os", "sum_feeder"),
+    "input_stationary": ("pe_ws", "array_ws", "input_feeder"),
     "adder_tree": ("adder_tree", "array_tree", "fold_feeder"),
 }
 """Those of a dataflow's compute engine, beside its ``array_core``."""
 CORES = {
     "weight_stationary": "array_core_ws",
     "output_stationary": "array_core_os",
+    "input_stationary": "array_core_is",
     "adder_tree": "array_core_tree",
 }
 """The compute engine of a dataflow, a module ``array_core``."""

@@ -86,7 +86,8 @@ def _compute(design: Design, i: int) -> list[int]:
         g.stride_h, g.stride_w, g.dilation_h, g.dilation_w, height, wide, layer.input_zero_point,
         region(design, input_load) + y0 * row + x0 * deep + channel,
         g.dilation_w * deep - last_tap[0], g.dilation_h * row - last_tap[1] - last_tap[0], g.ic_per_group - sum(last_tap),
-        g.stride_w * deep, g.stride_h * row - last_pixel[0], height * row - sum(last_pixel), pack * g.ic_per_group,
+        g.stride_w * deep, g.stride_h * row - last_pixel[0], height * row - sum(last_pixel), g.ic_per_group,
+        pack * g.ic_per_group,
         region(design, weight_load), program.arch.array.cols * reduction, pack * unit * reduction, pack * unit,
         design.parameter_base[index] + lo[3], int(program.offset[i]),
     ]  # fmt: skip

@@ -15,7 +15,7 @@ from accelsim.hardware import ComputeTiles, Engine, accumulator_words, array_cos
 from accelsim.numerics import IntFormat, Requant
 from accelsim.program import Program
 
-DATAFLOWS = ("weight_stationary", "output_stationary", "adder_tree")
+DATAFLOWS = ("weight_stationary", "output_stationary", "input_stationary", "adder_tree")
 """Dataflows that have RTL."""
 
 

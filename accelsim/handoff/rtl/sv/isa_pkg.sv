@@ -40,7 +40,8 @@ package isa_pkg;
     int_t    input_base;     // element under the first tap of the first pixel
     int_t    step_kx, step_ky, step_group;  // to the next tap: behind the channels, the columns, the rows of the kernel
     int_t    step_ox, step_oy, step_n;      // to the next pixel
-    int_t    step_pack;      // to the input channels of the next groups
+    int_t    step_unit;      // to the input channels of the next group
+    int_t    step_pack;      // to those of the next groups of a fold
     int_t    weight_base;
     int_t    step_columns;   // to the weights of the next columns
     int_t    step_weights;   // to those of the next groups

@@ -1,0 +1,95 @@
+// Input-stationary compute engine: the weight-stationary array with its operands exchanged, buffers, feeder, accumulators.
+module array_core
+  import isa_pkg::*;
+  import config_pkg::*;
+(
+    input  logic                                                   clk,
+    input  logic                                                   rst,
+    input  counts_t                                                over,
+    output logic                                                   started,
+    output logic                                                   freed,
+    output logic                                                   finished,
+    output int_t [COLS-1:0]                                        bias_address,
+    input  logic [COLS-1:0][ACC_BITS-1:0]                          bias,
+    input  int_t                                                   activation_count,
+    input  int_t                                                   activation_write,
+    input  logic [ACTIVATION_LANES-1:0][ACTIVATION_WORD-1:0]       activation_in,
+    input  int_t                                                   weight_count,
+    input  int_t                                                   weight_write,
+    input  logic [WEIGHT_LANES-1:0][WEIGHT_WORD-1:0]               weight_in,
+    input  logic [REQUANTIZER_LANES-1:0][ADDR_BITS-1:0]            read_address,
+    output logic [REQUANTIZER_LANES-1:0][ACC_BITS-1:0]             read_data
+);
+  logic fold_done, input_first, enter, enter_swap, enter_last, enter_first;
+  int_t [COLS-1:0] input_address, enter_address;
+  logic [COLS-1:0] input_used, column_used;
+  int_t [ROWS-1:0] weight_addresses;
+  logic [ROWS-1:0] weight_used;
+  int_t zero_point;
+  input_feeder #(
+      .COUNT(COMPUTE_COUNT), .ROWS(ROWS), .COLS(COLS), .OVERLAPPED(OVERLAPPED), .BEHIND(BEHIND), .FILE("images/compute.hex")
+  ) u_feeder (
+      .clk, .rst, .over, .fold_done, .started, .freed, .input_first, .input_address, .input_used, .enter, .enter_swap, .enter_last,
+      .enter_first, .enter_address, .bias_address, .column_used, .weight_address(weight_addresses), .weight_used, .zero_point
+  );
+
+  logic [ROWS-1:0][WEIGHT_WORD-1:0] weight_codes;
+  logic [ROWS-1:0][WEIGHT_BITS-1:0] filters;
+  always_comb
+    for (int r = 0; r < ROWS; r++) filters[r] = weight_used[r] ? WEIGHT_BITS'($signed(weight_codes[r])) : '0;
+  element_memory #(.BITS(WEIGHT_WORD), .WORDS(WEIGHT_WORDS), .WRITERS(1), .LANES(WEIGHT_LANES), .READS(ROWS)) u_weights (
+      .clk, .write_count(weight_count), .write_address(weight_write), .write_data(weight_in),
+      .read_address(weight_addresses), .read_data(weight_codes)
+  );
+
+  // The zero point goes off in front of the array; padding is nothing there.
+  logic [COLS-1:0][ACTIVATION_WORD-1:0] codes;
+  logic [COLS-1:0][ACTIVATION_BITS-1:0] inputs;
+  logic [COLS-1:0][ADDR_BITS-1:0] sum_address;
+  always_comb
+    for (int c = 0; c < COLS; c++) begin
+      inputs[c] = input_used[c] ? ACTIVATION_BITS'(int_t'($signed(codes[c])) - zero_point) : '0;
+      sum_address[c] = ADDR_BITS'(enter_address[c]);
+    end
+  element_memory #(
+      .BITS(ACTIVATION_WORD), .WORDS(ACTIVATION_WORDS), .WRITERS(1), .LANES(ACTIVATION_LANES), .READS(COLS)
+  ) u_activations (
+      .clk, .write_count(activation_count), .write_address(activation_write), .write_data(activation_in),
+      .read_address(input_address), .read_data(codes)
+  );
+
+  typedef struct packed {
+    logic                                 enter, swap, last, first;
+    logic [COLS-1:0][ADDR_BITS-1:0]       address;
+    logic [COLS-1:0]                      columns;
+    logic [ROWS-1:0][WEIGHT_BITS-1:0]     filters;
+    logic [COLS-1:0][ACC_BITS-1:0]        bias;
+  } vector_t;
+  vector_t early, late;
+  assign early = '{
+      enter: enter, swap: enter_swap, last: enter_last, first: enter_first, address: sum_address,
+      columns: column_used,       filters: filters, bias: bias
+  };
+  delay #(.BITS($bits(vector_t)), .STAGES(OVERLAPPED ? ROWS : 0)) u_behind (.clk, .early, .late);
+  localparam int PSUM_BITS = WEIGHT_BITS + ACTIVATION_BITS + $clog2(ROWS) + 1;
+  logic [COLS-1:0] write, first;
+  logic [COLS-1:0][ADDR_BITS-1:0] address;
+  logic [COLS-1:0][ACC_BITS-1:0] starts;
+  logic [COLS-1:0][PSUM_BITS-1:0] sums;
+  array_ws #(
+      .ROWS(ROWS), .COLS(COLS), .WEIGHT_BITS(ACTIVATION_BITS), .ACTIVATION_BITS(WEIGHT_BITS), .ACC_BITS(ACC_BITS),
+      .ADDR_BITS(ADDR_BITS), .STAGES(STAGES), .PSUM_BITS(PSUM_BITS)
+  ) u_array (
+      .clk, .weight_first(input_first), .weights(inputs), .enter(late.enter), .enter_swap(late.swap), .enter_last(late.last), .enter_first(late.first),
+      .enter_address(late.address), .enter_columns(late.columns), .activations(late.filters), .bias(late.bias),
+      .done(fold_done), .write, .first, .address, .starts, .sums
+  );
+  accumulators #(
+      .PORTS(COLS), .PSUM_BITS(PSUM_BITS), .ACC_BITS(ACC_BITS), .WORDS(ACCUMULATORS), .READS(REQUANTIZER_LANES)
+  ) u_accumulators (.clk, .policy(POLICY), .write, .first, .address, .bias(starts), .psum(sums), .read_address, .read_data);
+  assign finished = (OVERLAPPED || BEHIND) ? fold_done : freed;
+  // verilator lint_off UNUSEDSIGNAL
+  logic unused;
+  assign unused = ^enter_address;
+  // verilator lint_on UNUSEDSIGNAL
+endmodule

@@ -1,0 +1,179 @@
+// Cuts a compute operation into folds and feeds them to an array whose inputs stand while filters stream (input-stationary): the reduction
+// over rows, pixels over columns.
+//
+// Loop nest, outermost first: groups (PACK of them side by side in a fold, as a block diagonal), columns of pixels, rows, channels. When
+// what enters is as in fold_feeder, inputs in the place of weights and filters in that of pixels.
+module input_feeder
+  import isa_pkg::*;
+#(
+    parameter int COUNT      = 1,
+    parameter int ROWS       = 4,
+    parameter int COLS       = 4,
+    parameter bit OVERLAPPED = 1'b0,
+    parameter bit BEHIND     = 1'b0,
+    parameter     FILE       = ""
+) (
+    input  logic            clk,
+    input  logic            rst,
+    input  counts_t         over,
+    input  logic            fold_done,      // the array writes the last sum of a fold at this edge
+    output logic            started,
+    output logic            freed,
+    output logic            input_first,    // inputs of row 0 enter
+    output int_t [COLS-1:0] input_address,
+    output logic [COLS-1:0] input_used,
+    output logic            enter,          // a filter of each group enters
+    output logic            enter_swap,
+    output logic            enter_last,
+    output logic            enter_first,
+    output int_t [COLS-1:0] enter_address,  // of the sums
+    output int_t [COLS-1:0] bias_address,
+    output logic [COLS-1:0] column_used,
+    output int_t [ROWS-1:0] weight_address,
+    output logic [ROWS-1:0] weight_used,
+    output int_t            zero_point
+);
+  typedef struct packed {
+    logic   shifting;       // inputs enter, else filters or the last sums
+    logic   draining;
+    int_t   cycle;          // of the phase
+    int_t   groups_before;
+    pixel_t pixel;          // of the first column
+    int_t   pixels_before;
+    tap_t   tap;            // of row 0
+    tap_t   input_tap;      // whose inputs enter
+    int_t   filters_before;
+    int_t   filter_offset;  // elements of the weights
+    int_t   group_offset;   // elements of the input
+    int_t   weight_group;
+    int_t   channel_group;
+    int_t   sums;           // address of the first column's sum of the first filter
+  } state_t;
+  typedef struct packed {
+    pixel_t pixel;
+    int_t   number;         // of the pixel in the tile
+    int_t   group;
+    int_t   group_offset;
+    int_t   channels;       // before those of the group
+    int_t   sum;            // address beside the first one
+  } column_t;
+  logic ready, running, active;
+  compute_t op;
+  int_t number;
+  state_t held, now, next, first;
+  tap_t row_tap[ROWS+1];
+  column_t column[COLS+1];
+  op_queue #(.WIDTH($bits(compute_t)), .COUNT(COUNT), .FILE(FILE)) u_queue (
+      .clk, .rst, .over, .advance(freed), .ready, .head(op), .number
+  );
+  assign started = ready && !running;
+  assign active = (ready || running) && !rst;
+  always_comb begin
+    first = '0;
+    first.shifting = !OVERLAPPED;
+    first.weight_group = op.weight_base;
+    first.sums = op.accumulator_base;
+    now = running ? held : first;
+  end
+
+  int_t groups_here, group_step;
+  assign groups_here = (op.groups - now.groups_before < op.pack) ? op.groups - now.groups_before : op.pack;
+  assign group_step = op.unit * op.reduction;
+  always_comb begin
+    row_tap[0] = now.tap;
+    for (int r = 0; r < ROWS; r++) begin
+      row_tap[r+1] = next_tap(row_tap[r], op);
+      weight_used[r] = row_tap[r].group < groups_here;
+      weight_address[r] = now.weight_group + row_tap[r].group * group_step + now.filter_offset + row_tap[r].k;
+    end
+    column[0] = '0;
+    column[0].pixel = now.pixel;
+    column[0].number = now.pixels_before;
+    for (int c = 0; c < COLS; c++) begin
+      column_used[c] = column[c].group < groups_here;
+      input_address[c] = op.input_base + now.group_offset + column[c].group_offset + column[c].pixel.offset + now.input_tap.offset
+          - now.input_tap.group * op.step_unit;
+      input_used[c] = column_used[c] && column[c].group == now.input_tap.group && inside_box(now.input_tap, column[c].pixel, op);
+      enter_address[c] = now.sums + column[c].sum + now.channel_group + now.filters_before;
+      bias_address[c] = op.bias_base + now.channel_group + column[c].channels + now.filters_before;
+      column[c+1] = column[c];
+      column[c+1].pixel = next_pixel(column[c].pixel, op);
+      column[c+1].number = column[c].number + 1;
+      column[c+1].sum = column[c].sum + op.outputs;
+      if (column[c+1].number == op.pixels) begin
+        column[c+1].pixel = '0;
+        column[c+1].number = 0;
+        column[c+1].group = column[c].group + 1;
+        column[c+1].group_offset = column[c].group_offset + op.step_unit;
+        column[c+1].channels = column[c].channels + op.unit;
+        column[c+1].sum = column[c].channels + op.unit;
+      end
+    end
+  end
+
+  logic streams, last_filter;
+  assign streams = active && (OVERLAPPED ? now.filters_before < op.unit : !now.shifting && !now.draining);
+  assign last_filter = now.filters_before + 1 == op.unit;
+  assign input_first = active && (OVERLAPPED || now.shifting) && now.cycle == 0;
+  assign enter = streams;
+  assign enter_swap = streams && now.filters_before == 0;
+  assign enter_last = streams && last_filter && (tile_last || !(OVERLAPPED || BEHIND));
+  assign enter_first = op.first != 0 && now.tap.k == 0 && now.tap.group == 0;
+  assign zero_point = op.zero_point;
+
+  logic more_rows, more_columns, more_groups, tile_last, fold_over;
+  assign more_rows = op.pack == 1 && row_tap[ROWS].group == 0;
+  assign more_columns = op.pack == 1 && now.pixels_before + COLS < op.pixels;
+  assign more_groups = now.groups_before + op.pack < op.groups;
+  assign tile_last = !more_rows && !more_columns && !more_groups;
+  always_comb begin
+    if (OVERLAPPED) fold_over = active && now.cycle + 1 >= op.unit && now.cycle + 1 >= ROWS;
+    else if (BEHIND) fold_over = streams && last_filter;
+    else fold_over = fold_done && ((streams && last_filter) || now.draining);
+  end
+  assign freed = active && fold_over && tile_last;
+  always_comb begin
+    next = now;
+    next.cycle = now.cycle + 1;
+    next.input_tap = next_tap(now.input_tap, op);
+    if (!OVERLAPPED && now.shifting && now.cycle + 1 == ROWS) next.shifting = 1'b0;
+    if (streams) begin
+      next.filters_before = now.filters_before + 1;
+      next.filter_offset = now.filter_offset + op.reduction;
+      if (!OVERLAPPED && last_filter) next.draining = 1'b1;
+    end
+    if (fold_over) begin
+      next.shifting = !OVERLAPPED;
+      next.draining = 1'b0;
+      next.cycle = 0;
+      next.filters_before = 0;
+      next.filter_offset = 0;
+      if (more_rows) next.tap = row_tap[ROWS];
+      else begin
+        next.tap = '0;
+        if (more_columns) begin
+          next.pixel = column[COLS].pixel;
+          next.pixels_before = now.pixels_before + COLS;
+          next.sums = now.sums + COLS * op.outputs;
+        end else begin
+          next.pixel = '0;
+          next.pixels_before = 0;
+          next.sums = op.accumulator_base;
+          next.groups_before = now.groups_before + op.pack;
+          next.group_offset = now.group_offset + op.step_pack;
+          next.weight_group = now.weight_group + op.step_weights;
+          next.channel_group = now.channel_group + op.step_channels;
+        end
+      end
+      next.input_tap = next.tap;
+    end
+  end
+  always_ff @(posedge clk) begin
+    running <= active && !freed;
+    held <= next;
+  end
+  // verilator lint_off UNUSEDSIGNAL
+  logic unused;
+  assign unused = ^{number, op, fold_done, row_tap[ROWS], column[COLS]};
+  // verilator lint_on UNUSEDSIGNAL
+endmodule
