@@ -3,7 +3,9 @@ module skew #(
     parameter int LANES = 4,
     parameter int BITS  = 8
 ) (
-    input  logic                         clk,
+    // verilator lint_off UNUSEDSIGNAL
+    input  logic                         clk,  // none where there is one lane
+    // verilator lint_on UNUSEDSIGNAL
     input  logic [LANES-1:0][BITS-1:0]   straight,
     output logic [LANES-1:0][BITS-1:0]   skewed
 );
