@@ -8,7 +8,7 @@ from typing import Any
 from accelsim.graph import Graph, MacLayer
 from accelsim.handoff.vectors.layer import ExportedLayer
 from accelsim.handoff.vectors.streams import FileFormat, Stream
-from accelsim.numerics import FUNCTIONS, PRIMITIVES, Overflow, Requant, lowest
+from accelsim.numerics import FUNCTIONS, PRIMITIVES, Overflow, Requant, StagedScheme, lowest
 from accelsim.timing import Timeline
 
 FORMAT, VERSION = "accelsim vectors", 1
@@ -40,6 +40,7 @@ def sum_record(exported: ExportedLayer) -> dict[str, Any]:
     wraps = overflow in (Overflow.WRAP, Overflow.TRAP)
     return {
         "products": SUM, "step": STEP, "input_zero_point": layer.input_zero_point,
+        "padding": [g.pad_top, g.pad_left], "spread": [g.upsample_h, g.upsample_w], "input_view": list(g.input_shape),
         "stride": [g.stride_h, g.stride_w], "dilation": [g.dilation_h, g.dilation_w],
         "outputs_per_group": g.oc_per_group, "channels_per_group": g.ic_per_group,
         "accumulator": {"bits": fmt.bits, "overflow": overflow.value, "low": low, "high": fmt.max},
@@ -60,10 +61,13 @@ def requantization_record(exported: ExportedLayer) -> dict[str, Any]:
     if not isinstance(requant, Requant):
         return {"scheme": requant.scheme, "parameters": names, "steps": list(THRESHOLDS), "form": None}
     rule = requant.rule
+    staged = isinstance(rule, StagedScheme)
     return {
         "scheme": requant.scheme, "description": rule.description, "parameters": names, "steps": list(rule.steps),
         "zero_point": requant.zero_point, "clamp_min": requant.clamp_min, "clamp_max": requant.clamp_max,
-        "table": list(requant.table), "form": None if exported.form is None else list(FORM),
+        "table": list(requant.table),
+        "registers": {"multiplier": requant.multiplier.tolist(), "shift": requant.shift.tolist()} if staged else None,
+        "form": None if exported.form is None else list(FORM),
     }  # fmt: skip
 
 
