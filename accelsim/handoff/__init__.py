@@ -1,3 +1,12 @@
-"""What hardware people take with them."""
+"""What hardware people take with them: golden vectors for any RTL, why the numbers of theirs differ, and RTL of the machine."""
 
+from accelsim.handoff.compare import (
+    Difference,
+    Reason,
+    StreamComparison,
+    VectorComparison,
+    compare_vectors,
+    comparison_text,
+)
 from accelsim.handoff.rtl import RtlPlan, plan_rtl
+from accelsim.handoff.vectors import FORMATS, FileFormat, VectorPlan, export_vectors, plan_vectors
