@@ -8,6 +8,7 @@ import accelsim.cli.energy
 import accelsim.cli.guided
 import accelsim.cli.handoff.comparing
 import accelsim.cli.handoff.exporting
+import accelsim.cli.handoff.rtl
 import accelsim.cli.importing
 import accelsim.cli.lists
 import accelsim.cli.mapping

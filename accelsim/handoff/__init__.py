@@ -8,5 +8,5 @@ from accelsim.handoff.compare import (
     compare_vectors,
     comparison_text,
 )
-from accelsim.handoff.rtl import RtlPlan, plan_rtl
+from accelsim.handoff.rtl import RtlPlan, check_machine, export_rtl, first_layer, one_layer, plan_rtl
 from accelsim.handoff.vectors import FORMATS, FileFormat, VectorPlan, export_vectors, plan_vectors

@@ -30,7 +30,7 @@ HEX, NPY, C = "hex", "npy", "c"
 
 @main.group("export")
 def export_group() -> None:
-    """Write what hardware people take with them: golden vectors."""
+    """Write what hardware people take with them: golden vectors, RTL of the machine."""
 
 
 @export_group.command("vectors")
@@ -80,7 +80,7 @@ def vectors_command(
     done = run(model, arch=arch_of(machine, edits), arithmetic=arithmetic, mapping=mapping, objective=objective)
     note_all(done.result.notes)
     note_inputs(done.graph, arrays)
-    given = {name: _nth(values, inference) for name, values in gather_inputs(done.graph, arrays).items()}
+    given = {name: nth(values, inference) for name, values in gather_inputs(done.graph, arrays).items()}
     plan = plan_vectors(done.timeline, layers=layers, tiles=tiles, **({"formats": formats} if formats else {}))
     note(f"{folder}: {_size(plan)} will be written")
     with progress_bar("tile operations") as progress:
@@ -91,7 +91,8 @@ def vectors_command(
     )
 
 
-def _nth(values: NDArray[Any], inference: int) -> NDArray[Any]:
+def nth(values: NDArray[Any], inference: int) -> NDArray[Any]:
+    """Inference number ``inference`` of ``values``; InputError where there are fewer."""
     if inference >= len(values):
         raise InputError(f"--inference {inference}: there are {len(values)}, numbered from 0")
     one: NDArray[Any] = values[inference]

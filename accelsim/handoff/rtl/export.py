@@ -13,7 +13,7 @@ from accelsim.errors import InputError
 from accelsim.execute import run_program
 from accelsim.handoff.rtl.design import Design
 from accelsim.handoff.rtl.images import images
-from accelsim.handoff.rtl.outside import DramImage, numbers_text, operations_text
+from accelsim.handoff.rtl.outside import DramImage, numbers_text, operations_text, outputs_text
 from accelsim.handoff.rtl.refuse import check_machine, check_network
 from accelsim.handoff.rtl.schemes import requantize_lane
 from accelsim.timing import Timeline
@@ -56,9 +56,11 @@ class RtlPlan:
         for name in ("bench.cpp", "lanes.h"):
             yield f"bench/{name}", _packaged("bench", name)
         yield "bench/operations.txt", operations_text(self.design, dram)
+        yield "bench/outputs.txt", outputs_text(self.design, dram)
         yield "bench/dram.txt", numbers_text(dram.before)
         yield "bench/expected.txt", numbers_text(dram.after)
-        yield "Makefile", _packaged("bench", "Makefile")
+        for name in ("Makefile", "README.md"):
+            yield name, _packaged("bench", name)
 
 
 def plan_rtl(timeline: Timeline, inputs: Mapping[str, NDArray[Any]]) -> RtlPlan:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from accelsim.graph import MacLayer, Reshape
 from accelsim.handoff.rtl.design import ENGINES, Design
+from accelsim.handoff.vectors import ExportedLayer
 from accelsim.hardware import Engine, stream_ports
 
 Tensors = Mapping[str, NDArray[Any]]
@@ -93,6 +93,11 @@ def _view(design: Design, i: int) -> tuple[str, tuple[int, ...]]:
     return layer.output, tuple(layer.output_shape)
 
 
-def box_elements(lo: tuple[int, ...], hi: tuple[int, ...]) -> int:
-    """Elements of a box."""
-    return math.prod(b - a for a, b in zip(lo, hi, strict=True))
+def outputs_text(design: Design, dram: DramImage) -> str:
+    """A line per layer of the array: its folder among golden vectors, where its output begins in DRAM, elements, digits and bits of one."""
+    graph, lines = design.timeline.program.graph, []
+    for index, layer in design.layers.items():
+        tensor, exported = graph.tensors[layer.output], ExportedLayer(design.timeline.program, index)
+        bits = exported.output_format.bits
+        lines.append(f"{exported.folder} {dram.base(layer.output)} {tensor.elements} {-(-bits // 4)} {bits}")
+    return "\n".join([*lines, ""])

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <string>
@@ -172,6 +173,21 @@ static void check_events(int64_t cycle) {
     }
 }
 
+// What the layers of the array made, as compare-vectors reads it.
+static void write_results() {
+    std::ifstream plan("bench/outputs.txt");
+    std::string folder;
+    int64_t base, count, digits, bits;
+    while (plan >> folder >> base >> count >> digits >> bits) {
+        std::filesystem::create_directories("results/" + folder);
+        FILE *file = fopen(("results/" + folder + "/output.hex").c_str(), "w");
+        if (!file) { printf("results/%s: cannot be written\n", folder.c_str()); exit(2); }
+        for (int64_t i = base; i < base + count; i++)
+            fprintf(file, "%0*" PRIx64 "\n", int(digits), uint64_t(dram[i]) & (bits < 64 ? (uint64_t(1) << bits) - 1 : ~uint64_t(0)));
+        fclose(file);
+    }
+}
+
 static void edge() {
     top.clk = 1, top.eval();
     top.clk = 0, top.eval();
@@ -207,6 +223,7 @@ int main() {
             break;
         }
     }
+    write_results();
     printf("%zu operations in %" PRId64 " cycles, %" PRIu64 " codes stored: %" PRIu64 " differences\n", left, cycle, compared, different);
     return different != 0;
 }
