@@ -56,7 +56,9 @@ def drawn_graph(rng: np.random.Generator) -> Graph:
     """A network of a few layers; those of the array with a scheme of integers each."""
     graph = random_graph(rng, most_layers=4)
     layers = [
-        replace(layer, requant=_requant(rng, layer)) if isinstance(layer, MacLayer) and isinstance(layer.requant, Requant) else layer
+        replace(layer, requant=_requant(rng, layer))
+        if isinstance(layer, MacLayer) and isinstance(layer.requant, Requant)
+        else layer
         for layer in graph.layers
     ]
     return replace(graph, layers=tuple(layers))

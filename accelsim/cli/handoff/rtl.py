@@ -24,7 +24,9 @@ DEFAULT_MODEL = "digits_cnn"
 )
 @click.option("--out", "folder", required=True, metavar="DIR", help="A new directory, or one of an earlier export.")
 @click.option("--layer", "layer", metavar="NAME", help="The layer to play.  [default: the first on the array]")
-@click.option("--network", "whole", is_flag=True, help="All layers instead; those of the vector unit come from the bench.")
+@click.option(
+    "--network", "whole", is_flag=True, help="All layers instead; those of the vector unit come from the bench."
+)
 def rtl_command(
     model: str,
     *,
@@ -65,4 +67,6 @@ def rtl_command(
     written = export_rtl(plan, folder)
     note(f"play it: make -C {folder} lint run")
     cycles = done.timeline.total_cycles
-    say(f"{folder}: RTL of {done.arch.name}, {len(done.program):,} tile operations of {cycles:,} cycles, {written:,} bytes")
+    say(
+        f"{folder}: RTL of {done.arch.name}, {len(done.program):,} tile operations of {cycles:,} cycles, {written:,} bytes"
+    )

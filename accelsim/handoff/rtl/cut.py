@@ -20,7 +20,8 @@ def one_layer(graph: Graph, name: str) -> Graph:
     layer = next((layer for layer in graph.layers if layer.name == name), None)
     if layer is None:
         raise ConfigError(
-            f"layer {name!r}: {graph.name!r} has no such layer{did_you_mean(name, [one.name for one in graph.layers])}", layer=name
+            f"layer {name!r}: {graph.name!r} has no such layer{did_you_mean(name, [one.name for one in graph.layers])}",
+            layer=name,
         )
     if not isinstance(layer, MacLayer):
         raise ConfigError(

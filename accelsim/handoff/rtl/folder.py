@@ -34,7 +34,9 @@ def export_rtl(plan: RtlPlan, folder: str | Path) -> int:
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         remedy = "; free some room" if full else ""
-        raise AccelsimError(f"{target}: cannot write: {error.strerror or error}{remedy}; nothing was left there") from error
+        raise AccelsimError(
+            f"{target}: cannot write: {error.strerror or error}{remedy}; nothing was left there"
+        ) from error
 
 
 def _write(path: Path, text: str) -> str:

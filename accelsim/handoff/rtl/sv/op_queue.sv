@@ -19,6 +19,8 @@ module op_queue
   logic [WIDTH-1:0] words[DEPTH];
   if (COUNT > 0) begin : g_image
     initial $readmemh(FILE, words);
+  end else begin : g_none
+    initial words[0] = '0;
   end
 
   counts_t waits;
