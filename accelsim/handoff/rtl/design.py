@@ -155,7 +155,7 @@ class Design:
             "  // verilator lint_on UNUSEDPARAM",
             f"  localparam logic [1:0] POLICY = 2'd{POLICIES[Overflow(arch.accumulator.overflow)]};",
             "  // [who waits][for whom]: until that lets go of its engine, else until its result is there",
-            f"  localparam logic [{len(ENGINES) - 1}:0][{len(ENGINES) - 1}:0] FREED = {{",
+            f"  localparam logic [{len(ENGINES) ** 2 - 1}:0] FREED = {{",
             ",\n".join(f"      {len(ENGINES)}'b{row}" for row in rows),
             "  };",
             "endpackage",

@@ -69,8 +69,8 @@ def _check_layer(layer: MacLayer, graph: Graph, arch: Arch) -> None:
     bits, array, g = operand_bits(layer, graph, arch), arch.array, layer.geometry
     passes = array.passes(bits.weight, bits.activation)
     wrong: list[tuple[bool, str]] = [
-        (passes > 1, f"its {bits.weight}-bit weights and {bits.activation}-bit activations take {passes} passes of array.weight_bits "
-         f"{array.weight_bits} and array.activation_bits {array.activation_bits}; widen the ports"),
+        (passes > 1, (f"its {bits.weight}-bit weights and {bits.activation}-bit activations take {passes} passes of array.weight_bits "
+         f"{array.weight_bits} and array.activation_bits {array.activation_bits}; widen the ports")),
         (accumulator_words(bits.activation, arch) > 1, "its sums take several accumulator words; set accumulator.word_per_slice to false"),
         (layer.has_weight_zero_points, f"its weights have zero points (array.weight_zero_points {array.weight_zero_points})"),
         ((g.upsample_h, g.upsample_w) != (1, 1), f"it is a {layer.operator}, whose inputs stand apart"),

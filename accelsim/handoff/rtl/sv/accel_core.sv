@@ -39,7 +39,7 @@ module accel_core
   // Who overwrites what another engine reads waits until that lets go; everybody else until the result is there.
   for (genvar e = 0; e < ENGINES; e++) begin : g_over
     for (genvar o = 0; o < ENGINES; o++) begin : g_other
-      assign over[e][o] = FREED[e][o] ? frees[o] : finishes[o];
+      assign over[e][o] = FREED[e*ENGINES+o] ? frees[o] : finishes[o];
     end
   end
 
