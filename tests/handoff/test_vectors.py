@@ -213,7 +213,7 @@ def test_operations_have_the_addresses_and_cycles_of_the_timeline(tmp_path: Path
 
 def stack(count: int) -> Graph:
     """Pointwise convolutions of one image after another."""
-    geometry = MacGeometry(n=1, ih=40, iw=40, ic=16, oh=40, ow=40, oc=16)
+    geometry = MacGeometry(n=1, ih=32, iw=32, ic=8, oh=32, ow=32, oc=8)
     names = [f"t{i}" for i in range(count + 1)]
     tensors = {name: Tensor(name, geometry.input_shape, INT8) for name in names}
     one = single(Conv2D, geometry).layers[0]
@@ -235,8 +235,8 @@ def peak(graph: Graph, folder: Path) -> int:
 
 
 def test_memory_follows_the_largest_layer_not_the_network(tmp_path: Path) -> None:
-    """Twelve layers in a row take what three do, but for the manifest."""
-    few, many = (peak(stack(count), tmp_path) for count in (3, 12))
+    """Six layers in a row take what two do, but for the manifest."""
+    few, many = (peak(stack(count), tmp_path) for count in (2, 6))
     assert many < 1.25 * few
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -220,29 +220,45 @@ def _real(layer: GoldenLayer, at: tuple[int, ...]) -> str | None:
 
 def _reasons(got: Array, expected: Array, wrong: NDArray[np.bool_], guesses: Iterable[Guess]) -> Iterator[Reason]:
     """The best guess, then the best of what it leaves unexplained, as long as one explains more than a little."""
-    scored, total = [], int(wrong.sum())
+    at = np.flatnonzero(wrong)
+    theirs, golden = got.reshape(-1), expected.reshape(-1)
+    scored, left = [], np.ones(at.size, dtype=np.bool_)
     for rank, guess in enumerate(guesses):
         try:
-            made = guess.made()
+            made = guess.made().reshape(-1)
         except AccelsimError:  # a rule that does not take such sums
             continue
-        fits = (made == got) & wrong
-        unseen = 0 if guess.sporadic else int((_differing(made, expected) & ~wrong).sum())
+        fits = made[at] == theirs[at]
         if fits.any():
-            scored.append((guess, fits, unseen, rank))
-    left = wrong.copy()
+            changed = _differing(made, golden)
+            unseen = 0 if guess.sporadic else int(changed.sum() - changed[at].sum())
+            scored.append(_Scored(guess, np.packbits(fits), unseen, rank))
     for _ in range(MOST_REASONS):
-        best = max(scored, key=lambda one: _score(one, left), default=None)
-        if best is None or _score(best, left)[0] <= 0 or int((best[1] & left).sum()) < max(1, LEAST_SHARE * total):
+        best = max(scored, key=lambda one: one.score(left), default=None)
+        if best is None or best.score(left)[0] <= 0 or best.explained(left) < max(1, LEAST_SHARE * at.size):
             break
-        guess, fits, unseen, _ = best
         yield Reason(
-            kind=guess.kind, text=guess.text, explained=int((fits & left).sum()), differing=total, unseen=unseen
-        )
-        left &= ~fits
+            kind=best.guess.kind, text=best.guess.text, explained=best.explained(left), differing=at.size, unseen=best.unseen
+        )  # fmt: skip
+        left &= ~best.fits(at.size)
 
 
-def _score(one: tuple[Guess, NDArray[np.bool_], int, int], left: NDArray[np.bool_]) -> tuple[float, int, int]:
-    """How many differences it explains, less what it says of golden numbers; at a tie systematic faults, then those named first."""
-    guess, fits, unseen, rank = one
-    return float((fits & left).sum()) - unseen, -int(guess.sporadic), -rank
+class _Scored(NamedTuple):
+    """A guess, which of the differing numbers it makes (a bit for each), how many golden ones it would change, and its place."""
+
+    guess: Guess
+    packed: NDArray[np.uint8]
+    unseen: int
+    rank: int
+
+    def fits(self, count: int) -> NDArray[np.bool_]:
+        """The bits of ``packed``."""
+        return np.unpackbits(self.packed, count=count).astype(np.bool_)
+
+    def explained(self, left: NDArray[np.bool_]) -> int:
+        """How many of those that are ``left`` it makes."""
+        return int((self.fits(left.size) & left).sum())
+
+    def score(self, left: NDArray[np.bool_]) -> tuple[int, int, int]:
+        """What it explains, less what it says of golden numbers; at a tie systematic faults, then those named first."""
+        return self.explained(left) - self.unseen, -int(self.guess.sporadic), -self.rank

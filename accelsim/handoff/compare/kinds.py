@@ -8,12 +8,35 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from accelsim.verification import names
+from accelsim.verification import (
+    BIAS as BIAS,
+)
+from accelsim.verification import (
+    CLAMP as CLAMP,
+)
+from accelsim.verification import (
+    INPUT_ZERO as INPUT_ZERO,
+)
+from accelsim.verification import (
+    MULTIPLIER as MULTIPLIER,
+)
+from accelsim.verification import (
+    OUTPUT_ZERO as OUTPUT_ZERO,
+)
+from accelsim.verification import (
+    PADDING as PADDING,
+)
+from accelsim.verification import (
+    ROUNDING as ROUNDING,
+)
+from accelsim.verification import (
+    TIE as TIE,
+)
+from accelsim.verification import (
+    TRUNCATION as TRUNCATION,
+)
 
 Array = NDArray[Any]
-TRUNCATION, TIE, CLAMP, BIAS = names.TRUNCATION, names.TIE, names.CLAMP, names.BIAS
-OUTPUT_ZERO, INPUT_ZERO, PADDING, MULTIPLIER = names.OUTPUT_ZERO, names.INPUT_ZERO, names.PADDING, names.MULTIPLIER
-ROUNDING, WIDTH = names.ROUNDING, names.WIDTH
 SATURATION = "missing saturation"
 WRAPPED = "accumulator width"
 STALE_SUM = "stale accumulator"
@@ -29,7 +52,6 @@ NEVER = "never written"
 STUCK = "stuck bit"
 UPSTREAM = "follows from an earlier layer"
 SUMS = "follows from the accumulators"
-UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, eq=False)
