@@ -77,7 +77,7 @@ def plan_rtl(timeline: Timeline, inputs: Mapping[str, NDArray[Any]]) -> RtlPlan:
 
 
 def _packaged(folder: str, name: str) -> str:
-    return (files("accelsim.handoff") / "rtl" / folder / name).read_text(encoding="utf-8")
+    return (files("accelsim") / "handoff" / "rtl" / folder / name).read_text(encoding="utf-8")
 
 
 def _sources(design: Design) -> Iterator[tuple[str, str]]:

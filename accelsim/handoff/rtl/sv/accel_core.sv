@@ -120,14 +120,14 @@ module accel_core
   );
 
   // Array and what feeds it.
+  int_t [COLS-1:0] bias_address;
+  logic [COLS-1:0][ACC_BITS-1:0] bias;
+  parameter_t [COLS-1:0] column_parameters;
   array_core u_array (
       .clk, .rst, .over(over[COMPUTE]), .started(started[COMPUTE]), .freed(freed[COMPUTE]), .finished(finished[COMPUTE]),
       .bias_address, .bias, .activation_count, .activation_write, .activation_in, .weight_count, .weight_write, .weight_in,
       .read_address, .read_data(sums)
   );
-  int_t [COLS-1:0] bias_address;
-  logic [COLS-1:0][ACC_BITS-1:0] bias;
-  parameter_t [COLS-1:0] column_parameters;
   always_comb
     for (int c = 0; c < COLS; c++) begin
       column_parameters[c] = parameters[PARAMETER_BITS'(bias_address[c])];
