@@ -84,9 +84,15 @@ class ArrayCost:
 
 
 def array_of(
-    arch: Arch, *, weight_bits: int, activation_bits: int, zero_points: bool = False, stored_bits: int | None = None
+    arch: Arch,
+    *,
+    weight_bits: int,
+    activation_bits: int,
+    zero_points: bool = False,
+    stored_bits: int | None = None,
+    decoded: bool = False,
 ) -> Array:
-    """The array of ``arch`` for operands of these widths; ``zero_points``: some weights have one other than 0. Weights that are decoded
+    """The array of ``arch`` for operands of these widths; ``zero_points``: some weights have one other than 0. Weights that are ``decoded``
     in front of the array come out of their buffer in ``stored_bits``."""
     array = arch.array
     weight_port, activation_port = (
@@ -110,7 +116,7 @@ def array_of(
         activation_bits=activation_bits,
         activation_port=activation_port,
         extra=int(zero_points and array.weight_zero_points == "extra_channel"),
-        decoders=0 if stored_bits is None else arch.weight_buffer.decoders or 0,
+        decoders=(arch.weight_buffer.decoders or 0) if decoded else 0,
     )
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from accelsim.arch import Arch, checked, load_arch, preset_names
 from accelsim.energy import clock_note, table_of
 from accelsim.graph import MacLayer
-from accelsim.hardware import Engine, coded_share, stored_bits
+from accelsim.hardware import Engine, coded_share, is_decoded
 from accelsim.program import Program
 from accelsim.units import BYTES, exact_text
 
@@ -84,8 +84,10 @@ def _no_codebook(program: Program) -> str:
     known = [layer for layer in _mac_layers(program) if layer.weights is not None]
     if not known:
         return "only the shapes of the weights are known, which are not coded"
-    if any(stored_bits(layer, program.arch) < layer.code_format.bits for layer in known):
+    if any(is_decoded(layer, program.arch) for layer in known):
         return ""
+    if program.arch.weight_buffer.coding != "codebook":
+        return "its code makes no layer's weights shorter"
     return "every layer's weights take more than half of the values that their width has"
 
 

@@ -42,7 +42,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "streams.outputs.port": (None, None, "out", "flash"), "streams.outputs.bandwidth_bytes_per_s": (None, None, 3 * 10**8),
     "array.weight_scratchpad_bytes": (None, None, 64), "array.activation_scratchpad_bytes": (None, None, 24),
     "array.sum_scratchpad_bytes": (None, None, 96), "array.hop_um": (None, 200.0), "array.zero_gating": (None, None, 0.25),
-    "weight_buffer.decoders": (None, 1, 7), "weight_buffer.coding": (None, None, None, "codebook"),
+    "weight_buffer.decoders": (None, 1, 7), "weight_buffer.coding": (None, None, None, "codebook", "golomb_rice"),
 }  # fmt: skip
 
 
@@ -67,6 +67,9 @@ def random_arch(rng: Rng, *, dataflow: str | None = None) -> Arch:
         )
     edits["array.stripe_pixels"] = int(rng.choice([1, 4, 16])) if tree and rng.integers(2) else None
     edits["array.dot_products"] = 1 if tree else int(rng.choice([1, 1, 3]))
+    if edits["weight_buffer.coding"] == "golomb_rice":
+        edits["dma.weight_compression"] = None
+        edits["dma.whole_weight_tiles"] = False
     if edits["dma.weight_compression"] is not None:
         edits["dma.whole_weight_tiles"] = False
     if edits["dma.whole_weight_tiles"]:  # two of one tile at 16 bits

@@ -10,10 +10,11 @@ from accelsim.arch import Arch
 from accelsim.energy import Costs, charged_kind, idle_energy, table_of
 from accelsim.errors import AccelsimError
 from accelsim.graph import Graph, MacLayer
+from accelsim.hardware import is_packed
 from accelsim.mapper.default import map_graph
 from accelsim.mapper.exhaustive.clock import SECONDS, Clock
 from accelsim.mapper.exhaustive.layer import Found, LayerSearch
-from accelsim.mapper.exhaustive.problem import alone_of, check_space, is_coded, scheduled, shares_of
+from accelsim.mapper.exhaustive.problem import alone_of, check_space, scheduled, shares_of
 from accelsim.mapper.network import Programs, Streamed, exact_costs
 from accelsim.mapper.tiling import OnChip, Weigh
 from accelsim.objective import DEFAULT_OBJECTIVE, Objective, value_of
@@ -130,7 +131,7 @@ def _alike(graph: Graph, arch: Arch, state: _Network, seconds: float) -> list[_A
         if not isinstance(layer, MacLayer):
             continue
         kept = OnChip(layer.inputs[0] in stay and layer.inputs[0] not in layer.inputs[1:], layer.output in stay)
-        own = layer.name if is_coded(layer, arch) else ""
+        own = layer.name if is_packed(layer, arch) else ""
         key = layer.geometry, charged_kind(layer, graph, arch), kept, own
         if key not in found:
             schedule = _schedule(layer, index, graph, arch, state.costs, kept)

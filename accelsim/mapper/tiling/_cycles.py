@@ -94,7 +94,7 @@ def _first(machine: Machine, case: Case, tile: Loops, seen: Seen) -> First:
     asked = packed_bytes(seen_first * tile.groups * tile.ic, machine.operands.activation_bits)
     streams, weights, inputs, fill = machine.streams, 0, 0, 0
     if not case.weights_kept:
-        weights = transfer_cycles(streams.weights, 1, 0 if case.nonzero >= 0 else size.weights, 0)
+        weights = transfer_cycles(streams.weights, 1, 0 if case.code_bits >= 0 else size.weights, 0)
         fill = fill_of(machine.array, tile.kh * tile.kw, tile.ic, tile.oc)
     if asked > 0 and not case.inputs_kept:
         inputs = transfer_cycles(streams.activations, 1, asked, 0)
@@ -181,7 +181,7 @@ def span_of(
     behind = rounded + written
     busy = case.shares * busiest(streams, port.weights, port.inputs, port.outputs)
     # The first load's cycles are known where it moves its bytes, no more and no fewer.
-    unhidden = _unhidden(machine, port, start, loads) if case.burst <= 8 and case.nonzero < 0 else 0
+    unhidden = _unhidden(machine, port, start, loads) if case.burst <= 8 and case.code_bits < 0 else 0
     fewest = max(lead + unhidden + total.cycles + behind + total.least_latency, busy + soonest)
     if depth.weights == 1:
         fewest = max(fewest, port.weights + weight_loads * late_weights + total.cycles + behind + total.least_latency)
