@@ -280,4 +280,7 @@ Coding = Literal["codebook", "golomb_rice"]
 Lookups = Annotated[int, _whole(1, MAX_SIDE)]
 """Weights per cycle."""
 Reduction = Literal["flat", "per_tap"]
+GroupFolds = Literal["apart", "side_by_side"]
+StepFolds = Annotated[int, _whole(1, 64)]
+ParameterBytes = Annotated[int, _whole(0, 64)]
 OverflowPolicy = Literal["wrap", "saturate", "saturate_symmetric", "trap"]

@@ -89,7 +89,7 @@ def _boxes(rows: Index, rank: int, state: BuildState) -> Boxes:
 def _weights(layer: MacLayer, index: int, boxes: Boxes, size: Index, state: BuildState) -> Transfer:
     """Loads of constant weights."""
     if is_packed(layer, state.arch):
-        return state.dram.packets(index, packed_tiles(layer, boxes, state.arch))
+        return state.dram.packets(index, packed_tiles(layer, boxes, state.arch, held=size))
     return state.dram.weights(index, boxes, layer.geometry.weight_shape, stored_bits(layer, state.arch), size)
 
 

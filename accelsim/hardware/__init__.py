@@ -69,6 +69,7 @@ from accelsim.hardware.weight_coding import (
     Stored,
     coded_share,
     held_share,
+    is_coded,
     is_decoded,
     is_packed,
     least_code_bits,

@@ -139,31 +139,43 @@ class Packets(NamedTuple):
 
 
 def packs(arch: Arch) -> bool:
-    """Whether tiles of constant weights have lengths of their own in DRAM."""
-    return arch.dma.weight_compression is not None or arch.weight_buffer.coding == GOLOMB_RICE
+    """Whether tiles of constant weights stand in DRAM one by one, coded or behind parameters, each with a length of its own."""
+    coded = arch.dma.weight_compression is not None or arch.weight_buffer.coding == GOLOMB_RICE
+    return coded or arch.requantizer.parameter_bytes > 0
 
 
 def is_packed(layer: MacLayer, arch: Arch) -> bool:
-    """Whether tiles of the weights of ``layer`` have; in Golomb-Rice code, where that makes the layer shorter."""
-    if layer.weights is None or not packs(arch):
-        return False
-    return arch.dma.weight_compression is not None or _rice_share(layer) < 1
+    """Whether tiles of the weights of ``layer`` do."""
+    parameters = arch.requantizer.parameter_bytes > 0 and len(layer.inputs) == 1
+    return parameters or is_coded(layer, arch)
+
+
+def is_coded(layer: MacLayer, arch: Arch) -> bool:
+    """Whether tiles of the weights of ``layer`` are coded; in Golomb-Rice code, where that makes the layer shorter."""
+    if layer.weights is None or arch.dma.weight_compression is not None:
+        return layer.weights is not None
+    return arch.weight_buffer.coding == GOLOMB_RICE and _rice_share(layer) < 1
 
 
 def is_decoded(layer: MacLayer, arch: Arch) -> bool:
     """Whether weights are decoded in front of the array, by ``weight_buffer.decoders``."""
     if arch.weight_buffer.coding == GOLOMB_RICE:
-        return is_packed(layer, arch)
+        return is_coded(layer, arch)
     return stored_bits(layer, arch) < layer.code_format.bits
 
 
-def packed_tiles(layer: MacLayer, boxes: Boxes, arch: Arch) -> Packets:
-    """The coded tiles under ``boxes`` of the layer's weights (4 axes), equal boxes being one tile; int64 arrays of shape (boxes,)."""
+def packed_tiles(layer: MacLayer, boxes: Boxes, arch: Arch, *, held: Index) -> Packets:
+    """The tiles under ``boxes`` of the layer's weights (4 axes), equal boxes being one tile; int64 arrays of shape (boxes,).
+
+    ``held``: bytes of each that are not coded. In front of those that begin a sum stand ``requantizer.parameter_bytes`` of each output channel.
+    """
     corners = np.concatenate([boxes.lo, boxes.hi], axis=1)
-    tiles, which = np.unique(corners, axis=0, return_inverse=True)
+    tiles, at, which = np.unique(corners, axis=0, return_index=True, return_inverse=True)
     rank = boxes.lo.shape[1]
     lo, hi = np.ascontiguousarray(tiles[:, :rank]), np.ascontiguousarray(tiles[:, rank:])
-    size, align = coded_bytes(layer, Boxes(lo, hi), arch), arch.dram.bytes_per_burst
+    size = coded_bytes(layer, Boxes(lo, hi), arch) if is_coded(layer, arch) else held[at]
+    align = arch.dram.bytes_per_burst
+    size = size + np.where((lo[:, 1:] == 0).all(axis=1), hi[:, 0] - lo[:, 0], 0) * arch.requantizer.parameter_bytes
     room = ceil_div(size, align) * align
     start = np.cumsum(room) - room
     return Packets(start[which.reshape(-1)], size[which.reshape(-1)])
@@ -188,14 +200,14 @@ def coded_bytes(layer: MacLayer, boxes: Boxes, arch: Arch) -> Index:
 
 def coded_share(layer: MacLayer, arch: Arch) -> float:
     """Bytes of a layer's coded weights, as one tile, over those of the weights; 0 where they are not coded."""
-    if not is_packed(layer, arch):
+    if not is_coded(layer, arch):
         return 0.0
     return _rice_share(layer) if arch.dma.weight_compression is None else _share(layer, arch)
 
 
 def held_share(layer: MacLayer, arch: Arch) -> float:
     """Bits of a layer's weights that pass the weight buffer over those of the weights as they are stored there: 1 but in Golomb-Rice code."""
-    coded = arch.weight_buffer.coding == GOLOMB_RICE and is_packed(layer, arch)
+    coded = arch.weight_buffer.coding == GOLOMB_RICE and is_coded(layer, arch)
     return _rice_share(layer) if coded else 1.0
 
 

@@ -122,6 +122,21 @@ def _nothing_preloads(program: Program) -> str:
     return f"nothing stays in an array of dataflow {array.dataflow}"
 
 
+def _no_steps(program: Program) -> str:
+    array = program.arch.array
+    return (
+        ""
+        if array.flow.broadcast and array.reduction == "per_tap"
+        else "taps fill no rows of their own of an adder tree"
+    )
+
+
+def _no_groups(program: Program) -> str:
+    if not program.arch.array.flow.broadcast:
+        return "the array has no adder trees"
+    return "" if any(layer.geometry.groups > 1 for layer in _mac_layers(program)) else "no layer has groups"
+
+
 def _no_stripes(program: Program) -> str:
     array = program.arch.array
     if array.flow.broadcast:
@@ -160,6 +175,8 @@ IDLE = (
     Idle("dram.burst_bytes", 1, _within_a_burst),
     Idle("array.weight_preload", "serial", _nothing_preloads),
     Idle("array.stripe_pixels", None, _no_stripes),
+    Idle("array.step_folds", 1, _no_steps),
+    Idle("array.group_folds", "apart", _no_groups),
     Idle("dma.write_bytes", 1, _bursts_round_out),
     Idle("dma.whole_weight_tiles", False, _bursts_round_out),
     Idle("activation_buffer.im2col", "implicit", _no_windows),

@@ -36,6 +36,8 @@ PATHS = [
     "array.drain",
     "array.reduction",
     "array.stripe_pixels",
+    "array.step_folds",
+    "array.group_folds",
     "array.dot_products",
     "array.issue_cycles",
     "array.fold_issue_cycles",
@@ -80,6 +82,7 @@ PATHS = [
     "requantizer.stages",
     "requantizer.streaming",
     "requantizer.pipeline_stages",
+    "requantizer.parameter_bytes",
     "vector.lanes",
     "dma.queues",
     "dma.setup_cycles",
@@ -115,6 +118,8 @@ OTHER_VALUES: dict[str, Any] = {
     "array.drain": "overlapped",
     "array.reduction": "per_tap",
     "array.stripe_pixels": 16,
+    "array.step_folds": 4,
+    "array.group_folds": "side_by_side",
     "array.dot_products": 4,
     "array.issue_cycles": 160,
     "array.fold_issue_cycles": 3,
@@ -144,6 +149,7 @@ OTHER_VALUES: dict[str, Any] = {
     "requantizer.stages": "saturate 8",
     "requantizer.streaming": True,
     "requantizer.pipeline_stages": 4,
+    "requantizer.parameter_bytes": 9,
     "vector.lanes": 3,
     "dma.queues": 2,
     "dma.setup_cycles": 9,
@@ -231,6 +237,8 @@ machines = (
                     "drain": st.sampled_from(["serial", "overlapped"]),
                     "reduction": st.sampled_from(["flat", "per_tap"]),
                     "stripe_pixels": st.none(),
+                    "step_folds": st.integers(1, 64),
+                    "group_folds": st.sampled_from(["apart", "side_by_side"]),
                     "dot_products": st.integers(1, 1024),
                     "issue_cycles": st.integers(0, 10**9),
                     "fold_issue_cycles": st.integers(0, 10**9),
@@ -272,7 +280,13 @@ machines = (
             "activation_buffer": activation_buffers,
             "output_buffer": buffers,
             "requantizer": st.fixed_dictionaries(
-                {"lanes": sides, "stages": st.none(), "streaming": st.booleans(), "pipeline_stages": st.integers(0, 64)}
+                {
+                    "lanes": sides,
+                    "stages": st.none(),
+                    "streaming": st.booleans(),
+                    "pipeline_stages": st.integers(0, 64),
+                    "parameter_bytes": st.integers(0, 64),
+                }
             ),
             "vector": st.fixed_dictionaries({"lanes": sides}),
             "dma": st.fixed_dictionaries(

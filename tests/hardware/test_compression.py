@@ -84,7 +84,10 @@ def test_lengths_are_those_of_a_code_that_can_be_read_back(
     corners = [[0, 0, 0, 0], [a for a, _ in ends]], [list(weights.shape), [b for _, b in ends]]
     boxes = Boxes(*(np.array(c + c[:1], dtype=np.int64) for c in corners))
     packets = packed_tiles(
-        layer_of(weights, bits), boxes, EDGE.with_(CODED | {"dma.zero_run_bits": run_bits, "dram.burst_bytes": 16})
+        layer_of(weights, bits),
+        boxes,
+        EDGE.with_(CODED | {"dma.zero_run_bits": run_bits, "dram.burst_bytes": 16}),
+        held=boxes.volume,
     )
     for i, (start, size) in enumerate(zip(packets.start.tolist(), packets.size.tolist(), strict=True)):
         values = weights[slices(boxes, i)].ravel().tolist()

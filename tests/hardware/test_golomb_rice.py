@@ -19,7 +19,7 @@ from accelsim.energy import action_energies, count_actions, layer_energy, load_t
 from accelsim.errors import ConfigError
 from accelsim.execute import WholeReader, run_program
 from accelsim.graph import Boxes, Graph, MacLayer
-from accelsim.hardware import Engine, coded_share, is_packed, least_code_bits, packed_tiles, passed_through_code
+from accelsim.hardware import Engine, coded_share, is_coded, least_code_bits, packed_tiles, passed_through_code
 from accelsim.hardware.weight_coding import rice_code, rice_symbols, symbols_of
 from accelsim.mapper import map_graph, search_graph
 from accelsim.numerics import IntFormat
@@ -164,7 +164,7 @@ def test_tiles_are_as_long_as_their_codes_and_come_back(name: str, seed: int) ->
     ends = [sorted(rng.integers(0, n + 1, 2).tolist()) for n in layer.weights.shape]
     lo, hi = [[0] * 4, [a for a, _ in ends]], [list(layer.weights.shape), [b for _, b in ends]]
     boxes = Boxes(np.array(lo, np.int64), np.array(hi, np.int64))
-    packets = packed_tiles(layer, boxes, EDGE.with_(RICE | {"dram.burst_bytes": 16}))
+    packets = packed_tiles(layer, boxes, EDGE.with_(RICE | {"dram.burst_bytes": 16}), held=boxes.volume)
     numbers, width = symbols_of(layer)
     levels = np.unique(layer.weights).tolist()
     few = len(levels) <= 32 and name != "zero points"
@@ -190,7 +190,7 @@ def test_no_cut_of_a_layer_is_shorter_than_the_least(name: str) -> None:
         starts = np.arange(0, 32, step)
         lo = np.stack([starts, *[np.zeros_like(starts)] * 3], axis=1)
         hi = np.stack([np.minimum(starts + step, 32), *[np.full_like(starts, n) for n in (3, 3, 16)]], axis=1)
-        size = int(packed_tiles(layer, Boxes(lo, hi), arch).size.sum())
+        size = int(packed_tiles(layer, Boxes(lo, hi), arch, held=Boxes(lo, hi).volume).size.sum())
         assert 8 * size >= least_code_bits(layer, slice(None), arch)
     parts = [least_code_bits(layer, slice(a, a + 8), arch) for a in range(0, 32, 8)]
     assert sum(parts) == least_code_bits(layer, slice(None), arch)
@@ -229,7 +229,7 @@ def test_fewer_bytes_and_the_same_values(name: str, edits: dict[str, Any]) -> No
 def test_what_its_code_makes_longer_stays() -> None:
     """Even weights: no byte, cycle or picojoule differs, and a run says so."""
     graph = conv(size=8, ic=16, oc=32, k=3)
-    assert not is_packed(mac_of(graph), EDGE.with_(RICE))
+    assert not is_coded(mac_of(graph), EDGE.with_(RICE))
     (plain, before), (coded, after) = ran(graph), ran(graph, **RICE, **{"weight_buffer.decoders": 1})
     assert before == after
     assert plain.cycles.tolist() == coded.cycles.tolist()

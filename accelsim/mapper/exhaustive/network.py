@@ -10,7 +10,7 @@ from accelsim.arch import Arch
 from accelsim.energy import Costs, charged_kind, idle_energy, table_of
 from accelsim.errors import AccelsimError
 from accelsim.graph import Graph, MacLayer
-from accelsim.hardware import is_packed
+from accelsim.hardware import is_coded
 from accelsim.mapper.default import map_graph
 from accelsim.mapper.exhaustive.clock import SECONDS, Clock
 from accelsim.mapper.exhaustive.layer import Found, LayerSearch
@@ -131,7 +131,7 @@ def _alike(graph: Graph, arch: Arch, state: _Network, seconds: float) -> list[_A
         if not isinstance(layer, MacLayer):
             continue
         kept = OnChip(layer.inputs[0] in stay and layer.inputs[0] not in layer.inputs[1:], layer.output in stay)
-        own = layer.name if is_packed(layer, arch) else ""
+        own = layer.name if is_coded(layer, arch) else ""
         key = layer.geometry, charged_kind(layer, graph, arch), kept, own
         if key not in found:
             schedule = _schedule(layer, index, graph, arch, state.costs, kept)

@@ -15,7 +15,7 @@ from accelsim.hardware import (
     Loops,
     Machine,
     OperandBits,
-    is_packed,
+    is_coded,
     least_code_bits,
     loops_of,
     machine_of,
@@ -52,7 +52,7 @@ def problem_of(layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable, ke
     from accelsim.mapper.tiling.compiled import Energies
 
     bits, shares = operand_bits(layer, graph, arch), shares_of(layer, graph, arch)
-    least = _least_code_bits(layer, bits, arch) if is_packed(layer, arch) else -1
+    least = _least_code_bits(layer, bits, arch) if is_coded(layer, arch) else -1
     case = case_of(layer, shares[-1], shares=len(shares), arch=arch, kept=kept, code_bits=least)
     costs = Costs(table)
     rates = layer_rates(layer, graph, arch, costs, idle_energy(arch, costs))

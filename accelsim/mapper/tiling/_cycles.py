@@ -95,7 +95,7 @@ def _first(machine: Machine, case: Case, tile: Loops, seen: Seen) -> First:
     streams, weights, inputs, fill = machine.streams, 0, 0, 0
     if not case.weights_kept:
         weights = transfer_cycles(streams.weights, 1, 0 if case.code_bits >= 0 else size.weights, 0)
-        fill = fill_of(machine.array, tile.kh * tile.kw, tile.ic, tile.oc)
+        fill = fill_of(machine.array, tile.kh * tile.kw, tile.ic, tile.oc, tile.groups)
     if asked > 0 and not case.inputs_kept:
         inputs = transfer_cycles(streams.activations, 1, asked, 0)
     # At one port inputs go first, but in one queue, where weights come first in the program.
@@ -217,7 +217,7 @@ def span_of(
         (
             loaded
             + trips * late_loads
-            + weight_loads * fill_of(machine.array, tile.kh * tile.kw, tile.ic, tile.oc)
+            + weight_loads * fill_of(machine.array, tile.kh * tile.kw, tile.ic, tile.oc, tile.groups)
             + worked
         )
         * _fullest(layer, tile, min(depth.weights, depth.activations))
@@ -263,6 +263,6 @@ def _array_never_waits(machine: Machine, tile: Loops, area: int, spare: int) -> 
     loads = transfer_cycles(streams.weights, 1, held.weights, 0) + transfer_cycles(streams.activations, 1, inputs, 0)
     unit, outputs = machine.requantizer, tile.n * tile.oh * tile.ow * tile.oc * tile.groups
     requantize = requantize_cycles(unit, outputs) + unit.stages
-    loads += fill_of(machine.array, tile.kh * tile.kw, tile.ic, tile.oc)
+    loads += fill_of(machine.array, tile.kh * tile.kw, tile.ic, tile.oc, tile.groups)
     late = max(max(streams.weights.latency_cycles, streams.activations.latency_cycles), streams.outputs.latency_cycles)
     return bool(double and loads + 2 * store + requantize + late <= spare)

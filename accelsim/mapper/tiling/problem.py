@@ -47,6 +47,7 @@ def case_of(layer: MacLayer, share: MacGeometry, *, shares: int, arch: Arch, kep
     buffer, g = arch.activation_buffer, layer.geometry
     as_bound = arch.output_buffer.bytes_per_cycle is None and arch.dram.bytes_per_burst == arch.dma.write_bytes == 1
     as_bound = as_bound and (buffer.im2col == IMPLICIT or buffer.bytes_per_cycle is None) and code_bits < 0
+    as_bound = as_bound and not arch.requantizer.parameter_bytes
     return Case(
         as_bound=as_bound,
         shares=shares,

@@ -22,7 +22,7 @@ from accelsim.hardware import (
     bursts_of,
     coded_share,
     footprint,
-    is_packed,
+    is_coded,
     least_code_bits,
     loops_of,
     machine_of,
@@ -105,7 +105,7 @@ class Tiler:
 
     def _coded(self, layer: MacLayer) -> tuple[float, int]:
         """Size of the weights in DRAM over their own, and bits of them there at least, where they are coded; else 0 and -1."""
-        if not is_packed(layer, self.arch):
+        if not is_coded(layer, self.arch):
             return 0.0, -1
         if layer.name not in self._codings:  # which takes a walk through the weights
             self._codings[layer.name] = (
