@@ -6,12 +6,13 @@
 
 Vela compiles for ethos-u55-128 (``--optimise Performance``) in its system configuration Ethos_U55_High_End_Embedded with the memory
 mode Shared_Sram: activations in SRAM, weights in flash behind a port of their own. Compared are the bytes of coded weights, the cycles
-of the network, and the bytes that flash delivers. Nothing is fitted; tiles are the default mapper's, chosen for cycles.
+of the network, and the bytes that flash delivers. Nothing is fitted; tiles are the default mapper's.
 """
 
 from __future__ import annotations
 
 import argparse
+import configparser
 import csv
 import os
 import subprocess
@@ -82,10 +83,23 @@ def version() -> str:
     return done.stdout.strip()
 
 
+def ini() -> dict[str, str]:
+    """Vela's own file of system configurations: the section of the one compared with."""
+    code = "import ethosu.config_files as c; print(list(c.__path__)[0])"
+    folder = subprocess.run([PYTHON, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    parser = configparser.ConfigParser()
+    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser.read(Path(folder) / "Arm" / "vela.ini", encoding="utf-8")
+    return dict(parser[f"System_Config.{SYSTEM}"])
+
+
 def coded_weights(program: Program) -> int:
-    """Bytes of every tile of weights, once each."""
-    loads = program.of_engine(Engine.LOAD_WEIGHTS)
-    tiles = {(int(program.layer[i]), program.box(i)): int(program.amount[i]) for i in np.flatnonzero(loads).tolist()}
+    """Bytes of every tile of weights, once each, without the parameters in front of them."""
+    tiles = {}
+    for i in np.flatnonzero(program.of_engine(Engine.LOAD_WEIGHTS)).tolist():
+        (first, *inner), (end, *_) = box = program.box(i)
+        parameters = program.arch.requantizer.parameter_bytes * (end - first) if not any(inner) else 0
+        tiles[int(program.layer[i]), box] = int(program.amount[i]) - parameters
     return sum(tiles.values())
 
 
@@ -94,14 +108,17 @@ def compared(model: Path) -> Compared:
     """A network by both."""
     with tempfile.TemporaryDirectory() as folder:
         theirs, _ = compiled(model, Path(folder))
-    run = accelsim.run(model, arch=PRESET, objective="cycles")
-    total = run.result.total
+    run = accelsim.run(model, arch=PRESET)
+    loads = run.program.of_engine(Engine.LOAD_WEIGHTS)
     return Compared(
         model.stem,
         {
             "weight bytes": (coded_weights(run.program), int(theirs["total_npu_encoded_weights"])),
-            "cycles": (total.cycles, int(float(theirs["cycles_total"]))),
-            "off-chip bytes": (total.dram_read_bytes, int(float(theirs["off_chip_flash_total_bytes"]))),
+            "cycles": (run.result.total.cycles, int(float(theirs["cycles_total"]))),
+            "off-chip bytes": (
+                int(run.program.bus_bytes[loads].sum()),
+                int(float(theirs["off_chip_flash_total_bytes"])),
+            ),
         },
     )
 
@@ -122,7 +139,7 @@ def layers(name: str) -> Iterator[str]:
         for row in compiled(model, Path(folder))[1]:
             if float(row["Op Cycles"]):
                 yield f"Vela      {row['NNG Operator']:16} {float(row['Op Cycles']):10,.0f} (unit {float(row['NPU']):,.0f})\n"
-    for layer in accelsim.simulate(model, arch=PRESET, objective="cycles").layers:
+    for layer in accelsim.simulate(model, arch=PRESET).layers:
         busy = ", ".join(f"{engine} {cycles:,}" for engine, cycles in layer.busy_cycles.items() if cycles)
         yield f"accelsim  {layer.op:16} {layer.cycles:10,} ({busy})\n"
 

@@ -70,7 +70,6 @@ def test_cycles_are_those_of_a_walk(sizes: dict[str, int], rows: int, cols: int,
     plain = array_cost(tiles, array_of(tree(rows, cols), weight_bits=8, activation_bits=8))
     for name in ("weight_reads", "activation_reads", "accumulator_writes"):
         assert getattr(cost, name).tolist() == getattr(plain, name).tolist()
-    assert int(cost.size[0]) <= cols
 
 
 def depthwise(channels: int = 24) -> Graph:
