@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from accelsim.hardware.weight_coding import LONGEST
+from accelsim.hardware.kinds import LONGEST
 from accelsim.numba_cache import njit
 
 BLOCK = 256

@@ -38,13 +38,13 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arch
 from accelsim.graph import Boxes, MacLayer
+from accelsim.hardware.kinds import LONGEST
 from accelsim.hardware.laws import ceil_div, packed_bytes
 from accelsim.numerics import IntFormat
 
 Index = NDArray[np.int64]
-GOLOMB_RICE, FEW_LEVELS, LONGEST = "golomb_rice", 32, 15
-"""The value of ``weight_buffer.coding``; values of a layer whose ranks are coded; ones of a quotient,
-so many of which stand for the symbol itself behind them, which bounds what a decoder shifts by."""
+GOLOMB_RICE, FEW_LEVELS = "golomb_rice", 32
+"""The value of ``weight_buffer.coding``, and the values of a layer whose ranks are coded."""
 _LEVELS: WeakKeyDictionary[MacLayer, Index] = WeakKeyDictionary()
 _SYMBOLS: WeakKeyDictionary[MacLayer, Symbols] = WeakKeyDictionary()
 _SHARES: WeakKeyDictionary[MacLayer, float] = WeakKeyDictionary()
