@@ -27,6 +27,11 @@ ADDRESSES = 1024
 Integers = NDArray[np.int64]
 
 
+def _source(name: str) -> Path:
+    """Of what only tests have, or is shipped."""
+    return next(folder / name for folder in (HERE / "rtl", SHIPPED) if (folder / name).exists())
+
+
 @dataclass(frozen=True)
 class Design:
     """A module of ``rtl/`` with its parameters, built into ``folder``."""
@@ -42,17 +47,16 @@ class Design:
     def binary(self) -> Path:
         """The simulator; lint warnings are errors."""
         rtl, target = HERE / "rtl", self.folder / self.module
-        own = next(folder / f"{self.module}.sv" for folder in (rtl, SHIPPED) if (folder / f"{self.module}.sv").exists())
         hidden = {"ADDR_BITS"}
         defines = " ".join(f"-D{name}={value}" for name, value in self.parameters.items() if name not in hidden)
-        packages = [str(SHIPPED / name) for name in PACKAGES.get(self.module, ())]
+        packages = [str(_source(name)) for name in PACKAGES.get(self.module, ())]
         command = [
             *("verilator", "--cc", "--exe", "--build", "-Wall", "-Wno-DECLFILENAME", "-Wno-UNUSED"),
             *("--top-module", self.module, "-y", str(rtl), "-y", str(SHIPPED), "--Mdir", str(target)),
             *(f"-G{name}={value}" for name, value in self.parameters.items()),
             *("-CFLAGS", f"-std=c++17 -I{HERE / 'harness'} {defines}"),
             *("-MAKEFLAGS", "OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0"),
-            *(*packages, str(own), str(HERE / "harness" / f"{self.module}.cpp")),
+            *(*packages, str(_source(f"{self.module}.sv")), str(HERE / "harness" / f"{self.module}.cpp")),
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -182,7 +186,7 @@ def _ws_sums(tile: Tile, words: Integers, rows: int, cols: int) -> Integers:
 
 
 def play_os(design: Design, tiles: Sequence[Tile]) -> list[Outcome]:
-    """Tiles on ``array_os`` or ``array_os_flow``: pixels over rows, channels over columns, group by group."""
+    """Tiles on ``array_os_steps`` or ``array_os_flow``: pixels over rows, channels over columns, group by group."""
     rows, cols = design["ROWS"], design["COLS"]
     stimulus: list[Integers | Sequence[int]] = []
     for tile in tiles:

@@ -3,7 +3,7 @@
 What an addition takes, and so what ``products_per_add`` describes the array:
 
 * ``array_ws``: a column sums up to ROWS products exactly and adds once per fold: ``products_per_add = rows``;
-* ``array_os``: every MAC adds its own product: 1;
+* ``array_os_steps``: every MAC adds its own product: 1;
 * ``array_tree``: ROWS products per addition: ROWS.
 """
 
@@ -158,7 +158,7 @@ def test_output_stationary_sums_and_cycles(widths: Widths, tmp_path: Path) -> No
     side, accumulator = widths[0], widths[3]
     rng = np.random.default_rng(side)
     tiles = [random_tile(rng, widths) for _ in range(100)]
-    outcomes = play_os(design("array_os", tmp_path, widths), tiles)
+    outcomes = play_os(design("array_os_steps", tmp_path, widths), tiles)
     check_sums(tiles, outcomes, accumulator, per_add=1)
     for tile, outcome in zip(tiles, outcomes, strict=True):
         assert outcome.cycles == model_cycles(tile, side, side, "output_stationary")
@@ -192,7 +192,7 @@ def test_pipeline_stages_of_systolic_arrays(stages: int, tmp_path: Path) -> None
     tiles = [random_tile(rng, widths, overlapped=bool(rng.integers(2))) for _ in range(60)]
     for module, play, dataflow, more in (
         ("array_ws_banks", play_ws, "weight_stationary", {"ADDR_BITS": 10}),
-        ("array_os", play_os, "output_stationary", {}),
+        ("array_os_steps", play_os, "output_stationary", {}),
     ):
         outcomes = play(design(module, tmp_path, widths, STAGES=stages, **more), tiles)
         check_sums(tiles, outcomes, 18, per_add=4 if module == "array_ws_banks" else 1)

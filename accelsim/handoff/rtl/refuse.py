@@ -37,6 +37,8 @@ def _structures(arch: Arch) -> Iterator[tuple[str, object, tuple[object, ...]]]:
     yield "array.dataflow", array.dataflow, DATAFLOWS
     yield "array.reduction", array.reduction, ("flat",)
     yield "array.stripe_pixels", array.stripe_pixels, (None,)
+    yield "array.step_folds", array.step_folds, (1,)
+    yield "array.group_folds", array.group_folds, ("apart",)
     yield "array.dot_products", array.dot_products, (1,)
     yield "array.brick_bits", array.brick_bits, (None,)
     yield "array.mac", array.mac, ("multiply",)
@@ -45,6 +47,7 @@ def _structures(arch: Arch) -> Iterator[tuple[str, object, tuple[object, ...]]]:
     yield "cores.count", arch.cores.count, (1,)
     yield "dma.queues", arch.dma.queues, (3,)
     yield "requantizer.streaming", arch.requantizer.streaming, (False,)
+    yield "requantizer.parameter_bytes", arch.requantizer.parameter_bytes, (0,)
     yield "requantizer.stages", arch.requantizer.stages, (None,)
     yield "weight_buffer.coding", arch.weight_buffer.coding, (None,)
     yield "activation_buffer.im2col", arch.activation_buffer.im2col, ("implicit",)

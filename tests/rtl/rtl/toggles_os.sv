@@ -22,7 +22,7 @@ module toggles_os #(
 );
   logic done;
   logic [COLS-1:0][ACC_BITS-1:0] read_data;
-  array_os #(
+  array_os_steps #(
       .ROWS(ROWS), .COLS(COLS), .WEIGHT_BITS(WEIGHT_BITS), .ACTIVATION_BITS(ACTIVATION_BITS), .ACC_BITS(ACC_BITS)
   ) u_array (
       .clk, .policy(2'd0), .step, .step_first, .step_last, .weights, .activations, .bias,

@@ -111,7 +111,7 @@ module input_feeder
     end
   end
 
-  logic streams, last_filter;
+  logic streams, last_filter, tile_last;
   assign streams = active && (OVERLAPPED ? now.filters_before < op.unit : !now.shifting && !now.draining);
   assign last_filter = now.filters_before + 1 == op.unit;
   assign input_first = active && (OVERLAPPED || now.shifting) && now.cycle == 0;
@@ -121,7 +121,7 @@ module input_feeder
   assign enter_first = op.first != 0 && now.tap.k == 0 && now.tap.group == 0;
   assign zero_point = op.zero_point;
 
-  logic more_rows, more_columns, more_groups, tile_last, fold_over;
+  logic more_rows, more_columns, more_groups, fold_over;
   assign more_rows = op.pack == 1 && row_tap[ROWS].group == 0;
   assign more_columns = op.pack == 1 && now.pixels_before + COLS < op.pixels;
   assign more_groups = now.groups_before + op.pack < op.groups;

@@ -3,7 +3,7 @@
 //   fold:  acc[r][c] <= fit((first ? bias[c] : acc[r][c]) + activation[r][k] * weight[k][c]), one product per addition
 //   cycle: step k enters in cycle k; MAC (r, c) works on it in cycle k + r + c, so the last accumulator of `reduction` steps
 //          is written by the end of cycle number reduction + ROWS + COLS - 2 + STAGES, counted from 1.
-module array_os #(
+module array_os_steps #(
     parameter int ROWS            = 4,
     parameter int COLS            = 4,
     parameter int WEIGHT_BITS     = 8,

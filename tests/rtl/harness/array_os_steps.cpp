@@ -1,10 +1,10 @@
-// Plays folds on array_os. Tile: policy, folds; fold: reduction, bias[COLS], weights[reduction][COLS],
+// Plays folds on array_os_steps. Tile: policy, folds; fold: reduction, bias[COLS], weights[reduction][COLS],
 // activations[reduction][ROWS]. Result: cycles, then per fold acc[ROWS][COLS].
 // The cycles run from the one in which the first operands enter to the one whose edge writes the last accumulator.
-#include "Varray_os.h"
+#include "Varray_os_steps.h"
 #include "bench.h"
 
-static Varray_os top;
+static Varray_os_steps top;
 
 static int64_t play(int steps, const int32_t *bias, const int32_t *weights, const int32_t *activations) {
     for (int c = 0; c < COLS; c++) set_lane(top.bias, c, ACC_BITS, bias[c]);
