@@ -19,7 +19,7 @@ from accelsim.execute.memory import Bytes, Dram, pack, unpack
 from accelsim.execute.proof import accumulator_formats
 from accelsim.execute.resident import Resident
 from accelsim.graph import MacLayer, MatMul, Reshape, VectorLayer
-from accelsim.hardware import Engine, Memory, accumulator_words, slot_capacity, slots, stored
+from accelsim.hardware import Engine, Memory, accumulator_words, space_bytes, stored
 from accelsim.kernels import accumulate_block, centred, evaluate
 from accelsim.numerics import IntFormat, Overflow, requantize
 from accelsim.program import Program
@@ -87,6 +87,9 @@ class _TiledReader:
         self._memories: list[dict[Memory, Bytes]] = [
             {memory: _memory(memory, program) for memory in on_chip} for _ in range(program.arch.cores.count)
         ]
+        if program.arch.shared_buffer.size_bytes is not None:
+            for mine in self._memories:
+                mine[Memory.WEIGHTS] = mine[Memory.ACTIVATIONS]
         self._resident, self._matrices = Resident(program), Matrices(program)
         self._dram, self._kept = Dram(), Dram()
         self._taken: dict[tuple[int, int], NDArray[Any]] = {}  # what an operation has read of a source, until it ends
@@ -281,7 +284,7 @@ class _TiledReader:
 
 
 def _memory(memory: Memory, program: Program) -> Bytes:
-    size = slot_capacity(memory, program.arch) * slots(memory, program.arch)
+    size = space_bytes(memory, program.arch)
     return Bytes(size, np.int64 if memory is Memory.ACCUMULATORS else np.uint8)
 
 
