@@ -151,11 +151,12 @@ class SharedBufferConfig(Section):
         ),
     ] = None
     banks: Annotated[
-        fields.SharedBanks,
+        fields.SharedBanks | None,
         Field(
-            description="banks of size_bytes / banks bytes, rounded down; an access costs as much as one of a memory of that size"
+            description="banks of size_bytes / banks bytes, rounded down, each of which holds weights or activations; an access costs as much "
+            "as one of a memory of that size; null: nothing is shared"
         ),
-    ] = 2
+    ] = None
     weight_banks: Annotated[
         fields.Banks | None,
         Field(description="banks of the weights, the same for all layers; null: as many as the tiles of each layer need"),
@@ -164,7 +165,7 @@ class SharedBufferConfig(Section):
     @property
     def bank_bytes(self) -> int:
         """Bytes of a bank; 0 where nothing is shared."""
-        return 0 if self.size_bytes is None else self.size_bytes // self.banks
+        return 0 if self.size_bytes is None or self.banks is None else self.size_bytes // self.banks
 
     def banks_of(self, size: int) -> int:
         """Banks that so many bytes take."""
@@ -182,6 +183,8 @@ def check_shared(shared: SharedBufferConfig, weights: WeightBufferConfig, activa
                     f"{name}.{field} of {value} beside {of}: expected {'null' if expected is None else expected}, since weights and "
                     f"activations stand in the banks of shared_buffer; leave one of them out"
                 )
+    if shared.banks is None:
+        raise ValueError(f"shared_buffer.banks: missing beside {of}; expected a number of banks")
     if not shared.bank_bytes:
         raise ValueError(f"shared_buffer.banks of {shared.banks} in {of}: expected a byte in each at least")
     if activations.fuse_pairs and shared.weight_banks is None:

@@ -148,14 +148,14 @@ class Arch(Section):
     @property
     def tile_banks(self) -> int:
         """Banks of the shared memory that tiles may take: those beside ``activation_buffer.resident_bytes``."""
-        return self.shared_buffer.banks - self.shared_buffer.banks_of(self.activation_buffer.kept_bytes)
+        return (self.shared_buffer.banks or 0) - self.shared_buffer.banks_of(self.activation_buffer.kept_bytes)
 
     @property
     def most_kept_bytes(self) -> int:
         """The largest ``activation_buffer.resident_bytes`` that leave room for tiles."""
         buffer, shared = self.activation_buffer, self.shared_buffer
         if buffer.size_bytes is None:
-            return (shared.banks - 1 - (shared.weight_banks or 1)) * shared.bank_bytes
+            return ((shared.banks or 0) - 1 - (shared.weight_banks or 1)) * shared.bank_bytes
         return max(0, buffer.size_bytes - (2 if buffer.double_buffered else 1))
 
     @property

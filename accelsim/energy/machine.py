@@ -300,7 +300,7 @@ def memory_banks(arch: Arch) -> dict[str, Banks]:
         if buffer.size_bytes is not None:
             found[name] = Banks(buffer.banks, buffer.size_bytes / buffer.banks)
         else:
-            found[name] = found["shared_buffer"] = Banks(shared.banks, float(shared.bank_bytes))
+            found[name] = found["shared_buffer"] = Banks(shared.banks or 0, float(shared.bank_bytes))
     return found
 
 

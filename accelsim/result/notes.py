@@ -160,7 +160,7 @@ IDLE = (
     Idle("array.zero_gating", None, _no_zeros),
     Idle("weight_buffer.coding", None, _no_codebook),
     Idle("weight_buffer.decoders", None, _nothing_decoded),
-    Idle("shared_buffer.banks", 2, _nothing_shared),
+    Idle("shared_buffer.banks", None, _nothing_shared),
     Idle("shared_buffer.weight_banks", None, _nothing_shared),
 )
 

@@ -50,11 +50,11 @@ SHARING = 0.25
 """Share of random machines whose weights and activations stand in one memory."""
 
 
-def random_arch(rng: Rng, *, dataflow: str | None = None) -> Arch:
+def random_arch(rng: Rng, *, dataflow: str | None = None, sharing: float = SHARING) -> Arch:
     """A machine with every knob turned at random; :func:`roomy` makes its buffers hold the smallest tiles of a network.
 
     An adder tree adds the products of all its rows at once and preloads nothing. One machine of three keeps no tensors on chip; most
-    of those have several cores.
+    of those have several cores. Of some, ``sharing`` of all, weights and activations stand in one memory.
     """
     resident = int(rng.choice([0, int(rng.integers(1, 400)), int(rng.integers(400, 6000))]))
     chosen, rows = dataflow or list(DATAFLOWS)[int(rng.integers(len(DATAFLOWS)))], int(rng.integers(1, 20))
@@ -80,7 +80,7 @@ def random_arch(rng: Rng, *, dataflow: str | None = None) -> Arch:
     edits["activation_buffer.size_bytes"] = resident + int(rng.integers(400, 2000))
     edits["activation_buffer.resident_bytes"] = resident
     edits["activation_buffer.fuse_pairs"] = resident > 0 and resident % 2 == 0
-    if rng.random() < SHARING:
+    if rng.random() < sharing:
         room = int(rng.integers(30, 200))  # little, so that layers divide it in different ways
         fixed = edits["activation_buffer.fuse_pairs"] or rng.random() < 1 / 4
         edits |= _shared(rng, edits["weight_buffer.size_bytes"] // 2, room, resident)

@@ -157,7 +157,8 @@ def quick(arch: Arch, rng: np.random.Generator) -> Arch:
     port |= {
         f"streams.{name}.{key}": None for name in STREAMS for key in ("bandwidth_bytes_per_s", "latency_ns", "port")
     }
-    port |= {f"{memory}.banks": 2 for memory in memories[:3] if rng.integers(8)}
+    apart = memories[:3] if arch.shared_buffer.size_bytes is None else memories[2:3]
+    port |= {f"{memory}.banks": 2 for memory in apart if rng.integers(8)}
     width = {
         "output_buffer.bytes_per_cycle": None if rng.integers(8) else 1,
         "requantizer.lanes": 2 ** int(rng.integers(7)),
