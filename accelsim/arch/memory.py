@@ -159,7 +159,9 @@ class SharedBufferConfig(Section):
     ] = None
     weight_banks: Annotated[
         fields.Banks | None,
-        Field(description="banks of the weights, the same for all layers; null: as many as the tiles of each layer need"),
+        Field(
+            description="banks of the weights, the same for all layers; null: as many as the tiles of each layer need"
+        ),
     ] = None
 
     @property

@@ -35,7 +35,6 @@ from accelsim.arch.validate import validated
 from accelsim.errors import ConfigError
 from accelsim.numerics import StagedScheme, staged_scheme
 
-
 _DIVIDED = ("weight_buffer", "activation_buffer")
 
 

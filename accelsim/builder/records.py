@@ -64,8 +64,8 @@ class State(NamedTuple):
     ``kinds`` (KINDS, operations), ``figures`` (FIGURES, operations) and ``boxes`` (corners, operations, axes) are columns of the
     Program; operation ``i`` waits for ``waits[first[i] : first[i + 1]]``. ``earlier``: the RECALL of the same tensor before each one.
     ``consumers`` (cores, memories, CONSUMERS): the operation that reads the fill under way of each memory, the one that read the fill
-    before, and :data:`BEHIND` them; ``fills`` (cores, memories) so far; ``standing`` (cores, slots, 3): what stands in the weight memory. ``stores``: operations
-    that store tiles; ``recalled``: the last RECALL of each kept tensor.
+    before, and :data:`BEHIND` them; ``fills`` (cores, memories) so far; ``standing`` (cores, slots, 3): what stands in the weight
+    memory. ``stores``: operations that store tiles; ``recalled``: the last RECALL of each kept tensor.
     """
 
     kinds: Any

@@ -281,9 +281,9 @@ def _scheme(arch: Arch) -> RequantScheme | None:
 
 
 class Banks(NamedTuple):
-    """A memory of ``count`` banks of ``size`` bytes each."""
+    """A memory of ``number`` banks of ``size`` bytes each."""
 
-    count: int
+    number: int
     size: float
 
 
@@ -323,7 +323,7 @@ def part_sizes(part: str, arch: Arch) -> dict[str, float]:
 def _copies(part: str, arch: Arch) -> int:
     """How many of what :func:`part_sizes` describes all cores have: banks of a memory, or one of each part."""
     banks = memory_banks(arch).get(part)
-    return arch.cores.count * (1 if banks is None else banks.count)
+    return arch.cores.count * (1 if banks is None else banks.number)
 
 
 def part_name(part: str, arch: Arch) -> str:

@@ -63,13 +63,19 @@ def space_bytes(memory: Memory, arch: Arch) -> int:
 def capacity_of(arch: Arch) -> Capacity:
     """What a slot of each memory holds, before a shared one is divided for a layer."""
     memories = Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS
-    most = (slot_capacity(memory, arch) for memory in memories)
-    shared, each = arch.shared_buffer, (slots(Memory.WEIGHTS, arch), slots(Memory.ACTIVATIONS, arch))
-    if shared.size_bytes is None:
-        return Capacity(*most, 0, 0, *each, 0)
-    if shared.weight_banks is not None:
-        return Capacity(*most, 0, 0, *each, (arch.tile_banks - shared.weight_banks) * shared.bank_bytes)
-    return Capacity(*most, shared.bank_bytes, arch.tile_banks, *each, 0)
+    weights, activations, sums, outputs = (slot_capacity(memory, arch) for memory in memories)
+    shared, fixed = arch.shared_buffer, arch.shared_buffer.weight_banks
+    return Capacity(
+        weights,
+        activations,
+        sums,
+        outputs,
+        bank=shared.bank_bytes if fixed is None else 0,
+        banks=0 if shared.size_bytes is None or fixed is not None else arch.tile_banks,
+        weight_slots=slots(Memory.WEIGHTS, arch),
+        activation_slots=slots(Memory.ACTIVATIONS, arch),
+        weights_at=0 if shared.size_bytes is None or fixed is None else (arch.tile_banks - fixed) * shared.bank_bytes,
+    )
 
 
 def divided(capacity: Capacity, weight_banks: int) -> Capacity:

@@ -160,7 +160,9 @@ def _numbered(names: NDArray[np.int64]) -> tuple[int, NDArray[np.int64]]:
 def _tile_memories(program: Program) -> tuple[int, NDArray[np.int64]]:
     """How many memories of tiles all cores have, and which one each operation writes to; -1 for DRAM and for kept tensors."""
     memory = program.memory
-    if program.arch.shared_buffer.size_bytes is not None:  # one memory, in which weights and activations take each other's place
+    if (
+        program.arch.shared_buffer.size_bytes is not None
+    ):  # one memory, in which weights and activations take each other's place
         memory = np.where(memory == Memory.WEIGHTS, Memory.ACTIVATIONS, memory)
     mine = program.core.astype(np.int64) * len(_ON_CHIP) + memory
     inside = (memory >= 0) & (memory < len(_ON_CHIP))

@@ -31,7 +31,7 @@ def found_table(
     ``weight_banks``: those of each layer's weights in a memory that they share with activations.
     """
     short, found = short_names(layers), searched.layers
-    banks = [(str(each),) for each in weight_banks] or [()] * len(layers)
+    banks: list[tuple[str, ...]] = [(str(each),) for each in weight_banks] or [()] * len(layers)
     cells = ((str(i), short[name], *_cells(found[name]), *banks[i]) for i, name in enumerate(layers) if name in found)
     rows, more = first_rows(cells, len(found), remedy="all are in the file of --out")
     titles = (*TITLES, *(("weight banks",) if weight_banks else ()))

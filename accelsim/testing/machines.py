@@ -81,7 +81,7 @@ def random_arch(rng: Rng, *, dataflow: str | None = None, sharing: float = SHARI
     edits["activation_buffer.resident_bytes"] = resident
     edits["activation_buffer.fuse_pairs"] = resident > 0 and resident % 2 == 0
     if rng.random() < sharing:
-        room = int(rng.integers(30, 200))  # little, so that layers divide it in different ways
+        room = int(rng.integers(400, 1000))
         fixed = edits["activation_buffer.fuse_pairs"] or rng.random() < 1 / 4
         edits |= _shared(rng, edits["weight_buffer.size_bytes"] // 2, room, resident)
         edits["shared_buffer.weight_banks"] = edits["shared_buffer.weight_banks"] if fixed else None
@@ -95,9 +95,17 @@ def _shared(rng: Rng, weights: int, activations: int, resident: int) -> dict[str
     """One memory in place of two of so many bytes, with a bank more for each kind of data that may begin none of its own."""
     kinds = 2 + (resident > 0)
     banks = int(rng.choice([kinds, 8, 8, 32, 64]))
-    bank = max(weights, activations, resident) if banks == kinds else -(-(weights + activations + resident) // (banks - kinds))
+    bank = (
+        max(weights, activations, resident)
+        if banks == kinds
+        else -(-(weights + activations + resident) // (banks - kinds))
+    )
     edits: dict[str, Any] = dict.fromkeys(("weight_buffer.size_bytes", "activation_buffer.size_bytes"))
-    edits |= {f"{name}_buffer.{key}": value for name in ("weight", "activation") for key, value in (("banks", 1), ("ports", 2))}
+    edits |= {
+        f"{name}_buffer.{key}": value
+        for name in ("weight", "activation")
+        for key, value in (("banks", 1), ("ports", 2))
+    }
     edits |= {"shared_buffer.size_bytes": banks * bank + int(rng.integers(banks)), "shared_buffer.banks": banks}
     return edits | {"shared_buffer.weight_banks": -(-weights // bank)}
 
@@ -111,7 +119,7 @@ def roomy(arch: Arch, graph: Graph) -> Arch:
     edits["accumulator.count"] = max(arch.accumulator.count, 8 * -(-bits // 8))
     if arch.activation_buffer.size_bytes is None:
         bank = max(arch.shared_buffer.bank_bytes * -(-bits // 8), longest)
-        edits["shared_buffer.size_bytes"] = arch.shared_buffer.banks * bank
+        edits["shared_buffer.size_bytes"] = (arch.shared_buffer.banks or 0) * bank
         return arch.with_(edits)
     kept = arch.activation_buffer.kept_bytes
     slots = (arch.activation_buffer.size_bytes - kept) * -(-bits // 8)

@@ -107,6 +107,8 @@ SHARED: dict[str, Any] = {
     "shared_buffer.banks": 32,
     "weight_buffer.size_bytes": None,
     "activation_buffer.size_bytes": None,
+    **{f"{name}_buffer.banks": 1 for name in ("weight", "activation")},
+    **{f"{name}_buffer.ports": 2 for name in ("weight", "activation")},
 }
 """Makes of two memories one."""
 NEEDED: dict[str, dict[str, Any]] = {"shared_buffer.size_bytes": SHARED}

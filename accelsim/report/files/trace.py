@@ -91,9 +91,7 @@ def _facts(timeline: Timeline, shown: int) -> Event:
         "total_cycles": timeline.total_cycles,
         "operations": len(program),
         "operations_shown": shown,
-        "capacity": {
-            memory.label: space_bytes(memory, program.arch) for memory in ON_CHIP
-        },
+        "capacity": {memory.label: space_bytes(memory, program.arch) for memory in ON_CHIP},
     }
 
 

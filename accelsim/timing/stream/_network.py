@@ -221,9 +221,7 @@ def division_of(network: Network, chip: Any, widths: Any, tilings: Any, tiles: T
         record, tiling, row = network.layers[index], tilings[index], needs[index]
         if record.kind == MAC:
             down, across = windows_of_record(record)
-            job = MacJob(
-                loops_of_record(record), loops_of_record(tiling), tiling.order == WEIGHTS_OUTER, down, across
-            )
+            job = MacJob(loops_of_record(record), loops_of_record(tiling), tiling.order == WEIGHTS_OUTER, down, across)
             need_of_mac(job, machine_of_chip(chip, widths[record.width], record), row)
         elif record.kind == VECTOR:
             bits = network.operands.bits[network.operands.first[index] : network.operands.first[index + 1]]
