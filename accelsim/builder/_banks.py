@@ -80,11 +80,11 @@ def divide_banks(needs: Any, banks: int, division: Any) -> None:
 def change_division(consumers: Any) -> None:
     """Of one core (memories, 4): the next fills of both memories wait for all that read until now.
 
-    Activations are read by whatever reads a tile. Of the two last readers the one before waits on the same slot as the last but two, and
-    so on: all are done when these two are.
+    Activations are read by whatever reads a tile, and every fill waits for the reader of the one before the last or of the last, so that
+    all are done when the two last readers are. A core that has filled nothing since another change waits as it did.
     """
     last, before = consumers[ACTIVATIONS, 0], consumers[ACTIVATIONS, 1]
-    if last == NONE:
+    if last == NONE or consumers[ACTIVATIONS, FILLS] == 2:
         return
     for memory in (WEIGHTS, ACTIVATIONS):
         consumers[memory, 0] = consumers[memory, 1] = last

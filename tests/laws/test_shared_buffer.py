@@ -92,6 +92,13 @@ def test_the_streamed_schedule_divides_alike(seed: int) -> None:
     assert counts["finish"].tolist() == timeline.layer_finish.tolist()
 
 
+@relaxed
+@given(seeds)
+def test_a_core_that_has_no_share_of_a_layer_still_waits(seed: int) -> None:
+    """Where the division changes for the layer before, too."""
+    check_program(tight(seed, **{"activation_buffer.resident_bytes": 0, "cores.count": 5}))
+
+
 def test_such_programs_change_their_division() -> None:
     assert sum(changes(tight(seed)) > 0 for seed in range(12)) > 2
 
