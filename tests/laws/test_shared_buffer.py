@@ -79,7 +79,8 @@ def test_no_byte_is_overwritten_before_it_was_read_and_both_schedulers_agree(see
 @relaxed
 @given(seeds)
 def test_a_forgotten_dependency_is_found_by_the_checker_or_changes_nothing(seed: int) -> None:
-    check_a_forgotten_dependency(tight(seed), seed)
+    """Where nothing streams: what a store takes as it comes must not come later than was reckoned."""
+    check_a_forgotten_dependency(tight(seed, **{"requantizer.streaming": False}), seed)
 
 
 @relaxed
