@@ -25,7 +25,7 @@ from accelsim.hardware.parts import (
     resident_of,
     streams_of,
 )
-from accelsim.hardware.weight_coding import stored_bits
+from accelsim.hardware.weight_coding import is_decoded, stored_bits
 
 Counts = NDArray[np.int64]
 _INT64_MAX = 2**63 - 1
@@ -35,7 +35,7 @@ _INT64_MAX = 2**63 - 1
 class OperandBits:
     """Widths of a MAC layer's operands and result, in bits: ``weight`` where they are multiplied, ``stored`` in memory, the same where None.
 
-    ``zero_points``: whether some weights have one other than 0.
+    ``zero_points``: whether some weights have one other than 0; ``decoded``: whether they are decoded in front of the array.
     """
 
     weight: int
@@ -43,6 +43,7 @@ class OperandBits:
     output: int
     stored: int | None = None
     zero_points: bool = False
+    decoded: bool = False
 
     @property
     def held(self) -> int:
@@ -60,6 +61,7 @@ def operand_bits(layer: MacLayer, graph: Graph, arch: Arch) -> OperandBits:
         output=output,
         stored=stored if stored < weight else None,
         zero_points=layer.has_weight_zero_points,
+        decoded=is_decoded(layer, arch),
     )
 
 
@@ -86,6 +88,7 @@ def machine_of(bits: OperandBits, arch: Arch, *, turns: int = 1) -> Machine:
             activation_bits=bits.activation,
             zero_points=bits.zero_points,
             stored_bits=bits.stored,
+            decoded=bits.decoded,
         ),
         capacity=capacity_of(arch),
         depth=PerMemory(*(depth(memory, arch) for memory in memories)),
