@@ -22,7 +22,7 @@ class BufferConfig(Section):
         fields.Size | None,
         Field(
             description="bytes in all, both halves of a double-buffered memory included; null: banks of shared_buffer, as many as each "
-            "layer takes"
+            "layer takes, whose size_bytes must be given then"
         ),
     ] = None
     double_buffered: Annotated[StrictBool, Field(description="whether one half is filled while the other is read")] = (
