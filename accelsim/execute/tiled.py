@@ -25,8 +25,7 @@ from accelsim.hardware import (
     accumulator_words,
     held_share,
     passed_through_code,
-    slot_capacity,
-    slots,
+    space_bytes,
     stored,
 )
 from accelsim.kernels import accumulate_block, centred, evaluate
@@ -108,6 +107,9 @@ class TiledReader:
         self._memories: list[dict[Memory, Bytes]] = [
             {memory: _memory(memory, program) for memory in on_chip} for _ in range(program.arch.cores.count)
         ]
+        if program.arch.shared_buffer.size_bytes is not None:
+            for mine in self._memories:
+                mine[Memory.WEIGHTS] = mine[Memory.ACTIVATIONS]
         self._resident, self._matrices = Resident(program), Matrices(program)
         self._dram, self._kept = Dram(), Dram()
         self._taken: dict[tuple[int, int], NDArray[Any]] = {}  # what an operation has read of a source, until it ends
@@ -317,7 +319,7 @@ class TiledReader:
 
 
 def _memory(memory: Memory, program: Program) -> Bytes:
-    size = slot_capacity(memory, program.arch) * slots(memory, program.arch)
+    size = space_bytes(memory, program.arch)
     return Bytes(size, np.int64 if memory is Memory.ACCUMULATORS else np.uint8)
 
 
