@@ -99,12 +99,14 @@ def test_the_digits_network_runs_in_rtl(tmp_path: Path) -> None:
 @NEEDS
 @pytest.mark.oracle
 def test_a_fault_is_found(tmp_path: Path) -> None:
-    """A bias that comes with every fold: the bench names the operation, the code, what it expected and what came."""
+    """A bias one too large: the bench names the operation, the code, what it expected and what came."""
     write_plan(plan_of(conv(), SMALL), tmp_path)
     source = tmp_path / "rtl" / "accumulators.sv"
     text = source.read_text()
     assert "first[p] ? bias[p] : words[address[p]]" in text
-    source.write_text(text.replace("first[p] ? bias[p] : words[address[p]]", "bias[p]"))
+    source.write_text(
+        text.replace("first[p] ? bias[p] : words[address[p]]", "first[p] ? bias[p] + 1 : words[address[p]]")
+    )
     with pytest.raises(
         AssertionError, match=r"FIRST DIFFERENCE: code \d+ of operation \d+ .*expected -?\d+, got -?\d+"
     ):

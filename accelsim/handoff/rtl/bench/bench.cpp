@@ -10,7 +10,6 @@
 #include <deque>
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <string>
 #include <vector>
 #include "Vaccel_core.h"
