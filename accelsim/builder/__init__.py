@@ -4,6 +4,7 @@ from accelsim.builder.build import build_program
 from accelsim.builder.dram import Dram
 from accelsim.builder.mac_layer import check_bias
 from accelsim.builder.records import (
+    ALONE,
     BITS,
     BOXWISE,
     CYCLES,

@@ -43,6 +43,7 @@ from accelsim.builder._mac_tables import (
     tile_costs,
     window_sides,
 )
+from accelsim.builder._pass import load_beside, put_vector, vector_of_pass
 from accelsim.builder.records import (
     ACCUMULATOR_WRITES,
     ACTIVATION_READS,
@@ -125,6 +126,7 @@ def _operations(
     (left, right), (channels, images, down, across, deep, costs) = sources, tables
     weights_kept, inputs_kept, outputs_kept = right.keeper != NONE, left.keeper != NONE, block.address != NONE
     whole, grids, free_place = state.figures.shape[0] > TIMES, state.grids, block.freed
+    follower, vector_free = job.follower, block.vector
     (ny, kys), (nx, kxs), kcs = down.low.shape, across.low.shape, deep.low.shape[1]
     places, blocks, steps = images.low.shape[0] * ny * nx, len(channels.outputs), kys * kxs * kcs
     only = blocks == 1 and steps == 1  # all tiles use one tile of weights, which may stand from an earlier block
@@ -301,29 +303,46 @@ def _operations(
                 store_cycles = moved_no_faster(
                     port.output, moved(streams.outputs, resident, outputs_kept, written), store_size
                 )
-            put(kinds, figures, i, REQUANTIZE, lanes, machine.requantizer.stages)
+            free, beside, side, on_vector = filled(consumers, OUTPUTS, machine.depth.outputs), NONE, 0, 0
+            region = Region(OUTPUTS, 0, store_size)
+            if whole:
+                offset = offset_of(fills, OUTPUTS, port.slots.outputs, machine.capacity.outputs)
+                region = Region(OUTPUTS, offset, store_size)
+            if follower.operand.number != NONE:
+                y0, low = block.row + y * tile.oh, images.low[n, 0]
+                box = (low, y0, x * tile.ow, channel), (low + images_here, y0 + oh, x * tile.ow + ow, channel + outputs)
+                found = load_beside(follower, machine, region, free, box, state, (i, w))
+                beside, w, side, i = found.operation, found.waits, found.size, i + 1
+            if follower.steps > 0:
+                on_vector = vector_of_pass(follower, port, volume, side)
+            put(kinds, figures, i, REQUANTIZE, max(lanes, on_vector), machine.requantizer.stages)
             figures[LAG, i] = tail
             first[i] = w
             waits[w], w = last_compute, w + 1
-            free = filled(consumers, OUTPUTS, machine.depth.outputs)
             waits[w], w = free, w + int(free != NONE)
+            if whole:
+                note(kinds, figures, i, region, volume, NONE, 1)
             consumers[ACCUMULATORS, 0] = i
             i += 1
+            if follower.steps > 0:  # which begins with the requantizer, when both and what is read beside are there
+                waits[w], w = beside, w + int(beside != NONE)
+                waits[w], w = vector_free, w + int(vector_free != NONE)
+                vector_free = NONE
+                w = put_vector(follower, machine, region, volume, on_vector, beside, state, (i, w))
+                i += 1
             by, late = (KEEP, 0) if outputs_kept else (STORE, streams.outputs.latency_cycles)
             put(kinds, figures, i, by, store_cycles, late)
             figures[LAG, i] = last_write
             first[i] = w
             waits[w], w = i - 1, w + 1
             if whole:
-                offset = offset_of(fills, OUTPUTS, port.slots.outputs, machine.capacity.outputs)
-                note(kinds, figures, i - 1, Region(OUTPUTS, offset, store_size), volume, NONE, 1)
                 region = Region(RESIDENT if outputs_kept else DRAM, max(block.address, 0), store_size)
                 note(kinds, figures, i, region, store_size, NONE, 1)
                 if not outputs_kept:
                     figures[BUS_BYTES, i] = written
                 for a in range(4):
-                    cover(boxes, i - 1, a, boxes[0, last_compute, a], boxes[1, last_compute, a])
-                    cover(boxes, i, a, boxes[0, last_compute, a], boxes[1, last_compute, a])
+                    for o in range(i - 1 - int(follower.steps > 0), i + 1):
+                        cover(boxes, o, a, boxes[0, last_compute, a], boxes[1, last_compute, a])
                 if block.window > 0:
                     high = boxes[1, i, block.axis]
                     free_place = max(free_place, freed(block, high, recalled[block.keeper], boxes, earlier))

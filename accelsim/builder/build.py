@@ -34,7 +34,7 @@ def build_program(
     if len(mappings) != len(graph.layers):
         raise ProgramError(f"graph {graph.name!r} has {len(graph.layers)} layers but {len(mappings)} mappings came")
     steps = [list(step) for step in blocks_of(graph, arch, mappings)]
-    counts = operation_counts(graph, mappings, chain.from_iterable(steps))
+    counts = operation_counts(graph, arch, mappings, chain.from_iterable(steps))
     check_size(graph, arch, counts)
     state = BuildState(graph, arch, mappings, resident, most=sum(counts), blocks=sum(map(len, steps)))
     for step in steps:
@@ -43,6 +43,8 @@ def build_program(
             base = state.ends.operations
             _build_share(index, share, mappings[index], state)
             price_transfers(index, base, state)
+            if index in state.passes:
+                price_transfers(state.passes[index].consumer, base, state)
     return Program(graph=graph, arch=arch, mappings=tuple(mappings), **state.finish())
 
 

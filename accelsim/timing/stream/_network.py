@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from accelsim.builder import (
+    ALONE,
     BITS,
     BOXWISE,
     CYCLES,
@@ -108,7 +109,7 @@ def block_of(index: int, kept: Kept, recalled: Any) -> Block:
     """A whole layer on the only core."""
     is_kept = kept.outputs[index]
     freed = freed_places(kept, recalled, index) if is_kept else NONE
-    return Block(index, 0, index, 0, 0, 0, 0, 0 if is_kept else NONE, freed, 0, 0, index)
+    return Block(index, 0, index, 0, 0, 0, 0, 0 if is_kept else NONE, freed, 0, 0, index, NONE)
 
 
 @inner
@@ -118,7 +119,7 @@ def mac_layer(
     """(where the operations of a MAC layer end, what it did)."""
     record, at = network.layers[index], network.operands.first[index]
     down, across = windows_of_record(record)
-    job = MacJob(loops_of_record(record), loops_of_record(tiling), tiling.order == WEIGHTS_OUTER, down, across)
+    job = MacJob(loops_of_record(record), loops_of_record(tiling), tiling.order == WEIGHTS_OUTER, down, across, ALONE)
     left, right = source_of(network, at, kept, 0), Source(NONE, NONE, False, NONE)
     if network.operands.first[index + 1] - at > 1:  # two operands, as a matrix product has
         right = source_of(network, at + 1, kept, 1)
@@ -232,7 +233,7 @@ def network_cycles(
     for i in range(len(priority)):
         priority[i] = engine[i]
     lanes = Queues(order, begin, PORTS, queues[1], priority)
-    times = Times(engine, cycles, latency, chip.streaming, state.figures[LAG, :count])
+    times = Times(engine, cycles, latency, chip.streaming, False, state.figures[LAG, :count])
     _, finish, _ = merge_schedule(lanes, times, state.first[: count + 1], state.waits)
     total, at = 0, 0
     for index in range(len(network.layers)):

@@ -97,7 +97,7 @@ def machine_of_chip(chip: Any, width: Any, record: Any) -> Machine:
             record.weight_bits, record.activation_bits, record.output_bits, width.sum_words, width.block_rows, width.block_cols,
         ),
         streams_of_chip(chip), Im2col(AT_ARRAY, chip.activation_width),
-        Requantizer(chip.requantizer_lanes, chip.streaming, chip.requantizer_stages), Unit(1, chip.activation_width),
+        Requantizer(chip.requantizer_lanes, chip.streaming, chip.requantizer_stages, chip.vector_lanes, 0), Unit(1, chip.activation_width),
     )  # fmt: skip
 
 

@@ -156,7 +156,7 @@ def supported(arch: Arch) -> bool:
     plain = plain and arch.dma.weight_compression is None and arch.weight_buffer.coding is None
     plain = plain and arch.array.mac == "multiply"  # whether weights are what it takes, the Program says
     buffer = arch.activation_buffer
-    plain = plain and arch.dma.write_bytes == 1
+    plain = plain and arch.dma.write_bytes == 1 and not arch.vector.passes
     return plain and arch.cores.count == 1 and buffer.im2col == "implicit" and not buffer.fuse_pairs
 
 
