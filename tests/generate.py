@@ -52,6 +52,7 @@ from accelsim.graph import (
     Transpose,
     TransposeConv2D,
 )
+from accelsim.hardware import passes_of
 from accelsim.numerics import INT8, INT16, IntFormat, Rounding, Thresholds
 from accelsim.program import Program, fuse, in_whole_bytes, obstacle, row_axis, window_bytes
 from accelsim.quant import requant_from_scales
@@ -224,6 +225,22 @@ class Builder(NetworkBuilder):
             weight_format=right.format, input_zero_point=self.zero(left.format, 128),
             right_zero_point=self.zero(right.format, 128), requant=rule,
         )  # fmt: skip
+
+    def beside(self, x: Tensor) -> Tensor:
+        """The same, or a pixel of it, which broadcasts."""
+        if self.rng.random() < 0.6:
+            return x
+        return self.vector(StridedSlice, (x,), (1, 1, 1, x.shape[3]), begin=(0, 0, 0, 0), strides=(1, 1, 1, 1))
+
+    def follow(self) -> None:
+        """Element by element, of the newest image alone or with another; now and then anything."""
+        drawer = FOLLOWING[int(self.rng.integers(len(FOLLOWING)))]
+        if drawer in FOLLOWING[:3]:
+            beside, self.images[0] = self.images[0], self.images[1]
+            drawer(self)
+            self.images[0] = beside
+        else:
+            drawer(self)
 
     def reshape(self) -> None:
         x = self.image()
@@ -419,6 +436,11 @@ class Builder(NetworkBuilder):
         self.vector(ResizeBilinear, (x,), shape, rows=taps[0], columns=taps[1], fraction_bits=bits, rounding=rounding)
 
 
+FOLLOWING: tuple[Drawer, ...] = (
+    Builder.rescale, Builder.leaky_relu, Builder.lut, Builder.add, Builder.sub, Builder.mul, Builder.mul, Builder.binary_lut,
+)  # fmt: skip
+"""What draws a layer behind one with MACs, those of one operand first."""
+
 DRAWERS: Mapping[type[Layer], Drawer] = {
     **COMMON,
     Add: Builder.add,
@@ -460,11 +482,15 @@ def random_graph(rng: Rng, *, most_layers: int = 5) -> Graph:
     builder = Builder(rng)
     for index in rng.choice(len(_KINDS), int(rng.integers(1, most_layers + 1)), p=_OFTEN / _OFTEN.sum()):
         DRAWERS[builder.kind(_KINDS[index])](builder)
+    if rng.random() < 0.5:
+        builder.followed()
     return builder.graph() if builder.layers else random_graph(rng, most_layers=most_layers)
 
 
 def with_bands(rng: Rng, graph: Graph, mappings: Mappings, arch: Arch) -> Mappings:
     """The same tiles, with random bands for random pairs of layers that may be computed in step."""
+    if passes_of(graph, arch):
+        return mappings
     made = [mapping and replace(mapping, band=0) for mapping in mappings]
     for reader in range(1, len(made)):
         mapping, before = made[reader], made[reader - 1]

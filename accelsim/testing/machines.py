@@ -33,6 +33,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     **{f"{name}.double_buffered": (False, True) for name in ("accumulator", "weight_buffer", "output_buffer")},
     "activation_buffer.double_buffered": (False, True), "weight_buffer.bytes_per_cycle": (None, 16, 16, 3),
     "output_buffer.bytes_per_cycle": (None, None, None, 1, 4), "requantizer.streaming": (False, False, True),
+    "vector.fuse_activations": (False, True), "vector.fuse_elementwise": (False, True),
     "requantizer.pipeline_stages": (0, 0, 1, 5), "array.reduction": ("flat", "flat", "per_tap"), "array.issue_cycles": (0, 0, 0, 7),
     "array.fold_issue_cycles": (0, 0, 0, 3), "dma.write_bytes": (1, 1, 1, 4), "dma.whole_weight_tiles": (False, False, True),
     "streams.weights.port": (None, None, "flash"),
@@ -75,7 +76,8 @@ def random_arch(rng: Rng, *, dataflow: str | None = None) -> Arch:
         edits["dma.write_bytes"] = 1
     edits["activation_buffer.size_bytes"] = resident + int(rng.integers(400, 2000))
     edits["activation_buffer.resident_bytes"] = resident
-    edits["activation_buffer.fuse_pairs"] = resident > 0 and resident % 2 == 0
+    on_the_fly = edits["vector.fuse_activations"] or edits["vector.fuse_elementwise"]
+    edits["activation_buffer.fuse_pairs"] = resident > 0 and resident % 2 == 0 and not on_the_fly
     if not resident:
         edits["cores.count"] = int(rng.choice([1, 2, 3, 5]))
         edits["cores.split"] = str(rng.choice(["auto", "channels", "rows"]))
