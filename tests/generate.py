@@ -489,12 +489,13 @@ def random_graph(rng: Rng, *, most_layers: int = 5) -> Graph:
 
 def with_bands(rng: Rng, graph: Graph, mappings: Mappings, arch: Arch) -> Mappings:
     """The same tiles, with random bands for random pairs of layers that may be computed in step."""
-    if passes_of(graph, arch):
-        return mappings
+    in_passes = {i for one in passes_of(graph, arch) for i in one[:2]}
     made = [mapping and replace(mapping, band=0) for mapping in mappings]
     for reader in range(1, len(made)):
         mapping, before = made[reader], made[reader - 1]
         if mapping is None or before is None or before.band or obstacle(graph, reader) or rng.random() < 0.3:
+            continue
+        if {reader, reader - 1} & in_passes:
             continue
         view = graph.layers[reader].output_shape
         pair = fuse(graph, reader, int(rng.integers(1, 1 + max(1, view[row_axis(view)] // 2))))

@@ -118,6 +118,8 @@ KNOBS: dict[str, Any] = {
     "requantizer.streaming": True,
     "requantizer.pipeline_stages": 4,
     "vector.lanes": 1,
+    "vector.fuse_activations": True,
+    "vector.fuse_elementwise": True,
     "dma.queues": 1,
     "dma.setup_cycles": 50,
     "dma.write_bytes": 8,

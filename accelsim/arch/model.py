@@ -127,16 +127,6 @@ class Arch(Section):
             )
         return self
 
-    @model_validator(mode="after")
-    def _passes_or_bands(self) -> Self:
-        if self.vector.passes and self.activation_buffer.fuse_pairs:
-            name = "activations" if self.vector.fuse_activations else "elementwise"
-            raise ValueError(
-                f"vector.fuse_{name} with activation_buffer.fuse_pairs: expected one of the two, since bands of rows and passes behind the "
-                "requantizer both say how two layers are computed together; switch one off"
-            )
-        return self
-
     @property
     def peak_macs_per_cycle(self) -> int:
         """Multiply-accumulates per cycle of all cores' full arrays, at operands as wide as their ports."""

@@ -52,7 +52,14 @@ def load_beside(
     size = packed_bytes(size, follower.bits)
     is_kept, stream = operand.keeper != NONE, machine.streams.activations
     cycles = moved(stream, machine.resident, is_kept, size)
-    put(state.kinds, state.figures, i, RECALL if is_kept else LOAD_ACTIVATIONS, cycles, 0 if is_kept else stream.latency_cycles)
+    put(
+        state.kinds,
+        state.figures,
+        i,
+        RECALL if is_kept else LOAD_ACTIVATIONS,
+        cycles,
+        0 if is_kept else stream.latency_cycles,
+    )
     state.first[i] = w
     if state.figures.shape[0] > TIMES:
         note(state.kinds, state.figures, i, Region(OUTPUTS, region.offset, size), size, operand.number, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -83,8 +83,8 @@ def blocks_of(
 ) -> Iterator[Iterator[tuple[int, Share | None]]]:
     """(layer number, share) of each block of what is built at a time: a layer on all cores, or a pair band by band; None: a Reshape."""
     fused, passes = {pair.producer: pair for pair in fused_layers(graph, mappings)}, passes_of(graph, arch)
-    inside = {one.consumer for one in (*fused.values(), *passes)}
-    _check_passes(graph, mappings, fused, passes)
+    inside = {pair.consumer for pair in fused.values()} | {one.consumer for one in passes}
+    _check_passes(graph, mappings, tuple(fused.values()), passes)
     for index, layer in enumerate(graph.layers):
         if index in fused:
             yield pair_shares(fused[index], graph)
@@ -93,9 +93,10 @@ def blocks_of(
 
 
 def _check_passes(
-    graph: Graph, mappings: Sequence[Mapping | None], fused: Collection[int], passes: Sequence[Pass]
+    graph: Graph, mappings: Sequence[Mapping | None], fused: Sequence[Fused], passes: Sequence[Pass]
 ) -> None:
     """MappingError where layers of a pass are cut or put in step otherwise."""
+    in_bands = {index for pair in fused for index in (pair.producer, pair.consumer)}
     for one in passes:
         layer, by = graph.layers[one.consumer], graph.layers[one.producer].name
         if mappings[one.consumer] is not None:
@@ -104,11 +105,11 @@ def _check_passes(
                 "passes off (vector.fuse_activations, vector.fuse_elementwise)",
                 layer=layer.name,
             )
-        if fused:
+        if one.producer in in_bands:
             raise MappingError(
-                f"layer {layer.name!r}: a machine that computes layers on the fly (vector.fuse_activations, vector.fuse_elementwise) "
-                "computes none in bands; leave band out, or switch passes off",
-                layer=layer.name,
+                f"layer {by!r}: it is computed in one pass with layer {layer.name!r}, which no other is in step with; leave band out, or "
+                "switch passes off (vector.fuse_activations, vector.fuse_elementwise)",
+                layer=by,
             )
 
 

@@ -156,7 +156,19 @@ class BuildState:
         place = NONE if address is None else address
         vector = int(self._vector[share.core]) if index in self.passes else NONE
         return Block(
-            index, share.core, self._blocks, image, row, channel, input_channel, place, freed, window, axis, keeper, vector
+            index,
+            share.core,
+            self._blocks,
+            image,
+            row,
+            channel,
+            input_channel,
+            place,
+            freed,
+            window,
+            axis,
+            keeper,
+            vector,
         )
 
     def _last_of(self, index: int) -> int:

@@ -77,7 +77,12 @@ def _spent(program: Program, pj: Mapping[str, Energies]) -> list[tuple[Energies,
         Engine.COMPUTE: (pj["array_mac"], none, none),
     }
     beside = written + 8 * pj["output_buffer_read"]
-    return [*(spent[engine] for engine in Engine), (recalled, none, weights), (none, read, beside), (recalled, none, beside)]
+    return [
+        *(spent[engine] for engine in Engine),
+        (recalled, none, weights),
+        (none, read, beside),
+        (recalled, none, beside),
+    ]
 
 
 def _accesses(program: Program, rows: NDArray[np.int64], pj: Mapping[str, Energies]) -> tuple[Energies, Energies]:

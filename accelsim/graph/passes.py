@@ -48,7 +48,10 @@ def _obstacle(first: MacLayer, second: VectorLayer, tensors: Mapping[str, Tensor
     """Why the outputs of ``first`` cannot go into ``second`` as they are made; "" where they can."""
     if shared:
         return f"{first.output!r} is read elsewhere, too"
-    if any(view != first.output_shape for view in (second.input_shapes[second.inputs.index(first.output)], second.output_shape)):
+    if any(
+        view != first.output_shape
+        for view in (second.input_shapes[second.inputs.index(first.output)], second.output_shape)
+    ):
         return f"it sees {first.output!r} under another shape than the layer that makes it"
     if len({tensors[name].format.bits for name in (*second.inputs, second.output)}) > 1:
         return "its tensors are not of one width"

@@ -19,7 +19,8 @@ from accelsim.program import Mapping, likely_kept
 
 
 def map_graph(graph: Graph, *, arch: Arch, objective: Objective = DEFAULT_OBJECTIVE) -> tuple[Mapping | None, ...]:
-    """A mapping for every layer (None for a Reshape, which moves nothing, and for one computed on the fly) that minimises ``objective`` of the network."""
+    """A mapping for every layer that minimises ``objective`` of the network; None for a Reshape, which moves nothing, and for a layer
+    that is computed on the fly behind another."""
     tiler = Tiler(graph, arch, objective)
     mappings, _ = layer_by_layer(tiler)
     if arch.activation_buffer.fuse_pairs:

@@ -160,10 +160,18 @@ def _vector_cost(layer: VectorLayer, mapping: VectorMapping, kept: frozenset[str
 def _beside_cost(one: Pass, kept: frozenset[str], tiler: Tiler, dram: Dram) -> Cost:
     """What a pass reads beside, once: by its port, as if nothing hid it."""
     layer, name = tiler.graph.layers[one.consumer], tiler.graph.layers[one.consumer].inputs[one.operand]
-    pj, view = prices(action_charges(layer, graph=tiler.graph, arch=tiler.arch, costs=tiler.costs)), layer.input_shapes[one.operand]
+    pj, view = (
+        prices(action_charges(layer, graph=tiler.graph, arch=tiler.arch, costs=tiler.costs)),
+        layer.input_shapes[one.operand],
+    )
     whole = Boxes(np.zeros((1, len(view)), dtype=np.int64), np.array([view], dtype=np.int64).reshape(1, len(view)))
     moved = _moved(tiler.graph, dram, kept, (name, whole, view), "activations")
-    bits = {"output_buffer_write": moved.held, "output_buffer_read": moved.held, "dram_read": moved.bus, "dma_transfer": moved.bus}
+    bits = {
+        "output_buffer_write": moved.held,
+        "output_buffer_read": moved.held,
+        "dram_read": moved.bus,
+        "dma_transfer": moved.bus,
+    }
     bits["activation_buffer_read"] = moved.held if moved.kept else 0
     cycles = float(moved.port)
     return Cost(cycles, sum(8 * count * pj[key] for key, count in bits.items()) + cycles * tiler.idle, moved.bus)

@@ -52,10 +52,10 @@ class Program:
     ``core``, ``engine``, ``layer`` (index into the graph) and ``amount`` (bytes moved, MACs, elements requantized, vector lane-steps)
     say what is done; ``cycles`` is how long the engine (and the DRAM port, for the DMA engines) is busy, ``latency`` how much
     later the result is there; ``lag``, where the requantizer streams, how long after the start of a tile its first sums are there,
-    and how long a requantization or store, or the vector unit in a pass, goes on behind the last of what it reads. The operation writes ``extent`` bytes (accumulator words) at
-    ``offset`` of ``memory`` (a KEEP: as many bytes of its tensor's place, which begins at ``offset``, where the box stands in the
-    packed row-major tensor); ``lo`` and ``hi`` are the box it covers: of input ``operand``'s view for a load (of the weights' view for
-    a weight load), of the layer's output view for all others. It waits for
+    and how long a requantization or store, or the vector unit in a pass, goes on behind the last of what it reads. The operation
+    writes ``extent`` bytes (accumulator words) at ``offset`` of ``memory`` (a KEEP: as many bytes of its tensor's place, which begins
+    at ``offset``, where the box stands in the packed row-major tensor); ``lo`` and ``hi`` are the box it covers: of input
+    ``operand``'s view for a load (of the weights' view for a weight load), of the layer's output view for all others. It waits for
     ``dependencies[dependency_start[i] : dependency_start[i + 1]]``, all earlier in program order; the first ``sources[i]`` of them
     made the on-chip data that it reads.
     ``bus_bytes`` are what the DRAM's bus moves in whole bursts for the ``amount`` asked for, ``activates`` the DRAM rows opened.

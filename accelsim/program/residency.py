@@ -38,8 +38,8 @@ def lifetimes(graph: Graph, fused: Sequence[Fused | Pass] = ()) -> tuple[Lifetim
     """The computed tensors that only layers of the network read, in layer order; the host needs outputs in DRAM, the
     next inference what variables hold.
 
-    Those inside ``fused`` pairs or passes are left out: :func:`windows` has them, or they stand nowhere. So are tensors of codes narrower than a byte whose rows, however
-    they are cut into tiles, end inside a byte (:func:`in_whole_bytes`).
+    Those inside ``fused`` pairs or passes are left out: :func:`windows` has them, or they stand nowhere. So are tensors of codes
+    narrower than a byte whose rows, however they are cut into tiles, end inside a byte (:func:`in_whole_bytes`).
     """
     home, unfit = shared_memory(graph.layers), _inside_bytes(graph)
     begin, end = {pair.consumer: pair.producer for pair in fused}, {pair.producer: pair.consumer for pair in fused}

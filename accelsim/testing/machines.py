@@ -76,8 +76,7 @@ def random_arch(rng: Rng, *, dataflow: str | None = None) -> Arch:
         edits["dma.write_bytes"] = 1
     edits["activation_buffer.size_bytes"] = resident + int(rng.integers(400, 2000))
     edits["activation_buffer.resident_bytes"] = resident
-    on_the_fly = edits["vector.fuse_activations"] or edits["vector.fuse_elementwise"]
-    edits["activation_buffer.fuse_pairs"] = resident > 0 and resident % 2 == 0 and not on_the_fly
+    edits["activation_buffer.fuse_pairs"] = resident > 0 and resident % 2 == 0
     if not resident:
         edits["cores.count"] = int(rng.choice([1, 2, 3, 5]))
         edits["cores.split"] = str(rng.choice(["auto", "channels", "rows"]))

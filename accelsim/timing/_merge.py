@@ -92,14 +92,13 @@ def merge_schedule(lanes: Queues, times: Times, dependency_start: Any, dependenc
                 while cursor[e] < stop and finish[dependencies[cursor[e]]] != NONE:
                     on = dependencies[cursor[e]]
                     there = until[on] if FREED[engine[i], engine[on]] else finish[on]
-                    if streams >= 1 and engine[i] == REQUANTIZE and engine[on] == COMPUTE:
-                        there, last_in[e] = start[on] + lag[on], finish[on]
-                    elif streams == 2 and engine[i] == STORE and engine[on] == REQUANTIZE:
-                        there, last_in[e] = start[on] + latency[on] + 1, finish[on]
-                    elif passes and engine[i] == VECTOR and engine[on] == REQUANTIZE:
-                        there, last_in[e] = start[on] + latency[on] + 1, finish[on]
-                    elif passes and streams == 2 and engine[i] == STORE and engine[on] == VECTOR and lag[on] > 0:
-                        there, last_in[e] = start[on] + latency[on] + 1, finish[on]
+                    if streams > 0 or passes:
+                        by, of = engine[i], engine[on]
+                        stores = streams == 2 and by == STORE
+                        if streams > 0 and by == REQUANTIZE and of == COMPUTE:
+                            there, last_in[e] = start[on] + lag[on], finish[on]
+                        elif (of == REQUANTIZE and (stores or by == VECTOR)) or (of == VECTOR and stores and lag[on] > 0):
+                            there, last_in[e] = start[on] + latency[on] + 1, finish[on]
                     ready[e] = max(ready[e], there)
                     cursor[e] += 1
                 if cursor[e] == stop:

@@ -81,6 +81,8 @@ PATHS = [
     "requantizer.streaming",
     "requantizer.pipeline_stages",
     "vector.lanes",
+    "vector.fuse_activations",
+    "vector.fuse_elementwise",
     "dma.queues",
     "dma.setup_cycles",
     "dma.write_bytes",
@@ -145,6 +147,8 @@ OTHER_VALUES: dict[str, Any] = {
     "requantizer.streaming": True,
     "requantizer.pipeline_stages": 4,
     "vector.lanes": 3,
+    "vector.fuse_activations": True,
+    "vector.fuse_elementwise": True,
     "dma.queues": 2,
     "dma.setup_cycles": 9,
     "dma.write_bytes": 8,
@@ -273,7 +277,9 @@ machines = st.fixed_dictionaries(
         "requantizer": st.fixed_dictionaries(
             {"lanes": sides, "stages": st.none(), "streaming": st.booleans(), "pipeline_stages": st.integers(0, 64)}
         ),
-        "vector": st.fixed_dictionaries({"lanes": sides}),
+        "vector": st.fixed_dictionaries(
+            {"lanes": sides, "fuse_activations": st.booleans(), "fuse_elementwise": st.booleans()}
+        ),
         "dma": st.fixed_dictionaries(
             {
                 "queues": st.integers(1, 3),

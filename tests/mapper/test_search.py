@@ -298,7 +298,9 @@ def check_best(
             for oc, ic, groups in space.channels:
                 for order in (0, 1):
                     mapping = mapping_of(np.array([oh, ow, oc, ic, kh, kw, groups, n, order]))
-                    program = build_program(alone_of(layer, graph, arch), arch=arch, mappings=(mapping,))  # the same buffers
+                    program = build_program(
+                        alone_of(layer, graph, arch), arch=arch, mappings=(mapping,)
+                    )  # the same buffers
                     if any(
                         program.extent[i] > slot_capacity(Memory(m), arch)
                         for i, m in enumerate(program.memory)
