@@ -2,7 +2,7 @@
 
 from accelsim.builder.build import build_program
 from accelsim.builder.dram import Dram
-from accelsim.builder.mac_layer import check_bias
+from accelsim.builder.mac_layer import check_bias, stretched_of
 from accelsim.builder.records import (
     ALONE,
     BITS,
@@ -19,6 +19,7 @@ from accelsim.builder.records import (
     Block,
     Did,
     Ends,
+    Follower,
     Grids,
     MacJob,
     Port,

@@ -143,7 +143,7 @@ def _operations(
     last_write = transfer_cycles(streams.outputs, 1, streams.outputs.write, 0)
     # Summed up here and noted in the end: additions in memory took a third of the time.
     weight_bytes, input_bytes, output_fill, macs, requants, stream = 0, 0, 0, 0, 0, 0
-    weight_reads, activation_reads, sum_writes = 0, 0, 0
+    weight_reads, activation_reads, sum_writes, beside_bytes, beside_busy, busy_vector = 0, 0, 0, 0, 0, 0
     busy_weights, busy_inputs, busy_array, busy_requantizer, busy_stores = 0, 0, 0, 0, 0
     for slow in range(blocks if job.weights_outer else places):
         for fast in range(places if job.weights_outer else blocks):
@@ -313,9 +313,11 @@ def _operations(
                 box = (low, y0, x * tile.ow, channel), (low + images_here, y0 + oh, x * tile.ow + ow, channel + outputs)
                 found = load_beside(follower, machine, region, free, box, state, (i, w))
                 beside, w, side, i = found.operation, found.waits, found.size, i + 1
+                beside_bytes, beside_busy = beside_bytes + side, beside_busy + found.cycles
             if follower.steps > 0:
                 on_vector = vector_of_pass(follower, port, volume, side)
-            put(kinds, figures, i, REQUANTIZE, max(lanes, on_vector), machine.requantizer.stages)
+            busy = max(lanes, on_vector)
+            put(kinds, figures, i, REQUANTIZE, busy, machine.requantizer.stages)
             figures[LAG, i] = tail
             first[i] = w
             waits[w], w = last_compute, w + 1
@@ -349,7 +351,7 @@ def _operations(
             waits[w], w = free_place, w + int(free_place != NONE)
             free_place = NONE  # what stood in the place before holds up the first store alone
             consumers[OUTPUTS, 0] = stores[stored] = i
-            busy_requantizer += lanes
+            busy_requantizer, busy_vector = busy_requantizer + busy, busy_vector + on_vector
             requants += volume
             output_fill += store_size
             busy_stores += store_cycles
@@ -361,9 +363,9 @@ def _operations(
     return Ends(i, w, stored), Did(
         i - ends.operations, stored - ends.stores, macs, loaded, fetched,
         weight_bytes - loaded + input_bytes - fetched, weight_bytes - loaded, output_fill - kept, kept,
-        loaded, input_bytes, output_fill, weight_reads, activation_reads, sum_writes * operands.sum_words, requants, 0, stream,
-        busy_stores - keeping, fetching, loading, busy_array, busy_requantizer, 0, keeping,
-        busy_weights - loading + busy_inputs - fetching,
+        loaded, input_bytes, output_fill, weight_reads, activation_reads, sum_writes * operands.sum_words, requants,
+        requants * follower.steps, stream, busy_stores - keeping, fetching, loading, busy_array, busy_requantizer, busy_vector, keeping,
+        busy_weights - loading + busy_inputs - fetching, beside_bytes, beside_busy,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from accelsim.builder.records import ALONE, NOWHERE, Follower, MacJob
 from accelsim.builder.size import block_operations, tile_of
 from accelsim.builder.state import BuildState
 from accelsim.errors import ProgramError
-from accelsim.graph import MacGeometry, MacLayer, VectorLayer
+from accelsim.graph import Layer, MacGeometry, MacLayer, VectorLayer
 from accelsim.hardware import loops_of, operand_bits
 from accelsim.numerics import IntFormat
 from accelsim.program import MacMapping, MacShare
@@ -42,11 +42,17 @@ def _follower(state: BuildState, index: int) -> Follower:
     assert isinstance(layer, VectorLayer)
     if number < 0:
         return ALONE._replace(steps=layer.steps_per_output)
-    view, output = layer.input_shapes[number], layer.output_shape
-    apart = len(output) - len(view)
-    stretched = sum(1 << (axis + apart) for axis, size in enumerate(view) if size == 1)
     bits = state.bits(layer.inputs[number])
-    return Follower(layer.steps_per_output, state.source(layer, number), bits, len(view), stretched)
+    return Follower(layer.steps_per_output, state.source(layer, number), bits, *stretched_of(layer, number))
+
+
+def stretched_of(layer: Layer, operand: int) -> tuple[int, int]:
+    """Axes of an operand of an element-wise layer (0: of none), and of the output's a bit for each along which it has one element."""
+    if operand < 0:
+        return 0, 0
+    view = layer.input_shapes[operand]
+    apart = len(layer.output_shape) - len(view)
+    return len(view), sum(1 << (axis + apart) for axis, size in enumerate(view) if size == 1)
 
 
 def check_factors(layer: MacLayer, arch: Arch) -> None:

@@ -186,7 +186,10 @@ class VectorTiles(NamedTuple):
 
 
 class Did(NamedTuple):
-    """What a block did: bytes asked for by its loads and stores, bytes filled into buffers, elements and words, and busy cycles."""
+    """What a block did: bytes asked for by its loads and stores, bytes filled into buffers, elements and words, and busy cycles.
+
+    Of what follows it in the same pass: stores, steps and cycles of the vector unit, and what is read beside, all of which else is its own.
+    """
 
     operations: int
     tiles: int
@@ -214,3 +217,5 @@ class Did(NamedTuple):
     vector_busy: int
     keep_busy: int
     recall_busy: int
+    beside_bytes: int
+    beside_busy: int

@@ -117,9 +117,13 @@ def operation_counts(
     graph: Graph, arch: Arch, mappings: Sequence[Mapping | None], blocks: Iterable[tuple[int, Share | None]]
 ) -> list[int]:
     """Most tile operations of each layer: fewer where operands need not be loaded, being padding or weights that still stand."""
-    counts, passes = [0] * len(graph.layers), {one.producer for one in passes_of(graph, arch)}
+    counts, behind = [0] * len(graph.layers), {one.producer: one.consumer for one in passes_of(graph, arch)}
     for index, share in blocks:
-        counts[index] += block_operations(graph.layers[index], share, mappings[index], in_pass=index in passes)
+        made = block_operations(graph.layers[index], share, mappings[index], in_pass=index in behind)
+        if index in behind:  # of four behind a tile's sums the requantization alone is the layer's own
+            own = made - 3 * (made - block_operations(graph.layers[index], share, mappings[index])) // 2
+            counts[behind[index]], made = counts[behind[index]] + made - own, own
+        counts[index] += made
     return counts
 
 

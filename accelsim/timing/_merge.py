@@ -97,7 +97,9 @@ def merge_schedule(lanes: Queues, times: Times, dependency_start: Any, dependenc
                         stores = streams == 2 and by == STORE
                         if streams > 0 and by == REQUANTIZE and of == COMPUTE:
                             there, last_in[e] = start[on] + lag[on], finish[on]
-                        elif (of == REQUANTIZE and (stores or by == VECTOR)) or (of == VECTOR and stores and lag[on] > 0):
+                        elif (of == REQUANTIZE and (stores or by == VECTOR)) or (
+                            of == VECTOR and stores and lag[on] > 0
+                        ):
                             there, last_in[e] = start[on] + latency[on] + 1, finish[on]
                     ready[e] = max(ready[e], there)
                     cursor[e] += 1

@@ -126,8 +126,7 @@ class Groups:
         """Of each group, (machines, groups), from ``totals`` (machines, groups, fields of COUNTS)."""
         found = {name: totals[..., k] for k, name in enumerate(COUNTS.names or ())}
         moved = {"weight_bus": found["weight_bytes"], "input_bus": found["input_bytes"]}
-        nothing = np.zeros_like(found["macs"])
-        moved |= {"output_bus": found["stored_bytes"], "activates": nothing, "beside_fill": nothing}
+        moved |= {"output_bus": found["stored_bytes"], "activates": np.zeros_like(found["macs"])}
         work = Work(**{name: (found | moved)[name] for name in Work.__dataclass_fields__})
         return actions_of(work, self._kinds, stationary=stationary)
 
