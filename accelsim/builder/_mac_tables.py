@@ -11,7 +11,7 @@ from accelsim.builder.records import NONE, Block, Grids, MacJob, Source
 from accelsim.graph import Axis
 from accelsim.graph.compiled import rows_under
 from accelsim.hardware import Array, Loops, Requantizer
-from accelsim.hardware.compiled import Tile, fill_of, folds_of, held_cost, parts, requantize_lag
+from accelsim.hardware.compiled import Tile, fill_of, folds_of, held_cost, last_sums, parts, requantize_lag
 from accelsim.numba_cache import borrowing, inner
 
 
@@ -137,8 +137,8 @@ def note_grid(grids: Grids, block: Block, job: MacJob, channels: int) -> None:
 
 
 class Costs(NamedTuple):
-    """Of each kind of tile (see :func:`tile_costs`): cycles on the array, those that stream, latency, cycles until the first sums and, of
-    a requantizer that streams, behind the last, element accesses; and from when its weights are on chip until its first fold has them."""
+    """Of each kind of tile (see :func:`tile_costs`): cycles on the array, those that stream, latency, with a requantizer that streams
+    cycles until the first sums and behind the last, element accesses; and from when its weights are on chip until its first fold has them."""
 
     cycles: Any
     stream: Any
@@ -184,11 +184,15 @@ def tile_costs(array: Array, unit: Requantizer, layer: Loops, tile: Loops, chann
                 pixels = _size(layer.n, tile.n, p & 4 > 0) * _size(layer.oh, tile.oh, p & 2 > 0)
                 pixels *= _size(layer.ow, tile.ow, p & 1 > 0)
                 for kept in range(2 if pixels > 0 else 0):
-                    cost = held_cost(array, held, Tile(pixels, taps, depth, outputs, groups, kept == 1))
+                    one = Tile(pixels, taps, depth, outputs, groups, kept == 1)
+                    cost = held_cost(array, held, one)
                     costs.cycles[p, c, r, kept], costs.stream[p, c, r, kept] = cost.cycles, cost.stream_cycles
-                    costs.lead[p, c, r, kept] = cost.first
-                    costs.tail[p, c, r, kept] = requantize_lag(unit, cost.vectors, cost.spacing, cost.size)
                     costs.latency[p, c, r, kept], costs.weights[p, c, r, kept] = cost.latency, cost.weight_reads
                     costs.inputs[p, c, r, kept] = cost.activation_reads
                     costs.sums[p, c, r, kept] = cost.accumulator_writes
+                    costs.lead[p, c, r, kept], costs.tail[p, c, r, kept] = 0, 0
+                    if unit.streams:
+                        sums = last_sums(array, held, one)
+                        costs.lead[p, c, r, kept] = sums.first
+                        costs.tail[p, c, r, kept] = requantize_lag(unit, sums.vectors, sums.spacing, sums.size)
     return costs

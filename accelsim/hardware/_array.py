@@ -9,7 +9,7 @@ import numpy as np
 from accelsim.arch import DATAFLOWS
 from accelsim.errors import ConfigError
 from accelsim.hardware.parts import Array
-from accelsim.numba_cache import inner, tiered
+from accelsim.numba_cache import inlined, inner, tiered
 
 WEIGHT_STATIONARY, OUTPUT_STATIONARY, INPUT_STATIONARY, ADDER_TREE = (
     tuple(DATAFLOWS).index(name)
@@ -31,11 +31,7 @@ class Tile(NamedTuple):
 
 
 class TileCost(NamedTuple):
-    """Cycles on the array, those that stream, element accesses, and the latency behind the cycles.
-
-    ``first``: cycles from the start until the first vector of final sums is there. The last fold has so many ``vectors`` of them,
-    ``spacing`` cycles apart, of ``size`` sums at most.
-    """
+    """Cycles on the array, those that stream, element accesses, and the latency behind the cycles."""
 
     cycles: int
     stream_cycles: int
@@ -43,6 +39,12 @@ class TileCost(NamedTuple):
     activation_reads: int
     accumulator_writes: int
     latency: int
+
+
+class LastSums(NamedTuple):
+    """``first``: cycles from the start of a tile until the first vector of final sums is there. The last fold has so many ``vectors`` of
+    them, ``spacing`` cycles apart, of ``size`` sums at most."""
+
     first: int
     vectors: int
     spacing: int
@@ -111,16 +113,24 @@ def weight_stationary(array: Array, held: Folds, pixels: int, kept: bool) -> Til
         each = max(stream, rows)
         cycles = stream if stays else folds * each
         latency = rows + (folds - 1) * each + stream + drain - cycles
-        first = rows + (held.deep - 1) * each + array.passes + drain
     else:
         shift, behind = 0 if stays else rows, 0 if array.drains_behind else drain
         cycles = shift + stream + behind + (folds - 1) * (rows + stream + behind)
         latency = drain - behind
-        first = shift + (held.deep - 1) * (rows + stream + behind) + array.passes + drain
     weights = 0 if stays else held.weights
-    return TileCost(
-        cycles, folds * stream, weights, pixels * held.reads, pixels * held.writes, latency, first, pixels, array.passes, held.size
-    )  # fmt: skip
+    return TileCost(cycles, folds * stream, weights, pixels * held.reads, pixels * held.writes, latency)
+
+
+@inner
+def last_of_weight_stationary(array: Array, held: Folds, pixels: int, kept: bool) -> LastSums:
+    """Behind the first pixel of the last step of a sum."""
+    rows = array.rows
+    stream, drain = pixels * array.passes, rows + array.cols - 2 + array.stages
+    if array.overlapped:
+        shift, each = rows, max(stream, rows)
+    else:
+        shift, each = 0 if kept and held.folds == 1 else rows, rows + stream + (0 if array.drains_behind else drain)
+    return LastSums(shift + (held.deep - 1) * each + array.passes + drain, pixels, array.passes, held.size)
 
 
 @inner
@@ -129,8 +139,7 @@ def input_stationary(array: Array, tile: Tile) -> TileCost:
     held = weight_folds(array, tile.taps, tile.depth, tile.pixels, tile.groups)
     turned = weight_stationary(array, held, tile.channels, False)
     return TileCost(
-        turned.cycles, turned.stream_cycles, turned.activation_reads, turned.weight_reads, turned.accumulator_writes,
-        turned.latency, turned.first, turned.vectors, turned.spacing, turned.size,
+        turned.cycles, turned.stream_cycles, turned.activation_reads, turned.weight_reads, turned.accumulator_writes, turned.latency
     )  # fmt: skip
 
 
@@ -149,10 +158,14 @@ def output_stationary(array: Array, tile: Tile) -> TileCost:
         cycles, latency = folds * (stream + drain), 0
     weights = tile.groups * reduction * tile.channels * row_folds
     reads = tile.groups * tile.pixels * reduction * col_folds
-    return TileCost(
-        cycles, folds * stream, weights, reads, tile.groups * tile.pixels * tile.channels, latency,
-        stream + array.cols - 1 + array.stages, (tile.pixels - 1) % array.rows + 1, 1, min(array.cols, tile.channels),
-    )  # fmt: skip
+    return TileCost(cycles, folds * stream, weights, reads, tile.groups * tile.pixels * tile.channels, latency)
+
+
+@inner
+def last_of_output_stationary(array: Array, tile: Tile) -> LastSums:
+    """Behind the last product of the first row."""
+    first = _stream_of(array, tile) + array.cols - 1 + array.stages
+    return LastSums(first, (tile.pixels - 1) % array.rows + 1, 1, min(array.cols, tile.channels))
 
 
 @inner
@@ -170,15 +183,24 @@ def tree_folds(array: Array, taps: int, depth: int, channels: int, groups: int) 
 @inner
 def adder_tree(array: Array, held: Folds, pixels: int, kept: bool) -> TileCost:
     """A pixel a pass in every fold; where pixels pass in stripes, each stripe passes all folds of its sums."""
-    together = pixels if array.stripe == 0 else min(array.stripe, pixels)
-    stripes = parts(pixels, together)
+    stripes = parts(pixels, _together(array, pixels))
     weights = 0 if kept and held.folds == 1 else held.weights * (stripes if held.deep > 1 else 1)
     cycles = held.folds * pixels * array.passes
+    return TileCost(cycles, cycles, weights, pixels * held.reads, pixels * held.writes, array.stages)
+
+
+@inner
+def last_of_adder_tree(array: Array, held: Folds, pixels: int) -> LastSums:
+    """Behind the first pixel of the last step of the first stripe's sums; the last stripe follows by itself."""
+    together = _together(array, pixels)
     first = ((held.deep - 1) * together + 1) * array.passes + array.stages
-    return TileCost(
-        cycles, cycles, weights, pixels * held.reads, pixels * held.writes, array.stages,
-        first, pixels - (stripes - 1) * together, array.passes, held.size,
-    )  # fmt: skip
+    return LastSums(first, pixels - (parts(pixels, together) - 1) * together, array.passes, held.size)
+
+
+@inner
+def _together(array: Array, pixels: int) -> int:
+    """Pixels that pass all folds of their sums before others do."""
+    return pixels if array.stripe == 0 else min(array.stripe, pixels)
 
 
 @inner
@@ -192,19 +214,24 @@ def folds_of(array: Array, taps: int, depth: int, channels: int, groups: int) ->
     return Folds(0, deep, 0, 0, 0, 0)
 
 
-@inner
-def held_cost(array: Array, held: Folds, tile: Tile) -> TileCost:
-    """Of one tile on ``array``, whose :func:`folds_of` are ``held``, no faster than the buffers deliver its operands."""
+@inlined
+def _own_cost(array: Array, held: Folds, tile: Tile) -> TileCost:
+    """Of one tile whose operands are there when the array wants them."""
     if array.dataflow == WEIGHT_STATIONARY:
-        cost = weight_stationary(array, held, tile.pixels, tile.kept)
-    elif array.dataflow == INPUT_STATIONARY:
-        cost = input_stationary(array, tile)
-    elif array.dataflow == ADDER_TREE:
-        cost = adder_tree(array, held, tile.pixels, tile.kept)
-    elif array.dataflow == OUTPUT_STATIONARY:
-        cost = output_stationary(array, tile)
-    else:  # a dataflow without a branch: cycles that no Program may have (an exception here would slow every mapper)
-        return TileCost(-1, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+        return weight_stationary(array, held, tile.pixels, tile.kept)
+    if array.dataflow == INPUT_STATIONARY:
+        return input_stationary(array, tile)
+    if array.dataflow == ADDER_TREE:
+        return adder_tree(array, held, tile.pixels, tile.kept)
+    if array.dataflow == OUTPUT_STATIONARY:
+        return output_stationary(array, tile)
+    # A dataflow without a branch: cycles that no Program may have (an exception here would slow every mapper).
+    return TileCost(-1, 0, 0, 0, 0, 0)
+
+
+@inlined
+def _delivered(array: Array, cost: TileCost) -> int:
+    """Cycles in which the buffers' ports and decoders deliver a tile's operands; 0 where nothing bounds them."""
     port = 0
     if array.weight_port > 0:
         port = parts(cost.weight_reads * array.weight_bits, array.weight_port)
@@ -212,9 +239,17 @@ def held_cost(array: Array, held: Folds, tile: Tile) -> TileCost:
         port = max(port, parts(cost.activation_reads * array.activation_bits, array.activation_port))
     if array.decoders > 0:
         port = max(port, parts(cost.weight_reads, array.decoders))
-    cycles, latency, first = max(cost.cycles, port), cost.latency, cost.first
-    if cycles > cost.cycles:  # operands that come late hold up the first sums in proportion
-        first = parts(first * cycles, cost.cycles)
+    return port
+
+
+@inner
+def held_cost(array: Array, held: Folds, tile: Tile) -> TileCost:
+    """Of one tile on ``array``, whose :func:`folds_of` are ``held``, no faster than the buffers deliver its operands."""
+    cost = _own_cost(array, held, tile)
+    if cost.cycles < 0:
+        return cost
+    port = _delivered(array, cost)
+    cycles, latency = max(cost.cycles, port), cost.latency
     issued = array.tile_issue + array.fold_issue > 0
     if issued or (port > 0 and (array.overlapped or array.drains_behind)):
         stream = max(1, _stream_of(array, tile))
@@ -224,11 +259,29 @@ def held_cost(array: Array, held: Folds, tile: Tile) -> TileCost:
             idle = max(0, cost.cycles // folds - stream)
             latency += min(max(0, parts(port, folds) - stream), idle)
         cycles += array.tile_issue + folds * array.fold_issue
-        first += array.tile_issue + held.deep * array.fold_issue
     return TileCost(
-        cycles, cost.stream_cycles, cost.weight_reads, cost.activation_reads, cost.accumulator_writes, latency,
-        first, cost.vectors, cost.spacing, cost.size,
-    )  # fmt: skip
+        cycles, cost.stream_cycles, cost.weight_reads, cost.activation_reads, cost.accumulator_writes, latency
+    )
+
+
+@inner
+def last_sums(array: Array, held: Folds, tile: Tile) -> LastSums:
+    """When a unit that streams finds the final sums of one tile, as :func:`held_cost` has it; operands that come late hold up the first
+    ones in proportion."""
+    if array.dataflow == WEIGHT_STATIONARY:
+        last = last_of_weight_stationary(array, held, tile.pixels, tile.kept)
+    elif array.dataflow == INPUT_STATIONARY:
+        turned = weight_folds(array, tile.taps, tile.depth, tile.pixels, tile.groups)
+        last = last_of_weight_stationary(array, turned, tile.channels, False)
+    elif array.dataflow == ADDER_TREE:
+        last = last_of_adder_tree(array, held, tile.pixels)
+    else:
+        last = last_of_output_stationary(array, tile)
+    cost, first = _own_cost(array, held, tile), last.first
+    port = _delivered(array, cost)
+    if port > cost.cycles:
+        first = parts(first * port, cost.cycles)
+    return LastSums(first + array.tile_issue + held.deep * array.fold_issue, last.vectors, last.spacing, last.size)
 
 
 @inner
@@ -264,7 +317,6 @@ def tile_costs(array: Array, sizes: Any) -> Any:
         cost = tile_cost(array, Tile(pixels[i], taps[i], depth[i], channels[i], groups[i], kept[i] != 0))
         costs[0, i], costs[1, i], costs[2, i] = cost.cycles, cost.stream_cycles, cost.weight_reads
         costs[3, i], costs[4, i], costs[5, i] = cost.activation_reads, cost.accumulator_writes, cost.latency
-        costs[6, i], costs[7, i], costs[8, i], costs[9, i] = cost.first, cost.vectors, cost.spacing, cost.size
     return costs
 
 

@@ -67,8 +67,7 @@ class ArrayCost:
     """Per compute tile: cycles that it holds the array, those of them that stream operands, and element accesses.
 
     ``latency``: cycles from there until its last sum is written, in arrays that pipeline tiles (0 in the others). A tile alone
-    takes ``cycles + latency``. ``first``: cycles until the first vector of its final sums is there; the last fold has ``vectors`` of
-    them, ``spacing`` cycles apart, of ``size`` sums.
+    takes ``cycles + latency``.
     """
 
     cycles: Counts
@@ -77,10 +76,6 @@ class ArrayCost:
     activation_reads: Counts
     accumulator_writes: Counts
     latency: Counts
-    first: Counts
-    vectors: Counts
-    spacing: Counts
-    size: Counts
 
 
 def array_of(

@@ -1,7 +1,17 @@
 """The laws of the parts for compiled loops: those of :mod:`accelsim.hardware.laws` compiled as they stand, and those with branches."""
 
 from accelsim.hardware import laws
-from accelsim.hardware._array import INPUT_STATIONARY, Tile, TileCost, fill_of, folds_of, held_cost, parts, tile_cost
+from accelsim.hardware._array import (
+    INPUT_STATIONARY,
+    Tile,
+    TileCost,
+    fill_of,
+    folds_of,
+    held_cost,
+    last_sums,
+    parts,
+    tile_cost,
+)
 from accelsim.hardware._bus import box_bytes, channel_bits, rows_cycles, windows_bytes
 from accelsim.hardware._dram import gathers, transfers
 from accelsim.hardware.laws import Room

@@ -119,7 +119,7 @@ def test_a_result_prints_its_area_with_interval_and_what_was_filled() -> None:
         "mm²",
         "area range",
         "area filled by rule",
-        "sram.area, shifter.area from ihp_130nm v1 by rule area_gap, 130 nm to 45 nm",
+        "sram.area, shifter.area from ihp_130nm v2 by rule area_gap, 130 nm to 45 nm",
     ]
     report = CliRunner().invoke(main, ["energy", "report", "digits_cnn", "--arch", "edge_16x16"])
     run = CliRunner().invoke(main, ["run", "digits_cnn", "--arch", "edge_16x16"], env={"COLUMNS": "400"})

@@ -88,4 +88,4 @@ def test_the_catalogue_is_the_only_list() -> None:
     for path in Path(accelsim.energy.__file__).parent.glob("*.py"):
         assert path.stem == "components" or not listed.search(path.read_text()), path.name
     assert (*ACTIONS[:3], *ACTIONS[-2:]) == ("multiply", "add", "mac", LEAK, "area")
-    assert SIZES == ("left_bits", "right_bits", "bits", "capacity_bytes", "length_um")
+    assert SIZES == ("left_bits", "right_bits", "bits", "capacity_bytes", "length_um", "pes")

@@ -88,7 +88,7 @@ CATALOGUE = (
     Component("shift_pe", ("mac",), _OPERANDS),
     Component("sram", ("read", "write"), ("bits", "capacity_bytes")),
     Component("scratchpad", ("read", "write"), ("bits", "capacity_bytes")),
-    Component("register", ("write",), ("bits",), lacking="registers of processing elements"),
+    Component("register", ("write", "tick"), ("bits",), lacking="registers of processing elements"),
     Component("wire", ("move",), ("bits", "length_um"), lacking="wires between processing elements"),
     Component("shifter", ("shift",), ("bits",), lacking="requantization shifters"),
     Component("array", ("mac", "load", "correct", "sum"), (*_OPERANDS, "bits", "length_um"), (
@@ -123,7 +123,7 @@ CATALOGUE = (
         Charge("dram", "read", "dram_read", "bit"),
         Charge("dram", "write", "dram_write", "bit", "outputs"),
     ), off_chip=True),
-    Component("clock", ("tick",), _OPERANDS, lacking="clock tree"),
+    Component("clock", ("tick",), (*_OPERANDS, "pes"), lacking="clock tree"),
 )  # fmt: skip
 """Primitives, then the machine's parts in the order of the energy split."""
 SCRATCHPADS: Mapping[str, str] = {

@@ -171,7 +171,7 @@ def consider(x: Search, tile: Loops, seen: Seen, floor: Floor, lists: Lists) -> 
         if worth(x.weigh, least, spent + least * pj.cycle) >= lists.values[LIKELY, lists.worst[LIKELY]]:
             lists.floors[SPENT] = min(lists.floors[SPENT], max(spent * SAFE, floor.spent))
             continue
-        total = array_totals(machine.array, layer, tile, weight_loads < nest.computes)
+        total = array_totals(machine.array, layer, tile, weight_loads < nest.computes, machine.requantizer.streams > 0)
         span = span_of(machine, case, layer, tile, loads, seen, total, port)
         energy = energy_of(case, pj, total, moved, 0)
         lists.floors[SPENT] = min(lists.floors[SPENT], energy * SAFE)
@@ -229,6 +229,6 @@ def bound_of(machine: Machine, case: Case, pj: Energies, layer: Loops, tile: Loo
     loads = nest, weight_loads, input_loads
     moved = traffic_of(machine, case, layer, tile, loads, seen)
     port = ports_of(machine, case, NO_COMMANDS, loads, moved)
-    total = array_totals(machine.array, layer, tile, weight_loads < nest.computes)
+    total = array_totals(machine.array, layer, tile, weight_loads < nest.computes, machine.requantizer.streams > 0)
     span = span_of(machine, case, layer, tile, loads, seen, total, port)
     return span.fewest, energy_of(case, pj, total, moved, span.fewest), span.exact

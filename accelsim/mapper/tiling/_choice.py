@@ -111,7 +111,9 @@ def expected(
 ) -> tuple[int, float, int]:
     """(cycles, picojoules, cycles of the array) of a tiling whose loads move so much, by closed forms."""
     nest, weight_loads, _ = loads
-    total = array_totals(x.machine.array, x.layer, tile, weight_loads < nest.computes)
+    total = array_totals(
+        x.machine.array, x.layer, tile, weight_loads < nest.computes, x.machine.requantizer.streams > 0
+    )
     span = span_of(x.machine, x.case, x.layer, tile, loads, seen, total, port)
     return span.likely, energy_of(x.case, x.pj, total, moved, span.likely), total.cycles
 

@@ -25,7 +25,7 @@ def work_of(machine: Machine, pj: Energies, layer: Loops, tile: Loops, least: in
     """
     if machine.array.dataflow == INPUT_STATIONARY and layer.groups > 1:
         return Work(float(least), 0.0)
-    total = array_totals(machine.array, layer, tile, False)
+    total = array_totals(machine.array, layer, tile, False, False)
     energy = total.weights * pj.weight_read + total.reads * pj.activation_read + total.writes * pj.accumulator_write
     return Work(float(total.cycles), energy)
 

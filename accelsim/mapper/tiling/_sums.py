@@ -17,6 +17,7 @@ from accelsim.hardware.compiled import (
     folds_of,
     held_cost,
     held_weights,
+    last_sums,
     packed_bytes,
     parts,
     written_bytes,
@@ -131,8 +132,9 @@ def _some(cut: Cut, rest: int) -> Any:
 
 
 @njit
-def array_totals(array: Array, layer: Loops, tile: Loops, keeps: bool) -> Totals:
-    """Of all tiles of a layer; ``keeps``: of the spatial tiles behind the first the weights are there already."""
+def array_totals(array: Array, layer: Loops, tile: Loops, keeps: bool, streams: bool) -> Totals:
+    """Of all tiles of a layer; ``keeps``: of the spatial tiles behind the first the weights are there already; ``streams``: somebody asks
+    when a tile's first sums are there."""
     cycles, weights, reads, writes, shortest, least, most, first = 0, 0, 0, 0, NEVER, NEVER, 0, NEVER
     images, rows, columns = _cut(layer.n, tile.n), _cut(layer.oh, tile.oh), _cut(layer.ow, tile.ow)
     channels, together = _cut(layer.oc, tile.oc), _cut(layer.groups, tile.groups)
@@ -168,14 +170,16 @@ def array_totals(array: Array, layer: Loops, tile: Loops, keeps: bool) -> Totals
                     count = tiles * (spatial if not keeps else spatial - new if kept == 1 else new)
                     if count == 0:
                         continue
-                    cost = held_cost(array, held, Tile(pixels, kh * kw, ic, oc, groups, kept == 1))
+                    one = Tile(pixels, kh * kw, ic, oc, groups, kept == 1)
+                    cost = held_cost(array, held, one)
                     cycles += count * cost.cycles
                     weights += count * cost.weight_reads
                     reads += count * cost.activation_reads
                     writes += count * cost.accumulator_writes
                     shortest = min(shortest, cost.cycles)
                     least, most = min(least, cost.latency), max(most, cost.latency)
-                    first = min(first, cost.first)
+                    if streams:
+                        first = min(first, last_sums(array, held, one).first)
     return Totals(cycles, weights, reads, writes, shortest, least, most, first)
 
 
