@@ -116,7 +116,9 @@ def on_chip(arch: Arch) -> Compared:
     pads = 5 * macs + times["array_load"] / WORD  # weight; activation and sum, in and out
     hops = 2 * macs  # activation and sum
     published = macs + pads * LEVELS["scratchpad"] + hops * LEVELS["element to element"] + words * LEVELS["buffer"]
-    ours = {key: pj / macs for key, pj in split.entries.items() if not key.startswith(("dram", "clock", "register.tick"))}
+    ours = {
+        key: pj / macs for key, pj in split.entries.items() if not key.startswith(("dram", "clock", "register.tick"))
+    }
     return relative(ours, table, published / macs)
 
 
