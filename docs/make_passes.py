@@ -16,7 +16,15 @@ from accelsim import load_arch, simulate
 from docs.pages import replaced
 
 PAGE = Path(__file__).resolve().parent / "passes.md"
-NETWORKS = ("digits_cnn", "resnet18", "resnet50", "mobilenet_v2", "mobilenet_v3_large", "efficientnet_lite0")
+NETWORKS = (
+    "digits_cnn",
+    "resnet18",
+    "resnet50",
+    "mobilenet_v2",
+    "mobilenet_v3_large",
+    "efficientnet_lite0",
+    "bert_base",
+)
 MACHINE = "edge_16x16"
 SWITCHES = ("vector.fuse_activations", "vector.fuse_elementwise")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from accelsim.arch import Arch, load_arch
 from accelsim.builder import build_program
 from accelsim.cli import main
 from accelsim.energy import table_of
+from accelsim.graph import HostPort
+from accelsim.importers import load_for
 from accelsim.mapper import map_graph
 from accelsim.program import Program
 from accelsim.result import summarize
@@ -170,6 +173,9 @@ def test_each_trap_has_a_case() -> None:
     """A new function of TRAPS needs an edit above that springs it."""
     programs = [program_of("digits_cnn", EDGE.with_(edits)) for edits, _ in TRAP_CASES]
     programs.append(program_of("digits_cnn", load_arch("cfu_hps")))
+    graph, arch = load_for("resnet18", EDGE.with_({"vector.fuse_elementwise": True}))
+    shared = graph.layers[next(iter(graph.followers))].output
+    programs.append(program_of(replace(graph, outputs=(*graph.outputs, HostPort(shared, "shared"))), arch))
     for find in TRAPS:
         assert any(find(program) for program in programs), find.__name__
 
