@@ -17,7 +17,7 @@ from accelsim.energy.model import (
 from accelsim.energy.power import operation_energy, peak_power_w
 from accelsim.energy.table.areas import AREA_GAP, SPREAD, with_areas
 from accelsim.energy.table.clock import check_clock, clock_note
-from accelsim.energy.table.components import CATALOGUE, CHARGES, COMPONENTS, LACKING
+from accelsim.energy.table.components import CATALOGUE, CHARGES, COMPONENTS, LACKING, SCRATCHPADS
 from accelsim.energy.table.entries import EnergyEntry, EnergyTable, quantity_of
 from accelsim.energy.table.ert import read_ert, to_yaml
 from accelsim.energy.table.laws import Term

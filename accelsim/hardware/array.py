@@ -92,7 +92,7 @@ def array_of(
         rows=array.rows,
         cols=array.cols,
         stages=array.pipeline_stages,
-        overlapped=array.flow.preloads and array.weight_preload == "overlapped",
+        overlapped=array.hides_preload,
         drains_behind=array.drain == "overlapped",
         by_tap=array.reduction == "per_tap",
         stripe=array.stripe_pixels or 0,

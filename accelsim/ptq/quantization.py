@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,8 +61,65 @@ class Quantized:
         return serialized
 
 
+class _Source(Protocol):
+    """What codes at any widths are made of."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def network(self) -> OnnxModel: ...
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]: ...
+    @property
+    def inputs(self) -> int: ...
+    def parameters(self, chosen: Settings, /) -> tuple[dict[str, ActQuant], dict[str, WeightQuant]]: ...
+
+
+class AnyWidths:
+    """A network that has codes at any widths: what all such have in common."""
+
+    @property
+    def products(self: _Source) -> dict[str, str]:
+        """Layers with weights, by name, each with the tensor that it reads."""
+        return {self.network.layer_name(node): node.inputs[0] for node in products(self.network)}
+
+    @property
+    def places(self: _Source) -> tuple[Place, ...]:
+        """Widths that :meth:`quantized` takes one by one, as exceptions by name."""
+        return places(self.network, make_plan(self.network, self.settings))
+
+    def weights(
+        self: _Source,
+        *,
+        weights: int | None = None,
+        acts: int | None = None,
+        layers: Mapping[str, Widths] | None = None,
+    ) -> dict[str, WeightQuant]:
+        """Codes of the weights alone, by the name of their layer; arguments as of :meth:`quantized`."""
+        held = self.parameters(chosen_settings(self.settings, weights, acts, layers))[1]
+        return {self.network.layer_name(node): held[node.outputs[0]] for node in products(self.network)}
+
+    def quantized(
+        self: _Source,
+        *,
+        weights: int | None = None,
+        acts: int | None = None,
+        layers: Mapping[str, Widths] | None = None,
+        dialect: Dialect | None = None,
+    ) -> Quantized:
+        """The integers of the network at those widths, those of the settings where they are None; ``layers`` come beside the settings'."""
+        chosen = chosen_settings(self.settings, weights, acts, layers)
+        with file_kind(self.path).guard(self.path):
+            quants, held = self.parameters(chosen)
+            return written(
+                self.network, quants, held, shapes=self.shapes, calibration_inputs=self.inputs, dialect=dialect
+            )
+
+
 @dataclass(frozen=True, eq=False)
-class Calibrated:
+class Calibrated(AnyWidths):
     """A float network, folded and equalized, and what its tensors were over ``inputs`` of calibration: what quantizers of any width are
     made of.
 
@@ -80,43 +137,10 @@ class Calibrated:
     _known: Known = field(default_factory=Known, repr=False)
 
     @property
-    def products(self) -> dict[str, str]:
-        """Layers with weights, by name, each with the tensor that it reads."""
-        return {self.network.layer_name(node): node.inputs[0] for node in products(self.network)}
-
-    @property
     def doubts(self) -> tuple[str, ...]:
         """What makes the calibration doubtful, a sentence each."""
         plan = make_plan(self.network, self.settings)
         return tuple(calibration_doubts(self.network, plan, self.seen, self.inputs))
-
-    @property
-    def places(self) -> tuple[Place, ...]:
-        """Widths that :meth:`quantized` takes one by one, as exceptions by name."""
-        return places(self.network, make_plan(self.network, self.settings))
-
-    def weights(
-        self, *, weights: int | None = None, acts: int | None = None, layers: Mapping[str, Widths] | None = None
-    ) -> dict[str, WeightQuant]:
-        """Codes of the weights alone, by the name of their layer; arguments as of :meth:`quantized`."""
-        held = self._parameters(chosen_settings(self.settings, weights, acts, layers))[1]
-        return {self.network.layer_name(node): held[node.outputs[0]] for node in products(self.network)}
-
-    def quantized(
-        self,
-        *,
-        weights: int | None = None,
-        acts: int | None = None,
-        layers: Mapping[str, Widths] | None = None,
-        dialect: Dialect | None = None,
-    ) -> Quantized:
-        """The integers of the network at those widths, those of the settings where they are None; ``layers`` come beside the settings'."""
-        chosen = chosen_settings(self.settings, weights, acts, layers)
-        with file_kind(self.path).guard(self.path):
-            quants, held = self._parameters(chosen)
-            return written(
-                self.network, quants, held, shapes=self.watch.shapes, calibration_inputs=self.inputs, dialect=dialect
-            )
 
     def held_to(self, accumulator_bits: int | None) -> Calibrated:
         """The same with weights held to accumulators of so many bits, or to none."""
@@ -132,7 +156,7 @@ class Calibrated:
         """Of all tensors."""
         return self.watch.shapes
 
-    def _parameters(self, chosen: Settings) -> tuple[dict[str, ActQuant], dict[str, WeightQuant]]:
+    def parameters(self, chosen: Settings) -> tuple[dict[str, ActQuant], dict[str, WeightQuant]]:
         """Codes of all activations and weights."""
         plan = make_plan(self.network, chosen)
         quants = act_parameters(plan, self.seen, chosen, known=self._known)

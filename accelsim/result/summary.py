@@ -209,7 +209,7 @@ def _array_cycles(timeline: Timeline, waits: Stalls) -> dict[str, int]:
     stream, busy = int(timeline.program.stream_cycles.sum()), timeline.busy_cycles(Engine.COMPUTE)
     rest = "weight_shift" if timeline.program.arch.array.pipelines_tiles else "fill_drain"
     causes = {_key(cause): cycles for cause, cycles in waits.by_cause().items() if cycles}
-    return {"stream": stream, rest: busy - stream, **causes}
+    return {"stream": stream, rest: busy - stream + causes.pop(rest, 0), **causes}
 
 
 def _total(timeline: Timeline, layers: tuple[LayerResult, ...], busy: Cycles, waits: Stalls, work: float) -> Total:

@@ -10,16 +10,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 from accelsim.importers.onnx.file import OnnxModel
-from accelsim.ptq.network.float_network import file_kind
-from accelsim.ptq.network.products import products
 from accelsim.ptq.parameters import ActQuant, WeightQuant
 from accelsim.ptq.pipeline.choices import Choices
 from accelsim.ptq.pipeline.draft import Draft, Progress
 from accelsim.ptq.pipeline.recipes import check_format, chosen_steps, pipeline
 from accelsim.ptq.pipeline.start import begun, count_of
 from accelsim.ptq.pipeline.steps import Run, Step
-from accelsim.ptq.plan import Place, make_plan, places
-from accelsim.ptq.quantization import Dialect, Quantized, chosen_settings, written
+from accelsim.ptq.quantization import AnyWidths
 from accelsim.ptq.settings import Settings, Widths
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -27,7 +24,7 @@ Layers = Mapping[str, Widths]
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
+class Prepared(AnyWidths):
     """The float network behind the steps that are the same for all widths, and the ``steps`` that follow.
 
     What these find for a layer or an activation at a width is kept for other widths of the others: scales, ranges, and, where AdaRound
@@ -55,16 +52,6 @@ class Prepared:
         """Of all tensors."""
         return self.run.bench.evidence(self.draft).shapes
 
-    @property
-    def products(self) -> dict[str, str]:
-        """Layers with weights, by name, each with the tensor that it reads."""
-        return {self.network.layer_name(node): node.inputs[0] for node in products(self.network)}
-
-    @property
-    def places(self) -> tuple[Place, ...]:
-        """Widths that :meth:`quantized` takes one by one, as exceptions by name."""
-        return places(self.network, make_plan(self.network, self.settings))
-
     def held_to(self, accumulator_bits: int | None) -> Prepared:
         """The same with weights held to accumulators of so many bits, or to none; what is found is shared."""
         return replace(
@@ -76,30 +63,8 @@ class Prepared:
         """Without the steps that follow what all quantizers do together: for what one of them does."""
         return replace(self, steps=tuple(step for step in self.steps if not step.of_all))
 
-    def weights(
-        self, *, weights: int | None = None, acts: int | None = None, layers: Layers | None = None
-    ) -> dict[str, WeightQuant]:
-        """Codes of the weights alone, by the name of their layer; arguments as of :meth:`quantized`."""
-        held = self._parameters(chosen_settings(self.settings, weights, acts, layers))[1]
-        return {self.network.layer_name(node): held[node.outputs[0]] for node in products(self.network)}
-
-    def quantized(
-        self,
-        *,
-        weights: int | None = None,
-        acts: int | None = None,
-        layers: Layers | None = None,
-        dialect: Dialect | None = None,
-    ) -> Quantized:
-        """The integers of the network at those widths, those of the settings where they are None; ``layers`` come beside the settings'."""
-        chosen = chosen_settings(self.settings, weights, acts, layers)
-        with file_kind(self.path).guard(self.path):
-            quants, held = self._parameters(chosen)
-            return written(
-                self.network, quants, held, shapes=self.shapes, calibration_inputs=self.inputs, dialect=dialect
-            )
-
-    def _parameters(self, chosen: Settings) -> tuple[dict[str, ActQuant], dict[str, WeightQuant]]:
+    def parameters(self, chosen: Settings) -> tuple[dict[str, ActQuant], dict[str, WeightQuant]]:
+        """Codes of all activations and weights."""
         draft = replace(self.draft, settings=chosen)
         for step in self.steps:
             draft, _ = step.act(draft, self.run)
