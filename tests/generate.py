@@ -234,13 +234,12 @@ class Builder(NetworkBuilder):
 
     def follow(self) -> None:
         """Element by element, of the newest image alone or with another; now and then anything."""
-        drawer = FOLLOWING[int(self.rng.integers(len(FOLLOWING)))]
-        if drawer in FOLLOWING[:3]:
-            beside, self.images[0] = self.images[0], self.images[1]
-            drawer(self)
-            self.images[0] = beside
-        else:
-            drawer(self)
+        kind = self.kind(FOLLOWING[int(self.rng.integers(len(FOLLOWING)))])
+        beside = self.images[0]
+        if kind in (Rescale, LeakyRelu, Lut):
+            self.images[0] = self.images[1]
+        DRAWERS[kind](self)
+        self.images[0] = beside
 
     def reshape(self) -> None:
         x = self.image()
@@ -436,11 +435,8 @@ class Builder(NetworkBuilder):
         self.vector(ResizeBilinear, (x,), shape, rows=taps[0], columns=taps[1], fraction_bits=bits, rounding=rounding)
 
 
-FOLLOWING: tuple[Drawer, ...] = (
-    Builder.rescale, Builder.leaky_relu, Builder.lut, Builder.add, Builder.sub, Builder.mul, Builder.mul, Builder.binary_lut,
-)  # fmt: skip
-"""What draws a layer behind one with MACs, those of one operand first."""
-
+FOLLOWING = (Rescale, LeakyRelu, Lut, Add, Sub, Mul, Mul, BinaryLut)
+"""Kinds of layer behind one with MACs."""
 DRAWERS: Mapping[type[Layer], Drawer] = {
     **COMMON,
     Add: Builder.add,
