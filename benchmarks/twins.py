@@ -1,9 +1,10 @@
-"""Cycles of machines that others built, beside those measured in their RTL.
+"""Cycles of machines that others built, beside those measured in their RTL or estimated by their compiler.
 
-    python benchmarks/twins.py             # the table, from $ACCELSIM_SHARED/goldens/rtl
+    python benchmarks/twins.py             # the table, from $ACCELSIM_SHARED/goldens/rtl, and from Vela ($ACCELSIM_VELA_PYTHON)
     python benchmarks/twins.py --write     # into docs/validation.md and accelsim/arch/checked.yaml
 
-Each case is one layer on a preset whose numbers are the machine's; nothing is fitted to the cycles. Tiles are the default mapper's.
+Each case is one layer, or a network for the compiler, on a preset whose numbers are the machine's; nothing is fitted to the cycles. Tiles
+are the default mapper's.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import csv
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,6 +28,9 @@ from accelsim.graph import Graph, MacGeometry
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
+from benchmarks import vela  # noqa: E402
+
 TABLES = Path(os.environ.get("ACCELSIM_SHARED", ROOT.parent / "shared")) / "goldens" / "rtl"
 CHECKED = ROOT / "accelsim" / "arch" / "checked.yaml"
 Row = dict[str, int]
@@ -99,17 +103,30 @@ class Twin:
         return accelsim.simulate(graph, arch=arch).total.cycles
 
 
-TWINS = (
+@dataclass(frozen=True)
+class Compiled:
+    """The preset that Arm's compiler estimates networks for, which benchmarks/vela.py compares."""
+
+    preset: str = vela.PRESET
+    against: str = "estimates of Arm's compiler Vela 5.2.0"
+
+    def errors(self) -> NDArray[np.float64]:
+        """(accelsim - Vela) / Vela of every network."""
+        return np.array([vela.compared(model).errors()["cycles"] / 100 for model in vela.MODELS])
+
+
+TWINS: tuple[Twin | Compiled, ...] = (
     Twin("ita_16x64", "ita_cycles.csv", "RTL of ITA, 4x16 and 16x64 units", ita),
     Twin("cfu_hps", "cfu_hps_cycles.csv", "RTL of CFU Playground's HPS accelerator", cfu),
     Twin("nvdla_nv_small", "nvdla_nv_small_cycles.csv", "RTL of NVDLA nv_small", nvdla),
+    Compiled(),
 )
 
 
-def figures() -> dict[str, dict[str, str | int | float]]:
+def figures(twins: Iterable[Twin | Compiled] = TWINS) -> dict[str, dict[str, str | int | float]]:
     """By preset, what it was compared with: cases, mean error, worst error and bias in percent."""
     found = {}
-    for twin in TWINS:
+    for twin in twins:
         percent = 100 * twin.errors()
         size = np.abs(percent)
         found[twin.preset] = {
@@ -124,7 +141,7 @@ def figures() -> dict[str, dict[str, str | int | float]]:
 
 def lines(found: dict[str, dict[str, str | int | float]]) -> Iterator[str]:
     """The table of docs/validation.md."""
-    yield "| preset | cycles measured in | cases | mean error | worst | bias |\n|---|---|---:|---:|---:|---:|\n"
+    yield "| preset | cycles compared with | cases | mean error | worst | bias |\n|---|---|---:|---:|---:|---:|\n"
     for preset, row in found.items():
         yield (
             f"| `{preset}` | {row['against']} | {row['cases']} | {row['mean']:.1f} % | {row['worst']:.1f} % | "

@@ -39,6 +39,8 @@ CASES: dict[str, dict[str, Any]] = {
     "activation_buffer.im2col": {"activation_buffer.im2col": "dram"},
     "array.weight_zero_points": {"array.weight_zero_points": "extra_channel", "array.dataflow": "output_stationary",
                                  "accumulator.products_per_add": 1},
+    "array.step_folds": {"array.step_folds": 4, "array.dataflow": "output_stationary", "accumulator.products_per_add": 1},
+    "array.group_folds": {"array.group_folds": "side_by_side", "array.dataflow": "output_stationary", "accumulator.products_per_add": 1},
     "array.stripe_pixels": {"array.stripe_pixels": 4, "array.dataflow": "output_stationary", "accumulator.products_per_add": 1},
     "dma.write_bytes": {"dma.write_bytes": 8, "dram.burst_bytes": 16},
     "dma.whole_weight_tiles": {"dma.whole_weight_tiles": True, "dram.burst_bytes": 16, "dma.weight_compression": None},

@@ -78,6 +78,8 @@ KNOBS: dict[str, Any] = {
     "array.drain": "overlapped",
     "array.reduction": "per_tap",
     "array.stripe_pixels": 2,
+    "array.step_folds": 4,
+    "array.group_folds": "side_by_side",
     "array.mac": "shift_add",
     "array.weight_zero_points": "extra_channel",
     "weight_buffer.coding": "codebook",
@@ -117,6 +119,7 @@ KNOBS: dict[str, Any] = {
     "requantizer.stages": "saturate 8",
     "requantizer.streaming": True,
     "requantizer.pipeline_stages": 4,
+    "requantizer.parameter_bytes": 10,
     "vector.lanes": 1,
     "vector.fuse_activations": True,
     "vector.fuse_elementwise": True,
@@ -147,6 +150,11 @@ NEEDS: dict[str, dict[str, Any]] = {
     "accumulator.products_per_add": {"accumulator.overflow": "saturate"},
     "accumulator.word_per_slice": {"array.activation_bits": 4},
     "array.stripe_pixels": {"array.dataflow": "adder_tree", "accumulator.products_per_add": 16},
+    "array.step_folds": {
+        "array.dataflow": "adder_tree",
+        "accumulator.products_per_add": 16,
+        "array.reduction": "per_tap",
+    },
     "weight_buffer.decoders": {"weight_buffer.coding": "codebook"},
     "cores.split": {"cores.count": 2},
     "array.hop_um": {"tech.energy_table": "aladdin_40nm"},
@@ -157,9 +165,16 @@ NEEDS: dict[str, dict[str, Any]] = {
     },
 }
 """What a parameter needs to matter: operands narrower or wider than the ports, sums that depend on their order, a slow DRAM."""
-ELSEWHERE = {"dma.zero_run_bits", "array.weight_zero_points", "weight_buffer.coding", "weight_buffer.decoders"}
+ELSEWHERE = {
+    "array.group_folds",
+    "dma.zero_run_bits",
+    "array.weight_zero_points",
+    "weight_buffer.coding",
+    "weight_buffer.decoders",
+}
 """Matters for sparse weights only (tests/hardware/test_compression.py), for weights with zero points
-(tests/hardware/test_weight_zero_points.py), or of few levels (tests/hardware)."""
+(tests/hardware/test_weight_zero_points.py), or of few levels (tests/hardware), or for convolutions with
+groups (tests/hardware/test_array_steps.py)."""
 LABELS_ONLY = {"name", "description", "source"}
 
 

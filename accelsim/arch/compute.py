@@ -58,6 +58,20 @@ class ArrayConfig(Section):
             "leave stripe by stripe and weights are read anew for each; null: all pixels of the tile"
         ),
     ] = None
+    step_folds: Annotated[
+        fields.StepFolds,
+        Field(
+            description="adder tree, per_tap: folds of one sum that make a step, of the channels of one tap or of as many taps, whichever "
+            "takes fewer steps; what is left of a step idles"
+        ),
+    ] = 1
+    group_folds: Annotated[
+        fields.GroupFolds,
+        Field(
+            description="adder tree: whether all columns see the same activations, so that each group of a convolution has folds of its own "
+            "(apart), or whole groups stand beside each other in the columns, each with its own activations (side_by_side)"
+        ),
+    ] = "apart"
     dot_products: Annotated[
         fields.DotProducts,
         Field(description="products of one sum that each MAC unit makes and adds in a cycle; rows x cols are units"),
@@ -285,6 +299,13 @@ class RequantizerConfig(Section):
     ] = False
     pipeline_stages: Annotated[
         fields.Stages, Field(description="registers between a sum and its output, cycles behind the last sum")
+    ] = 0
+    parameter_bytes: Annotated[
+        fields.ParameterBytes,
+        Field(
+            description="bytes of bias, multiplier and shift of an output channel, which stand in front of a tile of constant weights and are "
+            "fetched with the first of each sum; 0: they are in place"
+        ),
     ] = 0
 
 

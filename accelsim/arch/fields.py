@@ -276,8 +276,11 @@ Split = Literal["auto", "channels", "rows"]
 Preload = Literal["serial", "overlapped"]
 Mac = Literal["multiply", "shift_add"]
 ZeroPoints = Literal["subtract", "extra_channel"]
-Coding = Literal["codebook"]
+Coding = Literal["codebook", "golomb_rice"]
 Lookups = Annotated[int, _whole(1, MAX_SIDE)]
-"""Table look-ups per cycle."""
+"""Weights per cycle."""
 Reduction = Literal["flat", "per_tap"]
+GroupFolds = Literal["apart", "side_by_side"]
+StepFolds = Annotated[int, _whole(1, 64)]
+ParameterBytes = Annotated[int, _whole(0, 64)]
 OverflowPolicy = Literal["wrap", "saturate", "saturate_symmetric", "trap"]

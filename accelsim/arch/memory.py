@@ -62,12 +62,14 @@ class WeightBufferConfig(BufferConfig):
         fields.Coding | None,
         Field(
             description="how constant weights stand in DRAM and in this memory: codebook, indices of as few bits as tell the values of a "
-            "layer apart, looked up in a table in front of the array, for each layer that it makes shorter; null: the values themselves"
+            "layer apart, looked up in a table in front of the array, for each layer that it makes shorter; golomb_rice, tile by tile in a "
+            "Golomb-Rice code of symbols and of runs of zeros, decoded in front of the array, for each layer and tile that it makes "
+            "shorter; null: the values themselves"
         ),
     ] = None
     decoders: Annotated[
         fields.Lookups | None,
-        Field(description="weights that are looked up per cycle; null: as the array needs"),
+        Field(description="weights that are looked up or decoded per cycle; null: as the array needs"),
     ] = None
 
 

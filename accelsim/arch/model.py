@@ -90,6 +90,23 @@ class Arch(Section):
         return self
 
     @model_validator(mode="after")
+    def _codes_once(self) -> Self:
+        if self.weight_buffer.coding != "golomb_rice":
+            return self
+        compression = self.dma.weight_compression
+        if compression is not None:
+            raise ValueError(
+                f"dma.weight_compression of {compression} with weight_buffer.coding of golomb_rice: expected null, since its code has runs "
+                "of zeros already; leave one of them out"
+            )
+        if self.dma.whole_weight_tiles:
+            raise ValueError(
+                "dma.whole_weight_tiles with weight_buffer.coding of golomb_rice: expected false, since coded weights have no padding; "
+                "leave one of them out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _stages_hold_their_values(self) -> Self:
         if self.requantizer.stages is None:
             return self

@@ -179,7 +179,7 @@ def tile_costs(array: Array, unit: Requantizer, layer: Loops, tile: Loops, chann
             groups = channels.groups[at]
             outputs = channels.outputs[at] // groups
             held = folds_of(array, taps, depth, outputs, groups)
-            costs.fill[c, r] = fill_of(array, taps, depth, outputs)
+            costs.fill[c, r] = fill_of(array, taps, depth, outputs, groups)
             for p in range(8):
                 pixels = _size(layer.n, tile.n, p & 4 > 0) * _size(layer.oh, tile.oh, p & 2 > 0)
                 pixels *= _size(layer.ow, tile.ow, p & 1 > 0)

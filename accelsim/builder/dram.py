@@ -31,6 +31,7 @@ from accelsim.hardware import (
     dma_cycles,
     dma_of,
     dram_of,
+    packs,
     slot_capacity,
     stored_bits,
     streams_of,
@@ -60,7 +61,7 @@ class Dram:
         wraps = (
             most * max(dma.clock for dma in streams_of(arch)) >= 2**63
         )  # the few machines whose cycles int64 does not hold on the way
-        self.is_plain = self._record is None and arch.dma.weight_compression is None and not wraps
+        self.is_plain = self._record is None and not packs(arch) and not wraps
 
     def unpriced(self, machine: Machine) -> Machine:
         """``machine`` as it stands where bytes at the DRAM's bandwidth are all that transfers cost; else these are priced apart."""

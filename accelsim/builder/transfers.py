@@ -30,6 +30,7 @@ from accelsim.hardware import (
     Windows,
     fill_cycles,
     im2col_of,
+    is_packed,
     moved_no_faster,
     output_of,
     packed_bytes,
@@ -90,12 +91,9 @@ def _boxes(rows: Index, rank: int, state: BuildState) -> Boxes:
 
 def _weights(layer: MacLayer, index: int, boxes: Boxes, size: Index, state: BuildState) -> Transfer:
     """Loads of constant weights."""
-    dma, bits = state.arch.dma, stored_bits(layer, state.arch)
-    if dma.weight_compression is not None and layer.weights is not None:
-        align = state.arch.dram.bytes_per_burst
-        tiles = packed_tiles(layer.weights, boxes, bits=bits, run_bits=dma.zero_run_bits, align=align)
-        return state.dram.packets(index, tiles)
-    return state.dram.weights(index, boxes, layer.geometry.weight_shape, bits, size)
+    if is_packed(layer, state.arch):
+        return state.dram.packets(index, packed_tiles(layer, boxes, state.arch, held=size))
+    return state.dram.weights(index, boxes, layer.geometry.weight_shape, stored_bits(layer, state.arch), size)
 
 
 def _expanded(layer: MacLayer, rows: Index, state: BuildState) -> Transfer:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from accelsim.arch import Arch
 from accelsim.energy.machine import is_corrected
 from accelsim.graph import Graph, MacLayer, VectorLayer
-from accelsim.hardware import DRAM_ENGINES, Engine, Memory, stored_bits
+from accelsim.hardware import DRAM_ENGINES, Engine, Memory, held_share, is_decoded, stored_bits
 from accelsim.program import Program
 
 Counts = NDArray[np.int64]
@@ -22,7 +22,7 @@ class ActionCounts:
     """Actions per layer, int64 arrays of shape (layers,): memories, DMA and array loads in bits, accumulators in words.
 
     ``array_load``: bits of the operand that stays, shifted into the array. ``array_sum``: inputs added up for sums of products that
-    ``array_correct`` takes zero points of weights off, in accumulator words. ``weight_decode``: weights looked up in a codebook. Parts
+    ``array_correct`` takes zero points of weights off, in accumulator words. ``weight_decode``: weights looked up or decoded. Parts
     of others, by tensor: ``dram_read_weights`` of ``dram_read``, ``recalled_weights`` of ``activation_buffer_read``, ``kept`` of
     ``activation_buffer_write``.
     """
@@ -138,7 +138,8 @@ class Work:
 
 class Kinds(NamedTuple):
     """What layers are, arrays of shape (layers,): widths of their weights in memory and in the array and of their inputs in bits, 0 weights
-    in the vector unit's; whether sums are corrected for zero points of weights, and weights decoded."""
+    in the vector unit's; whether sums are corrected for zero points of weights, and weights decoded; what share of the weights' bits passes
+    the weight buffer."""
 
     stored_bits: Counts
     weight_bits: Counts
@@ -146,6 +147,7 @@ class Kinds(NamedTuple):
     is_vector: NDArray[np.bool_]
     corrected: NDArray[np.bool_]
     decoded: NDArray[np.bool_]
+    held: NDArray[np.float64]
 
 
 def kinds_of(graph: Graph, arch: Arch) -> Kinds:
@@ -159,7 +161,8 @@ def kinds_of(graph: Graph, arch: Arch) -> Kinds:
         np.array([graph.tensors[layer.inputs[0]].format.bits for layer in layers], dtype=np.int64),
         np.array([isinstance(layer, VectorLayer) for layer in layers], dtype=np.bool_),
         np.array([is_corrected(layer, arch) for layer in layers], dtype=np.bool_),
-        np.array(stored, dtype=np.int64) != np.array(weights, dtype=np.int64),
+        np.array([isinstance(layer, MacLayer) and is_decoded(layer, arch) for layer in layers], dtype=np.bool_),
+        np.array([held_share(layer, arch) if isinstance(layer, MacLayer) else 1.0 for layer in layers]),
     )
 
 
@@ -177,8 +180,8 @@ def actions_of(work: Work, kinds: Kinds, *, stationary: str | None) -> ActionCou
         array_correct=np.where(kinds.corrected, work.sum_writes, 0),
         array_sum=np.where(kinds.corrected, work.activation_reads, 0),
         weight_decode=np.where(kinds.decoded, work.weight_reads, 0),
-        weight_buffer_read=weight_reads,
-        weight_buffer_write=8 * (work.weight_fill + work.recalled_weight_bytes),
+        weight_buffer_read=shortened(weight_reads, kinds.held),
+        weight_buffer_write=shortened(8 * work.weight_fill, kinds.held) + 8 * work.recalled_weight_bytes,
         activation_buffer_read=np.where(is_vector, 8 * work.input_fill, array_reads) + 8 * work.recalled_bytes,
         activation_buffer_write=8 * (work.input_fill + work.kept_bytes),
         accumulator_read=work.sum_writes,
@@ -197,6 +200,13 @@ def actions_of(work: Work, kinds: Kinds, *, stationary: str | None) -> ActionCou
         dram_write_asked=8 * work.stored_bytes,
         dram_activate=work.activates,
     )
+
+
+def shortened(bits: Counts, share: NDArray[np.float64]) -> Counts:
+    """``bits`` of weights that pass the weight buffer in a code of that ``share``, none broken."""
+    if (share == 1).all():
+        return bits
+    return np.where(share == 1, bits, np.ceil(bits * share).astype(np.int64))
 
 
 def _by_engine(program: Program, sums: Counts) -> Counts:

@@ -18,7 +18,7 @@ from accelsim.energy.table.components import (
     Charge,
 )
 from accelsim.graph import Graph, Layer, MacLayer
-from accelsim.hardware import accumulator_words, stored_bits
+from accelsim.hardware import accumulator_words, is_decoded, longest_code, stored_bits
 from accelsim.numerics import Requant, Requantization, RequantScheme, Thresholds, scheme_named
 
 BUFFERS = ("weight_buffer", "activation_buffer", "output_buffer")
@@ -210,10 +210,14 @@ def input_sum_charges(layer: MacLayer, *, graph: Graph, arch: Arch, costs: Costs
 
 
 def decoding_charges(layer: MacLayer, *, graph: Graph, arch: Arch, costs: Costs) -> Charges:
-    """What looking one weight up in the layer's codebook draws on."""
+    """What looking one weight up in the layer's codebook, or shifting its code out of the stream, draws on."""
     index, value = stored_bits(layer, arch), layer.code_format.bits
-    if index == value:
+    if not is_decoded(layer, arch):
         return {}
+    if index == value:
+        window = longest_code(layer)
+        sizes = {"bits": float(window), "shift_rows": float(window.bit_length())}
+        return costs.maybe("rice_decoder", "decode", sizes) or {}
     return costs.maybe("weight_buffer", "decode", {"bits": float(value), "capacity_bytes": 2**index * value / 8}) or {}
 
 

@@ -16,7 +16,7 @@ from accelsim.energy.machine import charges_of, idle_charges
 from accelsim.energy.table.components import CHARGES, COMPONENTS, Charge
 from accelsim.energy.table.entries import EnergyTable
 from accelsim.graph import Graph, Layer, MacLayer
-from accelsim.hardware import stored_bits
+from accelsim.hardware import is_decoded, stored_bits
 from accelsim.program import Program
 
 Counts = NDArray[np.int64]
@@ -143,7 +143,7 @@ def charged_kind(layer: Layer, graph: Graph, arch: Arch | None = None) -> tuple[
     if not isinstance(layer, MacLayer):
         return ()
     widths = (graph.tensors[name].format.bits for name in (layer.inputs[0], layer.output))
-    stored = None if arch is None else stored_bits(layer, arch)
+    stored = None if arch is None else (stored_bits(layer, arch), is_decoded(layer, arch))
     weights = layer.code_format.bits, layer.has_weight_zero_points, stored
     return *weights, *widths, type(layer.requant), getattr(layer.requant, "scheme", None)
 

@@ -66,8 +66,9 @@ def _spent(program: Program, pj: Mapping[str, Energies]) -> list[tuple[Energies,
     filled = pj["activation_buffer_write"] + np.where(is_vector, pj["activation_buffer_read"], 0.0)
     read, written = 8 * (pj["dma_transfer"] + pj["dram_read"]), 8 * pj["output_buffer_write"]
     recalled, weights = 8 * pj["activation_buffer_read"], 8 * pj["weight_buffer_write"]
+    coded = weights * kinds_of(program.graph, program.arch).held
     spent = {
-        Engine.LOAD_WEIGHTS: (none, read, weights),
+        Engine.LOAD_WEIGHTS: (none, read, coded),
         Engine.LOAD_ACTIVATIONS: (none, read, 8 * filled),
         Engine.RECALL: (recalled, none, 8 * filled),
         Engine.STORE: (8 * pj["output_buffer_read"], 8 * (pj["dma_transfer"] + pj["dram_write"]), none),
@@ -90,7 +91,7 @@ def _accesses(program: Program, rows: NDArray[np.int64], pj: Mapping[str, Energi
     graph, layer = program.graph, program.layer[rows]
     kinds = kinds_of(graph, program.arch)
     read, streamed = program.weight_reads[rows], program.activation_reads[rows]
-    weights, inputs = read * kinds.stored_bits[layer], streamed * kinds.activation_bits[layer]
+    weights, inputs = read * (kinds.stored_bits * kinds.held)[layer], streamed * kinds.activation_bits[layer]
     stays = {"weights": read * kinds.weight_bits[layer], "inputs": inputs}.get(
         program.arch.array.flow.stationary, 0.0 * weights
     )

@@ -19,7 +19,16 @@ from accelsim.execute.memory import Bytes, Dram, pack, unpack
 from accelsim.execute.proof import accumulator_formats
 from accelsim.execute.resident import Resident
 from accelsim.graph import MacLayer, MatMul, Reshape, VectorLayer
-from accelsim.hardware import Engine, Memory, accumulator_words, slot_capacity, slots, stored
+from accelsim.hardware import (
+    Engine,
+    Memory,
+    accumulator_words,
+    held_share,
+    passed_through_code,
+    slot_capacity,
+    slots,
+    stored,
+)
 from accelsim.kernels import accumulate_block, centred, evaluate
 from accelsim.numerics import IntFormat, Overflow, requantize
 from accelsim.program import Program
@@ -185,6 +194,8 @@ class _TiledReader:
         layer, view = self._layer(i), self._layer(i).geometry.weight_shape
         name = layer.inputs[1] if self._program.operand[i] == 1 else _weights_of(layer)
         values = self._dram.load(name, view, self._slices(i), self._program.describe(i))
+        if layer.weights is not None and held_share(layer, self._program.arch) < 1:
+            values = passed_through_code(layer, self._slices(i), values)
         kept = stored(layer, self._program.arch)
         self._put(i, pack(kept.encoded(values, self._program.box(i)[0][0]), kept.format))
 

@@ -66,4 +66,19 @@ from accelsim.hardware.parts import (
     streams_of,
     vector_of,
 )
-from accelsim.hardware.weight_coding import Packets, Stored, coded_share, packed_tiles, stored, stored_bits
+from accelsim.hardware.weight_coding import (
+    Packets,
+    Stored,
+    coded_share,
+    held_share,
+    is_coded,
+    is_decoded,
+    is_packed,
+    least_code_bits,
+    longest_code,
+    packed_tiles,
+    packs,
+    passed_through_code,
+    stored,
+    stored_bits,
+)

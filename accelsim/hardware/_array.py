@@ -169,14 +169,30 @@ def last_of_output_stationary(array: Array, tile: Tile) -> LastSums:
 
 
 @inner
+def _stepped(array: Array, taps: int, row_folds: int) -> int:
+    """Folds of a sum in whole steps, each of the channels of one tap or of as many taps."""
+    if array.step == 1:
+        return row_folds
+    each = row_folds // taps
+    return array.step * min(parts(taps, array.step) * each, taps * parts(each, array.step))
+
+
+@inner
+def _beside(array: Array, channels: int, groups: int) -> int:
+    """Groups that stand beside each other in the columns of an adder tree."""
+    return max(1, min(groups, array.cols // channels)) if array.beside else 1
+
+
+@inner
 def tree_folds(array: Array, taps: int, depth: int, channels: int, groups: int) -> Folds:
-    """Reduction over the rows of each column's tree, channels over columns; groups share no fold."""
+    """Reduction over the rows of each column's tree, channels over columns; groups share a fold where they stand beside each other."""
     held, reduction = held_steps(array, taps, depth), taps * depth
     row_folds, col_folds = parts(held, array.rows - array.extra), parts(channels, array.cols)
-    folds = groups * row_folds * col_folds
+    packed, deep = _beside(array, channels, groups), _stepped(array, taps, row_folds)
+    folds = parts(groups, packed) * deep * col_folds
     return Folds(
-        folds, row_folds, groups * reduction * channels, groups * reduction * col_folds, groups * channels * row_folds,
-        min(array.cols, channels),
+        folds, deep, groups * reduction * channels, groups * reduction * col_folds, groups * channels * row_folds,
+        min(array.cols, channels * packed),
     )  # fmt: skip
 
 
@@ -285,12 +301,13 @@ def last_sums(array: Array, held: Folds, tile: Tile) -> LastSums:
 
 
 @inner
-def fill_of(array: Array, taps: int, depth: int, channels: int) -> int:
+def fill_of(array: Array, taps: int, depth: int, channels: int, groups: int) -> int:
     """Cycles from when a tile's weights are in their buffer until those of its first fold stand in the registers of an adder tree, which
     the buffer's port fills; in systolic arrays it is part of what the tile takes."""
     if array.dataflow != ADDER_TREE or array.weight_port == 0:
         return 0
-    held = min(array.rows, depth if array.by_tap else taps * depth) * min(array.cols, channels)
+    wide = min(array.cols, channels) * _beside(array, channels, groups)
+    held = min(array.rows, depth if array.by_tap else taps * depth) * wide
     return parts(held * array.weight_bits, array.weight_port)
 
 

@@ -17,7 +17,9 @@ fill the R x C array once each:
 * adder tree (broadcast array, as in the figure of Nagel et al. 2021, section 2.1, and in NVDLA): reduction over the rows of a
   column's tree, channels over columns; a fold takes one cycle per vector of ``rows`` activations: ``pixels`` cycles, the next one
   and the next tile follow at once, its weights having come into shadow registers meanwhile (as fast as ``weight_buffer.bytes_per_cycle`` lets
-  them). Groups do not share folds, since all columns see the same activations.
+  them). Groups do not share folds, since all columns see the same activations, or stand beside each other in the columns, where each
+  selects its own (``side_by_side``: ``floor(columns / channels)`` groups a fold). Where taps fill rows of their own, ``step_folds`` of
+  ``n`` make a step: a sum of ``taps`` and, per tap, ``f`` folds of channels takes ``n min(ceil(taps / n) f, taps ceil(f / n))`` of them.
 
 Each of ``pipeline_stages`` registers between products and accumulators delays the last sum of a fold by a cycle; where folds
 follow each other without a gap (overlapped, adder tree) only that of the tile.
@@ -79,9 +81,15 @@ class ArrayCost:
 
 
 def array_of(
-    arch: Arch, *, weight_bits: int, activation_bits: int, zero_points: bool = False, stored_bits: int | None = None
+    arch: Arch,
+    *,
+    weight_bits: int,
+    activation_bits: int,
+    zero_points: bool = False,
+    stored_bits: int | None = None,
+    decoded: bool = False,
 ) -> Array:
-    """The array of ``arch`` for operands of these widths; ``zero_points``: some weights have one other than 0. Weights that are decoded
+    """The array of ``arch`` for operands of these widths; ``zero_points``: some weights have one other than 0. Weights that are ``decoded``
     in front of the array come out of their buffer in ``stored_bits``."""
     array = arch.array
     weight_port, activation_port = (
@@ -95,6 +103,8 @@ def array_of(
         overlapped=array.hides_preload,
         drains_behind=array.drain == "overlapped",
         by_tap=array.reduction == "per_tap",
+        step=array.step_folds if array.flow.broadcast and array.reduction == "per_tap" else 1,
+        beside=array.flow.broadcast and array.group_folds == "side_by_side",
         stripe=array.stripe_pixels or 0,
         tile_issue=array.issue_cycles,
         fold_issue=array.fold_issue_cycles,
@@ -105,7 +115,7 @@ def array_of(
         activation_bits=activation_bits,
         activation_port=activation_port,
         extra=int(zero_points and array.weight_zero_points == "extra_channel"),
-        decoders=0 if stored_bits is None else arch.weight_buffer.decoders or 0,
+        decoders=(arch.weight_buffer.decoders or 0) if decoded else 0,
     )
 
 

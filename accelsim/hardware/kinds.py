@@ -6,6 +6,9 @@ from enum import IntEnum
 
 import numpy as np
 
+LONGEST = 15
+"""Ones of a quotient in Golomb-Rice code; so many stand for the symbol itself behind them, which bounds what a decoder shifts by."""
+
 
 class Engine(IntEnum):
     """What executes one kind of tile operation, in order; the number is its priority at the DRAM port, 0 first."""

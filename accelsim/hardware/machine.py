@@ -25,7 +25,7 @@ from accelsim.hardware.parts import (
     resident_of,
     streams_of,
 )
-from accelsim.hardware.weight_coding import stored_bits
+from accelsim.hardware.weight_coding import is_decoded, stored_bits
 
 Counts = NDArray[np.int64]
 _INT64_MAX = 2**63 - 1
@@ -35,7 +35,8 @@ _INT64_MAX = 2**63 - 1
 class OperandBits:
     """Widths of a MAC layer's operands and result, in bits: ``weight`` where they are multiplied, ``stored`` in memory, the same where None.
 
-    ``zero_points``: whether some weights have one other than 0. ``steps``: of the vector unit on each output in the same pass.
+    ``zero_points``: whether some weights have one other than 0; ``decoded``: whether they are decoded in front of the array. ``steps``: of the
+    vector unit on each output in the same pass.
     """
 
     weight: int
@@ -44,6 +45,7 @@ class OperandBits:
     stored: int | None = None
     zero_points: bool = False
     steps: int = 0
+    decoded: bool = False
 
     @property
     def held(self) -> int:
@@ -62,6 +64,7 @@ def operand_bits(layer: MacLayer, graph: Graph, arch: Arch) -> OperandBits:
         stored=stored if stored < weight else None,
         zero_points=layer.has_weight_zero_points,
         steps=_steps_behind(layer, graph, arch),
+        decoded=is_decoded(layer, arch),
     )
 
 
@@ -115,6 +118,7 @@ def machine_of(bits: OperandBits, arch: Arch, *, turns: int = 1) -> Machine:
             activation_bits=bits.activation,
             zero_points=bits.zero_points,
             stored_bits=bits.stored,
+            decoded=bits.decoded,
         ),
         capacity=PerMemory(*(slot_capacity(memory, arch) for memory in memories)),
         depth=PerMemory(*(depth(memory, arch) for memory in memories)),

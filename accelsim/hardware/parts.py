@@ -34,6 +34,7 @@ class Array(NamedTuple):
     """The MAC array for operands of these widths: ``passes`` per product, ``products`` that one MAC makes at once.
 
     ``drains_behind``: sums leave a fold behind the operands of the next; ``by_tap``: every kernel tap fills rows of its own;
+    ``step``: folds of a sum that make a step; ``beside``: groups stand beside each other in the columns of an adder tree;
     ``stripe``: pixels that pass a fold before the next one of their sums (0: all);
     ``tile_issue``, ``fold_issue``: cycles of issue. ``weight_port``, ``activation_port``: bits that the buffers deliver per cycle; 0: as
     many as the array needs. ``extra``: 1 where each sum has one product more, of the sum of its inputs and a zero point. ``decoders``: weights
@@ -47,6 +48,8 @@ class Array(NamedTuple):
     overlapped: bool
     drains_behind: bool
     by_tap: bool
+    step: int
+    beside: bool
     stripe: int
     tile_issue: int
     fold_issue: int

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from accelsim.arch import Arch, checked, load_arch, preset_names
 from accelsim.energy import clock_note, table_of
 from accelsim.graph import MacLayer, PassKind
-from accelsim.hardware import Engine, coded_share, stored_bits
+from accelsim.hardware import Engine, coded_share, is_decoded
 from accelsim.program import Program
 from accelsim.units import BYTES, exact_text
 
@@ -84,8 +84,10 @@ def _no_codebook(program: Program) -> str:
     known = [layer for layer in _mac_layers(program) if layer.weights is not None]
     if not known:
         return "only the shapes of the weights are known, which are not coded"
-    if any(stored_bits(layer, program.arch) < layer.code_format.bits for layer in known):
+    if any(is_decoded(layer, program.arch) for layer in known):
         return ""
+    if program.arch.weight_buffer.coding != "codebook":
+        return "its code makes no layer's weights shorter"
     return "every layer's weights take more than half of the values that their width has"
 
 
@@ -118,6 +120,21 @@ def _nothing_preloads(program: Program) -> str:
     if array.flow.preloads and not array.flow.overlaps:
         return ""
     return f"nothing stays in an array of dataflow {array.dataflow}"
+
+
+def _no_steps(program: Program) -> str:
+    array = program.arch.array
+    return (
+        ""
+        if array.flow.broadcast and array.reduction == "per_tap"
+        else "taps fill no rows of their own of an adder tree"
+    )
+
+
+def _no_groups(program: Program) -> str:
+    if not program.arch.array.flow.broadcast:
+        return "the array has no adder trees"
+    return "" if any(layer.geometry.groups > 1 for layer in _mac_layers(program)) else "no layer has groups"
 
 
 def _no_stripes(program: Program) -> str:
@@ -170,6 +187,8 @@ IDLE = (
     Idle("dram.burst_bytes", 1, _within_a_burst),
     Idle("array.weight_preload", "serial", _nothing_preloads),
     Idle("array.stripe_pixels", None, _no_stripes),
+    Idle("array.step_folds", 1, _no_steps),
+    Idle("array.group_folds", "apart", _no_groups),
     Idle("dma.write_bytes", 1, _bursts_round_out),
     Idle("dma.whole_weight_tiles", False, _bursts_round_out),
     Idle("activation_buffer.im2col", "implicit", _no_windows),

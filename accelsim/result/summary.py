@@ -20,10 +20,9 @@ from accelsim.result.notes import notes as machine_notes
 from accelsim.result.record import Bound, LayerResult, Result, Total, ValueSummary
 from accelsim.timing import Stalls, Timeline, stalls
 
-NOT_MODELLED = (
-    "loads of biases and requantization parameters",
-    "instruction fetch and host",
-)
+NOT_MODELLED = "instruction fetch and host"
+NO_PARAMETERS = "loads of biases and requantization parameters"
+"""Modelled by machines that give ``requantizer.parameter_bytes``."""
 NO_ROWS = "DRAM refresh and row-buffer misses"
 """Modelled by machines that name a ``dram.standard``."""
 BLIND = "compression of weights of which only the shape is known"
@@ -83,10 +82,12 @@ def summarize(
 
 def _not_modelled(program: Program) -> tuple[str, ...]:
     arch = program.arch
-    left_out = [BLIND] if _compressed_blindly(program) else []
+    left_out = [] if arch.requantizer.parameter_bytes else [NO_PARAMETERS]
+    left_out += [NOT_MODELLED]
+    left_out += [BLIND] if _compressed_blindly(program) else []
     left_out += [] if arch.dram.channel else [NO_ROWS]
     left_out += [] if arch.activation_buffer.resident_bytes else [NOT_KEPT]
-    return (*NOT_MODELLED, *left_out)
+    return tuple(left_out)
 
 
 def _compressed_blindly(program: Program) -> bool:

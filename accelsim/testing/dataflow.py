@@ -21,6 +21,7 @@ TILES = 60
 
 PLAIN: dict[str, Any] = {
     "array.weight_preload": "serial", "array.drain": "serial", "array.reduction": "flat", "array.stripe_pixels": None,
+    "array.step_folds": 1, "array.group_folds": "apart",
     "array.dot_products": 1, "array.issue_cycles": 0, "array.fold_issue_cycles": 0, "array.weight_zero_points": "subtract",
     "weight_buffer.decoders": None, "weight_buffer.coding": None,
 }  # fmt: skip

@@ -34,7 +34,8 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "activation_buffer.double_buffered": (False, True), "weight_buffer.bytes_per_cycle": (None, 16, 16, 3),
     "output_buffer.bytes_per_cycle": (None, None, None, 1, 4), "requantizer.streaming": (False, False, True),
     "vector.fuse_activations": (False, True), "vector.fuse_elementwise": (False, True),
-    "requantizer.pipeline_stages": (0, 0, 1, 5), "array.reduction": ("flat", "flat", "per_tap"), "array.issue_cycles": (0, 0, 0, 7),
+    "requantizer.pipeline_stages": (0, 0, 1, 5),
+    "requantizer.parameter_bytes": (0, 0, 10), "array.reduction": ("flat", "flat", "per_tap"), "array.issue_cycles": (0, 0, 0, 7),
     "array.fold_issue_cycles": (0, 0, 0, 3), "dma.write_bytes": (1, 1, 1, 4), "dma.whole_weight_tiles": (False, False, True),
     "streams.weights.port": (None, None, "flash"),
     "streams.weights.bandwidth_bytes_per_s": (None, None, 10**8), "streams.activations.latency_ns": (None, None, 30.0),
@@ -43,7 +44,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "streams.outputs.port": (None, None, "out", "flash"), "streams.outputs.bandwidth_bytes_per_s": (None, None, 3 * 10**8),
     "array.weight_scratchpad_bytes": (None, None, 64), "array.activation_scratchpad_bytes": (None, None, 24),
     "array.sum_scratchpad_bytes": (None, None, 96), "array.hop_um": (None, 200.0), "array.zero_gating": (None, None, 0.25),
-    "weight_buffer.decoders": (None, 1, 7), "weight_buffer.coding": (None, None, None, "codebook"),
+    "weight_buffer.decoders": (None, 1, 7), "weight_buffer.coding": (None, None, None, "codebook", "golomb_rice"),
 }  # fmt: skip
 
 
@@ -67,7 +68,12 @@ def random_arch(rng: Rng, *, dataflow: str | None = None) -> Arch:
             ("array.zero_gating", *(f"array.{name}_scratchpad_bytes" for name in ("weight", "activation", "sum")))
         )
     edits["array.stripe_pixels"] = int(rng.choice([1, 4, 16])) if tree and rng.integers(2) else None
+    edits["array.step_folds"] = int(rng.choice([1, 2, 4])) if tree else 1
+    edits["array.group_folds"] = str(rng.choice(["apart", "side_by_side"])) if tree else "apart"
     edits["array.dot_products"] = 1 if tree else int(rng.choice([1, 1, 3]))
+    if edits["weight_buffer.coding"] == "golomb_rice":
+        edits["dma.weight_compression"] = None
+        edits["dma.whole_weight_tiles"] = False
     if edits["dma.weight_compression"] is not None:
         edits["dma.whole_weight_tiles"] = False
     if edits["dma.whole_weight_tiles"]:  # two of one tile at 16 bits

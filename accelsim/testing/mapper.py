@@ -11,7 +11,7 @@ from accelsim.builder import build_program
 from accelsim.energy import load_table
 from accelsim.execute import WholeReader, accumulator_formats, run_program
 from accelsim.graph import Graph, MacLayer, Reshape
-from accelsim.hardware import WRITE_BACK, Memory, packed_bytes, stored_bits
+from accelsim.hardware import WRITE_BACK, Memory, packed_bytes, packs, stored_bits
 from accelsim.mapper import map_graph
 from accelsim.program import Program, check_mapping, check_program
 from accelsim.result import summarize
@@ -75,7 +75,7 @@ class MapperContract(Contract):
         """Law 4: products, stored elements, weights at least once each."""
         for where, _, program in self.programs():
             self.expect(program.macs == program.graph.macs, f"{where}{program.macs} MACs for {program.graph.macs}")
-            plain = program.amount if program.arch.dma.weight_compression is None else program.extent
+            plain = program.extent if packs(program.arch) else program.amount
             for index, layer in enumerate(program.graph.layers):
                 mine = program.layer == index
                 times = np.zeros(layer.output_shape, dtype=np.int64)

@@ -36,6 +36,8 @@ PATHS = [
     "array.drain",
     "array.reduction",
     "array.stripe_pixels",
+    "array.step_folds",
+    "array.group_folds",
     "array.dot_products",
     "array.issue_cycles",
     "array.fold_issue_cycles",
@@ -80,6 +82,7 @@ PATHS = [
     "requantizer.stages",
     "requantizer.streaming",
     "requantizer.pipeline_stages",
+    "requantizer.parameter_bytes",
     "vector.lanes",
     "vector.fuse_activations",
     "vector.fuse_elementwise",
@@ -117,6 +120,8 @@ OTHER_VALUES: dict[str, Any] = {
     "array.drain": "overlapped",
     "array.reduction": "per_tap",
     "array.stripe_pixels": 16,
+    "array.step_folds": 4,
+    "array.group_folds": "side_by_side",
     "array.dot_products": 4,
     "array.issue_cycles": 160,
     "array.fold_issue_cycles": 3,
@@ -146,6 +151,7 @@ OTHER_VALUES: dict[str, Any] = {
     "requantizer.stages": "saturate 8",
     "requantizer.streaming": True,
     "requantizer.pipeline_stages": 4,
+    "requantizer.parameter_bytes": 9,
     "vector.lanes": 3,
     "vector.fuse_activations": True,
     "vector.fuse_elementwise": True,
@@ -199,7 +205,7 @@ weight_buffers = st.builds(
     lambda buffer, more: {**buffer, **more},
     buffers,
     st.fixed_dictionaries(
-        {"coding": st.sampled_from([None, "codebook"]), "decoders": st.none() | st.integers(1, 2**16)}
+        {"coding": st.sampled_from([None, "codebook", "golomb_rice"]), "decoders": st.none() | st.integers(1, 2**16)}
     ),
 )
 activation_buffers = buffers.flatmap(
@@ -215,115 +221,135 @@ def overrides(draw: st.DrawFn) -> dict[str, str]:
     return {operator: draw(st.sampled_from(usable_schemes(operator))) for operator in operators}
 
 
-machines = st.fixed_dictionaries(
-    {
-        "name": names,
-        "description": st.text(max_size=200),
-        "source": st.text(max_size=200),
-        "arithmetic": st.sampled_from([None, *sorted(ARITHMETICS)]),
-        "overrides": overrides(),
-        "clock_hz": st.integers(1000, 10**11),
-        "array": st.fixed_dictionaries(
-            {
-                "rows": sides,
-                "cols": sides,
-                "dataflow": st.sampled_from(["weight_stationary", "output_stationary", "input_stationary"]),
-                "weight_bits": st.integers(1, 32),
-                "activation_bits": st.integers(1, 32),
-                "weight_preload": st.sampled_from(["serial", "overlapped"]),
-                "drain": st.sampled_from(["serial", "overlapped"]),
-                "reduction": st.sampled_from(["flat", "per_tap"]),
-                "stripe_pixels": st.none(),
-                "dot_products": st.integers(1, 1024),
-                "issue_cycles": st.integers(0, 10**9),
-                "fold_issue_cycles": st.integers(0, 10**9),
-                "pipeline_stages": st.integers(0, 64),
-                "first_cycle": st.sampled_from([0, 1]),
-                "brick_bits": st.sampled_from([None, 2]),
-                "mac": st.sampled_from(["multiply", "shift_add"]),
-                "weight_zero_points": st.sampled_from(["subtract", "extra_channel"]),
-                "weight_scratchpad_bytes": st.none() | st.integers(4, 2**40),
-                "activation_scratchpad_bytes": st.none() | st.integers(4, 2**40),
-                "sum_scratchpad_bytes": st.none() | sizes,
-                "hop_um": st.none() | st.floats(1e-3, 1e6),
-                "zero_gating": st.none() | st.floats(0, 1),
-            }
-        )
-        .filter(
-            lambda array: array["brick_bits"] is None or {array["weight_bits"], array["activation_bits"]} <= BRICKED
-        )
-        .filter(lambda array: array["brick_bits"] is None or array["mac"] == "multiply")
-        .filter(
-            lambda array: (
-                array["rows"] > 1
-                or array["dataflow"] == "output_stationary"
-                or array["weight_zero_points"] == "subtract"
+machines = (
+    st.fixed_dictionaries(
+        {
+            "name": names,
+            "description": st.text(max_size=200),
+            "source": st.text(max_size=200),
+            "arithmetic": st.sampled_from([None, *sorted(ARITHMETICS)]),
+            "overrides": overrides(),
+            "clock_hz": st.integers(1000, 10**11),
+            "array": st.fixed_dictionaries(
+                {
+                    "rows": sides,
+                    "cols": sides,
+                    "dataflow": st.sampled_from(["weight_stationary", "output_stationary", "input_stationary"]),
+                    "weight_bits": st.integers(1, 32),
+                    "activation_bits": st.integers(1, 32),
+                    "weight_preload": st.sampled_from(["serial", "overlapped"]),
+                    "drain": st.sampled_from(["serial", "overlapped"]),
+                    "reduction": st.sampled_from(["flat", "per_tap"]),
+                    "stripe_pixels": st.none(),
+                    "step_folds": st.integers(1, 64),
+                    "group_folds": st.sampled_from(["apart", "side_by_side"]),
+                    "dot_products": st.integers(1, 1024),
+                    "issue_cycles": st.integers(0, 10**9),
+                    "fold_issue_cycles": st.integers(0, 10**9),
+                    "pipeline_stages": st.integers(0, 64),
+                    "first_cycle": st.sampled_from([0, 1]),
+                    "brick_bits": st.sampled_from([None, 2]),
+                    "mac": st.sampled_from(["multiply", "shift_add"]),
+                    "weight_zero_points": st.sampled_from(["subtract", "extra_channel"]),
+                    "weight_scratchpad_bytes": st.none() | st.integers(4, 2**40),
+                    "activation_scratchpad_bytes": st.none() | st.integers(4, 2**40),
+                    "sum_scratchpad_bytes": st.none() | sizes,
+                    "hop_um": st.none() | st.floats(1e-3, 1e6),
+                    "zero_gating": st.none() | st.floats(0, 1),
+                }
             )
-        ),
-        "accumulator": st.fixed_dictionaries(
-            {
-                "count": sizes,
-                "bits": st.integers(8, 64),
-                "overflow": st.sampled_from(["wrap", "saturate", "saturate_symmetric", "trap"]),
-                "double_buffered": st.booleans(),
-                "products_per_add": st.integers(1, 65_536) | st.just("tile"),
-                "bias_bits": st.none() | st.integers(8, 64),
-                "word_per_slice": st.booleans(),
-            }
-        ),
-        "weight_buffer": weight_buffers,
-        "activation_buffer": activation_buffers,
-        "output_buffer": buffers,
-        "requantizer": st.fixed_dictionaries(
-            {"lanes": sides, "stages": st.none(), "streaming": st.booleans(), "pipeline_stages": st.integers(0, 64)}
-        ),
-        "vector": st.fixed_dictionaries(
-            {"lanes": sides, "fuse_activations": st.booleans(), "fuse_elementwise": st.booleans()}
-        ),
-        "dma": st.fixed_dictionaries(
-            {
-                "queues": st.integers(1, 3),
-                "setup_cycles": st.integers(0, 10**9),
-                "write_bytes": st.integers(0, 16).map(lambda log: 2**log),
-                "whole_weight_tiles": st.just(False),
-                "weight_compression": st.sampled_from([None, "zero_run_length"]),
-                "zero_run_bits": st.integers(1, 16),
-            }
-        ),
-        "dram": st.fixed_dictionaries(
-            {
-                "bandwidth_bytes_per_s": st.integers(10**5, 10**15),
-                "latency_ns": st.floats(0, 1e9),
-                "burst_bytes": st.integers(0, 16).map(lambda log: 2**log),
-                "standard": st.none(),
-            }
-        ),
-        "streams": st.fixed_dictionaries(
-            {
-                name: st.fixed_dictionaries(
-                    {
-                        "bandwidth_bytes_per_s": st.none() | st.integers(10**5, 10**15),
-                        "latency_ns": st.none() | st.floats(0, 1e9),
-                        "port": st.none() | names,
-                    }
+            .filter(
+                lambda array: array["brick_bits"] is None or {array["weight_bits"], array["activation_bits"]} <= BRICKED
+            )
+            .filter(lambda array: array["brick_bits"] is None or array["mac"] == "multiply")
+            .filter(
+                lambda array: (
+                    array["rows"] > 1
+                    or array["dataflow"] == "output_stationary"
+                    or array["weight_zero_points"] == "subtract"
                 )
-                for name in STREAMS
-            }
-        ),
-        "cores": st.fixed_dictionaries(
-            {"count": st.integers(1, 64), "split": st.sampled_from(["auto", "channels", "rows"])}
-        ),
-        "tech": st.fixed_dictionaries(
-            {
-                "energy_table": names,
-                "node_nm": st.none() | st.floats(7, 130),
-                "voltage_v": st.none() | st.floats(0.1, 5),
-                "dram": st.none() | names,
-            }
-        ),
-    }
-).map(
-    lambda data: data | {"cores": data["cores"] | {"count": 1}} if data["activation_buffer"]["resident_bytes"] else data
+            ),
+            "accumulator": st.fixed_dictionaries(
+                {
+                    "count": sizes,
+                    "bits": st.integers(8, 64),
+                    "overflow": st.sampled_from(["wrap", "saturate", "saturate_symmetric", "trap"]),
+                    "double_buffered": st.booleans(),
+                    "products_per_add": st.integers(1, 65_536) | st.just("tile"),
+                    "bias_bits": st.none() | st.integers(8, 64),
+                    "word_per_slice": st.booleans(),
+                }
+            ),
+            "weight_buffer": weight_buffers,
+            "activation_buffer": activation_buffers,
+            "output_buffer": buffers,
+            "requantizer": st.fixed_dictionaries(
+                {
+                    "lanes": sides,
+                    "stages": st.none(),
+                    "streaming": st.booleans(),
+                    "pipeline_stages": st.integers(0, 64),
+                    "parameter_bytes": st.integers(0, 64),
+                }
+            ),
+            "vector": st.fixed_dictionaries(
+                {"lanes": sides, "fuse_activations": st.booleans(), "fuse_elementwise": st.booleans()}
+            ),
+            "dma": st.fixed_dictionaries(
+                {
+                    "queues": st.integers(1, 3),
+                    "setup_cycles": st.integers(0, 10**9),
+                    "write_bytes": st.integers(0, 16).map(lambda log: 2**log),
+                    "whole_weight_tiles": st.just(False),
+                    "weight_compression": st.sampled_from([None, "zero_run_length"]),
+                    "zero_run_bits": st.integers(1, 16),
+                }
+            ),
+            "dram": st.fixed_dictionaries(
+                {
+                    "bandwidth_bytes_per_s": st.integers(10**5, 10**15),
+                    "latency_ns": st.floats(0, 1e9),
+                    "burst_bytes": st.integers(0, 16).map(lambda log: 2**log),
+                    "standard": st.none(),
+                }
+            ),
+            "streams": st.fixed_dictionaries(
+                {
+                    name: st.fixed_dictionaries(
+                        {
+                            "bandwidth_bytes_per_s": st.none() | st.integers(10**5, 10**15),
+                            "latency_ns": st.none() | st.floats(0, 1e9),
+                            "port": st.none() | names,
+                        }
+                    )
+                    for name in STREAMS
+                }
+            ),
+            "cores": st.fixed_dictionaries(
+                {"count": st.integers(1, 64), "split": st.sampled_from(["auto", "channels", "rows"])}
+            ),
+            "tech": st.fixed_dictionaries(
+                {
+                    "energy_table": names,
+                    "node_nm": st.none() | st.floats(7, 130),
+                    "voltage_v": st.none() | st.floats(0.1, 5),
+                    "dram": st.none() | names,
+                }
+            ),
+        }
+    )
+    .map(
+        lambda data: (
+            data | {"cores": data["cores"] | {"count": 1}} if data["activation_buffer"]["resident_bytes"] else data
+        )
+    )
+    .map(
+        lambda data: (
+            data | {"dma": data["dma"] | {"weight_compression": None}}
+            if data["weight_buffer"]["coding"] == "golomb_rice"
+            else data
+        )
+    )
 )
 
 

@@ -15,15 +15,15 @@ from accelsim.arch import load_arch
 from accelsim.builder import build_program
 from accelsim.energy import count_actions
 from accelsim.execute import WholeReader, run_program
-from accelsim.graph import Boxes, Graph
-from accelsim.hardware import Engine
-from accelsim.hardware.weight_coding import packed_tiles
+from accelsim.graph import Boxes, Conv2D, Graph, MacGeometry, MacLayer
+from accelsim.hardware import Engine, packed_tiles
 from accelsim.mapper import map_graph
+from accelsim.numerics import IntFormat
 from accelsim.program import Program, check_program
 from accelsim.result.summary import BLIND
 from accelsim.simulation import simulate
 from accelsim.timing import schedule
-from tests.networks import chain, conv
+from tests.networks import chain, conv, single
 from tests.windows import slices
 
 CODED = {"dma.weight_compression": "zero_run_length"}
@@ -67,6 +67,13 @@ def tensors(draw: st.DrawFn) -> tuple[NDArray[np.int64], int, int]:
     return np.where(rng.random(shape) < draw(st.sampled_from([0, 0.1, 0.5, 0.9, 0.99, 1])), 0, dense), bits, run_bits
 
 
+def layer_of(weights: NDArray[np.int64], bits: int) -> MacLayer:
+    """A convolution with these weights."""
+    oc, kh, kw, ic = weights.shape
+    (layer,) = single(Conv2D, MacGeometry(n=1, ih=kh, iw=kw, ic=ic, oh=1, ow=1, oc=oc, kh=kh, kw=kw)).layers
+    return replace(layer, weights=weights, weight_format=IntFormat(bits))  # type: ignore[call-arg, return-value]
+
+
 @given(tensors(), st.data())
 @settings(max_examples=200, deadline=None)
 def test_lengths_are_those_of_a_code_that_can_be_read_back(
@@ -76,7 +83,12 @@ def test_lengths_are_those_of_a_code_that_can_be_read_back(
     ends = [sorted(data.draw(st.tuples(st.integers(0, n), st.integers(0, n)))) for n in weights.shape]
     corners = [[0, 0, 0, 0], [a for a, _ in ends]], [list(weights.shape), [b for _, b in ends]]
     boxes = Boxes(*(np.array(c + c[:1], dtype=np.int64) for c in corners))
-    packets = packed_tiles(weights, boxes, bits=bits, run_bits=run_bits, align=16)
+    packets = packed_tiles(
+        layer_of(weights, bits),
+        boxes,
+        EDGE.with_(CODED | {"dma.zero_run_bits": run_bits, "dram.burst_bytes": 16}),
+        held=boxes.volume,
+    )
     for i, (start, size) in enumerate(zip(packets.start.tolist(), packets.size.tolist(), strict=True)):
         values = weights[slices(boxes, i)].ravel().tolist()
         text = encode(values, bits=bits, run_bits=run_bits)

@@ -51,7 +51,7 @@ def test_every_drawer_draws_its_kind_and_every_machine_is_met() -> None:
         p for p in programs if any(isinstance(x, MacLayer) and x.has_weight_zero_points for x in p.graph.layers)
     ]
     assert {p.arch.array.weight_zero_points for p in asymmetric} == {"subtract", "extra_channel"}
-    assert {program.arch.weight_buffer.coding for program in programs} == {None, "codebook"}
+    assert {program.arch.weight_buffer.coding for program in programs} == {None, "codebook", "golomb_rice"}
     endings = {layer.requant.scheme for layer in layers if isinstance(layer, MacLayer)}
     assert endings > {"finn_thresholds", "tflite_double", "float32_half_even", "nvdla_cvt", "single", "half_up_twice"}
     assert sum(bool(mapping and mapping.band) for program in programs for mapping in program.mappings) > 60

@@ -11,7 +11,7 @@ from accelsim.energy import count_actions, layer_energy, load_table
 from accelsim.errors import HazardError
 from accelsim.execute import WholeReader, accumulator_formats, run_program
 from accelsim.graph import MacLayer
-from accelsim.hardware import FREED, Engine, Memory, packed_bytes, stored_bits
+from accelsim.hardware import FREED, Engine, Memory, packed_bytes, packs, stored_bits
 from accelsim.program import Program, check_program
 from accelsim.result import summarize
 from accelsim.timing import Timeline, schedule, schedule_simpy
@@ -79,7 +79,7 @@ def test_law_4_conservation(seed: int) -> None:
     check_program(program)
     assert program.macs == program.graph.macs
     loads = program.memory == Memory.WEIGHTS
-    plain = program.amount if program.arch.dma.weight_compression is None else program.extent
+    plain = program.extent if packs(program.arch) else program.amount
     for index, layer in enumerate(program.graph.layers):
         if isinstance(layer, MacLayer):
             whole = packed_bytes(np.prod(layer.geometry.weight_shape), stored_bits(layer, program.arch))

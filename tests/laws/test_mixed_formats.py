@@ -14,7 +14,7 @@ from accelsim.errors import ProgramError
 from accelsim.execute import WholeReader, accumulator_formats, run_program
 from accelsim.execute.tape import TapeWriter
 from accelsim.graph import MacLayer
-from accelsim.hardware import Engine, stored
+from accelsim.hardware import Engine, packs, stored
 from accelsim.mapper import map_graph
 from accelsim.numerics import BIPOLAR, IntFormat
 from accelsim.program import check_program
@@ -70,9 +70,11 @@ def test_bytes_follow_the_widths(seed: int) -> None:
         fmt = formats[Engine(program.engine[i])]
         if isinstance(layer, MacLayer) and program.engine[i] == Engine.LOAD_ACTIVATIONS and fetches_windows:
             continue  # tests/hardware/test_im2col.py
+        channels = program.box(i)[1][0] - program.box(i)[0][0]
+        parameters = program.arch.requantizer.parameter_bytes * channels
         packed = -(-int(volume[i]) * fmt.bits // 8)
-        if program.engine[i] == Engine.LOAD_WEIGHTS and program.arch.dma.weight_compression is not None:
-            assert (program.extent[i], program.amount[i] <= packed + 1) == (
+        if program.engine[i] == Engine.LOAD_WEIGHTS and packs(program.arch):
+            assert (program.extent[i], program.amount[i] <= packed + 1 + parameters) == (
                 packed,
                 True,
             )  # coded, or as it is behind a flag

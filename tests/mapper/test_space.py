@@ -9,8 +9,8 @@ import pytest
 
 from accelsim.arch import load_arch
 from accelsim.graph import MacGeometry
-from accelsim.hardware import operand_bits
-from accelsim.mapper.exhaustive.problem import _nonzero, is_coded
+from accelsim.hardware import is_coded, operand_bits
+from accelsim.mapper.exhaustive.problem import _least_code_bits
 from accelsim.mapper.exhaustive.space import space_of
 from accelsim.mapper.tiling import tile_sizes
 from tests.networks import dense
@@ -67,4 +67,4 @@ def test_coded_weights_are_those_of_the_share_that_has_fewest(cores: int, fewest
         {"cores.count": cores, "dma.weight_compression": "zero_run_length", "array.cols": 1}
     )
     assert is_coded(coded, arch)  # type: ignore[arg-type]
-    assert _nonzero(coded, operand_bits(layer, graph, arch), arch) == fewest  # type: ignore[arg-type]
+    assert _least_code_bits(coded, operand_bits(layer, graph, arch), arch) == 8 * fewest  # type: ignore[arg-type]

@@ -91,6 +91,7 @@ CATALOGUE = (
     Component("register", ("write", "tick"), ("bits",), lacking="registers of processing elements"),
     Component("wire", ("move",), ("bits", "length_um"), lacking="wires between processing elements"),
     Component("shifter", ("shift",), ("bits",), lacking="requantization shifters"),
+    Component("rice_decoder", ("decode",), ("bits",)),
     Component("array", ("mac", "load", "correct", "sum"), (*_OPERANDS, "bits", "length_um"), (
         Charge("array", "mac", "array_mac", "product", "arithmetic", layers=MAC_LAYERS),
         Charge("array", "load", "array_load", "bit", optional=True),

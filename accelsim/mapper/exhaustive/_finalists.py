@@ -120,7 +120,7 @@ def floor_of(x: Search, tile: Loops) -> Floor:
     room = room_of(x.machine.capacity, x.machine.operands, x.machine.im2col, tile)
     spatial, times, both = reloads_of(x.layer, tile, room.pixels)
     asked = 0.0 if x.case.weights_kept else weight_bytes(x.machine, x.layer)
-    stored = x.case.nonzero * x.machine.operands.weight_bits / 8.0 if x.case.nonzero >= 0 else asked
+    stored = x.case.code_bits / 8.0 if x.case.code_bits >= 0 else asked
     if both:
         return cheapest(x, cycles, energy, (asked * spatial, stored * spatial, x.inputs * times))
     once = cheapest(x, cycles, energy, (asked, stored, x.inputs * times))

@@ -10,11 +10,11 @@ from accelsim.arch import Arch
 from accelsim.energy import Costs, charged_kind, idle_energy, table_of
 from accelsim.errors import AccelsimError
 from accelsim.graph import Graph, Layer, MacLayer
-from accelsim.hardware import passes_of
+from accelsim.hardware import is_coded, passes_of
 from accelsim.mapper.default import map_graph
 from accelsim.mapper.exhaustive.clock import SECONDS, Clock
 from accelsim.mapper.exhaustive.layer import Found, LayerSearch
-from accelsim.mapper.exhaustive.problem import alone_of, check_space, is_coded, scheduled, shares_of
+from accelsim.mapper.exhaustive.problem import alone_of, check_space, scheduled, shares_of
 from accelsim.mapper.network import Programs, Streamed, exact_costs
 from accelsim.mapper.tiling import OnChip, Weigh
 from accelsim.objective import DEFAULT_OBJECTIVE, Objective, value_of

@@ -11,7 +11,17 @@ from accelsim.builder import build_program
 from accelsim.energy import Costs, EnergyTable, count_actions, idle_energy, layer_energy
 from accelsim.errors import CapacityError
 from accelsim.graph import Graph, HostPort, MacGeometry, MacLayer
-from accelsim.hardware import Loops, Machine, OperandBits, loops_of, machine_of, operand_bits, passes_of
+from accelsim.hardware import (
+    Loops,
+    Machine,
+    OperandBits,
+    is_coded,
+    least_code_bits,
+    loops_of,
+    machine_of,
+    operand_bits,
+    passes_of,
+)
 from accelsim.mapper.exhaustive.space import Integers, space_size
 from accelsim.mapper.tiling import THROUGH_DRAM, OnChip, case_of, layer_rates
 from accelsim.program import LOOP_ORDERS, MacMapping, mac_shares
@@ -43,8 +53,8 @@ def problem_of(layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable, ke
     from accelsim.mapper.tiling.compiled import Energies
 
     bits, shares = operand_bits(layer, graph, arch), shares_of(layer, graph, arch)
-    nonzero = _nonzero(layer, bits, arch) if is_coded(layer, arch) else -1
-    case = case_of(layer, shares[-1], shares=len(shares), arch=arch, kept=kept, nonzero=nonzero)
+    least = _least_code_bits(layer, bits, arch) if is_coded(layer, arch) else -1
+    case = case_of(layer, shares[-1], shares=len(shares), arch=arch, kept=kept, code_bits=least)
     costs = Costs(table)
     rates = layer_rates(layer, graph, arch, costs, idle_energy(arch, costs))
     mac, requant, cycle = rates.pop("mac"), rates.pop("requant"), rates.pop("cycle")
@@ -53,17 +63,10 @@ def problem_of(layer: MacLayer, graph: Graph, arch: Arch, table: EnergyTable, ke
     return Problem(machine_of(bits, arch), case, Energies(fixed=fixed, cycle=cycle, **each), loops_of(shares[-1]))
 
 
-def is_coded(layer: MacLayer, arch: Arch) -> bool:
-    """Whether the layer's weights stand coded in DRAM, so that traffic depends on what they are."""
-    return arch.dma.weight_compression is not None and layer.weights is not None
-
-
-def _nonzero(layer: MacLayer, bits: OperandBits, arch: Arch) -> int:
-    """Weights other than 0 in the share that has fewest: what stands in DRAM of coded weights, runs and flags apart, at least."""
-    assert layer.weights is not None
+def _least_code_bits(layer: MacLayer, bits: OperandBits, arch: Arch) -> int:
+    """Of the share that has fewest."""
     shares = mac_shares(layer.geometry, bits=bits, arch=arch)
-    counts = (np.count_nonzero(layer.weights[s.channel : s.channel + s.geometry.oc]) for s in shares)
-    return int(min(counts))
+    return min(least_code_bits(layer, slice(s.channel, s.channel + s.geometry.oc), arch) for s in shares)
 
 
 def least_cycles(problem: Problem) -> int:

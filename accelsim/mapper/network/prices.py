@@ -62,7 +62,7 @@ class Groups:
         self.is_vector = np.array([not isinstance(x, MacLayer) for x in layers], np.bool_)
         plain, kinds = np.zeros(self.count, np.bool_), (self.weight_bits, self.weight_bits, self.activation_bits)
         # Where the machine subtracts zero points instead, the corrections that are counted here cost nothing.
-        self._kinds = Kinds(*kinds, self.is_vector, np.array(corrected, np.bool_), plain)
+        self._kinds = Kinds(*kinds, self.is_vector, np.array(corrected, np.bool_), plain, np.ones(self.count))
         self._linear: dict[str | None, Floats] = {}
         self._known: dict[Hashable, Prices] = {}
         self._costs: dict[Hashable, Costs] = {}

@@ -94,8 +94,8 @@ def _first(machine: Machine, case: Case, tile: Loops, seen: Seen) -> First:
     asked = packed_bytes(seen_first * tile.groups * tile.ic, machine.operands.activation_bits)
     streams, weights, inputs, fill = machine.streams, 0, 0, 0
     if not case.weights_kept:
-        weights = transfer_cycles(streams.weights, 1, 0 if case.nonzero >= 0 else size.weights, 0)
-        fill = fill_of(machine.array, tile.kh * tile.kw, tile.ic, tile.oc)
+        weights = transfer_cycles(streams.weights, 1, 0 if case.code_bits >= 0 else size.weights, 0)
+        fill = fill_of(machine.array, tile.kh * tile.kw, tile.ic, tile.oc, tile.groups)
     if asked > 0 and not case.inputs_kept:
         inputs = transfer_cycles(streams.activations, 1, asked, 0)
     # At one port inputs go first, but in one queue, where weights come first in the program.
@@ -181,7 +181,7 @@ def span_of(
     behind = rounded + written
     busy = case.shares * busiest(streams, port.weights, port.inputs, port.outputs)
     # The first load's cycles are known where it moves its bytes, no more and no fewer.
-    unhidden = _unhidden(machine, port, start, loads) if case.burst <= 8 and case.nonzero < 0 else 0
+    unhidden = _unhidden(machine, port, start, loads) if case.burst <= 8 and case.code_bits < 0 else 0
     fewest = max(lead + unhidden + total.cycles + behind + total.least_latency, busy + soonest)
     if depth.weights == 1:
         fewest = max(fewest, port.weights + weight_loads * late_weights + total.cycles + behind + total.least_latency)
@@ -218,7 +218,7 @@ def span_of(
         (
             loaded
             + trips * late_loads
-            + weight_loads * fill_of(machine.array, tile.kh * tile.kw, tile.ic, tile.oc)
+            + weight_loads * fill_of(machine.array, tile.kh * tile.kw, tile.ic, tile.oc, tile.groups)
             + worked
         )
         * _fullest(layer, tile, min(depth.weights, depth.activations))
@@ -264,6 +264,6 @@ def _array_never_waits(machine: Machine, tile: Loops, area: int, spare: int) -> 
     loads = transfer_cycles(streams.weights, 1, held.weights, 0) + transfer_cycles(streams.activations, 1, inputs, 0)
     unit, outputs = machine.requantizer, tile.n * tile.oh * tile.ow * tile.oc * tile.groups
     requantize = requantize_cycles(unit, outputs) + unit.stages
-    loads += fill_of(machine.array, tile.kh * tile.kw, tile.ic, tile.oc)
+    loads += fill_of(machine.array, tile.kh * tile.kw, tile.ic, tile.oc, tile.groups)
     late = max(max(streams.weights.latency_cycles, streams.activations.latency_cycles), streams.outputs.latency_cycles)
     return bool(double and loads + 2 * store + requantize + late <= spare)

@@ -33,7 +33,7 @@ class Case(NamedTuple):
 
     ``as_bound``: no transfer takes longer than its bytes at the port. So many ``shares`` of cores have a part each, of which the one at
     hand has ``input_channels``; ``tensor_inputs`` and ``tensor_outputs`` are the channels of the tensors in DRAM. ``burst`` in
-    bits. ``nonzero``: weights that are not 0 in a share of least, where they are coded in DRAM, else -1. What is kept on chip passes
+    bits. ``code_bits``: what stands in DRAM of a share's weights at least, where they are coded, else -1. What is kept on chip passes
     no port.
     """
 
@@ -43,7 +43,7 @@ class Case(NamedTuple):
     tensor_inputs: int
     tensor_outputs: int
     burst: int
-    nonzero: int
+    code_bits: int
     inputs_kept: bool
     outputs_kept: bool
     weights_kept: bool
@@ -208,8 +208,8 @@ def traffic_of(
         weight_bus = 0
     elif blocks:
         weight_bus = weights
-    elif case.nonzero >= 0:
-        weight_bus = packed_bytes(case.nonzero * times, bits.weight_bits)
+    elif case.code_bits >= 0:
+        weight_bus = packed_bytes(case.code_bits * times, 1)
     else:
         weight_bus = packed_bytes(channel_bits(burst, taps, 1, layer.ic, 1, tile.ic, layer.ic, bits.weight_bits), 1)
     groups = case.input_channels // layer.ic

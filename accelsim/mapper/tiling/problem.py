@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from accelsim.arch import Arch
 from accelsim.energy import Costs, action_charges, prices
 from accelsim.graph import Graph, MacGeometry, MacLayer
-from accelsim.hardware import IMPLICIT, accumulator_words, operand_bits
+from accelsim.hardware import IMPLICIT, accumulator_words, held_share, operand_bits
 
 if TYPE_CHECKING:
     from accelsim.mapper.tiling._sums import Case
@@ -40,13 +40,14 @@ class OnChip(NamedTuple):
 THROUGH_DRAM = OnChip(inputs=False, outputs=False)
 
 
-def case_of(layer: MacLayer, share: MacGeometry, *, shares: int, arch: Arch, kept: OnChip, nonzero: int = -1) -> Case:
-    """Of one of so many ``shares`` of ``layer``; ``nonzero``: weights of it other than 0 where they are coded, else -1."""
+def case_of(layer: MacLayer, share: MacGeometry, *, shares: int, arch: Arch, kept: OnChip, code_bits: int = -1) -> Case:
+    """Of one of so many ``shares`` of ``layer``; ``code_bits``: of its weights in DRAM at least, where they are coded, else -1."""
     from accelsim.mapper.tiling._sums import Case
 
     buffer, g = arch.activation_buffer, layer.geometry
     as_bound = arch.output_buffer.bytes_per_cycle is None and arch.dram.bytes_per_burst == arch.dma.write_bytes == 1
-    as_bound = as_bound and (buffer.im2col == IMPLICIT or buffer.bytes_per_cycle is None) and nonzero < 0
+    as_bound = as_bound and (buffer.im2col == IMPLICIT or buffer.bytes_per_cycle is None) and code_bits < 0
+    as_bound = as_bound and not arch.requantizer.parameter_bytes
     return Case(
         as_bound=as_bound,
         shares=shares,
@@ -54,7 +55,7 @@ def case_of(layer: MacLayer, share: MacGeometry, *, shares: int, arch: Arch, kep
         tensor_inputs=g.ic,
         tensor_outputs=g.oc,
         burst=8 * arch.dram.bytes_per_burst,
-        nonzero=nonzero,
+        code_bits=code_bits,
         inputs_kept=kept.inputs,
         outputs_kept=kept.outputs,
         weights_kept=kept.weights,
@@ -94,16 +95,17 @@ def rates_of(
 
 def layer_rates(layer: MacLayer, graph: Graph, arch: Arch, costs: Costs, idle: float) -> Rates:
     """:func:`rates_of` one layer, whose machine takes ``idle`` picojoules a cycle."""
-    bits = operand_bits(layer, graph, arch)
-    return rates_of(
+    bits, share = operand_bits(layer, graph, arch), held_share(layer, arch)
+    rates = rates_of(
         prices(action_charges(layer, graph=graph, arch=arch, costs=costs)),
-        stored_bits=bits.held,
+        stored_bits=bits.held * share,
         weight_bits=bits.weight,
         activation_bits=bits.activation,
         words=accumulator_words(bits.activation, arch),
         stationary=arch.array.flow.stationary,
         idle=idle,
     )
+    return {**rates, "weight_byte": rates["weight_byte"] * share}
 
 
 def rate_records(rates: Rates, count: int) -> NDArray[np.void]:

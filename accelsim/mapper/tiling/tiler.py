@@ -22,6 +22,8 @@ from accelsim.hardware import (
     bursts_of,
     coded_share,
     footprint,
+    is_coded,
+    least_code_bits,
     loops_of,
     machine_of,
     operand_bits,
@@ -103,11 +105,14 @@ class Tiler:
         return one.geometry, one.kept, charged_kind(one.layer, self.graph, self.arch), self._coded(one.layer), steps
 
     def _coded(self, layer: MacLayer) -> tuple[float, int]:
-        """Size of the weights in DRAM over their own, and how many are not 0, where they are coded; else 0 and -1."""
-        if layer.weights is None or self.arch.dma.weight_compression is None:
+        """Size of the weights in DRAM over their own, and bits of them there at least, where they are coded; else 0 and -1."""
+        if not is_coded(layer, self.arch):
             return 0.0, -1
         if layer.name not in self._codings:  # which takes a walk through the weights
-            self._codings[layer.name] = coded_share(layer, self.arch), int(np.count_nonzero(layer.weights))
+            self._codings[layer.name] = (
+                coded_share(layer, self.arch),
+                least_code_bits(layer, slice(None), self.arch),
+            )
         return self._codings[layer.name]
 
     def _shares(self, one: Wanted) -> tuple[MacGeometry, int]:
@@ -122,10 +127,10 @@ class Tiler:
         """Of the kernel, but for what it minimises and where."""
         from accelsim.mapper.tiling._bus import DramSide
 
-        bits, (coded, nonzero) = operand_bits(one.layer, self.graph, self.arch), self._coded(one.layer)
+        bits, (coded, least) = operand_bits(one.layer, self.graph, self.arch), self._coded(one.layer)
         if bits not in self._machines:
             self._machines[bits] = machine_of(bits, self.arch)
-        case = case_of(one.layer, geometry, shares=shares, arch=self.arch, kept=one.kept, nonzero=nonzero)
+        case = case_of(one.layer, geometry, shares=shares, arch=self.arch, kept=one.kept, code_bits=least)
         rates = rate_records(layer_rates(one.layer, self.graph, self.arch, self.costs, self.idle), 1)
         g = one.layer.geometry
         weights, inputs, outputs = (

@@ -42,8 +42,8 @@ def source_of(network: Network, at: int, kept: Kept, number: int) -> Source:
 def array_of_chip(chip: Any, width: Any, weight_bits: int, activation_bits: int) -> Array:
     """The array for operands of these widths."""
     return Array(
-        chip.dataflow, chip.rows, chip.cols, chip.stages, chip.overlapped != 0, chip.drains_behind != 0, chip.by_tap != 0, chip.stripe,
-        chip.tile_issue, chip.fold_issue, width.passes, width.products,
+        chip.dataflow, chip.rows, chip.cols, chip.stages, chip.overlapped != 0, chip.drains_behind != 0, chip.by_tap != 0, chip.step,
+        chip.beside != 0, chip.stripe, chip.tile_issue, chip.fold_issue, width.passes, width.products,
         weight_bits, chip.weight_port, activation_bits, chip.activation_port, width.extra, 0,
     )  # fmt: skip
 

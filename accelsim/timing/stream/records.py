@@ -51,7 +51,7 @@ the place of its operands' widths among those of the network. Of the layer behin
 (``behind``, a place in PASS_KINDS, else 0) and lane-steps, which operand is read ``beside`` (NONE: none), its axes and which of them are
 stretched."""
 CHIP = _integers(
-    "dataflow rows cols stages overlapped drains_behind by_tap stripe tile_issue fold_issue pipelined weight_port activation_port "
+    "dataflow rows cols stages overlapped drains_behind by_tap step beside stripe tile_issue fold_issue pipelined weight_port activation_port "
     "weight_slot activation_slot accumulator_slot output_slot "
     "weight_depth activation_depth accumulator_depth output_depth "
     "dma_setup dma_queues dma_write weights_clock weights_bandwidth weights_latency weights_port activations_clock activations_bandwidth "
@@ -163,6 +163,7 @@ def supported(arch: Arch) -> bool:
     """Whether the streamed schedule knows all that ``arch`` does: one core, whole bytes from DRAM, nothing coded, unrolled or fused."""
     plain = arch.dram.channel is None and arch.dram.bytes_per_burst == 1
     plain = plain and arch.dma.weight_compression is None and arch.weight_buffer.coding is None
+    plain = plain and arch.requantizer.parameter_bytes == 0
     plain = plain and arch.array.mac == "multiply"  # whether weights are what it takes, the Program says
     buffer = arch.activation_buffer
     plain = plain and arch.dma.write_bytes == 1
@@ -176,7 +177,8 @@ def chip_of(arch: Arch) -> dict[str, int]:
     memories["output"] = Memory.OUTPUTS
     return {
         "dataflow": array.dataflow, "rows": array.rows, "cols": array.cols, "stages": array.stages,
-        "overlapped": array.overlapped, "drains_behind": array.drains_behind, "by_tap": array.by_tap, "stripe": array.stripe,
+        "overlapped": array.overlapped, "drains_behind": array.drains_behind, "by_tap": array.by_tap,
+        "step": array.step, "beside": array.beside, "stripe": array.stripe,
         "tile_issue": array.tile_issue, "fold_issue": array.fold_issue, "pipelined": arch.array.pipelines_tiles,
         "weight_port": array.weight_port, "activation_port": array.activation_port,
         **{f"{name}_slot": slot_capacity(memory, arch) for name, memory in memories.items()},
