@@ -121,6 +121,7 @@ def _layer(
     causes: dict[str, int],
 ) -> LayerResult:  # fmt: skip
     layer, arch = program.graph.layers[index], program.arch
+    weight_banks, activation_banks = program.banks_of(index) or (None, None)
     array = own.busy[Engine.COMPUTE]
     compute = array - own.arrays if arch.array.first_cycle == 0 else array
     return LayerResult(
@@ -152,6 +153,8 @@ def _layer(
         energy_split_pj=dict(energy.components),
         energy_tensor_pj=dict(energy.tensors),
         mapping=_mapping_text(program, index),
+        weight_banks=weight_banks,
+        activation_banks=activation_banks,
         cores=own.cores,
     )
 
