@@ -128,7 +128,7 @@ def mixed_arch(rng: Rng, *, systolic: bool = False) -> Arch:
         "dma.whole_weight_tiles": False,
     }
     edits["cores.count"] = 1 if resident else int(rng.choice([1, 2, 3]))
-    drawn = random_arch(rng)
+    drawn = random_arch(rng, sharing=0.0)
     if systolic and drawn.array.dataflow == "adder_tree":
         drawn = drawn.with_({"array.dataflow": "weight_stationary"})
     if drawn.array.dataflow == "adder_tree":

@@ -22,7 +22,7 @@ from accelsim.result import summarize
 from accelsim.result.notes import IDLE, TRAPS, Idle, idle_settings, notes
 from accelsim.testing.machines import random_arch, roomy
 from accelsim.timing import schedule
-from tests.arch.test_model import OTHER_VALUES
+from tests.arch.test_model import NEEDED, OTHER_VALUES
 from tests.generate import random_graph
 
 EDGE = load_arch("edge_16x16")
@@ -45,8 +45,9 @@ CASES: dict[str, dict[str, Any]] = {
     "array.zero_gating": {"array.zero_gating": 0.0, "array.dataflow": "output_stationary", "accumulator.products_per_add": 1},
     "weight_buffer.coding": {"weight_buffer.coding": "codebook"},
     "weight_buffer.decoders": {"weight_buffer.decoders": 6, "weight_buffer.coding": None},
-    **{f"{name}.banks": {f"{name}.banks": 3, f"{name}.ports": 2}
-       for name in ("weight_buffer", "activation_buffer", "output_buffer")},
+    **{path: {path: 3, "shared_buffer.size_bytes": None, "weight_buffer.size_bytes": 600, "activation_buffer.size_bytes": 2000,
+              "activation_buffer.resident_bytes": 0, "activation_buffer.fuse_pairs": False}
+       for path in ("shared_buffer.banks", "shared_buffer.weight_banks")},
 }  # fmt: skip
 """Edits with which the setting does nothing, by its path (im2col: on a network without windows; coding: without weights)."""
 VALUES = "decides values only, of sums that leave the accumulator or of wide biases"
@@ -88,8 +89,8 @@ def test_each_idle_setting_has_a_case_and_its_default(row: Idle) -> None:
 def test_what_is_said_to_change_nothing_changes_nothing(seed: int, path: str) -> None:
     """Of random machines and networks: with the default instead, every tile, cycle, byte and picojoule is the same."""
     rng = np.random.default_rng(seed)
-    graph, arch = random_graph(rng), random_arch(rng)
-    edits = CASES[path]
+    graph, edits = random_graph(rng), CASES[path]
+    arch = random_arch(rng, sharing=0.0 if "activation_buffer.fuse_pairs" in edits else 0.25)
     if not arch.array.flow.broadcast or "array.dataflow" not in edits:
         arch = arch.with_(edits)
     arch = roomy(arch, graph)
@@ -124,7 +125,8 @@ def test_what_changes_nothing_is_said(preset: str) -> None:
     }
     for path in sorted(OTHER_VALUES.keys() - skipped - SILENT.keys()):
         coded = path == "dma.whole_weight_tiles" and machine.dma.weight_compression is not None  # which it refuses
-        arch = machine.with_({path: OTHER_VALUES[path]} | ({"dma.weight_compression": None} if coded else {}))
+        needed = machine.with_(NEEDED.get(path, {}))
+        arch = needed.with_({path: OTHER_VALUES[path]} | ({"dma.weight_compression": None} if coded else {}))
         program = program_of("digits_cnn", arch)
         if arch != machine and figures(program) == base:
             even = path.endswith((".banks", ".ports")) and arch.get(path.replace("ports", "banks")) % 2 == 0

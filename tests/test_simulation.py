@@ -115,6 +115,9 @@ KNOBS: dict[str, Any] = {
     "output_buffer.bytes_per_cycle": 1,
     **{f"{buffer}_buffer.banks": 2 for buffer in ("weight", "activation", "output")},
     **{f"{buffer}_buffer.ports": 1 for buffer in ("weight", "activation", "output")},
+    "shared_buffer.size_bytes": 2048,
+    "shared_buffer.banks": 12,
+    "shared_buffer.weight_banks": 2,
     "requantizer.lanes": 1,
     "requantizer.stages": "saturate 8",
     "requantizer.streaming": True,
@@ -142,8 +145,13 @@ KNOBS: dict[str, Any] = {
     "tech.dram": "lpddr4",
 }
 """One other value for every parameter; ``test_no_dead_knob`` fails for a parameter that is missing here."""
+SHARED: dict[str, Any] = {
+    "shared_buffer.size_bytes": 3072,
+    "shared_buffer.banks": 24,
+    **dict.fromkeys(("weight_buffer.size_bytes", "activation_buffer.size_bytes")),
+}
 NEEDS: dict[str, dict[str, Any]] = {
-    **{f"{buffer}_buffer.banks": {f"{buffer}_buffer.ports": 1} for buffer in ("weight", "activation", "output")},
+    **{f"shared_buffer.{key}": SHARED for key in ("size_bytes", "banks", "weight_banks")},
     "array.brick_bits": {"array.weight_bits": 16, "array.activation_bits": 16},
     "accumulator.products_per_add": {"accumulator.overflow": "saturate"},
     "accumulator.word_per_slice": {"array.activation_bits": 4},

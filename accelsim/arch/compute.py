@@ -208,6 +208,11 @@ class ArrayConfig(Section):
         """Whether a compute tile enters the array while the one before drains."""
         return self.flow.pipelines_tiles(self.weight_preload, self.drain)
 
+    @property
+    def hides_preload(self) -> bool:
+        """Whether stationary operands shift in while the tile before streams."""
+        return self.flow.preloads and self.weight_preload == "overlapped"
+
     def passes(self, weight_bits: int, activation_bits: int) -> int:
         """Array passes per product: operands wider than the ports are fed in slices (8x16 half rate, 16x16 quarter)."""
         return -(-weight_bits // self.weight_bits) * -(-activation_bits // self.activation_bits)

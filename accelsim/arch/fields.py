@@ -146,6 +146,8 @@ BurstBytes = Annotated[int, _whole(1, MAX_BURST), _checked(_check_power_of_two)]
 DramName = Annotated[Literal["DDR4_2400", "DDR4_3200", "LPDDR4_3200", "LPDDR5_6400", "HBM2_2000"], Field()]
 """Channels of ``dram_standards.yaml``."""
 Banks = Annotated[int, _whole(1, MAX_SIDE)]
+SharedBanks = Annotated[int, _whole(2, MAX_SIDE)]
+"""One of weights and one of activations, at least."""
 Ports = Annotated[int, _whole(1, 2)]
 RunBits = Annotated[int, _whole(1, 16)]
 Compression = Literal["zero_run_length"]

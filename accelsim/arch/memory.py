@@ -19,8 +19,12 @@ class BufferConfig(Section):
     """One on-chip memory between DRAM and the array."""
 
     size_bytes: Annotated[
-        fields.Size, Field(description="bytes in all, both halves of a double-buffered memory included")
-    ]
+        fields.Size | None,
+        Field(
+            description="bytes in all, both halves of a double-buffered memory included; null: banks of shared_buffer, as many as each "
+            "layer takes, whose size_bytes must be given then"
+        ),
+    ] = None
     double_buffered: Annotated[StrictBool, Field(description="whether one half is filled while the other is read")] = (
         True
     )
@@ -34,8 +38,9 @@ class BufferConfig(Section):
     banks: Annotated[
         fields.Banks,
         Field(
-            description="banks; with one port, the halves of a double-buffered memory stand in banks of their own where the number "
-            "is even, else a tile is filled and read in turn with its neighbours"
+            description="banks, of which an access concerns one: it costs as much as one of a memory of that size; with one port, the halves "
+            "of a double-buffered memory stand in banks of their own where the number is even, else a tile is filled and read in turn with "
+            "its neighbours"
         ),
     ] = 1
     ports: Annotated[
@@ -50,9 +55,17 @@ class BufferConfig(Section):
 
     @model_validator(mode="after")
     def _holds_a_byte(self) -> Self:
-        if self.double_buffered and self.size_bytes < 2:
+        if self.double_buffered and self.size_bytes == 1:
             raise ValueError("a double-buffered memory needs 2 bytes or more, one per half, got 1")
         return self
+
+
+class OutputBufferConfig(BufferConfig):
+    """The memory of finished outputs, which is never shared."""
+
+    size_bytes: Annotated[
+        fields.Size, Field(description="bytes in all, both halves of a double-buffered memory included")
+    ]
 
 
 class WeightBufferConfig(BufferConfig):
@@ -116,19 +129,80 @@ class ActivationBufferConfig(BufferConfig):
             path="activation_buffer.resident_bytes",
         )
 
-    @property
-    def most_kept_bytes(self) -> int:
-        """The largest ``resident_bytes`` that leave room for tiles."""
-        return max(0, self.size_bytes - (2 if self.double_buffered else 1))
-
     @model_validator(mode="after")
     def _leaves_room_for_tiles(self) -> Self:
-        if self.is_divided and self.kept_bytes > self.most_kept_bytes:
+        if self.size_bytes is None or not self.is_divided:
+            return self
+        most = max(0, self.size_bytes - (2 if self.double_buffered else 1))
+        if self.kept_bytes > most:
             raise ValueError(
                 f"resident_bytes of {self.resident_bytes} in size_bytes of {self.size_bytes}: expected at most "
-                f"{self.most_kept_bytes}, since tiles need the rest; enlarge size_bytes or keep less"
+                f"{most}, since tiles need the rest; enlarge size_bytes or keep less"
             )
         return self
+
+
+class SharedBufferConfig(Section):
+    """One memory of weights and activations in place of two; each of its banks has a read and a write port, and holds one kind of data."""
+
+    size_bytes: Annotated[
+        fields.Size | None,
+        Field(
+            description="bytes in all, in place of weight_buffer.size_bytes and activation_buffer.size_bytes, which are null then; null: "
+            "weights and activations have a memory each"
+        ),
+    ] = None
+    banks: Annotated[
+        fields.SharedBanks | None,
+        Field(
+            description="banks of size_bytes / banks bytes, rounded down, each of which holds weights or activations; an access costs as much "
+            "as one of a memory of that size; null: nothing is shared"
+        ),
+    ] = None
+    weight_banks: Annotated[
+        fields.Banks | None,
+        Field(
+            description="banks of the weights, the same for all layers; null: as many as the tiles of each layer need"
+        ),
+    ] = None
+
+    @property
+    def bank_bytes(self) -> int:
+        """Bytes of a bank; 0 where nothing is shared."""
+        return 0 if self.size_bytes is None or self.banks is None else self.size_bytes // self.banks
+
+    def banks_of(self, size: int) -> int:
+        """Banks that so many bytes take."""
+        return -(-size // self.bank_bytes)
+
+
+def check_shared(shared: SharedBufferConfig, weights: WeightBufferConfig, activations: ActivationBufferConfig) -> None:
+    """ValueError where weights and activations have memories of their own beside the shared one, or too few banks in it."""
+    of = f"shared_buffer.size_bytes of {shared.size_bytes}"
+    for name, buffer in (("weight_buffer", weights), ("activation_buffer", activations)):
+        for field, expected in (("size_bytes", None), ("banks", 1), ("ports", 2)):
+            value = getattr(buffer, field)
+            if value != expected:
+                raise ValueError(
+                    f"{name}.{field} of {value} beside {of}: expected {'null' if expected is None else expected}, since weights and "
+                    f"activations stand in the banks of shared_buffer; leave one of them out"
+                )
+    if shared.banks is None:
+        raise ValueError(f"shared_buffer.banks: missing beside {of}; expected a number of banks")
+    if not shared.bank_bytes:
+        raise ValueError(f"shared_buffer.banks of {shared.banks} in {of}: expected a byte in each at least")
+    if activations.fuse_pairs and shared.weight_banks is None:
+        raise ValueError(
+            f"activation_buffer.fuse_pairs with {of}: expected shared_buffer.weight_banks, since two layers that are computed in step "
+            "are divided alike; set it, or leave fuse_pairs out"
+        )
+    kept = shared.banks_of(activations.kept_bytes) if activations.is_divided else 0
+    least = 1 + (shared.weight_banks or 1)
+    if shared.banks < kept + least:
+        raise ValueError(
+            f"shared_buffer.banks of {shared.banks}: expected {kept + least} at least, {kept} for activation_buffer.resident_bytes, "
+            f"{least - 1} for weights and 1 for the tiles of activations; take more, or larger ones"
+        )
 
 
 class DmaConfig(Section):

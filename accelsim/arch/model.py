@@ -21,17 +21,21 @@ from accelsim.arch.dump import yaml_text
 from accelsim.arch.memory import (
     STREAMS,
     ActivationBufferConfig,
-    BufferConfig,
     DmaConfig,
     DramConfig,
+    OutputBufferConfig,
+    SharedBufferConfig,
     StreamsConfig,
     WeightBufferConfig,
+    check_shared,
 )
 from accelsim.arch.paths import edited, leaves, parameter, value_at
 from accelsim.arch.section import Section
 from accelsim.arch.validate import validated
 from accelsim.errors import ConfigError
 from accelsim.numerics import StagedScheme, staged_scheme
+
+_DIVIDED = ("weight_buffer", "activation_buffer")
 
 
 class Arch(Section):
@@ -58,7 +62,8 @@ class Arch(Section):
     activation_buffer: Annotated[
         ActivationBufferConfig, Field(description="inputs of the array and of the vector unit")
     ]
-    output_buffer: Annotated[BufferConfig, Field(description="finished outputs, on their way to DRAM")]
+    output_buffer: Annotated[OutputBufferConfig, Field(description="finished outputs, on their way to DRAM")]
+    shared_buffer: SharedBufferConfig = SharedBufferConfig()
     requantizer: RequantizerConfig
     vector: VectorConfig
     dma: DmaConfig = DmaConfig()
@@ -87,6 +92,18 @@ class Arch(Section):
                     f"array.{name} of {value} with an adder tree: expected {needed or 'null'}; the weights of a fold stand in "
                     "registers filled while the fold before runs, and each MAC makes one product"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _buffers_have_room(self) -> Self:
+        if self.shared_buffer.size_bytes is None:
+            for name in _DIVIDED:
+                if getattr(self, name).size_bytes is None:
+                    raise ValueError(
+                        f"{name}.size_bytes: missing; expected bytes in all, or shared_buffer.size_bytes for weights and activations together"
+                    )
+            return self
+        check_shared(self.shared_buffer, self.weight_buffer, self.activation_buffer)
         return self
 
     @model_validator(mode="after")
@@ -143,6 +160,19 @@ class Arch(Section):
                 "tensor that several cores make and read fits no single core's memory; keep nothing or use one core"
             )
         return self
+
+    @property
+    def tile_banks(self) -> int:
+        """Banks of the shared memory that tiles may take: those beside ``activation_buffer.resident_bytes``."""
+        return (self.shared_buffer.banks or 0) - self.shared_buffer.banks_of(self.activation_buffer.kept_bytes)
+
+    @property
+    def most_kept_bytes(self) -> int:
+        """The largest ``activation_buffer.resident_bytes`` that leave room for tiles."""
+        buffer, shared = self.activation_buffer, self.shared_buffer
+        if buffer.size_bytes is None:
+            return ((shared.banks or 0) - 1 - (shared.weight_banks or 1)) * shared.bank_bytes
+        return max(0, buffer.size_bytes - (2 if buffer.double_buffered else 1))
 
     @property
     def peak_macs_per_cycle(self) -> int:

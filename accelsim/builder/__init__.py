@@ -1,17 +1,20 @@
 """From a Graph, a machine and one mapping per layer to a Program."""
 
-from accelsim.builder.build import build_program
+from accelsim.builder.build import build_program, weight_banks
 from accelsim.builder.dram import Dram
 from accelsim.builder.mac_layer import check_bias
 from accelsim.builder.records import (
     BITS,
     BOXWISE,
+    CONSUMERS,
     CYCLES,
     ENGINE,
+    FILLS,
     GRID,
     KEEPER,
     LAG,
     LATENCY,
+    NEEDS,
     NONE,
     RANK,
     TIMES,

@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 
 from accelsim.builder.records import (
     AMOUNT,
+    BEHIND,
     BUS_BYTES,
     CYCLES,
     ENGINE,
     EXTENT,
+    FILLS,
     HI,
     LATENCY,
     LO,
@@ -100,6 +102,15 @@ def filled(consumers: Any, memory: int, depth: int) -> int:
     free = int(consumers[memory, depth - 1])
     consumers[memory, 1] = consumers[memory, 0]
     return free
+
+
+@njit(inline="always")
+def behind(consumers: Any, memory: int) -> int:
+    """An operation for which this fill waits besides, since shared banks were divided anew; NONE for most."""
+    if consumers[memory, FILLS] == 0:
+        return NONE
+    consumers[memory, FILLS] -= 1
+    return int(consumers[memory, BEHIND])
 
 
 @njit(inline="always")

@@ -23,6 +23,7 @@ from accelsim.builder._emit import (
     STORE,
     WEIGHTS,
     Region,
+    behind,
     cover,
     filled,
     freed,
@@ -167,6 +168,7 @@ def _operations(
                     if whole:
                         slot = fills[WEIGHTS] % port.slots.weights
                         offset = offset_of(fills, WEIGHTS, port.slots.weights, machine.capacity.weights)
+                        offset += machine.capacity.weights_at
                         # Nothing stands for long in a memory that is filled and read in turns.
                         stands = only and machine.depth.weights == port.slots.weights
                         stands &= standing[slot, LAYER] == block.layer and standing[slot, CHANNEL] == block.channel
@@ -190,6 +192,8 @@ def _operations(
                             cover(boxes, i, 1, ky * tile.kh, ky * tile.kh + kh)
                             cover(boxes, i, 2, kx * tile.kw, kx * tile.kw + kw)
                             cover(boxes, i, 3, kc * tile.ic, kc * tile.ic + ic)
+                        waits[w], w = free, w + int(free != NONE)
+                        free = behind(consumers, WEIGHTS)
                         waits[w], w = free, w + int(free != NONE)
                         grid = right.grid
                         while grid != NONE:
@@ -232,6 +236,8 @@ def _operations(
                         cover(boxes, i, 1, down.low[y, ky], down.high[y, ky])
                         cover(boxes, i, 2, across.low[x, kx], across.high[x, kx])
                         cover(boxes, i, 3, deep.low[c, kc], deep.high[c, kc])
+                    waits[w], w = free, w + int(free != NONE)
+                    free = behind(consumers, ACTIVATIONS)
                     waits[w], w = free, w + int(free != NONE)
                     grid, g = left.grid, 0
                     while grid != NONE:

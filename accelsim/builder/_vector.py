@@ -15,6 +15,7 @@ from accelsim.builder._emit import (
     STORE,
     VECTOR_UNIT,
     Region,
+    behind,
     cover,
     filled,
     freed,
@@ -95,6 +96,7 @@ def vector_operations(
     busy_loads, busy_recalls, busy_vector, busy_stores = 0, 0, 0, 0
     for t in range(count):
         free, loads, read_bytes = filled(consumers, ACTIVATIONS, machine.depth.activations), i, 0
+        also = behind(consumers, ACTIVATIONS)
         offset = offset_of(fills, ACTIVATIONS, port.slots.activations, machine.capacity.activations)
         for k in range(inputs):
             row = k * count + t
@@ -111,7 +113,7 @@ def vector_operations(
                 note(kinds, figures, i, Region(ACTIVATIONS, offset, size), size, k, 0)
                 for a in range(operands[k, RANK]):
                     cover(boxes, i, a, tiles.low[row, a], tiles.high[row, a])
-            w = wait(waits, w, free)
+            w = wait(waits, wait(waits, w, free), also)
             grid = operands[k, GRID]
             while grid != NONE:
                 place = 0 if boxwise else grids.count[grid] - 1
@@ -140,7 +142,7 @@ def vector_operations(
         for load in range(loads, i):
             w = wait(waits, w, load)
         if loads == i:
-            w = wait(waits, w, free)
+            w = wait(waits, wait(waits, w, free), also)
         size = packed_bytes(tiles.volume[t], job.output_bits)
         w = wait(waits, w, filled(consumers, OUTPUTS, machine.depth.outputs))
         offset = offset_of(fills, OUTPUTS, port.slots.outputs, machine.capacity.outputs)

@@ -16,10 +16,12 @@ from accelsim.builder.records import (
     ACTIVATION_READS,
     AMOUNT,
     BUS_BYTES,
+    CONSUMERS,
     CYCLES,
     ENGINE,
     EXTENT,
     FIGURES,
+    FILLS,
     HI,
     KINDS,
     LAG,
@@ -40,7 +42,17 @@ from accelsim.builder.records import (
     State,
 )
 from accelsim.graph import Graph, Layer
-from accelsim.hardware import Machine, Memory, OperandBits, PerMemory, machine_of, output_of, slots, vector_of
+from accelsim.hardware import (
+    Machine,
+    Memory,
+    OperandBits,
+    PerMemory,
+    divided,
+    machine_of,
+    output_of,
+    slots,
+    vector_of,
+)
 from accelsim.program import MacShare, Residency, VectorShare
 from accelsim.program import Mapping as Tiling
 
@@ -91,7 +103,7 @@ class BuildState:
         self._blocks = 0
         self._stored = np.zeros(len(graph.layers), dtype=np.int64)
         self._grids: dict[str, tuple[int, tuple[int, ...]]] = {}
-        self._last_stored = self._before = NONE
+        self._last_stored = self._before = self._weight_banks = NONE
         self._made: dict[object, object] = {}
 
     def once(self, key: object, make: Callable[[], Made]) -> Made:
@@ -101,12 +113,20 @@ class BuildState:
         return cast(Made, self._made[key])
 
     def machine(self, bits: OperandBits) -> Machine:
-        """The machine for operands of these widths."""
-        return self.once(bits, lambda: self.dram.unpriced(machine_of(bits, self.arch)))
+        """The machine for operands of these widths, a shared memory divided for the layer under way."""
+        machine = self.once(bits, lambda: self.dram.unpriced(machine_of(bits, self.arch)))
+        if not machine.capacity.bank:
+            return machine
+        return machine._replace(capacity=divided(machine.capacity, self._weight_banks))
 
-    def begin_layer(self) -> None:
-        """The layers until now are those before the one that all cores turn to."""
+    def begin_layer(self, weight_banks: int = NONE) -> None:
+        """The layers until now are those before the one that all cores turn to, whose weights have so many banks of a shared memory."""
+        from accelsim.builder._banks import change_divisions
+
         self._before = self._last_stored
+        if self._weight_banks not in (NONE, weight_banks):
+            change_divisions(self.columns.consumers)
+        self._weight_banks = weight_banks
 
     def bits(self, tensor: str) -> int:
         """Width of a tensor's elements."""
@@ -191,9 +211,16 @@ def _room(most: int, grids: Grids, cores: int, kept: int) -> State:
     return State(
         np.zeros((len(KINDS), most), np.int8), np.zeros((len(FIGURES), most), np.int64),
         np.zeros((2, most, grids.begin.shape[1]), np.int32), np.zeros(most + 1, np.int64), np.empty(_WAITS * most, np.int32),
-        np.empty(most, np.int32), np.full((cores, memories, 2), NONE, np.int64), np.zeros((cores, memories), np.int64),
+        np.empty(most, np.int32), _no_consumers(cores, memories), np.zeros((cores, memories), np.int64),
         np.full((cores, _SLOTS, 3), NONE, np.int64), np.empty(most, np.int64), np.full(kept, NONE, np.int64), grids,
     )  # fmt: skip
+
+
+def _no_consumers(cores: int, memories: int) -> Index:
+    """Nothing read yet, and nothing to wait for besides."""
+    consumers = np.full((cores, memories, CONSUMERS), NONE, np.int64)
+    consumers[:, :, FILLS] = 0
+    return consumers
 
 
 def _no_grids(blocks: int, rank: int) -> Grids:

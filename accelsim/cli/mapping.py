@@ -33,6 +33,7 @@ def map_command(
     out: str | None,
 ) -> None:
     """Search every tiling of every MAC layer of MODEL for those that are best together, and say how far they are from a bound."""
+    from accelsim.builder import weight_banks
     from accelsim.energy import check_clock
     from accelsim.importers import load_for
     from accelsim.mapper import SECONDS, divide_memory, search_network, write_mappings
@@ -55,4 +56,5 @@ def map_command(
     heading = f"{graph.name} on {arch.name}, tiles for the least {chosen}" + (
         "" if kept is None else f", {kept:,} bytes for tensors on chip"
     )
-    show(found_table(found, layers=names, heading=heading), natural=150)
+    banks = weight_banks(graph, arch=arch, mappings=found.mappings)
+    show(found_table(found, layers=names, heading=heading, weight_banks=banks), natural=150)

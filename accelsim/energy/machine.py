@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from accelsim.arch import SPECIAL_SCHEMES, Arch
 from accelsim.energy.costs import Charges, Costs
@@ -250,7 +251,7 @@ def layer_sizes(charge: Charge, layer: Layer, graph: Graph, arch: Arch) -> dict[
     """The sizes at which a charge is asked for: of one bit, of a word in its memory, of one output code, or none."""
     if charge.sizes == "memory":
         word = float(arch.accumulator.bits) if charge.component == "accumulator" else 1.0
-        return {"bits": word, "capacity_bytes": float(memory_bytes(arch)[charge.component])}
+        return {"bits": word, "capacity_bytes": memory_banks(arch)[charge.component].size}
     if charge.sizes == "code":
         return _code_sizes(layer, graph, arch)
     return {"bits": 1.0} if charge.sizes == "bit" else {}
@@ -283,14 +284,32 @@ def _scheme(arch: Arch) -> RequantScheme | None:
     return None if name in SPECIAL_SCHEMES or not name else scheme_named(name)
 
 
-def memory_bytes(arch: Arch) -> dict[str, int]:
-    """Bytes of each memory on the chip."""
-    sizes = {name: int(getattr(arch, name).size_bytes) for name in BUFFERS}
-    return sizes | {"accumulator": max(1, arch.accumulator.count * arch.accumulator.bits // 8)}
+class Banks(NamedTuple):
+    """A memory of ``number`` banks of ``size`` bytes each."""
+
+    number: int
+    size: float
+
+
+def memory_banks(arch: Arch) -> dict[str, Banks]:
+    """The banks of each memory on the chip: an access concerns one of them, whatever memory they make up together.
+
+    In a shared memory weights and activations have banks of the same size. What joins banks (decoders, multiplexers, wires to them) is in no
+    packaged table, and is not counted.
+    """
+    shared = arch.shared_buffer
+    found = {"accumulator": Banks(1, max(1, arch.accumulator.count * arch.accumulator.bits // 8))}
+    for name in BUFFERS:
+        buffer = getattr(arch, name)
+        if buffer.size_bytes is not None:
+            found[name] = Banks(buffer.banks, buffer.size_bytes / buffer.banks)
+        else:
+            found[name] = found["shared_buffer"] = Banks(shared.banks or 0, float(shared.bank_bytes))
+    return found
 
 
 def part_sizes(part: str, arch: Arch) -> dict[str, float]:
-    """Sizes of a whole part of the machine, for its area and leakage."""
+    """Sizes of a whole part of the machine, or of one bank of a memory, for area and leakage."""
     if part == "array":
         return _port_sizes(arch) | {"pes": arch.array.macs}
     if part == "requantizer":
@@ -302,7 +321,13 @@ def part_sizes(part: str, arch: Arch) -> dict[str, float]:
     if part in _OPERAND_OF:
         size = arch.array.scratchpads.get(_OPERAND_OF[part], 0)
         return {"units": arch.array.rows * arch.array.cols, "capacity_bytes": size}
-    return {"capacity_bytes": memory_bytes(arch)[part]}
+    return {"capacity_bytes": memory_banks(arch).get(part, Banks(0, 0.0)).size}
+
+
+def _copies(part: str, arch: Arch) -> int:
+    """How many of what :func:`part_sizes` describes all cores have: banks of a memory, or one of each part."""
+    banks = memory_banks(arch).get(part)
+    return arch.cores.count * (1 if banks is None else banks.number)
 
 
 def part_name(part: str, arch: Arch) -> str:
@@ -313,6 +338,7 @@ def part_name(part: str, arch: Arch) -> str:
 def parts_of(arch: Arch) -> tuple[str, ...]:
     """Those of :data:`PARTS` that the machine has."""
     absent = {component for component, operand in _OPERAND_OF.items() if operand not in arch.array.scratchpads}
+    absent |= {"shared_buffer"} if arch.shared_buffer.size_bytes is None else {"weight_buffer", "activation_buffer"}
     return tuple(part for part in PARTS if part not in absent)
 
 
@@ -320,9 +346,8 @@ def area_charges(arch: Arch, costs: Costs) -> dict[str, Charges | None]:
     """Square micrometres of each part of the machine by entry of the table, all cores together; None for a part that it does not hold
     all of."""
     found = {part: costs.maybe(part_name(part, arch), AREA, part_sizes(part, arch)) for part in parts_of(arch)}
-    cores = arch.cores.count
     return {
-        part: None if charges is None else {key: cores * um2 for key, um2 in charges.items()}
+        part: None if charges is None else {key: _copies(part, arch) * um2 for key, um2 in charges.items()}
         for part, charges in found.items()
     }
 
@@ -339,10 +364,9 @@ def idle_charges(arch: Arch, costs: Costs) -> dict[str, Charges]:
     Keys are the components of the split: ``leakage``, ``clock``.
     """
     leakage: Charges = {}
-    cores = arch.cores.count
     for part in parts_of(arch):
-        found = costs.maybe(part_name(part, arch), LEAK, part_sizes(part, arch)) or {}
+        found, copies = costs.maybe(part_name(part, arch), LEAK, part_sizes(part, arch)) or {}, _copies(part, arch)
         for key, watts in found.items():
-            leakage[key] = leakage.get(key, 0.0) + cores * watts * 1e12 / arch.clock_hz
+            leakage[key] = leakage.get(key, 0.0) + copies * watts * 1e12 / arch.clock_hz
     clock = costs.maybe("clock", "tick", part_sizes("array", arch)) or {}
-    return {"leakage": leakage, "clock": {key: cores * pj for key, pj in clock.items()}}
+    return {"leakage": leakage, "clock": {key: arch.cores.count * pj for key, pj in clock.items()}}

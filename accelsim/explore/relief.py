@@ -35,6 +35,7 @@ _COLUMNS = _Knob("array.cols", 2, "twice the array's columns")
 _SUMS = _Knob("accumulator.count", 2, "twice the accumulators")
 _WEIGHTS = _Knob("weight_buffer.size_bytes", 2, "twice the weight buffer")
 _ACTIVATIONS = _Knob("activation_buffer.size_bytes", 2, "twice the activation buffer")
+_SHARED = _Knob("shared_buffer.size_bytes", 2, "twice the buffer of weights and activations")
 _OUTPUTS = _Knob("output_buffer.size_bytes", 2, "twice the output buffer")
 _REQUANTIZER = _Knob("requantizer.lanes", 2, "twice the requantizer lanes")
 _VECTOR = _Knob("vector.lanes", 2, "twice the vector lanes")
@@ -42,13 +43,13 @@ _QUEUES = _Knob("dma.queues", 2, "another DMA queue")
 KNOBS: dict[str, tuple[_Knob, ...]] = {
     "compute": (_ROWS, _COLUMNS, _BANDWIDTH),
     "fill/drain": (_SUMS, _ROWS, _COLUMNS, _BANDWIDTH),
-    "weight load": (_BANDWIDTH, _WEIGHTS, _ACTIVATIONS, _LATENCY, _QUEUES),
-    "activation load": (_BANDWIDTH, _ACTIVATIONS, _SUMS, _LATENCY, _QUEUES),
+    "weight load": (_BANDWIDTH, _WEIGHTS, _ACTIVATIONS, _SHARED, _LATENCY, _QUEUES),
+    "activation load": (_BANDWIDTH, _ACTIVATIONS, _SHARED, _SUMS, _LATENCY, _QUEUES),
     "store": (_BANDWIDTH, _OUTPUTS, _LATENCY, _QUEUES),
     "requantize": (_REQUANTIZER, _BANDWIDTH),
     "vector": (_VECTOR, _BANDWIDTH),
-    "keep": (_ACTIVATIONS, _REQUANTIZER, _BANDWIDTH),
-    "recall": (_ACTIVATIONS, _BANDWIDTH),
+    "keep": (_ACTIVATIONS, _SHARED, _REQUANTIZER, _BANDWIDTH),
+    "recall": (_ACTIVATIONS, _SHARED, _BANDWIDTH),
     "none": (),
 }
 """What may relieve a layer, by what bounds it; twice the bandwidth is always tried, since layers overlap."""

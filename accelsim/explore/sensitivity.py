@@ -115,7 +115,7 @@ def _below(own: float, step: float) -> list[float]:
 def _above(arch: Arch, path: str, own: float, step: float) -> list[float]:
     """Larger values to try, the best first."""
     if not own:
-        return [math.floor((1 - 1 / step) * arch.activation_buffer.size_bytes)] if path == _RESIDENT else [1]
+        return [math.floor((1 - 1 / step) * arch.most_kept_bytes)] if path == _RESIDENT else [1]
     return [own * step] if isinstance(own, float) else [max(round(own * step), own + 1), own * 2]
 
 

@@ -4,9 +4,12 @@ from accelsim.hardware.array import ArrayCost, ComputeTiles, array_cost, array_o
 from accelsim.hardware.buffers import (
     accumulator_bits,
     accumulator_words,
+    capacity_of,
     depth,
+    divided,
     slot_capacity,
     slots,
+    space_bytes,
 )
 from accelsim.hardware.dram import bursts_of, bus_cycles, dram_of, plain_bursts
 from accelsim.hardware.im2col import AT_ARRAY, AT_DMA, DRAM, IMPLICIT, Windows
@@ -45,6 +48,7 @@ from accelsim.hardware.machine import (
 from accelsim.hardware.parts import (
     Array,
     Bursts,
+    Capacity,
     Dma,
     Im2col,
     Loops,

@@ -100,7 +100,7 @@ def array_of(
         rows=array.rows,
         cols=array.cols,
         stages=array.pipeline_stages,
-        overlapped=array.flow.preloads and array.weight_preload == "overlapped",
+        overlapped=array.hides_preload,
         drains_behind=array.drain == "overlapped",
         by_tap=array.reduction == "per_tap",
         step=array.step_folds if array.flow.broadcast and array.reduction == "per_tap" else 1,

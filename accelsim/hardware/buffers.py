@@ -7,6 +7,10 @@ from typing import Any
 from accelsim.arch import Arch
 from accelsim.hardware.kinds import Memory
 from accelsim.hardware.laws import ceil_div
+from accelsim.hardware.parts import Capacity
+
+SHARED = (Memory.WEIGHTS, Memory.ACTIVATIONS)
+"""Memories that may be one."""
 
 
 def accumulator_words(activation_bits: int, arch: Arch) -> int:
@@ -25,17 +29,63 @@ def accumulator_bits(activation_bits: int, arch: Arch) -> int:
 
 
 def slot_capacity(memory: Memory, arch: Arch) -> int:
-    """Bytes (words for the accumulators) that one tile may occupy: half of a double-buffered memory.
+    """Bytes (words for the accumulators) that one tile may occupy at most: half of a double-buffered memory.
 
-    Of the activation memory, the bytes set aside for whole tensors are no tile's; those are one slot of their own.
+    Of the activation memory, the bytes set aside for whole tensors are no tile's; those are one slot of their own. Of a shared one a
+    tile of weights leaves a bank to activations; a layer without weights may take all.
     """
     if memory is Memory.RESIDENT:
         return arch.activation_buffer.kept_bytes
-    if memory is Memory.ACTIVATIONS:
-        return (arch.activation_buffer.size_bytes - arch.activation_buffer.kept_bytes) // slots(memory, arch)
+    return tile_bytes(memory, arch) // slots(memory, arch)
+
+
+def tile_bytes(memory: Memory, arch: Arch) -> int:
+    """Bytes (words of the accumulators) of all slots of a memory of tiles, at most."""
     if memory is Memory.ACCUMULATORS:
-        return arch.accumulator.count // slots(memory, arch)
-    return int(_buffer(memory, arch).size_bytes) // slots(memory, arch)
+        return arch.accumulator.count
+    shared = arch.shared_buffer
+    if shared.size_bytes is not None and memory is not Memory.OUTPUTS:
+        if memory is Memory.WEIGHTS:
+            return (shared.weight_banks or arch.tile_banks - 1) * shared.bank_bytes
+        return (arch.tile_banks - (shared.weight_banks or 0)) * shared.bank_bytes
+    kept = arch.activation_buffer.kept_bytes if memory is Memory.ACTIVATIONS else 0
+    return int(_buffer(memory, arch).size_bytes) - kept
+
+
+def space_bytes(memory: Memory, arch: Arch) -> int:
+    """Bytes (words of the accumulators) in which the slots of a memory have their addresses: in a shared one those of weights stand behind
+    those of activations."""
+    if arch.shared_buffer.size_bytes is not None and memory in SHARED:
+        return arch.tile_banks * arch.shared_buffer.bank_bytes
+    return slot_capacity(memory, arch) * slots(memory, arch)
+
+
+def capacity_of(arch: Arch) -> Capacity:
+    """What a slot of each memory holds, before a shared one is divided for a layer."""
+    memories = Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS
+    weights, activations, sums, outputs = (slot_capacity(memory, arch) for memory in memories)
+    shared, fixed = arch.shared_buffer, arch.shared_buffer.weight_banks
+    return Capacity(
+        weights,
+        activations,
+        sums,
+        outputs,
+        bank=shared.bank_bytes if fixed is None else 0,
+        banks=0 if shared.size_bytes is None or fixed is not None else arch.tile_banks,
+        weight_slots=slots(Memory.WEIGHTS, arch),
+        activation_slots=slots(Memory.ACTIVATIONS, arch),
+        weights_at=0 if shared.size_bytes is None or fixed is None else (arch.tile_banks - fixed) * shared.bank_bytes,
+    )
+
+
+def divided(capacity: Capacity, weight_banks: int) -> Capacity:
+    """A shared memory for a layer whose weights have so many of its banks: activations begin at 0, weights at the bank behind theirs."""
+    behind = capacity.banks - weight_banks
+    return capacity._replace(
+        weights=weight_banks * capacity.bank // capacity.weight_slots,
+        activations=behind * capacity.bank // capacity.activation_slots,
+        weights_at=behind * capacity.bank,
+    )
 
 
 def slots(memory: Memory, arch: Arch) -> int:

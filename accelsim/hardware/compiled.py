@@ -19,6 +19,7 @@ from accelsim.numba_cache import inner
 
 footprint = inner(laws.footprint)
 fits = inner(laws.fits)
+banks_taken = inner(laws.banks_taken)
 room_of = inner(laws.room_of)
 packed_bytes = inner(laws.packed_bytes)
 transfer_cycles = inner(laws.transfer_cycles)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from accelsim.hardware.im2col import AT_ARRAY, AT_DMA
-from accelsim.hardware.parts import Dma, Im2col, Loops, Operands, PerMemory, Requantizer, Streams, Unit
+from accelsim.hardware.parts import Capacity, Dma, Im2col, Loops, Operands, Requantizer, Streams, Unit
 
 
 class Footprint(NamedTuple):
@@ -58,13 +58,26 @@ def footprint(operands: Operands, im2col: Im2col, tile: Loops, area: Any) -> Foo
     )
 
 
-def fits(capacity: PerMemory, tile: Footprint) -> Any:
-    """Whether a slot of every memory holds the tile."""
-    return (
+def fits(capacity: Capacity, tile: Footprint) -> Any:
+    """Whether a slot of every memory holds the tile, and shared banks the slots of both (:func:`banks_taken`)."""
+    alone = (
         (tile.weights <= capacity.weights)
         & (tile.held <= capacity.activations)
         & (tile.sums <= capacity.accumulators)
         & (tile.outputs <= capacity.outputs)
+    )
+    if capacity.bank == 0:
+        return alone
+    weights = -(-(capacity.weight_slots * tile.weights) // capacity.bank)
+    held = -(-(capacity.activation_slots * tile.held) // capacity.bank)
+    return alone & (weights + held <= capacity.banks)
+
+
+def banks_taken(capacity: Capacity, weights: Any, held: Any) -> tuple[Any, Any]:
+    """Shared banks that slots of so many bytes of weights and of activations take: no bank holds both."""
+    return (
+        -(-(capacity.weight_slots * weights) // capacity.bank),
+        -(-(capacity.activation_slots * held) // capacity.bank),
     )
 
 
@@ -78,7 +91,7 @@ class Room(NamedTuple):
 UNLIMITED = 2**62
 
 
-def room_of(capacity: PerMemory, operands: Operands, im2col: Im2col, tile: Loops) -> Room:
+def room_of(capacity: Capacity, operands: Operands, im2col: Im2col, tile: Loops) -> Room:
     """What the channels and taps of ``tile`` leave: it fits (:func:`fits`) where it has no more; no pixels where its weights do not."""
     channels, taps = tile.groups * tile.oc, tile.kh * tile.kw
     weights = channels * taps * tile.ic
@@ -87,7 +100,13 @@ def room_of(capacity: PerMemory, operands: Operands, im2col: Im2col, tile: Loops
         weights = steps * (-(-tile.oc // operands.block_cols) * operands.block_cols) * tile.groups
     if weights * operands.weight_bits > 8 * capacity.weights:
         return Room(0, 0)
-    area = 8 * capacity.activations // (tile.groups * tile.ic * operands.activation_bits)
+    held = capacity.activations
+    if capacity.bank > 0:
+        taken = -(-(capacity.weight_slots * -(-(weights * operands.weight_bits) // 8)) // capacity.bank)
+        held = min(held, (capacity.banks - taken) * capacity.bank // capacity.activation_slots)
+        if held <= 0:
+            return Room(0, 0)
+    area = 8 * held // (tile.groups * tile.ic * operands.activation_bits)
     sums, outputs = channels * operands.sum_words, channels * operands.output_bits
     pixels = min(capacity.accumulators // sums, 8 * capacity.outputs // outputs)
     return Room(pixels, area) if im2col.mode == AT_ARRAY else Room(min(pixels, area // taps), UNLIMITED)

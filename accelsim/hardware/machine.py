@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from accelsim.arch import Arch, StreamName
 from accelsim.graph import Graph, MacGeometry, MacLayer
 from accelsim.hardware.array import array_of
-from accelsim.hardware.buffers import accumulator_words, depth, slot_capacity
+from accelsim.hardware.buffers import accumulator_words, capacity_of, depth
 from accelsim.hardware.kinds import Memory
 from accelsim.hardware.laws import transfer_cycles, unit_cycles
 from accelsim.hardware.parts import (
@@ -90,7 +90,7 @@ def machine_of(bits: OperandBits, arch: Arch, *, turns: int = 1) -> Machine:
             stored_bits=bits.stored,
             decoded=bits.decoded,
         ),
-        capacity=PerMemory(*(slot_capacity(memory, arch) for memory in memories)),
+        capacity=capacity_of(arch),
         depth=PerMemory(*(depth(memory, arch) for memory in memories)),
         operands=Operands(
             bits.held,

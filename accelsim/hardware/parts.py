@@ -64,12 +64,30 @@ class Array(NamedTuple):
 
 
 class PerMemory(NamedTuple):
-    """One figure for each memory beside the array: bytes of a slot (words of the accumulators), or tiles at work at once."""
+    """One figure for each memory beside the array, such as tiles at work at once."""
 
     weights: int
     activations: int
     accumulators: int
     outputs: int
+
+
+class Capacity(NamedTuple):
+    """What a slot of each memory holds at most: bytes, words of the accumulators.
+
+    ``bank``: bytes of a bank where weights and activations share ``banks`` of them, divided anew for each layer (0: they do not), in
+    ``weight_slots`` and ``activation_slots``; ``weights_at``: where the slots of weights begin.
+    """
+
+    weights: int
+    activations: int
+    accumulators: int
+    outputs: int
+    bank: int
+    banks: int
+    weight_slots: int
+    activation_slots: int
+    weights_at: int
 
 
 class Operands(NamedTuple):
@@ -173,7 +191,7 @@ class Machine(NamedTuple):
     """What a tile of a MAC layer holds, moves and takes depends on no more than this."""
 
     array: Array
-    capacity: PerMemory
+    capacity: Capacity
     depth: PerMemory
     operands: Operands
     streams: Streams

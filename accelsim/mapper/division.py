@@ -75,7 +75,7 @@ def divisions(graph: Graph, arch: Arch) -> Iterator[int]:
 
     Those of a larger memory begin with those of a smaller one.
     """
-    wanted, most = lifetimes(graph), arch.activation_buffer.most_kept_bytes
+    wanted, most = lifetimes(graph), arch.most_kept_bytes
     traffic = _between_layers(graph)
     total, last, taken = sum(traffic.values()), 0, 0
     fused = arch.activation_buffer.fuse_pairs and len(graph.layers) > 1

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import HazardError, ProgramError
-from accelsim.hardware import Engine, Memory, depth, slot_capacity, slots
+from accelsim.hardware import Engine, Memory, depth, slot_capacity, slots, space_bytes
 from accelsim.program.places import check_places, last_recalls_of_places, operand_sources
 from accelsim.program.program import Program
 
@@ -68,7 +68,7 @@ def _check_sources(program: Program, waiting: NDArray[np.int64]) -> None:
 
 
 def _check_regions(program: Program) -> None:
-    capacities = {memory: slot_capacity(memory, program.arch) * slots(memory, program.arch) for memory in _ON_CHIP}
+    capacities = {memory: space_bytes(memory, program.arch) for memory in _ON_CHIP}
     limit = np.full(len(Memory), np.iinfo(np.int64).max)  # DRAM is the last: -1
     limit[list(capacities)] = list(capacities.values())
     end = program.offset + program.extent
@@ -159,8 +159,13 @@ def _numbered(names: NDArray[np.int64]) -> tuple[int, NDArray[np.int64]]:
 
 def _tile_memories(program: Program) -> tuple[int, NDArray[np.int64]]:
     """How many memories of tiles all cores have, and which one each operation writes to; -1 for DRAM and for kept tensors."""
-    mine = program.core.astype(np.int64) * len(_ON_CHIP) + program.memory
-    inside = (program.memory >= 0) & (program.memory < len(_ON_CHIP))
+    memory = program.memory
+    if (
+        program.arch.shared_buffer.size_bytes is not None
+    ):  # one memory, in which weights and activations take each other's place
+        memory = np.where(memory == Memory.WEIGHTS, Memory.ACTIVATIONS, memory)
+    mine = program.core.astype(np.int64) * len(_ON_CHIP) + memory
+    inside = (memory >= 0) & (memory < len(_ON_CHIP))
     return len(_ON_CHIP) * program.arch.cores.count, np.where(inside, mine, -1)
 
 

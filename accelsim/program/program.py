@@ -50,7 +50,8 @@ class Program:
     made the on-chip data that it reads.
     ``bus_bytes`` are what the DRAM's bus moves in whole bursts for the ``amount`` asked for, ``activates`` the DRAM rows opened.
     ``stream_cycles``, ``weight_reads``, ``activation_reads`` (elements) and ``accumulator_writes`` (words) belong to compute
-    operations and are 0 elsewhere. Program order is layer by layer, or band by band of two fused layers
+    operations and are 0 elsewhere. ``weight_banks``: of a memory that weights and activations share, the banks behind those of activations
+    that each layer's weights have; () where it is not divided by layer. Program order is layer by layer, or band by band of two fused layers
     (:class:`~accelsim.program.fusion.Fused`), and within a layer core by core; engines and on-chip memories are the core's own.
     """
 
@@ -79,12 +80,20 @@ class Program:
     sources: NDArray[np.int8]
     dependency_start: NDArray[np.int64]
     dependencies: NDArray[np.int32]
+    weight_banks: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.engine)
 
     def __repr__(self) -> str:
         return f"<Program {self.graph.name!r} on {self.arch.name!r}: {len(self)} tile operations, {len(self.dependencies)} dependencies>"
+
+    def banks_of(self, layer: int) -> tuple[int, int] | None:
+        """Banks of weights and of activations while layer number ``layer`` runs; None where they share no memory."""
+        if self.arch.shared_buffer.size_bytes is None:
+            return None
+        weights = self.weight_banks[layer] if self.weight_banks else self.arch.shared_buffer.weight_banks or 0
+        return weights, self.arch.tile_banks - weights
 
     def of_engine(self, engine: Engine) -> NDArray[np.bool_]:
         """Mask of the operations that ``engine`` executes."""

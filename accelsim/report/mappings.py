@@ -23,13 +23,20 @@ LEGEND = (
 )
 
 
-def found_table(searched: Searched, *, layers: Sequence[str], heading: str) -> RenderableType:
-    """One row per MAC layer that was found, with its index and name among all ``layers`` of the network, and what all take together."""
+def found_table(
+    searched: Searched, *, layers: Sequence[str], heading: str, weight_banks: Sequence[int] = ()
+) -> RenderableType:
+    """One row per MAC layer that was found, with its index and name among all ``layers`` of the network, and what all take together.
+
+    ``weight_banks``: those of each layer's weights in a memory that they share with activations.
+    """
     short, found = short_names(layers), searched.layers
-    cells = ((str(i), short[name], *_cells(found[name])) for i, name in enumerate(layers) if name in found)
+    banks: list[tuple[str, ...]] = [(str(each),) for each in weight_banks] or [()] * len(layers)
+    cells = ((str(i), short[name], *_cells(found[name]), *banks[i]) for i, name in enumerate(layers) if name in found)
     rows, more = first_rows(cells, len(found), remedy="all are in the file of --out")
-    right = [title not in ("layer", "tile", "order", "proved") for title in TITLES]
-    table = text_table(TITLES, rows, right=right)
+    titles = (*TITLES, *(("weight banks",) if weight_banks else ()))
+    right = [title not in ("layer", "tile", "order", "proved") for title in titles]
+    table = text_table(titles, rows, right=right)
     facts = fact_table(LEGEND)
     return Group(Text(heading, style="bold"), Text(), table, *more, Text(), Text(searched.summary), Text(), facts)
 

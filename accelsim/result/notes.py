@@ -17,8 +17,6 @@ from accelsim.hardware import Engine, coded_share, is_decoded
 from accelsim.program import Program
 from accelsim.units import BYTES, exact_text
 
-_BUFFERS = ("weight_buffer", "activation_buffer", "output_buffer")
-
 
 class Idle(NamedTuple):
     """A setting at ``path`` that makes no difference to the one that is ``neutral``, its default, where ``because`` gives a reason."""
@@ -38,7 +36,8 @@ def decisions(arch: Arch, *, asked: Arch) -> tuple[str, ...]:
     if asked.activation_buffer.is_divided:
         return ()
     buffer = arch.activation_buffer
-    kept, size = (exact_text(value, BYTES) for value in (buffer.kept_bytes, buffer.size_bytes))
+    whole = arch.shared_buffer.size_bytes if buffer.size_bytes is None else buffer.size_bytes
+    kept, size = (exact_text(value or 0, BYTES) for value in (buffer.kept_bytes, whole))
     why = "; several cores exchange tensors through DRAM only" if arch.cores.count > 1 else ""
     return (f"activation_buffer.resident_bytes of auto: {kept} of {size} keep tensors on chip{why}",)
 
@@ -158,14 +157,9 @@ def _no_windows(program: Program) -> str:
     return "" if any(unrolled(layer) for layer in _mac_layers(program)) else "no layer has windows of more than a pixel"
 
 
-def _banks(name: str) -> Idle:
-    def because(program: Program) -> str:
-        buffer = getattr(program.arch, name)
-        if not buffer.double_buffered:
-            return "with one half, tiles are filled and read in turn anyway"
-        return "two ports fill and read any bank at once; set ports to 1" if buffer.ports == 2 else ""
-
-    return Idle(f"{name}.banks", 1, because)
+def _nothing_shared(program: Program) -> str:
+    shared = program.arch.shared_buffer.size_bytes is not None
+    return "" if shared else "weights and activations have a memory each; set shared_buffer.size_bytes"
 
 
 IDLE = (
@@ -185,7 +179,8 @@ IDLE = (
     Idle("array.zero_gating", None, _no_zeros),
     Idle("weight_buffer.coding", None, _no_codebook),
     Idle("weight_buffer.decoders", None, _nothing_decoded),
-    *(_banks(name) for name in _BUFFERS),
+    Idle("shared_buffer.banks", None, _nothing_shared),
+    Idle("shared_buffer.weight_banks", None, _nothing_shared),
 )
 
 

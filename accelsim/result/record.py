@@ -38,6 +38,8 @@ class LayerResult(_Record):
     ``bound`` names the busiest part. ``energy_split_pj`` is by component, ``energy_tensor_pj`` by what the energy is spent on: moving one
     of four tensors, arithmetic, or idling. Energies are in picojoules, traffic in bytes. ``cores`` have a share of the layer; times of
     engines, arrays and stalls are those of all cores added up, and utilizations compare with all cores' arrays.
+    ``weight_banks`` and ``activation_banks`` of a shared memory are the layer's; None where weights and activations have memories of
+    their own.
     """
 
     index: int
@@ -68,6 +70,8 @@ class LayerResult(_Record):
     energy_split_pj: dict[str, float]
     energy_tensor_pj: dict[str, float] = {}
     mapping: str
+    weight_banks: int | None = None
+    activation_banks: int | None = None
     cores: int = 1
 
 

@@ -121,6 +121,7 @@ def _layer(
     causes: dict[str, int],
 ) -> LayerResult:  # fmt: skip
     layer, arch = program.graph.layers[index], program.arch
+    weight_banks, activation_banks = program.banks_of(index) or (None, None)
     array = own.busy[Engine.COMPUTE]
     compute = array - own.arrays if arch.array.first_cycle == 0 else array
     return LayerResult(
@@ -152,6 +153,8 @@ def _layer(
         energy_split_pj=dict(energy.components),
         energy_tensor_pj=dict(energy.tensors),
         mapping=_mapping_text(program.mappings[index]),
+        weight_banks=weight_banks,
+        activation_banks=activation_banks,
         cores=own.cores,
     )
 
@@ -209,7 +212,7 @@ def _array_cycles(timeline: Timeline, waits: Stalls) -> dict[str, int]:
     stream, busy = int(timeline.program.stream_cycles.sum()), timeline.busy_cycles(Engine.COMPUTE)
     rest = "weight_shift" if timeline.program.arch.array.pipelines_tiles else "fill_drain"
     causes = {_key(cause): cycles for cause, cycles in waits.by_cause().items() if cycles}
-    return {"stream": stream, rest: busy - stream, **causes}
+    return {"stream": stream, rest: busy - stream + causes.pop(rest, 0), **causes}
 
 
 def _total(timeline: Timeline, layers: tuple[LayerResult, ...], busy: Cycles, waits: Stalls, work: float) -> Total:

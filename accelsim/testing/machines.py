@@ -47,11 +47,15 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
 }  # fmt: skip
 
 
-def random_arch(rng: Rng, *, dataflow: str | None = None) -> Arch:
+SHARING = 0.25
+"""Share of random machines whose weights and activations stand in one memory."""
+
+
+def random_arch(rng: Rng, *, dataflow: str | None = None, sharing: float = SHARING) -> Arch:
     """A machine with every knob turned at random; :func:`roomy` makes its buffers hold the smallest tiles of a network.
 
     An adder tree adds the products of all its rows at once and preloads nothing. One machine of three keeps no tensors on chip; most
-    of those have several cores.
+    of those have several cores. Of some, ``sharing`` of all, weights and activations stand in one memory.
     """
     resident = int(rng.choice([0, int(rng.integers(1, 400)), int(rng.integers(400, 6000))]))
     chosen, rows = dataflow or list(DATAFLOWS)[int(rng.integers(len(DATAFLOWS)))], int(rng.integers(1, 20))
@@ -82,10 +86,34 @@ def random_arch(rng: Rng, *, dataflow: str | None = None) -> Arch:
     edits["activation_buffer.size_bytes"] = resident + int(rng.integers(400, 2000))
     edits["activation_buffer.resident_bytes"] = resident
     edits["activation_buffer.fuse_pairs"] = resident > 0 and resident % 2 == 0
+    if rng.random() < sharing:
+        room = int(rng.integers(400, 1000))
+        fixed = edits["activation_buffer.fuse_pairs"] or rng.random() < 1 / 4
+        edits |= _shared(rng, edits["weight_buffer.size_bytes"] // 2, room, resident)
+        edits["shared_buffer.weight_banks"] = edits["shared_buffer.weight_banks"] if fixed else None
     if not resident:
         edits["cores.count"] = int(rng.choice([1, 2, 3, 5]))
         edits["cores.split"] = str(rng.choice(["auto", "channels", "rows"]))
     return load_arch("edge_16x16").with_(edits)
+
+
+def _shared(rng: Rng, weights: int, activations: int, resident: int) -> dict[str, Any]:
+    """One memory in place of two of so many bytes, with a bank more for each kind of data that may begin none of its own."""
+    kinds = 2 + (resident > 0)
+    banks = int(rng.choice([kinds, 8, 8, 32, 64]))
+    bank = (
+        max(weights, activations, resident)
+        if banks == kinds
+        else -(-(weights + activations + resident) // (banks - kinds))
+    )
+    edits: dict[str, Any] = dict.fromkeys(("weight_buffer.size_bytes", "activation_buffer.size_bytes"))
+    edits |= {
+        f"{name}_buffer.{key}": value
+        for name in ("weight", "activation")
+        for key, value in (("banks", 1), ("ports", 2))
+    }
+    edits |= {"shared_buffer.size_bytes": banks * bank + int(rng.integers(banks)), "shared_buffer.banks": banks}
+    return edits | {"shared_buffer.weight_banks": -(-weights // bank)}
 
 
 def roomy(arch: Arch, graph: Graph) -> Arch:
@@ -93,11 +121,14 @@ def roomy(arch: Arch, graph: Graph) -> Arch:
     bits = max(tensor.format.bits for tensor in graph.tensors.values())
     rows = [x.output_shape[-1] for x in graph.layers if isinstance(x, VectorLayer) and x.whole_axes]
     longest = 2 * int(packed_bytes(max(rows, default=0), max(8, bits)))
-    kept = arch.activation_buffer.kept_bytes
-    slots = arch.activation_buffer.size_bytes - kept
-    slots *= -(-bits // 8)
     edits = {"output_buffer.size_bytes": max(arch.output_buffer.size_bytes, longest)}
     edits["accumulator.count"] = max(arch.accumulator.count, 8 * -(-bits // 8))
+    if arch.activation_buffer.size_bytes is None:
+        bank = max(arch.shared_buffer.bank_bytes * -(-bits // 8), longest)
+        edits["shared_buffer.size_bytes"] = (arch.shared_buffer.banks or 0) * bank
+        return arch.with_(edits)
+    kept = arch.activation_buffer.kept_bytes
+    slots = (arch.activation_buffer.size_bytes - kept) * -(-bits // 8)
     edits["activation_buffer.size_bytes"] = kept + max(slots, longest)
     return arch.with_(edits)
 

@@ -17,7 +17,9 @@ DRAM_LATENCY = len(Engine)
 """Row of the stalls behind those of the engines."""
 DRAIN = DRAM_LATENCY + 1
 """The row behind that: sums on their way through an array that pipelines tiles."""
-CAUSES = (*(engine.label for engine in Engine), "DRAM latency", "drain")
+SHIFT = DRAIN + 1
+"""The last row: stationary operands on their way into an array, while nothing streams through it that would hide them."""
+CAUSES = (*(engine.label for engine in Engine), "DRAM latency", "drain", "weight shift")
 """What an engine waits for, row by row."""
 
 
@@ -25,8 +27,8 @@ CAUSES = (*(engine.label for engine in Engine), "DRAM latency", "drain")
 class Stalls:
     """``cycles`` (causes, layers), int64: how long the array (or another engine) stood still because that engine worked for that layer.
 
-    Rows in the order of :class:`~accelsim.program.Engine`, then DRAM latency and the array's own drain; with one core the row of the
-    array itself is 0. With several, all cores' arrays are added up. All entries and the arrays' busy cycles add up to cores times
+    Rows in the order of :class:`~accelsim.program.Engine`, then DRAM latency, the array's own drain and its weight shift; with one core the
+    row of the array itself is 0. With several, all cores' arrays are added up. All entries and the arrays' busy cycles add up to cores times
     the Timeline's total.
     """
 
@@ -61,6 +63,10 @@ def stalls(timeline: Timeline, *, engine: Engine = Engine.COMPUTE) -> Stalls:
     until = timeline.until
     gaps = np.concatenate([_gaps(timeline, until, engine, core) for core in range(program.arch.cores.count)])
     cycles = np.zeros((len(CAUSES), len(program.graph.layers)), dtype=np.int64)
+    if engine == Engine.COMPUTE and program.arch.array.hides_preload:
+        np.add.at(cycles[SHIFT], program.layer[gaps[:, 2]], gaps[:, 4])
+        gaps[:, 0] += gaps[:, 4]
+    gaps = np.ascontiguousarray(gaps[gaps[:, 1] > gaps[:, 0], :4])
     count = len(program)
     order, begin = queues(program)
     before = predecessors(order, count)
@@ -80,11 +86,20 @@ def stalls(timeline: Timeline, *, engine: Engine = Engine.COMPUTE) -> Stalls:
 
 
 def _gaps(timeline: Timeline, until: Cycles, engine: Engine, core: int) -> Cycles:
-    """(idle from, idle to, operation, 0) of every idle stretch that the start of ``operation`` ends; 1: the last one, its finish."""
-    mine = np.flatnonzero(timeline.program.of_engine(engine) & (timeline.program.core == core))
-    starts = timeline.start[mine]
-    idle_from = np.append(0, until[mine])
-    idle_to = np.append(starts, timeline.total_cycles)
+    """(idle from, idle to, operation, 0, shift) of every idle stretch that the start of ``operation`` ends; 1: the last one, its finish.
+
+    ``shift``: cycles of it in which the weights of ``operation`` shift in, in an array that hides that. Such an array lets go of a tile
+    when other weights may enter, while the tile's vectors still do; what they stream into the stretch is among the tile's cycles already,
+    in place of the shift. The last stretch has that of the first tile, which stands before all cycles.
+    """
+    program = timeline.program
+    mine = np.flatnonzero(program.of_engine(engine) & (program.core == core))
+    idle_from, idle_to = np.append(0, until[mine]), np.append(timeline.start[mine], timeline.total_cycles)
     ends = np.append(mine, np.argmax(timeline.finish) if len(until) else 0)
+    array = program.arch.array
+    entering = program.latency[mine] - (array.rows + array.cols - 2 + array.pipeline_stages)
+    renewed = np.append((program.weight_reads[mine] > 0) | (array.flow.stationary != "weights"), True)
+    entering = np.append(0, np.clip(entering, 0, array.rows)) * renewed
     idle = np.flatnonzero(idle_to > idle_from)
-    return np.stack([idle_from[idle], idle_to[idle], ends[idle], idle == len(mine)], axis=1, dtype=np.int64)
+    shift = np.minimum(idle_to - idle_from, entering)
+    return np.stack([idle_from, idle_to, ends, np.arange(len(ends)) == len(mine), shift], axis=1, dtype=np.int64)[idle]

@@ -44,7 +44,7 @@ SECTIONS = (
 )
 TOP = (
     "name, description, source, arithmetic, overrides, clock_hz, array, accumulator, weight_buffer, activation_buffer,"
-    " output_buffer, requantizer, vector, dma, dram, streams, cores, tech"
+    " output_buffer, shared_buffer, requantizer, vector, dma, dram, streams, cores, tech"
 )
 PRESETS = (
     "bit_fusion_16x16, bit_serial_16x16, cfu_hps, edge_16x16, edge_lpddr4, ethos_u55_128, gemmini_16x16, ita_16x64, mcu_npu,"

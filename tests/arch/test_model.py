@@ -78,6 +78,9 @@ PATHS = [
     "output_buffer.bytes_per_cycle",
     "output_buffer.banks",
     "output_buffer.ports",
+    "shared_buffer.size_bytes",
+    "shared_buffer.banks",
+    "shared_buffer.weight_banks",
     "requantizer.lanes",
     "requantizer.stages",
     "requantizer.streaming",
@@ -102,7 +105,21 @@ PATHS = [
     "tech.voltage_v",
     "tech.dram",
 ]
+SHARED: dict[str, Any] = {
+    "shared_buffer.size_bytes": "128 KiB",
+    "shared_buffer.banks": 32,
+    "weight_buffer.size_bytes": None,
+    "activation_buffer.size_bytes": None,
+    **{f"{name}_buffer.banks": 1 for name in ("weight", "activation")},
+    **{f"{name}_buffer.ports": 2 for name in ("weight", "activation")},
+}
+"""Makes of two memories one."""
+NEEDED: dict[str, dict[str, Any]] = {"shared_buffer.size_bytes": SHARED}
+"""What a machine has beside another value of a path."""
 OTHER_VALUES: dict[str, Any] = {
+    "shared_buffer.size_bytes": "96 KiB",
+    "shared_buffer.banks": 24,
+    "shared_buffer.weight_banks": 7,
     "name": "other",
     "description": "x",
     "source": "y",
@@ -279,6 +296,13 @@ machines = (
             "weight_buffer": weight_buffers,
             "activation_buffer": activation_buffers,
             "output_buffer": buffers,
+            "shared_buffer": st.fixed_dictionaries(
+                {
+                    "size_bytes": st.none(),
+                    "banks": st.none() | st.integers(2, 65_536),
+                    "weight_banks": st.none() | st.integers(1, 65_536),
+                }
+            ),
             "requantizer": st.fixed_dictionaries(
                 {
                     "lanes": sides,
@@ -388,12 +412,13 @@ def test_paths_name_every_parameter_once() -> None:
 
 @pytest.mark.parametrize("path", PATHS)
 def test_every_path_can_be_read_and_edited(path: str) -> None:
-    edited = EDGE.with_({path: OTHER_VALUES[path]})
-    assert edited.get(path) != EDGE.get(path)
-    assert edited != EDGE
-    assert edited.with_({path: EDGE.get(path)}) == EDGE
+    base = EDGE.with_(NEEDED.get(path, {}))
+    edited = base.with_({path: OTHER_VALUES[path]})
+    assert edited.get(path) != base.get(path)
+    assert edited != base
+    assert edited.with_({path: base.get(path)}) == base
     assert Arch.read_value(path, OTHER_VALUES[path]) == edited.get(path)
-    assert [p for p in PATHS if edited.get(p) != EDGE.get(p)] == [path]
+    assert [p for p in PATHS if edited.get(p) != base.get(p)] == [path]
 
 
 @pytest.mark.parametrize(
@@ -617,7 +642,7 @@ def test_schema_knows_bounds_units_and_choices() -> None:
         "input_stationary",
         "adder_tree",
     ]
-    number, text = entries["weight_buffer.size_bytes"]["anyOf"]
+    number, text = entries["output_buffer.size_bytes"]["anyOf"]
     assert (number["type"], number["maximum"]) == ("integer", 2**40)
     for good in ("64 KiB", "1.5 MB", "512", "1e3 B"):
         assert re.search(text["pattern"], good)

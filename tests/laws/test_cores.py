@@ -39,15 +39,16 @@ def several(seed: int, *, most_layers: int = 5) -> Program:
     """A random Program for 2 to 6 cores."""
     rng = np.random.default_rng(seed)
     graph, arch = random_graph(rng, most_layers=most_layers), random_arch(rng)
-    kept = arch.activation_buffer.resident_bytes
+    buffer = arch.activation_buffer
+    slots = None if buffer.size_bytes is None else buffer.size_bytes - buffer.kept_bytes
     arch = arch.with_(
         {
+            "activation_buffer.size_bytes": slots,
             "activation_buffer.fuse_pairs": False,
             "activation_buffer.resident_bytes": 0,
             "cores.split": str(rng.choice(["auto", "channels", "rows"])),
         }
     )
-    arch = arch.with_({"activation_buffer.size_bytes": arch.activation_buffer.size_bytes - kept})
     arch = roomy(arch, graph).with_({"cores.count": int(rng.integers(2, 7))})
     mappings = map_graph(graph, arch=arch)
     if rng.random() < 0.5:

@@ -58,7 +58,7 @@ def drawn(seed: int, **edits: Any) -> tuple[Graph, Arch]:
         "cores.count": 1, "dram.standard": None, "dram.burst_bytes": 1, "dma.weight_compression": None, RESIDENT: 0,
         "activation_buffer.fuse_pairs": False,
     }  # fmt: skip
-    arch = roomy(random_arch(rng).with_(plain), graph)
+    arch = roomy(random_arch(rng, sharing=0.0).with_(plain), graph)
     return graph, arch.with_({RESIDENT: "auto", **edits})
 
 

@@ -28,7 +28,7 @@ def in_step(seed: int) -> Program:
     graph = images(
         *kinds, size=int(rng.integers(12, 16)), channels=int(rng.integers(1, 5)), stride=int(rng.integers(1, 3))
     )
-    machine = random_arch(rng).with_({"cores.count": 1})
+    machine = random_arch(rng, sharing=0.0).with_({"cores.count": 1})
     slots = machine.activation_buffer.size_bytes - machine.activation_buffer.resident_bytes
     resident = int(rng.integers(300, 1200))
     sizes = {"activation_buffer.size_bytes": slots + resident, "activation_buffer.resident_bytes": resident}

@@ -25,9 +25,17 @@ relaxed = settings(deadline=None, max_examples=60, suppress_health_check=list(He
 
 def without_residency(program: Program) -> Program:
     """The same network and mappings on a machine with the same slots whose tensors all go through DRAM."""
-    buffer = program.arch.activation_buffer
+    buffer, shared = program.arch.activation_buffer, program.arch.shared_buffer
+    alone = buffer.size_bytes is not None
     edits = {
-        "activation_buffer.size_bytes": buffer.size_bytes - buffer.resident_bytes,
+        **(
+            {"activation_buffer.size_bytes": buffer.size_bytes - buffer.kept_bytes}
+            if alone
+            else {
+                "shared_buffer.size_bytes": shared.bank_bytes * program.arch.tile_banks,
+                "shared_buffer.banks": program.arch.tile_banks,
+            }
+        ),
         "activation_buffer.resident_bytes": 0,
         "activation_buffer.fuse_pairs": False,
     }

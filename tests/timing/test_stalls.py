@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from accelsim.arch import load_arch
 from accelsim.errors import ProgramError
 from accelsim.hardware import Engine
 from accelsim.program import Program
@@ -52,6 +55,19 @@ def test_a_full_buffer_blames_what_frees_it() -> None:
 def test_an_engine_in_order_blames_its_earlier_work() -> None:
     """Two loads of one queue; the second is needed first, and the array waits for both."""
     assert causes(program_of([W, W, C], [7, 3, 1], [[], [], [1]])) == {"load weights": 10}
+
+
+@pytest.mark.parametrize(("kept", "shift"), [(False, 16 + 16), (True, 16 + 6)])
+def test_a_shift_is_hidden_by_what_streams_and_by_nothing_else(kept: bool, shift: int) -> None:
+    """Weights 0-50 and 50-100 for a 16 x 16 array that shifts them in for 16 cycles and streams 10: from 66 to 76, from 116 to 126. It lets
+    go of a tile with weights of its own when 16 cycles are over; before one that keeps them it waits the other 6 for nothing."""
+    drain, stream, held = 16 + 16 - 2, 10, 10 if kept else 16
+    late = [16 + stream - cycles + drain for cycles in (16, held)]
+    program = program_of([W, C, W, C], [50, 16, 50, held], [[], [0], [], [2]], latency=[0, late[0], 0, late[1]])
+    arch = load_arch("edge_16x16").with_({"array.weight_preload": "overlapped"})
+    found = causes(replace(program, arch=arch, weight_reads=np.array([0, 1, 0, 0 if kept else 1])))
+    assert 16 + held - 2 * stream + found.pop("weight shift") == shift
+    assert found == {"load weights": 50 + 100 - 66 - (0 if kept else stream), "drain": drain}
 
 
 def test_a_network_without_macs_is_all_stall() -> None:

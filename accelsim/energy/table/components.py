@@ -107,6 +107,7 @@ CATALOGUE = (
     _memory("weight_buffer", ("weights", "weights"),
             Charge("weight_buffer", "decode", "weight_decode", "product", "weights", optional=True, layers=MAC_LAYERS)),
     _memory("activation_buffer", ("", "")),
+    Component("shared_buffer", sizes=("capacity_bytes",)),
     _memory("accumulator", ("partial_sums", "partial_sums")),
     _memory("output_buffer", ("outputs", "outputs")),
     Component("requantizer", ("requant", "threshold", "shift"), charges=(
@@ -138,6 +139,7 @@ PARTS = (
     *SCRATCHPADS.values(),
     "weight_buffer",
     "activation_buffer",
+    "shared_buffer",
     "output_buffer",
     "accumulator",
     "requantizer",

@@ -140,7 +140,7 @@ def _kind(layer: Layer, graph: Graph) -> tuple[object, ...]:
 def _priced(arch: Arch) -> Hashable:
     """The parts of a machine that energies depend on."""
     compute = arch.array, arch.accumulator, arch.requantizer, arch.vector, arch.cores, arch.tech, arch.clock_hz
-    memories = arch.weight_buffer, arch.activation_buffer, arch.output_buffer
+    memories = arch.weight_buffer, arch.activation_buffer, arch.output_buffer, arch.shared_buffer
     return compute, memories, arch.arithmetic, arch.overrides
 
 

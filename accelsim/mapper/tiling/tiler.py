@@ -120,7 +120,9 @@ class Tiler:
             return one.geometry, 1
         check_least_size(one.layer, self.arch, least_mac_operations(one.layer, self.graph, self.arch))
         shares = mac_shares(one.geometry, bits=operand_bits(one.layer, self.graph, self.arch), arch=self.arch)
-        return shares[0].geometry, len(shares)
+        if self.arch.shared_buffer.size_bytes is None:
+            return shares[0].geometry, len(shares)
+        return max((share.geometry for share in shares), key=_seen), len(shares)  # which must fit to a byte
 
     def _arguments(self, one: Wanted, geometry: MacGeometry, shares: int) -> tuple[Any, ...]:
         """Of the kernel, but for what it minimises and where."""
@@ -144,6 +146,13 @@ class Tiler:
         if not choose_layer(*(*arguments, weights, at, best)):
             machine, _, loops, *_ = arguments
             raise _nothing_fits(one.layer.name, machine, loops, one.geometry, self.arch)
+
+
+def _seen(g: MacGeometry) -> tuple[int, int]:
+    """Outputs of a share, and rows of the input under them, padding apart."""
+    axis = g.axis("h")
+    high = min(axis.size, (axis.out - 1) * axis.stride - axis.pad + (axis.taps - 1) * axis.dilation + 1)
+    return g.n * g.oh * g.oc, high - max(0, -axis.pad)
 
 
 def _totals(figures: NDArray[np.void]) -> tuple[float, float]:

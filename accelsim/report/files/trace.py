@@ -16,7 +16,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.hardware import Engine, Memory, slot_capacity, slots
+from accelsim.hardware import Engine, Memory, space_bytes
 from accelsim.report.files.occupancy import ON_CHIP, TRACKS, dram_rate, memory_fill, source_edges, tensor_edges
 from accelsim.timing import Timeline
 
@@ -91,9 +91,7 @@ def _facts(timeline: Timeline, shown: int) -> Event:
         "total_cycles": timeline.total_cycles,
         "operations": len(program),
         "operations_shown": shown,
-        "capacity": {
-            memory.label: slot_capacity(memory, program.arch) * slots(memory, program.arch) for memory in ON_CHIP
-        },
+        "capacity": {memory.label: space_bytes(memory, program.arch) for memory in ON_CHIP},
     }
 
 

@@ -61,8 +61,15 @@ def layer_columns(result: Result, name_width: int = NAME_WIDTH) -> tuple[Column,
             _where_it_runs(lambda layer: size(layer.buffer_read_bytes + layer.buffer_write_bytes)),
             priority=3,
         ),
+        *(_BANKS for _ in range(any(layer.weight_banks is not None for layer in result.layers))),
         Column("energy", _where_it_runs(lambda layer: energy(layer.energy_pj))),
     )
+
+
+_BANKS = Column(
+    "banks", _where_it_runs(lambda layer: f"{layer.weight_banks}+{layer.activation_banks}"), right=False, priority=2
+)
+"""Of a memory that weights and activations share, those of the former and of the latter."""
 
 
 def fit_columns(result: Result, width: int | None) -> tuple[tuple[Column, ...], tuple[str, ...]]:

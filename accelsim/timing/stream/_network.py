@@ -9,12 +9,15 @@ import numpy as np
 from accelsim.builder import (
     BITS,
     BOXWISE,
+    CONSUMERS,
     CYCLES,
     ENGINE,
+    FILLS,
     GRID,
     KEEPER,
     LAG,
     LATENCY,
+    NEEDS,
     NONE,
     RANK,
     TIMES,
@@ -28,13 +31,21 @@ from accelsim.builder import (
     VectorJob,
     VectorTiles,
 )
-from accelsim.builder.compiled import mac_operations, vector_operations
+from accelsim.builder.compiled import (
+    change_division,
+    divide_banks,
+    mac_operations,
+    need_of_mac,
+    need_of_vector,
+    vector_operations,
+)
 from accelsim.hardware import Engine
 from accelsim.numba_cache import borrowing, inner, njit
 from accelsim.program.compiled import WEIGHTS_OUTER, loads_of, nest_of
 from accelsim.timing._merge import Queues, Times
 from accelsim.timing._merge import merge_schedule as _tiered_merge
 from accelsim.timing.stream._state import (
+    capacity_of_chip,
     freed_places,
     loops_of_record,
     machine_of_chip,
@@ -72,7 +83,7 @@ def room(network: Network, tilings: Any, tiles: Tiles) -> Ends:
             count = tiles.first[cut + 1] - tiles.first[cut]
             inputs = network.operands.first[index + 1] - network.operands.first[index]
             operations += (inputs + 2) * count
-            waits += (3 * inputs + MOST_WAITS) * count
+            waits += (4 * inputs + MOST_WAITS) * count
             stores += count
     return Ends(operations, waits, stores)
 
@@ -88,6 +99,15 @@ def cut_of(tiles: Tiles, cut: int) -> VectorTiles:
 
 
 @inner
+def no_consumers() -> Any:
+    """Nothing read yet, by memory of the only core."""
+    consumers = np.full((1, 4, CONSUMERS), NONE, np.int64)
+    for memory in range(4):
+        consumers[0, memory, FILLS] = 0
+    return consumers
+
+
+@inner
 def new_state(most: Ends, layers: int, rank: int) -> State:
     """Room for so many operations, of which only what the schedule asks is noted."""
     grids = Grids(
@@ -98,7 +118,7 @@ def new_state(most: Ends, layers: int, rank: int) -> State:
     return State(
         np.empty((1, most.operations), np.int8), np.empty((TIMES, most.operations), np.int64), np.empty((2, 0, rank), np.int32),
         np.empty(most.operations + 1, np.int64), np.empty(most.waits + 1, np.int32), np.empty(0, np.int32),
-        np.full((1, 4, 2), NONE, np.int64), np.zeros((1, 4), np.int64), np.full((1, 1, 3), NONE, np.int64),
+        no_consumers(), np.zeros((1, 4), np.int64), np.full((1, 1, 3), NONE, np.int64),
         np.empty(most.stores, np.int64), np.full(layers, NONE, np.int64), grids,
     )  # fmt: skip
 
@@ -193,13 +213,34 @@ def by_queue(engine: Any, count: int, queue: Any) -> Any:
 
 
 @inner
+def division_of(network: Network, chip: Any, widths: Any, tilings: Any, tiles: Tiles) -> Any:
+    """Banks of the weights of every layer in a memory that is divided for each; none where it is not."""
+    layers = len(network.layers) if chip.bank > 0 else 0
+    needs, division = np.full((layers, NEEDS), NONE, np.int64), np.empty(layers, np.int64)
+    for index in range(layers):
+        record, tiling, row = network.layers[index], tilings[index], needs[index]
+        if record.kind == MAC:
+            down, across = windows_of_record(record)
+            job = MacJob(loops_of_record(record), loops_of_record(tiling), tiling.order == WEIGHTS_OUTER, down, across)
+            need_of_mac(job, machine_of_chip(chip, widths[record.width], record), row)
+        elif record.kind == VECTOR:
+            bits = network.operands.bits[network.operands.first[index] : network.operands.first[index + 1]]
+            need_of_vector(cut_of(tiles, tiling.cut).elements, bits, capacity_of_chip(chip), row)
+    divide_banks(needs, chip.banks, division)
+    return division
+
+
+@inner
 def operations_of(network: Network, chip: Any, widths: Any, tilings: Any, tiles: Tiles, kept: Kept, counts: Any) -> Any:
     """(the operations of all layers in program order, where they end); counts of each layer into ``counts``."""
     layers, ends = len(network.layers), Ends(0, 0, 0)
     state = new_state(room(network, tilings, tiles), layers, tiles.all.shape.shape[1])
+    division = division_of(network, chip, widths, tilings, tiles)
     for index in range(layers):
         record, tiling = network.layers[index], tilings[index]
         width = widths[record.width]
+        if 0 < index < len(division) and division[index] != division[index - 1]:
+            change_division(state.consumers[0])
         if record.kind == MAC:
             ends, did = mac_layer(index, network, chip, width, tiling, kept, state, ends)
             note_counts(counts[index], did)

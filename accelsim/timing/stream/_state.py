@@ -9,6 +9,7 @@ from accelsim.graph import Axis
 from accelsim.hardware import (
     AT_ARRAY,
     Array,
+    Capacity,
     Dma,
     Im2col,
     Loops,
@@ -87,11 +88,20 @@ def freed_places(kept: Kept, recalled: Any, layer: int) -> int:
 
 
 @borrowing
+def capacity_of_chip(chip: Any) -> Capacity:
+    """What slots hold; where they stand is not noted."""
+    return Capacity(
+        chip.weight_slot, chip.activation_slot, chip.accumulator_slot, chip.output_slot, chip.bank, chip.banks, chip.weight_slots,
+        chip.activation_slots, 0,
+    )  # fmt: skip
+
+
+@borrowing
 def machine_of_chip(chip: Any, width: Any, record: Any) -> Machine:
     """The machine for the operands of a layer."""
     return Machine(
         array_of_chip(chip, width, record.weight_bits, record.activation_bits),
-        PerMemory(chip.weight_slot, chip.activation_slot, chip.accumulator_slot, chip.output_slot),
+        capacity_of_chip(chip),
         PerMemory(chip.weight_depth, chip.activation_depth, chip.accumulator_depth, chip.output_depth),
         Operands(
             record.weight_bits, record.activation_bits, record.output_bits, width.sum_words, width.block_rows, width.block_cols,

@@ -16,10 +16,10 @@ from accelsim.hardware import (
     Memory,
     accumulator_words,
     array_of,
+    capacity_of,
     depth,
     output_of,
     requantizer_of,
-    slot_capacity,
     stream_ports,
     streaming_of,
     streams_of,
@@ -48,7 +48,7 @@ LAYER = _integers(
 the place of its operands' widths among those of the network."""
 CHIP = _integers(
     "dataflow rows cols stages overlapped drains_behind by_tap step beside stripe tile_issue fold_issue pipelined weight_port activation_port "
-    "weight_slot activation_slot accumulator_slot output_slot "
+    "weight_slot activation_slot accumulator_slot output_slot bank banks weight_slots activation_slots "
     "weight_depth activation_depth accumulator_depth output_depth "
     "dma_setup dma_queues dma_write weights_clock weights_bandwidth weights_latency weights_port activations_clock activations_bandwidth "
     "activations_latency activations_port outputs_clock outputs_bandwidth outputs_latency outputs_port "
@@ -165,14 +165,15 @@ def chip_of(arch: Arch) -> dict[str, int]:
     """The fields of CHIP."""
     array, streams, unit = array_of(arch, weight_bits=1, activation_bits=1), streams_of(arch), requantizer_of(arch)
     memories = {"weight": Memory.WEIGHTS, "activation": Memory.ACTIVATIONS, "accumulator": Memory.ACCUMULATORS}
-    memories["output"] = Memory.OUTPUTS
+    memories["output"], room = Memory.OUTPUTS, capacity_of(arch)
     return {
         "dataflow": array.dataflow, "rows": array.rows, "cols": array.cols, "stages": array.stages,
         "overlapped": array.overlapped, "drains_behind": array.drains_behind, "by_tap": array.by_tap,
         "step": array.step, "beside": array.beside, "stripe": array.stripe,
         "tile_issue": array.tile_issue, "fold_issue": array.fold_issue, "pipelined": arch.array.pipelines_tiles,
         "weight_port": array.weight_port, "activation_port": array.activation_port,
-        **{f"{name}_slot": slot_capacity(memory, arch) for name, memory in memories.items()},
+        **{f"{name}_slot": size for name, size in zip(memories, room, strict=False)},
+        **{name: getattr(room, name) for name in ("bank", "banks", "weight_slots", "activation_slots")},
         **{f"{name}_depth": depth(memory, arch) for name, memory in memories.items()},
         "dma_setup": streams.weights.setup_cycles, "dma_queues": streams.weights.queues, "dma_write": streams.weights.write,
         **{f"{name}_{of}": getattr(dma, field) for name, dma in streams._asdict().items() for of, field in _OF_STREAM.items()},
