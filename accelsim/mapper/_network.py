@@ -67,7 +67,7 @@ def case_at(point: Point, index: int) -> Case:
     record, kept, last = point.network.layers[index], point.kept, last_of(point.network, point.chip, index)
     inputs = kept_operand(point.network.operands, point.network.operands.first[index], kept)
     ic, oc = record.groups * record.ic, record.groups * record.oc
-    return Case(point.chip.output_width == 0, 1, ic, ic, oc, 8, -1, inputs, kept.outputs[last], False)
+    return Case(point.chip.output_width == 0, 1, ic, ic, oc, 8, -1, 0, inputs, kept.outputs[last], False)
 
 
 @borrowing

@@ -153,7 +153,7 @@ def quick(arch: Arch, rng: np.random.Generator) -> Arch:
     twice = {f"{memory}.double_buffered": bool(rng.integers(8)) for memory in memories}
     port = {"dram.bandwidth_bytes_per_s": 10 ** int(rng.integers(9, 14)), "dram.latency_ns": float(rng.integers(4))}
     port |= {"dram.standard": None, "dram.burst_bytes": 1 if rng.integers(8) else 16}
-    port |= {"requantizer.streaming": False, "dma.write_bytes": 1}
+    port |= {"requantizer.streaming": False, "dma.write_bytes": 1, "requantizer.parameter_bytes": 0}
     port |= {
         f"streams.{name}.{key}": None for name in STREAMS for key in ("bandwidth_bytes_per_s", "latency_ns", "port")
     }
