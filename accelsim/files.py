@@ -91,7 +91,57 @@ def _give_name(stream: IO[bytes], name: Path) -> None:
             os.fsync(copy.fileno())
 
 
-_SUFFIX = ".tmp"
+@contextmanager
+def replacing_folder(target: Path) -> Iterator[Path]:
+    """A new folder that takes the place of ``target`` when all is written, and vanishes where it is not; OSError where the system refuses.
+
+    What a run that was killed left beside ``target`` goes first.
+    """
+    _remove_folders(target)
+    lock = _hidden(target).with_suffix(_LOCK)
+    with lock.open("xb") as held:
+        if fcntl is not None:
+            fcntl.flock(held, fcntl.LOCK_EX)
+        fresh = lock.with_suffix(_SUFFIX)
+        try:
+            fresh.mkdir()
+            yield fresh
+            _swap(fresh, target)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+            lock.unlink(missing_ok=True)
+
+
+def _swap(fresh: Path, target: Path) -> None:
+    old = _hidden(target).with_suffix(_OLD)
+    if target.exists():
+        target.rename(old)
+    try:
+        fresh.rename(target)
+    except OSError:
+        if old.exists():
+            old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _hidden(target: Path) -> Path:
+    return target.parent / f".{target.name[:200]}.{secrets.token_hex(_TOKEN_BYTES)}{_SUFFIX}"
+
+
+def _remove_folders(target: Path) -> None:
+    """Remove what killed runs left: their locks are free."""
+    pattern = re.compile(rf"\.{re.escape(target.name[:200])}\.[0-9a-f]{{{2 * _TOKEN_BYTES}}}{re.escape(_LOCK)}")
+    with contextlib.suppress(OSError):
+        for lock in [path for path in target.parent.iterdir() if pattern.fullmatch(path.name)]:
+            with contextlib.suppress(OSError), lock.open("rb") as left:
+                if fcntl is not None:
+                    fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(lock.with_suffix(_SUFFIX), ignore_errors=True)
+                lock.unlink()
+
+
+_SUFFIX, _LOCK, _OLD = ".tmp", ".lock", ".old"
 _TOKEN_BYTES = 6
 
 

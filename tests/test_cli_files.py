@@ -133,6 +133,12 @@ def the_swept_space(folder: Path) -> Made:
     return path, [space, "--out", folder / "swept"]
 
 
+def their_output(folder: Path) -> Made:
+    path = folder / "output.hex"
+    path.write_text("00\n", encoding="utf-8")
+    return path, [folder, path]
+
+
 FLOAT = ("quantize", "diagnose", "sensitivity")
 """Commands on float networks, which know no machine."""
 FLOAT_FILES = {
@@ -155,6 +161,7 @@ COMMANDS: dict[str, dict[str, Callable[[Path], Made]]] = {
     "compare": {**MODEL, **MACHINES, "--mapping": by_option("--mapping", mapping)},
     **dict.fromkeys(FLOAT, FLOAT_FILES),
     "search-bits": {**FLOAT_FILES, **MACHINES},
+    "compare-vectors": {"theirs": their_output},
     "workload": {},
     "pareto": {},
     "guided": {"space": the_space},
@@ -186,7 +193,7 @@ def test_the_cases_hold_every_command_that_writes_and_every_file_it_reads() -> N
         reads = {
             max(p.opts, key=len)
             for p in main.commands[command].params
-            if (p.metavar in ("FILE", "ARCH") or max(p.opts, key=len) in ("--mapping", "model", "space"))
+            if (p.metavar in ("FILE", "ARCH") or max(p.opts, key=len) in ("--mapping", "model", "space", "theirs"))
             and not isinstance(p.type, OutputFile)
         }
         assert reads == {name for name in COMMANDS[command] if not name.startswith("the table")}
@@ -207,13 +214,13 @@ def test_no_output_is_an_input(
         if named == "the table of --arch":
             machine(folder, renamed)
         path = renamed
-    if named not in ("model", "space"):
+    if named not in ("model", "space", "theirs"):
         arguments = ["digits_float" if command in (*FLOAT, "search-bits") else "digits_cnn", *arguments]
-    if named not in MACHINES and command not in (*FLOAT, "guided", "sweep"):
+    if named not in MACHINES and command not in (*FLOAT, "guided", "sweep", "compare-vectors"):
         arguments += ARCH
     before = path.read_bytes()
     done = CliRunner().invoke(main, [command, *map(str, arguments), option, str(alias(path))])
-    assert done.exit_code == (2 if command == "verify" else 1), done.output
+    assert done.exit_code == (2 if command in ("verify", "compare-vectors") else 1), done.output
     assert "this is also an input file" in done.stderr
     assert done.stderr.count("\n") == 1
     assert path.read_bytes() == before

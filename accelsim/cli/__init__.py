@@ -6,6 +6,8 @@ import accelsim.cli.architectures
 import accelsim.cli.compare
 import accelsim.cli.energy
 import accelsim.cli.guided
+import accelsim.cli.handoff.comparing
+import accelsim.cli.handoff.exporting
 import accelsim.cli.importing
 import accelsim.cli.lists
 import accelsim.cli.mapping

@@ -64,48 +64,66 @@ class Bytes:
 
 
 class Dram:
-    """Tensors in memory, each with a mask of the elements that have been stored."""
+    """Tensors in memory, each with a mask of the elements that have been stored; room is taken when something is."""
 
     def __init__(self) -> None:
-        self._values: dict[str, NDArray[np.int64]] = {}
+        self._values: dict[str, NDArray[Any]] = {}
         self._written: dict[str, NDArray[np.bool_]] = {}
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._types: dict[str, np.dtype[Any]] = {}
+        self._homes: dict[str, str] = {}
 
-    def put(self, name: str, values: NDArray[Any]) -> None:
-        """A tensor that is there from the start: an input or weights."""
-        self._values[name] = np.ascontiguousarray(values, dtype=np.int64)
-        self._written[name] = np.ones(values.shape, dtype=np.bool_)
+    def put(self, name: str, values: NDArray[Any], dtype: Any = np.int64) -> None:
+        """A tensor that is there from the start."""
+        self.reserve(name, values.shape, dtype)
+        self._values[name] = np.ascontiguousarray(values, dtype=dtype).reshape(-1)
+        self._written[name] = np.ones(values.size, dtype=np.bool_)
 
-    def reserve(self, name: str, shape: tuple[int, ...]) -> None:
-        """Room for a tensor that stores will fill."""
-        self._values[name] = np.zeros(shape, dtype=np.int64)
-        self._written[name] = np.zeros(shape, dtype=np.bool_)
+    def reserve(self, name: str, shape: tuple[int, ...], dtype: Any = np.int64) -> None:
+        """Room for a tensor that stores will fill, in a type that holds its codes."""
+        self._shapes[name], self._types[name], self._homes[name] = shape, np.dtype(dtype), name
 
     def alias(self, name: str, of: str, shape: tuple[int, ...]) -> None:
         """The same memory under another shape."""
-        self._values[name] = self._values[of].reshape(shape)
-        self._written[name] = self._written[of].reshape(shape)
+        self._shapes[name], self._homes[name] = shape, self._homes[of]
 
-    def load(self, name: str, view: tuple[int, ...], box: tuple[slice, ...], reader: str) -> NDArray[np.int64]:
+    def forget(self, name: str) -> None:
+        """Nobody reads ``name`` any more, nor what shares its memory."""
+        self._values.pop(name, None)
+        self._written.pop(name, None)
+
+    def _arrays(self, name: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        home = self._homes[name]
+        if home not in self._values:
+            size = int(np.prod(self._shapes[home], dtype=np.int64))
+            self._values[home] = np.zeros(size, dtype=self._types[home])
+            self._written[home] = np.zeros(size, dtype=np.bool_)
+        return self._values[home], self._written[home]
+
+    def load(self, name: str, view: tuple[int, ...], box: tuple[slice, ...], reader: str) -> NDArray[Any]:
         """The elements of ``box``; HazardError where one has not been stored yet."""
-        if not self._written[name].reshape(view)[box].all():
+        values, written = self._arrays(name)
+        if not written.reshape(view)[box].all():
             raise HazardError(f"{reader} reads elements of tensor {name!r} that no store has written yet", tensor=name)
-        return self._values[name].reshape(view)[box]
+        return values.reshape(view)[box]
 
     def store(
         self, name: str, view: tuple[int, ...], box: tuple[slice, ...], values: NDArray[Any], writer: str
     ) -> None:
         """Write ``box``; HazardError where an element is stored twice."""
-        written = self._written[name].reshape(view)
+        held, mask = self._arrays(name)
+        written = mask.reshape(view)
         if written[box].any():
             raise HazardError(f"{writer} stores elements of tensor {name!r} a second time", tensor=name)
-        self._values[name].reshape(view)[box] = values
+        held.reshape(view)[box] = values
         written[box] = True
 
-    def tensor(self, name: str) -> NDArray[np.int64]:
+    def tensor(self, name: str) -> NDArray[Any]:
         """All elements; HazardError where some were never stored."""
-        if not self._written[name].all():
+        values, written = self._arrays(name)
+        if not written.all():
             raise HazardError(f"tensor {name!r} was not stored completely", tensor=name)
-        return self._values[name]
+        return values.reshape(self._shapes[name])
 
 
 def pack(values: NDArray[Any], fmt: IntFormat) -> NDArray[np.uint8]:

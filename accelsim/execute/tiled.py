@@ -8,7 +8,7 @@ finish, so a forgotten dependency shows as a :class:`~accelsim.errors.HazardErro
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from accelsim.execute.im2col import Matrices, Unrolled
 from accelsim.execute.memory import Bytes, Dram, pack, unpack
 from accelsim.execute.proof import accumulator_formats
 from accelsim.execute.resident import Resident
-from accelsim.graph import MacLayer, MatMul, Reshape, VectorLayer
+from accelsim.graph import MacGeometry, MacLayer, MatMul, Reshape, VectorLayer
 from accelsim.hardware import (
     Engine,
     Memory,
@@ -55,7 +55,7 @@ def run_program(
     """
     if program.graph.shape_only:
         raise InputError(f"graph {program.graph.name!r} carries shapes only; it can be timed, not executed")
-    reader = _TiledReader(program, inputs)
+    reader = TiledReader(program, inputs)
     steps = {_BEGINS: reader.begin, _LETS_GO: reader.let_go, _ENDS: reader.end}
     for operation, step in _program_order(program) if timeline is None else _timeline_order(timeline):
         steps[step](operation)
@@ -82,7 +82,19 @@ def _timeline_order(timeline: Times) -> Iterator[tuple[int, int]]:
         yield int(operation[event]), int(step[event])
 
 
-class _TiledReader:
+class ArrayBlock(NamedTuple):
+    """What one compute operation brings together: codes ``x`` (n, rows, columns, channels), weights (oc, kh, kw, ic) as the array
+    multiplies them, the geometry under which they meet, and where outputs, codes and weights begin in their views."""
+
+    x: NDArray[Any]
+    weights: NDArray[Any]
+    geometry: MacGeometry
+    output_origin: tuple[int, ...]
+    input_origin: tuple[int, ...]
+    weight_origin: tuple[int, ...]
+
+
+class TiledReader:
     """The state of one inference: DRAM, each core's buffers and accumulators, tensors kept on chip.
 
     ``_kept`` is what became of each tensor that never reaches DRAM: for the caller, no operation reads it.
@@ -118,17 +130,18 @@ class _TiledReader:
         for name in self._graph.entries:
             if name not in given:
                 raise InputError(f"input {name!r} is missing; the network's inputs are {list(self._graph.entries)}")
-            self._dram.put(name, np.asarray(given[name]).reshape(self._graph.tensors[name].shape))
+            self._dram.put(name, np.asarray(given[name]).reshape(self._graph.tensors[name].shape), self._type(name))
         for name, values in self._graph.constants.items():
-            self._dram.put(name, values)
+            self._dram.put(name, values, self._type(name))
         for layer in self._graph.layers:
             shape, home = self._graph.tensors[layer.output].shape, self._home(layer.output)
             if isinstance(layer, Reshape):
                 home.alias(layer.output, layer.inputs[0], shape)
             else:
-                home.reserve(layer.output, shape)
-            if isinstance(layer, MacLayer) and layer.weights is not None:
-                self._dram.put(_weights_of(layer), layer.weights)
+                home.reserve(layer.output, shape, self._type(layer.output))
+
+    def _type(self, tensor: str) -> np.dtype[Any]:
+        return self._graph.tensors[tensor].format.dtype
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """All tensors, in their formats."""
@@ -187,10 +200,12 @@ class _TiledReader:
 
     def _load_weights(self, i: int) -> None:
         layer, view = self._layer(i), self._layer(i).geometry.weight_shape
-        name = layer.inputs[1] if self._program.operand[i] == 1 else _weights_of(layer)
-        values = self._dram.load(name, view, self._slices(i), self._program.describe(i))
-        if layer.weights is not None and held_share(layer, self._program.arch) < 1:
-            values = passed_through_code(layer, self._slices(i), values)
+        if self._program.operand[i] == 1:
+            values = self._dram.load(layer.inputs[1], view, self._slices(i), self._program.describe(i))
+        else:
+            values = layer.weights.reshape(view)[self._slices(i)]
+            if held_share(layer, self._program.arch) < 1:
+                values = passed_through_code(layer, self._slices(i), values)
         kept = stored(layer, self._program.arch)
         self._put(i, pack(kept.encoded(values, self._program.box(i)[0][0]), kept.format))
 
@@ -226,7 +241,7 @@ class _TiledReader:
             x, geometry = self._block(i, input_load, self._graph.tensors[layer.inputs[0]].format), layer.geometry
         shape = tuple(b - a for a, b in zip(lo, hi, strict=True))
         sums = self._partial_sums(i, before[0], shape, layer) if before else _bias_block(layer, shape, lo[3], hi[3])
-        fmt = self._accumulators[layer.name]
+        fmt, begun = self._accumulators[layer.name], self._copy_of(sums)
         accumulate_block(
             sums,
             x,
@@ -241,8 +256,18 @@ class _TiledReader:
             where=layer.name,
             products_per_add=program.arch.accumulator.products_per_add,
         )
+        if begun is not None:
+            block = ArrayBlock(x, weights, geometry, tuple(lo), tuple(input_origin), tuple(weight_origin))
+            self._computed(i, block, begun, sums)
         words = self._words(layer)
         self._memory_of(i).write(program, i, np.repeat(sums.reshape(-1), words) if words > 1 else sums.reshape(-1))
+
+    def _copy_of(self, sums: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """Sums before a step, where somebody watches."""
+        return None
+
+    def _computed(self, i: int, block: ArrayBlock, before: NDArray[np.int64], after: NDArray[np.int64]) -> None:
+        """What a compute operation took and made, where somebody watches."""
 
     def _windows(self, i: int, load: int, output: tuple[int, ...], weights: tuple[int, ...]) -> Unrolled:
         """The matrix that ``load`` left in the activation buffer, for compute operation ``i``."""
@@ -296,10 +321,6 @@ class _TiledReader:
 def _memory(memory: Memory, program: Program) -> Bytes:
     size = space_bytes(memory, program.arch)
     return Bytes(size, np.int64 if memory is Memory.ACCUMULATORS else np.uint8)
-
-
-def _weights_of(layer: MacLayer) -> str:
-    return f"weights of {layer.name}"
 
 
 def _bias_block(layer: MacLayer, shape: tuple[int, ...], lo: int, hi: int) -> NDArray[np.int64]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from accelsim.numerics.float32 import FLOAT32_OPERATORS, dequantize_float32, quantize_float32
+from accelsim.numerics.formulas import FUNCTIONS, PRIMITIVES
 from accelsim.numerics.intformat import BIPOLAR, INT4, INT8, INT16, INT32, INT64, UINT8, IntFormat
 from accelsim.numerics.mlas import fused, mlas_erf, mlas_gelu, mlas_logistic, mlas_tanh
 from accelsim.numerics.overflow import Overflow, fit, fit_array, lowest
@@ -27,7 +28,7 @@ from accelsim.numerics.stages import (
     staged_scheme,
 )
 from accelsim.numerics.thresholds import NEVER, Thresholds
-from accelsim.numerics.twins import mbqm_int, rdbpot_int, reduced_multiplier16, srdhm_int
+from accelsim.numerics.twins import ieee_round, mbqm_int, rdbpot_int, reduced_multiplier16, srdhm_int
 
 _COMPILED = frozenset(
     {

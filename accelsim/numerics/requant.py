@@ -13,12 +13,13 @@ from accelsim.numerics.intformat import INT32, INT64, IntFormat
 from accelsim.numerics.scheme_facts import Family, RequantScheme
 from accelsim.numerics.schemes import scheme_named
 from accelsim.numerics.shift_form import ShiftForm
-from accelsim.numerics.stages import RAW_BIAS, StagedScheme
+from accelsim.numerics.stages import RAW_BIAS, StagedScheme, operand_name
 from accelsim.numerics.thresholds import Thresholds, threshold_block, threshold_int
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+_COLUMNS = {Family.SCALES: ("s_in", "s_w", "s_out"), Family.RAW_SUM: ("factor", "raw")}
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
@@ -79,6 +80,26 @@ class Requant(Brief):
         if not 0 <= lo < hi <= self.channel_count:
             raise GraphError(f"requantization: channels {lo}:{hi} of a record that has {self.channel_count}")
         return replace(self, multiplier=self.multiplier[lo:hi], shift=self.shift[lo:hi])
+
+    @property
+    def parameters(self) -> dict[str, NDArray[Any]]:
+        """What the scheme's formula reads by name, beside zero point, clamp and table: (C,) each, or (1,) where channels share it."""
+        rule = self.rule
+        if isinstance(rule, StagedScheme):
+            stages = zip(rule.stages.stages, rule.operands(self), strict=True)
+            return {operand_name(i): row for i, (stage, row) in enumerate(stages, start=1) if stage.named}
+        columns = _COLUMNS.get(rule.family)
+        if columns is not None:
+            return {name: np.ascontiguousarray(self.multiplier[:, i]) for i, name in enumerate(columns)}
+        factors = {} if rule.family is Family.POWER_OF_TWO else {"multiplier": self.multiplier}
+        return factors if rule.family.is_float else {**factors, "shift": self.shift}
+
+    @property
+    def table(self) -> tuple[int, ...]:
+        """Entries of the table that the formula reads; none without one."""
+        rule = self.rule
+        stages = rule.stages.stages if isinstance(rule, StagedScheme) else ()
+        return next((stage.values for stage in stages if stage.values), ())
 
     @property
     def bias(self) -> NDArray[np.int64] | None:

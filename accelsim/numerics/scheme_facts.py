@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import numpy as np
 
 from accelsim.errors import ConfigError
+from accelsim.numerics.formulas import CLAMPED
 from accelsim.numerics.rounding import Rounding
 from accelsim.numerics.shift_form import Integers, ShiftForm
 from accelsim.numerics.twins import reduced_multiplier16
@@ -165,6 +166,8 @@ class RequantScheme:
     With ``parity`` the zero point is added before rounding, so that ties go by the code's parity. A rule that ``is_whole``
     puts zero point and clamp elsewhere: its twin gives the output code. ``shift_form`` writes it as one product and one
     shift from the factors and right shifts of ``Encoder.integers``, or is the reason why there is no such form.
+    ``formula`` is the rule in the notation of :mod:`~accelsim.numerics.formulas`, for readers outside: ``x`` is the accumulator, and
+    behind the formula of a rule that is not whole the scaled integer; a whole rule's ends in ``code``.
     ``twin`` maps (accumulator, Requant, channel) to the scaled integer and defines the scheme; ``loop`` names its compiled
     loop in ``_kernels.py``. Raises :class:`ConfigError` for an empty answer.
     """
@@ -181,11 +184,12 @@ class RequantScheme:
     is_whole: bool
     shift_form: ShiftForms
     folding: Folding
+    formula: tuple[str, ...]
     twin: Twin
     loop: str
 
     def __post_init__(self) -> None:
-        for fact in ("name", "description", "source", "roundings", "shift_form", "loop"):
+        for fact in ("name", "description", "source", "roundings", "shift_form", "formula", "loop"):
             if not getattr(self, fact):
                 raise ConfigError(f"requantization scheme {self.name!r}: expected its {fact}, got none", name=self.name)
 
@@ -218,6 +222,11 @@ class RequantScheme:
     def factor_bits(self) -> int:
         """Width of the multiplier that a layer gives, sign included."""
         return self.significand_bits + 1
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The whole formula, from the accumulator ``x`` to the output ``code``."""
+        return self.formula if self.is_whole else (*self.formula, CLAMPED)
 
     @property
     def has_multiplier(self) -> bool:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from accelsim.errors import ConfigError
 from accelsim.numerics import twins
+from accelsim.numerics.formulas import shifted
 from accelsim.numerics.intformat import INT16, INT32
 from accelsim.numerics.rounding import MAX_SHIFT, Rounding, round_shift
 from accelsim.numerics.scheme_facts import Encoder, Folding, Parameters, RequantScheme, Twin
@@ -81,6 +82,7 @@ def _single_n(bits: int) -> RequantScheme:
         multipliers=(0, (1 << (bits - 1)) - 1),
         roundings=(Rounding.HALF_UP,), parity=False, is_whole=False,
         shift_form=shifted_once(Rounding.HALF_UP), folding=Folding.NONE,
+        formula=(shifted(Rounding.HALF_UP, "shift", factor="multiplier"),),
         twin=_fixed(Rounding.HALF_UP), loop="fixed_half_up_rows",
     )  # fmt: skip
 
@@ -93,6 +95,9 @@ _ALL = (
         wide=32, encoder=Encoder.TFLITE, exponents=(-31, 30), multipliers=_ANY_INT32,
         roundings=(Rounding.HALF_UP, Rounding.HALF_AWAY), parity=False, is_whole=False,
         shift_form=shifted_twice(Rounding.HALF_AWAY), folding=Folding.DIVIDED,
+        formula=(
+            "x = wrap(x << max(shift, 0), 32, 1)", "x = min(half_up(x * multiplier, 31), 2147483647)", "x = half_away(x, max(-shift, 0))",
+        ),
         twin=_integer(twins.mbqm_int), loop="tflite_double_rows",
     ),
     RequantScheme(
@@ -102,6 +107,7 @@ _ALL = (
         wide=32, encoder=Encoder.TFLITE, exponents=(-31, 30), multipliers=_ANY_INT32,
         roundings=(Rounding.HALF_UP,), parity=False, is_whole=False,
         shift_form=shifted_once(Rounding.HALF_UP), folding=Folding.DIVIDED,
+        formula=(shifted(Rounding.HALF_UP, "31 - shift", factor="multiplier"),),
         twin=_integer(twins.single_int), loop="single_rows",
     ),
     RequantScheme(
@@ -111,6 +117,9 @@ _ALL = (
         wide=32, encoder=Encoder.TFLITE, exponents=(-31, 30), multipliers=_ANY_INT32,
         roundings=(Rounding.HALF_UP, Rounding.HALF_UP), parity=False, is_whole=False,
         shift_form=shifted_twice(Rounding.HALF_UP), folding=Folding.DIVIDED,
+        formula=(
+            "x = wrap(x << max(shift, 0), 32, 1)", "x = min(half_up(x * multiplier, 31), 2147483647)", "x = half_up(x, max(-shift, 0))",
+        ),
         twin=_integer(twins.half_up_twice_int), loop="half_up_twice_rows",
     ),
     RequantScheme(
@@ -120,6 +129,9 @@ _ALL = (
         wide=48, encoder=Encoder.TFLITE_16BIT, exponents=(-31, 7), multipliers=_ANY_INT32,
         roundings=(Rounding.HALF_UP,), parity=False, is_whole=False,
         shift_form=shifted_once(Rounding.HALF_UP), folding=Folding.DIVIDED,
+        formula=(
+            "m = half_up(multiplier, 16) if multiplier < 2147418112 else 32767", shifted(Rounding.HALF_UP, "15 - shift", factor="m"),
+        ),
         twin=_integer(twins.int16_int), loop="tflite_int16_rows",
     ),
     RequantScheme(
@@ -129,6 +141,7 @@ _ALL = (
         wide=64, encoder=Encoder.FLOAT32, exponents=_NO_SHIFT, multipliers=_ANY_INT32,
         roundings=(Rounding.HALF_EVEN,), parity=False, is_whole=False,
         shift_form=_IN_FLOATS, folding=Folding.FLOAT32,
+        formula=("x = rint(float32(float32(x) * multiplier))",),
         twin=_float32_twin, loop="float32_half_even_rows",
     ),
     RequantScheme(
@@ -138,6 +151,7 @@ _ALL = (
         wide=64, encoder=Encoder.SCALES, exponents=_NO_SHIFT, multipliers=_ANY_INT32,
         roundings=(Rounding.HALF_AWAY,), parity=False, is_whole=False,
         shift_form=_IN_FLOATS, folding=Folding.NONE,
+        formula=("x = round_away(float64(float64(float64(float64(x) * s_in) * s_w) / s_out))",),
         twin=_float64_twin, loop="float64_half_away_rows",
     ),
     RequantScheme(
@@ -147,6 +161,7 @@ _ALL = (
         wide=64, encoder=Encoder.POWER_OF_TWO, exponents=(-31, MAX_SHIFT), multipliers=_ANY_INT32,
         roundings=(Rounding.HALF_UP,), parity=False, is_whole=False,
         shift_form=shifted_once(Rounding.HALF_UP), folding=Folding.NONE,
+        formula=(shifted(Rounding.HALF_UP, "shift"),),
         twin=_shift(Rounding.HALF_UP), loop="shift_half_up_rows",
     ),
     RequantScheme(
@@ -156,6 +171,7 @@ _ALL = (
         wide=64, encoder=Encoder.POWER_OF_TWO, exponents=(-31, MAX_SHIFT), multipliers=_ANY_INT32,
         roundings=(Rounding.HALF_AWAY,), parity=False, is_whole=False,
         shift_form=shifted_once(Rounding.HALF_AWAY), folding=Folding.NONE,
+        formula=(shifted(Rounding.HALF_AWAY, "shift"),),
         twin=_shift(Rounding.HALF_AWAY), loop="shift_half_away_rows",
     ),
     RequantScheme(
@@ -165,6 +181,7 @@ _ALL = (
         wide=64, encoder=Encoder.POWER_OF_TWO, exponents=(-31, MAX_SHIFT), multipliers=_ANY_INT32,
         roundings=(Rounding.HALF_EVEN,), parity=False, is_whole=False,
         shift_form=_TO_EVEN, folding=Folding.NONE,
+        formula=(shifted(Rounding.HALF_EVEN, "shift"),),
         twin=_shift(Rounding.HALF_EVEN), loop="shift_half_even_rows",
     ),
     RequantScheme(
@@ -174,6 +191,7 @@ _ALL = (
         wide=64, encoder=Encoder.POWER_OF_TWO, exponents=(-31, MAX_SHIFT), multipliers=_ANY_INT32,
         roundings=(Rounding.FLOOR,), parity=False, is_whole=False,
         shift_form=shifted_once(Rounding.FLOOR), folding=Folding.NONE,
+        formula=(shifted(Rounding.FLOOR, "shift"),),
         twin=_shift(Rounding.FLOOR), loop="shift_floor_rows",
     ),
     RequantScheme(
@@ -183,6 +201,7 @@ _ALL = (
         wide=32, encoder=Encoder.MANTISSA, exponents=(16, 55), multipliers=(1 << 23, (1 << 24) - 1),
         roundings=(Rounding.HALF_UP,), parity=False, is_whole=False,
         shift_form=shifted_once(Rounding.HALF_UP), folding=Folding.NONE,
+        formula=(shifted(Rounding.HALF_UP, "shift", factor="multiplier"),),
         twin=_fixed(Rounding.HALF_UP), loop="fixed_half_up_rows",
     ),
     RequantScheme(
@@ -195,6 +214,7 @@ _ALL = (
         wide=32, encoder=Encoder.SHARED_SHIFT, exponents=(0, 63), multipliers=(INT16.min, INT16.max),
         roundings=(Rounding.HALF_AWAY,), parity=False, is_whole=False,
         shift_form=_INNER_WIDTH, folding=Folding.NONE,
+        formula=(shifted(Rounding.HALF_AWAY, "shift", factor="multiplier"), "x = saturate(x, -65536, 65535)"),
         twin=_integer(twins.nvdla_cvt_int), loop="nvdla_cvt_rows",
     ),
     RequantScheme(
@@ -204,6 +224,7 @@ _ALL = (
         wide=32, encoder=Encoder.FIXED_POINT, exponents=(0, 62), multipliers=(0, INT32.max),
         roundings=(Rounding.TRUNC,), parity=False, is_whole=False,
         shift_form=shifted_once(Rounding.TRUNC), folding=Folding.NONE,
+        formula=(shifted(Rounding.TRUNC, "shift", factor="multiplier"),),
         twin=_fixed(Rounding.TRUNC), loop="ethosu_truncate_rows",
     ),
     RequantScheme(
@@ -216,6 +237,10 @@ _ALL = (
         wide=32, encoder=Encoder.POWER_OF_TWO, exponents=(0, 31), multipliers=_ANY_INT32,
         roundings=(Rounding.FLOOR,), parity=False, is_whole=True,
         shift_form=_INNER_WIDTH, folding=Folding.NONE,
+        formula=(
+            "x = floor(x, shift) + zero_point", "x = max(x, clamp_min) if clamp_min > -128 else x",
+            "x = min(x, clamp_max) if clamp_max < 127 else x", "code = wrap(x, 8, 1)",
+        ),
         twin=_vta_twin, loop="vta_shift_rows",
     ),
     RequantScheme(
@@ -225,6 +250,9 @@ _ALL = (
         wide=32, encoder=Encoder.FLOAT64, exponents=_NO_SHIFT, multipliers=_ANY_INT32,
         roundings=(Rounding.HALF_EVEN,), parity=True, is_whole=True,
         shift_form=_IN_FLOATS, folding=Folding.NONE,
+        formula=(
+            "x = rint(float64(float64(float64(x) * multiplier) + zero_point))", "code = saturate(x, clamp_min, clamp_max)",
+        ),
         twin=_onnx_twin, loop="onnx_reference_rows",
     ),
     RequantScheme(
@@ -237,6 +265,10 @@ _ALL = (
         wide=32, encoder=Encoder.RAW_SUM, exponents=_NO_SHIFT, multipliers=_ANY_INT32,
         roundings=(Rounding.HALF_EVEN,), parity=True, is_whole=True,
         shift_form=_IN_FLOATS, folding=Folding.FLOAT32,
+        formula=(
+            "offset = float32(zero_point - float32(float32(raw) * factor))",
+            "x = rint(float32(float32(float32(x + raw) * factor) + offset))", "code = saturate(x, clamp_min, clamp_max)",
+        ),
         twin=_xnnpack_mean_twin, loop="xnnpack_mean_rows",
     ),
     *map(_single_n, WIDTHS),

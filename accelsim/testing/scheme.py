@@ -11,6 +11,7 @@ from accelsim.errors import AccumulatorOverflowError, ModelError
 from accelsim.numerics import INT8, INT16, IntFormat, Requant, requantize, requantize_int, scheme_named
 from accelsim.quant import requant_from_scales
 from accelsim.testing.contract import Contract
+from accelsim.testing.formula import evaluate, parameters_of
 
 ACCUMULATORS = 200
 """Random sums in each case."""
@@ -72,3 +73,10 @@ class SchemeContract(Contract):
                 code, real = requantize_int(value, record) - record.zero_point, value * ratio
                 off = min(abs(code - real), abs(code - value * 2.0 ** np.ceil(np.log2(ratio))))
                 self.expect(off <= 1 + abs(real) / 64, f"{where}{value} became {code}, not {real:.2f}")
+
+    def test_the_formula_is_the_definition(self) -> None:
+        """What readers outside are given, evaluated as they would."""
+        for where, _, record, sums in self.records():
+            known = parameters_of(record, 0)
+            made = [evaluate(record.rule.steps, value, known) for value in sums]
+            self.expect(made == [requantize_int(value, record) for value in sums], f"{where}formula and twin differ")

@@ -13,7 +13,7 @@ from accelsim.arch import load_arch
 from accelsim.builder import build_program
 from accelsim.execute import run_program
 from accelsim.execute.memory import pack
-from accelsim.execute.tiled import _TiledReader
+from accelsim.execute.tiled import TiledReader
 from accelsim.graph import Graph, MacLayer, Tensor
 from accelsim.hardware import Engine, Memory
 from accelsim.hardware.im2col import MODES
@@ -73,7 +73,7 @@ def test_the_buffer_holds_the_matrix(name: str, mode: str, fmt: str) -> None:
     graph = network(name, *FORMATS[fmt])
     x, (form, zero_point) = codes(graph, np.random.default_rng(2)), FORMATS[fmt]
     program = program_of(graph, mode)
-    reader = _TiledReader(program, {"x": x})
+    reader = TiledReader(program, {"x": x})
     readers = matrix_loads(program)
     empty, seen = -1 if form.bipolar else zero_point, 0
     for i in range(len(program)):

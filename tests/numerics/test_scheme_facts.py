@@ -205,10 +205,10 @@ def test_a_scheme_that_leaves_a_question_open_cannot_be_declared(fact: str) -> N
         RequantScheme(**given)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("fact", ["description", "source", "roundings", "shift_form", "loop"])
+@pytest.mark.parametrize("fact", ["description", "source", "roundings", "shift_form", "formula", "loop"])
 def test_an_empty_answer_is_none(fact: str) -> None:
     with pytest.raises(ConfigError, match=f"scheme 'single': expected its {fact}, got none"):
-        RequantScheme(**answers(SCHEMES["single"]) | {fact: () if fact == "roundings" else ""})  # type: ignore[arg-type]
+        RequantScheme(**answers(SCHEMES["single"]) | {fact: () if fact in ("roundings", "formula") else ""})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", NAMES)

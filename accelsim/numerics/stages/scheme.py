@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from accelsim.errors import ConfigError, GraphError
+from accelsim.numerics.formulas import shifted
 from accelsim.numerics.intformat import IntFormat
 from accelsim.numerics.rounding import Rounding, round_divide
 from accelsim.numerics.scheme_facts import Encoder, Folding, Parameters, RequantScheme
@@ -294,6 +295,39 @@ def _gain(stage: Stage, m: int, s: int) -> Fraction:
     return Fraction(1, 1 << places) if stage.kind is Kind.SHIFT else Fraction(1 << places)
 
 
+def operand_name(number: int) -> str:
+    """What formulas call the operand of a stage, by its place from 1 on."""
+    return f"stage_{number}"
+
+
+def _formula(stages: tuple[Stage, ...], bits: int) -> Iterator[str]:
+    """Stage by stage, in the notation of :mod:`accelsim.numerics.formulas`."""
+    intervals = ((IntFormat(bits).min, IntFormat(bits).max), *proved(stages, bits))
+    for number, (stage, at) in enumerate(zip(stages, intervals, strict=False), start=1):
+        operand = operand_name(number) if stage.named else str(stage.operand)
+        match stage.kind:
+            case Kind.ADD:
+                yield f"x = x + {operand}"
+            case Kind.OFFSET:
+                yield f"x = x - {operand}"
+            case Kind.MULTIPLY:
+                yield f"x = x * {operand}"
+            case Kind.SHIFT:
+                yield shifted(stage.rounding, operand)
+            case Kind.LEFT:
+                yield f"x = x << {operand}"
+            case Kind.WRAP:
+                yield f"x = wrap(x, {stage.bits}, {int(stage.signed)})"
+            case Kind.SATURATE:
+                yield f"x = saturate(x, {stage.format.min}, {stage.format.max})"
+            case Kind.CLIP:
+                low, high = _limits(stage)
+                yield f"x = saturate(x, {low}, {high})"
+            case Kind.TABLE:
+                yield f"x = table[x + {index_offset(stage, at)}]"
+    yield "code = saturate(x, clamp_min, clamp_max)"
+
+
 def _rounded(value: Fraction) -> int:
     return round_divide(value.numerator, value.denominator, Rounding.HALF_AWAY)
 
@@ -314,6 +348,7 @@ def staged_scheme(stages: StageList, bits: int) -> StagedScheme:
         multipliers=(0, 1) if multiplier is None else (multiplier.format.min, multiplier.format.max),
         roundings=(last[-1] if last else Rounding.HALF_EVEN,), parity=False, is_whole=True,
         shift_form="it is a list of stages", folding=Folding.NONE,
+        formula=tuple(_formula(stages.stages, bits)),
         twin=_twin, loop="staged", stages=stages,
     )  # fmt: skip
 
