@@ -90,7 +90,7 @@ def random_arch(rng: Rng, *, dataflow: str | None = None, sharing: float = SHARI
     if rng.random() < sharing:
         room = int(rng.integers(400, 1000))
         fixed = edits["activation_buffer.fuse_pairs"] or rng.random() < 1 / 4
-        edits |= _shared(rng, edits["weight_buffer.size_bytes"] // 2, room, resident)
+        edits |= _shared(rng, edits["weight_buffer.size_bytes"], room, resident)
         edits["shared_buffer.weight_banks"] = edits["shared_buffer.weight_banks"] if fixed else None
     if not resident:
         edits["cores.count"] = int(rng.choice([1, 2, 3, 5]))
