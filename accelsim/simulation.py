@@ -15,6 +15,7 @@ from accelsim.builder import build_program, check_layers
 from accelsim.energy import check_clock, table_of
 from accelsim.errors import AccelsimError, ConfigError, GraphError, InputError, held_in_memory
 from accelsim.graph import Graph, Reshape
+from accelsim.hardware import passes_of
 from accelsim.importers import load_for
 from accelsim.mapper import (
     DEFAULT_OBJECTIVE,
@@ -166,7 +167,8 @@ def _by_file(graph: Graph, asked: Arch, path: Path, chosen: Objective | None) ->
     least = chosen or file.objective or DEFAULT_OBJECTIVE
     arch = divide_memory(graph, arch=_as_in_file(asked, file), objective=least)
     notes = decisions(arch, asked=asked)
-    if all(layer.name in file.layers or isinstance(layer, Reshape) for layer in graph.layers):
+    behind = {graph.layers[one.consumer].name for one in passes_of(graph, arch)}
+    if all(layer.name in file.layers.keys() | behind or isinstance(layer, Reshape) for layer in graph.layers):
         given = tuple(file.layers.get(layer.name) for layer in graph.layers)
         idle = chosen is not None and chosen != file.objective
         notes += (f"objective {chosen} changes nothing: {path.name} gives the tiles of every layer",) if idle else ()

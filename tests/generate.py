@@ -52,6 +52,7 @@ from accelsim.graph import (
     Transpose,
     TransposeConv2D,
 )
+from accelsim.hardware import passes_of
 from accelsim.numerics import INT8, INT16, IntFormat, Rounding, Thresholds
 from accelsim.program import Program, fuse, in_whole_bytes, obstacle, row_axis, window_bytes
 from accelsim.quant import requant_from_scales
@@ -224,6 +225,21 @@ class Builder(NetworkBuilder):
             weight_format=right.format, input_zero_point=self.zero(left.format, 128),
             right_zero_point=self.zero(right.format, 128), requant=rule,
         )  # fmt: skip
+
+    def beside(self, x: Tensor) -> Tensor:
+        """The same, or a pixel of it, which broadcasts."""
+        if self.rng.random() < 0.6:
+            return x
+        return self.vector(StridedSlice, (x,), (1, 1, 1, x.shape[3]), begin=(0, 0, 0, 0), strides=(1, 1, 1, 1))
+
+    def follow(self) -> None:
+        """Element by element, of the newest image alone or with another; now and then anything."""
+        kind = self.kind(FOLLOWING[int(self.rng.integers(len(FOLLOWING)))])
+        beside = self.images[0]
+        if kind in (Rescale, LeakyRelu, Lut):
+            self.images[0] = self.images[1]
+        DRAWERS[kind](self)
+        self.images[0] = beside
 
     def reshape(self) -> None:
         x = self.image()
@@ -419,6 +435,8 @@ class Builder(NetworkBuilder):
         self.vector(ResizeBilinear, (x,), shape, rows=taps[0], columns=taps[1], fraction_bits=bits, rounding=rounding)
 
 
+FOLLOWING = (Rescale, LeakyRelu, Lut, Add, Sub, Mul, Mul, BinaryLut)
+"""Kinds of layer behind one with MACs."""
 DRAWERS: Mapping[type[Layer], Drawer] = {
     **COMMON,
     Add: Builder.add,
@@ -460,15 +478,20 @@ def random_graph(rng: Rng, *, most_layers: int = 5) -> Graph:
     builder = Builder(rng)
     for index in rng.choice(len(_KINDS), int(rng.integers(1, most_layers + 1)), p=_OFTEN / _OFTEN.sum()):
         DRAWERS[builder.kind(_KINDS[index])](builder)
+    if rng.random() < 0.5:
+        builder.followed()
     return builder.graph() if builder.layers else random_graph(rng, most_layers=most_layers)
 
 
 def with_bands(rng: Rng, graph: Graph, mappings: Mappings, arch: Arch) -> Mappings:
     """The same tiles, with random bands for random pairs of layers that may be computed in step."""
+    in_passes = {i for one in passes_of(graph, arch) for i in one[:2]}
     made = [mapping and replace(mapping, band=0) for mapping in mappings]
     for reader in range(1, len(made)):
         mapping, before = made[reader], made[reader - 1]
         if mapping is None or before is None or before.band or obstacle(graph, reader) or rng.random() < 0.3:
+            continue
+        if {reader, reader - 1} & in_passes:
             continue
         view = graph.layers[reader].output_shape
         pair = fuse(graph, reader, int(rng.integers(1, 1 + max(1, view[row_axis(view)] // 2))))

@@ -75,6 +75,21 @@ def test_tensors_kept_on_chip_have_the_same_bits(model: str, resident: str) -> N
         np.testing.assert_array_equal(values[name], tensor, err_msg=f"{model}: {name}")
 
 
+@pytest.mark.parametrize("model", ["digits_cnn", *(name for name in INT8_MODELS if "resnet" in name)])
+def test_layers_on_the_fly_have_the_same_bits(model: str) -> None:
+    graph, inputs, expected = network(model)
+    fused = {"vector.fuse_activations": True, "vector.fuse_elementwise": True}
+    arch = load_arch("edge_16x16").with_({"arithmetic": ARITHMETIC, **fused})
+    program = build_program(graph, arch=arch, mappings=map_graph(graph, arch=arch))
+    check_program(program)
+    assert program.passes
+    timeline, observable = schedule(program), schedule_simpy(program)
+    np.testing.assert_array_equal(timeline.finish, observable.finish)
+    values = run_program(program, inputs, timeline=timeline)
+    for name, tensor in expected.items():
+        np.testing.assert_array_equal(values[name], tensor, err_msg=f"{model}: {name}")
+
+
 @pytest.mark.parametrize("machine", preset_names())
 def test_every_preset_may_keep_tensors(machine: str) -> None:
     graph, inputs, expected = network("digits_cnn")

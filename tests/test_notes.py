@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from accelsim.arch import Arch, load_arch
 from accelsim.builder import build_program
 from accelsim.cli import main
 from accelsim.energy import table_of
+from accelsim.graph import HostPort
+from accelsim.importers import load_for
 from accelsim.mapper import map_graph
 from accelsim.program import Program
 from accelsim.result import summarize
@@ -44,12 +47,15 @@ CASES: dict[str, dict[str, Any]] = {
     "array.hop_um": {"array.hop_um": 1500.0},
     "array.zero_gating": {"array.zero_gating": 0.0, "array.dataflow": "output_stationary", "accumulator.products_per_add": 1},
     "weight_buffer.coding": {"weight_buffer.coding": "codebook"},
+    "vector.fuse_activations": {"vector.fuse_activations": True},
+    "vector.fuse_elementwise": {"vector.fuse_elementwise": True},
     "weight_buffer.decoders": {"weight_buffer.decoders": 6, "weight_buffer.coding": None},
     **{path: {path: 3, "shared_buffer.size_bytes": None, "weight_buffer.size_bytes": 600, "activation_buffer.size_bytes": 2000,
               "activation_buffer.resident_bytes": 0, "activation_buffer.fuse_pairs": False}
        for path in ("shared_buffer.banks", "shared_buffer.weight_banks")},
 }  # fmt: skip
-"""Edits with which the setting does nothing, by its path (im2col: on a network without windows; coding: without weights)."""
+"""Edits with which the setting does nothing, by its path (im2col: on a network without windows; coding: without weights; fused: without
+such layers)."""
 VALUES = "decides values only, of sums that leave the accumulator or of wide biases"
 ENOUGH = "acts where the part is busy; here nothing waits for it"
 SILENT = {
@@ -78,7 +84,7 @@ def test_each_idle_setting_has_a_case_and_its_default(row: Idle) -> None:
     """A new row of accelsim/result/notes.py needs a case above that shows it."""
     section, field = row.path.split(".")
     assert type(getattr(EDGE, section)).model_fields[field].default == row.neutral
-    model = "tpu_mlp0" if row.path.endswith(("im2col", "coding")) else "digits_cnn"
+    model = "tpu_mlp0" if row.path.endswith(("im2col", "coding", "fuse_elementwise")) else "digits_cnn"
     said = notes(program_of(model, EDGE.with_(CASES[row.path])))
     assert [text for text in said if text.startswith(f"{row.path} of ")], said
     assert not [text for text in notes(program_of(model, EDGE)) if row.path in text]
@@ -97,7 +103,13 @@ def test_what_is_said_to_change_nothing_changes_nothing(seed: int, path: str) ->
     mappings = map_graph(graph, arch=arch)
     program = build_program(graph, arch=arch, mappings=mappings)
     base, said = figures(program), idle_settings(program)
-    assert path in said or path in ("activation_buffer.im2col", "weight_buffer.coding") or "array.dataflow" in edits
+    of_networks = (
+        "activation_buffer.im2col",
+        "weight_buffer.coding",
+        "vector.fuse_activations",
+        "vector.fuse_elementwise",
+    )
+    assert path in said or path in of_networks or "array.dataflow" in edits
     defaults = {row.path: row.neutral for row in IDLE}
     for found in said:
         other = arch.with_({found: defaults[found]})
@@ -165,6 +177,9 @@ def test_each_trap_has_a_case() -> None:
     """A new function of TRAPS needs an edit above that springs it."""
     programs = [program_of("digits_cnn", EDGE.with_(edits)) for edits, _ in TRAP_CASES]
     programs.append(program_of("digits_cnn", load_arch("cfu_hps")))
+    graph, arch = load_for("resnet18", EDGE.with_({"vector.fuse_elementwise": True}))
+    shared = graph.layers[next(iter(graph.followers))].output
+    programs.append(program_of(replace(graph, outputs=(*graph.outputs, HostPort(shared, "shared"))), arch))
     for find in TRAPS:
         assert any(find(program) for program in programs), find.__name__
 

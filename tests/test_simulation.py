@@ -124,6 +124,8 @@ KNOBS: dict[str, Any] = {
     "requantizer.pipeline_stages": 4,
     "requantizer.parameter_bytes": 10,
     "vector.lanes": 1,
+    "vector.fuse_activations": True,
+    "vector.fuse_elementwise": True,
     "dma.queues": 1,
     "dma.setup_cycles": 50,
     "dma.write_bytes": 8,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, StrictBool, model_validator
 
@@ -313,6 +313,25 @@ class VectorConfig(Section):
     """The unit for layers without MACs."""
 
     lanes: Annotated[fields.Side, Field(description="elements per cycle")]
+    fuse_activations: Annotated[
+        StrictBool,
+        Field(
+            description="whether layers of one element each (tables, rectifiers, rescaling) are computed on the fly, in one pass with the "
+            "layer before them: behind its requantizer, so that what lies between is neither stored nor loaded"
+        ),
+    ] = False
+    fuse_elementwise: Annotated[
+        StrictBool, Field(description="the same for sums and products with another tensor, which is read beside")
+    ] = False
+
+    @property
+    def passes(self) -> bool:
+        """Whether any layer is computed on the fly."""
+        return self.fuse_activations or self.fuse_elementwise
+
+    def fuses(self, kind: Literal["activation", "elementwise"]) -> bool:
+        """Whether layers of that kind are computed on the fly."""
+        return self.fuse_activations if kind == "activation" else self.fuse_elementwise
 
 
 class CoresConfig(Section):

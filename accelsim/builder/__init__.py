@@ -2,8 +2,9 @@
 
 from accelsim.builder.build import build_program, weight_banks
 from accelsim.builder.dram import Dram
-from accelsim.builder.mac_layer import check_bias
+from accelsim.builder.mac_layer import check_bias, stretched_of
 from accelsim.builder.records import (
+    ALONE,
     BITS,
     BOXWISE,
     CONSUMERS,
@@ -21,6 +22,7 @@ from accelsim.builder.records import (
     Block,
     Did,
     Ends,
+    Follower,
     Grids,
     MacJob,
     Port,

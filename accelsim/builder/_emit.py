@@ -28,7 +28,7 @@ from accelsim.hardware.compiled import transfer_cycles, unit_cycles
 from accelsim.numba_cache import borrowing, njit
 
 STORE, LOAD_ACTIVATIONS, LOAD_WEIGHTS, COMPUTE, REQUANTIZE, VECTOR_UNIT, KEEP, RECALL = (int(e) for e in Engine)
-DRAM, RESIDENT = int(Memory.DRAM), int(Memory.RESIDENT)
+DRAM, RESIDENT, ON_THE_FLY = int(Memory.DRAM), int(Memory.RESIDENT), int(Memory.ON_THE_FLY)
 WEIGHTS, ACTIVATIONS, ACCUMULATORS, OUTPUTS = (
     int(m) for m in (Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS)
 )

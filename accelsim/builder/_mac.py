@@ -44,6 +44,7 @@ from accelsim.builder._mac_tables import (
     tile_costs,
     window_sides,
 )
+from accelsim.builder._pass import load_beside, put_vector, vector_of_pass
 from accelsim.builder.records import (
     ACCUMULATOR_WRITES,
     ACTIVATION_READS,
@@ -126,6 +127,7 @@ def _operations(
     (left, right), (channels, images, down, across, deep, costs) = sources, tables
     weights_kept, inputs_kept, outputs_kept = right.keeper != NONE, left.keeper != NONE, block.address != NONE
     whole, grids, free_place = state.figures.shape[0] > TIMES, state.grids, block.freed
+    follower, vector_free = job.follower, block.vector
     (ny, kys), (nx, kxs), kcs = down.low.shape, across.low.shape, deep.low.shape[1]
     places, blocks, steps = images.low.shape[0] * ny * nx, len(channels.outputs), kys * kxs * kcs
     only = blocks == 1 and steps == 1  # all tiles use one tile of weights, which may stand from an earlier block
@@ -142,7 +144,7 @@ def _operations(
     last_write = transfer_cycles(streams.outputs, 1, streams.outputs.write, 0)
     # Summed up here and noted in the end: additions in memory took a third of the time.
     weight_bytes, input_bytes, output_fill, macs, requants, stream = 0, 0, 0, 0, 0, 0
-    weight_reads, activation_reads, sum_writes = 0, 0, 0
+    weight_reads, activation_reads, sum_writes, beside_bytes, beside_busy, busy_vector = 0, 0, 0, 0, 0, 0
     busy_weights, busy_inputs, busy_array, busy_requantizer, busy_stores = 0, 0, 0, 0, 0
     for slow in range(blocks if job.weights_outer else places):
         for fast in range(places if job.weights_outer else blocks):
@@ -307,36 +309,55 @@ def _operations(
                 store_cycles = moved_no_faster(
                     port.output, moved(streams.outputs, resident, outputs_kept, written), store_size
                 )
-            put(kinds, figures, i, REQUANTIZE, lanes, machine.requantizer.stages)
+            free, beside, side, on_vector = filled(consumers, OUTPUTS, machine.depth.outputs), NONE, 0, 0
+            region = Region(OUTPUTS, 0, store_size)
+            if whole:
+                offset = offset_of(fills, OUTPUTS, port.slots.outputs, machine.capacity.outputs)
+                region = Region(OUTPUTS, offset, store_size)
+            if follower.operand.number != NONE:
+                y0, low = block.row + y * tile.oh, images.low[n, 0]
+                box = (low, y0, x * tile.ow, channel), (low + images_here, y0 + oh, x * tile.ow + ow, channel + outputs)
+                found = load_beside(follower, machine, region, free, box, state, (i, w))
+                beside, w, side, i = found.operation, found.waits, found.size, i + 1
+                beside_bytes, beside_busy = beside_bytes + side, beside_busy + found.cycles
+            if follower.steps > 0:
+                on_vector = vector_of_pass(follower, port, volume, side)
+            busy = max(lanes, on_vector)
+            put(kinds, figures, i, REQUANTIZE, busy, machine.requantizer.stages)
             figures[LAG, i] = tail
             first[i] = w
             waits[w], w = last_compute, w + 1
-            free = filled(consumers, OUTPUTS, machine.depth.outputs)
             waits[w], w = free, w + int(free != NONE)
+            if whole:
+                note(kinds, figures, i, region, volume, NONE, 1)
             consumers[ACCUMULATORS, 0] = i
             i += 1
+            if follower.steps > 0:  # which begins with the requantizer, when both and what is read beside are there
+                waits[w], w = beside, w + int(beside != NONE)
+                waits[w], w = vector_free, w + int(vector_free != NONE)
+                vector_free = NONE
+                w = put_vector(follower, machine, region, volume, on_vector, beside, state, (i, w))
+                i += 1
             by, late = (KEEP, 0) if outputs_kept else (STORE, streams.outputs.latency_cycles)
             put(kinds, figures, i, by, store_cycles, late)
             figures[LAG, i] = last_write
             first[i] = w
             waits[w], w = i - 1, w + 1
             if whole:
-                offset = offset_of(fills, OUTPUTS, port.slots.outputs, machine.capacity.outputs)
-                note(kinds, figures, i - 1, Region(OUTPUTS, offset, store_size), volume, NONE, 1)
                 region = Region(RESIDENT if outputs_kept else DRAM, max(block.address, 0), store_size)
                 note(kinds, figures, i, region, store_size, NONE, 1)
                 if not outputs_kept:
                     figures[BUS_BYTES, i] = written
                 for a in range(4):
-                    cover(boxes, i - 1, a, boxes[0, last_compute, a], boxes[1, last_compute, a])
-                    cover(boxes, i, a, boxes[0, last_compute, a], boxes[1, last_compute, a])
+                    for o in range(i - 1 - int(follower.steps > 0), i + 1):
+                        cover(boxes, o, a, boxes[0, last_compute, a], boxes[1, last_compute, a])
                 if block.window > 0:
                     high = boxes[1, i, block.axis]
                     free_place = max(free_place, freed(block, high, recalled[block.keeper], boxes, earlier))
             waits[w], w = free_place, w + int(free_place != NONE)
             free_place = NONE  # what stood in the place before holds up the first store alone
             consumers[OUTPUTS, 0] = stores[stored] = i
-            busy_requantizer += lanes
+            busy_requantizer, busy_vector = busy_requantizer + busy, busy_vector + on_vector
             requants += volume
             output_fill += store_size
             busy_stores += store_cycles
@@ -348,9 +369,9 @@ def _operations(
     return Ends(i, w, stored), Did(
         i - ends.operations, stored - ends.stores, macs, loaded, fetched,
         weight_bytes - loaded + input_bytes - fetched, weight_bytes - loaded, output_fill - kept, kept,
-        loaded, input_bytes, output_fill, weight_reads, activation_reads, sum_writes * operands.sum_words, requants, 0, stream,
-        busy_stores - keeping, fetching, loading, busy_array, busy_requantizer, 0, keeping,
-        busy_weights - loading + busy_inputs - fetching,
+        loaded, input_bytes, output_fill, weight_reads, activation_reads, sum_writes * operands.sum_words, requants,
+        requants * follower.steps, stream, busy_stores - keeping, fetching, loading, busy_array, busy_requantizer, busy_vector, keeping,
+        busy_weights - loading + busy_inputs - fetching, beside_bytes, beside_busy,
     )  # fmt: skip
 
 

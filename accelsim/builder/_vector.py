@@ -32,6 +32,7 @@ from accelsim.builder.records import (
     BUS_BYTES,
     GRID,
     KEEPER,
+    LAG,
     NONE,
     RANK,
     TIMES,
@@ -138,7 +139,7 @@ def vector_operations(
         work = tiles.volume[t] * job.steps
         cycles = unit_cycles(port.vector, work, read_bytes)
         put(kinds, figures, i, VECTOR_UNIT, cycles, 0)
-        first[i] = w
+        figures[LAG, i], first[i] = 0, w
         for load in range(loads, i):
             w = wait(waits, w, load)
         if loads == i:
@@ -183,7 +184,7 @@ def vector_operations(
     return Ends(i, w, stored), Did(
         i - ends.operations, count, 0, 0, input_bytes, recalled_bytes, 0, output_fill - kept_bytes, kept_bytes,
         0, input_fill, output_fill, 0, 0, 0, 0, steps, 0,
-        busy_stores - busy_keeps, busy_loads, 0, 0, 0, busy_vector, busy_keeps, busy_recalls,
+        busy_stores - busy_keeps, busy_loads, 0, 0, 0, busy_vector, busy_keeps, busy_recalls, 0, 0,
     )  # fmt: skip
 
 

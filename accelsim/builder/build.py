@@ -17,7 +17,7 @@ from accelsim.builder.transfers import price_transfers
 from accelsim.builder.vector_layer import build_vector_layer, share_boxes
 from accelsim.errors import MappingError, ProgramError
 from accelsim.graph import Graph, MacLayer, VectorLayer
-from accelsim.hardware import capacity_of, machine_of, operand_bits
+from accelsim.hardware import capacity_of, machine_of, operand_bits, passes_of
 from accelsim.program import (
     MacMapping,
     MacShare,
@@ -40,7 +40,7 @@ def build_program(
     if len(mappings) != len(graph.layers):
         raise ProgramError(f"graph {graph.name!r} has {len(graph.layers)} layers but {len(mappings)} mappings came")
     steps = [list(step) for step in blocks_of(graph, arch, mappings)]
-    counts = operation_counts(graph, mappings, chain.from_iterable(steps))
+    counts = operation_counts(graph, arch, mappings, chain.from_iterable(steps))
     check_size(graph, arch, counts)
     state = BuildState(graph, arch, mappings, resident, most=sum(counts), blocks=sum(map(len, steps)))
     division = _divide(graph, arch, mappings, steps)
@@ -50,6 +50,8 @@ def build_program(
             base = state.ends.operations
             _build_share(index, share, mappings[index], state)
             price_transfers(index, base, state)
+            if index in state.passes:
+                price_transfers(state.passes[index].consumer, base, state)
     return Program(graph=graph, arch=arch, mappings=tuple(mappings), weight_banks=division, **state.finish())
 
 
@@ -81,6 +83,7 @@ def _divide(
     found = np.empty(len(steps), dtype=np.int64)
     divisions(needs, arch.tile_banks, found)
     banks = {index: int(each) for each, step in zip(found, steps, strict=True) for index, _ in step}
+    banks |= {one.consumer: banks[one.producer] for one in passes_of(graph, arch)}
     return tuple(banks[index] for index in range(len(graph.layers)))
 
 

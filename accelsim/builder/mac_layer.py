@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from accelsim.arch import Arch
-from accelsim.builder.records import MacJob
+from accelsim.builder.records import ALONE, NOWHERE, Follower, MacJob
 from accelsim.builder.size import block_operations, tile_of
-from accelsim.builder.state import NOWHERE, BuildState
+from accelsim.builder.state import BuildState
 from accelsim.errors import ProgramError
-from accelsim.graph import MacGeometry, MacLayer
+from accelsim.graph import Layer, MacGeometry, MacLayer, VectorLayer
 from accelsim.hardware import loops_of, operand_bits
 from accelsim.numerics import IntFormat
 from accelsim.program import MacMapping, MacShare
@@ -23,15 +23,36 @@ def build_mac_layer(index: int, layer: MacLayer, mapping: MacMapping, state: Bui
     check_factors(layer, state.arch)
     g = share.geometry
     job = state.once((g, mapping), lambda: mac_job(g, mapping))
+    if index in state.passes:
+        job = job._replace(follower=_follower(state, index))
     machine = state.machine(operand_bits(layer, state.graph, state.arch))
     left, right = state.source(layer, 0), state.source(layer, 1) if len(layer.inputs) > 1 else NOWHERE
-    block = state.block(index, share, block_operations(layer, share, mapping))
+    block = state.block(index, share, block_operations(layer, share, mapping, in_pass=index in state.passes))
     state.end_block(block, mac_block(job, machine, state.port, left, right, block, state.columns, state.ends))
 
 
 def mac_job(g: MacGeometry, m: MacMapping) -> MacJob:
     """A block of a layer cut as ``m`` says."""
-    return MacJob(loops_of(g), tile_of(m), m.order == "weights_outer", g.axis("h"), g.axis("w"))
+    return MacJob(loops_of(g), tile_of(m), m.order == "weights_outer", g.axis("h"), g.axis("w"), ALONE)
+
+
+def _follower(state: BuildState, index: int) -> Follower:
+    """The layer behind layer ``index`` in the same pass."""
+    layer, number = state.graph.layers[state.passes[index].consumer], state.passes[index].operand
+    assert isinstance(layer, VectorLayer)
+    if number < 0:
+        return ALONE._replace(steps=layer.steps_per_output)
+    bits = state.bits(layer.inputs[number])
+    return Follower(layer.steps_per_output, state.source(layer, number), bits, *stretched_of(layer, number))
+
+
+def stretched_of(layer: Layer, operand: int) -> tuple[int, int]:
+    """Axes of an operand of an element-wise layer (0: of none), and of the output's a bit for each along which it has one element."""
+    if operand < 0:
+        return 0, 0
+    view = layer.input_shapes[operand]
+    apart = len(layer.output_shape) - len(view)
+    return len(view), sum(1 << (axis + apart) for axis, size in enumerate(view) if size == 1)
 
 
 def check_factors(layer: MacLayer, arch: Arch) -> None:

@@ -82,26 +82,6 @@ class State(NamedTuple):
     grids: Grids
 
 
-class MacJob(NamedTuple):
-    """A block of a MAC layer: its loop nest and tile, the windows along rows and columns."""
-
-    layer: Loops
-    tile: Loops
-    weights_outer: bool
-    down: Axis
-    across: Axis
-
-
-class Port(NamedTuple):
-    """What emitting asks of a machine beside :class:`accelsim.hardware.Machine`: slots of each memory, the vector unit, the read port of
-    the output memory, and whether tiles follow each other through the array."""
-
-    slots: PerMemory
-    vector: Unit
-    output: Unit
-    pipelined: bool
-
-
 class Source(NamedTuple):
     """Where operand ``number`` of a layer comes from.
 
@@ -115,12 +95,54 @@ class Source(NamedTuple):
     keeper: int
 
 
+NOWHERE = Source(NONE, NONE, False, NONE)
+"""An operand that nobody makes and that is no tensor: constant weights."""
+
+
+class Follower(NamedTuple):
+    """The layer behind a MAC layer in the same pass: its ``steps`` per output (0: none), and what it reads beside (``operand``, of number
+    NONE where nothing), of ``bits`` each and the last ``rank`` axes of the output, of which those in the bits of ``stretched`` have one
+    element for all."""
+
+    steps: int
+    operand: Source
+    bits: int
+    rank: int
+    stretched: int
+
+
+ALONE = Follower(0, NOWHERE, 0, 0, 0)
+"""No layer follows in the same pass."""
+
+
+class MacJob(NamedTuple):
+    """A block of a MAC layer: its loop nest and tile, the windows along rows and columns, and what follows in the same pass."""
+
+    layer: Loops
+    tile: Loops
+    weights_outer: bool
+    down: Axis
+    across: Axis
+    follower: Follower
+
+
+class Port(NamedTuple):
+    """What emitting asks of a machine beside :class:`accelsim.hardware.Machine`: slots of each memory, the vector unit, the read port of
+    the output memory, and whether tiles follow each other through the array."""
+
+    slots: PerMemory
+    vector: Unit
+    output: Unit
+    pipelined: bool
+
+
 class Block(NamedTuple):
     """Where a block stands: on which core, where it begins in the layer's views, ``grid`` of its stores.
 
     The output is kept on chip at ``address`` (NONE: in DRAM), whose first store waits for operation ``freed``; where only ``window``
     rows along ``axis`` of it are kept (0: all), every store waits for the last RECALL of those that it takes the place of.
-    ``keeper``: its number in ``State.recalled``.
+    ``keeper``: its number in ``State.recalled``. ``vector``: the last operation of the vector unit before a pass, which takes it next;
+    NONE where none is to be waited for.
     """
 
     layer: int
@@ -135,6 +157,7 @@ class Block(NamedTuple):
     window: int
     axis: int
     keeper: int
+    vector: int
 
 
 class VectorJob(NamedTuple):
@@ -168,7 +191,10 @@ class VectorTiles(NamedTuple):
 
 
 class Did(NamedTuple):
-    """What a block did: bytes asked for by its loads and stores, bytes filled into buffers, elements and words, and busy cycles."""
+    """What a block did: bytes asked for by its loads and stores, bytes filled into buffers, elements and words, and busy cycles.
+
+    Of what follows it in the same pass: stores, steps and cycles of the vector unit, and what is read beside, all of which else is its own.
+    """
 
     operations: int
     tiles: int
@@ -196,3 +222,5 @@ class Did(NamedTuple):
     vector_busy: int
     keep_busy: int
     recall_busy: int
+    beside_bytes: int
+    beside_busy: int

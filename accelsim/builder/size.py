@@ -9,9 +9,19 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from accelsim.arch import Arch
-from accelsim.errors import CapacityError, QuantityError
+from accelsim.errors import CapacityError, MappingError, QuantityError
 from accelsim.graph import Graph, Layer, MacLayer, Reshape, VectorLayer
-from accelsim.hardware import Loops, Memory, accumulator_words, ceil_div, loops_of, operand_bits, slot_capacity
+from accelsim.hardware import (
+    Loops,
+    Memory,
+    Pass,
+    accumulator_words,
+    ceil_div,
+    loops_of,
+    operand_bits,
+    passes_of,
+    slot_capacity,
+)
 from accelsim.program import (
     LOOP_ORDERS,
     Fused,
@@ -72,8 +82,9 @@ def blocks_of(
     graph: Graph, arch: Arch, mappings: Sequence[Mapping | None]
 ) -> Iterator[Iterator[tuple[int, Share | None]]]:
     """(layer number, share) of each block of what is built at a time: a layer on all cores, or a pair band by band; None: a Reshape."""
-    fused = {pair.producer: pair for pair in fused_layers(graph, mappings)}
-    inside = {pair.consumer for pair in fused.values()}
+    fused, passes = {pair.producer: pair for pair in fused_layers(graph, mappings)}, passes_of(graph, arch)
+    inside = {pair.consumer for pair in fused.values()} | {one.consumer for one in passes}
+    _check_passes(graph, mappings, tuple(fused.values()), passes)
     for index, layer in enumerate(graph.layers):
         if index in fused:
             yield pair_shares(fused[index], graph)
@@ -81,22 +92,48 @@ def blocks_of(
             yield ((index, share) for share in layer_shares(layer, graph, arch) or (None,))
 
 
+def _check_passes(
+    graph: Graph, mappings: Sequence[Mapping | None], fused: Sequence[Fused], passes: Sequence[Pass]
+) -> None:
+    """MappingError where layers of a pass are cut or put in step otherwise."""
+    in_bands = {index for pair in fused for index in (pair.producer, pair.consumer)}
+    for one in passes:
+        layer, by = graph.layers[one.consumer], graph.layers[one.producer].name
+        if mappings[one.consumer] is not None:
+            raise MappingError(
+                f"layer {layer.name!r}: it is computed on the fly behind layer {by!r}, in that one's tiles; leave it out, or switch "
+                "passes off (vector.fuse_activations, vector.fuse_elementwise)",
+                layer=layer.name,
+            )
+        if one.producer in in_bands:
+            raise MappingError(
+                f"layer {by!r}: it is computed in one pass with layer {layer.name!r}, which no other is in step with; leave band out, or "
+                "switch passes off (vector.fuse_activations, vector.fuse_elementwise)",
+                layer=by,
+            )
+
+
 def operation_counts(
-    graph: Graph, mappings: Sequence[Mapping | None], blocks: Iterable[tuple[int, Share | None]]
+    graph: Graph, arch: Arch, mappings: Sequence[Mapping | None], blocks: Iterable[tuple[int, Share | None]]
 ) -> list[int]:
     """Most tile operations of each layer: fewer where operands need not be loaded, being padding or weights that still stand."""
-    counts = [0] * len(graph.layers)
+    counts, behind = [0] * len(graph.layers), {one.producer: one.consumer for one in passes_of(graph, arch)}
     for index, share in blocks:
-        counts[index] += block_operations(graph.layers[index], share, mappings[index])
+        made = block_operations(graph.layers[index], share, mappings[index], in_pass=index in behind)
+        if index in behind:  # of four behind a tile's sums the requantization alone is the layer's own
+            own = made - 3 * (made - block_operations(graph.layers[index], share, mappings[index])) // 2
+            counts[behind[index]], made = counts[behind[index]] + made - own, own
+        counts[index] += made
     return counts
 
 
-def block_operations(layer: Layer, share: Share | None, mapping: Mapping | None) -> int:
-    """Most tile operations of one ``share`` of ``layer``."""
+def block_operations(layer: Layer, share: Share | None, mapping: Mapping | None, *, in_pass: bool = False) -> int:
+    """Most tile operations of one ``share`` of ``layer``, and of what follows it in the same pass."""
     if isinstance(share, MacShare) and isinstance(mapping, MacMapping):
         nest = nest_of(loops_of(share.geometry), tile_of(mapping))
         loads = sum(loads_of(LOOP_ORDERS.index(mapping.order), nest))
-        return int(nest.computes + loads + 2 * nest.spatial * nest.channels)
+        behind = 4 if in_pass else 2  # a load and the vector unit's work more
+        return int(nest.computes + loads + behind * nest.spatial * nest.channels)
     if isinstance(share, VectorShare) and isinstance(mapping, VectorMapping):
         return vector_operations(layer, share, mapping.tile)
     return 0  # no tiling of this layer: building it says so

@@ -43,6 +43,8 @@ from accelsim.builder.records import (
 )
 from accelsim.graph import Graph, Layer
 from accelsim.hardware import (
+    WRITE_BACK,
+    Engine,
     Machine,
     Memory,
     OperandBits,
@@ -50,6 +52,7 @@ from accelsim.hardware import (
     divided,
     machine_of,
     output_of,
+    passes_of,
     slots,
     vector_of,
 )
@@ -61,7 +64,7 @@ Made = TypeVar("Made")
 _ON_CHIP = (Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS)
 _SLOTS = 2
 """Most of any memory."""
-_WAITS = 3
+_WAITS = 4
 """Most of an operation beside those for stores of what it reads."""
 _KINDS: Mapping[str, int] = {"engine": ENGINE, "memory": MEMORY, "operand": OPERAND, "sources": SOURCES}
 _FIGURES: Mapping[str, int] = {
@@ -69,8 +72,6 @@ _FIGURES: Mapping[str, int] = {
     "extent": EXTENT, "stream_cycles": STREAM_CYCLES, "weight_reads": WEIGHT_READS, "activation_reads": ACTIVATION_READS,
     "accumulator_writes": ACCUMULATOR_WRITES,
 }  # fmt: skip
-NOWHERE = Source(NONE, NONE, False, NONE)
-"""An operand that nobody makes and that is no tensor: constant weights."""
 
 
 class BuildState:
@@ -105,6 +106,8 @@ class BuildState:
         self._grids: dict[str, tuple[int, tuple[int, ...]]] = {}
         self._last_stored = self._before = self._weight_banks = NONE
         self._made: dict[object, object] = {}
+        self.passes = {one.producer: one for one in passes_of(graph, arch)}
+        self._vector = np.full(arch.cores.count, NONE, dtype=np.int64)
 
     def once(self, key: object, make: Callable[[], Made]) -> Made:
         """What ``make`` gives for ``key``, made for the first layer that asks and shared with those like it; nobody may change it."""
@@ -150,7 +153,7 @@ class BuildState:
     def block(self, index: int, share: MacShare | VectorShare, operations: int) -> Block:
         """Where the next block stands, a ``share`` of layer ``index`` that makes so many ``operations`` at most."""
         self._make_room(operations)
-        output, input_channel = self.graph.layers[index].output, 0
+        output, input_channel = self.graph.layers[self._last_of(index)].output, 0
         image, row, channel = 0, 0, 0
         if isinstance(share, MacShare):
             image, row, channel, input_channel = share.image, share.row, share.channel, share.input_channel
@@ -162,9 +165,26 @@ class BuildState:
             )
             window, axis = (0, 0) if pair is None else (pair.window, pair.axis)
         place = NONE if address is None else address
+        vector = int(self._vector[share.core]) if index in self.passes else NONE
         return Block(
-            index, share.core, self._blocks, image, row, channel, input_channel, place, freed, window, axis, keeper
+            index,
+            share.core,
+            self._blocks,
+            image,
+            row,
+            channel,
+            input_channel,
+            place,
+            freed,
+            window,
+            axis,
+            keeper,
+            vector,
         )
+
+    def _last_of(self, index: int) -> int:
+        """The layer that stores what layer ``index`` leads to: that behind it in the same pass, or itself."""
+        return self.passes[index].consumer if index in self.passes else index
 
     def _make_room(self, operations: int) -> None:
         """For what so many more operations wait for: the stores of each block that made what they read, at most."""
@@ -179,16 +199,31 @@ class BuildState:
         base, self.ends = self.ends.operations, Ends(*ends)
         self.core[base : self.ends.operations] = block.core
         self.layer[base : self.ends.operations] = block.layer
-        layer, following = self.graph.layers[block.layer], self.columns.grids.next
+        last, following = self._last_of(block.layer), self.columns.grids.next
+        self._note_vector(base, block, last)
+        layer = self.graph.layers[last]
         first, _ = self._grids.setdefault(layer.output, (block.grid, layer.output_shape))
         if first != block.grid:  # behind those of other cores, or bands
-            last = first
-            while following[last] != NONE:
-                last = int(following[last])
-            following[last] = block.grid
+            end = first
+            while following[end] != NONE:
+                end = int(following[end])
+            following[end] = block.grid
         self._last_stored = first
-        self._stored[block.layer] += 1
+        self._stored[last] += 1
         self._blocks += 1
+
+    def _note_vector(self, base: int, block: Block, last: int) -> None:
+        """The operations from ``base`` on that the vector unit, or what it reads and makes, takes part in are those of layer ``last``."""
+        if not self.arch.vector.passes:
+            return
+        mine = slice(base, self.ends.operations)
+        engine, memory = self.columns.kinds[ENGINE, mine], self.columns.kinds[MEMORY, mine]
+        if last != block.layer:
+            behind = (memory == Memory.OUTPUTS) | np.isin(engine, WRITE_BACK)
+            self.layer[mine][behind] = last
+        worked = np.flatnonzero(engine == Engine.VECTOR)
+        if len(worked):
+            self._vector[block.core] = base + worked[-1]
 
     def finish(self) -> dict[str, Any]:
         """All columns of the Program, dependencies as CSR with the sources of each operation first."""

@@ -18,6 +18,7 @@ from accelsim.builder.records import (
     EXTENT,
     HI,
     LO,
+    NONE,
     OPERAND,
 )
 from accelsim.builder.state import BuildState
@@ -59,12 +60,14 @@ def _priced(index: int, base: int, state: BuildState) -> Iterator[tuple[Index, T
     layer = state.graph.layers[index]
     kinds, figures = state.columns.kinds[:, base : state.ends.operations], state.columns.figures
     engine, operand = kinds[ENGINE], kinds[OPERAND]
+    if state.passes:  # whose blocks have operations of two layers
+        engine = np.where(state.layer[base : state.ends.operations] == index, engine, NONE)
     rows = base + np.flatnonzero((engine == Engine.LOAD_WEIGHTS) & (operand < 0))
     if len(rows):
         assert isinstance(layer, MacLayer)
         yield rows, _weights(layer, index, _boxes(rows, 4, state), figures[EXTENT, rows], state)
     for number, (tensor, view) in enumerate(zip(layer.inputs, layer.input_shapes, strict=True)):
-        mine = operand == number
+        mine = (operand == number) & (engine != NONE)
         if number == 0 and isinstance(layer, MacLayer) and state.arch.activation_buffer.im2col != IMPLICIT:
             rows = base + np.flatnonzero(mine)
             yield rows, _expanded(layer, rows, state)

@@ -102,6 +102,7 @@ def count_actions(program: Program) -> ActionCounts:
         weight_fill=weights[Engine.LOAD_WEIGHTS],
         input_fill=activations.sum(axis=0),
         output_fill=outputs.sum(axis=0),
+        beside_fill=outputs[Engine.LOAD_ACTIVATIONS] + outputs[Engine.RECALL],
         activates=opened[list(DRAM_ENGINES)].sum(axis=0),
     )
     return actions_of(work, kinds_of(program.graph, program.arch), stationary=program.arch.array.flow.stationary)
@@ -110,7 +111,8 @@ def count_actions(program: Program) -> ActionCounts:
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Work:
     """What layers, or groups of them, did, int64 arrays of one shape: elements read into the array and words written behind it, bytes
-    asked for (``*_bytes``), on the DRAM's bus (``*_bus``) and filled into buffers (``*_fill``), DRAM rows opened (``activates``)."""
+    asked for (``*_bytes``), on the DRAM's bus (``*_bus``) and filled into buffers (``*_fill``), of ``output_fill`` by what a pass reads
+    beside (``beside_fill``), DRAM rows opened (``activates``)."""
 
     macs: Counts
     weight_reads: Counts
@@ -130,6 +132,7 @@ class Work:
     weight_fill: Counts
     input_fill: Counts
     output_fill: Counts
+    beside_fill: Counts
     activates: Counts
 
 
@@ -166,7 +169,7 @@ def kinds_of(graph: Graph, arch: Arch) -> Kinds:
 def actions_of(work: Work, kinds: Kinds, *, stationary: str | None) -> ActionCounts:
     """The actions that ``work`` takes on operands of these ``kinds``, in an array where the ``stationary`` operand stays.
 
-    A vector layer reads each of its inputs from the activation memory once.
+    A vector layer reads each of its inputs from the activation memory once; in a pass, what it reads beside from the output memory.
     """
     array_reads, weight_reads = work.activation_reads * kinds.activation_bits, work.weight_reads * kinds.stored_bits
     is_vector = kinds.is_vector
@@ -183,7 +186,7 @@ def actions_of(work: Work, kinds: Kinds, *, stationary: str | None) -> ActionCou
         activation_buffer_write=8 * (work.input_fill + work.kept_bytes),
         accumulator_read=work.sum_writes,
         accumulator_write=work.sum_writes,
-        output_buffer_read=8 * (work.stored_bytes + work.kept_bytes),
+        output_buffer_read=8 * (work.stored_bytes + work.kept_bytes + work.beside_fill),
         output_buffer_write=8 * work.output_fill,
         requantizer_requant=work.requants,
         vector_step=work.vector_steps,

@@ -30,6 +30,8 @@ def operation_energy(program: Program, table: EnergyTable, *, costs: Costs | Non
     kind = np.where(
         (program.engine == Engine.RECALL) & (program.memory == Memory.WEIGHTS), _RECALL_WEIGHTS, program.engine
     )
+    beside = (program.memory == Memory.OUTPUTS) & (program.operand >= 0)
+    kind = np.where(beside, np.where(program.engine == Engine.RECALL, _RECALL_BESIDE, _LOAD_BESIDE), kind)
     at = kind.astype(np.int64) * len(program.graph.layers) + program.layer
     each = (np.concatenate(prices)[at] for prices in zip(*_spent(program, pj), strict=True))
     columns = program.amount, program.bus_bytes, program.extent
@@ -50,6 +52,8 @@ def _prices(program: Program, costs: Costs) -> dict[str, Energies]:
 
 _RECALL_WEIGHTS = len(Engine)
 """What recalls into the weight memory are priced as, behind the engines."""
+_LOAD_BESIDE, _RECALL_BESIDE = _RECALL_WEIGHTS + 1, _RECALL_WEIGHTS + 2
+"""And loads and recalls of what a pass reads beside."""
 
 
 def _spent(program: Program, pj: Mapping[str, Energies]) -> list[tuple[Energies, Energies, Energies]]:
@@ -73,7 +77,13 @@ def _spent(program: Program, pj: Mapping[str, Energies]) -> list[tuple[Energies,
         Engine.VECTOR: (pj["vector_step"], none, written),
         Engine.COMPUTE: (pj["array_mac"], none, none),
     }
-    return [*(spent[engine] for engine in Engine), (recalled, none, weights)]
+    beside = written + 8 * pj["output_buffer_read"]
+    return [
+        *(spent[engine] for engine in Engine),
+        (recalled, none, weights),
+        (none, read, beside),
+        (recalled, none, beside),
+    ]
 
 
 def _accesses(program: Program, rows: NDArray[np.int64], pj: Mapping[str, Energies]) -> tuple[Energies, Energies]:

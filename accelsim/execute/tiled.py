@@ -103,7 +103,7 @@ class TiledReader:
     def __init__(self, program: Program, inputs: Mapping[str, NDArray[Any]]) -> None:
         self._program, self._graph = program, program.graph
         self._accumulators = accumulator_formats(program.graph, program.arch)
-        on_chip = [memory for memory in Memory if memory not in (Memory.DRAM, Memory.RESIDENT)]
+        on_chip = [m for m in Memory if m not in (Memory.DRAM, Memory.RESIDENT, Memory.ON_THE_FLY)]
         self._memories: list[dict[Memory, Bytes]] = [
             {memory: _memory(memory, program) for memory in on_chip} for _ in range(program.arch.cores.count)
         ]
@@ -113,6 +113,8 @@ class TiledReader:
         self._resident, self._matrices = Resident(program), Matrices(program)
         self._dram, self._kept = Dram(), Dram()
         self._taken: dict[tuple[int, int], NDArray[Any]] = {}  # what an operation has read of a source, until it ends
+        self._passed: dict[int, NDArray[Any]] = {}  # what a requantizer hands on within a pass
+        self._between = {one.tensor for one in program.passes}
         self._fill_dram(inputs)
         self._actions = {
             Engine.LOAD_WEIGHTS: self._load_weights,
@@ -149,15 +151,17 @@ class TiledReader:
         return {name: self._home(name).tensor(name).astype(self._graph.tensors[name].format.dtype) for name in names}
 
     def _home(self, tensor: str) -> Dram:
-        return self._kept if self._resident.holds(tensor) else self._dram
+        return self._kept if self._resident.holds(tensor) or tensor in self._between else self._dram
 
     def begin(self, i: int) -> None:
         """Operation ``i`` starts: its sources must be in place, its destination is no longer readable.
 
         A step of a sum takes over the accumulators of the step before, which therefore stay readable to it; where the array
-        pipelines tiles they need not be written yet, nor need what is taken as it comes.
+        pipelines tiles they need not be written yet, nor need what is taken as it comes. So does the vector unit in a pass with the place
+        of what it reads beside: element by element.
         """
         continues_a_sum = self._continues_a_sum(i)
+        in_place = continues_a_sum or (self._program.engine[i] == Engine.VECTOR and self._program.streamed[i] >= 0)
         follows = continues_a_sum and self._program.arch.array.pipelines_tiles
         for source in self._program.operands(i)[: 2 if follows else None].tolist():
             if source != self._program.streamed[i]:
@@ -167,13 +171,16 @@ class TiledReader:
         if self._program.engine[i] == Engine.KEEP:
             self._resident.claim(i)
             return
-        if self._program.memory[i] >= 0 and not continues_a_sum:
+        if self._program.memory[i] in self._memories[0] and not in_place:
             self._memory_of(i).claim(self._program, i)
 
     def let_go(self, i: int) -> None:
         """Operation ``i`` lets go of its engine: it has read its sources, but for sums that it meets behind the array."""
         for source in self._program.operands(i)[: 2 if self._continues_a_sum(i) else None].tolist():
-            self._taken[i, source] = self._memory_of(source).read(self._program, i, source).copy()
+            if self._program.memory[source] == Memory.ON_THE_FLY:
+                self._taken[i, source] = self._passed.pop(source)
+            else:
+                self._taken[i, source] = self._memory_of(source).read(self._program, i, source).copy()
 
     def _continues_a_sum(self, i: int) -> bool:
         return bool(self._program.engine[i] == Engine.COMPUTE and self._program.sources[i] == 3)
@@ -288,12 +295,20 @@ class TiledReader:
         lo, hi = self._program.box(i)
         sums = self._partial_sums(i, source, tuple(b - a for a, b in zip(lo, hi, strict=True)), layer)
         codes = requantize(sums, layer.requant.channels(lo[3], hi[3]))
-        self._memory_of(i).write(self._program, i, pack(codes, self._graph.tensors[layer.output].format))
+        packed = pack(codes, self._graph.tensors[layer.output].format)
+        if self._program.memory[i] == Memory.ON_THE_FLY:
+            self._passed[i] = packed
+            self._kept.store(layer.output, layer.output_shape, self._slices(i), codes, self._program.describe(i))
+            return
+        self._memory_of(i).write(self._program, i, packed)
 
     def _vector(self, i: int) -> None:
         program, layer = self._program, self._layer(i)
         assert isinstance(layer, VectorLayer)
         loads = {int(program.operand[source]): source for source in program.operands(i).tolist()}
+        if -1 in loads:  # what the requantizer hands on
+            handed_on = loads.pop(-1)
+            loads[layer.inputs.index(self._layer(handed_on).output)] = handed_on
         blocks, boxes = [], []
         for k, name in enumerate(layer.inputs):
             fmt, rank = self._graph.tensors[name].format, len(layer.input_shapes[k])

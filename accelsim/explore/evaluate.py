@@ -99,7 +99,13 @@ def _block(networks: Networks, edits: Sequence[Mapping[str, object]]) -> NDArray
             table[row]["error"] = str(error)
             continue
         table[row]["accuracy"] = point.accuracy
-        kind = id(point.network), point.arch.array.flow.stationary, point.arch.activation_buffer.resident_bytes
+        arch, vector = point.arch, point.arch.vector
+        kind = (
+            id(point.network),
+            arch.array.flow.stationary,
+            arch.activation_buffer.resident_bytes,
+            vector.model_copy(update={"lanes": 1}),
+        )
         (fast.setdefault(kind, []) if _is_fast(point) else slow).append(point)
     for points in fast.values():
         for begin in range(0, len(points), BATCH):

@@ -19,12 +19,12 @@ from accelsim.graph.elementwise_layers import (
     Sub,
 )
 from accelsim.graph.geometry import Axis, MacGeometry, same_window, window_extent, window_place
-from accelsim.graph.graph import Graph, HostPort
+from accelsim.graph.graph import Graph, HostPort, Outcome, SourceOperator
 from accelsim.graph.layer import Layer, RealFunction, VectorLayer
 from accelsim.graph.mac_layers import Conv2D, Dense, DepthwiseConv2D, MacLayer, MatMul, TransposeConv2D
 from accelsim.graph.moving_layers import Concat, Pad, Reshape, ResizeNearest, StridedSlice, Transpose, shared_memory
+from accelsim.graph.passes import Follower, PassKind
 from accelsim.graph.row_layers import FloatLayerNorm, FloatTableSoftmax, LayerNorm, Softmax
-from accelsim.graph.source import Outcome, SourceOperator
 from accelsim.graph.tensor import Tensor, Variable
 from accelsim.graph.window_layers import (
     ArgMax,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
@@ -13,11 +14,39 @@ from accelsim.errors import GraphError
 from accelsim.graph.layer import Layer
 from accelsim.graph.mac_layers import MacLayer, MatMul
 from accelsim.graph.moving_layers import Reshape, StridedSlice, Transpose
-from accelsim.graph.source import SourceOperator
+from accelsim.graph.passes import Follower, followers
 from accelsim.graph.tensor import Tensor, Variable
 from accelsim.graph.verify import verify_constants, verify_graph, verify_variables
 from accelsim.graph.window_layers import ArgReduction
 from accelsim.numerics import Rounding
+
+
+class Outcome(StrEnum):
+    """What an operator of the model file turned into."""
+
+    LAYER = "layer"
+    """Layers of its own."""
+    FUSED = "fused"
+    """A part of the layers named: a rectifier, a scale, a bias, the rounding at their end."""
+    HOST = "host"
+    """The host's work at the boundary between real numbers and codes."""
+    CONSTANT = "constant"
+    """Computed at import: its operands are constant."""
+    STATE = "state"
+    """Reads or writes what is kept from inference to inference, or says where."""
+    NOTHING = "nothing"
+    """Codes and their scale stay as they are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceOperator:
+    """Operator ``index`` of the model file, by its name there and its first output, and the names of its ``layers``."""
+
+    index: int
+    operator: str
+    output: str
+    outcome: Outcome
+    layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +130,11 @@ class Graph:
     def producer(self) -> Mapping[str, int]:
         """Index of the layer that makes each tensor; graph inputs are absent."""
         return {layer.output: i for i, layer in enumerate(self.layers)}
+
+    @cached_property
+    def followers(self) -> Mapping[int, Follower]:
+        """By the number of a layer with MACs, whether the layer behind it can take its outputs as they are made."""
+        return followers(self.layers, self.tensors, self.results)
 
     @property
     def entries(self) -> tuple[str, ...]:

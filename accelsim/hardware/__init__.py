@@ -38,10 +38,12 @@ from accelsim.hardware.laws import (
 )
 from accelsim.hardware.machine import (
     OperandBits,
+    Pass,
     dma_cycles,
     loops_of,
     machine_of,
     operand_bits,
+    passes_of,
     resident_cycles,
     weight_blocks,
 )

@@ -42,7 +42,7 @@ _READS_TILES = (Engine.COMPUTE, Engine.VECTOR)
 SLOT_WAITS = {
     **dict.fromkeys(_FILLS, _READS_TILES),
     Engine.COMPUTE: (Engine.REQUANTIZE,),
-    Engine.REQUANTIZE: WRITE_BACK,
+    Engine.REQUANTIZE: (*WRITE_BACK, Engine.VECTOR),
     Engine.VECTOR: (*WRITE_BACK, Engine.COMPUTE),
     **dict.fromkeys(WRITE_BACK, (Engine.RECALL,)),
 }
@@ -52,15 +52,17 @@ FREED = np.array([[other in SLOT_WAITS.get(engine, ()) for other in Engine] for 
 """The same for compiled code: [who waits, for whom]."""
 
 STREAMED = ((), (Engine.REQUANTIZE,), (Engine.REQUANTIZE, Engine.STORE))
-"""Engines that may take what they read as it comes, by how far a machine streams (:func:`accelsim.hardware.streaming_of`)."""
-READS_FROM = {Engine.REQUANTIZE: Engine.COMPUTE, Engine.STORE: Engine.REQUANTIZE}
-"""What they take then; a store of the vector unit's outputs waits for the whole tile."""
+"""Engines that may take what they read as it comes, by how far a machine streams (:func:`accelsim.hardware.streaming_of`); the vector unit
+does so in every pass."""
+READS_FROM = {Engine.REQUANTIZE: Engine.COMPUTE, Engine.VECTOR: Engine.REQUANTIZE, Engine.STORE: Engine.REQUANTIZE}
+"""What they take then; a store takes the vector unit's outputs, too, where that works in a pass, else it waits for the whole tile."""
 
 
 class Memory(IntEnum):
     """Where a tile operation writes. On-chip regions count bytes, those of the accumulators words.
 
-    ``RESIDENT`` is the part of the activation memory that keeps whole tensors between layers.
+    ``RESIDENT`` is the part of the activation memory that keeps whole tensors between layers. ``ON_THE_FLY`` is none: the way from the
+    requantizer into the vector unit, where nothing stands.
     """
 
     DRAM = -1
@@ -69,6 +71,7 @@ class Memory(IntEnum):
     ACCUMULATORS = 2
     OUTPUTS = 3
     RESIDENT = 4
+    ON_THE_FLY = 5
 
     @property
     def label(self) -> str:
@@ -83,4 +86,5 @@ _LABELS = {
     2: "accumulators",
     3: "output buffer",
     4: "resident activations",
+    5: "vector unit",
 }

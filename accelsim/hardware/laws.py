@@ -158,17 +158,31 @@ def unit_cycles(unit: Unit, steps: Any, read_bytes: Any) -> Any:
 
 
 def requantize_cycles(unit: Requantizer, outputs: Any) -> Any:
-    """Cycles of ``outputs`` on the lanes of the requantization unit, at least 1."""
-    return np.maximum(1, -(-outputs // unit.lanes))
+    """Cycles of ``outputs`` on the lanes of the requantization unit, or of the vector unit in the same pass where those take longer; at
+    least 1."""
+    cycles = np.maximum(1, -(-outputs // unit.lanes))
+    return np.maximum(cycles, -(-(outputs * unit.steps) // unit.vector_lanes)) if unit.steps > 0 else cycles
 
 
 def requantize_lag(unit: Requantizer, vectors: Any, spacing: Any, size: Any) -> Any:
     """Cycles from the last of so many ``vectors`` of ``size`` sums, ``spacing`` cycles apart, until a unit that streams is done with them.
 
     It takes each as it comes, or behind the one before: a vector's own cycles, or what all of them take beyond the cycles in which
-    they came.
+    they came. In a pass the vector unit takes its ``steps`` for each.
     """
-    return np.maximum(-(-size // unit.lanes), -(-(size * vectors) // unit.lanes) - (vectors - 1) * spacing)
+    own = np.maximum(-(-size // unit.lanes), -(-(size * vectors) // unit.lanes) - (vectors - 1) * spacing)
+    if unit.steps == 0:
+        return own
+    steps = size * unit.steps
+    behind = np.maximum(
+        -(-steps // unit.vector_lanes), -(-(steps * vectors) // unit.vector_lanes) - (vectors - 1) * spacing
+    )
+    return np.maximum(own, behind)
+
+
+def pass_lag(unit: Requantizer, outputs: Any) -> Any:
+    """Cycles of the vector unit behind the requantizer's last of ``outputs``: its steps on those that leave the latter in one cycle."""
+    return np.maximum(1, -(-(np.minimum(outputs, unit.lanes) * unit.steps) // unit.vector_lanes))
 
 
 def moved_no_faster(unit: Unit, cycles: Any, moved_bytes: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,8 @@ _INT64_MAX = 2**63 - 1
 class OperandBits:
     """Widths of a MAC layer's operands and result, in bits: ``weight`` where they are multiplied, ``stored`` in memory, the same where None.
 
-    ``zero_points``: whether some weights have one other than 0; ``decoded``: whether they are decoded in front of the array.
+    ``zero_points``: whether some weights have one other than 0; ``decoded``: whether they are decoded in front of the array. ``steps``: of the
+    vector unit on each output in the same pass.
     """
 
     weight: int
@@ -43,6 +44,7 @@ class OperandBits:
     output: int
     stored: int | None = None
     zero_points: bool = False
+    steps: int = 0
     decoded: bool = False
 
     @property
@@ -61,8 +63,36 @@ def operand_bits(layer: MacLayer, graph: Graph, arch: Arch) -> OperandBits:
         output=output,
         stored=stored if stored < weight else None,
         zero_points=layer.has_weight_zero_points,
+        steps=_steps_behind(layer, graph, arch),
         decoded=is_decoded(layer, arch),
     )
+
+
+class Pass(NamedTuple):
+    """Layer ``producer``, whose outputs layer ``consumer``, the next one, takes as the requantizer makes them; ``tensor`` is what lies
+    between, and stands nowhere. ``operand``: the consumer's input that is read beside, -1: none."""
+
+    producer: int
+    consumer: int
+    tensor: str
+    operand: int
+
+
+def passes_of(graph: Graph, arch: Arch) -> tuple[Pass, ...]:
+    """The layers of ``graph`` that ``arch`` computes in one pass, in their order: the one decision that all others take from here."""
+    if not arch.vector.passes:
+        return ()
+    return tuple(
+        Pass(index, index + 1, graph.layers[index].output, follower.operand)
+        for index, follower in graph.followers.items()
+        if not follower.obstacle and arch.vector.fuses(follower.kind)
+    )
+
+
+def _steps_behind(layer: MacLayer, graph: Graph, arch: Arch) -> int:
+    """Steps of the vector unit on each output of ``layer`` in the same pass; 0 where none follows."""
+    follower = graph.followers.get(graph.producer[layer.output]) if arch.vector.passes else None
+    return follower.steps if follower and not follower.obstacle and arch.vector.fuses(follower.kind) else 0
 
 
 def loops_of(g: MacGeometry) -> Loops:
@@ -101,7 +131,7 @@ def machine_of(bits: OperandBits, arch: Arch, *, turns: int = 1) -> Machine:
         ),
         streams=streams_of(arch, turns=turns),
         im2col=im2col_of(arch),
-        requantizer=requantizer_of(arch),
+        requantizer=requantizer_of(arch, steps=bits.steps),
         resident=resident_of(arch),
     )
 

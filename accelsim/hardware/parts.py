@@ -180,11 +180,13 @@ class Unit(NamedTuple):
 
 class Requantizer(NamedTuple):
     """The requantization unit: outputs per cycle, how far what is behind the array takes it as it comes (:func:`streaming_of`), and
-    registers behind it."""
+    registers behind it; ``steps``: of each output on the ``vector_lanes`` that follow in the same pass, 0 where none do."""
 
     lanes: int
     streams: int
     stages: int
+    vector_lanes: int
+    steps: int
 
 
 class Machine(NamedTuple):
@@ -243,10 +245,10 @@ def im2col_of(arch: Arch) -> Im2col:
     return Im2col(MODES.index(buffer.im2col), buffer.bytes_per_cycle or 0)
 
 
-def requantizer_of(arch: Arch) -> Requantizer:
-    """The requantization unit."""
+def requantizer_of(arch: Arch, *, steps: int = 0) -> Requantizer:
+    """The requantization unit, whose outputs take so many ``steps`` of the vector unit in the same pass."""
     unit = arch.requantizer
-    return Requantizer(unit.lanes, streaming_of(arch), unit.pipeline_stages)
+    return Requantizer(unit.lanes, streaming_of(arch), unit.pipeline_stages, arch.vector.lanes, steps)
 
 
 def vector_of(arch: Arch) -> Unit:

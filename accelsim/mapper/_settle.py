@@ -283,7 +283,10 @@ def settle(point: Point, exact: Exact, objective: int, tilings: Any) -> None:
     closed forms give no hope is left out. By energy nothing is tried: it follows from the tiles, but for what the cycles add, and is what
     closed forms say.
     """
-    if objective == ENERGY or room(point.network, tilings, exact.tiles).operations * LEAST_TRIES > TRIED_OPERATIONS:
+    if (
+        objective == ENERGY
+        or room(point.network, point.chip, tilings, exact.tiles).operations * LEAST_TRIES > TRIED_OPERATIONS
+    ):
         return
     now, count = cost(point, exact, tilings), len(point.network.layers)
     if now[0] < 0:
@@ -295,7 +298,7 @@ def settle(point: Point, exact: Exact, objective: int, tilings: Any) -> None:
     )  # fmt: skip
     tried.left[0] = TRIED_OPERATIONS
     for index in range(count):
-        twin = twin_of(index, point.network, point.kept, point.layers.twins)
+        twin = twin_of(index, point.network, point.chip, point.kept, point.layers.twins)
         tried.first[index] = index if twin == NONE else tried.first[twin]
     for _ in range(SWEEPS):
         before = now

@@ -9,6 +9,7 @@ from __future__ import annotations
 from accelsim.arch import Arch
 from accelsim.errors import MappingError
 from accelsim.graph import Graph, Layer, MacLayer, Reshape, VectorLayer
+from accelsim.hardware import passes_of
 from accelsim.mapper.network import settled
 from accelsim.mapper.pairs import in_bands
 from accelsim.mapper.tiling import THROUGH_DRAM, OnChip, Tiler, Tiling, Wanted
@@ -18,7 +19,8 @@ from accelsim.program import Mapping, likely_kept
 
 
 def map_graph(graph: Graph, *, arch: Arch, objective: Objective = DEFAULT_OBJECTIVE) -> tuple[Mapping | None, ...]:
-    """A mapping for every layer (None for a Reshape, which moves nothing) that minimises ``objective`` of the network."""
+    """A mapping for every layer that minimises ``objective`` of the network; None for a Reshape, which moves nothing, and for a layer
+    that is computed on the fly behind another."""
     tiler = Tiler(graph, arch, objective)
     mappings, _ = layer_by_layer(tiler)
     if arch.activation_buffer.fuse_pairs:
@@ -29,16 +31,22 @@ def map_graph(graph: Graph, *, arch: Arch, objective: Objective = DEFAULT_OBJECT
 def layer_by_layer(tiler: Tiler) -> tuple[tuple[Mapping | None, ...], list[Tiling]]:
     """A mapping for every layer of the tiler's network, none in bands, and the tilings of those with MACs."""
     graph, arch = tiler.graph, tiler.arch
-    kept = likely_kept(graph, arch)
+    kept, passes = likely_kept(graph, arch), passes_of(graph, arch)
+    last = {one.tensor: graph.layers[one.consumer].output for one in passes}
+    on_the_fly = {graph.layers[one.consumer].name for one in passes}
     wanted = [
-        Wanted(layer, layer.geometry, OnChip(layer.inputs[0] in kept, layer.output in kept))
+        Wanted(layer, layer.geometry, OnChip(layer.inputs[0] in kept, last.get(layer.output, layer.output) in kept))
         for layer in graph.layers
         if isinstance(layer, MacLayer)
     ]
     tilings = tiler.tilings(wanted)
     left, objective = iter(tilings), OBJECTIVES[tiler.objective]
     mappings = (
-        next(left).mapping if isinstance(layer, MacLayer) else _other(layer, graph, arch, objective)
+        next(left).mapping
+        if isinstance(layer, MacLayer)
+        else None
+        if layer.name in on_the_fly
+        else _other(layer, graph, arch, objective)
         for layer in graph.layers
     )
     return tuple(mappings), tilings

@@ -6,12 +6,14 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
+
 from accelsim.arch import Arch, StreamName
 from accelsim.builder import Dram, share_boxes
 from accelsim.energy import action_charges, prices
 from accelsim.errors import CapacityError, MappingError
 from accelsim.graph import Boxes, Graph, VectorLayer, shared_memory
-from accelsim.hardware import packed_bytes, unit_cycles, vector_of
+from accelsim.hardware import Pass, packed_bytes, passes_of, unit_cycles, vector_of
 from accelsim.mapper.default import layer_by_layer
 from accelsim.mapper.pairs import best_pairs
 from accelsim.mapper.tiling import Tiler
@@ -75,8 +77,8 @@ def divisions(graph: Graph, arch: Arch) -> Iterator[int]:
 
     Those of a larger memory begin with those of a smaller one.
     """
-    wanted, most = lifetimes(graph), arch.most_kept_bytes
-    traffic = _between_layers(graph)
+    wanted, most = lifetimes(graph, passes_of(graph, arch)), arch.most_kept_bytes
+    traffic = _between_layers(graph, {lifetime.tensor: lifetime.size for lifetime in wanted})
     total, last, taken = sum(traffic.values()), 0, 0
     fused = arch.activation_buffer.fuse_pairs and len(graph.layers) > 1
     for size, kept in first_fits(wanted, most):
@@ -96,10 +98,9 @@ def _powers(above: int, below: int) -> Iterator[int]:
         size *= 2
 
 
-def _between_layers(graph: Graph) -> dict[str, int]:
-    """Bytes written and read, once by each layer, of every tensor that may be kept."""
+def _between_layers(graph: Graph, sizes: dict[str, int]) -> dict[str, int]:
+    """Bytes written and read, once by each layer, of every tensor that may be kept, which have these ``sizes``."""
     home = shared_memory(graph.layers)
-    sizes = {lifetime.tensor: lifetime.size for lifetime in lifetimes(graph)}
     moved = dict(sizes)
     for layer in graph.layers:
         for name in layer.inputs if layer.output == home[layer.output] else ():
@@ -116,12 +117,14 @@ def network_cost(graph: Graph, *, arch: Arch, objective: Objective = DEFAULT_OBJ
     tiler = Tiler(graph, arch, objective)
     mappings, tilings = layer_by_layer(tiler)
     costs, dram = [Cost(0, 0.0, 0), *(Cost(*one[1:4]) for one in tilings)], Dram(graph, arch)
-    kept = likely_kept(graph, arch)
-    if not all(in_whole_bytes(graph, x.tensor, mappings[x.first]) for x in lifetimes(graph) if x.tensor in kept):
+    kept, passes = likely_kept(graph, arch), passes_of(graph, arch)
+    wanted = [lifetime for lifetime in lifetimes(graph, passes) if lifetime.tensor in kept]
+    if not all(in_whole_bytes(graph, x.tensor, mappings[x.first], passes) for x in wanted):
         return Cost(math.inf, math.inf, math.inf)
     for layer, mapping in zip(graph.layers, mappings, strict=True):
         if isinstance(layer, VectorLayer) and isinstance(mapping, VectorMapping):
             costs.append(_vector_cost(layer, mapping, kept, tiler, dram))
+    costs += [_beside_cost(one, kept, tiler, dram) for one in passes if one.operand >= 0]
     if arch.activation_buffer.fuse_pairs:
         costs += _saved(mappings, tiler)
     return Cost(*(sum(parts) for parts in zip(*costs, strict=True)))
@@ -152,6 +155,26 @@ def _vector_cost(layer: VectorLayer, mapping: VectorMapping, kept: frozenset[str
     }
     energy = steps * pj["vector_step"] + sum(8 * count * pj[name] for name, count in bits.items())
     return Cost(cycles, energy + cycles * tiler.idle, read + written)
+
+
+def _beside_cost(one: Pass, kept: frozenset[str], tiler: Tiler, dram: Dram) -> Cost:
+    """What a pass reads beside, once: by its port, as if nothing hid it."""
+    layer, name = tiler.graph.layers[one.consumer], tiler.graph.layers[one.consumer].inputs[one.operand]
+    pj, view = (
+        prices(action_charges(layer, graph=tiler.graph, arch=tiler.arch, costs=tiler.costs)),
+        layer.input_shapes[one.operand],
+    )
+    whole = Boxes(np.zeros((1, len(view)), dtype=np.int64), np.array([view], dtype=np.int64).reshape(1, len(view)))
+    moved = _moved(tiler.graph, dram, kept, (name, whole, view), "activations")
+    bits = {
+        "output_buffer_write": moved.held,
+        "output_buffer_read": moved.held,
+        "dram_read": moved.bus,
+        "dma_transfer": moved.bus,
+    }
+    bits["activation_buffer_read"] = moved.held if moved.kept else 0
+    cycles = float(moved.port)
+    return Cost(cycles, sum(8 * count * pj[key] for key, count in bits.items()) + cycles * tiler.idle, moved.bus)
 
 
 def _at_port(loads: int, stores: int, arch: Arch) -> int:

@@ -17,6 +17,7 @@ from accelsim.hardware import (
     dma_of,
     held_weights,
     packed_bytes,
+    passes_of,
     slot_capacity,
     slots,
     stored_bits,
@@ -100,7 +101,9 @@ class Placement:
 
     def __init__(self, graph: Graph, arch: Arch) -> None:
         self._graph, self._capacity = graph, slot_capacity(Memory.RESIDENT, arch)
-        self._kept = set(first_fit(lifetimes(graph), self._capacity))
+        self._passes = passes_of(graph, arch)
+        self._kept = set(first_fit(lifetimes(graph, self._passes), self._capacity))
+        self.in_passes = {index for one in self._passes for index in (one.producer, one.consumer)}
         self._home = shared_memory(graph.layers)
 
     def keeps(self, tensor: str) -> bool:
@@ -112,7 +115,7 @@ class Placement:
         taken = windows(self._graph, pairs, self._capacity)
         if any(offset < 0 for _, offset in taken):
             return False
-        return self._kept <= set(first_fit(lifetimes(self._graph, pairs), self._capacity, taken))
+        return self._kept <= set(first_fit(lifetimes(self._graph, (*pairs, *self._passes)), self._capacity, taken))
 
 
 def _best_disjoint(candidates: Sequence[Candidate | None]) -> list[Candidate]:
@@ -133,6 +136,8 @@ def _candidate(
     """Layer ``consumer`` fused with the one before it in the largest bands that fit; None where that gains nothing."""
     graph, arch = tiler.graph, tiler.arch
     if obstacle(graph, consumer) is not None or placement.keeps(graph.layers[consumer - 1].output):
+        return None
+    if {consumer - 1, consumer} & placement.in_passes:
         return None
     pair = _largest(graph, consumer, placement)
     if pair is None:

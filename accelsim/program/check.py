@@ -93,6 +93,8 @@ def _check_conservation(program: Program) -> None:
     for axis in range(program.lo.shape[1]):
         volume *= np.where(axis < rank, np.maximum(program.hi[stores, axis] - program.lo[stores, axis], 0), 1)
     stored = np.bincount(program.layer[stores], weights=volume, minlength=len(layers))
+    handed_on = np.equal(program.memory, Memory.ON_THE_FLY)
+    stored += np.bincount(program.layer[handed_on], weights=program.amount[handed_on], minlength=len(layers))
     works = np.bincount(program.layer, minlength=len(layers)) > 0
     for index, layer in enumerate(layers):
         expected = program.graph.tensors[layer.output].elements

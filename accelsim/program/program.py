@@ -12,7 +12,17 @@ from numpy.typing import NDArray
 
 from accelsim.arch import Arch
 from accelsim.graph import Graph
-from accelsim.hardware import DMA_QUEUES, READS_FROM, STREAMED, WRITE_BACK, Engine, Memory, streaming_of
+from accelsim.hardware import (
+    DMA_QUEUES,
+    READS_FROM,
+    STREAMED,
+    WRITE_BACK,
+    Engine,
+    Memory,
+    Pass,
+    passes_of,
+    streaming_of,
+)
 from accelsim.program.fusion import Fused, fused_layers
 from accelsim.program.mapping import Mapping
 
@@ -42,10 +52,10 @@ class Program:
     ``core``, ``engine``, ``layer`` (index into the graph) and ``amount`` (bytes moved, MACs, elements requantized, vector lane-steps)
     say what is done; ``cycles`` is how long the engine (and the DRAM port, for the DMA engines) is busy, ``latency`` how much
     later the result is there; ``lag``, where the requantizer streams, how long after the start of a tile its first sums are there,
-    and how long a requantization or store goes on behind the last of what it reads. The operation writes ``extent`` bytes (accumulator words) at
-    ``offset`` of ``memory`` (a KEEP: as many bytes of its tensor's place, which begins at ``offset``, where the box stands in the
-    packed row-major tensor); ``lo`` and ``hi`` are the box it covers: of input ``operand``'s view for a load (of the weights' view for
-    a weight load), of the layer's output view for all others. It waits for
+    and how long a requantization or store, or the vector unit in a pass, goes on behind the last of what it reads. The operation
+    writes ``extent`` bytes (accumulator words) at ``offset`` of ``memory`` (a KEEP: as many bytes of its tensor's place, which begins
+    at ``offset``, where the box stands in the packed row-major tensor); ``lo`` and ``hi`` are the box it covers: of input
+    ``operand``'s view for a load (of the weights' view for a weight load), of the layer's output view for all others. It waits for
     ``dependencies[dependency_start[i] : dependency_start[i + 1]]``, all earlier in program order; the first ``sources[i]`` of them
     made the on-chip data that it reads.
     ``bus_bytes`` are what the DRAM's bus moves in whole bursts for the ``amount`` asked for, ``activates`` the DRAM rows opened.
@@ -153,12 +163,20 @@ class Program:
     def streamed(self) -> NDArray[np.int32]:
         """The operation whose results each one takes as they come, -1 where it waits for all of them (int32)."""
         taken = np.full(len(self), -1, dtype=np.int32)
-        for engine in STREAMED[streaming_of(self.arch)]:
+        streamed = STREAMED[streaming_of(self.arch)]
+        for engine in (Engine.VECTOR, *streamed) if self.passes else streamed:
             takes = np.flatnonzero(self.of_engine(engine))
             first = self.dependencies[self.dependency_start[takes]]
             comes = self.engine[first] == READS_FROM[engine]
+            if engine == Engine.STORE:
+                comes |= taken[first] >= 0  # of the vector unit in a pass
             taken[takes[comes]] = first[comes]
         return taken
+
+    @cached_property
+    def passes(self) -> tuple[Pass, ...]:
+        """The layers that are computed on the fly, each in one pass with the one before."""
+        return passes_of(self.graph, self.arch)
 
     @cached_property
     def fused(self) -> tuple[Fused, ...]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from accelsim.arch import Arch
 from accelsim.errors import MappingError
 from accelsim.graph import Graph, Layer, MacLayer, Reshape, shared_memory
-from accelsim.hardware import Memory, packed_bytes, slot_capacity
+from accelsim.hardware import Memory, Pass, packed_bytes, passes_of, slot_capacity
 from accelsim.program.fusion import Fused, fused_layers, window_bytes
 from accelsim.program.mapping import MacMapping, Mapping, VectorMapping
 
@@ -25,7 +25,7 @@ STEP = 16
 class Lifetime:
     """A computed tensor of ``size`` bytes, from layer ``first``, which makes it, to layer ``last``, its last consumer.
 
-    A fused pair of layers is at work from the first's beginning to the second's end.
+    A fused pair of layers, or a pass, is at work from the first's beginning to the second's end.
     """
 
     tensor: str
@@ -34,12 +34,12 @@ class Lifetime:
     size: int
 
 
-def lifetimes(graph: Graph, fused: Sequence[Fused] = ()) -> tuple[Lifetime, ...]:
+def lifetimes(graph: Graph, fused: Sequence[Fused | Pass] = ()) -> tuple[Lifetime, ...]:
     """The computed tensors that only layers of the network read, in layer order; the host needs outputs in DRAM, the
     next inference what variables hold.
 
-    Those inside ``fused`` pairs are left out: :func:`windows` has them. So are tensors of codes narrower than a byte whose rows, however
-    they are cut into tiles, end inside a byte (:func:`in_whole_bytes`).
+    Those inside ``fused`` pairs or passes are left out: :func:`windows` has them, or they stand nowhere. So are tensors of codes
+    narrower than a byte whose rows, however they are cut into tiles, end inside a byte (:func:`in_whole_bytes`).
     """
     home, unfit = shared_memory(graph.layers), _inside_bytes(graph)
     begin, end = {pair.consumer: pair.producer for pair in fused}, {pair.producer: pair.consumer for pair in fused}
@@ -88,7 +88,7 @@ def likely_kept(graph: Graph, arch: Arch) -> frozenset[str]:
     capacity = slot_capacity(Memory.RESIDENT, arch)
     if not capacity:
         return frozenset()
-    placed, home = first_fit(lifetimes(graph), capacity), shared_memory(graph.layers)
+    placed, home = first_fit(lifetimes(graph, passes_of(graph, arch)), capacity), shared_memory(graph.layers)
     return frozenset(name for name, of in home.items() if of in placed)
 
 
@@ -146,15 +146,17 @@ def _occupied(lifetime: Lifetime, placed: Sequence[tuple[Lifetime, int]]) -> lis
     return sorted((at, at + other.size) for other, at in meets)
 
 
-def in_whole_bytes(graph: Graph, tensor: str, mapping: Mapping | None) -> bool:
+def in_whole_bytes(graph: Graph, tensor: str, mapping: Mapping | None, passes: Sequence[Pass] = ()) -> bool:
     """Whether every tile row of the layer that makes ``tensor``, and every row that a consumer sees, fills whole bytes.
 
-    Codes narrower than a byte are packed along the innermost axis; two tiles must never share a byte of a tensor's place.
+    Codes narrower than a byte are packed along the innermost axis; two tiles must never share a byte of a tensor's place. What the
+    second layer of a pass makes comes in the tiles of the first.
     """
     bits = graph.tensors[tensor].format.bits
     if bits % 8 == 0:
         return True
-    layer = graph.layers[graph.producer[tensor]]
+    index = graph.producer[tensor]
+    layer = graph.layers[{one.consumer: one.producer for one in passes}.get(index, index)]
     return all(bits * length % 8 == 0 for length in _row_tiles(layer, mapping)) and tensor not in _inside_bytes(graph)
 
 
@@ -180,15 +182,15 @@ class Residency:
         self, graph: Graph, arch: Arch, mappings: Sequence[Mapping | None], resident: Sequence[str] = ()
     ) -> None:
         self._graph, self._home = graph, shared_memory(graph.layers)
-        self.fused = fused_layers(graph, mappings)
+        self.fused, passes = fused_layers(graph, mappings), passes_of(graph, arch)
         capacity = slot_capacity(Memory.RESIDENT, arch)
         for pair in self.fused:
             _check_window(graph, pair, mappings[pair.producer], capacity)
         taken = windows(graph, self.fused, capacity)
         wanted = [
             lifetime
-            for lifetime in lifetimes(graph, self.fused)
-            if in_whole_bytes(graph, lifetime.tensor, mappings[lifetime.first])
+            for lifetime in lifetimes(graph, (*self.fused, *passes))
+            if in_whole_bytes(graph, lifetime.tensor, mappings[lifetime.first], passes)
         ]
         self._windows = {pair.tensor: pair for pair in self.fused}
         self._offsets = first_fit(wanted if capacity else [], capacity, taken) | {

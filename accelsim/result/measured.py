@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.hardware import DRAM_ENGINES, WRITE_BACK, Engine
+from accelsim.hardware import DRAM_ENGINES, WRITE_BACK, Engine, Memory
 from accelsim.program import Program
 from accelsim.result.bounds import compute_bounds, traffic_bounds
 from accelsim.timing import Timeline
@@ -46,7 +46,8 @@ def busy_cycles(program: Program) -> Cycles:
 def measured(timeline: Timeline, busy: Cycles) -> Iterator[Measured]:
     """The figures of every layer; ``busy`` as of :func:`busy_cycles`."""
     program = timeline.program
-    written = np.where(np.isin(program.groups.engine, WRITE_BACK), np.diff(program.groups.begin), 0)
+    finished = np.isin(program.groups.engine, WRITE_BACK) | (program.groups.memory == Memory.ON_THE_FLY)
+    written = np.where(finished, np.diff(program.groups.begin), 0)
     columns = (
         busy.sum(axis=0).T,
         _longest(busy).T,

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from accelsim.arch import Arch, checked, load_arch, preset_names
 from accelsim.energy import clock_note, table_of
-from accelsim.graph import MacLayer
+from accelsim.graph import MacLayer, PassKind
 from accelsim.hardware import Engine, coded_share, is_decoded
 from accelsim.program import Program
 from accelsim.units import BYTES, exact_text
@@ -157,6 +157,18 @@ def _no_windows(program: Program) -> str:
     return "" if any(unrolled(layer) for layer in _mac_layers(program)) else "no layer has windows of more than a pixel"
 
 
+def _no_pass(name: str, kind: PassKind, what: str) -> Idle:
+    def because(program: Program) -> str:
+        graph, arch = program.graph, program.arch.vector
+        found = {i: one for i, one in graph.followers.items() if one.kind == kind and arch.fuses(kind)}
+        if not found:
+            return f"no {what} follows a layer with MACs directly"
+        obstacles = [f"{graph.layers[i + 1].name!r}: {one.obstacle}" for i, one in found.items()]
+        return obstacles[0] if all(one.obstacle for one in found.values()) else ""
+
+    return Idle(f"vector.{name}", False, because)
+
+
 def _nothing_shared(program: Program) -> str:
     shared = program.arch.shared_buffer.size_bytes is not None
     return "" if shared else "weights and activations have a memory each; set shared_buffer.size_bytes"
@@ -179,6 +191,8 @@ IDLE = (
     Idle("array.zero_gating", None, _no_zeros),
     Idle("weight_buffer.coding", None, _no_codebook),
     Idle("weight_buffer.decoders", None, _nothing_decoded),
+    _no_pass("fuse_activations", "activation", "layer of one element each"),
+    _no_pass("fuse_elementwise", "elementwise", "sum or product with another tensor"),
     Idle("shared_buffer.banks", None, _nothing_shared),
     Idle("shared_buffer.weight_banks", None, _nothing_shared),
 )
@@ -239,6 +253,17 @@ def _priced_otherwise(program: Program) -> str:
     )
 
 
+def _outside_passes(program: Program) -> str:
+    """Of a machine that computes some layers on the fly, those that it does not."""
+    graph, vector = program.graph, program.arch.vector
+    apart = {i: one.obstacle for i, one in graph.followers.items() if vector.fuses(one.kind) and one.obstacle}
+    if not apart or not program.passes:
+        return ""
+    first, obstacle = next(iter(apart.items()))
+    others = f", nor are {len(apart) - 1} others" if len(apart) > 1 else ""
+    return f"layer {graph.layers[first + 1].name!r} is not computed on the fly: {obstacle}{others}"
+
+
 def _how_far_to_trust(program: Program) -> str:
     """Of a preset whose cycles were measured elsewhere, as it ships; an edited machine is another."""
     arch = program.arch
@@ -256,5 +281,6 @@ TRAPS: tuple[Callable[[Program], str], ...] = (
     _keeps_nothing,
     _codes_nothing,
     _priced_otherwise,
+    _outside_passes,
     _how_far_to_trust,
 )

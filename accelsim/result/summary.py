@@ -11,7 +11,7 @@ from accelsim.energy import COMPONENTS, Costs, EnergySplit, EnergyTable, count_a
 from accelsim.graph import MacLayer
 from accelsim.hardware import DRAM_ENGINES, Engine
 from accelsim.objective import Objective
-from accelsim.program import MacMapping, Mapping, Program
+from accelsim.program import MacMapping, Program
 from accelsim.result.area import area_summary
 from accelsim.result.bounds import array_work
 from accelsim.result.energy import energy_summary, not_held
@@ -152,7 +152,7 @@ def _layer(
         energy_pj=energy.total,
         energy_split_pj=dict(energy.components),
         energy_tensor_pj=dict(energy.tensors),
-        mapping=_mapping_text(program.mappings[index]),
+        mapping=_mapping_text(program, index),
         weight_banks=weight_banks,
         activation_banks=activation_banks,
         cores=own.cores,
@@ -196,9 +196,10 @@ def network_bound(result: Result) -> Bound:
     return bound_of(longest, sum(layer.stream_cycles for layer in result.layers), sum(cores[Engine.COMPUTE]))
 
 
-def _mapping_text(mapping: Mapping | None) -> str:
+def _mapping_text(program: Program, index: int) -> str:
+    mapping = program.mappings[index]
     if mapping is None:
-        return "alias"
+        return "on the fly" if any(one.consumer == index for one in program.passes) else "alias"
     if isinstance(mapping, MacMapping):
         tile = f"oh{mapping.oh} ow{mapping.ow} oc{mapping.oc} ic{mapping.ic} kh{mapping.kh} kw{mapping.kw} g{mapping.groups}"
         tile += f" n{mapping.n}" if mapping.n > 1 else ""

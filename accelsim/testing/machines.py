@@ -33,6 +33,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     **{f"{name}.double_buffered": (False, True) for name in ("accumulator", "weight_buffer", "output_buffer")},
     "activation_buffer.double_buffered": (False, True), "weight_buffer.bytes_per_cycle": (None, 16, 16, 3),
     "output_buffer.bytes_per_cycle": (None, None, None, 1, 4), "requantizer.streaming": (False, False, True),
+    "vector.fuse_activations": (False, True), "vector.fuse_elementwise": (False, True),
     "requantizer.pipeline_stages": (0, 0, 1, 5),
     "requantizer.parameter_bytes": (0, 0, 10), "array.reduction": ("flat", "flat", "per_tap"), "array.issue_cycles": (0, 0, 0, 7),
     "array.fold_issue_cycles": (0, 0, 0, 3), "dma.write_bytes": (1, 1, 1, 4), "dma.whole_weight_tiles": (False, False, True),
@@ -89,7 +90,7 @@ def random_arch(rng: Rng, *, dataflow: str | None = None, sharing: float = SHARI
     if rng.random() < sharing:
         room = int(rng.integers(400, 1000))
         fixed = edits["activation_buffer.fuse_pairs"] or rng.random() < 1 / 4
-        edits |= _shared(rng, edits["weight_buffer.size_bytes"] // 2, room, resident)
+        edits |= _shared(rng, edits["weight_buffer.size_bytes"], room, resident)
         edits["shared_buffer.weight_banks"] = edits["shared_buffer.weight_banks"] if fixed else None
     if not resident:
         edits["cores.count"] = int(rng.choice([1, 2, 3, 5]))

@@ -163,6 +163,27 @@ class NetworkBuilder:
         requant = self.requant("ADD", INT8, gain=2.0**-19)
         return self.vector(Add, operands, x.shape, left=scale, right=scale, requant=requant)
 
+    def followed(self) -> None:
+        """A convolution of an image to another of its shape, which the next layer alone reads, as a pass wants it."""
+        x, rng = self.image(), self.rng
+        n, h, w, c = x.shape
+        beside, pad = self.beside(x), int(rng.integers(2))
+        geometry = MacGeometry(
+            n=n, ih=h, iw=w, ic=c, oh=h, ow=w, oc=c, kh=1 + 2 * pad, kw=1 + 2 * pad, pad_top=pad, pad_left=pad
+        )
+        made = self.mac(Conv2D, x, geometry)
+        before, self.images = [image for image in self.images if image is not made], [beside, made]
+        self.follow()
+        self.images = [*before, *self.images[2:]]
+
+    def beside(self, x: Tensor) -> Tensor:
+        """What is read beside a layer made of ``x``."""
+        return x
+
+    def follow(self) -> None:
+        """A layer that reads the newest image."""
+        self.add()
+
     def graph(self) -> Graph:
         """All layers so far; what none of them reads is an output."""
         read = {name for layer in self.layers for name in layer.inputs}
@@ -188,4 +209,6 @@ def random_graph(rng: Rng, *, most_layers: int = 5) -> Graph:
     builder, kinds = NetworkBuilder(rng), list(COMMON.values())
     for index in rng.integers(len(kinds), size=int(rng.integers(1, most_layers + 1))):
         kinds[index](builder)
+    if rng.random() < 0.5:
+        builder.followed()
     return builder.graph()

@@ -17,7 +17,9 @@ from accelsim.hardware import FREED, Engine
 from accelsim.numba_cache import tiered
 
 NONE = -1
-STORE, COMPUTE, REQUANTIZE = int(Engine.STORE), int(Engine.COMPUTE), int(Engine.REQUANTIZE)
+STORE, COMPUTE, REQUANTIZE, VECTOR = (
+    int(engine) for engine in (Engine.STORE, Engine.COMPUTE, Engine.REQUANTIZE, Engine.VECTOR)
+)
 
 
 class Queues(NamedTuple):
@@ -33,12 +35,14 @@ class Queues(NamedTuple):
 
 
 class Times(NamedTuple):
-    """Engine, cycles and latency of every operation; how far the machine ``streams``, and the ``lag`` of what does."""
+    """Engine, cycles and latency of every operation; how far the machine ``streams``, whether it has ``passes``, in which the vector unit
+    takes the requantizer's outputs as they come; and the ``lag`` of what takes something so."""
 
     engine: Any
     cycles: Any
     latency: Any
     streams: int
+    passes: bool
     lag: Any
 
 
@@ -49,7 +53,8 @@ def merge_schedule(lanes: Queues, times: Times, dependency_start: Any, dependenc
     Who waits to overwrite what another reads (:data:`accelsim.hardware.FREED`) waits until that lets go of its engine, everybody else
     until the result is there. What streams (1, requantizations, 2, stores behind them as well) waits for the first results of what it
     reads: sums ``lag`` cycles after the start of their tile, outputs a cycle and the unit's latency after that of theirs. It ends ``lag``
-    cycles of its own behind the last ones at the earliest.
+    cycles of its own behind the last ones at the earliest. So does the vector unit in ``passes``, and the stores of a machine that streams
+    to them behind it.
 
     ``begin`` (queues + 1,) is where each queue's operations begin in ``order``. Each queue has its next operation (``head``), the
     first of its dependencies not known to have finished (``cursor``) and the cycle up to which it is known to have to wait
@@ -57,7 +62,7 @@ def merge_schedule(lanes: Queues, times: Times, dependency_start: Any, dependenc
     the round begins again; the port goes to the earliest request that a whole round finds.
     """
     order, begin, at_port, port_of, priority = lanes
-    engine, cycles, latency, streams, lag = times
+    engine, cycles, latency, streams, passes, lag = times
     count, queues = len(order), len(begin) - 1
     start = np.full(count, NONE, dtype=np.int64)
     finish = np.full(count, NONE, dtype=np.int64)
@@ -87,10 +92,15 @@ def merge_schedule(lanes: Queues, times: Times, dependency_start: Any, dependenc
                 while cursor[e] < stop and finish[dependencies[cursor[e]]] != NONE:
                     on = dependencies[cursor[e]]
                     there = until[on] if FREED[engine[i], engine[on]] else finish[on]
-                    if streams >= 1 and engine[i] == REQUANTIZE and engine[on] == COMPUTE:
-                        there, last_in[e] = start[on] + lag[on], finish[on]
-                    elif streams == 2 and engine[i] == STORE and engine[on] == REQUANTIZE:
-                        there, last_in[e] = start[on] + latency[on] + 1, finish[on]
+                    if streams > 0 or passes:
+                        by, of = engine[i], engine[on]
+                        stores = streams == 2 and by == STORE
+                        if streams > 0 and by == REQUANTIZE and of == COMPUTE:
+                            there, last_in[e] = start[on] + lag[on], finish[on]
+                        elif (of == REQUANTIZE and (stores or by == VECTOR)) or (
+                            of == VECTOR and stores and lag[on] > 0
+                        ):
+                            there, last_in[e] = start[on] + latency[on] + 1, finish[on]
                     ready[e] = max(ready[e], there)
                     cursor[e] += 1
                 if cursor[e] == stop:

@@ -2,8 +2,10 @@
 
 from accelsim.timing.stream.compiled import (
     kept_operand,
+    last_of,
     loops_of_record,
     machine_of_chip,
     network_cycles,
     room,
+    same_pass,
 )

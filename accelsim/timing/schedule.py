@@ -58,7 +58,9 @@ def schedule(program: Program) -> Timeline:
     of_queue = program.arch.dma.queues == len(DRAM_ENGINES)
     priority = np.zeros(0, dtype=np.int64) if of_queue else program.port_priority
     lanes = Queues(order, begin, ports(program), port_of(program), priority)
-    times = Times(program.engine, program.cycles, program.latency, streaming_of(program.arch), program.lag)
+    times = Times(
+        program.engine, program.cycles, program.latency, streaming_of(program.arch), bool(program.passes), program.lag
+    )
     start, finish, done = merge_schedule(lanes, times, *program.waits)
     if done < len(program):
         stuck = int(np.flatnonzero(finish < 0)[0])

@@ -26,8 +26,8 @@ class Timeline:
     @cached_property
     def until(self) -> NDArray[np.int64]:
         """Cycle at which each operation lets go of its engine (int64): what streams, not before the last of what it reads."""
-        streams = self.program.streamed >= 0
-        return np.where(streams, self.finish - self.program.latency, self.start + self.program.cycles)
+        taken, own = self.program.streamed, self.start + self.program.cycles
+        return np.where(taken >= 0, np.maximum(own, self.finish[taken] + self.program.lag), own)
 
     @cached_property
     def arrivals(self) -> NDArray[np.int64]:

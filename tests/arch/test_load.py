@@ -109,7 +109,7 @@ def test_marks_and_line_ends_do_not_matter(here: Path, content: bytes) -> None:
         (
             "  lanes: 4\nvector",
             "  lanes: 4\n  zzz: 1\nvector",
-            "m.yaml:20: requantizer.zzz: unknown key; expected one of lanes, stages, streaming, pipeline_stages",
+            "m.yaml:20: requantizer.zzz: unknown key; expected one of lanes, stages, streaming, pipeline_stages, parameter_bytes",
         ),
         (
             "  rows: 16",

@@ -87,6 +87,8 @@ PATHS = [
     "requantizer.pipeline_stages",
     "requantizer.parameter_bytes",
     "vector.lanes",
+    "vector.fuse_activations",
+    "vector.fuse_elementwise",
     "dma.queues",
     "dma.setup_cycles",
     "dma.write_bytes",
@@ -168,6 +170,8 @@ OTHER_VALUES: dict[str, Any] = {
     "requantizer.pipeline_stages": 4,
     "requantizer.parameter_bytes": 9,
     "vector.lanes": 3,
+    "vector.fuse_activations": True,
+    "vector.fuse_elementwise": True,
     "dma.queues": 2,
     "dma.setup_cycles": 9,
     "dma.write_bytes": 8,
@@ -312,7 +316,9 @@ machines = (
                     "parameter_bytes": st.integers(0, 64),
                 }
             ),
-            "vector": st.fixed_dictionaries({"lanes": sides}),
+            "vector": st.fixed_dictionaries(
+                {"lanes": sides, "fuse_activations": st.booleans(), "fuse_elementwise": st.booleans()}
+            ),
             "dma": st.fixed_dictionaries(
                 {
                     "queues": st.integers(1, 3),

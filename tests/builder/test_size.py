@@ -35,7 +35,7 @@ def table(folder: Path, *rows: str) -> Path:
 
 def counted(program: Program) -> list[int]:
     blocks = chain.from_iterable(blocks_of(program.graph, program.arch, program.mappings))
-    return operation_counts(program.graph, program.mappings, blocks)
+    return operation_counts(program.graph, program.arch, program.mappings, blocks)
 
 
 def made(program: Program) -> list[int]:

@@ -22,7 +22,7 @@ from accelsim.numerics import INT4, INT8, INT16, INT32, UINT8, IntFormat, Overfl
 from accelsim.program import Program, check_program
 from accelsim.result import summarize
 from accelsim.timing import schedule, schedule_simpy
-from tests.generate import random_arch
+from tests.generate import random_arch, roomy
 
 FORMATS = (INT4, INT8, UINT8, INT16)
 Arrays = dict[str, np.ndarray]
@@ -106,7 +106,7 @@ def test_whole_layers_tiles_and_pure_integers_agree(seed: int, left: IntFormat, 
     inputs = codes(rng, graph)
     expected = twin(graph, inputs)["y"]
     np.testing.assert_array_equal(WholeReader(graph).run(inputs)["y"], expected)
-    program = program_of(graph, random_arch(rng).with_({"accumulator.bits": 64}))
+    program = program_of(graph, roomy(random_arch(rng).with_({"accumulator.bits": 64}), graph))
     check_program(program)
     timeline = schedule(program)
     np.testing.assert_array_equal(timeline.finish, schedule_simpy(program).finish)

@@ -42,7 +42,7 @@ def test_no_schedule_is_shorter_than_its_bound(g: MacGeometry, seed: int, densit
         p, t, c, order = (int(rng.integers(n)) for n in (len(space.pixels), len(space.taps), len(space.channels), 2))
         (oh, ow, *_, n), (kh, kw, *_), (oc, ic, groups) = space.pixels[p], space.taps[t], space.channels[c]
         mapping = mapping_of(np.array([oh, ow, oc, ic, kh, kw, groups, n, order]))
-        cycles, energy = scheduled(alone_of(layer, graph), mapping, arch, TABLE)
+        cycles, energy = scheduled(alone_of(layer, graph, arch), mapping, arch, TABLE)
         least, least_energy, exact = bound_of(layer, graph, arch, p, t, c, order, TABLE)
         assert least <= cycles
         assert least_energy <= energy * (1 + 1e-12)
@@ -81,7 +81,7 @@ def test_bursts_bring_the_bound_nearer() -> None:
     graph = conv(size=10, ic=128, oc=32, k=1, shape_only=True)
     layer = graph.layers[0]
     narrow = mapping_of(np.array([10, 10, 32, 8, 1, 1, 1, 1, 0]))
-    program = build_program(alone_of(layer, graph), arch=arch, mappings=(narrow,))
+    program = build_program(alone_of(layer, graph, arch), arch=arch, mappings=(narrow,))
     space = space_on(arch, layer.geometry)
     at = [int(np.flatnonzero((table == row).all(axis=1))[0]) for table, row in (
         (space.pixels[:, :2], (10, 10)), (space.taps[:, :2], (1, 1)), (space.channels, (32, 8, 1)),
@@ -119,9 +119,9 @@ def test_a_search_that_proves_nothing_is_not_worse_than_the_default_mapper(
         layer, graph = layer_of(g)
         found = search_mapping(layer, graph=graph, arch=arch, table=TABLE, objective=objective)
         default = map_layer(layer, graph=graph, arch=arch, objective=objective)
-        cycles, energy = scheduled(alone_of(layer, graph), default, arch, TABLE)
+        cycles, energy = scheduled(alone_of(layer, graph, arch), default, arch, TABLE)
         assert found.value <= {"cycles": cycles, "energy": energy}[objective]
         assert found.bound <= found.value
-        assert (found.cycles, found.energy_pj) == scheduled(alone_of(layer, graph), found.mapping, arch, TABLE)
+        assert (found.cycles, found.energy_pj) == scheduled(alone_of(layer, graph, arch), found.mapping, arch, TABLE)
         helped += found.mapping == default
     assert helped

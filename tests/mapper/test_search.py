@@ -139,7 +139,7 @@ def test_no_schedule_is_shorter_than_its_bound_and_energy_is_exact(
                 order,
             ]
         )
-        cycles, energy = scheduled(alone_of(layer, graph), mapping_of(row), arch, table, kept)
+        cycles, energy = scheduled(alone_of(layer, graph, arch), mapping_of(row), arch, table, kept)
         least, exact, _ = bound_of(layer, graph, arch, p, t, c, order, table, kept)
         assert least <= cycles
         assert exact <= energy * (1 + 1e-12)
@@ -153,7 +153,7 @@ def quick(arch: Arch, rng: np.random.Generator) -> Arch:
     twice = {f"{memory}.double_buffered": bool(rng.integers(8)) for memory in memories}
     port = {"dram.bandwidth_bytes_per_s": 10 ** int(rng.integers(9, 14)), "dram.latency_ns": float(rng.integers(4))}
     port |= {"dram.standard": None, "dram.burst_bytes": 1 if rng.integers(8) else 16}
-    port |= {"requantizer.streaming": False, "dma.write_bytes": 1}
+    port |= {"requantizer.streaming": False, "dma.write_bytes": 1, "requantizer.parameter_bytes": 0}
     port |= {
         f"streams.{name}.{key}": None for name in STREAMS for key in ("bandwidth_bytes_per_s", "latency_ns", "port")
     }
@@ -198,7 +198,7 @@ def test_analytic_cycles_are_scheduled_cycles_where_they_claim_to_be() -> None:
             )
             least, _, exact = bound_of(layer, graph, arch, p, t, c, order)
             if exact:
-                program = build_program(alone_of(layer, graph), arch=arch, mappings=(mapping_of(row),))
+                program = build_program(alone_of(layer, graph, arch), arch=arch, mappings=(mapping_of(row),))
                 assert least == schedule(program).total_cycles
                 claimed, of_many_tiles = claimed + 1, of_many_tiles + (len(program) > 20)
     assert claimed > 300
@@ -299,7 +299,9 @@ def check_best(
             for oc, ic, groups in space.channels:
                 for order in (0, 1):
                     mapping = mapping_of(np.array([oh, ow, oc, ic, kh, kw, groups, n, order]))
-                    program = build_program(alone_of(layer, graph), arch=arch, mappings=(mapping,))  # the same buffers
+                    program = build_program(
+                        alone_of(layer, graph, arch), arch=arch, mappings=(mapping,)
+                    )  # the same buffers
                     if any(
                         program.extent[i] > slot_capacity(Memory(m), arch)
                         for i, m in enumerate(program.memory)
@@ -308,7 +310,7 @@ def check_best(
                         continue
                     check_program(program)
                     legal += 1
-                    cycles, energy = scheduled(alone_of(layer, graph), mapping, arch, TABLE, kept)
+                    cycles, energy = scheduled(alone_of(layer, graph, arch), mapping, arch, TABLE, kept)
                     least = min(least, {"cycles": cycles, "energy": energy, "edp": cycles * energy}[objective])
     assert found.fitting == legal
     assert found.visited == space.size
@@ -323,7 +325,7 @@ def test_search_is_never_worse_than_the_default_mapper() -> None:
         if isinstance(layer, MacLayer):
             found = search_mapping(layer, graph=graph, arch=arch, objective="cycles", table=TABLE)
             default = map_layer(layer, graph=graph, arch=arch, objective="cycles")
-            assert found.cycles <= scheduled(alone_of(layer, graph), default, arch, TABLE)[0]
+            assert found.cycles <= scheduled(alone_of(layer, graph, arch), default, arch, TABLE)[0]
 
 
 def test_whole_networks_get_a_mapping_per_layer() -> None:

@@ -87,7 +87,7 @@ def test_floors_are_below_every_tiling_and_prune_nothing_that_counts(g: MacGeome
     arch = random_arch(rng)
     shares = shares_of(layer, graph, arch)
     kept = KEPT[seed % 4] if len(shares) == 1 else KEPT[0]
-    alone, space = alone_of(layer, graph), space_on(arch, *shares)
+    alone, space = alone_of(layer, graph, arch), space_on(arch, *shares)
     with pytest.MonkeyPatch.context() as patch:
         searches = []
         for room in (4, 1 << 16):
@@ -164,7 +164,7 @@ def test_streamed_costs_are_those_of_programs(seed: int) -> None:
     for index, mapping in enumerate(mappings):
         alone = costs.alone(index, mapping) if isinstance(costs, Streamed) and hasattr(mapping, "oc") else None
         if alone is not None and not arch.activation_buffer.resident_bytes:
-            by_program = scheduled(alone_of(graph.layers[index], graph), mapping, arch, table_of(arch))
+            by_program = scheduled(alone_of(graph.layers[index], graph, arch), mapping, arch, table_of(arch))
             assert alone == (by_program[0], pytest.approx(by_program[1], rel=1e-12))
 
 

@@ -33,7 +33,7 @@ from tests.mixed_formats import mixed_arch, mixed_graph
 
 PLAIN = {
     "cores.count": 1, "dram.standard": None, "dram.burst_bytes": 1, "dma.weight_compression": None, "dma.write_bytes": 1,
-    "weight_buffer.coding": None,
+    "weight_buffer.coding": None, "requantizer.parameter_bytes": 0,
     "activation_buffer.im2col": "implicit", "activation_buffer.fuse_pairs": False,
 }  # fmt: skip
 """Makes of any machine one that the streamed schedule knows."""

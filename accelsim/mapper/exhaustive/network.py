@@ -9,8 +9,8 @@ from functools import partial
 from accelsim.arch import Arch
 from accelsim.energy import Costs, charged_kind, idle_energy, table_of
 from accelsim.errors import AccelsimError
-from accelsim.graph import Graph, MacLayer
-from accelsim.hardware import is_coded
+from accelsim.graph import Graph, Layer, MacLayer
+from accelsim.hardware import is_coded, passes_of
 from accelsim.mapper.default import map_graph
 from accelsim.mapper.exhaustive.clock import SECONDS, Clock
 from accelsim.mapper.exhaustive.layer import Found, LayerSearch
@@ -127,12 +127,14 @@ def _alike(graph: Graph, arch: Arch, state: _Network, seconds: float) -> list[_A
     """The MAC layers by what their tilings depend on, those of most products in all first. The clock of ``state`` runs once one was
     made, when all is compiled."""
     stay, table, found = likely_kept(graph, arch), table_of(arch), dict[object, _Alike]()
+    behind = {one.producer: graph.layers[one.consumer] for one in passes_of(graph, arch)}
     for index, layer in enumerate(graph.layers):
         if not isinstance(layer, MacLayer):
             continue
-        kept = OnChip(layer.inputs[0] in stay and layer.inputs[0] not in layer.inputs[1:], layer.output in stay)
+        output = behind.get(index, layer).output
+        kept = OnChip(layer.inputs[0] in stay and layer.inputs[0] not in layer.inputs[1:], output in stay)
         own = layer.name if is_coded(layer, arch) else ""
-        key = layer.geometry, charged_kind(layer, graph, arch), kept, own
+        key = layer.geometry, charged_kind(layer, graph, arch), kept, own, _reads(behind.get(index))
         if key not in found:
             schedule = _schedule(layer, index, graph, arch, state.costs, kept)
             mapping = state.mappings[index]
@@ -143,11 +145,16 @@ def _alike(graph: Graph, arch: Arch, state: _Network, seconds: float) -> list[_A
     return sorted(found.values(), key=lambda one: -len(one.indices) * graph.layers[one.indices[0]].macs)
 
 
+def _reads(behind: Layer | None) -> object:
+    """What follows a layer in the same pass, as far as its tiling depends on it."""
+    return None if behind is None else (behind.operator, behind.input_shapes)
+
+
 def _schedule(
     layer: MacLayer, index: int, graph: Graph, arch: Arch, costs: Programs | Streamed, kept: OnChip
 ) -> Callable[[MacMapping], tuple[int, float]]:
     """Cycles and energy of tilings of one layer by itself."""
-    alone, table = alone_of(layer, graph), table_of(arch)
+    alone, table = alone_of(layer, graph, arch), table_of(arch)
 
     def schedule(mapping: MacMapping) -> tuple[int, float]:
         streamed = costs.alone(index, mapping) if isinstance(costs, Streamed) else None

@@ -20,6 +20,7 @@ from accelsim.hardware import (
     loops_of,
     machine_of,
     operand_bits,
+    passes_of,
 )
 from accelsim.mapper.exhaustive.space import Integers, space_size
 from accelsim.mapper.tiling import THROUGH_DRAM, OnChip, case_of, layer_rates
@@ -93,23 +94,27 @@ def mapping_of(row: Integers) -> MacMapping:
     return MacMapping(oh=oh, ow=ow, oc=oc, ic=ic, kh=kh, kw=kw, groups=groups, n=n, order=LOOP_ORDERS[order])
 
 
-def alone_of(layer: MacLayer, graph: Graph) -> Graph:
-    """A graph of shapes that holds only ``layer``."""
-    ports = tuple(HostPort(name, name) for name in dict.fromkeys(layer.inputs))
-    tensors = {name: graph.tensors[name] for name in (*layer.inputs, layer.output)}
+def alone_of(layer: MacLayer, graph: Graph, arch: Arch) -> Graph:
+    """A graph of shapes that holds only ``layer``, and what ``arch`` computes in the same pass."""
+    behind = next((one.consumer for one in passes_of(graph, arch) if one.tensor == layer.output), None)
+    layers = (layer,) if behind is None else (layer, graph.layers[behind])
+    made = {one.output for one in layers}
+    read = dict.fromkeys(name for one in layers for name in one.inputs)
+    output = layers[-1].output
     return Graph(
-        name=layer.name, arithmetic=graph.arithmetic, tensors=tensors, layers=(layer,), inputs=ports,
-        outputs=(HostPort(layer.output, layer.output),), shape_only=True,
+        name=layer.name, arithmetic=graph.arithmetic, tensors={name: graph.tensors[name] for name in (*read, output)}, layers=layers,
+        inputs=tuple(HostPort(name, name) for name in read if name not in made), outputs=(HostPort(output, output),), shape_only=True,
     )  # fmt: skip
 
 
 def scheduled(
     alone: Graph, mapping: MacMapping, arch: Arch, table: EnergyTable, kept: OnChip = THROUGH_DRAM
 ) -> tuple[int, float]:
-    """(cycles, picojoules) of a layer ``alone``."""
-    (layer,) = alone.layers
-    on_chip = [name for name, stays in ((layer.inputs[0], kept.inputs), (layer.output, kept.outputs)) if stays]
-    program = build_program(alone, arch=arch, mappings=(mapping,), resident=on_chip)
+    """(cycles, picojoules) of a layer ``alone``, and of what follows it in the same pass."""
+    layer, *behind = alone.layers
+    output = behind[-1].output if behind else layer.output
+    on_chip = [name for name, stays in ((layer.inputs[0], kept.inputs), (output, kept.outputs)) if stays]
+    program = build_program(alone, arch=arch, mappings=(mapping, *[None for _ in behind]), resident=on_chip)
     timeline = schedule(program)
-    energy = layer_energy(program, count_actions(program), table, cycles=timeline.layer_cycles)[0].total
-    return timeline.total_cycles, energy
+    split = layer_energy(program, count_actions(program), table, cycles=timeline.layer_cycles)
+    return timeline.total_cycles, sum(one.total for one in split)

@@ -36,7 +36,7 @@ def search_mapping(
     FINALISTS of them do not get there, the default mapper's choice is scheduled as well.
     """
     check_space(layer, shares_of(layer, graph, arch)[0])
-    energies, alone = table or table_of(arch), alone_of(layer, graph)
+    energies, alone = table or table_of(arch), alone_of(layer, graph, arch)
     weigh = Weigh(float(objective == "cycles"), float(objective == "energy"), objective == "edp")
     search = LayerSearch(
         layer, graph, arch, energies, weigh, lambda mapping: scheduled(alone, mapping, arch, energies, kept), kept

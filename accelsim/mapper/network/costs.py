@@ -13,6 +13,7 @@ from accelsim.arch import Arch
 from accelsim.builder import build_program
 from accelsim.energy import count_actions, layer_energy, table_of
 from accelsim.graph import Graph
+from accelsim.hardware import passes_of
 from accelsim.mapper.network.lowered import Lowered, counts_of
 from accelsim.mapper.network.prices import Groups
 from accelsim.program import MacMapping, Mapping
@@ -70,7 +71,8 @@ class Streamed:
         return self._cost(self._lowered.network, self._rows, self._kept, self._groups.of)
 
     def alone(self, index: int, mapping: MacMapping) -> tuple[int, float] | None:
-        """Of layer ``index`` by itself; None where its operands are on chip, which the streamed schedule has from layers before."""
+        """Of layer ``index`` by itself; None where its operands are on chip, which the streamed schedule has from layers before, and where
+        another follows in its pass."""
         if index not in self._apart:
             self._apart[index] = self._alone(index)
         if (apart := self._apart[index]) is None:
@@ -80,6 +82,8 @@ class Streamed:
         return self._cost(apart[0], rows, apart[1], self._groups.of[index : index + 1])
 
     def _alone(self, index: int) -> tuple[Network, Kept] | None:
+        if index in {one.producer for one in passes_of(self._lowered.graph, self._arch)}:
+            return None
         network, outputs = self._lowered.network, self._kept.outputs[index : index + 1]
         operands, nothing = network.operands, np.zeros(0, np.int64)
         mine = slice(operands.first[index], operands.first[index + 1])

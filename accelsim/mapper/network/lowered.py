@@ -39,7 +39,7 @@ class Lowered:
         self.network, self.widths = network_of(graph)
         self.cuts = Cuts(graph)
         self.whole_bytes = all(tensor.format.bits % 8 == 0 for tensor in graph.tensors.values())
-        self._kept: dict[int, Kept] = {}
+        self._kept: dict[tuple[int, bool, bool], Kept] = {}
         self._cut: dict[tuple[int, int], _Cuts] = {}
         self._biases: dict[int | None, None] = {}
 
@@ -84,10 +84,10 @@ class Lowered:
 
     def kept(self, arch: Arch) -> Kept:
         """What stays on chip."""
-        capacity = slot_capacity(Memory.RESIDENT, arch)
-        if capacity not in self._kept:
-            self._kept[capacity] = kept_of(self.graph, arch)
-        return self._kept[capacity]
+        key = slot_capacity(Memory.RESIDENT, arch), arch.vector.fuse_activations, arch.vector.fuse_elementwise
+        if key not in self._kept:
+            self._kept[key] = kept_of(self.graph, arch)
+        return self._kept[key]
 
     def tilings(self, arch: Arch, objective: Objective) -> NDArray[Any]:
         """Records of TILING with the cut of every vector layer; MappingError where one fits nowhere."""

@@ -204,6 +204,7 @@ def span_of(
     # The schedule's own: transfers take what is taken here, no other core is at the port, the last tile's latency is known, and the
     # array runs from its first tile to its last.
     exact = start.loads_inputs and not unit.streams and case.as_bound and case.shares == 1 and through_dram
+    exact = exact and unit.steps == 0
     exact = exact and total.least_latency == total.most_latency and (queues > 1 or stores == 1)
     spare = total.shortest - total.most_latency
     exact = exact and (nest.computes == 1 or _array_never_waits(machine, tile, seen.area, spare))

@@ -33,8 +33,8 @@ class Case(NamedTuple):
 
     ``as_bound``: no transfer takes longer than its bytes at the port. So many ``shares`` of cores have a part each, of which the one at
     hand has ``input_channels``; ``tensor_inputs`` and ``tensor_outputs`` are the channels of the tensors in DRAM. ``burst`` in
-    bits. ``code_bits``: what stands in DRAM of a share's weights at least, where they are coded, else -1. What is kept on chip passes
-    no port.
+    bits. ``code_bits``: what stands in DRAM of a share's weights at least, where they are coded, else -1. ``parameters``: bytes in front of
+    the weights of each output channel. What is kept on chip passes no port.
     """
 
     as_bound: bool
@@ -44,6 +44,7 @@ class Case(NamedTuple):
     tensor_outputs: int
     burst: int
     code_bits: int
+    parameters: int
     inputs_kept: bool
     outputs_kept: bool
     weights_kept: bool
@@ -204,12 +205,15 @@ def traffic_of(
         matrix = pixels * layer.kh * layer.kw * case.input_channels * per_channel
         held = packed_bytes(matrix, bits.activation_bits)
     outputs = packed_bytes(pixels * layer.oc * layer.groups, bits.output_bits)
+    parameters = times * layer.oc * layer.groups * case.parameters
     if case.weights_kept:
         weight_bus = 0
     elif blocks:
-        weight_bus = weights
+        weight_bus = weights + parameters
     elif case.code_bits >= 0:
-        weight_bus = packed_bytes(case.code_bits * times, 1)
+        weight_bus = packed_bytes(case.code_bits * times, 1) + parameters
+    elif parameters > 0:  # tiles one by one, which no bursts cut
+        weight_bus = weights + parameters
     else:
         weight_bus = packed_bytes(channel_bits(burst, taps, 1, layer.ic, 1, tile.ic, layer.ic, bits.weight_bits), 1)
     groups = case.input_channels // layer.ic

@@ -56,6 +56,7 @@ def case_of(layer: MacLayer, share: MacGeometry, *, shares: int, arch: Arch, kep
         tensor_outputs=g.oc,
         burst=8 * arch.dram.bytes_per_burst,
         code_bits=code_bits,
+        parameters=arch.requantizer.parameter_bytes if len(layer.inputs) == 1 else 0,
         inputs_kept=kept.inputs,
         outputs_kept=kept.outputs,
         weights_kept=kept.weights,

@@ -101,7 +101,8 @@ class Tiler:
 
     def _key(self, one: Wanted) -> object:
         """What the tiling of a layer depends on."""
-        return one.geometry, one.kept, charged_kind(one.layer, self.graph, self.arch), self._coded(one.layer)
+        steps = operand_bits(one.layer, self.graph, self.arch).steps
+        return one.geometry, one.kept, charged_kind(one.layer, self.graph, self.arch), self._coded(one.layer), steps
 
     def _coded(self, layer: MacLayer) -> tuple[float, int]:
         """Size of the weights in DRAM over their own, and bits of them there at least, where they are coded; else 0 and -1."""

@@ -24,6 +24,7 @@ from accelsim.builder import (
     Block,
     Did,
     Ends,
+    Follower,
     Grids,
     MacJob,
     Source,
@@ -46,7 +47,11 @@ from accelsim.timing._merge import Queues, Times
 from accelsim.timing._merge import merge_schedule as _tiered_merge
 from accelsim.timing.stream._state import (
     capacity_of_chip,
+    follower_of,
     freed_places,
+    in_pass,
+    kept_operand,
+    last_of,
     loops_of_record,
     machine_of_chip,
     port_of_chip,
@@ -56,6 +61,7 @@ from accelsim.timing.stream._state import (
 from accelsim.timing.stream.records import MAC, MOST_OPERATIONS, VECTOR, Kept, Network, Tiles
 
 ENGINES = len(Engine)
+STORE, VECTOR_UNIT, KEEP = int(Engine.STORE), int(Engine.VECTOR), int(Engine.KEEP)
 PORTS = 3
 """Engines at the DRAM port, the first ones."""
 MOST_WAITS = 4
@@ -66,18 +72,20 @@ merge_schedule: Any = _tiered_merge.compiled  # type: ignore[attr-defined]
 
 
 @borrowing
-def room(network: Network, tilings: Any, tiles: Tiles) -> Ends:
+def room(network: Network, chip: Any, tilings: Any, tiles: Tiles) -> Ends:
     """The most operations, waits and stores that the network makes."""
-    operations, waits, stores = 0, 0, 0
+    operations, waits, stores, passed = 0, 0, 0, False
     for index in range(len(network.layers)):
         record, tiling = network.layers[index], tilings[index]
         if record.kind == MAC:
+            passed = in_pass(chip, record)
             nest = nest_of(loops_of_record(record), loops_of_record(tiling))
             weights, inputs = loads_of(tiling.order, nest)
             finished = nest.spatial * nest.channels
-            operations += nest.computes + weights + inputs + 2 * finished
-            waits += MOST_WAITS * (nest.computes + weights + inputs + 2 * finished)
-            stores += finished
+            made = nest.computes + weights + inputs + (4 if passed else 2) * finished
+            operations, waits, stores = operations + made, waits + MOST_WAITS * made, stores + finished
+        elif passed:  # in the pass of the layer before
+            passed = False
         elif record.kind == VECTOR:
             cut = tiling.cut
             count = tiles.first[cut + 1] - tiles.first[cut]
@@ -124,25 +132,39 @@ def new_state(most: Ends, layers: int, rank: int) -> State:
 
 
 @borrowing
-def block_of(index: int, kept: Kept, recalled: Any) -> Block:
-    """A whole layer on the only core."""
+def block_of(index: int, kept: Kept, recalled: Any, vector: int) -> Block:
+    """A whole layer on the only core, or the layers of a pass of which it is the last; ``vector``: what the vector unit did last."""
     is_kept = kept.outputs[index]
     freed = freed_places(kept, recalled, index) if is_kept else NONE
-    return Block(index, 0, index, 0, 0, 0, 0, 0 if is_kept else NONE, freed, 0, 0, index)
+    return Block(index, 0, index, 0, 0, 0, 0, 0 if is_kept else NONE, freed, 0, 0, index, vector)
 
 
 @inner
 def mac_layer(
-    index: int, network: Network, chip: Any, width: Any, tiling: Any, kept: Kept, state: State, ends: Ends
+    at_layer: tuple[int, int],
+    network: Network,
+    chip: Any,
+    width: Any,
+    tiling: Any,
+    kept: Kept,
+    state: State,
+    ends: Ends,
 ) -> Any:
-    """(where the operations of a MAC layer end, what it did)."""
+    """(where the operations of a MAC layer end, what it did); ``at_layer``: which one, and what the vector unit did last."""
+    index, vector = at_layer
     record, at = network.layers[index], network.operands.first[index]
     down, across = windows_of_record(record)
-    job = MacJob(loops_of_record(record), loops_of_record(tiling), tiling.order == WEIGHTS_OUTER, down, across)
+    last = last_of(network, chip, index)
+    follower = Follower(0, Source(NONE, NONE, False, NONE), 0, 0, 0)
+    if last > index:
+        follower = follower_of(network, index, kept)
+    job = MacJob(
+        loops_of_record(record), loops_of_record(tiling), tiling.order == WEIGHTS_OUTER, down, across, follower
+    )
     left, right = source_of(network, at, kept, 0), Source(NONE, NONE, False, NONE)
     if network.operands.first[index + 1] - at > 1:  # two operands, as a matrix product has
         right = source_of(network, at + 1, kept, 1)
-    block = block_of(index, kept, state.recalled)
+    block = block_of(last, kept, state.recalled, vector if last > index else NONE)
     return mac_operations(
         job, machine_of_chip(chip, width, record), port_of_chip(chip), left, right, block, state, ends
     )
@@ -159,7 +181,7 @@ def vector_layer(
         source = source_of(network, at + k, kept, k)
         operands[k, GRID], operands[k, KEEPER] = source.grid, source.keeper
         operands[k, BOXWISE], operands[k, BITS], operands[k, RANK] = source.boxwise, network.operands.bits[at + k], 0
-    job, block = VectorJob(record.steps, record.output_bits, 0), block_of(index, kept, state.recalled)
+    job, block = VectorJob(record.steps, record.output_bits, 0), block_of(index, kept, state.recalled, NONE)
     machine = machine_of_chip(chip, width, record)
     return vector_operations(job, machine, port_of_chip(chip), tiles, operands, block, state, ends)
 
@@ -196,6 +218,23 @@ def note_counts(counts: Any, did: Did) -> None:
     counts.keep_busy, counts.recall_busy = did.keep_busy, did.recall_busy
 
 
+@borrowing
+def note_pass(counts: Any, behind: Any, did: Did, is_kept: bool, loads: int) -> None:
+    """What a pass did, of which the second layer's part goes to ``behind``; ``loads`` of what it reads beside, kept on chip or not."""
+    behind.operations, behind.tiles = 2 * did.tiles + loads, did.tiles
+    counts.operations -= behind.operations
+    behind.input_bytes = 0 if is_kept else did.beside_bytes
+    behind.recalled_bytes = did.beside_bytes - behind.input_bytes
+    behind.load_activations_busy = 0 if is_kept else did.beside_busy
+    behind.recall_busy = did.beside_busy - behind.load_activations_busy
+    behind.output_fill, behind.beside_fill = did.output_fill + did.beside_bytes, did.beside_bytes
+    behind.stored_bytes, behind.kept_bytes = did.stored_bytes, did.kept_bytes
+    behind.store_busy, behind.keep_busy = did.store_busy, did.keep_busy
+    behind.vector_steps, behind.vector_busy = did.vector_steps, did.vector_busy
+    counts.stored_bytes, counts.kept_bytes, counts.output_fill = 0, 0, 0
+    counts.store_busy, counts.keep_busy, counts.vector_steps, counts.vector_busy = 0, 0, 0, 0
+
+
 @inner
 def by_queue(engine: Any, count: int, queue: Any) -> Any:
     """(operations grouped by queue, in program order; where each group begins)."""
@@ -215,14 +254,20 @@ def by_queue(engine: Any, count: int, queue: Any) -> Any:
 @inner
 def division_of(network: Network, chip: Any, widths: Any, tilings: Any, tiles: Tiles) -> Any:
     """Banks of the weights of every layer in a memory that is divided for each; none where it is not."""
-    layers = len(network.layers) if chip.bank > 0 else 0
+    layers, passed = len(network.layers) if chip.bank > 0 else 0, False
     needs, division = np.full((layers, NEEDS), NONE, np.int64), np.empty(layers, np.int64)
     for index in range(layers):
         record, tiling, row = network.layers[index], tilings[index], needs[index]
         if record.kind == MAC:
             down, across = windows_of_record(record)
-            job = MacJob(loops_of_record(record), loops_of_record(tiling), tiling.order == WEIGHTS_OUTER, down, across)
+            alone = Follower(0, Source(NONE, NONE, False, NONE), 0, 0, 0)
+            job = MacJob(
+                loops_of_record(record), loops_of_record(tiling), tiling.order == WEIGHTS_OUTER, down, across, alone
+            )
+            passed = in_pass(chip, record)
             need_of_mac(job, machine_of_chip(chip, widths[record.width], record), row)
+        elif passed:  # in the tiles of the layer before
+            passed = False
         elif record.kind == VECTOR:
             bits = network.operands.bits[network.operands.first[index] : network.operands.first[index + 1]]
             need_of_vector(cut_of(tiles, tiling.cut).elements, bits, capacity_of_chip(chip), row)
@@ -233,8 +278,8 @@ def division_of(network: Network, chip: Any, widths: Any, tilings: Any, tiles: T
 @inner
 def operations_of(network: Network, chip: Any, widths: Any, tilings: Any, tiles: Tiles, kept: Kept, counts: Any) -> Any:
     """(the operations of all layers in program order, where they end); counts of each layer into ``counts``."""
-    layers, ends = len(network.layers), Ends(0, 0, 0)
-    state = new_state(room(network, tilings, tiles), layers, tiles.all.shape.shape[1])
+    layers, ends, vector, passed = len(network.layers), Ends(0, 0, 0), NONE, False
+    state = new_state(room(network, chip, tilings, tiles), layers, tiles.all.shape.shape[1])
     division = division_of(network, chip, widths, tilings, tiles)
     for index in range(layers):
         record, tiling = network.layers[index], tilings[index]
@@ -242,11 +287,20 @@ def operations_of(network: Network, chip: Any, widths: Any, tilings: Any, tiles:
         if 0 < index < len(division) and division[index] != division[index - 1]:
             change_division(state.consumers[0])
         if record.kind == MAC:
-            ends, did = mac_layer(index, network, chip, width, tiling, kept, state, ends)
+            ends, did = mac_layer((index, vector), network, chip, width, tiling, kept, state, ends)
             note_counts(counts[index], did)
+            passed = in_pass(chip, record)
+            if passed:
+                beside = network.operands.first[index + 1] + max(0, record.beside)
+                on_chip = record.beside != NONE and kept_operand(network.operands, beside, kept)
+                note_pass(counts[index], counts[index + 1], did, on_chip, did.tiles if record.beside != NONE else 0)
+                vector = ends.operations - 2  # in front of its store
+        elif passed:  # in the pass of the layer before
+            passed = False
         elif record.kind == VECTOR:
             ends, did = vector_layer(index, network, chip, width, cut_of(tiles, tiling.cut), kept, state, ends)
             note_counts(counts[index], did)
+            vector = ends.operations - 2
     state.first[ends.operations] = ends.waits
     return state, ends.operations
 
@@ -259,7 +313,7 @@ def network_cycles(
 
     ``queues``: of each engine, and its port. The schedule is that of :func:`accelsim.timing.schedule`.
     """
-    if room(network, tilings, tiles).operations > MOST_OPERATIONS:
+    if room(network, chip, tilings, tiles).operations > MOST_OPERATIONS:
         return NONE
     state, count = operations_of(network, chip, widths, tilings, tiles, kept, counts)
     engine, cycles, latency = state.kinds[ENGINE], state.figures[CYCLES, :count], state.figures[LATENCY, :count]
@@ -273,12 +327,22 @@ def network_cycles(
     for i in range(len(priority)):
         priority[i] = engine[i]
     lanes = Queues(order, begin, PORTS, queues[1], priority)
-    times = Times(engine, cycles, latency, chip.streaming, state.figures[LAG, :count])
+    passes = (chip.fuse_activations | chip.fuse_elementwise) != 0
+    times = Times(engine, cycles, latency, chip.streaming, passes, state.figures[LAG, :count])
     _, finish, _ = merge_schedule(lanes, times, state.first[: count + 1], state.waits)
-    total, at = 0, 0
+    total, at, behind, passed = 0, 0, 0, False
     for index in range(len(network.layers)):
-        for _ in range(counts[index].operations):
-            total = max(total, finish[at])
+        total, operations = max(total, behind), counts[index].operations
+        # Operations of a pass stand tile by tile; those of its first layer end with the requantizations, behind all loads of both.
+        if passed:
+            passed, operations = False, 0
+        elif in_pass(chip, network.layers[index]):
+            passed, operations = True, operations + counts[index + 1].operations
+        for _ in range(operations):
+            if passed and (engine[at] == STORE or engine[at] == VECTOR_UNIT or engine[at] == KEEP):
+                behind = max(behind, finish[at])
+            else:
+                total = max(total, finish[at])
             at += 1
         counts[index].finish = total
     return int(total)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from accelsim.builder import NONE, Port, Source
+from accelsim.builder import NONE, Follower, Port, Source
 from accelsim.graph import Axis
 from accelsim.hardware import (
     AT_ARRAY,
@@ -88,6 +88,36 @@ def freed_places(kept: Kept, recalled: Any, layer: int) -> int:
 
 
 @borrowing
+def in_pass(chip: Any, record: Any) -> bool:
+    """Whether the layer behind a MAC layer is computed on the fly."""
+    return bool((record.behind == 1 and chip.fuse_activations) or (record.behind == 2 and chip.fuse_elementwise))
+
+
+@borrowing
+def same_pass(chip: Any, one: Any, other: Any) -> bool:
+    """Whether nothing follows two MAC layers in their passes, or layers of as many steps."""
+    steps = one.behind_steps if in_pass(chip, one) else 0
+    return bool(steps == (other.behind_steps if in_pass(chip, other) else 0))
+
+
+@borrowing
+def last_of(network: Network, chip: Any, index: int) -> int:
+    """The layer that stores what a layer leads to: that behind it in the same pass, or itself."""
+    return index + 1 if in_pass(chip, network.layers[index]) else index
+
+
+@borrowing
+def follower_of(network: Network, index: int, kept: Kept) -> Follower:
+    """The layer behind layer ``index`` in the same pass."""
+    record = network.layers[index]
+    if record.beside == NONE:
+        return Follower(record.behind_steps, Source(NONE, NONE, False, NONE), 0, 0, 0)
+    at = network.operands.first[index + 1] + record.beside
+    operand = source_of(network, at, kept, record.beside)
+    return Follower(record.behind_steps, operand, network.operands.bits[at], record.rank, record.stretched)
+
+
+@borrowing
 def capacity_of_chip(chip: Any) -> Capacity:
     """What slots hold; where they stand is not noted."""
     return Capacity(
@@ -107,7 +137,11 @@ def machine_of_chip(chip: Any, width: Any, record: Any) -> Machine:
             record.weight_bits, record.activation_bits, record.output_bits, width.sum_words, width.block_rows, width.block_cols,
         ),
         streams_of_chip(chip), Im2col(AT_ARRAY, chip.activation_width),
-        Requantizer(chip.requantizer_lanes, chip.streaming, chip.requantizer_stages), Unit(1, chip.activation_width),
+        Requantizer(
+            chip.requantizer_lanes, chip.streaming, chip.requantizer_stages, chip.vector_lanes,
+            record.behind_steps if in_pass(chip, record) else 0,
+        ),
+        Unit(1, chip.activation_width),
     )  # fmt: skip
 
 

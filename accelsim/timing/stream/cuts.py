@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from accelsim.arch import Arch
 from accelsim.builder import VectorTiles, vector_tiles
 from accelsim.graph import Graph, VectorLayer
-from accelsim.hardware import Memory, slot_capacity
+from accelsim.hardware import Memory, passes_of, slot_capacity
 from accelsim.program import (
     LOOP_ORDERS,
     MacMapping,
@@ -92,7 +92,7 @@ def write_tiling(row: np.void, mapping: Mapping | None, index: int, cuts: Cuts) 
 def kept_of(graph: Graph, arch: Arch) -> Kept:
     """The outputs that stay on chip, all of whole bytes."""
     capacity, number = slot_capacity(Memory.RESIDENT, arch), {layer.output: i for i, layer in enumerate(graph.layers)}
-    wanted = lifetimes(graph) if capacity else ()
+    wanted = lifetimes(graph, passes_of(graph, arch)) if capacity else ()
     placed, size = first_fit(wanted, capacity), {lifetime.tensor: lifetime.size for lifetime in wanted}
     outputs, first, over = np.zeros(len(graph.layers), np.bool_), [0], list[int]()
     for layer in graph.layers:
