@@ -49,6 +49,8 @@ def _structures(arch: Arch) -> Iterator[tuple[str, object, tuple[object, ...]]]:
     yield "requantizer.streaming", arch.requantizer.streaming, (False,)
     yield "requantizer.parameter_bytes", arch.requantizer.parameter_bytes, (0,)
     yield "requantizer.stages", arch.requantizer.stages, (None,)
+    yield "vector.fuse_activations", arch.vector.fuse_activations, (False,)
+    yield "vector.fuse_elementwise", arch.vector.fuse_elementwise, (False,)
     yield "shared_buffer.size_bytes", arch.shared_buffer.size_bytes, (None,)
     yield "weight_buffer.coding", arch.weight_buffer.coding, (None,)
     yield "activation_buffer.im2col", arch.activation_buffer.im2col, ("implicit",)
