@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,8 @@ MODES: dict[str, dict[str, Any]] = {
     "sums stay, drained behind": {"array.dataflow": "output_stationary", "array.drain": "overlapped"},
     "adder tree": TREE,
 }
-PLAYED = (4, 15)
-"""Seeds of random machines that the suite plays; benchmarks/rtl.py plays as many as one likes."""
+PLAYED = (0, 15)
+"""The suite plays the first random machine from each of these seeds on; benchmarks/rtl.py plays as many as one likes."""
 
 
 def plan_of(graph: Graph, arch: Arch, seed: int = 0) -> RtlPlan:
@@ -75,8 +76,7 @@ def test_sources_are_lint_clean(mode: str, tmp_path: Path) -> None:
 @pytest.mark.oracle
 @pytest.mark.parametrize("seed", PLAYED)
 def test_random_machines_make_every_code_in_its_cycle(seed: int, tmp_path: Path) -> None:
-    plan = drawn_plan(seed)
-    assert plan is not None
+    plan = next(filter(None, map(drawn_plan, count(seed))))
     write_plan(plan, tmp_path)
     assert play(tmp_path).endswith(": 0 differences")
 
