@@ -224,17 +224,24 @@ class _Estimate:
         layer = self.graph.layers[index]
         if not isinstance(layer, MacLayer):
             return mapping, self._vector(layer, fused=True)
-        heights = [band[index - self.pair.producer] for band in self.pair.bands()]
-        tallest = max(heights, key=lambda rows: rows[1] - rows[0])
-        share = band_share(layer, self.pair.axis, tallest)
-        assert isinstance(share, MacShare)
-        tiling = self._tiled(layer, share.geometry, weights_stay=weights_stay)
-        bands = layer.output_shape[self.pair.axis] / (tallest[1] - tallest[0])
+        alike: dict[int, list[tuple[int, int]]] = {}
+        for band in self.pair.bands():
+            rows = band[index - self.pair.producer]
+            if rows[1] > rows[0]:
+                alike.setdefault(rows[1] - rows[0], []).append(rows)
+        tilings = {height: self._band(layer, bands[0], weights_stay) for height, bands in alike.items()}
+        array = sum(len(bands) * tilings[height].array for height, bands in alike.items())
+        traffic = sum(len(bands) * tilings[height].traffic for height, bands in alike.items())
         g, bits = layer.geometry, stored_bits(layer, self.arch)
         activation = self.graph.tensors[layer.inputs[0]].format.bits
         held = held_weights(*weight_blocks(self.arch, bits, activation), g.reduction, g.oc_per_group, g.groups)
         weights = self._weight_loads() * int(packed_bytes(held, bits)) if weights_stay else 0
-        return tiling.mapping, Load(bands * tiling.array, 0, bands * tiling.traffic + weights)
+        return tilings[max(tilings)].mapping, Load(array, 0, traffic + weights)
+
+    def _band(self, layer: MacLayer, rows: tuple[int, int], weights_stay: bool) -> Tiling:
+        share = band_share(layer, self.pair.axis, rows)
+        assert isinstance(share, MacShare)
+        return self._tiled(layer, share.geometry, weights_stay=weights_stay)
 
     def _weight_loads(self) -> int:
         """How often a layer's only tile of weights is loaded; MappingError where it does not stay."""
