@@ -94,8 +94,9 @@ def test_layers_on_the_fly_have_the_same_bits(model: str) -> None:
 def test_every_preset_may_keep_tensors(machine: str) -> None:
     graph, inputs, expected = network("digits_cnn")
     arch = load_arch(machine).with_({"arithmetic": ARITHMETIC})
-    size = arch.activation_buffer.size_bytes + 4096
-    edits = {"activation_buffer.size_bytes": size, "activation_buffer.resident_bytes": 4096}
+    memory = "shared_buffer" if arch.shared_buffer.size_bytes else "activation_buffer"
+    size = getattr(arch, memory).size_bytes + 4096
+    edits = {f"{memory}.size_bytes": size, "activation_buffer.resident_bytes": 4096}
     program = build_program(graph, arch=arch.with_(edits), mappings=map_graph(graph, arch=arch.with_(edits)))
     check_program(program)
     assert program.of_engine(Engine.KEEP).any()

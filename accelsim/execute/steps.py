@@ -98,6 +98,8 @@ class _Watched(TiledReader):
         return TileStep(i)
 
     def _left(self, i: int) -> NDArray[Any]:
+        if i in self._passed:  # handed on to the vector unit
+            return self._passed[i].copy()
         return self._memory_of(i).read(self._program, i, i).copy()
 
     def _partial_sums(self, i: int, source: int, shape: tuple[int, ...], layer: Any) -> NDArray[np.int64]:

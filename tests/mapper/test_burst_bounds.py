@@ -33,6 +33,7 @@ def test_no_schedule_is_shorter_than_its_bound(g: MacGeometry, seed: int, densit
     layer = replace(layer, weights=weights.astype(np.int8))
     edits = {
         "dma.weight_compression": "zero_run_length",
+        "weight_buffer.coding": None,
         "dma.whole_weight_tiles": False,
         "dram.burst_bytes": int(rng.choice([1, 8, 64])),
     }
