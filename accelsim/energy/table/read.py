@@ -302,7 +302,9 @@ class _Reader:
     def check_name(self, component: str, own: set[str], path: tuple[str, ...]) -> None:
         choices = (*BY_NAME, *sorted(own))
         if component not in choices:
-            near = did_you_mean(component, choices) or f"; expected one of {listing(choices)}"
+            told = any(" unknown component " in str(e) and "one of" in str(e) for e in self.refusals.found)
+            names = "the same names" if told else listing(choices)  # some thirty: told once
+            near = did_you_mean(component, choices) or f"; expected one of {names}"
             self.refuse(
                 (*path, "component"),
                 f"unknown component {component!r}{near}; a name of the table's own stands in components: [{component}]",
