@@ -64,35 +64,10 @@ module array_core
       .read_address(input_address), .read_data(codes)
   );
 
-  typedef struct packed {
-    logic                                 enter, swap, last, first;
-    logic [COLS-1:0][ADDR_BITS-1:0]       address;
-    logic [COLS-1:0]                      columns;
-    logic [ROWS-1:0][ACTIVATION_BITS-1:0] activations;
-    logic [COLS-1:0][ACC_BITS-1:0]        bias;
-  } vector_t;
-  vector_t early, late;
-  assign early = '{
-      enter: enter, swap: enter_swap, last: enter_last, first: enter_first, address: sum_address,
-      columns: column_used,       activations: activations, bias: bias
-  };
-  delay #(.BITS($bits(vector_t)), .STAGES(OVERLAPPED ? ROWS : 0)) u_behind (.clk, .early, .late);
-  localparam int PSUM_BITS = WEIGHT_BITS + ACTIVATION_BITS + $clog2(ROWS) + 1;
-  logic [COLS-1:0] write, first;
-  logic [COLS-1:0][ADDR_BITS-1:0] address;
-  logic [COLS-1:0][ACC_BITS-1:0] starts;
-  logic [COLS-1:0][PSUM_BITS-1:0] sums;
-  array_ws #(
-      .ROWS(ROWS), .COLS(COLS), .WEIGHT_BITS(WEIGHT_BITS), .ACTIVATION_BITS(ACTIVATION_BITS), .ACC_BITS(ACC_BITS),
-      .ADDR_BITS(ADDR_BITS), .STAGES(STAGES), .PSUM_BITS(PSUM_BITS)
-  ) u_array (
-      .clk, .weight_first, .weights, .enter(late.enter), .enter_swap(late.swap), .enter_last(late.last), .enter_first(late.first),
-      .enter_address(late.address), .enter_columns(late.columns), .activations(late.activations), .bias(late.bias),
-      .done(fold_done), .write, .first, .address, .starts, .sums
+  stationary_sums #(.STAY_BITS(WEIGHT_BITS), .STREAM_BITS(ACTIVATION_BITS)) u_sums (
+      .clk, .stay_first(weight_first), .stay(weights), .enter, .enter_swap, .enter_last, .enter_first, .sum_address, .column_used,
+      .stream(activations), .bias, .fold_done, .read_address, .read_data
   );
-  accumulators #(
-      .PORTS(COLS), .PSUM_BITS(PSUM_BITS), .ACC_BITS(ACC_BITS), .WORDS(ACCUMULATORS), .READS(REQUANTIZER_LANES)
-  ) u_accumulators (.clk, .policy(POLICY), .write, .first, .address, .bias(starts), .psum(sums), .read_address, .read_data);
   assign finished = (OVERLAPPED || BEHIND) ? fold_done : freed;
   // verilator lint_off UNUSEDSIGNAL
   logic unused;
