@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from accelsim.builder import build_program
 from accelsim.energy import count_actions
-from accelsim.execute import run_program
 from accelsim.mapper import map_graph
 from accelsim.program import Program, check_program
 from accelsim.program.fusion import fused_layers
-from accelsim.timing import schedule
 from tests.generate import random_arch, random_mapping, roomy, with_bands
-from tests.laws.test_laws import agreed, assert_same, check_a_forgotten_dependency, reference
+from tests.laws.test_laws import (
+    check_a_forgotten_dependency,
+    check_values_and_schedules,
+)
 from tests.program.test_fusion import images
 
 seeds = st.integers(0, 2**32 - 1)
@@ -42,13 +43,7 @@ def in_step(seed: int) -> Program:
 @relaxed
 @given(seeds)
 def test_values_and_schedules_are_those_of_any_program(seed: int) -> None:
-    program = in_step(seed)
-    check_program(program)
-    inputs, expected = reference(program, seed)
-    assert_same(run_program(program, inputs, timeline=agreed(program)), expected)
-    rng = np.random.default_rng(seed)
-    slow = program.replace(cycles=rng.integers(1, 300, len(program)).astype(np.int64))
-    assert_same(run_program(program, inputs, timeline=schedule(slow)), expected)
+    check_values_and_schedules(in_step(seed), seed)
 
 
 @relaxed

@@ -168,6 +168,16 @@ def test_a_forgotten_dependency_is_found_by_the_checker_or_changes_nothing(seed:
     check_a_forgotten_dependency(random_program(seed, most_layers=3), seed)
 
 
+def check_values_and_schedules(program: Program, seed: int) -> None:
+    """Both schedulers agree, and the values are the reference's in their order and in that of random cycles."""
+    check_program(program)
+    inputs, expected = reference(program, seed)
+    assert_same(run_program(program, inputs, timeline=agreed(program)), expected)
+    rng = np.random.default_rng(seed)
+    slow = program.replace(cycles=rng.integers(1, 300, len(program)).astype(np.int64))
+    assert_same(run_program(program, inputs, timeline=schedule(slow)), expected)
+
+
 def check_a_forgotten_dependency(program: Program, seed: int) -> None:
     """Whatever dependency is dropped: if some latencies make the tiled reader fail, the checker must have said so."""
     edges = non_source_edges(program)

@@ -15,16 +15,17 @@ from accelsim.arch import Arch, load_arch
 from accelsim.builder import build_program
 from accelsim.energy import count_actions
 from accelsim.errors import MappingError
-from accelsim.execute import run_program
 from accelsim.graph import Graph, HostPort
 from accelsim.hardware import Engine, Memory
 from accelsim.importers import load_for
 from accelsim.mapper import map_graph, search_network
-from accelsim.program import Program, check_program
+from accelsim.program import Program
 from accelsim.testing.networks import NetworkBuilder
-from accelsim.timing import schedule
 from tests.generate import MOST_OPERATIONS, random_arch, random_graph, random_mapping, roomy
-from tests.laws.test_laws import agreed, assert_same, check_a_forgotten_dependency, reference
+from tests.laws.test_laws import (
+    check_a_forgotten_dependency,
+    check_values_and_schedules,
+)
 
 PASSES = {"vector.fuse_activations": True, "vector.fuse_elementwise": True}
 NONE = dict.fromkeys(PASSES, False)
@@ -68,13 +69,7 @@ def in_passes(seed: int) -> Program:
 @relaxed
 @given(seeds)
 def test_values_and_schedules_are_those_of_any_program(seed: int) -> None:
-    program = in_passes(seed)
-    check_program(program)
-    inputs, expected = reference(program, seed)
-    assert_same(run_program(program, inputs, timeline=agreed(program)), expected)
-    rng = np.random.default_rng(seed)
-    slow = program.replace(cycles=rng.integers(1, 300, len(program)).astype(np.int64))
-    assert_same(run_program(program, inputs, timeline=schedule(slow)), expected)
+    check_values_and_schedules(in_passes(seed), seed)
 
 
 @relaxed

@@ -54,7 +54,7 @@ class Design:
             *("verilator", "--cc", "--exe", "--build", "-Wall", "-Wno-DECLFILENAME", "-Wno-UNUSED"),
             *("--top-module", self.module, "-y", str(rtl), "-y", str(SHIPPED), "--Mdir", str(target)),
             *(f"-G{name}={value}" for name, value in self.parameters.items()),
-            *("-CFLAGS", f"-std=c++17 -I{HERE / 'harness'} {defines}"),
+            *("-CFLAGS", f"-std=c++17 -I{HERE / 'harness'} -I{SHIPPED.with_name('bench')} {defines}"),
             *("-MAKEFLAGS", "OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0"),
             *(*packages, str(_source(f"{self.module}.sv")), str(HERE / "harness" / f"{self.module}.cpp")),
         ]

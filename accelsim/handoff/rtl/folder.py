@@ -1,16 +1,14 @@
-"""The directory of an export: written whole or not at all, and never over what is not an export's."""
+"""An export of RTL as a directory, with a record of what is in it."""
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from accelsim.errors import AccelsimError
-from accelsim.files import replacing_folder
+from accelsim.handoff.folder import bytes_in, check_folder, exporting
 from accelsim.handoff.rtl.export import RtlPlan
 from accelsim.result import package_version
 
@@ -25,18 +23,11 @@ def export_rtl(plan: RtlPlan, folder: str | Path) -> int:
     A folder that an export made is replaced; AccelsimError for any other that is not empty, and where the disk does not take the files.
     """
     target = Path(folder).resolve()
-    _check(target)
-    try:
-        with replacing_folder(target) as fresh:
-            digests = {name: _write(fresh / name, text) for name, text in plan.files}
-            _write(fresh / RECORD, json.dumps(_record(plan, digests), indent=1) + "\n")
-            return sum(path.stat().st_size for path in fresh.rglob("*") if path.is_file())
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        remedy = "; free some room" if full else ""
-        raise AccelsimError(
-            f"{target}: cannot write: {error.strerror or error}{remedy}; nothing was left there"
-        ) from error
+    check_folder(target, what="export of RTL", strange=lambda: _strange(target))
+    with exporting(target, remedy="free some room") as fresh:
+        digests = {name: _write(fresh / name, text) for name, text in plan.files}
+        _write(fresh / RECORD, json.dumps(_record(plan, digests), indent=1) + "\n")
+        return bytes_in(fresh)
 
 
 def _write(path: Path, text: str) -> str:
@@ -60,22 +51,6 @@ def _record(plan: RtlPlan, digests: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _check(folder: Path) -> None:
-    if not folder.parent.is_dir():
-        raise AccelsimError(f"{folder}: the directory {folder.parent} does not exist; make it first")
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise AccelsimError(f"{folder}: is a file; name a directory that is not there yet")
-    if not any(folder.iterdir()):
-        return
-    known = _known(folder)
-    if known is None:
-        raise AccelsimError(f"{folder}: is not empty, and no export of RTL; name another directory")
-    if strange := next(_strange(folder, known), None):
-        raise AccelsimError(f"{folder}: {strange} in it is not of an export; move it away, or name another directory")
-
-
 def _known(folder: Path) -> set[str] | None:
     try:
         data = json.loads((folder / RECORD).read_text(encoding="utf-8"))
@@ -85,8 +60,9 @@ def _known(folder: Path) -> set[str] | None:
     return {RECORD, *data["sha256"]} if ours else None
 
 
-def _strange(folder: Path, known: set[str]) -> Iterator[str]:
-    for path in sorted(folder.rglob("*")):
-        place = path.relative_to(folder)
-        if path.is_file() and place.as_posix() not in known and place.parts[0] not in BY_BENCH:
-            yield str(place)
+def _strange(folder: Path) -> Iterator[str] | None:
+    known = _known(folder)
+    if known is None:
+        return None
+    places = (path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file())
+    return (str(place) for place in places if place.as_posix() not in known and place.parts[0] not in BY_BENCH)

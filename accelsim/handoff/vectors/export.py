@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.arch import did_you_mean
-from accelsim.errors import AccelsimError, ConfigError, InputError
+from accelsim.errors import ConfigError, InputError
 from accelsim.execute import TileTrace
-from accelsim.files import replacing_folder
 from accelsim.graph import Graph, MacLayer
+from accelsim.handoff.folder import bytes_in, check_folder, exporting
 from accelsim.handoff.vectors.benches import write_benches, write_constants
 from accelsim.handoff.vectors.layer import ExportedLayer
 from accelsim.handoff.vectors.manifest import MANIFEST, SCHEMA, layer_record, manifest_record, why_not
-from accelsim.handoff.vectors.owned import check_folder
+from accelsim.handoff.vectors.owned import strange_files
 from accelsim.handoff.vectors.streams import FORMATS, FileFormat, Stream, StreamFiles
 from accelsim.handoff.vectors.tiles import TileFiles, TilePlan
 from accelsim.result import package_version
@@ -124,24 +124,11 @@ def export_vectors(
     A folder that an export made is replaced; AccelsimError for any other that is not empty, and where the disk does not take the files.
     """
     target = Path(folder).resolve()
-    check_folder(target)
-    with _disk(target), replacing_folder(target) as fresh:
+    check_folder(target, what="vectors of an export", strange=lambda: strange_files(target))
+    with exporting(target, remedy="free some room, leave out --tiles or formats, or name single layers") as fresh:
         _check_room(target, plan)
         _write(plan, inputs, fresh, progress or (lambda *_: None))
-        return sum(path.stat().st_size for path in fresh.rglob("*") if path.is_file())
-
-
-@contextmanager
-def _disk(target: Path) -> Iterator[None]:
-    """Refusals of the system as one error, which names the folder."""
-    try:
-        yield
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        remedy = "; free some room, leave out --tiles or formats, or name single layers" if full else ""
-        raise AccelsimError(
-            f"{target}: cannot write: {error.strerror or error}{remedy}; nothing was left there"
-        ) from error
+        return bytes_in(fresh)
 
 
 def _check_room(target: Path, plan: VectorPlan) -> None:

@@ -14,25 +14,12 @@ BY_BENCHES = ("build", "results")
 """Folders that the benches make."""
 
 
-def check_folder(folder: Path) -> None:
-    """AccelsimError unless an export may write ``folder``: it is not there, empty, or holds nothing but what an export wrote."""
-    if not folder.parent.is_dir():
-        raise AccelsimError(f"{folder}: the directory {folder.parent} does not exist; make it first")
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise AccelsimError(f"{folder}: is a file; name a directory that is not there yet")
-    if not any(folder.iterdir()):
-        return
-    manifest = read_manifest(folder) if (folder / MANIFEST).is_file() else None
-    if manifest is None:
-        raise AccelsimError(f"{folder}: is not empty, and no vectors of an export; name another directory")
-    if strange := next(_strange(folder, manifest), None):
-        raise AccelsimError(f"{folder}: {strange} in it is not of an export; move it away, or name another directory")
+def strange_files(folder: Path) -> Iterator[str] | None:
+    """Files that neither an export of vectors nor a bench wrote; None where no export made ``folder``."""
+    return _strange(folder, read_manifest(folder)) if (folder / MANIFEST).is_file() else None
 
 
 def _strange(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
-    """Files that neither an export nor a bench wrote."""
     layers = {entry["folder"] for entry in manifest["layers"]}
     for path in sorted(folder.rglob("*")):
         place = path.relative_to(folder)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from accelsim.builder import (
+    ALONE,
     BITS,
     BOXWISE,
     CONSUMERS,
@@ -24,7 +25,6 @@ from accelsim.builder import (
     Block,
     Did,
     Ends,
-    Follower,
     Grids,
     MacJob,
     Source,
@@ -155,9 +155,7 @@ def mac_layer(
     record, at = network.layers[index], network.operands.first[index]
     down, across = windows_of_record(record)
     last = last_of(network, chip, index)
-    follower = Follower(0, Source(NONE, NONE, False, NONE), 0, 0, 0)
-    if last > index:
-        follower = follower_of(network, index, kept)
+    follower = follower_of(network, index, kept) if last > index else ALONE
     job = MacJob(
         loops_of_record(record), loops_of_record(tiling), tiling.order == WEIGHTS_OUTER, down, across, follower
     )
@@ -260,9 +258,8 @@ def division_of(network: Network, chip: Any, widths: Any, tilings: Any, tiles: T
         record, tiling, row = network.layers[index], tilings[index], needs[index]
         if record.kind == MAC:
             down, across = windows_of_record(record)
-            alone = Follower(0, Source(NONE, NONE, False, NONE), 0, 0, 0)
             job = MacJob(
-                loops_of_record(record), loops_of_record(tiling), tiling.order == WEIGHTS_OUTER, down, across, alone
+                loops_of_record(record), loops_of_record(tiling), tiling.order == WEIGHTS_OUTER, down, across, ALONE
             )
             passed = in_pass(chip, record)
             need_of_mac(job, machine_of_chip(chip, widths[record.width], record), row)

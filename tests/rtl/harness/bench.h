@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <vector>
+#include "lanes.h"  // of the exported bench
 
 struct Stream {
     std::vector<int32_t> data;
@@ -33,23 +34,3 @@ struct Results {
     ~Results() { fclose(file); }
     void put(int64_t value) { fwrite(&value, sizeof value, 1, file); }
 };
-
-// Lane `lane` of a packed array of lanes, `bits` wide each, in the words of a port.
-template <class Port> void set_lane(Port &port, int lane, int bits, int64_t value) {
-    uint8_t *bytes = reinterpret_cast<uint8_t *>(&port);
-    for (int i = 0; i < bits; i++) {
-        const int at = lane * bits + i;
-        const uint8_t mask = uint8_t(1u << (at & 7));
-        bytes[at >> 3] = (value >> i & 1) ? bytes[at >> 3] | mask : bytes[at >> 3] & ~mask;
-    }
-}
-
-template <class Port> int64_t get_lane(const Port &port, int lane, int bits) {
-    const uint8_t *bytes = reinterpret_cast<const uint8_t *>(&port);
-    uint64_t value = 0;
-    for (int i = 0; i < bits; i++) {
-        const int at = lane * bits + i;
-        value |= uint64_t(bytes[at >> 3] >> (at & 7) & 1) << i;
-    }
-    return int64_t(value << (64 - bits)) >> (64 - bits);
-}
