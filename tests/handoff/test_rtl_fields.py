@@ -10,8 +10,10 @@ BUFFERS = ("weight_buffer", "activation_buffer", "output_buffer")
 STREAMS = ("weights", "activations", "outputs")
 BUILT = {
     "array.rows", "array.cols", "array.weight_bits", "array.activation_bits", "array.weight_preload", "array.drain",
-    "array.pipeline_stages", "accumulator.count", "accumulator.bits", "accumulator.double_buffered", "requantizer.lanes",
-    "requantizer.pipeline_stages", *(f"{name}.size_bytes" for name in BUFFERS), *(f"{name}.double_buffered" for name in BUFFERS),
+    "array.pipeline_stages", "array.issue_cycles", "array.fold_issue_cycles",
+    "accumulator.count", "accumulator.bits", "accumulator.double_buffered", "requantizer.lanes",
+    "requantizer.pipeline_stages", "requantizer.stages", "requantizer.streaming", *(f"{name}.size_bytes" for name in BUFFERS),
+    *(f"{name}.double_buffered" for name in BUFFERS),
 }  # fmt: skip
 """Parameters of the modules."""
 REFUSED_BY_NETWORK = {

@@ -14,24 +14,29 @@ from accelsim.builder import build_program
 from accelsim.errors import AccelsimError
 from accelsim.graph import Graph, MacLayer
 from accelsim.handoff import RtlPlan, plan_rtl
-from accelsim.numerics import SCHEMES, Requant
+from accelsim.numerics import SCHEMES, Operand, Requant
 from accelsim.timing import schedule
 from tests.generate import random_arch, random_graph, random_input, random_mappings, roomy
 from tests.rtl.test_rtl_requantize import random_requant
+from tests.stages_drawn import drawn_requant, drawn_scheme
 
 BUILD = 'VERILATOR_FLAGS=-MAKEFLAGS "OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0"'
 """Compiling takes longer than so few cycles."""
 MOST_OPERATIONS, MOST_CYCLES = 400, 60_000
 SIDES = 6
+ONE_PORT = {f"streams.{name}.port": None for name in ("weights", "activations", "outputs")}
+"""Stores of outputs as they come have no RTL; where they share the port of loads they wait."""
+STAGED = 0.3
+"""Share of machines whose requantization unit is a list of stages."""
 INTEGER = [name for name, scheme in SCHEMES.items() if not scheme.family.is_float and name != "vta_shift"]
 NARROW = [name for name in INTEGER if SCHEMES[name].wide >= 32]
 _OWN: dict[str, Any] = {
     "cores.count": 1, "dma.queues": 3, "activation_buffer.resident_bytes": 0, "activation_buffer.fuse_pairs": False,
-    "activation_buffer.im2col": "implicit", "requantizer.streaming": False,
+    "activation_buffer.im2col": "implicit",
     "requantizer.parameter_bytes": 0, "array.step_folds": 1,
     "vector.fuse_activations": False, "vector.fuse_elementwise": False,
-    "array.group_folds": "apart", "array.reduction": "flat", "array.issue_cycles": 0,
-    "array.fold_issue_cycles": 0, "array.stripe_pixels": None, "array.dot_products": 1, "weight_buffer.coding": None,
+    "array.group_folds": "apart", "array.reduction": "flat",
+    "array.stripe_pixels": None, "array.dot_products": 1, "weight_buffer.coding": None,
     "weight_buffer.bytes_per_cycle": None, "activation_buffer.bytes_per_cycle": None, "array.weight_bits": 16,
     "array.activation_bits": 16,
 }  # fmt: skip
@@ -51,6 +56,7 @@ def drawn_arch(rng: np.random.Generator) -> Arch:
             "accumulator.bits": int(rng.choice([16, 18, 24, 32])),
             "accumulator.overflow": str(rng.choice(["wrap", "saturate", "saturate_symmetric"])),
             "requantizer.lanes": int(rng.integers(1, 5)),
+            "requantizer.streaming": bool(rng.random() < 0.4),
         }
     )
 
@@ -84,12 +90,36 @@ def _requant(rng: np.random.Generator, layer: MacLayer) -> Requant:
     )
 
 
+def staged(rng: np.random.Generator, graph: Graph, arch: Arch) -> tuple[Graph, Arch]:
+    """Both with a random list of output stages, behind accumulators of its width, under the layers' own clamps."""
+    rule = drawn_scheme(rng)
+    has_zero = rule.named(Operand.ZERO_POINT) is not None
+    layers = []
+    for layer in graph.layers:
+        if isinstance(layer, MacLayer) and isinstance(layer.requant, Requant):
+            made, own = drawn_requant(rng, rule, int(rng.choice([1, layer.geometry.oc]))), layer.requant
+            ends = {
+                "clamp_min": own.clamp_min,
+                "clamp_max": own.clamp_max,
+                "zero_point": made.zero_point if has_zero else 0,
+            }
+            layer = replace(layer, requant=replace(made, **ends))
+        layers.append(layer)
+    edits = {"requantizer.stages": str(rule.stages), "accumulator.bits": rule.wide}
+    return replace(graph, layers=tuple(layers)), arch.with_(edits)
+
+
 def drawn_plan(seed: int) -> RtlPlan | None:
     """The export of a random network on a random machine; None where it is too long, has no tiling, or no array layer."""
     rng = np.random.default_rng(seed)
     try:
         graph = drawn_graph(rng)
-        arch = roomy(drawn_arch(rng), graph)
+        arch = drawn_arch(rng)
+        if arch.requantizer.streaming:
+            arch = arch.with_(ONE_PORT)
+        if rng.random() < STAGED:
+            graph, arch = staged(rng, graph, arch)
+        arch = roomy(arch, graph)
         program = build_program(graph, arch=arch, mappings=random_mappings(rng, graph, arch))
         timeline = schedule(program)
         if not any(isinstance(layer, MacLayer) for layer in graph.layers):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from accelsim.arch import Arch
 from accelsim.graph import MacLayer
 from accelsim.handoff.rtl.refuse import compute_tile
-from accelsim.handoff.rtl.schemes import SCHEMES
+from accelsim.handoff.rtl.schemes import Unit, fields, unit_label, unit_of, width
 from accelsim.hardware import FREED, Engine, Memory, ceil_div, slot_capacity, slots
 from accelsim.numerics import IntFormat, Overflow, Requant
 from accelsim.timing import Timeline
@@ -20,11 +20,6 @@ ENGINES = tuple(engine for engine in Engine if engine < Engine.KEEP)
 """Engines of the core, and the vector unit beside it."""
 POLICIES = {Overflow.WRAP: 0, Overflow.SATURATE: 1, Overflow.SATURATE_SYMMETRIC: 2, Overflow.TRAP: 0}
 """Codes of ``fit.sv``; a sum that may trap is refused before."""
-
-
-def width(*values: int) -> int:
-    """Bits that hold ``values`` as signed integers."""
-    return 1 + max((-v - 1).bit_length() if v < 0 else v.bit_length() for v in values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,10 +52,22 @@ class Design:
         return found
 
     @cached_property
-    def units(self) -> tuple[str, ...]:
+    def ends(self) -> frozenset[int]:
+        """The compute operations whose sums are requantized."""
+        program = self.timeline.program
+        return frozenset(int(program.operands(i)[0]) for i in self.of_engine[Engine.REQUANTIZE].tolist())
+
+    @cached_property
+    def units(self) -> tuple[Unit, ...]:
         """Arithmetic of a lane of the requantizer."""
-        schemes = {layer.requant.scheme for layer in self.layers.values() if isinstance(layer.requant, Requant)}
-        return tuple(sorted({SCHEMES[scheme] for scheme in schemes})) or ("SINGLE",)
+        rules = {layer.requant.rule for layer in self.layers.values() if isinstance(layer.requant, Requant)}
+        units = {unit for rule in rules if (unit := unit_of(rule)) is not None}
+        return tuple(sorted(units, key=lambda unit: (unit_label(unit), str(unit)))) or ("SINGLE",)
+
+    @cached_property
+    def operands(self) -> dict[str, int]:
+        """Bits of the fields of ``operands_t``: what a channel gives to its lane."""
+        return fields(self.units)
 
     @cached_property
     def parameter_base(self) -> dict[int, int]:
@@ -132,7 +139,8 @@ class Design:
             "ROWS": array.rows, "COLS": array.cols, "WEIGHT_BITS": self.word(Memory.WEIGHTS), "ACTIVATION_BITS": self.activation_bits,
             "ACC_BITS": arch.accumulator.bits,
             "ACCUMULATORS": arch.accumulator.count, "ADDR_BITS": max(1, (arch.accumulator.count - 1).bit_length()),
-            "STAGES": array.pipeline_stages, "REQUANTIZER_LANES": arch.requantizer.lanes,
+            "STAGES": array.pipeline_stages, "TILE_ISSUE": array.issue_cycles, "FOLD_ISSUE": array.fold_issue_cycles,
+            "REQUANTIZER_LANES": arch.requantizer.lanes,
             "REQUANTIZER_STAGES": arch.requantizer.pipeline_stages,
             "WEIGHT_WORD": self.word(Memory.WEIGHTS), "ACTIVATION_WORD": self.word(Memory.ACTIVATIONS), "OUTPUT_WORD": self.word(Memory.OUTPUTS),
             "WEIGHT_WORDS": self.words(Memory.WEIGHTS), "ACTIVATION_WORDS": self.words(Memory.ACTIVATIONS),
@@ -144,7 +152,10 @@ class Design:
             "RESET_CYCLES": 2 * (array.rows + array.cols) + array.pipeline_stages + arch.requantizer.pipeline_stages + 2,
         }  # fmt: skip
         preload = array.flow.preloads and array.weight_preload == "overlapped"
-        flags = {"OVERLAPPED": preload, "BEHIND": array.drain == "overlapped" and not preload}
+        flags = {
+            "OVERLAPPED": preload, "BEHIND": array.drain == "overlapped" and not preload, "STREAMING": arch.requantizer.streaming,
+            "TURNED": array.dataflow == "input_stationary",
+        }  # fmt: skip
         rows = ["".join(str(int(FREED[e, o])) for o in reversed(ENGINES)) for e in reversed(ENGINES)]
         lines = [
             f"// Machine {arch.name}: numbers of the core. A reset lasts RESET_CYCLES, in which what is under way leaves the array.",
@@ -153,6 +164,9 @@ class Design:
             *(f"  localparam int {name} /*verilator public*/ = {value};" for name, value in numbers.items()),
             *(f"  localparam bit {name} = 1'b{int(value)};" for name, value in flags.items()),
             "  // verilator lint_on UNUSEDPARAM",
+            "  typedef struct packed {  // what a channel gives to its lane of the requantizer",
+            *(f"    logic signed [{bits - 1}:0] {name};" for name, bits in self.operands.items()),
+            "  } operands_t;",
             f"  localparam logic [1:0] POLICY = 2'd{POLICIES[Overflow(arch.accumulator.overflow)]};",
             "  // [who waits][for whom]: until that lets go of its engine, else until its result is there",
             f"  localparam logic [{len(ENGINES) ** 2 - 1}:0] FREED = {{",

@@ -19,8 +19,19 @@ from accelsim.handoff.rtl.schemes import requantize_lane
 from accelsim.timing import Timeline
 
 COMMON = (
-    *("isa_pkg", "requantize_pkg", "delay", "fit", "skew", "accumulators", "op_queue", "scoreboard", "element_memory"),
-    *("load_engine", "store_engine", "requantize", "requantizer"),
+    *(
+        "isa_pkg",
+        "requantize_pkg",
+        "output_stages_pkg",
+        "delay",
+        "fit",
+        "skew",
+        "accumulators",
+        "op_queue",
+        "scoreboard",
+        "element_memory",
+    ),
+    *("load_engine", "store_engine", "requantize", "output_stage", "requantizer"),
 )
 """Sources of every core, packages first; ``config_pkg`` comes before all of them."""
 ARRAYS = {
@@ -83,9 +94,11 @@ def _packaged(folder: str, name: str) -> str:
 def _sources(design: Design) -> Iterator[tuple[str, str]]:
     dataflow = design.arch.array.dataflow
     names = ["config_pkg", *COMMON, "requantize_lane", *ARRAYS[dataflow], "array_core", "accel_core"]
+    unit = "requantizer_streaming" if design.arch.requantizer.streaming else "requantizer"
     made = {
         "config_pkg": design.config(),
         "requantize_lane": requantize_lane(design.units),
+        "requantizer": _packaged("sv", f"{unit}.sv"),
         "array_core": _packaged("sv", f"{CORES[dataflow]}.sv"),
     }
     for name in names:

@@ -9,11 +9,13 @@ import numpy as np
 from accelsim.graph import MacLayer
 from accelsim.handoff.rtl.design import ENGINES, Design, elements_of
 from accelsim.handoff.rtl.refuse import compute_tile
-from accelsim.handoff.rtl.schemes import SCHEMES
+from accelsim.handoff.rtl.schemes import unit_of
 from accelsim.hardware import Engine, Memory, operand_bits
 from accelsim.numerics import Requant
 
 FIELD_BITS = 32
+_COLUMNS = ("multiplier", "addend", "zero")
+"""Fields of ``operands_t`` in the columns of ``Requant.multiplier``; schemes have the first alone."""
 
 
 def images(design: Design) -> Iterator[tuple[str, str]]:
@@ -36,6 +38,9 @@ def _waits(design: Design, i: int) -> list[int]:
     program, counts = design.timeline.program, [0] * len(ENGINES)
     for on in program.waits_for(i).tolist():
         engine = int(program.engine[on])
+        if program.streamed[i] == on:  # as many tiles of finished sums have begun as there are requantizations
+            counts[engine] = int(design.place[i]) + 1
+            continue
         counts[engine] = max(counts[engine], int(design.place[on]) + 1)
     return counts[::-1]
 
@@ -82,7 +87,8 @@ def _compute(design: Design, i: int) -> list[int]:
     last_pixel = (ow - 1) * g.stride_w * deep, (oh - 1) * g.stride_h * row
     unit, reduction = int(tile.channels[0]), int(tile.reduction[0])
     return [
-        not before, tile.weights_kept[0], tile.pixels[0], tile.groups[0], pack, hi[3] - lo[3], unit, reduction, oh, ow, kh, kw, ic, y0, x0,
+        not before, i in design.ends, tile.weights_kept[0],
+        tile.pixels[0], tile.groups[0], pack, hi[3] - lo[3], unit, reduction, oh, ow, kh, kw, ic, y0, x0,
         g.stride_h, g.stride_w, g.dilation_h, g.dilation_w, height, wide, layer.input_zero_point,
         region(design, input_load) + y0 * row + x0 * deep + channel,
         g.dilation_w * deep - last_tap[0], g.dilation_h * row - last_tap[1] - last_tap[0], g.ic_per_group - sum(last_tap),
@@ -99,24 +105,35 @@ def _requantize(design: Design, i: int) -> list[int]:
     layer, source = design.layers[index], int(program.operands(i)[0])
     requant = layer.requant
     assert isinstance(requant, Requant)
-    lo, hi = program.box(i)
+    unit = unit_of(requant.rule)
+    assert unit is not None
+    (lo, hi), tile = program.box(i), compute_tile(program, source)
     return [
         elements_of(design, i), hi[3] - lo[3], int(program.offset[source]), region(design, i),
         design.parameter_base[index] + (lo[3] if requant.is_per_channel else 0), requant.is_per_channel,
-        design.units.index(SCHEMES[requant.scheme]), requant.zero_point, requant.clamp_min, requant.clamp_max,
+        design.units.index(unit), requant.zero_point, requant.clamp_min, requant.clamp_max,
+        tile.pixels[0], tile.groups[0], design.packs[source], tile.channels[0],
+        int(design.place[source]) + 1,
     ]  # fmt: skip
 
 
 def _parameters(design: Design) -> str:
-    """{bias, multiplier, shift} of every channel."""
-    acc, lines = design.arch.accumulator.bits, []
-    digits = -(-(acc + 40) // 4)
+    """Of every channel the bias at which accumulators start, and ``operands_t``."""
+    fields = {"bias": design.arch.accumulator.bits, **design.operands}
+    digits, lines = -(-sum(fields.values()) // 4), []
     for layer in design.layers.values():
         requant, channels = layer.requant, layer.geometry.oc
         assert isinstance(requant, Requant)
         bias = np.zeros(channels, dtype=np.int64) if layer.array_bias is None else layer.array_bias
-        multiplier, shift = (np.broadcast_to(a, channels) for a in (requant.multiplier, requant.shift))
-        for b, m, s in zip(bias.tolist(), multiplier.tolist(), shift.tolist(), strict=True):
-            word = (b & (1 << acc) - 1) << 40 | (m & 0xFFFFFFFF) << 8 | s & 0xFF
+        columns = {
+            "bias": bias,
+            "shift": requant.shift,
+            **dict(zip(_COLUMNS, np.atleast_2d(requant.multiplier.T), strict=False)),
+        }
+        rows = [np.broadcast_to(columns.get(name, 0), channels).tolist() for name in fields]
+        for values in zip(*rows, strict=True):
+            word = 0
+            for value, bits in zip(values, fields.values(), strict=True):
+                word = word << bits | int(value) & (1 << bits) - 1
             lines.append(f"{word:0{digits}x}")
     return "\n".join(lines or ["0" * digits]) + "\n"

@@ -10,8 +10,8 @@ from accelsim.arch import Arch
 from accelsim.errors import ConfigError
 from accelsim.execute import order_free, prove_graph
 from accelsim.graph import Graph, MacLayer
-from accelsim.handoff.rtl.schemes import SCHEMES
-from accelsim.hardware import ComputeTiles, Engine, accumulator_words, array_cost, array_of, operand_bits
+from accelsim.handoff.rtl.schemes import SCHEMES, unit_of
+from accelsim.hardware import ComputeTiles, Engine, accumulator_words, array_cost, array_of, operand_bits, streaming_of
 from accelsim.numerics import IntFormat, Requant
 from accelsim.program import Program
 
@@ -30,6 +30,29 @@ def check_machine(arch: Arch) -> None:
                 f"{path} of {value}: the exported RTL has no such structure yet; expected {shown} (--set {path}=...)",
                 path=path,
             )
+    _check_streaming(arch)
+
+
+_ORDERED = {
+    "array.reduction": "flat", "array.stripe_pixels": None, "array.step_folds": 1, "array.group_folds": "apart",
+}  # fmt: skip
+"""In which order finished sums come: the one in which the streaming requantizer takes them."""
+
+
+def _check_streaming(arch: Arch) -> None:
+    """Sums are taken as they come, in the order of folds; outputs are not stored so."""
+    if streaming_of(arch) > 1:
+        raise ConfigError(
+            "requantizer.streaming beside a port of their own for outputs: the exported RTL does not store them as they come yet; let them "
+            "share the port of loads (--set streams.outputs.port=null) or set requantizer.streaming to false",
+            path="requantizer.streaming",
+        )
+    for path, value in _ORDERED.items():
+        if arch.requantizer.streaming and arch.get(path) != value:
+            raise ConfigError(
+                f"requantizer.streaming beside {path} of {arch.get(path)}: the exported RTL takes sums in another order; set "
+                "requantizer.streaming to false", path="requantizer.streaming",
+            )  # fmt: skip
 
 
 def _structures(arch: Arch) -> Iterator[tuple[str, object, tuple[object, ...]]]:
@@ -42,13 +65,9 @@ def _structures(arch: Arch) -> Iterator[tuple[str, object, tuple[object, ...]]]:
     yield "array.dot_products", array.dot_products, (1,)
     yield "array.brick_bits", array.brick_bits, (None,)
     yield "array.mac", array.mac, ("multiply",)
-    yield "array.issue_cycles", array.issue_cycles, (0,)
-    yield "array.fold_issue_cycles", array.fold_issue_cycles, (0,)
     yield "cores.count", arch.cores.count, (1,)
     yield "dma.queues", arch.dma.queues, (3,)
-    yield "requantizer.streaming", arch.requantizer.streaming, (False,)
     yield "requantizer.parameter_bytes", arch.requantizer.parameter_bytes, (0,)
-    yield "requantizer.stages", arch.requantizer.stages, (None,)
     yield "vector.fuse_activations", arch.vector.fuse_activations, (False,)
     yield "vector.fuse_elementwise", arch.vector.fuse_elementwise, (False,)
     yield "shared_buffer.size_bytes", arch.shared_buffer.size_bytes, (None,)
@@ -88,7 +107,7 @@ def _check_layer(layer: MacLayer, graph: Graph, arch: Arch) -> None:
                 f"layer {layer.name!r}: {reason}; the exported RTL has no such structure yet", layer=layer.name
             )
     assert isinstance(layer.requant, Requant)
-    if layer.requant.scheme not in SCHEMES:
+    if unit_of(layer.requant.rule) is None:
         raise ConfigError(
             f"layer {layer.name!r}: arithmetic scheme {layer.requant.scheme!r} has no RTL yet; expected one of {', '.join(SCHEMES)}",
             layer=layer.name,

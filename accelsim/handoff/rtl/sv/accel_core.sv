@@ -27,19 +27,22 @@ module accel_core
   localparam int PARAMETER_BITS = (PARAMETERS > 1) ? $clog2(PARAMETERS) : 1;
   typedef struct packed {
     logic signed [ACC_BITS-1:0] bias;
-    logic signed [31:0]         multiplier;
-    logic signed [7:0]          shift;
+    operands_t                  operands;
   } parameter_t;
   parameter_t parameters[PARAMETERS];
   initial $readmemh("images/parameters.hex", parameters);
 
   counts_t frees, finishes;
+  int_t tiles_begun;
+  logic vector, vector_first;
   counts_t over[ENGINES];
   scoreboard u_scoreboard (.clk, .rst, .freed, .finished, .frees, .finishes);
   // Who overwrites what another engine reads waits until that lets go; everybody else until the result is there.
   for (genvar e = 0; e < ENGINES; e++) begin : g_over
     for (genvar o = 0; o < ENGINES; o++) begin : g_other
-      assign over[e][o] = FREED[e*ENGINES+o] ? frees[o] : finishes[o];
+      // Sums that are taken as they come: when the first of them are there.
+      if (STREAMING && e == REQUANTIZE && o == COMPUTE) assign over[e][o] = tiles_begun;
+      else assign over[e][o] = FREED[e*ENGINES+o] ? frees[o] : finishes[o];
     end
   end
 
@@ -84,36 +87,35 @@ module accel_core
   end
 
   // Requantization.
-  int_t requantized_count, requantized_write;
+  localparam int WRITERS = STREAMING ? REQUANTIZER_LANES : 1;
+  int_t [WRITERS-1:0] requantized_count, requantized_write;
   logic [REQUANTIZER_LANES-1:0][OUTPUT_WORD-1:0] requantized;
-  logic [OUTPUT_LANES-1:0][OUTPUT_WORD-1:0] requantized_wide;
+  logic [WRITERS-1:0][OUTPUT_LANES-1:0][OUTPUT_WORD-1:0] requantized_wide;
   int_t [REQUANTIZER_LANES-1:0] sum_address, parameter_address;
   logic [REQUANTIZER_LANES-1:0][ACC_BITS-1:0] sums;
-  logic [REQUANTIZER_LANES-1:0][31:0] multipliers;
-  logic [REQUANTIZER_LANES-1:0][7:0] shifts;
+  operands_t [REQUANTIZER_LANES-1:0] operands;
   logic [REQUANTIZER_LANES-1:0][ADDR_BITS-1:0] read_address;
   requantizer #(
-      .COUNT(REQUANTIZE_COUNT), .LANES(REQUANTIZER_LANES), .STAGES(REQUANTIZER_STAGES), .ACC_BITS(ACC_BITS),
-      .BITS(OUTPUT_WORD), .FILE("images/requantize.hex")
+      .COUNT(REQUANTIZE_COUNT), .LANES(REQUANTIZER_LANES), .WRITERS(WRITERS), .COLS(COLS), .TURNED(TURNED), .STAGES(REQUANTIZER_STAGES), .ACC_BITS(ACC_BITS),
+      .BITS(OUTPUT_WORD), .OPERANDS($bits(operands_t)), .FILE("images/requantize.hex")
   ) u_requantizer (
-      .clk, .rst, .over(over[REQUANTIZE]), .started(started[REQUANTIZE]), .freed(freed[REQUANTIZE]),
+      .clk, .rst, .over(over[REQUANTIZE]), .vector, .computes(finishes[COMPUTE]), .started(started[REQUANTIZE]), .freed(freed[REQUANTIZE]),
       .finished(finished[REQUANTIZE]), .address(sum_address), .sums, .parameter_address,
-      .multiplier(multipliers), .shift(shifts), .write_count(requantized_count), .write_address(requantized_write),
+      .operands, .write_count(requantized_count), .write_address(requantized_write),
       .write_data(requantized)
   );
   parameter_t [REQUANTIZER_LANES-1:0] lane_parameters;
   always_comb begin
     requantized_wide = '0;
-    requantized_wide[REQUANTIZER_LANES-1:0] = requantized;
+    for (int i = 0; i < REQUANTIZER_LANES; i++) requantized_wide[STREAMING ? i : 0][STREAMING ? 0 : i] = requantized[i];
     for (int i = 0; i < REQUANTIZER_LANES; i++) begin
       read_address[i] = ADDR_BITS'(sum_address[i]);
       lane_parameters[i] = parameters[PARAMETER_BITS'(parameter_address[i])];
-      multipliers[i] = lane_parameters[i].multiplier;
-      shifts[i] = lane_parameters[i].shift;
+      operands[i] = lane_parameters[i].operands;
     end
   end
   element_memory #(
-      .BITS(OUTPUT_WORD), .WORDS(OUTPUT_WORDS), .WRITERS(2), .LANES(OUTPUT_LANES), .READS(OUTPUT_LANES)
+      .BITS(OUTPUT_WORD), .WORDS(OUTPUT_WORDS), .WRITERS(WRITERS + 1), .LANES(OUTPUT_LANES), .READS(OUTPUT_LANES)
   ) u_outputs (
       .clk, .write_count({vector_count, requantized_count}), .write_address({vector_write, requantized_write}),
       .write_data({vector_in, requantized_wide}), .read_address(store_address), .read_data(store_data)
@@ -125,7 +127,7 @@ module accel_core
   parameter_t [COLS-1:0] column_parameters;
   array_core u_array (
       .clk, .rst, .over(over[COMPUTE]), .started(started[COMPUTE]), .freed(freed[COMPUTE]), .finished(finished[COMPUTE]),
-      .bias_address, .bias, .activation_count, .activation_write, .activation_in, .weight_count, .weight_write, .weight_in,
+      .vector, .vector_first, .bias_address, .bias, .activation_count, .activation_write, .activation_in, .weight_count, .weight_write, .weight_in,
       .read_address, .read_data(sums)
   );
   always_comb
@@ -133,8 +135,9 @@ module accel_core
       column_parameters[c] = parameters[PARAMETER_BITS'(bias_address[c])];
       bias[c] = column_parameters[c].bias;
     end
+  always_ff @(posedge clk) tiles_begun <= rst ? 0 : tiles_begun + int_t'(vector_first);
   // verilator lint_off UNUSEDSIGNAL
   logic unused;
-  assign unused = ^{lane_parameters, column_parameters, sum_address, grant, release_port, beat, last};
+  assign unused = ^{tiles_begun, lane_parameters, column_parameters, sum_address, grant, release_port, beat, last};
   // verilator lint_on UNUSEDSIGNAL
 endmodule

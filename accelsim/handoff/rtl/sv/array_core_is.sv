@@ -9,6 +9,8 @@ module array_core
     output logic                                                   started,
     output logic                                                   freed,
     output logic                                                   finished,
+    output logic                                                   vector,        // finished sums are written at this edge
+    output logic                                                   vector_first,  // the first ones of a tile
     output int_t [COLS-1:0]                                        bias_address,
     input  logic [COLS-1:0][ACC_BITS-1:0]                          bias,
     input  int_t                                                   activation_count,
@@ -20,17 +22,18 @@ module array_core
     input  logic [REQUANTIZER_LANES-1:0][ADDR_BITS-1:0]            read_address,
     output logic [REQUANTIZER_LANES-1:0][ACC_BITS-1:0]             read_data
 );
-  logic fold_done, input_first, enter, enter_swap, enter_last, enter_first;
+  logic fold_done, input_first, enter, enter_swap, enter_last, enter_first, enter_ends, enter_begins;
   int_t [COLS-1:0] input_address, enter_address;
   logic [COLS-1:0] input_used, column_used;
   int_t [ROWS-1:0] weight_addresses;
   logic [ROWS-1:0] weight_used;
   int_t zero_point;
   input_feeder #(
-      .COUNT(COMPUTE_COUNT), .ROWS(ROWS), .COLS(COLS), .OVERLAPPED(OVERLAPPED), .BEHIND(BEHIND), .FILE("images/compute.hex")
+      .COUNT(COMPUTE_COUNT), .ROWS(ROWS), .COLS(COLS), .OVERLAPPED(OVERLAPPED), .BEHIND(BEHIND), .TILE_ISSUE(TILE_ISSUE),
+      .FOLD_ISSUE(FOLD_ISSUE), .FILE("images/compute.hex")
   ) u_feeder (
       .clk, .rst, .over, .fold_done, .started, .freed, .input_first, .input_address, .input_used, .enter, .enter_swap, .enter_last,
-      .enter_first, .enter_address, .bias_address, .column_used, .weight_address(weight_addresses), .weight_used, .zero_point
+      .enter_first, .enter_ends, .enter_begins, .enter_address, .bias_address, .column_used, .weight_address(weight_addresses), .weight_used, .zero_point
   );
 
   logic [ROWS-1:0][WEIGHT_WORD-1:0] weight_codes;
@@ -61,6 +64,10 @@ module array_core
   stationary_sums #(.STAY_BITS(ACTIVATION_BITS), .STREAM_BITS(WEIGHT_BITS)) u_sums (
       .clk, .stay_first(input_first), .stay(inputs), .enter, .enter_swap, .enter_last, .enter_first, .sum_address, .column_used,
       .stream(filters), .bias, .fold_done, .read_address, .read_data
+  );
+  // A vector is written whole when its last column is.
+  delay #(.BITS(2), .STAGES((OVERLAPPED ? ROWS : 0) + ROWS + COLS - 2 + STAGES)) u_vector (
+      .clk, .early({enter_ends, enter_begins} & {2{!rst}}), .late({vector, vector_first})
   );
   assign finished = (OVERLAPPED || BEHIND) ? fold_done : freed;
   // verilator lint_off UNUSEDSIGNAL

@@ -9,6 +9,8 @@ module array_core
     output logic                                                   started,
     output logic                                                   freed,
     output logic                                                   finished,
+    output logic                                                   vector,        // finished sums are written at this edge
+    output logic                                                   vector_first,  // the first ones of a tile
     output int_t [COLS-1:0]                                        bias_address,
     input  logic [COLS-1:0][ACC_BITS-1:0]                          bias,
     input  int_t                                                   activation_count,
@@ -20,16 +22,17 @@ module array_core
     input  logic [REQUANTIZER_LANES-1:0][ADDR_BITS-1:0]            read_address,
     output logic [REQUANTIZER_LANES-1:0][ACC_BITS-1:0]             read_data
 );
-  logic fold_done, step, step_first, step_last, tile_last, tile_done, fold_first;
+  logic fold_done, step, step_first, step_last, tile_last, tile_done, fold_first, fold_ends, fold_begins;
   logic [ROWS-1:0] fold_rows, input_used;
   logic [COLS-1:0] fold_columns;
   int_t fold_address, fold_row_step, first_bias, weight_address, weight_step, zero_point;
   int_t [ROWS-1:0] input_address;
   sum_feeder #(
-      .COUNT(COMPUTE_COUNT), .ROWS(ROWS), .COLS(COLS), .BEHIND(BEHIND), .FILE("images/compute.hex")
+      .COUNT(COMPUTE_COUNT), .ROWS(ROWS), .COLS(COLS), .BEHIND(BEHIND), .TILE_ISSUE(TILE_ISSUE),
+      .FOLD_ISSUE(FOLD_ISSUE), .FILE("images/compute.hex")
   ) u_feeder (
-      .clk, .rst, .over, .fold_done, .started, .freed, .step, .step_first, .step_last, .tile_last, .fold_first, .fold_rows,
-      .fold_columns, .fold_address, .fold_row_step, .bias_address(first_bias), .weight_address, .weight_step, .input_address,
+      .clk, .rst, .over, .fold_done, .started, .freed, .step, .step_first, .step_last, .tile_last, .fold_first, .fold_ends, .fold_begins,
+      .fold_rows, .fold_columns, .fold_address, .fold_row_step, .bias_address(first_bias), .weight_address, .weight_step, .input_address,
       .input_used, .zero_point
   );
 
@@ -82,6 +85,15 @@ module array_core
   );
   // The last sum of a fold is written so many cycles behind its last step.
   delay #(.BITS(1), .STAGES(ROWS + COLS - 2 + STAGES)) u_tile_done (.clk, .early(tile_last && step), .late(tile_done));
+  // A row is written whole when its last column is; the others follow, one a cycle.
+  logic [ROWS-1:0] rows_close, rows_closing, rows_closed;
+  delay #(.BITS(ROWS + 1), .STAGES(COLS - 1 + STAGES)) u_vector (
+      .clk, .early({fold_begins, fold_ends ? fold_rows : '0} & {(ROWS + 1){step && step_last && !rst}}),
+      .late({vector_first, rows_close})
+  );
+  assign rows_closing = (rows_close != '0) ? rows_close : rows_closed;
+  assign vector = rows_closing[0];
+  always_ff @(posedge clk) rows_closed <= rows_closing >> 1;
   // verilator lint_off UNUSEDSIGNAL
   logic unused;
   assign unused = ^{fold_address, fold_row_step};

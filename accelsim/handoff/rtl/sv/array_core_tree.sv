@@ -9,6 +9,8 @@ module array_core
     output logic                                                   started,
     output logic                                                   freed,
     output logic                                                   finished,
+    output logic                                                   vector,        // finished sums are written at this edge
+    output logic                                                   vector_first,  // the first ones of a tile
     output int_t [COLS-1:0]                                        bias_address,
     input  logic [COLS-1:0][ACC_BITS-1:0]                          bias,
     input  int_t                                                   activation_count,
@@ -20,17 +22,18 @@ module array_core
     input  logic [REQUANTIZER_LANES-1:0][ADDR_BITS-1:0]            read_address,
     output logic [REQUANTIZER_LANES-1:0][ACC_BITS-1:0]             read_data
 );
-  logic fold_done, tile_last, weight_first, enter, enter_swap, enter_last, enter_first;
+  logic fold_done, tile_last, weight_first, enter, enter_swap, enter_last, enter_first, enter_ends, enter_begins;
   int_t weight_k, weight_group, weight_address, enter_address, reduction, first_bias, zero_point;
   int_t [COLS-1:0] column_group;
   logic [COLS-1:0] column_used;
   int_t [ROWS-1:0] input_address, row_k, row_group;
   logic [ROWS-1:0] input_used, row_used;
   fold_feeder #(
-      .COUNT(COMPUTE_COUNT), .ROWS(ROWS), .COLS(COLS), .SHIFTS(1'b0), .FILE("images/compute.hex")
+      .COUNT(COMPUTE_COUNT), .ROWS(ROWS), .COLS(COLS), .SHIFTS(1'b0), .TILE_ISSUE(TILE_ISSUE),
+      .FOLD_ISSUE(FOLD_ISSUE), .FILE("images/compute.hex")
   ) u_feeder (
       .clk, .rst, .over, .fold_done, .started, .freed, .tile_last, .weight_first, .weight_k, .weight_group, .weight_address,
-      .enter, .enter_swap, .enter_last, .enter_first, .enter_address, .column_group, .column_used, .reduction,
+      .enter, .enter_swap, .enter_last, .enter_first, .enter_ends, .enter_begins, .enter_address, .column_group, .column_used, .reduction,
       .bias_address(first_bias), .input_address, .input_used, .row_k, .row_group, .row_used, .zero_point
   );
 
@@ -81,6 +84,10 @@ module array_core
   accumulators #(
       .PORTS(COLS), .PSUM_BITS(TREE_BITS), .ACC_BITS(ACC_BITS), .WORDS(ACCUMULATORS), .READS(REQUANTIZER_LANES)
   ) u_accumulators (.clk, .policy(POLICY), .write, .first, .address, .bias(starts), .psum(sums), .read_address, .read_data);
+  // A vector is written whole when its last column is.
+  delay #(.BITS(2), .STAGES(STAGES)) u_vector (
+      .clk, .early({enter_ends, enter_begins} & {2{!rst}}), .late({vector, vector_first})
+  );
   assign finished = fold_done;
   // verilator lint_off UNUSEDSIGNAL
   logic unused;

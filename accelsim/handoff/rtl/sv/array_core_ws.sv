@@ -9,6 +9,8 @@ module array_core
     output logic                                                   started,
     output logic                                                   freed,
     output logic                                                   finished,
+    output logic                                                   vector,        // finished sums are written at this edge
+    output logic                                                   vector_first,  // the first ones of a tile
     output int_t [COLS-1:0]                                        bias_address,
     input  logic [COLS-1:0][ACC_BITS-1:0]                          bias,
     input  int_t                                                   activation_count,
@@ -20,7 +22,7 @@ module array_core
     input  logic [REQUANTIZER_LANES-1:0][ADDR_BITS-1:0]            read_address,
     output logic [REQUANTIZER_LANES-1:0][ACC_BITS-1:0]             read_data
 );
-  logic fold_done, tile_last, weight_first, enter, enter_swap, enter_last, enter_first;
+  logic fold_done, tile_last, weight_first, enter, enter_swap, enter_last, enter_first, enter_ends, enter_begins;
   int_t weight_k, weight_group, weight_address, enter_address, reduction, first_bias, zero_point;
   int_t [COLS-1:0] column_group;
   logic [COLS-1:0] column_used;
@@ -28,10 +30,11 @@ module array_core
   logic [ROWS-1:0] input_used, row_used;
   fold_feeder #(
       .COUNT(COMPUTE_COUNT), .ROWS(ROWS), .COLS(COLS), .SHIFTS(1'b1), .OVERLAPPED(OVERLAPPED), .BEHIND(BEHIND),
-      .FILE("images/compute.hex")
+      .TILE_ISSUE(TILE_ISSUE),
+      .FOLD_ISSUE(FOLD_ISSUE), .FILE("images/compute.hex")
   ) u_feeder (
       .clk, .rst, .over, .fold_done, .started, .freed, .tile_last, .weight_first, .weight_k, .weight_group, .weight_address,
-      .enter, .enter_swap, .enter_last, .enter_first, .enter_address, .column_group, .column_used, .reduction,
+      .enter, .enter_swap, .enter_last, .enter_first, .enter_ends, .enter_begins, .enter_address, .column_group, .column_used, .reduction,
       .bias_address(first_bias), .input_address, .input_used, .row_k, .row_group, .row_used, .zero_point
   );
 
@@ -67,6 +70,10 @@ module array_core
   stationary_sums #(.STAY_BITS(WEIGHT_BITS), .STREAM_BITS(ACTIVATION_BITS)) u_sums (
       .clk, .stay_first(weight_first), .stay(weights), .enter, .enter_swap, .enter_last, .enter_first, .sum_address, .column_used,
       .stream(activations), .bias, .fold_done, .read_address, .read_data
+  );
+  // A vector is written whole when its last column is.
+  delay #(.BITS(2), .STAGES((OVERLAPPED ? ROWS : 0) + ROWS + COLS - 2 + STAGES)) u_vector (
+      .clk, .early({enter_ends, enter_begins} & {2{!rst}}), .late({vector, vector_first})
   );
   assign finished = (OVERLAPPED || BEHIND) ? fold_done : freed;
   // verilator lint_off UNUSEDSIGNAL

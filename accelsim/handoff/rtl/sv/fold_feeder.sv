@@ -16,6 +16,8 @@ module fold_feeder
     parameter bit SHIFTS     = 1'b1,
     parameter bit OVERLAPPED = 1'b0,
     parameter bit BEHIND     = 1'b0,
+    parameter int TILE_ISSUE = 0,
+    parameter int FOLD_ISSUE = 0,
     parameter     FILE       = ""
 ) (
     input  logic            clk,
@@ -33,6 +35,8 @@ module fold_feeder
     output logic            enter_swap,
     output logic            enter_last,
     output logic            enter_first,
+    output logic            enter_ends,     // its sums are finished
+    output logic            enter_begins,   // and are the tile's first ones
     output int_t            enter_address,  // of the sum of the first column
     output int_t [COLS-1:0] column_group,   // group of each column in the fold
     output logic [COLS-1:0] column_used,
@@ -48,6 +52,7 @@ module fold_feeder
   typedef struct packed {
     logic   shifting;       // weights enter, else pixels or the last sums
     logic   draining;
+    int_t   idle;           // cycles until the fold begins: issue
     int_t   cycle;          // of the phase
     int_t   groups_before;
     int_t   column;         // first output channel of the fold, in its group
@@ -61,7 +66,7 @@ module fold_feeder
     int_t   sums;           // address of the pixel's first sum
   } state_t;
 
-  logic ready, running, active;
+  logic ready, running, active, busy;
   compute_t op;
   int_t number;
   state_t held, now, next, first;
@@ -71,9 +76,11 @@ module fold_feeder
   );
   assign started = ready && !running;
   assign active = (ready || running) && !rst;
+  assign busy = active && now.idle == 0;
 
   always_comb begin
     first = '0;
+    first.idle = TILE_ISSUE + FOLD_ISSUE;
     first.shifting = SHIFTS && !OVERLAPPED && op.kept == 0;
     first.weight = op.weight_base;
     first.weight_group = op.weight_base;
@@ -111,10 +118,10 @@ module fold_feeder
   end
 
   // What enters in this cycle.
-  logic streams, last_pixel;
-  assign streams = active && (OVERLAPPED ? now.pixels_before < op.pixels : !now.shifting && !now.draining);
+  logic streams, last_pixel, more_rows, more_columns, more_groups, fold_over;
+  assign streams = busy && (OVERLAPPED ? now.pixels_before < op.pixels : !now.shifting && !now.draining);
   assign last_pixel = now.pixels_before + 1 == op.pixels;
-  assign weight_first = active && (OVERLAPPED ? op.kept == 0 : now.shifting) && SHIFTS && now.cycle == 0;
+  assign weight_first = busy && (OVERLAPPED ? op.kept == 0 : now.shifting) && SHIFTS && now.cycle == 0;
   assign weight_k = now.weight_tap.k;
   assign weight_group = now.weight_tap.group;
   assign weight_address = now.weight;
@@ -122,13 +129,14 @@ module fold_feeder
   assign enter_swap = streams && op.kept == 0 && now.pixels_before == 0;
   assign enter_last = streams && last_pixel && (tile_last || !(OVERLAPPED || BEHIND || !SHIFTS));
   assign enter_first = op.first != 0 && now.tap.k == 0 && now.tap.group == 0;
+  assign enter_ends = streams && op.ends != 0 && !more_rows;
+  assign enter_begins = enter_ends && now.groups_before == 0 && now.column == 0 && now.pixels_before == 0;
   assign enter_address = now.sums + now.channel_group + now.column;
   assign reduction = op.reduction;
   assign bias_address = op.bias_base + now.channel_group + now.column;
   assign zero_point = op.zero_point;
 
   // The next fold.
-  logic more_rows, more_columns, more_groups, fold_over;
   assign more_rows = op.pack == 1 && row_tap[ROWS].group == 0;
   assign more_columns = op.pack == 1 && now.column + COLS < op.unit;
   assign more_groups = now.groups_before + op.pack < op.groups;
@@ -136,7 +144,7 @@ module fold_feeder
   always_comb begin
     if (!SHIFTS) fold_over = streams && last_pixel;
     else if (OVERLAPPED)
-      fold_over = active && now.cycle + 1 >= op.pixels && (now.cycle + 1 >= ROWS || op.kept != 0);
+      fold_over = busy && now.cycle + 1 >= op.pixels && (now.cycle + 1 >= ROWS || op.kept != 0);
     else if (BEHIND) fold_over = streams && last_pixel;
     else fold_over = fold_done && ((streams && last_pixel) || now.draining);
   end
@@ -154,6 +162,7 @@ module fold_feeder
       if (SHIFTS && !OVERLAPPED && last_pixel) next.draining = 1'b1;
     end
     if (fold_over) begin
+      next.idle = FOLD_ISSUE;
       next.shifting = SHIFTS && !OVERLAPPED;
       next.draining = 1'b0;
       next.cycle = 0;
@@ -176,6 +185,10 @@ module fold_feeder
         end
       end
       next.weight_tap = next.tap;
+    end
+    if (now.idle != 0) begin
+      next = now;
+      next.idle = now.idle - 1;
     end
   end
   always_ff @(posedge clk) begin

@@ -11,6 +11,8 @@ module input_feeder
     parameter int COLS       = 4,
     parameter bit OVERLAPPED = 1'b0,
     parameter bit BEHIND     = 1'b0,
+    parameter int TILE_ISSUE = 0,
+    parameter int FOLD_ISSUE = 0,
     parameter     FILE       = ""
 ) (
     input  logic            clk,
@@ -26,6 +28,8 @@ module input_feeder
     output logic            enter_swap,
     output logic            enter_last,
     output logic            enter_first,
+    output logic            enter_ends,     // their sums are finished
+    output logic            enter_begins,   // and are the tile's first ones
     output int_t [COLS-1:0] enter_address,  // of the sums
     output int_t [COLS-1:0] bias_address,
     output logic [COLS-1:0] column_used,
@@ -36,6 +40,7 @@ module input_feeder
   typedef struct packed {
     logic   shifting;       // inputs enter, else filters or the last sums
     logic   draining;
+    int_t   idle;           // cycles until the fold begins: issue
     int_t   cycle;          // of the phase
     int_t   groups_before;
     pixel_t pixel;          // of the first column
@@ -57,7 +62,7 @@ module input_feeder
     int_t   channels;       // before those of the group
     int_t   sum;            // address beside the first one
   } column_t;
-  logic ready, running, active;
+  logic ready, running, active, busy;
   compute_t op;
   int_t number;
   state_t held, now, next, first;
@@ -68,8 +73,10 @@ module input_feeder
   );
   assign started = ready && !running;
   assign active = (ready || running) && !rst;
+  assign busy = active && now.idle == 0;
   always_comb begin
     first = '0;
+    first.idle = TILE_ISSUE + FOLD_ISSUE;
     first.shifting = !OVERLAPPED;
     first.weight_group = op.weight_base;
     first.sums = op.accumulator_base;
@@ -111,23 +118,24 @@ module input_feeder
     end
   end
 
-  logic streams, last_filter, tile_last;
-  assign streams = active && (OVERLAPPED ? now.filters_before < op.unit : !now.shifting && !now.draining);
+  logic streams, last_filter, tile_last, more_rows, more_columns, more_groups, fold_over;
+  assign streams = busy && (OVERLAPPED ? now.filters_before < op.unit : !now.shifting && !now.draining);
   assign last_filter = now.filters_before + 1 == op.unit;
-  assign input_first = active && (OVERLAPPED || now.shifting) && now.cycle == 0;
+  assign input_first = busy && (OVERLAPPED || now.shifting) && now.cycle == 0;
   assign enter = streams;
   assign enter_swap = streams && now.filters_before == 0;
   assign enter_last = streams && last_filter && (tile_last || !(OVERLAPPED || BEHIND));
   assign enter_first = op.first != 0 && now.tap.k == 0 && now.tap.group == 0;
+  assign enter_ends = streams && op.ends != 0 && !more_rows;
+  assign enter_begins = enter_ends && now.groups_before == 0 && now.pixels_before == 0 && now.filters_before == 0;
   assign zero_point = op.zero_point;
 
-  logic more_rows, more_columns, more_groups, fold_over;
   assign more_rows = op.pack == 1 && row_tap[ROWS].group == 0;
   assign more_columns = op.pack == 1 && now.pixels_before + COLS < op.pixels;
   assign more_groups = now.groups_before + op.pack < op.groups;
   assign tile_last = !more_rows && !more_columns && !more_groups;
   always_comb begin
-    if (OVERLAPPED) fold_over = active && now.cycle + 1 >= op.unit && now.cycle + 1 >= ROWS;
+    if (OVERLAPPED) fold_over = busy && now.cycle + 1 >= op.unit && now.cycle + 1 >= ROWS;
     else if (BEHIND) fold_over = streams && last_filter;
     else fold_over = fold_done && ((streams && last_filter) || now.draining);
   end
@@ -143,6 +151,7 @@ module input_feeder
       if (!OVERLAPPED && last_filter) next.draining = 1'b1;
     end
     if (fold_over) begin
+      next.idle = FOLD_ISSUE;
       next.shifting = !OVERLAPPED;
       next.draining = 1'b0;
       next.cycle = 0;
@@ -166,6 +175,10 @@ module input_feeder
         end
       end
       next.input_tap = next.tap;
+    end
+    if (now.idle != 0) begin
+      next = now;
+      next.idle = now.idle - 1;
     end
   end
   always_ff @(posedge clk) begin

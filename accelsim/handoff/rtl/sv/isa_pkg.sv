@@ -23,6 +23,7 @@ package isa_pkg;
   typedef struct packed {
     counts_t waits;
     int_t    first;          // the sums start at the bias
+    int_t    ends;           // and are requantized behind this operation
     int_t    kept;           // the weights stand in the array
     int_t    pixels;         // n * oh * ow
     int_t    groups;
@@ -62,6 +63,11 @@ package isa_pkg;
     int_t    zero_point;
     int_t    clamp_min;
     int_t    clamp_max;
+    int_t    pixels;         // of the tile, as the array has cut it: these for a unit that takes sums as they come
+    int_t    groups;
+    int_t    pack;
+    int_t    unit;
+    int_t    computes;       // compute operations that are over when the tile ends
   } requantize_t;
 
   typedef struct packed {

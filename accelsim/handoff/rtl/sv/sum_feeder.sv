@@ -9,6 +9,8 @@ module sum_feeder
     parameter int ROWS   = 4,
     parameter int COLS   = 4,
     parameter bit BEHIND = 1'b0,
+    parameter int TILE_ISSUE = 0,
+    parameter int FOLD_ISSUE = 0,
     parameter     FILE   = ""
 ) (
     input  logic            clk,
@@ -22,6 +24,8 @@ module sum_feeder
     output logic            step_last,
     output logic            tile_last,
     output logic            fold_first,
+    output logic            fold_ends,      // its sums are finished
+    output logic            fold_begins,    // and are the tile's first ones
     output logic [ROWS-1:0] fold_rows,
     output logic [COLS-1:0] fold_columns,
     output int_t            fold_address,   // of the sum of the first row and column
@@ -34,6 +38,7 @@ module sum_feeder
     output int_t            zero_point
 );
   typedef struct packed {
+    int_t   idle;          // cycles until the fold begins: issue
     int_t   cycle;
     int_t   groups_before;
     int_t   column;
@@ -45,7 +50,7 @@ module sum_feeder
     int_t   channel_group;
     int_t   sums;
   } state_t;
-  logic ready, running, active;
+  logic ready, running, active, busy;
   compute_t op;
   int_t number;
   state_t held, now, next, first;
@@ -55,8 +60,10 @@ module sum_feeder
   );
   assign started = ready && !running;
   assign active = (ready || running) && !rst;
+  assign busy = active && now.idle == 0;
   always_comb begin
     first = '0;
+    first.idle = TILE_ISSUE + FOLD_ISSUE;
     first.weight = op.weight_base;
     first.weight_group = op.weight_base;
     first.sums = op.accumulator_base;
@@ -73,10 +80,12 @@ module sum_feeder
     end
     for (int c = 0; c < COLS; c++) fold_columns[c] = now.column + c < op.unit;
   end
-  assign step = active && now.cycle < op.reduction;
+  assign step = busy && now.cycle < op.reduction;
   assign step_first = now.cycle == 0;
   assign step_last = now.cycle + 1 == op.reduction;
   assign fold_first = op.first != 0;
+  assign fold_ends = op.ends != 0;
+  assign fold_begins = fold_ends && now.groups_before == 0 && now.column == 0 && now.pixels_before == 0;
   assign fold_address = now.sums + now.channel_group + now.column;
   assign fold_row_step = op.outputs;
   assign bias_address = op.bias_base + now.channel_group + now.column;
@@ -88,13 +97,14 @@ module sum_feeder
   assign more_pixels = now.pixels_before + ROWS < op.pixels;
   assign more_columns = now.column + COLS < op.unit;
   assign tile_last = !more_pixels && !more_columns && now.groups_before + 1 >= op.groups;
-  assign fold_over = BEHIND ? active && now.cycle + 1 >= op.reduction && now.cycle + 1 >= ROWS : active && fold_done;
+  assign fold_over = BEHIND ? busy && now.cycle + 1 >= op.reduction && now.cycle + 1 >= ROWS : busy && fold_done;
   assign freed = fold_over && tile_last;
   always_comb begin
     next = now;
     next.cycle = now.cycle + 1;
     if (step) next.tap = next_tap(now.tap, op);
     if (fold_over) begin
+      next.idle = FOLD_ISSUE;
       next.cycle = 0;
       next.tap = '0;
       if (more_pixels) begin
@@ -117,6 +127,10 @@ module sum_feeder
           next.channel_group = now.channel_group + op.step_channels;
         end
       end
+    end
+    if (now.idle != 0) begin
+      next = now;
+      next.idle = now.idle - 1;
     end
   end
   always_ff @(posedge clk) begin
