@@ -29,7 +29,7 @@ def described(seed: int) -> str | None:
         return None
     arch = plan.design.arch
     array, sums = arch.array, arch.accumulator
-    units = "+".join(unit if isinstance(unit, str) else "stages" for unit in plan.design.units).lower()
+    units = "+".join(plan.design.unit_names) + (" as sums come" if arch.requantizer.streaming else "")
     return (
         f"{array.dataflow} {array.rows}x{array.cols}, preload {array.weight_preload}, drain {array.drain}, "
         f"{array.pipeline_stages} stages, {sums.bits} bits {sums.overflow}, {units}"

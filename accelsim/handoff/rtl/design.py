@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.arch import Arch
-from accelsim.graph import MacLayer
+from accelsim.graph import MacLayer, MatMul
 from accelsim.handoff.rtl.refuse import compute_tile
-from accelsim.handoff.rtl.schemes import Unit, fields, unit_label, unit_of, width
+from accelsim.handoff.rtl.schemes import Comparison, Unit, fields, unit_label, unit_of, width
 from accelsim.hardware import FREED, Engine, Memory, ceil_div, slot_capacity, slots
-from accelsim.numerics import IntFormat, Overflow, Requant
+from accelsim.numerics import IntFormat, Overflow, Requant, Thresholds
 from accelsim.timing import Timeline
 
 ENGINES = tuple(engine for engine in Engine if engine < Engine.KEEP)
@@ -62,7 +62,25 @@ class Design:
         """Arithmetic of a lane of the requantizer."""
         rules = {layer.requant.rule for layer in self.layers.values() if isinstance(layer.requant, Requant)}
         units = {unit for rule in rules if (unit := unit_of(rule)) is not None}
+        levels = [
+            layer.requant.levels.shape[1] for layer in self.layers.values() if isinstance(layer.requant, Thresholds)
+        ]
+        if levels:
+            units.add(Comparison(max(1, *levels), self.arch.accumulator.bits))
         return tuple(sorted(units, key=lambda unit: (unit_label(unit), str(unit)))) or ("SINGLE",)
+
+    @property
+    def unit_names(self) -> tuple[str, ...]:
+        """The units in words."""
+        return tuple(map(unit_label, self.units))
+
+    def unit(self, layer: MacLayer) -> int:
+        """Number of a layer's unit in the lanes."""
+        if isinstance(layer.requant, Requant):
+            unit = unit_of(layer.requant.rule)
+            assert unit is not None
+            return self.units.index(unit)
+        return next(i for i, unit in enumerate(self.units) if isinstance(unit, Comparison))
 
     @cached_property
     def operands(self) -> dict[str, int]:
@@ -83,7 +101,7 @@ class Design:
         if memory is Memory.OUTPUTS:
             return [tensors[layer.output].format for layer in program.graph.layers]
         if memory is Memory.WEIGHTS:
-            return [layer.weight_format for layer in self.layers.values()]
+            return [layer.code_format for layer in self.layers.values()]
         return [tensors[name].format for layer in program.graph.layers for name in layer.inputs]
 
     def word(self, memory: Memory) -> int:
@@ -94,6 +112,26 @@ class Design:
         """Elements that ``memory`` holds: of the narrowest format."""
         least = min((fmt.bits for fmt in self.formats(memory)), default=8)
         return 8 * slot_capacity(memory, self.arch) * slots(memory, self.arch) // least
+
+    @cached_property
+    def weight_zeros(self) -> dict[int, NDArray[np.int64]]:
+        """Zero point of the weights of each output channel, by MAC layer."""
+        found = {}
+        for i, layer in self.layers.items():
+            zeros = layer.right_zero_point if isinstance(layer, MatMul) else layer.weight_zero_points
+            found[i] = np.broadcast_to(np.asarray(0 if zeros is None else zeros, dtype=np.int64), layer.geometry.oc)
+        return found
+
+    @cached_property
+    def weight_bits(self) -> int:
+        """Of a weight behind the subtractor of its zero point."""
+        ends = [
+            end - int(zero)
+            for i, layer in self.layers.items()
+            for end in (layer.code_format.min, layer.code_format.max)
+            for zero in (self.weight_zeros[i].min(), self.weight_zeros[i].max())
+        ]
+        return width(*ends, 0)
 
     @cached_property
     def activation_bits(self) -> int:
@@ -136,10 +174,11 @@ class Design:
         """``config_pkg.sv``."""
         arch, array = self.arch, self.arch.array
         numbers = {
-            "ROWS": array.rows, "COLS": array.cols, "WEIGHT_BITS": self.word(Memory.WEIGHTS), "ACTIVATION_BITS": self.activation_bits,
+            "ROWS": array.rows, "COLS": array.cols, "WEIGHT_BITS": self.weight_bits, "ACTIVATION_BITS": self.activation_bits,
             "ACC_BITS": arch.accumulator.bits,
             "ACCUMULATORS": arch.accumulator.count, "ADDR_BITS": max(1, (arch.accumulator.count - 1).bit_length()),
-            "STAGES": array.pipeline_stages, "TILE_ISSUE": array.issue_cycles, "FOLD_ISSUE": array.fold_issue_cycles,
+            "STAGES": array.pipeline_stages, "ZERO_LANES": array.rows if array.dataflow == "input_stationary" else array.cols,
+            "TILE_ISSUE": array.issue_cycles, "FOLD_ISSUE": array.fold_issue_cycles,
             "REQUANTIZER_LANES": arch.requantizer.lanes,
             "REQUANTIZER_STAGES": arch.requantizer.pipeline_stages,
             "WEIGHT_WORD": self.word(Memory.WEIGHTS), "ACTIVATION_WORD": self.word(Memory.ACTIVATIONS), "OUTPUT_WORD": self.word(Memory.OUTPUTS),
@@ -154,7 +193,7 @@ class Design:
         preload = array.flow.preloads and array.weight_preload == "overlapped"
         flags = {
             "OVERLAPPED": preload, "BEHIND": array.drain == "overlapped" and not preload, "STREAMING": arch.requantizer.streaming,
-            "TURNED": array.dataflow == "input_stationary",
+            "TURNED": array.dataflow == "input_stationary", "WEIGHT_ZEROS": any(zeros.any() for zeros in self.weight_zeros.values()),
         }  # fmt: skip
         rows = ["".join(str(int(FREED[e, o])) for o in reversed(ENGINES)) for e in reversed(ENGINES)]
         lines = [

@@ -31,7 +31,7 @@ COMMON = (
         "scoreboard",
         "element_memory",
     ),
-    *("load_engine", "store_engine", "requantize", "output_stage", "requantizer"),
+    *("load_engine", "store_engine", "requantize", "output_stage", "thresholds", "requantizer"),
 )
 """Sources of every core, packages first; ``config_pkg`` comes before all of them."""
 ARRAYS = {

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from accelsim.graph import MacLayer
 from accelsim.handoff.rtl.design import ENGINES, Design, elements_of
 from accelsim.handoff.rtl.refuse import compute_tile
-from accelsim.handoff.rtl.schemes import unit_of
 from accelsim.hardware import Engine, Memory, operand_bits
-from accelsim.numerics import Requant
+from accelsim.numerics import IntFormat, Requant, Thresholds
 
 FIELD_BITS = 32
 _COLUMNS = ("multiplier", "addend", "zero")
@@ -104,36 +105,45 @@ def _requantize(design: Design, i: int) -> list[int]:
     index = int(program.layer[i])
     layer, source = design.layers[index], int(program.operands(i)[0])
     requant = layer.requant
-    assert isinstance(requant, Requant)
-    unit = unit_of(requant.rule)
-    assert unit is not None
+    assert requant is not None
     (lo, hi), tile = program.box(i), compute_tile(program, source)
     return [
         elements_of(design, i), hi[3] - lo[3], int(program.offset[source]), region(design, i),
         design.parameter_base[index] + (lo[3] if requant.is_per_channel else 0), requant.is_per_channel,
-        design.units.index(unit), requant.zero_point, requant.clamp_min, requant.clamp_max,
+        design.unit(layer), requant.zero_point if isinstance(requant, Requant) else 0, requant.clamp_min, requant.clamp_max,
         tile.pixels[0], tile.groups[0], design.packs[source], tile.channels[0],
         int(design.place[source]) + 1,
     ]  # fmt: skip
 
 
 def _parameters(design: Design) -> str:
-    """Of every channel the bias at which accumulators start, and ``operands_t``."""
-    fields = {"bias": design.arch.accumulator.bits, **design.operands}
+    """Of every channel the bias at which accumulators start, the zero point of its weights, and ``operands_t``."""
+    fields = {"bias": design.arch.accumulator.bits, "weight_zero": design.word(Memory.WEIGHTS), **design.operands}
     digits, lines = -(-sum(fields.values()) // 4), []
-    for layer in design.layers.values():
-        requant, channels = layer.requant, layer.geometry.oc
-        assert isinstance(requant, Requant)
+    for i, layer in design.layers.items():
+        channels = layer.geometry.oc
         bias = np.zeros(channels, dtype=np.int64) if layer.array_bias is None else layer.array_bias
-        columns = {
-            "bias": bias,
-            "shift": requant.shift,
-            **dict(zip(_COLUMNS, np.atleast_2d(requant.multiplier.T), strict=False)),
-        }
-        rows = [np.broadcast_to(columns.get(name, 0), channels).tolist() for name in fields]
+        columns = {"bias": bias, "weight_zero": design.weight_zeros[i], **_columns(design, layer)}
+        rows = [np.broadcast_to(np.asarray(columns.get(name, 0)), channels).tolist() for name in fields]
         for values in zip(*rows, strict=True):
             word = 0
             for value, bits in zip(values, fields.values(), strict=True):
                 word = word << bits | int(value) & (1 << bits) - 1
             lines.append(f"{word:0{digits}x}")
     return "\n".join(lines or ["0" * digits]) + "\n"
+
+
+def _columns(design: Design, layer: MacLayer) -> dict[str, NDArray[Any]]:
+    """Fields of ``operands_t`` by channel, or one number for all."""
+    requant = layer.requant
+    if isinstance(requant, Requant):
+        return {"shift": requant.shift, **dict(zip(_COLUMNS, np.atleast_2d(requant.multiplier.T), strict=False))}
+    assert isinstance(requant, Thresholds)
+    acc = IntFormat(design.arch.accumulator.bits)
+    room = design.operands["levels"] // (acc.bits + 1)
+    levels = np.full((requant.channel_count, room), acc.max + 1, dtype=np.int64)
+    levels[:, : requant.levels.shape[1]] = requant.levels.clip(acc.min, acc.max + 1)
+    packed = np.zeros(requant.channel_count, dtype=object)
+    for column in levels.T:
+        packed = packed << acc.bits + 1 | (column & (1 << acc.bits + 1) - 1).astype(object)
+    return {"levels": packed, "start": requant.start, "falls": requant.step < 0}

@@ -38,9 +38,10 @@ class DramImage:
             put(name, tensors[name], is_there=True)
         for name, values in graph.constants.items():
             put(name, values, is_there=True)
-        for layer in graph.layers:
+        for index, layer in enumerate(graph.layers):
             if isinstance(layer, MacLayer) and layer.weights is not None:
-                put(weights_of(layer), layer.weights, is_there=True)
+                zeros = design.weight_zeros[index].reshape(-1, *(1,) * (layer.weights.ndim - 1))
+                put(weights_of(layer), layer.weights + zeros, is_there=True)
             if isinstance(layer, Reshape):
                 self._base[layer.output] = self._base[layer.inputs[0]]
             else:

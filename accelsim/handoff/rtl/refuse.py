@@ -97,17 +97,17 @@ def _check_layer(layer: MacLayer, graph: Graph, arch: Arch) -> None:
         (passes > 1, (f"its {bits.weight}-bit weights and {bits.activation}-bit activations take {passes} passes of array.weight_bits "
          f"{array.weight_bits} and array.activation_bits {array.activation_bits}; widen the ports")),
         (accumulator_words(bits.activation, arch) > 1, "its sums take several accumulator words; set accumulator.word_per_slice to false"),
-        (layer.has_weight_zero_points, f"its weights have zero points (array.weight_zero_points {array.weight_zero_points})"),
+        (layer.has_weight_zero_points and array.weight_zero_points != "subtract", ("its weights have zero points, and "
+         f"array.weight_zero_points is {array.weight_zero_points}")),
         ((g.upsample_h, g.upsample_w) != (1, 1), f"it is a {layer.operator}, whose inputs stand apart"),
-        (not isinstance(layer.requant, Requant), "its outputs are compared with thresholds"),
+        (layer.requant is None, "its sums are not requantized"),
     ]  # fmt: skip
     for is_wrong, reason in wrong:
         if is_wrong:
             raise ConfigError(
                 f"layer {layer.name!r}: {reason}; the exported RTL has no such structure yet", layer=layer.name
             )
-    assert isinstance(layer.requant, Requant)
-    if unit_of(layer.requant.rule) is None:
+    if isinstance(layer.requant, Requant) and unit_of(layer.requant.rule) is None:
         raise ConfigError(
             f"layer {layer.name!r}: arithmetic scheme {layer.requant.scheme!r} has no RTL yet; expected one of {', '.join(SCHEMES)}",
             layer=layer.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from textwrap import fill
 
 from accelsim.numerics import SCHEMES as ALL
@@ -17,8 +18,18 @@ SCHEMES: dict[str, str] = {
     **{name: "FIXED_HALF_UP" for name in ALL if name.startswith("single_") or name == "xnnpack_rndnu"},
 }
 """By name of a scheme, its unit."""
-Unit = str | StagedScheme
-"""The arithmetic of a lane: a name in ``requantize_pkg.sv``, or a list of stages."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A lane that compares a sum of ``bits`` with so many ``levels``."""
+
+    levels: int
+    bits: int
+
+
+Unit = str | StagedScheme | Comparison
+"""The arithmetic of a lane: a name in ``requantize_pkg.sv``, a list of stages, or comparisons."""
 
 
 def unit_of(rule: RequantScheme) -> Unit | None:
@@ -32,6 +43,8 @@ def fields(units: Sequence[Unit]) -> dict[str, int]:
     for unit in units:
         for name, own in operand_bits(unit).items() if isinstance(unit, StagedScheme) else ():
             bits[name] = max(bits.get(name, 0), own)
+        if isinstance(unit, Comparison):
+            bits |= {"levels": unit.levels * (unit.bits + 1), "start": 32, "falls": 1}
     return bits
 
 
@@ -49,9 +62,9 @@ module requantize_lane
     input  int_t                       scheme,
     input  operands_t                  operands,
     input  logic signed [31:0]         zero_point,
-    // verilator lint_on UNUSEDSIGNAL
     input  logic signed [31:0]         clamp_min,
     input  logic signed [31:0]         clamp_max,
+    // verilator lint_on UNUSEDSIGNAL
     output logic signed [31:0]         code
 );
   logic signed [31:0] codes[{count}];
@@ -74,12 +87,17 @@ def requantize_lane(units: Sequence[Unit]) -> str:
 
 def unit_label(unit: Unit) -> str:
     """What people call it."""
-    return unit.lower() if isinstance(unit, str) else "stages"
+    return unit.lower() if isinstance(unit, str) else "stages" if isinstance(unit, StagedScheme) else "thresholds"
 
 
 def _instance(number: int, unit: Unit) -> str:
     if isinstance(unit, StagedScheme):
         return stages_unit(unit, number)
+    if isinstance(unit, Comparison):
+        return (
+            f"  thresholds #(.LEVELS({unit.levels}), .ACC_BITS(ACC_BITS)) u_thresholds (\n"
+            f"      .acc, .levels(operands.levels), .start(operands.start), .falls(operands.falls), .code(codes[{number}])\n  );"
+        )
     return (
         f"  requantize #(.SCHEME({unit}), .ACC_BITS(ACC_BITS)) u_{unit.lower()} (\n"
         "      .acc, .multiplier(32'(operands.multiplier)), .shift(operands.shift), .zero_point, .clamp_min, .clamp_max,\n"

@@ -27,6 +27,7 @@ module accel_core
   localparam int PARAMETER_BITS = (PARAMETERS > 1) ? $clog2(PARAMETERS) : 1;
   typedef struct packed {
     logic signed [ACC_BITS-1:0] bias;
+    logic [WEIGHT_WORD-1:0]     weight_zero;
     operands_t                  operands;
   } parameter_t;
   parameter_t parameters[PARAMETERS];
@@ -127,9 +128,17 @@ module accel_core
   parameter_t [COLS-1:0] column_parameters;
   array_core u_array (
       .clk, .rst, .over(over[COMPUTE]), .started(started[COMPUTE]), .freed(freed[COMPUTE]), .finished(finished[COMPUTE]),
-      .vector, .vector_first, .bias_address, .bias, .activation_count, .activation_write, .activation_in, .weight_count, .weight_write, .weight_in,
+      .vector, .vector_first, .zero_address, .weight_zero, .bias_address, .bias, .activation_count, .activation_write, .activation_in, .weight_count, .weight_write, .weight_in,
       .read_address, .read_data(sums)
   );
+  int_t [ZERO_LANES-1:0] zero_address;
+  logic [ZERO_LANES-1:0][WEIGHT_WORD-1:0] weight_zero;
+  parameter_t [ZERO_LANES-1:0] weight_parameters;
+  always_comb
+    for (int i = 0; i < ZERO_LANES; i++) begin
+      weight_parameters[i] = parameters[PARAMETER_BITS'(zero_address[i])];
+      weight_zero[i] = weight_parameters[i].weight_zero;
+    end
   always_comb
     for (int c = 0; c < COLS; c++) begin
       column_parameters[c] = parameters[PARAMETER_BITS'(bias_address[c])];
@@ -138,6 +147,6 @@ module accel_core
   always_ff @(posedge clk) tiles_begun <= rst ? 0 : tiles_begun + int_t'(vector_first);
   // verilator lint_off UNUSEDSIGNAL
   logic unused;
-  assign unused = ^{tiles_begun, lane_parameters, column_parameters, sum_address, grant, release_port, beat, last};
+  assign unused = ^{tiles_begun, weight_parameters, lane_parameters, column_parameters, sum_address, grant, release_port, beat, last};
   // verilator lint_on UNUSEDSIGNAL
 endmodule

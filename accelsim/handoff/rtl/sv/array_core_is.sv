@@ -11,6 +11,10 @@ module array_core
     output logic                                                   finished,
     output logic                                                   vector,        // finished sums are written at this edge
     output logic                                                   vector_first,  // the first ones of a tile
+    output int_t [ZERO_LANES-1:0]                                  zero_address,  // of the zero points of weights
+    // verilator lint_off UNUSEDSIGNAL
+    input  logic [ZERO_LANES-1:0][WEIGHT_WORD-1:0]                 weight_zero,
+    // verilator lint_on UNUSEDSIGNAL
     output int_t [COLS-1:0]                                        bias_address,
     input  logic [COLS-1:0][ACC_BITS-1:0]                          bias,
     input  int_t                                                   activation_count,
@@ -22,6 +26,10 @@ module array_core
     input  logic [REQUANTIZER_LANES-1:0][ADDR_BITS-1:0]            read_address,
     output logic [REQUANTIZER_LANES-1:0][ACC_BITS-1:0]             read_data
 );
+  // The zero point of a weight goes off in front of the array, too.
+  function automatic logic [WEIGHT_BITS-1:0] weight_of(logic [WEIGHT_WORD-1:0] code, logic [WEIGHT_WORD-1:0] zero);
+    return WEIGHT_BITS'(int_t'($signed(code)) - (WEIGHT_ZEROS ? int_t'($signed(zero)) : 0));
+  endfunction
   logic fold_done, input_first, enter, enter_swap, enter_last, enter_first, enter_ends, enter_begins;
   int_t [COLS-1:0] input_address, enter_address;
   logic [COLS-1:0] input_used, column_used;
@@ -33,13 +41,14 @@ module array_core
       .FOLD_ISSUE(FOLD_ISSUE), .FILE("images/compute.hex")
   ) u_feeder (
       .clk, .rst, .over, .fold_done, .started, .freed, .input_first, .input_address, .input_used, .enter, .enter_swap, .enter_last,
-      .enter_first, .enter_ends, .enter_begins, .enter_address, .bias_address, .column_used, .weight_address(weight_addresses), .weight_used, .zero_point
+      .enter_first, .enter_ends, .enter_begins, .enter_address, .bias_address, .column_used, .weight_address(weight_addresses), .weight_used,
+      .weight_channel(zero_address), .zero_point
   );
 
   logic [ROWS-1:0][WEIGHT_WORD-1:0] weight_codes;
   logic [ROWS-1:0][WEIGHT_BITS-1:0] filters;
   always_comb
-    for (int r = 0; r < ROWS; r++) filters[r] = weight_used[r] ? WEIGHT_BITS'($signed(weight_codes[r])) : '0;
+    for (int r = 0; r < ROWS; r++) filters[r] = weight_used[r] ? weight_of(weight_codes[r], weight_zero[r]) : '0;
   element_memory #(.BITS(WEIGHT_WORD), .WORDS(WEIGHT_WORDS), .WRITERS(1), .LANES(WEIGHT_LANES), .READS(ROWS)) u_weights (
       .clk, .write_count(weight_count), .write_address(weight_write), .write_data(weight_in),
       .read_address(weight_addresses), .read_data(weight_codes)

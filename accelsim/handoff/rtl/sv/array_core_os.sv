@@ -11,6 +11,10 @@ module array_core
     output logic                                                   finished,
     output logic                                                   vector,        // finished sums are written at this edge
     output logic                                                   vector_first,  // the first ones of a tile
+    output int_t [ZERO_LANES-1:0]                                  zero_address,  // of the zero points of weights
+    // verilator lint_off UNUSEDSIGNAL
+    input  logic [ZERO_LANES-1:0][WEIGHT_WORD-1:0]                 weight_zero,
+    // verilator lint_on UNUSEDSIGNAL
     output int_t [COLS-1:0]                                        bias_address,
     input  logic [COLS-1:0][ACC_BITS-1:0]                          bias,
     input  int_t                                                   activation_count,
@@ -22,6 +26,10 @@ module array_core
     input  logic [REQUANTIZER_LANES-1:0][ADDR_BITS-1:0]            read_address,
     output logic [REQUANTIZER_LANES-1:0][ACC_BITS-1:0]             read_data
 );
+  // The zero point of a weight goes off in front of the array, too.
+  function automatic logic [WEIGHT_BITS-1:0] weight_of(logic [WEIGHT_WORD-1:0] code, logic [WEIGHT_WORD-1:0] zero);
+    return WEIGHT_BITS'(int_t'($signed(code)) - (WEIGHT_ZEROS ? int_t'($signed(zero)) : 0));
+  endfunction
   logic fold_done, step, step_first, step_last, tile_last, tile_done, fold_first, fold_ends, fold_begins;
   logic [ROWS-1:0] fold_rows, input_used;
   logic [COLS-1:0] fold_columns;
@@ -43,9 +51,10 @@ module array_core
   always_comb
     for (int c = 0; c < COLS; c++) begin
       bias_address[c] = first_bias + c;
+      zero_address[c] = bias_address[c];
       sum_address[c] = ADDR_BITS'(fold_address + c);
       weight_addresses[c] = weight_address + c * weight_step;
-      weights[c] = fold_columns[c] ? WEIGHT_BITS'($signed(weight_codes[c])) : '0;
+      weights[c] = fold_columns[c] ? weight_of(weight_codes[c], weight_zero[c]) : '0;
     end
   element_memory #(.BITS(WEIGHT_WORD), .WORDS(WEIGHT_WORDS), .WRITERS(1), .LANES(WEIGHT_LANES), .READS(COLS)) u_weights (
       .clk, .write_count(weight_count), .write_address(weight_write), .write_data(weight_in),

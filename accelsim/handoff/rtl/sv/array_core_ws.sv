@@ -11,6 +11,10 @@ module array_core
     output logic                                                   finished,
     output logic                                                   vector,        // finished sums are written at this edge
     output logic                                                   vector_first,  // the first ones of a tile
+    output int_t [ZERO_LANES-1:0]                                  zero_address,  // of the zero points of weights
+    // verilator lint_off UNUSEDSIGNAL
+    input  logic [ZERO_LANES-1:0][WEIGHT_WORD-1:0]                 weight_zero,
+    // verilator lint_on UNUSEDSIGNAL
     output int_t [COLS-1:0]                                        bias_address,
     input  logic [COLS-1:0][ACC_BITS-1:0]                          bias,
     input  int_t                                                   activation_count,
@@ -22,6 +26,10 @@ module array_core
     input  logic [REQUANTIZER_LANES-1:0][ADDR_BITS-1:0]            read_address,
     output logic [REQUANTIZER_LANES-1:0][ACC_BITS-1:0]             read_data
 );
+  // The zero point of a weight goes off in front of the array, too.
+  function automatic logic [WEIGHT_BITS-1:0] weight_of(logic [WEIGHT_WORD-1:0] code, logic [WEIGHT_WORD-1:0] zero);
+    return WEIGHT_BITS'(int_t'($signed(code)) - (WEIGHT_ZEROS ? int_t'($signed(zero)) : 0));
+  endfunction
   logic fold_done, tile_last, weight_first, enter, enter_swap, enter_last, enter_first, enter_ends, enter_begins;
   int_t weight_k, weight_group, weight_address, enter_address, reduction, first_bias, zero_point;
   int_t [COLS-1:0] column_group;
@@ -45,9 +53,10 @@ module array_core
   always_comb
     for (int c = 0; c < COLS; c++) begin
       bias_address[c] = first_bias + c;
+      zero_address[c] = bias_address[c];
       sum_address[c] = ADDR_BITS'(enter_address + c);
       weight_addresses[c] = weight_address + c * reduction + weight_k;
-      weights[c] = (column_used[c] && column_group[c] == weight_group) ? WEIGHT_BITS'($signed(weight_codes[c])) : '0;
+      weights[c] = (column_used[c] && column_group[c] == weight_group) ? weight_of(weight_codes[c], weight_zero[c]) : '0;
     end
   element_memory #(.BITS(WEIGHT_WORD), .WORDS(WEIGHT_WORDS), .WRITERS(1), .LANES(WEIGHT_LANES), .READS(COLS)) u_weights (
       .clk, .write_count(weight_count), .write_address(weight_write), .write_data(weight_in),

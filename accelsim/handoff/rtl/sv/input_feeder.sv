@@ -35,6 +35,7 @@ module input_feeder
     output logic [COLS-1:0] column_used,
     output int_t [ROWS-1:0] weight_address,
     output logic [ROWS-1:0] weight_used,
+    output int_t [ROWS-1:0] weight_channel, // whose filter enters, beside the first one's parameters
     output int_t            zero_point
 );
   typedef struct packed {
@@ -91,6 +92,7 @@ module input_feeder
     for (int r = 0; r < ROWS; r++) begin
       row_tap[r+1] = next_tap(row_tap[r], op);
       weight_used[r] = row_tap[r].group < groups_here;
+      weight_channel[r] = op.bias_base + now.channel_group + row_tap[r].group * op.unit + now.filters_before;
       weight_address[r] = now.weight_group + row_tap[r].group * group_step + now.filter_offset + row_tap[r].k;
     end
     column[0] = '0;

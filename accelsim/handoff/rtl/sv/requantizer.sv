@@ -6,8 +6,10 @@ module requantizer
     parameter int COUNT    = 1,
     parameter int LANES    = 4,
     parameter int WRITERS  = 1,
+    // verilator lint_off UNUSEDPARAM
     parameter int COLS     = 4,
     parameter bit TURNED   = 1'b0,
+    // verilator lint_on UNUSEDPARAM
     parameter int STAGES   = 0,
     parameter int ACC_BITS = 32,
     parameter int BITS     = 8,
