@@ -11,12 +11,13 @@ STREAMS = ("weights", "activations", "outputs")
 BUILT = {
     "array.rows", "array.cols", "array.weight_bits", "array.activation_bits", "array.weight_preload", "array.drain",
     "array.pipeline_stages", "accumulator.count", "accumulator.bits", "accumulator.double_buffered", "requantizer.lanes",
-    "requantizer.pipeline_stages", *(f"{name}.size_bytes" for name in BUFFERS), *(f"{name}.double_buffered" for name in BUFFERS),
+    "requantizer.pipeline_stages", "activation_buffer.resident_bytes", "dma.queues",
+    *(f"{name}.size_bytes" for name in BUFFERS), *(f"{name}.double_buffered" for name in BUFFERS),
 }  # fmt: skip
 """Parameters of the modules."""
 REFUSED_BY_NETWORK = {
     "array.weight_zero_points", "accumulator.overflow", "accumulator.products_per_add", "accumulator.bias_bits",
-    "accumulator.word_per_slice", "activation_buffer.resident_bytes", "weight_buffer.bytes_per_cycle",
+    "accumulator.word_per_slice", "weight_buffer.bytes_per_cycle",
     "activation_buffer.bytes_per_cycle",
 }  # fmt: skip
 """Where a layer asks for what there is no RTL of, by ``check_network``."""

@@ -16,7 +16,7 @@ from accelsim.graph import Graph, MacLayer
 from accelsim.handoff import RtlPlan, plan_rtl
 from accelsim.numerics import SCHEMES, Requant
 from accelsim.timing import schedule
-from tests.generate import random_arch, random_graph, random_input, random_mappings, roomy
+from tests.generate import random_arch, random_graph, random_input, random_mappings, roomy, with_bands
 from tests.rtl.test_rtl_requantize import random_requant
 
 BUILD = 'VERILATOR_FLAGS=-MAKEFLAGS "OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0"'
@@ -26,13 +26,13 @@ SIDES = 6
 INTEGER = [name for name, scheme in SCHEMES.items() if not scheme.family.is_float and name != "vta_shift"]
 NARROW = [name for name in INTEGER if SCHEMES[name].wide >= 32]
 _OWN: dict[str, Any] = {
-    "cores.count": 1, "dma.queues": 3, "activation_buffer.resident_bytes": 0, "activation_buffer.fuse_pairs": False,
+    "cores.count": 1,
     "activation_buffer.im2col": "implicit", "requantizer.streaming": False,
     "requantizer.parameter_bytes": 0, "array.step_folds": 1,
     "vector.fuse_activations": False, "vector.fuse_elementwise": False,
     "array.group_folds": "apart", "array.reduction": "flat", "array.issue_cycles": 0,
     "array.fold_issue_cycles": 0, "array.stripe_pixels": None, "array.dot_products": 1, "weight_buffer.coding": None,
-    "weight_buffer.bytes_per_cycle": None, "activation_buffer.bytes_per_cycle": None, "array.weight_bits": 16,
+    "weight_buffer.bytes_per_cycle": None, "array.weight_bits": 16,
     "array.activation_bits": 16,
 }  # fmt: skip
 
@@ -51,6 +51,7 @@ def drawn_arch(rng: np.random.Generator) -> Arch:
             "accumulator.bits": int(rng.choice([16, 18, 24, 32])),
             "accumulator.overflow": str(rng.choice(["wrap", "saturate", "saturate_symmetric"])),
             "requantizer.lanes": int(rng.integers(1, 5)),
+            "activation_buffer.bytes_per_cycle": [None, 16, 40][int(rng.integers(3))],
         }
     )
 
@@ -90,7 +91,8 @@ def drawn_plan(seed: int) -> RtlPlan | None:
     try:
         graph = drawn_graph(rng)
         arch = roomy(drawn_arch(rng), graph)
-        program = build_program(graph, arch=arch, mappings=random_mappings(rng, graph, arch))
+        mappings = with_bands(rng, graph, random_mappings(rng, graph, arch), arch)
+        program = build_program(graph, arch=arch, mappings=mappings)
         timeline = schedule(program)
         if not any(isinstance(layer, MacLayer) for layer in graph.layers):
             return None

@@ -20,7 +20,7 @@ from accelsim.timing import Timeline
 
 COMMON = (
     *("isa_pkg", "requantize_pkg", "delay", "fit", "skew", "accumulators", "op_queue", "scoreboard", "element_memory"),
-    *("load_engine", "store_engine", "requantize", "requantizer"),
+    *("load_engine", "store_engine", "box_mover", "resident", "requantize", "requantizer"),
 )
 """Sources of every core, packages first; ``config_pkg`` comes before all of them."""
 ARRAYS = {

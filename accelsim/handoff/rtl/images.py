@@ -6,19 +6,19 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from accelsim.graph import MacLayer
-from accelsim.handoff.rtl.design import ENGINES, Design, elements_of
+from accelsim.handoff.rtl.design import ENGINES, RANK, Design, elements_of, moved_tensor
 from accelsim.handoff.rtl.refuse import compute_tile
 from accelsim.handoff.rtl.schemes import SCHEMES
-from accelsim.hardware import Engine, Memory, operand_bits
+from accelsim.hardware import Engine, Memory
 from accelsim.numerics import Requant
+from accelsim.program import producers
 
 FIELD_BITS = 32
 
 
 def images(design: Design) -> Iterator[tuple[str, str]]:
     """(file name, text) of every image; queues without operations have none."""
-    records = {Engine.COMPUTE: _compute, Engine.REQUANTIZE: _requantize}
+    records = {Engine.COMPUTE: _compute, Engine.REQUANTIZE: _requantize, Engine.KEEP: _box, Engine.RECALL: _box}
     for engine, operations in zip(ENGINES, design.of_engine, strict=True):
         if len(operations):
             record = records.get(engine, _transfer)
@@ -40,29 +40,36 @@ def _waits(design: Design, i: int) -> list[int]:
     return counts[::-1]
 
 
-def element(offset: int, bits: int) -> int:
-    """Number of the element that stands at byte ``offset`` of a memory of packed elements; slots stay apart."""
-    return int(offset) * 8 // bits
-
-
 def region(design: Design, i: int) -> int:
     """Where operation ``i`` writes, in elements."""
     program = design.timeline.program
-    layer, tensors = program.graph.layers[program.layer[i]], program.graph.tensors
-    if program.memory[i] == Memory.WEIGHTS:
-        assert isinstance(layer, MacLayer)
-        bits = operand_bits(layer, program.graph, program.arch).held
-    elif program.memory[i] == Memory.ACTIVATIONS:
-        bits = tensors[layer.inputs[int(program.operand[i])]].format.bits
-    else:
-        bits = tensors[layer.output].format.bits
-    return element(int(program.offset[i]), bits)
+    return design.element(Memory(program.memory[i]), int(program.offset[i]))
 
 
 def _transfer(design: Design, i: int) -> list[int]:
     program = design.timeline.program
     at = int(program.operands(i)[0]) if program.engine[i] == Engine.STORE else i
-    return [region(design, at), elements_of(design, i)]
+    return [design.turn[i], region(design, at), elements_of(design, i)]
+
+
+def _box(design: Design, i: int) -> list[int]:
+    """Of a tensor kept on chip: what KEEP takes from the output buffer, or RECALL brings into a buffer of operands."""
+    program = design.timeline.program
+    keeps, (name, view) = program.engine[i] == Engine.KEEP, moved_tensor(program, i)
+    place = design.places[int(program.layer[i]) if keeps else producers(program.graph)[name]]
+    lo, axis, window = list(program.box(i)[0]), 0, 0
+    if place.fused is not None:
+        axis, window = place.fused.axis, place.fused.window
+        lo[axis] %= window
+    sizes = [b - a for a, b in zip(*program.box(i), strict=True)]
+    steps = [int(np.prod(view[a + 1 :], dtype=np.int64)) for a in range(len(view))]
+    fill, inner = [1] * (RANK - len(view)), len(view) - 1 - axis
+    return [
+        region(design, int(program.operands(i)[0]) if keeps else i), elements_of(design, i), program.graph.tensors[name].format.bits,
+        program.memory[i] == Memory.WEIGHTS,
+        design.element(Memory.RESIDENT, place.start) + sum(at * step for at, step in zip(lo, steps, strict=True)),
+        inner, window, lo[axis] if window else 0, window * steps[axis] if window else 0, *fill, *sizes, *fill, *steps,
+    ]  # fmt: skip
 
 
 def _compute(design: Design, i: int) -> list[int]:

@@ -45,7 +45,6 @@ def _structures(arch: Arch) -> Iterator[tuple[str, object, tuple[object, ...]]]:
     yield "array.issue_cycles", array.issue_cycles, (0,)
     yield "array.fold_issue_cycles", array.fold_issue_cycles, (0,)
     yield "cores.count", arch.cores.count, (1,)
-    yield "dma.queues", arch.dma.queues, (3,)
     yield "requantizer.streaming", arch.requantizer.streaming, (False,)
     yield "requantizer.parameter_bytes", arch.requantizer.parameter_bytes, (0,)
     yield "requantizer.stages", arch.requantizer.stages, (None,)
@@ -59,11 +58,6 @@ def _structures(arch: Arch) -> Iterator[tuple[str, object, tuple[object, ...]]]:
 def check_network(program: Program) -> None:
     """ConfigError for the first layer, or structure that it asks for, that the RTL does not have."""
     graph, arch = program.graph, program.arch
-    if kept := [e.label for e in (Engine.KEEP, Engine.RECALL) if program.of_engine(e).any()]:
-        raise ConfigError(
-            f"activation_buffer.resident_bytes of {arch.activation_buffer.resident_bytes}: the exported RTL keeps no tensors on chip yet, "
-            f"and the network has operations to {kept[0]} them; set it to 0", path="activation_buffer.resident_bytes",
-        )  # fmt: skip
     for layer in graph.layers:
         if isinstance(layer, MacLayer):
             _check_layer(layer, graph, arch)

@@ -11,12 +11,12 @@ module array_core
     output logic                                                   finished,
     output int_t [COLS-1:0]                                        bias_address,
     input  logic [COLS-1:0][ACC_BITS-1:0]                          bias,
-    input  int_t                                                   activation_count,
-    input  int_t                                                   activation_write,
-    input  logic [ACTIVATION_LANES-1:0][ACTIVATION_WORD-1:0]       activation_in,
-    input  int_t                                                   weight_count,
-    input  int_t                                                   weight_write,
-    input  logic [WEIGHT_LANES-1:0][WEIGHT_WORD-1:0]               weight_in,
+    input  int_t [1:0]                                             activation_count,
+    input  int_t [1:0]                                             activation_write,
+    input  logic [1:0][ACTIVATION_LANES-1:0][ACTIVATION_WORD-1:0]  activation_in,
+    input  int_t [1:0]                                             weight_count,
+    input  int_t [1:0]                                             weight_write,
+    input  logic [1:0][WEIGHT_LANES-1:0][WEIGHT_WORD-1:0]          weight_in,
     input  logic [REQUANTIZER_LANES-1:0][ADDR_BITS-1:0]            read_address,
     output logic [REQUANTIZER_LANES-1:0][ACC_BITS-1:0]             read_data
 );
@@ -37,7 +37,7 @@ module array_core
   logic [ROWS-1:0][WEIGHT_BITS-1:0] filters;
   always_comb
     for (int r = 0; r < ROWS; r++) filters[r] = weight_used[r] ? WEIGHT_BITS'($signed(weight_codes[r])) : '0;
-  element_memory #(.BITS(WEIGHT_WORD), .WORDS(WEIGHT_WORDS), .WRITERS(1), .LANES(WEIGHT_LANES), .READS(ROWS)) u_weights (
+  element_memory #(.BITS(WEIGHT_WORD), .WORDS(WEIGHT_WORDS), .WRITERS(2), .LANES(WEIGHT_LANES), .READS(ROWS)) u_weights (
       .clk, .write_count(weight_count), .write_address(weight_write), .write_data(weight_in),
       .read_address(weight_addresses), .read_data(weight_codes)
   );
@@ -52,7 +52,7 @@ module array_core
       sum_address[c] = ADDR_BITS'(enter_address[c]);
     end
   element_memory #(
-      .BITS(ACTIVATION_WORD), .WORDS(ACTIVATION_WORDS), .WRITERS(1), .LANES(ACTIVATION_LANES), .READS(COLS)
+      .BITS(ACTIVATION_WORD), .WORDS(ACTIVATION_WORDS), .WRITERS(2), .LANES(ACTIVATION_LANES), .READS(COLS)
   ) u_activations (
       .clk, .write_count(activation_count), .write_address(activation_write), .write_data(activation_in),
       .read_address(input_address), .read_data(codes)

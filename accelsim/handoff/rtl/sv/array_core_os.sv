@@ -11,12 +11,12 @@ module array_core
     output logic                                                   finished,
     output int_t [COLS-1:0]                                        bias_address,
     input  logic [COLS-1:0][ACC_BITS-1:0]                          bias,
-    input  int_t                                                   activation_count,
-    input  int_t                                                   activation_write,
-    input  logic [ACTIVATION_LANES-1:0][ACTIVATION_WORD-1:0]       activation_in,
-    input  int_t                                                   weight_count,
-    input  int_t                                                   weight_write,
-    input  logic [WEIGHT_LANES-1:0][WEIGHT_WORD-1:0]               weight_in,
+    input  int_t [1:0]                                             activation_count,
+    input  int_t [1:0]                                             activation_write,
+    input  logic [1:0][ACTIVATION_LANES-1:0][ACTIVATION_WORD-1:0]  activation_in,
+    input  int_t [1:0]                                             weight_count,
+    input  int_t [1:0]                                             weight_write,
+    input  logic [1:0][WEIGHT_LANES-1:0][WEIGHT_WORD-1:0]          weight_in,
     input  logic [REQUANTIZER_LANES-1:0][ADDR_BITS-1:0]            read_address,
     output logic [REQUANTIZER_LANES-1:0][ACC_BITS-1:0]             read_data
 );
@@ -44,7 +44,7 @@ module array_core
       weight_addresses[c] = weight_address + c * weight_step;
       weights[c] = fold_columns[c] ? WEIGHT_BITS'($signed(weight_codes[c])) : '0;
     end
-  element_memory #(.BITS(WEIGHT_WORD), .WORDS(WEIGHT_WORDS), .WRITERS(1), .LANES(WEIGHT_LANES), .READS(COLS)) u_weights (
+  element_memory #(.BITS(WEIGHT_WORD), .WORDS(WEIGHT_WORDS), .WRITERS(2), .LANES(WEIGHT_LANES), .READS(COLS)) u_weights (
       .clk, .write_count(weight_count), .write_address(weight_write), .write_data(weight_in),
       .read_address(weight_addresses), .read_data(weight_codes)
   );
@@ -56,7 +56,7 @@ module array_core
     for (int r = 0; r < ROWS; r++)
       activations[r] = input_used[r] ? ACTIVATION_BITS'(int_t'($signed(codes[r])) - zero_point) : '0;
   element_memory #(
-      .BITS(ACTIVATION_WORD), .WORDS(ACTIVATION_WORDS), .WRITERS(1), .LANES(ACTIVATION_LANES), .READS(ROWS)
+      .BITS(ACTIVATION_WORD), .WORDS(ACTIVATION_WORDS), .WRITERS(2), .LANES(ACTIVATION_LANES), .READS(ROWS)
   ) u_activations (
       .clk, .write_count(activation_count), .write_address(activation_write), .write_data(activation_in),
       .read_address(input_address), .read_data(codes)

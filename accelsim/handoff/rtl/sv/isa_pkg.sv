@@ -7,18 +7,37 @@ package isa_pkg;
     LOAD_WEIGHTS,
     COMPUTE,
     REQUANTIZE,
-    VECTOR
+    VECTOR,
+    KEEP,
+    RECALL
   } engine_t;
-  localparam int ENGINES = 6;
+  localparam int ENGINES = 8;
+  localparam int RANK = 6;  // axes of a box
 
   typedef logic signed [31:0] int_t;
   typedef int_t [ENGINES-1:0] counts_t;  // by engine: how many of its operations must be over
 
   typedef struct packed {
     counts_t waits;
+    int_t    turn;           // transfers in front of it in a queue that engines share: it waits until they let go
     int_t    base;
     int_t    elements;
   } transfer_t;
+
+  typedef struct packed {
+    counts_t         waits;
+    int_t            base;         // of the elements, one behind the other: in the output buffer, or in a buffer of operands
+    int_t            elements;
+    int_t            bits;         // of an element
+    int_t            weights;      // into the buffer of weights
+    int_t            place;        // of the first element in the resident memory
+    int_t            axis;         // along which rows stand in a window of so many (0: no window), the first one at row
+    int_t            window;
+    int_t            row;
+    int_t            wrap;         // elements of the window's rows
+    int_t [RANK-1:0] sizes;        // of the box, axis 0 the innermost
+    int_t [RANK-1:0] steps;        // to the next element along each axis
+  } box_t;
 
   typedef struct packed {
     counts_t waits;
