@@ -28,10 +28,10 @@ NARROW = [name for name in INTEGER if SCHEMES[name].wide >= 32]
 _OWN: dict[str, Any] = {
     "cores.count": 1,
     "activation_buffer.im2col": "implicit", "requantizer.streaming": False,
-    "requantizer.parameter_bytes": 0, "array.step_folds": 1,
+    "requantizer.parameter_bytes": 0,
     "vector.fuse_activations": False, "vector.fuse_elementwise": False,
-    "array.group_folds": "apart", "array.reduction": "flat", "array.issue_cycles": 0,
-    "array.fold_issue_cycles": 0, "array.stripe_pixels": None, "array.dot_products": 1, "weight_buffer.coding": None,
+    "array.issue_cycles": 0,
+    "array.fold_issue_cycles": 0, "array.dot_products": 1, "weight_buffer.coding": None,
     "weight_buffer.bytes_per_cycle": None, "array.weight_bits": 16,
     "array.activation_bits": 16,
 }  # fmt: skip

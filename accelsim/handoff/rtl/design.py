@@ -12,7 +12,17 @@ from accelsim.arch import Arch
 from accelsim.graph import MacLayer
 from accelsim.handoff.rtl.refuse import compute_tile
 from accelsim.handoff.rtl.schemes import SCHEMES
-from accelsim.hardware import DMA_QUEUES, DRAM_ENGINES, FREED, Engine, Memory, ceil_div, slot_capacity, slots
+from accelsim.hardware import (
+    DMA_QUEUES,
+    DRAM_ENGINES,
+    FREED,
+    ComputeTiles,
+    Engine,
+    Memory,
+    ceil_div,
+    slot_capacity,
+    slots,
+)
 from accelsim.numerics import IntFormat, Overflow, Requant
 from accelsim.program import Place, Program, kept_places
 from accelsim.timing import Timeline
@@ -138,15 +148,26 @@ class Design:
         program, array, found = self.timeline.program, self.arch.array, {}
         for i in self.of_engine[Engine.COMPUTE].tolist():
             tile = compute_tile(program, i)
-            pixels, reduction, channels, groups = (
-                int(size[0]) for size in (tile.pixels, tile.reduction, tile.channels, tile.groups)
-            )
-            turned = array.dataflow == "input_stationary"
-            streamed, across = (channels, pixels) if turned else (pixels, channels)
+            pixels, channels, groups = (int(size[0]) for size in (tile.pixels, tile.channels, tile.groups))
             found[i] = 1
-            if array.flow.stationary and not array.flow.broadcast and reduction <= array.rows and across <= array.cols:
+            if array.flow.broadcast:
+                found[i] = max(1, min(groups, array.cols // channels)) if array.group_folds == "side_by_side" else 1
+            elif array.flow.stationary:
+                streamed = channels if array.dataflow == "input_stationary" else pixels
                 found[i] = int(ceil_div(groups, int(program.stream_cycles[i]) // streamed))
         return found
+
+    @property
+    def step_folds(self) -> int:
+        """Folds of a sum that make a step."""
+        array = self.arch.array
+        return array.step_folds if array.flow.broadcast and array.reduction == "per_tap" else 1
+
+    def steps_of_taps(self, tile: ComputeTiles) -> bool:
+        """Whether the folds of a step are of as many taps, which takes fewer steps than folds of the channels of one."""
+        taps, step = int(np.atleast_1d(tile.taps)[0]), self.step_folds
+        each = int(ceil_div(int(tile.reduction[0]) // taps, self.arch.array.rows))
+        return step > 1 and int(ceil_div(taps, step)) * each < taps * int(ceil_div(each, step))
 
     def lanes(self, *engines: Engine) -> int:
         """Elements of a beat, so that none takes longer than the operation."""
@@ -178,7 +199,8 @@ class Design:
             "ROWS": array.rows, "COLS": array.cols, "WEIGHT_BITS": self.word(Memory.WEIGHTS), "ACTIVATION_BITS": self.activation_bits,
             "ACC_BITS": arch.accumulator.bits,
             "ACCUMULATORS": arch.accumulator.count, "ADDR_BITS": max(1, (arch.accumulator.count - 1).bit_length()),
-            "STAGES": array.pipeline_stages, "REQUANTIZER_LANES": arch.requantizer.lanes,
+            "STAGES": array.pipeline_stages, "STEP_FOLDS": self.step_folds, "STRIPE_PIXELS": array.stripe_pixels or 0,
+             "REQUANTIZER_LANES": arch.requantizer.lanes,
             "REQUANTIZER_STAGES": arch.requantizer.pipeline_stages,
             "WEIGHT_WORD": self.word(Memory.WEIGHTS), "ACTIVATION_WORD": self.word(Memory.ACTIVATIONS), "OUTPUT_WORD": self.word(Memory.OUTPUTS),
             "WEIGHT_WORDS": self.words(Memory.WEIGHTS), "ACTIVATION_WORDS": self.words(Memory.ACTIVATIONS),
@@ -192,7 +214,8 @@ class Design:
             "RESET_CYCLES": 2 * (array.rows + array.cols) + array.pipeline_stages + arch.requantizer.pipeline_stages + 2,
         }  # fmt: skip
         preload = array.flow.preloads and array.weight_preload == "overlapped"
-        flags = {"OVERLAPPED": preload, "BEHIND": array.drain == "overlapped" and not preload}
+        flags = {"OVERLAPPED": preload, "BEHIND": array.drain == "overlapped" and not preload, "BY_TAP": array.reduction == "per_tap",
+                 "BESIDE": array.flow.broadcast and array.group_folds == "side_by_side"}  # fmt: skip
 
         def matrix(of: NDArray[np.bool_]) -> str:
             rows = ("".join(str(int(of[e, o])) for o in reversed(ENGINES)) for e in reversed(ENGINES))

@@ -24,10 +24,10 @@ COMMON = (
 )
 """Sources of every core, packages first; ``config_pkg`` comes before all of them."""
 ARRAYS = {
-    "weight_stationary": ("pe_ws", "array_ws", "stationary_sums", "fold_feeder"),
+    "weight_stationary": ("pe_ws", "array_ws", "stationary_sums", "row_taps", "fold_feeder"),
     "output_stationary": ("pe_os", "array_os", "sum_feeder"),
-    "input_stationary": ("pe_ws", "array_ws", "stationary_sums", "input_feeder"),
-    "adder_tree": ("adder_tree", "array_tree", "fold_feeder"),
+    "input_stationary": ("pe_ws", "array_ws", "stationary_sums", "row_taps", "input_feeder"),
+    "adder_tree": ("adder_tree", "array_tree", "row_taps", "fold_feeder"),
 }
 """Those of a dataflow's compute engine, beside its ``array_core``."""
 CORES = {

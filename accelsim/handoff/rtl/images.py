@@ -89,7 +89,8 @@ def _compute(design: Design, i: int) -> list[int]:
     last_pixel = (ow - 1) * g.stride_w * deep, (oh - 1) * g.stride_h * row
     unit, reduction = int(tile.channels[0]), int(tile.reduction[0])
     return [
-        not before, tile.weights_kept[0], tile.pixels[0], tile.groups[0], pack, hi[3] - lo[3], unit, reduction, oh, ow, kh, kw, ic, y0, x0,
+        not before, tile.weights_kept[0], tile.pixels[0], tile.groups[0], pack, design.steps_of_taps(tile),
+        hi[3] - lo[3], unit, reduction, oh, ow, kh, kw, ic, y0, x0,
         g.stride_h, g.stride_w, g.dilation_h, g.dilation_w, height, wide, layer.input_zero_point,
         region(design, input_load) + y0 * row + x0 * deep + channel,
         g.dilation_w * deep - last_tap[0], g.dilation_h * row - last_tap[1] - last_tap[0], g.ic_per_group - sum(last_tap),

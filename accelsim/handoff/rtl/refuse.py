@@ -35,10 +35,6 @@ def check_machine(arch: Arch) -> None:
 def _structures(arch: Arch) -> Iterator[tuple[str, object, tuple[object, ...]]]:
     array = arch.array
     yield "array.dataflow", array.dataflow, DATAFLOWS
-    yield "array.reduction", array.reduction, ("flat",)
-    yield "array.stripe_pixels", array.stripe_pixels, (None,)
-    yield "array.step_folds", array.step_folds, (1,)
-    yield "array.group_folds", array.group_folds, ("apart",)
     yield "array.dot_products", array.dot_products, (1,)
     yield "array.brick_bits", array.brick_bits, (None,)
     yield "array.mac", array.mac, ("multiply",)
@@ -61,7 +57,7 @@ def check_network(program: Program) -> None:
     for layer in graph.layers:
         if isinstance(layer, MacLayer):
             _check_layer(layer, graph, arch)
-    _check_order(graph, arch)
+    _check_order(program)
     _check_ports(program)
 
 
@@ -97,8 +93,9 @@ def _check_layer(layer: MacLayer, graph: Graph, arch: Arch) -> None:
         )
 
 
-def _check_order(graph: Graph, arch: Arch) -> None:
+def _check_order(program: Program) -> None:
     """Where sums can leave an accumulator that does not wrap, the model must add as the array does."""
+    graph, arch = program.graph, program.arch
     overflow, proofs = arch.accumulator.overflow, prove_graph(graph, arch)
     if order_free(proofs, overflow):
         return
@@ -116,6 +113,23 @@ def _check_order(graph: Graph, arch: Arch) -> None:
             f"to an accumulator at once, and the sums of layer {worst.layer!r} may leave it; expected {adds}",
             path="accumulator.products_per_add",
         )
+    if arch.array.reduction == "per_tap":
+        _check_taps(program, worst.layer)
+
+
+def _check_taps(program: Program, layer: str) -> None:
+    """Each kernel tap begins an addition of its own, and a step of as many taps adds in another order."""
+    array = program.arch.array
+    for i in np.flatnonzero(program.of_engine(Engine.COMPUTE)).tolist():
+        tile = compute_tile(program, i)
+        taps = int(np.atleast_1d(tile.taps)[0])
+        depth = int(tile.reduction[0]) // taps
+        if taps > 1 and (depth % products_per_add(program.arch) or (array.flow.broadcast and array.step_folds > 1)):
+            raise ConfigError(
+                f"array.reduction of per_tap: the array adds up the products of {taps} kernel taps one by one, each of {depth} channels, the "
+                f"model all in turn, and the sums of layer {layer!r} may leave the accumulator; expected flat, or wider accumulators",
+                path="array.reduction",
+            )
 
 
 def products_per_add(arch: Arch) -> int:

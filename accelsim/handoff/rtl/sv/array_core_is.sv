@@ -27,7 +27,8 @@ module array_core
   logic [ROWS-1:0] weight_used;
   int_t zero_point;
   input_feeder #(
-      .COUNT(COMPUTE_COUNT), .ROWS(ROWS), .COLS(COLS), .OVERLAPPED(OVERLAPPED), .BEHIND(BEHIND), .FILE("images/compute.hex")
+      .COUNT(COMPUTE_COUNT), .ROWS(ROWS), .COLS(COLS), .OVERLAPPED(OVERLAPPED), .BEHIND(BEHIND), .BY_TAP(BY_TAP),
+      .FILE("images/compute.hex")
   ) u_feeder (
       .clk, .rst, .over, .fold_done, .started, .freed, .input_first, .input_address, .input_used, .enter, .enter_swap, .enter_last,
       .enter_first, .enter_address, .bias_address, .column_used, .weight_address(weight_addresses), .weight_used, .zero_point

@@ -22,15 +22,16 @@ module array_core
 );
   logic fold_done, tile_last, weight_first, enter, enter_swap, enter_last, enter_first;
   int_t weight_k, weight_group, weight_address, enter_address, reduction, first_bias, zero_point;
-  int_t [COLS-1:0] column_group;
+  int_t [COLS-1:0] column_group, column_offset;
   logic [COLS-1:0] column_used;
   int_t [ROWS-1:0] input_address, row_k, row_group;
   logic [ROWS-1:0] input_used, row_used;
   fold_feeder #(
-      .COUNT(COMPUTE_COUNT), .ROWS(ROWS), .COLS(COLS), .SHIFTS(1'b0), .FILE("images/compute.hex")
+      .COUNT(COMPUTE_COUNT), .ROWS(ROWS), .COLS(COLS), .SHIFTS(1'b0), .BY_TAP(BY_TAP), .STEP(STEP_FOLDS), .STRIPE(STRIPE_PIXELS),
+      .FILE("images/compute.hex")
   ) u_feeder (
       .clk, .rst, .over, .fold_done, .started, .freed, .tile_last, .weight_first, .weight_k, .weight_group, .weight_address,
-      .enter, .enter_swap, .enter_last, .enter_first, .enter_address, .column_group, .column_used, .reduction,
+      .enter, .enter_swap, .enter_last, .enter_first, .enter_address, .column_group, .column_used, .column_offset, .reduction,
       .bias_address(first_bias), .input_address, .input_used, .row_k, .row_group, .row_used, .zero_point
   );
 
@@ -54,16 +55,23 @@ module array_core
   );
 
   // The zero point goes off in front of the array; padding is nothing there.
-  logic [ROWS-1:0][ACTIVATION_WORD-1:0] codes;
-  logic [ROWS-1:0][ACTIVATION_BITS-1:0] activations;
+  // All columns see the same activations, or each those of its group (BESIDE).
+  localparam int VIEWS = BESIDE ? COLS : 1;
+  int_t [VIEWS*ROWS-1:0] view_address;
+  logic [VIEWS*ROWS-1:0][ACTIVATION_WORD-1:0] codes;
+  logic [COLS-1:0][ROWS-1:0][ACTIVATION_BITS-1:0] activations;
   always_comb
-    for (int r = 0; r < ROWS; r++)
-      activations[r] = input_used[r] ? ACTIVATION_BITS'(int_t'($signed(codes[r])) - zero_point) : '0;
+    for (int v = 0; v < VIEWS; v++)
+      for (int r = 0; r < ROWS; r++) view_address[v*ROWS+r] = input_address[r] + column_offset[v];
+  always_comb
+    for (int c = 0; c < COLS; c++)
+      for (int r = 0; r < ROWS; r++)
+        activations[c][r] = input_used[r] ? ACTIVATION_BITS'(int_t'($signed(codes[(BESIDE ? c : 0)*ROWS+r])) - zero_point) : '0;
   element_memory #(
-      .BITS(ACTIVATION_WORD), .WORDS(ACTIVATION_WORDS), .WRITERS(2), .LANES(ACTIVATION_LANES), .READS(ROWS)
+      .BITS(ACTIVATION_WORD), .WORDS(ACTIVATION_WORDS), .WRITERS(2), .LANES(ACTIVATION_LANES), .READS(VIEWS * ROWS)
   ) u_activations (
       .clk, .write_count(activation_count), .write_address(activation_write), .write_data(activation_in),
-      .read_address(input_address), .read_data(codes)
+      .read_address(view_address), .read_data(codes)
   );
 
   localparam int TREE_BITS = WEIGHT_BITS + ACTIVATION_BITS + $clog2(ROWS);
@@ -84,6 +92,6 @@ module array_core
   assign finished = fold_done;
   // verilator lint_off UNUSEDSIGNAL
   logic unused;
-  assign unused = ^{tile_last, weight_first, weight_k, weight_group, enter_swap, column_group, row_group};
+  assign unused = ^{tile_last, weight_first, weight_k, weight_group, enter_swap, column_group, column_offset, row_group};
   // verilator lint_on UNUSEDSIGNAL
 endmodule

@@ -22,16 +22,16 @@ module array_core
 );
   logic fold_done, tile_last, weight_first, enter, enter_swap, enter_last, enter_first;
   int_t weight_k, weight_group, weight_address, enter_address, reduction, first_bias, zero_point;
-  int_t [COLS-1:0] column_group;
+  int_t [COLS-1:0] column_group, column_offset;
   logic [COLS-1:0] column_used;
   int_t [ROWS-1:0] input_address, row_k, row_group;
   logic [ROWS-1:0] input_used, row_used;
   fold_feeder #(
-      .COUNT(COMPUTE_COUNT), .ROWS(ROWS), .COLS(COLS), .SHIFTS(1'b1), .OVERLAPPED(OVERLAPPED), .BEHIND(BEHIND),
+      .COUNT(COMPUTE_COUNT), .ROWS(ROWS), .COLS(COLS), .SHIFTS(1'b1), .OVERLAPPED(OVERLAPPED), .BEHIND(BEHIND), .BY_TAP(BY_TAP),
       .FILE("images/compute.hex")
   ) u_feeder (
       .clk, .rst, .over, .fold_done, .started, .freed, .tile_last, .weight_first, .weight_k, .weight_group, .weight_address,
-      .enter, .enter_swap, .enter_last, .enter_first, .enter_address, .column_group, .column_used, .reduction,
+      .enter, .enter_swap, .enter_last, .enter_first, .enter_address, .column_group, .column_used, .column_offset, .reduction,
       .bias_address(first_bias), .input_address, .input_used, .row_k, .row_group, .row_used, .zero_point
   );
 
@@ -71,6 +71,6 @@ module array_core
   assign finished = (OVERLAPPED || BEHIND) ? fold_done : freed;
   // verilator lint_off UNUSEDSIGNAL
   logic unused;
-  assign unused = ^{tile_last, enter_address, row_k, row_group, row_used};
+  assign unused = ^{tile_last, enter_address, column_offset, row_k, row_group, row_used};
   // verilator lint_on UNUSEDSIGNAL
 endmodule

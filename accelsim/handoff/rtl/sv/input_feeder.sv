@@ -11,6 +11,7 @@ module input_feeder
     parameter int COLS       = 4,
     parameter bit OVERLAPPED = 1'b0,
     parameter bit BEHIND     = 1'b0,
+    parameter bit BY_TAP     = 1'b0,
     parameter     FILE       = ""
 ) (
     input  logic            clk,
@@ -61,7 +62,9 @@ module input_feeder
   compute_t op;
   int_t number;
   state_t held, now, next, first;
-  tap_t row_tap[ROWS+1];
+  tap_t [ROWS-1:0] row_tap;
+  logic [ROWS-1:0] row_there;
+  tap_t behind_rows;
   column_t column[COLS+1];
   op_queue #(.WIDTH($bits(compute_t)), .COUNT(COUNT), .FILE(FILE)) u_queue (
       .clk, .rst, .over, .advance(freed), .ready, .head(op), .number
@@ -79,11 +82,12 @@ module input_feeder
   int_t groups_here, group_step;
   assign groups_here = (op.groups - now.groups_before < op.pack) ? op.groups - now.groups_before : op.pack;
   assign group_step = op.unit * op.reduction;
+  row_taps #(.ROWS(ROWS), .BY_TAP(BY_TAP)) u_rows (
+      .first(now.tap), .op, .taps(row_tap), .there(row_there), .next(behind_rows)
+  );
   always_comb begin
-    row_tap[0] = now.tap;
     for (int r = 0; r < ROWS; r++) begin
-      row_tap[r+1] = next_tap(row_tap[r], op);
-      weight_used[r] = row_tap[r].group < groups_here;
+      weight_used[r] = row_there[r] && row_tap[r].group < groups_here;
       weight_address[r] = now.weight_group + row_tap[r].group * group_step + now.filter_offset + row_tap[r].k;
     end
     column[0] = '0;
@@ -122,7 +126,7 @@ module input_feeder
   assign zero_point = op.zero_point;
 
   logic more_rows, more_columns, more_groups, fold_over;
-  assign more_rows = op.pack == 1 && row_tap[ROWS].group == 0;
+  assign more_rows = op.pack == 1 && behind_rows.group == 0;
   assign more_columns = op.pack == 1 && now.pixels_before + COLS < op.pixels;
   assign more_groups = now.groups_before + op.pack < op.groups;
   assign tile_last = !more_rows && !more_columns && !more_groups;
@@ -148,7 +152,7 @@ module input_feeder
       next.cycle = 0;
       next.filters_before = 0;
       next.filter_offset = 0;
-      if (more_rows) next.tap = row_tap[ROWS];
+      if (more_rows) next.tap = behind_rows;
       else begin
         next.tap = '0;
         if (more_columns) begin
@@ -174,6 +178,6 @@ module input_feeder
   end
   // verilator lint_off UNUSEDSIGNAL
   logic unused;
-  assign unused = ^{number, op, fold_done, row_tap[ROWS], column[COLS]};
+  assign unused = ^{number, op, fold_done, behind_rows, column[COLS]};
   // verilator lint_on UNUSEDSIGNAL
 endmodule

@@ -46,6 +46,7 @@ package isa_pkg;
     int_t    pixels;         // n * oh * ow
     int_t    groups;
     int_t    pack;           // groups that share a fold
+    int_t    step_taps;      // folds of a step are of as many taps, not of the channels of one
     int_t    outputs;        // channels of the tile
     int_t    unit;           // output channels of a group
     int_t    reduction;
@@ -125,6 +126,18 @@ package isa_pkg;
       end
     end
     return next;
+  endfunction
+
+  // The same channels of the next tap of the kernel.
+  function automatic tap_t next_kernel_tap(tap_t tap, compute_t op);
+    tap_t last = tap;
+    last.ic = op.ic - 1;
+    last.k = tap.k + op.ic - 1 - tap.ic;
+    last.offset = tap.offset + op.ic - 1 - tap.ic;
+    next_kernel_tap = next_tap(last, op);
+    next_kernel_tap.ic = tap.ic;
+    next_kernel_tap.k = next_kernel_tap.k + tap.ic;
+    next_kernel_tap.offset = next_kernel_tap.offset + tap.ic;
   endfunction
 
   function automatic pixel_t next_pixel(pixel_t pixel, compute_t op);
