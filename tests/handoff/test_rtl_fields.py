@@ -12,7 +12,7 @@ BUILT = {
     "array.rows", "array.cols", "array.weight_bits", "array.activation_bits", "array.weight_preload", "array.drain",
     "array.pipeline_stages", "accumulator.count", "accumulator.bits", "accumulator.double_buffered", "requantizer.lanes",
     "requantizer.pipeline_stages", "activation_buffer.resident_bytes", "dma.queues",
-    "array.reduction", "array.step_folds", "array.group_folds", "array.stripe_pixels",
+    "array.reduction", "array.dot_products", "array.step_folds", "array.group_folds", "array.stripe_pixels",
     *(f"{name}.size_bytes" for name in BUFFERS), *(f"{name}.double_buffered" for name in BUFFERS),
 }  # fmt: skip
 """Parameters of the modules."""

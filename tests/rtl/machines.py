@@ -26,12 +26,11 @@ SIDES = 6
 INTEGER = [name for name, scheme in SCHEMES.items() if not scheme.family.is_float and name != "vta_shift"]
 NARROW = [name for name in INTEGER if SCHEMES[name].wide >= 32]
 _OWN: dict[str, Any] = {
-    "cores.count": 1,
-    "activation_buffer.im2col": "implicit", "requantizer.streaming": False,
+    "cores.count": 1, "requantizer.streaming": False,
     "requantizer.parameter_bytes": 0,
     "vector.fuse_activations": False, "vector.fuse_elementwise": False,
     "array.issue_cycles": 0,
-    "array.fold_issue_cycles": 0, "array.dot_products": 1, "weight_buffer.coding": None,
+    "array.fold_issue_cycles": 0, "weight_buffer.coding": None,
     "weight_buffer.bytes_per_cycle": None, "array.weight_bits": 16,
     "array.activation_bits": 16,
 }  # fmt: skip
@@ -40,6 +39,8 @@ _OWN: dict[str, Any] = {
 def drawn_arch(rng: np.random.Generator) -> Arch:
     """Every dataflow, small sides; accumulators of any policy, which add as many products at once as the array does."""
     arch = random_arch(rng).with_(_OWN)
+    if arch.activation_buffer.im2col == "buffer":
+        arch = arch.with_({"activation_buffer.im2col": "dram"})
     rows, cols = (int(side) for side in rng.integers(1, SIDES + 1, 2))
     own = arch.array.dataflow == "output_stationary"
     return arch.with_(
@@ -47,7 +48,7 @@ def drawn_arch(rng: np.random.Generator) -> Arch:
             "array.rows": rows,
             "array.cols": cols,
             "array.weight_zero_points": "subtract",
-            "accumulator.products_per_add": 1 if own else rows,
+            "accumulator.products_per_add": (1 if own else rows) * arch.array.dot_products,
             "accumulator.bits": int(rng.choice([16, 18, 24, 32])),
             "accumulator.overflow": str(rng.choice(["wrap", "saturate", "saturate_symmetric"])),
             "requantizer.lanes": int(rng.integers(1, 5)),

@@ -146,7 +146,7 @@ def test_yosys_takes_the_sources(mode: str, tmp_path: Path) -> None:
 
 REFUSED: dict[str, Any] = {
     "vector.fuse_activations": True, "requantizer.parameter_bytes": 10,
-    "array.dot_products": 2, "array.brick_bits": 2, "array.mac": "shift_add", "array.issue_cycles": 3,
+    "array.brick_bits": 2, "array.mac": "shift_add", "array.issue_cycles": 3,
     "array.fold_issue_cycles": 1, "cores.count": 2, "requantizer.streaming": True,
     "weight_buffer.coding": "codebook", "activation_buffer.im2col": "buffer",
 }  # fmt: skip

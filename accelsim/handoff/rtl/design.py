@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.arch import Arch
+from accelsim.execute import Matrices
 from accelsim.graph import MacLayer
 from accelsim.handoff.rtl.refuse import compute_tile
 from accelsim.handoff.rtl.schemes import SCHEMES
@@ -69,6 +70,22 @@ class Design:
         found = np.zeros(len(self.timeline.program), dtype=np.int64)
         for operations in self.of_engine:
             found[operations] = np.arange(len(operations))
+        return found
+
+    @cached_property
+    def matrices(self) -> dict[int, NDArray[np.int64]]:
+        """Of the loads that leave a matrix of windows: where each of its elements stands in the load's tensor, -1 for padding (images, rows,
+        columns, kernel rows, kernel columns, channels)."""
+        program, found = self.timeline.program, {}
+        unrolled = Matrices(program)
+        for i in filter(unrolled.expands, self.of_engine[Engine.LOAD_ACTIVATIONS].tolist()):
+            (lo, hi), (_, view) = program.box(i), moved_tensor(program, i)
+            n, c = np.arange(lo[0], hi[0]), np.arange(lo[3], hi[3])
+            rows, columns = unrolled.places(i)
+            inside = (rows[:, None, :, None] >= 0) & (columns[None, :, None, :] >= 0)
+            pixel = (rows[:, None, :, None] + lo[1]) * view[2] + columns[None, :, None, :] + lo[2]
+            at = (n[:, None, None, None, None, None] * view[1] * view[2] + pixel[None, ..., None]) * view[3] + c
+            found[i] = np.where(inside[None, ..., None], at, -1)
         return found
 
     @cached_property
@@ -199,7 +216,8 @@ class Design:
             "ROWS": array.rows, "COLS": array.cols, "WEIGHT_BITS": self.word(Memory.WEIGHTS), "ACTIVATION_BITS": self.activation_bits,
             "ACC_BITS": arch.accumulator.bits,
             "ACCUMULATORS": arch.accumulator.count, "ADDR_BITS": max(1, (arch.accumulator.count - 1).bit_length()),
-            "STAGES": array.pipeline_stages, "STEP_FOLDS": self.step_folds, "STRIPE_PIXELS": array.stripe_pixels or 0,
+            "STAGES": array.pipeline_stages, "PRODUCTS": array.dot_products,
+            "STEP_FOLDS": self.step_folds, "STRIPE_PIXELS": array.stripe_pixels or 0,
              "REQUANTIZER_LANES": arch.requantizer.lanes,
             "REQUANTIZER_STAGES": arch.requantizer.pipeline_stages,
             "WEIGHT_WORD": self.word(Memory.WEIGHTS), "ACTIVATION_WORD": self.word(Memory.ACTIVATIONS), "OUTPUT_WORD": self.word(Memory.OUTPUTS),
@@ -243,7 +261,9 @@ class Design:
 
 
 def elements_of(design: Design, i: int) -> int:
-    """Elements in the box of operation ``i``."""
+    """Elements in the box of operation ``i``, or in the matrix of windows that it leaves."""
+    if i in design.matrices:
+        return design.matrices[i].size
     lo, hi = design.timeline.program.box(i)
     return int(np.prod([b - a for a, b in zip(lo, hi, strict=True)], dtype=np.int64))
 

@@ -72,6 +72,11 @@ def _box(design: Design, i: int) -> list[int]:
     ]  # fmt: skip
 
 
+def _side(count: int, stride: int, up: int, size: int) -> tuple[int, int]:
+    """Elements from one of ``count`` places along a side to the next, and from the first to the last, as far as whole inputs go."""
+    return stride // up * size, (count - 1) * stride // up * size
+
+
 def _compute(design: Design, i: int) -> list[int]:
     program = design.timeline.program
     index = int(program.layer[i])
@@ -81,20 +86,30 @@ def _compute(design: Design, i: int) -> list[int]:
     (lo, hi), (wlo, whi), (ilo, ihi) = program.box(i), program.box(weight_load), program.box(input_load)
     oh, ow, kh, kw, ic = hi[1] - lo[1], hi[2] - lo[2], whi[1] - wlo[1], whi[2] - wlo[2], whi[3] - wlo[3]
     height, wide, deep = (b - a for a, b in zip(ilo[1:], ihi[1:], strict=True))
-    y0 = lo[1] * g.stride_h - g.pad_top + wlo[1] * g.dilation_h - ilo[1]
-    x0 = lo[2] * g.stride_w - g.pad_left + wlo[2] * g.dilation_w - ilo[2]
+    up_h, up_w = g.upsample_h, g.upsample_w
+    y0 = lo[1] * g.stride_h - g.pad_top + wlo[1] * g.dilation_h - ilo[1] * up_h
+    x0 = lo[2] * g.stride_w - g.pad_left + wlo[2] * g.dilation_w - ilo[2] * up_w
     channel = lo[3] // g.oc_per_group * g.ic_per_group + wlo[3] - ilo[3]
-    row = wide * deep
-    last_tap = ic - 1, (kw - 1) * g.dilation_w * deep, (kh - 1) * g.dilation_h * row
-    last_pixel = (ow - 1) * g.stride_w * deep, (oh - 1) * g.stride_h * row
+    row, first = wide * deep, y0 // up_h * wide * deep + x0 // up_w * deep
+    if input_load in design.matrices:  # windows stand one behind the other
+        window = kh * kw * deep
+        sides = _side(kw, 1, 1, deep), _side(kh, 1, 1, kw * deep), _side(ow, 1, 1, window), _side(oh, 1, 1, ow * window)
+        row, column, first, image = 0, 0, 0, oh * ow * window
+    else:
+        column, image = deep, height * row
+        sides = (
+            _side(kw, g.dilation_w, up_w, deep), _side(kh, g.dilation_h, up_h, row),
+            _side(ow, g.stride_w, up_w, deep), _side(oh, g.stride_h, up_h, row),
+        )  # fmt: skip
+    (kx, all_kx), (ky, all_ky), (ox, all_ox), (oy, all_oy) = sides
     unit, reduction = int(tile.channels[0]), int(tile.reduction[0])
     return [
         not before, tile.weights_kept[0], tile.pixels[0], tile.groups[0], pack, design.steps_of_taps(tile),
         hi[3] - lo[3], unit, reduction, oh, ow, kh, kw, ic, y0, x0,
-        g.stride_h, g.stride_w, g.dilation_h, g.dilation_w, height, wide, layer.input_zero_point,
-        region(design, input_load) + y0 * row + x0 * deep + channel,
-        g.dilation_w * deep - last_tap[0], g.dilation_h * row - last_tap[1] - last_tap[0], g.ic_per_group - sum(last_tap),
-        g.stride_w * deep, g.stride_h * row - last_pixel[0], height * row - sum(last_pixel), g.ic_per_group,
+        g.stride_h, g.stride_w, g.dilation_h, g.dilation_w, (height - 1) * up_h + 1, (wide - 1) * up_w + 1, up_h, up_w, y0 % up_h, x0 % up_w,
+        g.stride_h % up_h, g.stride_w % up_w, g.dilation_h % up_h, g.dilation_w % up_w, row, column, layer.input_zero_point,
+        region(design, input_load) + first + channel, kx - (ic - 1), ky - all_kx - (ic - 1), g.ic_per_group - all_ky - all_kx - (ic - 1),
+        ox, oy - all_ox, image - all_oy - all_ox, g.ic_per_group,
         pack * g.ic_per_group,
         region(design, weight_load), program.arch.array.cols * reduction, pack * unit * reduction, pack * unit,
         design.parameter_base[index] + lo[3], int(program.offset[i]),

@@ -76,6 +76,19 @@ def operations_text(design: Design, dram: DramImage) -> str:
     return "\n".join(lines) + "\n"
 
 
+def matrices_text(design: Design, dram: DramImage) -> str:
+    """A line per load that leaves a matrix of windows: its number, the code of padding, how many elements, and where each stands in DRAM (-1:
+    padding)."""
+    program, lines = design.timeline.program, []
+    for i, places in design.matrices.items():
+        name, _ = moved_tensor(program, i)
+        layer = design.layers[int(program.layer[i])]
+        empty = -1 if program.graph.tensors[name].format.bipolar else layer.input_zero_point
+        at = np.where(places < 0, -1, places + dram.base(name)).ravel()
+        lines.append(" ".join(map(str, [i, empty, at.size, *at.tolist()])))
+    return "\n".join([*lines, ""])
+
+
 def outputs_text(design: Design, dram: DramImage) -> str:
     """A line per layer of the array: its folder among golden vectors, where its output begins in DRAM, elements, digits and bits of one."""
     graph, lines = design.timeline.program.graph, []

@@ -11,7 +11,16 @@ from accelsim.errors import ConfigError
 from accelsim.execute import order_free, prove_graph
 from accelsim.graph import Graph, MacLayer
 from accelsim.handoff.rtl.schemes import SCHEMES
-from accelsim.hardware import ComputeTiles, Engine, accumulator_words, array_cost, array_of, operand_bits
+from accelsim.hardware import (
+    IMPLICIT,
+    ComputeTiles,
+    Engine,
+    Memory,
+    accumulator_words,
+    array_cost,
+    array_of,
+    operand_bits,
+)
 from accelsim.numerics import IntFormat, Requant
 from accelsim.program import Program
 
@@ -35,7 +44,6 @@ def check_machine(arch: Arch) -> None:
 def _structures(arch: Arch) -> Iterator[tuple[str, object, tuple[object, ...]]]:
     array = arch.array
     yield "array.dataflow", array.dataflow, DATAFLOWS
-    yield "array.dot_products", array.dot_products, (1,)
     yield "array.brick_bits", array.brick_bits, (None,)
     yield "array.mac", array.mac, ("multiply",)
     yield "array.issue_cycles", array.issue_cycles, (0,)
@@ -48,7 +56,7 @@ def _structures(arch: Arch) -> Iterator[tuple[str, object, tuple[object, ...]]]:
     yield "vector.fuse_elementwise", arch.vector.fuse_elementwise, (False,)
     yield "shared_buffer.size_bytes", arch.shared_buffer.size_bytes, (None,)
     yield "weight_buffer.coding", arch.weight_buffer.coding, (None,)
-    yield "activation_buffer.im2col", arch.activation_buffer.im2col, ("implicit",)
+    yield "activation_buffer.im2col", arch.activation_buffer.im2col, ("implicit", "dram")
 
 
 def check_network(program: Program) -> None:
@@ -57,19 +65,33 @@ def check_network(program: Program) -> None:
     for layer in graph.layers:
         if isinstance(layer, MacLayer):
             _check_layer(layer, graph, arch)
+    _check_windows(program)
     _check_order(program)
     _check_ports(program)
 
 
+def _check_windows(program: Program) -> None:
+    """Who brings back a kept tensor moves boxes; windows are unrolled by the DMA alone, which is outside."""
+    if program.arch.activation_buffer.im2col == IMPLICIT:
+        return
+    for i in np.flatnonzero(program.of_engine(Engine.RECALL) & np.equal(program.memory, Memory.ACTIVATIONS)).tolist():
+        layer = program.graph.layers[program.layer[i]]
+        if isinstance(layer, MacLayer):
+            raise ConfigError(
+                f"activation_buffer.im2col of {program.arch.activation_buffer.im2col}: layer {layer.name!r} reads a tensor kept on chip, and "
+                "the exported RTL does not unroll its windows yet; expected implicit, or activation_buffer.resident_bytes of 0",
+                path="activation_buffer.im2col",
+            )
+
+
 def _check_layer(layer: MacLayer, graph: Graph, arch: Arch) -> None:
-    bits, array, g = operand_bits(layer, graph, arch), arch.array, layer.geometry
+    bits, array = operand_bits(layer, graph, arch), arch.array
     passes = array.passes(bits.weight, bits.activation)
     wrong: list[tuple[bool, str]] = [
         (passes > 1, (f"its {bits.weight}-bit weights and {bits.activation}-bit activations take {passes} passes of array.weight_bits "
          f"{array.weight_bits} and array.activation_bits {array.activation_bits}; widen the ports")),
         (accumulator_words(bits.activation, arch) > 1, "its sums take several accumulator words; set accumulator.word_per_slice to false"),
         (layer.has_weight_zero_points, f"its weights have zero points (array.weight_zero_points {array.weight_zero_points})"),
-        ((g.upsample_h, g.upsample_w) != (1, 1), f"it is a {layer.operator}, whose inputs stand apart"),
         (not isinstance(layer.requant, Requant), "its outputs are compared with thresholds"),
     ]  # fmt: skip
     for is_wrong, reason in wrong:
@@ -134,7 +156,8 @@ def _check_taps(program: Program, layer: str) -> None:
 
 def products_per_add(arch: Arch) -> int:
     """Products that the array of ``arch`` adds to an accumulator at once."""
-    return 1 if arch.array.dataflow == "output_stationary" else arch.array.rows
+    array = arch.array
+    return array.dot_products * (1 if array.dataflow == "output_stationary" else array.rows)
 
 
 def _check_ports(program: Program) -> None:

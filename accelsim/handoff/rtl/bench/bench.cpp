@@ -27,8 +27,11 @@ struct Operation {
     int64_t start, until, finish, cycles, latency, base;
     int64_t shape[RANK], low[RANK], high[RANK];
     std::string where;
+    int64_t padding = 0;           // its code
+    std::vector<int64_t> matrix;   // where the elements of the windows stand that a load leaves one behind the other, -1: padding
     // Elements of its box, in order, as places in DRAM.
     std::vector<int64_t> places() const {
+        if (!matrix.empty()) return matrix;
         std::vector<int64_t> found{0};
         for (int axis = 0; axis < RANK; axis++) {
             std::vector<int64_t> longer;
@@ -60,6 +63,13 @@ static std::vector<int64_t> numbers(const char *path) {
     return found;
 }
 
+static void read_matrices() {
+    const std::vector<int64_t> text = numbers("bench/matrices.txt");
+    for (size_t at = 0; at < text.size(); at += 3 + text[at + 2])
+        for (Operation &op : queues[LOAD_ACTIVATIONS])
+            if (op.number == text[at]) op.padding = text[at + 1], op.matrix.assign(&text[at + 3], &text[at + 3] + text[at + 2]);
+}
+
 static void read_plan() {
     std::ifstream file("bench/operations.txt");
     if (!file) { printf("bench/operations.txt: cannot be read\n"); exit(2); }
@@ -71,6 +81,7 @@ static void read_plan() {
         std::getline(file >> std::ws, op.where);
         queues[engine].push_back(op);
     }
+    read_matrices();
     dram = numbers("bench/dram.txt"), expected = numbers("bench/expected.txt");
     stored.assign(expected.size(), 0);
 }
@@ -99,7 +110,7 @@ static void grant(int engine, int64_t cycle) {
     transfer.last = finish - 1;
     transfer.first_beat = engine == STORE ? cycle : transfer.last - beats + 1;
     if (beats > op.cycles) { printf("operation %d: more beats than cycles\n", op.number); exit(2); }
-    for (int64_t place : places) transfer.data.push_back(engine == STORE ? place : engine == VECTOR ? expected[place] : dram[place]);
+    for (int64_t place : places) transfer.data.push_back(engine == STORE ? place : engine == VECTOR ? expected[place] : place < 0 ? op.padding : dram[place]);
     under_way[engine].push_back(transfer);
     if (engine != VECTOR) port_free[op.port] = cycle + op.cycles;
     top.grant |= 1 << engine;

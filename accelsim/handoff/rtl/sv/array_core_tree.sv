@@ -21,6 +21,7 @@ module array_core
     output logic [REQUANTIZER_LANES-1:0][ACC_BITS-1:0]             read_data
 );
   logic fold_done, tile_last, weight_first, enter, enter_swap, enter_last, enter_first;
+  logic weight_used;
   int_t weight_k, weight_group, weight_address, enter_address, reduction, first_bias, zero_point;
   int_t [COLS-1:0] column_group, column_offset;
   logic [COLS-1:0] column_used;
@@ -30,9 +31,9 @@ module array_core
       .COUNT(COMPUTE_COUNT), .ROWS(ROWS), .COLS(COLS), .SHIFTS(1'b0), .BY_TAP(BY_TAP), .STEP(STEP_FOLDS), .STRIPE(STRIPE_PIXELS),
       .FILE("images/compute.hex")
   ) u_feeder (
-      .clk, .rst, .over, .fold_done, .started, .freed, .tile_last, .weight_first, .weight_k, .weight_group, .weight_address,
-      .enter, .enter_swap, .enter_last, .enter_first, .enter_address, .column_group, .column_used, .column_offset, .reduction,
-      .bias_address(first_bias), .input_address, .input_used, .row_k, .row_group, .row_used, .zero_point
+      .clk, .rst, .over, .fold_done, .started, .freed, .tile_last, .weight_first, .weight_k, .weight_group, .weight_used,
+      .weight_address, .enter, .enter_swap, .enter_last, .enter_first, .enter_address, .column_group, .column_used, .column_offset,
+      .reduction, .bias_address(first_bias), .input_address, .input_used, .row_k, .row_group, .row_used, .zero_point
   );
 
   // All weights of a fold at once, as registers would have them that are filled while the fold before runs.
@@ -92,6 +93,6 @@ module array_core
   assign finished = fold_done;
   // verilator lint_off UNUSEDSIGNAL
   logic unused;
-  assign unused = ^{tile_last, weight_first, weight_k, weight_group, enter_swap, column_group, column_offset, row_group};
+  assign unused = ^{tile_last, weight_first, weight_k, weight_group, weight_used, enter_swap, column_group, column_offset, row_group};
   // verilator lint_on UNUSEDSIGNAL
 endmodule

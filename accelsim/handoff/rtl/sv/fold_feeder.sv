@@ -15,6 +15,7 @@ module fold_feeder
     parameter int COUNT      = 1,
     parameter int ROWS       = 4,
     parameter int COLS       = 4,
+    parameter int PRODUCTS   = 1,      // taps of a row
     parameter bit SHIFTS     = 1'b1,
     parameter bit OVERLAPPED = 1'b0,
     parameter bit BEHIND     = 1'b0,
@@ -31,8 +32,9 @@ module fold_feeder
     output logic            freed,
     output logic            tile_last,      // the fold is the last one of its operation
     output logic            weight_first,   // weights of row 0 enter
-    output int_t            weight_k,       // number of the tap whose weights enter, and its group
-    output int_t            weight_group,
+    output int_t [PRODUCTS-1:0] weight_k,       // numbers of the taps whose weights enter, their groups, and whether there are any
+    output int_t [PRODUCTS-1:0] weight_group,
+    output logic [PRODUCTS-1:0] weight_used,
     output int_t            weight_address, // of the first column's first tap
     output logic            enter,
     output logic            enter_swap,
@@ -44,11 +46,11 @@ module fold_feeder
     output int_t [COLS-1:0] column_offset,  // of the input elements of its group
     output int_t            reduction,
     output int_t            bias_address,   // of the first column
-    output int_t [ROWS-1:0] input_address,
-    output logic [ROWS-1:0] input_used,
-    output int_t [ROWS-1:0] row_k,          // number of the tap of each row, its group, and whether there is one
-    output int_t [ROWS-1:0] row_group,
-    output logic [ROWS-1:0] row_used,
+    output int_t [ROWS*PRODUCTS-1:0] input_address,
+    output logic [ROWS*PRODUCTS-1:0] input_used,
+    output int_t [ROWS*PRODUCTS-1:0] row_k,      // number of each tap of the rows, its group, and whether there is one
+    output int_t [ROWS*PRODUCTS-1:0] row_group,
+    output logic [ROWS*PRODUCTS-1:0] row_used,
     output int_t            zero_point
 );
   typedef struct packed {
@@ -74,9 +76,10 @@ module fold_feeder
   compute_t op;
   int_t number;
   state_t held, now, next, first;
-  tap_t [ROWS-1:0] row_tap;
-  logic [ROWS-1:0] row_there;
-  tap_t behind_rows;
+  tap_t [ROWS*PRODUCTS-1:0] row_tap;
+  logic [ROWS*PRODUCTS-1:0] row_there;
+  tap_t [PRODUCTS-1:0] weight_tap;
+  tap_t behind_rows, behind_weights;
   op_queue #(.WIDTH($bits(compute_t)), .COUNT(COUNT), .FILE(FILE)) u_queue (
       .clk, .rst, .over, .advance(freed), .ready, .head(op), .number
   );
@@ -94,8 +97,12 @@ module fold_feeder
   end
 
   // Rows and columns of the fold.
-  row_taps #(.ROWS(ROWS), .BY_TAP(BY_TAP), .ALONE(!SHIFTS)) u_rows (
+  row_taps #(.ROWS(ROWS), .PRODUCTS(PRODUCTS), .BY_TAP(BY_TAP), .ALONE(!SHIFTS)) u_rows (
       .first(now.tap), .op, .taps(row_tap), .there(row_there), .next(behind_rows)
+  );
+  // Weights of rows without a tap meet no activations, so those that enter need not know where the fold ends.
+  row_taps #(.ROWS(1), .PRODUCTS(PRODUCTS), .BY_TAP(BY_TAP)) u_weights (
+      .first(now.weight_tap), .op, .taps(weight_tap), .there(weight_used), .next(behind_weights)
   );
   int_t groups_here;
   assign groups_here = (op.groups - now.groups_before < op.pack) ? op.groups - now.groups_before : op.pack;
@@ -115,9 +122,9 @@ module fold_feeder
         offset = offset + op.step_unit;
       end
     end
-    for (int r = 0; r < ROWS; r++) begin
+    for (int r = 0; r < ROWS * PRODUCTS; r++) begin
       row_used[r] = row_there[r] && row_tap[r].group < groups_here;
-      input_address[r] = op.input_base + now.group_offset + now.pixel.offset + row_tap[r].offset;
+      input_address[r] = op.input_base + now.group_offset + input_offset(row_tap[r], now.pixel, op);
       input_used[r] = row_used[r] && inside_box(row_tap[r], now.pixel, op);
       row_k[r] = row_tap[r].k;
       row_group[r] = row_tap[r].group;
@@ -130,8 +137,11 @@ module fold_feeder
   assign tile_pixels = now.pixels_before + 1 == op.pixels;
   assign last_pixel = tile_pixels || (STRIPE != 0 && now.pixels_before + 1 - now.stripe_before == STRIPE);
   assign weight_first = active && (OVERLAPPED ? op.kept == 0 : now.shifting) && SHIFTS && now.cycle == 0;
-  assign weight_k = now.weight_tap.k;
-  assign weight_group = now.weight_tap.group;
+  always_comb
+    for (int i = 0; i < PRODUCTS; i++) begin
+      weight_k[i] = weight_tap[i].k;
+      weight_group[i] = weight_tap[i].group;
+    end
   assign weight_address = now.weight;
   assign enter = streams;
   assign enter_swap = streams && op.kept == 0 && now.pixels_before == 0;
@@ -169,7 +179,7 @@ module fold_feeder
   always_comb begin
     next = now;
     next.cycle = now.cycle + 1;
-    next.weight_tap = next_tap(now.weight_tap, op);
+    next.weight_tap = behind_weights;
     if (SHIFTS && !OVERLAPPED && now.shifting && now.cycle + 1 == ROWS) next.shifting = 1'b0;
     if (streams) begin
       next.pixel = next_pixel(now.pixel, op);
@@ -228,6 +238,6 @@ module fold_feeder
   end
   // verilator lint_off UNUSEDSIGNAL
   logic unused;
-  assign unused = ^{number, op.waits, fold_done, behind_rows, other_tap, step_next, next_rows, more_pixels};
+  assign unused = ^{number, op.waits, fold_done, behind_rows, weight_tap, other_tap, step_next, next_rows, more_pixels};
   // verilator lint_on UNUSEDSIGNAL
 endmodule

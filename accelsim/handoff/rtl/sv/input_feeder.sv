@@ -9,6 +9,7 @@ module input_feeder
     parameter int COUNT      = 1,
     parameter int ROWS       = 4,
     parameter int COLS       = 4,
+    parameter int PRODUCTS   = 1,      // taps of a row
     parameter bit OVERLAPPED = 1'b0,
     parameter bit BEHIND     = 1'b0,
     parameter bit BY_TAP     = 1'b0,
@@ -21,8 +22,8 @@ module input_feeder
     output logic            started,
     output logic            freed,
     output logic            input_first,    // inputs of row 0 enter
-    output int_t [COLS-1:0] input_address,
-    output logic [COLS-1:0] input_used,
+    output int_t [COLS-1:0][PRODUCTS-1:0] input_address,
+    output logic [COLS-1:0][PRODUCTS-1:0] input_used,
     output logic            enter,          // a filter of each group enters
     output logic            enter_swap,
     output logic            enter_last,
@@ -30,8 +31,8 @@ module input_feeder
     output int_t [COLS-1:0] enter_address,  // of the sums
     output int_t [COLS-1:0] bias_address,
     output logic [COLS-1:0] column_used,
-    output int_t [ROWS-1:0] weight_address,
-    output logic [ROWS-1:0] weight_used,
+    output int_t [ROWS*PRODUCTS-1:0] weight_address,
+    output logic [ROWS*PRODUCTS-1:0] weight_used,
     output int_t            zero_point
 );
   typedef struct packed {
@@ -62,9 +63,11 @@ module input_feeder
   compute_t op;
   int_t number;
   state_t held, now, next, first;
-  tap_t [ROWS-1:0] row_tap;
-  logic [ROWS-1:0] row_there;
-  tap_t behind_rows;
+  tap_t [ROWS*PRODUCTS-1:0] row_tap;
+  logic [ROWS*PRODUCTS-1:0] row_there;
+  tap_t [PRODUCTS-1:0] input_tap;
+  logic [PRODUCTS-1:0] input_there;
+  tap_t behind_rows, behind_inputs;
   column_t column[COLS+1];
   op_queue #(.WIDTH($bits(compute_t)), .COUNT(COUNT), .FILE(FILE)) u_queue (
       .clk, .rst, .over, .advance(freed), .ready, .head(op), .number
@@ -82,11 +85,15 @@ module input_feeder
   int_t groups_here, group_step;
   assign groups_here = (op.groups - now.groups_before < op.pack) ? op.groups - now.groups_before : op.pack;
   assign group_step = op.unit * op.reduction;
-  row_taps #(.ROWS(ROWS), .BY_TAP(BY_TAP)) u_rows (
+  row_taps #(.ROWS(ROWS), .PRODUCTS(PRODUCTS), .BY_TAP(BY_TAP)) u_rows (
       .first(now.tap), .op, .taps(row_tap), .there(row_there), .next(behind_rows)
   );
+  // Inputs of rows without a tap meet no weights, so those that enter need not know where the fold ends.
+  row_taps #(.ROWS(1), .PRODUCTS(PRODUCTS), .BY_TAP(BY_TAP)) u_inputs (
+      .first(now.input_tap), .op, .taps(input_tap), .there(input_there), .next(behind_inputs)
+  );
   always_comb begin
-    for (int r = 0; r < ROWS; r++) begin
+    for (int r = 0; r < ROWS * PRODUCTS; r++) begin
       weight_used[r] = row_there[r] && row_tap[r].group < groups_here;
       weight_address[r] = now.weight_group + row_tap[r].group * group_step + now.filter_offset + row_tap[r].k;
     end
@@ -95,9 +102,12 @@ module input_feeder
     column[0].number = now.pixels_before;
     for (int c = 0; c < COLS; c++) begin
       column_used[c] = column[c].group < groups_here;
-      input_address[c] = op.input_base + now.group_offset + column[c].group_offset + column[c].pixel.offset + now.input_tap.offset
-          - now.input_tap.group * op.step_unit;
-      input_used[c] = column_used[c] && column[c].group == now.input_tap.group && inside_box(now.input_tap, column[c].pixel, op);
+      for (int i = 0; i < PRODUCTS; i++) begin
+        input_address[c][i] = op.input_base + now.group_offset + column[c].group_offset + input_offset(input_tap[i], column[c].pixel, op)
+            - input_tap[i].group * op.step_unit;
+        input_used[c][i] = column_used[c] && column[c].group == input_tap[i].group && input_there[i]
+            && inside_box(input_tap[i], column[c].pixel, op);
+      end
       enter_address[c] = now.sums + column[c].sum + now.channel_group + now.filters_before;
       bias_address[c] = op.bias_base + now.channel_group + column[c].channels + now.filters_before;
       column[c+1] = column[c];
@@ -139,7 +149,7 @@ module input_feeder
   always_comb begin
     next = now;
     next.cycle = now.cycle + 1;
-    next.input_tap = next_tap(now.input_tap, op);
+    next.input_tap = behind_inputs;
     if (!OVERLAPPED && now.shifting && now.cycle + 1 == ROWS) next.shifting = 1'b0;
     if (streams) begin
       next.filters_before = now.filters_before + 1;

@@ -56,6 +56,11 @@ package isa_pkg;
     int_t    stride_h, stride_w;
     int_t    dilation_h, dilation_w;
     int_t    box_h, box_w;
+    int_t    up_h, up_w;     // inputs stand so far apart, with zeros between; y and x count those, the box too
+    int_t    rest_y, rest_x; // of y0 and x0 in it, and of strides and dilations
+    int_t    stride_rest_h, stride_rest_w;
+    int_t    dilation_rest_h, dilation_rest_w;
+    int_t    row, column;    // elements to the next row and to the next column of the box
     int_t    zero_point;
     int_t    input_base;     // element under the first tap of the first pixel
     int_t    step_kx, step_ky, step_group;  // to the next tap: behind the channels, the columns, the rows of the kernel
@@ -86,7 +91,8 @@ package isa_pkg;
 
   typedef struct packed {
     int_t ky, kx, ic;
-    int_t y, x;              // beside the first tap
+    int_t y, x;              // beside the first tap, and what is left of whole inputs
+    int_t rest_y, rest_x;
     int_t offset;
     int_t k;                 // number of the tap in its group
     int_t group;             // groups before it
@@ -94,7 +100,8 @@ package isa_pkg;
 
   typedef struct packed {
     int_t oy, ox;
-    int_t y, x;              // beside the first pixel
+    int_t y, x;              // beside the first pixel, and what is left of whole inputs
+    int_t rest_y, rest_x;
     int_t offset;
   } pixel_t;
 
@@ -110,15 +117,27 @@ package isa_pkg;
       next.kx = tap.kx + 1;
       next.x = tap.x + op.dilation_w;
       next.offset = tap.offset + op.step_kx;
+      next.rest_x = tap.rest_x + op.dilation_rest_w;
+      if (next.rest_x >= op.up_w) begin
+        next.rest_x = next.rest_x - op.up_w;
+        next.offset = next.offset + op.column;
+      end
       if (next.kx == op.kw) begin
         next.kx = 0;
         next.x = 0;
+        next.rest_x = 0;
         next.ky = tap.ky + 1;
         next.y = tap.y + op.dilation_h;
         next.offset = tap.offset + op.step_ky;
+        next.rest_y = tap.rest_y + op.dilation_rest_h;
+        if (next.rest_y >= op.up_h) begin
+          next.rest_y = next.rest_y - op.up_h;
+          next.offset = next.offset + op.row;
+        end
         if (next.ky == op.kh) begin
           next.ky = 0;
           next.y = 0;
+          next.rest_y = 0;
           next.offset = tap.offset + op.step_group;
           next.k = 0;
           next.group = tap.group + 1;
@@ -145,19 +164,49 @@ package isa_pkg;
     next.ox = pixel.ox + 1;
     next.x = pixel.x + op.stride_w;
     next.offset = pixel.offset + op.step_ox;
+    next.rest_x = pixel.rest_x + op.stride_rest_w;
+    if (next.rest_x >= op.up_w) begin
+      next.rest_x = next.rest_x - op.up_w;
+      next.offset = next.offset + op.column;
+    end
     if (next.ox == op.ow) begin
       next.ox = 0;
       next.x = 0;
+      next.rest_x = 0;
       next.oy = pixel.oy + 1;
       next.y = pixel.y + op.stride_h;
       next.offset = pixel.offset + op.step_oy;
+      next.rest_y = pixel.rest_y + op.stride_rest_h;
+      if (next.rest_y >= op.up_h) begin
+        next.rest_y = next.rest_y - op.up_h;
+        next.offset = next.offset + op.row;
+      end
       if (next.oy == op.oh) begin
         next.oy = 0;
         next.y = 0;
+        next.rest_y = 0;
         next.offset = pixel.offset + op.step_n;
       end
     end
     return next;
+  endfunction
+
+  // What the rests of place, pixel and tap make together: 0, 1 or 2 whole inputs, if anything is left no input.
+  function automatic int_t whole_inputs(int_t rest, int_t up);
+    return (rest >= up + up) ? 2 : (rest >= up) ? 1 : 0;
+  endfunction
+
+  function automatic int_t input_offset(tap_t tap, pixel_t pixel, compute_t op);
+    int_t rows, columns;
+    rows = whole_inputs(op.rest_y + pixel.rest_y + tap.rest_y, op.up_h);
+    columns = whole_inputs(op.rest_x + pixel.rest_x + tap.rest_x, op.up_w);
+    input_offset = pixel.offset + tap.offset;
+    if (rows != 0) input_offset = input_offset + ((rows == 2) ? op.row + op.row : op.row);
+    if (columns != 0) input_offset = input_offset + ((columns == 2) ? op.column + op.column : op.column);
+  endfunction
+
+  function automatic logic on_input(int_t rest, int_t up);
+    return rest == 0 || rest == up || rest == up + up;
   endfunction
 
   // Padding stands outside the box, whose elements are all there.
@@ -165,7 +214,8 @@ package isa_pkg;
     int_t y, x;
     y = op.y0 + pixel.y + tap.y;
     x = op.x0 + pixel.x + tap.x;
-    return y >= 0 && y < op.box_h && x >= 0 && x < op.box_w;
+    return y >= 0 && y < op.box_h && x >= 0 && x < op.box_w && on_input(op.rest_y + pixel.rest_y + tap.rest_y, op.up_h)
+        && on_input(op.rest_x + pixel.rest_x + tap.rest_x, op.up_w);
   endfunction
   // verilator lint_on UNUSEDSIGNAL
 endpackage
