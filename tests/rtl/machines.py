@@ -16,7 +16,7 @@ from accelsim.graph import Graph, MacLayer
 from accelsim.handoff import RtlPlan, plan_rtl
 from accelsim.numerics import SCHEMES, Operand, Requant
 from accelsim.timing import schedule
-from tests.generate import random_arch, random_graph, random_input, random_mappings, roomy
+from tests.generate import random_arch, random_graph, random_input, random_mappings, roomy, with_bands
 from tests.rtl.test_rtl_requantize import random_requant
 from tests.stages_drawn import drawn_requant, drawn_scheme
 
@@ -31,13 +31,11 @@ STAGED = 0.3
 INTEGER = [name for name, scheme in SCHEMES.items() if not scheme.family.is_float and name != "vta_shift"]
 NARROW = [name for name in INTEGER if SCHEMES[name].wide >= 32]
 _OWN: dict[str, Any] = {
-    "cores.count": 1, "dma.queues": 3, "activation_buffer.resident_bytes": 0, "activation_buffer.fuse_pairs": False,
-    "activation_buffer.im2col": "implicit",
-    "requantizer.parameter_bytes": 0, "array.step_folds": 1,
+    "cores.count": 1,
+    "requantizer.parameter_bytes": 0,
     "vector.fuse_activations": False, "vector.fuse_elementwise": False,
-    "array.group_folds": "apart", "array.reduction": "flat",
-    "array.stripe_pixels": None, "array.dot_products": 1, "weight_buffer.coding": None,
-    "weight_buffer.bytes_per_cycle": None, "activation_buffer.bytes_per_cycle": None, "array.weight_bits": 16,
+    "weight_buffer.coding": None,
+    "weight_buffer.bytes_per_cycle": None, "array.weight_bits": 16,
     "array.activation_bits": 16,
 }  # fmt: skip
 
@@ -45,6 +43,8 @@ _OWN: dict[str, Any] = {
 def drawn_arch(rng: np.random.Generator) -> Arch:
     """Every dataflow, small sides; accumulators of any policy, which add as many products at once as the array does."""
     arch = random_arch(rng).with_(_OWN)
+    if arch.activation_buffer.im2col == "buffer":
+        arch = arch.with_({"activation_buffer.im2col": "dram"})
     rows, cols = (int(side) for side in rng.integers(1, SIDES + 1, 2))
     own = arch.array.dataflow == "output_stationary"
     return arch.with_(
@@ -52,10 +52,11 @@ def drawn_arch(rng: np.random.Generator) -> Arch:
             "array.rows": rows,
             "array.cols": cols,
             "array.weight_zero_points": "subtract",
-            "accumulator.products_per_add": 1 if own else rows,
+            "accumulator.products_per_add": (1 if own else rows) * arch.array.dot_products,
             "accumulator.bits": int(rng.choice([16, 18, 24, 32])),
             "accumulator.overflow": str(rng.choice(["wrap", "saturate", "saturate_symmetric"])),
             "requantizer.lanes": int(rng.integers(1, 5)),
+            "activation_buffer.bytes_per_cycle": [None, 16, 40][int(rng.integers(3))],
             "requantizer.streaming": bool(rng.random() < 0.4),
         }
     )
@@ -120,7 +121,8 @@ def drawn_plan(seed: int) -> RtlPlan | None:
         if rng.random() < STAGED:
             graph, arch = staged(rng, graph, arch)
         arch = roomy(arch, graph)
-        program = build_program(graph, arch=arch, mappings=random_mappings(rng, graph, arch))
+        mappings = with_bands(rng, graph, random_mappings(rng, graph, arch), arch)
+        program = build_program(graph, arch=arch, mappings=mappings)
         timeline = schedule(program)
         if not any(isinstance(layer, MacLayer) for layer in graph.layers):
             return None

@@ -42,6 +42,13 @@ MODES: dict[str, dict[str, Any]] = {
     "sums stay": {"array.dataflow": "output_stationary", "array.pipeline_stages": 1},
     "sums stay, drained behind": {"array.dataflow": "output_stationary", "array.drain": "overlapped"},
     "adder tree": TREE,
+    "adder tree in steps": TREE
+    | {
+        "array.reduction": "per_tap",
+        "array.step_folds": 2,
+        "array.group_folds": "side_by_side",
+        "array.stripe_pixels": 4,
+    },
     "weights stay, sums as they come": {"requantizer.streaming": True, "requantizer.pipeline_stages": 2},
     "inputs stay, sums as they come": {"requantizer.streaming": True, "array.dataflow": "input_stationary"},
     "sums stay, and go as they come": {
@@ -170,8 +177,8 @@ def test_yosys_takes_the_sources(mode: str, tmp_path: Path) -> None:
 
 
 REFUSED: dict[str, Any] = {
-    "array.reduction": "per_tap", "vector.fuse_activations": True, "requantizer.parameter_bytes": 10,
-    "array.dot_products": 2, "array.brick_bits": 2, "array.mac": "shift_add", "cores.count": 2, "dma.queues": 2,
+    "vector.fuse_activations": True, "requantizer.parameter_bytes": 10,
+    "array.brick_bits": 2, "array.mac": "shift_add", "cores.count": 2,
     "weight_buffer.coding": "codebook", "activation_buffer.im2col": "buffer",
 }  # fmt: skip
 

@@ -13,7 +13,7 @@ from accelsim.errors import InputError
 from accelsim.execute import run_program
 from accelsim.handoff.rtl.design import Design
 from accelsim.handoff.rtl.images import images
-from accelsim.handoff.rtl.outside import DramImage, numbers_text, operations_text, outputs_text
+from accelsim.handoff.rtl.outside import DramImage, matrices_text, numbers_text, operations_text, outputs_text
 from accelsim.handoff.rtl.refuse import check_machine, check_network
 from accelsim.handoff.rtl.schemes import requantize_lane
 from accelsim.timing import Timeline
@@ -29,16 +29,25 @@ COMMON = (
         "accumulators",
         "op_queue",
         "scoreboard",
-        "element_memory",
     ),
-    *("load_engine", "store_engine", "requantize", "output_stage", "thresholds", "requantizer"),
+    *(
+        "element_memory",
+        "load_engine",
+        "store_engine",
+        "box_mover",
+        "resident",
+        "requantize",
+        "output_stage",
+        "thresholds",
+        "requantizer",
+    ),
 )
 """Sources of every core, packages first; ``config_pkg`` comes before all of them."""
 ARRAYS = {
-    "weight_stationary": ("pe_ws", "array_ws", "stationary_sums", "fold_feeder"),
-    "output_stationary": ("pe_os", "array_os", "sum_feeder"),
-    "input_stationary": ("pe_ws", "array_ws", "stationary_sums", "input_feeder"),
-    "adder_tree": ("adder_tree", "array_tree", "fold_feeder"),
+    "weight_stationary": ("pe_ws", "array_ws", "stationary_sums", "row_taps", "fold_feeder"),
+    "output_stationary": ("pe_os", "array_os", "row_taps", "sum_feeder"),
+    "input_stationary": ("pe_ws", "array_ws", "stationary_sums", "row_taps", "input_feeder"),
+    "adder_tree": ("adder_tree", "array_tree", "row_taps", "fold_feeder"),
 }
 """Those of a dataflow's compute engine, beside its ``array_core``."""
 CORES = {
@@ -67,6 +76,7 @@ class RtlPlan:
         for name in ("bench.cpp", "lanes.h"):
             yield f"bench/{name}", _packaged("bench", name)
         yield "bench/operations.txt", operations_text(self.design, dram)
+        yield "bench/matrices.txt", matrices_text(self.design, dram)
         yield "bench/outputs.txt", outputs_text(self.design, dram)
         yield "bench/dram.txt", numbers_text(dram.before)
         yield "bench/expected.txt", numbers_text(dram.after)

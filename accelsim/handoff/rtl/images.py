@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import MacLayer
-from accelsim.handoff.rtl.design import ENGINES, Design, elements_of
+from accelsim.handoff.rtl.design import ENGINES, RANK, Design, elements_of, moved_tensor
 from accelsim.handoff.rtl.refuse import compute_tile
-from accelsim.hardware import Engine, Memory, operand_bits
+from accelsim.hardware import Engine, Memory
 from accelsim.numerics import IntFormat, Requant, Thresholds
+from accelsim.program import producers
 
 FIELD_BITS = 32
 _COLUMNS = ("multiplier", "addend", "zero")
@@ -21,7 +22,7 @@ _COLUMNS = ("multiplier", "addend", "zero")
 
 def images(design: Design) -> Iterator[tuple[str, str]]:
     """(file name, text) of every image; queues without operations have none."""
-    records = {Engine.COMPUTE: _compute, Engine.REQUANTIZE: _requantize}
+    records = {Engine.COMPUTE: _compute, Engine.REQUANTIZE: _requantize, Engine.KEEP: _box, Engine.RECALL: _box}
     for engine, operations in zip(ENGINES, design.of_engine, strict=True):
         if len(operations):
             record = records.get(engine, _transfer)
@@ -46,29 +47,41 @@ def _waits(design: Design, i: int) -> list[int]:
     return counts[::-1]
 
 
-def element(offset: int, bits: int) -> int:
-    """Number of the element that stands at byte ``offset`` of a memory of packed elements; slots stay apart."""
-    return int(offset) * 8 // bits
-
-
 def region(design: Design, i: int) -> int:
     """Where operation ``i`` writes, in elements."""
     program = design.timeline.program
-    layer, tensors = program.graph.layers[program.layer[i]], program.graph.tensors
-    if program.memory[i] == Memory.WEIGHTS:
-        assert isinstance(layer, MacLayer)
-        bits = operand_bits(layer, program.graph, program.arch).held
-    elif program.memory[i] == Memory.ACTIVATIONS:
-        bits = tensors[layer.inputs[int(program.operand[i])]].format.bits
-    else:
-        bits = tensors[layer.output].format.bits
-    return element(int(program.offset[i]), bits)
+    return design.element(Memory(program.memory[i]), int(program.offset[i]))
 
 
 def _transfer(design: Design, i: int) -> list[int]:
     program = design.timeline.program
     at = int(program.operands(i)[0]) if program.engine[i] == Engine.STORE else i
-    return [region(design, at), elements_of(design, i)]
+    return [design.turn[i], region(design, at), elements_of(design, i)]
+
+
+def _box(design: Design, i: int) -> list[int]:
+    """Of a tensor kept on chip: what KEEP takes from the output buffer, or RECALL brings into a buffer of operands."""
+    program = design.timeline.program
+    keeps, (name, view) = program.engine[i] == Engine.KEEP, moved_tensor(program, i)
+    place = design.places[int(program.layer[i]) if keeps else producers(program.graph)[name]]
+    lo, axis, window = list(program.box(i)[0]), 0, 0
+    if place.fused is not None:
+        axis, window = place.fused.axis, place.fused.window
+        lo[axis] %= window
+    sizes = [b - a for a, b in zip(*program.box(i), strict=True)]
+    steps = [int(np.prod(view[a + 1 :], dtype=np.int64)) for a in range(len(view))]
+    fill, inner = [1] * (RANK - len(view)), len(view) - 1 - axis
+    return [
+        region(design, int(program.operands(i)[0]) if keeps else i), elements_of(design, i), program.graph.tensors[name].format.bits,
+        program.memory[i] == Memory.WEIGHTS,
+        design.element(Memory.RESIDENT, place.start) + sum(at * step for at, step in zip(lo, steps, strict=True)),
+        inner, window, lo[axis] if window else 0, window * steps[axis] if window else 0, *fill, *sizes, *fill, *steps,
+    ]  # fmt: skip
+
+
+def _side(count: int, stride: int, up: int, size: int) -> tuple[int, int]:
+    """Elements from one of ``count`` places along a side to the next, and from the first to the last, as far as whole inputs go."""
+    return stride // up * size, (count - 1) * stride // up * size
 
 
 def _compute(design: Design, i: int) -> list[int]:
@@ -80,20 +93,30 @@ def _compute(design: Design, i: int) -> list[int]:
     (lo, hi), (wlo, whi), (ilo, ihi) = program.box(i), program.box(weight_load), program.box(input_load)
     oh, ow, kh, kw, ic = hi[1] - lo[1], hi[2] - lo[2], whi[1] - wlo[1], whi[2] - wlo[2], whi[3] - wlo[3]
     height, wide, deep = (b - a for a, b in zip(ilo[1:], ihi[1:], strict=True))
-    y0 = lo[1] * g.stride_h - g.pad_top + wlo[1] * g.dilation_h - ilo[1]
-    x0 = lo[2] * g.stride_w - g.pad_left + wlo[2] * g.dilation_w - ilo[2]
+    up_h, up_w = g.upsample_h, g.upsample_w
+    y0 = lo[1] * g.stride_h - g.pad_top + wlo[1] * g.dilation_h - ilo[1] * up_h
+    x0 = lo[2] * g.stride_w - g.pad_left + wlo[2] * g.dilation_w - ilo[2] * up_w
     channel = lo[3] // g.oc_per_group * g.ic_per_group + wlo[3] - ilo[3]
-    row = wide * deep
-    last_tap = ic - 1, (kw - 1) * g.dilation_w * deep, (kh - 1) * g.dilation_h * row
-    last_pixel = (ow - 1) * g.stride_w * deep, (oh - 1) * g.stride_h * row
+    row, first = wide * deep, y0 // up_h * wide * deep + x0 // up_w * deep
+    if input_load in design.matrices:  # windows stand one behind the other
+        window = kh * kw * deep
+        sides = _side(kw, 1, 1, deep), _side(kh, 1, 1, kw * deep), _side(ow, 1, 1, window), _side(oh, 1, 1, ow * window)
+        row, column, first, image = 0, 0, 0, oh * ow * window
+    else:
+        column, image = deep, height * row
+        sides = (
+            _side(kw, g.dilation_w, up_w, deep), _side(kh, g.dilation_h, up_h, row),
+            _side(ow, g.stride_w, up_w, deep), _side(oh, g.stride_h, up_h, row),
+        )  # fmt: skip
+    (kx, all_kx), (ky, all_ky), (ox, all_ox), (oy, all_oy) = sides
     unit, reduction = int(tile.channels[0]), int(tile.reduction[0])
     return [
-        not before, i in design.ends, tile.weights_kept[0],
-        tile.pixels[0], tile.groups[0], pack, hi[3] - lo[3], unit, reduction, oh, ow, kh, kw, ic, y0, x0,
-        g.stride_h, g.stride_w, g.dilation_h, g.dilation_w, height, wide, layer.input_zero_point,
-        region(design, input_load) + y0 * row + x0 * deep + channel,
-        g.dilation_w * deep - last_tap[0], g.dilation_h * row - last_tap[1] - last_tap[0], g.ic_per_group - sum(last_tap),
-        g.stride_w * deep, g.stride_h * row - last_pixel[0], height * row - sum(last_pixel), g.ic_per_group,
+        not before, i in design.ends, tile.weights_kept[0], tile.pixels[0], tile.groups[0], pack, design.steps_of_taps(tile),
+        hi[3] - lo[3], unit, reduction, oh, ow, kh, kw, ic, y0, x0,
+        g.stride_h, g.stride_w, g.dilation_h, g.dilation_w, (height - 1) * up_h + 1, (wide - 1) * up_w + 1, up_h, up_w, y0 % up_h, x0 % up_w,
+        g.stride_h % up_h, g.stride_w % up_w, g.dilation_h % up_h, g.dilation_w % up_w, row, column, layer.input_zero_point,
+        region(design, input_load) + first + channel, kx - (ic - 1), ky - all_kx - (ic - 1), g.ic_per_group - all_ky - all_kx - (ic - 1),
+        ox, oy - all_ox, image - all_oy - all_ox, g.ic_per_group,
         pack * g.ic_per_group,
         region(design, weight_load), program.arch.array.cols * reduction, pack * unit * reduction, pack * unit,
         design.parameter_base[index] + lo[3], int(program.offset[i]),

@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import MacLayer, Reshape
-from accelsim.handoff.rtl.design import ENGINES, Design
+from accelsim.handoff.rtl.design import ENGINES, RANK, Design, moved_tensor, weights_of
 from accelsim.handoff.vectors import ExportedLayer
 from accelsim.hardware import Engine, stream_ports
 
 Tensors = Mapping[str, NDArray[Any]]
-RANK = 6
 
 
 class DramImage:
@@ -53,45 +52,42 @@ class DramImage:
         return self._base[name]
 
 
-def weights_of(layer: MacLayer) -> str:
-    """Name of constant weights in DRAM."""
-    return f"weights of {layer.name}"
-
-
 def numbers_text(values: NDArray[np.int64]) -> str:
     """One number a line."""
     return "\n".join(map(str, values.tolist())) + "\n"
 
 
 def operations_text(design: Design, dram: DramImage) -> str:
-    """A line per operation: engine, number, port, start, until, finish, cycles, latency, DRAM base, view, box, and a name."""
+    """A line per operation: engine, number, port, queue, start, until, finish, cycles, latency, DRAM base, view, box, and a name."""
     program, timeline, lines = design.timeline.program, design.timeline, []
     ports = dict(
         zip((Engine.STORE, Engine.LOAD_ACTIVATIONS, Engine.LOAD_WEIGHTS), stream_ports(program.arch), strict=True)
     )
     for engine, operations in zip(ENGINES, design.of_engine, strict=True):
         for i in operations.tolist():
-            name, view = _view(design, i)
+            name, view = moved_tensor(program, i)
             lo, hi = program.box(i)
             fill = (1,) * (RANK - len(view))
             corners = [*fill, *view, *(0 for _ in fill), *lo, *fill, *hi]
             times = timeline.start[i], timeline.until[i], timeline.finish[i], program.cycles[i], program.latency[i]
-            numbers = [int(engine), i, ports.get(engine, 0), *times, dram.base(name) if name else 0, *corners]
+            where = ports.get(engine, 0), np.argmax(design.shared[engine])
+            numbers = [int(engine), i, *where, *times, dram.base(name) if name else 0, *corners]
             label = " ".join(program.graph.layers[program.layer[i]].name.split())
             lines.append(" ".join(str(int(n)) for n in numbers) + f" of layer {label}")
     return "\n".join(lines) + "\n"
 
 
-def _view(design: Design, i: int) -> tuple[str, tuple[int, ...]]:
-    """The tensor that an operation moves or makes, and the view in which its box stands."""
-    program = design.timeline.program
-    layer, operand = program.graph.layers[program.layer[i]], int(program.operand[i])
-    if program.engine[i] == Engine.LOAD_WEIGHTS and operand < 0:
-        assert isinstance(layer, MacLayer)
-        return weights_of(layer), layer.geometry.weight_shape
-    if operand >= 0:
-        return layer.inputs[operand], tuple(layer.input_shapes[operand])
-    return layer.output, tuple(layer.output_shape)
+def matrices_text(design: Design, dram: DramImage) -> str:
+    """A line per load that leaves a matrix of windows: its number, the code of padding, how many elements, and where each stands in DRAM (-1:
+    padding)."""
+    program, lines = design.timeline.program, []
+    for i, places in design.matrices.items():
+        name, _ = moved_tensor(program, i)
+        layer = design.layers[int(program.layer[i])]
+        empty = -1 if program.graph.tensors[name].format.bipolar else layer.input_zero_point
+        at = np.where(places < 0, -1, places + dram.base(name)).ravel()
+        lines.append(" ".join(map(str, [i, empty, at.size, *at.tolist()])))
+    return "\n".join([*lines, ""])
 
 
 def outputs_text(design: Design, dram: DramImage) -> str:

@@ -1,7 +1,7 @@
 // DRAM, its ports and the vector unit around accel_core, by the laws of the machine: the cycles and the latency of each transfer stand
 // in the plan; who goes first at a port is decided here (the cycle in which an operation became ready, then the engine's priority).
 //
-// Compares every code that is stored and the cycle in which every operation starts, lets go of its engine and has its result. Ends with
+// Compares every code that is stored or kept on chip and the cycle in which every operation starts, lets go of its engine and has its result. Ends with
 // the number of differences as its exit status, 1 at most; the first one is told.
 #include <algorithm>
 #include <cinttypes>
@@ -17,18 +17,21 @@
 #include "lanes.h"
 
 using Config = Vaccel_core_config_pkg;
-enum { STORE, LOAD_ACTIVATIONS, LOAD_WEIGHTS, COMPUTE, REQUANTIZE, VECTOR, ENGINES };
-static const char *NAMES[] = {"store", "load activations", "load weights", "compute", "requantize", "vector"};
+enum { STORE, LOAD_ACTIVATIONS, LOAD_WEIGHTS, COMPUTE, REQUANTIZE, VECTOR, KEEP, RECALL, ENGINES };
+static const char *NAMES[] = {"store", "load activations", "load weights", "compute", "requantize", "vector", "keep", "recall"};
 
 enum { RANK = 6 };  // axes of a box, those in front of it 1
 
 struct Operation {
-    int number, port;
+    int number, port, queue;
     int64_t start, until, finish, cycles, latency, base;
     int64_t shape[RANK], low[RANK], high[RANK];
     std::string where;
+    int64_t padding = 0;           // its code
+    std::vector<int64_t> matrix;   // where the elements of the windows stand that a load leaves one behind the other, -1: padding
     // Elements of its box, in order, as places in DRAM.
     std::vector<int64_t> places() const {
+        if (!matrix.empty()) return matrix;
         std::vector<int64_t> found{0};
         for (int axis = 0; axis < RANK; axis++) {
             std::vector<int64_t> longer;
@@ -60,17 +63,25 @@ static std::vector<int64_t> numbers(const char *path) {
     return found;
 }
 
+static void read_matrices() {
+    const std::vector<int64_t> text = numbers("bench/matrices.txt");
+    for (size_t at = 0; at < text.size(); at += 3 + text[at + 2])
+        for (Operation &op : queues[LOAD_ACTIVATIONS])
+            if (op.number == text[at]) op.padding = text[at + 1], op.matrix.assign(&text[at + 3], &text[at + 3] + text[at + 2]);
+}
+
 static void read_plan() {
     std::ifstream file("bench/operations.txt");
     if (!file) { printf("bench/operations.txt: cannot be read\n"); exit(2); }
     int engine;
     Operation op;
-    while (file >> engine >> op.number >> op.port >> op.start >> op.until >> op.finish >> op.cycles >> op.latency >> op.base) {
+    while (file >> engine >> op.number >> op.port >> op.queue >> op.start >> op.until >> op.finish >> op.cycles >> op.latency >> op.base) {
         for (int64_t *part : {op.shape, op.low, op.high})
             for (int i = 0; i < RANK; i++) file >> part[i];
         std::getline(file >> std::ws, op.where);
         queues[engine].push_back(op);
     }
+    read_matrices();
     dram = numbers("bench/dram.txt"), expected = numbers("bench/expected.txt");
     stored.assign(expected.size(), 0);
 }
@@ -86,7 +97,7 @@ static Vaccel_core top;
 static std::deque<Transfer> under_way[ENGINES];
 static int64_t release_at[ENGINES], ready_at[ENGINES], last_finish[ENGINES], port_free[ENGINES];
 static size_t asked[ENGINES], begun[ENGINES], freed[ENGINES], finished[ENGINES];
-static const int LANES[] = {Config::OUTPUT_LANES, Config::ACTIVATION_LANES, Config::WEIGHT_LANES, 0, 0, Config::OUTPUT_LANES};
+static const int LANES[] = {Config::OUTPUT_LANES, Config::ACTIVATION_LANES, Config::WEIGHT_LANES, 0, 0, Config::OUTPUT_LANES, 0, 0};
 
 static void grant(int engine, int64_t cycle) {
     const Operation &op = queues[engine][asked[engine]++];
@@ -94,11 +105,12 @@ static void grant(int engine, int64_t cycle) {
     const std::vector<int64_t> places = op.places();
     const int64_t beats = (int64_t(places.size()) + LANES[engine] - 1) / LANES[engine];
     release_at[engine] = cycle + op.cycles - 1;
-    last_finish[engine] = std::max(last_finish[engine], cycle + op.cycles + op.latency);
-    transfer.last = last_finish[engine] - 1;
+    int64_t &finish = last_finish[op.queue];
+    finish = std::max(finish, cycle + op.cycles + op.latency);
+    transfer.last = finish - 1;
     transfer.first_beat = engine == STORE ? cycle : transfer.last - beats + 1;
     if (beats > op.cycles) { printf("operation %d: more beats than cycles\n", op.number); exit(2); }
-    for (int64_t place : places) transfer.data.push_back(engine == STORE ? place : engine == VECTOR ? expected[place] : dram[place]);
+    for (int64_t place : places) transfer.data.push_back(engine == STORE ? place : engine == VECTOR ? expected[place] : place < 0 ? op.padding : dram[place]);
     under_way[engine].push_back(transfer);
     if (engine != VECTOR) port_free[op.port] = cycle + op.cycles;
     top.grant |= 1 << engine;
@@ -157,6 +169,26 @@ static void take_stores() {
     }
 }
 
+// Elements that go into, or come out of, the memory of kept tensors in this cycle; of a tensor kept on chip this is all that is seen.
+template <class Port> static void watch(int engine, int number, int count, const Port &data, int bits) {
+    static std::vector<int64_t> places[ENGINES];
+    static int of[ENGINES] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    static size_t at[ENGINES];
+    if (count == 0) return;
+    if (of[engine] != number) of[engine] = number, places[engine] = queues[engine][number].places(), at[engine] = 0;
+    for (int i = 0; i < count; i++, at[engine]++) {
+        const int64_t place = places[engine].at(at[engine]), code = get_lane(data, i, bits);
+        if (engine == KEEP) dram[place] = code, compared++;
+        if (code != expected[place])
+            differs(queues[engine][number], engine, ("code " + std::to_string(at[engine])).c_str(), expected[place], code);
+    }
+}
+
+static void watch_kept() {
+    watch(KEEP, top.keep_number, top.keep_count, top.keep_data, Config::OUTPUT_WORD);
+    watch(RECALL, top.recall_number, top.recall_count, top.recall_data, Config::RESIDENT_WORD);
+}
+
 static void check_events(int64_t cycle) {
     for (int engine = 0; engine < ENGINES; engine++) {
         auto event = [&](bool happened, size_t *count, const char *what, int64_t Operation::*member, int64_t at) {
@@ -211,6 +243,7 @@ int main() {
         drive(cycle);
         top.eval();
         take_stores();
+        watch_kept();
         check_events(cycle);
         edge();
         done = 0;

@@ -20,6 +20,12 @@ module accel_core
     input  logic [WEIGHT_LANES-1:0][WEIGHT_WORD-1:0]          weight_data,
     input  logic [OUTPUT_LANES-1:0][OUTPUT_WORD-1:0]          vector_data,
     output logic [OUTPUT_LANES-1:0][OUTPUT_WORD-1:0]          store_data,
+    output int_t                                              keep_number,   // to watch: tensors kept on chip, as they come and go
+    output int_t                                              keep_count,
+    output logic [KEEP_LANES-1:0][OUTPUT_WORD-1:0]            keep_data,
+    output int_t                                              recall_number,
+    output int_t                                              recall_count,
+    output logic [RECALL_LANES-1:0][RESIDENT_WORD-1:0]        recall_data,
     output logic [ENGINES-1:0]                                started,
     output logic [ENGINES-1:0]                                freed,
     output logic [ENGINES-1:0]                                finished
@@ -47,6 +53,14 @@ module accel_core
     end
   end
 
+  // Transfers in front of the next one in its queue, which engines may share.
+  int_t turns[ENGINES];
+  always_comb
+    for (int e = 0; e < ENGINES; e++) begin
+      turns[e] = 0;
+      for (int o = 0; o < ENGINES; o++) if (SHARED[e*ENGINES+o]) turns[e] = turns[e] + frees[o];
+    end
+
   // Loads, stores, and the vector unit outside.
   int_t activation_count, activation_write, weight_count, weight_write, vector_count, vector_write;
   logic [ACTIVATION_LANES-1:0][ACTIVATION_WORD-1:0] activation_in;
@@ -55,7 +69,8 @@ module accel_core
   int_t [OUTPUT_LANES-1:0] store_address;
   load_engine #(.COUNT(LOAD_ACTIVATIONS_COUNT), .BITS(ACTIVATION_WORD), .LANES(ACTIVATION_LANES), .FILE("images/load_activations.hex"))
   u_load_activations (
-      .clk, .rst, .over(over[LOAD_ACTIVATIONS]), .request(request[LOAD_ACTIVATIONS]), .number(activation_number),
+      .clk, .rst, .over(over[LOAD_ACTIVATIONS]), .turns(turns[LOAD_ACTIVATIONS]),
+      .request(request[LOAD_ACTIVATIONS]), .number(activation_number),
       .grant(grant[LOAD_ACTIVATIONS]), .release_port(release_port[LOAD_ACTIVATIONS]), .beat(beat[LOAD_ACTIVATIONS]),
       .last(last[LOAD_ACTIVATIONS]), .data(activation_data), .freed(freed[LOAD_ACTIVATIONS]),
       .finished(finished[LOAD_ACTIVATIONS]), .write_count(activation_count), .write_address(activation_write),
@@ -63,27 +78,56 @@ module accel_core
   );
   load_engine #(.COUNT(LOAD_WEIGHTS_COUNT), .BITS(WEIGHT_WORD), .LANES(WEIGHT_LANES), .FILE("images/load_weights.hex"))
   u_load_weights (
-      .clk, .rst, .over(over[LOAD_WEIGHTS]), .request(request[LOAD_WEIGHTS]), .number(weight_number),
+      .clk, .rst, .over(over[LOAD_WEIGHTS]), .turns(turns[LOAD_WEIGHTS]), .request(request[LOAD_WEIGHTS]), .number(weight_number),
       .grant(grant[LOAD_WEIGHTS]), .release_port(release_port[LOAD_WEIGHTS]), .beat(beat[LOAD_WEIGHTS]),
       .last(last[LOAD_WEIGHTS]), .data(weight_data), .freed(freed[LOAD_WEIGHTS]), .finished(finished[LOAD_WEIGHTS]),
       .write_count(weight_count), .write_address(weight_write), .write_data(weight_in)
   );
   load_engine #(.COUNT(VECTOR_COUNT), .BITS(OUTPUT_WORD), .LANES(OUTPUT_LANES), .FILE("images/vector.hex")) u_vector (
-      .clk, .rst, .over(over[VECTOR]), .request(request[VECTOR]), .number(vector_number), .grant(grant[VECTOR]),
+      .clk, .rst, .over(over[VECTOR]), .turns(turns[VECTOR]), .request(request[VECTOR]),
+      .number(vector_number), .grant(grant[VECTOR]),
       .release_port(release_port[VECTOR]), .beat(beat[VECTOR]), .last(last[VECTOR]), .data(vector_data),
       .freed(freed[VECTOR]), .finished(finished[VECTOR]), .write_count(vector_count), .write_address(vector_write),
       .write_data(vector_in)
   );
   store_engine #(.COUNT(STORE_COUNT), .LANES(OUTPUT_LANES), .FILE("images/store.hex")) u_store (
-      .clk, .rst, .over(over[STORE]), .request(request[STORE]), .number(store_number), .grant(grant[STORE]),
+      .clk, .rst, .over(over[STORE]), .turns(turns[STORE]), .request(request[STORE]),
+      .number(store_number), .grant(grant[STORE]),
       .release_port(release_port[STORE]), .beat(beat[STORE]), .last(last[STORE]), .freed(freed[STORE]),
       .finished(finished[STORE]), .read_address(store_address)
   );
-  assign request[COMPUTE] = 1'b0;
-  assign request[REQUANTIZE] = 1'b0;
   for (genvar e = 0; e < ENGINES; e++) begin : g_started
-    if (e != COMPUTE && e != REQUANTIZE) begin : g_outside
+    if (e <= LOAD_WEIGHTS || e == VECTOR) begin : g_outside
       assign started[e] = grant[e];
+    end else begin : g_inside
+      assign request[e] = 1'b0;
+    end
+  end
+
+  // Tensors kept on chip.
+  int_t [KEEP_LANES-1:0] keep_source;
+  int_t recall_write;
+  logic recall_weights;
+  if (KEEP_COUNT > 0) begin : g_resident
+    resident u_resident (
+        .clk, .rst, .keep_over(over[KEEP]), .recall_over(over[RECALL]), .keep_started(started[KEEP]), .keep_freed(freed[KEEP]),
+        .keep_number, .keep_count, .keep_source, .keep_data, .recall_started(started[RECALL]), .recall_freed(freed[RECALL]),
+        .recall_number, .recall_weights, .recall_count, .recall_write, .recall_data
+    );
+  end else begin : g_none
+    assign {started[RECALL], started[KEEP], freed[RECALL], freed[KEEP], recall_weights, recall_data} = '0;
+    assign {keep_number, keep_count, keep_source, recall_number, recall_count, recall_write} = '0;
+  end
+  assign finished[KEEP] = freed[KEEP];
+  assign finished[RECALL] = freed[RECALL];
+  logic [ACTIVATION_LANES-1:0][ACTIVATION_WORD-1:0] recalled_activations;
+  logic [WEIGHT_LANES-1:0][WEIGHT_WORD-1:0] recalled_weights;
+  always_comb begin
+    recalled_activations = '0;
+    recalled_weights = '0;
+    for (int i = 0; i < RECALL_LANES; i++) begin
+      if (i < ACTIVATION_LANES) recalled_activations[i] = ACTIVATION_WORD'($signed(recall_data[i]));
+      if (i < WEIGHT_LANES) recalled_weights[i] = WEIGHT_WORD'($signed(recall_data[i]));
     end
   end
 
@@ -116,10 +160,11 @@ module accel_core
     end
   end
   element_memory #(
-      .BITS(OUTPUT_WORD), .WORDS(OUTPUT_WORDS), .WRITERS(WRITERS + 1), .LANES(OUTPUT_LANES), .READS(OUTPUT_LANES)
+      .BITS(OUTPUT_WORD), .WORDS(OUTPUT_WORDS), .WRITERS(WRITERS + 1), .LANES(OUTPUT_LANES), .READS(OUTPUT_LANES + KEEP_LANES)
   ) u_outputs (
       .clk, .write_count({vector_count, requantized_count}), .write_address({vector_write, requantized_write}),
-      .write_data({vector_in, requantized_wide}), .read_address(store_address), .read_data(store_data)
+      .write_data({vector_in, requantized_wide}), .read_address({keep_source, store_address}),
+      .read_data({keep_data, store_data})
   );
 
   // Array and what feeds it.
@@ -128,7 +173,11 @@ module accel_core
   parameter_t [COLS-1:0] column_parameters;
   array_core u_array (
       .clk, .rst, .over(over[COMPUTE]), .started(started[COMPUTE]), .freed(freed[COMPUTE]), .finished(finished[COMPUTE]),
-      .vector, .vector_first, .zero_address, .weight_zero, .bias_address, .bias, .activation_count, .activation_write, .activation_in, .weight_count, .weight_write, .weight_in,
+      .vector, .vector_first, .zero_address, .weight_zero,
+      .bias_address, .bias, .activation_count({recall_weights ? 0 : recall_count, activation_count}),
+      .activation_write({recall_write, activation_write}), .activation_in({recalled_activations, activation_in}),
+      .weight_count({recall_weights ? recall_count : 0, weight_count}), .weight_write({recall_write, weight_write}),
+      .weight_in({recalled_weights, weight_in}),
       .read_address, .read_data(sums)
   );
   int_t [ZERO_LANES-1:0] zero_address;
@@ -147,6 +196,6 @@ module accel_core
   always_ff @(posedge clk) tiles_begun <= rst ? 0 : tiles_begun + int_t'(vector_first);
   // verilator lint_off UNUSEDSIGNAL
   logic unused;
-  assign unused = ^{tiles_begun, weight_parameters, lane_parameters, column_parameters, sum_address, grant, release_port, beat, last};
+  assign unused = ^{tiles_begun, weight_parameters, lane_parameters, column_parameters, sum_address, grant, release_port, beat, last, recall_data};
   // verilator lint_on UNUSEDSIGNAL
 endmodule

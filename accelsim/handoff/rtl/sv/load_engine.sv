@@ -11,6 +11,7 @@ module load_engine
     input  logic                        clk,
     input  logic                        rst,
     input  counts_t                     over,
+    input  int_t                        turns,  // transfers of the queue that have let go
     output logic                        request,
     output int_t                        number,
     input  logic                        grant,
@@ -35,7 +36,7 @@ module load_engine
   op_queue #(.WIDTH($bits(transfer_t)), .COUNT(COUNT), .FILE(FILE)) u_arriving (
       .clk, .rst, .over, .advance(finished), .ready(arriving_ready), .head(arriving), .number(arriving_number)
   );
-  assign request = ready && !running;
+  assign request = ready && !running && head.turn == turns;
   assign freed = release_port && (running || grant);
   assign finished = last;
   assign left = arriving.elements - sent;
@@ -49,6 +50,6 @@ module load_engine
   end
   // verilator lint_off UNUSEDSIGNAL
   logic unused;
-  assign unused = ^{head, arriving_ready, arriving_number, arriving.waits};
+  assign unused = ^{head, arriving_ready, arriving_number, arriving.waits, arriving.turn};
   // verilator lint_on UNUSEDSIGNAL
 endmodule

@@ -9,6 +9,7 @@ module store_engine
     input  logic            clk,
     input  logic            rst,
     input  counts_t         over,
+    input  int_t            turns,        // transfers of the queue that have let go
     output logic            request,
     output int_t            number,
     input  logic            grant,
@@ -26,7 +27,7 @@ module store_engine
   op_queue #(.WIDTH($bits(transfer_t)), .COUNT(COUNT), .FILE(FILE)) u_queue (
       .clk, .rst, .over, .advance(freed), .ready, .head, .number
   );
-  assign request = ready && !running;
+  assign request = ready && !running && head.turn == turns;
   assign freed = release_port && (running || grant);
   assign finished = last;
   always_comb for (int i = 0; i < LANES; i++) read_address[i] = head.base + sent + i;
