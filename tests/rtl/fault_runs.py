@@ -39,7 +39,7 @@ class Verdict(NamedTuple):
 
 def exports(name: str, folder: Path) -> tuple[Path, Path]:
     """RTL and vectors of the network on a machine, in ``folder``; those that are there are taken."""
-    rtl, vectors = (folder / _path(f"{name} {what}") for what in ("rtl", "vectors"))
+    rtl, vectors = (folder / path_of(f"{name} {what}") for what in ("rtl", "vectors"))
     if not vectors.exists():
         graph, arch = network(), machine(name)
         timeline = schedule(build_program(graph, arch=arch, mappings=map_graph(graph, arch=arch)))
@@ -49,27 +49,41 @@ def exports(name: str, folder: Path) -> tuple[Path, Path]:
     return rtl, vectors
 
 
-def verdict(fault: Fault | None, name: str, folder: Path) -> Verdict | str:
-    """Of ``fault`` in a copy of the export of machine ``name``; without a fault what the bench says."""
-    rtl, vectors = exports(name, folder)
-    copy = folder / _path(fault.name if fault else f"{name} whole")
+def whole(name: str, folder: Path) -> str:
+    """What the bench says of machine ``name`` without a fault."""
+    return _played(name, None, folder)
+
+
+def verdict(fault: Fault, folder: Path) -> Verdict:
+    """Of ``fault`` in a copy of the export of its machine."""
+    bench = _played(fault.machine, fault, folder)
+    made = folder / path_of(fault.name)
+    found = compared(fault, folder, made / "results", bench)
+    shutil.rmtree(made)
+    return found
+
+
+def _played(name: str, fault: Fault | None, folder: Path) -> str:
+    rtl, _ = exports(name, folder)
+    copy = folder / path_of(fault.name if fault else name)
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(rtl, copy)
     for path, text in changed(fault, sources(rtl)).items() if fault else ():
         (copy / path).write_text(text)
-    bench = played(copy, folder / "libverilated.a", "-Wno-fatal")
-    if fault is None:
-        return bench
-    done = CliRunner().invoke(main, ["compare-vectors", str(vectors), str(copy / "results"), "--json", "-"])
+    return played(copy, folder / "libverilated.a", "-Wno-fatal")
+
+
+def compared(fault: Fault, folder: Path, results: Path, bench: str) -> Verdict:
+    """What the command says of ``results``."""
+    _, vectors = exports(fault.machine, folder)
+    done = CliRunner().invoke(main, ["compare-vectors", str(vectors), str(results), "--json", "-"])
     if done.exit_code not in (0, 1):
         return Verdict(fault, "", "", done.output.strip(), bench)
-    streams = [one for one in json.loads(done.stdout)["streams"] if one["differing"]]
-    shutil.rmtree(copy)
-    if not streams:
+    first = next((one for one in json.loads(done.stdout)["streams"] if one["differing"]), None)
+    if first is None:
         return Verdict(fault, "", "", "no difference", bench)
-    first = streams[0]
-    best = first["reasons"][0] if first["reasons"] else {"kind": "", "text": "none", "explained": 0}
-    said = f"{best['text']}: {best['explained']} of {first['differing']}"
+    best = first["reasons"][0] if first["reasons"] else {"kind": "", "text": "no reason", "explained": 0}
+    said = f"{best['text']}: explains {best['explained']} of {first['differing']}"
     return Verdict(fault, first["layer"], best["kind"], said, bench)
 
 
@@ -79,6 +93,6 @@ def sources(rtl: Path) -> dict[str, str]:
     return {f"rtl/{path.name}": path.read_text() for path in sorted((rtl / "rtl").glob("*.sv"))}
 
 
-def _path(name: str) -> str:
+def path_of(name: str) -> str:
     """Without what make does not take in the name of a directory."""
     return re.sub(r"\W+", "_", name)

@@ -15,12 +15,16 @@ MOST_ROWS = 4
 """Rows of an array whose step is tried: the first and the last of them."""
 
 
+BLOCKS = (2, 4, 8, 16, 32)
+"""Channels that a tile, or a unit, may take together."""
+
+
 def array_changes(layer: GoldenLayer) -> Iterator[Change]:
     """Kind, text, and what it changes of the sums."""
     yield from _signs(layer)
     yield from _folds(layer)
     yield from _steps(layer)
-    yield from _padding(layer)
+    yield from _edges(layer)
     yield from _memory(layer)
 
 
@@ -89,43 +93,26 @@ def _stepped(layer: GoldenLayer, weights: Array, by: int) -> Array:
     return moved
 
 
-def _padding(layer: GoldenLayer) -> Iterator[Change]:
-    """Padding that is not masked, and codes that are."""
-    if layer.held.all() or list(layer.entry["sum"]["spread"]) != [1, 1]:
-        return
-    image, (rows, columns) = layer.stream("activations"), layer.sides
-    _, high, wide, deep = layer.entry["sum"]["input_view"]
-    beside = {
-        "above": rows < 0, "below": rows >= high, "on the left": columns < 0, "on the right": columns >= wide,
-        "": ~layer.held,
-    }  # fmt: skip
-    address = np.clip((rows * wide + columns), 0, high * wide - 1)
-    flat = layer.view.reshape(-1, high * wide, deep)
-    there = flat[:, address.reshape(-1)].reshape(image.shape)
-    for side, mask in beside.items():
-        places = (np.broadcast_to(mask, layer.held.shape) & ~layer.held)[None, :, :, None]
-        if places.any():
-            text = f"padding {side} is not masked: what stands at its address is read".replace("  ", " ")
-            yield kinds.PADDING, text, partial(_changed, layer, image=np.where(places, there, image))
+def _edges(layer: GoldenLayer) -> Iterator[Change]:
+    """Codes of the input that are masked as padding is."""
+    rows, columns = layer.sides
+    _, high, wide, _ = layer.entry["sum"]["input_view"]
     edges = {"first row": rows == 0, "last row": rows == high - 1, "first column": columns == 0, "last column": columns == wide - 1}  # fmt: skip
-    for edge, mask in edges.items():
+    for edge, mask in edges.items() if list(layer.entry["sum"]["spread"]) == [1, 1] else ():
         places = np.broadcast_to(mask, layer.held.shape)[None, :, :, None]
-        text = f"the {edge} of the input is taken for padding"
-        yield kinds.PADDING, text, partial(_changed, layer, image=np.where(places, layer.zero, image))
+        masked = np.where(places, layer.zero, layer.stream("activations"))
+        yield kinds.PADDING, f"the {edge} of the input is taken for padding", partial(_changed, layer, image=masked)
 
 
 def _memory(layer: GoldenLayer) -> Iterator[Change]:
     """Addresses of the input in its memory, which has no padding."""
     view = layer.view
     n, high, wide, deep = view.shape
-    if deep > 1:
-        first = np.broadcast_to(view[..., :1], view.shape)
-        text = "activations of the first channel for all"
-        yield kinds.ADDRESS, text, partial(_viewed, layer, first)
-        if layer.geometry.groups > 1:
-            part = view[..., : layer.entry["sum"]["channels_per_group"]]
-            again = np.tile(part, (1, 1, 1, layer.geometry.groups))
-            yield kinds.ADDRESS, "activations of the first group for all", partial(_viewed, layer, again)
+    for block in (*(size for size in BLOCKS if size < deep), deep):
+        of = "" if block == deep else f" of {block}"
+        first = view[..., np.arange(deep) // block * block]
+        if deep > 1:
+            yield kinds.ADDRESS, f"activations of the first channel{of} for all", partial(_viewed, layer, first)
     if not layer.held.all():
         for by, text in ((1, "one before"), (-1, "one behind")):
             rolled = np.roll(view.reshape(-1), by).reshape(view.shape)

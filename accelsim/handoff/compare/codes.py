@@ -116,10 +116,10 @@ def _changed(rule: Requant) -> Iterator[tuple[str, Requant]]:
     tries: list[tuple[str, dict[str, Array]]] = []
     if rule.is_per_channel:
         tries.append(("multiplier and shift of the first channel for all", {"multiplier": m[:1], "shift": s[:1]}))
-        for lanes in LANES:
-            if lanes < len(m):
-                some = np.arange(len(m)) % lanes
-                text = f"multiplier and shift of the first {lanes} channels, over and over"
+        for block in (*(size for size in LANES if size < len(m)), len(m)):
+            for lanes in (size for size in LANES if size < block):
+                some = np.arange(len(m)) // block * block + np.arange(len(m)) % block % lanes
+                text = f"multiplier and shift of the first {lanes} of {block} channels, over and over"
                 tries.append((text, {"multiplier": m[some], "shift": s[some]}))
         for by, text in ((1, "before"), (-1, "behind")):
             near = {"multiplier": np.roll(m, by, axis=0), "shift": np.roll(s, by)}

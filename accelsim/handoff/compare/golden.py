@@ -148,8 +148,17 @@ class GoldenLayer:
     def sides(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Row (rows, 1) and column (1, columns) of the input under each place of the padded image; those of padding are beside it."""
         _, rows, columns, _ = self.entry["streams"]["activations"]["shape"]
-        top, left = self.entry["sum"]["padding"]
-        return np.arange(rows)[:, None] - top, np.arange(columns)[None, :] - left
+        return np.arange(rows)[:, None] - self.top, np.arange(columns)[None, :] - self.left
+
+    @property
+    def top(self) -> int:
+        """Rows of padding above."""
+        return int(self.entry["sum"]["padding"][0])
+
+    @property
+    def left(self) -> int:
+        """Columns of padding on the left."""
+        return int(self.entry["sum"]["padding"][1])
 
     @cached_property
     def view(self) -> Array:

@@ -15,6 +15,7 @@ from accelsim.kernels import accumulate_block
 from accelsim.numerics import INT64, Overflow
 
 Operation = Mapping[str, Any]
+MOST_TILE_ROWS = 16
 LOADS = {"weights": "load weights", "activations": "load activations"}
 
 
@@ -30,12 +31,83 @@ def tile_guesses(layer: GoldenLayer, operations: Sequence[Operation]) -> Iterato
                 f"the accumulator is not cleared: a tile begins with what stood there, {text}",
                 partial(_uncleared, layer, steps, drop),
             )
+    yield from _unmasked(layer, operations)
+    yield from _sheared(layer, steps)
     both = tuple(LOADS)
     for which in (*((name,) for name in both), both):
         yield Guess(
             kinds.LATE, f"late write: tiles are computed with the {' and '.join(which)} that stood in the buffer before",
             partial(_early, layer, operations, which), sporadic=True,
         )  # fmt: skip
+
+
+def _unmasked(layer: GoldenLayer, operations: Sequence[Operation]) -> Iterator[Guess]:
+    """Padding for which the buffer is read, wherever that is beside the tile."""
+    (rows, columns), (_, high, wide, _) = layer.sides, layer.entry["sum"]["input_view"]
+    beside = {"above": rows < 0, "below": rows >= high, "on the left": columns < 0, "on the right": columns >= wide}
+    beside[""] = ~layer.held
+    for side, mask in beside.items() if list(layer.entry["sum"]["spread"]) == [1, 1] else ():
+        places = np.broadcast_to(mask, layer.held.shape) & ~layer.held
+        if places.any():
+            text = f"padding {side} is not masked: what stands at its address is read".replace("  ", " ")
+            yield Guess(kinds.PADDING, text, partial(_beside, layer, operations, places))
+
+
+def _beside(layer: GoldenLayer, operations: Sequence[Operation], places: Array) -> Array:
+    sums, view = layer.stream("accumulators").copy(), layer.view
+    loads = sorted(_loads(operations, "activations"), key=lambda one: int(one["finish"]))
+    bits, size = layer.entry["streams"]["activations"]["bits"], view.size
+    memory, come = np.zeros(max(_start(one, bits) for one in loads) + size, dtype=np.int64), 0
+    rows, columns = (side.reshape(-1)[at] for side, at in zip(layer.sides, np.nonzero(places), strict=True))
+    for step in (one for one in operations if one["engine"] == "compute"):
+        while come < len(loads) and loads[come]["finish"] <= step["start"]:
+            values = view[_box(loads[come])]
+            memory[_start(loads[come], bits) :][: values.size] = values.reshape(-1)
+            come += 1
+        load = _load(step, operations, "activations")
+        (first, top, left, deep), sides = load["box"][0], np.subtract(load["box"][1], load["box"][0])
+        image, channels = layer.stream("activations").copy(), np.arange(sides[3])
+        for n in range(sides[0]):
+            at = ((n * sides[1] + rows - top) * sides[2] + columns - left)[:, None] * sides[3] + channels
+            at = at + _start(load, bits)
+            there = np.where((at >= 0) & (at < memory.size), memory[np.clip(at, 0, memory.size - 1)], 0)
+            image[first + n, rows + layer.top, columns + layer.left, deep : deep + sides[3]] = there
+        weights = _operand(layer, "weights", _load(step, operations, "weights"), None)
+        whole = (layer.stream("activations"), [0, 0, 0, 0])
+        sums[_box(step)] += _tile(layer, step, weights, (image, [0, 0, 0, 0])) - _tile(layer, step, weights, whole)
+    return layer.fitted(sums)
+
+
+def _start(load: Operation, bits: int) -> int:
+    """Of what a load writes, in elements."""
+    return int(load["writes"]["offset"]) * 8 // bits
+
+
+def _loads(operations: Sequence[Operation], name: str) -> list[Operation]:
+    return [one for one in operations if one["engine"] == LOADS[name]]
+
+
+def _sheared(layer: GoldenLayer, steps: Sequence[Operation]) -> Iterator[Guess]:
+    """Windows whose address gains too much with each row of a tile's outputs."""
+    golden, deep = layer.stream("accumulators"), layer.view.shape[3]
+    in_tile = np.zeros(golden.shape[1], dtype=np.int64)
+    for step in steps:
+        in_tile[_box(step)[1]] = np.arange(step["box"][1][1] - step["box"][0][1])
+    pitches = ((1, "an element more"), (-1, "an element less"), (deep, "a pixel more"), (-deep, "a pixel less"))
+    for by, text in pitches if 0 < in_tile.max() < MOST_TILE_ROWS else ():
+        yield Guess(
+            kinds.ADDRESS, f"from one row of a tile's outputs to the next the address of the activations gains {text}",
+            partial(_shorn, layer, in_tile, by),
+        )  # fmt: skip
+
+
+def _shorn(layer: GoldenLayer, in_tile: Array, by: int) -> Array:
+    sums = layer.stream("accumulators").copy()
+    for row in range(1, int(in_tile.max()) + 1):
+        view = np.roll(layer.view.reshape(-1), -row * by).reshape(layer.view.shape)
+        moved = layer.products(layer.image(view), layer.stream("weights"), layer.zero) - layer.plain
+        sums[:, in_tile == row] += moved[:, in_tile == row]
+    return layer.fitted(sums)
 
 
 def lost_steps(layer: GoldenLayer, operations: Sequence[Operation]) -> Iterator[Guess]:
@@ -115,9 +187,9 @@ def _source(layer: GoldenLayer, name: str) -> Array:
 
 def _before(layer: GoldenLayer, operations: Sequence[Operation], name: str) -> dict[int, Array]:
     """By load of ``name``, what its place in the buffer held until it came; zeros at first."""
-    loads = [one for one in operations if one["engine"] == LOADS[name]]
+    loads = _loads(operations, name)
     bits, source = layer.entry["streams"][name]["bits"], _source(layer, name)
-    ends = [one["writes"]["offset"] * 8 // bits + source[_box(one)].size for one in loads]
+    ends = [_start(one, bits) + source[_box(one)].size for one in loads]
     memory, found = np.zeros(max(ends, default=0), dtype=np.int64), {}
     for one, end in zip(loads, ends, strict=True):
         values = source[_box(one)]
