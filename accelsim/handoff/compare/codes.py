@@ -18,6 +18,8 @@ _WORDS = {
     Rounding.FLOOR: "truncates (toward minus infinity)", Rounding.TRUNC: "truncates (toward zero)",
     Rounding.CEIL: "rounds up always", Rounding.AWAY: "rounds away from zero always",
 }  # fmt: skip
+LANES = (2, 4, 8, 16, 32)
+"""Neighbours that a unit takes at once."""
 OTHER_RULES = ("tflite_double", "single", "half_up_twice")
 """Schemes that share TFLite's parameters: one rounding, or two."""
 
@@ -114,6 +116,11 @@ def _changed(rule: Requant) -> Iterator[tuple[str, Requant]]:
     tries: list[tuple[str, dict[str, Array]]] = []
     if rule.is_per_channel:
         tries.append(("multiplier and shift of the first channel for all", {"multiplier": m[:1], "shift": s[:1]}))
+        for block in (*(size for size in LANES if size < len(m)), len(m)):
+            for lanes in (size for size in LANES if size < block):
+                some = np.arange(len(m)) // block * block + np.arange(len(m)) % block % lanes
+                text = f"multiplier and shift of the first {lanes} of {block} channels, over and over"
+                tries.append((text, {"multiplier": m[some], "shift": s[some]}))
         for by, text in ((1, "before"), (-1, "behind")):
             near = {"multiplier": np.roll(m, by, axis=0), "shift": np.roll(s, by)}
             tries.append((f"multiplier and shift of the channel {text}", near))

@@ -21,6 +21,7 @@ from accelsim.handoff.compare.moved import moved_guesses
 from accelsim.handoff.compare.records import Difference, Reason, StreamComparison, VectorComparison
 from accelsim.handoff.compare.sums import sum_guesses
 from accelsim.handoff.compare.theirs import Found, find, numbers
+from accelsim.handoff.compare.tiles import lost_steps, tile_guesses
 from accelsim.handoff.vectors import read_manifest
 from accelsim.verification import decimal
 
@@ -46,7 +47,7 @@ def compare_vectors(
     manifest = read_manifest(root)
     layers = manifest["layers"]
     found = find(Path(theirs), layers, layer=layer, stream=stream)
-    comparer = _Comparer(root, layers)
+    comparer = _Comparer(root, layers, manifest["machine"]["array"]["rows"])
     made = []
     for number, one in enumerate(found):
         made.append(comparer.compared(one))
@@ -64,8 +65,8 @@ def compare_vectors(
 class _Comparer:
     """Streams one after another; ``_wrong`` keeps their outputs and sums that differ, from which others may follow."""
 
-    def __init__(self, root: Path, layers: Sequence[Mapping[str, Any]]) -> None:
-        self._root, self._layers = root, layers
+    def __init__(self, root: Path, layers: Sequence[Mapping[str, Any]], rows: int) -> None:
+        self._root, self._layers, self._rows = root, layers, rows
         self._outputs: dict[str, tuple[str, Array]] = {}
         self._sums: dict[str, Array] = {}
         self._golden: GoldenLayer | None = None
@@ -73,7 +74,7 @@ class _Comparer:
     def compared(self, found: Found) -> StreamComparison:
         """One file."""
         if self._golden is None or self._golden.entry is not found.layer:
-            self._golden = GoldenLayer(self._root, found.layer)
+            self._golden = GoldenLayer(self._root, found.layer, self._rows)
         layer, got = self._golden, numbers(found)
         expected = layer.stream(found.stream)
         wrong = _differing(got, expected)
@@ -108,7 +109,8 @@ class _Comparer:
         if stream in ("accumulators", "output"):
             for guess in sum_guesses(layer):
                 yield guess if stream == "accumulators" else _requantized(layer, guess)
-            yield from self._steps(layer, stream, operations)
+            for guess in (*lost_steps(layer, operations), *tile_guesses(layer, operations)):
+                yield guess if stream == "accumulators" else _requantized(layer, guess)
         if stream == "tile_after":
             yield from _tile_steps(layer)
         boxes = _boxes(operations, stream)
@@ -122,32 +124,6 @@ class _Comparer:
             return sums if stream == "accumulators" else layer.codes(sums)
 
         return Guess(kinds.UPSTREAM, f"follows from the output of layer {source!r}", made)
-
-    @staticmethod
-    def _steps(layer: GoldenLayer, stream: str, operations: Sequence[Mapping[str, Any]]) -> Iterator[Guess]:
-        """Sums that lost what a step before had made, where there are several and the tile streams tell them."""
-        if "tile_before" not in layer.entry["streams"] or not any(len(one["reads"]) == 3 for one in operations):
-            return
-
-        def lost(keep: Callable[[Array, Array], Array]) -> Array:
-            sums = layer.stream("accumulators").copy()
-            before, after = layer.stream("tile_before"), layer.stream("tile_after")
-            for one in operations:
-                if one["engine"] == "compute" and len(one["reads"]) == 3:
-                    first, count = one["data"]["tile_after"]
-                    box = tuple(slice(a, b) for a, b in zip(*one["box"], strict=True))
-                    part = slice(first, first + count)
-                    sums[box] = layer.fitted(keep(before[part], after[part])).reshape(sums[box].shape)
-            return sums if stream == "accumulators" else layer.codes(sums)
-
-        yield Guess(
-            kinds.LOST_STEP,
-            "lost partial sum: each step begins at 0",
-            lambda: lost(lambda before, after: after - before),
-        )
-        yield Guess(
-            kinds.LOST_STEP, "lost partial sum: the last step is not added", lambda: lost(lambda before, after: before)
-        )
 
 
 def _tile_steps(layer: GoldenLayer) -> Iterator[Guess]:

@@ -88,6 +88,8 @@ class GoldenLayer:
 
     folder: Path
     entry: Mapping[str, Any]
+    rows: int = 1
+    """Of the machine's array: products that it adds at once."""
 
     def stream(self, name: str) -> Array:
         """Its numbers, in their shape."""
@@ -136,14 +138,37 @@ class GoldenLayer:
     @cached_property
     def held(self) -> NDArray[np.bool_]:
         """Places of the padded image that hold a code of the input: (rows, columns)."""
-        rule, (_, rows, columns, _) = self.entry["sum"], self.entry["streams"]["activations"]["shape"]
-        sides = []
-        for axis, size in ((0, rows), (1, columns)):
-            place = np.arange(size) - rule["padding"][axis]
-            spread = rule["spread"][axis]
-            sides.append((place >= 0) & (place % spread == 0) & (place < spread * rule["input_view"][1 + axis]))
-        both: NDArray[np.bool_] = sides[0][:, None] & sides[1][None, :]
+        both = np.ones((), dtype=np.bool_)
+        for axis, place in enumerate(self.sides):
+            spread, size = (self.entry["sum"][name][axis + first] for name, first in (("spread", 0), ("input_view", 1)))
+            both = both & (place >= 0) & (place % spread == 0) & (place < spread * size)
         return both
+
+    @cached_property
+    def sides(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Row (rows, 1) and column (1, columns) of the input under each place of the padded image; those of padding are beside it."""
+        _, rows, columns, _ = self.entry["streams"]["activations"]["shape"]
+        return np.arange(rows)[:, None] - self.top, np.arange(columns)[None, :] - self.left
+
+    @property
+    def top(self) -> int:
+        """Rows of padding above."""
+        return int(self.entry["sum"]["padding"][0])
+
+    @property
+    def left(self) -> int:
+        """Columns of padding on the left."""
+        return int(self.entry["sum"]["padding"][1])
+
+    @cached_property
+    def view(self) -> Array:
+        """The codes of the input, without padding: (n, rows, columns, channels); those that no window takes are the zero point."""
+        rule = self.entry["sum"]
+        view = np.full(tuple(rule["input_view"]), self.zero, dtype=np.int64)
+        rows, columns = np.nonzero(self.held)
+        source = [(at - rule["padding"][axis]) // rule["spread"][axis] for axis, at in enumerate((rows, columns))]
+        view[:, source[0], source[1]] = self.stream("activations")[:, rows, columns]
+        return view
 
     def image(self, codes: Array) -> Array:
         """The padded image of other codes of the input."""
@@ -158,7 +183,7 @@ class GoldenLayer:
         """Sums without bias, as 64-bit integers."""
         sums = np.zeros(self.entry["streams"]["output"]["shape"], dtype=np.int64)
         accumulate_block(
-            sums, _narrow(image), _narrow(weights), geometry=self.geometry, output_origin=(0, 0, 0, 0),
+            sums, narrowed(image), narrowed(weights), geometry=self.geometry, output_origin=(0, 0, 0, 0),
             input_origin=(0, 0, 0, 0), weight_origin=(0, 0, 0, 0), input_zero_point=zero, accumulator=INT64,
             overflow=Overflow.WRAP, where=self.entry["name"],
         )  # fmt: skip
@@ -218,6 +243,7 @@ class GoldenLayer:
         )
 
 
-def _narrow(values: Array) -> Array:
+def narrowed(values: Array) -> Array:
+    """16-bit integers where they hold the values, which kernels take faster."""
     fits = values.size == 0 or (int(values.min()) >= -(2**15) and int(values.max()) < 2**15)
     return values.astype(np.int16) if fits else values.astype(np.int64)

@@ -48,10 +48,15 @@ SIGN = "signedness"
 ADDRESS = "address off by one"
 COUNT = "count off by one"
 LATE = "late write"
+SKEW = "operand out of step"
 NEVER = "never written"
 STUCK = "stuck bit"
 UPSTREAM = "follows from an earlier layer"
 SUMS = "follows from the accumulators"
+
+
+Change = tuple[str, str, Callable[[], Array]]
+"""Kind, text, and what a fault changes of the sums."""
 
 
 @dataclass(frozen=True, eq=False)

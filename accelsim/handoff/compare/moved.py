@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -12,6 +12,8 @@ import numpy as np
 from accelsim.handoff.compare import kinds
 from accelsim.handoff.compare.kinds import Array, Guess
 from accelsim.numerics import INT64
+
+MOST_LANES = 16
 
 
 def moved_guesses(golden: Array, stream: Mapping[str, Any], boxes: Sequence[tuple[slice, ...]]) -> Iterator[Guess]:
@@ -31,6 +33,7 @@ def moved_guesses(golden: Array, stream: Mapping[str, Any], boxes: Sequence[tupl
                 yield Guess(
                     kinds.ADDRESS, f"each number is that of the {name} {text}", partial(np.roll, golden, by, axis)
                 )
+    yield from _words(golden, boxes)
     yield from _layouts(golden)
     if stream["kind"] == "integer":
         yield from _patterns(golden, stream["bits"], stream["signed"])
@@ -47,6 +50,31 @@ def _done(kind: str, text: str, made: Array, *, sporadic: bool = False) -> Guess
 
 def _shifted(golden: Array, by: int) -> Array:
     return np.roll(golden.reshape(-1), by).reshape(golden.shape)
+
+
+def _words(golden: Array, boxes: Sequence[tuple[slice, ...]]) -> Iterator[Guess]:
+    """Words of several numbers, within the tiles that they are of."""
+    parts = boxes or [tuple(slice(None) for _ in golden.shape)]
+    for size in range(2, MOST_LANES + 1):
+        late = f"late write: each word of {size} numbers is that of the word before"
+        yield Guess(kinds.LATE, late, partial(_taken, golden, parts, lambda at, by: at - by, size), sporadic=True)
+        behind = f"address off by one: each word of {size} numbers is that of the word behind"
+        yield Guess(kinds.ADDRESS, behind, partial(_taken, golden, parts, lambda at, by: at + by, size), sporadic=True)
+        same = f"all of a word of {size} numbers are its first"
+        yield Guess(kinds.ADDRESS, same, partial(_taken, golden, parts, lambda at, by: at - at % by, size))
+
+
+def _taken(
+    golden: Array, parts: Sequence[tuple[slice, ...]], source: Callable[[Array, int], Array], size: int
+) -> Array:
+    """Each number that of the place that ``source`` says, in its part; at the part's ends its own."""
+    made = golden.copy()
+    for part in parts:
+        values = golden[part].reshape(-1)
+        at = np.arange(values.size)
+        place = source(at, size)
+        made[part] = values[np.where((place >= 0) & (place < values.size), place, at)].reshape(golden[part].shape)
+    return made
 
 
 def _layouts(golden: Array) -> Iterator[Guess]:

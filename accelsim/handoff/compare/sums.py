@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from accelsim.handoff.compare import kinds
+from accelsim.handoff.compare.arrays import array_changes
 from accelsim.handoff.compare.golden import GoldenLayer
-from accelsim.handoff.compare.kinds import Array, Guess
+from accelsim.handoff.compare.kinds import Array, Change, Guess
 from accelsim.numerics import IntFormat, Overflow, fit_array
 
 BYTE = 8
@@ -24,12 +25,10 @@ def sum_guesses(layer: GoldenLayer) -> Iterator[Guess]:
         """Golden sums, changed by as much as the sums without an end are."""
         return lambda: layer.fitted(golden + change())
 
-    for kind, text, change in (*_biases(layer), *_zeros(layer), *_operands(layer), *_addresses(layer), *_counts(layer)):
-        yield Guess(kind, text, moved(change))
+    for changes in (_biases, _zeros, _operands, _addresses, _counts, array_changes):
+        for kind, text, change in changes(layer):
+            yield Guess(kind, text, moved(change))
     yield from _registers(layer)
-
-
-Change = tuple[str, str, Callable[[], Array]]
 
 
 def _biases(layer: GoldenLayer) -> Iterator[Change]:
