@@ -25,8 +25,6 @@ BUILD = "OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0 VM_PARALLEL_BUILDS=0"
 """Compiling takes longer than so few cycles, and in a dozen files, each with Verilator's headers, longest."""
 MOST_OPERATIONS, MOST_CYCLES = 400, 60_000
 SIDES = 6
-ONE_PORT = {f"streams.{name}.port": None for name in ("weights", "activations", "outputs")}
-"""Stores of outputs as they come have no RTL; where they share the port of loads they wait."""
 STAGED = 0.3
 """Share of machines whose requantization unit is a list of stages."""
 INTEGER = [name for name, scheme in SCHEMES.items() if not scheme.family.is_float and name != "vta_shift"]
@@ -117,8 +115,6 @@ def drawn_plan(seed: int) -> RtlPlan | None:
     try:
         graph = drawn_graph(rng)
         arch = drawn_arch(rng)
-        if arch.requantizer.streaming:
-            arch = arch.with_(ONE_PORT)
         if rng.random() < STAGED:
             graph, arch = staged(rng, graph, arch)
         arch = roomy(arch, graph)

@@ -23,6 +23,7 @@ from accelsim.hardware import (
     ceil_div,
     slot_capacity,
     slots,
+    streaming_of,
 )
 from accelsim.numerics import IntFormat, Overflow, Requant, Thresholds
 from accelsim.program import Place, Program, kept_places
@@ -99,6 +100,11 @@ class Design:
             queued = np.sort(np.concatenate([self.of_engine[e] for e in np.flatnonzero(engines)]))
             found[queued] = np.arange(len(queued))
         return found
+
+    @property
+    def stores_stream(self) -> bool:
+        """Whether codes are stored as the requantizer makes them."""
+        return streaming_of(self.arch) > 1
 
     @cached_property
     def ends(self) -> frozenset[int]:
@@ -281,7 +287,8 @@ class Design:
         preload = array.flow.preloads and array.weight_preload == "overlapped"
         flags = {
             "OVERLAPPED": preload, "BEHIND": array.drain == "overlapped" and not preload, "BY_TAP": array.reduction == "per_tap",
-            "BESIDE": array.flow.broadcast and array.group_folds == "side_by_side", "STREAMING": arch.requantizer.streaming,
+            "BESIDE": array.flow.broadcast and array.group_folds == "side_by_side", "STORING": self.stores_stream,
+            "STREAMING": arch.requantizer.streaming,
             "TURNED": array.dataflow == "input_stationary", "WEIGHT_ZEROS": any(zeros.any() for zeros in self.weight_zeros.values()),
         }  # fmt: skip
 

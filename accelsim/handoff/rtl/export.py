@@ -108,6 +108,7 @@ def _sources(design: Design) -> Iterator[tuple[str, str]]:
     made = {
         "config_pkg": design.config(),
         "requantize_lane": requantize_lane(design.units),
+        "store_engine": _packaged("sv", f"{'store_engine_streaming' if design.stores_stream else 'store_engine'}.sv"),
         "requantizer": _packaged("sv", f"{unit}.sv"),
         "array_core": _packaged("sv", f"{CORES[dataflow]}.sv"),
     }

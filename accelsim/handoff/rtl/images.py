@@ -22,7 +22,13 @@ _COLUMNS = ("multiplier", "addend", "zero")
 
 def images(design: Design) -> Iterator[tuple[str, str]]:
     """(file name, text) of every image; queues without operations have none."""
-    records = {Engine.COMPUTE: _compute, Engine.REQUANTIZE: _requantize, Engine.KEEP: _box, Engine.RECALL: _box}
+    records = {
+        Engine.STORE: _store,
+        Engine.COMPUTE: _compute,
+        Engine.REQUANTIZE: _requantize,
+        Engine.KEEP: _box,
+        Engine.RECALL: _box,
+    }
     for engine, operations in zip(ENGINES, design.of_engine, strict=True):
         if len(operations):
             record = records.get(engine, _transfer)
@@ -40,7 +46,9 @@ def _waits(design: Design, i: int) -> list[int]:
     program, counts = design.timeline.program, [0] * len(ENGINES)
     for on in program.waits_for(i).tolist():
         engine = int(program.engine[on])
-        if program.streamed[i] == on:  # as many tiles of finished sums have begun as there are requantizations
+        if (
+            program.streamed[i] == on and program.engine[i] == Engine.REQUANTIZE
+        ):  # as many tiles of finished sums have begun as there are requantizations
             counts[engine] = int(design.place[i]) + 1
             continue
         counts[engine] = max(counts[engine], int(design.place[on]) + 1)
@@ -82,6 +90,28 @@ def _box(design: Design, i: int) -> list[int]:
 def _side(count: int, stride: int, up: int, size: int) -> tuple[int, int]:
     """Elements from one of ``count`` places along a side to the next, and from the first to the last, as far as whole inputs go."""
     return stride // up * size, (count - 1) * stride // up * size
+
+
+def _store(design: Design, i: int) -> list[int]:
+    """With the order in which its codes come, for a machine that stores them so; what the vector unit made goes in the order of the tile."""
+    record, program, source = _transfer(design, i), design.timeline.program, int(design.timeline.program.operands(i)[0])
+    if not design.stores_stream:
+        return record
+    if program.streamed[i] != source:
+        size = record[-1]
+        linear = (1, size, 1, 1, 1) if design.arch.array.dataflow == "input_stationary" else (size, 1, 1, 1, size)
+        return [*record, 0, 0, *linear]
+    before = design.of_engine[Engine.REQUANTIZE][: design.place[source]].tolist()
+    return [*record, 1, sum(elements_of(design, one) for one in before), *_walk(design, source)]
+
+
+def _walk(design: Design, i: int) -> tuple[int, ...]:
+    """The order in which the array finishes the sums of requantization ``i``: channels of the tile, pixels, groups, those of a fold, channels
+    of one."""
+    program = design.timeline.program
+    source, (lo, hi) = int(program.operands(i)[0]), program.box(i)
+    tile = compute_tile(program, source)
+    return hi[3] - lo[3], int(tile.pixels[0]), int(tile.groups[0]), design.packs[source], int(tile.channels[0])
 
 
 def _compute(design: Design, i: int) -> list[int]:
@@ -129,12 +159,12 @@ def _requantize(design: Design, i: int) -> list[int]:
     layer, source = design.layers[index], int(program.operands(i)[0])
     requant = layer.requant
     assert requant is not None
-    (lo, hi), tile = program.box(i), compute_tile(program, source)
+    (lo, hi) = program.box(i)
     return [
         elements_of(design, i), hi[3] - lo[3], int(program.offset[source]), region(design, i),
         design.parameter_base[index] + (lo[3] if requant.is_per_channel else 0), requant.is_per_channel,
         design.unit(layer), requant.zero_point if isinstance(requant, Requant) else 0, requant.clamp_min, requant.clamp_max,
-        tile.pixels[0], tile.groups[0], design.packs[source], tile.channels[0],
+        *_walk(design, i)[1:],
         int(design.place[source]) + 1,
     ]  # fmt: skip
 

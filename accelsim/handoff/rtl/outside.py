@@ -58,7 +58,8 @@ def numbers_text(values: NDArray[np.int64]) -> str:
 
 
 def operations_text(design: Design, dram: DramImage) -> str:
-    """A line per operation: engine, number, port, queue, start, until, finish, cycles, latency, DRAM base, view, box, and a name."""
+    """A line per operation: engine, number, port, queue, start, until, finish, cycles, latency, what it follows, by how
+    many cycles, DRAM base, view, box, and a name."""
     program, timeline, lines = design.timeline.program, design.timeline, []
     ports = dict(
         zip((Engine.STORE, Engine.LOAD_ACTIVATIONS, Engine.LOAD_WEIGHTS), stream_ports(program.arch), strict=True)
@@ -69,12 +70,30 @@ def operations_text(design: Design, dram: DramImage) -> str:
             lo, hi = program.box(i)
             fill = (1,) * (RANK - len(view))
             corners = [*fill, *view, *(0 for _ in fill), *lo, *fill, *hi]
-            times = timeline.start[i], timeline.until[i], timeline.finish[i], program.cycles[i], program.latency[i]
+            times = (
+                timeline.start[i],
+                timeline.until[i],
+                timeline.finish[i],
+                program.cycles[i],
+                program.latency[i],
+                *_followed(design, i),
+            )
             where = ports.get(engine, 0), np.argmax(design.shared[engine])
             numbers = [int(engine), i, *where, *times, dram.base(name) if name else 0, *corners]
             label = " ".join(program.graph.layers[program.layer[i]].name.split())
             lines.append(" ".join(str(int(n)) for n in numbers) + f" of layer {label}")
     return "\n".join(lines) + "\n"
+
+
+def _followed(design: Design, i: int) -> tuple[int, int]:
+    """Of a store of codes as they come the number of their requantization, from 1 on, and how far behind the last one it ends;
+    zeros of others."""
+    program, taken = design.timeline.program, int(design.timeline.program.streamed[i])
+    return (
+        (int(design.place[taken]) + 1, int(program.lag[i]))
+        if program.engine[i] == Engine.STORE and taken >= 0
+        else (0, 0)
+    )
 
 
 def matrices_text(design: Design, dram: DramImage) -> str:

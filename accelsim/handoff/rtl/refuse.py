@@ -20,7 +20,6 @@ from accelsim.hardware import (
     array_cost,
     array_of,
     operand_bits,
-    streaming_of,
 )
 from accelsim.numerics import IntFormat, Requant
 from accelsim.program import Program
@@ -45,12 +44,6 @@ def check_machine(arch: Arch) -> None:
 
 def _check_combinations(arch: Arch) -> None:
     """Combinations that have no RTL yet."""
-    if streaming_of(arch) > 1:
-        raise ConfigError(
-            "requantizer.streaming beside a port of their own for outputs: the exported RTL does not store them as they come yet; let them "
-            "share the port of loads (--set streams.outputs.port=null) or set requantizer.streaming to false",
-            path="requantizer.streaming",
-        )
     if arch.array.stripe_pixels is not None and arch.array.fold_issue_cycles:
         raise ConfigError(
             f"array.fold_issue_cycles of {arch.array.fold_issue_cycles} beside array.stripe_pixels: the exported RTL issues a fold for each "

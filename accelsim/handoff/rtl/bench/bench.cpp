@@ -24,7 +24,7 @@ enum { RANK = 6 };  // axes of a box, those in front of it 1
 
 struct Operation {
     int number, port, queue;
-    int64_t start, until, finish, cycles, latency, base;
+    int64_t start, until, finish, cycles, latency, follows, lag, base;  // the requantization that a store follows, and how far behind
     int64_t shape[RANK], low[RANK], high[RANK];
     std::string where;
     int64_t padding = 0;           // its code
@@ -75,7 +75,7 @@ static void read_plan() {
     if (!file) { printf("bench/operations.txt: cannot be read\n"); exit(2); }
     int engine;
     Operation op;
-    while (file >> engine >> op.number >> op.port >> op.queue >> op.start >> op.until >> op.finish >> op.cycles >> op.latency >> op.base) {
+    while (file >> engine >> op.number >> op.port >> op.queue >> op.start >> op.until >> op.finish >> op.cycles >> op.latency >> op.follows >> op.lag >> op.base) {
         for (int64_t *part : {op.shape, op.low, op.high})
             for (int i = 0; i < RANK; i++) file >> part[i];
         std::getline(file >> std::ws, op.where);
@@ -88,7 +88,8 @@ static void read_plan() {
 
 // What the core has asked for and gets: the last cycle at the port, that of the result, and the elements on their way.
 struct Transfer {
-    int64_t release, last, first_beat;
+    int64_t own, last, first_beat;
+    const Operation *op;
     std::vector<int64_t> data;
     size_t at;
 };
@@ -97,22 +98,42 @@ static Vaccel_core top;
 static std::deque<Transfer> under_way[ENGINES];
 static int64_t release_at[ENGINES], ready_at[ENGINES], last_finish[ENGINES], port_free[ENGINES];
 static size_t asked[ENGINES], begun[ENGINES], freed[ENGINES], finished[ENGINES];
+static std::vector<int64_t> requantized_at;  // when the codes of each are there
 static const int LANES[] = {Config::OUTPUT_LANES, Config::ACTIVATION_LANES, Config::WEIGHT_LANES, 0, 0, Config::OUTPUT_LANES, 0, 0};
+
+// The operation lets go of its port and engine before `until`.
+static void release_behind(int engine, const Operation &op, Transfer &transfer, int64_t until) {
+    int64_t &finish = last_finish[op.queue];
+    release_at[engine] = until - 1;
+    finish = std::max(finish, until + op.latency);
+    transfer.last = finish - 1;
+    if (engine != VECTOR) port_free[op.port] = until;
+}
+
+// A store of codes as they come ends behind the last one.
+static void end_store() {
+    if (under_way[STORE].empty() || release_at[STORE] != INT64_MAX) return;
+    Transfer &transfer = under_way[STORE].back();
+    const Operation &op = *transfer.op;
+    if (finished[REQUANTIZE] < size_t(op.follows)) return;
+    release_behind(STORE, op, transfer, std::max(transfer.own, requantized_at[op.follows - 1] + op.lag));
+}
 
 static void grant(int engine, int64_t cycle) {
     const Operation &op = queues[engine][asked[engine]++];
     Transfer transfer{};
+    transfer.last = INT64_MAX;
     const std::vector<int64_t> places = op.places();
     const int64_t beats = (int64_t(places.size()) + LANES[engine] - 1) / LANES[engine];
-    release_at[engine] = cycle + op.cycles - 1;
-    int64_t &finish = last_finish[op.queue];
-    finish = std::max(finish, cycle + op.cycles + op.latency);
-    transfer.last = finish - 1;
-    transfer.first_beat = engine == STORE ? cycle : transfer.last - beats + 1;
+    transfer.own = cycle + op.cycles;
+    transfer.op = &op;
+    transfer.first_beat = cycle;
     if (beats > op.cycles) { printf("operation %d: more beats than cycles\n", op.number); exit(2); }
     for (int64_t place : places) transfer.data.push_back(engine == STORE ? place : engine == VECTOR ? expected[place] : place < 0 ? op.padding : dram[place]);
+    if (op.follows) release_at[engine] = port_free[op.port] = INT64_MAX;
+    else release_behind(engine, op, transfer, transfer.own);
+    if (engine != STORE) transfer.first_beat = transfer.last - beats + 1;
     under_way[engine].push_back(transfer);
-    if (engine != VECTOR) port_free[op.port] = cycle + op.cycles;
     top.grant |= 1 << engine;
 }
 
@@ -158,12 +179,13 @@ static void take_stores() {
     if (!(top.beat >> STORE & 1)) return;
     for (Transfer &transfer : under_way[STORE]) {
         if (transfer.at >= transfer.data.size()) continue;
-        for (int i = 0; i < LANES[STORE] && transfer.at < transfer.data.size(); i++, transfer.at++) {
-            const int64_t place = transfer.data[transfer.at], code = get_lane(top.store_data, i, Config::OUTPUT_WORD);
+        for (int i = 0; i < int(top.store_count) && transfer.at < transfer.data.size(); i++, transfer.at++) {
+            const int64_t at = get_lane(top.store_position, i, 32);
+            const int64_t place = transfer.data.at(at), code = get_lane(top.store_data, i, Config::OUTPUT_WORD);
             const Operation &op = queues[STORE][asked[STORE] - 1];
             dram[place] = code, stored[place] = 1, compared++;
             if (code != expected[place])
-                differs(op, STORE, ("code " + std::to_string(transfer.at)).c_str(), expected[place], code);
+                differs(op, STORE, ("code " + std::to_string(at)).c_str(), expected[place], code);
         }
         return;
     }
@@ -196,6 +218,7 @@ static void check_events(int64_t cycle) {
             if (*count >= queues[engine].size()) { printf("%s: one operation too many\n", NAMES[engine]); exit(1); }
             const Operation &op = queues[engine][(*count)++];
             if (op.*member != at) differs(op, engine, what, op.*member, at);
+            if (engine == REQUANTIZE && member == &Operation::finish) requantized_at.push_back(at);
         };
         event(top.started >> engine & 1, &begun[engine], "the first cycle", &Operation::start, cycle);
         event(top.freed >> engine & 1, &freed[engine], "the cycle behind its last", &Operation::until, cycle + 1);
@@ -239,6 +262,7 @@ int main() {
     int64_t cycle = 0;
     for (size_t done = 0; done < left; cycle++) {
         top.eval();
+        end_store();
         arbitrate(cycle);
         drive(cycle);
         top.eval();

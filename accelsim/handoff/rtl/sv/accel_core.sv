@@ -20,6 +20,8 @@ module accel_core
     input  logic [WEIGHT_LANES-1:0][WEIGHT_WORD-1:0]          weight_data,
     input  logic [OUTPUT_LANES-1:0][OUTPUT_WORD-1:0]          vector_data,
     output logic [OUTPUT_LANES-1:0][OUTPUT_WORD-1:0]          store_data,
+    output int_t                                              store_count,
+    output int_t [OUTPUT_LANES-1:0]                           store_position,  // in the tile
     output int_t                                              keep_number,   // to watch: tensors kept on chip, as they come and go
     output int_t                                              keep_count,
     output logic [KEEP_LANES-1:0][OUTPUT_WORD-1:0]            keep_data,
@@ -40,7 +42,8 @@ module accel_core
   initial $readmemh("images/parameters.hex", parameters);
 
   counts_t frees, finishes;
-  int_t tiles_begun;
+  int_t tiles_begun, outputs_begun, codes;
+  logic outputs_begin;
   logic vector, vector_first;
   counts_t over[ENGINES];
   scoreboard u_scoreboard (.clk, .rst, .freed, .finished, .frees, .finishes);
@@ -49,6 +52,7 @@ module accel_core
     for (genvar o = 0; o < ENGINES; o++) begin : g_other
       // Sums that are taken as they come: when the first of them are there.
       if (STREAMING && e == REQUANTIZE && o == COMPUTE) assign over[e][o] = tiles_begun;
+      else if (STORING && e == STORE && o == REQUANTIZE) assign over[e][o] = outputs_begun;
       else assign over[e][o] = FREED[e*ENGINES+o] ? frees[o] : finishes[o];
     end
   end
@@ -90,11 +94,11 @@ module accel_core
       .freed(freed[VECTOR]), .finished(finished[VECTOR]), .write_count(vector_count), .write_address(vector_write),
       .write_data(vector_in)
   );
-  store_engine #(.COUNT(STORE_COUNT), .LANES(OUTPUT_LANES), .FILE("images/store.hex")) u_store (
+  store_engine #(.COUNT(STORE_COUNT), .LANES(OUTPUT_LANES), .COLS(COLS), .TURNED(TURNED), .FILE("images/store.hex")) u_store (
       .clk, .rst, .over(over[STORE]), .turns(turns[STORE]), .request(request[STORE]),
       .number(store_number), .grant(grant[STORE]),
       .release_port(release_port[STORE]), .beat(beat[STORE]), .last(last[STORE]), .freed(freed[STORE]),
-      .finished(finished[STORE]), .read_address(store_address)
+      .finished(finished[STORE]), .codes, .count(store_count), .position(store_position), .read_address(store_address)
   );
   for (genvar e = 0; e < ENGINES; e++) begin : g_started
     if (e <= LOAD_WEIGHTS || e == VECTOR) begin : g_outside
@@ -193,9 +197,15 @@ module accel_core
       column_parameters[c] = parameters[PARAMETER_BITS'(bias_address[c])];
       bias[c] = column_parameters[c].bias;
     end
+  delay #(.BITS(1), .STAGES(REQUANTIZER_STAGES)) u_outputs_begin (.clk, .early(started[REQUANTIZE]), .late(outputs_begin));
+  always_ff @(posedge clk) outputs_begun <= rst ? 0 : outputs_begun + int_t'(outputs_begin);
+  always_comb begin
+    codes = 0;
+    for (int w = 0; w < WRITERS; w++) codes = codes + requantized_count[w];
+  end
   always_ff @(posedge clk) tiles_begun <= rst ? 0 : tiles_begun + int_t'(vector_first);
   // verilator lint_off UNUSEDSIGNAL
   logic unused;
-  assign unused = ^{tiles_begun, weight_parameters, lane_parameters, column_parameters, sum_address, grant, release_port, beat, last, recall_data};
+  assign unused = ^{tiles_begun, outputs_begun, codes, weight_parameters, lane_parameters, column_parameters, sum_address, grant, release_port, beat, last, recall_data};
   // verilator lint_on UNUSEDSIGNAL
 endmodule

@@ -96,6 +96,35 @@ package isa_pkg;
   } requantize_t;
 
   typedef struct packed {
+    counts_t waits;
+    int_t    turn;
+    int_t    base;
+    int_t    elements;
+    int_t    follows;        // a requantization, whose codes go as they come
+    int_t    codes_before;   // those of all requantizations before it
+    int_t    outputs, pixels, groups, pack, unit;
+  } store_t;
+
+  typedef struct packed {
+    int_t outputs;           // channels of the tile
+    int_t pixels;
+    int_t groups;
+    int_t pack;              // groups that share a fold
+    int_t unit;              // channels of a group
+  } walk_t;
+
+  typedef struct packed {
+    int_t taken;             // sums of the operation
+    int_t vectors;           // of which so many have been taken whole
+    int_t groups;            // groups before those of the vector
+    int_t channels;          // and their channels
+    int_t block, block_row;  // first column, and sums before its pixel where columns are pixels
+    int_t step, step_row;    // pixel or channel of the vector, and sums before the pixel
+    int_t column, row;       // of the sum in its group, and sums before its pixel where columns are pixels
+    int_t group_channels;    // channels between the first group of the vector and that of the sum
+  } sum_t;
+
+  typedef struct packed {
     int_t ky, kx, ic;
     int_t y, x;              // beside the first tap, and what is left of whole inputs
     int_t rest_y, rest_x;
@@ -222,6 +251,53 @@ package isa_pkg;
     x = op.x0 + pixel.x + tap.x;
     return y >= 0 && y < op.box_h && x >= 0 && x < op.box_w && on_input(op.rest_y + pixel.rest_y + tap.rest_y, op.up_h)
         && on_input(op.rest_x + pixel.rest_x + tap.rest_x, op.up_w);
+  endfunction
+
+  // The sum that follows as the array finishes them, and its channel and place in the tile.
+  function automatic sum_t next_sum(sum_t sum, walk_t of, int cols, logic turned);
+    sum_t next;
+    int_t whole;  // what columns hold of a group: its channels, or pixels
+    int_t steps, columns, groups_here;
+    next = sum;
+    whole = turned ? of.pixels : of.unit;
+    steps = turned ? of.unit : of.pixels;
+    columns = (whole - sum.block < cols) ? whole - sum.block : cols;
+    groups_here = (of.groups - sum.groups < of.pack) ? of.groups - sum.groups : of.pack;
+    next.taken = sum.taken + 1;
+    next.column = sum.column + 1;
+    next.row = sum.row + of.outputs;
+    if (next.column == columns) begin
+      next.column = 0;
+      next.row = 0;
+      next.group_channels = sum.group_channels + of.unit;
+      if (next.group_channels == groups_here * of.unit) begin
+        next.group_channels = 0;
+        next.vectors = sum.vectors + 1;
+        next.step = sum.step + 1;
+        next.step_row = sum.step_row + of.outputs;
+        if (next.step == steps) begin
+          next.step = 0;
+          next.step_row = 0;
+          next.block = sum.block + cols;
+          next.block_row = sum.block_row + cols * of.outputs;
+          if (next.block >= whole) begin
+            next.block = 0;
+            next.block_row = 0;
+            next.groups = sum.groups + of.pack;
+            next.channels = sum.channels + of.pack * of.unit;
+          end
+        end
+      end
+    end
+    return next;
+  endfunction
+
+  function automatic int_t channel_of(sum_t sum, logic turned);
+    return sum.channels + sum.group_channels + (turned ? sum.step : sum.block + sum.column);
+  endfunction
+
+  function automatic int_t place_of(sum_t sum, logic turned);
+    return channel_of(sum, turned) + (turned ? sum.block_row + sum.row : sum.step_row);
   endfunction
   // verilator lint_on UNUSEDSIGNAL
 endpackage

@@ -35,18 +35,9 @@ module requantizer
     output int_t [WRITERS-1:0]             write_address,
     output logic [LANES-1:0][BITS-1:0]     write_data
 );
-  typedef struct packed {
-    int_t taken;             // sums of the operation
-    int_t vectors;           // of which so many have been taken whole
-    int_t groups;            // groups before those of the vector
-    int_t channels;          // and their channels
-    int_t block, block_row;  // first column, and sums before its pixel where columns are pixels
-    int_t step, step_row;    // pixel or channel of the vector, and sums before the pixel
-    int_t column, row;       // of the sum in its group, and sums before its pixel where columns are pixels
-    int_t group_channels;    // channels between the first group of the vector and that of the sum
-  } sum_t;
   logic ready, running, active;
   requantize_t op;
+  walk_t walk;
   int_t number, arrived;
   sum_t held;
   sum_t at[LANES+1];
@@ -59,61 +50,21 @@ module requantizer
       .clk, .rst, .over, .advance(freed), .ready, .head(op), .number
   );
   assign started = ready && !running;
+  assign walk = '{outputs: op.outputs, pixels: op.pixels, groups: op.groups, pack: op.pack, unit: op.unit};
   assign active = (ready || running) && !rst;
   assign freed = active && at[LANES].taken == op.sums && computes >= op.computes;
-
-  // verilator lint_off UNUSEDSIGNAL
-  function automatic sum_t next_sum(sum_t sum, requantize_t of);
-    sum_t next;
-    int_t whole;  // what columns hold of a group: its channels, or pixels
-    int_t steps, columns, groups_here;
-    next = sum;
-    whole = TURNED ? of.pixels : of.unit;
-    steps = TURNED ? of.unit : of.pixels;
-    columns = (whole - sum.block < COLS) ? whole - sum.block : COLS;
-    groups_here = (of.groups - sum.groups < of.pack) ? of.groups - sum.groups : of.pack;
-    next.taken = sum.taken + 1;
-    next.column = sum.column + 1;
-    next.row = sum.row + of.outputs;
-    if (next.column == columns) begin
-      next.column = 0;
-      next.row = 0;
-      next.group_channels = sum.group_channels + of.unit;
-      if (next.group_channels == groups_here * of.unit) begin
-        next.group_channels = 0;
-        next.vectors = sum.vectors + 1;
-        next.step = sum.step + 1;
-        next.step_row = sum.step_row + of.outputs;
-        if (next.step == steps) begin
-          next.step = 0;
-          next.step_row = 0;
-          next.block = sum.block + COLS;
-          next.block_row = sum.block_row + COLS * of.outputs;
-          if (next.block >= whole) begin
-            next.block = 0;
-            next.block_row = 0;
-            next.groups = sum.groups + of.pack;
-            next.channels = sum.channels + of.pack * of.unit;
-          end
-        end
-      end
-    end
-    return next;
-  endfunction
-  // verilator lint_on UNUSEDSIGNAL
 
   always_comb begin
     at[0] = running ? held : '0;
     for (int i = 0; i < LANES; i++) begin
-      int_t channel, row;
+      int_t channel;
       there[i] = active && at[i].vectors < arrived && at[i].taken < op.sums;
-      at[i+1] = there[i] ? next_sum(at[i], op) : at[i];
-      channel = at[i].channels + at[i].group_channels + (TURNED ? at[i].step : at[i].block + at[i].column);
-      row = TURNED ? at[i].block_row + at[i].row : at[i].step_row;
-      address[i] = op.accumulator_base + row + channel;
+      at[i+1] = there[i] ? next_sum(at[i], walk, COLS, TURNED) : at[i];
+      channel = channel_of(at[i], TURNED);
+      address[i] = op.accumulator_base + place_of(at[i], TURNED);
       parameter_address[i] = op.parameters + ((op.per_channel != 0) ? channel : 0);
       counts[i] = int_t'(there[i]);
-      targets[i] = op.base + row + channel;
+      targets[i] = op.base + place_of(at[i], TURNED);
     end
   end
   always_ff @(posedge clk) begin
