@@ -209,7 +209,7 @@ def test_marks_and_line_ends_do_not_matter(here: Path, content: bytes) -> None:
         (
             "  size_bytes: 1 KiB",
             "  size_bytes: 1",
-            "m.yaml:12: weight_buffer: a double-buffered memory needs 2 bytes or more, one per half, got 1",
+            "m.yaml:12: weight_buffer: a double-buffered memory needs 2 bytes or more, one per tile, got 1",
         ),
         (
             "2 KiB, bytes_per_cycle: 8",
