@@ -174,6 +174,9 @@ module accel_core
   // Array and what feeds it.
   int_t [COLS-1:0] bias_address;
   logic [COLS-1:0][ACC_BITS-1:0] bias;
+  int_t [ZERO_LANES-1:0] zero_address;
+  logic [ZERO_LANES-1:0][WEIGHT_WORD-1:0] weight_zero;
+  parameter_t [ZERO_LANES-1:0] weight_parameters;
   parameter_t [COLS-1:0] column_parameters;
   array_core u_array (
       .clk, .rst, .over(over[COMPUTE]), .started(started[COMPUTE]), .freed(freed[COMPUTE]), .finished(finished[COMPUTE]),
@@ -184,9 +187,6 @@ module accel_core
       .weight_in({recalled_weights, weight_in}),
       .read_address, .read_data(sums)
   );
-  int_t [ZERO_LANES-1:0] zero_address;
-  logic [ZERO_LANES-1:0][WEIGHT_WORD-1:0] weight_zero;
-  parameter_t [ZERO_LANES-1:0] weight_parameters;
   always_comb
     for (int i = 0; i < ZERO_LANES; i++) begin
       weight_parameters[i] = parameters[PARAMETER_BITS'(zero_address[i])];
