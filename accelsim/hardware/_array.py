@@ -224,8 +224,7 @@ def tree_folds(array: Array, taps: int, depth: int, channels: int, groups: int) 
 @inner
 def adder_tree(array: Array, held: Folds, pixels: int, kept: bool) -> TileCost:
     """A pixel a pass in every fold; where pixels pass in stripes, each stripe passes all folds of its sums."""
-    stripes = parts(pixels, _together(array, pixels))
-    weights = 0 if kept and held.folds == 1 else held.weights * (stripes if held.deep > 1 else 1)
+    weights = 0 if kept and held.folds == 1 else held.weights * _fillings(array, held, pixels)
     cycles = held.folds * pixels * array.passes
     return TileCost(cycles, cycles, weights, pixels * held.reads, pixels * held.writes, array.stages)
 
@@ -235,12 +234,14 @@ def last_of_adder_tree(array: Array, held: Folds, pixels: int) -> LastSums:
     """Behind the first pixel of the last step of the first stripe's sums; the last stripe follows by itself."""
     together = _together(array, pixels)
     first = ((held.deep - 1) * together + 1) * array.passes + array.stages
-    whole = held.deep * (pixels * array.passes + array.fold_issue)
-    span = (held.deep * pixels - (held.deep - 1) * together - 1) * array.passes
+    more = _fillings(array, held, pixels) - 1
+    whole = held.deep * (pixels * array.passes + (1 + more) * array.fold_issue)
+    span = (held.deep * pixels - (held.deep - 1) * together - 1) * array.passes + more * held.deep * array.fold_issue
     last = _rest(pixels, together)  # the stripe before it is whole, and this one may be there sooner
     two, since = (last, last - 1) if pixels == last else (together + last, together - 1 + held.deep * last)
+    issue = held.deep * array.fold_issue if more > 0 else 0
     return LastSums(
-        first, last, array.passes, held.size, two, since * array.passes, pixels * held.channels,
+        first, last, array.passes, held.size, two, since * array.passes + issue, pixels * held.channels,
         (held.across - 1) * whole + span, 0,
     )  # fmt: skip
 
@@ -249,6 +250,12 @@ def last_of_adder_tree(array: Array, held: Folds, pixels: int) -> LastSums:
 def _together(array: Array, pixels: int) -> int:
     """Pixels that pass all folds of their sums before others do."""
     return pixels if array.stripe == 0 else min(array.stripe, pixels)
+
+
+@inner
+def _fillings(array: Array, held: Folds, pixels: int) -> int:
+    """How often the weights of each fold fill the registers of an adder tree: for every stripe, unless a sum takes but one fold."""
+    return parts(pixels, _together(array, pixels)) if array.dataflow == ADDER_TREE and held.deep > 1 else 1
 
 
 @inner
@@ -306,7 +313,7 @@ def held_cost(array: Array, held: Folds, tile: Tile) -> TileCost:
             # Late operands take the time in which the last, short fold would hold the array for nothing.
             idle = max(0, cost.cycles // folds - stream)
             latency += min(max(0, parts(port, folds) - stream), idle)
-        cycles += array.tile_issue + folds * array.fold_issue
+        cycles += array.tile_issue + folds * _fillings(array, held, tile.pixels) * array.fold_issue
     return TileCost(
         cycles, cost.stream_cycles, cost.weight_reads, cost.activation_reads, cost.accumulator_writes, latency
     )

@@ -30,7 +30,7 @@ def drawn_array(rng: np.random.Generator, dataflow: str) -> dict[str, Any]:
     if dataflow == "adder_tree":
         edits["accumulator.products_per_add"] = rows
         if rng.random() < 0.5:
-            edits |= {"array.stripe_pixels": int(rng.choice([1, 3, 4])), "array.fold_issue_cycles": 0}
+            edits["array.stripe_pixels"] = int(rng.choice([1, 3, 4]))
         return edits
     edits["array.weight_preload"], edits["array.drain"] = (str(way) for way in rng.choice(["serial", "overlapped"], 2))
     return edits
@@ -70,7 +70,7 @@ def sums_of_folds(array: Any, tile: compiled.Tile, *, turned: bool, tree: bool) 
             for low in range(0, streamed, stripe):
                 count = min(stripe, streamed - low)
                 for fold in range(deep):
-                    begin += array.fold_issue
+                    begin += array.fold_issue if low == 0 or deep > 1 else 0
                     for i in range(count if fold == deep - 1 else 0):
                         yield begin + shift + (i + 1) * array.passes + drain, size
                     begin += count * array.passes if tree else each

@@ -20,7 +20,7 @@ from accelsim.mapper import map_graph
 from accelsim.numerics import INT8
 from accelsim.timing import schedule
 from tests.generate import random_input
-from tests.networks import requant, single
+from tests.networks import conv, requant, single
 from tests.program.test_fusion import images
 from tests.rtl.machines import play, write_plan
 from tests.rtl.test_rtl_export import NEEDS, SMALL, TREE
@@ -80,6 +80,8 @@ MACHINES: dict[str, tuple[Callable[[], Graph], dict[str, Any], int]] = {
     ),
     "a kept tensor in the place of weights, two queues": (attention, KEEPING | {"dma.queues": 2}, 0),
     "steps of taps, stripes": (deep, STEPS, 0),
+    "steps of taps, stripes, each fold issued": (deep, STEPS | {"array.issue_cycles": 3, "array.fold_issue_cycles": 2}, 0),
+    "stripes past one fold, issued once": (lambda: conv(size=4, k=1), TREE | {"array.stripe_pixels": 2, "array.fold_issue_cycles": 2}, 0),
     "groups beside each other, windows by the DMA": (depthwise, STEPS | {"activation_buffer.im2col": "dram"}, 0),
     "inputs apart, dot products": (spread, {"array.dot_products": 2, "array.reduction": "per_tap"}, 0),
 }  # fmt: skip
@@ -108,7 +110,7 @@ def test_structures_make_every_code_in_its_cycle(name: str, tmp_path: Path) -> N
 
 def test_what_they_are_about_is_in_their_programs() -> None:
     """A window that wraps, a kept tensor among the weights, folds of a step that idle, groups side by side, a matrix with padding."""
-    window, weights, steps, beside, apart = (
+    window, weights, steps, issued, once, beside, apart = (
         plan_of(made(), SMALL.with_(edits), band).design for made, edits, band in MACHINES.values()
     )
     (pair,) = window.timeline.program.fused
@@ -118,6 +120,12 @@ def test_what_they_are_about_is_in_their_programs() -> None:
     (layer,) = steps.layers.values()
     folds = int(steps.timeline.program.stream_cycles.sum()) // layer.geometry.oh // layer.geometry.ow
     assert folds > 2 * layer.geometry.kh * layer.geometry.kw
+    compute = {
+        design: design.timeline.program.cycles[design.of_engine[Engine.COMPUTE]] for design in (steps, issued, once)
+    }
+    assert (compute[steps] == 24 * 6).all()  # six steps of four folds, what is left of them included, of six pixels
+    assert (compute[issued] == compute[steps] + 3 + 2 * 24 * 2).all()  # 24 folds of two stripes
+    assert (compute[once] == 3 * (8 + 2)).all()  # three blocks of channels, one fold each, of eight pixels
     assert max(beside.packs.values()) > 1
     assert min(places.min() for places in beside.matrices.values()) == -1
     (layer,) = apart.layers.values()

@@ -39,16 +39,6 @@ def check_machine(arch: Arch) -> None:
                 f"{path} of {value}: the exported RTL has no such structure yet; expected {shown} (--set {path}=...)",
                 path=path,
             )
-    _check_combinations(arch)
-
-
-def _check_combinations(arch: Arch) -> None:
-    """Combinations that have no RTL yet."""
-    if arch.array.stripe_pixels is not None and arch.array.fold_issue_cycles:
-        raise ConfigError(
-            f"array.fold_issue_cycles of {arch.array.fold_issue_cycles} beside array.stripe_pixels: the exported RTL issues a fold for each "
-            "stripe; expected 0", path="array.fold_issue_cycles",
-        )  # fmt: skip
 
 
 def _structures(arch: Arch) -> Iterator[tuple[str, object, tuple[object, ...]]]:

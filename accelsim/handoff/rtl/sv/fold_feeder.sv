@@ -212,6 +212,7 @@ module fold_feeder
         next.idle = now.idle || ((op.step_taps != 0) ? other_tap.group != 0 : behind_rows.ic == 0);
         if (!next.idle) next.tap = (op.step_taps != 0) ? other_tap : behind_rows;
       end else if (STRIPE != 0 && more_pixels) begin
+        if (now.tap.k == 0 && now.step == 0) next.issue = 0;  // the weights of the only fold stand there
         next.tap = '0;
         next.pixel = next_pixel(now.pixel, op);
         next.pixels_before = now.pixels_before + 1;
