@@ -22,5 +22,6 @@ from accelsim.energy.table.entries import EnergyEntry, EnergyTable, quantity_of
 from accelsim.energy.table.ert import read_ert, to_yaml
 from accelsim.energy.table.laws import Term
 from accelsim.energy.table.read import load_table, table_names
+from accelsim.energy.table.scaling import area_factor
 from accelsim.energy.table.tech import middle_notes, table_of, technology_notes
 from accelsim.energy.table.uncertainty import Interval, draws, interval, ratio_interval

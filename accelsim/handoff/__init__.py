@@ -8,5 +8,16 @@ from accelsim.handoff.compare import (
     compare_vectors,
     comparison_text,
 )
-from accelsim.handoff.rtl import RtlPlan, check_machine, export_rtl, first_layer, one_layer, plan_rtl
+from accelsim.handoff.rtl import (
+    RtlPart,
+    RtlPlan,
+    areas_text,
+    check_machine,
+    export_rtl,
+    find_yosys,
+    first_layer,
+    one_layer,
+    plan_rtl,
+    rtl_areas,
+)
 from accelsim.handoff.vectors import FORMATS, FileFormat, VectorPlan, export_vectors, plan_vectors

@@ -13,7 +13,7 @@ BUILT = {
     "array.pipeline_stages", "array.issue_cycles", "array.fold_issue_cycles",
     "accumulator.count", "accumulator.bits", "accumulator.double_buffered", "requantizer.lanes",
     "requantizer.pipeline_stages", "requantizer.stages", "requantizer.streaming", "activation_buffer.resident_bytes", "dma.queues",
-    "array.reduction", "array.dot_products", "array.step_folds", "array.group_folds", "array.stripe_pixels",
+    "weight_buffer.slots", "array.reduction", "array.dot_products", "array.step_folds", "array.group_folds", "array.stripe_pixels",
     *(f"{name}.size_bytes" for name in BUFFERS), *(f"{name}.double_buffered" for name in BUFFERS),
 }  # fmt: skip
 """Parameters of the modules."""

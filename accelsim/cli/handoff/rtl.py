@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from accelsim.cli.handoff.exporting import export_group, nth
@@ -27,6 +29,9 @@ DEFAULT_MODEL = "digits_cnn"
 @click.option(
     "--network", "whole", is_flag=True, help="All layers instead; those of the vector unit come from the bench."
 )
+@click.option(
+    "--synth", is_flag=True, help="Gates of each part by yosys, beside the area that the energy table gives it."
+)
 def rtl_command(
     model: str,
     *,
@@ -40,16 +45,28 @@ def rtl_command(
     folder: str,
     layer: str | None,
     whole: bool,
+    synth: bool,
 ) -> None:
     """Write synthesizable SystemVerilog of the machine, memory images of a layer of MODEL (digits_cnn without one), and a bench that passes."""
     from accelsim.execute import gather_inputs
-    from accelsim.handoff import check_machine, export_rtl, first_layer, one_layer, plan_rtl
+    from accelsim.handoff import (
+        areas_text,
+        check_machine,
+        export_rtl,
+        find_yosys,
+        first_layer,
+        one_layer,
+        plan_rtl,
+        rtl_areas,
+    )
     from accelsim.simulation import run
 
     if whole and layer is not None:
         raise click.UsageError("--layer and --network: give one of them")
     arch = arch_of(machine, edits)
     check_machine(arch)
+    if synth:
+        find_yosys()
     arrays, _ = needed_arrays(model, input_path, option="--input")
     options = {"arithmetic": arithmetic, "mapping": mapping, "objective": objective}
     done = run(model, arch=arch, **options)  # type: ignore[arg-type]
@@ -70,3 +87,5 @@ def rtl_command(
     say(
         f"{folder}: RTL of {done.arch.name}, {len(done.program):,} tile operations of {cycles:,} cycles, {written:,} bytes"
     )
+    if synth:
+        say(areas_text(rtl_areas(Path(folder), done.arch), done.arch))

@@ -117,7 +117,7 @@ def _changed(rule: Requant) -> Iterator[tuple[str, Requant]]:
     if rule.is_per_channel:
         tries.append(("multiplier and shift of the first channel for all", {"multiplier": m[:1], "shift": s[:1]}))
         for block in (*(size for size in LANES if size < len(m)), len(m)):
-            for lanes in (size for size in LANES if size < block):
+            for lanes in (size for size in (1, *LANES) if size < block):
                 some = np.arange(len(m)) // block * block + np.arange(len(m)) % block % lanes
                 text = f"multiplier and shift of the first {lanes} of {block} channels, over and over"
                 tries.append((text, {"multiplier": m[some], "shift": s[some]}))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from accelsim.handoff.compare import kinds
-from accelsim.handoff.compare.arrays import array_changes
+from accelsim.handoff.compare.arrays import BLOCKS, array_changes
 from accelsim.handoff.compare.golden import GoldenLayer
 from accelsim.handoff.compare.kinds import Array, Change, Guess
 from accelsim.numerics import IntFormat, Overflow, fit_array
@@ -41,6 +41,9 @@ def _biases(layer: GoldenLayer) -> Iterator[Change]:
     yield kinds.BIAS, "stale bias: that of the channel before", lambda: np.roll(bias, 1) - bias
     yield kinds.BIAS, "stale bias: that of the next channel", lambda: np.roll(bias, -1) - bias
     yield kinds.BIAS, "stale bias: that of the first channel for all", lambda: bias[0] - bias
+    for block in (size for size in BLOCKS if size < len(bias)):
+        first = bias[np.arange(len(bias)) // block * block]
+        yield kinds.BIAS, f"stale bias: that of the first channel of {block} for all", partial(np.subtract, first, bias)
 
 
 def _with(
