@@ -79,6 +79,7 @@ MACHINES: dict[str, tuple[Callable[[], Graph], dict[str, Any], int]] = {
         lambda: images("conv", "conv"), KEEPING | {"dma.queues": 1, "activation_buffer.bytes_per_cycle": 8}, 2,
     ),
     "a kept tensor in the place of weights, two queues": (attention, KEEPING | {"dma.queues": 2}, 0),
+    "results held up in a shared queue": (attention, {"dma.queues": 1, "streams.outputs.latency_ns": 2000.0}, 0),
     "steps of taps, stripes": (deep, STEPS, 0),
     "steps of taps, stripes, each fold issued": (deep, STEPS | {"array.issue_cycles": 3, "array.fold_issue_cycles": 2}, 0),
     "stripes past one fold, issued once": (lambda: conv(size=4, k=1), TREE | {"array.stripe_pixels": 2, "array.fold_issue_cycles": 2}, 0),
@@ -110,13 +111,16 @@ def test_structures_make_every_code_in_its_cycle(name: str, tmp_path: Path) -> N
 
 def test_what_they_are_about_is_in_their_programs() -> None:
     """A window that wraps, a kept tensor among the weights, folds of a step that idle, groups side by side, a matrix with padding."""
-    window, weights, steps, issued, once, beside, apart = (
+    window, weights, held, steps, issued, once, beside, apart = (
         plan_of(made(), SMALL.with_(edits), band).design for made, edits, band in MACHINES.values()
     )
     (pair,) = window.timeline.program.fused
     assert pair.window < pair.made[-1]
     program = weights.timeline.program
     assert (program.of_engine(Engine.RECALL) & np.equal(program.memory, Memory.WEIGHTS)).any()
+    for engine in (Engine.LOAD_ACTIVATIONS, Engine.LOAD_WEIGHTS):
+        finish = held.timeline.finish[held.of_engine[engine]]
+        assert len(np.unique(finish)) < len(finish)
     (layer,) = steps.layers.values()
     folds = int(steps.timeline.program.stream_cycles.sum()) // layer.geometry.oh // layer.geometry.ow
     assert folds > 2 * layer.geometry.kh * layer.geometry.kw

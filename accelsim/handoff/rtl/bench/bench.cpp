@@ -132,7 +132,7 @@ static void grant(int engine, int64_t cycle) {
     for (int64_t place : places) transfer.data.push_back(engine == STORE ? place : engine == VECTOR ? expected[place] : place < 0 ? op.padding : dram[place]);
     if (op.follows) release_at[engine] = port_free[op.port] = INT64_MAX;
     else release_behind(engine, op, transfer, transfer.own);
-    if (engine != STORE) transfer.first_beat = transfer.last - beats + 1;
+    if (engine != STORE) transfer.first_beat = transfer.own + op.latency - beats;
     under_way[engine].push_back(transfer);
     top.grant |= 1 << engine;
 }
@@ -171,7 +171,8 @@ static void drive(int64_t cycle) {
                 break;
             }
         }
-        if (!under_way[engine].empty() && under_way[engine].front().last == cycle) top.last |= 1 << engine;
+        for (const Transfer &transfer : under_way[engine])
+            if (transfer.last == cycle) top.last += uint64_t(1) << 8 * engine;
     }
 }
 
@@ -222,8 +223,9 @@ static void check_events(int64_t cycle) {
         };
         event(top.started >> engine & 1, &begun[engine], "the first cycle", &Operation::start, cycle);
         event(top.freed >> engine & 1, &freed[engine], "the cycle behind its last", &Operation::until, cycle + 1);
-        event(top.finished >> engine & 1, &finished[engine], "the cycle of the result", &Operation::finish, cycle + 1);
-        if (!under_way[engine].empty() && (top.last >> engine & 1)) under_way[engine].pop_front();
+        for (int results = top.finished >> 8 * engine & 255; results > 0; results--)
+            event(true, &finished[engine], "the cycle of the result", &Operation::finish, cycle + 1);
+        for (int results = top.last >> 8 * engine & 255; results > 0; results--) under_way[engine].pop_front();
     }
 }
 

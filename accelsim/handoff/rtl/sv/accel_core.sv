@@ -15,7 +15,7 @@ module accel_core
     input  logic [ENGINES-1:0]                                grant,
     input  logic [ENGINES-1:0]                                release_port,
     input  logic [ENGINES-1:0]                                beat,
-    input  logic [ENGINES-1:0]                                last,
+    input  results_t [ENGINES-1:0]                            last,
     input  logic [ACTIVATION_LANES-1:0][ACTIVATION_WORD-1:0]  activation_data,
     input  logic [WEIGHT_LANES-1:0][WEIGHT_WORD-1:0]          weight_data,
     input  logic [OUTPUT_LANES-1:0][OUTPUT_WORD-1:0]          vector_data,
@@ -30,7 +30,7 @@ module accel_core
     output logic [RECALL_LANES-1:0][RESIDENT_WORD-1:0]        recall_data,
     output logic [ENGINES-1:0]                                started,
     output logic [ENGINES-1:0]                                freed,
-    output logic [ENGINES-1:0]                                finished
+    output results_t [ENGINES-1:0]                            finished
 );
   localparam int PARAMETER_BITS = (PARAMETERS > 1) ? $clog2(PARAMETERS) : 1;
   typedef struct packed {
@@ -46,6 +46,9 @@ module accel_core
   logic outputs_begin;
   logic vector, vector_first;
   counts_t over[ENGINES];
+  logic compute_finished, requantize_finished;
+  assign finished[COMPUTE] = results_t'(compute_finished);
+  assign finished[REQUANTIZE] = results_t'(requantize_finished);
   scoreboard u_scoreboard (.clk, .rst, .freed, .finished, .frees, .finishes);
   // Who overwrites what another engine reads waits until that lets go; everybody else until the result is there.
   for (genvar e = 0; e < ENGINES; e++) begin : g_over
@@ -122,8 +125,8 @@ module accel_core
     assign {started[RECALL], started[KEEP], freed[RECALL], freed[KEEP], recall_weights, recall_data} = '0;
     assign {keep_number, keep_count, keep_source, recall_number, recall_count, recall_write} = '0;
   end
-  assign finished[KEEP] = freed[KEEP];
-  assign finished[RECALL] = freed[RECALL];
+  assign finished[KEEP] = results_t'(freed[KEEP]);
+  assign finished[RECALL] = results_t'(freed[RECALL]);
   logic [ACTIVATION_LANES-1:0][ACTIVATION_WORD-1:0] recalled_activations;
   logic [WEIGHT_LANES-1:0][WEIGHT_WORD-1:0] recalled_weights;
   always_comb begin
@@ -149,7 +152,7 @@ module accel_core
       .BITS(OUTPUT_WORD), .OPERANDS($bits(operands_t)), .FILE("images/requantize.hex")
   ) u_requantizer (
       .clk, .rst, .over(over[REQUANTIZE]), .vector, .computes(finishes[COMPUTE]), .started(started[REQUANTIZE]), .freed(freed[REQUANTIZE]),
-      .finished(finished[REQUANTIZE]), .address(sum_address), .sums, .parameter_address,
+      .finished(requantize_finished), .address(sum_address), .sums, .parameter_address,
       .operands, .write_count(requantized_count), .write_address(requantized_write),
       .write_data(requantized)
   );
@@ -179,7 +182,7 @@ module accel_core
   parameter_t [ZERO_LANES-1:0] weight_parameters;
   parameter_t [COLS-1:0] column_parameters;
   array_core u_array (
-      .clk, .rst, .over(over[COMPUTE]), .started(started[COMPUTE]), .freed(freed[COMPUTE]), .finished(finished[COMPUTE]),
+      .clk, .rst, .over(over[COMPUTE]), .started(started[COMPUTE]), .freed(freed[COMPUTE]), .finished(compute_finished),
       .vector, .vector_first, .zero_address, .weight_zero,
       .bias_address, .bias, .activation_count({recall_weights ? 0 : recall_count, activation_count}),
       .activation_write({recall_write, activation_write}), .activation_in({recalled_activations, activation_in}),

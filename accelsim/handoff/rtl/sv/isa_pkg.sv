@@ -15,6 +15,7 @@ package isa_pkg;
   localparam int RANK = 6;  // axes of a box
 
   typedef logic signed [31:0] int_t;
+  typedef logic [7:0] results_t;         // that are there at one edge: several where another transfer of their queue held them up
   typedef int_t [ENGINES-1:0] counts_t;  // by engine: how many of its operations must be over
 
   typedef struct packed {

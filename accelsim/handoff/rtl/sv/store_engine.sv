@@ -22,9 +22,9 @@ module store_engine
     input  logic            grant,
     input  logic            release_port,
     input  logic            beat,
-    input  logic            last,
+    input  results_t        last,
     output logic            freed,
-    output logic            finished,
+    output results_t        finished,
     output int_t             count,       // elements that go in this cycle
     output int_t [LANES-1:0] position,    // of each in its tile
     output int_t [LANES-1:0] read_address
