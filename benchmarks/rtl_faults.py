@@ -1,10 +1,11 @@
 """Faults put into exported RTL: what `accelsim compare-vectors` says of the codes that it then makes.
 
-    python benchmarks/rtl_faults.py [--jobs 1] [--only TEXT] [--write]
+    python benchmarks/rtl_faults.py [--jobs 1] [--only TEXT] [--results DIR] [--write]
 
 Every fault is one edit of an exported source (tests/rtl/faults.py). The directory is built and played by its own bench, and its `results`
-are compared with exported vectors. A line for each; ``--write`` puts the table into ``docs/handoff.md``. Exit status 1 where fewer than nine of
-ten are named by the first layer that they show in and by their kind.
+are compared with exported vectors. A line for each. ``--results`` keeps what the benches made, and what is there is not played again;
+``--write`` puts the table into ``docs/handoff.md``. Exit status 1 where fewer than nine of ten are named by the first layer that they show
+in and by their kind.
 """
 
 from __future__ import annotations
@@ -48,12 +49,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", default="")
+    parser.add_argument("--results", type=Path)
     parser.add_argument("--write", action="store_true", help="into the page")
     given = parser.parse_args()
     begun, found = time.perf_counter(), list[Verdict]()
     faults = [fault for fault in FAULTS if given.only in fault.name]
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
+        folder = given.results or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
         for name in dict.fromkeys(fault.machine for fault in faults):
             exports(name, folder)
             said = whole(name, folder)
