@@ -46,6 +46,7 @@ from accelsim.hardware.machine import (
     passes_of,
     resident_cycles,
     weight_blocks,
+    window_obstacle,
 )
 from accelsim.hardware.parts import (
     Array,

@@ -23,7 +23,7 @@ from accelsim.result import summarize
 from accelsim.simulation import run
 from accelsim.timing import schedule, schedule_simpy, stalls
 from accelsim.timing.schedule import port_of
-from tests.generate import random_arch, random_graph, random_input, random_mapping, random_program, roomy
+from tests.generate import cut_further, random_arch, random_graph, random_input, random_program, roomy
 from tests.laws.test_laws import agreed, assert_same, drop_dependency, finished_before, reference
 from tests.networks import conv, dense, skip_connection
 from tests.timing.test_schedulers import A, C, S, W, program_of
@@ -52,7 +52,7 @@ def several(seed: int, *, most_layers: int = 5) -> Program:
     arch = roomy(arch, graph).with_({"cores.count": int(rng.integers(2, 7))})
     mappings = map_graph(graph, arch=arch)
     if rng.random() < 0.5:
-        mappings = tuple(random_mapping(rng, layer, m) for layer, m in zip(graph.layers, mappings, strict=True))
+        mappings = cut_further(rng, graph, arch, mappings)
     return build_program(graph, arch=arch, mappings=mappings)
 
 

@@ -29,7 +29,7 @@ _OWN: dict[str, Any] = {
     "cores.count": 1, "dma.queues": 3, "activation_buffer.resident_bytes": 0, "activation_buffer.fuse_pairs": False,
     "activation_buffer.im2col": "implicit", "requantizer.streaming": False,
     "requantizer.parameter_bytes": 0, "array.step_folds": 1,
-    "vector.fuse_activations": False, "vector.fuse_elementwise": False,
+    "vector.fuse_activations": False, "vector.fuse_elementwise": False, "vector.fuse_pools": False,
     "array.group_folds": "apart", "array.reduction": "flat", "array.issue_cycles": 0,
     "array.fold_issue_cycles": 0, "array.stripe_pixels": None, "array.dot_products": 1, "weight_buffer.coding": None,
     "weight_buffer.bytes_per_cycle": None, "activation_buffer.bytes_per_cycle": None, "array.weight_bits": 16,

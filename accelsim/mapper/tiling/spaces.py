@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.graph import MacGeometry
+from accelsim.graph import PIXEL, MacGeometry
 from accelsim.hardware import ceil_div
 
 if TYPE_CHECKING:
@@ -20,8 +20,13 @@ MOST_PARTS = 256
 """Parts that an axis is cut into at most one by one; from there on their number doubles."""
 
 
-def tile_sizes(size: int) -> list[int]:
-    """``ceil(size / n)`` for every n, ascending: the tile sizes that no smaller one equals in number of tiles; about ``2 sqrt(size)``."""
+def tile_sizes(size: int, window: int = 1) -> list[int]:
+    """``ceil(size / n)`` for every n, ascending: the tile sizes that no smaller one equals in number of tiles; about ``2 sqrt(size)``.
+
+    Of an axis whose tiles must hold whole windows of so many elements, ``window`` times those of its windows.
+    """
+    if window > 1:
+        return [window * windows for windows in tile_sizes(size // window)]
     found, n = [], 1
     while True:
         found.append(ceil_div(size, n))
@@ -30,8 +35,10 @@ def tile_sizes(size: int) -> list[int]:
         n = (size - 1) // (found[-1] - 1) + 1  # the least with which tiles are smaller
 
 
-def some_sizes(size: int) -> Index:
+def some_sizes(size: int, window: int = 1) -> Index:
     """:func:`tile_sizes`, or of a very long axis some of them."""
+    if window > 1:
+        return window * some_sizes(size // window)
     if math.isqrt(size) <= MOST_PARTS:
         return np.array(tile_sizes(size), dtype=np.int64)
     parts = np.concatenate([np.arange(1, MOST_PARTS), 2 ** np.arange(MOST_PARTS.bit_length() - 1, size.bit_length())])
@@ -49,26 +56,30 @@ def coarse(ascending: Index) -> NDArray[np.bool_]:
     return chosen
 
 
-def space_of(geometries: Sequence[MacGeometry | None], *, windows: bool = False) -> Space:
-    """Of layers with these loop nests (None: no MAC layer); ``windows``: inputs are fetched once per window, padding included."""
+def space_of(
+    geometries: Sequence[MacGeometry | None], *, windows: bool = False, pools: Sequence[tuple[int, int]] | None = None
+) -> Space:
+    """Of layers with these loop nests (None: no MAC layer); ``windows``: inputs are fetched once per window, padding included. ``pools``:
+    of each layer the rows and columns of which its tiles have multiples, for a pool in the same pass."""
     from accelsim.mapper.tiling._choice import AXES, Space
     from accelsim.mapper.tiling._extents import extents_of
 
     found, tables = list[Index](), list[Index]()
     first, places, at, place = list[list[int]](), list[list[int]](), 0, 0
-    known: dict[int, Index] = {}
-    alike: dict[MacGeometry, int] = {}
-    for index, g in enumerate(geometries):
-        if g is None or g in alike:
-            first.append(first[alike[g]] if g is not None else [at] * (AXES + 1))
-            places.append(places[alike[g]] if g is not None else [0, 0])
+    known: dict[tuple[int, int], Index] = {}
+    alike: dict[tuple[MacGeometry, tuple[int, int]], int] = {}
+    for index, (g, pool) in enumerate(zip(geometries, pools or [PIXEL] * len(geometries), strict=True)):
+        if g is None or (g, pool) in alike:
+            first.append(first[alike[g, pool]] if g is not None else [at] * (AXES + 1))
+            places.append(places[alike[g, pool]] if g is not None else [0, 0])
             continue
-        alike[g] = index
+        alike[g, pool] = index
         lists = []
-        for size in (g.oh, g.ow, g.n, g.kh, g.kw, g.oc_per_group, g.ic_per_group, g.groups):
-            if size not in known:
-                known[size] = some_sizes(size)
-            lists.append(known[size])
+        others = ((size, 1) for size in (g.n, g.kh, g.kw, g.oc_per_group, g.ic_per_group, g.groups))
+        for axis in ((g.oh, pool[0]), (g.ow, pool[1]), *others):
+            if axis not in known:
+                known[axis] = some_sizes(*axis)
+            lists.append(known[axis])
         first.append([at, *(at + np.cumsum([len(x) for x in lists])).tolist()])
         at = first[-1][-1]
         found += lists

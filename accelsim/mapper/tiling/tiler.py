@@ -83,7 +83,9 @@ class Tiler:
         for k, indices in enumerate(alike.values()):
             place[indices] = k
         shares = [self._shares(one) for one in distinct]
-        space = space_of([geometry for geometry, _ in shares], windows=self.arch.activation_buffer.im2col == DRAM)
+        pools = [operand_bits(one.layer, self.graph, self.arch).window for one in distinct]
+        gathered = self.arch.activation_buffer.im2col == DRAM
+        space = space_of([geometry for geometry, _ in shares], windows=gathered, pools=pools)
         arguments = [self._arguments(one, *share) for one, share in zip(distinct, shares, strict=True)]
         found = nothing_found(len(distinct))
         chosen, totals = found, (0.0, 0.0)
@@ -101,8 +103,9 @@ class Tiler:
 
     def _key(self, one: Wanted) -> object:
         """What the tiling of a layer depends on."""
-        steps = operand_bits(one.layer, self.graph, self.arch).steps
-        return one.geometry, one.kept, charged_kind(one.layer, self.graph, self.arch), self._coded(one.layer), steps
+        bits = operand_bits(one.layer, self.graph, self.arch)
+        kind = charged_kind(one.layer, self.graph, self.arch)
+        return one.geometry, one.kept, kind, self._coded(one.layer), bits.steps, bits.window
 
     def _coded(self, layer: MacLayer) -> tuple[float, int]:
         """Size of the weights in DRAM over their own, and bits of them there at least, where they are coded; else 0 and -1."""
@@ -138,6 +141,7 @@ class Tiler:
         weights, inputs, outputs = (
             np.array(shape[1:], dtype=np.float64) for shape in (g.weight_shape, g.input_shape, g.output_shape)
         )
+        outputs[:2] /= bits.window
         dram = DramSide(bursts_of(self.arch), weights, inputs, outputs, coded)
         return self._machines[bits], case, loops_of(geometry), dram, rates.view(np.recarray)[0]
 
@@ -172,8 +176,9 @@ def _tiling(sizes: list[int], figures: tuple[float, ...]) -> Tiling:
 
 def _nothing_fits(name: str, machine: Machine, loops: Loops, g: MacGeometry, arch: Arch) -> MappingError:
     """Which memory is too small for one output of one product."""
-    area = max(1, int(g.axis("h").span(1, 1)) * int(g.axis("w").span(1, 1)))
-    least = footprint(machine.operands, machine.im2col, Loops(1, 1, 1, 1, 1, 1, 1, 1), area)
+    rows, columns = machine.operands.pool_rows, machine.operands.pool_cols
+    area = max(1, int(g.axis("h").span(rows, 1)) * int(g.axis("w").span(columns, 1)))
+    least = footprint(machine.operands, machine.im2col, Loops(1, rows, columns, 1, 1, 1, 1, 1), area)
     needs = {
         Memory.WEIGHTS: least.weights, Memory.ACTIVATIONS: least.held, Memory.ACCUMULATORS: least.sums, Memory.OUTPUTS: least.outputs
     }  # fmt: skip
