@@ -388,7 +388,12 @@ class Builder(NetworkBuilder):
             self.vector(ReduceMax, (x,), (n, 1, 1, c), axes=(1, 2))
         else:
             kind = (MaxPool2D, MaxPool2D, AveragePool2D)[int(self.rng.integers(3))]
-            fields = {"kernel": (rows, cols), "stride": (rows, cols), "clamp_min": x.format.min, "clamp_max": x.format.max}
+            fields = {
+                "kernel": (rows, cols),
+                "stride": (rows, cols),
+                "clamp_min": x.format.min,
+                "clamp_max": x.format.max,
+            }
             self.vector(kind, (x,), (n, h // rows, w // cols, c), **fields)
 
     def mean_of_all(self, x: Tensor) -> None:

@@ -28,6 +28,7 @@ from accelsim.hardware.laws import (
     Footprint,
     ceil_div,
     fill_cycles,
+    fits,
     footprint,
     held_weights,
     moved_no_faster,

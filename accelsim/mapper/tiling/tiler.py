@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from accelsim.arch import Arch
 from accelsim.builder import check_least_size, least_mac_operations
 from accelsim.energy import Costs, charged_kind, idle_energy, table_of
 from accelsim.errors import MappingError
-from accelsim.graph import Graph, MacGeometry, MacLayer
+from accelsim.graph import Axis, Graph, MacGeometry, MacLayer
 from accelsim.hardware import (
     DRAM,
     Loops,
@@ -21,6 +21,7 @@ from accelsim.hardware import (
     OperandBits,
     bursts_of,
     coded_share,
+    fits,
     footprint,
     is_coded,
     least_code_bits,
@@ -71,7 +72,30 @@ class Tiler:
         self._codings: dict[str, tuple[float, int]] = {}
 
     def tilings(self, wanted: Sequence[Wanted]) -> list[Tiling]:
-        """The best of each, all layers of a network; equal ones are tiled once. MappingError where nothing fits."""
+        """The best of each, all layers of a network; equal ones are tiled once. MappingError where nothing fits.
+
+        Of several cores' shares the first is tiled; a layer whose tile then has no room on a core that sees more rows is tiled for that one.
+        """
+        found = self._tilings(wanted, frozenset())
+        tight = {
+            one.layer.name
+            for one, tiling in zip(wanted, found, strict=True)
+            if not self._holds_all(one, tiling.mapping)
+        }
+        return self._tilings(wanted, tight) if tight else found
+
+    def _holds_all(self, one: Wanted, m: MacMapping) -> bool:
+        """Whether the buffers hold a tile of every core's share, of which those inside an image see more than the first, padded one."""
+        if self.arch.cores.count == 1 or one.geometry is not one.layer.geometry:
+            return True
+        bits = operand_bits(one.layer, self.graph, self.arch)
+        g = max((share.geometry for share in mac_shares(one.geometry, bits=bits, arch=self.arch)), key=_seen)
+        area = m.n * _most_under(g.axis("h"), m.oh, m.kh) * _most_under(g.axis("w"), m.ow, m.kw)
+        machine, tile = self._machines[bits], Loops(m.n, m.oh, m.ow, m.oc, m.ic, m.kh, m.kw, m.groups)
+        return bool(fits(machine.capacity, footprint(machine.operands, machine.im2col, tile, area)))
+
+    def _tilings(self, wanted: Sequence[Wanted], tight: Set[str]) -> list[Tiling]:
+        """As :meth:`tilings`, ``tight`` layers for the core that sees most."""
         from accelsim.mapper.tiling._choice import Best, nothing_found
         from accelsim.mapper.tiling.spaces import space_of
 
@@ -82,7 +106,7 @@ class Tiler:
         place = np.zeros(len(wanted), dtype=np.int64)
         for k, indices in enumerate(alike.values()):
             place[indices] = k
-        shares = [self._shares(one) for one in distinct]
+        shares = [self._shares(one, tight) for one in distinct]
         pools = [operand_bits(one.layer, self.graph, self.arch).window for one in distinct]
         gathered = self.arch.activation_buffer.im2col == DRAM
         space = space_of([geometry for geometry, _ in shares], windows=gathered, pools=pools)
@@ -118,13 +142,13 @@ class Tiler:
             )
         return self._codings[layer.name]
 
-    def _shares(self, one: Wanted) -> tuple[MacGeometry, int]:
-        """The largest share that a core has, and how many have one; a band is computed by one."""
+    def _shares(self, one: Wanted, tight: Set[str]) -> tuple[MacGeometry, int]:
+        """The largest share that a core has, and how many have one; a band is computed by one. Of ``tight`` layers that which sees most."""
         if one.geometry is not one.layer.geometry:
             return one.geometry, 1
         check_least_size(one.layer, self.arch, least_mac_operations(one.layer, self.graph, self.arch))
         shares = mac_shares(one.geometry, bits=operand_bits(one.layer, self.graph, self.arch), arch=self.arch)
-        if self.arch.shared_buffer.size_bytes is None:
+        if self.arch.shared_buffer.size_bytes is None and one.layer.name not in tight:
             return shares[0].geometry, len(shares)
         return max((share.geometry for share in shares), key=_seen), len(shares)  # which must fit to a byte
 
@@ -158,6 +182,13 @@ def _seen(g: MacGeometry) -> tuple[int, int]:
     axis = g.axis("h")
     high = min(axis.size, (axis.out - 1) * axis.stride - axis.pad + (axis.taps - 1) * axis.dilation + 1)
     return g.n * g.oh * g.oc, high - max(0, -axis.pad)
+
+
+def _most_under(axis: Axis, tile: int, tap: int) -> int:
+    """Most inputs along an axis under a tile of so many outputs and taps."""
+    outs, taps = np.arange(0, axis.out, tile)[:, None], np.arange(0, axis.taps, tap)
+    low, high = axis.rows_under((outs, np.minimum(outs + tile, axis.out)), (taps, np.minimum(taps + tap, axis.taps)))
+    return int((high - low).max())
 
 
 def _totals(figures: NDArray[np.void]) -> tuple[float, float]:
