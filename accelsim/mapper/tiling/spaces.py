@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.graph import PIXEL, MacGeometry
+from accelsim.graph import PIXEL, Axis, MacGeometry
 from accelsim.hardware import ceil_div
 
 if TYPE_CHECKING:
@@ -57,33 +57,43 @@ def coarse(ascending: Index) -> NDArray[np.bool_]:
 
 
 def space_of(
-    geometries: Sequence[MacGeometry | None], *, windows: bool = False, pools: Sequence[tuple[int, int]] | None = None
+    geometries: Sequence[MacGeometry | None],
+    *,
+    windows: bool = False,
+    pools: Sequence[tuple[int, int]] | None = None,
+    others: Sequence[Set[Axis]] | None = None,
 ) -> Space:
     """Of layers with these loop nests (None: no MAC layer); ``windows``: inputs are fetched once per window, padding included. ``pools``:
-    of each layer the rows and columns of which its tiles have multiples, for a pool in the same pass."""
+    of each layer the rows and columns of which its tiles have multiples, for a pool in the same pass. ``others``: rows of other shares of
+    each layer, in whose tiles it must have room as well."""
     from accelsim.mapper.tiling._choice import AXES, Space
     from accelsim.mapper.tiling._extents import extents_of
 
     found, tables = list[Index](), list[Index]()
     first, places, at, place = list[list[int]](), list[list[int]](), 0, 0
     known: dict[tuple[int, int], Index] = {}
-    alike: dict[tuple[MacGeometry, tuple[int, int]], int] = {}
-    for index, (g, pool) in enumerate(zip(geometries, pools or [PIXEL] * len(geometries), strict=True)):
-        if g is None or (g, pool) in alike:
-            first.append(first[alike[g, pool]] if g is not None else [at] * (AXES + 1))
-            places.append(places[alike[g, pool]] if g is not None else [0, 0])
+    alike: dict[tuple[MacGeometry, tuple[int, int], Set[Axis]], int] = {}
+    count = len(geometries)
+    keys = zip(geometries, pools or [PIXEL] * count, others or [frozenset[Axis]()] * count, strict=True)
+    for index, (g, pool, beside) in enumerate(keys):
+        if g is None or (g, pool, beside) in alike:
+            first.append(first[alike[g, pool, beside]] if g is not None else [at] * (AXES + 1))
+            places.append(places[alike[g, pool, beside]] if g is not None else [0, 0])
             continue
-        alike[g, pool] = index
+        alike[g, pool, beside] = index
         lists = []
-        others = ((size, 1) for size in (g.n, g.kh, g.kw, g.oc_per_group, g.ic_per_group, g.groups))
-        for axis in ((g.oh, pool[0]), (g.ow, pool[1]), *others):
-            if axis not in known:
-                known[axis] = some_sizes(*axis)
-            lists.append(known[axis])
+        rest = ((size, 1) for size in (g.n, g.kh, g.kw, g.oc_per_group, g.ic_per_group, g.groups))
+        for side in ((g.oh, pool[0]), (g.ow, pool[1]), *rest):
+            if side not in known:
+                known[side] = some_sizes(*side)
+            lists.append(known[side])
         first.append([at, *(at + np.cumsum([len(x) for x in lists])).tolist()])
         at = first[-1][-1]
         found += lists
         rows = extents_of(g.axis("h"), lists[0], lists[3], windows)
+        most = slice(len(rows) // 3, len(rows) // 3 * 2)
+        for axis in beside:
+            rows[most] = np.maximum(rows[most], extents_of(axis, lists[0], lists[3], windows)[most])
         columns = extents_of(g.axis("w"), lists[1], lists[4], windows)
         tables += [rows, columns]
         places.append([place, place + len(rows)])

@@ -74,28 +74,30 @@ class Tiler:
     def tilings(self, wanted: Sequence[Wanted]) -> list[Tiling]:
         """The best of each, all layers of a network; equal ones are tiled once. MappingError where nothing fits.
 
-        Of several cores' shares the first is tiled; a layer whose tile then has no room on a core that sees more rows is tiled for that one.
+        Of several cores' shares the first is tiled; a layer whose tile has no room on another core is tiled with the room of all in view.
         """
         found = self._tilings(wanted, frozenset())
-        tight = {
-            one.layer.name
-            for one, tiling in zip(wanted, found, strict=True)
-            if not self._holds_all(one, tiling.mapping)
-        }
+        tilings = zip(wanted, found, strict=True)
+        tight = {one.layer.name for one, tiling in tilings if not self._held_by_all(one, tiling.mapping)}
         return self._tilings(wanted, tight) if tight else found
 
-    def _holds_all(self, one: Wanted, m: MacMapping) -> bool:
-        """Whether the buffers hold a tile of every core's share, of which those inside an image see more than the first, padded one."""
+    def _rows(self, one: Wanted) -> set[Axis]:
+        """What cores see along rows: those inside an image more than the first, padded one."""
+        bits = operand_bits(one.layer, self.graph, self.arch)
+        return {share.geometry.axis("h") for share in mac_shares(one.geometry, bits=bits, arch=self.arch)}
+
+    def _held_by_all(self, one: Wanted, m: MacMapping) -> bool:
+        """Whether the buffers hold a tile of every core's share."""
         if self.arch.cores.count == 1 or one.geometry is not one.layer.geometry:
             return True
-        bits = operand_bits(one.layer, self.graph, self.arch)
-        g = max((share.geometry for share in mac_shares(one.geometry, bits=bits, arch=self.arch)), key=_seen)
-        area = m.n * _most_under(g.axis("h"), m.oh, m.kh) * _most_under(g.axis("w"), m.ow, m.kw)
-        machine, tile = self._machines[bits], Loops(m.n, m.oh, m.ow, m.oc, m.ic, m.kh, m.kw, m.groups)
+        columns = m.n * _most_under(one.geometry.axis("w"), m.ow, m.kw)
+        area = max(_most_under(axis, m.oh, m.kh) for axis in self._rows(one)) * columns
+        machine = self._machines[operand_bits(one.layer, self.graph, self.arch)]
+        tile = Loops(m.n, m.oh, m.ow, m.oc, m.ic, m.kh, m.kw, m.groups)
         return bool(fits(machine.capacity, footprint(machine.operands, machine.im2col, tile, area)))
 
     def _tilings(self, wanted: Sequence[Wanted], tight: Set[str]) -> list[Tiling]:
-        """As :meth:`tilings`, ``tight`` layers for the core that sees most."""
+        """As :meth:`tilings`, ``tight`` layers with the room of all cores in view."""
         from accelsim.mapper.tiling._choice import Best, nothing_found
         from accelsim.mapper.tiling.spaces import space_of
 
@@ -106,10 +108,11 @@ class Tiler:
         place = np.zeros(len(wanted), dtype=np.int64)
         for k, indices in enumerate(alike.values()):
             place[indices] = k
-        shares = [self._shares(one, tight) for one in distinct]
+        shares = [self._shares(one) for one in distinct]
         pools = [operand_bits(one.layer, self.graph, self.arch).window for one in distinct]
         gathered = self.arch.activation_buffer.im2col == DRAM
-        space = space_of([geometry for geometry, _ in shares], windows=gathered, pools=pools)
+        rows = [frozenset(self._rows(one)) if one.layer.name in tight else frozenset() for one in distinct]
+        space = space_of([geometry for geometry, _ in shares], windows=gathered, pools=pools, others=rows)
         arguments = [self._arguments(one, *share) for one, share in zip(distinct, shares, strict=True)]
         found = nothing_found(len(distinct))
         chosen, totals = found, (0.0, 0.0)
@@ -142,13 +145,13 @@ class Tiler:
             )
         return self._codings[layer.name]
 
-    def _shares(self, one: Wanted, tight: Set[str]) -> tuple[MacGeometry, int]:
-        """The largest share that a core has, and how many have one; a band is computed by one. Of ``tight`` layers that which sees most."""
+    def _shares(self, one: Wanted) -> tuple[MacGeometry, int]:
+        """The largest share that a core has, and how many have one; a band is computed by one."""
         if one.geometry is not one.layer.geometry:
             return one.geometry, 1
         check_least_size(one.layer, self.arch, least_mac_operations(one.layer, self.graph, self.arch))
         shares = mac_shares(one.geometry, bits=operand_bits(one.layer, self.graph, self.arch), arch=self.arch)
-        if self.arch.shared_buffer.size_bytes is None and one.layer.name not in tight:
+        if self.arch.shared_buffer.size_bytes is None:
             return shares[0].geometry, len(shares)
         return max((share.geometry for share in shares), key=_seen), len(shares)  # which must fit to a byte
 
