@@ -47,6 +47,8 @@ def footprint(operands: Operands, im2col: Im2col, tile: Loops, area: Any) -> Foo
     if operands.block_rows * operands.block_cols > 1:
         steps = -(-(taps * tile.ic) // operands.block_rows) * operands.block_rows
         weights = steps * (-(-tile.oc // operands.block_cols) * operands.block_cols) * tile.groups
+    pooled = operands.pool_rows * operands.pool_cols
+    left = pixels // pooled if pooled > 1 else pixels
     held = area if im2col.mode == AT_ARRAY else pixels * taps
     fetched = held if im2col.mode == AT_DMA else area
     return Footprint(
@@ -54,7 +56,7 @@ def footprint(operands: Operands, im2col: Im2col, tile: Loops, area: Any) -> Foo
         -(-(fetched * tile.groups * tile.ic * operands.activation_bits) // 8),
         -(-(held * tile.groups * tile.ic * operands.activation_bits) // 8),
         pixels * channels * operands.sum_words,
-        -(-(pixels // (operands.pool_rows * operands.pool_cols) * channels * operands.output_bits) // 8),
+        -(-(left * channels * operands.output_bits) // 8),
     )
 
 

@@ -107,7 +107,7 @@ def passes_of(graph: Graph, arch: Arch) -> tuple[Pass, ...]:
 
 def _pass_from(index: int, graph: Graph, arch: Arch) -> Pass | None:
     """Of the layer with MACs of that number: each layer behind it while there is one of another kind that the machine takes; a pool, which
-    ends it, only where nothing is read beside and :func:`window_obstacle` has none."""
+    ends it, only where nothing is read beside and there is no :func:`window_obstacle`."""
     kinds, reader, operand, steps, window, last = set[str](), -1, -1, 0, PIXEL, index
     while (follower := graph.followers.get(last)) is not None:
         fused = not follower.obstacle and follower.kind not in kinds and arch.vector.fuses(follower.kind)

@@ -168,7 +168,7 @@ def _apart(program: Program) -> Iterator[tuple[int, PassKind, str]]:
         if follower is None or not isinstance(layer, MacLayer) or not arch.vector.fuses(follower.kind):
             continue
         obstacle = follower.obstacle
-        if not obstacle and follower.kind == "pool" and last.get(index, index) == index:
+        if not obstacle and follower.kind == "pool":
             obstacle = window_obstacle(index, follower, graph, arch)
         if obstacle:
             yield last.get(index, index) + 1, follower.kind, obstacle

@@ -97,16 +97,17 @@ def test_what_lies_between_moves_nowhere(seed: int) -> None:
     assert now.vector_step.sum() == before.vector_step.sum()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [2, 4, 9])
 def test_passes_never_cost_energy_under_search(seed: int) -> None:
-    """Of a convolution and a sum."""
+    """Of a convolution and a sum, or two."""
     rng = np.random.default_rng(seed)
     builder = NetworkBuilder(rng)
     builder.followed()
     graph = builder.graph()
     arch = roomy(random_arch(rng).with_(PASSES | PLAIN), graph)
-    with_passes = search_network(graph, arch=arch, objective="energy", seconds=60)
-    without = search_network(graph, arch=arch.with_(NONE), objective="energy", seconds=60)
+    assert passes_of(graph, arch)
+    with_passes = search_network(graph, arch=arch, objective="energy", seconds=300)
+    without = search_network(graph, arch=arch.with_(NONE), objective="energy", seconds=300)
     assert with_passes.stopped is None
     assert without.stopped is None
     assert with_passes.value <= without.value * (1 + 1e-9)
