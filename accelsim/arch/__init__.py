@@ -12,6 +12,7 @@ from accelsim.arch.compute import (
 )
 from accelsim.arch.dataflows import DATAFLOWS, Dataflow
 from accelsim.arch.document import Document, read_document, read_text
+from accelsim.arch.fields import MOST_SLOTS
 from accelsim.arch.load import checked, load_arch, preset_names, presets_dir
 from accelsim.arch.memory import STREAMS, ActivationBufferConfig, BufferConfig, DmaConfig, DramConfig, StreamName
 from accelsim.arch.model import Arch
