@@ -167,7 +167,7 @@ def _by_file(graph: Graph, asked: Arch, path: Path, chosen: Objective | None) ->
     least = chosen or file.objective or DEFAULT_OBJECTIVE
     arch = divide_memory(graph, arch=_as_in_file(asked, file), objective=least)
     notes = decisions(arch, asked=asked)
-    behind = {graph.layers[one.consumer].name for one in passes_of(graph, arch)}
+    behind = {graph.layers[index].name for one in passes_of(graph, arch) for index in one.behind}
     if all(layer.name in file.layers.keys() | behind or isinstance(layer, Reshape) for layer in graph.layers):
         given = tuple(file.layers.get(layer.name) for layer in graph.layers)
         idle = chosen is not None and chosen != file.objective

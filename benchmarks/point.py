@@ -78,8 +78,8 @@ def parts(model: str) -> None:
     widths = np.array([width_of(arch, *bits) for bits in lowered.widths], WIDTH)
     tilings, kept, queue = lowered.tilings(arch, DEFAULT_OBJECTIVE), lowered.kept(arch), queues_of(arch)
     counts, figures = counts_of(len(graph.layers))
-    network, tiles, groups = lowered.network, lowered.cuts.tiles(), Groups(graph)
-    layers, prices = Layers(lowered.twins, groups.of, lowered.space, counts, figures), groups.prices(arch)
+    network, tiles, groups = lowered.network(arch), lowered.cuts.tiles(), Groups(graph)
+    layers, prices = Layers(lowered.twins, groups.of, lowered.space(arch), counts, figures), groups.prices(arch)
     point = Point(network, chip, widths, kept, layers, prices.rates)
     charges = groups.charges([prices], arch.array.flow.stationary)[0]
     exact = Exact(tiles, queue, charges, prices.clock + prices.leakage)

@@ -56,7 +56,7 @@ from accelsim.hardware import passes_of
 from accelsim.numerics import INT8, INT16, IntFormat, Rounding, Thresholds
 from accelsim.program import Program, fuse, in_whole_bytes, obstacle, row_axis, window_bytes
 from accelsim.quant import requant_from_scales
-from accelsim.testing.machines import Mappings, random_arch, random_mapping, random_mappings, roomy
+from accelsim.testing.machines import Mappings, cut_further, random_arch, random_mapping, random_mappings, roomy
 from accelsim.testing.networks import COMMON, Drawer, NetworkBuilder, Rng, random_codes, random_input
 
 UINT8, INT4, UINT4 = IntFormat(8, signed=False), IntFormat(4), IntFormat(4, signed=False)
@@ -233,7 +233,10 @@ class Builder(NetworkBuilder):
         return self.vector(StridedSlice, (x,), (1, 1, 1, x.shape[3]), begin=(0, 0, 0, 0), strides=(1, 1, 1, 1))
 
     def follow(self) -> None:
-        """Element by element, of the newest image alone or with another; now and then anything."""
+        """Element by element, of the newest image alone or with another, or window by window; now and then anything."""
+        if self.rng.random() < 1 / 3:
+            self.windows(self.images[-1])
+            return
         kind = self.kind(FOLLOWING[int(self.rng.integers(len(FOLLOWING)))])
         beside = self.images[0]
         if kind in (Rescale, LeakyRelu, Lut):
@@ -374,6 +377,30 @@ class Builder(NetworkBuilder):
         rows = channels if self.rng.random() < 0.5 else 1
         bias = self.rng.integers(-50, 50, rows) if self.rng.random() < 0.5 else None
         return {"requant": self.thresholds(fmt, rows, spread=(fmt.max - fmt.min) / (4 * gain)), "bias": bias}
+
+    def windows(self, x: Tensor) -> None:
+        """A pool of ``x`` whose windows fill it, often in one."""
+        n, h, w, c = x.shape
+        rows, cols = (int(self.rng.choice([k for k in range(1, size + 1) if size % k == 0])) for size in (h, w))
+        if self.rng.random() < 0.3:
+            self.mean_of_all(x)
+        elif self.rng.random() < 0.2:
+            self.vector(ReduceMax, (x,), (n, 1, 1, c), axes=(1, 2))
+        else:
+            kind = (MaxPool2D, MaxPool2D, AveragePool2D)[int(self.rng.integers(3))]
+            fields = {
+                "kernel": (rows, cols),
+                "stride": (rows, cols),
+                "clamp_min": x.format.min,
+                "clamp_max": x.format.max,
+            }
+            self.vector(kind, (x,), (n, h // rows, w // cols, c), **fields)
+
+    def mean_of_all(self, x: Tensor) -> None:
+        """Of all pixels of each channel."""
+        (n, h, w, c), fmt = x.shape, x.format
+        rule = self.mean_rule(fmt, gain=1 / (h * w), channels=c, bits=fmt.bits)
+        self.vector(Mean, (x,), (n, 1, 1, c), fmt, axes=(1, 2), input_zero_point=self.zero(fmt), **rule)
 
     def mean(self) -> None:
         x, fmt = self.image(), self.format()
@@ -522,6 +549,7 @@ __all__ = [
     "COMMON",
     "DRAWERS",
     "Builder",
+    "cut_further",
     "random_arch",
     "random_codes",
     "random_graph",

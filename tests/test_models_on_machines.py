@@ -78,7 +78,7 @@ def test_tensors_kept_on_chip_have_the_same_bits(model: str, resident: str) -> N
 @pytest.mark.parametrize("model", ["digits_cnn", *(name for name in INT8_MODELS if "resnet" in name)])
 def test_layers_on_the_fly_have_the_same_bits(model: str) -> None:
     graph, inputs, expected = network(model)
-    fused = {"vector.fuse_activations": True, "vector.fuse_elementwise": True}
+    fused = {"vector.fuse_activations": True, "vector.fuse_elementwise": True, "vector.fuse_pools": True}
     arch = load_arch("edge_16x16").with_({"arithmetic": ARITHMETIC, **fused})
     program = build_program(graph, arch=arch, mappings=map_graph(graph, arch=arch))
     check_program(program)

@@ -43,12 +43,14 @@ CASES: dict[str, dict[str, Any]] = {
     "array.group_folds": {"array.group_folds": "side_by_side", "array.dataflow": "output_stationary", "accumulator.products_per_add": 1},
     "array.stripe_pixels": {"array.stripe_pixels": 4, "array.dataflow": "output_stationary", "accumulator.products_per_add": 1},
     "dma.write_bytes": {"dma.write_bytes": 8, "dram.burst_bytes": 16},
-    "dma.whole_weight_tiles": {"dma.whole_weight_tiles": True, "dram.burst_bytes": 16, "dma.weight_compression": None},
+    "dma.whole_weight_tiles": {"dma.whole_weight_tiles": True, "dram.burst_bytes": 16, "dma.weight_compression": None,
+                               "weight_buffer.coding": None},
     "array.hop_um": {"array.hop_um": 1500.0},
     "array.zero_gating": {"array.zero_gating": 0.0, "array.dataflow": "output_stationary", "accumulator.products_per_add": 1},
     "weight_buffer.coding": {"weight_buffer.coding": "codebook"},
     "vector.fuse_activations": {"vector.fuse_activations": True},
     "vector.fuse_elementwise": {"vector.fuse_elementwise": True},
+    "vector.fuse_pools": {"vector.fuse_pools": True},
     "weight_buffer.decoders": {"weight_buffer.decoders": 6, "weight_buffer.coding": None},
     **{path: {path: 3, "shared_buffer.size_bytes": None, "weight_buffer.size_bytes": 600, "activation_buffer.size_bytes": 2000,
               "activation_buffer.resident_bytes": 0, "activation_buffer.fuse_pairs": False}
@@ -84,7 +86,7 @@ def test_each_idle_setting_has_a_case_and_its_default(row: Idle) -> None:
     """A new row of accelsim/result/notes.py needs a case above that shows it."""
     section, field = row.path.split(".")
     assert type(getattr(EDGE, section)).model_fields[field].default == row.neutral
-    model = "tpu_mlp0" if row.path.endswith(("im2col", "coding", "fuse_elementwise")) else "digits_cnn"
+    model = "tpu_mlp0" if row.path.endswith(("im2col", "coding", "fuse_elementwise", "fuse_pools")) else "digits_cnn"
     said = notes(program_of(model, EDGE.with_(CASES[row.path])))
     assert [text for text in said if text.startswith(f"{row.path} of ")], said
     assert not [text for text in notes(program_of(model, EDGE)) if row.path in text]
@@ -108,6 +110,7 @@ def test_what_is_said_to_change_nothing_changes_nothing(seed: int, path: str) ->
         "weight_buffer.coding",
         "vector.fuse_activations",
         "vector.fuse_elementwise",
+        "vector.fuse_pools",
     )
     assert path in said or path in of_networks or "array.dataflow" in edits
     defaults = {row.path: row.neutral for row in IDLE}
@@ -178,7 +181,7 @@ def test_each_trap_has_a_case() -> None:
     programs = [program_of("digits_cnn", EDGE.with_(edits)) for edits, _ in TRAP_CASES]
     programs.append(program_of("digits_cnn", load_arch("cfu_hps")))
     graph, arch = load_for("resnet18", EDGE.with_({"vector.fuse_elementwise": True}))
-    shared = graph.layers[next(iter(graph.followers))].output
+    shared = next(graph.layers[i].output for i, one in graph.followers.items() if one.kind == "elementwise")
     programs.append(program_of(replace(graph, outputs=(*graph.outputs, HostPort(shared, "shared"))), arch))
     for find in TRAPS:
         assert any(find(program) for program in programs), find.__name__

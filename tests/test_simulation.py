@@ -127,6 +127,7 @@ KNOBS: dict[str, Any] = {
     "vector.lanes": 1,
     "vector.fuse_activations": True,
     "vector.fuse_elementwise": True,
+    "vector.fuse_pools": True,
     "dma.queues": 1,
     "dma.setup_cycles": 50,
     "dma.write_bytes": 8,

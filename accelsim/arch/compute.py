@@ -323,14 +323,23 @@ class VectorConfig(Section):
     fuse_elementwise: Annotated[
         StrictBool, Field(description="the same for sums and products with another tensor, which is read beside")
     ] = False
+    fuse_pools: Annotated[
+        StrictBool,
+        Field(
+            description="the same for maxima and means of windows that neither overlap nor are padded, whose pixels the array and the "
+            "requantizer then take window by window"
+        ),
+    ] = False
 
     @property
     def passes(self) -> bool:
         """Whether any layer is computed on the fly."""
-        return self.fuse_activations or self.fuse_elementwise
+        return self.fuse_activations or self.fuse_elementwise or self.fuse_pools
 
-    def fuses(self, kind: Literal["activation", "elementwise"]) -> bool:
+    def fuses(self, kind: Literal["activation", "elementwise", "pool"]) -> bool:
         """Whether layers of that kind are computed on the fly."""
+        if kind == "pool":
+            return self.fuse_pools
         return self.fuse_activations if kind == "activation" else self.fuse_elementwise
 
 

@@ -44,7 +44,7 @@ from accelsim.builder._mac_tables import (
     tile_costs,
     window_sides,
 )
-from accelsim.builder._pass import load_beside, put_vector, vector_of_pass
+from accelsim.builder._pass import load_beside, pooled_write, put_vector, vector_of_pass
 from accelsim.builder.records import (
     ACCUMULATOR_WRITES,
     ACTIVATION_READS,
@@ -127,7 +127,7 @@ def _operations(
     (left, right), (channels, images, down, across, deep, costs) = sources, tables
     weights_kept, inputs_kept, outputs_kept = right.keeper != NONE, left.keeper != NONE, block.address != NONE
     whole, grids, free_place = state.figures.shape[0] > TIMES, state.grids, block.freed
-    follower, vector_free = job.follower, block.vector
+    follower, vector_free, pooled = job.follower, block.vector, job.follower.rows * job.follower.cols
     (ny, kys), (nx, kxs), kcs = down.low.shape, across.low.shape, deep.low.shape[1]
     places, blocks, steps = images.low.shape[0] * ny * nx, len(channels.outputs), kys * kxs * kcs
     only = blocks == 1 and steps == 1  # all tiles use one tile of weights, which may stand from an earlier block
@@ -302,10 +302,12 @@ def _operations(
                 last_block, last_place, last_group = c, s, channels.group[c]
             if pixels != last_pixels or outputs != last_outputs:
                 volume, last_pixels, last_outputs = pixels * outputs, pixels, outputs
-                lanes = requantize_cycles(machine.requantizer, volume)
-                written = store_size = packed_bytes(volume, operands.output_bits)
+                lanes, leaving = requantize_cycles(machine.requantizer, volume), pixels // pooled
+                written = store_size = packed_bytes(leaving * outputs, operands.output_bits)
                 if not outputs_kept:
-                    written = written_bytes(streams.outputs, pixels, outputs, operands.output_bits)
+                    written = written_bytes(streams.outputs, leaving, outputs, operands.output_bits)
+                if pooled > 1:  # the last windows of all channels end together
+                    last_write = pooled_write(streams.outputs, outputs, operands.output_bits)
                 store_cycles = moved_no_faster(
                     port.output, moved(streams.outputs, resident, outputs_kept, written), store_size
                 )
@@ -349,8 +351,11 @@ def _operations(
                 if not outputs_kept:
                     figures[BUS_BYTES, i] = written
                 for a in range(4):
-                    for o in range(i - 1 - int(follower.steps > 0), i + 1):
-                        cover(boxes, o, a, boxes[0, last_compute, a], boxes[1, last_compute, a])
+                    low, high = boxes[0, last_compute, a], boxes[1, last_compute, a]
+                    cover(boxes, i - 1 - int(follower.steps > 0), a, low, high)
+                    window = follower.rows if a == 1 else follower.cols if a == 2 else 1
+                    for o in range(i - int(follower.steps > 0), i + 1):
+                        cover(boxes, o, a, low // window, high // window)
                 if block.window > 0:
                     high = boxes[1, i, block.axis]
                     free_place = max(free_place, freed(block, high, recalled[block.keeper], boxes, earlier))

@@ -114,9 +114,10 @@ def image_sides(size: int, tile: int, begin: int, grids: Grids, source: Source) 
 @borrowing
 def note_grid(grids: Grids, block: Block, job: MacJob, channels: int) -> None:
     """How the block stores its output, for those that read it."""
-    layer, tile, grid = job.layer, job.tile, block.grid
-    sizes, tiles = (layer.n, layer.oh, layer.ow, layer.groups * layer.oc), (tile.n, tile.oh, tile.ow, tile.oc)
-    begin = (block.image, block.row, 0, block.channel)
+    layer, tile, grid, (rows, cols) = job.layer, job.tile, block.grid, (job.follower.rows, job.follower.cols)
+    sizes = (layer.n, layer.oh // rows, layer.ow // cols, layer.groups * layer.oc)
+    tiles = (tile.n, tile.oh // rows, tile.ow // cols, tile.oc)
+    begin = (block.image, block.row // rows, 0, block.channel)
     for a in range(4):
         grids.begin[grid, a], grids.end[grid, a] = begin[a], begin[a] + sizes[a]
         grids.unit[grid, a], grids.tile[grid, a] = sizes[a], tiles[a]

@@ -18,8 +18,8 @@ from accelsim.builder._emit import (
     tiles_before,
 )
 from accelsim.builder.records import LAG, NONE, TIMES, Follower, Port, State
-from accelsim.hardware import Machine, Unit
-from accelsim.hardware.compiled import packed_bytes, pass_lag, unit_cycles
+from accelsim.hardware import Dma, Machine, Unit
+from accelsim.hardware.compiled import packed_bytes, pass_lag, transfer_cycles, unit_cycles, written_bytes
 from accelsim.numba_cache import borrowing
 
 
@@ -42,7 +42,7 @@ def side_of(follower: Follower, axis: int, low: Any, high: Any) -> tuple[int, in
 def load_beside(
     follower: Follower, machine: Machine, region: Region, free: int, box: Any, state: State, at: Any
 ) -> Beside:
-    """Load what the layer that follows reads under ``box`` (corners of 4 axes) into the slot of the tile's output, of which ``free`` lets
+    """Load what a layer that follows reads under ``box`` (corners of 4 axes) into the slot of the tile's output, of which ``free`` lets
     go. ``at``: this operation, and where the waits end."""
     (i, w), (low, high), grids, operand = at, box, state.grids, follower.operand
     apart, size = 4 - follower.rank, 1
@@ -88,6 +88,13 @@ def load_beside(
 def vector_of_pass(follower: Follower, port: Port, volume: int, size: int) -> int:
     """Cycles of the vector unit for ``volume`` outputs, of whose operand ``size`` bytes come out of the output buffer."""
     return int(unit_cycles(Unit(port.vector.lanes, port.output.width), volume * follower.steps, size))
+
+
+@borrowing
+def pooled_write(dma: Dma, channels: int, bits: int) -> int:
+    """Cycles of a write of the last windows of so many channels, which end together: a store that streams ends so long behind them."""
+    size = max(dma.write, written_bytes(dma, 1, channels, bits))
+    return int(transfer_cycles(dma, 1, size, 0))
 
 
 @borrowing

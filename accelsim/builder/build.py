@@ -50,8 +50,8 @@ def build_program(
             base = state.ends.operations
             _build_share(index, share, mappings[index], state)
             price_transfers(index, base, state)
-            if index in state.passes:
-                price_transfers(state.passes[index].consumer, base, state)
+            for behind in state.passes[index].behind if index in state.passes else ():
+                price_transfers(behind, base, state)
     return Program(graph=graph, arch=arch, mappings=tuple(mappings), weight_banks=division, **state.finish())
 
 
@@ -83,7 +83,7 @@ def _divide(
     found = np.empty(len(steps), dtype=np.int64)
     divisions(needs, arch.tile_banks, found)
     banks = {index: int(each) for each, step in zip(found, steps, strict=True) for index, _ in step}
-    banks |= {one.consumer: banks[one.producer] for one in passes_of(graph, arch)}
+    banks |= {index: banks[one.producer] for one in passes_of(graph, arch) for index in one.behind}
     return tuple(banks[index] for index in range(len(graph.layers)))
 
 

@@ -9,7 +9,7 @@ from accelsim.builder.records import ALONE, NOWHERE, Follower, MacJob
 from accelsim.builder.size import block_operations, tile_of
 from accelsim.builder.state import BuildState
 from accelsim.errors import ProgramError
-from accelsim.graph import Layer, MacGeometry, MacLayer, VectorLayer
+from accelsim.graph import Layer, MacGeometry, MacLayer
 from accelsim.hardware import loops_of, operand_bits
 from accelsim.numerics import IntFormat
 from accelsim.program import MacMapping, MacShare
@@ -37,13 +37,13 @@ def mac_job(g: MacGeometry, m: MacMapping) -> MacJob:
 
 
 def _follower(state: BuildState, index: int) -> Follower:
-    """The layer behind layer ``index`` in the same pass."""
-    layer, number = state.graph.layers[state.passes[index].consumer], state.passes[index].operand
-    assert isinstance(layer, VectorLayer)
-    if number < 0:
-        return ALONE._replace(steps=layer.steps_per_output)
+    """The layers behind layer ``index`` in the same pass."""
+    one = state.passes[index]
+    if one.operand < 0:
+        return ALONE._replace(steps=one.steps, rows=one.window[0], cols=one.window[1])
+    layer, number = state.graph.layers[one.reader], one.operand
     bits = state.bits(layer.inputs[number])
-    return Follower(layer.steps_per_output, state.source(layer, number), bits, *stretched_of(layer, number))
+    return Follower(one.steps, state.source(layer, number), bits, *stretched_of(layer, number), *one.window)
 
 
 def stretched_of(layer: Layer, operand: int) -> tuple[int, int]:

@@ -101,18 +101,20 @@ NOWHERE = Source(NONE, NONE, False, NONE)
 
 
 class Follower(NamedTuple):
-    """The layer behind a MAC layer in the same pass: its ``steps`` per output (0: none), and what it reads beside (``operand``, of number
+    """The layers behind a MAC layer in the same pass: their ``steps`` per output (0: none), and what is read beside (``operand``, of number
     NONE where nothing), of ``bits`` each and the last ``rank`` axes of the output, of which those in the bits of ``stretched`` have one
-    element for all."""
+    element for all. Of ``rows`` x ``cols`` pixels one is left."""
 
     steps: int
     operand: Source
     bits: int
     rank: int
     stretched: int
+    rows: int
+    cols: int
 
 
-ALONE = Follower(0, NOWHERE, 0, 0, 0)
+ALONE = Follower(0, NOWHERE, 0, 0, 0, 1, 1)
 """No layer follows in the same pass."""
 
 

@@ -56,6 +56,7 @@ _FEW_OPERATIONS = 5
 """Of a MAC layer in one tile: two loads, the products, their requantization, the store."""
 _LARGEST_GIB = 1024
 """More memory than that is not advised."""
+_APART = "switch passes off (vector.fuse_activations, vector.fuse_elementwise, vector.fuse_pools)"
 
 Share = MacShare | VectorShare
 
@@ -83,7 +84,7 @@ def blocks_of(
 ) -> Iterator[Iterator[tuple[int, Share | None]]]:
     """(layer number, share) of each block of what is built at a time: a layer on all cores, or a pair band by band; None: a Reshape."""
     fused, passes = {pair.producer: pair for pair in fused_layers(graph, mappings)}, passes_of(graph, arch)
-    inside = {pair.consumer for pair in fused.values()} | {one.consumer for one in passes}
+    inside = {pair.consumer for pair in fused.values()} | {index for one in passes for index in one.behind}
     _check_passes(graph, mappings, tuple(fused.values()), passes)
     for index, layer in enumerate(graph.layers):
         if index in fused:
@@ -95,20 +96,27 @@ def blocks_of(
 def _check_passes(
     graph: Graph, mappings: Sequence[Mapping | None], fused: Sequence[Fused], passes: Sequence[Pass]
 ) -> None:
-    """MappingError where layers of a pass are cut or put in step otherwise."""
+    """MappingError where layers of a pass are cut or put in step otherwise, or windows of a pool cut."""
     in_bands = {index for pair in fused for index in (pair.producer, pair.consumer)}
     for one in passes:
         layer, by = graph.layers[one.consumer], graph.layers[one.producer].name
-        if mappings[one.consumer] is not None:
+        given = next((graph.layers[index].name for index in one.behind if mappings[index] is not None), None)
+        if given is not None:
             raise MappingError(
-                f"layer {layer.name!r}: it is computed on the fly behind layer {by!r}, in that one's tiles; leave it out, or switch "
-                "passes off (vector.fuse_activations, vector.fuse_elementwise)",
-                layer=layer.name,
+                f"layer {given!r}: it is computed on the fly behind layer {by!r}, in that one's tiles; leave it out, or {_APART}",
+                layer=given,
             )
         if one.producer in in_bands:
             raise MappingError(
                 f"layer {by!r}: it is computed in one pass with layer {layer.name!r}, which no other is in step with; leave band out, or "
-                "switch passes off (vector.fuse_activations, vector.fuse_elementwise)",
+                f"{_APART}",
+                layer=by,
+            )
+        tile, (rows, columns) = mappings[one.producer], one.window
+        if isinstance(tile, MacMapping) and (tile.oh % rows or tile.ow % columns):
+            raise MappingError(
+                f"layer {by!r}: its tiles of {tile.oh}x{tile.ow} pixels cut windows of {rows}x{columns} of layer {layer.name!r}, which is "
+                f"computed on the fly behind it; make oh and ow multiples of {rows} and {columns}, or {_APART}",
                 layer=by,
             )
 

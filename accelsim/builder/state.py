@@ -182,7 +182,7 @@ class BuildState:
         )
 
     def _last_of(self, index: int) -> int:
-        """The layer that stores what layer ``index`` leads to: that behind it in the same pass, or itself."""
+        """The layer that stores what layer ``index`` leads to: the last in the same pass, or itself."""
         return self.passes[index].consumer if index in self.passes else index
 
     def _make_room(self, operations: int) -> None:
@@ -218,8 +218,9 @@ class BuildState:
         mine = slice(base, self.ends.operations)
         engine, memory = self.columns.kinds[ENGINE, mine], self.columns.kinds[MEMORY, mine]
         if last != block.layer:
-            behind = (memory == Memory.OUTPUTS) | np.isin(engine, WRITE_BACK)
-            self.layer[mine][behind] = last
+            beside, reader = self.columns.kinds[OPERAND, mine] >= 0, self.passes[block.layer].reader
+            self.layer[mine][(memory == Memory.OUTPUTS) & beside] = reader
+            self.layer[mine][((memory == Memory.OUTPUTS) & ~beside) | np.isin(engine, WRITE_BACK)] = last
         worked = np.flatnonzero(engine == Engine.VECTOR)
         if len(worked):
             self._vector[block.core] = base + worked[-1]

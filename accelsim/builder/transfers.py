@@ -60,7 +60,7 @@ def _priced(index: int, base: int, state: BuildState) -> Iterator[tuple[Index, T
     layer = state.graph.layers[index]
     kinds, figures = state.columns.kinds[:, base : state.ends.operations], state.columns.figures
     engine, operand = kinds[ENGINE], kinds[OPERAND]
-    if state.passes:  # whose blocks have operations of two layers
+    if state.passes:  # whose blocks have operations of several layers
         engine = np.where(state.layer[base : state.ends.operations] == index, engine, NONE)
     rows = base + np.flatnonzero((engine == Engine.LOAD_WEIGHTS) & (operand < 0))
     if len(rows):

@@ -114,7 +114,7 @@ class TiledReader:
         self._dram, self._kept = Dram(), Dram()
         self._taken: dict[tuple[int, int], NDArray[Any]] = {}  # what an operation has read of a source, until it ends
         self._passed: dict[int, NDArray[Any]] = {}  # what a requantizer hands on within a pass
-        self._between = {one.tensor for one in program.passes}
+        self._between = {name for one in program.passes for name in one.tensors}
         self._fill_dram(inputs)
         self._actions = {
             Engine.LOAD_WEIGHTS: self._load_weights,
@@ -307,8 +307,8 @@ class TiledReader:
         assert isinstance(layer, VectorLayer)
         loads = {int(program.operand[source]): source for source in program.operands(i).tolist()}
         if -1 in loads:  # what the requantizer hands on
-            handed_on = loads.pop(-1)
-            loads[layer.inputs.index(self._layer(handed_on).output)] = handed_on
+            self._on_the_fly(i, loads.pop(-1), loads)
+            return
         blocks, boxes = [], []
         for k, name in enumerate(layer.inputs):
             fmt, rank = self._graph.tensors[name].format, len(layer.input_shapes[k])
@@ -316,6 +316,34 @@ class TiledReader:
             boxes.append(program.box(loads[k]) if k in loads else ((0,) * rank, (0,) * rank))
         codes = evaluate(layer, blocks, boxes, program.box(i))
         self._memory_of(i).write(program, i, pack(codes, self._graph.tensors[layer.output].format))
+
+    def _on_the_fly(self, i: int, handed_on: int, loads: dict[int, int]) -> None:
+        """All layers of a pass, one behind the other, on what the requantizer hands on and on what is read beside."""
+        program, graph = self._program, self._graph
+        first, last = int(program.layer[handed_on]), int(program.layer[i])
+        name, box = graph.layers[first].output, program.box(handed_on)
+        codes = self._block(i, handed_on, graph.tensors[name].format)
+        beside = {source: self._block(i, source, self._format_of(source)) for source in loads.values()}
+        for index in range(first + 1, last + 1):
+            layer = graph.layers[index]
+            assert isinstance(layer, VectorLayer)
+            made = {k: (codes, box) for k, tensor in enumerate(layer.inputs) if tensor == name}
+            read = {
+                k: (beside[source], program.box(source))
+                for k, source in loads.items()
+                if program.layer[source] == index
+            }
+            blocks, boxes = zip(*((made | read)[k] for k in range(len(layer.inputs))), strict=True)
+            name, fmt, box = layer.output, graph.tensors[layer.output].format, program.box(i) if index == last else box
+            codes = evaluate(layer, blocks, boxes, box).astype(fmt.dtype)
+            if index < last:
+                place = tuple(slice(low, high) for low, high in zip(*box, strict=True))
+                self._kept.store(name, layer.output_shape, place, codes, program.describe(i))
+        self._memory_of(i).write(program, i, pack(codes, graph.tensors[name].format))
+
+    def _format_of(self, load: int) -> IntFormat:
+        """Of the codes that a load of activations brings."""
+        return self._graph.tensors[self._layer(load).inputs[int(self._program.operand[load])]].format
 
     def _store(self, i: int) -> None:
         layer = self._layer(i)

@@ -17,7 +17,7 @@ from accelsim.explore.accuracy import Arrays, labelled
 from accelsim.explore.float_network import Quantize
 from accelsim.explore.networks import Networks, Point, model_of
 from accelsim.graph import Graph
-from accelsim.hardware import Engine
+from accelsim.hardware import Engine, passes_of
 from accelsim.mapper import DEFAULT_OBJECTIVE, OBJECTIVES, Objective, checked_objective
 from accelsim.mapper.network import Prices, counts_of, energies
 from accelsim.result import bound_of, network_bound
@@ -99,12 +99,12 @@ def _block(networks: Networks, edits: Sequence[Mapping[str, object]]) -> NDArray
             table[row]["error"] = str(error)
             continue
         table[row]["accuracy"] = point.accuracy
-        arch, vector = point.arch, point.arch.vector
+        arch = point.arch
         kind = (
             id(point.network),
             arch.array.flow.stationary,
             arch.activation_buffer.resident_bytes,
-            vector.model_copy(update={"lanes": 1}),
+            passes_of(point.network.lowered.graph, arch),
         )
         (fast.setdefault(kind, []) if _is_fast(point) else slow).append(point)
     for points in fast.values():
@@ -165,8 +165,9 @@ def _run(points: Sequence[Point], table: NDArray[np.void]) -> list[Point]:
         np.full(len(ready), -1, dtype=np.int64),
         np.zeros((len(ready), groups.count, len(_FIGURES)), dtype=np.int64),
     )
-    layers = Layers(lowered.twins, groups.of, lowered.space, counts, figures)
-    run_points(lowered.network, lowered.cuts.tiles(), lowered.kept(ready[0].arch), layers, columns)
+    alike = ready[0].arch  # in what is kept and computed on the fly
+    layers = Layers(lowered.twins, groups.of, lowered.space(alike), counts, figures)
+    run_points(lowered.network(alike), lowered.cuts.tiles(), lowered.kept(alike), layers, columns)
     done = columns.cycles >= 0
     _fill(table, ready, columns, prices, done)
     return back + [point for point, found in zip(ready, done, strict=True) if not found]

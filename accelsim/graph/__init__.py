@@ -23,7 +23,7 @@ from accelsim.graph.graph import Graph, HostPort, Outcome, SourceOperator
 from accelsim.graph.layer import Layer, RealFunction, VectorLayer
 from accelsim.graph.mac_layers import Conv2D, Dense, DepthwiseConv2D, MacLayer, MatMul, TransposeConv2D
 from accelsim.graph.moving_layers import Concat, Pad, Reshape, ResizeNearest, StridedSlice, Transpose, shared_memory
-from accelsim.graph.passes import Follower, PassKind
+from accelsim.graph.passes import PIXEL, Follower, PassKind
 from accelsim.graph.row_layers import FloatLayerNorm, FloatTableSoftmax, LayerNorm, Softmax
 from accelsim.graph.tensor import Tensor, Variable
 from accelsim.graph.window_layers import (

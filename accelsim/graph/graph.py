@@ -133,7 +133,7 @@ class Graph:
 
     @cached_property
     def followers(self) -> Mapping[int, Follower]:
-        """By the number of a layer with MACs, whether the layer behind it can take its outputs as they are made."""
+        """By the number of a layer with MACs, or an element-wise one, whether the layer behind it can take its outputs as they are made."""
         return followers(self.layers, self.tensors, self.results)
 
     @property

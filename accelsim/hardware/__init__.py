@@ -28,6 +28,7 @@ from accelsim.hardware.laws import (
     Footprint,
     ceil_div,
     fill_cycles,
+    fits,
     footprint,
     held_weights,
     moved_no_faster,
@@ -46,6 +47,7 @@ from accelsim.hardware.machine import (
     passes_of,
     resident_cycles,
     weight_blocks,
+    window_obstacle,
 )
 from accelsim.hardware.parts import (
     Array,

@@ -16,7 +16,7 @@ from accelsim.hardware.parts import Capacity, Dma, Im2col, Loops, Operands, Requ
 
 class Footprint(NamedTuple):
     """What one tile of a MAC layer takes: bytes of ``weights``, of ``inputs`` as they are fetched once each and as they are
-    ``held``, words of ``sums``, bytes of ``outputs``."""
+    ``held``, words of ``sums``, bytes of ``outputs`` as they leave a pass."""
 
     weights: Any
     inputs: Any
@@ -47,6 +47,8 @@ def footprint(operands: Operands, im2col: Im2col, tile: Loops, area: Any) -> Foo
     if operands.block_rows * operands.block_cols > 1:
         steps = -(-(taps * tile.ic) // operands.block_rows) * operands.block_rows
         weights = steps * (-(-tile.oc // operands.block_cols) * operands.block_cols) * tile.groups
+    pooled = operands.pool_rows * operands.pool_cols
+    left = pixels // pooled if pooled > 1 else pixels
     held = area if im2col.mode == AT_ARRAY else pixels * taps
     fetched = held if im2col.mode == AT_DMA else area
     return Footprint(
@@ -54,7 +56,7 @@ def footprint(operands: Operands, im2col: Im2col, tile: Loops, area: Any) -> Foo
         -(-(fetched * tile.groups * tile.ic * operands.activation_bits) // 8),
         -(-(held * tile.groups * tile.ic * operands.activation_bits) // 8),
         pixels * channels * operands.sum_words,
-        -(-(pixels * channels * operands.output_bits) // 8),
+        -(-(left * channels * operands.output_bits) // 8),
     )
 
 
@@ -108,7 +110,8 @@ def room_of(capacity: Capacity, operands: Operands, im2col: Im2col, tile: Loops)
             return Room(0, 0)
     area = 8 * held // (tile.groups * tile.ic * operands.activation_bits)
     sums, outputs = channels * operands.sum_words, channels * operands.output_bits
-    pixels = min(capacity.accumulators // sums, 8 * capacity.outputs // outputs)
+    pooled = operands.pool_rows * operands.pool_cols
+    pixels = min(capacity.accumulators // sums, 8 * capacity.outputs // outputs * pooled)
     return Room(pixels, area) if im2col.mode == AT_ARRAY else Room(min(pixels, area // taps), UNLIMITED)
 
 

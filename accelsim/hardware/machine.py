@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.arch import Arch, StreamName
-from accelsim.graph import Graph, MacGeometry, MacLayer
+from accelsim.graph import PIXEL, Follower, Graph, MacGeometry, MacLayer
 from accelsim.hardware.array import array_of
 from accelsim.hardware.buffers import accumulator_words, capacity_of, depth
 from accelsim.hardware.kinds import Memory
-from accelsim.hardware.laws import transfer_cycles, unit_cycles
+from accelsim.hardware.laws import fits, footprint, transfer_cycles, unit_cycles
 from accelsim.hardware.parts import (
     Loops,
     Machine,
@@ -36,7 +36,7 @@ class OperandBits:
     """Widths of a MAC layer's operands and result, in bits: ``weight`` where they are multiplied, ``stored`` in memory, the same where None.
 
     ``zero_points``: whether some weights have one other than 0; ``decoded``: whether they are decoded in front of the array. ``steps``: of the
-    vector unit on each output in the same pass.
+    vector unit on each output in the same pass, at whose end a ``window`` of rows and columns is one element.
     """
 
     weight: int
@@ -46,6 +46,7 @@ class OperandBits:
     zero_points: bool = False
     steps: int = 0
     decoded: bool = False
+    window: tuple[int, int] = PIXEL
 
     @property
     def held(self) -> int:
@@ -54,7 +55,14 @@ class OperandBits:
 
 
 def operand_bits(layer: MacLayer, graph: Graph, arch: Arch) -> OperandBits:
-    """Widths of a MAC layer's weights, activations and output on ``arch``."""
+    """Widths of a MAC layer's weights, activations and output on ``arch``, and what follows in the same pass."""
+    bits = _bits(layer, graph, arch)
+    behind = _pass_from(graph.producer[layer.output], graph, arch) if arch.vector.passes else None
+    return bits if behind is None else replace(bits, steps=behind.steps, window=behind.window)
+
+
+def _bits(layer: MacLayer, graph: Graph, arch: Arch) -> OperandBits:
+    """As if nothing followed."""
     activation, output = (graph.tensors[name].format.bits for name in (layer.inputs[0], layer.output))
     weight, stored = layer.code_format.bits, stored_bits(layer, arch)
     return OperandBits(
@@ -63,36 +71,76 @@ def operand_bits(layer: MacLayer, graph: Graph, arch: Arch) -> OperandBits:
         output=output,
         stored=stored if stored < weight else None,
         zero_points=layer.has_weight_zero_points,
-        steps=_steps_behind(layer, graph, arch),
         decoded=is_decoded(layer, arch),
     )
 
 
 class Pass(NamedTuple):
-    """Layer ``producer``, whose outputs layer ``consumer``, the next one, takes as the requantizer makes them; ``tensor`` is what lies
-    between, and stands nowhere. ``operand``: the consumer's input that is read beside, -1: none."""
+    """Layer ``producer``, whose outputs the layers behind it up to ``consumer`` take as the requantizer makes them; the ``tensors`` in
+    between stand nowhere.
+
+    ``reader``, ``operand``: the layer in it that reads another tensor beside, and which of its inputs that is; -1: none. ``steps`` of the
+    vector unit per output of the producer, of which a ``window`` of rows and columns becomes one output of the pass.
+    """
 
     producer: int
     consumer: int
-    tensor: str
+    tensors: tuple[str, ...]
+    reader: int
     operand: int
+    steps: int
+    window: tuple[int, int]
+
+    @property
+    def behind(self) -> range:
+        """The layers that are computed on the fly."""
+        return range(self.producer + 1, self.consumer + 1)
 
 
 def passes_of(graph: Graph, arch: Arch) -> tuple[Pass, ...]:
     """The layers of ``graph`` that ``arch`` computes in one pass, in their order: the one decision that all others take from here."""
     if not arch.vector.passes:
         return ()
-    return tuple(
-        Pass(index, index + 1, graph.layers[index].output, follower.operand)
-        for index, follower in graph.followers.items()
-        if not follower.obstacle and arch.vector.fuses(follower.kind)
-    )
+    found = (_pass_from(index, graph, arch) for index in graph.followers if isinstance(graph.layers[index], MacLayer))
+    return tuple(one for one in found if one is not None)
 
 
-def _steps_behind(layer: MacLayer, graph: Graph, arch: Arch) -> int:
-    """Steps of the vector unit on each output of ``layer`` in the same pass; 0 where none follows."""
-    follower = graph.followers.get(graph.producer[layer.output]) if arch.vector.passes else None
-    return follower.steps if follower and not follower.obstacle and arch.vector.fuses(follower.kind) else 0
+def _pass_from(index: int, graph: Graph, arch: Arch) -> Pass | None:
+    """Of the layer with MACs of that number: each layer behind it while there is one of another kind that the machine takes; a pool, which
+    ends it, only where nothing is read beside and there is no :func:`window_obstacle`."""
+    kinds, reader, operand, steps, window, last = set[str](), -1, -1, 0, PIXEL, index
+    while (follower := graph.followers.get(last)) is not None:
+        fused = not follower.obstacle and follower.kind not in kinds and arch.vector.fuses(follower.kind)
+        if fused and follower.kind == "pool":
+            fused = "elementwise" not in kinds and not window_obstacle(index, follower, graph, arch)
+        if not fused:
+            break
+        last += 1
+        kinds.add(follower.kind)
+        steps, window = steps + follower.steps, follower.window
+        if follower.operand >= 0:
+            reader, operand = last, follower.operand
+        if follower.kind == "pool":
+            break
+    if last == index:
+        return None
+    return Pass(index, last, tuple(graph.layers[i].output for i in range(index, last)), reader, operand, steps, window)
+
+
+def window_obstacle(index: int, follower: Follower, graph: Graph, arch: Arch) -> str:
+    """Why the machine cannot have windows of a pool in tiles of the layer with MACs of number ``index``; "" where it can.
+
+    The least tile has one window of as many channels as the array has columns (all, where there are fewer), and one of its products each.
+    """
+    (rows, columns), layer = follower.window, graph.layers[index]
+    assert isinstance(layer, MacLayer)
+    g, bits = layer.geometry, _bits(layer, graph, arch)
+    area = int(g.axis("h").span(rows, 1) * g.axis("w").span(columns, 1))
+    tile = Loops(1, rows, columns, min(arch.array.cols, g.oc_per_group), 1, 1, 1, 1)
+    operands = _operands(replace(bits, window=follower.window), arch)
+    if fits(capacity_of(arch), footprint(operands, im2col_of(arch), tile, area)):
+        return ""
+    return f"the buffers hold no window of {rows}x{columns} for {tile.oc} channels"
 
 
 def loops_of(g: MacGeometry) -> Loops:
@@ -106,6 +154,17 @@ def weight_blocks(arch: Arch, weight_bits: int, activation_bits: int) -> tuple[i
     if not arch.dma.whole_weight_tiles or arch.dram.bytes_per_burst > 1:
         return 1, 1
     return array.rows * array.products(weight_bits, activation_bits), array.cols
+
+
+def _operands(bits: OperandBits, arch: Arch) -> Operands:
+    return Operands(
+        bits.held,
+        bits.activation,
+        bits.output,
+        accumulator_words(bits.activation, arch),
+        *weight_blocks(arch, bits.weight, bits.activation),
+        *bits.window,
+    )
 
 
 def machine_of(bits: OperandBits, arch: Arch, *, turns: int = 1) -> Machine:
@@ -122,13 +181,7 @@ def machine_of(bits: OperandBits, arch: Arch, *, turns: int = 1) -> Machine:
         ),
         capacity=capacity_of(arch),
         depth=PerMemory(*(depth(memory, arch) for memory in memories)),
-        operands=Operands(
-            bits.held,
-            bits.activation,
-            bits.output,
-            accumulator_words(bits.activation, arch),
-            *weight_blocks(arch, bits.weight, bits.activation),
-        ),
+        operands=_operands(bits, arch),
         streams=streams_of(arch, turns=turns),
         im2col=im2col_of(arch),
         requantizer=requantizer_of(arch, steps=bits.steps),

@@ -92,7 +92,8 @@ class Capacity(NamedTuple):
 
 class Operands(NamedTuple):
     """Widths of a MAC layer's operands and result in bits, and accumulator words per sum; weights of a group fill whole blocks of so many
-    steps of a sum (``block_rows``) and channels (``block_cols``)."""
+    steps of a sum (``block_rows``) and channels (``block_cols``). Of ``pool_rows`` x ``pool_cols`` pixels one leaves the pass, 1 x 1 where
+    no pool is in it."""
 
     weight_bits: int
     activation_bits: int
@@ -100,6 +101,8 @@ class Operands(NamedTuple):
     sum_words: int
     block_rows: int
     block_cols: int
+    pool_rows: int
+    pool_cols: int
 
 
 class Dma(NamedTuple):

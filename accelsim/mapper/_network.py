@@ -64,21 +64,21 @@ class Point(NamedTuple):
 @inlined
 def case_at(point: Point, index: int) -> Case:
     """What the costs of layer ``index`` depend on beside machine, loops and tile."""
-    record, kept, last = point.network.layers[index], point.kept, last_of(point.network, point.chip, index)
+    record, kept, last = point.network.layers[index], point.kept, last_of(point.network, index)
     inputs = kept_operand(point.network.operands, point.network.operands.first[index], kept)
     ic, oc = record.groups * record.ic, record.groups * record.oc
     return Case(point.chip.output_width == 0, 1, ic, ic, oc, 8, -1, 0, inputs, kept.outputs[last], False)
 
 
 @borrowing
-def twin_of(index: int, network: Network, chip: Any, kept: Kept, twins: Any) -> int:
+def twin_of(index: int, network: Network, kept: Kept, twins: Any) -> int:
     """An earlier layer whose tiling is this one's: of the same loop nest and widths, with the same operands kept on chip and the same work
     behind it in a pass; or NONE."""
     twin, first = twins[index], network.operands.first
     # In two steps: the operands of no twin must not be asked for.
-    if twin == NONE or kept.outputs[last_of(network, chip, twin)] != kept.outputs[last_of(network, chip, index)]:
+    if twin == NONE or kept.outputs[last_of(network, twin)] != kept.outputs[last_of(network, index)]:
         return NONE
-    if not same_pass(chip, network.layers[twin], network.layers[index]):
+    if not same_pass(network.layers[twin], network.layers[index]):
         return NONE
     alike = kept_operand(network.operands, first[twin], kept) == kept_operand(network.operands, first[index], kept)
     return int(twin) if alike else NONE
@@ -105,7 +105,7 @@ def map_network(point: Point, objective: int, tilings: Any) -> int:
             record = network.layers[index]
             if record.kind != MAC:
                 continue
-            twin = twin_of(index, network, point.chip, point.kept, layers.twins)
+            twin = twin_of(index, network, point.kept, layers.twins)
             best = Best(found.sizes[index], found.figures[index])
             if twin != NONE:
                 for k in range(len(best.sizes)):

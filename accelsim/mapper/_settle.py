@@ -298,7 +298,7 @@ def settle(point: Point, exact: Exact, objective: int, tilings: Any) -> None:
     )  # fmt: skip
     tried.left[0] = TRIED_OPERATIONS
     for index in range(count):
-        twin = twin_of(index, point.network, point.chip, point.kept, point.layers.twins)
+        twin = twin_of(index, point.network, point.kept, point.layers.twins)
         tried.first[index] = index if twin == NONE else tried.first[twin]
     for _ in range(SWEEPS):
         before = now

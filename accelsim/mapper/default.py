@@ -32,8 +32,8 @@ def layer_by_layer(tiler: Tiler) -> tuple[tuple[Mapping | None, ...], list[Tilin
     """A mapping for every layer of the tiler's network, none in bands, and the tilings of those with MACs."""
     graph, arch = tiler.graph, tiler.arch
     kept, passes = likely_kept(graph, arch), passes_of(graph, arch)
-    last = {one.tensor: graph.layers[one.consumer].output for one in passes}
-    on_the_fly = {graph.layers[one.consumer].name for one in passes}
+    last = {graph.layers[one.producer].output: graph.layers[one.consumer].output for one in passes}
+    on_the_fly = {graph.layers[index].name for one in passes for index in one.behind}
     wanted = [
         Wanted(layer, layer.geometry, OnChip(layer.inputs[0] in kept, last.get(layer.output, layer.output) in kept))
         for layer in graph.layers

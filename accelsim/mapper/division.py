@@ -159,7 +159,7 @@ def _vector_cost(layer: VectorLayer, mapping: VectorMapping, kept: frozenset[str
 
 def _beside_cost(one: Pass, kept: frozenset[str], tiler: Tiler, dram: Dram) -> Cost:
     """What a pass reads beside, once: by its port, as if nothing hid it."""
-    layer, name = tiler.graph.layers[one.consumer], tiler.graph.layers[one.consumer].inputs[one.operand]
+    layer, name = tiler.graph.layers[one.reader], tiler.graph.layers[one.reader].inputs[one.operand]
     pj, view = (
         prices(action_charges(layer, graph=tiler.graph, arch=tiler.arch, costs=tiler.costs)),
         layer.input_shapes[one.operand],

@@ -103,7 +103,7 @@ class Placement:
         self._graph, self._capacity = graph, slot_capacity(Memory.RESIDENT, arch)
         self._passes = passes_of(graph, arch)
         self._kept = set(first_fit(lifetimes(graph, self._passes), self._capacity))
-        self.in_passes = {index for one in self._passes for index in (one.producer, one.consumer)}
+        self.in_passes = {index for one in self._passes for index in (one.producer, *one.behind)}
         self._home = shared_memory(graph.layers)
 
     def keeps(self, tensor: str) -> bool:

@@ -40,6 +40,11 @@ class Fused:
     made: tuple[int, ...]
     computed: tuple[int, ...]
 
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        """What lies between the two."""
+        return (self.tensor,)
+
     def bands(self) -> Iterator[tuple[Rows, Rows]]:
         """For each band (rows to make, rows to compute), half-open; there may be none to make."""
         made, computed = ((0, *stops) for stops in (self.made, self.computed))

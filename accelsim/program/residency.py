@@ -42,8 +42,9 @@ def lifetimes(graph: Graph, fused: Sequence[Fused | Pass] = ()) -> tuple[Lifetim
     narrower than a byte whose rows, however they are cut into tiles, end inside a byte (:func:`in_whole_bytes`).
     """
     home, unfit = shared_memory(graph.layers), _inside_bytes(graph)
-    begin, end = {pair.consumer: pair.producer for pair in fused}, {pair.producer: pair.consumer for pair in fused}
-    inside = {pair.tensor for pair in fused}
+    begin = {pair.consumer: pair.producer for pair in fused}
+    end = {index: pair.consumer for pair in fused for index in range(pair.producer, pair.consumer)}
+    inside = {name for pair in fused for name in pair.tensors}
     outputs = {home.get(name, name) for name in graph.results}
     last = {
         home.get(name, name): index

@@ -61,7 +61,7 @@ def mac_shares(g: MacGeometry, *, bits: OperandBits, arch: Arch) -> tuple[MacSha
     """
     if arch.cores.count == 1:
         return (MacShare(core=0, geometry=g),)
-    by = {_CHANNELS: _by_channels(g, arch.cores.count), _ROWS: _by_rows(g, arch.cores.count)}
+    by = {_CHANNELS: _by_channels(g, arch.cores.count), _ROWS: _by_rows(g, arch.cores.count, bits.window[0])}
     if arch.cores.split in by:
         return by[arch.cores.split]
     return min(by.values(), key=lambda shares: _estimate(shares, bits, arch))
@@ -95,10 +95,11 @@ def _pieces(size: int, parts: int) -> list[tuple[int, int]]:
     return list(zip([0, *stops], stops, strict=False))
 
 
-def _by_rows(g: MacGeometry, cores: int) -> tuple[MacShare, ...]:
+def _by_rows(g: MacGeometry, cores: int, window: int) -> tuple[MacShare, ...]:
+    """Pieces of whole windows of a pool in the same pass, of so many rows."""
     return tuple(
-        MacShare(core=core, geometry=g.output_rows(lo, hi), row=lo)
-        for core, (lo, hi) in enumerate(_pieces(g.oh, cores))
+        MacShare(core=core, geometry=g.output_rows(lo * window, hi * window), row=lo * window)
+        for core, (lo, hi) in enumerate(_pieces(g.oh // window, cores))
     )
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from accelsim.arch import Arch, checked, load_arch, preset_names
 from accelsim.energy import clock_note, table_of
 from accelsim.graph import MacLayer, PassKind
-from accelsim.hardware import Engine, coded_share, is_decoded
+from accelsim.hardware import Engine, coded_share, is_decoded, window_obstacle
 from accelsim.program import Program
 from accelsim.units import BYTES, exact_text
 
@@ -158,14 +158,29 @@ def _no_windows(program: Program) -> str:
     return "" if any(unrolled(layer) for layer in _mac_layers(program)) else "no layer has windows of more than a pixel"
 
 
+def _apart(program: Program) -> Iterator[tuple[int, PassKind, str]]:
+    """(number, kind, obstacle) of each layer directly behind one with MACs, or behind others in its pass, that the machine would compute on
+    the fly if nothing forbade it."""
+    graph, arch = program.graph, program.arch
+    last = {one.producer: one.consumer for one in program.passes}
+    for index, layer in enumerate(graph.layers):
+        follower = graph.followers.get(last.get(index, index))
+        if follower is None or not isinstance(layer, MacLayer) or not arch.vector.fuses(follower.kind):
+            continue
+        obstacle = follower.obstacle
+        if not obstacle and follower.kind == "pool":
+            obstacle = window_obstacle(index, follower, graph, arch)
+        if obstacle:
+            yield last.get(index, index) + 1, follower.kind, obstacle
+
+
 def _no_pass(name: str, kind: PassKind, what: str) -> Idle:
     def because(program: Program) -> str:
-        graph, arch = program.graph, program.arch.vector
-        found = {i: one for i, one in graph.followers.items() if one.kind == kind and arch.fuses(kind)}
-        if not found:
-            return f"no {what} follows a layer with MACs directly"
-        obstacles = [f"{graph.layers[i + 1].name!r}: {one.obstacle}" for i, one in found.items()]
-        return obstacles[0] if all(one.obstacle for one in found.values()) else ""
+        graph = program.graph
+        if any(graph.followers[index - 1].kind == kind for one in program.passes for index in one.behind):
+            return ""
+        apart = [f"{graph.layers[i].name!r}: {obstacle}" for i, of, obstacle in _apart(program) if of == kind]
+        return apart[0] if apart else f"no {what} follows a layer with MACs directly"
 
     return Idle(f"vector.{name}", False, because)
 
@@ -194,6 +209,7 @@ IDLE = (
     Idle("weight_buffer.decoders", None, _nothing_decoded),
     _no_pass("fuse_activations", "activation", "layer of one element each"),
     _no_pass("fuse_elementwise", "elementwise", "sum or product with another tensor"),
+    _no_pass("fuse_pools", "pool", "pool"),
     Idle("shared_buffer.banks", None, _nothing_shared),
     Idle("shared_buffer.weight_banks", None, _nothing_shared),
 )
@@ -256,13 +272,12 @@ def _priced_otherwise(program: Program) -> str:
 
 def _outside_passes(program: Program) -> str:
     """Of a machine that computes some layers on the fly, those that it does not."""
-    graph, vector = program.graph, program.arch.vector
-    apart = {i: one.obstacle for i, one in graph.followers.items() if vector.fuses(one.kind) and one.obstacle}
+    apart = list(_apart(program))
     if not apart or not program.passes:
         return ""
-    first, obstacle = next(iter(apart.items()))
+    first, _, obstacle = apart[0]
     others = f", nor are {len(apart) - 1} others" if len(apart) > 1 else ""
-    return f"layer {graph.layers[first + 1].name!r} is not computed on the fly: {obstacle}{others}"
+    return f"layer {program.graph.layers[first].name!r} is not computed on the fly: {obstacle}{others}"
 
 
 def _how_far_to_trust(program: Program) -> str:

@@ -199,7 +199,7 @@ def network_bound(result: Result) -> Bound:
 def _mapping_text(program: Program, index: int) -> str:
     mapping = program.mappings[index]
     if mapping is None:
-        return "on the fly" if any(one.consumer == index for one in program.passes) else "alias"
+        return "on the fly" if any(index in one.behind for one in program.passes) else "alias"
     if isinstance(mapping, MacMapping):
         tile = f"oh{mapping.oh} ow{mapping.ow} oc{mapping.oc} ic{mapping.ic} kh{mapping.kh} kw{mapping.kw} g{mapping.groups}"
         tile += f" n{mapping.n}" if mapping.n > 1 else ""

@@ -9,8 +9,8 @@ import numpy as np
 
 from accelsim.arch import DATAFLOWS, Arch, load_arch
 from accelsim.builder import build_program
-from accelsim.graph import Graph, Layer, VectorLayer
-from accelsim.hardware import packed_bytes
+from accelsim.graph import PIXEL, Graph, Layer, VectorLayer
+from accelsim.hardware import packed_bytes, passes_of
 from accelsim.mapper import map_graph
 from accelsim.program import LOOP_ORDERS, MacMapping, Mapping, Program, VectorMapping
 from accelsim.testing.networks import Rng, random_graph
@@ -34,6 +34,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "activation_buffer.double_buffered": (False, True), "weight_buffer.bytes_per_cycle": (None, 16, 16, 3),
     "output_buffer.bytes_per_cycle": (None, None, None, 1, 4), "requantizer.streaming": (False, False, True),
     "vector.fuse_activations": (False, True), "vector.fuse_elementwise": (False, True),
+    "vector.fuse_pools": (False, True),
     "requantizer.pipeline_stages": (0, 0, 1, 5),
     "requantizer.parameter_bytes": (0, 0, 10), "array.reduction": ("flat", "flat", "per_tap"), "array.issue_cycles": (0, 0, 0, 7),
     "array.fold_issue_cycles": (0, 0, 0, 3), "dma.write_bytes": (1, 1, 1, 4), "dma.whole_weight_tiles": (False, False, True),
@@ -138,11 +139,12 @@ def roomy(arch: Arch, graph: Graph) -> Arch:
     return arch.with_(edits)
 
 
-def random_mapping(rng: Rng, layer: Layer, best: Mapping | None) -> Mapping | None:
-    """A legal mapping that the mapper would not have chosen: the chosen tiles, some of them cut further."""
+def random_mapping(rng: Rng, layer: Layer, best: Mapping | None, window: tuple[int, int] = PIXEL) -> Mapping | None:
+    """A legal mapping that the mapper would not have chosen: the chosen tiles, some of them cut further, into whole pieces of ``window``."""
     if isinstance(best, MacMapping):
         free = ("oh", "ow", "kh", "kw", "groups", "n", *(() if best.groups > 1 else ("oc", "ic")))
         cut: dict[str, Any] = {name: int(rng.integers(1, getattr(best, name) + 1)) for name in free}
+        cut |= {name: -(-cut[name] // side) * side for name, side in zip(("oh", "ow"), window, strict=True)}
         return replace(best, order=LOOP_ORDERS[int(rng.integers(2))], band=0, **cut)
     if isinstance(best, VectorMapping):
         whole = layer.whole_axes if isinstance(layer, VectorLayer) else ()
@@ -154,9 +156,14 @@ def random_mapping(rng: Rng, layer: Layer, best: Mapping | None) -> Mapping | No
 def random_mappings(rng: Rng, graph: Graph, arch: Arch) -> Mappings:
     """The mapper's tiles, or worse ones, half of the time each."""
     mappings: Mappings = map_graph(graph, arch=arch)
-    if rng.random() < 0.5:
-        mappings = tuple(random_mapping(rng, layer, m) for layer, m in zip(graph.layers, mappings, strict=True))
-    return mappings
+    return cut_further(rng, graph, arch, mappings) if rng.random() < 0.5 else mappings
+
+
+def cut_further(rng: Rng, graph: Graph, arch: Arch, mappings: Mappings) -> Mappings:
+    """:func:`random_mapping` of every layer."""
+    windows = {one.producer: one.window for one in passes_of(graph, arch)}
+    layers = zip(graph.layers, mappings, strict=True)
+    return tuple(random_mapping(rng, layer, m, windows.get(i, PIXEL)) for i, (layer, m) in enumerate(layers))
 
 
 def random_program(seed: int, *, dataflow: str | None = None) -> Program:

@@ -59,7 +59,7 @@ class MapperContract(Contract):
             self.expect(tuple(again) == tuple(program.mappings), f"{where}two answers to one question")
             for layer, mapping in zip(program.graph.layers, program.mappings, strict=True):
                 if mapping is None:
-                    behind = {program.graph.layers[one.consumer].name for one in program.passes}
+                    behind = {program.graph.layers[i].name for one in program.passes for i in one.behind}
                     on_its_own = not isinstance(layer, Reshape) and layer.name not in behind
                     self.expect(not on_its_own, f"{where}layer {layer.name!r} has no mapping")
                 else:
@@ -81,7 +81,7 @@ class MapperContract(Contract):
                 times = np.zeros(layer.output_shape, dtype=np.int64)
                 for i in np.flatnonzero(mine & np.isin(program.engine, WRITE_BACK)).tolist():
                     times[tuple(slice(a, b) for a, b in zip(*program.box(i), strict=True))] += 1
-                handed_on = any(one.producer == index for one in program.passes)
+                handed_on = any(one.producer <= index < one.consumer for one in program.passes)
                 stored = isinstance(layer, Reshape) or bool((times == (0 if handed_on else 1)).all())
                 self.expect(stored, f"{where}layer {layer.name!r} stores an element twice or never")
                 if isinstance(layer, MacLayer):

@@ -164,7 +164,7 @@ class NetworkBuilder:
         return self.vector(Add, operands, x.shape, left=scale, right=scale, requant=requant)
 
     def followed(self) -> None:
-        """A convolution of an image to another of its shape, which the next layer alone reads, as a pass wants it."""
+        """A convolution of an image to another of its shape, which the next layer alone reads, as a pass wants it, now and then two layers."""
         x, rng = self.image(), self.rng
         n, h, w, c = x.shape
         beside, pad = self.beside(x), int(rng.integers(2))
@@ -172,9 +172,12 @@ class NetworkBuilder:
             n=n, ih=h, iw=w, ic=c, oh=h, ow=w, oc=c, kh=1 + 2 * pad, kw=1 + 2 * pad, pad_top=pad, pad_left=pad
         )
         made = self.mac(Conv2D, x, geometry)
-        before, self.images = [image for image in self.images if image is not made], [beside, made]
-        self.follow()
-        self.images = [*before, *self.images[2:]]
+        before = [image for image in self.images if image is not made]
+        for _ in range(int(rng.integers(1, 3))):
+            self.images = [beside, made]
+            self.follow()
+            before, made = [*before, *self.images[2:]], self.images[-1]
+        self.images = before
 
     def beside(self, x: Tensor) -> Tensor:
         """What is read beside a layer made of ``x``."""

@@ -90,6 +90,7 @@ PATHS = [
     "vector.lanes",
     "vector.fuse_activations",
     "vector.fuse_elementwise",
+    "vector.fuse_pools",
     "dma.queues",
     "dma.setup_cycles",
     "dma.write_bytes",
@@ -174,6 +175,7 @@ OTHER_VALUES: dict[str, Any] = {
     "vector.lanes": 3,
     "vector.fuse_activations": True,
     "vector.fuse_elementwise": True,
+    "vector.fuse_pools": True,
     "dma.queues": 2,
     "dma.setup_cycles": 9,
     "dma.write_bytes": 8,
@@ -324,7 +326,12 @@ machines = (
                 }
             ),
             "vector": st.fixed_dictionaries(
-                {"lanes": sides, "fuse_activations": st.booleans(), "fuse_elementwise": st.booleans()}
+                {
+                    "lanes": sides,
+                    "fuse_activations": st.booleans(),
+                    "fuse_elementwise": st.booleans(),
+                    "fuse_pools": st.booleans(),
+                }
             ),
             "dma": st.fixed_dictionaries(
                 {

@@ -11,7 +11,7 @@ from accelsim.energy import count_actions
 from accelsim.mapper import map_graph
 from accelsim.program import Program, check_program
 from accelsim.program.fusion import fused_layers
-from tests.generate import random_arch, random_mapping, roomy, with_bands
+from tests.generate import cut_further, random_arch, roomy, with_bands
 from tests.laws.test_laws import (
     check_a_forgotten_dependency,
     check_values_and_schedules,
@@ -36,7 +36,7 @@ def in_step(seed: int) -> Program:
     arch = roomy(machine.with_(sizes), graph)
     mappings = map_graph(graph, arch=arch)
     if rng.random() < 0.7:
-        mappings = tuple(random_mapping(rng, layer, m) for layer, m in zip(graph.layers, mappings, strict=True))
+        mappings = cut_further(rng, graph, arch, mappings)
     return build_program(graph, arch=arch, mappings=with_bands(rng, graph, mappings, arch))
 
 

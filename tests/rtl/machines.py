@@ -32,7 +32,7 @@ NARROW = [name for name in INTEGER if SCHEMES[name].wide >= 32]
 _OWN: dict[str, Any] = {
     "cores.count": 1,
     "requantizer.parameter_bytes": 0,
-    "vector.fuse_activations": False, "vector.fuse_elementwise": False,
+    "vector.fuse_activations": False, "vector.fuse_elementwise": False, "vector.fuse_pools": False,
     "weight_buffer.coding": None,
     "weight_buffer.bytes_per_cycle": None, "array.weight_bits": 16,
     "array.activation_bits": 16,

@@ -99,7 +99,7 @@ def simulated(program: Program) -> list[int]:
     return start
 
 
-NO_PASSES = {"vector.fuse_activations": False, "vector.fuse_elementwise": False}
+NO_PASSES = {"vector.fuse_activations": False, "vector.fuse_elementwise": False, "vector.fuse_pools": False}
 """In which the vector unit takes outputs as they come, as in a machine that streams."""
 
 

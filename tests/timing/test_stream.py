@@ -12,6 +12,7 @@ from accelsim.builder import build_program
 from accelsim.energy import ActionCounts, Work, actions_of, count_actions, kinds_of
 from accelsim.errors import MappingError
 from accelsim.graph import Graph
+from accelsim.hardware import passes_of
 from accelsim.program import Mapping
 from accelsim.timing import (
     CHIP,
@@ -58,7 +59,7 @@ def drawn(seed: int) -> tuple[Graph, Arch, tuple[Mapping | None, ...]]:
 
 def streamed(graph: Graph, arch: Arch, mappings: tuple[Mapping | None, ...]) -> tuple[int, np.ndarray]:
     """(cycles, records of COUNTS)."""
-    (network, widths), cuts = network_of(graph), Cuts(graph)
+    (network, widths), cuts = network_of(graph, passes_of(graph, arch)), Cuts(graph)
     tilings, counts = tilings_of(mappings, cuts), np.zeros(len(graph.layers), COUNTS)
     chip = np.array([tuple(chip_of(arch).values())], CHIP)[0]
     each = np.array([width_of(arch, *bits) for bits in widths], WIDTH)

@@ -50,6 +50,7 @@ def _structures(arch: Arch) -> Iterator[tuple[str, object, tuple[object, ...]]]:
     yield "requantizer.parameter_bytes", arch.requantizer.parameter_bytes, (0,)
     yield "vector.fuse_activations", arch.vector.fuse_activations, (False,)
     yield "vector.fuse_elementwise", arch.vector.fuse_elementwise, (False,)
+    yield "vector.fuse_pools", arch.vector.fuse_pools, (False,)
     yield "shared_buffer.size_bytes", arch.shared_buffer.size_bytes, (None,)
     yield "weight_buffer.coding", arch.weight_buffer.coding, (None,)
     yield "activation_buffer.im2col", arch.activation_buffer.im2col, ("implicit", "dram")

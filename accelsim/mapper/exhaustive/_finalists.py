@@ -99,7 +99,9 @@ def cheapest(x: Search, cycles: float, work: float, loads: tuple[float, float, f
     weights, of which so many stand in DRAM, and of inputs."""
     asked, stored, inputs = loads
     pj, layer, case = x.pj, x.layer, x.case
-    outputs = layer.n * layer.oh * layer.ow * layer.oc * layer.groups * x.machine.operands.output_bits / 8.0
+    operands = x.machine.operands
+    outputs = layer.n * layer.oh * layer.ow // (operands.pool_rows * operands.pool_cols) * layer.oc * layer.groups
+    outputs = outputs * operands.output_bits / 8.0
     taken, recalled = (0.0, inputs) if case.inputs_kept else (inputs, 0.0)
     written, left = (0.0, outputs) if case.outputs_kept else (outputs, 0.0)
     port = case.shares * busiest(x.machine.streams, *paced(x.machine.streams, stored, taken, written))

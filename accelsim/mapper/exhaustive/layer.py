@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from accelsim.arch import Arch
 from accelsim.energy import EnergyTable
 from accelsim.graph import Graph, MacLayer
-from accelsim.hardware import DRAM
+from accelsim.hardware import DRAM, operand_bits
 from accelsim.mapper.exhaustive.clock import Clock
 from accelsim.mapper.exhaustive.problem import (
     least_cycles,
@@ -82,8 +82,8 @@ class LayerSearch:
         from accelsim.mapper.exhaustive._finalists import SIZES, Lists, Search, Tiles, finalists, floors_of
 
         self.weigh, self._schedule = weigh, schedule
-        shares = shares_of(layer, graph, arch)
-        space = space_of(*shares, gathered=arch.activation_buffer.im2col == DRAM)
+        shares, pool = shares_of(layer, graph, arch), operand_bits(layer, graph, arch).window
+        space = space_of(*shares, gathered=arch.activation_buffer.im2col == DRAM, pool=pool)
         problem = problem_of(layer, graph, arch, table, kept)
         tiles = Tiles(space.pixels, space.taps, space.channels, space.rows, space.columns)
         inputs = float(layer.geometry.n * space.rows[0].min() * space.columns[0].min() * problem.case.input_channels)

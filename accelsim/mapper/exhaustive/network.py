@@ -127,14 +127,14 @@ def _alike(graph: Graph, arch: Arch, state: _Network, seconds: float) -> list[_A
     """The MAC layers by what their tilings depend on, those of most products in all first. The clock of ``state`` runs once one was
     made, when all is compiled."""
     stay, table, found = likely_kept(graph, arch), table_of(arch), dict[object, _Alike]()
-    behind = {one.producer: graph.layers[one.consumer] for one in passes_of(graph, arch)}
+    behind = {one.producer: [graph.layers[index] for index in one.behind] for one in passes_of(graph, arch)}
     for index, layer in enumerate(graph.layers):
         if not isinstance(layer, MacLayer):
             continue
-        output = behind.get(index, layer).output
+        output = behind.get(index, [layer])[-1].output
         kept = OnChip(layer.inputs[0] in stay and layer.inputs[0] not in layer.inputs[1:], output in stay)
         own = layer.name if is_coded(layer, arch) else ""
-        key = layer.geometry, charged_kind(layer, graph, arch), kept, own, _reads(behind.get(index))
+        key = layer.geometry, charged_kind(layer, graph, arch), kept, own, _reads(behind.get(index, []))
         if key not in found:
             schedule = _schedule(layer, index, graph, arch, state.costs, kept)
             mapping = state.mappings[index]
@@ -145,9 +145,9 @@ def _alike(graph: Graph, arch: Arch, state: _Network, seconds: float) -> list[_A
     return sorted(found.values(), key=lambda one: -len(one.indices) * graph.layers[one.indices[0]].macs)
 
 
-def _reads(behind: Layer | None) -> object:
+def _reads(behind: Sequence[Layer]) -> object:
     """What follows a layer in the same pass, as far as its tiling depends on it."""
-    return None if behind is None else (behind.operator, behind.input_shapes)
+    return tuple((layer.operator, layer.input_shapes, layer.output_shape) for layer in behind)
 
 
 def _schedule(

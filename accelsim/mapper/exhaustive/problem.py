@@ -96,8 +96,8 @@ def mapping_of(row: Integers) -> MacMapping:
 
 def alone_of(layer: MacLayer, graph: Graph, arch: Arch) -> Graph:
     """A graph of shapes that holds only ``layer``, and what ``arch`` computes in the same pass."""
-    behind = next((one.consumer for one in passes_of(graph, arch) if one.tensor == layer.output), None)
-    layers = (layer,) if behind is None else (layer, graph.layers[behind])
+    behind = next((one.behind for one in passes_of(graph, arch) if one.tensors[0] == layer.output), ())
+    layers = (layer, *(graph.layers[index] for index in behind))
     made = {one.output for one in layers}
     read = dict.fromkeys(name for one in layers for name in one.inputs)
     output = layers[-1].output

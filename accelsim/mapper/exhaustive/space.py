@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.graph import MacGeometry
+from accelsim.graph import PIXEL, MacGeometry
 from accelsim.mapper.tiling import tile_sizes
 
 Integers = NDArray[np.int64]
@@ -29,14 +29,15 @@ class Space:
         return 2 * len(self.pixels) * len(self.taps) * len(self.channels)
 
 
-def space_of(g: MacGeometry, *others: MacGeometry, gathered: bool = False) -> Space:
+def space_of(g: MacGeometry, *others: MacGeometry, gathered: bool = False, pool: tuple[int, int] = PIXEL) -> Space:
     """Every tiling of ``g`` whose tiles are of one size but for the last along each axis, and no larger than that needs.
 
     Several groups, and several images, stand in a tile only whole; the former as :class:`~accelsim.program.MacMapping` wants.
     ``others`` are no larger shares of the same layer, on which the same tiles must fit; the sums over tiles are the least of any.
-    ``gathered``: input rows and columns count once per window that is fetched, padding excepted.
+    ``gathered``: input rows and columns count once per window that is fetched, padding excepted. ``pool``: rows and columns of which tiles
+    have multiples.
     """
-    heights, widths, kh, kw = (tile_sizes(size) for size in (g.oh, g.ow, g.kh, g.kw))
+    heights, widths, kh, kw = tile_sizes(g.oh, pool[0]), tile_sizes(g.ow, pool[1]), tile_sizes(g.kh), tile_sizes(g.kw)
     several = [(g.oc_per_group, g.ic_per_group, groups) for groups in tile_sizes(g.groups) if groups > 1]
     one = np.pad(
         _pairs(tile_sizes(g.oc_per_group), tile_sizes(g.ic_per_group))[:, :2], ((0, 0), (0, 1)), constant_values=1

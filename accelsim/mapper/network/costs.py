@@ -53,7 +53,7 @@ class Streamed:
 
     def __init__(self, lowered: Lowered, groups: Groups, arch: Arch) -> None:
         self._lowered, self._groups, self._arch = lowered, groups, arch
-        self._prices, self._kept = groups.prices(arch), lowered.kept(arch)
+        self._prices, self._kept, self._network = groups.prices(arch), lowered.kept(arch), lowered.network(arch)
         self._chip = np.array([tuple(chip_of(arch).values())], dtype=CHIP)[0]
         self._widths = np.array([width_of(arch, *bits) for bits in lowered.widths], dtype=WIDTH).reshape(-1)
         self._queue = queues_of(arch)
@@ -68,7 +68,7 @@ class Streamed:
             if mapping is not last:
                 write_tiling(self._rows[index], mapping, index, self._lowered.cuts)
                 self._last[index] = mapping
-        return self._cost(self._lowered.network, self._rows, self._kept, self._groups.of)
+        return self._cost(self._network, self._rows, self._kept, self._groups.of)
 
     def alone(self, index: int, mapping: MacMapping) -> tuple[int, float] | None:
         """Of layer ``index`` by itself; None where its operands are on chip, which the streamed schedule has from layers before, and where
@@ -84,7 +84,7 @@ class Streamed:
     def _alone(self, index: int) -> tuple[Network, Kept] | None:
         if index in {one.producer for one in passes_of(self._lowered.graph, self._arch)}:
             return None
-        network, outputs = self._lowered.network, self._kept.outputs[index : index + 1]
+        network, outputs = self._network, self._kept.outputs[index : index + 1]
         operands, nothing = network.operands, np.zeros(0, np.int64)
         mine = slice(operands.first[index], operands.first[index + 1])
         if (operands.computed[mine] & self._kept.outputs[operands.source[mine]]).any():

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from accelsim.arch import Arch
 from accelsim.builder import check_bias, least_mac_operations
 from accelsim.energy import charged_kind
-from accelsim.graph import Graph, MacLayer, VectorLayer
-from accelsim.hardware import Memory, slot_capacity
+from accelsim.graph import PIXEL, Graph, MacLayer, VectorLayer
+from accelsim.hardware import Memory, Pass, passes_of, slot_capacity
 from accelsim.mapper.tiling import space_of
 from accelsim.mapper.vector_tiling import FINER, WORK, best_work, vector_tilings
 from accelsim.objective import Objective
-from accelsim.timing import COUNTS, MOST_OPERATIONS, NONE, TILING, Cuts, Kept, kept_of, network_of, supported
+from accelsim.timing import COUNTS, MOST_OPERATIONS, NONE, TILING, Cuts, Kept, Network, kept_of, network_of, supported
 
 Index = NDArray[np.int64]
 MOST_KNOWN = 1024
@@ -36,10 +36,12 @@ class Lowered:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.network, self.widths = network_of(graph)
+        plain, self.widths = network_of(graph)
+        self._networks: dict[tuple[Pass, ...], Network] = {(): plain}
+        self._spaces: dict[tuple[tuple[int, int], ...], Any] = {}
         self.cuts = Cuts(graph)
         self.whole_bytes = all(tensor.format.bits % 8 == 0 for tensor in graph.tensors.values())
-        self._kept: dict[tuple[int, bool, bool], Kept] = {}
+        self._kept: dict[tuple[int, tuple[Pass, ...]], Kept] = {}
         self._cut: dict[tuple[int, int], _Cuts] = {}
         self._biases: dict[int | None, None] = {}
 
@@ -55,10 +57,21 @@ class Lowered:
                 seen[key] = index
         return twins
 
-    @cached_property
-    def space(self) -> Any:
-        """Sizes of tiles of every MAC layer."""
-        return space_of([layer.geometry if isinstance(layer, MacLayer) else None for layer in self.graph.layers])
+    def network(self, arch: Arch) -> Network:
+        """The arrays of the graph, with the layers that ``arch`` computes on the fly."""
+        passes = passes_of(self.graph, arch)
+        if passes not in self._networks:
+            self._networks[passes] = network_of(self.graph, passes)[0]
+        return self._networks[passes]
+
+    def space(self, arch: Arch) -> Any:
+        """Sizes of tiles of every MAC layer, of whole windows of pools in their passes."""
+        windows = {one.producer: one.window for one in passes_of(self.graph, arch)}
+        pools = tuple(windows.get(index, PIXEL) for index in range(len(self.graph.layers)))
+        if pools not in self._spaces:
+            nests = [layer.geometry if isinstance(layer, MacLayer) else None for layer in self.graph.layers]
+            self._spaces[pools] = space_of(nests, pools=pools)
+        return self._spaces[pools]
 
     def least_operations(self, arch: Arch) -> int:
         """Fewest tile operations of the MAC layer that has most, in any tiling."""
@@ -84,7 +97,7 @@ class Lowered:
 
     def kept(self, arch: Arch) -> Kept:
         """What stays on chip."""
-        key = slot_capacity(Memory.RESIDENT, arch), arch.vector.fuse_activations, arch.vector.fuse_elementwise
+        key = slot_capacity(Memory.RESIDENT, arch), passes_of(self.graph, arch)
         if key not in self._kept:
             self._kept[key] = kept_of(self.graph, arch)
         return self._kept[key]

@@ -34,13 +34,14 @@ def settled(
         return tuple(mappings)
     groups, rows = Groups(graph), tilings_of(mappings, lowered.cuts)
     prices, (counts, figures) = groups.prices(arch), counts_of(len(graph.layers))
-    network = lowered.network._replace(layers=lowered.network.layers.view(np.recarray))
+    network = lowered.network(arch)
+    network = network._replace(layers=network.layers.view(np.recarray))
     point = Point(
         network,
         np.array([tuple(chip_of(arch).values())], dtype=CHIP).view(np.recarray)[0],
         np.array([width_of(arch, *bits) for bits in lowered.widths], dtype=WIDTH).reshape(-1).view(np.recarray),
         lowered.kept(arch),
-        Layers(lowered.twins, groups.of, lowered.space, counts.view(np.recarray), figures),
+        Layers(lowered.twins, groups.of, lowered.space(arch), counts.view(np.recarray), figures),
         prices.rates.view(np.recarray),
     )
     charges, idle = groups.charges([prices], arch.array.flow.stationary)[0], prices.clock + prices.leakage

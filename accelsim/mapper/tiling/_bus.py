@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from accelsim.hardware import AT_DMA, Bursts, Loops, Machine
+from accelsim.hardware import AT_DMA, Bursts, Loops, Machine, Operands
 from accelsim.hardware.compiled import box_bytes, packed_bytes, parts, rows_cycles, windows_bytes
 from accelsim.mapper.tiling._cycles import Ports
 from accelsim.mapper.tiling._sums import Case, Seen, Traffic
@@ -35,15 +35,20 @@ class Boxes(NamedTuple):
 
 
 @inner
-def boxes_of(layer: Loops, tile: Loops, seen: Seen) -> Boxes:
-    """Of the tiles of a layer, which see inputs as often as they are fetched."""
+def boxes_of(operands: Operands, layer: Loops, tile: Loops, seen: Seen) -> Boxes:
+    """Of the tiles of a layer, which see inputs as often as they are fetched, and store what leaves the pass."""
     down, across = parts(layer.oh, tile.oh), parts(layer.ow, tile.ow)
     rows = seen.rows / (down * parts(layer.kh, tile.kh))
     columns = seen.columns / (across * parts(layer.kw, tile.kw))
     return Boxes(
         (tile.groups * tile.oc, tile.kh, tile.kw, tile.ic),
         (float(tile.n), rows, columns, float(tile.groups * tile.ic)),
-        (float(tile.n), layer.oh / down, layer.ow / across, float(tile.groups * tile.oc)),
+        (
+            float(tile.n),
+            layer.oh / (down * operands.pool_rows),
+            layer.ow / (across * operands.pool_cols),
+            float(tile.groups * tile.oc),
+        ),
     )
 
 
@@ -64,6 +69,7 @@ def on_bus(
     else:
         weights = box_bytes(burst, float(bits.weight_bits), box.weights, dram.weights)
     (n, rows, columns, channels), (_, oh, ow, _) = box.inputs, box.outputs
+    oh, ow = oh * bits.pool_rows, ow * bits.pool_cols
     if machine.im2col.mode == AT_DMA and oh * ow * tile.kh * tile.kw > rows * columns:
         window = tile.kh, tile.kw
         inputs = windows_bytes(burst, float(bits.activation_bits), n * oh * ow, window, channels, dram.inputs)

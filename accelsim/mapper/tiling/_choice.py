@@ -130,7 +130,7 @@ def attempt(x: Problem, work: Work, tile: Loops, nest: Nest, seen: Seen, best: B
         moved = traffic_of(machine, case, layer, tile, loads, seen)
         commands = NO_COMMANDS
         if x.dram.bursts.size > 1 or x.dram.coded > 0:
-            box = boxes_of(layer, tile, seen)
+            box = boxes_of(machine.operands, layer, tile, seen)
             moved = on_bus(machine, case, x.dram, tile, box, loads, moved)
             if x.dram.bursts.each > 0:
                 commands = commands_of(machine, x.dram, box, loads, moved)

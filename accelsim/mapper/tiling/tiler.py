@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from accelsim.arch import Arch
 from accelsim.builder import check_least_size, least_mac_operations
 from accelsim.energy import Costs, charged_kind, idle_energy, table_of
 from accelsim.errors import MappingError
-from accelsim.graph import Graph, MacGeometry, MacLayer
+from accelsim.graph import Axis, Graph, MacGeometry, MacLayer
 from accelsim.hardware import (
     DRAM,
     Loops,
@@ -21,6 +21,7 @@ from accelsim.hardware import (
     OperandBits,
     bursts_of,
     coded_share,
+    fits,
     footprint,
     is_coded,
     least_code_bits,
@@ -71,7 +72,32 @@ class Tiler:
         self._codings: dict[str, tuple[float, int]] = {}
 
     def tilings(self, wanted: Sequence[Wanted]) -> list[Tiling]:
-        """The best of each, all layers of a network; equal ones are tiled once. MappingError where nothing fits."""
+        """The best of each, all layers of a network; equal ones are tiled once. MappingError where nothing fits.
+
+        Of several cores' shares the first is tiled; a layer whose tile has no room on another core is tiled with the room of all in view.
+        """
+        found = self._tilings(wanted, frozenset())
+        tilings = zip(wanted, found, strict=True)
+        tight = {one.layer.name for one, tiling in tilings if not self._held_by_all(one, tiling.mapping)}
+        return self._tilings(wanted, tight) if tight else found
+
+    def _rows(self, one: Wanted) -> set[Axis]:
+        """What cores see along rows: those inside an image more than the first, padded one."""
+        bits = operand_bits(one.layer, self.graph, self.arch)
+        return {share.geometry.axis("h") for share in mac_shares(one.geometry, bits=bits, arch=self.arch)}
+
+    def _held_by_all(self, one: Wanted, m: MacMapping) -> bool:
+        """Whether the buffers hold a tile of every core's share."""
+        if self.arch.cores.count == 1 or one.geometry is not one.layer.geometry:
+            return True
+        columns = m.n * _most_under(one.geometry.axis("w"), m.ow, m.kw)
+        area = max(_most_under(axis, m.oh, m.kh) for axis in self._rows(one)) * columns
+        machine = self._machines[operand_bits(one.layer, self.graph, self.arch)]
+        tile = Loops(m.n, m.oh, m.ow, m.oc, m.ic, m.kh, m.kw, m.groups)
+        return bool(fits(machine.capacity, footprint(machine.operands, machine.im2col, tile, area)))
+
+    def _tilings(self, wanted: Sequence[Wanted], tight: Set[str]) -> list[Tiling]:
+        """As :meth:`tilings`, ``tight`` layers with the room of all cores in view."""
         from accelsim.mapper.tiling._choice import Best, nothing_found
         from accelsim.mapper.tiling.spaces import space_of
 
@@ -83,7 +109,10 @@ class Tiler:
         for k, indices in enumerate(alike.values()):
             place[indices] = k
         shares = [self._shares(one) for one in distinct]
-        space = space_of([geometry for geometry, _ in shares], windows=self.arch.activation_buffer.im2col == DRAM)
+        pools = [operand_bits(one.layer, self.graph, self.arch).window for one in distinct]
+        gathered = self.arch.activation_buffer.im2col == DRAM
+        rows = [frozenset(self._rows(one)) if one.layer.name in tight else frozenset() for one in distinct]
+        space = space_of([geometry for geometry, _ in shares], windows=gathered, pools=pools, others=rows)
         arguments = [self._arguments(one, *share) for one, share in zip(distinct, shares, strict=True)]
         found = nothing_found(len(distinct))
         chosen, totals = found, (0.0, 0.0)
@@ -101,8 +130,9 @@ class Tiler:
 
     def _key(self, one: Wanted) -> object:
         """What the tiling of a layer depends on."""
-        steps = operand_bits(one.layer, self.graph, self.arch).steps
-        return one.geometry, one.kept, charged_kind(one.layer, self.graph, self.arch), self._coded(one.layer), steps
+        bits = operand_bits(one.layer, self.graph, self.arch)
+        kind = charged_kind(one.layer, self.graph, self.arch)
+        return one.geometry, one.kept, kind, self._coded(one.layer), bits.steps, bits.window
 
     def _coded(self, layer: MacLayer) -> tuple[float, int]:
         """Size of the weights in DRAM over their own, and bits of them there at least, where they are coded; else 0 and -1."""
@@ -138,6 +168,7 @@ class Tiler:
         weights, inputs, outputs = (
             np.array(shape[1:], dtype=np.float64) for shape in (g.weight_shape, g.input_shape, g.output_shape)
         )
+        outputs[:2] /= bits.window
         dram = DramSide(bursts_of(self.arch), weights, inputs, outputs, coded)
         return self._machines[bits], case, loops_of(geometry), dram, rates.view(np.recarray)[0]
 
@@ -156,6 +187,13 @@ def _seen(g: MacGeometry) -> tuple[int, int]:
     return g.n * g.oh * g.oc, high - max(0, -axis.pad)
 
 
+def _most_under(axis: Axis, tile: int, tap: int) -> int:
+    """Most inputs along an axis under a tile of so many outputs and taps."""
+    outs, taps = np.arange(0, axis.out, tile)[:, None], np.arange(0, axis.taps, tap)
+    low, high = axis.rows_under((outs, np.minimum(outs + tile, axis.out)), (taps, np.minimum(taps + tap, axis.taps)))
+    return int((high - low).max())
+
+
 def _totals(figures: NDArray[np.void]) -> tuple[float, float]:
     """Cycles and picojoules of all layers."""
     cycles, picojoules = 0.0, 0.0
@@ -172,8 +210,9 @@ def _tiling(sizes: list[int], figures: tuple[float, ...]) -> Tiling:
 
 def _nothing_fits(name: str, machine: Machine, loops: Loops, g: MacGeometry, arch: Arch) -> MappingError:
     """Which memory is too small for one output of one product."""
-    area = max(1, int(g.axis("h").span(1, 1)) * int(g.axis("w").span(1, 1)))
-    least = footprint(machine.operands, machine.im2col, Loops(1, 1, 1, 1, 1, 1, 1, 1), area)
+    rows, columns = machine.operands.pool_rows, machine.operands.pool_cols
+    area = max(1, int(g.axis("h").span(rows, 1)) * int(g.axis("w").span(columns, 1)))
+    least = footprint(machine.operands, machine.im2col, Loops(1, rows, columns, 1, 1, 1, 1, 1), area)
     needs = {
         Memory.WEIGHTS: least.weights, Memory.ACTIVATIONS: least.held, Memory.ACCUMULATORS: least.sums, Memory.OUTPUTS: least.outputs
     }  # fmt: skip

@@ -46,10 +46,10 @@ from accelsim.program.compiled import WEIGHTS_OUTER, loads_of, nest_of
 from accelsim.timing._merge import Queues, Times
 from accelsim.timing._merge import merge_schedule as _tiered_merge
 from accelsim.timing.stream._state import (
+    beside_of,
     capacity_of_chip,
     follower_of,
     freed_places,
-    in_pass,
     kept_operand,
     last_of,
     loops_of_record,
@@ -74,18 +74,18 @@ merge_schedule: Any = _tiered_merge.compiled  # type: ignore[attr-defined]
 @borrowing
 def room(network: Network, chip: Any, tilings: Any, tiles: Tiles) -> Ends:
     """The most operations, waits and stores that the network makes."""
-    operations, waits, stores, passed = 0, 0, 0, False
+    operations, waits, stores, behind = 0, 0, 0, 0
     for index in range(len(network.layers)):
         record, tiling = network.layers[index], tilings[index]
-        if record.kind == MAC:
-            passed = in_pass(chip, record)
+        if behind > 0:  # in the pass of a layer before
+            behind -= 1
+        elif record.kind == MAC:
+            behind = record.behind
             nest = nest_of(loops_of_record(record), loops_of_record(tiling))
             weights, inputs = loads_of(tiling.order, nest)
             finished = nest.spatial * nest.channels
-            made = nest.computes + weights + inputs + (4 if passed else 2) * finished
+            made = nest.computes + weights + inputs + (4 if behind > 0 else 2) * finished
             operations, waits, stores = operations + made, waits + MOST_WAITS * made, stores + finished
-        elif passed:  # in the pass of the layer before
-            passed = False
         elif record.kind == VECTOR:
             cut = tiling.cut
             count = tiles.first[cut + 1] - tiles.first[cut]
@@ -154,7 +154,7 @@ def mac_layer(
     index, vector = at_layer
     record, at = network.layers[index], network.operands.first[index]
     down, across = windows_of_record(record)
-    last = last_of(network, chip, index)
+    last = last_of(network, index)
     follower = follower_of(network, index, kept) if last > index else ALONE
     job = MacJob(
         loops_of_record(record), loops_of_record(tiling), tiling.order == WEIGHTS_OUTER, down, across, follower
@@ -217,15 +217,23 @@ def note_counts(counts: Any, did: Did) -> None:
 
 
 @borrowing
-def note_pass(counts: Any, behind: Any, did: Did, is_kept: bool, loads: int) -> None:
-    """What a pass did, of which the second layer's part goes to ``behind``; ``loads`` of what it reads beside, kept on chip or not."""
-    behind.operations, behind.tiles = 2 * did.tiles + loads, did.tiles
-    counts.operations -= behind.operations
-    behind.input_bytes = 0 if is_kept else did.beside_bytes
-    behind.recalled_bytes = did.beside_bytes - behind.input_bytes
-    behind.load_activations_busy = 0 if is_kept else did.beside_busy
-    behind.recall_busy = did.beside_busy - behind.load_activations_busy
-    behind.output_fill, behind.beside_fill = did.output_fill + did.beside_bytes, did.beside_bytes
+def note_beside(counts: Any, reader: Any, did: Did, is_kept: bool) -> None:
+    """What one layer of a pass reads beside, kept on chip or not, goes to ``reader``."""
+    reader.operations = did.tiles
+    counts.operations -= did.tiles
+    reader.input_bytes = 0 if is_kept else did.beside_bytes
+    reader.recalled_bytes = did.beside_bytes - reader.input_bytes
+    reader.load_activations_busy = 0 if is_kept else did.beside_busy
+    reader.recall_busy = did.beside_busy - reader.load_activations_busy
+    reader.output_fill = reader.beside_fill = did.beside_bytes
+
+
+@borrowing
+def note_pass(counts: Any, behind: Any, did: Did) -> None:
+    """What the vector unit and the stores of a pass did goes to ``behind``, its last layer."""
+    behind.operations, behind.tiles = behind.operations + 2 * did.tiles, did.tiles
+    counts.operations -= 2 * did.tiles
+    behind.output_fill += did.output_fill
     behind.stored_bytes, behind.kept_bytes = did.stored_bytes, did.kept_bytes
     behind.store_busy, behind.keep_busy = did.store_busy, did.keep_busy
     behind.vector_steps, behind.vector_busy = did.vector_steps, did.vector_busy
@@ -252,19 +260,19 @@ def by_queue(engine: Any, count: int, queue: Any) -> Any:
 @inner
 def division_of(network: Network, chip: Any, widths: Any, tilings: Any, tiles: Tiles) -> Any:
     """Banks of the weights of every layer in a memory that is divided for each; none where it is not."""
-    layers, passed = len(network.layers) if chip.bank > 0 else 0, False
+    layers, behind = len(network.layers) if chip.bank > 0 else 0, 0
     needs, division = np.full((layers, NEEDS), NONE, np.int64), np.empty(layers, np.int64)
     for index in range(layers):
         record, tiling, row = network.layers[index], tilings[index], needs[index]
-        if record.kind == MAC:
+        if behind > 0:  # in the tiles of a layer before
+            behind -= 1
+        elif record.kind == MAC:
             down, across = windows_of_record(record)
             job = MacJob(
                 loops_of_record(record), loops_of_record(tiling), tiling.order == WEIGHTS_OUTER, down, across, ALONE
             )
-            passed = in_pass(chip, record)
+            behind = record.behind
             need_of_mac(job, machine_of_chip(chip, widths[record.width], record), row)
-        elif passed:  # in the tiles of the layer before
-            passed = False
         elif record.kind == VECTOR:
             bits = network.operands.bits[network.operands.first[index] : network.operands.first[index + 1]]
             need_of_vector(cut_of(tiles, tiling.cut).elements, bits, capacity_of_chip(chip), row)
@@ -275,7 +283,7 @@ def division_of(network: Network, chip: Any, widths: Any, tilings: Any, tiles: T
 @inner
 def operations_of(network: Network, chip: Any, widths: Any, tilings: Any, tiles: Tiles, kept: Kept, counts: Any) -> Any:
     """(the operations of all layers in program order, where they end); counts of each layer into ``counts``."""
-    layers, ends, vector, passed = len(network.layers), Ends(0, 0, 0), NONE, False
+    layers, ends, vector, behind = len(network.layers), Ends(0, 0, 0), NONE, 0
     state = new_state(room(network, chip, tilings, tiles), layers, tiles.all.shape.shape[1])
     division = division_of(network, chip, widths, tilings, tiles)
     for index in range(layers):
@@ -283,17 +291,18 @@ def operations_of(network: Network, chip: Any, widths: Any, tilings: Any, tiles:
         width = widths[record.width]
         if 0 < index < len(division) and division[index] != division[index - 1]:
             change_division(state.consumers[0])
-        if record.kind == MAC:
+        if behind > 0:  # in the pass of a layer before
+            behind -= 1
+        elif record.kind == MAC:
             ends, did = mac_layer((index, vector), network, chip, width, tiling, kept, state, ends)
             note_counts(counts[index], did)
-            passed = in_pass(chip, record)
-            if passed:
-                beside = network.operands.first[index + 1] + max(0, record.beside)
-                on_chip = record.beside != NONE and kept_operand(network.operands, beside, kept)
-                note_pass(counts[index], counts[index + 1], did, on_chip, did.tiles if record.beside != NONE else 0)
+            behind = record.behind
+            if record.reader > 0:
+                on_chip = kept_operand(network.operands, beside_of(network, index), kept)
+                note_beside(counts[index], counts[index + record.reader], did, on_chip)
+            if behind > 0:
+                note_pass(counts[index], counts[index + behind], did)
                 vector = ends.operations - 2  # in front of its store
-        elif passed:  # in the pass of the layer before
-            passed = False
         elif record.kind == VECTOR:
             ends, did = vector_layer(index, network, chip, width, cut_of(tiles, tiling.cut), kept, state, ends)
             note_counts(counts[index], did)
@@ -324,20 +333,25 @@ def network_cycles(
     for i in range(len(priority)):
         priority[i] = engine[i]
     lanes = Queues(order, begin, PORTS, queues[1], priority)
-    passes = (chip.fuse_activations | chip.fuse_elementwise) != 0
+    passes = False
+    for index in range(len(network.layers)):
+        passes |= network.layers[index].behind > 0
     times = Times(engine, cycles, latency, chip.streaming, passes, state.figures[LAG, :count])
     _, finish, _ = merge_schedule(lanes, times, state.first[: count + 1], state.waits)
-    total, at, behind, passed = 0, 0, 0, False
+    total, at, stored, behind = 0, 0, 0, 0
     for index in range(len(network.layers)):
-        total, operations = max(total, behind), counts[index].operations
-        # Operations of a pass stand tile by tile; those of its first layer end with the requantizations, behind all loads of both.
-        if passed:
-            passed, operations = False, 0
-        elif in_pass(chip, network.layers[index]):
-            passed, operations = True, operations + counts[index + 1].operations
+        operations = counts[index].operations
+        # Operations of a pass stand tile by tile; those of its first layer end with the requantizations, behind all loads.
+        if behind > 0:
+            behind, operations = behind - 1, 0
+            total = max(total, stored if behind == 0 else 0)
+        elif network.layers[index].behind > 0:
+            behind, stored = network.layers[index].behind, 0
+            for other in range(index + 1, index + 1 + behind):
+                operations += counts[other].operations
         for _ in range(operations):
-            if passed and (engine[at] == STORE or engine[at] == VECTOR_UNIT or engine[at] == KEEP):
-                behind = max(behind, finish[at])
+            if behind > 0 and (engine[at] == STORE or engine[at] == VECTOR_UNIT or engine[at] == KEEP):
+                stored = max(stored, finish[at])
             else:
                 total = max(total, finish[at])
             at += 1

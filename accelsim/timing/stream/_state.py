@@ -88,33 +88,36 @@ def freed_places(kept: Kept, recalled: Any, layer: int) -> int:
 
 
 @borrowing
-def in_pass(chip: Any, record: Any) -> bool:
-    """Whether the layer behind a MAC layer is computed on the fly."""
-    return bool((record.behind == 1 and chip.fuse_activations) or (record.behind == 2 and chip.fuse_elementwise))
+def same_pass(one: Any, other: Any) -> bool:
+    """Whether nothing follows two MAC layers in their passes, or layers of as many steps and windows of one size."""
+    alike = one.behind_steps == other.behind_steps
+    return bool(alike and one.pool_rows == other.pool_rows and one.pool_cols == other.pool_cols)
 
 
 @borrowing
-def same_pass(chip: Any, one: Any, other: Any) -> bool:
-    """Whether nothing follows two MAC layers in their passes, or layers of as many steps."""
-    steps = one.behind_steps if in_pass(chip, one) else 0
-    return bool(steps == (other.behind_steps if in_pass(chip, other) else 0))
+def last_of(network: Network, index: int) -> int:
+    """The layer that stores what a layer leads to: the last in the same pass, or itself."""
+    return int(index + network.layers[index].behind)
 
 
 @borrowing
-def last_of(network: Network, chip: Any, index: int) -> int:
-    """The layer that stores what a layer leads to: that behind it in the same pass, or itself."""
-    return index + 1 if in_pass(chip, network.layers[index]) else index
+def beside_of(network: Network, index: int) -> int:
+    """What is read beside in the pass of layer ``index``, among the operands of all layers."""
+    record = network.layers[index]
+    return int(network.operands.first[index + record.reader] + record.beside)
 
 
 @borrowing
 def follower_of(network: Network, index: int, kept: Kept) -> Follower:
-    """The layer behind layer ``index`` in the same pass."""
+    """The layers behind layer ``index`` in the same pass."""
     record = network.layers[index]
-    if record.beside == NONE:
-        return Follower(record.behind_steps, Source(NONE, NONE, False, NONE), 0, 0, 0)
-    at = network.operands.first[index + 1] + record.beside
+    rows, cols = record.pool_rows, record.pool_cols
+    if record.reader == 0:
+        return Follower(record.behind_steps, Source(NONE, NONE, False, NONE), 0, 0, 0, rows, cols)
+    at = beside_of(network, index)
     operand = source_of(network, at, kept, record.beside)
-    return Follower(record.behind_steps, operand, network.operands.bits[at], record.rank, record.stretched)
+    bits = network.operands.bits[at]
+    return Follower(record.behind_steps, operand, bits, record.rank, record.stretched, rows, cols)
 
 
 @borrowing
@@ -135,11 +138,11 @@ def machine_of_chip(chip: Any, width: Any, record: Any) -> Machine:
         PerMemory(chip.weight_depth, chip.activation_depth, chip.accumulator_depth, chip.output_depth),
         Operands(
             record.weight_bits, record.activation_bits, record.output_bits, width.sum_words, width.block_rows, width.block_cols,
+            record.pool_rows, record.pool_cols,
         ),
         streams_of_chip(chip), Im2col(AT_ARRAY, chip.activation_width),
         Requantizer(
-            chip.requantizer_lanes, chip.streaming, chip.requantizer_stages, chip.vector_lanes,
-            record.behind_steps if in_pass(chip, record) else 0,
+            chip.requantizer_lanes, chip.streaming, chip.requantizer_stages, chip.vector_lanes, record.behind_steps,
         ),
         Unit(1, chip.activation_width),
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from accelsim.hardware import (
     DMA_QUEUES,
     Engine,
     Memory,
+    Pass,
     accumulator_words,
     array_of,
     capacity_of,
@@ -31,8 +33,6 @@ Index = NDArray[np.int64]
 MOST_OPERATIONS = 2**21
 """Tile operations that are streamed at once; a network of more goes the way of its Program, which says whether it is held."""
 _OF_STREAM = {"clock": "clock", "bandwidth": "bandwidth", "latency": "latency_cycles", "port": "port"}
-PASS_KINDS = ("", "activation", "elementwise")
-"""Of layers that may be in the pass of the one before."""
 NOTHING, MAC, VECTOR = range(3)
 """Kinds of layers: a Reshape, which moves nothing; one that the array computes; one of the vector unit."""
 
@@ -44,19 +44,19 @@ def _integers(names: str) -> np.dtype[Any]:
 LAYER = _integers(
     "kind n oh ow oc ic kh kw groups "
     "h_size h_stride h_dilation h_pad h_upsample w_size w_stride w_dilation w_pad w_upsample "
-    "weight_bits activation_bits output_bits steps width behind behind_steps beside rank stretched"
+    "weight_bits activation_bits output_bits steps width behind behind_steps reader beside rank stretched pool_rows pool_cols"
 )
 """A layer: its loop nest (``oc`` and ``ic`` per group) and windows, widths in bits, lane-steps per output of the vector unit, and
-the place of its operands' widths among those of the network. Of the layer behind one of MACs, where that may be in its pass: its kind
-(``behind``, a place in PASS_KINDS, else 0) and lane-steps, which operand is read ``beside`` (NONE: none), its axes and which of them are
-stretched."""
+the place of its operands' widths among those of the network. Of a layer with MACs that others follow in its pass: how many
+(``behind``) and their lane-steps, how far behind it one is that reads another tensor (``reader``, 0: none does), which operand of that one
+is read ``beside`` (NONE: none), its axes and which of them are stretched; and of which window of pixels one is left."""
 CHIP = _integers(
     "dataflow rows cols stages overlapped drains_behind by_tap step beside stripe tile_issue fold_issue pipelined weight_port activation_port "
     "weight_slot activation_slot accumulator_slot output_slot bank banks weight_slots activation_slots "
     "weight_depth activation_depth accumulator_depth output_depth "
     "dma_setup dma_queues dma_write weights_clock weights_bandwidth weights_latency weights_port activations_clock activations_bandwidth "
     "activations_latency activations_port outputs_clock outputs_bandwidth outputs_latency outputs_port "
-    "requantizer_lanes streaming requantizer_stages vector_lanes fuse_activations fuse_elementwise activation_width output_width"
+    "requantizer_lanes streaming requantizer_stages vector_lanes activation_width output_width"
 )
 """A machine of one core: the fields of :class:`accelsim.hardware.Machine` that do not depend on a layer's widths."""
 WIDTH = _integers("passes products sum_words extra block_rows block_cols")
@@ -109,18 +109,22 @@ class Network(NamedTuple):
     operands: Operands
 
 
-def network_of(graph: Graph) -> tuple[Network, tuple[tuple[int, int, bool], ...]]:
-    """The arrays of ``graph``, and the distinct widths (weights, activations, zero points of weights) of its MAC layers, at least one."""
+def network_of(graph: Graph, passes: Sequence[Pass] = ()) -> tuple[Network, tuple[tuple[int, int, bool], ...]]:
+    """The arrays of ``graph`` where a machine computes some layers in ``passes``, and the distinct widths (weights, activations, zero points
+    of weights) of its MAC layers, at least one."""
     layers = np.zeros(len(graph.layers), dtype=LAYER)
+    layers["pool_rows"] = layers["pool_cols"] = 1
     widths: dict[tuple[int, int, bool], int] = {}
     for row, layer in zip(layers, graph.layers, strict=True):
         for name, value in _layer(layer, graph, widths).items():
             row[name] = value
-    for index, follower in graph.followers.items():
-        if not follower.obstacle:
-            layers[index]["behind"], layers[index]["beside"] = PASS_KINDS.index(follower.kind), follower.operand
-            layers[index]["behind_steps"] = follower.steps
-            layers[index]["rank"], layers[index]["stretched"] = stretched_of(graph.layers[index + 1], follower.operand)
+    for one in passes:
+        row = layers[one.producer]
+        row["behind"], row["behind_steps"], row["beside"] = len(one.behind), one.steps, one.operand
+        row["pool_rows"], row["pool_cols"] = one.window
+        if one.operand >= 0:
+            row["reader"] = one.reader - one.producer
+            row["rank"], row["stretched"] = stretched_of(graph.layers[one.reader], one.operand)
     return Network(layers, _operands(graph)), tuple(widths) or ((1, 1, False),)
 
 
@@ -187,8 +191,7 @@ def chip_of(arch: Arch) -> dict[str, int]:
         "dma_setup": streams.weights.setup_cycles, "dma_queues": streams.weights.queues, "dma_write": streams.weights.write,
         **{f"{name}_{of}": getattr(dma, field) for name, dma in streams._asdict().items() for of, field in _OF_STREAM.items()},
         "requantizer_lanes": unit.lanes, "streaming": streaming_of(arch), "requantizer_stages": unit.stages,
-        "vector_lanes": vector_of(arch).lanes, "fuse_activations": arch.vector.fuse_activations,
-        "fuse_elementwise": arch.vector.fuse_elementwise, "activation_width": vector_of(arch).width,
+        "vector_lanes": vector_of(arch).lanes, "activation_width": vector_of(arch).width,
         "output_width": output_of(arch).width,
     }  # fmt: skip
 
