@@ -253,7 +253,7 @@ def test_the_command(vectors: Path, tmp_path: Path) -> None:
 
 def test_every_guess_takes_layers_of_every_kind(tmp_path: Path) -> None:
     """Whatever the layers are, and with tile streams or without, a comparison ends."""
-    for number, (_, program, inputs) in enumerate(islice(drawn(range(9)), 3)):
+    for number, (_, program, inputs) in enumerate(islice(drawn(range(3, 9)), 6)):
         folder, theirs = tmp_path / f"v{number}", tmp_path / f"o{number}"
         exported(program, inputs, folder, "npy", tiles=number % 2 == 0)
         for path in sorted(folder.glob("*/output.npy")):
