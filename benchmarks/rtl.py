@@ -46,9 +46,10 @@ class Outcome(NamedTuple):
 def described(arch: Arch, units: Sequence[str]) -> str:
     """What is of interest in the core of ``arch``."""
     array, sums = arch.array, arch.accumulator
+    names = "+".join(units) + (" as sums come" if arch.requantizer.streaming else "")
     return (
         f"{array.dataflow} {array.rows}x{array.cols}, preload {array.weight_preload}, drain {array.drain}, "
-        f"{array.pipeline_stages} stages, {sums.bits} bits {sums.overflow}, {'+'.join(units).lower()}"
+        f"{array.pipeline_stages} stages, {sums.bits} bits {sums.overflow}, {names}"
     )
 
 
@@ -64,7 +65,7 @@ def played(seed: int, keep: Path) -> Outcome | None:
         said, passed = str(error), False
     if passed:
         shutil.rmtree(folder)
-    return Outcome(seed, described(plan.design.arch, plan.design.units), said, passed)
+    return Outcome(seed, described(plan.design.arch, plan.design.unit_names), said, passed)
 
 
 def outcomes(first: int, jobs: int, keep: Path) -> Iterator[Outcome]:

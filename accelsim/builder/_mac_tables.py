@@ -194,5 +194,5 @@ def tile_costs(array: Array, unit: Requantizer, layer: Loops, tile: Loops, chann
                     if unit.streams:
                         sums = last_sums(array, held, one)
                         costs.lead[p, c, r, kept] = sums.first
-                        costs.tail[p, c, r, kept] = requantize_lag(unit, sums.vectors, sums.spacing, sums.size)
+                        costs.tail[p, c, r, kept] = requantize_lag(unit, sums)
     return costs

@@ -2,6 +2,7 @@
 
 from accelsim.execute.accumulators import AccumulatorRecord, AccumulatorReport, accumulator_report
 from accelsim.execute.host_inputs import gather_inputs, input_notes, random_inputs
+from accelsim.execute.im2col import Matrices
 from accelsim.execute.proof import AccumulatorProof, accumulator_formats, order_free, prove, prove_graph
 from accelsim.execute.steps import Product, TileStep, TileTrace, WindowSteps, window_steps
 from accelsim.execute.tiled import run_program

@@ -46,14 +46,14 @@ class Matrices:
         layer, fmt = self._layer(load), self._format(load)
         empty = -1 if fmt.bipolar else layer.input_zero_point
         framed = np.pad(box, ((0, 0), (0, 1), (0, 1), (0, 0)), constant_values=empty)
-        rows, columns = self._places(load)
+        rows, columns = self.places(load)
         at = np.arange(box.shape[0]), np.where(rows < 0, -1, rows).ravel(), np.where(columns < 0, -1, columns).ravel()
         windows = framed[np.ix_(*at)].reshape(box.shape[0], *rows.shape, *columns.shape, box.shape[3])
         return np.ascontiguousarray(windows.transpose(0, 1, 3, 2, 4, 5))
 
     def fetched(self, load: int, box: Array) -> Array:
         """The codes that a window by window fetch of ``box`` moves, in their order."""
-        rows, columns = (places >= 0 for places in self._places(load))
+        rows, columns = (places >= 0 for places in self.places(load))
         inside = rows[:, None, :, None] & columns[None, :, None, :]
         codes: Array = self.unroll(load, box)[:, inside]
         return codes
@@ -63,7 +63,7 @@ class Matrices:
         layer, (n, oh, ow, kh, kw, channels) = self._layer(load), matrix.shape
         codes = matrix
         if self._format(load) == BIPOLAR:  # has no code for zero: the array leaves these taps out
-            rows, columns = (places >= 0 for places in self._places(load))
+            rows, columns = (places >= 0 for places in self.places(load))
             codes = matrix * (rows[:, None, :, None] & columns[None, :, None, :])[None, ..., None].astype(matrix.dtype)
         g = layer.geometry
         geometry = replace(
@@ -71,6 +71,16 @@ class Matrices:
             pad_top=output[1] * kh + weights[1], pad_left=output[2] * kw + weights[2],
         )  # fmt: skip
         return Unrolled(codes.transpose(0, 1, 3, 2, 4, 5).reshape(n, oh * kh, ow * kw, channels), geometry)
+
+    def places(self, load: int) -> tuple[Array, Array]:
+        """Row, and column, of the load's box under each output and tap of the matrix; negative where there is none."""
+        _, y, x, ky, kx, _ = self._ranges(load)
+        g, lo = self._layer(load).geometry, self._program.box(load)[0]
+        rows, columns = (
+            table[slice(*outputs), slice(*taps)]
+            for table, outputs, taps in ((g.axis("h").sources, y, ky), (g.axis("w").sources, x, kx))
+        )
+        return np.where(rows < 0, -1, rows - lo[1]), np.where(columns < 0, -1, columns - lo[2])
 
     @cached_property
     def _consumers(self) -> dict[int, int]:
@@ -93,13 +103,3 @@ class Matrices:
         pixels, taps = (zip(*program.box(i), strict=True) for i in (compute, int(program.operands(compute)[0])))
         channels = tuple(side[3] for side in program.box(load))
         return (*list(pixels)[:3], *list(taps)[1:3], (channels[0], channels[1]))
-
-    def _places(self, load: int) -> tuple[Array, Array]:
-        """Row, and column, of the load's box under each output and tap of the matrix; negative where there is none."""
-        _, y, x, ky, kx, _ = self._ranges(load)
-        g, lo = self._layer(load).geometry, self._program.box(load)[0]
-        rows, columns = (
-            table[slice(*outputs), slice(*taps)]
-            for table, outputs, taps in ((g.axis("h").sources, y, ky), (g.axis("w").sources, x, kx))
-        )
-        return np.where(rows < 0, -1, rows - lo[1]), np.where(columns < 0, -1, columns - lo[2])

@@ -43,12 +43,19 @@ class TileCost(NamedTuple):
 
 class LastSums(NamedTuple):
     """``first``: cycles from the start of a tile until the first vector of final sums is there. The last fold has so many ``vectors`` of
-    them, ``spacing`` cycles apart, of ``size`` sums at most."""
+    them, ``spacing`` cycles apart, of ``size`` sums. All folds of the same columns (of a tree the last two stripes) have ``block``
+    such vectors, the first of them ``span`` cycles before the last one. The last group, or the last ones that share folds, has so many sums
+    (``group``) in all, the first ones ``group_span`` cycles before the last vector, which comes ``idle`` cycles before the tile ends."""
 
     first: int
     vectors: int
     spacing: int
     size: int
+    block: int
+    span: int
+    group: int
+    group_span: int
+    idle: int
 
 
 FIGURES = len(TileCost._fields)
@@ -60,10 +67,16 @@ def parts(size: int, unit: int) -> int:
     return (size + unit - 1) // unit
 
 
+@inner
+def _rest(size: int, unit: int) -> int:
+    """What is left of ``size`` for the last of ``units``: a whole one where nothing is."""
+    return size - (parts(size, unit) - 1) * unit
+
+
 class Folds(NamedTuple):
     """What the tiles of the same reduction, channels and groups have in common: folds, and how many of them one sum takes in turn
-    (``deep``); elements read of the weights and, per pixel, of the activations, accumulators written per pixel; sums that leave at
-    once."""
+    (``deep``); elements read of the weights and, per pixel, of the activations, accumulators written per pixel; sums that leave the last
+    of them at once; column folds of a group, and channels of the last ones that share folds."""
 
     folds: int
     deep: int
@@ -71,6 +84,8 @@ class Folds(NamedTuple):
     reads: int
     writes: int
     size: int
+    across: int
+    channels: int
 
 
 @inner
@@ -98,7 +113,7 @@ def weight_folds(array: Array, taps: int, depth: int, channels: int, groups: int
     folds = parts(groups, packed) * row_folds * col_folds
     return Folds(
         folds, row_folds, groups * reduction * channels, groups * reduction * col_folds, groups * channels * row_folds,
-        min(cols, channels) * min(packed, groups),
+        _rest(channels, cols) * _rest(groups, packed), col_folds, channels * _rest(groups, packed),
     )  # fmt: skip
 
 
@@ -130,7 +145,9 @@ def last_of_weight_stationary(array: Array, held: Folds, pixels: int, kept: bool
         shift, each = rows, max(stream, rows)
     else:
         shift, each = 0 if kept and held.folds == 1 else rows, rows + stream + (0 if array.drains_behind else drain)
-    return LastSums(shift + (held.deep - 1) * each + array.passes + drain, pixels, array.passes, held.size)
+    first, span = shift + (held.deep - 1) * each + array.passes + drain, (pixels - 1) * array.passes
+    others = (held.across - 1) * held.deep * (each + array.fold_issue)
+    return LastSums(first, pixels, array.passes, held.size, pixels, span, pixels * held.channels, others + span, 0)
 
 
 @inner
@@ -163,9 +180,17 @@ def output_stationary(array: Array, tile: Tile) -> TileCost:
 
 @inner
 def last_of_output_stationary(array: Array, tile: Tile) -> LastSums:
-    """Behind the last product of the first row."""
-    first = _stream_of(array, tile) + array.cols - 1 + array.stages
-    return LastSums(first, (tile.pixels - 1) % array.rows + 1, 1, min(array.cols, tile.channels))
+    """Behind the last product of the first row. Rows without pixels leave behind those of the last fold."""
+    stream, rows = _stream_of(array, tile), array.rows
+    behind = array.cols - 1 + array.stages
+    each = max(stream, rows) if array.drains_behind else stream + rows - 1 + behind
+    vectors = _rest(tile.pixels, rows)
+    span = (parts(tile.pixels, rows) - 1) * (each + array.fold_issue) + vectors - 1
+    others = (parts(tile.channels, array.cols) - 1) * parts(tile.pixels, rows) * (each + array.fold_issue)
+    return LastSums(
+        stream + behind, vectors, 1, _rest(tile.channels, array.cols), tile.pixels, span, tile.pixels * tile.channels, others + span,
+        rows - vectors,
+    )  # fmt: skip
 
 
 @inner
@@ -192,15 +217,14 @@ def tree_folds(array: Array, taps: int, depth: int, channels: int, groups: int) 
     folds = parts(groups, packed) * deep * col_folds
     return Folds(
         folds, deep, groups * reduction * channels, groups * reduction * col_folds, groups * channels * row_folds,
-        min(array.cols, channels * packed),
+        _rest(channels, array.cols) * _rest(groups, packed), col_folds, channels * _rest(groups, packed),
     )  # fmt: skip
 
 
 @inner
 def adder_tree(array: Array, held: Folds, pixels: int, kept: bool) -> TileCost:
     """A pixel a pass in every fold; where pixels pass in stripes, each stripe passes all folds of its sums."""
-    stripes = parts(pixels, _together(array, pixels))
-    weights = 0 if kept and held.folds == 1 else held.weights * (stripes if held.deep > 1 else 1)
+    weights = 0 if kept and held.folds == 1 else held.weights * _fillings(array, held, pixels)
     cycles = held.folds * pixels * array.passes
     return TileCost(cycles, cycles, weights, pixels * held.reads, pixels * held.writes, array.stages)
 
@@ -210,13 +234,28 @@ def last_of_adder_tree(array: Array, held: Folds, pixels: int) -> LastSums:
     """Behind the first pixel of the last step of the first stripe's sums; the last stripe follows by itself."""
     together = _together(array, pixels)
     first = ((held.deep - 1) * together + 1) * array.passes + array.stages
-    return LastSums(first, pixels - (parts(pixels, together) - 1) * together, array.passes, held.size)
+    more = _fillings(array, held, pixels) - 1
+    whole = held.deep * (pixels * array.passes + (1 + more) * array.fold_issue)
+    span = (held.deep * pixels - (held.deep - 1) * together - 1) * array.passes + more * held.deep * array.fold_issue
+    last = _rest(pixels, together)  # the stripe before it is whole, and this one may be there sooner
+    two, since = (last, last - 1) if pixels == last else (together + last, together - 1 + held.deep * last)
+    issue = held.deep * array.fold_issue if more > 0 else 0
+    return LastSums(
+        first, last, array.passes, held.size, two, since * array.passes + issue, pixels * held.channels,
+        (held.across - 1) * whole + span, 0,
+    )  # fmt: skip
 
 
 @inner
 def _together(array: Array, pixels: int) -> int:
     """Pixels that pass all folds of their sums before others do."""
     return pixels if array.stripe == 0 else min(array.stripe, pixels)
+
+
+@inner
+def _fillings(array: Array, held: Folds, pixels: int) -> int:
+    """How often the weights of each fold fill the registers of an adder tree: for every stripe, unless a sum takes but one fold."""
+    return parts(pixels, _together(array, pixels)) if array.dataflow == ADDER_TREE and held.deep > 1 else 1
 
 
 @inner
@@ -227,7 +266,7 @@ def folds_of(array: Array, taps: int, depth: int, channels: int, groups: int) ->
     if array.dataflow == ADDER_TREE:
         return tree_folds(array, taps, depth, channels, groups)
     deep = parts(held_steps(array, taps, depth), array.rows) if array.dataflow == INPUT_STATIONARY else 1
-    return Folds(0, deep, 0, 0, 0, 0)
+    return Folds(0, deep, 0, 0, 0, 0, 0, 0)
 
 
 @inlined
@@ -274,7 +313,7 @@ def held_cost(array: Array, held: Folds, tile: Tile) -> TileCost:
             # Late operands take the time in which the last, short fold would hold the array for nothing.
             idle = max(0, cost.cycles // folds - stream)
             latency += min(max(0, parts(port, folds) - stream), idle)
-        cycles += array.tile_issue + folds * array.fold_issue
+        cycles += array.tile_issue + folds * _fillings(array, held, tile.pixels) * array.fold_issue
     return TileCost(
         cycles, cost.stream_cycles, cost.weight_reads, cost.activation_reads, cost.accumulator_writes, latency
     )
@@ -297,7 +336,10 @@ def last_sums(array: Array, held: Folds, tile: Tile) -> LastSums:
     port = _delivered(array, cost)
     if port > cost.cycles:
         first = parts(first * port, cost.cycles)
-    return LastSums(first + array.tile_issue + held.deep * array.fold_issue, last.vectors, last.spacing, last.size)
+    first += array.tile_issue + held.deep * array.fold_issue
+    return LastSums(
+        first, last.vectors, last.spacing, last.size, last.block, last.span, last.group, last.group_span, last.idle
+    )
 
 
 @inner

@@ -164,20 +164,29 @@ def requantize_cycles(unit: Requantizer, outputs: Any) -> Any:
     return np.maximum(cycles, -(-(outputs * unit.steps) // unit.vector_lanes)) if unit.steps > 0 else cycles
 
 
-def requantize_lag(unit: Requantizer, vectors: Any, spacing: Any, size: Any) -> Any:
-    """Cycles from the last of so many ``vectors`` of ``size`` sums, ``spacing`` cycles apart, until a unit that streams is done with them.
+def requantize_lag(unit: Requantizer, last: Any) -> Any:
+    """Cycles from the end of a tile until a unit that streams is done with the ``last`` of its sums
+    (:class:`accelsim.hardware._array.LastSums`), one at least: it sees the tile end.
 
-    It takes each as it comes, or behind the one before: a vector's own cycles, or what all of them take beyond the cycles in which
-    they came. In a pass the vector unit takes its ``steps`` for each.
+    It fills its lanes with whatever has come. So it ends as it would from the last vector alone, or from the first one of the last fold, of
+    its columns' folds, or of the last group: what they take beyond the cycles in which they come. What comes before each is as full or
+    fuller, and as far apart; from there it would end later only if it did from the tile's first sum, and so takes all its cycles without a
+    pause. In a pass the vector unit takes its ``steps`` for each sum.
     """
-    own = np.maximum(-(-size // unit.lanes), -(-(size * vectors) // unit.lanes) - (vectors - 1) * spacing)
-    if unit.steps == 0:
-        return own
-    steps = size * unit.steps
-    behind = np.maximum(
-        -(-steps // unit.vector_lanes), -(-(steps * vectors) // unit.vector_lanes) - (vectors - 1) * spacing
+    fold, came = last.size * last.vectors, (last.vectors - 1) * last.spacing
+    block = last.size * last.block
+    own = np.maximum(
+        np.maximum(-(-last.size // unit.lanes), -(-fold // unit.lanes) - came),
+        np.maximum(-(-block // unit.lanes) - last.span, -(-last.group // unit.lanes) - last.group_span),
     )
-    return np.maximum(own, behind)
+    if unit.steps > 0:
+        lanes, steps = unit.vector_lanes, unit.steps
+        own = np.maximum(own, np.maximum(-(-(last.size * steps) // lanes), -(-(fold * steps) // lanes) - came))
+        own = np.maximum(
+            own,
+            np.maximum(-(-(block * steps) // lanes) - last.span, -(-(last.group * steps) // lanes) - last.group_span),
+        )
+    return np.maximum(1, own - last.idle)
 
 
 def pass_lag(unit: Requantizer, outputs: Any) -> Any:

@@ -22,6 +22,7 @@ from accelsim.numerics.stages import (
     STAGES_PREFIX,
     Kind,
     Operand,
+    Stage,
     StagedScheme,
     StageList,
     stage_list,

@@ -10,14 +10,16 @@ BUFFERS = ("weight_buffer", "activation_buffer", "output_buffer")
 STREAMS = ("weights", "activations", "outputs")
 BUILT = {
     "array.rows", "array.cols", "array.weight_bits", "array.activation_bits", "array.weight_preload", "array.drain",
-    "array.pipeline_stages", "accumulator.count", "accumulator.bits", "accumulator.double_buffered", "requantizer.lanes",
-    "requantizer.pipeline_stages", *(f"{name}.size_bytes" for name in BUFFERS), *(f"{name}.double_buffered" for name in BUFFERS),
-    "weight_buffer.slots",
+    "array.pipeline_stages", "array.issue_cycles", "array.fold_issue_cycles",
+    "accumulator.count", "accumulator.bits", "accumulator.double_buffered", "requantizer.lanes",
+    "requantizer.pipeline_stages", "requantizer.stages", "requantizer.streaming", "activation_buffer.resident_bytes", "dma.queues",
+    "weight_buffer.slots", "array.reduction", "array.dot_products", "array.step_folds", "array.group_folds", "array.stripe_pixels",
+    *(f"{name}.size_bytes" for name in BUFFERS), *(f"{name}.double_buffered" for name in BUFFERS),
 }  # fmt: skip
 """Parameters of the modules."""
 REFUSED_BY_NETWORK = {
     "array.weight_zero_points", "accumulator.overflow", "accumulator.products_per_add", "accumulator.bias_bits",
-    "accumulator.word_per_slice", "activation_buffer.resident_bytes", "weight_buffer.bytes_per_cycle",
+    "accumulator.word_per_slice", "weight_buffer.bytes_per_cycle",
     "activation_buffer.bytes_per_cycle",
 }  # fmt: skip
 """Where a layer asks for what there is no RTL of, by ``check_network``."""

@@ -21,7 +21,6 @@ from tests.generate import random_input
 from tests.rtl.faults import Fault, changed, machine, network
 from tests.rtl.machines import played
 
-
 SAID = "said.txt"
 
 

@@ -85,7 +85,7 @@ START = "first[p] ? bias[p] : words[address[p]]"
 CODES = "ACTIVATION_BITS'(int_t'($signed(codes[r])) - zero_point)"
 INSIDE = "y >= 0 && y < op.box_h && x >= 0 && x < op.box_w"
 WEIGHT = "weight_address + c * reduction + weight_k"
-PIXEL = "now.pixel.offset + row_tap[r].offset"
+PIXEL = "input_offset(row_tap[r], now.pixel, op)"
 FAULTS = (
     Fault("the shift truncates", "requantize", HALF, "HALF_UP:   bias = '0;", POINT, (kinds.TRUNCATION,)),
     Fault("the shift rounds up", "requantize", HALF, "HALF_UP:   bias = (half <<< 1) - wide_t'(1);", POINT, (kinds.TRUNCATION,)),
@@ -124,11 +124,11 @@ FAULTS = (
     Fault("the last row enters a cycle late", "skew", "assign skewed[lane] = line[lane-1];", "logic [BITS-1:0] late;\n    always_ff @(posedge clk) late <= line[lane-1];\n    assign skewed[lane] = (lane == LANES - 1 && BITS > 9) ? late : line[lane-1];", POINT, (kinds.SKEW, kinds.LATE)),
     Fault("the groups of a depthwise layer", "fold_feeder", "op.input_base + now.group_offset +", "op.input_base +", APART, (kinds.ADDRESS,)),
     Fault("bias of the first channel of a depthwise layer", "fold_feeder", "op.bias_base + now.channel_group +", "op.bias_base +", APART, (kinds.BIAS,)),
-    Fault("lanes of a store repeat the first", "store_engine", "head.base + sent + i;", "head.base + sent;", POINT, (kinds.ADDRESS,)),
+    Fault("lanes of a store repeat the first", "store_engine", "head.base + position[i];", "head.base + sent;", POINT, (kinds.ADDRESS,)),
     Fault("operations begin before data are there", "accel_core", "FREED[e*ENGINES+o] ? frees[o] : finishes[o]", "frees[o]", POINT, (kinds.LATE, kinds.NEVER)),
     Fault("the last operation never begins", "op_queue", "ready = number < COUNT;", "ready = number + 1 < COUNT;", LAST, (kinds.NEVER,)),
     Fault("the first product is lost", "sum_feeder", "step_first = now.cycle == 0;", "step_first = now.cycle == 1;", POINT, (kinds.COUNT,), "sums stay"),
-    Fault("the last step is not waited for", "sum_feeder", "now.cycle + 1 == op.reduction;", "now.cycle + 2 == op.reduction;", POINT, (kinds.COUNT,), "sums stay"),
+    Fault("the last step is not waited for", "sum_feeder", "step_last = behind.group != 0;", "step_last = behind.k + 1 == op.reduction;", POINT, (kinds.COUNT,), "sums stay"),
     Fault("sums that stay are not cleared", "pe_os", "first_late ? bias : acc", "acc", POINT, (kinds.STALE_SUM,), "sums stay"),
     Fault("sums of the rows are written a row too far", "sum_feeder", "assign fold_address = now.sums +", "assign fold_address = now.sums + op.outputs +", POINT, (kinds.ADDRESS, kinds.LATE), "sums stay"),
     Fault("a leaf of the tree is lost", "adder_tree", "(i < LEAVES)", "(i < LEAVES - 1)", POINT, (kinds.COUNT,), "adder tree"),

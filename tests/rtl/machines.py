@@ -15,25 +15,26 @@ from accelsim.builder import build_program
 from accelsim.errors import AccelsimError
 from accelsim.graph import Graph, MacLayer
 from accelsim.handoff import RtlPlan, plan_rtl
-from accelsim.numerics import SCHEMES, Requant
+from accelsim.numerics import SCHEMES, Operand, Requant
 from accelsim.timing import schedule
-from tests.generate import random_arch, random_graph, random_input, random_mappings, roomy
+from tests.generate import random_arch, random_graph, random_input, random_mappings, roomy, with_bands
 from tests.rtl.test_rtl_requantize import random_requant
+from tests.stages_drawn import drawn_requant, drawn_scheme
 
 BUILD = "OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0 VM_PARALLEL_BUILDS=0"
 """Compiling takes longer than so few cycles, and in a dozen files, each with Verilator's headers, longest."""
 MOST_OPERATIONS, MOST_CYCLES = 400, 60_000
 SIDES = 6
+STAGED = 0.3
+"""Share of machines whose requantization unit is a list of stages."""
 INTEGER = [name for name, scheme in SCHEMES.items() if not scheme.family.is_float and name != "vta_shift"]
 NARROW = [name for name in INTEGER if SCHEMES[name].wide >= 32]
 _OWN: dict[str, Any] = {
-    "cores.count": 1, "dma.queues": 3, "activation_buffer.resident_bytes": 0, "activation_buffer.fuse_pairs": False,
-    "activation_buffer.im2col": "implicit", "requantizer.streaming": False,
-    "requantizer.parameter_bytes": 0, "array.step_folds": 1,
+    "cores.count": 1,
+    "requantizer.parameter_bytes": 0,
     "vector.fuse_activations": False, "vector.fuse_elementwise": False,
-    "array.group_folds": "apart", "array.reduction": "flat", "array.issue_cycles": 0,
-    "array.fold_issue_cycles": 0, "array.stripe_pixels": None, "array.dot_products": 1, "weight_buffer.coding": None,
-    "weight_buffer.bytes_per_cycle": None, "activation_buffer.bytes_per_cycle": None, "array.weight_bits": 16,
+    "weight_buffer.coding": None,
+    "weight_buffer.bytes_per_cycle": None, "array.weight_bits": 16,
     "array.activation_bits": 16,
 }  # fmt: skip
 
@@ -41,6 +42,8 @@ _OWN: dict[str, Any] = {
 def drawn_arch(rng: np.random.Generator) -> Arch:
     """Every dataflow, small sides; accumulators of any policy, which add as many products at once as the array does."""
     arch = random_arch(rng).with_(_OWN)
+    if arch.activation_buffer.im2col == "buffer":
+        arch = arch.with_({"activation_buffer.im2col": "dram"})
     rows, cols = (int(side) for side in rng.integers(1, SIDES + 1, 2))
     own = arch.array.dataflow == "output_stationary"
     return arch.with_(
@@ -48,10 +51,12 @@ def drawn_arch(rng: np.random.Generator) -> Arch:
             "array.rows": rows,
             "array.cols": cols,
             "array.weight_zero_points": "subtract",
-            "accumulator.products_per_add": 1 if own else rows,
+            "accumulator.products_per_add": (1 if own else rows) * arch.array.dot_products,
             "accumulator.bits": int(rng.choice([16, 18, 24, 32])),
             "accumulator.overflow": str(rng.choice(["wrap", "saturate", "saturate_symmetric"])),
             "requantizer.lanes": int(rng.integers(1, 5)),
+            "activation_buffer.bytes_per_cycle": [None, 16, 40][int(rng.integers(3))],
+            "requantizer.streaming": bool(rng.random() < 0.4),
         }
     )
 
@@ -85,13 +90,36 @@ def _requant(rng: np.random.Generator, layer: MacLayer) -> Requant:
     )
 
 
+def staged(rng: np.random.Generator, graph: Graph, arch: Arch) -> tuple[Graph, Arch]:
+    """Both with a random list of output stages, behind accumulators of its width, under the layers' own clamps."""
+    rule = drawn_scheme(rng)
+    has_zero = rule.named(Operand.ZERO_POINT) is not None
+    layers = []
+    for layer in graph.layers:
+        if isinstance(layer, MacLayer) and isinstance(layer.requant, Requant):
+            made, own = drawn_requant(rng, rule, int(rng.choice([1, layer.geometry.oc]))), layer.requant
+            ends = {
+                "clamp_min": own.clamp_min,
+                "clamp_max": own.clamp_max,
+                "zero_point": made.zero_point if has_zero else 0,
+            }
+            layer = replace(layer, requant=replace(made, **ends))
+        layers.append(layer)
+    edits = {"requantizer.stages": str(rule.stages), "accumulator.bits": rule.wide}
+    return replace(graph, layers=tuple(layers)), arch.with_(edits)
+
+
 def drawn_plan(seed: int) -> RtlPlan | None:
     """The export of a random network on a random machine; None where it is too long, has no tiling, or no array layer."""
     rng = np.random.default_rng(seed)
     try:
         graph = drawn_graph(rng)
-        arch = roomy(drawn_arch(rng), graph)
-        program = build_program(graph, arch=arch, mappings=random_mappings(rng, graph, arch))
+        arch = drawn_arch(rng)
+        if rng.random() < STAGED:
+            graph, arch = staged(rng, graph, arch)
+        arch = roomy(arch, graph)
+        mappings = with_bands(rng, graph, random_mappings(rng, graph, arch), arch)
+        program = build_program(graph, arch=arch, mappings=mappings)
         timeline = schedule(program)
         if not any(isinstance(layer, MacLayer) for layer in graph.layers):
             return None

@@ -13,21 +13,41 @@ from accelsim.errors import InputError
 from accelsim.execute import run_program
 from accelsim.handoff.rtl.design import Design
 from accelsim.handoff.rtl.images import images
-from accelsim.handoff.rtl.outside import DramImage, numbers_text, operations_text, outputs_text
+from accelsim.handoff.rtl.outside import DramImage, matrices_text, numbers_text, operations_text, outputs_text
 from accelsim.handoff.rtl.refuse import check_machine, check_network
 from accelsim.handoff.rtl.schemes import requantize_lane
 from accelsim.timing import Timeline
 
 COMMON = (
-    *("isa_pkg", "requantize_pkg", "delay", "fit", "skew", "accumulators", "op_queue", "scoreboard", "element_memory"),
-    *("load_engine", "store_engine", "requantize", "requantizer"),
+    *(
+        "isa_pkg",
+        "requantize_pkg",
+        "output_stages_pkg",
+        "delay",
+        "fit",
+        "skew",
+        "accumulators",
+        "op_queue",
+        "scoreboard",
+    ),
+    *(
+        "element_memory",
+        "load_engine",
+        "store_engine",
+        "box_mover",
+        "resident",
+        "requantize",
+        "output_stage",
+        "thresholds",
+        "requantizer",
+    ),
 )
 """Sources of every core, packages first; ``config_pkg`` comes before all of them."""
 ARRAYS = {
-    "weight_stationary": ("pe_ws", "array_ws", "stationary_sums", "fold_feeder"),
-    "output_stationary": ("pe_os", "array_os", "sum_feeder"),
-    "input_stationary": ("pe_ws", "array_ws", "stationary_sums", "input_feeder"),
-    "adder_tree": ("adder_tree", "array_tree", "fold_feeder"),
+    "weight_stationary": ("pe_ws", "array_ws", "stationary_sums", "row_taps", "fold_feeder"),
+    "output_stationary": ("pe_os", "array_os", "row_taps", "sum_feeder"),
+    "input_stationary": ("pe_ws", "array_ws", "stationary_sums", "row_taps", "input_feeder"),
+    "adder_tree": ("adder_tree", "array_tree", "row_taps", "fold_feeder"),
 }
 """Those of a dataflow's compute engine, beside its ``array_core``."""
 CORES = {
@@ -56,6 +76,7 @@ class RtlPlan:
         for name in ("bench.cpp", "lanes.h"):
             yield f"bench/{name}", _packaged("bench", name)
         yield "bench/operations.txt", operations_text(self.design, dram)
+        yield "bench/matrices.txt", matrices_text(self.design, dram)
         yield "bench/outputs.txt", outputs_text(self.design, dram)
         yield "bench/dram.txt", numbers_text(dram.before)
         yield "bench/expected.txt", numbers_text(dram.after)
@@ -83,9 +104,12 @@ def _packaged(folder: str, name: str) -> str:
 def _sources(design: Design) -> Iterator[tuple[str, str]]:
     dataflow = design.arch.array.dataflow
     names = ["config_pkg", *COMMON, "requantize_lane", *ARRAYS[dataflow], "array_core", "accel_core"]
+    unit = "requantizer_streaming" if design.arch.requantizer.streaming else "requantizer"
     made = {
         "config_pkg": design.config(),
         "requantize_lane": requantize_lane(design.units),
+        "store_engine": _packaged("sv", f"{'store_engine_streaming' if design.stores_stream else 'store_engine'}.sv"),
+        "requantizer": _packaged("sv", f"{unit}.sv"),
         "array_core": _packaged("sv", f"{CORES[dataflow]}.sv"),
     }
     for name in names:

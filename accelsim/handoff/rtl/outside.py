@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.graph import MacLayer, Reshape
-from accelsim.handoff.rtl.design import ENGINES, Design
+from accelsim.handoff.rtl.design import ENGINES, RANK, Design, moved_tensor, weights_of
 from accelsim.handoff.vectors import ExportedLayer
 from accelsim.hardware import Engine, stream_ports
 
 Tensors = Mapping[str, NDArray[Any]]
-RANK = 6
 
 
 class DramImage:
@@ -38,9 +37,10 @@ class DramImage:
             put(name, tensors[name], is_there=True)
         for name, values in graph.constants.items():
             put(name, values, is_there=True)
-        for layer in graph.layers:
+        for index, layer in enumerate(graph.layers):
             if isinstance(layer, MacLayer) and layer.weights is not None:
-                put(weights_of(layer), layer.weights, is_there=True)
+                zeros = design.weight_zeros[index].reshape(-1, *(1,) * (layer.weights.ndim - 1))
+                put(weights_of(layer), layer.weights + zeros, is_there=True)
             if isinstance(layer, Reshape):
                 self._base[layer.output] = self._base[layer.inputs[0]]
             else:
@@ -52,45 +52,61 @@ class DramImage:
         return self._base[name]
 
 
-def weights_of(layer: MacLayer) -> str:
-    """Name of constant weights in DRAM."""
-    return f"weights of {layer.name}"
-
-
 def numbers_text(values: NDArray[np.int64]) -> str:
     """One number a line."""
     return "\n".join(map(str, values.tolist())) + "\n"
 
 
 def operations_text(design: Design, dram: DramImage) -> str:
-    """A line per operation: engine, number, port, start, until, finish, cycles, latency, DRAM base, view, box, and a name."""
+    """A line per operation: engine, number, port, queue, start, until, finish, cycles, latency, what it follows, by how
+    many cycles, DRAM base, view, box, and a name."""
     program, timeline, lines = design.timeline.program, design.timeline, []
     ports = dict(
         zip((Engine.STORE, Engine.LOAD_ACTIVATIONS, Engine.LOAD_WEIGHTS), stream_ports(program.arch), strict=True)
     )
     for engine, operations in zip(ENGINES, design.of_engine, strict=True):
         for i in operations.tolist():
-            name, view = _view(design, i)
+            name, view = moved_tensor(program, i)
             lo, hi = program.box(i)
             fill = (1,) * (RANK - len(view))
             corners = [*fill, *view, *(0 for _ in fill), *lo, *fill, *hi]
-            times = timeline.start[i], timeline.until[i], timeline.finish[i], program.cycles[i], program.latency[i]
-            numbers = [int(engine), i, ports.get(engine, 0), *times, dram.base(name) if name else 0, *corners]
+            times = (
+                timeline.start[i],
+                timeline.until[i],
+                timeline.finish[i],
+                program.cycles[i],
+                program.latency[i],
+                *_followed(design, i),
+            )
+            where = ports.get(engine, 0), np.argmax(design.shared[engine])
+            numbers = [int(engine), i, *where, *times, dram.base(name) if name else 0, *corners]
             label = " ".join(program.graph.layers[program.layer[i]].name.split())
             lines.append(" ".join(str(int(n)) for n in numbers) + f" of layer {label}")
     return "\n".join(lines) + "\n"
 
 
-def _view(design: Design, i: int) -> tuple[str, tuple[int, ...]]:
-    """The tensor that an operation moves or makes, and the view in which its box stands."""
-    program = design.timeline.program
-    layer, operand = program.graph.layers[program.layer[i]], int(program.operand[i])
-    if program.engine[i] == Engine.LOAD_WEIGHTS and operand < 0:
-        assert isinstance(layer, MacLayer)
-        return weights_of(layer), layer.geometry.weight_shape
-    if operand >= 0:
-        return layer.inputs[operand], tuple(layer.input_shapes[operand])
-    return layer.output, tuple(layer.output_shape)
+def _followed(design: Design, i: int) -> tuple[int, int]:
+    """Of a store of codes as they come the number of their requantization, from 1 on, and how far behind the last one it ends;
+    zeros of others."""
+    program, taken = design.timeline.program, int(design.timeline.program.streamed[i])
+    return (
+        (int(design.place[taken]) + 1, int(program.lag[i]))
+        if program.engine[i] == Engine.STORE and taken >= 0
+        else (0, 0)
+    )
+
+
+def matrices_text(design: Design, dram: DramImage) -> str:
+    """A line per load that leaves a matrix of windows: its number, the code of padding, how many elements, and where each stands in DRAM (-1:
+    padding)."""
+    program, lines = design.timeline.program, []
+    for i, places in design.matrices.items():
+        name, _ = moved_tensor(program, i)
+        layer = design.layers[int(program.layer[i])]
+        empty = -1 if program.graph.tensors[name].format.bipolar else layer.input_zero_point
+        at = np.where(places < 0, -1, places + dram.base(name)).ravel()
+        lines.append(" ".join(map(str, [i, empty, at.size, *at.tolist()])))
+    return "\n".join([*lines, ""])
 
 
 def outputs_text(design: Design, dram: DramImage) -> str:

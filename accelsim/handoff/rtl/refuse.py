@@ -10,8 +10,17 @@ from accelsim.arch import Arch
 from accelsim.errors import ConfigError
 from accelsim.execute import order_free, prove_graph
 from accelsim.graph import Graph, MacLayer
-from accelsim.handoff.rtl.schemes import SCHEMES
-from accelsim.hardware import ComputeTiles, Engine, accumulator_words, array_cost, array_of, operand_bits
+from accelsim.handoff.rtl.schemes import SCHEMES, unit_of
+from accelsim.hardware import (
+    IMPLICIT,
+    ComputeTiles,
+    Engine,
+    Memory,
+    accumulator_words,
+    array_cost,
+    array_of,
+    operand_bits,
+)
 from accelsim.numerics import IntFormat, Requant
 from accelsim.program import Program
 
@@ -35,60 +44,59 @@ def check_machine(arch: Arch) -> None:
 def _structures(arch: Arch) -> Iterator[tuple[str, object, tuple[object, ...]]]:
     array = arch.array
     yield "array.dataflow", array.dataflow, DATAFLOWS
-    yield "array.reduction", array.reduction, ("flat",)
-    yield "array.stripe_pixels", array.stripe_pixels, (None,)
-    yield "array.step_folds", array.step_folds, (1,)
-    yield "array.group_folds", array.group_folds, ("apart",)
-    yield "array.dot_products", array.dot_products, (1,)
     yield "array.brick_bits", array.brick_bits, (None,)
     yield "array.mac", array.mac, ("multiply",)
-    yield "array.issue_cycles", array.issue_cycles, (0,)
-    yield "array.fold_issue_cycles", array.fold_issue_cycles, (0,)
     yield "cores.count", arch.cores.count, (1,)
-    yield "dma.queues", arch.dma.queues, (3,)
-    yield "requantizer.streaming", arch.requantizer.streaming, (False,)
     yield "requantizer.parameter_bytes", arch.requantizer.parameter_bytes, (0,)
-    yield "requantizer.stages", arch.requantizer.stages, (None,)
     yield "vector.fuse_activations", arch.vector.fuse_activations, (False,)
     yield "vector.fuse_elementwise", arch.vector.fuse_elementwise, (False,)
     yield "shared_buffer.size_bytes", arch.shared_buffer.size_bytes, (None,)
     yield "weight_buffer.coding", arch.weight_buffer.coding, (None,)
-    yield "activation_buffer.im2col", arch.activation_buffer.im2col, ("implicit",)
+    yield "activation_buffer.im2col", arch.activation_buffer.im2col, ("implicit", "dram")
 
 
 def check_network(program: Program) -> None:
     """ConfigError for the first layer, or structure that it asks for, that the RTL does not have."""
     graph, arch = program.graph, program.arch
-    if kept := [e.label for e in (Engine.KEEP, Engine.RECALL) if program.of_engine(e).any()]:
-        raise ConfigError(
-            f"activation_buffer.resident_bytes of {arch.activation_buffer.resident_bytes}: the exported RTL keeps no tensors on chip yet, "
-            f"and the network has operations to {kept[0]} them; set it to 0", path="activation_buffer.resident_bytes",
-        )  # fmt: skip
     for layer in graph.layers:
         if isinstance(layer, MacLayer):
             _check_layer(layer, graph, arch)
-    _check_order(graph, arch)
+    _check_windows(program)
+    _check_order(program)
     _check_ports(program)
 
 
+def _check_windows(program: Program) -> None:
+    """Who brings back a kept tensor moves boxes; windows are unrolled by the DMA alone, which is outside."""
+    if program.arch.activation_buffer.im2col == IMPLICIT:
+        return
+    for i in np.flatnonzero(program.of_engine(Engine.RECALL) & np.equal(program.memory, Memory.ACTIVATIONS)).tolist():
+        layer = program.graph.layers[program.layer[i]]
+        if isinstance(layer, MacLayer):
+            raise ConfigError(
+                f"activation_buffer.im2col of {program.arch.activation_buffer.im2col}: layer {layer.name!r} reads a tensor kept on chip, and "
+                "the exported RTL does not unroll its windows yet; expected implicit, or activation_buffer.resident_bytes of 0",
+                path="activation_buffer.im2col",
+            )
+
+
 def _check_layer(layer: MacLayer, graph: Graph, arch: Arch) -> None:
-    bits, array, g = operand_bits(layer, graph, arch), arch.array, layer.geometry
+    bits, array = operand_bits(layer, graph, arch), arch.array
     passes = array.passes(bits.weight, bits.activation)
     wrong: list[tuple[bool, str]] = [
         (passes > 1, (f"its {bits.weight}-bit weights and {bits.activation}-bit activations take {passes} passes of array.weight_bits "
          f"{array.weight_bits} and array.activation_bits {array.activation_bits}; widen the ports")),
         (accumulator_words(bits.activation, arch) > 1, "its sums take several accumulator words; set accumulator.word_per_slice to false"),
-        (layer.has_weight_zero_points, f"its weights have zero points (array.weight_zero_points {array.weight_zero_points})"),
-        ((g.upsample_h, g.upsample_w) != (1, 1), f"it is a {layer.operator}, whose inputs stand apart"),
-        (not isinstance(layer.requant, Requant), "its outputs are compared with thresholds"),
+        (layer.has_weight_zero_points and array.weight_zero_points != "subtract", ("its weights have zero points, and "
+         f"array.weight_zero_points is {array.weight_zero_points}")),
+        (layer.requant is None, "its sums are not requantized"),
     ]  # fmt: skip
     for is_wrong, reason in wrong:
         if is_wrong:
             raise ConfigError(
                 f"layer {layer.name!r}: {reason}; the exported RTL has no such structure yet", layer=layer.name
             )
-    assert isinstance(layer.requant, Requant)
-    if layer.requant.scheme not in SCHEMES:
+    if isinstance(layer.requant, Requant) and unit_of(layer.requant.rule) is None:
         raise ConfigError(
             f"layer {layer.name!r}: arithmetic scheme {layer.requant.scheme!r} has no RTL yet; expected one of {', '.join(SCHEMES)}",
             layer=layer.name,
@@ -103,8 +111,9 @@ def _check_layer(layer: MacLayer, graph: Graph, arch: Arch) -> None:
         )
 
 
-def _check_order(graph: Graph, arch: Arch) -> None:
+def _check_order(program: Program) -> None:
     """Where sums can leave an accumulator that does not wrap, the model must add as the array does."""
+    graph, arch = program.graph, program.arch
     overflow, proofs = arch.accumulator.overflow, prove_graph(graph, arch)
     if order_free(proofs, overflow):
         return
@@ -122,11 +131,29 @@ def _check_order(graph: Graph, arch: Arch) -> None:
             f"to an accumulator at once, and the sums of layer {worst.layer!r} may leave it; expected {adds}",
             path="accumulator.products_per_add",
         )
+    if arch.array.reduction == "per_tap":
+        _check_taps(program, worst.layer)
+
+
+def _check_taps(program: Program, layer: str) -> None:
+    """Each kernel tap begins an addition of its own, and a step of as many taps adds in another order."""
+    array = program.arch.array
+    for i in np.flatnonzero(program.of_engine(Engine.COMPUTE)).tolist():
+        tile = compute_tile(program, i)
+        taps = int(np.atleast_1d(tile.taps)[0])
+        depth = int(tile.reduction[0]) // taps
+        if taps > 1 and (depth % products_per_add(program.arch) or (array.flow.broadcast and array.step_folds > 1)):
+            raise ConfigError(
+                f"array.reduction of per_tap: the array adds up the products of {taps} kernel taps one by one, each of {depth} channels, the "
+                f"model all in turn, and the sums of layer {layer!r} may leave the accumulator; expected flat, or wider accumulators",
+                path="array.reduction",
+            )
 
 
 def products_per_add(arch: Arch) -> int:
     """Products that the array of ``arch`` adds to an accumulator at once."""
-    return 1 if arch.array.dataflow == "output_stationary" else arch.array.rows
+    array = arch.array
+    return array.dot_products * (1 if array.dataflow == "output_stationary" else array.rows)
 
 
 def _check_ports(program: Program) -> None:

@@ -139,7 +139,7 @@ class StagedScheme(RequantScheme):
 
     def check(self, requant: Parameters) -> None:
         """GraphError for a zero point that the list has no place for, or that does not fit it."""
-        if self._is_plain_zero:
+        if self.is_plain_zero:
             self._zero_points(requant.zero_point, [1], [0])
 
     @cached_property
@@ -148,7 +148,7 @@ class StagedScheme(RequantScheme):
         return places[0] if places else None
 
     @cached_property
-    def _is_plain_zero(self) -> bool:
+    def is_plain_zero(self) -> bool:
         """Whether the zero point is added where nothing scales it any more."""
         return self._zero_stage is None or self._after(2, 1) == self._after(1, 0) == 1
 
@@ -179,6 +179,11 @@ class StagedScheme(RequantScheme):
             )
         return found
 
+    def table_offset(self, i: int) -> int:
+        """What stage ``i``, a table, adds to x for its entry."""
+        at = self.intervals[i - 1] if i else (IntFormat(self.wide).min, IntFormat(self.wide).max)
+        return index_offset(self.stages.stages[i], at)
+
     def operands(self, requant: Parameters) -> list[NDArray[np.int64]]:
         """Of each stage its operand: one for all channels, or one for each."""
         return [self._operand(i, requant) for i in range(len(self.stages.stages))]
@@ -186,9 +191,8 @@ class StagedScheme(RequantScheme):
     def _operand(self, i: int, requant: Parameters) -> NDArray[np.int64]:
         stage = self.stages.stages[i]
         if stage.kind is Kind.TABLE:
-            at = self.intervals[i - 1] if i else (IntFormat(self.wide).min, IntFormat(self.wide).max)
-            return np.array([index_offset(stage, at)], dtype=np.int64)
-        if stage.takes(Operand.ZERO_POINT) and self._is_plain_zero:
+            return np.array([self.table_offset(i)], dtype=np.int64)
+        if stage.takes(Operand.ZERO_POINT) and self.is_plain_zero:
             return np.array([-requant.zero_point if stage.kind is Kind.OFFSET else requant.zero_point], dtype=np.int64)
         if isinstance(stage.operand, Operand):
             column = _COLUMNS.get(stage.operand)

@@ -31,7 +31,7 @@ module array_tree_banks #(
       .ADDR_BITS(ADDR_BITS), .STAGES(STAGES), .TREE_BITS(PSUM_BITS)
   ) u_array (
       .clk, .weights, .enter, .enter_last, .enter_first, .enter_address({COLS{enter_address}}), .enter_columns('1),
-      .activations, .bias, .done, .write, .first, .address, .starts, .sums
+      .activations({COLS{activations}}), .bias, .done, .write, .first, .address, .starts, .sums
   );
   for (genvar c = 0; c < COLS; c++) begin : g_bank
     accumulators #(.PSUM_BITS(PSUM_BITS), .ACC_BITS(ACC_BITS), .WORDS(2 ** ADDR_BITS)) u_bank (

@@ -1,7 +1,7 @@
 // DRAM, its ports and the vector unit around accel_core, by the laws of the machine: the cycles and the latency of each transfer stand
 // in the plan; who goes first at a port is decided here (the cycle in which an operation became ready, then the engine's priority).
 //
-// Compares every code that is stored and the cycle in which every operation starts, lets go of its engine and has its result. Ends with
+// Compares every code that is stored or kept on chip and the cycle in which every operation starts, lets go of its engine and has its result. Ends with
 // the number of differences as its exit status, 1 at most; the first one is told.
 #include <algorithm>
 #include <cinttypes>
@@ -17,18 +17,21 @@
 #include "lanes.h"
 
 using Config = Vaccel_core_config_pkg;
-enum { STORE, LOAD_ACTIVATIONS, LOAD_WEIGHTS, COMPUTE, REQUANTIZE, VECTOR, ENGINES };
-static const char *NAMES[] = {"store", "load activations", "load weights", "compute", "requantize", "vector"};
+enum { STORE, LOAD_ACTIVATIONS, LOAD_WEIGHTS, COMPUTE, REQUANTIZE, VECTOR, KEEP, RECALL, ENGINES };
+static const char *NAMES[] = {"store", "load activations", "load weights", "compute", "requantize", "vector", "keep", "recall"};
 
 enum { RANK = 6 };  // axes of a box, those in front of it 1
 
 struct Operation {
-    int number, port;
-    int64_t start, until, finish, cycles, latency, base;
+    int number, port, queue;
+    int64_t start, until, finish, cycles, latency, follows, lag, base;  // the requantization that a store follows, and how far behind
     int64_t shape[RANK], low[RANK], high[RANK];
     std::string where;
+    int64_t padding = 0;           // its code
+    std::vector<int64_t> matrix;   // where the elements of the windows stand that a load leaves one behind the other, -1: padding
     // Elements of its box, in order, as places in DRAM.
     std::vector<int64_t> places() const {
+        if (!matrix.empty()) return matrix;
         std::vector<int64_t> found{0};
         for (int axis = 0; axis < RANK; axis++) {
             std::vector<int64_t> longer;
@@ -60,24 +63,33 @@ static std::vector<int64_t> numbers(const char *path) {
     return found;
 }
 
+static void read_matrices() {
+    const std::vector<int64_t> text = numbers("bench/matrices.txt");
+    for (size_t at = 0; at < text.size(); at += 3 + text[at + 2])
+        for (Operation &op : queues[LOAD_ACTIVATIONS])
+            if (op.number == text[at]) op.padding = text[at + 1], op.matrix.assign(&text[at + 3], &text[at + 3] + text[at + 2]);
+}
+
 static void read_plan() {
     std::ifstream file("bench/operations.txt");
     if (!file) { printf("bench/operations.txt: cannot be read\n"); exit(2); }
     int engine;
     Operation op;
-    while (file >> engine >> op.number >> op.port >> op.start >> op.until >> op.finish >> op.cycles >> op.latency >> op.base) {
+    while (file >> engine >> op.number >> op.port >> op.queue >> op.start >> op.until >> op.finish >> op.cycles >> op.latency >> op.follows >> op.lag >> op.base) {
         for (int64_t *part : {op.shape, op.low, op.high})
             for (int i = 0; i < RANK; i++) file >> part[i];
         std::getline(file >> std::ws, op.where);
         queues[engine].push_back(op);
     }
+    read_matrices();
     dram = numbers("bench/dram.txt"), expected = numbers("bench/expected.txt");
     stored.assign(expected.size(), 0);
 }
 
 // What the core has asked for and gets: the last cycle at the port, that of the result, and the elements on their way.
 struct Transfer {
-    int64_t release, last, first_beat;
+    int64_t own, last, first_beat;
+    const Operation *op;
     std::vector<int64_t> data;
     size_t at;
 };
@@ -86,21 +98,42 @@ static Vaccel_core top;
 static std::deque<Transfer> under_way[ENGINES];
 static int64_t release_at[ENGINES], ready_at[ENGINES], last_finish[ENGINES], port_free[ENGINES];
 static size_t asked[ENGINES], begun[ENGINES], freed[ENGINES], finished[ENGINES];
-static const int LANES[] = {Config::OUTPUT_LANES, Config::ACTIVATION_LANES, Config::WEIGHT_LANES, 0, 0, Config::OUTPUT_LANES};
+static std::vector<int64_t> requantized_at;  // when the codes of each are there
+static const int LANES[] = {Config::OUTPUT_LANES, Config::ACTIVATION_LANES, Config::WEIGHT_LANES, 0, 0, Config::OUTPUT_LANES, 0, 0};
+
+// The operation lets go of its port and engine before `until`.
+static void release_behind(int engine, const Operation &op, Transfer &transfer, int64_t until) {
+    int64_t &finish = last_finish[op.queue];
+    release_at[engine] = until - 1;
+    finish = std::max(finish, until + op.latency);
+    transfer.last = finish - 1;
+    if (engine != VECTOR) port_free[op.port] = until;
+}
+
+// A store of codes as they come ends behind the last one.
+static void end_store() {
+    if (under_way[STORE].empty() || release_at[STORE] != INT64_MAX) return;
+    Transfer &transfer = under_way[STORE].back();
+    const Operation &op = *transfer.op;
+    if (finished[REQUANTIZE] < size_t(op.follows)) return;
+    release_behind(STORE, op, transfer, std::max(transfer.own, requantized_at[op.follows - 1] + op.lag));
+}
 
 static void grant(int engine, int64_t cycle) {
     const Operation &op = queues[engine][asked[engine]++];
     Transfer transfer{};
+    transfer.last = INT64_MAX;
     const std::vector<int64_t> places = op.places();
     const int64_t beats = (int64_t(places.size()) + LANES[engine] - 1) / LANES[engine];
-    release_at[engine] = cycle + op.cycles - 1;
-    last_finish[engine] = std::max(last_finish[engine], cycle + op.cycles + op.latency);
-    transfer.last = last_finish[engine] - 1;
-    transfer.first_beat = engine == STORE ? cycle : transfer.last - beats + 1;
+    transfer.own = cycle + op.cycles;
+    transfer.op = &op;
+    transfer.first_beat = cycle;
     if (beats > op.cycles) { printf("operation %d: more beats than cycles\n", op.number); exit(2); }
-    for (int64_t place : places) transfer.data.push_back(engine == STORE ? place : engine == VECTOR ? expected[place] : dram[place]);
+    for (int64_t place : places) transfer.data.push_back(engine == STORE ? place : engine == VECTOR ? expected[place] : place < 0 ? op.padding : dram[place]);
+    if (op.follows) release_at[engine] = port_free[op.port] = INT64_MAX;
+    else release_behind(engine, op, transfer, transfer.own);
+    if (engine != STORE) transfer.first_beat = transfer.own + op.latency - beats;
     under_way[engine].push_back(transfer);
-    if (engine != VECTOR) port_free[op.port] = cycle + op.cycles;
     top.grant |= 1 << engine;
 }
 
@@ -138,7 +171,8 @@ static void drive(int64_t cycle) {
                 break;
             }
         }
-        if (!under_way[engine].empty() && under_way[engine].front().last == cycle) top.last |= 1 << engine;
+        for (const Transfer &transfer : under_way[engine])
+            if (transfer.last == cycle) top.last += uint64_t(1) << 8 * engine;
     }
 }
 
@@ -146,15 +180,36 @@ static void take_stores() {
     if (!(top.beat >> STORE & 1)) return;
     for (Transfer &transfer : under_way[STORE]) {
         if (transfer.at >= transfer.data.size()) continue;
-        for (int i = 0; i < LANES[STORE] && transfer.at < transfer.data.size(); i++, transfer.at++) {
-            const int64_t place = transfer.data[transfer.at], code = get_lane(top.store_data, i, Config::OUTPUT_WORD);
+        for (int i = 0; i < int(top.store_count) && transfer.at < transfer.data.size(); i++, transfer.at++) {
+            const int64_t at = get_lane(top.store_position, i, 32);
+            const int64_t place = transfer.data.at(at), code = get_lane(top.store_data, i, Config::OUTPUT_WORD);
             const Operation &op = queues[STORE][asked[STORE] - 1];
             dram[place] = code, stored[place] = 1, compared++;
             if (code != expected[place])
-                differs(op, STORE, ("code " + std::to_string(transfer.at)).c_str(), expected[place], code);
+                differs(op, STORE, ("code " + std::to_string(at)).c_str(), expected[place], code);
         }
         return;
     }
+}
+
+// Elements that go into, or come out of, the memory of kept tensors in this cycle; of a tensor kept on chip this is all that is seen.
+template <class Port> static void watch(int engine, int number, int count, const Port &data, int bits) {
+    static std::vector<int64_t> places[ENGINES];
+    static int of[ENGINES] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    static size_t at[ENGINES];
+    if (count == 0) return;
+    if (of[engine] != number) of[engine] = number, places[engine] = queues[engine][number].places(), at[engine] = 0;
+    for (int i = 0; i < count; i++, at[engine]++) {
+        const int64_t place = places[engine].at(at[engine]), code = get_lane(data, i, bits);
+        if (engine == KEEP) dram[place] = code, compared++;
+        if (code != expected[place])
+            differs(queues[engine][number], engine, ("code " + std::to_string(at[engine])).c_str(), expected[place], code);
+    }
+}
+
+static void watch_kept() {
+    watch(KEEP, top.keep_number, top.keep_count, top.keep_data, Config::OUTPUT_WORD);
+    watch(RECALL, top.recall_number, top.recall_count, top.recall_data, Config::RESIDENT_WORD);
 }
 
 static void check_events(int64_t cycle) {
@@ -164,11 +219,13 @@ static void check_events(int64_t cycle) {
             if (*count >= queues[engine].size()) { printf("%s: one operation too many\n", NAMES[engine]); exit(1); }
             const Operation &op = queues[engine][(*count)++];
             if (op.*member != at) differs(op, engine, what, op.*member, at);
+            if (engine == REQUANTIZE && member == &Operation::finish) requantized_at.push_back(at);
         };
         event(top.started >> engine & 1, &begun[engine], "the first cycle", &Operation::start, cycle);
         event(top.freed >> engine & 1, &freed[engine], "the cycle behind its last", &Operation::until, cycle + 1);
-        event(top.finished >> engine & 1, &finished[engine], "the cycle of the result", &Operation::finish, cycle + 1);
-        if (!under_way[engine].empty() && (top.last >> engine & 1)) under_way[engine].pop_front();
+        for (int results = top.finished >> 8 * engine & 255; results > 0; results--)
+            event(true, &finished[engine], "the cycle of the result", &Operation::finish, cycle + 1);
+        for (int results = top.last >> 8 * engine & 255; results > 0; results--) under_way[engine].pop_front();
     }
 }
 
@@ -207,10 +264,12 @@ int main() {
     int64_t cycle = 0;
     for (size_t done = 0; done < left; cycle++) {
         top.eval();
+        end_store();
         arbitrate(cycle);
         drive(cycle);
         top.eval();
         take_stores();
+        watch_kept();
         check_events(cycle);
         edge();
         done = 0;

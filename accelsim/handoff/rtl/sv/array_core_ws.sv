@@ -9,56 +9,74 @@ module array_core
     output logic                                                   started,
     output logic                                                   freed,
     output logic                                                   finished,
+    output logic                                                   vector,        // finished sums are written at this edge
+    output logic                                                   vector_first,  // the first ones of a tile
+    output int_t [ZERO_LANES-1:0]                                  zero_address,  // of the zero points of weights
+    // verilator lint_off UNUSEDSIGNAL
+    input  logic [ZERO_LANES-1:0][WEIGHT_WORD-1:0]                 weight_zero,
+    // verilator lint_on UNUSEDSIGNAL
     output int_t [COLS-1:0]                                        bias_address,
     input  logic [COLS-1:0][ACC_BITS-1:0]                          bias,
-    input  int_t                                                   activation_count,
-    input  int_t                                                   activation_write,
-    input  logic [ACTIVATION_LANES-1:0][ACTIVATION_WORD-1:0]       activation_in,
-    input  int_t                                                   weight_count,
-    input  int_t                                                   weight_write,
-    input  logic [WEIGHT_LANES-1:0][WEIGHT_WORD-1:0]               weight_in,
+    input  int_t [1:0]                                             activation_count,
+    input  int_t [1:0]                                             activation_write,
+    input  logic [1:0][ACTIVATION_LANES-1:0][ACTIVATION_WORD-1:0]  activation_in,
+    input  int_t [1:0]                                             weight_count,
+    input  int_t [1:0]                                             weight_write,
+    input  logic [1:0][WEIGHT_LANES-1:0][WEIGHT_WORD-1:0]          weight_in,
     input  logic [REQUANTIZER_LANES-1:0][ADDR_BITS-1:0]            read_address,
     output logic [REQUANTIZER_LANES-1:0][ACC_BITS-1:0]             read_data
 );
-  logic fold_done, tile_last, weight_first, enter, enter_swap, enter_last, enter_first;
-  int_t weight_k, weight_group, weight_address, enter_address, reduction, first_bias, zero_point;
-  int_t [COLS-1:0] column_group;
+  // The zero point of a weight goes off in front of the array, too.
+  function automatic logic [WEIGHT_BITS-1:0] weight_of(logic [WEIGHT_WORD-1:0] code, logic [WEIGHT_WORD-1:0] zero);
+    return WEIGHT_BITS'(int_t'($signed(code)) - (WEIGHT_ZEROS ? int_t'($signed(zero)) : 0));
+  endfunction
+  logic fold_done, tile_last, weight_first, enter, enter_swap, enter_last, enter_first, enter_ends, enter_begins;
+  int_t weight_address, enter_address, reduction, first_bias, zero_point;
+  int_t [COLS-1:0] column_group, column_offset;
   logic [COLS-1:0] column_used;
-  int_t [ROWS-1:0] input_address, row_k, row_group;
-  logic [ROWS-1:0] input_used, row_used;
+  int_t [PRODUCTS-1:0] weight_k, weight_group;
+  logic [PRODUCTS-1:0] weight_used;
+  int_t [ROWS*PRODUCTS-1:0] input_address, row_k, row_group;
+  logic [ROWS*PRODUCTS-1:0] input_used, row_used;
   fold_feeder #(
-      .COUNT(COMPUTE_COUNT), .ROWS(ROWS), .COLS(COLS), .SHIFTS(1'b1), .OVERLAPPED(OVERLAPPED), .BEHIND(BEHIND),
+      .COUNT(COMPUTE_COUNT), .ROWS(ROWS), .COLS(COLS), .PRODUCTS(PRODUCTS), .SHIFTS(1'b1), .OVERLAPPED(OVERLAPPED), .BEHIND(BEHIND),
+      .BY_TAP(BY_TAP), .TILE_ISSUE(TILE_ISSUE), .FOLD_ISSUE(FOLD_ISSUE),
       .FILE("images/compute.hex")
   ) u_feeder (
-      .clk, .rst, .over, .fold_done, .started, .freed, .tile_last, .weight_first, .weight_k, .weight_group, .weight_address,
-      .enter, .enter_swap, .enter_last, .enter_first, .enter_address, .column_group, .column_used, .reduction,
-      .bias_address(first_bias), .input_address, .input_used, .row_k, .row_group, .row_used, .zero_point
+      .clk, .rst, .over, .fold_done, .started, .freed, .tile_last, .weight_first, .weight_k, .weight_group, .weight_used, .weight_address,
+      .enter, .enter_swap, .enter_last, .enter_first, .enter_ends, .enter_begins, .enter_address, .column_group, .column_used, .column_offset,
+      .reduction, .bias_address(first_bias), .input_address, .input_used, .row_k, .row_group, .row_used, .zero_point
   );
 
-  int_t [COLS-1:0] weight_addresses;
+  int_t [COLS*PRODUCTS-1:0] weight_addresses;
   logic [COLS-1:0][ADDR_BITS-1:0] sum_address;
-  logic [COLS-1:0][WEIGHT_WORD-1:0] weight_codes;
-  logic [COLS-1:0][WEIGHT_BITS-1:0] weights;
+  logic [COLS*PRODUCTS-1:0][WEIGHT_WORD-1:0] weight_codes;
+  logic [COLS-1:0][PRODUCTS-1:0][WEIGHT_BITS-1:0] weights;
   always_comb
     for (int c = 0; c < COLS; c++) begin
       bias_address[c] = first_bias + c;
+      zero_address[c] = bias_address[c];
       sum_address[c] = ADDR_BITS'(enter_address + c);
-      weight_addresses[c] = weight_address + c * reduction + weight_k;
-      weights[c] = (column_used[c] && column_group[c] == weight_group) ? WEIGHT_BITS'($signed(weight_codes[c])) : '0;
+      for (int i = 0; i < PRODUCTS; i++) weight_addresses[c*PRODUCTS+i] = weight_address + c * reduction + weight_k[i];
     end
-  element_memory #(.BITS(WEIGHT_WORD), .WORDS(WEIGHT_WORDS), .WRITERS(1), .LANES(WEIGHT_LANES), .READS(COLS)) u_weights (
+  always_comb
+    for (int c = 0; c < COLS; c++)
+      for (int i = 0; i < PRODUCTS; i++)
+        weights[c][i] = (column_used[c] && column_group[c] == weight_group[i] && weight_used[i])
+            ? weight_of(weight_codes[c*PRODUCTS+i], weight_zero[c]) : '0;
+  element_memory #(.BITS(WEIGHT_WORD), .WORDS(WEIGHT_WORDS), .WRITERS(2), .LANES(WEIGHT_LANES), .READS(COLS * PRODUCTS)) u_weights (
       .clk, .write_count(weight_count), .write_address(weight_write), .write_data(weight_in),
       .read_address(weight_addresses), .read_data(weight_codes)
   );
 
   // The zero point goes off in front of the array; padding is nothing there.
-  logic [ROWS-1:0][ACTIVATION_WORD-1:0] codes;
-  logic [ROWS-1:0][ACTIVATION_BITS-1:0] activations;
+  logic [ROWS*PRODUCTS-1:0][ACTIVATION_WORD-1:0] codes;
+  logic [ROWS*PRODUCTS-1:0][ACTIVATION_BITS-1:0] activations;
   always_comb
-    for (int r = 0; r < ROWS; r++)
+    for (int r = 0; r < ROWS * PRODUCTS; r++)
       activations[r] = input_used[r] ? ACTIVATION_BITS'(int_t'($signed(codes[r])) - zero_point) : '0;
   element_memory #(
-      .BITS(ACTIVATION_WORD), .WORDS(ACTIVATION_WORDS), .WRITERS(1), .LANES(ACTIVATION_LANES), .READS(ROWS)
+      .BITS(ACTIVATION_WORD), .WORDS(ACTIVATION_WORDS), .WRITERS(2), .LANES(ACTIVATION_LANES), .READS(ROWS * PRODUCTS)
   ) u_activations (
       .clk, .write_count(activation_count), .write_address(activation_write), .write_data(activation_in),
       .read_address(input_address), .read_data(codes)
@@ -68,9 +86,13 @@ module array_core
       .clk, .stay_first(weight_first), .stay(weights), .enter, .enter_swap, .enter_last, .enter_first, .sum_address, .column_used,
       .stream(activations), .bias, .fold_done, .read_address, .read_data
   );
+  // A vector is written whole when its last column is.
+  delay #(.BITS(2), .STAGES((OVERLAPPED ? ROWS : 0) + ROWS + COLS - 2 + STAGES)) u_vector (
+      .clk, .early({enter_ends, enter_begins} & {2{!rst}}), .late({vector, vector_first})
+  );
   assign finished = (OVERLAPPED || BEHIND) ? fold_done : freed;
   // verilator lint_off UNUSEDSIGNAL
   logic unused;
-  assign unused = ^{tile_last, enter_address, row_k, row_group, row_used};
+  assign unused = ^{tile_last, enter_address, column_offset, row_k, row_group, row_used};
   // verilator lint_on UNUSEDSIGNAL
 endmodule

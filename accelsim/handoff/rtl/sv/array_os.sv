@@ -1,11 +1,11 @@
-// Output-stationary systolic array: pixels over rows, channels over columns, the reduction over cycles. Sums start at what stands on
-// their column's bus and leave by another, a row per cycle each, while operands come in.
+// Output-stationary systolic array: pixels over rows, channels over columns, the reduction over cycles, PRODUCTS of it in each. Sums start at
+// what stands on their column's bus and leave by another, a row per cycle each, while operands come in.
 //
-//   fold:  acc[r][c] <= fit((first step ? start : acc[r][c]) + activation[r][k] * weight[k][c]), one product per addition; a sum leaves
-//          as it takes its last product
+//   fold:  acc[r][c] <= fit((first step ? start : acc[r][c]) + the PRODUCTS activations[r][k] * weights[k][c] of a step); a sum leaves as it
+//          takes its last ones
 //   cycle: step k of a fold that enters from cycle s on reaches MAC (r, c) in cycle s + k + r + c. Two rows of a column never meet on a
-//          bus where folds enter ROWS cycles apart or more. The last sum of `reduction` steps is written by the end of cycle number
-//          reduction + ROWS + COLS - 2 + STAGES of the fold, counted from 1.
+//          bus where folds enter ROWS cycles apart or more. The last sum of so many steps is written by the end of cycle number
+//          steps + ROWS + COLS - 2 + STAGES of the fold, counted from 1.
 module array_os #(
     parameter int ROWS            = 4,
     parameter int COLS            = 4,
@@ -13,7 +13,8 @@ module array_os #(
     parameter int ACTIVATION_BITS = 8,
     parameter int ACC_BITS        = 32,
     parameter int ADDR_BITS       = 8,
-    parameter int STAGES          = 0
+    parameter int STAGES          = 0,
+    parameter int PRODUCTS        = 1   // of one sum in each MAC unit and cycle, added at once
 ) (
     input  logic                                 clk,
     input  logic                                 rst,
@@ -27,8 +28,8 @@ module array_os #(
     input  logic [COLS-1:0][ADDR_BITS-1:0]       fold_address,   // of the sums of row 0
     input  logic [ADDR_BITS-1:0]                 fold_row_step,  // to those of the next row
     input  logic [COLS-1:0][ACC_BITS-1:0]        bias,
-    input  logic [COLS-1:0][WEIGHT_BITS-1:0]     weights,
-    input  logic [ROWS-1:0][ACTIVATION_BITS-1:0] activations,
+    input  logic [COLS-1:0][PRODUCTS*WEIGHT_BITS-1:0] weights,
+    input  logic [ROWS-1:0][PRODUCTS*ACTIVATION_BITS-1:0] activations,
     output logic [COLS-1:0][ADDR_BITS-1:0]       start_address,  // of the words at which sums start
     input  logic [COLS-1:0][ACC_BITS-1:0]        start_data,
     output logic [COLS-1:0]                      write,
@@ -36,7 +37,8 @@ module array_os #(
     output logic [COLS-1:0][ACC_BITS-1:0]        sums,
     output logic                                 done            // the last sum of a fold is written at this edge
 );
-  localparam int LEFT_BITS = ACTIVATION_BITS + 3;
+  localparam int LEFT_BITS = PRODUCTS * ACTIVATION_BITS + 3;
+  localparam int TOP_BITS = PRODUCTS * WEIGHT_BITS;
   typedef struct packed {
     logic                 first;      // the sums start at the bias
     logic [ROWS-1:0]      rows;
@@ -47,15 +49,15 @@ module array_os #(
   } fold_t;
 
   logic [ROWS-1:0][LEFT_BITS-1:0] left_in, left;
-  logic [COLS-1:0][WEIGHT_BITS-1:0] top;
+  logic [COLS-1:0][TOP_BITS-1:0] top;
   for (genvar r = 0; r < ROWS; r++) begin : g_left
     assign left_in[r] = {step, step_first, step_last, activations[r]};
   end
   skew #(.LANES(ROWS), .BITS(LEFT_BITS)) u_left (.clk, .straight(left_in), .skewed(left));
-  skew #(.LANES(COLS), .BITS(WEIGHT_BITS)) u_top (.clk, .straight(weights), .skewed(top));
+  skew #(.LANES(COLS), .BITS(TOP_BITS)) u_top (.clk, .straight(weights), .skewed(top));
 
   logic [ROWS-1:0][COLS:0][LEFT_BITS-1:0] across;
-  logic [ROWS:0][COLS-1:0][WEIGHT_BITS-1:0] down;
+  logic [ROWS:0][COLS-1:0][TOP_BITS-1:0] down;
   logic [COLS-1:0][ROWS-1:0][ACC_BITS-1:0] next;
   logic [COLS-1:0][ROWS-1:0] wrote;
   logic [COLS-1:0][ACC_BITS-1:0] starts;
@@ -66,7 +68,9 @@ module array_os #(
     assign across[r][0] = left[r];
     for (genvar c = 0; c < COLS; c++) begin : g_col
       logic [ACC_BITS-1:0] held;
-      pe_os #(.WEIGHT_BITS(WEIGHT_BITS), .ACTIVATION_BITS(ACTIVATION_BITS), .ACC_BITS(ACC_BITS), .STAGES(STAGES)) u_pe (
+      pe_os #(
+          .WEIGHT_BITS(WEIGHT_BITS), .ACTIVATION_BITS(ACTIVATION_BITS), .ACC_BITS(ACC_BITS), .STAGES(STAGES), .PRODUCTS(PRODUCTS)
+      ) u_pe (
           .clk, .policy,
           .left_in(across[r][c]), .left_out(across[r][c+1]),
           .weight_in(down[r][c]), .weight_out(down[r+1][c]),

@@ -1,6 +1,6 @@
-// Broadcast array: reduction over the TREE leaves and over folds, channels over columns. A vector of TREE
-// activations goes to all columns at once; each column adds its TREE products by a tree, exactly, and the tree's sum to the
-// accumulator of the vector's pixel in one addition (products_per_add = TREE).
+// Broadcast array: reduction over the ROWS leaves and over folds, channels over columns. A vector of ROWS
+// activations goes to all columns at once, or to each column that of its group; each column adds its ROWS products by a tree, exactly, and the tree's sum to the
+// accumulator of the vector's pixel in one addition (products_per_add = ROWS).
 //
 //   fold:  acc[t][c] <= fit((first ? bias[c] : acc[t][c]) + sum over j of activation[t][j] * weight[j][c])
 //   cycle: one vector per cycle and nothing to skew; STAGES registers between a vector's products and its accumulator, so that the
@@ -23,7 +23,7 @@ module array_tree #(
     input  logic [COLS-1:0][ADDR_BITS-1:0]            enter_address,
     input  logic [COLS-1:0]                            enter_columns,  // that have sums
     input  logic [ROWS-1:0][COLS-1:0][WEIGHT_BITS-1:0] weights,
-    input  logic [ROWS-1:0][ACTIVATION_BITS-1:0]       activations,
+    input  logic [COLS-1:0][ROWS-1:0][ACTIVATION_BITS-1:0] activations,  // as each column sees them
     input  logic [COLS-1:0][ACC_BITS-1:0]              bias,
     output logic                                       done,         // the last accumulator of the tile is written at this edge
     output logic [COLS-1:0]                            write,
@@ -51,7 +51,7 @@ module array_tree #(
     logic [TREE_BITS-1:0] sum;
 
     for (genvar j = 0; j < ROWS; j++) begin : g_product
-      assign products[j] = PRODUCT_BITS'($signed(weights[j][c])) * PRODUCT_BITS'($signed(activations[j]));
+      assign products[j] = PRODUCT_BITS'($signed(weights[j][c])) * PRODUCT_BITS'($signed(activations[c][j]));
     end
     adder_tree #(.LEAVES(ROWS), .BITS(PRODUCT_BITS)) u_tree (.terms(products), .total(sum));
     delay #(.BITS(TREE_BITS), .STAGES(STAGES)) u_sum (.clk, .early(sum), .late(sums[c]));

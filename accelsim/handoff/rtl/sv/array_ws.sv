@@ -15,18 +15,19 @@ module array_ws #(
     parameter int ACC_BITS        = 32,
     parameter int ADDR_BITS       = 8,
     parameter int STAGES          = 0,
-    parameter int PSUM_BITS       = WEIGHT_BITS + ACTIVATION_BITS + $clog2(ROWS) + 1
+    parameter int PRODUCTS        = 1,  // of one sum in each MAC unit
+    parameter int PSUM_BITS       = WEIGHT_BITS + ACTIVATION_BITS + $clog2(ROWS * PRODUCTS) + 1
 ) (
     input  logic                                 clk,
     input  logic                                 weight_first,  // with the weights of row 0
-    input  logic [COLS-1:0][WEIGHT_BITS-1:0]     weights,       // one row per cycle, row 0 first
+    input  logic [COLS-1:0][PRODUCTS*WEIGHT_BITS-1:0] weights,       // one row per cycle, row 0 first
     input  logic                                 enter,        // a vector of activations enters
     input  logic                                 enter_swap,   // the first one under new weights
     input  logic                                 enter_last,   // the last one of its fold
     input  logic                                 enter_first,  // its accumulators start at the bias
     input  logic [COLS-1:0][ADDR_BITS-1:0]      enter_address,
     input  logic [COLS-1:0]                      enter_columns,  // that have sums
-    input  logic [ROWS-1:0][ACTIVATION_BITS-1:0] activations,
+    input  logic [ROWS-1:0][PRODUCTS*ACTIVATION_BITS-1:0] activations,
     input  logic [COLS-1:0][ACC_BITS-1:0]        bias,
     output logic                                 done,          // the last accumulator of a fold is written at this edge
     output logic [COLS-1:0]                      write,
@@ -45,20 +46,22 @@ module array_ws #(
   } control_t;
 
   // Staircases: row r of the activations r cycles late, column c of the weights c cycles late.
-  logic [ROWS-1:0][ACTIVATION_BITS:0] left_in, left;
-  logic [COLS-1:0][WEIGHT_BITS:0] top_in, top;
+  localparam int LEFT_BITS = PRODUCTS * ACTIVATION_BITS;
+  localparam int TOP_BITS = PRODUCTS * WEIGHT_BITS;
+  logic [ROWS-1:0][LEFT_BITS:0] left_in, left;
+  logic [COLS-1:0][TOP_BITS:0] top_in, top;
   for (genvar r = 0; r < ROWS; r++) begin : g_left
     assign left_in[r] = {enter_swap, activations[r]};
   end
   for (genvar c = 0; c < COLS; c++) begin : g_top
     assign top_in[c] = {weight_first, weights[c]};
   end
-  skew #(.LANES(ROWS), .BITS(ACTIVATION_BITS + 1)) u_left (.clk, .straight(left_in), .skewed(left));
-  skew #(.LANES(COLS), .BITS(WEIGHT_BITS + 1)) u_top (.clk, .straight(top_in), .skewed(top));
+  skew #(.LANES(ROWS), .BITS(LEFT_BITS + 1)) u_left (.clk, .straight(left_in), .skewed(left));
+  skew #(.LANES(COLS), .BITS(TOP_BITS + 1)) u_top (.clk, .straight(top_in), .skewed(top));
 
-  logic signed [WEIGHT_BITS-1:0]     weight    [ROWS+1][COLS];
+  logic [TOP_BITS-1:0]     weight    [ROWS+1][COLS];
   logic                              capture   [ROWS+1][COLS];
-  logic signed [ACTIVATION_BITS-1:0] activation[ROWS][COLS+1];
+  logic [LEFT_BITS-1:0] activation[ROWS][COLS+1];
   logic                              swap      [ROWS][COLS+1];
   logic signed [PSUM_BITS-1:0]       psum      [ROWS+1][COLS];
   logic signed [PSUM_BITS-1:0]       sum       [ROWS][COLS];
@@ -70,7 +73,9 @@ module array_ws #(
   for (genvar r = 0; r < ROWS; r++) begin : g_row
     assign {swap[r][0], activation[r][0]} = left[r];
     for (genvar c = 0; c < COLS; c++) begin : g_col
-      pe_ws #(.WEIGHT_BITS(WEIGHT_BITS), .ACTIVATION_BITS(ACTIVATION_BITS), .PSUM_BITS(PSUM_BITS)) u_pe (
+      pe_ws #(
+          .WEIGHT_BITS(WEIGHT_BITS), .ACTIVATION_BITS(ACTIVATION_BITS), .PSUM_BITS(PSUM_BITS), .PRODUCTS(PRODUCTS)
+      ) u_pe (
           .clk,
           .weight_in(weight[r][c]), .weight_out(weight[r+1][c]),
           .capture_in(capture[r][c]), .capture_out(capture[r+1][c]),

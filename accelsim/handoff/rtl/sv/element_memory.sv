@@ -18,10 +18,14 @@ module element_memory
   localparam int ADDRESS_BITS = (WORDS > 1) ? $clog2(WORDS) : 1;
   logic [BITS-1:0] words[WORDS];
 
+  // Two loops over the lanes: Verilator unrolls, and so takes such writes in, up to 64 turns.
+  localparam int TURNS = (LANES < 64) ? LANES : 64;
   always_ff @(posedge clk) begin
     for (int w = 0; w < WRITERS; w++)
-      for (int i = 0; i < LANES; i++)
-        if (i < write_count[w]) words[ADDRESS_BITS'(write_address[w] + i)] <= write_data[w][i];
+      for (int block = 0; block < LANES; block += TURNS)
+        for (int i = 0; i < TURNS; i++)
+          if (block + i < LANES && block + i < write_count[w])
+            words[ADDRESS_BITS'(write_address[w] + block + i)] <= write_data[w][block+i];
   end
   always_comb for (int i = 0; i < READS; i++) read_data[i] = words[ADDRESS_BITS'(read_address[i])];
 endmodule

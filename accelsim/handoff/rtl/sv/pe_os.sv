@@ -1,25 +1,27 @@
-// One MAC of the output-stationary array: acc <= fit((first ? bias : acc) + weight * activation), STAGES cycles later.
+// One MAC unit of the output-stationary array: acc <= fit((first ? bias : acc) + the sum of PRODUCTS weights * activations), STAGES cycles
+// later.
 module pe_os #(
     parameter int WEIGHT_BITS     = 8,
     parameter int ACTIVATION_BITS = 8,
     parameter int ACC_BITS        = 32,
-    parameter int STAGES          = 0
+    parameter int STAGES          = 0,
+    parameter int PRODUCTS        = 1
 ) (
     input  logic                              clk,
     input  logic        [1:0]                 policy,
-    input  logic        [ACTIVATION_BITS+2:0] left_in,    // {step, first, last, activation}
-    output logic        [ACTIVATION_BITS+2:0] left_out,
-    input  logic signed [WEIGHT_BITS-1:0]     weight_in,
-    output logic signed [WEIGHT_BITS-1:0]     weight_out,
+    input  logic [PRODUCTS*ACTIVATION_BITS+2:0]      left_in,    // {step, first, last, activations}
+    output logic [PRODUCTS*ACTIVATION_BITS+2:0]      left_out,
+    input  logic [PRODUCTS-1:0][WEIGHT_BITS-1:0]     weight_in,
+    output logic [PRODUCTS-1:0][WEIGHT_BITS-1:0]     weight_out,
     input  logic signed [ACC_BITS-1:0]        bias,
     output logic signed [ACC_BITS-1:0]        acc,
     output logic signed [ACC_BITS-1:0]        sum,        // what acc takes at this edge, if anything
     output logic                              wrote_last  // the fold's last product is added at this edge
 );
-  localparam int PRODUCT_BITS = WEIGHT_BITS + ACTIVATION_BITS;
+  localparam int PRODUCT_BITS = WEIGHT_BITS + ACTIVATION_BITS + $clog2(PRODUCTS);
   localparam int SUM_BITS = ((ACC_BITS > PRODUCT_BITS) ? ACC_BITS : PRODUCT_BITS) + 1;
 
-  logic signed [ACTIVATION_BITS-1:0] activation;
+  logic [PRODUCTS-1:0][ACTIVATION_BITS-1:0] activation;
   logic step, first, last, step_late, first_late, last_late;
   logic signed [PRODUCT_BITS-1:0] product;
   logic [PRODUCT_BITS-1:0] product_late;
@@ -27,7 +29,11 @@ module pe_os #(
   logic signed [SUM_BITS-1:0] total;
 
   assign {step, first, last, activation} = left_in;
-  assign product = PRODUCT_BITS'(weight_in) * PRODUCT_BITS'(activation);
+  always_comb begin
+    product = '0;
+    for (int i = 0; i < PRODUCTS; i++)
+      product = product + PRODUCT_BITS'($signed(weight_in[i])) * PRODUCT_BITS'($signed(activation[i]));
+  end
   delay #(.BITS(PRODUCT_BITS + 3), .STAGES(STAGES)) u_product (
       .clk, .early({step, first, last, product}), .late({step_late, first_late, last_late, product_late})
   );

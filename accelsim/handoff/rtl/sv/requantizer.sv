@@ -5,24 +5,33 @@ module requantizer
 #(
     parameter int COUNT    = 1,
     parameter int LANES    = 4,
+    parameter int WRITERS  = 1,
+    // verilator lint_off UNUSEDPARAM
+    parameter int COLS     = 4,
+    parameter bit TURNED   = 1'b0,
+    // verilator lint_on UNUSEDPARAM
     parameter int STAGES   = 0,
     parameter int ACC_BITS = 32,
     parameter int BITS     = 8,
+    parameter int OPERANDS = 40,  // bits of what a channel gives
     parameter     FILE     = ""
 ) (
     input  logic                           clk,
     input  logic                           rst,
     input  counts_t                        over,
+    // verilator lint_off UNUSEDSIGNAL
+    input  logic                           vector,         // for a unit that takes sums as they come
+    input  int_t                           computes,
+    // verilator lint_on UNUSEDSIGNAL
     output logic                           started,
     output logic                           freed,
     output logic                           finished,
     output int_t [LANES-1:0]               address,        // of the accumulators
     input  logic [LANES-1:0][ACC_BITS-1:0] sums,
     output int_t [LANES-1:0]               parameter_address,
-    input  logic [LANES-1:0][31:0]         multiplier,
-    input  logic [LANES-1:0][7:0]          shift,
-    output int_t                           write_count,
-    output int_t                           write_address,
+    input  logic [LANES-1:0][OPERANDS-1:0] operands,
+    output int_t [WRITERS-1:0]             write_count,
+    output int_t [WRITERS-1:0]             write_address,
     output logic [LANES-1:0][BITS-1:0]     write_data
 );
   logic ready, running, active;
@@ -59,7 +68,7 @@ module requantizer
 
   for (genvar i = 0; i < LANES; i++) begin : g_lane
     requantize_lane #(.ACC_BITS(ACC_BITS)) u_lane (
-        .acc(sums[i]), .scheme(op.scheme), .multiplier(multiplier[i]), .shift(shift[i]),
+        .acc(sums[i]), .scheme(op.scheme), .operands(operands[i]),
         .zero_point(op.zero_point), .clamp_min(op.clamp_min), .clamp_max(op.clamp_max), .code(codes[i])
     );
     assign narrow[i] = codes[i][BITS-1:0];
@@ -71,6 +80,6 @@ module requantizer
   );
   // verilator lint_off UNUSEDSIGNAL
   logic unused;
-  assign unused = ^{number, op.waits, codes};
+  assign unused = ^{number, op.waits, op.pixels, op.groups, op.pack, op.unit, op.computes, computes, codes};
   // verilator lint_on UNUSEDSIGNAL
 endmodule

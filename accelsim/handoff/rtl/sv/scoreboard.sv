@@ -6,7 +6,7 @@ module scoreboard
     input  logic               clk,
     input  logic               rst,
     input  logic [ENGINES-1:0] freed,
-    input  logic [ENGINES-1:0] finished,
+    input  results_t [ENGINES-1:0] finished,
     output counts_t            frees,
     output counts_t            finishes
 );

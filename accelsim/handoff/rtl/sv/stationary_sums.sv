@@ -8,14 +8,14 @@ module stationary_sums
 ) (
     input  logic                                        clk,
     input  logic                                        stay_first,
-    input  logic [COLS-1:0][STAY_BITS-1:0]              stay,
+    input  logic [COLS-1:0][PRODUCTS*STAY_BITS-1:0]     stay,
     input  logic                                        enter,
     input  logic                                        enter_swap,
     input  logic                                        enter_last,
     input  logic                                        enter_first,
     input  logic [COLS-1:0][ADDR_BITS-1:0]              sum_address,
     input  logic [COLS-1:0]                             column_used,
-    input  logic [ROWS-1:0][STREAM_BITS-1:0]            stream,
+    input  logic [ROWS-1:0][PRODUCTS*STREAM_BITS-1:0]   stream,
     input  logic [COLS-1:0][ACC_BITS-1:0]               bias,
     output logic                                        fold_done,
     input  logic [REQUANTIZER_LANES-1:0][ADDR_BITS-1:0] read_address,
@@ -25,7 +25,7 @@ module stationary_sums
     logic                             enter, swap, last, first;
     logic [COLS-1:0][ADDR_BITS-1:0]   address;
     logic [COLS-1:0]                  columns;
-    logic [ROWS-1:0][STREAM_BITS-1:0] stream;
+    logic [ROWS-1:0][PRODUCTS*STREAM_BITS-1:0] stream;
     logic [COLS-1:0][ACC_BITS-1:0]    bias;
   } vector_t;
   vector_t early, late;
@@ -34,14 +34,14 @@ module stationary_sums
       columns: column_used, stream: stream, bias: bias
   };
   delay #(.BITS($bits(vector_t)), .STAGES(OVERLAPPED ? ROWS : 0)) u_behind (.clk, .early, .late);
-  localparam int PSUM_BITS = STAY_BITS + STREAM_BITS + $clog2(ROWS) + 1;
+  localparam int PSUM_BITS = STAY_BITS + STREAM_BITS + $clog2(ROWS * PRODUCTS) + 1;
   logic [COLS-1:0] write, first;
   logic [COLS-1:0][ADDR_BITS-1:0] address;
   logic [COLS-1:0][ACC_BITS-1:0] starts;
   logic [COLS-1:0][PSUM_BITS-1:0] sums;
   array_ws #(
       .ROWS(ROWS), .COLS(COLS), .WEIGHT_BITS(STAY_BITS), .ACTIVATION_BITS(STREAM_BITS), .ACC_BITS(ACC_BITS),
-      .ADDR_BITS(ADDR_BITS), .STAGES(STAGES), .PSUM_BITS(PSUM_BITS)
+      .ADDR_BITS(ADDR_BITS), .STAGES(STAGES), .PRODUCTS(PRODUCTS), .PSUM_BITS(PSUM_BITS)
   ) u_array (
       .clk, .weight_first(stay_first), .weights(stay), .enter(late.enter), .enter_swap(late.swap), .enter_last(late.last),
       .enter_first(late.first), .enter_address(late.address), .enter_columns(late.columns), .activations(late.stream),

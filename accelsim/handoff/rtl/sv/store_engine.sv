@@ -4,19 +4,29 @@ module store_engine
 #(
     parameter int COUNT = 1,
     parameter int LANES = 4,
+    // verilator lint_off UNUSEDPARAM
+    parameter int COLS   = 4,    // for an engine that takes codes as they come
+    parameter bit TURNED = 1'b0,
+    // verilator lint_on UNUSEDPARAM
     parameter     FILE  = ""
 ) (
     input  logic            clk,
     input  logic            rst,
     input  counts_t         over,
+    input  int_t            turns,        // transfers of the queue that have let go
+    // verilator lint_off UNUSEDSIGNAL
+    input  int_t            codes,
+    // verilator lint_on UNUSEDSIGNAL
     output logic            request,
     output int_t            number,
     input  logic            grant,
     input  logic            release_port,
     input  logic            beat,
-    input  logic            last,
+    input  results_t        last,
     output logic            freed,
-    output logic            finished,
+    output results_t        finished,
+    output int_t             count,       // elements that go in this cycle
+    output int_t [LANES-1:0] position,    // of each in its tile
     output int_t [LANES-1:0] read_address
 );
   logic ready, running;
@@ -26,10 +36,15 @@ module store_engine
   op_queue #(.WIDTH($bits(transfer_t)), .COUNT(COUNT), .FILE(FILE)) u_queue (
       .clk, .rst, .over, .advance(freed), .ready, .head, .number
   );
-  assign request = ready && !running;
+  assign request = ready && !running && head.turn == turns;
   assign freed = release_port && (running || grant);
   assign finished = last;
-  always_comb for (int i = 0; i < LANES; i++) read_address[i] = head.base + sent + i;
+  assign count = !beat ? 0 : (head.elements - sent < LANES) ? head.elements - sent : LANES;
+  always_comb
+    for (int i = 0; i < LANES; i++) begin
+      position[i] = sent + i;
+      read_address[i] = head.base + position[i];
+    end
   always_ff @(posedge clk) begin
     running <= !rst && (running || grant) && !freed;
     if (rst || freed) sent <= 0;
@@ -37,6 +52,6 @@ module store_engine
   end
   // verilator lint_off UNUSEDSIGNAL
   logic unused;
-  assign unused = ^{head.waits, head.elements};
+  assign unused = ^head.waits;
   // verilator lint_on UNUSEDSIGNAL
 endmodule

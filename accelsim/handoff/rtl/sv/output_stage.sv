@@ -7,17 +7,20 @@
 // The result register has `bits` bits, sign included: a narrower one than the values need shows as a wrong code.
 module output_stage
   import output_stages_pkg::*;
-(
-    input  logic signed [63:0] x,
-    input  logic        [2:0]  kind,
-    input  logic        [2:0]  rounding,
-    input  logic signed [63:0] operand,
-    input  logic signed [63:0] low,
-    input  logic signed [63:0] high,
-    input  logic        [6:0]  bits,
-    input  logic signed [31:0] entries[ENTRIES],
-    output logic signed [63:0] y
+#(
+    parameter int ENTRIES = 1  // of the table
+) (
+    input  logic signed [63:0]        x,
+    input  logic        [2:0]         kind,
+    input  logic        [2:0]         rounding,
+    input  logic signed [63:0]        operand,
+    input  logic signed [63:0]        low,
+    input  logic signed [63:0]        high,
+    input  logic        [6:0]         bits,
+    input  logic [ENTRIES-1:0][31:0]  entries,
+    output logic signed [63:0]        y
 );
+  localparam int INDEX_BITS = (ENTRIES > 1) ? $clog2(ENTRIES) : 1;
   typedef logic signed [127:0] wide_t;  // holds every product and left shift exactly
 
   function automatic wide_t round_shift(wide_t value, int s, logic [2:0] how);
@@ -54,7 +57,7 @@ module output_stage
       LEFT:     result = wide_t'(x) <<< operand[6:0];
       WRAP:     result = wrap(wide_t'(x), 32'(operand), rounding != 0);
       LIMIT:    result = (x < low) ? wide_t'(low) : (x > high) ? wide_t'(high) : wide_t'(x);
-      default:  result = wide_t'(entries[$clog2(ENTRIES)'(x + operand)]);
+      default:  result = wide_t'($signed(entries[INDEX_BITS'(x + operand)]));
     endcase
   end
   assign y = 64'(wrap(result, 32'(bits), 1'b1));
