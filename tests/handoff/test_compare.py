@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from accelsim.errors import AccelsimError, InputError
 from accelsim.handoff import compare_vectors, comparison_text
 from accelsim.handoff.compare import kinds
 from accelsim.handoff.compare.golden import GoldenLayer
-from tests.handoff.drawn import exported_graph
+from tests.handoff.drawn import drawn, exported, exported_graph
 from tests.handoff.test_faults import LAYERS, three_layers
 from tests.networks import conv
 
@@ -248,3 +249,15 @@ def test_the_command(vectors: Path, tmp_path: Path) -> None:
     assert stream["reasons"][0]["explained"] == stream["differing"]
     assert CliRunner().invoke(main, ["compare-vectors", str(vectors), str(vectors)]).exit_code == 0
     assert CliRunner().invoke(main, ["compare-vectors", str(tmp_path), str(theirs)]).exit_code == 2
+
+
+def test_every_guess_takes_layers_of_every_kind(tmp_path: Path) -> None:
+    """Whatever the layers are, and with tile streams or without, a comparison ends."""
+    for number, (_, program, inputs) in enumerate(islice(drawn(range(3, 9)), 6)):
+        folder, theirs = tmp_path / f"v{number}", tmp_path / f"o{number}"
+        exported(program, inputs, folder, "npy", tiles=number % 2 == 0)
+        for path in sorted(folder.glob("*/output.npy")):
+            codes = np.load(path)
+            (theirs / path.parent.name).mkdir(parents=True)
+            np.save(theirs / path.parent.name / path.name, np.roll(codes.reshape(-1), 1).reshape(codes.shape))
+        assert compare_vectors(folder, theirs).streams

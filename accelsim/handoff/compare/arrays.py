@@ -10,6 +10,7 @@ import numpy as np
 from accelsim.handoff.compare import kinds
 from accelsim.handoff.compare.golden import GoldenLayer
 from accelsim.handoff.compare.kinds import Array, Change
+from accelsim.numerics import INT64
 
 MOST_ROWS = 4
 """Rows of an array whose step is tried: the first and the last of them."""
@@ -41,7 +42,7 @@ def _changed(layer: GoldenLayer, image: Array | None = None, weights: Array | No
 def _signs(layer: GoldenLayer) -> Iterator[Change]:
     """Sums of products whose sign is not extended."""
     least = max(int(-layer.plain.min()), int(layer.plain.max()) + 1, 1) if layer.plain.size else 1
-    for bits in range((least - 1).bit_length() + 1, layer.accumulator.bits + 1):
+    for bits in range((least - 1).bit_length() + 1, min(layer.accumulator.bits, INT64.bits - 2) + 1):
         yield (
             kinds.SIGN,
             f"partial sums of {bits} bits are taken as unsigned",

@@ -31,6 +31,9 @@ def tile_guesses(layer: GoldenLayer, operations: Sequence[Operation]) -> Iterato
                 f"the accumulator is not cleared: a tile begins with what stood there, {text}",
                 partial(_uncleared, layer, steps, drop),
             )
+    loaded = [{one["operation"] for one in _loads(operations, name)} for name in LOADS]
+    if not all(number in numbers for step in steps for number, numbers in zip(step["reads"], loaded, strict=False)):
+        return  # operands that stay on the chip
     yield from _unmasked(layer, operations)
     yield from _sheared(layer, steps)
     both = tuple(LOADS)
