@@ -25,6 +25,9 @@ WIRE_OF: Mapping[str, str] = {
     "dma_transfer": "dram_bus",
     "dram_read": "dram_bus",
     "dram_write": "dram_bus",
+    "weight_memory_read": "dram_bus",
+    "activation_memory_read": "dram_bus",
+    "activation_memory_write": "dram_bus",
 }
 """The wire whose toggling an action's energy follows; ``array_mac`` follows :data:`MAC_WIRES`, the others keep the table's value."""
 MAC_WIRES = ("activation_register", "weight_register", "partial_sum")

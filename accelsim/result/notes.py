@@ -170,6 +170,10 @@ def _no_pass(name: str, kind: PassKind, what: str) -> Idle:
     return Idle(f"vector.{name}", False, because)
 
 
+def _nothing_in_dram(program: Program) -> str:
+    return "weights and activations stand in memories of their own" if all(program.arch.streams.apart) else ""
+
+
 def _nothing_shared(program: Program) -> str:
     shared = program.arch.shared_buffer.size_bytes is not None
     return "" if shared else "weights and activations have a memory each; set shared_buffer.size_bytes"
@@ -194,6 +198,7 @@ IDLE = (
     Idle("weight_buffer.decoders", None, _nothing_decoded),
     _no_pass("fuse_activations", "activation", "layer of one element each"),
     _no_pass("fuse_elementwise", "elementwise", "sum or product with another tensor"),
+    Idle("tech.dram", None, _nothing_in_dram),
     Idle("shared_buffer.banks", None, _nothing_shared),
     Idle("shared_buffer.weight_banks", None, _nothing_shared),
 )
@@ -246,12 +251,27 @@ def _codes_nothing(program: Program) -> str:
 
 def _priced_otherwise(program: Program) -> str:
     arch = program.arch
-    if arch.dram.standard is None or arch.tech.dram is not None:
+    if arch.dram.standard is None or arch.tech.dram is not None or all(arch.streams.apart):
         return ""
     return (
         f"dram.standard of {arch.dram.standard} sets times only: a bit of DRAM costs what {arch.tech.energy_table} says; choose a "
         "standard's energy with tech.dram"
     )
+
+
+def _too_large(program: Program) -> str:
+    """What memories outside the buffers do not hold, where their size is said."""
+    graph, streams, found = program.graph, program.arch.streams, list[str]()
+    if (size := streams.weights.memory_bytes) is not None and size < graph.weight_bytes:
+        found.append(f"streams.weights.memory_bytes of {size} are fewer than the {graph.weight_bytes} of the weights")
+    if (size := streams.activations.memory_bytes) is not None and graph.layers:
+        tensors = [graph.tensors[name] for layer in graph.layers for name in (*layer.inputs, layer.output)]
+        largest = max(tensors, key=lambda tensor: tensor.bytes)
+        if size < largest.bytes:
+            found.append(
+                f"streams.activations.memory_bytes of {size} are fewer than the {largest.bytes} of tensor {largest.name!r}"
+            )
+    return f"{'; '.join(found)}: price, area and leakage are those of that size" if found else ""
 
 
 def _outside_passes(program: Program) -> str:
@@ -282,6 +302,7 @@ TRAPS: tuple[Callable[[Program], str], ...] = (
     _keeps_nothing,
     _codes_nothing,
     _priced_otherwise,
+    _too_large,
     _outside_passes,
     _how_far_to_trust,
 )

@@ -95,7 +95,18 @@ def random_arch(rng: Rng, *, dataflow: str | None = None, sharing: float = SHARI
     if not resident:
         edits["cores.count"] = int(rng.choice([1, 2, 3, 5]))
         edits["cores.split"] = str(rng.choice(["auto", "channels", "rows"]))
-    return load_arch("edge_16x16").with_(edits)
+    return load_arch("edge_16x16").with_(edits | _memories(rng.spawn(1)[0]))
+
+
+def _memories(rng: Rng) -> dict[str, Any]:
+    """Of half of the machines, what weights or activations stand in outside the buffers."""
+    edits: dict[str, Any] = {}
+    for name in ("weights", "activations"):
+        memory = (None, None, None, None, "sram", "sram", "hbm2", "stated")[int(rng.integers(8))]
+        edits[f"streams.{name}.memory"] = None if memory == "stated" else memory
+        edits[f"streams.{name}.memory_bytes"] = int(rng.integers(10**4, 10**5)) if memory == "sram" else None
+        edits[f"streams.{name}.energy_pj_per_bit"] = float(rng.integers(1, 200)) if memory == "stated" else None
+    return edits
 
 
 def _shared(rng: Rng, weights: int, activations: int, resident: int) -> dict[str, Any]:

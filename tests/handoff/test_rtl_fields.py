@@ -31,6 +31,7 @@ PRICED = {
     "name", "description", "source", "array.first_cycle", "array.weight_scratchpad_bytes", "array.activation_scratchpad_bytes",
     "array.sum_scratchpad_bytes", "array.hop_um", "array.zero_gating", "tech.energy_table", "tech.node_nm", "tech.voltage_v", "tech.dram",
     *(f"{name}.{what}" for name in BUFFERS for what in ("banks", "ports")),
+    *(f"streams.{name}.{what}" for name in STREAMS[:2] for what in ("memory", "memory_bytes", "energy_pj_per_bit")),
 }  # fmt: skip
 """No code and no cycle follows from them."""
 OF_OTHERS = {
