@@ -45,6 +45,8 @@ CASES: dict[str, dict[str, Any]] = {
     "dma.write_bytes": {"dma.write_bytes": 8, "dram.burst_bytes": 16},
     "dma.whole_weight_tiles": {"dma.whole_weight_tiles": True, "dram.burst_bytes": 16, "dma.weight_compression": None},
     "array.hop_um": {"array.hop_um": 1500.0},
+    "dma.activation_compression": {"dma.activation_compression": "run_length", "dma.activation_zeros": 0.25},
+    "dma.activation_zeros": {"dma.activation_compression": None, "dma.activation_zeros": 0.75},
     "tech.dram": {"tech.dram": "ddr3", **{f"streams.{name}.{key}": value for name in ("weights", "activations")
                                           for key, value in (("memory", "hbm2"), ("memory_bytes", None), ("energy_pj_per_bit", None))}},
     "array.zero_gating": {"array.zero_gating": 0.0, "array.dataflow": "output_stationary", "accumulator.products_per_add": 1},

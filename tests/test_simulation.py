@@ -140,6 +140,8 @@ KNOBS: dict[str, Any] = {
     "dram.latency_ns": 1000.0,
     "dma.weight_compression": "zero_run_length",
     "dma.zero_run_bits": 1,
+    "dma.activation_compression": "run_length",
+    "dma.activation_zeros": 0.75,
     "dram.burst_bytes": 64,
     "dram.standard": "DDR4_2400",
     "cores.count": 2,
@@ -156,6 +158,8 @@ SHARED: dict[str, Any] = {
     **dict.fromkeys(("weight_buffer.size_bytes", "activation_buffer.size_bytes")),
 }
 NEEDS: dict[str, dict[str, Any]] = {
+    "dma.activation_compression": {"dma.activation_zeros": 0.75},
+    "dma.activation_zeros": {"dma.activation_compression": "run_length"},
     **{
         f"streams.{name}.memory_bytes": {f"streams.{name}.memory": "sram", f"streams.{name}.memory_bytes": 2**22}
         for name in ("weights", "activations")

@@ -236,6 +236,20 @@ class DmaConfig(Section):
         fields.RunBits, Field(description="width of the run in a pair of zero_run_length, bits")
     ] = 4
 
+    activation_compression: Annotated[
+        fields.ActivationCompression | None,
+        Field(
+            description="coding of activations outside the buffers: run_length, pairs of zeros before and value as in Eyeriss, values as "
+            "wide as array.activation_bits, where activation_zeros make it shorter; null: none"
+        ),
+    ] = None
+    activation_zeros: Annotated[
+        fields.Share,
+        Field(
+            description="share of zeros among activations, which says how long codes of run_length are expected to be"
+        ),
+    ] = 0.0
+
     @model_validator(mode="after")
     def _codes_no_padding(self) -> Self:
         if self.whole_weight_tiles and self.weight_compression is not None:

@@ -75,7 +75,8 @@ def count_actions(program: Program) -> ActionCounts:
     """Counts of every action.
 
     ``dram_read`` and ``dram_write`` are bits on the DRAM's bus, in whole bursts, as those of memories of their own are on theirs;
-    ``dram_*_asked`` the bits of the tiles in all of them, and ``dram_activate`` the rows opened (0 without ``dram.standard``).
+    ``dram_*_asked`` the bits of the tiles in all of them, coded as they move, and ``dram_activate`` the rows opened (0 without
+    ``dram.standard``).
 
     Accumulators are written once per pixel, channel and row fold; each is read as often, since the first write of a tile
     starts from the bias instead of a read and the requantizer reads the last one. A tensor kept on chip is written to and
@@ -208,8 +209,8 @@ def actions_of(work: Work, kinds: Kinds, *, stationary: str | None, apart: Apart
         dram_read_weights=8 * of_dram[0],
         recalled_weights=8 * work.recalled_weight_bytes,
         kept=8 * work.kept_bytes,
-        dram_read_asked=8 * (work.weight_bytes + work.input_bytes),
-        dram_write_asked=8 * work.stored_bytes,
+        dram_read_asked=8 * (work.weight_bytes + np.minimum(work.input_bytes, work.input_bus)),
+        dram_write_asked=8 * np.minimum(work.stored_bytes, work.output_bus),
         dram_activate=work.activates,
     )
 

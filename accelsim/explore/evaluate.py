@@ -74,7 +74,7 @@ def evaluate(
     computed once for each distinct arithmetic. With ``quantize``, options of ``accelsim quantize`` by name, ``model`` is a float network
     that becomes integers at the widths of each row; without, widths are timed and priced, and a row that edits them has no accuracy.
 
-    Machines of several cores, with a DRAM standard or bursts, coded weights, unrolled windows or fused pairs take the path of
+    Machines of several cores, with a DRAM standard or bursts, coded weights or activations, unrolled windows or fused pairs take the path of
     ``simulate``, tens of times slower. ``pandas.DataFrame(table)`` makes a frame of it.
     """
     base = arch if isinstance(arch, Arch) else load_arch(arch)

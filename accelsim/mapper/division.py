@@ -13,7 +13,7 @@ from accelsim.builder import Dram, share_boxes
 from accelsim.energy import action_charges, memory_prices, prices
 from accelsim.errors import CapacityError, MappingError
 from accelsim.graph import Boxes, Graph, VectorLayer, shared_memory
-from accelsim.hardware import Pass, packed_bytes, passes_of, unit_cycles, vector_of
+from accelsim.hardware import Pass, activation_share, packed_bytes, passes_of, unit_cycles, vector_of
 from accelsim.mapper.default import layer_by_layer
 from accelsim.mapper.pairs import best_pairs
 from accelsim.mapper.tiling import Tiler
@@ -214,7 +214,7 @@ def _saved(mappings: tuple[Mapping | None, ...], tiler: Tiler) -> list[Cost]:
         layer = tiler.graph.layers[candidate.pair.producer]
         pj = prices(action_charges(layer, graph=tiler.graph, arch=tiler.arch, costs=tiler.costs))
         of = memory_prices(pj, tiler.arch.streams.apart)
-        outside = of.inputs + of.outputs + 2 * pj["dma_transfer"]
+        outside = (of.inputs + of.outputs + 2 * pj["dma_transfer"]) * float(activation_share(tiler.arch))
         each = 8 * (outside - pj["activation_buffer_read"] - pj["activation_buffer_write"]) / 2
         energy = candidate.saved * each + candidate.cycles * tiler.idle
         saved.append(Cost(-candidate.cycles, -energy, -candidate.saved))

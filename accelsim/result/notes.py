@@ -13,7 +13,7 @@ from typing import NamedTuple
 from accelsim.arch import Arch, checked, load_arch, preset_names
 from accelsim.energy import clock_note, table_of
 from accelsim.graph import MacLayer, PassKind
-from accelsim.hardware import Engine, coded_share, is_decoded
+from accelsim.hardware import Engine, activation_share, coded_share, is_decoded
 from accelsim.program import Program
 from accelsim.units import BYTES, exact_text
 
@@ -97,6 +97,19 @@ def _nothing_decoded(program: Program) -> str:
         if program.arch.weight_buffer.coding is None
         else _no_codebook(program)
     )
+
+
+def _no_shorter(program: Program) -> str:
+    if activation_share(program.arch) < 1:
+        return ""
+    bits = program.arch.array.activation_bits
+    return f"so few zeros make no code of values of {bits} bits shorter"
+
+
+def _no_zeros_coded(program: Program) -> str:
+    if program.arch.dma.activation_compression is None:
+        return "activations are not coded; set dma.activation_compression"
+    return _no_shorter(program)
 
 
 def _no_wires(program: Program) -> str:
@@ -198,6 +211,8 @@ IDLE = (
     Idle("weight_buffer.decoders", None, _nothing_decoded),
     _no_pass("fuse_activations", "activation", "layer of one element each"),
     _no_pass("fuse_elementwise", "elementwise", "sum or product with another tensor"),
+    Idle("dma.activation_compression", None, _no_shorter),
+    Idle("dma.activation_zeros", 0.0, _no_zeros_coded),
     Idle("tech.dram", None, _nothing_in_dram),
     Idle("shared_buffer.banks", None, _nothing_shared),
     Idle("shared_buffer.weight_banks", None, _nothing_shared),

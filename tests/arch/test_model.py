@@ -98,6 +98,8 @@ PATHS = [
     "dma.whole_weight_tiles",
     "dma.weight_compression",
     "dma.zero_run_bits",
+    "dma.activation_compression",
+    "dma.activation_zeros",
     "dram.bandwidth_bytes_per_s",
     "dram.latency_ns",
     "dram.burst_bytes",
@@ -197,6 +199,8 @@ OTHER_VALUES: dict[str, Any] = {
     **{f"streams.{name}.energy_pj_per_bit": "12 pJ" for name in LOADED},
     "dma.weight_compression": "zero_run_length",
     "dma.zero_run_bits": 5,
+    "dma.activation_compression": "run_length",
+    "dma.activation_zeros": 0.75,
     "dram.bandwidth_bytes_per_s": "12.8 Gbit/s",
     "dram.latency_ns": "1 us",
     "dram.burst_bytes": 32,
@@ -357,6 +361,8 @@ machines = (
                     "whole_weight_tiles": st.just(False),
                     "weight_compression": st.sampled_from([None, "zero_run_length"]),
                     "zero_run_bits": st.integers(1, 16),
+                    "activation_compression": st.sampled_from([None, "run_length"]),
+                    "activation_zeros": st.floats(0, 1),
                 }
             ),
             "dram": st.fixed_dictionaries(

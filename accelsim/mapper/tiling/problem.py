@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from accelsim.arch import Apart, Arch
 from accelsim.energy import Costs, action_charges, memory_prices, prices
 from accelsim.graph import Graph, MacGeometry, MacLayer
-from accelsim.hardware import IMPLICIT, accumulator_words, held_share, operand_bits
+from accelsim.hardware import IMPLICIT, accumulator_words, activation_share, held_share, operand_bits
 
 if TYPE_CHECKING:
     from accelsim.mapper.tiling._sums import Case
@@ -75,11 +75,14 @@ def rates_of(
     stationary: str | None,
     apart: Apart,
     idle: Any,
+    coded: float = 1.0,
 ) -> Rates:
     """The fields of RATES of a MAC layer from picojoules per action (``pj``, by name of its count) and per cycle (``idle``); numbers,
-    or arrays of as many layers. Weights or activations may stand ``apart`` from the DRAM."""
+    or arrays of as many layers. Weights or activations may stand ``apart`` from the DRAM, and a share of ``coded`` of
+    the bytes of activations be moved."""
     weights, inputs, outputs = (8 * (of + pj["dma_transfer"]) for of in memory_prices(pj, apart))
     nothing = 0.0 * pj["array_load"]
+    split = any(apart) or coded < 1
     load_weights, load_inputs = (pj["array_load"] if stationary == kind else nothing for kind in ("weights", "inputs"))
     return {
         "mac": pj["array_mac"],
@@ -90,10 +93,10 @@ def rates_of(
         "weight_byte": 8 * pj["weight_buffer_write"],
         "activation_byte": 8 * pj["activation_buffer_write"],
         "output_byte": 8 * (pj["output_buffer_write"] + pj["output_buffer_read"]),
-        "dram_read_byte": nothing if any(apart) else inputs,
-        "dram_write_byte": outputs,
-        "weight_memory_byte": weights if any(apart) else nothing,
-        "input_memory_byte": inputs if any(apart) else nothing,
+        "dram_read_byte": nothing if split else inputs,
+        "dram_write_byte": coded * outputs,
+        "weight_memory_byte": weights if split else nothing,
+        "input_memory_byte": coded * inputs if split else nothing,
         "recalled_byte": 8 * pj["activation_buffer_read"],
         "kept_byte": 8 * pj["activation_buffer_write"],
         "cycle": idle,
@@ -112,6 +115,7 @@ def layer_rates(layer: MacLayer, graph: Graph, arch: Arch, costs: Costs, idle: f
         stationary=arch.array.flow.stationary,
         apart=arch.streams.apart,
         idle=idle,
+        coded=float(activation_share(arch)),
     )
     return {**rates, "weight_byte": rates["weight_byte"] * share}
 
