@@ -231,3 +231,12 @@ def test_a_stated_energy_is_listed_with_its_source() -> None:
     assert np.isclose(
         ran(of({"memory": "eyeriss"})).total.energy_split_pj["weight_memory"] / moved(PLAIN.result)[0], 460 / 16
     )
+
+
+def test_ethos_u55_reads_activations_at_the_price_of_its_sram() -> None:
+    """Its buffers stand for the 4 MiB, area and leakage included; weights come from flash, of which no figure has a source."""
+    arch = load_arch("ethos_u55_128")
+    sram = Costs(table_of(arch)).charges("sram", "read", {"bits": 1.0, "capacity_bytes": 2.0**22})
+    stated = arch.streams.activations.energy_pj_per_bit
+    assert stated == pytest.approx(sum(sram.values()), rel=1e-3)
+    assert arch.streams.apart == (False, True)
