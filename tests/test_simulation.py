@@ -83,6 +83,7 @@ KNOBS: dict[str, Any] = {
     "array.mac": "shift_add",
     "array.weight_zero_points": "extra_channel",
     "weight_buffer.coding": "codebook",
+    "weight_buffer.slots": 8,
     "weight_buffer.decoders": 1,
     "array.dot_products": 2,
     "array.issue_cycles": 9,

@@ -147,6 +147,9 @@ BurstBytes = Annotated[int, _whole(1, MAX_BURST), _checked(_check_power_of_two)]
 """A power of two."""
 DramName = Annotated[Literal["DDR4_2400", "DDR4_3200", "LPDDR4_3200", "LPDDR5_6400", "HBM2_2000"], Field()]
 """Channels of ``dram_standards.yaml``."""
+MOST_SLOTS = 8
+"""Tiles that a buffer holds at most."""
+Slots = Annotated[int, _whole(2, MOST_SLOTS)]
 Banks = Annotated[int, _whole(1, MAX_SIDE)]
 SharedBanks = Annotated[int, _whole(2, MAX_SIDE)]
 """One of weights and one of activations, at least."""

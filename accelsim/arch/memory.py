@@ -34,9 +34,9 @@ class BufferConfig(Section):
     banks: Annotated[
         fields.Banks,
         Field(
-            description="banks, of which an access concerns one: it costs as much as one of a memory of that size; with one port, the halves "
-            "of a double-buffered memory stand in banks of their own where the number is even, else a tile is filled and read in turn with "
-            "its neighbours"
+            description="banks, of which an access concerns one: it costs as much as one of a memory of that size; with one port, the tiles "
+            "of a double-buffered memory stand in banks of their own where these are a multiple of them, else a tile is filled and read in "
+            "turn with its neighbours"
         ),
     ] = 1
     ports: Annotated[
@@ -46,13 +46,20 @@ class BufferConfig(Section):
 
     @property
     def overlaps(self) -> bool:
-        """Whether one tile is filled while another is read: two halves, and two ports or banks of their own."""
-        return self.double_buffered and (self.ports == 2 or self.banks % 2 == 0)
+        """Whether one tile is filled while another is read: room for both, and two ports or banks of their own."""
+        return self.double_buffered and (self.ports == 2 or self.banks % self.tiles == 0)
+
+    @property
+    def tiles(self) -> int:
+        """Tiles that it holds at once."""
+        return 2 if self.double_buffered else 1
 
     @model_validator(mode="after")
     def _holds_a_byte(self) -> Self:
-        if self.double_buffered and self.size_bytes == 1:
-            raise ValueError("a double-buffered memory needs 2 bytes or more, one per half, got 1")
+        if self.size_bytes is not None and self.size_bytes < self.tiles:
+            raise ValueError(
+                f"a double-buffered memory needs {self.tiles} bytes or more, one per tile, got {self.size_bytes}"
+            )
         return self
 
 
@@ -76,10 +83,28 @@ class WeightBufferConfig(BufferConfig):
             "shorter; null: the values themselves"
         ),
     ] = None
+    slots: Annotated[
+        fields.Slots,
+        Field(
+            description="tiles that a double-buffered memory holds, of size_bytes / slots each: 2, its halves; more, a FIFO of tiles "
+            "that are fetched ahead"
+        ),
+    ] = 2
     decoders: Annotated[
         fields.Lookups | None,
         Field(description="weights that are looked up or decoded per cycle; null: as the array needs"),
     ] = None
+
+    @property
+    def tiles(self) -> int:
+        """Tiles that it holds at once."""
+        return self.slots if self.double_buffered else 1
+
+    @model_validator(mode="after")
+    def _is_a_fifo(self) -> Self:
+        if self.slots > 2 and not self.double_buffered:
+            raise ValueError(f"slots of {self.slots}: expected 2 without double_buffered; set it, or leave slots out")
+        return self
 
 
 class ActivationBufferConfig(BufferConfig):
@@ -175,6 +200,8 @@ class SharedBufferConfig(Section):
 def check_shared(shared: SharedBufferConfig, weights: WeightBufferConfig, activations: ActivationBufferConfig) -> None:
     """ValueError where weights and activations have memories of their own beside the shared one, or too few banks in it."""
     of = f"shared_buffer.size_bytes of {shared.size_bytes}"
+    if weights.slots > 2:
+        raise ValueError(f"weight_buffer.slots of {weights.slots} beside {of}: expected 2; leave one of them out")
     for name, buffer in (("weight_buffer", weights), ("activation_buffer", activations)):
         for field, expected in (("size_bytes", None), ("banks", 1), ("ports", 2)):
             value = getattr(buffer, field)

@@ -78,7 +78,7 @@ def divide_banks(needs: Any, banks: int, division: Any) -> None:
 
 @borrowing
 def change_division(consumers: Any) -> None:
-    """Of one core (memories, 4): the next fills of both memories wait for all that read until now.
+    """Of one core (memories, CONSUMERS), of two slots or one each: the next fills of both memories wait for all that read until now.
 
     Activations are read by whatever reads a tile, and every fill waits for the reader of the one before the last or of the last, so that
     all are done when the two last readers are. A core that has filled nothing since another change waits as it did.

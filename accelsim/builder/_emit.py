@@ -100,7 +100,8 @@ def filled(consumers: Any, memory: int, depth: int) -> int:
     From here on ``consumers[memory, 0]`` is whoever reads the new fill.
     """
     free = int(consumers[memory, depth - 1])
-    consumers[memory, 1] = consumers[memory, 0]
+    for back in range(max(depth, 2) - 1, 0, -1):
+        consumers[memory, back] = consumers[memory, back - 1]
     return free
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from accelsim.arch import MOST_SLOTS
 from accelsim.graph import Axis
 from accelsim.hardware import Loops, PerMemory, Unit
 
@@ -22,9 +23,9 @@ ENGINE, MEMORY, OPERAND, SOURCES = KINDS = range(4)
 TIMES = 3
 LO, HI = range(2)
 """Corners of ``State.boxes``."""
-BEHIND, FILLS = range(2, 4)
-"""Of ``State.consumers``, behind the two readers: an operation for which the next so many fills wait as well, and how many do."""
-CONSUMERS = 4
+BEHIND, FILLS = range(MOST_SLOTS, MOST_SLOTS + 2)
+"""Of ``State.consumers``, behind the readers: an operation for which the next so many fills wait as well, and how many do."""
+CONSUMERS = MOST_SLOTS + 2
 NEEDS = 2
 """Of a layer in a shared memory: banks for weights, banks for activations; NONE where it holds nothing."""
 LAYER, CHANNEL, OPERATION = range(3)
@@ -63,8 +64,8 @@ class State(NamedTuple):
 
     ``kinds`` (KINDS, operations), ``figures`` (FIGURES, operations) and ``boxes`` (corners, operations, axes) are columns of the
     Program; operation ``i`` waits for ``waits[first[i] : first[i + 1]]``. ``earlier``: the RECALL of the same tensor before each one.
-    ``consumers`` (cores, memories, CONSUMERS): the operation that reads the fill under way of each memory, the one that read the fill
-    before, and :data:`BEHIND` them; ``fills`` (cores, memories) so far; ``standing`` (cores, slots, 3): what stands in the weight
+    ``consumers`` (cores, memories, CONSUMERS): the operation that reads the fill under way of each memory, those that read the
+    fills before, and :data:`BEHIND` them; ``fills`` (cores, memories) so far; ``standing`` (cores, slots, 3): what stands in the weight
     memory. ``stores``: operations that store tiles; ``recalled``: the last RECALL of each kept tensor.
     """
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.arch import Arch
+from accelsim.arch import MOST_SLOTS, Arch
 from accelsim.builder.dram import Dram
 from accelsim.builder.records import (
     ACCUMULATOR_WRITES,
@@ -62,7 +62,6 @@ from accelsim.program import Mapping as Tiling
 Index = NDArray[np.int64]
 Made = TypeVar("Made")
 _ON_CHIP = (Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.ACCUMULATORS, Memory.OUTPUTS)
-_SLOTS = 2
 """Most of any memory."""
 _WAITS = 4
 """Most of an operation beside those for stores of what it reads."""
@@ -247,7 +246,7 @@ def _room(most: int, grids: Grids, cores: int, kept: int) -> State:
         np.zeros((len(KINDS), most), np.int8), np.zeros((len(FIGURES), most), np.int64),
         np.zeros((2, most, grids.begin.shape[1]), np.int32), np.zeros(most + 1, np.int64), np.empty(_WAITS * most, np.int32),
         np.empty(most, np.int32), _no_consumers(cores, memories), np.zeros((cores, memories), np.int64),
-        np.full((cores, _SLOTS, 3), NONE, np.int64), np.empty(most, np.int64), np.full(kept, NONE, np.int64), grids,
+        np.full((cores, MOST_SLOTS, 3), NONE, np.int64), np.empty(most, np.int64), np.full(kept, NONE, np.int64), grids,
     )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ def accumulator_bits(activation_bits: int, arch: Arch) -> int:
 
 
 def slot_capacity(memory: Memory, arch: Arch) -> int:
-    """Bytes (words for the accumulators) that one tile may occupy at most: half of a double-buffered memory.
+    """Bytes (words for the accumulators) that one tile may occupy at most: half of a double-buffered memory, less of a FIFO.
 
     Of the activation memory, the bytes set aside for whole tensors are no tile's; those are one slot of their own. Of a shared one a
     tile of weights leaves a bank to activations; a layer without weights may take all.
@@ -89,20 +89,19 @@ def divided(capacity: Capacity, weight_banks: int) -> Capacity:
 
 
 def slots(memory: Memory, arch: Arch) -> int:
-    """Tiles that a memory holds at once: 2 when double-buffered, else 1."""
+    """Tiles that a memory holds at once: 2 when double-buffered, or as many as a FIFO has, else 1."""
     if memory is Memory.RESIDENT:
         return 1
-    double = (
-        arch.accumulator.double_buffered if memory is Memory.ACCUMULATORS else _buffer(memory, arch).double_buffered
-    )
-    return 2 if double else 1
+    if memory is Memory.ACCUMULATORS:
+        return 2 if arch.accumulator.double_buffered else 1
+    return int(_buffer(memory, arch).tiles)
 
 
 def depth(memory: Memory, arch: Arch) -> int:
-    """Tiles that a memory works on at once: 2 where one is filled while another is read, else 1.
+    """Tiles that a memory works on at once: as many as it holds where one is filled while another is read, else 1.
 
     With one port per bank (one access per cycle, read or write) a tile is filled while another is read only if they stand in
-    different banks: each half of a double-buffered memory has ``banks / 2`` of its own where ``banks`` is even. Else fills and reads
+    different banks: each of its tiles has as many banks of its own where ``banks`` is a multiple of them. Else fills and reads
     take turns, tile by tile; hardware that takes turns cycle by cycle would wait less. The bytes set aside for whole tensors
     have banks of their own.
     """

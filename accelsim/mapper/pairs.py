@@ -247,7 +247,7 @@ class _Estimate:
         """How often a layer's only tile of weights is loaded; MappingError where it does not stay."""
         macs = sum(isinstance(self.graph.layers[i], MacLayer) for i in (self.pair.producer, self.pair.consumer))
         available = slots(Memory.WEIGHTS, self.arch)
-        if available < macs or depth(Memory.WEIGHTS, self.arch) < available:
+        if available % macs or depth(Memory.WEIGHTS, self.arch) < available:
             raise MappingError("the weights of a pair of layers do not stay in the weight buffer")
         return available // macs
 

@@ -63,6 +63,8 @@ def random_arch(rng: Rng, *, dataflow: str | None = None, sharing: float = SHARI
     tree = DATAFLOWS[chosen].broadcast
     edits: dict[str, Any] = {name: int(rng.integers(*ends)) for name, ends in _RANGES.items()}
     edits |= {name: values[int(rng.integers(len(values)))] for name, values in _CHOICES.items()}
+    slots = int(rng.choice([2, 2, 3, 8])) if edits["weight_buffer.double_buffered"] else 2
+    edits["weight_buffer.size_bytes"] += 8 * (slots - 2)  # codes of 16 bits in rows of 4
     edits |= {"array.dataflow": chosen, "array.rows": rows, "accumulator.products_per_add": rows if tree else 1}
     edits["array.weight_preload"] = "serial" if tree else str(rng.choice(["serial", "overlapped"]))
     edits["array.weight_zero_points"] = str(rng.choice(["subtract", "extra_channel"])) if rows > 1 else "subtract"
@@ -80,14 +82,16 @@ def random_arch(rng: Rng, *, dataflow: str | None = None, sharing: float = SHARI
         edits["dma.whole_weight_tiles"] = False
     if edits["dma.weight_compression"] is not None:
         edits["dma.whole_weight_tiles"] = False
-    if edits["dma.whole_weight_tiles"]:  # two of one tile at 16 bits
-        edits["weight_buffer.size_bytes"] += 4 * rows * edits["array.cols"] * edits["array.dot_products"]
+    if edits["dma.whole_weight_tiles"]:  # so many of one tile at 16 bits
+        edits["weight_buffer.size_bytes"] += 2 * slots * rows * edits["array.cols"] * edits["array.dot_products"]
     if edits["dram.standard"] is not None or edits["dram.burst_bytes"] > 1:
         edits["dma.write_bytes"] = 1
     edits["activation_buffer.size_bytes"] = resident + int(rng.integers(400, 2000))
     edits["activation_buffer.resident_bytes"] = resident
     edits["activation_buffer.fuse_pairs"] = resident > 0 and resident % 2 == 0
+    edits["weight_buffer.slots"] = slots
     if rng.random() < sharing:
+        edits["weight_buffer.slots"] = 2
         room = int(rng.integers(400, 1000))
         fixed = edits["activation_buffer.fuse_pairs"] or rng.random() < 1 / 4
         edits |= _shared(rng, edits["weight_buffer.size_bytes"], room, resident)

@@ -209,7 +209,7 @@ def test_marks_and_line_ends_do_not_matter(here: Path, content: bytes) -> None:
         (
             "  size_bytes: 1 KiB",
             "  size_bytes: 1",
-            "m.yaml:12: weight_buffer: a double-buffered memory needs 2 bytes or more, one per half, got 1",
+            "m.yaml:12: weight_buffer: a double-buffered memory needs 2 bytes or more, one per tile, got 1",
         ),
         (
             "2 KiB, bytes_per_cycle: 8",
@@ -393,7 +393,7 @@ def test_anchors_are_fine_where_they_stay_small(here: Path) -> None:
     Path("m.yaml").write_text(text, encoding="utf-8")
     arch = load_arch("m.yaml")
     assert arch.activation_buffer.model_dump() == {
-        **arch.weight_buffer.model_dump(exclude={"coding", "decoders"}),
+        **arch.weight_buffer.model_dump(exclude={"coding", "decoders", "slots"}),
         "resident_bytes": 0,
         "fuse_pairs": False,
         "im2col": "implicit",

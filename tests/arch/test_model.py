@@ -67,6 +67,7 @@ PATHS = [
     "weight_buffer.banks",
     "weight_buffer.ports",
     "weight_buffer.coding",
+    "weight_buffer.slots",
     "weight_buffer.decoders",
     "activation_buffer.size_bytes",
     "activation_buffer.double_buffered",
@@ -168,6 +169,7 @@ OTHER_VALUES: dict[str, Any] = {
     "array.hop_um": 1500,
     "array.zero_gating": 0.25,
     "weight_buffer.coding": "codebook",
+    "weight_buffer.slots": 4,
     "weight_buffer.decoders": 5,
     "accumulator.count": 77,
     "accumulator.bits": 24,
@@ -253,11 +255,16 @@ buffers = st.fixed_dictionaries(
     }
 )
 weight_buffers = st.builds(
-    lambda buffer, more: {**buffer, **more},
+    lambda buffer, more, slots: {
+        **buffer,
+        **more,
+        "slots": min(slots, buffer["size_bytes"]) if buffer["double_buffered"] else 2,
+    },
     buffers,
     st.fixed_dictionaries(
         {"coding": st.sampled_from([None, "codebook", "golomb_rice"]), "decoders": st.none() | st.integers(1, 2**16)}
     ),
+    st.integers(2, 8),
 )
 activation_buffers = buffers.flatmap(
     lambda buffer: (st.just("auto") | st.integers(0, buffer["size_bytes"] - 2)).map(

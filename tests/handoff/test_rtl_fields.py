@@ -12,6 +12,7 @@ BUILT = {
     "array.rows", "array.cols", "array.weight_bits", "array.activation_bits", "array.weight_preload", "array.drain",
     "array.pipeline_stages", "accumulator.count", "accumulator.bits", "accumulator.double_buffered", "requantizer.lanes",
     "requantizer.pipeline_stages", *(f"{name}.size_bytes" for name in BUFFERS), *(f"{name}.double_buffered" for name in BUFFERS),
+    "weight_buffer.slots",
 }  # fmt: skip
 """Parameters of the modules."""
 REFUSED_BY_NETWORK = {

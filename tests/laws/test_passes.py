@@ -107,8 +107,8 @@ def test_passes_never_cost_energy_under_search(seed: int) -> None:
     builder.followed()
     graph = builder.graph()
     arch = roomy(random_arch(rng).with_(PASSES | PLAIN), graph)
-    with_passes = search_network(graph, arch=arch, objective="energy", seconds=60)
-    without = search_network(graph, arch=arch.with_(NONE), objective="energy", seconds=60)
+    with_passes = search_network(graph, arch=arch, objective="energy", seconds=600)
+    without = search_network(graph, arch=arch.with_(NONE), objective="energy", seconds=600)
     assert with_passes.stopped is None
     assert without.stopped is None
     assert with_passes.value <= without.value * (1 + 1e-9)

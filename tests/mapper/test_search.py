@@ -148,9 +148,10 @@ def test_no_schedule_is_shorter_than_its_bound_and_energy_is_exact(
 
 
 def quick(arch: Arch, rng: np.random.Generator) -> Arch:
-    """``arch`` with a DRAM that seldom holds it up, and mostly two slots in each memory."""
+    """``arch`` with a DRAM that seldom holds it up, and mostly two slots or more in each memory."""
     memories = ("weight_buffer", "activation_buffer", "output_buffer", "accumulator")
     twice = {f"{memory}.double_buffered": bool(rng.integers(8)) for memory in memories}
+    twice["weight_buffer.double_buffered"] |= arch.weight_buffer.slots > 2
     port = {"dram.bandwidth_bytes_per_s": 10 ** int(rng.integers(9, 14)), "dram.latency_ns": float(rng.integers(4))}
     port |= {"dram.standard": None, "dram.burst_bytes": 1 if rng.integers(8) else 16}
     port |= {"requantizer.streaming": False, "dma.write_bytes": 1, "requantizer.parameter_bytes": 0}

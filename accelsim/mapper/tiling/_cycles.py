@@ -251,17 +251,18 @@ def span_of(
 def _array_never_waits(machine: Machine, tile: Loops, area: int, spare: int) -> bool:
     """Whether all that can go on beside a compute tile is done within ``spare`` cycles: the shortest one's, less its latency.
 
-    With two slots in every memory, at most a load of weights, a load of activations and two stores stand at the port while a
-    tile computes, each enabled when it began or before (with a queue for all loads too, since those of the next tile are the next in
-    it); the next tile needs them done, their data arrived, and the sums of the
-    tile before the last requantized. So the array runs from its first tile to its last without a pause.
+    With two slots in every memory, at most a load of weights (one more for each slot more), a load of activations and two stores
+    stand at the port while a tile computes, each enabled when it began or before (with a queue for all loads too, since those of the
+    next tile are the next in it); the next tile needs them done, their data arrived, and the sums of the tile before the last
+    requantized. So the array runs from its first tile to its last without a pause.
     """
     streams, depth = machine.streams, machine.depth
     double = min(min(depth.weights, depth.activations), min(depth.accumulators, depth.outputs)) > 1
     held = footprint(machine.operands, machine.im2col, tile, area)
     inputs = packed_bytes(area * tile.groups * tile.ic, machine.operands.activation_bits)
     store = transfer_cycles(streams.outputs, 1, held.outputs, 0)
-    loads = transfer_cycles(streams.weights, 1, held.weights, 0) + transfer_cycles(streams.activations, 1, inputs, 0)
+    loads = (depth.weights - 1) * transfer_cycles(streams.weights, 1, held.weights, 0)
+    loads += transfer_cycles(streams.activations, 1, inputs, 0)
     unit, outputs = machine.requantizer, tile.n * tile.oh * tile.ow * tile.oc * tile.groups
     requantize = requantize_cycles(unit, outputs) + unit.stages
     loads += fill_of(machine.array, tile.kh * tile.kw, tile.ic, tile.oc, tile.groups)
