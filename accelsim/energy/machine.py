@@ -19,6 +19,8 @@ from accelsim.energy.table.components import (
     VECTOR_LAYERS,
     Charge,
 )
+from accelsim.energy.table.entries import missing_entry
+from accelsim.errors import ConfigError
 from accelsim.graph import Graph, Layer, MacLayer
 from accelsim.hardware import accumulator_words, is_decoded, longest_code, stored_bits
 from accelsim.numerics import Requant, Requantization, RequantScheme, Thresholds, scheme_named
@@ -245,6 +247,12 @@ def charges_of(charge: Charge, layer: Layer, *, graph: Graph, arch: Arch, costs:
     if charge.key in _BY_LAYER:
         return _BY_LAYER[charge.key](layer, graph=graph, arch=arch, costs=costs)
     sizes = layer_sizes(charge, layer, graph, arch)
+    if (
+        charge.component in MEMORIES
+        and not sizes["capacity_bytes"]
+        and not costs.table.find(charge.component, charge.action)
+    ):
+        raise ConfigError(missing_entry(costs.table, charge.component, charge.action), table=costs.table.name)
     if charge.optional:
         return costs.maybe(charge.component, charge.action, sizes) or {}
     return costs.charges(charge.component, charge.action, sizes)

@@ -110,13 +110,13 @@ def _coded(rng: Rng) -> dict[str, Any]:
 
 
 def _memories(rng: Rng) -> dict[str, Any]:
-    """Of half of the machines, what weights or activations stand in outside the buffers."""
+    """Of half of the machines, weights or activations in an SRAM outside the buffers, which every energy table prices; DRAMs by name are
+    prices alone, as ``tech.dram`` is."""
     edits: dict[str, Any] = {}
     for name in ("weights", "activations"):
-        memory = (None, None, None, None, "sram", "sram", "hbm2", "stated")[int(rng.integers(8))]
-        edits[f"streams.{name}.memory"] = None if memory == "stated" else memory
-        edits[f"streams.{name}.memory_bytes"] = int(rng.integers(10**4, 10**5)) if memory == "sram" else None
-        edits[f"streams.{name}.energy_pj_per_bit"] = float(rng.integers(1, 200)) if memory == "stated" else None
+        memory = (None, None, "sram")[int(rng.integers(3))]
+        edits[f"streams.{name}.memory"] = memory
+        edits[f"streams.{name}.memory_bytes"] = None if memory is None else int(rng.integers(10**4, 10**5))
     return edits
 
 
