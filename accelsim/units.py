@@ -99,6 +99,11 @@ def parse_nanoseconds(value: object) -> float:
     return _float(value, NANOSECONDS)
 
 
+def parse_picojoules(value: object) -> float:
+    """Picojoules of ``"3.2 pJ"`` or of a plain number of picojoules."""
+    return _float(value, PICOJOULES)
+
+
 def parse_quantity(value: object, quantity: Quantity) -> float:
     """``value`` in the base unit of ``quantity``; a text must name its unit, a plain number is in the base unit."""
     return _float(value, quantity)

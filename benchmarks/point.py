@@ -81,7 +81,7 @@ def parts(model: str) -> None:
     network, tiles, groups = lowered.network(arch), lowered.cuts.tiles(), Groups(graph)
     layers, prices = Layers(lowered.twins, groups.of, lowered.space(arch), counts, figures), groups.prices(arch)
     point = Point(network, chip, widths, kept, layers, prices.rates)
-    charges = groups.charges([prices], arch.array.flow.stationary)[0]
+    charges = groups.charges([prices], arch.array.flow.stationary, arch.streams.apart)[0]
     exact = Exact(tiles, queue, charges, prices.clock + prices.leakage)
 
     def tried() -> None:

@@ -46,6 +46,10 @@ CASES: dict[str, dict[str, Any]] = {
     "dma.whole_weight_tiles": {"dma.whole_weight_tiles": True, "dram.burst_bytes": 16, "dma.weight_compression": None,
                                "weight_buffer.coding": None},
     "array.hop_um": {"array.hop_um": 1500.0},
+    "dma.activation_compression": {"dma.activation_compression": "run_length", "dma.activation_zeros": 0.25},
+    "dma.activation_zeros": {"dma.activation_compression": None, "dma.activation_zeros": 0.75},
+    "tech.dram": {"tech.dram": "ddr3", **{f"streams.{name}.{key}": value for name in ("weights", "activations")
+                                          for key, value in (("memory", "hbm2"), ("memory_bytes", None), ("energy_pj_per_bit", None))}},
     "array.zero_gating": {"array.zero_gating": 0.0, "array.dataflow": "output_stationary", "accumulator.products_per_add": 1},
     "weight_buffer.coding": {"weight_buffer.coding": "codebook"},
     "vector.fuse_activations": {"vector.fuse_activations": True},
@@ -167,6 +171,7 @@ TRAP_CASES: tuple[tuple[dict[str, object], str], ...] = (
     ({"cores.count": 64}, "cores do nothing: no layer has as many shares"),
     ({"activation_buffer.resident_bytes": 2}, "activation_buffer.resident_bytes of 2 keeps no tensor"),
     ({"dma.weight_compression": "zero_run_length"}, "zero_run_length makes no layer's weights shorter: they hold too few zeros"),
+    ({"streams.weights.memory": "sram", "streams.weights.memory_bytes": 64}, "streams.weights.memory_bytes of 64 are fewer than the 10336 of"),
     ({"dram.standard": "LPDDR4_3200"}, "dram.standard of LPDDR4_3200 sets times only: a bit of DRAM costs what horowitz_45nm says"),
 )  # fmt: skip
 

@@ -135,10 +135,15 @@ KNOBS: dict[str, Any] = {
     **{f"streams.{name}.bandwidth_bytes_per_s": 10**8 for name in STREAMS},
     **{f"streams.{name}.latency_ns": 3000.0 for name in STREAMS},
     **{f"streams.{name}.port": "own" for name in STREAMS},
+    **{f"streams.{name}.memory": "hbm2" for name in ("weights", "activations")},
+    **{f"streams.{name}.memory_bytes": 2**20 for name in ("weights", "activations")},
+    **{f"streams.{name}.energy_pj_per_bit": 1.0 for name in ("weights", "activations")},
     "dram.bandwidth_bytes_per_s": 10**9,
     "dram.latency_ns": 1000.0,
     "dma.weight_compression": "zero_run_length",
     "dma.zero_run_bits": 1,
+    "dma.activation_compression": "run_length",
+    "dma.activation_zeros": 0.75,
     "dram.burst_bytes": 64,
     "dram.standard": "DDR4_2400",
     "cores.count": 2,
@@ -155,6 +160,12 @@ SHARED: dict[str, Any] = {
     **dict.fromkeys(("weight_buffer.size_bytes", "activation_buffer.size_bytes")),
 }
 NEEDS: dict[str, dict[str, Any]] = {
+    "dma.activation_compression": {"dma.activation_zeros": 0.75},
+    "dma.activation_zeros": {"dma.activation_compression": "run_length"},
+    **{
+        f"streams.{name}.memory_bytes": {f"streams.{name}.memory": "sram", f"streams.{name}.memory_bytes": 2**22}
+        for name in ("weights", "activations")
+    },
     **{f"shared_buffer.{key}": SHARED for key in ("size_bytes", "banks", "weight_banks")},
     "array.brick_bits": {"array.weight_bits": 16, "array.activation_bits": 16},
     "accumulator.products_per_add": {"accumulator.overflow": "saturate"},

@@ -9,6 +9,7 @@ from accelsim.activity.record import Activity
 from accelsim.arch import Arch
 from accelsim.energy import CHARGES, Costs, EnergyTable, action_charges, count_actions
 from accelsim.graph import Graph, MacLayer
+from accelsim.hardware import activation_share
 from accelsim.program import Program
 
 REFERENCE_RATE = 0.5
@@ -25,6 +26,9 @@ WIRE_OF: Mapping[str, str] = {
     "dma_transfer": "dram_bus",
     "dram_read": "dram_bus",
     "dram_write": "dram_bus",
+    "weight_memory_read": "dram_bus",
+    "activation_memory_read": "dram_bus",
+    "activation_memory_write": "dram_bus",
 }
 """The wire whose toggling an action's energy follows; ``array_mac`` follows :data:`MAC_WIRES`, the others keep the table's value."""
 MAC_WIRES = ("activation_register", "weight_register", "partial_sum")
@@ -71,8 +75,12 @@ def activity_energy(
             continue
         activity, times = by_name[layer.name], counts.of_layer(index)
         stated, measured, ungated = (
-            _spent(layer, program.graph, arch, costs, times)
-            for arch in (program.arch, _gating(program.arch, activity if gates else None), _gating(program.arch, None))
+            _spent(layer, program.graph, arch, costs, moved)
+            for arch, moved in (
+                (program.arch, times),
+                (_gating(program.arch, activity if gates else None), _coded(times, program.arch, activity)),
+                (_gating(program.arch, None), _coded(times, program.arch, None)),
+            )
         )
         factors = activity_factors(activity)
         found.append(
@@ -92,7 +100,26 @@ def _gating(arch: Arch, activity: Activity | None) -> Arch:
     return arch if arch.array.zero_gating == share else arch.with_({"array.zero_gating": share})
 
 
-def _spent(layer: MacLayer, graph: Graph, arch: Arch, costs: Costs, times: Mapping[str, int]) -> dict[str, float]:
+def _coded(times: Mapping[str, int], arch: Arch, activity: Activity | None) -> dict[str, float]:
+    """Counts of a layer whose activations are coded as long as was measured, in place of what ``dma.activation_zeros`` expect; None: none
+    is coded."""
+    found: dict[str, float] = dict(times)
+    if arch.dma.activation_compression is None:
+        return found
+    stated = float(activation_share(arch))
+    shares = (1.0, 1.0) if activity is None else (activity.input_code, activity.output_code)
+    inputs, outputs = (share / stated for share in shares)
+    more = {
+        "dram_read": times["dram_read"] - times["dram_read_weights"],
+        "activation_memory_read": times["activation_memory_read"],
+    }
+    changed = {name: bits * (inputs - 1) for name, bits in more.items()}
+    changed |= {name: times[name] * (outputs - 1) for name in ("dram_write", "activation_memory_write")}
+    changed["dma_transfer"] = sum(changed.values())
+    return found | {name: times[name] + bits for name, bits in changed.items()}
+
+
+def _spent(layer: MacLayer, graph: Graph, arch: Arch, costs: Costs, times: Mapping[str, float]) -> dict[str, float]:
     """Picojoules of each charge of ``layer``."""
     charges = action_charges(layer, graph=graph, arch=arch, costs=costs)
     return {name: times[CHARGES[name].count] * sum(parts.values()) for name, parts in charges.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from accelsim.energy import is_corrected
 from accelsim.errors import InputError, held_in_memory
 from accelsim.execute import Transfers, WholeReader, accumulator_formats, order_free, prove_graph
 from accelsim.graph import Graph, MacLayer, MatMul
-from accelsim.hardware import Engine
+from accelsim.hardware import WORD_BITS, Engine, run_length_code
 from accelsim.numerics import IntFormat
 from accelsim.program import Program
 
@@ -87,8 +88,17 @@ def _measure(
     for number, layer, tiles, array in parts:
         chosen = tiles if sample is None or sample >= len(tiles) else np.sort(rng.choice(tiles, sample, False))
         figures = _count(program, Operands(layer, program=program, tensors=tensors), chosen.tolist(), array)
-        measured.append(_activity(layer, figures, len(tiles), array, _dram_bus(program, number, transfers)))
+        found = _activity(layer, figures, len(tiles), array, _dram_bus(program, number, transfers))
+        before, behind = (_code(program.graph, tensors, name) for name in (layer.inputs[0], layer.output))
+        measured.append(replace(found, input_code=before, output_code=behind))
     return tuple(measured)
+
+
+def _code(graph: Graph, tensors: Mapping[str, Array], name: str) -> float:
+    """Bits of the run-length code of a tensor, whose zero point is its 0, over its own."""
+    tensor = graph.tensors[name]
+    values = tensors[name].reshape(-1).astype(np.int64) - tensor.zero_point & (1 << tensor.format.bits) - 1
+    return min(1.0, WORD_BITS * len(run_length_code(values, tensor.format.bits)) / (values.size * tensor.format.bits))
 
 
 def _refuse(program: Program) -> None:

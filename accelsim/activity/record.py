@@ -27,7 +27,8 @@ class Activity:
     """One MAC layer of one inference.
 
     ``macs`` products, ``zero_macs`` of them with a zero operand; mean significant bits of the operands over all products;
-    ``sampled_tiles`` of ``tiles`` compute tiles were counted. Estimates (``sampled_tiles < tiles``) are unbiased.
+    ``sampled_tiles`` of ``tiles`` compute tiles were counted. ``input_code`` and ``output_code``: run-length codes of the layer's whole input
+    and output over their own size, 1 where that is no gain. Estimates (``sampled_tiles < tiles``) are unbiased.
     """
 
     layer: str
@@ -39,6 +40,8 @@ class Activity:
     tiles: int
     sampled_tiles: int
     wires: Mapping[str, WireActivity]
+    input_code: float = 1.0
+    output_code: float = 1.0
 
     @property
     def density(self) -> float:

@@ -16,11 +16,13 @@ from accelsim.units import (
     BYTES,
     HERTZ,
     NANOSECONDS,
+    PICOJOULES,
     Quantity,
     parse_bandwidth,
     parse_bytes,
     parse_hertz,
     parse_nanoseconds,
+    parse_picojoules,
 )
 
 MAX_SIDE = 65_536  # rows, columns, lanes: 256 times the largest published array
@@ -154,6 +156,7 @@ SharedBanks = Annotated[int, _whole(2, MAX_SIDE)]
 Ports = Annotated[int, _whole(1, 2)]
 RunBits = Annotated[int, _whole(1, 16)]
 Compression = Literal["zero_run_length"]
+ActivationCompression = Literal["run_length"]
 DmaQueues = Annotated[int, _whole(1, 3)]
 Im2col = Literal["implicit", "buffer", "dram"]
 SetupCycles = Annotated[int, _whole(0, MAX_SETUP_CYCLES)]
@@ -186,6 +189,14 @@ Latency = Annotated[
     _quantity_schema(NANOSECONDS, 0, MAX_LATENCY_NS, "number"),
 ]
 """Nanoseconds, or ``"100 ns"``."""
+MAX_PJ_PER_BIT = 1e6  # a microjoule
+EnergyPerBit = Annotated[
+    float,
+    Field(ge=0, le=MAX_PJ_PER_BIT, allow_inf_nan=False),
+    BeforeValidator(parse_picojoules),
+    _quantity_schema(PICOJOULES, 0, MAX_PJ_PER_BIT, "number"),
+]
+"""Picojoules, or ``"3.2 pJ"``."""
 MIN_NODE_NM, MAX_NODE_NM = 7, 130  # of Stillmaker & Baas' scaling factors
 MAX_VOLTAGE_V = 5.0
 Node = Annotated[

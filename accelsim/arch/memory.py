@@ -1,18 +1,14 @@
-"""The sections of a machine that hold and move data: buffers, DMA queues, DRAM."""
+"""The sections of a machine that hold and move data: buffers, DMA queues."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Self
 
 from pydantic import Field, StrictBool, model_validator
 
 from accelsim.arch import fields
-from accelsim.arch.dram import DramStandard, dram_standards
 from accelsim.arch.section import Section
 from accelsim.errors import ConfigError
-
-StreamName = Literal["weights", "activations", "outputs"]
-STREAMS: tuple[StreamName, ...] = get_args(StreamName)
 
 
 class BufferConfig(Section):
@@ -267,6 +263,20 @@ class DmaConfig(Section):
         fields.RunBits, Field(description="width of the run in a pair of zero_run_length, bits")
     ] = 4
 
+    activation_compression: Annotated[
+        fields.ActivationCompression | None,
+        Field(
+            description="coding of activations outside the buffers: run_length, pairs of zeros before and value as in Eyeriss, values as "
+            "wide as array.activation_bits, where activation_zeros make it shorter; null: none"
+        ),
+    ] = None
+    activation_zeros: Annotated[
+        fields.Share,
+        Field(
+            description="share of zeros among activations, which says how long codes of run_length are expected to be"
+        ),
+    ] = 0.0
+
     @model_validator(mode="after")
     def _codes_no_padding(self) -> Self:
         if self.whole_weight_tiles and self.weight_compression is not None:
@@ -275,80 +285,3 @@ class DmaConfig(Section):
                 "padding; leave one of them out"
             )
         return self
-
-
-class DramConfig(Section):
-    """The memory outside the chip."""
-
-    bandwidth_bytes_per_s: Annotated[fields.Bandwidth, Field(description="bytes per second of its one port")]
-    latency_ns: Annotated[
-        fields.Latency, Field(description="nanoseconds from the end of a transfer at the port to its data on the chip")
-    ]
-    burst_bytes: Annotated[
-        fields.BurstBytes,
-        Field(
-            description="bytes of a burst, a power of two: each run of consecutive addresses in a transfer is rounded out to whole, "
-            "aligned bursts; at least a burst of the standard; 1: exactly the bytes of the tile are moved"
-        ),
-    ] = 1
-    standard: Annotated[
-        fields.DramName | None,
-        Field(
-            description="DRAM channel whose rows, banks and timings bound each transfer from below, beside bandwidth_bytes_per_s, "
-            "which must not exceed its peak; null: bandwidth and latency only"
-        ),
-    ] = None
-
-    @model_validator(mode="after")
-    def _within_the_channel(self) -> Self:
-        if self.channel is not None and self.bandwidth_bytes_per_s > self.channel.peak_bytes_per_s:
-            raise ValueError(
-                f"bandwidth_bytes_per_s of {self.bandwidth_bytes_per_s} with standard {self.standard}: expected at most the "
-                f"{self.channel.peak_bytes_per_s} of that channel; lower it, or choose another standard"
-            )
-        return self
-
-    @property
-    def channel(self) -> DramStandard | None:
-        """The parameters of ``standard``."""
-        return None if self.standard is None else dram_standards()[self.standard]
-
-    @property
-    def bytes_per_burst(self) -> int:
-        """Bytes that the DRAM moves at once: ``burst_bytes``, at least a burst of the standard."""
-        return self.burst_bytes if self.channel is None else max(self.burst_bytes, self.channel.burst_bytes)
-
-
-class StreamConfig(Section):
-    """What differs from ``dram`` on the way of one kind of data."""
-
-    bandwidth_bytes_per_s: Annotated[
-        fields.Bandwidth | None, Field(description="bytes per second; null: as dram.bandwidth_bytes_per_s")
-    ] = None
-    latency_ns: Annotated[
-        fields.Latency | None,
-        Field(description="nanoseconds from the end of a transfer at its port to its data; null: as dram.latency_ns"),
-    ] = None
-    port: Annotated[
-        fields.Name | None,
-        Field(description="the port at which it takes turns with all that name the same; null: that of dram"),
-    ] = None
-
-
-class StreamsConfig(Section):
-    """The streams between memories outside the buffers and the machine."""
-
-    weights: StreamConfig = StreamConfig()
-    activations: StreamConfig = StreamConfig()
-    outputs: StreamConfig = StreamConfig()
-
-    def of(self, name: StreamName) -> StreamConfig:
-        """The stream of that name: loads of weights (and of right operands of matrix products), loads of inputs, stores."""
-        found: StreamConfig = getattr(self, name)
-        return found
-
-    @property
-    def ports(self) -> dict[StreamName, int]:
-        """The port of each stream, numbered from 0; those with the same number share it."""
-        names = [self.of(name).port for name in STREAMS]
-        return {name: names.index(port) for name, port in zip(STREAMS, names, strict=True)}

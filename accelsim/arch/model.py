@@ -17,15 +17,13 @@ from accelsim.arch.compute import (
     TechConfig,
     VectorConfig,
 )
+from accelsim.arch.dram import STREAMS, DramConfig, StreamsConfig
 from accelsim.arch.dump import yaml_text
 from accelsim.arch.memory import (
-    STREAMS,
     ActivationBufferConfig,
     DmaConfig,
-    DramConfig,
     OutputBufferConfig,
     SharedBufferConfig,
-    StreamsConfig,
     WeightBufferConfig,
     check_shared,
 )

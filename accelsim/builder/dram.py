@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.arch import Arch, StreamName
+from accelsim.arch import STREAMS, Arch, StreamName
 from accelsim.graph import Boxes, Graph, MacLayer, shared_memory
 from accelsim.hardware import (
     Machine,
@@ -27,11 +27,13 @@ from accelsim.hardware import (
     Packets,
     Streams,
     Windows,
+    activation_share,
     bus_cycles,
     dma_cycles,
     dma_of,
     dram_of,
     packs,
+    scaled_up,
     slot_capacity,
     stored_bits,
     streams_of,
@@ -61,7 +63,8 @@ class Dram:
         wraps = (
             most * max(dma.clock for dma in streams_of(arch)) >= 2**63
         )  # the few machines whose cycles int64 does not hold on the way
-        self.is_plain = self._record is None and not packs(arch) and not wraps
+        self._shares = {stream: activation_share(arch, stream) for stream in STREAMS}
+        self.is_plain = self._record is None and not packs(arch) and not wraps and self._shares["activations"] == 1
 
     def unpriced(self, machine: Machine) -> Machine:
         """``machine`` as it stands where bytes at the DRAM's bandwidth are all that transfers cost; else these are priced apart."""
@@ -82,7 +85,7 @@ class Dram:
             channels = boxes.hi[:, -1] - boxes.lo[:, -1]
             pixels = boxes.volume // np.maximum(1, channels)
             written = written_bytes(dma_of(self._arch, stream), pixels, channels, bits)
-            return Transfer(size, dma_cycles(written, self._arch, stream), written, np.zeros_like(size))
+            return self._unrounded(size, written, stream)
         return self._moved(self._tensors[name], boxes, shape, bits, size, stream)
 
     def packets(self, layer: int, packets: Packets) -> Transfer:
@@ -94,7 +97,7 @@ class Dram:
     def windows(self, name: str, windows: Windows, bits: int, size: Index) -> Transfer:
         """Loads of a tensor window by window."""
         if self._record is None:
-            return Transfer(size, dma_cycles(size, self._arch, "activations"), size, np.zeros_like(size))
+            return self._unrounded(size, size, "activations")
         from accelsim.hardware.compiled import gathers
 
         g = windows.geometry
@@ -106,7 +109,7 @@ class Dram:
         self, address: int, boxes: Boxes, shape: tuple[int, ...], bits: int, size: Index, stream: StreamName
     ) -> Transfer:
         if self._record is None:
-            return Transfer(size, dma_cycles(size, self._arch, stream), size, np.zeros_like(size))
+            return self._unrounded(size, size, stream)
         from accelsim.hardware.compiled import transfers
 
         base = np.full(len(boxes), 8 * address, dtype=np.int64)
@@ -116,10 +119,20 @@ class Dram:
         )
         return self._transfer(size, found, stream)
 
+    def _unrounded(self, size: Index, moved: Index, stream: StreamName) -> Transfer:
+        """Of a DRAM without bursts, that moves so many bytes."""
+        return Transfer(size, dma_cycles(moved, self._arch, stream), self._coded(moved, stream), np.zeros_like(size))
+
+    def _coded(self, bus: Index, stream: StreamName) -> Index:
+        """What the bus sees of bytes, whose cycles the stream's pace has coded already."""
+        coded: Index = scaled_up(bus, self._shares[stream])
+        return coded
+
     def _transfer(self, size: Index, found: tuple[Index, Index, Index], stream: StreamName) -> Transfer:
         bursts, clocks, activates = found
         bus = bursts * self._arch.dram.bytes_per_burst
-        return Transfer(size, bus_cycles(bus, clocks, self._arch, stream), bus, activates)
+        cycles = bus_cycles(bus, clocks, self._arch, stream)
+        return Transfer(size, cycles, self._coded(bus, stream), activates)
 
 
 def alignment(arch: Arch) -> int:

@@ -12,12 +12,13 @@ from accelsim.energy.model import (
     idle_energy,
     layer_charges,
     layer_energy,
+    memory_prices,
     prices,
 )
 from accelsim.energy.power import operation_energy, peak_power_w
 from accelsim.energy.table.areas import AREA_GAP, SPREAD, with_areas
 from accelsim.energy.table.clock import check_clock, clock_note
-from accelsim.energy.table.components import CATALOGUE, CHARGES, COMPONENTS, LACKING, SCRATCHPADS
+from accelsim.energy.table.components import CATALOGUE, CHARGES, COMPONENTS, LACKING, MEMORIES, SCRATCHPADS
 from accelsim.energy.table.entries import EnergyEntry, EnergyTable, quantity_of
 from accelsim.energy.table.ert import read_ert, to_yaml
 from accelsim.energy.table.laws import Term

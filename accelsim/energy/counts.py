@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.arch import Arch
+from accelsim.arch import Apart, Arch
 from accelsim.energy.machine import is_corrected
 from accelsim.graph import Graph, MacLayer, VectorLayer
 from accelsim.hardware import DRAM_ENGINES, Engine, Memory, held_share, is_decoded, stored_bits
@@ -22,9 +22,10 @@ class ActionCounts:
     """Actions per layer, int64 arrays of shape (layers,): memories, DMA and array loads in bits, accumulators in words.
 
     ``array_load``: bits of the operand that stays, shifted into the array. ``array_sum``: inputs added up for sums of products that
-    ``array_correct`` takes zero points of weights off, in accumulator words. ``weight_decode``: weights looked up or decoded. Parts
-    of others, by tensor: ``dram_read_weights`` of ``dram_read``, ``recalled_weights`` of ``activation_buffer_read``, ``kept`` of
-    ``activation_buffer_write``.
+    ``array_correct`` takes zero points of weights off, in accumulator words. ``weight_decode``: weights looked up or decoded.
+    ``weight_memory_read``, ``activation_memory_*``: bits of memories of their own, which are not among those of the DRAM (``dram_read``,
+    ``dram_write``). Parts of others, by tensor: ``dram_read_weights`` of ``dram_read``, ``recalled_weights`` of
+    ``activation_buffer_read``, ``kept`` of ``activation_buffer_write``.
     """
 
     array_mac: Counts
@@ -45,6 +46,9 @@ class ActionCounts:
     dma_transfer: Counts
     dram_read: Counts
     dram_write: Counts
+    weight_memory_read: Counts
+    activation_memory_read: Counts
+    activation_memory_write: Counts
     dram_read_weights: Counts
     recalled_weights: Counts
     kept: Counts
@@ -70,8 +74,9 @@ class ActionCounts:
 def count_actions(program: Program) -> ActionCounts:
     """Counts of every action.
 
-    ``dram_read`` and ``dram_write`` are bits on the DRAM's bus, in whole bursts; ``*_asked`` the bits of the tiles in them, and
-    ``dram_activate`` the rows opened (0 without ``dram.standard``).
+    ``dram_read`` and ``dram_write`` are bits on the DRAM's bus, in whole bursts, as those of memories of their own are on theirs;
+    ``dram_*_asked`` the bits of the tiles in all of them, coded as they move, and ``dram_activate`` the rows opened (0 without
+    ``dram.standard``).
 
     Accumulators are written once per pixel, channel and row fold; each is read as often, since the first write of a tile
     starts from the bias instead of a read and the requantizer reads the last one. A tensor kept on chip is written to and
@@ -105,7 +110,9 @@ def count_actions(program: Program) -> ActionCounts:
         beside_fill=outputs[Engine.LOAD_ACTIVATIONS] + outputs[Engine.RECALL],
         activates=opened[list(DRAM_ENGINES)].sum(axis=0),
     )
-    return actions_of(work, kinds_of(program.graph, program.arch), stationary=program.arch.array.flow.stationary)
+    arch = program.arch
+    kinds = kinds_of(program.graph, arch)
+    return actions_of(work, kinds, stationary=arch.array.flow.stationary, apart=arch.streams.apart)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -166,13 +173,16 @@ def kinds_of(graph: Graph, arch: Arch) -> Kinds:
     )
 
 
-def actions_of(work: Work, kinds: Kinds, *, stationary: str | None) -> ActionCounts:
-    """The actions that ``work`` takes on operands of these ``kinds``, in an array where the ``stationary`` operand stays.
+def actions_of(work: Work, kinds: Kinds, *, stationary: str | None, apart: Apart) -> ActionCounts:
+    """The actions that ``work`` takes on operands of these ``kinds``, in an array where the ``stationary`` operand stays, weights or
+    activations ``apart`` from the DRAM.
 
     A vector layer reads each of its inputs from the activation memory once; in a pass, what it reads beside from the output memory.
     """
     array_reads, weight_reads = work.activation_reads * kinds.activation_bits, work.weight_reads * kinds.stored_bits
-    is_vector = kinds.is_vector
+    is_vector, nothing = kinds.is_vector, np.zeros_like(work.weight_bus)
+    buses = (work.weight_bus, apart.weights), (work.input_bus, apart.activations), (work.output_bus, apart.activations)
+    of_dram, of_memories = ([bus if own == beside else nothing for bus, own in buses] for beside in (False, True))
     stays = {"weights": work.weight_reads * kinds.weight_bits, "inputs": array_reads}
     return ActionCounts(
         array_mac=work.macs,
@@ -191,13 +201,16 @@ def actions_of(work: Work, kinds: Kinds, *, stationary: str | None) -> ActionCou
         requantizer_requant=work.requants,
         vector_step=work.vector_steps,
         dma_transfer=8 * (work.weight_bus + work.input_bus + work.output_bus),
-        dram_read=8 * (work.weight_bus + work.input_bus),
-        dram_write=8 * work.output_bus,
-        dram_read_weights=8 * work.weight_bus,
+        dram_read=8 * (of_dram[0] + of_dram[1]),
+        dram_write=8 * of_dram[2],
+        weight_memory_read=8 * of_memories[0],
+        activation_memory_read=8 * of_memories[1],
+        activation_memory_write=8 * of_memories[2],
+        dram_read_weights=8 * of_dram[0],
         recalled_weights=8 * work.recalled_weight_bytes,
         kept=8 * work.kept_bytes,
-        dram_read_asked=8 * (work.weight_bytes + work.input_bytes),
-        dram_write_asked=8 * work.stored_bytes,
+        dram_read_asked=8 * (work.weight_bytes + np.minimum(work.input_bytes, work.input_bus)),
+        dram_write_asked=8 * np.minimum(work.stored_bytes, work.output_bus),
         dram_activate=work.activates,
     )
 

@@ -13,11 +13,14 @@ from accelsim.energy.table.components import (
     AREA,
     LEAK,
     MAC_LAYERS,
+    MEMORIES,
     PARTS,
     SCRATCHPADS,
     VECTOR_LAYERS,
     Charge,
 )
+from accelsim.energy.table.entries import missing_entry
+from accelsim.errors import ConfigError
 from accelsim.graph import Graph, Layer, MacLayer
 from accelsim.hardware import accumulator_words, is_decoded, longest_code, stored_bits
 from accelsim.numerics import Requant, Requantization, RequantScheme, Thresholds, scheme_named
@@ -237,11 +240,19 @@ def charges_of(charge: Charge, layer: Layer, *, graph: Graph, arch: Arch, costs:
     """What one action draws on while ``layer`` runs; nothing for a layer that does not pay for it."""
     if charge.layers not in (ALL_LAYERS, MAC_LAYERS if isinstance(layer, MacLayer) else VECTOR_LAYERS):
         return {}
+    if charge.component in MEMORIES and not getattr(arch.streams.apart, MEMORIES[charge.component]):
+        return {}
     if charge.component in _OPERAND_OF and isinstance(layer, MacLayer):
         return scratchpad_charges(charge, layer, graph=graph, arch=arch, costs=costs)
     if charge.key in _BY_LAYER:
         return _BY_LAYER[charge.key](layer, graph=graph, arch=arch, costs=costs)
     sizes = layer_sizes(charge, layer, graph, arch)
+    if (
+        charge.component in MEMORIES
+        and not sizes["capacity_bytes"]
+        and not costs.table.find(charge.component, charge.action)
+    ):
+        raise ConfigError(missing_entry(costs.table, charge.component, charge.action), table=costs.table.name)
     if charge.optional:
         return costs.maybe(charge.component, charge.action, sizes) or {}
     return costs.charges(charge.component, charge.action, sizes)
@@ -251,6 +262,8 @@ def layer_sizes(charge: Charge, layer: Layer, graph: Graph, arch: Arch) -> dict[
     """The sizes at which a charge is asked for: of one bit, of a word in its memory, of one output code, or none."""
     if charge.sizes == "memory":
         word = float(arch.accumulator.bits) if charge.component == "accumulator" else 1.0
+        if charge.component in MEMORIES:
+            return {"bits": word, "capacity_bytes": float(_memory_bytes(charge.component, arch))}
         return {"bits": word, "capacity_bytes": memory_banks(arch)[charge.component].size}
     if charge.sizes == "code":
         return _code_sizes(layer, graph, arch)
@@ -282,6 +295,11 @@ def _scheme(arch: Arch) -> RequantScheme | None:
     """What convolutions are requantized by; None for thresholds."""
     name = arch.rules().schemes.get("CONV_2D", "")
     return None if name in SPECIAL_SCHEMES or not name else scheme_named(name)
+
+
+def _memory_bytes(component: str, arch: Arch) -> int:
+    """Bytes of a memory outside the buffers; 0 of one that its size does not price."""
+    return dict(zip(MEMORIES, arch.streams.memories, strict=True))[component][1] or 0
 
 
 class Banks(NamedTuple):
@@ -321,11 +339,15 @@ def part_sizes(part: str, arch: Arch) -> dict[str, float]:
     if part in _OPERAND_OF:
         size = arch.array.scratchpads.get(_OPERAND_OF[part], 0)
         return {"units": arch.array.rows * arch.array.cols, "capacity_bytes": size}
+    if part in MEMORIES:
+        return {"capacity_bytes": _memory_bytes(part, arch)}
     return {"capacity_bytes": memory_banks(arch).get(part, Banks(0, 0.0)).size}
 
 
 def _copies(part: str, arch: Arch) -> int:
-    """How many of what :func:`part_sizes` describes all cores have: banks of a memory, or one of each part."""
+    """How many of what :func:`part_sizes` describes all cores have: banks of a memory, or one of each part, of those outside one for all."""
+    if part in MEMORIES:
+        return 1
     banks = memory_banks(arch).get(part)
     return arch.cores.count * (1 if banks is None else banks.number)
 
@@ -339,6 +361,8 @@ def parts_of(arch: Arch) -> tuple[str, ...]:
     """Those of :data:`PARTS` that the machine has."""
     absent = {component for component, operand in _OPERAND_OF.items() if operand not in arch.array.scratchpads}
     absent |= {"shared_buffer"} if arch.shared_buffer.size_bytes is None else {"weight_buffer", "activation_buffer"}
+    absent |= {memory for memory in MEMORIES if not _memory_bytes(memory, arch)}
+    absent |= {"weight_memory"} if arch.streams.is_one_sram else set()
     return tuple(part for part in PARTS if part not in absent)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.arch import Arch
+from accelsim.arch import Apart, Arch
 from accelsim.energy.costs import Charges, Costs
 from accelsim.energy.counts import ActionCounts
 from accelsim.energy.machine import charges_of, idle_charges
@@ -118,7 +118,13 @@ def _by_tensor(charge: Charge, counts: Mapping[str, Counts], stationary: str) ->
         return (("outputs", kept), ("inputs", counts[action] - kept))
     weights = counts["recalled_weights"] if action == "activation_buffer_read" else counts["dram_read_weights"]
     if action == "dma_transfer":
-        return (("weights", weights), ("inputs", counts["dram_read"] - weights), ("outputs", counts["dram_write"]))
+        inputs, apart = counts["dram_read"] - weights, counts["weight_memory_read"]
+        stored = counts["dram_write"] + counts["activation_memory_write"]
+        return (
+            ("weights", weights + apart),
+            ("inputs", inputs + counts["activation_memory_read"]),
+            ("outputs", stored),
+        )
     return (("weights", weights), ("inputs", counts[action] - weights))
 
 
@@ -171,6 +177,22 @@ def prices(charges: Mapping[str, Charges]) -> dict[str, float]:
         count = CHARGES[name].count
         found[count] = found.get(count, 0.0) + float(sum(parts.values()))
     return found
+
+
+class MemoryPrices(NamedTuple):
+    """Picojoules of a bit read in the memory of weights, in that of activations, and written there."""
+
+    weights: Any
+    inputs: Any
+    outputs: Any
+
+
+def memory_prices(pj: Mapping[str, Any], apart: Apart) -> MemoryPrices:
+    """Outside the buffers, of :func:`prices`, weights or activations ``apart`` from the DRAM; numbers, or arrays of as many layers."""
+    weights = pj["weight_memory_read"] if apart.weights else pj["dram_read"]
+    inputs = pj["activation_memory_read"] if apart.activations else pj["dram_read"]
+    outputs = pj["activation_memory_write"] if apart.activations else pj["dram_write"]
+    return MemoryPrices(weights, inputs, outputs)
 
 
 def idle_energy(arch: Arch, costs: Costs) -> float:

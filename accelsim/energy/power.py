@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from accelsim.energy.costs import Costs
 from accelsim.energy.counts import kinds_of
 from accelsim.energy.machine import idle_charges
-from accelsim.energy.model import layer_charges, prices
+from accelsim.energy.model import MemoryPrices, layer_charges, memory_prices, prices
 from accelsim.energy.table.entries import EnergyTable
 from accelsim.graph import VectorLayer
 from accelsim.hardware import Engine, Memory
@@ -64,14 +64,15 @@ def _spent(program: Program, pj: Mapping[str, Energies]) -> list[tuple[Energies,
     none = np.zeros(len(program.graph.layers))
     is_vector = [isinstance(layer, VectorLayer) for layer in program.graph.layers]
     filled = pj["activation_buffer_write"] + np.where(is_vector, pj["activation_buffer_read"], 0.0)
-    read, written = 8 * (pj["dma_transfer"] + pj["dram_read"]), 8 * pj["output_buffer_write"]
+    bus = MemoryPrices(*(8 * (pj["dma_transfer"] + of) for of in memory_prices(pj, program.arch.streams.apart)))
+    written = 8 * pj["output_buffer_write"]
     recalled, weights = 8 * pj["activation_buffer_read"], 8 * pj["weight_buffer_write"]
     coded = weights * kinds_of(program.graph, program.arch).held
     spent = {
-        Engine.LOAD_WEIGHTS: (none, read, coded),
-        Engine.LOAD_ACTIVATIONS: (none, read, 8 * filled),
+        Engine.LOAD_WEIGHTS: (none, bus.weights, coded),
+        Engine.LOAD_ACTIVATIONS: (none, bus.inputs, 8 * filled),
         Engine.RECALL: (recalled, none, 8 * filled),
-        Engine.STORE: (8 * pj["output_buffer_read"], 8 * (pj["dma_transfer"] + pj["dram_write"]), none),
+        Engine.STORE: (8 * pj["output_buffer_read"], bus.outputs, none),
         Engine.KEEP: (8 * (pj["output_buffer_read"] + pj["activation_buffer_write"]), none, none),
         Engine.REQUANTIZE: (pj["requantizer_requant"], none, written),
         Engine.VECTOR: (pj["vector_step"], none, written),
@@ -81,7 +82,7 @@ def _spent(program: Program, pj: Mapping[str, Energies]) -> list[tuple[Energies,
     return [
         *(spent[engine] for engine in Engine),
         (recalled, none, weights),
-        (none, read, beside),
+        (none, bus.inputs, beside),
         (recalled, none, beside),
     ]
 

@@ -74,7 +74,7 @@ def evaluate(
     computed once for each distinct arithmetic. With ``quantize``, options of ``accelsim quantize`` by name, ``model`` is a float network
     that becomes integers at the widths of each row; without, widths are timed and priced, and a row that edits them has no accuracy.
 
-    Machines of several cores, with a DRAM standard or bursts, coded weights, unrolled windows or fused pairs take the path of
+    Machines of several cores, with a DRAM standard or bursts, coded weights or activations, unrolled windows or fused pairs take the path of
     ``simulate``, tens of times slower. ``pandas.DataFrame(table)`` makes a frame of it.
     """
     base = arch if isinstance(arch, Arch) else load_arch(arch)
@@ -103,6 +103,7 @@ def _block(networks: Networks, edits: Sequence[Mapping[str, object]]) -> NDArray
         kind = (
             id(point.network),
             arch.array.flow.stationary,
+            arch.streams.apart,
             arch.activation_buffer.resident_bytes,
             passes_of(point.network.lowered.graph, arch),
         )
@@ -160,7 +161,7 @@ def _run(points: Sequence[Point], table: NDArray[np.void]) -> list[Point]:
         np.array([OBJECTIVES.index(point.objective) for point in ready], dtype=np.int64),
         np.stack(tilings),
         np.stack([price.rates for price in prices]),
-        groups.charges(prices, ready[0].arch.array.flow.stationary),
+        groups.charges(prices, ready[0].arch.array.flow.stationary, ready[0].arch.streams.apart),
         np.array([price.clock + price.leakage for price in prices]),
         np.full(len(ready), -1, dtype=np.int64),
         np.zeros((len(ready), groups.count, len(_FIGURES)), dtype=np.int64),
@@ -183,7 +184,7 @@ def _fill(
     groups, cycles, totals = points[0].network.groups, columns.cycles[done], columns.totals[done]
     kept = [price for price, found in zip(prices, done, strict=True) if found]
     machines = [point.arch for point, found in zip(points, done, strict=True) if found]
-    actions = groups.actions(totals, machines[0].array.flow.stationary)
+    actions = groups.actions(totals, machines[0].array.flow.stationary, machines[0].streams.apart)
     spent = energies(actions, kept, cycles)
     for component, energy in spent.items():
         table[f"{component}_pj"][rows] = energy

@@ -1,5 +1,6 @@
 """What each part of the machine holds and takes: the one home of capacities, cycles and bytes."""
 
+from accelsim.hardware.activation_coding import WORD_BITS, activation_share, run_length_code
 from accelsim.hardware.array import ArrayCost, ComputeTiles, array_cost, array_of
 from accelsim.hardware.buffers import (
     accumulator_bits,
@@ -11,7 +12,7 @@ from accelsim.hardware.buffers import (
     slots,
     space_bytes,
 )
-from accelsim.hardware.dram import bursts_of, bus_cycles, dram_of, plain_bursts
+from accelsim.hardware.dram import bursts_of, bus_cycles, dram_of, plain_bursts, scaled_up
 from accelsim.hardware.im2col import AT_ARRAY, AT_DMA, DRAM, IMPLICIT, Windows
 from accelsim.hardware.kinds import (
     DMA_QUEUES,

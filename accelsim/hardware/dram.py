@@ -81,6 +81,8 @@ def bus_cycles(bus: Index, clocks: Index, arch: Arch, stream: StreamName) -> Ind
 
 def scaled_up(amount: Any, factor: Fraction) -> Any:
     """``amount * factor`` rounded up, exact."""
+    if factor == 1:
+        return amount
     if int(amount.max(initial=0)) * factor.numerator >= 2**63:
         amount = amount.astype(object)  # Python's integers, where int64 could wrap
     return (-(-amount * factor.numerator // factor.denominator)).astype(np.int64, copy=False)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from accelsim.arch import STREAMS, Arch, StreamName
+from accelsim.hardware.activation_coding import activation_share
 from accelsim.hardware.im2col import MODES
 
 
@@ -209,7 +210,7 @@ def dma_of(arch: Arch, stream: StreamName, *, turns: int = 1) -> Dma:
     """The DMA of one core as a stream has it, of so many cores that take ``turns`` at its port."""
     own = arch.streams.of(stream)
     bandwidth = own.bandwidth_bytes_per_s or arch.dram.bandwidth_bytes_per_s
-    pace = Fraction(turns * arch.clock_hz, bandwidth)
+    pace = Fraction(turns * arch.clock_hz, bandwidth) * activation_share(arch, stream)
     latency = dram_latency_cycles(arch) if own.latency_ns is None else _cycles(own.latency_ns, arch)
     setup = turns * arch.dma.setup_cycles
     write = arch.dma.write_bytes if arch.dram.bytes_per_burst == 1 else 1  # bursts round out every run by themselves

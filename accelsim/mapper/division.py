@@ -10,10 +10,10 @@ import numpy as np
 
 from accelsim.arch import Arch, StreamName
 from accelsim.builder import Dram, share_boxes
-from accelsim.energy import action_charges, prices
+from accelsim.energy import action_charges, memory_prices, prices
 from accelsim.errors import CapacityError, MappingError
 from accelsim.graph import Boxes, Graph, VectorLayer, shared_memory
-from accelsim.hardware import Pass, packed_bytes, passes_of, unit_cycles, vector_of
+from accelsim.hardware import Pass, activation_share, packed_bytes, passes_of, unit_cycles, vector_of
 from accelsim.mapper.default import layer_by_layer
 from accelsim.mapper.pairs import best_pairs
 from accelsim.mapper.tiling import Tiler
@@ -149,9 +149,7 @@ def _vector_cost(layer: VectorLayer, mapping: VectorMapping, kept: frozenset[str
         "activation_buffer_read": filled + recalled,
         "output_buffer_write": write.held,
         "output_buffer_read": write.held,
-        "dram_read": read,
-        "dram_write": written,
-        "dma_transfer": read + written,
+        **_outside(read, written, arch),
     }
     energy = steps * pj["vector_step"] + sum(8 * count * pj[name] for name, count in bits.items())
     return Cost(cycles, energy + cycles * tiler.idle, read + written)
@@ -169,12 +167,17 @@ def _beside_cost(one: Pass, kept: frozenset[str], tiler: Tiler, dram: Dram) -> C
     bits = {
         "output_buffer_write": moved.held,
         "output_buffer_read": moved.held,
-        "dram_read": moved.bus,
-        "dma_transfer": moved.bus,
+        **_outside(moved.bus, 0, tiler.arch),
     }
     bits["activation_buffer_read"] = moved.held if moved.kept else 0
     cycles = float(moved.port)
     return Cost(cycles, sum(8 * count * pj[key] for key, count in bits.items()) + cycles * tiler.idle, moved.bus)
+
+
+def _outside(read: int, written: int, arch: Arch) -> dict[str, int]:
+    """Bytes of activations that pass the DMA, by what is charged for them."""
+    memory = "activation_memory" if arch.streams.apart.activations else "dram"
+    return {f"{memory}_read": read, f"{memory}_write": written, "dma_transfer": read + written}
 
 
 def _at_port(loads: int, stores: int, arch: Arch) -> int:
@@ -210,8 +213,9 @@ def _saved(mappings: tuple[Mapping | None, ...], tiler: Tiler) -> list[Cost]:
     for candidate in best_pairs(mappings, tiler):
         layer = tiler.graph.layers[candidate.pair.producer]
         pj = prices(action_charges(layer, graph=tiler.graph, arch=tiler.arch, costs=tiler.costs))
-        dram = pj["dram_read"] + pj["dram_write"] + 2 * pj["dma_transfer"]
-        each = 8 * (dram - pj["activation_buffer_read"] - pj["activation_buffer_write"]) / 2
+        of = memory_prices(pj, tiler.arch.streams.apart)
+        outside = (of.inputs + of.outputs + 2 * pj["dma_transfer"]) * float(activation_share(tiler.arch))
+        each = 8 * (outside - pj["activation_buffer_read"] - pj["activation_buffer_write"]) / 2
         energy = candidate.saved * each + candidate.cycles * tiler.idle
         saved.append(Cost(-candidate.cycles, -energy, -candidate.saved))
     return saved

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _RATES = ("activation_register", "weight_register", "partial_sum", "accumulator", "dram_bus")
 COLUMNS = (
-    "layer", "tiles", "zero MACs", "weight bits", "input bits", "inputs toggle", "weights", "sums", "accumulators", "DRAM bus",
+    "layer", "tiles", "zero MACs", "input code", "weight bits", "input bits", "inputs toggle", "weights", "sums", "accumulators", "DRAM bus",
     "by the table", "by the data", "ratio", "at worst",
 )  # fmt: skip
 
@@ -29,6 +29,7 @@ def activity_page(activities: Sequence[Activity], energies: Sequence[ActivityEne
             short[one.layer],
             f"{one.sampled_tiles} of {one.tiles}",
             share(1 - one.density),
+            share(one.input_code),
             f"{one.weight_significant_bits:.1f}",
             f"{one.activation_significant_bits:.1f}",
             *(_rate(one, wire) for wire in _RATES),
@@ -36,7 +37,7 @@ def activity_page(activities: Sequence[Activity], energies: Sequence[ActivityEne
         )
         for one, spent in zip(activities, energies, strict=True)
     ]
-    rows.append(("total", *[NONE] * 9, *_energies(energies)))
+    rows.append(("total", *[NONE] * 10, *_energies(energies)))
     return Page("activity of one inference, layers with MACs", COLUMNS, rows)
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from accelsim.arch import Arch, checked, load_arch, preset_names
 from accelsim.energy import clock_note, table_of
 from accelsim.graph import MacLayer, PassKind
-from accelsim.hardware import Engine, coded_share, is_decoded, window_obstacle
+from accelsim.hardware import Engine, activation_share, coded_share, is_decoded, window_obstacle
 from accelsim.program import Program
 from accelsim.units import BYTES, exact_text
 
@@ -97,6 +97,19 @@ def _nothing_decoded(program: Program) -> str:
         if program.arch.weight_buffer.coding is None
         else _no_codebook(program)
     )
+
+
+def _no_shorter(program: Program) -> str:
+    if activation_share(program.arch) < 1:
+        return ""
+    bits = program.arch.array.activation_bits
+    return f"so few zeros make no code of values of {bits} bits shorter"
+
+
+def _no_zeros_coded(program: Program) -> str:
+    if program.arch.dma.activation_compression is None:
+        return "activations are not coded; set dma.activation_compression"
+    return _no_shorter(program)
 
 
 def _no_wires(program: Program) -> str:
@@ -185,6 +198,10 @@ def _no_pass(name: str, kind: PassKind, what: str) -> Idle:
     return Idle(f"vector.{name}", False, because)
 
 
+def _nothing_in_dram(program: Program) -> str:
+    return "weights and activations stand in memories of their own" if all(program.arch.streams.apart) else ""
+
+
 def _nothing_shared(program: Program) -> str:
     shared = program.arch.shared_buffer.size_bytes is not None
     return "" if shared else "weights and activations have a memory each; set shared_buffer.size_bytes"
@@ -210,6 +227,9 @@ IDLE = (
     _no_pass("fuse_activations", "activation", "layer of one element each"),
     _no_pass("fuse_elementwise", "elementwise", "sum or product with another tensor"),
     _no_pass("fuse_pools", "pool", "pool"),
+    Idle("dma.activation_compression", None, _no_shorter),
+    Idle("dma.activation_zeros", 0.0, _no_zeros_coded),
+    Idle("tech.dram", None, _nothing_in_dram),
     Idle("shared_buffer.banks", None, _nothing_shared),
     Idle("shared_buffer.weight_banks", None, _nothing_shared),
 )
@@ -262,12 +282,27 @@ def _codes_nothing(program: Program) -> str:
 
 def _priced_otherwise(program: Program) -> str:
     arch = program.arch
-    if arch.dram.standard is None or arch.tech.dram is not None:
+    if arch.dram.standard is None or arch.tech.dram is not None or all(arch.streams.apart):
         return ""
     return (
         f"dram.standard of {arch.dram.standard} sets times only: a bit of DRAM costs what {arch.tech.energy_table} says; choose a "
         "standard's energy with tech.dram"
     )
+
+
+def _too_large(program: Program) -> str:
+    """What memories outside the buffers do not hold, where their size is said."""
+    graph, streams, found = program.graph, program.arch.streams, list[str]()
+    if (size := streams.weights.memory_bytes) is not None and size < graph.weight_bytes:
+        found.append(f"streams.weights.memory_bytes of {size} are fewer than the {graph.weight_bytes} of the weights")
+    if (size := streams.activations.memory_bytes) is not None and graph.layers:
+        tensors = [graph.tensors[name] for layer in graph.layers for name in (*layer.inputs, layer.output)]
+        largest = max(tensors, key=lambda tensor: tensor.bytes)
+        if size < largest.bytes:
+            found.append(
+                f"streams.activations.memory_bytes of {size} are fewer than the {largest.bytes} of tensor {largest.name!r}"
+            )
+    return f"{'; '.join(found)}: price, area and leakage are those of that size" if found else ""
 
 
 def _outside_passes(program: Program) -> str:
@@ -297,6 +332,7 @@ TRAPS: tuple[Callable[[Program], str], ...] = (
     _keeps_nothing,
     _codes_nothing,
     _priced_otherwise,
+    _too_large,
     _outside_passes,
     _how_far_to_trust,
 )

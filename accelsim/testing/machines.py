@@ -100,7 +100,25 @@ def random_arch(rng: Rng, *, dataflow: str | None = None, sharing: float = SHARI
     if not resident:
         edits["cores.count"] = int(rng.choice([1, 2, 3, 5]))
         edits["cores.split"] = str(rng.choice(["auto", "channels", "rows"]))
-    return load_arch("edge_16x16").with_(edits)
+    apart = rng.spawn(1)[0]
+    return load_arch("edge_16x16").with_(edits | _memories(apart) | _coded(apart))
+
+
+def _coded(rng: Rng) -> dict[str, Any]:
+    """Of a quarter of the machines, how many zeros of activations are coded."""
+    zeros = (None, None, None, 0.0, 0.6, 0.9)[int(rng.integers(6))]
+    return {"dma.activation_compression": None if zeros is None else "run_length", "dma.activation_zeros": zeros or 0.0}
+
+
+def _memories(rng: Rng) -> dict[str, Any]:
+    """Of half of the machines, weights or activations in an SRAM outside the buffers, which every energy table prices; DRAMs by name are
+    prices alone, as ``tech.dram`` is."""
+    edits: dict[str, Any] = {}
+    for name in ("weights", "activations"):
+        memory = (None, None, "sram")[int(rng.integers(3))]
+        edits[f"streams.{name}.memory"] = memory
+        edits[f"streams.{name}.memory_bytes"] = None if memory is None else int(rng.integers(10**4, 10**5))
+    return edits
 
 
 def _shared(rng: Rng, weights: int, activations: int, resident: int) -> dict[str, Any]:

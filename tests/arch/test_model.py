@@ -20,6 +20,9 @@ from accelsim.arch.arithmetic import OPERATORS, usable_schemes
 from accelsim.errors import ConfigError
 
 EDGE = load_arch("edge_16x16")
+LOADED = ("weights", "activations")
+MEMORY = ("memory", "memory_bytes", "energy_pj_per_bit")
+"""What is said of the memory that a stream loads from."""
 PATHS = [
     "name",
     "description",
@@ -97,11 +100,17 @@ PATHS = [
     "dma.whole_weight_tiles",
     "dma.weight_compression",
     "dma.zero_run_bits",
+    "dma.activation_compression",
+    "dma.activation_zeros",
     "dram.bandwidth_bytes_per_s",
     "dram.latency_ns",
     "dram.burst_bytes",
     "dram.standard",
-    *(f"streams.{name}.{key}" for name in STREAMS for key in ("bandwidth_bytes_per_s", "latency_ns", "port")),
+    *(
+        f"streams.{name}.{key}"
+        for name in STREAMS
+        for key in ("bandwidth_bytes_per_s", "latency_ns", "port", *(MEMORY if name in LOADED else ()))
+    ),
     "cores.count",
     "cores.split",
     "tech.energy_table",
@@ -118,7 +127,13 @@ SHARED: dict[str, Any] = {
     **{f"{name}_buffer.ports": 2 for name in ("weight", "activation")},
 }
 """Makes of two memories one."""
-NEEDED: dict[str, dict[str, Any]] = {"shared_buffer.size_bytes": SHARED}
+NEEDED: dict[str, dict[str, Any]] = {
+    "shared_buffer.size_bytes": SHARED,
+    **{
+        f"streams.{name}.memory_bytes": {f"streams.{name}.memory": "sram", f"streams.{name}.memory_bytes": 4096}
+        for name in LOADED
+    },
+}
 """What a machine has beside another value of a path."""
 OTHER_VALUES: dict[str, Any] = {
     "shared_buffer.size_bytes": "96 KiB",
@@ -183,8 +198,13 @@ OTHER_VALUES: dict[str, Any] = {
     **{f"streams.{name}.port": "own" for name in STREAMS},
     **{f"streams.{name}.bandwidth_bytes_per_s": "1 GB/s" for name in STREAMS},
     **{f"streams.{name}.latency_ns": "30 ns" for name in STREAMS},
+    **{f"streams.{name}.memory": "hbm2" for name in LOADED},
+    **{f"streams.{name}.memory_bytes": "2 MiB" for name in LOADED},
+    **{f"streams.{name}.energy_pj_per_bit": "12 pJ" for name in LOADED},
     "dma.weight_compression": "zero_run_length",
     "dma.zero_run_bits": 5,
+    "dma.activation_compression": "run_length",
+    "dma.activation_zeros": 0.75,
     "dram.bandwidth_bytes_per_s": "12.8 Gbit/s",
     "dram.latency_ns": "1 us",
     "dram.burst_bytes": 32,
@@ -213,6 +233,20 @@ BRICKED = {2, 4, 8, 16, 32}
 names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=100).filter(
     lambda text: re.fullmatch(r"\S(.*\S)?", text) is not None
 )
+MEMORIES = {
+    "memory": st.none() | st.just("sram") | names,
+    "memory_bytes": sizes,
+    "energy_pj_per_bit": st.none() | st.floats(0, 1e6),
+}
+
+
+def _one_memory(stream: dict[str, Any]) -> dict[str, Any]:
+    """With a size where it is an SRAM, and a price where it is nothing named."""
+    if stream.get("memory") is not None:
+        stream = {**stream, "energy_pj_per_bit": None}
+    return stream if stream.get("memory") == "sram" or "memory" not in stream else {**stream, "memory_bytes": None}
+
+
 buffers = st.fixed_dictionaries(
     {
         "size_bytes": sizes,
@@ -341,6 +375,8 @@ machines = (
                     "whole_weight_tiles": st.just(False),
                     "weight_compression": st.sampled_from([None, "zero_run_length"]),
                     "zero_run_bits": st.integers(1, 16),
+                    "activation_compression": st.sampled_from([None, "run_length"]),
+                    "activation_zeros": st.floats(0, 1),
                 }
             ),
             "dram": st.fixed_dictionaries(
@@ -358,8 +394,9 @@ machines = (
                             "bandwidth_bytes_per_s": st.none() | st.integers(10**5, 10**15),
                             "latency_ns": st.none() | st.floats(0, 1e9),
                             "port": st.none() | names,
+                            **(MEMORIES if name in LOADED else {}),
                         }
-                    )
+                    ).map(_one_memory)
                     for name in STREAMS
                 }
             ),

@@ -20,6 +20,7 @@ from accelsim.energy.table.components import (
     ALL_LAYERS,
     LEAK,
     MAC_LAYERS,
+    MEMORIES,
     PARTS,
     SIZES,
     VECTOR_LAYERS,
@@ -60,7 +61,12 @@ def test_each_charge_is_counted_priced_and_serves_a_tensor(charge: Charge) -> No
     columns = [field.name for field in fields(ActionCounts)]
     assert charge.count in columns, f"{charge.key}: accelsim/energy/counts.py has no column {charge.count}"
     assert charge.layers in (MAC_LAYERS, VECTOR_LAYERS, ALL_LAYERS)
-    costs, arch = Costs(ALADDIN), load_arch("edge_16x16")
+    own = {
+        f"streams.{name}.{key}": value
+        for name in MEMORIES.values()
+        for key, value in (("memory", "sram"), ("memory_bytes", 2**20))
+    }
+    costs, arch = Costs(ALADDIN), load_arch("edge_16x16").with_(own)
     for layer in GRAPH.layers:
         found = charges_of(charge, layer, graph=GRAPH, arch=arch, costs=costs)
         pays = charge.layers in (ALL_LAYERS, MAC_LAYERS if layer.macs else VECTOR_LAYERS)

@@ -25,7 +25,8 @@ REFUSED_BY_NETWORK = {
 """Where a layer asks for what there is no RTL of, by ``check_network``."""
 OF_THE_PROGRAM = {
     "activation_buffer.fuse_pairs", "vector.lanes", "clock_hz", "arithmetic", "overrides", "dma.setup_cycles", "dma.write_bytes",
-    "dma.whole_weight_tiles", "dma.weight_compression", "dma.zero_run_bits", "dram.bandwidth_bytes_per_s", "dram.latency_ns",
+    "dma.whole_weight_tiles", "dma.weight_compression", "dma.zero_run_bits", "dma.activation_compression",
+    "dma.activation_zeros", "dram.bandwidth_bytes_per_s", "dram.latency_ns",
     "dram.burst_bytes", "dram.standard", "output_buffer.bytes_per_cycle",
     *(f"streams.{name}.{what}" for name in STREAMS for what in ("bandwidth_bytes_per_s", "latency_ns", "port")),
 }  # fmt: skip
@@ -34,6 +35,7 @@ PRICED = {
     "name", "description", "source", "array.first_cycle", "array.weight_scratchpad_bytes", "array.activation_scratchpad_bytes",
     "array.sum_scratchpad_bytes", "array.hop_um", "array.zero_gating", "tech.energy_table", "tech.node_nm", "tech.voltage_v", "tech.dram",
     *(f"{name}.{what}" for name in BUFFERS for what in ("banks", "ports")),
+    *(f"streams.{name}.{what}" for name in STREAMS[:2] for what in ("memory", "memory_bytes", "energy_pj_per_bit")),
 }  # fmt: skip
 """No code and no cycle follows from them."""
 OF_OTHERS = {

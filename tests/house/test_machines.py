@@ -20,6 +20,10 @@ UNDRAWN = {
     "clock_hz": "only its ratio to dram.bandwidth_bytes_per_s counts, which is drawn",
     "array.first_cycle": "numbers cycles, moves none: tests/test_simulation.py, tests/arch/test_presets.py",
     "array.mac": "refuses weights that are no powers of two: tests/hardware/test_weight_zero_points.py",
+    **{
+        f"streams.{name}.energy_pj_per_bit": "a price: tests/energy/test_memories.py"
+        for name in ("weights", "activations")
+    },
     "accumulator.bias_bits": "refuses biases: tests/arch/test_array_and_sums.py",
 }
 

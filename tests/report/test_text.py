@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console
 
-from accelsim.energy import SCRATCHPADS
+from accelsim.energy import MEMORIES, SCRATCHPADS
 from accelsim.report.lines import align
 from accelsim.report.numbers import NAME_WIDTH, NONE, energy, femtojoules, power, scaled, seconds, size
 from accelsim.report.result.cells import fit_columns, layer_columns
@@ -66,7 +66,7 @@ def test_totals_split_and_limits_are_stated(small: Simulation, render) -> None:
     ):
         assert expected in text
     for name, pj in total.energy_split_pj.items():
-        absent = name in SCRATCHPADS.values() and not pj
+        absent = name in {*SCRATCHPADS.values(), *MEMORIES} and not pj
         assert (name.replace("_", " ") in text.lower()) != absent
     for limit in small.result.not_modelled:
         assert limit in text

@@ -34,6 +34,7 @@ from tests.mixed_formats import mixed_arch, mixed_graph
 
 PLAIN = {
     "cores.count": 1, "dram.standard": None, "dram.burst_bytes": 1, "dma.weight_compression": None, "dma.write_bytes": 1,
+    "dma.activation_compression": None,
     "weight_buffer.coding": None, "requantizer.parameter_bytes": 0,
     "activation_buffer.im2col": "implicit", "activation_buffer.fuse_pairs": False,
 }  # fmt: skip
@@ -72,7 +73,7 @@ def actions(graph: Graph, arch: Arch, counts: np.ndarray) -> ActionCounts:
     found |= {"weight_bus": counts["weight_bytes"], "input_bus": counts["input_bytes"]}
     found |= {"output_bus": counts["stored_bytes"], "activates": np.zeros(len(counts), np.int64)}
     work = Work(**{name: found[name] for name in Work.__dataclass_fields__})
-    return actions_of(work, kinds_of(graph, arch), stationary=arch.array.flow.stationary)
+    return actions_of(work, kinds_of(graph, arch), stationary=arch.array.flow.stationary, apart=arch.streams.apart)
 
 
 @relaxed

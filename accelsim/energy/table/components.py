@@ -6,7 +6,7 @@ Another component is a row of :data:`CATALOGUE` and, unless tables are to hold i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal
 
@@ -125,6 +125,10 @@ CATALOGUE = (
         Charge("dram", "read", "dram_read", "bit"),
         Charge("dram", "write", "dram_write", "bit", "outputs"),
     ), off_chip=True),
+    Component("weight_memory", ("read",), ("bits", "capacity_bytes"), (
+        Charge("weight_memory", "read", "weight_memory_read", "memory", "weights"),
+    ), off_chip=True),
+    replace(_memory("activation_memory", ("inputs", "outputs")), off_chip=True),
     Component("clock", ("tick",), (*_OPERANDS, "pes"), lacking="clock tree"),
 )  # fmt: skip
 """Primitives, then the machine's parts in the order of the energy split."""
@@ -134,6 +138,11 @@ SCRATCHPADS: Mapping[str, str] = {
     "sums": "sum_scratchpad",
 }
 """Components of :attr:`accelsim.arch.ArrayConfig.scratchpads`."""
+MEMORIES: Mapping[str, Literal["weights", "activations"]] = {
+    "weight_memory": "weights",
+    "activation_memory": "activations",
+}
+"""Components of the memories outside the buffers that are no part of ``dram``, and the streams that say what they are."""
 PARTS = (
     "array",
     *SCRATCHPADS.values(),
@@ -144,6 +153,7 @@ PARTS = (
     "accumulator",
     "requantizer",
     "vector",
+    *MEMORIES,
 )
 """Parts of the machine whose area and leakage are asked for, in the order of reports."""
 BY_NAME: Mapping[str, Component] = {component.name: component for component in CATALOGUE}

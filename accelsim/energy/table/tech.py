@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 
-from accelsim.arch import Arch
-from accelsim.energy.table.components import OFF_CHIP
+from accelsim.arch import SRAM, Arch
+from accelsim.energy.table.components import BY_NAME, MEMORIES, OFF_CHIP
 from accelsim.energy.table.entries import EnergyEntry, EnergyTable
+from accelsim.energy.table.laws import terms_of
 from accelsim.energy.table.read import load_table
 from accelsim.energy.table.scaling import clock_scale, scale_of
 from accelsim.errors import ConfigError
@@ -17,33 +18,66 @@ DRAM_TABLE = "dram_standards"
 
 
 def table_of(arch: Arch) -> EnergyTable:
-    """The energy table of ``arch``, scaled to ``tech.node_nm`` and ``tech.voltage_v`` and with the DRAM of ``tech.dram``.
+    """The energy table of ``arch``, scaled to ``tech.node_nm`` and ``tech.voltage_v``, with the DRAM of ``tech.dram`` and the memories of
+    ``streams``.
 
-    ConfigError where the table states no node or voltage to scale from, or the DRAM is not known.
+    ConfigError where the table states no node or voltage to scale from, or a memory is not known.
     """
-    tech = arch.tech
-    return _table(load_table(tech.energy_table), tech.node_nm, tech.voltage_v, tech.dram)
+    tech, streams = arch.tech, arch.streams
+    named = tuple(
+        (component, memory, energy)
+        for component, (memory, _, energy) in zip(MEMORIES, streams.memories, strict=True)
+        if energy is not None or memory not in (None, SRAM)
+    )
+    return _table(load_table(tech.energy_table), tech.node_nm, tech.voltage_v, tech.dram, named)
+
+
+_Named = tuple[tuple[str, str | None, float | None], ...]
+"""Components of MEMORIES, each with the DRAM that it is or the picojoules of a bit."""
 
 
 @lru_cache(maxsize=64)
-def _table(table: EnergyTable, node_nm: float | None, voltage_v: float | None, dram: str | None) -> EnergyTable:
+def _table(
+    table: EnergyTable, node_nm: float | None, voltage_v: float | None, dram: str | None, named: _Named
+) -> EnergyTable:
     if dram is not None:
-        table = _with_dram(table, dram)
+        table = _with(table, "dram", _of_standard("dram", dram, "tech.dram"))
+    for component, memory, energy in named:
+        path = f"streams.{MEMORIES[component]}"
+        if memory is not None:
+            table = _with(table, component, _of_standard(component, memory, f"{path}.memory"))
+        elif energy is not None:
+            table = _with(table, component, _stated(component, energy, f"{path}.energy_pj_per_bit"))
     if node_nm is None and voltage_v is None:
         return table
     return _scaled(table, node_nm, voltage_v)
 
 
-def _with_dram(table: EnergyTable, standard: str) -> EnergyTable:
+def _with(table: EnergyTable, component: str, entries: Iterable[EnergyEntry]) -> EnergyTable:
+    """``table`` with these ``entries`` of ``component`` in place of its own."""
+    return replace(table, entries=(*(e for e in table.entries if e.component != component), *entries))
+
+
+def _of_standard(component: str, standard: str, path: str) -> Iterator[EnergyEntry]:
+    """The actions of ``component`` from the packaged DRAM that the machine names at ``path``."""
     lender = load_table(DRAM_TABLE)
     known = sorted({entry.component for entry in lender.entries})
     if standard not in known:
-        raise ConfigError(
-            f"tech.dram: no DRAM {standard!r}; expected one of {', '.join(known)}, or null for the table's own"
+        others = "null for the table's own" if component == "dram" else f"{SRAM}, or null for dram"
+        raise ConfigError(f"{path}: no DRAM {standard!r}; expected one of {', '.join(known)}, or {others}")
+    text = f"from {lender.name} v{lender.version}, {standard}, as {path} asks"
+    for entry in lender.entries:
+        if entry.component == standard and entry.action in BY_NAME[component].actions:
+            yield replace(entry, component=component, fill=text)
+
+
+def _stated(component: str, energy: float, path: str) -> Iterator[EnergyEntry]:
+    """The actions of ``component`` at so many picojoules a bit, which the machine states at ``path``."""
+    for action in BY_NAME[component].actions:
+        terms = terms_of("linear", energy, {"bits": 1}, {})
+        yield EnergyEntry(
+            component=component, action=action, law="linear", terms=terms, source=path, node_nm=None, voltage_v=None
         )
-    text = f"from {lender.name} v{lender.version}, {standard}, as tech.dram asks"
-    lent = [replace(e, component="dram", fill=text) for e in lender.entries if e.component == standard]
-    return replace(table, entries=(*(e for e in table.entries if e.component != "dram"), *lent))
 
 
 def _scaled(table: EnergyTable, node_nm: float | None, voltage_v: float | None) -> EnergyTable:

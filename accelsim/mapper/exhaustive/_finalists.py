@@ -17,6 +17,7 @@ from accelsim.mapper.tiling.compiled import (
     ports_of,
     reloads_of,
     span_of,
+    through_bus,
     traffic_of,
     weight_bytes,
     work_of,
@@ -106,7 +107,7 @@ def cheapest(x: Search, cycles: float, work: float, loads: tuple[float, float, f
     written, left = (0.0, outputs) if case.outputs_kept else (outputs, 0.0)
     port = case.shares * busiest(x.machine.streams, *paced(x.machine.streams, stored, taken, written))
     spent = pj.fixed + work + asked * pj.weight_byte + outputs * pj.output_byte
-    spent += (stored + taken) * pj.dram_read_byte + written * pj.dram_write_byte
+    spent += through_bus(pj, stored, taken, written)
     spent += recalled * pj.recalled_byte + left * pj.kept_byte
     spent += inputs * pj.activation_byte if x.machine.im2col.mode == AT_ARRAY else 0.0
     port, spent = port * SAFE, spent * SAFE
@@ -166,7 +167,7 @@ def consider(x: Search, tile: Loops, seen: Seen, floor: Floor, lists: Lists) -> 
         moved = traffic_of(machine, case, layer, tile, loads, seen)
         port = ports_of(machine, case, NO_COMMANDS, loads, moved)
         busy = float(case.shares * (port.weights + port.inputs + port.outputs))
-        spent = (moved.weight_bus + moved.input_bus) * pj.dram_read_byte + moved.output_bus * pj.dram_write_byte
+        spent = through_bus(pj, moved.weight_bus, moved.input_bus, moved.output_bus)
         spent += pj.fixed + floor.work + moved.weights * pj.weight_byte + moved.held * pj.activation_byte
         least = max(floor.array, busy)
         lists.floors[PORT] = min(lists.floors[PORT], busy)

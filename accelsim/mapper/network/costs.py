@@ -105,7 +105,8 @@ class Streamed:
 
     @cached_property
     def _charges(self) -> NDArray[np.float64]:
-        charges: NDArray[np.float64] = self._groups.charges([self._prices], self._arch.array.flow.stationary)[0]
+        flow, apart = self._arch.array.flow, self._arch.streams.apart
+        charges: NDArray[np.float64] = self._groups.charges([self._prices], flow.stationary, apart)[0]
         return charges
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.arch import Arch
+from accelsim.arch import Apart, Arch
 from accelsim.energy import (
     CHARGES,
     COMPONENTS,
@@ -63,7 +63,7 @@ class Groups:
         plain, kinds = np.zeros(self.count, np.bool_), (self.weight_bits, self.weight_bits, self.activation_bits)
         # Where the machine subtracts zero points instead, the corrections that are counted here cost nothing.
         self._kinds = Kinds(*kinds, self.is_vector, np.array(corrected, np.bool_), plain, np.ones(self.count))
-        self._linear: dict[str | None, Floats] = {}
+        self._linear: dict[tuple[str | None, Apart], Floats] = {}
         self._known: dict[Hashable, Prices] = {}
         self._costs: dict[Hashable, Costs] = {}
         self._areas: dict[Hashable, Costs] = {}
@@ -76,13 +76,14 @@ class Groups:
                 self._known.clear()
                 self._costs.clear()
                 self._areas.clear()
-            if arch.tech not in self._costs:
+            made_of = arch.tech, arch.streams.memories  # what its table is
+            if made_of not in self._costs:
                 table = table_of(arch)
-                self._costs[arch.tech], self._areas[arch.tech] = Costs(table), Costs(with_areas(table))
-            self._known[key] = self._looked_up(arch, self._costs[arch.tech])
+                self._costs[made_of], self._areas[made_of] = Costs(table), Costs(with_areas(table))
+            self._known[key] = self._looked_up(arch, self._costs[made_of], self._areas[made_of])
         return self._known[key]
 
-    def _looked_up(self, arch: Arch, costs: Costs) -> Prices:
+    def _looked_up(self, arch: Arch, costs: Costs, area_costs: Costs) -> Prices:
         all_charges = layer_charges(self.graph, arch=arch, costs=costs)
         rows = [[float(sum(all_charges[i][name].values())) for name in CHARGES] for i in self.first]
         idle = {name: float(sum(parts.values())) for name, parts in idle_charges(arch, costs).items()}
@@ -94,9 +95,10 @@ class Groups:
             activation_bits=self.activation_bits,
             words=np.array([accumulator_words(bits, arch) for bits in self.activation_bits.tolist()]),
             stationary=arch.array.flow.stationary,
+            apart=arch.streams.apart,
             idle=sum(idle.values()),
         )
-        areas = area_charges(arch, self._areas[arch.tech]).values()
+        areas = area_charges(arch, area_costs).values()
         area = sum(sum(part.values()) if part is not None else float("nan") for part in areas)
         return Prices(
             np.array(rows).reshape(self.count, len(CHARGES)),
@@ -111,24 +113,24 @@ class Groups:
         widths = zip(self.weight_bits.tolist(), self.activation_bits.tolist(), strict=True)
         return [arch.array.passes(*bits) / arch.array.composed(*bits) if bits[0] else 0.0 for bits in widths]
 
-    def charges(self, prices: Sequence[Prices], stationary: str | None) -> Floats:
+    def charges(self, prices: Sequence[Prices], stationary: str | None, apart: Apart) -> Floats:
         """Picojoules of each count in each group, (machines, groups, fields of COUNTS): all actions are linear in counts."""
-        if stationary not in self._linear:
+        if (kind := (stationary, apart)) not in self._linear:
             fields = len(COUNTS.names or ())
             ones = np.broadcast_to(np.eye(fields, dtype=np.int64)[:, None, :], (fields, self.count, fields))
-            columns = self.actions(ones, stationary).columns()
-            self._linear[stationary] = np.stack([columns[charge.count] for charge in CHARGES.values()])
+            columns = self.actions(ones, stationary, apart).columns()
+            self._linear[kind] = np.stack([columns[charge.count] for charge in CHARGES.values()])
         each = np.array([price.charges for price in prices])
-        made: Floats = np.einsum("mgc,cfg->mgf", each, self._linear[stationary])
+        made: Floats = np.einsum("mgc,cfg->mgf", each, self._linear[kind])
         return made
 
-    def actions(self, totals: NDArray[np.int64], stationary: str | None) -> ActionCounts:
+    def actions(self, totals: NDArray[np.int64], stationary: str | None, apart: Apart) -> ActionCounts:
         """Of each group, (machines, groups), from ``totals`` (machines, groups, fields of COUNTS)."""
         found = {name: totals[..., k] for k, name in enumerate(COUNTS.names or ())}
         moved = {"weight_bus": found["weight_bytes"], "input_bus": found["input_bytes"]}
         moved |= {"output_bus": found["stored_bytes"], "activates": np.zeros_like(found["macs"])}
         work = Work(**{name: (found | moved)[name] for name in Work.__dataclass_fields__})
-        return actions_of(work, self._kinds, stationary=stationary)
+        return actions_of(work, self._kinds, stationary=stationary, apart=apart)
 
 
 def _kind(layer: Layer, graph: Graph) -> tuple[object, ...]:
@@ -140,8 +142,13 @@ def _kind(layer: Layer, graph: Graph) -> tuple[object, ...]:
 def _priced(arch: Arch) -> Hashable:
     """The parts of a machine that energies depend on."""
     compute = arch.array, arch.accumulator, arch.requantizer, arch.vector, arch.cores, arch.tech, arch.clock_hz
-    memories = arch.weight_buffer, arch.activation_buffer, arch.output_buffer, arch.shared_buffer
+    memories = arch.weight_buffer, arch.activation_buffer, arch.output_buffer, arch.shared_buffer, _outside(arch)
     return compute, memories, arch.arithmetic, arch.overrides
+
+
+def _outside(arch: Arch) -> Hashable:
+    """The memories outside the buffers; what they are matters to area alone where both are one."""
+    return arch.streams.memories, arch.streams.is_one_sram
 
 
 def energies(actions: ActionCounts, prices: list[Prices], cycles: NDArray[Any]) -> dict[str, Floats]:

@@ -44,7 +44,8 @@ def settled(
         Layers(lowered.twins, groups.of, lowered.space(arch), counts.view(np.recarray), figures),
         prices.rates.view(np.recarray),
     )
-    charges, idle = groups.charges([prices], arch.array.flow.stationary)[0], prices.clock + prices.leakage
+    charges = groups.charges([prices], arch.array.flow.stationary, arch.streams.apart)[0]
+    idle = prices.clock + prices.leakage
     exact = Exact(lowered.cuts.tiles(), queues_of(arch), charges, idle)
     settle(point, exact, OBJECTIVES.index(objective), rows.view(np.recarray))
     return tuple(_read(row, mapping) for row, mapping in zip(rows.tolist(), mappings, strict=True))

@@ -102,6 +102,7 @@ def _floor(x: Problem, work: Work, weights: float, inputs: float, outputs: float
         x.pj.fixed + work.energy + weights * (x.pj.dram_read_byte + x.pj.weight_byte) + outputs * x.pj.dram_write_byte
     )
     energy += inputs * (x.pj.dram_read_byte + x.pj.activation_byte) + least * x.pj.cycle
+    energy += weights * x.pj.weight_memory_byte + inputs * x.pj.input_memory_byte
     return worth(x.weigh, least, energy)
 
 

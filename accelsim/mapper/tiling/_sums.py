@@ -51,7 +51,10 @@ class Case(NamedTuple):
 
 
 class Energies(NamedTuple):
-    """Picojoules of what no tiling changes (``fixed``), per element read and word written, per byte moved, and per cycle."""
+    """Picojoules of what no tiling changes (``fixed``), per element read and word written, per byte moved, and per cycle.
+
+    Where weights and inputs stand in one memory, a byte read there is priced by ``dram_read_byte`` alone; else the two have their own.
+    """
 
     fixed: float
     weight_read: float
@@ -62,6 +65,8 @@ class Energies(NamedTuple):
     output_byte: float
     dram_read_byte: float
     dram_write_byte: float
+    weight_memory_byte: float
+    input_memory_byte: float
     recalled_byte: float
     kept_byte: float
     cycle: float
@@ -265,13 +270,19 @@ def _written(machine: Machine, layer: Loops, tile: Loops, pixels: int) -> Any:
 
 
 @njit(inline="always")
+def through_bus(pj: Energies, weights: float, inputs: float, outputs: float) -> float:
+    """Picojoules of so many bytes between the buffers and the memories outside."""
+    apart = weights * pj.weight_memory_byte + inputs * pj.input_memory_byte
+    return (weights + inputs) * pj.dram_read_byte + outputs * pj.dram_write_byte + apart
+
+
+@njit(inline="always")
 def energy_of(case: Case, pj: Energies, total: Totals, moved: Traffic, cycles: int) -> float:
     """Picojoules of a tiling, exact up to the packing of narrow operands."""
     energy = pj.fixed + total.weights * pj.weight_read + total.reads * pj.activation_read
     energy += total.writes * pj.accumulator_write
     energy += moved.weights * pj.weight_byte + moved.held * pj.activation_byte + moved.outputs * pj.output_byte
-    through_dram = (moved.weight_bus + moved.input_bus) * pj.dram_read_byte + moved.output_bus * pj.dram_write_byte
-    energy += through_dram + cycles * pj.cycle
+    energy += through_bus(pj, moved.weight_bus, moved.input_bus, moved.output_bus) + cycles * pj.cycle
     energy += moved.inputs * pj.recalled_byte if case.inputs_kept else 0.0
     energy += moved.outputs * pj.kept_byte if case.outputs_kept else 0.0
     return energy
@@ -285,5 +296,6 @@ def energies_at(rates: Any, shares: float, macs: float, outputs: float) -> Energ
     return Energies(
         fixed, shares * rates.weight_read, shares * rates.activation_read, shares * rates.accumulator_write,
         shares * rates.weight_byte, shares * rates.activation_byte, shares * rates.output_byte, shares * rates.dram_read_byte,
-        shares * rates.dram_write_byte, shares * rates.recalled_byte, shares * rates.kept_byte, rates.cycle,
+        shares * rates.dram_write_byte, shares * rates.weight_memory_byte, shares * rates.input_memory_byte,
+        shares * rates.recalled_byte, shares * rates.kept_byte, rates.cycle,
     )  # fmt: skip

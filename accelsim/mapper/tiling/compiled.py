@@ -26,5 +26,5 @@ from accelsim.mapper.tiling._choice import (
 )
 from accelsim.mapper.tiling._cycles import NO_COMMANDS, ports_of, span_of
 from accelsim.mapper.tiling._floors import reloads_of, weight_bytes, work_of
-from accelsim.mapper.tiling._sums import Case, Energies, Seen, array_totals, energy_of, traffic_of
+from accelsim.mapper.tiling._sums import Case, Energies, Seen, array_totals, energy_of, through_bus, traffic_of
 from accelsim.mapper.tiling._weigh import gained, worth

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.arch import Arch
-from accelsim.energy import Costs, action_charges, prices
+from accelsim.arch import Apart, Arch
+from accelsim.energy import Costs, action_charges, memory_prices, prices
 from accelsim.graph import Graph, MacGeometry, MacLayer
-from accelsim.hardware import IMPLICIT, accumulator_words, held_share, operand_bits
+from accelsim.hardware import IMPLICIT, accumulator_words, activation_share, held_share, operand_bits
 
 if TYPE_CHECKING:
     from accelsim.mapper.tiling._sums import Case
@@ -22,11 +22,13 @@ RATES = np.dtype(
         (name, np.float64)
         for name in (
             "mac", "requant", "weight_read", "activation_read", "accumulator_write", "weight_byte", "activation_byte",
-            "output_byte", "dram_read_byte", "dram_write_byte", "recalled_byte", "kept_byte", "cycle",
+            "output_byte", "dram_read_byte", "dram_write_byte", "weight_memory_byte", "input_memory_byte", "recalled_byte",
+            "kept_byte", "cycle",
         )
     ]
 )  # fmt: skip
-"""Picojoules of a layer per product, requantization, element read, accumulator word written, byte moved, and cycle."""
+"""Picojoules of a layer per product, requantization, element read, accumulator word written, byte moved, and cycle; of a byte that is read
+outside the buffers ``dram_read_byte``, and ``weight_memory_byte`` or ``input_memory_byte`` more where they stand in other memories."""
 
 
 class OnChip(NamedTuple):
@@ -71,11 +73,16 @@ def rates_of(
     activation_bits: Any,
     words: Any,
     stationary: str | None,
+    apart: Apart,
     idle: Any,
+    coded: float = 1.0,
 ) -> Rates:
     """The fields of RATES of a MAC layer from picojoules per action (``pj``, by name of its count) and per cycle (``idle``); numbers,
-    or arrays of as many layers."""
+    or arrays of as many layers. Weights or activations may stand ``apart`` from the DRAM, and a share of ``coded`` of
+    the bytes of activations be moved."""
+    weights, inputs, outputs = (8 * (of + pj["dma_transfer"]) for of in memory_prices(pj, apart))
     nothing = 0.0 * pj["array_load"]
+    split = any(apart) or coded < 1
     load_weights, load_inputs = (pj["array_load"] if stationary == kind else nothing for kind in ("weights", "inputs"))
     return {
         "mac": pj["array_mac"],
@@ -86,8 +93,10 @@ def rates_of(
         "weight_byte": 8 * pj["weight_buffer_write"],
         "activation_byte": 8 * pj["activation_buffer_write"],
         "output_byte": 8 * (pj["output_buffer_write"] + pj["output_buffer_read"]),
-        "dram_read_byte": 8 * (pj["dram_read"] + pj["dma_transfer"]),
-        "dram_write_byte": 8 * (pj["dram_write"] + pj["dma_transfer"]),
+        "dram_read_byte": nothing if split else inputs,
+        "dram_write_byte": coded * outputs,
+        "weight_memory_byte": weights if split else nothing,
+        "input_memory_byte": coded * inputs if split else nothing,
         "recalled_byte": 8 * pj["activation_buffer_read"],
         "kept_byte": 8 * pj["activation_buffer_write"],
         "cycle": idle,
@@ -104,7 +113,9 @@ def layer_rates(layer: MacLayer, graph: Graph, arch: Arch, costs: Costs, idle: f
         activation_bits=bits.activation,
         words=accumulator_words(bits.activation, arch),
         stationary=arch.array.flow.stationary,
+        apart=arch.streams.apart,
         idle=idle,
+        coded=float(activation_share(arch)),
     )
     return {**rates, "weight_byte": rates["weight_byte"] * share}
 

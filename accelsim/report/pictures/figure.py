@@ -38,6 +38,8 @@ _COLORS = {
     "vector": "#009e73",
     "dma": "#000000",
     "dram": "#d55e00",
+    "weight_memory": "#a64a00",
+    "activation_memory": "#ffab70",
     "clock": "#bbbbbb",
     "leakage": "#dddddd",
 }

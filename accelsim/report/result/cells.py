@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from accelsim.energy import SCRATCHPADS
+from accelsim.energy import MEMORIES, SCRATCHPADS
 from accelsim.report.lines import width_of
 from accelsim.report.numbers import (
     NAME_WIDTH,
@@ -192,10 +192,11 @@ def _rate(per_second: float) -> str:
 
 
 def energy_parts(result: Result) -> list[tuple[str, str, float | None]]:
-    """(component, energy, share of the total) in falling order; NONE and no share for a component that did not act. Scratchpads, which few
-    machines have, only where they did."""
+    """(component, energy, share of the total) in falling order; NONE and no share for a component that did not act. Scratchpads, and memories
+    beside the DRAM, which few machines have, only where they did."""
     total = result.total.energy_pj
-    spent = {name: pj for name, pj in result.total.energy_split_pj.items() if pj or name not in SCRATCHPADS.values()}
+    rare = {*SCRATCHPADS.values(), *MEMORIES}
+    spent = {name: pj for name, pj in result.total.energy_split_pj.items() if pj or name not in rare}
     parts = sorted(spent.items(), key=lambda part: -part[1])
     return [(component_name(name), energy(pj) if pj else NONE, pj / total if pj else None) for name, pj in parts]
 

@@ -17,6 +17,7 @@ from accelsim.hardware import (
     Memory,
     Pass,
     accumulator_words,
+    activation_share,
     array_of,
     capacity_of,
     depth,
@@ -167,6 +168,7 @@ def supported(arch: Arch) -> bool:
     """Whether the streamed schedule knows all that ``arch`` does: one core, whole bytes from DRAM, nothing coded, unrolled or fused."""
     plain = arch.dram.channel is None and arch.dram.bytes_per_burst == 1
     plain = plain and arch.dma.weight_compression is None and arch.weight_buffer.coding is None
+    plain = plain and activation_share(arch) == 1
     plain = plain and arch.requantizer.parameter_bytes == 0
     plain = plain and arch.array.mac == "multiply"  # whether weights are what it takes, the Program says
     buffer = arch.activation_buffer
