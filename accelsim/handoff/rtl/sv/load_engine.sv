@@ -32,14 +32,15 @@ module load_engine
   op_queue #(.WIDTH($bits(transfer_t)), .COUNT(COUNT), .FILE(FILE)) u_queue (
       .clk, .rst, .over, .advance(freed), .ready, .head, .number
   );
-  // Several transfers are under way at once; the one whose elements come is the first that lacks some.
+  // Several transfers are under way at once; the one whose elements come is the first that lacks some. One of none, all of whose
+  // inputs are padding, has no beat.
   op_queue #(.WIDTH($bits(transfer_t)), .COUNT(COUNT), .FILE(FILE)) u_arriving (
       .clk, .rst, .over, .advance(arrived), .ready(arriving_ready), .head(arriving), .number(arriving_number)
   );
   assign request = ready && !running && head.turn == turns;
   assign freed = release_port && (running || grant);
   assign finished = last;
-  assign arrived = beat && left <= LANES;
+  assign arrived = (beat && left <= LANES) || (arriving_ready && arriving.elements == 0);
   assign left = arriving.elements - sent;
   assign write_count = !beat ? 0 : (left < LANES) ? left : LANES;
   assign write_address = arriving.base + sent;
@@ -51,6 +52,6 @@ module load_engine
   end
   // verilator lint_off UNUSEDSIGNAL
   logic unused;
-  assign unused = ^{head, arriving_ready, arriving_number, arriving.waits, arriving.turn};
+  assign unused = ^{head, arriving_number, arriving.waits, arriving.turn};
   // verilator lint_on UNUSEDSIGNAL
 endmodule
