@@ -24,7 +24,19 @@ def compute_bounds(program: Program) -> Cycles:
 
 
 def traffic_bounds(program: Program) -> Cycles:
-    """Fewest cycles of each layer at the port of its streams that is busiest.
+    """Fewest cycles of each layer at the port of its streams that is busiest."""
+    busiest: Cycles = _port_bounds(program).max(axis=0)
+    return busiest
+
+
+def traffic_bound(program: Program) -> int:
+    """Fewest cycles of the network at the port that is busiest. Layers at different ones overlap, so that this may be less than what
+    :func:`traffic_bounds` add up to."""
+    return int(_port_bounds(program).sum(axis=1).max())
+
+
+def _port_bounds(program: Program) -> Cycles:
+    """Fewest cycles of each layer at each port, int64 of shape (ports, layers).
 
     Every operand that is loaded from DRAM and every result that is stored there, each of its bytes moved once (of an operand
     that is read in part, what was read), at the DRAM's bandwidth without set-up; 0 where nothing goes through DRAM.
@@ -34,9 +46,7 @@ def traffic_bounds(program: Program) -> Cycles:
     sizes = np.array([_operand_bytes(program, layer, columns) for layer in program.graph.layers], dtype=np.int64)
     once = {stream: np.minimum(loaded, sizes.reshape(loaded.shape)).sum(axis=1) for stream, loaded in moved.items()}
     once["outputs"] = _moved(program, (Engine.STORE,)).sum(axis=1)
-    ports = [_port_cycles(once, port, program.arch) for port in set(program.arch.streams.ports.values())]
-    busiest: Cycles = np.max(ports, axis=0)
-    return busiest
+    return np.stack([_port_cycles(once, port, program.arch) for port in set(program.arch.streams.ports.values())])
 
 
 def _port_cycles(once: Mapping[StreamName, Cycles], port: int, arch: Arch) -> Cycles:

@@ -32,8 +32,8 @@ class LayerResult(_Record):
     ``cycles`` is how far the layer moves the finish of the network (layers overlap; the column adds up to the total).
     ``compute_cycles`` is the time the array is busy, ``stream_cycles`` the part of it that streams operands; the rest fills and
     drains. ``busy_cycles`` holds each engine's time, ``stall_cycles`` by cause how long the array stood still for this layer's
-    work. ``compute_bound_cycles`` is what a full array would take, ``traffic_bound_cycles`` the DRAM port if each byte passed it
-    once. ``utilization`` is MACs over what the array could have done in
+    work. ``compute_bound_cycles`` is what a full array would take, ``traffic_bound_cycles`` the busiest port if each byte passed it
+    once (of the total, the port that is busiest over all layers). ``utilization`` is MACs over what the array could have done in
     ``cycles``, ``compute_utilization`` the same for ``compute_cycles``; None where the array has nothing to do.
     ``bound`` names the busiest part. ``energy_split_pj`` is by component, ``energy_tensor_pj`` by what the energy is spent on: moving one
     of four tensors, arithmetic, or idling. Energies are in picojoules, traffic in bytes. ``cores`` have a share of the layer; times of

@@ -13,7 +13,7 @@ from accelsim.hardware import DRAM_ENGINES, Engine
 from accelsim.objective import Objective
 from accelsim.program import MacMapping, Program
 from accelsim.result.area import area_summary
-from accelsim.result.bounds import array_work
+from accelsim.result.bounds import array_work, traffic_bound
 from accelsim.result.energy import energy_summary, not_held
 from accelsim.result.measured import Cycles, Measured, busy_cycles, measured
 from accelsim.result.notes import notes as machine_notes
@@ -29,8 +29,7 @@ BLIND = "compression of weights of which only the shape is known"
 NOT_KEPT = "activations kept on chip between layers"
 """Modelled by machines that set ``activation_buffer.resident_bytes`` aside."""
 _SUMS = (
-    "compute_cycles", "compute_bound_cycles", "traffic_bound_cycles", "dram_read_bytes", "dram_write_bytes",
-    "buffer_read_bytes", "buffer_write_bytes",
+    "compute_cycles", "compute_bound_cycles", "dram_read_bytes", "dram_write_bytes", "buffer_read_bytes", "buffer_write_bytes",
 )  # fmt: skip
 _ENGINES = tuple(engine.name.lower() for engine in Engine)
 _PARTS: tuple[tuple[Bound, ...], ...] = (
@@ -227,6 +226,7 @@ def _total(timeline: Timeline, layers: tuple[LayerResult, ...], busy: Cycles, wa
         macs=macs,
         tile_operations=len(program),
         cycles=cycles,
+        traffic_bound_cycles=traffic_bound(program),
         array_cycles=_array_cycles(timeline, waits),
         latency_s=latency,
         inferences_per_s=1 / latency if latency else 0.0,
