@@ -75,9 +75,10 @@ SILENT = {
 
 
 def figures(program: Program) -> dict[str, Any]:
-    """All of a Result but the machine's description and the notes."""
+    """All of a Result but the machine's description, the notes, and what the table is made of."""
     result = summarize(schedule(program), table=table_of(program.arch))
     data: dict[str, Any] = json.loads(result.to_json())
+    data["energy"] = {key: value for key, value in data["energy"].items() if key not in ("ranges", "notes")}
     return {key: value for key, value in data.items() if key not in ("arch", "notes")}
 
 

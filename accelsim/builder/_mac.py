@@ -68,10 +68,10 @@ from accelsim.builder.records import (
 from accelsim.hardware import Machine
 from accelsim.hardware.compiled import (
     held_weights,
+    last_write_cycles,
     moved_no_faster,
     packed_bytes,
     requantize_cycles,
-    transfer_cycles,
     written_bytes,
 )
 from accelsim.numba_cache import borrowing, inner, tiered
@@ -141,7 +141,7 @@ def _operations(
     weight_elements, input_elements, volume, last_pixels, last_outputs = NONE, NONE, NONE, NONE, NONE
     weight_size, input_size, weight_cycles, input_cycles, lanes, store_size, store_cycles = 0, 0, 0, 0, 0, 0, 0
     slot, sum_offset, tail, written = 0, 0, 0, 0
-    last_write = transfer_cycles(streams.outputs, 1, streams.outputs.write, 0)
+    last_write = last_write_cycles(streams.outputs, streams.outputs.write)
     # Summed up here and noted in the end: additions in memory took a third of the time.
     weight_bytes, input_bytes, output_fill, macs, requants, stream = 0, 0, 0, 0, 0, 0
     weight_reads, activation_reads, sum_writes, beside_bytes, beside_busy, busy_vector = 0, 0, 0, 0, 0, 0

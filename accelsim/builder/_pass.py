@@ -19,7 +19,7 @@ from accelsim.builder._emit import (
 )
 from accelsim.builder.records import LAG, NONE, TIMES, Follower, Port, State
 from accelsim.hardware import Dma, Machine, Unit
-from accelsim.hardware.compiled import packed_bytes, pass_lag, transfer_cycles, unit_cycles, written_bytes
+from accelsim.hardware.compiled import last_write_cycles, packed_bytes, pass_lag, unit_cycles, written_bytes
 from accelsim.numba_cache import borrowing
 
 
@@ -93,8 +93,7 @@ def vector_of_pass(follower: Follower, port: Port, volume: int, size: int) -> in
 @borrowing
 def pooled_write(dma: Dma, channels: int, bits: int) -> int:
     """Cycles of a write of the last windows of so many channels, which end together: a store that streams ends so long behind them."""
-    size = max(dma.write, written_bytes(dma, 1, channels, bits))
-    return int(transfer_cycles(dma, 1, size, 0))
+    return int(last_write_cycles(dma, max(dma.write, written_bytes(dma, 1, channels, bits))))
 
 
 @borrowing

@@ -60,15 +60,16 @@ class Dram:
         self._record = dram_of(arch)
         self._weights, self._tensors = layout(graph, arch)
         most = max(slot_capacity(memory, arch) for memory in (Memory.WEIGHTS, Memory.ACTIVATIONS, Memory.OUTPUTS))
-        wraps = (
-            most * max(dma.clock for dma in streams_of(arch)) >= 2**63
-        )  # the few machines whose cycles int64 does not hold on the way
+        # The few machines whose cycles int64 does not hold on the way.
+        self._wraps = most * max(dma.clock for dma in streams_of(arch)) >= 2**63
         self._shares = {stream: activation_share(arch, stream) for stream in STREAMS}
-        self.is_plain = self._record is None and not packs(arch) and not wraps and self._shares["activations"] == 1
+        self.is_plain = (
+            self._record is None and not packs(arch) and not self._wraps and self._shares["activations"] == 1
+        )
 
     def unpriced(self, machine: Machine) -> Machine:
-        """``machine`` as it stands where bytes at the DRAM's bandwidth are all that transfers cost; else these are priced apart."""
-        if self.is_plain:
+        """``machine`` as it stands, or with a pace at which no transfer's cycles wrap: all of these are priced apart then."""
+        if not self._wraps:
             return machine
         streams = (dma._replace(setup_cycles=0, clock=1, bandwidth=1) for dma in machine.streams)
         return machine._replace(streams=Streams(*streams))

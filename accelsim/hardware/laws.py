@@ -124,6 +124,11 @@ def transfer_cycles(dma: Dma, transfers: Any, size: Any, commands: Any) -> Any:
     return np.maximum(transfers, transfers * dma.setup_cycles + np.maximum(moved, commands))
 
 
+def last_write_cycles(dma: Dma, size: Any) -> Any:
+    """Cycles of the last write, of ``size`` bytes, of a store that takes outputs as they come: it was set up before the first."""
+    return np.maximum(1, -(-(size * dma.clock) // dma.bandwidth))
+
+
 def held_weights(rows: Any, cols: Any, steps: Any, channels: Any, groups: Any) -> Any:
     """Weights of a tile of so many ``steps`` of a sum, ``channels`` of a group and ``groups``, with the padding of their blocks of so many
     ``rows`` and ``cols``."""
