@@ -131,7 +131,10 @@ def window_obstacle(index: int, follower: Follower, graph: Graph, arch: Arch) ->
     """Why the machine cannot have windows of a pool in tiles of the layer with MACs of number ``index``; "" where it can.
 
     The least tile has one window of as many channels as the array has columns (all, where there are fewer), and one of its products each.
+    Until it is decided how many bytes keep tensors, none do.
     """
+    if not arch.activation_buffer.is_divided:
+        arch = arch.with_({"activation_buffer.resident_bytes": 0})
     (rows, columns), layer = follower.window, graph.layers[index]
     assert isinstance(layer, MacLayer)
     g, bits = layer.geometry, _bits(layer, graph, arch)

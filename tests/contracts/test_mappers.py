@@ -43,7 +43,11 @@ class TestMappingFile(MapperContract):
 
 
 class Forgetful(MapperContract):
-    """Breaks the contract: tiles that no layer has."""
+    """Breaks the contract: tiles that no layer has, of layers each on its own."""
+
+    def arch(self, rng: Rng, graph: Graph) -> Arch:
+        kinds = ("activations", "elementwise", "pools")
+        return super().arch(rng, graph).with_({f"vector.fuse_{kind}": False for kind in kinds})
 
     def map(self, graph: Graph, arch: Arch):
         return (MacMapping(oh=10**6, ow=1, oc=1, ic=1, kh=1, kw=1),) * len(graph.layers)
