@@ -31,7 +31,8 @@ PASSES = {"vector.fuse_activations": True, "vector.fuse_elementwise": True, "vec
 NONE = dict.fromkeys(PASSES, False)
 PLAIN = {
     "dram.standard": None, "dram.burst_bytes": 1, "dma.write_bytes": 1, "activation_buffer.resident_bytes": 0, "cores.count": 1,
-    "activation_buffer.fuse_pairs": False, "dma.activation_compression": None, "streams.activations.memory": None, "streams.activations.memory_bytes": None,
+    "activation_buffer.fuse_pairs": False, "dma.activation_compression": None,
+    **dict.fromkeys(("streams.activations.memory", "streams.activations.memory_bytes")),
 }  # fmt: skip
 EDGE = load_arch("edge_16x16")
 seeds = st.integers(0, 2**32 - 1)
