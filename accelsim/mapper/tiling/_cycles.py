@@ -95,7 +95,9 @@ def _first(machine: Machine, case: Case, tile: Loops, seen: Seen) -> First:
     asked = packed_bytes(seen_first * tile.groups * tile.ic, machine.operands.activation_bits)
     streams, weights, inputs, fill = machine.streams, 0, 0, 0
     if not case.weights_kept:
-        weights = transfer_cycles(streams.weights, 1, 0 if case.code_bits >= 0 else size.weights, 0)
+        parameters = tile.groups * tile.oc * case.parameters  # in front of the first weights of each sum
+        moved = parameters if case.code_bits >= 0 else parameters + size.weights
+        weights = transfer_cycles(streams.weights, 1, moved, 0)
         fill = fill_of(machine.array, tile.kh * tile.kw, tile.ic, tile.oc, tile.groups)
     if asked > 0 and not case.inputs_kept:
         inputs = transfer_cycles(streams.activations, 1, asked, 0)

@@ -278,7 +278,7 @@ def through_bus(pj: Energies, weights: float, inputs: float, outputs: float) -> 
 
 @njit(inline="always")
 def energy_of(case: Case, pj: Energies, total: Totals, moved: Traffic, cycles: int) -> float:
-    """Picojoules of a tiling, exact up to the packing of narrow operands."""
+    """Picojoules of a tiling, exact but for what each transfer rounds up: packed narrow operands, the share of coded activations."""
     energy = pj.fixed + total.weights * pj.weight_read + total.reads * pj.activation_read
     energy += total.writes * pj.accumulator_write
     energy += moved.weights * pj.weight_byte + moved.held * pj.activation_byte + moved.outputs * pj.output_byte
