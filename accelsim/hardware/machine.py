@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -167,6 +168,7 @@ def _operands(bits: OperandBits, arch: Arch) -> Operands:
         accumulator_words(bits.activation, arch),
         *weight_blocks(arch, bits.weight, bits.activation),
         *bits.window,
+        1 / math.prod(bits.window),
     )
 
 

@@ -94,7 +94,7 @@ class Capacity(NamedTuple):
 class Operands(NamedTuple):
     """Widths of a MAC layer's operands and result in bits, and accumulator words per sum; weights of a group fill whole blocks of so many
     steps of a sum (``block_rows``) and channels (``block_cols``). Of ``pool_rows`` x ``pool_cols`` pixels one leaves the pass, 1 x 1 where
-    no pool is in it."""
+    no pool is in it; ``pool_share`` is that share of them, since a division takes as long as all else that is asked of a tiling."""
 
     weight_bits: int
     activation_bits: int
@@ -104,6 +104,7 @@ class Operands(NamedTuple):
     block_cols: int
     pool_rows: int
     pool_cols: int
+    pool_share: float
 
 
 class Dma(NamedTuple):

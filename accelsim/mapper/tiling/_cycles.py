@@ -63,8 +63,7 @@ def _behind(machine: Machine, case: Case, layer: Loops, tile: Loops) -> Any:
     of their write-back."""
     last = _last(layer.n, tile.n) * _last(layer.oh, tile.oh) * _last(layer.ow, tile.ow)
     last *= _last(layer.oc, tile.oc) * _last(layer.groups, tile.groups)
-    pooled = machine.operands.pool_rows * machine.operands.pool_cols
-    size = packed_bytes(last // pooled if pooled > 1 else last, machine.operands.output_bits)
+    size = packed_bytes(int(last * machine.operands.pool_share + 0.5), machine.operands.output_bits)
     if case.outputs_kept:
         written = unit_cycles(machine.resident, 1, size)
     else:

@@ -209,9 +209,7 @@ def traffic_of(
     if machine.im2col.mode != AT_ARRAY:
         matrix = pixels * layer.kh * layer.kw * case.input_channels * per_channel
         held = packed_bytes(matrix, bits.activation_bits)
-    pooled = bits.pool_rows * bits.pool_cols
-    if pooled > 1:  # what leaves the pass; a division takes as long as all of this
-        pixels //= pooled
+    pixels = int(pixels * bits.pool_share + 0.5)  # what leaves the pass, exactly: tiles hold whole windows
     outputs = packed_bytes(pixels * layer.oc * layer.groups, bits.output_bits)
     parameters = times * layer.oc * layer.groups * case.parameters
     if case.weights_kept:

@@ -138,7 +138,7 @@ def machine_of_chip(chip: Any, width: Any, record: Any) -> Machine:
         PerMemory(chip.weight_depth, chip.activation_depth, chip.accumulator_depth, chip.output_depth),
         Operands(
             record.weight_bits, record.activation_bits, record.output_bits, width.sum_words, width.block_rows, width.block_cols,
-            record.pool_rows, record.pool_cols,
+            record.pool_rows, record.pool_cols, 1.0 / (record.pool_rows * record.pool_cols),
         ),
         streams_of_chip(chip), Im2col(AT_ARRAY, chip.activation_width),
         Requantizer(
