@@ -108,6 +108,8 @@ def _first(machine: Machine, case: Case, tile: Loops, seen: Seen) -> First:
     if inputs > 0:
         before = weights if in_turn else 0
         ready = max(ready, before + inputs + streams.activations.latency_cycles)
+    if not case.inputs_kept:
+        inputs = transfer_cycles(streams.activations, 1, asked, 0)  # a load under which all is padding is set up, too
     return First(ready, weights, inputs, asked > 0)
 
 
