@@ -105,8 +105,8 @@ def dram_rate(timeline: Timeline, *, write: bool, operations: int | None = None)
     moves = np.flatnonzero(np.isin(program.engine[:operations], kinds))
     begin, end = timeline.start[moves], timeline.until[moves]
     coded = np.ones(len(Engine))
-    for engine, stream in ((Engine.LOAD_ACTIVATIONS, "activations"), (Engine.STORE, "outputs")):
-        coded[engine] = float(activation_share(program.arch, stream))
+    coded[Engine.LOAD_ACTIVATIONS] = float(activation_share(program.arch, "activations"))
+    coded[Engine.STORE] = float(activation_share(program.arch, "outputs"))
     rate = program.amount[moves] * coded[program.engine[moves]] / np.maximum(1, end - begin)
     at, where = np.unique(np.concatenate([begin, end]), return_inverse=True)
     value, active = np.zeros(len(at)), np.zeros(len(at), dtype=np.int64)
