@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accelsim.arch import load_arch
-from accelsim.hardware import Engine, Memory, slot_capacity, slots
+from accelsim.hardware import Engine, Memory, activation_share, slot_capacity, slots
 from accelsim.program.places import kept_places
 from accelsim.report.files.occupancy import ON_CHIP, dram_rate, memory_fill, region_release, source_edges
 from accelsim.report.files.trace import MAX_OPERATIONS, trace_events, write_trace
@@ -170,7 +170,9 @@ def test_dram_rate_carries_every_byte(seed: int) -> None:
     for write, mask in ((True, program.of_engine(Engine.STORE)), (False, np.isin(program.engine, [1, 2]))):
         cycles, rate = dram_rate(timeline, write=write)
         moved = float(np.sum(np.diff(cycles) * rate[:-1]))
-        assert moved == pytest.approx(float(program.amount[mask].sum()))
+        weights = program.engine[mask] == Engine.LOAD_WEIGHTS
+        coded = np.where(weights, 1.0, float(activation_share(program.arch, "outputs" if write else "activations")))
+        assert moved == pytest.approx(float((program.amount[mask] * coded).sum()))
         assert not len(rate) or rate[-1] == 0
     arch, ports = program.arch, program.arch.streams.ports
     rates = [

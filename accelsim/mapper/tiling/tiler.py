@@ -29,6 +29,7 @@ from accelsim.hardware import (
     machine_of,
     operand_bits,
     slot_capacity,
+    slots,
 )
 from accelsim.mapper.tiling.problem import OnChip, case_of, layer_rates, rate_records
 from accelsim.mapper.tiling.weigh import EDP, TURNS, gained
@@ -37,6 +38,10 @@ from accelsim.program import LOOP_ORDERS, MacMapping, mac_shares
 
 if TYPE_CHECKING:
     from accelsim.mapper.tiling._choice import Best
+
+_PLACES = 2**16
+"""Places of tiles and taps that are looked at together."""
+_HALVES = 2
 
 
 class Tiling(NamedTuple):
@@ -151,7 +156,8 @@ class Tiler:
             return one.geometry, 1
         check_least_size(one.layer, self.arch, least_mac_operations(one.layer, self.graph, self.arch))
         shares = mac_shares(one.geometry, bits=operand_bits(one.layer, self.graph, self.arch), arch=self.arch)
-        if self.arch.shared_buffer.size_bytes is None:
+        shared = self.arch.shared_buffer
+        if shared.size_bytes is None or shared.weight_banks is not None:  # a fixed division is two memories
             return shares[0].geometry, len(shares)
         return max((share.geometry for share in shares), key=_seen), len(shares)  # which must fit to a byte
 
@@ -189,9 +195,14 @@ def _seen(g: MacGeometry) -> tuple[int, int]:
 
 def _most_under(axis: Axis, tile: int, tap: int) -> int:
     """Most inputs along an axis under a tile of so many outputs and taps."""
-    outs, taps = np.arange(0, axis.out, tile)[:, None], np.arange(0, axis.taps, tap)
-    low, high = axis.rows_under((outs, np.minimum(outs + tile, axis.out)), (taps, np.minimum(taps + tap, axis.taps)))
-    return int((high - low).max())
+    taps, most = np.arange(0, axis.taps, tap), 0
+    span = tile * max(1, _PLACES // len(taps))
+    for first in range(0, axis.out, span):  # a stretch at a time: no table of all places of a long axis
+        outs = np.arange(first, min(first + span, axis.out), tile)[:, None]
+        under = (outs, np.minimum(outs + tile, axis.out)), (taps, np.minimum(taps + tap, axis.taps))
+        low, high = axis.rows_under(*under)
+        most = max(most, int((high - low).max()))
+    return most
 
 
 def _totals(figures: NDArray[np.void]) -> tuple[float, float]:
@@ -222,9 +233,15 @@ def _nothing_fits(name: str, machine: Machine, loops: Loops, g: MacGeometry, arc
             unit = "words" if memory is Memory.ACCUMULATORS else "bytes"
             return MappingError(
                 f"layer {name!r}: the smallest tile needs {need} {unit} of the {memory.label}, one slot has {capacity}, "
-                f"{need - capacity} {unit} too few; enlarge it or switch its double buffering off",
+                f"{need - capacity} {unit} too few; enlarge it or {_larger_slots(memory, arch)}",
                 layer=name,
                 memory=memory.label,
                 missing=need - capacity,
             )
     return MappingError(f"layer {name!r}: no tile fits all buffers at once", layer=name)
+
+
+def _larger_slots(memory: Memory, arch: Arch) -> str:
+    """What makes each slot of a memory larger."""
+    fifo = memory is Memory.WEIGHTS and slots(memory, arch) > _HALVES
+    return "take fewer weight_buffer.slots" if fifo else "switch its double buffering off"

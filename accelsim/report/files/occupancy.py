@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.hardware import DRAM_ENGINES, Engine, Memory
+from accelsim.hardware import DRAM_ENGINES, Engine, Memory, activation_share
 from accelsim.program import Fused, Program, kept_places, recalls
 from accelsim.timing import Timeline
 
@@ -99,12 +99,15 @@ def tensor_edges(program: Program, store: Engine) -> tuple[NDArray[np.int64], ND
 
 
 def dram_rate(timeline: Timeline, *, write: bool, operations: int | None = None) -> tuple[Cycles, NDArray[np.float64]]:
-    """(cycles, bytes per cycle) of DRAM reads or writes while ports carry them; one transfer at a time at each."""
+    """(cycles, bytes per cycle) of DRAM reads or writes while ports carry them, coded where activations are; one transfer at a time at each."""
     program = timeline.program
     kinds = (Engine.STORE,) if write else tuple(engine for engine in DRAM_ENGINES if engine is not Engine.STORE)
     moves = np.flatnonzero(np.isin(program.engine[:operations], kinds))
     begin, end = timeline.start[moves], timeline.until[moves]
-    rate = program.amount[moves] / np.maximum(1, end - begin)
+    coded = np.ones(len(Engine))
+    coded[Engine.LOAD_ACTIVATIONS] = float(activation_share(program.arch, "activations"))
+    coded[Engine.STORE] = float(activation_share(program.arch, "outputs"))
+    rate = program.amount[moves] * coded[program.engine[moves]] / np.maximum(1, end - begin)
     at, where = np.unique(np.concatenate([begin, end]), return_inverse=True)
     value, active = np.zeros(len(at)), np.zeros(len(at), dtype=np.int64)
     np.add.at(value, where, np.concatenate([rate, -rate]))
