@@ -22,7 +22,7 @@ from benchmarks.vela import MODELS, PRESET, PYTHON, TARGETS, compared, ini, line
 needs_vela = pytest.mark.skipif(
     not Path(PYTHON).is_file(), reason="ACCELSIM_VELA_PYTHON names no python with ethos-u-vela"
 )
-BEYOND = {("digits_cnn_int8", "cycles"): 30.0}
+BEYOND = {("digits_cnn_int8", "cycles"): 30.0, ("kws_dscnn_int8", "cycles"): 21.0}
 """Percent allowed where a target is not met, for the reasons in docs/validation.md."""
 
 
