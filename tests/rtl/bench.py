@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import accelsim
 from accelsim.numerics import Overflow
+from tests.rtl.build import keep_runtime, make_flags
 
 HERE = Path(__file__).parent
 SHIPPED = Path(accelsim.__file__).parent / "handoff" / "rtl" / "sv"
@@ -47,7 +48,7 @@ class Design:
     def binary(self) -> Path:
         """The simulator; lint warnings are errors."""
         rtl, target = HERE / "rtl", self.folder / self.module
-        hidden = {"ADDR_BITS"}
+        hidden, runtime = {"ADDR_BITS"}, self.folder.parent / "verilated.a"
         defines = " ".join(f"-D{name}={value}" for name, value in self.parameters.items() if name not in hidden)
         packages = [str(_source(name)) for name in PACKAGES.get(self.module, ())]
         command = [
@@ -55,11 +56,12 @@ class Design:
             *("--top-module", self.module, "-y", str(rtl), "-y", str(SHIPPED), "--Mdir", str(target)),
             *(f"-G{name}={value}" for name, value in self.parameters.items()),
             *("-CFLAGS", f"-std=c++17 -I{HERE / 'harness'} -I{SHIPPED.with_name('bench')} {defines}"),
-            *("-MAKEFLAGS", "OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0"),
+            *("-MAKEFLAGS", make_flags(runtime)),
             *(*packages, str(_source(f"{self.module}.sv")), str(HERE / "harness" / f"{self.module}.cpp")),
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+        keep_runtime(target, runtime)
         return target / f"V{self.module}"
 
     def run(self, stimulus: Sequence[Integers | Sequence[int]]) -> Integers:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -18,11 +17,10 @@ from accelsim.handoff import RtlPlan, plan_rtl
 from accelsim.numerics import SCHEMES, Operand, Requant
 from accelsim.timing import schedule
 from tests.generate import random_arch, random_graph, random_input, random_mappings, roomy, with_bands
+from tests.rtl.build import keep_runtime, make_flags
 from tests.rtl.test_rtl_requantize import random_requant
 from tests.stages_drawn import drawn_requant, drawn_scheme
 
-BUILD = "OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0 VM_PARALLEL_BUILDS=0"
-"""Compiling takes longer than so few cycles, and in a dozen files, each with Verilator's headers, longest."""
 MOST_OPERATIONS, MOST_CYCLES = 400, 60_000
 SIDES = 6
 STAGED = 0.3
@@ -141,7 +139,8 @@ def write_plan(plan: RtlPlan, folder: Path) -> None:
 def play(folder: Path, runtime: Path | None = None) -> str:
     """What the bench says of an export, built with every lint warning an error; AssertionError where anything differs.
 
-    ``runtime``: an archive of Verilator's own objects, the same for every machine; made where it is not there yet.
+    ``runtime``: an archive of Verilator's own objects, the same for every machine, made where it is not there yet; beside ``folder`` unless
+    it is named.
     """
     done = _run(folder, runtime)
     assert done.returncode == 0, f"{folder}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
@@ -156,17 +155,8 @@ def played(folder: Path, runtime: Path, *options: str) -> str:
 
 
 def _run(folder: Path, runtime: Path | None, *options: str) -> subprocess.CompletedProcess[str]:
-    made = runtime is not None and runtime.exists()
-    flags = f"{BUILD} VM_GLOBAL_FAST= LIBS='{runtime}'" if made else BUILD
-    command = ["make", "run", "JOBS=1", " ".join([f'VERILATOR_FLAGS=-MAKEFLAGS "{flags}"', *options])]
+    runtime = runtime or folder.parent / "verilated.a"
+    command = ["make", "run", "JOBS=1", " ".join([f'VERILATOR_FLAGS=-MAKEFLAGS "{make_flags(runtime)}"', *options])]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=900)
-    if runtime is not None and not made:
-        _archive(sorted((folder / "build").glob("verilated*.o")), runtime)
+    keep_runtime(folder / "build", runtime)
     return done
-
-
-def _archive(objects: list[Path], archive: Path) -> None:
-    if objects:
-        fresh = archive.with_suffix(f".{os.getpid()}")
-        subprocess.run(["ar", "rcs", str(fresh), *map(str, objects)], check=True)
-        fresh.replace(archive)
