@@ -176,10 +176,11 @@ def _check_ports(program: Program) -> None:
             compute_tile(program, i), array_of(free, weight_bits=bits.weight, activation_bits=bits.activation)
         )
         load = int(program.operands(i)[0])
+        alike = (program.engine == program.engine[load]) & (program.memory == Memory.WEIGHTS)
         if (int(cost.cycles[0]), int(cost.latency[0])) != (
             int(program.cycles[i]),
             int(program.latency[i]),
-        ) or program.latency[load] > (program.latency[program.of_engine(Engine.LOAD_WEIGHTS)].min()):
+        ) or program.latency[load] > program.latency[alike].min():
             path, value = next(iter(ports.items()))
             raise ConfigError(
                 f"{path} of {value}: it holds up the array in layer {layer.name!r}, and the exported RTL reads its buffers as wide as the "
