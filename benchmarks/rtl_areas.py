@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from accelsim.arch import load_arch
 from accelsim.execute import gather_inputs
-from accelsim.handoff import areas_text, export_rtl, first_layer, one_layer, plan_rtl, rtl_areas
+from accelsim.handoff import areas_text, export_rtl, first_layer, one_layer, plan_rtl, rtl_areas, synthesizer
 from accelsim.importers import load_graph, shipped_inputs
 from accelsim.simulation import read_inputs, run
 from docs.pages import replaced
@@ -38,7 +38,7 @@ def measured(edits: dict[str, Any], folder: Path) -> str:
     arch = load_arch("edge_16x16").with_(edits)
     done = run(one_layer(graph, first_layer(graph)), arch=arch)
     export_rtl(plan_rtl(done.timeline, inputs), folder)
-    return areas_text(rtl_areas(folder, arch), arch)
+    return areas_text(rtl_areas(folder, arch, synthesizer(arch)), arch)
 
 
 def main() -> int:

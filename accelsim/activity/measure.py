@@ -85,12 +85,13 @@ def _measure(
     accumulators = accumulator_formats(program.graph, program.arch)
     tensors = WholeReader(program.graph, accumulators=accumulators).run(inputs, keep="all")
     transfers, measured = Transfers(program, tensors), []
+    ends = {name for part in parts for name in (part.layer.inputs[0], part.layer.output)}
+    codes = {name: _code(program.graph, tensors, name) for name in ends}
     for number, layer, tiles, array in parts:
         chosen = tiles if sample is None or sample >= len(tiles) else np.sort(rng.choice(tiles, sample, False))
         figures = _count(program, Operands(layer, program=program, tensors=tensors), chosen.tolist(), array)
         found = _activity(layer, figures, len(tiles), array, _dram_bus(program, number, transfers))
-        before, behind = (_code(program.graph, tensors, name) for name in (layer.inputs[0], layer.output))
-        measured.append(replace(found, input_code=before, output_code=behind))
+        measured.append(replace(found, input_code=codes[layer.inputs[0]], output_code=codes[layer.output]))
     return tuple(measured)
 
 

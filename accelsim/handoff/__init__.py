@@ -19,5 +19,6 @@ from accelsim.handoff.rtl import (
     one_layer,
     plan_rtl,
     rtl_areas,
+    synthesizer,
 )
 from accelsim.handoff.vectors import FORMATS, FileFormat, VectorPlan, export_vectors, plan_vectors

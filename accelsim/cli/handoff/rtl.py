@@ -53,11 +53,11 @@ def rtl_command(
         areas_text,
         check_machine,
         export_rtl,
-        find_yosys,
         first_layer,
         one_layer,
         plan_rtl,
         rtl_areas,
+        synthesizer,
     )
     from accelsim.simulation import run
 
@@ -65,8 +65,7 @@ def rtl_command(
         raise click.UsageError("--layer and --network: give one of them")
     arch = arch_of(machine, edits)
     check_machine(arch)
-    if synth:
-        find_yosys()
+    yosys = synthesizer(arch) if synth else None
     arrays, _ = needed_arrays(model, input_path, option="--input")
     options = {"arithmetic": arithmetic, "mapping": mapping, "objective": objective}
     done = run(model, arch=arch, **options)  # type: ignore[arg-type]
@@ -87,5 +86,5 @@ def rtl_command(
     say(
         f"{folder}: RTL of {done.arch.name}, {len(done.program):,} tile operations of {cycles:,} cycles, {written:,} bytes"
     )
-    if synth:
-        say(areas_text(rtl_areas(Path(folder), done.arch), done.arch))
+    if yosys is not None:
+        say(areas_text(rtl_areas(Path(folder), done.arch, yosys), done.arch))

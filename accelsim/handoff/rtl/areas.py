@@ -66,9 +66,16 @@ def nand2_um2(node_nm: float) -> float:
     return NAND2_UM2 * area_factor(node_nm) / area_factor(NAND2_NM)
 
 
-def rtl_areas(folder: Path, arch: Arch) -> list[RtlPart]:
-    """Of the export of ``arch`` in ``folder``. AccelsimError where yosys is absent, or fails."""
-    netlist = synthesize(folder, find_yosys())
+def synthesizer(arch: Arch) -> str:
+    """The yosys that is there, before anything is done for it. AccelsimError where none is, ConfigError where the energy table of ``arch``
+    names no node, which the area of a gate goes by."""
+    _node_nm(arch)
+    return find_yosys()
+
+
+def rtl_areas(folder: Path, arch: Arch, yosys: str) -> list[RtlPart]:
+    """Of the export of ``arch`` in ``folder`` by ``yosys``. AccelsimError where that fails."""
+    netlist = synthesize(folder, yosys)
     charges = area_charges(arch, Costs(with_areas(table_of(arch))))
     return parts_of_netlist(
         netlist, {name: None if found is None else sum(found.values()) for name, found in charges.items()}
@@ -77,11 +84,7 @@ def rtl_areas(folder: Path, arch: Arch) -> list[RtlPart]:
 
 def areas_text(parts: Sequence[RtlPart], arch: Arch) -> str:
     """A Markdown table: of logic the area of its gates over the table's, of memories the table's area of a bit."""
-    node_nm = table_of(arch).node_nm
-    if node_nm is None:
-        raise ConfigError(
-            f"tech.energy_table of {arch.tech.energy_table}: it names no node, which the area of a gate goes by"
-        )
+    node_nm = _node_nm(arch)
     gate = nand2_um2(node_nm)
     head = (
         "part",
@@ -101,6 +104,15 @@ def areas_text(parts: Sequence[RtlPart], arch: Arch) -> str:
         )
         + "\n"
     )
+
+
+def _node_nm(arch: Arch) -> float:
+    node_nm = table_of(arch).node_nm
+    if node_nm is None:
+        raise ConfigError(
+            f"tech.energy_table of {arch.tech.energy_table}: it names no node, which the area of a gate goes by"
+        )
+    return node_nm
 
 
 def _cells(part: RtlPart, gate: float) -> Iterator[str]:
